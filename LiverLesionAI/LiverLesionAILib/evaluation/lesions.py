@@ -1,0 +1,392 @@
+"""Lesion-wise detection in volumes: which reference lesions were found, and what was found beside them.
+
+Lesions are connected components. Masks are z, y, x, spacings mm, volumes mL; a lesion's size is the diameter
+of the sphere with its volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from ..errors import InputError
+from .bands import DETECTION_BANDS, DICE_BANDS, Band, equivalent_diameter_mm
+from .freeresponse import FreeResponse, free_response
+from .segmentation import as_masks, bounding_slices, surface_points
+
+# Rates at which free-response curves per scan are read (those of LUNA16).
+RATES_PER_SCAN = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+@dataclass(frozen=True)
+class LesionRules:
+    """What counts as a lesion, and as found.
+
+    Attributes:
+        connectivity: 26, 18 or 6 neighbours make a component.
+        min_voxels, min_diameter_mm: a reference component below **both** is a speck of the annotation
+            (lits004 has some of one voxel): it is not a lesion to find, and what touches it is not false.
+        overlap: found when at least this share of the lesion's voxels is predicted, by whatever components
+            (the rule of the first baseline).
+        iou: found by IoU when one component, matched one to one, has at least this IoU with the lesion.
+    """
+
+    connectivity: int = 26
+    min_voxels: int = 3
+    min_diameter_mm: float = 3.0
+    overlap: float = 0.10
+    iou: float = 0.5
+
+
+@dataclass(frozen=True)
+class ReferenceLesion:
+    """One lesion of the reference and how it fared.
+
+    Attributes:
+        number: 1, 2, ... largest first.
+        voxels, volume_ml, diameter_mm: its size (equivalent diameter).
+        centre_zyx: centroid, voxel index of the whole volume.
+        overlap: share of its voxels that were predicted, 0..1.
+        iou: with the component matched to it one to one, 0 without one.
+        dice: with the part of the prediction that belongs to it (see :func:`score_lesions`); 0 when missed.
+        predicted_ml: volume of that part.
+        found, found_by_iou: by :class:`LesionRules`.
+        score: highest threshold on the components' scores at which it is found by overlap; -inf when it never
+            is.
+    """
+
+    number: int
+    voxels: int
+    volume_ml: float
+    diameter_mm: float
+    centre_zyx: tuple[float, float, float]
+    overlap: float
+    iou: float
+    dice: float
+    predicted_ml: float
+    found: bool
+    found_by_iou: bool
+    score: float
+
+
+@dataclass(frozen=True)
+class PredictedLesion:
+    """One component of the prediction.
+
+    Attributes:
+        number: 1, 2, ... largest first.
+        voxels, volume_ml, diameter_mm, centre_zyx: as of the reference.
+        score: the largest score in it; 1 when none were given.
+        touches: numbers of the reference lesions it shares voxels with.
+        false: it shares no voxel with the reference mask, its specks included.
+    """
+
+    number: int
+    voxels: int
+    volume_ml: float
+    diameter_mm: float
+    centre_zyx: tuple[float, float, float]
+    score: float
+    touches: tuple[int, ...]
+    false: bool
+
+
+@dataclass(frozen=True)
+class LesionScores:
+    """Detection in one scan.
+
+    Attributes:
+        reference, predicted: all lesions, largest first.
+        n_specks: reference components left out as too small.
+    """
+
+    reference: tuple[ReferenceLesion, ...]
+    predicted: tuple[PredictedLesion, ...]
+    n_specks: int = 0
+
+    @property
+    def n_lesions(self) -> int:
+        """Lesions there are to find."""
+        return len(self.reference)
+
+    @property
+    def n_found(self) -> int:
+        """Lesions found by overlap."""
+        return sum(lesion.found for lesion in self.reference)
+
+    @property
+    def n_found_by_iou(self) -> int:
+        """Lesions found by IoU."""
+        return sum(lesion.found_by_iou for lesion in self.reference)
+
+    @property
+    def n_false(self) -> int:
+        """Components that touch no lesion."""
+        return sum(lesion.false for lesion in self.predicted)
+
+
+@dataclass(frozen=True)
+class BandCount:
+    """Lesions of one size group."""
+
+    band: Band
+    n_lesions: int
+    n_found: int
+    n_found_by_iou: int
+
+    @property
+    def sensitivity(self) -> float:
+        """Share found by overlap; NaN without lesions."""
+        return self.n_found / self.n_lesions if self.n_lesions else float("nan")
+
+
+def components(mask: NDArray, connectivity: int = 26) -> tuple[NDArray[np.int32], int]:
+    """Label the connected components of a z, y, x mask.
+
+    Returns:
+        (labels, n): int32 of the mask's shape, 0 outside, 1..n in scan order.
+
+    Raises:
+        ValueError: connectivity is not 6, 18 or 26.
+    """
+    rank = {6: 1, 18: 2, 26: 3}.get(connectivity)
+    if rank is None:
+        raise ValueError(f"Connectivity is 6, 18 or 26 neighbours, not {connectivity}.")
+    return ndimage.label(mask, ndimage.generate_binary_structure(3, rank), output=np.int32)  # type: ignore
+
+
+def score_lesions(
+    reference_zyx: ArrayLike,
+    prediction_zyx: ArrayLike,
+    spacing_zyx_mm: Sequence[float],
+    *,
+    score_zyx: ArrayLike | None = None,
+    rules: LesionRules | None = None,
+) -> LesionScores:
+    """Match the lesions of a prediction with those of the reference.
+
+    Dice per lesion compares a lesion with the part of the prediction that belongs to it: components that
+    touch this lesion alone belong to it whole; one that covers several is divided among them by nearest
+    voxel, so that two lesions under one prediction are not both charged for the other's volume.
+
+    Args:
+        reference_zyx, prediction_zyx: masks of one shape, non-zero = lesion; already distinct labels are
+            merged and separated again by connectivity, so that every method is counted by one rule.
+        spacing_zyx_mm: of the grid.
+        score_zyx: anything that ranks findings (tumour probability, or each lesion's score painted on its
+            voxels) on the same grid; a component's score is its largest value.
+        rules: what counts.
+
+    Raises:
+        InputError: the shapes differ or are not 3D.
+    """
+    rules = rules or LesionRules()
+    reference, prediction = as_masks(reference_zyx, prediction_zyx)
+    if reference.ndim != 3:
+        raise InputError(f"Lesions are matched in volumes; these masks have {reference.ndim} dimensions.")
+    boxes = [bounding_slices(reference), bounding_slices(prediction)]
+    known = [box for box in boxes if box is not None]
+    if not known:
+        return LesionScores((), ())
+    crop = tuple(slice(min(b[a].start for b in known), max(b[a].stop for b in known)) for a in range(3))
+    corner_zyx = np.array([s.start for s in crop], float)
+    spacing = np.asarray(spacing_zyx_mm, float)
+
+    found = _Components.of(prediction[crop], rules.connectivity)
+    there = _Components.of(reference[crop], rules.connectivity)
+    voxel_mm3 = float(spacing.prod())
+    # Components are ranked by size, so the specks come last.
+    n_lesions = sum(not _is_speck(int(n), voxel_mm3, rules) for n in there.sizes)
+
+    met = found.labels.ravel()[there.places]
+    pairs = there.numbers * (found.n + 1) + met
+    shared = np.bincount(pairs, minlength=(there.n + 1) * (found.n + 1)).reshape(there.n + 1, found.n + 1)
+    scores = np.ones(found.n)
+    if score_zyx is not None:
+        values = np.asarray(score_zyx)
+        if values.shape != reference.shape:
+            raise InputError(f"The scores have shape {values.shape}, the masks {reference.shape}.")
+        scores = np.full(found.n, -np.inf)
+        np.maximum.at(scores, found.numbers - 1, values[crop].ravel()[found.places])
+
+    overlaps = shared[1 : n_lesions + 1, 1:]
+    ious = _matched_ious(overlaps, there.sizes[:n_lesions], found.sizes)
+    parts, hits = _parts(there.labels, found, overlaps, spacing)
+    all_centres = there.centres_zyx() + corner_zyx
+    lesions = []
+    for k in range(n_lesions):
+        size = int(there.sizes[k])
+        needed = max(rules.overlap * size, 1.0)
+        share = float(overlaps[k].sum()) / size
+        lesions.append(
+            ReferenceLesion(
+                number=k + 1,
+                voxels=size,
+                volume_ml=size * voxel_mm3 / 1000.0,
+                diameter_mm=equivalent_diameter_mm(size * voxel_mm3),
+                centre_zyx=tuple(all_centres[k].tolist()),
+                overlap=share,
+                iou=float(ious[k]),
+                dice=float(2.0 * hits[k] / (size + parts[k])),
+                predicted_ml=float(parts[k]) * voxel_mm3 / 1000.0,
+                found=bool(overlaps[k].sum() >= needed - 1e-9),
+                found_by_iou=bool(ious[k] >= rules.iou),
+                score=_score_when_found(overlaps[k], scores, needed),
+            )
+        )
+    found_centres = found.centres_zyx() + corner_zyx
+    findings = [
+        PredictedLesion(
+            number=j + 1,
+            voxels=int(found.sizes[j]),
+            volume_ml=int(found.sizes[j]) * voxel_mm3 / 1000.0,
+            diameter_mm=equivalent_diameter_mm(int(found.sizes[j]) * voxel_mm3),
+            centre_zyx=tuple(found_centres[j].tolist()),
+            score=float(scores[j]),
+            touches=tuple(int(k) + 1 for k in np.flatnonzero(overlaps[:, j])),
+            false=not shared[1:, j + 1].any(),
+        )
+        for j in range(found.n)
+    ]
+    return LesionScores(tuple(lesions), tuple(findings), n_specks=there.n - n_lesions)
+
+
+def count_by_size(cases: Iterable[LesionScores], bands: Sequence[Band] = DETECTION_BANDS) -> list[BandCount]:
+    """Lesions found and there, by size group, pooled over scans."""
+    lesions = [lesion for case in cases for lesion in case.reference]
+    rows = []
+    for band in bands:
+        members = [lesion for lesion in lesions if band.holds(lesion.diameter_mm)]
+        found, by_iou = sum(m.found for m in members), sum(m.found_by_iou for m in members)
+        rows.append(BandCount(band, len(members), found, by_iou))
+    return rows
+
+
+def dice_by_size(
+    cases: Iterable[LesionScores], bands: Sequence[Band] = DICE_BANDS
+) -> dict[str, tuple[float, int]]:
+    """Mean Dice per lesion by size group, missed lesions counting 0: name -> (mean or NaN, lesions)."""
+    lesions = [lesion for case in cases for lesion in case.reference]
+    result = {}
+    for band in bands:
+        values = [lesion.dice for lesion in lesions if band.holds(lesion.diameter_mm)]
+        result[band.name] = (float(np.mean(values)) if values else float("nan"), len(values))
+    return result
+
+
+def free_response_per_scan(cases: Sequence[LesionScores], band: Band | None = None) -> FreeResponse:
+    """The free-response curve over scans; with `band` of that size group's lesions only, against all false
+    findings.
+
+    Only what was segmented can appear on it: give predictions made at a low threshold, with their scores.
+    """
+    found = [
+        lesion.score
+        for case in cases
+        for lesion in case.reference
+        if band is None or band.holds(lesion.diameter_mm)
+    ]
+    false = [finding.score for case in cases for finding in case.predicted if finding.false]
+    return free_response(found, false, len(cases))
+
+
+def _is_speck(voxels: int, voxel_mm3: float, rules: LesionRules) -> bool:
+    small = equivalent_diameter_mm(voxels * voxel_mm3) < rules.min_diameter_mm
+    return voxels < rules.min_voxels and small
+
+
+@dataclass(frozen=True, eq=False)
+class _Components:
+    """Components of a mask, numbered 1..n by size, largest first.
+
+    Attributes:
+        labels: int32 of the mask's shape.
+        places, numbers: flat index and number of every voxel of the mask; working on these alone is what
+            keeps a scan of 60 million voxels fast.
+        sizes: voxels of component 1..n.
+    """
+
+    labels: NDArray[np.int32]
+    places: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_], connectivity: int) -> _Components:
+        labels, n = components(mask, connectivity)
+        places = np.flatnonzero(labels)
+        numbers = labels.ravel()[places].astype(np.int64)
+        sizes = np.bincount(numbers, minlength=n + 1)[1:]
+        order = np.argsort(-sizes, kind="stable")
+        ranks = np.zeros(n + 1, np.int64)
+        ranks[1 + order] = np.arange(1, n + 1)
+        numbers = ranks[numbers]
+        labels.ravel()[places] = numbers
+        return cls(labels, places, numbers, sizes[order])
+
+    @property
+    def n(self) -> int:
+        return len(self.sizes)
+
+    def centres_zyx(self) -> NDArray[np.float64]:
+        """(n, 3) centroids."""
+        sums = [
+            np.bincount(self.numbers, weights=axis, minlength=self.n + 1)[1:]
+            for axis in np.unravel_index(self.places, self.labels.shape)
+        ]
+        return np.stack(sums, axis=1) / np.maximum(self.sizes, 1)[:, None]
+
+
+def _score_when_found(overlap: NDArray, scores: NDArray, needed: float) -> float:
+    """The highest threshold at which components of at least that score cover `needed` voxels of a lesion."""
+    touching = np.flatnonzero(overlap)
+    order = touching[np.argsort(-scores[touching], kind="stable")]
+    covered = np.cumsum(overlap[order])
+    enough = np.flatnonzero(covered >= needed - 1e-9)
+    return float(scores[order[enough[0]]]) if enough.size else float("-inf")
+
+
+def _matched_ious(overlaps: NDArray, sizes: NDArray, found_sizes: NDArray) -> NDArray[np.float64]:
+    """IoU of every lesion with the component matched to it one to one, best pairs first."""
+    best = np.zeros(len(sizes))
+    rows, columns = np.nonzero(overlaps)
+    shared = overlaps[rows, columns]
+    ious = shared / (sizes[rows] + found_sizes[columns] - shared)
+    used_rows: set[int] = set()
+    used_columns: set[int] = set()
+    for i in np.argsort(-ious, kind="stable"):
+        row, column = int(rows[i]), int(columns[i])
+        if row not in used_rows and column not in used_columns:
+            used_rows.add(row)
+            used_columns.add(column)
+            best[row] = ious[i]
+    return best
+
+
+def _parts(
+    labels: NDArray, found: _Components, overlaps: NDArray, spacing: NDArray
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Voxels of the prediction that belong to each lesion, and those of them inside it."""
+    n_lesions = overlaps.shape[0]
+    touched = overlaps > 0
+    alone = touched & (touched.sum(axis=0, keepdims=True) == 1)
+    parts = (alone * found.sizes[None, :]).sum(axis=1).astype(np.int64)
+    hits = overlaps.sum(axis=1).astype(np.int64)
+    for j in np.flatnonzero(touched.sum(axis=0) > 1):
+        flat = found.places[found.numbers == j + 1]
+        owner = labels.ravel()[flat]
+        owner = np.where(owner <= n_lesions, owner, 0)
+        rest = owner == 0
+        if rest.any():
+            rivals = np.flatnonzero(touched[:, j]) + 1
+            borders = [surface_points(labels == k) for k in rivals]
+            tree = cKDTree(np.concatenate(borders) * spacing)
+            loose = np.stack(np.unravel_index(flat[rest], labels.shape), axis=1)
+            owner[rest] = np.repeat(rivals, [len(b) for b in borders])[tree.query(loose * spacing)[1]]
+        parts += np.bincount(owner, minlength=n_lesions + 1)[1 : n_lesions + 1]
+    return parts, hits
