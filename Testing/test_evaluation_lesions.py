@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from LiverLesionAILib.errors import InputError
 from LiverLesionAILib.evaluation import bands
 from LiverLesionAILib.evaluation import lesions as les
+from LiverLesionAILib.evaluation.components import components
 from LiverLesionAILib.evaluation.freeresponse import free_response
 from skimage import measure
 
@@ -161,7 +162,7 @@ def test_wrong_input_is_named():
     with pytest.raises(InputError, match=r"scores have shape \(1, 4, 4\)"):
         les.score_lesions(np.ones((2, 4, 4)), np.ones((2, 4, 4)), (1, 1, 1), score_zyx=np.ones((1, 4, 4)))
     with pytest.raises(ValueError, match="not 8"):
-        les.components(np.ones((2, 2, 2)), 8)
+        components(np.ones((2, 2, 2)), 8)
 
 
 def test_sizes_and_bands():
@@ -225,3 +226,20 @@ def test_free_response_per_scan_end_to_end():
     assert curve.threshold_at(1.0) == 0.6
     assert curve.at(0.5, interpolate=True) == pytest.approx(0.5)
     assert les.free_response_per_scan([sick, healthy], bands.DETECTION_BANDS[-1]).n_lesions == 0
+
+
+def test_long_axes_of_lesions_and_of_their_predictions():
+    def diagonal(mask):
+        return float(np.hypot(mask.shape[1], mask.shape[2]))
+
+    reference = np.zeros((6, 30, 30), bool)
+    reference[2:4, 3:7, 3:6] = True
+    reference[2:4, 20:28, 20:26] = True
+    prediction = np.zeros_like(reference)
+    prediction[2:4, 20:28, 20:23] = True
+    result = les.score_lesions(reference, prediction, (1, 1, 1), diameter=diagonal)
+    large, small = result.reference
+    assert (large.long_axis_mm, large.predicted_axis_mm) == (10.0, pytest.approx(math.sqrt(73)))
+    assert small.long_axis_mm == 5.0
+    assert math.isnan(small.predicted_axis_mm)
+    assert math.isnan(les.score_lesions(reference, prediction, (1, 1, 1)).reference[0].long_axis_mm)

@@ -6,18 +6,17 @@ of the sphere with its volume.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from .bands import DETECTION_BANDS, DICE_BANDS, Band, equivalent_diameter_mm
+from .components import Components, diameters, matched_ious, owners
 from .freeresponse import FreeResponse, free_response
-from .segmentation import as_masks, bounding_slices, surface_points
+from .segmentation import NAN, as_masks, bounding_slices
 
 # Rates at which free-response curves per scan are read (those of LUNA16).
 RATES_PER_SCAN = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -55,6 +54,8 @@ class ReferenceLesion:
         iou: with the component matched to it one to one, 0 without one.
         dice: with the part of the prediction that belongs to it (see :func:`score_lesions`); 0 when missed.
         predicted_ml: volume of that part.
+        long_axis_mm, predicted_axis_mm: what `diameter` of :func:`score_lesions` measures on the lesion and
+            on that part; NaN when not asked for, the second also when missed.
         found, found_by_iou: by :class:`LesionRules`.
         score: highest threshold on the components' scores at which it is found by overlap; -inf when it never
             is.
@@ -72,6 +73,8 @@ class ReferenceLesion:
     found: bool
     found_by_iou: bool
     score: float
+    long_axis_mm: float = NAN
+    predicted_axis_mm: float = NAN
 
 
 @dataclass(frozen=True)
@@ -145,21 +148,6 @@ class BandCount:
         return self.n_found / self.n_lesions if self.n_lesions else float("nan")
 
 
-def components(mask: NDArray, connectivity: int = 26) -> tuple[NDArray[np.int32], int]:
-    """Label the connected components of a z, y, x mask.
-
-    Returns:
-        (labels, n): int32 of the mask's shape, 0 outside, 1..n in scan order.
-
-    Raises:
-        ValueError: connectivity is not 6, 18 or 26.
-    """
-    rank = {6: 1, 18: 2, 26: 3}.get(connectivity)
-    if rank is None:
-        raise ValueError(f"Connectivity is 6, 18 or 26 neighbours, not {connectivity}.")
-    return ndimage.label(mask, ndimage.generate_binary_structure(3, rank), output=np.int32)  # type: ignore
-
-
 def score_lesions(
     reference_zyx: ArrayLike,
     prediction_zyx: ArrayLike,
@@ -167,6 +155,7 @@ def score_lesions(
     *,
     score_zyx: ArrayLike | None = None,
     rules: LesionRules | None = None,
+    diameter: Callable[[NDArray[np.bool_]], float] | None = None,
 ) -> LesionScores:
     """Match the lesions of a prediction with those of the reference.
 
@@ -181,6 +170,7 @@ def score_lesions(
         score_zyx: anything that ranks findings (tumour probability, or each lesion's score painted on its
             voxels) on the same grid; a component's score is its largest value.
         rules: what counts.
+        diameter: measures the long axis (mm) of a non-empty z, y, x mask cropped to its box.
 
     Raises:
         InputError: the shapes differ or are not 3D.
@@ -197,8 +187,8 @@ def score_lesions(
     corner_zyx = np.array([s.start for s in crop], float)
     spacing = np.asarray(spacing_zyx_mm, float)
 
-    found = _Components.of(prediction[crop], rules.connectivity)
-    there = _Components.of(reference[crop], rules.connectivity)
+    found = Components.of(prediction[crop], rules.connectivity)
+    there = Components.of(reference[crop], rules.connectivity)
     voxel_mm3 = float(spacing.prod())
     # Components are ranked by size, so the specks come last.
     n_lesions = sum(not _is_speck(int(n), voxel_mm3, rules) for n in there.sizes)
@@ -215,8 +205,14 @@ def score_lesions(
         np.maximum.at(scores, found.numbers - 1, values[crop].ravel()[found.places])
 
     overlaps = shared[1 : n_lesions + 1, 1:]
-    ious = _matched_ious(overlaps, there.sizes[:n_lesions], found.sizes)
-    parts, hits = _parts(there.labels, found, overlaps, spacing)
+    ious = matched_ious(overlaps, there.sizes[:n_lesions], found.sizes)
+    belongs = owners(there.labels, found, overlaps, spacing)
+    parts = np.bincount(belongs, minlength=n_lesions + 1)[1:]
+    hits = overlaps.sum(axis=1)
+    axes = predicted_axes = np.full(n_lesions, NAN)
+    if diameter is not None:
+        axes = diameters(there.places, there.numbers, n_lesions, there.labels.shape, diameter)
+        predicted_axes = diameters(found.places, belongs, n_lesions, there.labels.shape, diameter)
     all_centres = there.centres_zyx() + corner_zyx
     lesions = []
     for k in range(n_lesions):
@@ -237,6 +233,8 @@ def score_lesions(
                 found=bool(overlaps[k].sum() >= needed - 1e-9),
                 found_by_iou=bool(ious[k] >= rules.iou),
                 score=_score_when_found(overlaps[k], scores, needed),
+                long_axis_mm=float(axes[k]),
+                predicted_axis_mm=float(predicted_axes[k]),
             )
         )
     found_centres = found.centres_zyx() + corner_zyx
@@ -300,48 +298,6 @@ def _is_speck(voxels: int, voxel_mm3: float, rules: LesionRules) -> bool:
     return voxels < rules.min_voxels and small
 
 
-@dataclass(frozen=True, eq=False)
-class _Components:
-    """Components of a mask, numbered 1..n by size, largest first.
-
-    Attributes:
-        labels: int32 of the mask's shape.
-        places, numbers: flat index and number of every voxel of the mask; working on these alone is what
-            keeps a scan of 60 million voxels fast.
-        sizes: voxels of component 1..n.
-    """
-
-    labels: NDArray[np.int32]
-    places: NDArray[np.int64]
-    numbers: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, mask: NDArray[np.bool_], connectivity: int) -> _Components:
-        labels, n = components(mask, connectivity)
-        places = np.flatnonzero(labels)
-        numbers = labels.ravel()[places].astype(np.int64)
-        sizes = np.bincount(numbers, minlength=n + 1)[1:]
-        order = np.argsort(-sizes, kind="stable")
-        ranks = np.zeros(n + 1, np.int64)
-        ranks[1 + order] = np.arange(1, n + 1)
-        numbers = ranks[numbers]
-        labels.ravel()[places] = numbers
-        return cls(labels, places, numbers, sizes[order])
-
-    @property
-    def n(self) -> int:
-        return len(self.sizes)
-
-    def centres_zyx(self) -> NDArray[np.float64]:
-        """(n, 3) centroids."""
-        sums = [
-            np.bincount(self.numbers, weights=axis, minlength=self.n + 1)[1:]
-            for axis in np.unravel_index(self.places, self.labels.shape)
-        ]
-        return np.stack(sums, axis=1) / np.maximum(self.sizes, 1)[:, None]
-
-
 def _score_when_found(overlap: NDArray, scores: NDArray, needed: float) -> float:
     """The highest threshold at which components of at least that score cover `needed` voxels of a lesion."""
     touching = np.flatnonzero(overlap)
@@ -349,44 +305,3 @@ def _score_when_found(overlap: NDArray, scores: NDArray, needed: float) -> float
     covered = np.cumsum(overlap[order])
     enough = np.flatnonzero(covered >= needed - 1e-9)
     return float(scores[order[enough[0]]]) if enough.size else float("-inf")
-
-
-def _matched_ious(overlaps: NDArray, sizes: NDArray, found_sizes: NDArray) -> NDArray[np.float64]:
-    """IoU of every lesion with the component matched to it one to one, best pairs first."""
-    best = np.zeros(len(sizes))
-    rows, columns = np.nonzero(overlaps)
-    shared = overlaps[rows, columns]
-    ious = shared / (sizes[rows] + found_sizes[columns] - shared)
-    used_rows: set[int] = set()
-    used_columns: set[int] = set()
-    for i in np.argsort(-ious, kind="stable"):
-        row, column = int(rows[i]), int(columns[i])
-        if row not in used_rows and column not in used_columns:
-            used_rows.add(row)
-            used_columns.add(column)
-            best[row] = ious[i]
-    return best
-
-
-def _parts(
-    labels: NDArray, found: _Components, overlaps: NDArray, spacing: NDArray
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Voxels of the prediction that belong to each lesion, and those of them inside it."""
-    n_lesions = overlaps.shape[0]
-    touched = overlaps > 0
-    alone = touched & (touched.sum(axis=0, keepdims=True) == 1)
-    parts = (alone * found.sizes[None, :]).sum(axis=1).astype(np.int64)
-    hits = overlaps.sum(axis=1).astype(np.int64)
-    for j in np.flatnonzero(touched.sum(axis=0) > 1):
-        flat = found.places[found.numbers == j + 1]
-        owner = labels.ravel()[flat]
-        owner = np.where(owner <= n_lesions, owner, 0)
-        rest = owner == 0
-        if rest.any():
-            rivals = np.flatnonzero(touched[:, j]) + 1
-            borders = [surface_points(labels == k) for k in rivals]
-            tree = cKDTree(np.concatenate(borders) * spacing)
-            loose = np.stack(np.unravel_index(flat[rest], labels.shape), axis=1)
-            owner[rest] = np.repeat(rivals, [len(b) for b in borders])[tree.query(loose * spacing)[1]]
-        parts += np.bincount(owner, minlength=n_lesions + 1)[1 : n_lesions + 1]
-    return parts, hits
