@@ -50,7 +50,7 @@ def volume_from_array(array_zyx: NDArray, ijk_to_ras: ArrayLike, name: str) -> C
 
 
 def whole_hu(values_zyx: NDArray) -> NDArray:
-    """int16 of any real numeric array, rounded and clipped; float32 where that would hide NaN or a tiny range."""
+    """int16 of any real array, rounded and clipped; float32 where that would hide NaN or a tiny range."""
     if values_zyx.dtype == np.int16:
         return values_zyx
     if np.issubdtype(values_zyx.dtype, np.floating):
@@ -66,12 +66,13 @@ def whole_hu(values_zyx: NDArray) -> NDArray:
 def _check_array(name: str, array: NDArray) -> None:
     if array.ndim > 3:
         raise InputError(
-            f"{name}: the image has {array.ndim} dimensions ({' x '.join(map(str, array.shape))}): a time series or a "
-            "colour image. Give one CT volume."
+            f"{name}: the image has {array.ndim} dimensions ({' x '.join(map(str, array.shape))}): a time "
+            "series or a colour image. Give one CT volume."
         )
     if array.ndim < 3 or min(array.shape) <= 1:
         raise InputError(
-            f"{name}: this is a two-dimensional image. A CT volume with at least {FEWEST_SLICES} slices is needed."
+            f"{name}: this is a two-dimensional image. A CT volume with at least {FEWEST_SLICES} slices is "
+            "needed."
         )
     if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
         raise InputError(
@@ -81,7 +82,7 @@ def _check_array(name: str, array: NDArray) -> None:
 
 @dataclass(frozen=True)
 class _Values:
-    """A volume's values, seen through a sample without padding; low and high leave out a thousandth at each end."""
+    """A sample of a volume's values without padding; low and high leave out a thousandth at each end."""
 
     sample: NDArray[np.float32]
     low: float
@@ -96,20 +97,20 @@ class _Values:
 def check_ct(volume: CtVolume) -> CtVolume:
     """Make sure that a volume is a CT in Hounsfield units on a grid that can show a liver.
 
-    Works on the values and the geometry alone, so for volumes from files and from Slicer alike. Real CTs pass whether
-    they have the full range, padding, or were clipped to about -160..240 HU.
+    Works on the values and the geometry alone, so for volumes from files and from Slicer alike. Real CTs pass
+    whether they have the full range, padding, or were clipped to about -160..240 HU.
 
     Args:
         volume: as read; int16 or float.
 
     Returns:
-        The same volume, or one shifted by -1024 HU where the values were evidently saved with that offset; `warnings`
-        say what is doubtful. Checking it again changes nothing.
+        The same volume, or one shifted by -1024 HU where the values were evidently saved with that offset;
+        `warnings` say what is doubtful. Checking it again changes nothing.
 
     Raises:
-        InputError: not three-dimensional or a time series or colour (by the array), NaN, constant, a label map, MR or
-            other values; too few slices, a spacing or an extent that cannot be right. The text names the volume and
-            says what to do.
+        InputError: not three-dimensional or a time series or colour (by the array), NaN, constant, a label
+            map, MR or other values; too few slices, a spacing or an extent that cannot be right. The text
+            names the volume and says what to do.
     """
     _check_array(volume.name, volume.hu_zyx)
     warnings = _check_grid(volume)
@@ -118,8 +119,8 @@ def check_ct(volume: CtVolume) -> CtVolume:
     if values.low >= -30 and _has_offset(values.sample):
         shifted = np.clip(volume.hu_zyx.astype(np.int32) - OFFSET_HU, -32768, 32767).astype(np.int16)
         warnings.append(
-            f"The values run from {values.range_text}: saved with an offset of {OFFSET_HU}, which was taken off to get "
-            "Hounsfield units."
+            f"The values run from {values.range_text}: saved with an offset of {OFFSET_HU}, which was taken "
+            "off to get Hounsfield units."
         )
         return replace(volume, hu_zyx=shifted, warnings=_added(volume.warnings, warnings))
     _check_hounsfield(volume.name, values)
@@ -138,7 +139,8 @@ def _check_grid(volume: CtVolume) -> list[str]:
     few = min(patient.shape_zyx)
     if few < FEWEST_SLICES:
         raise InputError(
-            f"{name}: the scan has only {few} slices; at least {FEWEST_SLICES} are needed. Give the whole series."
+            f"{name}: the scan has only {few} slices; at least {FEWEST_SLICES} are needed. Give the whole "
+            "series."
         )
     spacing = np.array(patient.spacing_zyx_mm)
     slice_axis = 0 if spacing[0] >= spacing.max() / 1.5 else int(spacing.argmax())
@@ -146,31 +148,31 @@ def _check_grid(volume: CtVolume) -> list[str]:
     if in_plane.min() < IN_PLANE_MM[0] / ROUNDING or in_plane.max() > IN_PLANE_MM[1] * ROUNDING:
         wrong = float(in_plane.min() if in_plane.min() < IN_PLANE_MM[0] / ROUNDING else in_plane.max())
         raise InputError(
-            f"{name}: its pixels are {wrong:.3g} mm wide; {IN_PLANE_MM[0]:g} to {IN_PLANE_MM[1]:g} mm can be analysed. "
-            "Check the volume's spacing, or give the original CT series."
+            f"{name}: its pixels are {wrong:.3g} mm wide; {IN_PLANE_MM[0]:g} to {IN_PLANE_MM[1]:g} mm can be "
+            "analysed. Check the volume's spacing, or give the original CT series."
         )
     if not SLICE_MM[0] / ROUNDING <= slice_mm <= SLICE_MM[1] * ROUNDING:
         raise InputError(
-            f"{name}: its slices are {slice_mm:.3g} mm apart; {SLICE_MM[0]:g} to {SLICE_MM[1]:g} mm can be analysed. "
-            "Check the volume's spacing, or give a thinner series."
+            f"{name}: its slices are {slice_mm:.3g} mm apart; {SLICE_MM[0]:g} to {SLICE_MM[1]:g} mm can be "
+            "analysed. Check the volume's spacing, or give a thinner series."
         )
     length, depth, width = patient.extent_zyx_mm
     if length < SHORTEST_MM or min(depth, width) < NARROWEST_MM:
         raise InputError(
-            f"{name}: the scan covers {width:.0f} x {depth:.0f} x {length:.0f} mm (left-right, front-back, head-foot), too "
-            f"little to show a liver; at least {NARROWEST_MM:.0f} x {NARROWEST_MM:.0f} x {SHORTEST_MM:.0f} mm are needed. "
-            "Give the whole scan."
+            f"{name}: the scan covers {width:.0f} x {depth:.0f} x {length:.0f} mm (left-right, front-back, "
+            f"head-foot), too little to show a liver; at least {NARROWEST_MM:.0f} x {NARROWEST_MM:.0f} x "
+            f"{SHORTEST_MM:.0f} mm are needed. Give the whole scan."
         )
     if length > LONGEST_MM or max(depth, width) > WIDEST_MM:
         raise InputError(
-            f"{name}: the scan would be {width:.0f} x {depth:.0f} x {length:.0f} mm (left-right, front-back, head-foot), "
-            "larger than a patient. Check the volume's spacing; it has to be in millimetres."
+            f"{name}: the scan would be {width:.0f} x {depth:.0f} x {length:.0f} mm (left-right, front-back, "
+            "head-foot), larger than a patient. Check the volume's spacing; it has to be in millimetres."
         )
     warnings = []
     if slice_axis != 0 and slice_mm > IN_PLANE_MM[1]:
         warnings.append(
-            f"The slices are not axial and {slice_mm:.1f} mm apart; the networks work on axial slices, so results are "
-            "coarse. An axial series is better."
+            f"The slices are not axial and {slice_mm:.1f} mm apart; the networks work on axial slices, so "
+            "results are coarse. An axial series is better."
         )
     elif slice_mm > 6.0:
         warnings.append(f"The slices are {slice_mm:.1f} mm apart; lesions smaller than that may be missed.")
@@ -183,8 +185,8 @@ def _values(volume: CtVolume) -> _Values:
         missing = sum(int(np.count_nonzero(~np.isfinite(plane))) for plane in array)
         if missing:
             raise InputError(
-                f"{name}: {missing} of its {array.size} voxels are no numbers (NaN or infinite). Replace them with -1024 "
-                "(air), or give the original CT."
+                f"{name}: {missing} of its {array.size} voxels are no numbers (NaN or infinite). Replace "
+                "them with -1024 (air), or give the original CT."
             )
     step = max(1, int(np.ceil((array.size / SAMPLES) ** (1 / 3))))
     # Thin volumes keep their slices; the planes are thinned instead.
@@ -201,7 +203,8 @@ def _values(volume: CtVolume) -> _Values:
 def _check_content(name: str, values: _Values) -> None:
     if values.distinct == 1 or values.high - values.low == 0:
         raise InputError(
-            f"{name}: nearly all voxels have the same value ({values.low:g}); the volume is empty. Give the CT itself."
+            f"{name}: nearly all voxels have the same value ({values.low:g}); the volume is empty. Give the "
+            "CT itself."
         )
 
 
@@ -229,37 +232,38 @@ def _check_hounsfield(name: str, values: _Values) -> None:
     if values.low >= -30:
         if whole and values.distinct <= 1000 and _looks_labelled(values.sample):
             raise InputError(
-                f"{name}: its values are {values.distinct} whole numbers from {values.range_text}: a label map or mask, not "
-                "a CT. Give the CT that it was drawn on."
+                f"{name}: its values are {values.distinct} whole numbers from {values.range_text}: a label "
+                "map or mask, not a CT. Give the CT that it was drawn on."
             )
         if whole and values.low >= 0 and 200 <= values.high <= 255:
             raise InputError(
-                f"{name}: its values run from {values.range_text}, like a picture's grey levels, not Hounsfield units. Give "
-                "the original CT."
+                f"{name}: its values run from {values.range_text}, like a picture's grey levels, not "
+                "Hounsfield units. Give the original CT."
             )
         raise InputError(
-            f"{name}: its values run from {values.range_text}, without the negative Hounsfield units of air and fat. This is "
-            "an MR, another kind of image, or a CT without its rescale values. Give a CT in Hounsfield units."
+            f"{name}: its values run from {values.range_text}, without the negative Hounsfield units of air "
+            "and fat. This is an MR, another kind of image, or a CT without its rescale values. Give a CT in "
+            "Hounsfield units."
         )
     if values.high - values.low < 100:
         raise InputError(
-            f"{name}: its values only run from {values.range_text}. This is no CT in Hounsfield units, or it was normalised. "
-            "Give the original CT."
+            f"{name}: its values only run from {values.range_text}. This is no CT in Hounsfield units, or it "
+            "was normalised. Give the original CT."
         )
     tissue = _share(values.sample, *TISSUE_HU)
     light = float((values.sample <= LIGHT_HU).mean())
     if tissue < TISSUE_SHARE or light < LIGHT_SHARE:
         lacking = "soft tissue (-50 to 250 HU)" if tissue < TISSUE_SHARE else "fat and air (below -70 HU)"
         raise InputError(
-            f"{name}: its values run from {values.range_text}, with hardly any {lacking}. This is not a CT of a body in "
-            "Hounsfield units. Give the original CT."
+            f"{name}: its values run from {values.range_text}, with hardly any {lacking}. This is not a CT "
+            "of a body in Hounsfield units. Give the original CT."
         )
     dense = values.sample[values.sample > DENSE_HU]
     if _share(dense, *BODY_HU) < BODY_SHARE:
         raise InputError(
-            f"{name}: its values run from {values.range_text}, but few of them are those of fat and soft tissue (-200 to "
-            "300 HU). This is an MR, another kind of image, or a CT with wrong rescale values. Give a CT in Hounsfield "
-            "units."
+            f"{name}: its values run from {values.range_text}, but few of them are those of fat and soft "
+            "tissue (-200 to 300 HU). This is an MR, another kind of image, or a CT with wrong rescale "
+            "values. Give a CT in Hounsfield units."
         )
 
 

@@ -21,15 +21,15 @@ def read_ct(path: Path | str, series: str | None = None, progress: Progress = si
     """Read a CT from a file or folder and check that it can be analysed.
 
     Args:
-        path: NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file; a DICOM file (with the rest
-            of its series beside it); or a folder searched for DICOM, subfolders included.
-        series: for DICOM, the series to take: number ("4", or "4.2" for the second of its scans), UID or a part of
-            its description. None takes the largest CT series that covers an abdomen.
+        path: NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file; a DICOM file (with
+            the rest of its series beside it); or a folder searched for DICOM, subfolders included.
+        series: for DICOM, the series to take: number ("4", or "4.2" for the second of its scans), UID or a
+            part of its description. None takes the largest CT series that covers an abdomen.
         progress: told of 0..1; may cancel.
 
     Returns:
-        int16 HU on the scan's own grid, in patient space (LPS); `notes` say what was chosen, `warnings` what was
-        changed or is doubtful.
+        int16 HU on the scan's own grid, in patient space (LPS); `notes` say what was chosen, `warnings` what
+        was changed or is doubtful.
 
     Raises:
         InputError: missing, unreadable or not an abdominal CT; the text says why and what to do.

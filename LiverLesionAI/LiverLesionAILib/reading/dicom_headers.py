@@ -15,19 +15,21 @@ from ..progress import Progress
 
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 _TAGS = [
-    "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
-    "StudyDescription", "ProtocolName", "BodyPartExamined", "PatientID", "InstanceNumber", "AcquisitionNumber",
-    "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime", "TemporalPositionIdentifier",
-    "TemporalPositionIndex", "NominalPercentageOfCardiacPhase", "ConvolutionKernel", "KVP",
-    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel",
-    "BitsAllocated", "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue",
-    "PixelPaddingRangeLimit", "PixelRepresentation", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+    "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesNumber",
+    "SeriesDescription", "StudyDescription", "ProtocolName", "BodyPartExamined", "PatientID",
+    "InstanceNumber", "AcquisitionNumber", "AcquisitionDate", "AcquisitionTime",
+    "AcquisitionDateTime", "TemporalPositionIdentifier", "TemporalPositionIndex",
+    "NominalPercentageOfCardiacPhase", "ConvolutionKernel", "KVP", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel",
+    "BitsAllocated", "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "RescaleType",
+    "PixelPaddingValue", "PixelPaddingRangeLimit", "PixelRepresentation",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
 # What may tell the scans apart that share one series, most telling first.
 PASS_TAGS = (
-    "AcquisitionNumber", "TemporalPositionIdentifier", "TemporalPositionIndex", "NominalPercentageOfCardiacPhase",
-    "ConvolutionKernel", "KVP", "AcquisitionDateTime", "AcquisitionTime", "ImageType",
+    "AcquisitionNumber", "TemporalPositionIdentifier", "TemporalPositionIndex",
+    "NominalPercentageOfCardiacPhase", "ConvolutionKernel", "KVP", "AcquisitionDateTime",
+    "AcquisitionTime", "ImageType",
 )  # fmt: skip
 
 
@@ -84,7 +86,8 @@ class Scan:
     """What the files of a folder hold.
 
     Attributes:
-        frames: all images, and one placeholder with shape (0, 0) per file that holds none (reports, segmentations).
+        frames: all images, and one placeholder with shape (0, 0) per file that holds none (reports,
+            segmentations).
         unreadable: empty or damaged DICOM files.
         patients: patient identifiers met.
         is_directory_file: a DICOMDIR was among the files.

@@ -50,8 +50,8 @@ def load_stack(stack: Stack, source: str, progress: Progress) -> CtVolume:
     good = taken >= 0
     if good.sum() < len(places) * (1 - MOST_DAMAGED) or not good.any():
         raise InputError(
-            f"{label}: {int((~good).sum())} of {len(places)} slices cannot be read (such as {damaged[0]}). The files are "
-            "damaged or incomplete: copy or export them again."
+            f"{label}: {int((~good).sum())} of {len(places)} slices cannot be read (such as {damaged[0]}). "
+            "The files are damaged or incomplete: copy or export them again."
         )
     if not good.all():
         values = values[good]

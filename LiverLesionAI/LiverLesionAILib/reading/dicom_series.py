@@ -176,7 +176,7 @@ def _distances(frames: list[Frame]) -> np.ndarray:
 
 
 def slice_positions(frames: list[Frame] | tuple[Frame, ...]) -> list[list[int]]:
-    """Indices of the frames at each slice position, in order along the normal (same place: within 0.01 mm)."""
+    """Indices of the frames at each slice position along the normal; within 0.01 mm is the same position."""
     distances = _distances(list(frames))
     places: list[list[int]] = []
     for k in np.argsort(distances, kind="stable"):
@@ -222,7 +222,9 @@ def _refusal(frames: list[Frame]) -> str:
     if first.modality != "CT" and first.sop_class not in CT_CLASSES:
         kind = pydicom.uid.UID(first.sop_class).name if first.sop_class else ""
         kind = "" if kind == first.sop_class else kind.replace(" Storage", "")
-        return f"it is {' '.join(filter(None, (first.modality, kind and f'({kind})'))) or 'of no stated kind'}, not CT"
+        return
+        f"it is {' '.join(filter(None, (first.modality, kind and f'({kind})'))) or 'of no stated kind'}, not "
+        "CT"
     if first.sop_class and first.sop_class not in CT_CLASSES:
         if first.shape_yx[0] == 0:
             return "it holds no images (a report or a dose record)"
@@ -281,8 +283,8 @@ def _judged(frames: list[Frame], key: str) -> Stack:
             else "its field of view is narrow"
         )
     info = SeriesInfo(
-        key, first.number, first.series_uid, first.description, first.modality, slices, extent, field, spacing,
-        axial, covers, refused, "" if refused else " and ".join(doubts),
+        key, first.number, first.series_uid, first.description, first.modality, slices, extent, field,
+        spacing, axial, covers, refused, "" if refused else " and ".join(doubts),
     )  # fmt: skip
     return Stack(info, tuple(frames), _is_sharp(first))
 
@@ -337,7 +339,8 @@ def choose(stacks: list[Stack], wanted: str | None, source: str) -> Stack:
     if not usable:
         if len(pool) == 1:
             raise InputError(
-                f"{source}: {pool[0].info.label} cannot be analysed: {pool[0].info.refused}. Give an abdominal CT series."
+                f"{source}: {pool[0].info.label} cannot be analysed: {pool[0].info.refused}. Give an "
+                "abdominal CT series."
             )
         reasons = "; ".join(f"{s.info.label}: {s.info.refused}" for s in pool[:12])
         raise InputError(
@@ -347,14 +350,15 @@ def choose(stacks: list[Stack], wanted: str | None, source: str) -> Stack:
     same = [s for s in usable if s.info.uid == best.info.uid]
     if len(same) > MOST_PHASES and (wanted is None or "." not in wanted):
         raise InputError(
-            f"{source}: {best.info.label.split('.')[0]} is a time series ({len(same)} scans of the same slices). Give one of "
-            f"them, by its key {same[0].info.key} to {same[-1].info.key}, or a series with one contrast phase."
+            f"{source}: series {best.info.key.split('.')[0]} is a time series ({len(same)} scans of the same "
+            f"slices). Give one of them, by its key {same[0].info.key} to {same[-1].info.key}, or a series "
+            "with one contrast phase."
         )
     return best
 
 
 def _matching(stacks: list[Stack], wanted: str) -> list[Stack]:
-    """The scans that fit, by the first of these that any fits: key, number, UID, whole description, part of it."""
+    """The scans that fit by key, else by number, UID, whole description, or part of it."""
     low = wanted.lower()
     for fits in (
         lambda i: i.key == wanted,

@@ -44,7 +44,8 @@ def load_image_file(path: Path) -> CtVolume:
         header = read_nifti_header(path)
         if not header.oriented:
             warnings.append(
-                "The file does not say how the patient lies (no qform or sform); left and right may be swapped."
+                "The file does not say how the patient lies (no qform or sform); left and right may be "
+                "swapped."
             )
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
@@ -84,13 +85,13 @@ def _refuse_other_than_volume(path: Path, reader: sitk.ImageFileReader) -> None:
         )
     if reader.GetNumberOfComponents() > 1:
         raise InputError(
-            f"{path}: each voxel has {reader.GetNumberOfComponents()} values (a colour or vector image), a CT has "
-            "one. Give the CT itself."
+            f"{path}: each voxel has {reader.GetNumberOfComponents()} values (a colour or vector image), a "
+            "CT has one. Give the CT itself."
         )
     if len(size) < 3 or min(size) == 1:
         raise InputError(
-            f"{path}: this is a two-dimensional image ({' x '.join(map(str, size))}). A CT volume with at least "
-            f"{FEWEST_SLICES} slices is needed."
+            f"{path}: this is a two-dimensional image ({' x '.join(map(str, size))}). A CT volume with at "
+            f"least {FEWEST_SLICES} slices is needed."
         )
     if "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()):
         raise InputError(f"{path}: its values are complex numbers, not Hounsfield units. Give the CT itself.")

@@ -1,4 +1,4 @@
-"""What ITK does not tell about a NIfTI file: whether it is complete, oriented, and the data of a sheared one."""
+"""What ITK does not tell of a NIfTI file: whether it is complete and oriented; the data of a sheared one."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ class SliceStack:
 
 
 def slice_step_mm(distances_mm: NDArray[np.float64]) -> float:
-    """The slice distance of a stack: the smallest one that at least a fifth of the gaps have, else the median."""
+    """The slice distance: the smallest one that at least a fifth of the gaps have, else the median."""
     gaps = np.diff(distances_mm)
     for gap in np.unique(np.round(gaps, 3)):
         alike = gaps[np.abs(gaps - gap) <= 0.1 * gap]
@@ -68,9 +69,9 @@ def is_even(distances_mm: NDArray[np.float64]) -> bool:
 def regular(values: NDArray, stack: SliceStack) -> tuple[NDArray, Geometry, tuple[str, ...]]:
     """Put slices onto a regular grid by their real positions.
 
-    Even, straight stacks come back as they are. A tilted gantry (each slice shifted against the one before) is undone
-    by moving the slices within their planes, missing or uneven slices by linear interpolation between neighbours.
-    Where more than 40 mm are missing only the longest part is kept.
+    Even, straight stacks come back as they are. A tilted gantry (each slice shifted against the one before)
+    is undone by moving the slices within their planes, missing or uneven slices by linear interpolation
+    between neighbours. Where more than 40 mm are missing only the longest part is kept.
 
     Args:
         values: (n, y, x) in the order of `stack.positions_lps`.
@@ -80,7 +81,8 @@ def regular(values: NDArray, stack: SliceStack) -> tuple[NDArray, Geometry, tupl
         (values, geometry, warnings): the volume, its grid, and what was changed, in sentences.
 
     Raises:
-        GeometryError: rows and columns that are not perpendicular, or slices shifted too far to make one volume.
+        GeometryError: rows and columns that are not perpendicular, or slices shifted too far to make one
+            volume.
     """
     if abs(float(stack.row_lps @ stack.column_lps)) > 1e-3:
         raise GeometryError("Rows and columns of the slices are not perpendicular.")
@@ -118,7 +120,7 @@ def _longest_part(values: NDArray, stack: SliceStack, warnings: list[str]) -> tu
     if not cuts.size:
         return values, stack
     edges = [0, *(int(c) + 1 for c in cuts), len(distances)]
-    parts = list(zip(edges[:-1], edges[1:], strict=True))
+    parts = list(pairwise(edges))
     lo, hi = max(parts, key=lambda part: (distances[part[1] - 1] - distances[part[0]], part[1] - part[0]))
     holes = ", ".join(
         f"{distances[c + 1] - distances[c]:.0f} mm between {_place(stack, distances[c])} and "
@@ -145,7 +147,8 @@ def _straightened(values: NDArray, stack: SliceStack, warnings: list[str]) -> tu
     grown = (last - first).astype(int)
     if (grown > np.array(values.shape[1:])).any():
         raise GeometryError(
-            f"The slices are shifted sideways by up to {float((spread * spacing_yx).max()):.0f} mm, more than their width."
+            f"The slices are shifted sideways by up to {float((spread * spacing_yx).max()):.0f} mm, more "
+            "than their width."
         )
     result = np.full((len(values), *(np.array(values.shape[1:]) + grown)), AIR_HU, values.dtype)
     height, width = values.shape[1:]
@@ -181,8 +184,8 @@ def _shift_sentence(stack: SliceStack, shift_yx_mm: NDArray[np.float64]) -> str:
             "which softens them a little."
         )
     return (
-        f"The slices are shifted sideways against each other by up to {float(np.ptp(shift_yx_mm, axis=0).max()):.0f} mm; "
-        "they were moved to their real positions."
+        "The slices are shifted sideways against each other by up to "
+        f"{float(np.ptp(shift_yx_mm, axis=0).max()):.0f} mm; they were moved to their real positions."
     )
 
 
@@ -237,6 +240,6 @@ def _gap_sentence(stack: SliceStack, step: float) -> str:
     else:
         text += f" ({gaps.min():.2f} to {gaps.max():.2f} mm apart)"
     return (
-        f"{text}. They were put onto an even grid of {step:.2f} mm by their real positions; what lies between is "
-        "interpolated and may hide or blur lesions."
+        f"{text}. They were put onto an even grid of {step:.2f} mm by their real positions; what lies "
+        "between is interpolated and may hide or blur lesions."
     )
