@@ -19,7 +19,7 @@ ROUNDING = 1.01
 SHORTEST_MM, NARROWEST_MM, LONGEST_MM, WIDEST_MM = 40.0, 120.0, 2500.0, 1000.0
 # Values that span less than this are no Hounsfield units; rounding them would hide what they are.
 SMALLEST_RANGE = 50.0
-SAMPLES = 2_000_000
+SAMPLES = 1_000_000
 OFFSET_HU = 1024
 # HU below this are padding around the scan, not air.
 PADDING_HU = -1500
@@ -117,7 +117,10 @@ def check_ct(volume: CtVolume) -> CtVolume:
     values = _values(volume)
     _check_content(volume.name, values)
     if values.low >= -30 and _has_offset(values.sample):
-        shifted = np.clip(volume.hu_zyx.astype(np.int32) - OFFSET_HU, -32768, 32767).astype(np.int16)
+        shifted = np.empty(volume.hu_zyx.shape, np.int16)
+        for plane, target in zip(volume.hu_zyx, shifted, strict=True):
+            target[...] = np.clip(np.rint(plane.astype(np.float32)) - OFFSET_HU, -32768, 32767)
+        _check_hounsfield(volume.name, _values(replace(volume, hu_zyx=shifted)))
         warnings.append(
             f"The values run from {values.range_text}: saved with an offset of {OFFSET_HU}, which was taken "
             "off to get Hounsfield units."
@@ -143,7 +146,8 @@ def _check_grid(volume: CtVolume) -> list[str]:
             "series."
         )
     spacing = np.array(patient.spacing_zyx_mm)
-    slice_axis = 0 if spacing[0] >= spacing.max() / 1.5 else int(spacing.argmax())
+    # Slices run along the body unless another axis is as coarse as only slices are.
+    slice_axis = int(spacing.argmax()) if spacing[1:].max() > IN_PLANE_MM[1] * ROUNDING else 0
     slice_mm, in_plane = float(spacing[slice_axis]), np.delete(spacing, slice_axis)
     if in_plane.min() < IN_PLANE_MM[0] / ROUNDING or in_plane.max() > IN_PLANE_MM[1] * ROUNDING:
         wrong = float(in_plane.min() if in_plane.min() < IN_PLANE_MM[0] / ROUNDING else in_plane.max())
@@ -268,6 +272,7 @@ def _check_hounsfield(name: str, values: _Values) -> None:
 
 
 def _looks_labelled(sample: NDArray[np.float32]) -> bool:
-    """Labels fill regions: most voxels are one of few values, and neighbours along a row are mostly equal."""
-    equal = float((sample[1:] == sample[:-1]).mean())
-    return equal >= 0.5
+    """Labels fill regions: beside the background, neighbours along a row are mostly equal."""
+    first, second = sample[:-1], sample[1:]
+    inside = np.maximum(first, second) > sample.min()
+    return bool(inside.any()) and float((first == second)[inside].mean()) >= 0.4

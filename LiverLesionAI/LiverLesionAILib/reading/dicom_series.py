@@ -222,9 +222,8 @@ def _refusal(frames: list[Frame]) -> str:
     if first.modality != "CT" and first.sop_class not in CT_CLASSES:
         kind = pydicom.uid.UID(first.sop_class).name if first.sop_class else ""
         kind = "" if kind == first.sop_class else kind.replace(" Storage", "")
-        return
-        f"it is {' '.join(filter(None, (first.modality, kind and f'({kind})'))) or 'of no stated kind'}, not "
-        "CT"
+        said = " ".join(filter(None, (first.modality, kind and f"({kind})")))
+        return f"it is {said or 'of no stated kind'}, not CT"
     if first.sop_class and first.sop_class not in CT_CLASSES:
         if first.shape_yx[0] == 0:
             return "it holds no images (a report or a dose record)"
