@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal
 
 import torch
@@ -54,7 +55,7 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
         if not isinstance(part, nn.Sequential):
             continue
         names = list(part._modules)
-        for first, second in zip(names[:-1], names[1:], strict=True):
+        for first, second in itertools.pairwise(names):
             conv, norm = part._modules[first], part._modules[second]
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 part._modules[first] = fuse_conv_bn_eval(conv, norm)

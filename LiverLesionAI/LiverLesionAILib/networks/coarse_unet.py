@@ -1,7 +1,9 @@
-"""The coarse U-Net that finds the liver on a 3 mm grid (SFAN paper, section 3: "A U-Net is trained to obtain a coarse
+"""The coarse U-Net that finds the liver on a 3 mm grid (SFAN paper, section 3: "A U-Net is trained to
+obtain a coarse
 segmentation of liver in advance").
 
-A :mod:`unet` of four narrow levels that sees whole axial slices with two neighbours above and below, so that it does
+A :mod:`unet` of four narrow levels that sees whole axial slices with two neighbours above and below, so
+that it does
 not depend on how far a scan reaches beyond the liver.
 """
 

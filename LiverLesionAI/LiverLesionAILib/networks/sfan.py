@@ -1,12 +1,15 @@
 """Semantic Feature Attention Network (Zhang et al., "Semantic Feature Attention Network for Liver Tumor
 Segmentation in Large-scale CT database").
 
-An encoder of five blocks; Semantic Attention Transmission (SAT, equation 1) weights the features of each level by
-the level above it; Global Context Attention (GCA, equations 2 and 3) aligns all levels at the top resolution and
+An encoder of five blocks; Semantic Attention Transmission (SAT, equation 1) weights the features of each
+level by
+the level above it; Global Context Attention (GCA, equations 2 and 3) aligns all levels at the top
+resolution and
 weights them by the deepest one. There is no further decoder.
 
 Decisions where the paper is silent:
-- The two cascaded 1 x 1 convolutions of a gate have a ReLU between them (without one they would be a single linear
+- The two cascaded 1 x 1 convolutions of a gate have a ReLU between them (without one they would be a single
+linear
   map) and the hidden width of their input divided by 4, at least 8.
 - The input is a stack of neighbouring slices: through-plane context tells vessels from lesions and costs one
   convolution. The paper's size takes 3.
@@ -16,6 +19,7 @@ Decisions where the paper is silent:
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -53,7 +57,7 @@ class SfanConfig:
 SIZES = {
     "paper": SfanConfig(),
     "compact": SfanConfig(
-        in_slices=5, widths=(24, 48, 96, 160, 224), aligned_channels=16, head_channels=32, norm="batch"
+        in_slices=5, widths=(16, 32, 64, 128, 256), aligned_channels=8, head_channels=24, norm="batch"
     ),
 }
 
@@ -63,7 +67,8 @@ class SfanAttention(NamedTuple):
 
     Attributes:
         sat_gates: per level but the deepest, V_t of equation 1, (B, C_t).
-        sat_maps: per level, mean over channels of S_t = V_t * H_t, (B, H_t, W_t): the gate-weighted activation.
+        sat_maps: per level, mean over channels of S_t = V_t * H_t, (B, H_t, W_t): the gate-weighted
+        activation.
         gca_gates: G of equation 3, (B, L, C'): how much each level's aligned channels count.
     """
 
@@ -113,9 +118,7 @@ class Sfan(nn.Module):
             for n_in, n_out in zip((config.in_slices, *widths[:-1]), widths, strict=True)
         )
         if config.sat:
-            self.sat = nn.ModuleList(
-                Gate(higher, lower) for lower, higher in zip(widths[:-1], widths[1:], strict=True)
-            )
+            self.sat = nn.ModuleList(Gate(higher, lower) for lower, higher in itertools.pairwise(widths))
         self.align = nn.ModuleList(nn.Conv2d(width, config.aligned_channels, 1) for width in widths)
         fused = len(widths) * config.aligned_channels
         if config.gca:

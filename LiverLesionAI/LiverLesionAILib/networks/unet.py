@@ -1,6 +1,7 @@
 """U-Net (Ronneberger et al. 2015), the baseline of every comparison and, small, the coarse liver finder.
 
-Five levels of two 3 x 3 convolutions; nearest upsampling followed by the block's convolutions instead of transposed
+Five levels of two 3 x 3 convolutions; nearest upsampling followed by the block's convolutions instead of
+transposed
 convolutions (no checkerboard, fewer parameters).
 """
 
@@ -35,7 +36,7 @@ class UnetConfig:
 
 SIZES = {
     "paper": UnetConfig(),
-    "compact": UnetConfig(in_slices=5, widths=(24, 48, 96, 160, 224), norm="batch"),
+    "compact": UnetConfig(in_slices=5, widths=(16, 32, 64, 128, 192), norm="batch"),
 }
 
 

@@ -181,8 +181,8 @@ class ShapeBank:
             spacings = [tuple(float(s) for s in e["spacing_zyx_mm"]) for e in entries]
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise InputError(
-                f"{path} is not a bank of lesion masks ({error}). It needs a .npz of packed masks and a .json of the "
-                "same name with key, shape_zyx, spacing_zyx_mm and organ."
+                f"{path} is not a bank of lesion masks ({error}). It needs a .npz of packed masks and "
+                "a .json of the same name with key, shape_zyx, spacing_zyx_mm and organ."
             ) from error
         used = [i for i, mask in enumerate(masks) if mask.sum() >= 8]
         diameters = [(6 / np.pi * masks[i].sum() * np.prod(spacings[i])) ** (1 / 3) for i in used]

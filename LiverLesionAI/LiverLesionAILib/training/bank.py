@@ -1,6 +1,7 @@
 """A bank of synthetic variants: real livers with further, synthetic lesions and with what fools a network.
 
-Made once, kept as memory-mapped 8-bit volumes that every training process shares. Variant k of a case is decided by
+Made once, kept as memory-mapped 8-bit volumes that every training process shares. Variant k of a case is
+decided by
 the bank's seed, the case's name and k alone.
 """
 
@@ -32,7 +33,6 @@ class BankSettings:
     Attributes:
         variants_per_patient: shared evenly among a patient's volumes.
         lesion_free_share: variants that get no further lesion (but distractors).
-        erase_share: variants in which small real lesions are filled with liver first.
         seed: of everything.
     """
 
@@ -62,9 +62,7 @@ def load_mapped(folder: Path) -> TrainingCase:
     """
     meta = json.loads((folder / "case.json").read_text())
     data = np.load(folder / "data.npy", mmap_mode="r", allow_pickle=False)
-    return TrainingCase(
-        meta["name"], meta["patient"], data[0], data[1], tuple(meta["spacing"]), meta["kind"]
-    )
+    return TrainingCase(meta["name"], meta["patient"], data[0], data[1], tuple(meta["spacing"]), meta["kind"])
 
 
 def make_variant(
@@ -117,10 +115,17 @@ def _make_one(task: tuple[Path, Path, int, int, BankSettings, Path | None]) -> P
 
         bank = ShapeBank.load(shapes)
     variant = make_variant(case, rng, settings, bank)
-    save_mapped(TrainingCase(
-        f"{case.name}-v{number:03d}", variant.patient, variant.grey_zyx, variant.labels_zyx,
-        variant.spacing_zyx_mm, variant.kind,
-    ), target)
+    save_mapped(
+        TrainingCase(
+            f"{case.name}-v{number:03d}",
+            variant.patient,
+            variant.grey_zyx,
+            variant.labels_zyx,
+            variant.spacing_zyx_mm,
+            variant.kind,
+        ),
+        target,
+    )
     return target
 
 

@@ -45,7 +45,8 @@ def data_folder() -> Path:
     folder = Path(named) if named else Path(__file__).resolve().parents[4] / "shared" / "data"
     if not folder.is_dir():
         raise InputError(
-            f"The real CTs are not at {folder}. Set LIVERLESIONAI_DATA to a folder that holds lits/*_ct.nii.gz."
+            f"The real CTs are not at {folder}. Set LIVERLESIONAI_DATA to a folder "
+            "that holds lits/*_ct.nii.gz."
         )
     return folder
 
@@ -92,7 +93,8 @@ def read_volume(path: Path) -> CtVolume:
 
 
 def resample_labels(labels_zyx: NDArray, source: Geometry, target: Geometry) -> NDArray[np.uint8]:
-    """Resample a label map by majority of anti-aliased one-hot maps, so that small lesions keep their volume."""
+    """Resample a label map by majority of anti-aliased one-hot maps, so that small lesions keep their
+    volume."""
     best = np.full(target.shape_zyx, 0.5, np.float32)
     out = np.zeros(target.shape_zyx, np.uint8)
     body = resample((labels_zyx > 0).astype(np.float32), source, target)

@@ -1,8 +1,10 @@
 """The training loop of the slice-stack segmentation networks.
 
-AdamW or Adam, cosine schedule with warm-up, weighted cross entropy plus soft Dice, gradient clipping, an exponential
+AdamW or Adam, cosine schedule with warm-up, weighted cross entropy plus soft Dice, gradient clipping, an
+exponential
 moving average of the weights (that is what ships), bfloat16 autocast and channels_last. The state after every
-checkpoint interval is kept whole, so that a killed run goes on along the same curve: samples and schedule depend on
+checkpoint interval is kept whole, so that a killed run goes on along the same curve: samples and schedule
+depend on
 the step's number and the seed alone.
 """
 
@@ -76,7 +78,8 @@ class Batches(Dataset):
 
 
 def soft_dice_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """1 - soft Dice, mean over the classes above 0 that occur in the batch's labels; unknown pixels do not count.
+    """1 - soft Dice, mean over the classes above 0 that occur in the batch's labels; unknown pixels do
+    not count.
 
     Args:
         probabilities: (B, C, H, W), sum 1 over C.
@@ -112,7 +115,8 @@ def learning_rate(step: int, settings: LoopSettings) -> float:
 
 
 def ema_update(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """average = decay * average + (1 - decay) * network; counters and running statistics are averaged alike."""
+    """average = decay * average + (1 - decay) * network; counters and running statistics are averaged
+    alike."""
     with torch.no_grad():
         for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
             if mean.dtype.is_floating_point:
@@ -164,7 +168,8 @@ def train(
         workers: processes that make batches ahead; 0 makes them in this one.
 
     Raises:
-        TrainingError: the loss is not finite (the batch is kept as `bad_batch.pt`, the last checkpoint stays), or a
+        TrainingError: the loss is not finite (the batch is kept as `bad_batch.pt`, the last
+        checkpoint stays), or a
             parameter gets no gradient at the first step.
         Cancelled: from `progress`.
     """

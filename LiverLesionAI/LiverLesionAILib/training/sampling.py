@@ -89,7 +89,8 @@ def affine_grid(
     crop: int,
     shape_yx: tuple[int, int],
 ) -> Tensor:
-    """Sampling grid (1, crop, crop, 2) for grid_sample(align_corners=True): a random affine map about a centre."""
+    """Sampling grid (1, crop, crop, 2) for grid_sample(align_corners=True): a random affine map about a
+    centre."""
     angle = np.deg2rad(rng.uniform(-augment.rotate_degree, augment.rotate_degree))
     zoom = 2.0 ** rng.uniform(-augment.scale, augment.scale)
     stretch = 2.0 ** (rng.uniform(-augment.scale, augment.scale) / 4)
@@ -163,7 +164,8 @@ class CropSampler:
         tumour_share: float = 0.45,
         liver_share: float = 0.4,
     ) -> None:
-        self.indices = [CaseIndex(case) for case in cases]
+        self.cases = cases
+        self._indices: dict[int, CaseIndex] = {}
         weights = np.zeros(len(cases))
         for kind, share in shares.items():
             members = [i for i, case in enumerate(cases) if case.kind == kind]
@@ -180,13 +182,17 @@ class CropSampler:
         self.augment = augment or AugmentSettings()
         self.tumour_share, self.liver_share = tumour_share, liver_share
 
+    def _index(self, number: int) -> CaseIndex:
+        if number not in self._indices:
+            self._indices[number] = CaseIndex(self.cases[number])
+        return self._indices[number]
+
     def sample(self, number: int) -> tuple[Tensor, Tensor]:
         """Sample `number`: image (in_slices, crop, crop) float32 in -1..1 and labels (crop, crop) int64."""
         rng = np.random.default_rng((self.seed, number))
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        index = self.indices[
-            int(np.searchsorted(self.cumulative, rng.random(), side="right").clip(0, len(self.indices) - 1))
-        ]
+        drawn = int(np.searchsorted(self.cumulative, rng.random(), side="right"))
+        index = self._index(min(drawn, len(self.cases) - 1))
         case = index.case
         z, y, x = index.centre(rng, self.tumour_share, self.liver_share)
         jitter = self.crop * 0.2
