@@ -4,7 +4,7 @@ from __future__ import annotations
 
 Colour = tuple[float, float, float]
 
-LIVER: Colour = (0.72, 0.58, 0.47)
+LIVER: Colour = (0.85, 0.66, 0.48)
 """Muted, so that lesions stand out before it."""
 
 # Okabe and Ito's colour-blind safe set ("Color Universal Design", 2008) without black, its blue made lighter
