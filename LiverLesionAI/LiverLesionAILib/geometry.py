@@ -42,7 +42,9 @@ class Geometry:
 
     def __post_init__(self) -> None:
         if len(self.shape_zyx) != 3 or min(self.shape_zyx) < 1:
-            raise GeometryError(f"A volume of {self.shape_zyx} voxels (z, y, x) is empty or not three-dimensional.")
+            raise GeometryError(
+                f"A volume of {self.shape_zyx} voxels (z, y, x) is empty or not three-dimensional."
+            )
         spacing = np.asarray(self.spacing_zyx_mm, float)
         if spacing.shape != (3,) or not np.isfinite(spacing).all() or spacing.min() <= 0:
             raise GeometryError(f"The voxel spacing {self.spacing_zyx_mm} mm (z, y, x) is not positive.")
@@ -233,9 +235,9 @@ def crop_array(array_zyx: NDArray, start_zyx: ArrayLike, stop_zyx: ArrayLike, fi
     if (inside_start == start).all() and (inside_stop == stop).all():
         return inside
     padded = np.full(tuple(stop - start), fill, array_zyx.dtype)
-    padded[
-        tuple(slice(a, b) for a, b in zip(inside_start - start, inside_stop - start, strict=True))
-    ] = inside
+    padded[tuple(slice(a, b) for a, b in zip(inside_start - start, inside_stop - start, strict=True))] = (
+        inside
+    )
     return padded
 
 

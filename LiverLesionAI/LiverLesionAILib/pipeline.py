@@ -15,6 +15,7 @@ from scipy import ndimage
 from . import __version__
 from .ct import CtVolume, Geometry, permuted, reorient, resample
 from .findings import AttentionMap, CaseResult, ProbabilityMap
+from .inputs import liver_level_hu
 from .progress import Progress, part, silent
 from .stages.measure import measure_case, measure_liver, number_by_size
 from .stages.segment import Masks, SegmentSettings, masks_from_probabilities
@@ -180,6 +181,8 @@ def _analyze_on(
         cut = tuple(slice(a, b) for a, b in zip(where.start_zyx, where.stop_zyx, strict=True))
         working = box.with_spacing(entry.input.spacing_zyx_mm)
         hu_zyx = resample(oriented.hu_zyx[cut], box, working)
+        near = near_coarse(where, working)
+        hu_zyx += entry.input.shift_hu(liver_level_hu(hu_zyx[near_coarse(where, working, reach_mm=0.0)]))
         network = models.network(entry.name, device.name, device.precision)
         collector = None
         if settings.attention and entry.network == "sfan":
@@ -199,9 +202,7 @@ def _analyze_on(
         tumour = probabilities[1]
         liver = np.clip(probabilities.sum(axis=0, dtype=np.uint16), 0, 255).astype(np.uint8)
         choice = segment_settings(entry, settings)
-        masks = masks_from_probabilities(
-            liver, tumour, working.spacing_zyx_mm, choice, near_coarse(where, working)
-        )
+        masks = masks_from_probabilities(liver, tumour, working.spacing_zyx_mm, choice, near)
     run.progress("placing results on the CT", 0.78)
     with run.stage("place"):
         liver_zyx, labels_zyx = on_ct_grid(masks, liver, tumour, working, box, choice)

@@ -33,7 +33,9 @@ def resampling_weights(
     half = max(1.0, ratio)
     # Beyond the border values nothing changes any more; keeps the indices small.
     position = np.clip(position, -half - 1.0, n_in + half)
-    index = np.floor(position - half).astype(np.int64)[:, None] + np.arange(int(np.ceil(2 * half)) + 2)[None, :]
+    index = (
+        np.floor(position - half).astype(np.int64)[:, None] + np.arange(int(np.ceil(2 * half)) + 2)[None, :]
+    )
     offset = index - position[:, None]
     taps = np.maximum(0.0, 1.0 - np.abs(offset) / half)
     sum_0 = taps.sum(axis=1)
