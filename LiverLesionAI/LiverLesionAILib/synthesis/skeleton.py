@@ -76,7 +76,7 @@ def paint_bone(scene: Scene, canvas: Canvas, sdf: Array, shell_mm: float, more_h
     whole = tuple(slice(0, n) for n in scene.grid.shape_zyx)
     fat = hu[Organ.FAT]
     canvas.paint(scene.grid, Layer(Organ.BONE_CORTICAL, whole, sdf, hu[Organ.BONE_CORTICAL] * bone), fat)  # type: ignore[arg-type]
-    marrow = hu[Organ.BONE_MARROW] * bone + more_hu + smooth_field(scene.rng, scene.grid, 3.5) * 40
+    marrow = hu[Organ.BONE_MARROW] * bone + more_hu + smooth_field(scene.rng, scene.grid, 3.0) * 26
     canvas.paint(scene.grid, Layer(Organ.BONE_MARROW, whole, sdf + np.float32(shell_mm), marrow), fat)  # type: ignore[arg-type]
 
 
