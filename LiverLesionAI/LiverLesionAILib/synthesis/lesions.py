@@ -1,0 +1,489 @@
+"""Lesions put into liver tissue: where, how many, which; the image and its truth.
+
+The tissue's own noise stays: what changes is the low-frequency part under the lesion, and where a vessel ran
+its structure is replaced by noise of the same autocovariance. The outline handed back lies where measured
+annotations lie on the border's profile: at about 0.6 of the step from liver to lesion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..errors import InputError
+from .appearance import Appearance, LesionType, Phase, estimate_phase, sample_appearance
+from .rendering import blurred, coverage, halo, inner_hu
+from .shapes import Shape, ShapeBank, placed_depth, procedural_shape, random_rotation
+from .texture import NoiseModel, Spacing, measure_noise, split_texture
+
+__all__ = [
+    "LesionSettings",
+    "LesionType",
+    "Phase",
+    "SliceBox",
+    "SyntheticLesion",
+    "SyntheticLesions",
+    "add_lesions",
+    "draw_count",
+    "draw_diameter_mm",
+    "slice_boxes",
+]
+
+#: Share of the border's step at which annotators draw the outline (measured: 0.6 to 0.67).
+OUTLINE_LEVEL = 0.6
+
+DEFAULT_TYPES: dict[LesionType, float] = {
+    LesionType.METASTASIS: 0.60,
+    LesionType.HCC: 0.17,
+    LesionType.CYST: 0.08,
+    LesionType.HAEMANGIOMA: 0.05,
+    LesionType.FNH: 0.03,
+    LesionType.TREATED: 0.07,
+}
+
+
+@dataclass(frozen=True)
+class LesionSettings:
+    """What to synthesise.
+
+    Attributes:
+        count: exactly so many lesions, 0 to 60; None draws as in patients with liver tumours (median 3, some
+            20 to 60).
+        type_weights: relative frequency of the types.
+        phase: of the scan; None estimates it from the liver's HU.
+        diameter_mm: smallest and largest equivalent diameter.
+        median_mm, spread: of the log-normal sizes (664 annotated liver lesions: 10.3 mm, 0.72).
+        large_share: share of lesions drawn from 45 to 120 mm instead (at most one per liver and not beyond
+            what the liver holds).
+        hard_share: share of nearly isodense, ill-defined ones.
+        bank_share: share of outlines from the shape bank where one is given.
+        subcapsular_share: share placed at the liver's surface.
+        bulge_mm: how far such a lesion may reach beyond the given liver.
+        cluster_share: share of lesions placed beside an earlier one.
+        psf_mm: SD of the scan's in-plane blur; None takes 0.6 mm.
+        hu_range: the result is clipped to it where given.
+    """
+
+    count: int | None = None
+    type_weights: Mapping[LesionType, float] = field(default_factory=lambda: dict(DEFAULT_TYPES))
+    phase: Phase | None = None
+    diameter_mm: tuple[float, float] = (3.0, 120.0)
+    median_mm: float = 10.5
+    spread: float = 0.72
+    large_share: float = 0.06
+    hard_share: float = 0.2
+    bank_share: float = 0.6
+    subcapsular_share: float = 0.3
+    bulge_mm: float = 8.0
+    cluster_share: float = 0.2
+    psf_mm: float | None = None
+    hu_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.count is not None and not 0 <= self.count <= 60:
+            raise InputError(f"Lesion count {self.count}: choose 0 to 60.")
+        if not 0 < self.diameter_mm[0] <= self.diameter_mm[1]:
+            raise InputError(
+                f"Lesion diameters {self.diameter_mm} mm: the first must be positive and not the larger."
+            )
+
+
+@dataclass(frozen=True)
+class SyntheticLesion:
+    """One lesion's truth.
+
+    Attributes:
+        number: its value in `SyntheticLesions.labels_zyx`.
+        lesion_type, phase, subtype: what it is.
+        diameter_mm: equivalent diameter of the voxels labelled.
+        contrast_hu: mean HU of its inside (before noise) minus the liver's.
+        centre_zyx: centroid, voxels.
+        box_zyx: ((z0, y0, x0), (z1, y1, x1)), stop exclusive.
+        appearance: all its parts.
+    """
+
+    number: int
+    lesion_type: LesionType
+    phase: Phase
+    subtype: str
+    diameter_mm: float
+    contrast_hu: float
+    centre_zyx: tuple[float, float, float]
+    box_zyx: tuple[tuple[int, int, int], tuple[int, int, int]]
+    appearance: Appearance
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticLesions:
+    """The image with its lesions.
+
+    Attributes:
+        hu_zyx: float32, a new array.
+        labels_zyx: uint16, 0 none, k lesion number k.
+        liver_zyx: bool, the given liver with what lesions added to it at its surface.
+        lesions: in order of number.
+    """
+
+    hu_zyx: NDArray[np.float32]
+    labels_zyx: NDArray[np.uint16]
+    liver_zyx: NDArray[np.bool_]
+    lesions: tuple[SyntheticLesion, ...]
+
+
+@dataclass(frozen=True)
+class SliceBox:
+    """A lesion's box in one slice: y0, x0 first and y1, x1 behind the last voxel."""
+
+    number: int
+    z: int
+    y0: int
+    x0: int
+    y1: int
+    x1: int
+
+
+def slice_boxes(labels_zyx: NDArray[np.uint16], z: int, least_voxels: int = 2) -> tuple[SliceBox, ...]:
+    """Boxes of the lesions in slice z, one per lesion number; parts under `least_voxels` voxels are left
+    out.
+    """
+    plane = labels_zyx[z]
+    boxes = []
+    for number, found in enumerate(ndimage.find_objects(plane), start=1):
+        if found is not None and int((plane[found] == number).sum()) >= least_voxels:
+            y, x = found
+            boxes.append(SliceBox(number, z, y.start, x.start, y.stop, x.stop))
+    return tuple(boxes)
+
+
+def draw_count(rng: np.random.Generator) -> int:
+    """Number of lesions of a liver with tumours: mostly 1 to 8, a tail to 60."""
+    return int(np.clip(np.round(rng.lognormal(np.log(3.0), 0.95)), 1, 60))
+
+
+def draw_diameter_mm(settings: LesionSettings, rng: np.random.Generator) -> float:
+    """One equivalent diameter by the settings' distribution."""
+    low, high = settings.diameter_mm
+    if high > 45 and rng.random() < settings.large_share:
+        return float(np.exp(rng.uniform(np.log(max(45.0, low)), np.log(high))))
+    return float(np.clip(settings.median_mm * np.exp(rng.normal(0, settings.spread)), low, high))
+
+
+@dataclass(eq=False)
+class _Scene:
+    """The volume under work."""
+
+    hu: NDArray[np.float32]
+    labels: NDArray[np.uint16]
+    liver: NDArray[np.bool_]
+    given_liver: NDArray[np.bool_]
+    occupied: NDArray[np.bool_] | None
+    vessels: NDArray[np.bool_] | None
+    spacing: Spacing
+    depth_coarse_mm: NDArray[np.float32]
+    step_zyx: NDArray[np.int64]
+    noise: NoiseModel
+    liver_hu: float
+    phase: Phase
+
+
+def _coarse_depth(
+    liver: NDArray[np.bool_], spacing: Spacing
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Distance to the liver's surface (mm, inside) on every n-th voxel, about 4 mm apart."""
+    step = np.maximum(1, np.round(4.0 / np.asarray(spacing))).astype(int)
+    coarse = liver[:: step[0], :: step[1], :: step[2]]
+    padded = np.pad(coarse, 1)
+    depth = ndimage.distance_transform_edt(padded, sampling=step * np.asarray(spacing))[1:-1, 1:-1, 1:-1]
+    return depth.astype(np.float32), step
+
+
+def add_lesions(
+    hu_zyx: NDArray,
+    liver_zyx: NDArray[np.bool_],
+    spacing_zyx_mm: Spacing,
+    rng: np.random.Generator,
+    settings: LesionSettings | None = None,
+    occupied_zyx: NDArray[np.bool_] | None = None,
+    vessels_zyx: NDArray[np.bool_] | None = None,
+    shape_bank: ShapeBank | None = None,
+) -> SyntheticLesions:
+    """Put lesions into a liver.
+
+    Args:
+        hu_zyx: CT in HU, (z, y, x); not changed.
+        liver_zyx: the liver (with its real lesions), same shape.
+        spacing_zyx_mm: voxel spacing.
+        rng: source of all chance; the same state gives the same result.
+        settings: what to synthesise; defaults as documented there.
+        occupied_zyx: existing lesions; new ones keep 2 voxels away from them.
+        vessels_zyx: known vessels; their structure ends in a lesion (vessels are also found from the image).
+        shape_bank: real outlines; procedural ones without it.
+
+    Returns:
+        Image, labels, liver and the list of lesions. Fewer lesions than asked for where the liver has no
+        room.
+
+    Raises:
+        InputError: shapes differ, or the liver is empty while lesions are wanted.
+    """
+    settings = settings or LesionSettings()
+    if hu_zyx.shape != liver_zyx.shape or hu_zyx.ndim != 3:
+        raise InputError(f"Image {hu_zyx.shape} and liver {liver_zyx.shape} must be the same 3D grid.")
+    count = draw_count(rng) if settings.count is None else settings.count
+    hu = np.array(hu_zyx, np.float32)
+    liver = np.array(liver_zyx, bool)
+    labels = np.zeros(hu.shape, np.uint16)
+    if count == 0:
+        return SyntheticLesions(hu, labels, liver, ())
+    if not liver.any():
+        raise InputError("The liver mask is empty: there is nowhere to put a lesion.")
+    tissue = liver if occupied_zyx is None else liver & ~occupied_zyx
+    sample = hu[::3, ::3, ::3][tissue[::3, ::3, ::3]]
+    liver_hu = float(np.median(sample)) if sample.size else float(np.median(hu[liver]))
+    depth, step = _coarse_depth(liver, spacing_zyx_mm)
+    scene = _Scene(
+        hu,
+        labels,
+        liver,
+        liver.copy(),
+        occupied_zyx,
+        vessels_zyx,
+        tuple(float(s) for s in spacing_zyx_mm),
+        depth,
+        step,
+        measure_noise(hu, tissue, spacing_zyx_mm, rng),
+        liver_hu,
+        settings.phase or estimate_phase(liver_hu),
+    )
+    diameters = sorted((draw_diameter_mm(settings, rng) for _ in range(count)), reverse=True)
+    diameters = _fitting(diameters, scene, settings)
+    kinds = list(settings.type_weights)
+    weights = np.array([settings.type_weights[k] for k in kinds], float)
+    # A patient's lesions are mostly of one kind.
+    main = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+    made: list[SyntheticLesion] = []
+    placed: list[tuple[NDArray[np.float64], float]] = []
+    for diameter in diameters:
+        kind = main if rng.random() < 0.7 else kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+        for _ in range(6):
+            lesion = _try_one(scene, kind, diameter, len(made) + 1, placed, settings, shape_bank, rng)
+            if lesion is not None:
+                made.append(lesion)
+                placed.append((np.array(lesion.centre_zyx) * np.array(spacing_zyx_mm), lesion.diameter_mm))
+                break
+    if settings.hu_range is not None:
+        np.clip(scene.hu, *settings.hu_range, out=scene.hu)
+    return SyntheticLesions(scene.hu, scene.labels, scene.liver, tuple(made))
+
+
+def _fitting(diameters: list[float], scene: _Scene, settings: LesionSettings) -> list[float]:
+    """Hold the sizes to what the liver holds: at most one beyond 45 mm, all together under 60 % of its
+    volume.
+    """
+    volume = float(scene.given_liver[:: scene.step_zyx[0], :: scene.step_zyx[1], :: scene.step_zyx[2]].sum())
+    volume *= float(np.prod(scene.step_zyx * np.array(scene.spacing)))
+    left = 0.6 * volume
+    low = settings.diameter_mm[0]
+    out = []
+    for index, diameter in enumerate(diameters):
+        most = min((6 / np.pi * 0.6 * left) ** (1 / 3), 45.0 if index else np.inf)
+        size = max(low, min(diameter, most))
+        out.append(size)
+        left = max(0.0, left - np.pi / 6 * size**3)
+    return out
+
+
+def _draw_centre(
+    scene: _Scene,
+    diameter: float,
+    placed: list[tuple[NDArray[np.float64], float]],
+    at_surface: bool,
+    clustered: bool,
+    rng: np.random.Generator,
+) -> NDArray[np.float64] | None:
+    """A centre in voxels: inside, at the surface, or beside an earlier lesion; None when nothing fits."""
+    depth = scene.depth_coarse_mm
+    radius = diameter / 2
+    deepest = float(depth.max())
+    if at_surface:
+        low, high = min(0.25 * radius, 0.5 * deepest), max(0.75 * radius, 4.0)
+    else:
+        low, high = min(radius + 2.0, 0.8 * deepest), np.inf
+    allowed = (depth >= low) & (depth <= high) & (depth > 0)
+    spots = np.argwhere(allowed)
+    if len(spots) == 0:
+        spots = np.argwhere(depth >= min(low, 0.6 * deepest))
+    if len(spots) == 0:
+        return None
+    spacing = np.array(scene.spacing)
+    for _ in range(12):
+        if clustered and placed:
+            near_mm, near_d = placed[int(rng.integers(len(placed)))]
+            direction = rng.standard_normal(3)
+            direction /= np.linalg.norm(direction)
+            centre = (near_mm + direction * (near_d + diameter) / 2 * rng.uniform(0.8, 1.3)) / spacing
+        else:
+            spot = spots[int(rng.integers(len(spots)))]
+            centre = (spot + rng.uniform(-0.5, 0.5, 3)) * scene.step_zyx
+        index = tuple(np.round(centre).astype(int))
+        if min(index) < 0 or any(i >= n for i, n in zip(index, scene.hu.shape, strict=True)):
+            continue
+        if not scene.liver[index] or scene.labels[index]:
+            continue
+        if scene.occupied is not None and scene.occupied[index]:
+            continue
+        gap = 0.42 if clustered else 0.55
+        centre_mm = centre * spacing
+        if all(np.linalg.norm(centre_mm - other) > gap * (diameter + size) for other, size in placed):
+            return centre
+    return None
+
+
+def _try_one(
+    scene: _Scene,
+    kind: LesionType,
+    diameter: float,
+    number: int,
+    placed: list[tuple[NDArray[np.float64], float]],
+    settings: LesionSettings,
+    bank: ShapeBank | None,
+    rng: np.random.Generator,
+) -> SyntheticLesion | None:
+    """Place, render and paint one lesion into the scene; None (nothing changed) when it does not fit."""
+    at_surface = bool(rng.random() < settings.subcapsular_share)
+    clustered = bool(rng.random() < settings.cluster_share)
+    centre = _draw_centre(scene, diameter, placed, at_surface, clustered, rng)
+    if centre is None:
+        return None
+    shape = _draw_shape(kind, diameter, settings, bank, rng)
+    look = sample_appearance(kind, scene.phase, diameter, scene.liver_hu, rng, settings.hard_share)
+    spacing = np.array(scene.spacing)
+    reach_mm = shape.extent * diameter + 2.5 * look.edge_mm + look.halo_mm + 2.0
+    start = np.maximum(0, np.floor(centre - reach_mm / spacing)).astype(int)
+    stop = np.minimum(scene.hu.shape, np.ceil(centre + reach_mm / spacing) + 1).astype(int)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+    depth = placed_depth(
+        shape,
+        diameter,
+        random_rotation(rng),
+        centre - start,
+        tuple(int(n) for n in stop - start),
+        scene.spacing,
+    )
+    bulge = float(rng.uniform(0.0, min(settings.bulge_mm, 0.25 * diameter))) if at_surface else 0.0
+    depth = _held_by_capsule(scene, box, depth, bulge)
+    psf = 0.6 if settings.psf_mm is None else settings.psf_mm
+    soft = blurred(coverage(depth, look.edge_mm), scene.spacing, psf)
+    peak = float(soft.max())
+    mask = soft >= OUTLINE_LEVEL * min(1.0, peak) if peak > 0.15 else np.zeros(soft.shape, bool)
+    mask &= scene.labels[box] == 0
+    if scene.occupied is not None and scene.occupied[box].any():
+        near = ndimage.binary_dilation(soft > 0.1, iterations=2)
+        if (near & scene.occupied[box]).any():
+            return None
+    voxels = int(mask.sum())
+    wanted = np.pi / 6 * diameter**3 / float(spacing.prod())
+    if voxels < 2 or voxels < 0.25 * wanted:
+        return None
+    contrast = _paint(scene, box, depth, soft, look, diameter, psf, rng)
+    scene.labels[box][mask] = number
+    scene.liver[box] |= mask
+    return _describe(scene, box, mask, number, look, contrast)
+
+
+def _draw_shape(
+    kind: LesionType,
+    diameter: float,
+    settings: LesionSettings,
+    bank: ShapeBank | None,
+    rng: np.random.Generator,
+) -> Shape:
+    """A real outline for tumours, smooth ones for cysts and FNH, ellipsoids for ablation zones."""
+    if kind is LesionType.CYST:
+        return procedural_shape(rng, roughness=float(rng.uniform(0.01, 0.06)), elongation=0.6, samples=20)
+    if kind is LesionType.TREATED:
+        return procedural_shape(rng, roughness=float(rng.uniform(0.02, 0.1)), samples=20)
+    if bank is not None and len(bank) and rng.random() < settings.bank_share:
+        return bank.draw(diameter, rng)
+    return procedural_shape(rng, samples=18 if diameter < 15 else 26)
+
+
+def _held_by_capsule(
+    scene: _Scene, box: tuple[slice, ...], depth: NDArray[np.float32], bulge_mm: float
+) -> NDArray[np.float32]:
+    """Depth limited by the liver's surface, moved out by `bulge_mm`; bone is never grown into."""
+    liver = scene.given_liver[box]
+    outside = ~liver
+    if not (outside & (depth > -4.0)).any():
+        return depth
+    surface = ndimage.distance_transform_edt(liver, sampling=scene.spacing)
+    surface -= ndimage.distance_transform_edt(outside, sampling=scene.spacing)
+    limit = surface.astype(np.float32) + np.float32(bulge_mm + 0.3)
+    if bulge_mm > 0:
+        bone = outside & (scene.hu[box] > 170)
+        if bone.any():
+            to_bone = ndimage.distance_transform_edt(~bone, sampling=scene.spacing).astype(np.float32)
+            limit = np.minimum(limit, np.maximum(to_bone - 3.0, surface))
+    return np.minimum(depth, limit)
+
+
+def _paint(
+    scene: _Scene,
+    box: tuple[slice, ...],
+    depth: NDArray[np.float32],
+    soft: NDArray[np.float32],
+    look: Appearance,
+    diameter: float,
+    psf: float,
+    rng: np.random.Generator,
+) -> float:
+    """Change the image in the box; returns the mean HU of the inside minus the liver's, before noise."""
+    hu = scene.hu[box]
+    tissue = scene.given_liver[box] & (scene.labels[box] == 0)
+    if scene.occupied is not None:
+        tissue &= ~scene.occupied[box]
+    residual, structure = split_texture(hu, tissue, scene.spacing)
+    if scene.vessels is not None:
+        structure = np.maximum(structure, scene.vessels[box])
+    around = tissue & (soft < 0.05) & (structure < 0.5)
+    base = float(np.median(hu[around])) if int(around.sum()) > 50 else scene.liver_hu
+    # Beside a bright vessel or another lesion the ring can mislead: hold it near the liver's own level.
+    base = float(np.clip(base, scene.liver_hu - 12, scene.liver_hu + 12))
+    grain = np.sqrt(1 - structure) * residual + np.sqrt(structure) * scene.noise.draw(hu.shape, rng)
+    inner = inner_hu(look, depth, diameter, scene.spacing, rng)
+    fine = blurred(coverage(depth, look.edge_mm) * inner, scene.spacing, psf)
+    hu += soft * (np.float32(base) + grain - hu) + fine
+    if look.halo_hu:
+        hu += (1 - soft) * halo(look, depth) * scene.given_liver[box]
+    inside = soft >= OUTLINE_LEVEL * min(1.0, float(soft.max()))
+    return float(fine[inside].mean())
+
+
+def _describe(
+    scene: _Scene,
+    box: tuple[slice, ...],
+    mask: NDArray[np.bool_],
+    number: int,
+    look: Appearance,
+    contrast: float,
+) -> SyntheticLesion:
+    start = np.array([s.start for s in box])
+    where = np.nonzero(mask)
+    low = start + [int(w.min()) for w in where]
+    high = start + [int(w.max()) + 1 for w in where]
+    volume = float(mask.sum() * np.prod(scene.spacing))
+    return SyntheticLesion(
+        number,
+        look.lesion_type,
+        look.phase,
+        look.subtype,
+        float((6 / np.pi * volume) ** (1 / 3)),
+        contrast,
+        tuple(float(a + w.mean()) for a, w in zip(start, where, strict=True)),
+        (tuple(int(v) for v in low), tuple(int(v) for v in high)),
+        look,
+    )
