@@ -311,7 +311,7 @@ def _metastasis(phase: Phase, d: float, liver_hu: float, rng: np.random.Generato
     elif phase is Phase.PORTAL_VENOUS:
         # The brighter the liver, the more a tumour that enhances little falls behind.
         scale = float(np.clip((liver_hu - 20) / 80, 0.5, 1.2))
-        body = float(np.clip(rng.normal(-46, 14) * scale, low, high))
+        body = float(np.clip(rng.normal(-48, 14) * scale, low, high))
     else:
         body = _between(rng, low, high)
     # Tumour keeps some blood: it does not fall below 20 HU but where it is dead.
@@ -352,7 +352,9 @@ def _metastasis(phase: Phase, d: float, liver_hu: float, rng: np.random.Generato
         texture_mm=_between(rng, 2.5, 8),
         edge_mm=_between(rng, 1.6, 3.2)
         if is_hard
-        else float(np.clip(rng.lognormal(0.4 if d < 20 else 0.2, 0.4), 0.6, 3.5)),
+        else float(
+            np.clip(rng.lognormal(np.interp(d, (6, 12, 18, 25), (0.05, 0.3, 0.4, 0.2)), 0.4), 0.6, 3.5)
+        ),
         **parts,
     )
 

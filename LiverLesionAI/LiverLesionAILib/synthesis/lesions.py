@@ -8,18 +8,18 @@ annotations lie on the border's profile: a little inside the middle of the step 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import InputError
-from .appearance import Appearance, LesionType, Phase, estimate_phase, sample_appearance
+from .appearance import BODY_HU, Appearance, LesionType, Phase, estimate_phase, sample_appearance
 from .displacement import held_by_capsule, push_away
 from .rendering import blurred, coverage, halo, inner_hu
 from .shapes import Shape, ShapeBank, placed_depth, procedural_shape, random_rotation
-from .texture import Spacing, smooth_noise, split_texture
+from .texture import NoiseModel, Spacing, smooth_noise, split_texture
 from .tissue import Box, LiverTissue
 
 __all__ = [
@@ -63,6 +63,9 @@ class LesionSettings:
         large_share: share of lesions drawn from 45 to 120 mm instead (at most one per liver and not beyond
             what the liver holds).
         hard_share: share of nearly isodense, ill-defined ones.
+        least_visibility: contrast over the SD of the mean of the noise on the largest slice that a lesion
+            must reach to be outlined, drawn between the two (annotated ones measured: 3 and more); fainter
+            ones are strengthened within their type's range or left out. (0, 0) keeps all.
         bank_share: share of outlines from the shape bank where one is given.
         subcapsular_share: share placed at the liver's surface.
         bulge_mm: how far such a lesion may reach beyond the given liver.
@@ -80,6 +83,7 @@ class LesionSettings:
     spread: float = 0.72
     large_share: float = 0.06
     hard_share: float = 0.15
+    least_visibility: tuple[float, float] = (3.0, 6.0)
     bank_share: float = 0.6
     subcapsular_share: float = 0.3
     bulge_mm: float = 8.0
@@ -358,10 +362,38 @@ def _try_one(
     mask = (soft >= level) & (scene.labels[box] == 0) & free
     if int(mask.sum()) < 2:
         return None
-    contrast = _paint(scene, box, limited, soft, mask, look, diameter, psf, rng)
+    inner = inner_hu(look, limited, diameter, tissue.spacing, rng)
+    fine = blurred(coverage(limited, look.edge_mm) * inner, tissue.spacing, psf)
+    factor = _strengthened(fine, mask, look, tissue.noise, float(rng.uniform(*settings.least_visibility)))
+    if factor is None:
+        return None
+    fine *= np.float32(factor)
+    look = replace(look, body_hu=look.body_hu * factor)
+    _blend(scene, box, limited, soft, fine, look, rng)
     scene.labels[box][mask] = number
     tissue.liver[box] |= mask
-    return _describe(tissue.spacing, box, mask, number, look, contrast)
+    return _describe(tissue.spacing, box, mask, number, look, float(fine[mask].mean()))
+
+
+def _strengthened(
+    fine: NDArray[np.float32], mask: NDArray[np.bool_], look: Appearance, noise: NoiseModel, least: float
+) -> float | None:
+    """Factor (1 and more) on a lesion's HU that lets a reader outline it; None where its type has not so
+    much.
+
+    Rose's criterion on its largest slice: mean contrast over the SD of the noise's mean on that area.
+    """
+    z = int(mask.sum(axis=(1, 2)).argmax())
+    contrast = float(np.abs(fine[z][mask[z]]).mean())
+    needed = least * noise.sd_of_mean(float(mask[z].sum()))
+    if contrast >= needed:
+        return 1.0
+    factor = needed / max(contrast, 1e-3)
+    ranges = BODY_HU.get(look.lesion_type)
+    if factor > 2.0 or ranges is None:
+        return None
+    low, high = ranges[look.phase]
+    return factor if low <= look.body_hu * factor <= high else None
 
 
 def _draw_shape(
@@ -381,18 +413,18 @@ def _draw_shape(
     return procedural_shape(rng, samples=18 if diameter < 15 else 26)
 
 
-def _paint(
+def _blend(
     scene: _Scene,
     box: Box,
     depth: NDArray[np.float32],
     soft: NDArray[np.float32],
-    mask: NDArray[np.bool_],
+    fine: NDArray[np.float32],
     look: Appearance,
-    diameter: float,
-    psf: float,
     rng: np.random.Generator,
-) -> float:
-    """Change the image in the box; returns the mean HU of the inside minus the liver's, before noise."""
+) -> None:
+    """Change the image in the box: liver without structure, plus the lesion (`fine`, blurred), plus the
+    scan's noise.
+    """
     tissue = scene.tissue
     hu = tissue.hu[box]
     plain = tissue.liver[box] & (scene.labels[box] == 0)
@@ -406,12 +438,9 @@ def _paint(
     # Beside a bright vessel or another lesion the ring can mislead: hold it near the liver's own level.
     base = float(np.clip(base, tissue.level_hu - 12, tissue.level_hu + 12))
     grain = np.sqrt(1 - structure) * residual + np.sqrt(structure) * tissue.noise.draw(hu.shape, rng)
-    inner = inner_hu(look, depth, diameter, tissue.spacing, rng)
-    fine = blurred(coverage(depth, look.edge_mm) * inner, tissue.spacing, psf)
     hu += soft * (np.float32(base) + grain - hu) + fine
     if look.halo_hu:
         hu += (1 - soft) * halo(look, depth) * plain
-    return float(fine[mask].mean())
 
 
 def _describe(
