@@ -210,7 +210,14 @@ def _number_boxes(canvas: Canvas, shown: Sequence[tuple], text_size: float) -> N
     for number, corners, colour in shown:
         high, wide = text_size * 1.15, text_size * (0.75 + 0.55 * len(str(number)))
         x0, y0, x1, y1 = _bounds(corners)
-        places = ((x1, y0 - high), (x0 - wide, y0 - high), (x1, y1), (x0 - wide, y1), (x1, y0), (x0 - wide, y0))
+        places = (
+            (x1, y0 - high),
+            (x0 - wide, y0 - high),
+            (x1, y1),
+            (x0 - wide, y1),
+            (x1, y0),
+            (x0 - wide, y0),
+        )
 
         def cost(place: Point, wide: float = wide, high: float = high) -> float:
             x, y = place

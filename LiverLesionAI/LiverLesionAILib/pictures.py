@@ -93,7 +93,9 @@ def overview(result: CaseResult, case: Upright, view_3d: NDArray[np.uint8] | Non
     width, pad, gap, head = 1800, 24, 12, 74
     tall = 620
     listed = result.lesions[:20]
-    list_height = 96 + 34 * max(1, math.ceil(len(listed) / 2)) + (34 if len(result.lesions) > len(listed) else 0)
+    list_height = (
+        96 + 34 * max(1, math.ceil(len(listed) / 2)) + (34 if len(result.lesions) > len(listed) else 0)
+    )
     canvas = Canvas(width, head + tall + list_height, _GROUND)
     canvas.text(result.case_name, pad, 18, size=34, bold=True, colour=_TEXT, halo=0)
     canvas.text(

@@ -139,9 +139,7 @@ class Panel(VTKObservationMixin):
         self.parameters.disconnectGui(self._gui_tag)
         self._gui_tag = None
         if self.hasObserver(self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed):
-            self.removeObserver(
-                self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed
-            )
+            self.removeObserver(self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed)
 
     def _connect(self) -> None:
         ui = self.ui
@@ -248,7 +246,9 @@ class Panel(VTKObservationMixin):
             return
         volume = self.parameters.inputVolume if self.parameters is not None else None
         if volume is None:
-            self.show_message("Load a CT first (drag its folder or file into Slicer), or click Sample.", "warning")
+            self.show_message(
+                "Load a CT first (drag its folder or file into Slicer), or click Sample.", "warning"
+            )
             return
         if volume.GetImageData() is None:
             self.show_message(f"{volume.GetName()} has no voxels. Choose another CT.", "warning")
