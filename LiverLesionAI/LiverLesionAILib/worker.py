@@ -116,7 +116,10 @@ def failure(error: BaseException) -> tuple[str, str]:
             "Edit / Application Settings, and click Analyze again."
         )
     if isinstance(error, ModuleNotFoundError):
-        return "install", f"A needed package is missing: {error.name}. Install it with the button in the panel."
+        return (
+            "install",
+            f"A needed package is missing: {error.name}. Install it with the button in the panel.",
+        )
     return "internal", (
         f"The analysis stopped by an error of the program ({type(error).__name__}: {error}). The scene was not "
         "changed; the log below has the details."

@@ -80,9 +80,7 @@ class CaseView:
         return next((row for row in self.rows if row.segment_id == segment_id), None)
 
 
-def read_case(
-    scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode | None
-) -> CaseView:
+def read_case(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode | None) -> CaseView:
     """What the scene holds for a CT; an empty view when there is nothing, or no CT."""
     if volume is None:
         return CaseView(None, None, None)
@@ -124,9 +122,7 @@ def table_values(table: slicer.vtkMRMLTableNode | None) -> dict[int, dict[str, f
     }
 
 
-def _row(
-    segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[str, float]]
-) -> FindingRow:
+def _row(segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[str, float]]) -> FindingRow:
     number_text, score_text = segments.tag(segment, terms.TAG_NUMBER), segments.tag(segment, terms.TAG_SCORE)
     number = int(number_text) if number_text.isdigit() else 0
     said = segments.tag(segment, terms.TAG_STATUS)

@@ -9,7 +9,16 @@ import qt
 
 from ..findings import LesionStatus
 from .case_view import CaseView, FindingRow
-from .findings_model import AXES, CLASS, HEADINGS, NUMBER, STATUS, ClassDelegate, FindingsFilter, FindingsModel
+from .findings_model import (
+    AXES,
+    CLASS,
+    HEADINGS,
+    NUMBER,
+    STATUS,
+    ClassDelegate,
+    FindingsFilter,
+    FindingsModel,
+)
 from .parameters import PanelParameters
 from .run_text import findings_line
 

@@ -141,9 +141,7 @@ class Panel(VTKObservationMixin):
         self.parameters = None
         self.findings.bind(None)
         if self.hasObserver(self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed):
-            self.removeObserver(
-                self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed
-            )
+            self.removeObserver(self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed)
 
     def _connect(self) -> None:
         ui = self.ui
@@ -250,7 +248,9 @@ class Panel(VTKObservationMixin):
             return
         volume = self.parameters.inputVolume if self.parameters is not None else None
         if volume is None:
-            self.show_message("Load a CT first (drag its folder or file into Slicer), or click Sample.", "warning")
+            self.show_message(
+                "Load a CT first (drag its folder or file into Slicer), or click Sample.", "warning"
+            )
             return
         if volume.GetImageData() is None:
             self.show_message(f"{volume.GetName()} has no voxels. Choose another CT.", "warning")
