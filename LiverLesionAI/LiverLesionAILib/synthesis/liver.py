@@ -61,7 +61,9 @@ def liver_distance(
     lumps = smooth_field(rng, grid, 30) * 2.2 + smooth_field(rng, grid, 15) * 0.5
     if cirrhotic:
         lumps = lumps + smooth_field(rng, grid, 6.5) * rng.uniform(0.8, 1.7)
-    bounds = smooth_max(wall + np.float32(2.5), diaphragm + np.float32(2.0), 8)
+    # Liver and diaphragm touch; fat comes between them only in the obese.
+    fat = patient.visceral
+    bounds = smooth_max(wall + np.float32(0.9 + 1.4 * fat), diaphragm + np.float32(0.9 + 0.5 * fat), 8)
     for distance, gap in neighbours:
         bounds = smooth_max(bounds, np.float32(gap) - distance, 5)
     for cut in _fissures(rng, grid, coords_zyx, patient, cirrhotic):
