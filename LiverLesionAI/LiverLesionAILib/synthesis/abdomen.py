@@ -276,7 +276,7 @@ def add_spleen(scene: Scene, wall: Array, diaphragm: Array) -> tuple[Box, Array]
 def add_pancreas(scene: Scene) -> None:
     """Pancreas: lobulated, from the duodenum's loop to the hilum of the spleen; fattier with visceral fat."""
     fat = scene.patient.visceral
-    size = float(np.clip(scene.rng.normal(1, 0.15), 0.65, 1.3))
+    size = float(np.clip(scene.rng.normal(1.3, 0.17), 0.9, 1.7))
     line = [
         (-158, 2, -26, 11),
         (-138, -8, -20, 12),
