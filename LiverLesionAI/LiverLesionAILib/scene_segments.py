@@ -109,6 +109,7 @@ def is_kept(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
         tag(segment, terms.TAG_STATUS) == LesionStatus.AI.value
         and tag(segment, TAG_MASK) == mask.fingerprint(geometry)
         and tag(segment, TAG_NAME) == segment.GetName()
+        and not tag(segment, terms.TAG_NOTE)
     )
     return not untouched
 

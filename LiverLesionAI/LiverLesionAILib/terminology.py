@@ -18,6 +18,7 @@ TAG_SCORE = "LiverLesionAI.Score"
 TAG_SOURCE = "LiverLesionAI.Source"
 TAG_CLASS = "LiverLesionAI.Class"
 TAG_PROBABILITIES = "LiverLesionAI.Probabilities"
+TAG_NOTE = "LiverLesionAI.Note"
 TAG_ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
 TAG_ALGORITHM_NAME = "DICOM.SegmentAlgorithmName"
 
