@@ -1,0 +1,47 @@
+"""Which layout a folder of labelled CTs has, and its scans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import InputError
+from .scan import LITS_LABELS, LabelMeaning, Scan
+from .volumes import find_lits, find_msd, find_plain
+
+LAYOUTS = ("lits", "msd", "plain")
+
+
+def layout_of(folder: Path) -> str:
+    """The layout of a folder, by what lies in it.
+
+    Raises:
+        InputError: no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder.")
+    if (folder / "dataset.json").is_file() and (folder / "imagesTr").is_dir():
+        return "msd"
+    if next(folder.rglob("volume-*.nii*"), None) is not None:
+        return "lits"
+    return "plain"
+
+
+def find_scans(folder: Path, layout: str = "auto", labels: LabelMeaning = LITS_LABELS) -> list[Scan]:
+    """The labelled scans of a folder, in order of name.
+
+    Args:
+        folder: of the data set.
+        layout: one of :data:`LAYOUTS`, or "auto".
+        labels: what the label values of a plain folder mean; the public sets bring their own.
+
+    Raises:
+        InputError: nothing of that layout there, or a CT without its mask.
+    """
+    if layout == "auto":
+        layout = layout_of(folder)
+    if layout == "plain":
+        return find_plain(folder, labels=labels)
+    finders = {"lits": find_lits, "msd": find_msd}
+    if layout not in finders:
+        raise InputError(f"There is no layout {layout}; known are {', '.join(LAYOUTS)}.")
+    return finders[layout](folder)
