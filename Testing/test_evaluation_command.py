@@ -7,12 +7,14 @@ import base64
 import json
 import re
 import struct
+from dataclasses import asdict
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from evaluation_masks import ball
 from evaluation_scans import make_labels, write_image, write_scan
-from LiverLesionAILib.errors import InputError, LiverLesionAIError, OutputError
+from LiverLesionAILib.errors import InputError, LiverLesionAIError, ModelError, OutputError
 from LiverLesionAILib.evaluation import command, figures, results, tables
 from LiverLesionAILib.evaluation.bootstrap import Interval
 from LiverLesionAILib.evaluation.classification import score_classes
@@ -173,7 +175,6 @@ def test_a_model_is_run_on_every_scan(folders, tmp_path):
     ("words", "message"),
     [
         ([], "Nothing to evaluate"),
-        (["--model", "sfan"], "cannot be run from here"),
         (["--predicted", "nowhere"], "nowhere is no folder"),
         (["--cases", "lits009", "--predicted", "{one}"], "no scan lits009"),
         (["--predicted", "{one}", "--predicted", "{one}"], "Two methods are called one"),
@@ -192,17 +193,91 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
     from pathlib import Path
 
     target = tmp_path / "evaluation.json"
-    results.write_file(target, "before")
+    results.write_json(target, {"a": 0})
+    results.write_bytes(tmp_path / "figure.png", b"before")
 
     def full(self, content):
         self.touch()
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OutputError, match="No space left"):
+    with pytest.raises(OutputError, match="disk is full"):
         results.write_json(target, {"a": 1})
-    assert [p.name for p in tmp_path.iterdir()] == ["evaluation.json"]
-    assert target.read_text() == "before"
+    with pytest.raises(OutputError, match="disk is full"):
+        results.write_bytes(tmp_path / "figure.png", b"after")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["evaluation.json", "figure.png"]
+    assert json.loads(target.read_text()) == {"a": 0}
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """Untrained models in folds/lits-002 and folds/D (lits004's patient, as training calls it)."""
+    torch = pytest.importorskip("torch")
+    from LiverLesionAILib.training.recipes import RECIPES
+    from LiverLesionAILib.weights import Manifest, ModelEntry, build_network, save_weights
+
+    torch.manual_seed(0)
+    folds = tmp_path_factory.mktemp("folds")
+    for patient in ("lits-002", "D"):
+        manifest = Manifest(folds / patient, ())
+        for name, network, task in (("coarse_unet", "coarse_unet", "locate"), ("sfan", "sfan", "segment")):
+            recipe = next(r for r in RECIPES.values() if r.network == network)
+            config = asdict(recipe.config)
+            digest = save_weights(build_network(network, config), folds / patient / f"{name}.pt")
+            entry = ModelEntry(name, task, network, config, recipe.spec, f"{name}.pt", digest)
+            manifest = manifest.with_entry(entry)
+        manifest.write()
+    return folds
+
+
+def test_leave_one_patient_out_takes_each_patients_models(untrained, tmp_path):
+    """The real pipeline with untrained networks: whatever it says is scored, and a missing fold is told."""
+    from LiverLesionAILib.evaluation.models import fold_folder
+    from LiverLesionAILib.training.readers.volumes import find_plain
+
+    labels = ball((20, 64, 64), (10, 32, 32), 45, (5.0, 2.5, 2.5)).astype(np.uint8)
+    hu = np.where(labels > 0, 100, -900) + np.random.default_rng(0).normal(0, 15, labels.shape)
+    hu[:, 20:44, 20:44] -= 160
+    for name in ("lits002", "lits003", "lits004"):
+        write_image(tmp_path / "data" / f"{name}_ct.nii.gz", hu.astype(np.int16), (5.0, 2.5, 2.5))
+        write_image(tmp_path / "data" / f"{name}_mask.nii.gz", labels, (5.0, 2.5, 2.5))
+    scans = {scan.name: scan for scan in find_plain(tmp_path / "data")}
+    assert fold_folder(untrained, scans["lits002"]) == untrained / "lits-002"
+    assert fold_folder(untrained, scans["lits004"]) == untrained / "D"
+    args = parse(tmp_path / "data", "--model", "sfan", "--folds", untrained, "--out", tmp_path / "out")
+    args.cases, args.device, args.no_figures = "lits002,lits004", "cpu", True
+    said = []
+    command.run_evaluate(args, say=said.append)
+    cases = json.loads((tmp_path / "out" / "evaluation.json").read_text())["methods"]["sfan"]["cases"]
+    assert [case["name"] for case in cases] == ["lits002", "lits004"]
+    assert all(case["seconds"] > 0 for case in cases)
+    assert "may have been trained" not in "".join(said)
+    args.cases = "lits003"
+    with pytest.raises(ModelError, match="no models made without patient lits-003"):
+        command.run_evaluate(args, say=said.append)
+
+
+def test_case_folders_are_predictions_too(tmp_path):
+    from LiverLesionAILib.case_files import save_result
+    from LiverLesionAILib.ct import Geometry
+    from LiverLesionAILib.findings import CaseResult
+    from LiverLesionAILib.training.readers.volumes import find_plain
+
+    labels = make_labels(5, 2)
+    write_scan(tmp_path / "data", "one", labels)
+    (scan,) = find_plain(tmp_path / "data")
+    geometry = Geometry.make(labels.shape, (3.0, 1.5, 1.5), (-30.0, 12.0, 400.0))
+    result = CaseResult(
+        "one", geometry, labels > 0, (labels == 2).astype(np.uint16), timings_s={"segment": 2.0}
+    )
+    save_result(result, tmp_path / "batch" / "one_ct")
+    args = parse(
+        tmp_path / "data", "--predicted", tmp_path / "batch", "--out", tmp_path / "out", "--no-figures"
+    )
+    command.run_evaluate(args, say=lambda _: None)
+    (case,) = json.loads((tmp_path / "out" / "evaluation.json").read_text())["methods"]["batch"]["cases"]
+    assert (case["liver"]["dice"], case["tumour"]["dice"], case["seconds"]) == (1.0, 1.0, 2.0)
+    assert scan.name == case["name"]
 
 
 def test_free_response_figure_draws_the_curve():

@@ -8,17 +8,23 @@ from pathlib import Path
 
 from ..ct import CtVolume, Geometry
 from ..errors import InputError
+from ..files import write_text
 from ..progress import Progress, silent
 from ..training.readers.folders import LAYOUTS, find_scans
 from ..training.readers.scan import LabelMeaning, Scan, check_same_grid
 from .bootstrap import PairedComparison
 from .cases import CaseRow, score_case
 from .lesions import RATES_PER_SCAN, LesionRules
+from .models import method_maker
 from .page import evaluation_page
-from .results import evaluation_json, write_file, write_json
+from .results import evaluation_json, write_bytes, write_json
 from .sources import Analyse, Source, folder_source, method_source
 from .summary import Summary, compare_methods, summarise
 from .tables import case_table, paired_table, slice_table, summary_table
+
+SEEN = """\
+Note: the bundled models may have been trained on these scans. Only scans they have not seen, or --folds, tell
+how they do on new ones."""
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +48,15 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="run this model; may be given several times",
     )
+    parser.add_argument(
+        "--folds",
+        type=Path,
+        metavar="DIR",
+        help="leave-one-patient-out: folder with a models folder per patient, made without that patient",
+    )
+    parser.add_argument("--device", default="auto", help="of --model: auto, cpu or cuda")
+    parser.add_argument("--tumour-threshold", type=float, help="of --model, instead of the calibrated one")
+    parser.add_argument("--score-threshold", type=float, help="of --model, instead of the calibrated one")
     parser.add_argument("--liver-labels", default="1", metavar="N,N", help="label values of liver")
     parser.add_argument("--tumour-labels", default="2", metavar="N,N", help="label values of tumours")
     parser.add_argument(
@@ -64,7 +79,7 @@ def run_evaluate(
 
     Args:
         args: parsed options of :func:`add_evaluate_arguments`.
-        method: gives the callable for a `--model` name; without it models cannot be run.
+        method: gives the callable for a `--model` name; by default the pipeline with that segmenter.
         progress: told of every scan.
         say: prints tables and where the files are.
 
@@ -96,6 +111,8 @@ def run_evaluate(
         if name != first
     }
     text = report_text(methods, summaries, paired)
+    if args.model and args.folds is None:
+        text += f"\n\n{SEEN}"
     say(text)
     name = args.data.resolve().name
     settings = {
@@ -110,15 +127,15 @@ def run_evaluate(
     write_json(
         args.out / "evaluation.json", evaluation_json(name, methods, summaries, paired, rules, settings)
     )
-    write_file(args.out / "evaluation.txt", text + "\n")
+    write_text(args.out / "evaluation.txt", text + "\n")
     written = ["evaluation.json", "evaluation.txt"]
     if not args.no_figures:
         figures = make_figures(methods, summaries, seed=args.seed)
         for (stem, _), png in figures.items():
-            write_file(args.out / f"{stem}.png", png)
+            write_bytes(args.out / f"{stem}.png", png)
         captions = {caption: png for (_, caption), png in figures.items()}
         page = evaluation_page(name, methods, summaries, paired, captions)
-        write_file(args.out / "evaluation.html", page)
+        write_text(args.out / "evaluation.html", page)
         written += [f"{stem}.png" for stem, _ in figures] + ["evaluation.html"]
     say(f"Written to {args.out}: {', '.join(written)}")
     return 0
@@ -221,14 +238,13 @@ def _sources(
     args: argparse.Namespace, meaning: LabelMeaning, method: Callable[[str], Analyse] | None
 ) -> dict[str, Source]:
     sources: dict[str, Source] = {}
+    make = method or method_maker(args.device, args.tumour_threshold, args.score_threshold, args.folds)
     for text in args.predicted:
         name, _, folder = text.rpartition("=")
         path = Path(folder)
         _add(sources, name or path.resolve().name, folder_source(path, meaning))
     for name in args.model:
-        if method is None:
-            raise InputError(f"The model {name} cannot be run from here; give its masks with --predicted.")
-        _add(sources, name, method_source(method(name)))
+        _add(sources, name, method_source(make(name)))
     if not sources:
         raise InputError("Nothing to evaluate: give --model NAME or --predicted DIR.")
     return sources

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..errors import OutputError
+from ..files import replacing, write_text
 from .bootstrap import PairedComparison
 from .cases import CaseRow
 from .freeresponse import FreeResponse
@@ -110,26 +109,20 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def write_file(path: Path, content: str | bytes) -> None:
-    """Write beside, then rename, so that nobody ever sees half a file.
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a binary file whole or not at all.
 
     Raises:
         OutputError: no space, no permission.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    with replacing(path) as part:
+        part.write_bytes(content)
 
 
 def write_json(path: Path, data: Any) -> None:
-    """:func:`write_file` of indented JSON.
+    """Write indented JSON whole or not at all.
 
     Raises:
         OutputError: no space, no permission.
     """
-    write_file(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")

@@ -10,8 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
+from ..case_files import CASE_FILE, load_result
 from ..ct import CtVolume
-from ..errors import Cancelled, InputError, LiverLesionAIError
+from ..errors import InputError
 from ..findings import CaseResult
 from ..training.readers.images import image_files, read_image, stem_of
 from ..training.readers.scan import LabelMeaning, Scan, translate_labels
@@ -31,8 +32,9 @@ def folder_source(folder: Path, labels: LabelMeaning) -> Source:
     """Label maps of a folder, matched with the scans by name.
 
     A scan NAME is looked for as NAME, NAME_mask, NAME_seg, NAME_prediction, ... with any image extension, or
-    as the only image of a subfolder NAME. A file `NAME_score` (probability of tumour, or a score per lesion)
-    beside it ranks the lesions.
+    as the only image of a subfolder NAME; or as a case folder NAME or NAME_ct of `liverlesionai batch`. A
+    file `NAME_score` (probability of tumour, or a score per lesion) beside a mask ranks its lesions; a case
+    folder has its own scores.
 
     Raises:
         InputError: no such folder; when called: no file, or several, for a scan.
@@ -41,6 +43,10 @@ def folder_source(folder: Path, labels: LabelMeaning) -> Source:
         raise InputError(f"{folder} is no folder of predicted masks.")
 
     def predict(scan: Scan, ct: Callable[[], CtVolume]) -> Prediction:
+        for name in (scan.name, f"{scan.name}_ct"):
+            if (folder / name / CASE_FILE).is_file():
+                result = load_result(folder / name)
+                return prediction_of(result, sum(result.timings_s.values()) or None)
         path = _match(folder, scan.name)
         values, geometry = read_image(path)
         score = None
@@ -57,8 +63,8 @@ def folder_source(folder: Path, labels: LabelMeaning) -> Source:
 def method_source(analyse: Analyse) -> Source:
     """A method run on every CT.
 
-    A scan that the method refuses (no liver found, ...) is scored as an empty prediction with the reason as
-    its message: it has to count against the method. Cancelling still cancels.
+    A scan that the method refuses (an InputError) is scored as an empty prediction with the reason as its
+    message: it has to count against the method. Other errors (no model, no device, cancelled) end the run.
     """
 
     def predict(scan: Scan, ct: Callable[[], CtVolume]) -> Prediction:
@@ -66,9 +72,7 @@ def method_source(analyse: Analyse) -> Source:
         started = time.perf_counter()
         try:
             result = analyse(scan, volume)
-        except Cancelled:
-            raise
-        except LiverLesionAIError as error:
+        except InputError as error:
             empty = np.zeros(volume.geometry.shape_zyx, np.uint8)
             return Prediction(empty, volume.geometry, None, time.perf_counter() - started, (str(error),))
         return prediction_of(result, time.perf_counter() - started)
