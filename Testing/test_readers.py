@@ -612,3 +612,23 @@ def test_sets_that_share_patients(tmp_path):
     # LiTS 28 is one of IRCADb's; MSD 0 and 1 are LiTS 0 and 1, MSD 5 is new.
     assert names == ["lits000", "lits001", "lits002", "liver_5", "ircadb03"]
     assert [s.name for s in without_shared_cases(lits)] == ["lits000", "lits001", "lits002", "lits028"]
+
+
+def test_the_real_training_scans():
+    """Patients and lesions of the real data, where it is there."""
+    from LiverLesionAILib.evaluation.lesions import score_lesions
+    from LiverLesionAILib.training.cases import data_folder
+
+    try:
+        folder = data_folder() / "lits"
+        scans = {scan.name: scan for scan in find_scans(folder)}
+    except InputError as error:
+        pytest.skip(f"no real data: {error}")
+    assert len({scan.patient for scan in scans.values()}) == 5
+    assert scans["lits000"].patient == scans["lits001"].patient
+    for name, n_lesions in (("lits000", 11), ("lits001", 12), ("lits005", 1)):
+        labels, geometry = scans[name].read_labels()
+        found = score_lesions(labels == 2, labels == 2, geometry.spacing_zyx_mm)
+        assert (found.n_lesions, found.n_found, found.n_found_by_iou, found.n_false) == (n_lesions,) * 3 + (
+            0,
+        )
