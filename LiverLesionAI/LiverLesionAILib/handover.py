@@ -20,7 +20,7 @@ from .errors import InputError
 
 VOXELS_FILE = "volume.npy"
 GEOMETRY_FILE = "volume.json"
-SLAB_BYTES = 6 << 20
+SLAB_BYTES = 2 << 20
 
 
 def stored_type(dtype: np.dtype) -> np.dtype:

@@ -26,7 +26,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -70,13 +70,12 @@ class PipelineAnalysis:
         from .case_files import save_result
         from .pipeline import Settings, analyze
 
-        known = {field.name for field in fields(Settings)}
-        unknown = sorted(set(settings) - known)
-        if unknown:
-            raise InputError(f"The analysis knows no setting named {', '.join(unknown)}.")
-        volume = read_volume(folder)
-        result = analyze(volume, Settings(**settings), self._store(), progress)
-        progress("Hand over the result", 1.0)
+        try:
+            chosen = Settings.from_json(settings)
+        except TypeError as error:
+            raise InputError(f"The analysis does not know a setting it was given ({error}).") from error
+        result = analyze(read_volume(folder), chosen, self._store(), progress)
+        progress("handing over the result", 1.0)
         save_result(result, folder / RESULT_FOLDER)
 
 

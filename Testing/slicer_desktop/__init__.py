@@ -6,6 +6,7 @@ module uses and answers the way PythonQt does. Call :func:`install` before the m
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import types
@@ -55,9 +56,21 @@ def install() -> Any:
     ):
         setattr(slicer, name, module)
         sys.modules[f"slicer.{name}"] = module
+    atexit.register(_shut_down, application)
     slicer.util.modulePath = lambda name: str(MODULE_FILE)
     slicer.util.mainWindow = lambda verbose=False: None
     return application
+
+
+def _shut_down(application: Any) -> None:
+    """Widgets go before the application does: what Python deletes in its own order at exit may crash."""
+    import shiboken6
+
+    for widget in application.topLevelWidgets():
+        if shiboken6.isValid(widget):
+            shiboken6.delete(widget)
+    application.processEvents()
+    application.shutdown()
 
 
 def _i18n() -> types.ModuleType:

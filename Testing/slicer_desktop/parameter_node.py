@@ -110,6 +110,8 @@ class _Parameter:
             node.SetParameter(self.name, str(value))
 
     def read(self, node: Any) -> Any:
+        if not self.is_in(node):
+            self.write(node, self.default)
         if _is_node(self.base):
             return node.GetNodeReference(self.name)
         text = node.GetParameter(self.name)

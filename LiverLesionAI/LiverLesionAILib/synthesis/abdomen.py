@@ -53,6 +53,7 @@ class Scene:
         warp_zyx: displacement (mm) added to grid coordinates to get the coordinates organs live in.
         patient, hu: whose body it is.
         layers: what has been placed so far, in painting order.
+        bounds: distance (negative inside) that everything added is kept within, where set.
     """
 
     rng: np.random.Generator
@@ -61,6 +62,7 @@ class Scene:
     patient: Patient
     hu: HuTable
     layers: list[Layer] = field(default_factory=list)
+    bounds: Array | None = None
 
     @property
     def scale(self) -> NDArray[np.float64]:
@@ -90,6 +92,8 @@ class Scene:
     ) -> None:
         """Append a layer; HU default to the patient's own for that organ."""
         if all(s.stop - s.start > 1 for s in box):
+            if self.bounds is not None:
+                sdf = np.maximum(sdf, self.bounds[box])
             self.layers.append(Layer(organ, box, sdf, self.hu[organ] if hu is None else hu, halo_mm))
 
     def ellipsoid_box(self, centre: NDArray, semi: NDArray, margin: float = 22.0) -> Box:
@@ -261,7 +265,7 @@ def add_spleen(scene: Scene, wall: Array, diaphragm: Array) -> tuple[Box, Array]
     """Spleen: against the left wall and diaphragm, hollow towards stomach and kidney."""
     big = float(np.exp(scene.rng.normal(0.35 if scene.patient.liver_kind == "cirrhotic" else 0, 0.16)))
     box, sdf = scene.blob((-72, 50, 96), (52 * big, 50 * big, 36 * big), 8, 6, 1.5)
-    bounds = smooth_max(wall[box] + 2.5, diaphragm[box] + 2.0, 5)
+    bounds = smooth_max(wall[box] + 1.2, diaphragm[box] + 1.0, 5)
     c = scene.coords(box)
     hollow = ellipsoid(c, np.array([-82, 22, 46]) * scene.scale, np.array([70, 52, 34]) * scene.scale)
     sdf = smooth_max(smooth_max(sdf, bounds, 4), -hollow, 8)
@@ -272,7 +276,7 @@ def add_spleen(scene: Scene, wall: Array, diaphragm: Array) -> tuple[Box, Array]
 def add_pancreas(scene: Scene) -> None:
     """Pancreas: lobulated, from the duodenum's loop to the hilum of the spleen; fattier with visceral fat."""
     fat = scene.patient.visceral
-    size = float(np.clip(scene.rng.normal(1, 0.15), 0.65, 1.3))
+    size = float(np.clip(scene.rng.normal(1.3, 0.17), 0.9, 1.7))
     line = [
         (-158, 2, -26, 11),
         (-138, -8, -20, 12),

@@ -235,14 +235,17 @@ def _draw(
         scene.layers.clear()
 
     add_muscles(scene, torso.spine_y, torso.spine_x)
+    abdomen = np.maximum(torso.wall + np.float32(1.5), torso.diaphragm + np.float32(1.5))
+    scene.bounds = abdomen
     add_mesentery(scene)
-    add_small_bowel(scene, torso.wall)
+    add_small_bowel(scene)
     colon = add_colon(scene)
     add_duodenum(scene)
     stomach = add_stomach(scene)
     add_pancreas(scene)
     kidneys = add_kidneys(scene)
     spleen = add_spleen(scene, torso.wall, torso.diaphragm)
+    scene.bounds = None
     add_heart(scene, torso.wall, torso.diaphragm)
     gallbladder = add_gallbladder(scene)
     vessels_from = len(scene.layers)
@@ -288,7 +291,7 @@ def _draw(
             ascites = smooth_max(torso.wall + 1.5, torso.diaphragm + 1.5, 5)
             ascites = smooth_max(ascites[box], distance - np.float32(depth), 6)
             scene.add(Organ.ASCITES, box, ascites)
-    scene.add(Organ.LIVER, box, distance, texture, halo_mm=1.0)
+    scene.add(Organ.LIVER, box, distance, texture, halo_mm=0.3 + 0.8 * patient.visceral)
     flush()
     liver = canvas.mask(part, distance)
     add_liver_trees(scene, canvas, part, distance)

@@ -75,7 +75,7 @@ def _smooth_1d(rng: np.random.Generator, n: int, scale: float) -> NDArray[np.flo
 def add_stomach(scene: Scene) -> tuple[Box, Array]:
     """Stomach: fundus under the left dome, body, antrum across the midline; food, fluid, contrast and gas."""
     rng = scene.rng
-    size = float(np.clip(np.exp(rng.normal(0, 0.28)), 0.55, 1.6))
+    size = float(np.clip(np.exp(rng.normal(0.08, 0.26)), 0.65, 1.6))
     line = [
         (-32, 8, 52, 16),
         (-48, 6, 58, 30),
@@ -155,7 +155,7 @@ def add_colon(scene: Scene) -> tuple[Box, Array]:
     )
 
 
-def add_small_bowel(scene: Scene, wall: Array, n_loops: int = 22) -> None:
+def add_small_bowel(scene: Scene, n_loops: int = 22) -> None:
     """Loops of small bowel in the space between colon and spine, with mesenteric vessels."""
     rng = scene.rng
     sz, sy, sx = scene.patient.scale_zyx

@@ -37,12 +37,13 @@ def liver_distance(
         neighbours: signed distances of organs that press into it, each with the gap (fat) kept, mm.
     """
     scale = np.array(patient.scale_zyx)
+    size = float(np.clip((patient.liver_ml / 1650) ** (1 / 3), 0.8, 1.12))
 
     def blob(
         centre: tuple[float, ...], semi: tuple[float, ...], turn: tuple[float, ...], sd: float = 4.0
     ) -> Array:
         c = (np.array(centre) + rng.normal(0, sd, 3)) * scale
-        s = np.array(semi) * scale * np.exp(rng.normal(0, 0.07, 3))
+        s = np.array(semi) * scale * size * np.exp(rng.normal(0, 0.07, 3))
         a = np.deg2rad(np.array(turn) + rng.normal(0, 6, 3))
         return ellipsoid(coords_zyx, c, s, rotation_about(*a))
 
@@ -61,7 +62,9 @@ def liver_distance(
     lumps = smooth_field(rng, grid, 30) * 2.2 + smooth_field(rng, grid, 15) * 0.5
     if cirrhotic:
         lumps = lumps + smooth_field(rng, grid, 6.5) * rng.uniform(0.8, 1.7)
-    bounds = smooth_max(wall + np.float32(2.5), diaphragm + np.float32(2.0), 8)
+    # Liver and diaphragm touch; fat comes between them only in the obese.
+    fat = patient.visceral
+    bounds = smooth_max(wall + np.float32(0.9 + 1.4 * fat), diaphragm + np.float32(0.9 + 0.5 * fat), 8)
     for distance, gap in neighbours:
         bounds = smooth_max(bounds, np.float32(gap) - distance, 5)
     for cut in _fissures(rng, grid, coords_zyx, patient, cirrhotic):
@@ -78,7 +81,7 @@ def liver_distance(
     offset = 0.0
     if candidates.size > 100:
         rank = min(wanted, candidates.size - 1)
-        offset = float(np.clip(np.partition(candidates, rank)[rank], -16.0, 22.0))
+        offset = float(np.clip(np.partition(candidates, rank)[rank], -20.0, 22.0))
     return keep_largest(smooth_max(lobes - np.float32(offset), bounds, 6))
 
 

@@ -1,4 +1,4 @@
-"""What a synthetic body is made of: organ labels, contrast phases, and the HU of every organ in every phase.
+"""What a synthetic body is made of: organ labels and the HU of every organ in every phase.
 
 Sources of the HU values (rounded; a patient's own values are drawn around them):
 - unenhanced soft tissue: Lamba R et al., CT Hounsfield numbers of soft tissues on unenhanced abdominal CT scans,
@@ -14,9 +14,11 @@ Sources of the HU values (rounded; a patient's own values are drawn around them)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum
 
 import numpy as np
+
+from .appearance import Phase
 
 
 class Organ(IntEnum):
@@ -60,19 +62,7 @@ class Organ(IntEnum):
     OTHER = 35
 
 
-# What a reader counts as liver: the parenchyma and the vessels inside it.
-LIVER_ORGANS = (Organ.LIVER,)
-
-
-class Phase(str, Enum):
-    """Contrast phase. Arterial is the late arterial (portal inflow) phase at 35-45 s."""
-
-    UNENHANCED = "unenhanced"
-    ARTERIAL = "arterial"
-    PORTAL_VENOUS = "portal venous"
-    DELAYED = "delayed"
-
-
+# Arterial is the late arterial (portal inflow) phase at 35 to 45 s.
 _PHASES = (Phase.UNENHANCED, Phase.ARTERIAL, Phase.PORTAL_VENOUS, Phase.DELAYED)
 
 # Mean HU in the order unenhanced, arterial, portal venous, delayed; then the spread between patients.

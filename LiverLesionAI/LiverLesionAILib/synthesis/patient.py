@@ -81,7 +81,7 @@ def draw_patient(
         liver_kind, max(0.0, rng.normal(0, 4))
     )
     size = height / 175
-    width = size**0.6 * (0.95 if female else 1.0)
+    width = 1.05 * size**0.6 * (0.95 if female else 1.0)
     return Patient(
         female=female,
         scale_zyx=(

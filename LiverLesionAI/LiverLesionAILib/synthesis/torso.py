@@ -58,24 +58,27 @@ def make_torso(rng: np.random.Generator, grid: Grid, patient: Patient) -> Torso:
     half_width = np.interp(level, _LEVELS_MM, _HALF_WIDTH) * sx + 10 * belly
     front = np.interp(level, _LEVELS_MM, _FRONT) * sy + 34 * belly
     back = np.interp(level, _LEVELS_MM, _BACK) * sy
+    half_width, front, back = (v.astype(np.float32) for v in (half_width, front, back))
     curve = rng.normal(0, 3) * np.sin(level / 90 + rng.uniform(0, 6))
     spine_x = curve + rng.normal(0, 2)
     spine_y = (50 + 7 * np.sin((level + 40) / 95)) * sy + rng.normal(0, 2)
     col = (slice(None), None, None)
     warp_x, warp_y = (smooth_field(rng, grid, (90, 70, 70)) * 4 for _ in range(2))
-    px = x[None, None, :] - (0.4 * curve)[col] + warp_x
+    px = x[None, None, :] - (0.4 * curve)[col].astype(np.float32) + warp_x
     py = y[None, :, None] + warp_y
     half_depth = np.where(py > 0, back[col], front[col])
-    p = 2.35
+    p = np.float32(2.22)
     q = (np.abs(px / half_width[col]) ** p + np.abs(py / half_depth) ** p) ** np.float32(1 / p)
     radius = np.sqrt(px * px + py * py)
     # Distance along the ray; the true one is shorter by the slant, which the factor allows for on average.
     wall = ((radius - radius / np.maximum(q, 1e-3)) * 0.93).astype(np.float32)
     angle = np.arctan2(np.abs(px), py).astype(np.float32)
-    thickness = np.interp(level, _LEVELS_MM, _WALL)[col] * patient.muscularity
+    thickness = np.interp(level, _LEVELS_MM, _WALL).astype(np.float32)[col] * np.float32(patient.muscularity)
     # Muscle is thickest beside the spine (erector spinae), thinnest at the flank's front.
     beside = np.exp(-(((np.abs(px - spine_x[col]) - 32 * sx) / (26 * sx)) ** 2)) * (py > 0)
-    thickness = thickness * np.interp(angle, [0, 1.0, 1.7, 2.4, 3.14], [0.9, 1.15, 1.0, 0.7, 0.75])
+    thickness = thickness * np.interp(angle, [0, 1.0, 1.7, 2.4, 3.14], [0.9, 1.15, 1.0, 0.7, 0.75]).astype(
+        np.float32
+    )
     muscle = wall - thickness - 5 * patient.muscularity * beside
     # The back's muscles and the spine push in from behind; chest and abdomen reach back on both sides of them.
     groove_x = (44 - 6 * np.clip(level / 100, 0, 1)) * sx
@@ -113,13 +116,13 @@ def make_torso(rng: np.random.Generator, grid: Grid, patient: Patient) -> Torso:
 def _diaphragm(rng: np.random.Generator, grid: Grid, patient: Patient, px: Array, py: Array) -> Array:
     """Two domes joined by the central tendon; steep towards the walls, deep behind."""
     sz, sy, sx = patient.scale_zyx
-    left_drop = rng.uniform(8, 28)
+    left_drop = rng.uniform(10, 32)
     z = grid.axis_mm(0)[:, None, None]
     heights = []
-    for cx, cy, top, wide in ((-62, -8, 0.0, 76), (60, 2, -left_drop, 74), (0, -30, -16.0, 70)):
+    for cx, cy, top, wide in ((-62, -8, 0.0, 76), (60, 2, -left_drop, 74), (0, -30, -24.0, 70)):
         u = (px / sx - cx - rng.normal(0, 4)) / wide
         yy = py / sy - cy - rng.normal(0, 4)
-        v = yy / np.where(yy > 0, 86, 88)
+        v = yy / np.where(yy > 0, np.float32(86), np.float32(88))
         s = u * u + v * v
         heights.append(top - 40 * s - 26 * s**4)
     height = -smooth_min(smooth_min(-heights[0], -heights[1], 14), -heights[2], 18)
@@ -161,8 +164,8 @@ def spine_distance(rng: np.random.Generator, grid: Grid, torso: Torso, patient: 
     period = 31 * sz
     phase = np.mod(z + rng.uniform(0, period), period) / period  # 0 .. 1 within one segment
     waist = 1 - 0.07 * np.cos((phase - 0.5) * 2 * np.pi)
-    rx = (17 + 6.5 * lumbar) * sx * waist
-    ry = (14.5 + 3.5 * lumbar) * sy * waist
+    rx = (18.5 + 6 * lumbar) * sx * waist
+    ry = (15.5 + 3 * lumbar) * sy * waist
     col = (slice(None), None, None)
     dx = x[None, None, :] - torso.spine_x[col]
     dy = y[None, :, None] - torso.spine_y[col]
