@@ -438,7 +438,11 @@ def _blend(
     # Beside a bright vessel or another lesion the ring can mislead: hold it near the liver's own level.
     base = float(np.clip(base, tissue.level_hu - 12, tissue.level_hu + 12))
     grain = np.sqrt(1 - structure) * residual + np.sqrt(structure) * tissue.noise.draw(hu.shape, rng)
-    hu += soft * (np.float32(base) + grain - hu) + fine
+    # The border's far tails (under 0.5 %) are cut, and existing lesions stay as they are to the last digit.
+    reached = soft > 0.005
+    if tissue.protected is not None:
+        reached &= ~tissue.protected[box]
+    hu += np.where(reached, soft * (np.float32(base) + grain - hu) + fine, np.float32(0))
     if look.halo_hu:
         hu += (1 - soft) * halo(look, depth) * plain
 
