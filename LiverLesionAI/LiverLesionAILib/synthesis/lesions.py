@@ -354,7 +354,7 @@ def _try_one(
     if (limited > 0).sum() < 0.3 * max((depth > 0).sum(), 1) or not (limited > 0).any():
         return None
     alone = not scene.labels[box].any()
-    if push and alone and push_away(tissue, box, depth, push, 4.0 * push):
+    if push and alone and push_away(tissue, box, depth, push, 2.5 * push):
         limited = held_by_capsule(tissue, box, depth, bulge)
     soft = blurred(coverage(limited, look.edge_mm), tissue.spacing, psf)
     # The outline is drawn on what is seen: where a small lesion never reaches full coverage, on its own peak.
