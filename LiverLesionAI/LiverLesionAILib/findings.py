@@ -58,7 +58,8 @@ class Measurement:
 
     Attributes:
         volume_ml: voxel count times voxel volume.
-        long_axis_mm, short_axis_mm: RECIST 1.1 long axis (largest in-plane diameter over the axial slices) and the
+        long_axis_mm, short_axis_mm: RECIST 1.1 long axis (largest in-plane diameter over the axial
+        slices) and the
             largest perpendicular to it in the same slice.
         long_axis_lps, short_axis_lps: the two end points of each.
         hu_mean, hu_sd: over the mask.

@@ -1,0 +1,58 @@
+"""Lesion size: equivalent diameter, and the groups results are reported in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+INFINITY = math.inf
+
+
+@dataclass(frozen=True)
+class Band:
+    """A range of diameters: low <= diameter < high, mm."""
+
+    name: str
+    low_mm: float
+    high_mm: float
+
+    def holds(self, diameter_mm: float) -> bool:
+        """Whether a lesion of this diameter belongs to the group."""
+        return self.low_mm <= diameter_mm < self.high_mm
+
+
+def _through(limit_mm: float) -> float:
+    """An upper end that still holds `limit_mm` itself."""
+    return math.nextafter(limit_mm, INFINITY)
+
+
+# Detection by size; every diameter is in exactly one group, so that the groups add up to the whole.
+DETECTION_BANDS = (
+    Band("< 5 mm", 0.0, 5.0),
+    Band("5-10 mm", 5.0, 10.0),
+    Band("10-20 mm", 10.0, _through(20.0)),
+    Band("> 20 mm", _through(20.0), INFINITY),
+)
+# Dice per lesion: the VA paper's small, medium [15, 30] and large.
+DICE_BANDS = (
+    Band("< 15 mm", 0.0, 15.0),
+    Band("15-30 mm", 15.0, _through(30.0)),
+    Band("> 30 mm", _through(30.0), INFINITY),
+)
+# The groups of the CS-Att paper's table 2, by lesion diameter.
+DEEPLESION_BANDS = (
+    Band("< 10 mm", 0.0, 10.0),
+    Band("10-30 mm", 10.0, _through(30.0)),
+    Band("> 30 mm", _through(30.0), INFINITY),
+)
+
+
+def equivalent_diameter_mm(volume_mm3: float) -> float:
+    """Diameter of the sphere with this volume."""
+    return (6.0 * volume_mm3 / math.pi) ** (1.0 / 3.0)
+
+
+def band_of(diameter_mm: float, bands: Iterable[Band]) -> Band | None:
+    """The first group that holds the diameter, None when no group does."""
+    return next((band for band in bands if band.holds(diameter_mm)), None)

@@ -1,0 +1,86 @@
+"""How a volume goes from one process to another: a private folder with the voxels and their geometry.
+
+The folder holds ``volume.npy`` (z, y, x) and, written last, ``volume.json``; a folder without the latter is not
+complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from .ct import CtVolume, Geometry
+from .errors import InputError
+
+VOXELS_FILE = "volume.npy"
+GEOMETRY_FILE = "volume.json"
+SLAB_BYTES = 6 << 20
+
+
+def stored_type(dtype: np.dtype) -> np.dtype:
+    """The type voxels are handed over in: int16 where it holds every value of `dtype`, float32 otherwise."""
+    return np.dtype(np.int16) if np.can_cast(dtype, np.int16) else np.dtype(np.float32)
+
+
+def write_volume(folder: Path, hu_zyx: NDArray, geometry: Geometry, name: str) -> Iterator[float]:
+    """Write a volume slab by slab, so that an event loop can run in between.
+
+    Args:
+        folder: exists and is private to this case.
+        hu_zyx: (z, y, x) HU on `geometry`, any numeric type.
+
+    Yields:
+        the share written, 0..1, after each slab of a few megabytes.
+
+    Raises:
+        OSError: no space or no permission.
+    """
+    target = stored_type(hu_zyx.dtype)
+    slices = max(1, SLAB_BYTES // max(1, int(np.prod(hu_zyx.shape[1:])) * target.itemsize))
+    with open(folder / VOXELS_FILE, "wb") as file:
+        npy_format.write_array_header_1_0(
+            file, {"descr": npy_format.dtype_to_descr(target), "fortran_order": False, "shape": hu_zyx.shape}
+        )
+        for start in range(0, hu_zyx.shape[0], slices):
+            slab = np.ascontiguousarray(hu_zyx[start : start + slices], dtype=target)
+            file.write(slab.data)
+            yield min(1.0, (start + slices) / hu_zyx.shape[0])
+    text = json.dumps(
+        {
+            "name": name,
+            "shape_zyx": geometry.shape_zyx,
+            "spacing_zyx_mm": geometry.spacing_zyx_mm,
+            "origin_lps": geometry.origin_lps,
+            "directions_lps": np.asarray(geometry.directions_lps).ravel().tolist(),
+        }
+    )
+    beside = folder / (GEOMETRY_FILE + ".part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, folder / GEOMETRY_FILE)
+
+
+def read_volume(folder: Path) -> CtVolume:
+    """Read what :func:`write_volume` wrote.
+
+    Raises:
+        InputError: the folder is incomplete or damaged.
+    """
+    try:
+        known = json.loads((folder / GEOMETRY_FILE).read_text(encoding="utf-8"))
+        geometry = Geometry.make(
+            known["shape_zyx"],
+            known["spacing_zyx_mm"],
+            known["origin_lps"],
+            np.array(known["directions_lps"]),
+        )
+        return CtVolume(np.load(folder / VOXELS_FILE), geometry, known["name"])
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(
+            f"The volume handed over for the analysis cannot be read ({error}). Click Analyze again."
+        ) from error

@@ -1,0 +1,181 @@
+"""Semantic Feature Attention Network (Zhang et al., "Semantic Feature Attention Network for Liver Tumor
+Segmentation in Large-scale CT database").
+
+An encoder of five blocks; Semantic Attention Transmission (SAT, equation 1) weights the features of each
+level by
+the level above it; Global Context Attention (GCA, equations 2 and 3) aligns all levels at the top
+resolution and
+weights them by the deepest one. There is no further decoder.
+
+Decisions where the paper is silent:
+- The two cascaded 1 x 1 convolutions of a gate have a ReLU between them (without one they would be a single
+linear
+  map) and the hidden width of their input divided by 4, at least 8.
+- The input is a stack of neighbouring slices: through-plane context tells vessels from lesions and costs one
+  convolution. The paper's size takes 3.
+- `norm="batch"` in the compact size: the paper trains ten hours on a GPU, ours minutes on a CPU.
+- The 3 x 3 convolution of the head is followed by a ReLU, as every convolution of the paper's blocks is.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .blocks import ConvBlock, Norm, global_average, initialise
+
+
+@dataclass(frozen=True)
+class SfanConfig:
+    """Settings of :class:`Sfan`.
+
+    Attributes:
+        in_slices: neighbouring slices stacked as input channels, odd.
+        classes: background, liver, tumour.
+        widths: channels of the encoder's blocks, top first.
+        aligned_channels: C', channels of every level after its alignment block.
+        head_channels: channels of the last 3 x 3 convolution.
+        norm: normalisation of the encoder and the head.
+        sat, gca: switch each attention off for the ablation; levels then pass unweighted.
+    """
+
+    in_slices: int = 3
+    classes: int = 3
+    widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    aligned_channels: int = 64
+    head_channels: int = 64
+    norm: Norm = "none"
+    sat: bool = True
+    gca: bool = True
+
+
+SIZES = {
+    "paper": SfanConfig(),
+    "compact": SfanConfig(
+        in_slices=5, widths=(16, 32, 64, 128, 256), aligned_channels=8, head_channels=24, norm="batch"
+    ),
+}
+
+
+class SfanAttention(NamedTuple):
+    """Attention of one forward pass.
+
+    Attributes:
+        sat_gates: per level but the deepest, V_t of equation 1, (B, C_t).
+        sat_maps: per level, mean over channels of S_t = V_t * H_t, (B, H_t, W_t): the gate-weighted
+        activation.
+        gca_gates: G of equation 3, (B, L, C'): how much each level's aligned channels count.
+    """
+
+    sat_gates: tuple[Tensor, ...]
+    sat_maps: tuple[Tensor, ...]
+    gca_gates: Tensor | None
+
+
+class SfanOutput(NamedTuple):
+    """Result of :class:`Sfan`.
+
+    Attributes:
+        logits: (B, classes, H, W).
+        attention: only where asked for.
+    """
+
+    logits: Tensor
+    attention: SfanAttention | None = None
+
+
+class Gate(nn.Module):
+    """sigmoid(conv1x1(conv1x1(gap(x)))), the gate of equations 1 and 3."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        hidden = max(8, channels_in // 4)
+        self.squeeze = nn.Conv2d(channels_in, hidden, 1)
+        self.excite = nn.Conv2d(hidden, channels_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) -> (B, C_out, 1, 1) in 0..1."""
+        return torch.sigmoid(self.excite(F.relu(self.squeeze(global_average(x)))))
+
+
+class Sfan(nn.Module):
+    """SFAN, section 2 of the paper.
+
+    Input: (B, in_slices, H, W), H and W multiples of 2**(levels - 1), values about -1..1.
+    """
+
+    def __init__(self, config: SfanConfig = SIZES["compact"]) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.widths
+        self.encoder = nn.ModuleList(
+            ConvBlock(n_in, n_out, config.norm)
+            for n_in, n_out in zip((config.in_slices, *widths[:-1]), widths, strict=True)
+        )
+        if config.sat:
+            self.sat = nn.ModuleList(Gate(higher, lower) for lower, higher in itertools.pairwise(widths))
+        self.align = nn.ModuleList(nn.Conv2d(width, config.aligned_channels, 1) for width in widths)
+        fused = len(widths) * config.aligned_channels
+        if config.gca:
+            self.gca = Gate(widths[-1], fused)
+        head: list[nn.Module] = [
+            nn.Conv2d(fused, config.head_channels, 3, padding=1, bias=config.norm == "none")
+        ]
+        if config.norm == "batch":
+            head.append(nn.BatchNorm2d(config.head_channels))
+        head.append(nn.ReLU(inplace=True))
+        self.head = nn.Sequential(*head)
+        self.classify = nn.Conv2d(config.head_channels, config.classes, 1)
+        initialise(self)
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of the input must be multiples of this."""
+        return 2 ** (len(self.config.widths) - 1)
+
+    def forward(self, x: Tensor, return_attention: bool = False) -> SfanOutput:
+        """Class logits at the input's resolution, and the gates where asked for."""
+        levels: list[Tensor] = []
+        for depth, block in enumerate(self.encoder):
+            x = block(x if depth == 0 else F.max_pool2d(x, 2))
+            levels.append(x)
+        gates: list[Tensor] = []
+        weighted = list(levels)
+        if self.config.sat:
+            for level, gate in enumerate(self.sat):
+                value = gate(levels[level + 1])
+                gates.append(value)
+                weighted[level] = value * levels[level]
+        size = levels[0].shape[-2:]
+        aligned = [
+            align(s)
+            if level == 0
+            else F.interpolate(align(s), size=size, mode="bilinear", align_corners=False)
+            for level, (align, s) in enumerate(zip(self.align, weighted, strict=True))
+        ]
+        fused = torch.cat(aligned, dim=1)
+        context = self.gca(levels[-1]) if self.config.gca else None
+        if context is not None:
+            fused = context * fused
+        logits = self.classify(self.head(fused))
+        if not return_attention:
+            return SfanOutput(logits)
+        attention = SfanAttention(
+            sat_gates=tuple(g.flatten(1) for g in gates),
+            sat_maps=tuple(s.float().mean(dim=1) for s in weighted),
+            gca_gates=None if context is None else context.reshape(context.shape[0], len(levels), -1),
+        )
+        return SfanOutput(logits, attention)
+
+
+def build(config: SfanConfig) -> Sfan:
+    """The network for a configuration, as the manifest's loader calls it."""
+    return Sfan(config)
+
+
+CONFIG = SfanConfig

@@ -1,0 +1,89 @@
+"""U-Net (Ronneberger et al. 2015), the baseline of every comparison and, small, the coarse liver finder.
+
+Five levels of two 3 x 3 convolutions; nearest upsampling followed by the block's convolutions instead of
+transposed
+convolutions (no checkerboard, fewer parameters).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .blocks import ConvBlock, Norm, initialise
+
+
+@dataclass(frozen=True)
+class UnetConfig:
+    """Settings of :class:`Unet`.
+
+    Attributes:
+        in_slices: neighbouring slices stacked as input channels, odd.
+        classes: number of output classes.
+        widths: channels of the levels, top first.
+        norm: normalisation.
+    """
+
+    in_slices: int = 3
+    classes: int = 3
+    widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    norm: Norm = "none"
+
+
+SIZES = {
+    "paper": UnetConfig(),
+    "compact": UnetConfig(in_slices=5, widths=(16, 32, 64, 128, 192), norm="batch"),
+}
+
+
+class UnetOutput(NamedTuple):
+    """Result of :class:`Unet`: logits (B, classes, H, W); a U-Net has no attention."""
+
+    logits: Tensor
+    attention: None = None
+
+
+class Unet(nn.Module):
+    """U-Net. Input: (B, in_slices, H, W), H and W multiples of 2**(levels - 1), values about -1..1."""
+
+    def __init__(self, config: UnetConfig = SIZES["compact"]) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.widths
+        self.encoder = nn.ModuleList(
+            ConvBlock(n_in, n_out, config.norm)
+            for n_in, n_out in zip((config.in_slices, *widths[:-1]), widths, strict=True)
+        )
+        self.decoder = nn.ModuleList(
+            ConvBlock(widths[i] + widths[i + 1], widths[i], config.norm) for i in range(len(widths) - 1)
+        )
+        self.classify = nn.Conv2d(widths[0], config.classes, 1)
+        initialise(self)
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of the input must be multiples of this."""
+        return 2 ** (len(self.config.widths) - 1)
+
+    def forward(self, x: Tensor, return_attention: bool = False) -> UnetOutput:
+        """Class logits at the input's resolution."""
+        levels: list[Tensor] = []
+        for depth, block in enumerate(self.encoder):
+            x = block(x if depth == 0 else F.max_pool2d(x, 2))
+            levels.append(x)
+        for level in range(len(self.decoder) - 1, -1, -1):
+            up = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = self.decoder[level](torch.cat([levels[level], up], dim=1))
+        return UnetOutput(self.classify(x))
+
+
+def build(config: UnetConfig) -> Unet:
+    """The network for a configuration, as the manifest's loader calls it."""
+    return Unet(config)
+
+
+CONFIG = UnetConfig

@@ -1,0 +1,103 @@
+"""What the panel lets the reader choose from. Names are saved in scenes: never rename a member."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Labelled(Enum):
+    """An enum whose members are shown with a text of their own."""
+
+    def label(self) -> str:
+        """Text in the list."""
+        return self.value
+
+
+class Device(Labelled):
+    """Where the networks run."""
+
+    AUTO = "Automatic"
+    CPU = "CPU"
+    CUDA = "GPU (CUDA)"
+
+    @property
+    def setting(self) -> str:
+        """Value of the pipeline's `device` setting."""
+        return self.name.lower()
+
+
+class Segmenter(Labelled):
+    """The network that draws liver and lesions; the name is its name in the manifest, in capitals."""
+
+    SFAN = "SFAN"
+
+    @property
+    def setting(self) -> str:
+        """Value of the pipeline's `segmenter` setting."""
+        return self.name.lower()
+
+
+class SizeFilter(Labelled):
+    """Long axis of the lesions that are listed."""
+
+    ALL = "All sizes"
+    FROM_5 = "≥ 5 mm"
+    FROM_10 = "≥ 10 mm"
+    FROM_20 = "≥ 20 mm"
+    BELOW_10 = "< 10 mm"
+
+    def accepts(self, long_axis_mm: float) -> bool:
+        """Whether a lesion of this long axis is listed; one without measurement always is."""
+        if long_axis_mm != long_axis_mm or self is SizeFilter.ALL:
+            return True
+        if self is SizeFilter.BELOW_10:
+            return long_axis_mm < 10
+        return long_axis_mm >= float(self.name.split("_")[1])
+
+
+class StatusFilter(Labelled):
+    """Status of the lesions that are listed."""
+
+    ALL = "All"
+    OPEN = "To review"
+    KEPT = "Not rejected"
+    ACCEPTED = "Accepted"
+    EDITED = "Edited"
+    REJECTED = "Rejected"
+
+    def accepts(self, status: str) -> bool:
+        """Whether a lesion with this status (a LesionStatus value) is listed."""
+        return {
+            StatusFilter.ALL: True,
+            StatusFilter.OPEN: status in ("AI", "edited"),
+            StatusFilter.KEPT: status != "rejected",
+        }.get(self, status == self.name.lower())
+
+
+class MaskStyle(Labelled):
+    """How masks are drawn in slice views."""
+
+    BOTH = "Fill and outline"
+    OUTLINE = "Outline"
+    FILL = "Fill"
+
+
+class MapColours(Labelled):
+    """Colour tables for maps; `node_id` exists in every Slicer."""
+
+    IRON = "Iron"
+    INFERNO = "Inferno"
+    VIRIDIS = "Viridis"
+    RAINBOW = "Rainbow"
+    GREY = "Grey"
+
+    @property
+    def node_ids(self) -> tuple[str, ...]:
+        """IDs of the colour node, the best one first; a bare scene has only the last."""
+        return {
+            MapColours.IRON: ("vtkMRMLColorTableNodeIron",),
+            MapColours.INFERNO: ("vtkMRMLColorTableNodeFileInferno.txt", "vtkMRMLColorTableNodeIron"),
+            MapColours.VIRIDIS: ("vtkMRMLColorTableNodeFileViridis.txt", "vtkMRMLColorTableNodeOcean"),
+            MapColours.RAINBOW: ("vtkMRMLColorTableNodeRainbow",),
+            MapColours.GREY: ("vtkMRMLColorTableNodeGrey",),
+        }[self]

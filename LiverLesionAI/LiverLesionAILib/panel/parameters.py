@@ -1,0 +1,44 @@
+"""What the panel remembers in the scene: typed, bound to widgets by name, saved and loaded with it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from slicer import vtkMRMLScalarVolumeNode
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+from .choices import Device, MapColours, MaskStyle, Segmenter, SizeFilter, StatusFilter
+
+
+@parameterNodeWrapper
+class PanelParameters:
+    """Names are those of the `SlicerParameterName` properties in the .ui file.
+
+    Attributes:
+        threshold: tumour probability from which tissue counts as lesion.
+        classFilter: a class's name, "" for all.
+        mapName: name of the map that is chosen, "" for none.
+        selectedSegment: segment ID of the lesion that is selected, "" for none.
+        allHidden: every overlay is hidden by the one switch.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    segmenter: Segmenter = Segmenter.SFAN
+    device: Device = Device.AUTO
+    threshold: Annotated[float, WithinRange(0.02, 0.98)] = 0.5
+    classFilter: str = ""
+    sizeFilter: SizeFilter = SizeFilter.ALL
+    statusFilter: StatusFilter = StatusFilter.ALL
+    showMasks: bool = True
+    maskStyle: MaskStyle = MaskStyle.BOTH
+    showBoxes: bool = False
+    showAxes: bool = True
+    show3d: bool = True
+    showMap: bool = False
+    mapName: str = ""
+    mapOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
+    mapThreshold: Annotated[float, WithinRange(0.0, 1.0)] = 0.25
+    mapColours: MapColours = MapColours.IRON
+    showLegend: bool = True
+    selectedSegment: str = ""
+    allHidden: bool = False

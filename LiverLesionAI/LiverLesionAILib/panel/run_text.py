@@ -1,0 +1,37 @@
+"""Sentences of the run: progress, time left, how a case ended."""
+
+from __future__ import annotations
+
+
+def time_left(seconds: float | None) -> str:
+    """ "about 40 s left", in steps that do not flicker; "" when unknown."""
+    if seconds is None:
+        return ""
+    if seconds < 5:
+        return "a few seconds left"
+    if seconds < 60:
+        return f"about {5 * round(seconds / 5)} s left"
+    if seconds < 570:
+        return f"about {round(seconds / 30) / 2:g} min left"
+    return f"about {round(seconds / 60)} min left"
+
+
+def stage_line(case: str, stage: str, fraction: float, left_s: float | None, waiting: int) -> str:
+    """The line under the progress bar."""
+    parts = [f"{case}: {stage}", f"{100 * fraction:.0f} %"]
+    if left := time_left(left_s):
+        parts.append(left)
+    if waiting:
+        parts.append(f"{waiting} more waiting")
+    return " · ".join(parts)
+
+
+def findings_line(lesions: int, liver_ml: float | None, burden_percent: float | None) -> str:
+    """The headline of the findings."""
+    if liver_ml is None:
+        return "No liver in this scene yet."
+    count = "no lesion" if lesions == 0 else f"{lesions} lesion{'s' if lesions > 1 else ''}"
+    text = f"Liver {liver_ml:.0f} mL, {count}"
+    if lesions and burden_percent is not None:
+        text += f", {burden_percent:.1f} % of the liver"
+    return text + "."

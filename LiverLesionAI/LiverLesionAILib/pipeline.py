@@ -1,0 +1,297 @@
+"""From a CT to findings: the stages in order, with progress, cancel and the device's policy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from . import __version__
+from .ct import CtVolume, Geometry, permuted, reorient, resample, resample_labels
+from .findings import AttentionMap, CaseResult, ProbabilityMap
+from .inputs import liver_level_hu
+from .progress import Progress, part, silent
+from .stages.measure import measure_case, measure_liver, number_by_size
+from .stages.segment import Masks, SegmentSettings, masks_from_probabilities
+
+if TYPE_CHECKING:
+    from .device import Device
+    from .stages.locate import LiverLocation
+    from .weights import ModelEntry, ModelStore
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user can choose.
+
+    Attributes:
+        segmenter: name of a "segment" model of the manifest.
+        device: "auto", "cpu", "cuda", "cuda:1".
+        precision: "auto", "float32", "bfloat16", "float16".
+        tumour_threshold: 0..1 instead of the model's calibrated one.
+        score_threshold: 0..1 instead of the model's calibrated one; lesions below are dropped.
+        smallest_mm: lesions of a smaller equivalent diameter are dropped.
+        pyramid: scales of the image pyramid; (0.5, 1.0, 1.5) is the SFAN paper's.
+        margin_mm: around the liver's box.
+        attention: whether to deliver attention maps.
+    """
+
+    segmenter: str = "sfan"
+    device: str = "auto"
+    precision: str = "auto"
+    tumour_threshold: float | None = None
+    score_threshold: float | None = None
+    smallest_mm: float = 4.0
+    pyramid: tuple[float, ...] = (1.0,)
+    margin_mm: float = 20.0
+    attention: bool = True
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Settings:
+        """Settings from plain types; unknown keys raise TypeError."""
+        values = dict(data)
+        if "pyramid" in values:
+            values["pyramid"] = tuple(values["pyramid"])
+        return cls(**values)
+
+
+@dataclass
+class _Run:
+    """What one analysis carries along."""
+
+    progress: Progress
+    messages: list[str] = field(default_factory=list)
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.timings_s[name] = self.timings_s.get(name, 0.0) + time.perf_counter() - started
+
+
+def analyze(
+    volume: CtVolume,
+    settings: Settings,
+    models: ModelStore,
+    progress: Progress = silent,
+) -> CaseResult:
+    """Find the liver and its lesions in a checked CT.
+
+    Args:
+        volume: any orientation; see :func:`~LiverLesionAILib.checking.check_ct`.
+        settings: the user's choices.
+        models: networks, kept warm between calls.
+        progress: told the stage and the fraction done; raises Cancelled to stop.
+
+    Returns:
+        The findings on the CT's own grid. Where no liver or no lesion is seen, `messages` say so and why.
+
+    Raises:
+        LiverLesionAIError: with a text for the reader.
+        Cancelled: from `progress`.
+    """
+    from .device import choose_device, with_fallback
+
+    run = _Run(progress, list(volume.warnings))
+    device = choose_device(settings.device, settings.precision)
+    entry = models.manifest.find(settings.segmenter)
+    coarse_entry = models.manifest.of_task("locate")[0]
+    progress("loading models", 0.0)
+    with run.stage("load"):
+        for name in (coarse_entry.name, entry.name):
+            models.network(name, device.name, device.precision)
+
+    def compute(current: Device) -> CaseResult:
+        return _analyze_on(current, volume, settings, models, coarse_entry, entry, run)
+
+    result, used = with_fallback(compute, device, run.messages.append, models.release)
+    progress("done", 1.0)
+    return replace(
+        result,
+        device=used.description,
+        messages=tuple(run.messages),
+        timings_s=dict(run.timings_s),
+        models={e.name: e.sha256[:12] for e in (coarse_entry, entry)},
+        version=__version__,
+    )
+
+
+def _analyze_on(
+    device: Device,
+    volume: CtVolume,
+    settings: Settings,
+    models: ModelStore,
+    coarse_entry: ModelEntry,
+    entry: ModelEntry,
+    run: _Run,
+) -> CaseResult:
+    from .stages.explain import SfanAttentionCollector
+    from .stages.inference import class_probabilities
+    from .stages.locate import locate
+
+    oriented = reorient(volume)
+    with run.stage("locate"):
+        coarse_network = models.network(coarse_entry.name, device.name, device.precision)
+
+        def coarse_probability(hu_zyx: NDArray[np.float32]) -> NDArray[np.uint8]:
+            return class_probabilities(
+                coarse_network,
+                coarse_entry.input,
+                hu_zyx,
+                classes=2,
+                batch=2 * device.batch,
+                progress=part(run.progress, 0.05, 0.2),
+                stage="looking for the liver",
+            )[0]
+
+        where = locate(
+            oriented,
+            coarse_probability,
+            coarse_entry.input,
+            margin_mm=settings.margin_mm,
+            progress=part(run.progress, 0.0, 0.05),
+        )
+    empty = CaseResult(
+        volume.name,
+        volume.geometry,
+        np.zeros(volume.geometry.shape_zyx, bool),
+        np.zeros(volume.geometry.shape_zyx, np.uint16),
+    )
+    if where is None:
+        run.messages.append(
+            f"No liver was found in {volume.name}. Check that it is a CT of the abdomen in Hounsfield units; "
+            "nothing was marked."
+        )
+        return empty
+    if where.cut_off:
+        run.messages.append(
+            "The liver reaches the first or last slice: parts of it may lie outside the scan, "
+            "and its volume is that of the part that is shown."
+        )
+
+    with run.stage("segment"):
+        box = oriented.geometry.cropped(where.start_zyx, where.stop_zyx)
+        cut = tuple(slice(a, b) for a, b in zip(where.start_zyx, where.stop_zyx, strict=True))
+        working = box.with_spacing(entry.input.spacing_zyx_mm)
+        hu_zyx = resample(oriented.hu_zyx[cut], box, working)
+        near = near_coarse(where, working)
+        hu_zyx += entry.input.shift_hu(liver_level_hu(hu_zyx[near_coarse(where, working, reach_mm=0.0)]))
+        network = models.network(entry.name, device.name, device.precision)
+        collector = None
+        if settings.attention and entry.network == "sfan":
+            collector = SfanAttentionCollector(working.shape_zyx)
+        probabilities = class_probabilities(
+            network,
+            entry.input,
+            hu_zyx,
+            classes=3,
+            pyramid=settings.pyramid,
+            temperature=float(entry.calibration.get("temperature", 1.0)),
+            batch=device.batch,
+            progress=part(run.progress, 0.2, 0.75),
+            stage="segmenting liver and lesions",
+            collect=collector,
+        )
+        tumour = probabilities[1]
+        liver = np.clip(probabilities.sum(axis=0, dtype=np.uint16), 0, 255).astype(np.uint8)
+        choice = segment_settings(entry, settings)
+        masks = masks_from_probabilities(liver, tumour, working.spacing_zyx_mm, choice, near)
+    run.progress("placing results on the CT", 0.78)
+    with run.stage("place"):
+        liver_zyx, labels_zyx = on_ct_grid(masks, liver, tumour, working, box, choice)
+        labels_zyx, numbers = number_by_size(labels_zyx)
+        scores = {new: masks.scores[old] for old, new in numbers.items()}
+        whole_liver = empty.liver_zyx
+        whole_labels = empty.lesion_labels_zyx
+        permuted(whole_liver, volume.geometry, oriented.geometry)[cut] = liver_zyx
+        permuted(whole_labels, volume.geometry, oriented.geometry)[cut] = labels_zyx
+    attention: tuple[AttentionMap, ...] = ()
+    if collector is not None:
+        run.progress("attention maps", 0.82)
+        with run.stage("explain"):
+            attention = collector.maps(working)
+    run.progress("measuring", 0.88)
+    with run.stage("measure"):
+        # Measured inside the liver's box only; what lies outside it is not liver.
+        lesions = measure_case(labels_zyx, liver_zyx, oriented.hu_zyx[cut], box, scores)
+        organ = measure_liver(labels_zyx, liver_zyx, oriented.hu_zyx[cut], box)
+    if not lesions:
+        run.messages.append(
+            f"No lesion reached the threshold (score {choice.score_threshold:.2f}, "
+            f"{choice.smallest_mm:g} mm or more); {masks.dropped} fainter or smaller spots were left out. "
+            "Lower the threshold to see them."
+        )
+    return replace(
+        empty,
+        lesions=lesions,
+        liver_volume_ml=organ.volume_ml,
+        liver_hu_mean=organ.hu_mean,
+        tumour_burden_percent=organ.tumour_burden_percent,
+        probabilities={
+            "liver": ProbabilityMap(liver, working, choice.liver_threshold),
+            "tumour": ProbabilityMap(tumour, working, choice.tumour_threshold),
+        },
+        attention=attention,
+    )
+
+
+def segment_settings(entry: ModelEntry, settings: Settings) -> SegmentSettings:
+    """The model's calibrated operating point, with what the user set in its place."""
+    calibration = entry.calibration
+    tumour = settings.tumour_threshold
+    score = settings.score_threshold
+    return SegmentSettings(
+        liver_threshold=float(calibration.get("liver_threshold", 0.5)),
+        tumour_threshold=float(calibration.get("tumour_threshold", 0.5)) if tumour is None else tumour,
+        score_threshold=float(calibration.get("score_threshold", 0.7)) if score is None else score,
+        smallest_mm=settings.smallest_mm,
+    )
+
+
+def near_coarse(where: LiverLocation, working: Geometry, reach_mm: float = 15.0) -> NDArray[np.bool_]:
+    """Where on the working grid a liver can be: within `reach_mm` of the coarse one."""
+    distance = ndimage.distance_transform_edt(~where.mask_zyx, sampling=where.geometry.spacing_zyx_mm)
+    return resample(np.minimum(distance, 4 * reach_mm), where.geometry, working) <= reach_mm
+
+
+def on_ct_grid(
+    masks: Masks,
+    liver: NDArray[np.uint8],
+    tumour: NDArray[np.uint8],
+    working: Geometry,
+    box: Geometry,
+    choice: SegmentSettings,
+) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
+    """Masks on the CT's voxels: probabilities are interpolated, then thresholded, so that outlines stay
+    smooth.
+
+    Returns:
+        (liver_zyx bool, labels_zyx uint16) on `box`; every lesion of `masks` keeps at least one voxel.
+    """
+    # Interpolated outlines reach up to a voxel beyond the working grid's.
+    grown_labels = np.where(
+        masks.labels_zyx > 0, masks.labels_zyx, ndimage.grey_dilation(masks.labels_zyx, size=(3, 3, 3))
+    )
+    blocky = resample_labels(masks.labels_zyx, working, box)
+    fine_tumour = resample(tumour, working, box)
+    labels = np.where(
+        fine_tumour >= choice.tumour_threshold * 255, resample_labels(grown_labels, working, box), 0
+    ).astype(np.uint16)
+    del fine_tumour
+    present = np.bincount(labels.ravel(), minlength=len(masks.scores) + 1)
+    for number in masks.scores:
+        if not present[number]:
+            labels[blocky == number] = number
+    near = resample_labels(ndimage.binary_dilation(masks.liver_zyx).astype(np.uint8), working, box) > 0
+    fine_liver = (resample(liver, working, box) >= choice.liver_threshold * 255) & near
+    fine_liver |= labels > 0
+    for plane in fine_liver:
+        ndimage.binary_fill_holes(plane, output=plane)
+    return fine_liver, labels

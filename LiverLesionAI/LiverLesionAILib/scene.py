@@ -1,0 +1,73 @@
+"""A case in a Slicer scene: results become MRML nodes, and the reader's edits come back.
+
+Runs in 3D Slicer 5.8 and newer and, without its application, on the `slicer-core` package. This is where LPS
+becomes RAS. All nodes live in the CT's own space under the CT's parent transform, so what is shown stays on
+the CT wherever it is moved.
+
+A case's nodes are found again by a reference to their CT ("LiverLesionAI.Volume") or, without a CT in the
+scene, by the case's name ("LiverLesionAI.Case"). A new run replaces what the AI made and nobody touched; a
+segment, box, or line that the reader edited, accepted, rejected, renamed or added stays.
+"""
+
+from __future__ import annotations
+
+import slicer
+
+from .errors import GeometryError
+from .findings import CaseResult
+from .scene_apply import ALGORITHM, Apply, SceneNodes, find_nodes
+from .scene_geometry import volume_geometry
+from .scene_nodes import TableRow, fill_table
+from .scene_read import ReaderCase, ReaderLesion, read_back
+from .scene_segments import mark
+
+__all__ = [
+    "ReaderCase",
+    "ReaderLesion",
+    "SceneNodes",
+    "TableRow",
+    "apply_result",
+    "fill_table",
+    "find_nodes",
+    "mark",
+    "read_back",
+]
+
+
+def apply_result(
+    scene: slicer.vtkMRMLScene,
+    result: CaseResult,
+    volume_node: slicer.vtkMRMLScalarVolumeNode | None = None,
+    *,
+    algorithm: str = ALGORITHM,
+    diameters: bool = True,
+    maps: bool = True,
+    surfaces: bool = False,
+) -> SceneNodes:
+    """Show a result in a scene, beside or in place of what an earlier run left there.
+
+    Args:
+        result: on the grid of `volume_node` in that node's own space (before any parent transform).
+        volume_node: the CT; None when the scene holds none.
+        diameters: also draw the RECIST axes.
+        maps: also make probability and attention volumes.
+        surfaces: make closed surfaces, so that 3D views show the segments at once (some seconds on a large
+        liver).
+
+    Raises:
+        GeometryError: the result is not on the volume's grid.
+        Exception: anything else that fails on the way; the scene is then as it was before.
+    """
+    if volume_node is not None and not volume_geometry(volume_node).matches(result.geometry):
+        raise GeometryError(
+            f"The result of {result.case_name} is not on the grid of the volume {volume_node.GetName()}: "
+            "the volume was changed after the analysis began. Analyze it again."
+        )
+    work = Apply(scene, result, volume_node, algorithm)
+    try:
+        made = work.run(diameters=diameters, maps=maps, surfaces=surfaces)
+    except BaseException:
+        work.roll_back()
+        raise
+    work.remove_replaced()
+    return made

@@ -1,0 +1,240 @@
+"""Single MRML nodes of a case: boxes, diameters, tables, maps. Filled here, placed by `scene_apply`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import vtk
+
+from . import terminology as terms
+from .colours import lesion_colour
+from .findings import AttentionMap, Box, Lesion, LesionStatus, Measurement, PointLps, ProbabilityMap
+from .scene_geometry import box_to_ras, numpy_matrix, point_ras, set_volume, vtk_matrix
+
+ATTR_CASE = "LiverLesionAI.Case"
+ATTR_ROLE = "LiverLesionAI.Role"
+ATTR_LESION = "LiverLesionAI.Lesion"
+ATTR_SEGMENT = "LiverLesionAI.Segment"
+ATTR_STATUS = "LiverLesionAI.Status"
+ATTR_PLACED = "LiverLesionAI.Placed"
+ATTR_MEANING = "LiverLesionAI.Meaning"
+ATTR_MAP = "LiverLesionAI.Map"
+REF_VOLUME = "LiverLesionAI.Volume"
+
+ROLE_SEGMENTATION = "segmentation"
+ROLE_BOX = "box"
+ROLE_LONG_AXIS = "long axis"
+ROLE_SHORT_AXIS = "short axis"
+ROLE_TABLE = "table"
+ROLE_MAP = "map"
+
+COLOUR_NODE = "vtkMRMLColorTableNodeIron"
+"""Built into every Slicer, also without its colour files."""
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One lesion in the findings table; missing measurements stay empty.
+
+    Attributes:
+        probability: of the class, 0..1.
+        score: calibrated probability that it is a lesion, 0..1.
+    """
+
+    number: int
+    name: str
+    status: LesionStatus
+    predicted_class: str | None = None
+    probability: float | None = None
+    score: float | None = None
+    measurement: Measurement | None = None
+
+    @classmethod
+    def of(cls, lesion: Lesion, number: int) -> TableRow:
+        """The row of a lesion as it came out of the analysis, shown with `number`."""
+        probability = terms.class_probability(lesion)
+        name = terms.lesion_name(number, lesion.predicted_class, probability)
+        return cls(
+            number, name, lesion.status, lesion.predicted_class, probability, lesion.score, lesion.measurement
+        )
+
+
+# Heading, unit, attribute of Measurement, digits after the point.
+_MEASURED = (
+    ("Long axis [mm]", "mm", "long_axis_mm", 1),
+    ("Short axis [mm]", "mm", "short_axis_mm", 1),
+    ("Volume [mL]", "mL", "volume_ml", 2),
+    ("Mean [HU]", "HU", "hu_mean", 0),
+    ("SD [HU]", "HU", "hu_sd", 0),
+    ("To surface [mm]", "mm", "surface_distance_mm", 1),
+    ("Of liver [%]", "%", "percent_of_liver", 2),
+)
+
+
+def findings_table(rows: Sequence[TableRow]) -> vtk.vtkTable:
+    """The findings table, a row per lesion; NaN where something was not measured."""
+    table = vtk.vtkTable()
+    _column(table, vtk.vtkIntArray(), "Lesion", [row.number for row in rows])
+    _text_column(table, "Name", [row.name for row in rows])
+    _text_column(table, "Class", [row.predicted_class or "" for row in rows])
+    _column(table, vtk.vtkDoubleArray(), "Class probability", [_rounded(row.probability, 2) for row in rows])
+    _text_column(table, "Status", [row.status.value for row in rows])
+    _column(table, vtk.vtkDoubleArray(), "Lesion probability", [_rounded(row.score, 2) for row in rows])
+    for heading, _, attribute, digits in _MEASURED:
+        values = [
+            _rounded(getattr(row.measurement, attribute) if row.measurement else None, digits) for row in rows
+        ]
+        _column(table, vtk.vtkDoubleArray(), heading, values)
+    return table
+
+
+def fill_table(node: slicer.vtkMRMLTableNode, rows: Sequence[TableRow]) -> None:
+    """Replace a table node's content by these rows, in one step, with units."""
+    show_table(node, findings_table(rows))
+
+
+def show_table(node: slicer.vtkMRMLTableNode, table: vtk.vtkTable) -> None:
+    """Put a findings table into its node."""
+    if hasattr(node, "SetUseColumnTitleAsColumnHeader"):
+        node.SetUseColumnTitleAsColumnHeader(True)
+    else:  # before Slicer 5.9
+        node.SetUseColumnNameAsColumnHeader(True)
+    node.SetAndObserveTable(table)
+    for heading, unit, _, _ in _MEASURED:
+        node.SetColumnUnitLabel(heading, unit)
+
+
+def carry_measurements(before: vtk.vtkTable, after: vtk.vtkTable, numbers: set[int]) -> None:
+    """Copy what was measured on the lesions with these numbers from an earlier table."""
+    rows = {}
+    if before is not None and before.GetColumnByName("Lesion") is not None:
+        rows = {before.GetValueByName(r, "Lesion").ToInt(): r for r in range(before.GetNumberOfRows())}
+    for row in range(after.GetNumberOfRows()):
+        number = after.GetValueByName(row, "Lesion").ToInt()
+        if number not in numbers or number not in rows:
+            continue
+        for heading, _, _, _ in _MEASURED:
+            if before.GetColumnByName(heading) is not None:
+                value = before.GetValueByName(rows[number], heading).ToDouble()
+                after.SetValueByName(row, heading, vtk.vtkVariant(value))
+
+
+def place_box(node: slicer.vtkMRMLMarkupsROINode, box: Box, number: int) -> None:
+    """Put an ROI node exactly round a lesion's box, in the CT's own space."""
+    node.SetROIType(slicer.vtkMRMLMarkupsROINode.ROITypeBox)
+    node.SetAndObserveObjectToNodeMatrix(vtk_matrix(box_to_ras(box)))
+    node.SetCenter(*point_ras(box.centre_lps))
+    node.SetSize(*(float(s) for s in box.size_xyz_mm))
+    node.SetLocked(True)
+    node.SetAttribute(ATTR_LESION, str(number))
+    node.SetAttribute(ATTR_PLACED, _numbers_text(_placement(node)))
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    _colour(display, number)
+    display.SetFillOpacity(0.0)
+    display.SetOutlineVisibility(True)
+    display.SetHandlesInteractive(False)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetPointLabelsVisibility(False)
+
+
+def place_axis(
+    node: slicer.vtkMRMLMarkupsLineNode, ends_lps: tuple[PointLps, PointLps], number: int, *, label: bool
+) -> None:
+    """Draw a RECIST axis as a locked line, in slice views only; `label` shows its name and length."""
+    for end in ends_lps:
+        node.AddControlPoint(vtk.vtkVector3d(*point_ras(end)))
+    node.SetLocked(True)
+    node.SetAttribute(ATTR_LESION, str(number))
+    node.SetAttribute(ATTR_PLACED, _numbers_text(_placement(node)))
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    _colour(display, number)
+    display.SetVisibility3D(False)
+    display.SetPropertiesLabelVisibility(label)
+    display.SetPointLabelsVisibility(False)
+    display.SetGlyphScale(1.2)
+    display.SetTextScale(2.2)
+
+
+def was_moved(node: slicer.vtkMRMLMarkupsNode) -> bool:
+    """Whether a box or axis is no longer where it was placed (0.01 mm): the reader has moved it."""
+    placed = node.GetAttribute(ATTR_PLACED)
+    if not placed:
+        return True
+    before = np.array([float(text) for text in placed.split()])
+    now = np.array(_placement(node))
+    return before.shape != now.shape or bool(np.abs(before - now).max() > 0.01)
+
+
+def fill_map(
+    node: slicer.vtkMRMLScalarVolumeNode,
+    values: AttentionMap | ProbabilityMap,
+    meaning: str,
+    threshold: float,
+    value_range: tuple[float, float],
+) -> None:
+    """Fill a volume node with a map and make it show as one: colours, window, and nothing below `threshold`.
+
+    Display settings that are there already stay: they are the reader's.
+    """
+    array = values.values_zyx
+    if isinstance(values, ProbabilityMap):
+        array = array.astype(np.float32) / np.float32(255)
+    set_volume(node, np.asarray(array, np.float32), values.geometry)
+    node.SetAttribute(ATTR_MEANING, meaning)
+    node.SetDescription(meaning)
+    if node.GetDisplayNode() is not None:
+        return
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(COLOUR_NODE)
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(*value_range)
+    display.SetAutoThreshold(False)
+    display.SetThreshold(threshold, value_range[1])
+    display.SetApplyThreshold(True)
+
+
+def _placement(node: slicer.vtkMRMLMarkupsNode) -> list[float]:
+    if node.IsA("vtkMRMLMarkupsROINode"):
+        matrix = numpy_matrix(node.GetObjectToNodeMatrix())
+        return [*matrix[:3].ravel(), *node.GetSize()]
+    points: list[float] = []
+    for index in range(node.GetNumberOfControlPoints()):
+        points.extend(node.GetNthControlPointPosition(index))
+    return points
+
+
+def _numbers_text(numbers: Sequence[float]) -> str:
+    return " ".join(f"{number:.5f}" for number in numbers)
+
+
+def _colour(display: slicer.vtkMRMLMarkupsDisplayNode, number: int) -> None:
+    colour = lesion_colour(number)
+    display.SetColor(*colour)
+    display.SetSelectedColor(*colour)
+    display.SetActiveColor(*colour)
+
+
+def _rounded(value: float | None, digits: int) -> float:
+    return math.nan if value is None else round(float(value), digits)
+
+
+def _column(table: vtk.vtkTable, column: vtk.vtkDataArray, name: str, values: Sequence[float]) -> None:
+    column.SetName(name)
+    for value in values:
+        column.InsertNextValue(value)
+    table.AddColumn(column)
+
+
+def _text_column(table: vtk.vtkTable, name: str, values: Sequence[str]) -> None:
+    column = vtk.vtkStringArray()
+    column.SetName(name)
+    for value in values:
+        column.InsertNextValue(value)
+    table.AddColumn(column)

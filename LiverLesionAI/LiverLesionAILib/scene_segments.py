@@ -1,0 +1,270 @@
+"""Segments of one case: built from a result, read back, told apart into the AI's and the reader's."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+
+from . import terminology as terms
+from .colours import LIVER, Colour, lesion_colour
+from .ct import Geometry, axis_permutation, permuted, reoriented_geometry
+from .findings import CaseResult, Lesion, LesionStatus
+from .scene_geometry import labelmap, labelmap_crop, trimmed
+
+BINARY = "Binary labelmap"
+CLOSED_SURFACE = "Closed surface"
+TAG_MASK = "LiverLesionAI.Mask"
+TAG_NAME = "LiverLesionAI.Name"
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A crop of a boolean mask: `voxels_zyx[0, 0, 0]` lies at `start_zyx` of the CT's grid."""
+
+    voxels_zyx: NDArray[np.bool_]
+    start_zyx: tuple[int, int, int]
+
+    @property
+    def count(self) -> int:
+        """Number of voxels."""
+        return int(np.count_nonzero(self.voxels_zyx))
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """Where the crop lies in an array of the CT's shape."""
+        z, y, x = (slice(a, a + n) for a, n in zip(self.start_zyx, self.voxels_zyx.shape, strict=True))
+        return z, y, x
+
+    def fingerprint(self, geometry: Geometry) -> str:
+        """Text that differs when any voxel differs.
+
+        It is the same for the same voxels on the grid turned round: Slicer turns left-handed grids on
+        loading.
+        """
+        upright = reoriented_geometry(geometry)
+        axes, flips = axis_permutation(geometry, upright)
+        voxels = permuted(self.voxels_zyx, geometry, upright)
+        numbers = list(voxels.shape)
+        for axis, flip in zip(axes, flips, strict=True):
+            where = self.slices[axis]
+            numbers.append(geometry.shape_zyx[axis] - where.stop if flip else where.start)
+        return ",".join([f"{zlib.crc32(np.packbits(voxels).tobytes()):08x}", *map(str, numbers)])
+
+
+@dataclass(frozen=True, eq=False)
+class NewSegment:
+    """A segment ready to be added; `lesion` is None for the liver."""
+
+    segment: slicer.vtkSegment
+    preferred_id: str
+    lesion: Lesion | None
+    number: int
+
+
+def tag(segment: slicer.vtkSegment, name: str) -> str:
+    """A segment's tag, "" where it has none."""
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
+
+
+def segment_ids(node: slicer.vtkMRMLSegmentationNode) -> list[str]:
+    """IDs of all segments in order."""
+    segmentation = node.GetSegmentation()
+    return [segmentation.GetNthSegmentID(i) for i in range(segmentation.GetNumberOfSegments())]
+
+
+def read_mask(node: slicer.vtkMRMLSegmentationNode, segment_id: str, geometry: Geometry) -> Mask:
+    """A segment's voxels on the CT's grid, trimmed; empty where it has none there."""
+    segmentation = node.GetSegmentation()
+    if not segmentation.GetSegment(segment_id).GetRepresentation(BINARY):
+        node.CreateBinaryLabelmapRepresentation()
+    image = slicer.vtkOrientedImageData()
+    node.GetBinaryLabelmapRepresentation(segment_id, image)
+    return Mask(*labelmap_crop(image, geometry))
+
+
+def is_liver(segment: slicer.vtkSegment) -> bool:
+    """Whether this is the liver's segment: by its role, or by its name where it has no role."""
+    role = tag(segment, terms.TAG_ROLE)
+    return role == terms.ROLE_LIVER or (not role and segment.GetName().strip().lower() == "liver")
+
+
+def is_lesion(segment: slicer.vtkSegment) -> bool:
+    """Whether this is a lesion: one of ours, or one the reader added that is not named as normal anatomy."""
+    role = tag(segment, terms.TAG_ROLE)
+    if role:
+        return role == terms.ROLE_LESION
+    return not is_liver(segment) and not terms.is_anatomy(tag(segment, terms.TAG_TERMINOLOGY))
+
+
+def is_kept(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
+    """Whether a new run leaves the segment alone: everything but the AI's own that nobody has touched."""
+    untouched = (
+        tag(segment, terms.TAG_STATUS) == LesionStatus.AI.value
+        and tag(segment, TAG_MASK) == mask.fingerprint(geometry)
+        and tag(segment, TAG_NAME) == segment.GetName()
+    )
+    return not untouched
+
+
+def status(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> LesionStatus:
+    """What the reader has done: the status tag, or EDITED where the mask is not the one the AI drew.
+
+    A segment without our tags was added by the reader, which counts as EDITED.
+    """
+    said = tag(segment, terms.TAG_STATUS)
+    if said not in {s.value for s in LesionStatus}:
+        return LesionStatus.EDITED
+    drawn = tag(segment, TAG_MASK)
+    if said == LesionStatus.AI.value and drawn != mask.fingerprint(geometry):
+        return LesionStatus.EDITED
+    return LesionStatus(said)
+
+
+def same_lesion(new: Mask, kept: Mask) -> bool:
+    """Whether a new mask and one the reader keeps are one lesion.
+
+    So when half the new one is already covered (the reader has it), or when half of the kept one lies in a
+    new one of at most five times its volume (the reader has trimmed it).
+    """
+    common = overlap(new, kept)
+    return common > 0 and (
+        2 * common >= new.count or (2 * common >= kept.count and 5 * kept.count >= new.count)
+    )
+
+
+def overlap(a: Mask, b: Mask) -> int:
+    """Number of voxels in both."""
+    both = []
+    for s, t in zip(a.slices, b.slices, strict=True):
+        both.append((max(s.start, t.start), min(s.stop, t.stop)))
+    if any(hi <= lo for lo, hi in both):
+        return 0
+    in_a, in_b = (
+        m.voxels_zyx[tuple(slice(lo - o, hi - o) for (lo, hi), o in zip(both, m.start_zyx, strict=True))]
+        for m in (a, b)
+    )
+    return int(np.count_nonzero(in_a & in_b))
+
+
+def without(mask: Mask, others: Iterable[Mask]) -> Mask:
+    """A mask less the voxels of the kept ones."""
+    voxels = mask.voxels_zyx
+    for other in others:
+        if overlap(mask, other):
+            voxels = voxels & ~_over(other, mask)
+    return Mask(voxels, mask.start_zyx)
+
+
+def _over(mask: Mask, frame: Mask) -> NDArray[np.bool_]:
+    """`mask` cut to the crop of `frame`."""
+    out = np.zeros(frame.voxels_zyx.shape, bool)
+    source, target = [], []
+    for s, t in zip(mask.slices, frame.slices, strict=True):
+        lo, hi = max(s.start, t.start), min(s.stop, t.stop)
+        source.append(slice(lo - s.start, hi - s.start))
+        target.append(slice(lo - t.start, hi - t.start))
+    out[tuple(target)] = mask.voxels_zyx[tuple(source)]
+    return out
+
+
+def lesion_masks(result: CaseResult) -> dict[int, Mask]:
+    """Mask of every lesion that has voxels, by number; one pass over the label array."""
+    import scipy.ndimage as ndi
+
+    found: dict[int, Mask] = {}
+    boxes = ndi.find_objects(result.lesion_labels_zyx)
+    for lesion in result.lesions:
+        where = boxes[lesion.number - 1] if lesion.number <= len(boxes) else None
+        if where is not None:
+            crop = result.lesion_labels_zyx[where] == lesion.number
+            found[lesion.number] = Mask(crop, tuple(s.start for s in where))  # type: ignore[arg-type]
+    return found
+
+
+def build_liver(result: CaseResult, algorithm: str) -> NewSegment | None:
+    """The liver's segment; None when no liver was found."""
+    voxels, start = trimmed(result.liver_zyx)
+    if voxels.size == 0:
+        return None
+    segment = _segment(
+        terms.LIVER_NAME, LIVER, terms.liver_tags(algorithm), Mask(voxels, start), result.geometry
+    )
+    segment.SetLabelValue(1)
+    segment.AddRepresentation(BINARY, labelmap(voxels, start, result.geometry))
+    return NewSegment(segment, "liver", None, 0)
+
+
+def build_lesions(
+    lesions: Iterable[Lesion],
+    masks: Mapping[int, Mask],
+    numbers: Mapping[int, int],
+    geometry: Geometry,
+    algorithm: str,
+) -> list[NewSegment]:
+    """Segments of these lesions, all in one shared labelmap (they do not overlap): quick to draw and to edit.
+
+    Args:
+        masks: by the lesion's number; a lesion without voxels gets no segment.
+        numbers: the lesion's number -> the number it is shown with.
+    """
+    with_mask = [lesion for lesion in lesions if lesion.number in masks and masks[lesion.number].count]
+    if not with_mask:
+        return []
+    starts = np.array([masks[lesion.number].start_zyx for lesion in with_mask])
+    stops = np.array([[s.stop for s in masks[lesion.number].slices] for lesion in with_mask])
+    start = starts.min(axis=0)
+    dtype = np.uint8 if len(with_mask) < 256 else np.uint16
+    labels = np.zeros(stops.max(axis=0) - start, dtype)
+    for value, lesion in enumerate(with_mask, 1):
+        mask = masks[lesion.number]
+        place = tuple(slice(s.start - o, s.stop - o) for s, o in zip(mask.slices, start, strict=True))
+        labels[place][mask.voxels_zyx] = value
+    shared = labelmap(labels, tuple(int(s) for s in start), geometry)  # type: ignore[arg-type]
+    built = []
+    for value, lesion in enumerate(with_mask, 1):
+        number = numbers[lesion.number]
+        name = terms.lesion_name(number, lesion.predicted_class, terms.class_probability(lesion))
+        tags = terms.lesion_tags(lesion, algorithm, number)
+        segment = _segment(name, lesion_colour(number), tags, masks[lesion.number], geometry)
+        segment.SetLabelValue(value)
+        segment.AddRepresentation(BINARY, shared)
+        built.append(NewSegment(segment, f"lesion_{number}", lesion, number))
+    return built
+
+
+def rebuilt(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> slicer.vtkSegment:
+    """A copy of a segment with a labelmap of its own, so that nothing done to the original reaches it."""
+    copy = slicer.vtkSegment()
+    copy.DeepCopyMetadata(segment)
+    copy.SetLabelValue(1)
+    copy.AddRepresentation(BINARY, labelmap(mask.voxels_zyx, mask.start_zyx, geometry))
+    return copy
+
+
+def mark(segment: slicer.vtkSegment, new_status: LesionStatus) -> None:
+    """Record what the reader did; an edited segment becomes SEMIAUTOMATIC for DICOM SEG."""
+    segment.SetTag(terms.TAG_STATUS, new_status.value)
+    if new_status is LesionStatus.EDITED:
+        segment.SetTag(terms.TAG_ALGORITHM_TYPE, terms.algorithm_type(new_status))
+
+
+def _segment(
+    name: str, colour: Colour, tags: Mapping[str, str], mask: Mask, geometry: Geometry
+) -> slicer.vtkSegment:
+    segment = slicer.vtkSegment()
+    segment.SetName(name)
+    segment.SetNameAutoGenerated(False)
+    segment.SetColor(*colour)
+    segment.SetColorAutoGenerated(False)
+    for key, value in tags.items():
+        segment.SetTag(key, value)
+    segment.SetTag(TAG_NAME, name)
+    segment.SetTag(TAG_MASK, mask.fingerprint(geometry))
+    return segment

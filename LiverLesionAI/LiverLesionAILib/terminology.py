@@ -1,0 +1,128 @@
+"""What a segment is called: names, SNOMED CT codes and tags, in the form that 3D Slicer stores them.
+
+A Slicer terminology entry reads ``context~category~type~modifier~region context~region~region modifier``
+with each code as ``scheme^value^meaning``. Only codes in the lists that Slicer ships are used; classes those
+lists lack (HCC, FNH, haemangioma) take the nearest shipped type and keep the class itself in the segment's
+name and tags.
+"""
+
+from __future__ import annotations
+
+from .findings import Lesion, LesionStatus
+
+TAG_TERMINOLOGY = "TerminologyEntry"
+TAG_ROLE = "LiverLesionAI.Role"
+TAG_STATUS = "LiverLesionAI.Status"
+TAG_NUMBER = "LiverLesionAI.Number"
+TAG_SCORE = "LiverLesionAI.Score"
+TAG_SOURCE = "LiverLesionAI.Source"
+TAG_CLASS = "LiverLesionAI.Class"
+TAG_PROBABILITIES = "LiverLesionAI.Probabilities"
+TAG_ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
+TAG_ALGORITHM_NAME = "DICOM.SegmentAlgorithmName"
+
+ROLE_LIVER = "liver"
+ROLE_LESION = "lesion"
+LIVER_NAME = "Liver"
+
+_TYPES = "Segmentation category and type - DICOM master list"
+_REGIONS = "Anatomic codes - DICOM master list"
+_NONE = "^^"
+_ANATOMY = "SCT^123037004^Anatomical Structure"
+_ALTERED = "SCT^49755003^Morphologically Altered Structure"
+_LIVER = "SCT^10200004^Liver"
+_MASS = "SCT^4147007^Mass"
+_LESION = "SCT^52988006^Lesion"
+_CYST = "SCT^367643001^Cyst"
+_NEOPLASM = "SCT^108369006^Neoplasm"
+_PRIMARY = "SCT^86049000^Primary"
+_SECONDARY = "SCT^14799000^Secondary"
+
+# First letters of the class's name -> type and modifier.
+_BY_CLASS: tuple[tuple[str, str, str], ...] = (
+    ("CYST", _CYST, _NONE),
+    ("HCC", _NEOPLASM, _PRIMARY),
+    ("MET", _NEOPLASM, _SECONDARY),
+    ("FNH", _MASS, _NONE),
+    ("HEM", _MASS, _NONE),
+    ("HAEM", _MASS, _NONE),
+)
+
+
+def liver_terminology() -> str:
+    """Terminology entry of the liver segment."""
+    return "~".join((_TYPES, _ANATOMY, _LIVER, _NONE, _REGIONS, _NONE, _NONE))
+
+
+def lesion_terminology(predicted_class: str | None) -> str:
+    """Terminology entry of a lesion in the liver; an unknown or missing class is a Lesion."""
+    kind, modifier = _LESION, _NONE
+    for prefix, known, known_modifier in _BY_CLASS:
+        if predicted_class and predicted_class.upper().startswith(prefix):
+            kind, modifier = known, known_modifier
+    return "~".join((_TYPES, _ALTERED, kind, modifier, _REGIONS, _LIVER, _NONE))
+
+
+def is_anatomy(entry: str) -> bool:
+    """Whether a terminology entry names normal anatomy (a segment "Spleen" is no lesion)."""
+    parts = entry.split("~")
+    return len(parts) > 1 and parts[1].split("^")[1:2] == ["123037004"]
+
+
+def lesion_name(number: int, predicted_class: str | None, probability: float | None = None) -> str:
+    """ "Lesion 1", or "Lesion 1 (HCC 0.82)" when it is classified."""
+    if not predicted_class:
+        return f"Lesion {number}"
+    said = predicted_class if probability is None else f"{predicted_class} {probability:.2f}"
+    return f"Lesion {number} ({said})"
+
+
+def class_probability(lesion: Lesion) -> float | None:
+    """Probability of the lesion's predicted class; None when there is none."""
+    return None if lesion.predicted_class is None else lesion.class_probabilities.get(lesion.predicted_class)
+
+
+def liver_tags(algorithm: str, status: LesionStatus = LesionStatus.AI) -> dict[str, str]:
+    """All tags of the liver segment; `algorithm` is shown in DICOM SEG as its algorithm's name."""
+    return {
+        TAG_TERMINOLOGY: liver_terminology(),
+        TAG_ALGORITHM_TYPE: algorithm_type(status),
+        TAG_ALGORITHM_NAME: algorithm,
+        TAG_ROLE: ROLE_LIVER,
+        TAG_STATUS: status.value,
+    }
+
+
+def lesion_tags(lesion: Lesion, algorithm: str, number: int | None = None) -> dict[str, str]:
+    """All tags of a lesion's segment; `number` replaces the lesion's own."""
+    tags = {
+        TAG_TERMINOLOGY: lesion_terminology(lesion.predicted_class),
+        TAG_ALGORITHM_TYPE: algorithm_type(lesion.status),
+        TAG_ALGORITHM_NAME: algorithm,
+        TAG_ROLE: ROLE_LESION,
+        TAG_STATUS: lesion.status.value,
+        TAG_NUMBER: str(lesion.number if number is None else number),
+        TAG_SCORE: f"{lesion.score:.4f}",
+        TAG_SOURCE: lesion.source.value,
+    }
+    if lesion.predicted_class:
+        tags[TAG_CLASS] = lesion.predicted_class
+        tags[TAG_PROBABILITIES] = " ".join(f"{k}={p:.4f}" for k, p in lesion.class_probabilities.items())
+    return tags
+
+
+def parse_probabilities(text: str) -> dict[str, float]:
+    """The inverse of the probabilities tag; what cannot be read is left out."""
+    found: dict[str, float] = {}
+    for part in text.split():
+        name, _, value = part.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            continue
+    return found
+
+
+def algorithm_type(status: LesionStatus) -> str:
+    """DICOM's SegmentAlgorithmType: SEMIAUTOMATIC once a reader has changed the mask."""
+    return "SEMIAUTOMATIC" if status is LesionStatus.EDITED else "AUTOMATIC"

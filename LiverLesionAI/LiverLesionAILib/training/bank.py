@@ -1,0 +1,192 @@
+"""A bank of synthetic variants: real livers with further, synthetic lesions and with what fools a network.
+
+Made once, kept as memory-mapped 8-bit volumes that every training process shares. Variant k of a case is
+decided by
+the bank's seed, the case's name and k alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..progress import Progress, silent
+from .cases import TrainingCase, decode_hu, encode_hu
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class BankSettings:
+    """What a bank holds.
+
+    Attributes:
+        variants_per_patient: shared evenly among a patient's volumes.
+        lesion_free_share: variants that get no further lesion (but distractors).
+        seed: of everything.
+    """
+
+    variants_per_patient: int = 120
+    lesion_free_share: float = 0.2
+    distractors: bool = True
+    seed: int = 0
+
+
+def save_mapped(case: TrainingCase, folder: Path) -> None:
+    """Write a case as `data.npy` (2, z, y, x) uint8 and `case.json`, whole or not at all."""
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    np.save(beside / "data.npy", np.stack([case.grey_zyx, case.labels_zyx]))
+    meta = {"name": case.name, "patient": case.patient, "kind": case.kind, "spacing": case.spacing_zyx_mm}
+    (beside / "case.json").write_text(json.dumps(meta))
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(beside, folder)
+
+
+def load_mapped(folder: Path) -> TrainingCase:
+    """A case of :func:`save_mapped`, its arrays memory-mapped.
+
+    Raises:
+        OSError, ValueError, KeyError: it is missing or damaged.
+    """
+    meta = json.loads((folder / "case.json").read_text())
+    data = np.load(folder / "data.npy", mmap_mode="r", allow_pickle=False)
+    return TrainingCase(meta["name"], meta["patient"], data[0], data[1], tuple(meta["spacing"]), meta["kind"])
+
+
+def make_variant(
+    case: TrainingCase, rng: np.random.Generator, settings: BankSettings, shape_bank: object | None
+) -> TrainingCase:
+    """One synthetic variant of a real case (or of a synthetic body): distractors, then lesions."""
+    from ..synthesis.lesions import LesionSettings, add_lesions
+
+    hu = decode_hu(case.grey_zyx)
+    real = case.labels_zyx == 2
+    liver = (case.labels_zyx == 1) | real
+    if settings.distractors:
+        from ..synthesis.distractors import DistractorSettings, add_distractors
+
+        changed = add_distractors(
+            hu, liver, case.spacing_zyx_mm, rng, DistractorSettings(), protected_zyx=_grown(real)
+        )
+        hu, liver = changed.hu_zyx, changed.liver_zyx | real
+    labels = np.where(liver, 1, 0).astype(np.uint8)
+    if rng.random() >= settings.lesion_free_share:
+        made = add_lesions(
+            hu,
+            liver,
+            case.spacing_zyx_mm,
+            rng,
+            LesionSettings(hu_range=None),
+            occupied_zyx=_grown(real),
+            **({"shape_bank": shape_bank} if shape_bank is not None else {}),
+        )
+        hu = made.hu_zyx
+        labels[made.liver_zyx] = 1
+        labels[made.labels_zyx > 0] = 2
+    labels[real] = 2
+    labels[(case.labels_zyx == 255) & (labels == 0)] = 255
+    kind = "variant" if case.kind == "real" else case.kind
+    return TrainingCase(case.name, case.patient, encode_hu(hu), labels, case.spacing_zyx_mm, kind)
+
+
+def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return ndimage.binary_dilation(mask, iterations=2) if mask.any() else mask
+
+
+def _make_one(task: tuple[Path, Path, int, int, BankSettings, Path | None]) -> Path:
+    source, target, number, seed, settings, shapes = task
+    case = load_mapped(source)
+    rng = np.random.default_rng((seed, number, int(hashlib.sha256(case.name.encode()).hexdigest()[:8], 16)))
+    bank = None
+    if shapes is not None:
+        from ..synthesis.shapes import ShapeBank
+
+        bank = ShapeBank.load(shapes)
+    variant = make_variant(case, rng, settings, bank)
+    save_mapped(
+        TrainingCase(
+            f"{case.name}-v{number:03d}",
+            variant.patient,
+            variant.grey_zyx,
+            variant.labels_zyx,
+            variant.spacing_zyx_mm,
+            variant.kind,
+        ),
+        target,
+    )
+    return target
+
+
+@contextmanager
+def synthesis_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes of one thread each: threaded linear algebra in many processes at once is slower by far."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    kept = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        # Only a freshly started interpreter reads these; a forked one keeps the parent's threads.
+        with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
+            yield pool
+    finally:
+        for name, value in kept.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def build_bank(
+    cases: Sequence[TrainingCase],
+    folder: Path,
+    settings: BankSettings,
+    *,
+    shapes: Path | None,
+    workers: int,
+    progress: Progress = silent,
+    make: Callable[[tuple], Path] = _make_one,
+) -> list[Path]:
+    """Make (or find) the variants of `cases` under `folder`; what is there and whole is kept.
+
+    Returns:
+        The folders of the variants, for :func:`load_mapped`.
+    """
+    tasks, targets = [], []
+    per_patient = {p: [c for c in cases if c.patient == p] for p in {c.patient for c in cases}}
+    for case in cases:
+        source = folder / "sources" / case.name
+        if not _whole(source):
+            save_mapped(case, source)
+        own = per_patient[case.patient]
+        share = settings.variants_per_patient // len(own)
+        for number in range(share):
+            target = folder / f"{case.name}-v{number:03d}"
+            targets.append(target)
+            if not _whole(target):
+                tasks.append((source, target, number, settings.seed, settings, shapes))
+    if tasks:
+        with synthesis_pool(workers) as pool:
+            for done, _ in enumerate(pool.map(make, tasks), start=1):
+                progress("synthesising", done / len(tasks))
+    return targets
+
+
+def _whole(folder: Path) -> bool:
+    try:
+        load_mapped(folder)
+    except (OSError, ValueError, KeyError):
+        return False
+    return True

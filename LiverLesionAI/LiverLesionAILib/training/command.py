@@ -1,0 +1,139 @@
+"""`liverlesionai train MODEL`: from the data folder to a run folder with checkpoint, curve and weights."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ..errors import InputError
+from ..progress import Progress, silent
+from ..weights import save_weights
+from .bank import BankSettings, build_bank, load_mapped
+from .bodies import background_cases, body_cases
+from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
+from .loop import train
+from .recipes import RECIPES, Recipe, recipe
+from .sampling import CropSampler
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `train`."""
+    parser.add_argument("model", choices=sorted(RECIPES), help="which recipe to train")
+    parser.add_argument(
+        "--hold-out", default="", metavar="PATIENTS", help="patients to leave out, as letters: A, BC"
+    )
+    parser.add_argument("--steps", type=int, help="optimiser steps instead of the recipe's")
+    parser.add_argument("--seed", type=int, default=0, help="decides initialisation, samples and synthesis")
+    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="CPU threads")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument(
+        "--out", type=Path, help="run folder (default .train/MODEL-PATIENTS-SEED); resumed if there"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".cache"), help="prepared volumes and synthetic variants"
+    )
+    parser.add_argument(
+        "--shares", default="", metavar="KIND=SHARE,...", help="ablation: real=1 trains on real lesions only"
+    )
+
+
+def training_cases(
+    chosen: Recipe, hold_out: str, cache: Path, workers: int, progress: Progress = silent
+) -> list[TrainingCase]:
+    """Real cases, their variants and synthetic bodies for a recipe, without the held-out patients."""
+    unknown = set(hold_out) - set(LITS_PATIENTS.values())
+    if unknown:
+        raise InputError(f"There is no patient {', '.join(sorted(unknown))}; patients are A to E.")
+    data = data_folder()
+    whole = lits_cases(data, cache / "cases", chosen.spec.spacing_zyx_mm)
+    real = [crop_to_liver(c, chosen.margin_mm) if chosen.margin_mm is not None else c for c in whole]
+    grid = "x".join(f"{s:g}" for s in chosen.spec.spacing_zyx_mm)
+    margin = "whole" if chosen.margin_mm is None else f"m{chosen.margin_mm:g}"
+    cases = list(real)
+    shapes: Path | None = data / "shapes" / "lesion_masks.npz"
+    if not shapes.is_file():
+        shapes = None
+    if chosen.shares.get("variant", 0):
+        folder = cache / f"bank-{grid}-{margin}-s{chosen.bank.seed}"
+        variants = build_bank(
+            real,
+            folder,
+            chosen.bank,
+            shapes=shapes,
+            workers=workers,
+            progress=progress,
+        )
+        cases += [load_mapped(variant) for variant in variants]
+    if chosen.shares.get("body", 0):
+        cases += body_cases(
+            chosen.spec.spacing_zyx_mm,
+            chosen.margin_mm,
+            chosen.bodies,
+            cache,
+            shapes,
+            seed=chosen.bank.seed,
+            workers=workers,
+            progress=progress,
+        )
+    if chosen.shares.get("background", 0):
+        cases += background_cases(data, chosen.spec.spacing_zyx_mm)
+    return [case for case in cases if case.patient not in set(hold_out)]
+
+
+def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
+    """Train as asked; prints where the run lies."""
+    import torch
+
+    torch.set_num_threads(args.threads)
+    chosen = recipe(args.model)
+    if args.steps:
+        chosen = replace(chosen, loop=replace(chosen.loop, steps=args.steps))
+    if args.shares:
+        shares = {k: float(v) for k, v in (item.split("=") for item in args.shares.split(","))}
+        chosen = replace(chosen, shares=shares)
+    chosen = replace(chosen, loop=replace(chosen.loop, seed=args.seed))
+    folder = args.out or Path(".train") / f"{args.model}-{args.hold_out or 'all'}-{args.seed}"
+    cases = training_cases(chosen, args.hold_out, args.cache, args.threads, progress)
+    network = fit(chosen, cases, folder, args.device, progress)
+    digest = save_weights(network, folder / "weights.pt")
+    print(f"{folder}: {chosen.loop.steps} steps, weights {digest[:12]}")
+    return 0
+
+
+def fit(chosen: Recipe, cases: Sequence[TrainingCase], folder: Path, device: str, progress: Progress):
+    """Train `chosen` on `cases`; the run's settings are kept in `run.json`."""
+    import torch
+
+    from ..weights import build_network
+
+    torch.manual_seed(chosen.loop.seed)
+    network = build_network(chosen.network, asdict(chosen.config))
+    if chosen.task == "locate":
+        cases = [_liver_only(case) for case in cases]
+    sampler = CropSampler(
+        list(cases),
+        chosen.shares,
+        chosen.spec,
+        chosen.crop,
+        chosen.loop.seed,
+        chosen.augment,
+        chosen.tumour_share,
+        chosen.liver_share,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    kinds = {kind: sum(c.kind == kind for c in cases) for kind in chosen.shares}
+    (folder / "run.json").write_text(json.dumps({**asdict(chosen), "cases": kinds}, indent=1))
+    return train(network, sampler.batch, chosen.loop, folder, device=device, progress=progress)
+
+
+def _liver_only(case: TrainingCase) -> TrainingCase:
+    labels = case.labels_zyx.copy()
+    labels[labels == 2] = 1
+    return replace(case, labels_zyx=labels)
+
+
+__all__ = ["BankSettings", "add_train_arguments", "fit", "run_train", "training_cases"]

@@ -1,0 +1,77 @@
+"""A worker process whose analysis does what its settings say; run as a script by the worker and panel tests.
+
+It goes through the product's own worker; only the networks are replaced, by truth that travels in the volume: voxels
+of 1000 and above are liver, ``1000 + k`` is lesion k. The settings' ``segmenter`` picks the behaviour.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from LiverLesionAILib import worker
+from LiverLesionAILib.errors import InputError
+from LiverLesionAILib.handover import read_volume
+from LiverLesionAILib.progress import Progress
+
+STEPS = 20
+
+
+class ScriptedAnalysis:
+    """Counts what it is asked, so that a test sees whether it stayed warm."""
+
+    def __init__(self) -> None:
+        self.cases = 0
+
+    def info(self) -> Mapping[str, Any]:
+        return {
+            "torch_version": "2.7.0",
+            "device": "cpu",
+            "device_name": "4 cores",
+            "free_gb": 12.3,
+            "total_gb": 16.0,
+            "problem": "",
+            "line": "CPU: 4 cores, 12.3 of 16 GB free · PyTorch 2.7.0",
+            "pid": os.getpid(),
+        }
+
+    def run(self, folder: Path, settings: Mapping[str, Any], progress: Progress) -> None:
+        self.cases += 1
+        mode = sys.argv[1] if len(sys.argv) > 1 else settings.get("segmenter", "truth")
+        if mode == "prints":
+            print("a library prints to standard output")
+            os.write(1, b"{not json, straight to the descriptor\n")
+            subprocess.run([sys.executable, "-c", "print('and so does its child')"], check=True)
+        elif mode == "bad input":
+            raise InputError("CT: this is an MR image; choose a CT.")
+        elif mode == "crash":
+            raise ZeroDivisionError("something of the program")
+        elif mode == "memory":
+            raise MemoryError
+        elif mode == "disk":
+            raise OSError(28, "No space left on device")
+        elif mode == "killed":
+            progress("Segment", 0.5)
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif mode == "deaf":
+            progress("Segment", 0.3)
+            time.sleep(60)
+        for step in range(STEPS):
+            progress("Locate the liver" if step < STEPS / 2 else "Segment", step / STEPS)
+            time.sleep(0.5 if mode == "slow" else 0.01)
+        volume = read_volume(folder)
+        from scripted_result import result_of
+
+        from LiverLesionAILib.case_files import save_result
+
+        save_result(result_of(volume, f"case {self.cases}"), folder / worker.RESULT_FOLDER)
+
+
+if __name__ == "__main__":
+    sys.exit(worker.main(ScriptedAnalysis))

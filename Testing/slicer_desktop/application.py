@@ -1,0 +1,97 @@
+"""``slicer.app``, ``slicer.modules``, and the scene with the nodes a running application has."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import types
+from typing import Any
+
+import slicer
+from PySide6 import QtCore, QtGui, QtWidgets
+
+
+class Application:
+    """What the panel asks of ``slicer.app``."""
+
+    applicationName = "Slicer"
+    majorVersion = 5
+    minorVersion = 8
+
+    def __init__(self, qt_application: QtWidgets.QApplication, scene: Any) -> None:
+        self._qt = qt_application
+        self.mrmlScene = scene
+        self._logic = slicer.vtkMRMLApplicationLogic()
+        self._logic.SetMRMLScene(scene)
+        self._folder = tempfile.TemporaryDirectory(prefix="slicer-")
+        self.temporaryPath = self._folder.name
+        self.slicerHome = os.path.dirname(os.path.dirname(sys.executable))
+        self.testing = True
+
+    def applicationLogic(self) -> Any:  # noqa: N802
+        return self._logic
+
+    def testingEnabled(self) -> bool:  # noqa: N802
+        return self.testing
+
+    def layoutManager(self) -> None:  # noqa: N802
+        return None
+
+    def processEvents(self) -> None:  # noqa: N802
+        self._qt.processEvents()
+
+    def palette(self) -> QtGui.QPalette:
+        return self._qt.palette()
+
+    def settings(self) -> QtCore.QSettings:
+        return QtCore.QSettings(os.path.join(self.temporaryPath, "s.ini"), QtCore.QSettings.Format.IniFormat)
+
+    userSettings = settings  # noqa: N815
+
+    def setOverrideCursor(self, cursor: Any) -> None:  # noqa: N802
+        self._qt.setOverrideCursor(cursor)
+
+    def restoreOverrideCursor(self) -> None:  # noqa: N802
+        self._qt.restoreOverrideCursor()
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+
+class _ModuleManager:
+    def factoryManager(self) -> Any:  # noqa: N802
+        return None
+
+
+def add_views(scene: Any) -> None:
+    """The slice and 3D view nodes of the default layout, kept when the scene is cleared, as in the application."""
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal")):
+        node = scene.CreateNodeByClass("vtkMRMLSliceNode")
+        node.UnRegister(None)
+        node.SetName(name)
+        node.SetLayoutName(name)
+        node.SetSingletonTag(name)
+        node.SetOrientation(orientation)
+        scene.AddNode(node)
+        composite = slicer.vtkMRMLSliceCompositeNode()
+        composite.SetLayoutName(name)
+        composite.SetSingletonTag(name)
+        composite.SetName(name)
+        scene.AddNode(composite)
+    view = slicer.vtkMRMLViewNode()
+    view.SetName("View1")
+    view.SetLayoutName("1")
+    view.SetSingletonTag("1")
+    scene.AddNode(view)
+    camera = slicer.vtkMRMLCameraNode()
+    camera.SetName("Camera")
+    camera.SetSingletonTag("1")
+    camera.SetLayoutName("1")
+    scene.AddNode(camera)
+
+
+def modules() -> types.SimpleNamespace:
+    """``slicer.modules``: no other module is loaded here."""
+    return types.SimpleNamespace()

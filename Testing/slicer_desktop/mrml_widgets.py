@@ -1,0 +1,310 @@
+"""The qMRML widgets that the panel uses, on a real MRML scene."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+import vtk
+from PySide6 import QtCore, QtGui, QtWidgets
+
+
+class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
+    """The panel's outermost widget: hands the scene on to whom the .ui file connects."""
+
+    mrmlSceneChanged = QtCore.Signal(object)
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._scene: Any = None
+
+    def mrmlScene(self) -> Any:  # noqa: N802
+        return self._scene
+
+    def setMRMLScene(self, scene: Any) -> None:  # noqa: N802
+        if scene is self._scene:
+            return
+        self._scene = scene
+        self.mrmlSceneChanged.emit(scene)
+
+
+class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
+    """A list of the scene's nodes of some classes; chooses the first one that comes, as the real one does."""
+
+    currentNodeChanged = QtCore.Signal(object)
+    currentNodeIDChanged = QtCore.Signal(str)
+    nodeAdded = QtCore.Signal(object)
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._box = QtWidgets.QComboBox(self)
+        self._box.minimumContentsLength = 8
+        self._box.sizeAdjustPolicy = QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._box)
+        self._scene: Any = None
+        self._types: list[str] = []
+        self._none = False
+        self._hidden = False
+        self._none_text = "Select a node"
+        self._current: str | None = None
+        self._tags: list[int] = []
+        self._box.activated.connect(self._chosen)
+
+    def _get_types(self) -> list[str]:
+        return self._types
+
+    def _set_types(self, types: Any) -> None:
+        self._types = [types] if isinstance(types, str) else list(types)
+        self._refresh()
+
+    def _set_none(self, on: bool) -> None:
+        self._none = on
+        self._refresh()
+
+    def _set_none_text(self, text: str) -> None:
+        self._none_text = text
+        self._refresh()
+
+    nodeTypes = QtCore.Property("QStringList", _get_types, _set_types)  # noqa: N815
+    noneEnabled = QtCore.Property(bool, lambda self: self._none, _set_none)  # noqa: N815
+    noneDisplay = QtCore.Property(str, lambda self: self._none_text, _set_none_text)  # noqa: N815
+    currentNodeID = QtCore.Property(  # noqa: N815
+        str, lambda self: self._current or "", lambda self, text: self.setCurrentNodeID(text)
+    )
+
+    def _ignored(default: bool):  # type: ignore[no-untyped-def,misc]  # noqa: N805
+        return QtCore.Property(bool, lambda self: default, lambda self, value: None)
+
+    addEnabled = _ignored(True)  # noqa: N815
+    removeEnabled = _ignored(True)  # noqa: N815
+    renameEnabled = _ignored(False)  # noqa: N815
+    editEnabled = _ignored(False)  # noqa: N815
+    selectNodeUponCreation = _ignored(True)  # noqa: N815
+    showChildNodeTypes = _ignored(True)  # noqa: N815
+    showHidden = _ignored(False)  # noqa: N815
+
+    def setMRMLScene(self, scene: Any) -> None:  # noqa: N802
+        if self._scene is not None:
+            for tag in self._tags:
+                self._scene.RemoveObserver(tag)
+        self._scene, self._tags = scene, []
+        if scene is not None:
+            for event in (
+                slicer.vtkMRMLScene.NodeAddedEvent,
+                slicer.vtkMRMLScene.NodeRemovedEvent,
+                slicer.vtkMRMLScene.EndBatchProcessEvent,
+            ):
+                self._tags.append(scene.AddObserver(event, self._scene_changed))
+        self._refresh()
+
+    def mrmlScene(self) -> Any:  # noqa: N802
+        return self._scene
+
+    def currentNode(self) -> Any:  # noqa: N802
+        return self._scene.GetNodeByID(self._current) if self._scene and self._current else None
+
+    def setCurrentNode(self, node: Any) -> None:  # noqa: N802
+        self.setCurrentNodeID(node.GetID() if node is not None else "")
+
+    def setCurrentNodeID(self, node_id: str) -> None:  # noqa: N802
+        index = self._box.findData(node_id or "")
+        if index >= 0:
+            self._box.currentIndex = index
+        elif not node_id:
+            self._box.currentIndex = -1
+        else:
+            return
+        self._take(node_id or None)
+
+    def nodeCount(self) -> int:  # noqa: N802
+        return len(self._nodes())
+
+    def _nodes(self) -> list[Any]:
+        if self._scene is None:
+            return []
+        found = []
+        for index in range(self._scene.GetNumberOfNodes()):
+            node = self._scene.GetNthNode(index)
+            if any(node.IsA(name) for name in self._types) and not node.GetHideFromEditors():
+                found.append(node)
+        return found
+
+    def _scene_changed(self, *_: Any) -> None:
+        if not self._scene.IsBatchProcessing():
+            self._refresh()
+
+    def _refresh(self) -> None:
+        nodes = self._nodes()
+        self._box.blockSignals(True)
+        self._box.clear()
+        if self._none:
+            self._box.addItem(self._none_text, "")
+        for node in nodes:
+            self._box.addItem(node.GetName(), node.GetID())
+        ids = [node.GetID() for node in nodes]
+        current = self._current if self._current in ids else (None if self._none or not ids else ids[0])
+        self._box.currentIndex = self._box.findData(current or "")
+        self._box.blockSignals(False)
+        self._take(current)
+
+    def _chosen(self, index: int) -> None:
+        self._take(self._box.itemData(index) or None)
+
+    def _take(self, node_id: str | None) -> None:
+        if node_id != self._current:
+            self._current = node_id
+            self.currentNodeChanged.emit(self.currentNode())
+            self.currentNodeIDChanged.emit(node_id or "")
+
+
+class qMRMLColorTableComboBox(qMRMLNodeComboBox):  # noqa: N801
+    """Colour tables of the scene."""
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.nodeTypes = ["vtkMRMLColorTableNode"]
+
+    def _nodes(self) -> list[Any]:
+        if self._scene is None:
+            return []
+        return [
+            self._scene.GetNthNodeByClass(index, "vtkMRMLColorTableNode")
+            for index in range(self._scene.GetNumberOfNodesByClass("vtkMRMLColorTableNode"))
+        ]
+
+
+class _Effect:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class qMRMLSegmentEditorWidget(QtWidgets.QWidget):  # noqa: N801
+    """Holds what the real one is told, and its rules; it draws no strokes (tests edit the segment itself)."""
+
+    alive: list[qMRMLSegmentEditorWidget] = []  # noqa: RUF012
+    currentSegmentIDChanged = QtCore.Signal(str)
+    segmentationNodeChanged = QtCore.Signal(object)
+
+    EFFECTS = ("Threshold", "Paint", "Draw", "Erase", "Level tracing", "Grow from seeds", "Fill between slices",
+               "Margin", "Hollow", "Smoothing", "Scissors", "Islands", "Logical operators", "Mask volume")  # fmt: skip
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._scene: Any = None
+        self._node: Any = None
+        self._segmentation: Any = None
+        self._volume: Any = None
+        self._active: _Effect | None = None
+        self._order: list[str] = []
+        self._others = True
+        self.setMinimumHeight(120)
+        self._label = QtWidgets.QLabel("(Segment Editor)", self)
+        QtWidgets.QVBoxLayout(self).addWidget(self._label)
+        self.alive.append(self)
+
+    def _plain(default: Any):  # type: ignore[no-untyped-def,misc]  # noqa: N805
+        kept = f"_plain_{id(default)}_{default}"
+        return QtCore.Property(
+            type(default),
+            lambda self: self.__dict__.get(kept, default),
+            lambda self, v: self.__dict__.update({kept: v}),
+        )
+
+    maximumNumberOfUndoStates = _plain(10)  # noqa: N815
+
+    def setMRMLScene(self, scene: Any) -> None:  # noqa: N802
+        self._scene = scene
+        if scene is None:
+            self._segmentation = self._volume = self._node = None
+            if self in self.alive:
+                self.alive.remove(self)
+
+    def mrmlScene(self) -> Any:  # noqa: N802
+        return self._scene
+
+    def setMRMLSegmentEditorNode(self, node: Any) -> None:  # noqa: N802
+        self._node = node
+
+    def mrmlSegmentEditorNode(self) -> Any:  # noqa: N802
+        return self._node
+
+    def setSegmentationNode(self, node: Any) -> None:  # noqa: N802
+        if self._scene is None or (self._node is None and node is not None):
+            raise AssertionError("The segment editor needs its scene and its editor node first.")
+        self._segmentation = node
+        self.segmentationNodeChanged.emit(node)
+
+    def segmentationNode(self) -> Any:  # noqa: N802
+        return self._segmentation
+
+    def setSourceVolumeNode(self, node: Any) -> None:  # noqa: N802
+        if node is not None and self._segmentation is None:
+            raise AssertionError("The source volume is set after the segmentation.")
+        self._volume = node
+
+    def sourceVolumeNode(self) -> Any:  # noqa: N802
+        return self._volume
+
+    def setCurrentSegmentID(self, segment_id: str) -> None:  # noqa: N802
+        if self._node is not None:
+            self._node.SetSelectedSegmentID(segment_id)
+        self.currentSegmentIDChanged.emit(segment_id)
+
+    def currentSegmentID(self) -> str:  # noqa: N802
+        return (self._node.GetSelectedSegmentID() or "") if self._node is not None else ""
+
+    def setEffectNameOrder(self, names: Any) -> None:  # noqa: N802
+        self._order = list(names)
+
+    def effectNameOrder(self) -> list[str]:  # noqa: N802
+        return self._order
+
+    def setActiveEffectByName(self, name: str) -> None:  # noqa: N802
+        if name and name not in self.EFFECTS:
+            raise AssertionError(f"The segment editor has no effect {name}")
+        self._active = _Effect(name) if name else None
+
+    def activeEffect(self) -> _Effect | None:  # noqa: N802
+        return self._active
+
+    def _nothing(self, *_: Any) -> None:
+        pass
+
+    installKeyboardShortcuts = uninstallKeyboardShortcuts = setupViewObservations = _nothing  # noqa: N815
+    removeViewObservations = updateWidgetFromMRML = updateVolume = _nothing  # noqa: N815
+
+    def saveStateForUndo(self) -> None:  # noqa: N802
+        self.undo_states = getattr(self, "undo_states", 0) + 1
+
+
+for _name, _default in (
+    ("unorderedEffectsVisible", True),
+    ("segmentationNodeSelectorVisible", True),
+    ("sourceVolumeNodeSelectorVisible", True),
+    ("switchToSegmentationsButtonVisible", True),
+    ("addRemoveSegmentButtonsVisible", True),
+    ("specifyGeometryButtonVisible", True),
+    ("show3DButtonVisible", True),
+    ("maskingSectionVisible", True),
+    ("jumpToSelectedSegmentEnabled", False),
+    ("autoShowSourceVolumeNode", True),
+    ("undoEnabled", True),
+    ("readOnly", False),
+):
+    _key = f"_{_name}"
+    setattr(
+        qMRMLSegmentEditorWidget,
+        _name,
+        property(
+            lambda self, k=_key, d=_default: self.__dict__.get(k, d),
+            lambda self, value, k=_key: self.__dict__.__setitem__(k, value),
+        ),
+    )
+
+WIDGETS = {
+    cls.__name__: cls
+    for cls in (qMRMLWidget, qMRMLNodeComboBox, qMRMLColorTableComboBox, qMRMLSegmentEditorWidget)
+}
+_ = (vtk, QtGui)
