@@ -82,8 +82,8 @@ def held_by_capsule(
 def _near_surface_mm(mask: NDArray[np.bool_], sigma_mm: float, spacing: Spacing) -> NDArray[np.float32]:
     """Signed distance to a mask's surface, positive inside, good to about 2.5 sigma; far inside it is large.
 
-    A blurred step gives back the distance by its inverse. That is several times faster than a distance transform and
-    rounds off the mask's stairs.
+    A blurred step gives back the distance by its inverse. That is several times faster than a distance
+    transform and rounds off the mask's stairs.
     """
     blur = np.clip(gaussian(mask, sigma_mm, spacing), 1e-3, 1 - 1e-3)
     near = np.log(blur / (1 - blur)) * np.float32(sigma_mm / 1.702)
