@@ -1,4 +1,4 @@
-"""What lesion synthesis is told and what it tells: settings, truth of a lesion, boxes per slice, random sizes."""
+"""What lesion synthesis is told and what it tells: settings, lesion truth, boxes per slice, random sizes."""
 
 from __future__ import annotations
 
@@ -37,8 +37,10 @@ class LesionSettings:
             what the liver holds).
         hard_share: share of nearly isodense, ill-defined ones.
         least_visibility: contrast over the SD of the mean of the noise on the largest slice that a lesion
-            must reach to be outlined, drawn between the two (annotated ones measured: 3 and more); fainter
-            ones are strengthened within their type's range or left out. (0, 0) keeps all.
+            must reach to be outlined, drawn between the two; fainter ones are strengthened within their
+            type's range or left out; (0, 0) keeps all. 31 annotated lesions measured 3.1 and more at full
+            resolution (median 15); resampled to 1.25 x 1.25 x 2.5 mm, a tenth lay below 3.1 and a quarter
+            below 5.6.
         bank_share: share of outlines from the shape bank where one is given.
         subcapsular_share: share placed at the liver's surface.
         bulge_mm: how far such a lesion may reach beyond the given liver.
