@@ -35,7 +35,11 @@ def read_ct(path: Path | str, series: str | None = None, progress: Progress = si
         InputError: missing, unreadable or not an abdominal CT; the text says why and what to do.
         Cancelled: `progress` asked for it.
     """
-    return check_ct(load_ct(path, series, progress))
+    path = Path(path)
+    volume = load_ct(path, series, progress)
+    # Refusals name what the user gave.
+    given = path.name if path.is_file() else volume.name
+    return replace(check_ct(replace(volume, name=given)), name=volume.name)
 
 
 def load_ct(path: Path | str, series: str | None = None, progress: Progress = silent) -> CtVolume:
