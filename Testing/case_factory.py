@@ -97,7 +97,7 @@ def result_of(
     classes: tuple[str, ...] = ("HCC", "CYST", "FNH", "HEM"),
     maps: bool = True,
 ) -> CaseResult:
-    """A result whose lesions are the connected components of `lesions_zyx`, largest first; every fourth unclassified."""
+    """A result with the components of `lesions_zyx` as lesions, largest first; every fourth unclassified."""
     components, count = ndi.label(lesions_zyx)
     sizes = np.bincount(components.ravel(), minlength=count + 1)[1:]
     labels = np.zeros(liver_zyx.shape, np.uint16)
@@ -138,7 +138,9 @@ def result_of(
         lesion_labels_zyx=labels,
         lesions=tuple(lesions),
         liver_volume_ml=float(liver_zyx.sum() * volume.geometry.voxel_volume_mm3 / 1000),
-        liver_hu_mean=float(volume.hu_zyx[liver_zyx.astype(bool)].mean()) if liver_zyx.any() else float("nan"),
+        liver_hu_mean=float(volume.hu_zyx[liver_zyx.astype(bool)].mean())
+        if liver_zyx.any()
+        else float("nan"),
         tumour_burden_percent=float(100 * (labels > 0).sum() / max(int(liver_zyx.sum()), 1)),
         probabilities=probabilities,
         attention=attention,
@@ -146,15 +148,24 @@ def result_of(
     )
 
 
-def small_case(geometry: Geometry | None = None, lesions: int = 3, seed: int = 1) -> tuple[CtVolume, CaseResult]:
+def small_case(
+    geometry: Geometry | None = None, lesions: int = 3, seed: int = 1
+) -> tuple[CtVolume, CaseResult]:
     """An ellipsoid of a liver with up to four lesions of falling size, on an oblique grid by default."""
     geometry = oblique_geometry() if geometry is None else geometry
     nz, ny, nx = geometry.shape_zyx
     z, y, x = np.mgrid[:nz, :ny, :nx]
     liver = (
-        ((z - nz / 2) / (0.4 * nz)) ** 2 + ((y - ny / 2) / (0.4 * ny)) ** 2 + ((x - nx / 2) / (0.42 * nx)) ** 2
+        ((z - nz / 2) / (0.4 * nz)) ** 2
+        + ((y - ny / 2) / (0.4 * ny)) ** 2
+        + ((x - nx / 2) / (0.42 * nx)) ** 2
     ) < 1
-    places = ((0.5, 0.4, 0.35, 0.16), (0.55, 0.6, 0.66, 0.12), (0.4, 0.45, 0.68, 0.09), (0.6, 0.66, 0.4, 0.06))
+    places = (
+        (0.5, 0.4, 0.35, 0.16),
+        (0.55, 0.6, 0.66, 0.12),
+        (0.4, 0.45, 0.68, 0.09),
+        (0.6, 0.66, 0.4, 0.06),
+    )
     tumour = np.zeros(geometry.shape_zyx, bool)
     for fz, fy, fx, radius in places[:lesions]:
         tumour |= (

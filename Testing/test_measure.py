@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from LiverLesionAILib.ct import Geometry, permuted
 from LiverLesionAILib.errors import InputError
+from LiverLesionAILib.masks import bounding_box, number_by_size
 from LiverLesionAILib.stages.measure import (
-    bounding_box,
     box_of,
     measure_case,
     measure_liver,
     measure_mask,
-    number_by_size,
     surface_distance_mm,
 )
 from scipy.spatial.distance import cdist

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 Colour = tuple[float, float, float]
 
-LIVER: Colour = (0.72, 0.58, 0.47)
+LIVER: Colour = (0.85, 0.66, 0.48)
 """Muted, so that lesions stand out before it."""
 
-# Okabe and Ito's colour-blind safe set ("Color Universal Design", 2008) without black, its blue made lighter: it has
-# to be seen on a dark CT. In an order that sets neighbours apart.
+# Okabe and Ito's colour-blind safe set ("Color Universal Design", 2008) without black, its blue made lighter
+# to be seen on a dark CT, in an order that sets neighbours apart.
 _BASE: tuple[Colour, ...] = (
     (0.90, 0.62, 0.00),
     (0.34, 0.71, 0.91),

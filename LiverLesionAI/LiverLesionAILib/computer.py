@@ -88,9 +88,7 @@ def describe_computer() -> ComputerInfo:
     except Exception as error:
         # A damaged installation raises almost anything (OSError for a missing library, ImportError, ...).
         missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
-        problem = (
-            "PyTorch is not installed in this Python." if missing else f"PyTorch does not load: {error}"
-        )
+        problem = "PyTorch is not installed in this Python." if missing else f"PyTorch does not load: {error}"
         return ComputerInfo("", "cpu", _cpu_name(), *host_memory_gb(), problem)
     problem = ""
     if torch.cuda.is_available():

@@ -74,7 +74,10 @@ def read_volume(folder: Path) -> CtVolume:
     try:
         known = json.loads((folder / GEOMETRY_FILE).read_text(encoding="utf-8"))
         geometry = Geometry.make(
-            known["shape_zyx"], known["spacing_zyx_mm"], known["origin_lps"], np.array(known["directions_lps"])
+            known["shape_zyx"],
+            known["spacing_zyx_mm"],
+            known["origin_lps"],
+            np.array(known["directions_lps"]),
         )
         return CtVolume(np.load(folder / VOXELS_FILE), geometry, known["name"])
     except (OSError, ValueError, KeyError, EOFError) as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 AIR_HU = -160.0
 """Lowest HU that the training volumes hold; what lies outside an image counts as this."""
@@ -20,16 +21,25 @@ class InputSpec:
         spacing_zyx_mm: of the grid that the network works on.
         window_hu: clipped to this range, then scaled to -1..1.
         in_slices: neighbouring slices given as channels, odd; beyond the ends the last slice is repeated.
+        liver_hu: the CT is shifted so that its liver's level (:func:`liver_level_hu`) lies here before the
+        window
+            is applied, which takes away most of what phase, dose and scanner change; None shifts nothing.
     """
 
     spacing_zyx_mm: tuple[float, float, float]
     window_hu: tuple[float, float]
     in_slices: int
+    liver_hu: float | None = None
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> InputSpec:
         """Inverse of :meth:`to_json`."""
-        return cls(tuple(data["spacing_zyx_mm"]), tuple(data["window_hu"]), int(data["in_slices"]))
+        return cls(
+            tuple(data["spacing_zyx_mm"]),
+            tuple(data["window_hu"]),
+            int(data["in_slices"]),
+            data.get("liver_hu"),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain types for the manifest."""
@@ -41,9 +51,34 @@ class InputSpec:
         scaled = np.asarray(hu, np.float32) * np.float32(2 / (high - low)) - np.float32(
             (high + low) / (high - low)
         )
-        return np.clip(scaled, -1.0, 1.0, out=scaled)
+        return np.clip(scaled, np.float32(-1), np.float32(1))
+
+    def shift_hu(self, level_hu: float) -> float:
+        """What to add to a CT whose liver lies at `level_hu`; at most 60 HU either way."""
+        if self.liver_hu is None or not np.isfinite(level_hu):
+            return 0.0
+        return float(np.clip(self.liver_hu - level_hu, -60.0, 60.0))
 
     def stack_indices(self, centres: NDArray[np.integer], n_slices: int) -> NDArray[np.intp]:
         """(B,) centre slices -> (B, in_slices) slice indices, clamped to the volume."""
         half = self.in_slices // 2
         return np.clip(np.asarray(centres)[:, None] + np.arange(-half, half + 1), 0, n_slices - 1)
+
+
+def liver_level_hu(values_hu: NDArray) -> float:
+    """The HU that most of a liver has: the peak of its smoothed histogram, which lesions and vessels do not
+    move.
+
+    Args:
+        values_hu: HU of (roughly) the liver's voxels, any shape.
+
+    Returns:
+        HU; NaN where there are fewer than 100 values within -60..220 HU.
+    """
+    values = np.asarray(values_hu).ravel()
+    counts, edges = np.histogram(values, bins=140, range=(-60.0, 220.0))
+    if counts.sum() < 100:
+        return float("nan")
+    smooth = ndimage.gaussian_filter1d(counts.astype(np.float64), 5.0)
+    peak = int(smooth.argmax())
+    return float((edges[peak] + edges[peak + 1]) / 2)

@@ -1,12 +1,12 @@
 """A case in a Slicer scene: results become MRML nodes, and the reader's edits come back.
 
-Runs in 3D Slicer 5.8 and newer and, without its application, on the `slicer-core` package. This is where LPS becomes
-RAS. All nodes live in the CT's own space under the CT's parent transform, so what is shown stays on the CT wherever
-it is moved.
+Runs in 3D Slicer 5.8 and newer and, without its application, on the `slicer-core` package. This is where LPS
+becomes RAS. All nodes live in the CT's own space under the CT's parent transform, so what is shown stays on
+the CT wherever it is moved.
 
-A case's nodes are found again by a reference to their CT ("LiverLesionAI.Volume") or, without a CT in the scene, by
-the case's name ("LiverLesionAI.Case"). A new run replaces what the AI made and nobody touched; a segment, box, or line
-that the reader edited, accepted, rejected, renamed or added stays.
+A case's nodes are found again by a reference to their CT ("LiverLesionAI.Volume") or, without a CT in the
+scene, by the case's name ("LiverLesionAI.Case"). A new run replaces what the AI made and nobody touched; a
+segment, box, or line that the reader edited, accepted, rejected, renamed or added stays.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def apply_result(
         volume_node: the CT; None when the scene holds none.
         diameters: also draw the RECIST axes.
         maps: also make probability and attention volumes.
-        surfaces: make closed surfaces, so that 3D views show the segments at once (some seconds on a large liver).
+        surfaces: make closed surfaces, so that 3D views show the segments at once (some seconds on a large
+        liver).
 
     Raises:
         GeometryError: the result is not on the volume's grid.

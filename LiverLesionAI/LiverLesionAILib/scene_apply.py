@@ -24,7 +24,8 @@ class SceneNodes:
     """What one case has in the scene.
 
     Attributes:
-        segment_ids: lesion number in the result -> ID of its segment (of the reader's, where one was kept for it);
+        segment_ids: lesion number in the result -> ID of its segment (of the reader's, where one was kept
+        for it);
             0 is the liver.
         numbers: lesion number in the result -> number it is shown with.
         boxes: number shown -> ROI node.
@@ -147,7 +148,9 @@ class Apply:
         kept = {}
         for segment_id in segments.segment_ids(segmentation):
             mask = segments.read_mask(segmentation, segment_id, self.result.geometry)
-            if segments.is_kept(segmentation.GetSegmentation().GetSegment(segment_id), mask):
+            if segments.is_kept(
+                segmentation.GetSegmentation().GetSegment(segment_id), mask, self.result.geometry
+            ):
                 kept[segment_id] = mask
         return kept
 
@@ -158,7 +161,7 @@ class Apply:
         taken: set[int],
         segmentation: slicer.vtkMRMLSegmentationNode | None,
     ) -> dict[int, int]:
-        """Numbers to show: the result's own in a fresh scene; otherwise the lowest that no kept lesion has."""
+        """Numbers to show: the result's own in a fresh scene; else the lowest that no kept lesion has."""
         numbers, taken = {}, set(taken)
         for lesion in new:
             numbers[lesion.number] = lesion.number if lesion.number not in taken else free_number(taken)
@@ -339,7 +342,8 @@ class Apply:
         taken = {row.number for row in rows} | set(numbers.values())
         kept_numbers: set[int] = set()
         for segment_id, mask in kept_lesions.items():
-            lesion = reader_lesion(segmentation.GetSegmentation().GetSegment(segment_id), segment_id, mask)
+            segment = segmentation.GetSegmentation().GetSegment(segment_id)
+            lesion = reader_lesion(segment, segment_id, mask, self.result.geometry)
             number = lesion.number or free_number(taken)
             taken.add(number)
             kept_numbers.add(number)
@@ -366,7 +370,7 @@ class Apply:
         return existing
 
     def _maps(self) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
-        """Volumes of probabilities and attention; those of an earlier run with the same name are filled anew."""
+        """Volumes of probabilities and attention; an earlier run's of the same name are filled anew."""
         wanted = []
         for name, probability in self.result.probabilities.items():
             meaning = f"Probability of {name}, 0 to 1; the masks were cut at {probability.threshold:.2f}."
@@ -393,7 +397,7 @@ class Apply:
                 self._own(node, nodes.ROLE_MAP)
             else:
                 self._remember_volume(node)
-            nodes.fill_map(self.scene, node, values, meaning, shown_from, value_range)
+            nodes.fill_map(node, values, meaning, shown_from, value_range)
             volumes[name] = node
         self.replaced.extend(existing.values())
         return volumes
@@ -418,7 +422,7 @@ class Apply:
         axes: Mapping[int, tuple],
         volumes: Mapping[str, slicer.vtkMRMLNode],
     ) -> int:
-        """Put what is new under the CT's study (made round the CT where it has none); return the study's item."""
+        """Put what is new under the CT's study (made where it has none); return the study's item."""
         tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
         study = self._study(tree)
         name = self.result.case_name
@@ -473,7 +477,10 @@ class Apply:
 
 
 def _remove(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
-    """Take a node out of the scene with its display and storage nodes."""
+    """Take a node out of the scene with its display and storage nodes and its place in the hierarchy."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    if item := tree.GetItemByDataNode(node):
+        tree.RemoveItem(item, False, False)
     if node.IsA("vtkMRMLDisplayableNode"):
         for index in reversed(range(node.GetNumberOfDisplayNodes())):
             display = node.GetNthDisplayNode(index)

@@ -47,8 +47,11 @@ def new_scene() -> slicer.vtkMRMLScene:
     scene = slicer.vtkMRMLScene()
     # The logics look for the selection node as soon as they see the scene.
     scene.AddNode(slicer.vtkMRMLSelectionNode())
-    for name in _LOGICS:
-        getattr(slicer, name)().SetMRMLScene(scene)
+    logics = [getattr(slicer, name)() for name in _LOGICS]
+    for logic in logics:
+        logic.SetMRMLScene(scene)
+    # A logic takes its nodes (the colours) along when it goes: it lives as long as the scene.
+    scene.logics = logics
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     return scene
 
@@ -127,7 +130,8 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: Path) -> None:
             inside.mkdir()
             if not scene.SaveSceneToSlicerDataBundleDirectory(str(inside)):
                 raise OutputError(
-                    f"{path} could not be written by Slicer's MRML library: is the disk full, is the folder writable?"
+                    f"{path} could not be written by Slicer's MRML library: "
+                    "is the disk full, is the folder writable?"
                 )
             zip_folder(inside, part)
         os.replace(part, path)

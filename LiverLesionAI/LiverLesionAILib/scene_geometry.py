@@ -50,14 +50,11 @@ def volume_geometry(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
 def set_volume(
     node: slicer.vtkMRMLScalarVolumeNode, array_zyx: NDArray, geometry: Geometry, *, copy: bool = True
 ) -> None:
-    """Give a scalar volume node its voxels and its place; without `copy` the array must stay alive unchanged."""
+    """Give a scalar volume node its voxels and its place; without `copy` it shares the array's memory."""
     image = vtk.vtkImageData()
     image.SetDimensions(*geometry.shape_zyx[::-1])
     array = np.ascontiguousarray(array_zyx)
     scalars = numpy_support.numpy_to_vtk(array.reshape(-1), deep=copy)
-    if not copy:
-        # numpy_to_vtk keeps a reference to what it was given; the reshaped view holds the array.
-        scalars.SetVoidArray(array.reshape(-1), array.size, 1)
     scalars.SetName("ImageScalars")
     image.GetPointData().SetScalars(scalars)
     node.SetIJKToRASMatrix(vtk_matrix(ijk_to_ras(geometry)))

@@ -1,4 +1,4 @@
-"""Single MRML nodes of a case: boxes, diameters, tables, maps. Each is filled here and placed by `scene.py`."""
+"""Single MRML nodes of a case: boxes, diameters, tables, maps. Filled here, placed by `scene_apply`."""
 
 from __future__ import annotations
 
@@ -172,7 +172,6 @@ def was_moved(node: slicer.vtkMRMLMarkupsNode) -> bool:
 
 
 def fill_map(
-    scene: slicer.vtkMRMLScene,
     node: slicer.vtkMRMLScalarVolumeNode,
     values: AttentionMap | ProbabilityMap,
     meaning: str,
@@ -193,8 +192,7 @@ def fill_map(
         return
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
-    if scene.GetNodeByID(COLOUR_NODE) is not None:
-        display.SetAndObserveColorNodeID(COLOUR_NODE)
+    display.SetAndObserveColorNodeID(COLOUR_NODE)
     display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(*value_range)
     display.SetAutoThreshold(False)

@@ -39,7 +39,8 @@ class ReaderCase:
 
     Attributes:
         liver_zyx: bool; the liver's segment and every lesion that is not rejected.
-        lesion_labels_zyx: uint16; k is the lesion with number k, the smaller one where two overlap. Rejected lesions
+        lesion_labels_zyx: uint16; k is the lesion with number k, the smaller one where two overlap. Rejected
+        lesions
             are in it: their status tells.
     """
 
@@ -62,7 +63,8 @@ def read_back(
         geometry: the grid to read on when there is no CT in the scene.
 
     Raises:
-        GeometryError: there is neither a CT nor a geometry, or CT and segmentation are under different transforms.
+        GeometryError: there is neither a CT nor a geometry, or CT and segmentation are under different
+        transforms.
     """
     if volume_node is None:
         role = segmentation_node.GetReferenceImageGeometryReferenceRole()
@@ -70,8 +72,8 @@ def read_back(
     if volume_node is not None:
         if volume_node.GetTransformNodeID() != segmentation_node.GetTransformNodeID():
             raise GeometryError(
-                f"{segmentation_node.GetName()} and {volume_node.GetName()} are under different transforms. Put both "
-                "under the same one (Data module), then measure again."
+                f"{segmentation_node.GetName()} and {volume_node.GetName()} are under different transforms. "
+                "Put both under the same one (Data module), then measure again."
             )
         geometry = volume_geometry(volume_node)
     if geometry is None:
@@ -87,7 +89,7 @@ def read_back(
         elif segments.is_lesion(segment):
             mask = segments.read_mask(segmentation_node, segment_id, geometry)
             if mask.count:
-                lesion = reader_lesion(segment, segment_id, mask)
+                lesion = reader_lesion(segment, segment_id, mask, geometry)
                 if lesion.number == 0 or lesion.number in {other.number for other in found}:
                     unnumbered.append(len(found))
                 found.append(lesion)
@@ -104,7 +106,9 @@ def read_back(
     return ReaderCase(geometry, liver, labels, tuple(sorted(found, key=lambda lesion: lesion.number)))
 
 
-def reader_lesion(segment: slicer.vtkSegment, segment_id: str, mask: Mask) -> ReaderLesion:
+def reader_lesion(
+    segment: slicer.vtkSegment, segment_id: str, mask: Mask, geometry: Geometry
+) -> ReaderLesion:
     """A lesion from its segment's tags and mask; number 0 where it has none."""
     number, score = segments.tag(segment, terms.TAG_NUMBER), segments.tag(segment, terms.TAG_SCORE)
     source = segments.tag(segment, terms.TAG_SOURCE)
@@ -112,7 +116,7 @@ def reader_lesion(segment: slicer.vtkSegment, segment_id: str, mask: Mask) -> Re
         number=int(number) if number.isdigit() else 0,
         segment_id=segment_id,
         name=segment.GetName(),
-        status=segments.status(segment, mask),
+        status=segments.status(segment, mask, geometry),
         source=LesionSource(source) if source in {s.value for s in LesionSource} else LesionSource.READER,
         mask=mask,
         score=float(score) if score else None,

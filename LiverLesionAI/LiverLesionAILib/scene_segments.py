@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import terminology as terms
 from .colours import LIVER, Colour, lesion_colour
-from .ct import Geometry
+from .ct import Geometry, axis_permutation, permuted, reoriented_geometry
 from .findings import CaseResult, Lesion, LesionStatus
 from .scene_geometry import labelmap, labelmap_crop, trimmed
 
@@ -38,12 +38,23 @@ class Mask:
     @property
     def slices(self) -> tuple[slice, slice, slice]:
         """Where the crop lies in an array of the CT's shape."""
-        return tuple(slice(a, a + n) for a, n in zip(self.start_zyx, self.voxels_zyx.shape, strict=True))  # type: ignore[return-value]
+        z, y, x = (slice(a, a + n) for a, n in zip(self.start_zyx, self.voxels_zyx.shape, strict=True))
+        return z, y, x
 
-    def fingerprint(self) -> str:
-        """Text that differs when any voxel differs."""
-        shape = ",".join(str(n) for n in (*self.start_zyx, *self.voxels_zyx.shape))
-        return f"{zlib.crc32(np.packbits(self.voxels_zyx).tobytes()):08x},{shape}"
+    def fingerprint(self, geometry: Geometry) -> str:
+        """Text that differs when any voxel differs.
+
+        It is the same for the same voxels on the grid turned round: Slicer turns left-handed grids on
+        loading.
+        """
+        upright = reoriented_geometry(geometry)
+        axes, flips = axis_permutation(geometry, upright)
+        voxels = permuted(self.voxels_zyx, geometry, upright)
+        numbers = list(voxels.shape)
+        for axis, flip in zip(axes, flips, strict=True):
+            where = self.slices[axis]
+            numbers.append(geometry.shape_zyx[axis] - where.stop if flip else where.start)
+        return ",".join([f"{zlib.crc32(np.packbits(voxels).tobytes()):08x}", *map(str, numbers)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,17 +103,17 @@ def is_lesion(segment: slicer.vtkSegment) -> bool:
     return not is_liver(segment) and not terms.is_anatomy(tag(segment, terms.TAG_TERMINOLOGY))
 
 
-def is_kept(segment: slicer.vtkSegment, mask: Mask) -> bool:
+def is_kept(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
     """Whether a new run leaves the segment alone: everything but the AI's own that nobody has touched."""
     untouched = (
         tag(segment, terms.TAG_STATUS) == LesionStatus.AI.value
-        and tag(segment, TAG_MASK) == mask.fingerprint()
+        and tag(segment, TAG_MASK) == mask.fingerprint(geometry)
         and tag(segment, TAG_NAME) == segment.GetName()
     )
     return not untouched
 
 
-def status(segment: slicer.vtkSegment, mask: Mask) -> LesionStatus:
+def status(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> LesionStatus:
     """What the reader has done: the status tag, or EDITED where the mask is not the one the AI drew.
 
     A segment without our tags was added by the reader, which counts as EDITED.
@@ -111,7 +122,7 @@ def status(segment: slicer.vtkSegment, mask: Mask) -> LesionStatus:
     if said not in {s.value for s in LesionStatus}:
         return LesionStatus.EDITED
     drawn = tag(segment, TAG_MASK)
-    if said == LesionStatus.AI.value and drawn != mask.fingerprint():
+    if said == LesionStatus.AI.value and drawn != mask.fingerprint(geometry):
         return LesionStatus.EDITED
     return LesionStatus(said)
 
@@ -119,8 +130,8 @@ def status(segment: slicer.vtkSegment, mask: Mask) -> LesionStatus:
 def same_lesion(new: Mask, kept: Mask) -> bool:
     """Whether a new mask and one the reader keeps are one lesion.
 
-    So when half the new one is already covered (the reader has it), or when half of the kept one lies in a new
-    one of at most five times its volume (the reader has trimmed it).
+    So when half the new one is already covered (the reader has it), or when half of the kept one lies in a
+    new one of at most five times its volume (the reader has trimmed it).
     """
     common = overlap(new, kept)
     return common > 0 and (
@@ -182,7 +193,9 @@ def build_liver(result: CaseResult, algorithm: str) -> NewSegment | None:
     voxels, start = trimmed(result.liver_zyx)
     if voxels.size == 0:
         return None
-    segment = _segment(terms.LIVER_NAME, LIVER, terms.liver_tags(algorithm), Mask(voxels, start))
+    segment = _segment(
+        terms.LIVER_NAME, LIVER, terms.liver_tags(algorithm), Mask(voxels, start), result.geometry
+    )
     segment.SetLabelValue(1)
     segment.AddRepresentation(BINARY, labelmap(voxels, start, result.geometry))
     return NewSegment(segment, "liver", None, 0)
@@ -219,7 +232,7 @@ def build_lesions(
         number = numbers[lesion.number]
         name = terms.lesion_name(number, lesion.predicted_class, terms.class_probability(lesion))
         tags = terms.lesion_tags(lesion, algorithm, number)
-        segment = _segment(name, lesion_colour(number), tags, masks[lesion.number])
+        segment = _segment(name, lesion_colour(number), tags, masks[lesion.number], geometry)
         segment.SetLabelValue(value)
         segment.AddRepresentation(BINARY, shared)
         built.append(NewSegment(segment, f"lesion_{number}", lesion, number))
@@ -242,7 +255,9 @@ def mark(segment: slicer.vtkSegment, new_status: LesionStatus) -> None:
         segment.SetTag(terms.TAG_ALGORITHM_TYPE, terms.algorithm_type(new_status))
 
 
-def _segment(name: str, colour: Colour, tags: Mapping[str, str], mask: Mask) -> slicer.vtkSegment:
+def _segment(
+    name: str, colour: Colour, tags: Mapping[str, str], mask: Mask, geometry: Geometry
+) -> slicer.vtkSegment:
     segment = slicer.vtkSegment()
     segment.SetName(name)
     segment.SetNameAutoGenerated(False)
@@ -251,5 +266,5 @@ def _segment(name: str, colour: Colour, tags: Mapping[str, str], mask: Mask) -> 
     for key, value in tags.items():
         segment.SetTag(key, value)
     segment.SetTag(TAG_NAME, name)
-    segment.SetTag(TAG_MASK, mask.fingerprint())
+    segment.SetTag(TAG_MASK, mask.fingerprint(geometry))
     return segment

@@ -1,8 +1,9 @@
 """What a segment is called: names, SNOMED CT codes and tags, in the form that 3D Slicer stores them.
 
-A Slicer terminology entry reads ``context~category~type~modifier~region context~region~region modifier`` with each
-code as ``scheme^value^meaning``. Only codes in the lists that Slicer ships are used; classes those lists lack (HCC,
-FNH, haemangioma) take the nearest shipped type and keep the class itself in the segment's name and tags.
+A Slicer terminology entry reads ``context~category~type~modifier~region context~region~region modifier``
+with each code as ``scheme^value^meaning``. Only codes in the lists that Slicer ships are used; classes those
+lists lack (HCC, FNH, haemangioma) take the nearest shipped type and keep the class itself in the segment's
+name and tags.
 """
 
 from __future__ import annotations

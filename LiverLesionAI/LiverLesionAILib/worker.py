@@ -117,7 +117,10 @@ def failure(error: BaseException) -> tuple[str, str]:
             "Edit / Application Settings, and click Analyze again."
         )
     if isinstance(error, ModuleNotFoundError):
-        return "install", f"A needed package is missing: {error.name}. Install it with the button in the panel."
+        return (
+            "install",
+            f"A needed package is missing: {error.name}. Install it with the button in the panel.",
+        )
     return "internal", (
         f"The analysis stopped by an error of the program ({type(error).__name__}: {error}). The scene was not "
         "changed; the log below has the details."
@@ -148,8 +151,8 @@ class Worker:
 
     def serve(self) -> int:
         """Answer commands until quit or the end of input; the process's exit code."""
-        threading.Thread(target=self._listen, daemon=True).start()
         self._channel.send("ready", pid=os.getpid())
+        threading.Thread(target=self._listen, daemon=True).start()
         while (message := self._todo.get()) is not None:
             if message["command"] == "info":
                 self._answer_info(message)

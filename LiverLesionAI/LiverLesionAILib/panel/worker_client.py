@@ -119,9 +119,7 @@ class WorkerClient:
             raise RuntimeError("The worker has a case.")
         self._number += 1
         self._job, self._folder, self._cancelling = self._number, folder, False
-        self._say(
-            {"command": "analyze", "id": self._job, "folder": str(folder), "settings": dict(settings)}
-        )
+        self._say({"command": "analyze", "id": self._job, "folder": str(folder), "settings": dict(settings)})
 
     def cancel(self) -> None:
         """Stop the analysis: asked first, and killed if the worker has not answered after 1.2 s."""

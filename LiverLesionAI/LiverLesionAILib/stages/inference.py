@@ -93,7 +93,7 @@ def _logits(
         images = F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
     inner_yx = images.shape[-2:]
     padded_yx = padded_size(inner_yx, multiple)
-    air = float(spec.normalise(np.array(AIR_HU)))
+    air = float(spec.normalise(AIR_HU))
     images = F.pad(
         images, (0, padded_yx[1] - inner_yx[1], 0, padded_yx[0] - inner_yx[0]), mode="constant", value=air
     )

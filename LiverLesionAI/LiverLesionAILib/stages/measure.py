@@ -11,15 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ..ct import Geometry, permuted, reoriented_geometry
 from ..errors import InputError
 from ..findings import Box, Lesion, Measurement, PointLps
+from ..masks import BoxSlices, bounding_box, label_boxes
 from .calipers import measure_calipers
-
-BoxSlices = tuple[slice, slice, slice]
 
 # How many points of the liver's outline are asked for their distance to a lesion first; then twice as many.
 QUERY_FIRST = 256
@@ -38,21 +36,6 @@ class LiverMeasurement:
     volume_ml: float
     hu_mean: float
     tumour_burden_percent: float
-
-
-def bounding_box(mask_zyx: NDArray) -> BoxSlices | None:
-    """The smallest box of slices that holds every non-zero voxel, or None if there is none."""
-    # One slice at a time: a reduction over a whole scan at once would be several times slower.
-    filled = np.flatnonzero([bool(plane.any()) for plane in mask_zyx])
-    if not filled.size:
-        return None
-    z = slice(int(filled[0]), int(filled[-1]) + 1)
-    flat = np.zeros(mask_zyx.shape[1:], bool)
-    for plane in mask_zyx[z]:
-        np.logical_or(flat, plane, out=flat)
-    ranges = [np.flatnonzero(flat.any(axis=1 - axis)) for axis in (0, 1)]
-    y, x = (slice(int(r[0]), int(r[-1]) + 1) for r in ranges)
-    return z, y, x
 
 
 def measure_mask(
@@ -103,8 +86,8 @@ def measure_case(
 ) -> tuple[Lesion, ...]:
     """Measure every lesion of a case.
 
-    A lesion's number is its label, so that after an edit the others keep theirs; :func:`number_by_size` gives
-    labels that run from the largest lesion down.
+    A lesion's number is its label, so that after an edit the others keep theirs;
+    :func:`.masks.number_by_size` gives labels that run from the largest lesion down.
 
     Args:
         labels_zyx: 0 none, k the lesion with number k; numbers may be missing.
@@ -158,39 +141,6 @@ def measure_liver(
         hu_mean=hu_sum / n_parenchyma if n_parenchyma else float("nan"),
         tumour_burden_percent=100.0 * n_lesion / n_liver if n_liver else 0.0,
     )
-
-
-def number_by_size(labels_zyx: NDArray) -> tuple[NDArray[np.uint16], dict[int, int]]:
-    """Renumber lesions 1, 2, ... from the largest voxel count down; equally large ones keep their order.
-
-    Args:
-        labels_zyx: integer labels, 0 none; numbers may be missing.
-
-    Returns:
-        (labels_zyx, new_numbers): uint16 array, and old number -> new number.
-    """
-    boxes = label_boxes(labels_zyx)
-    counts = {n: int(np.count_nonzero(labels_zyx[box] == n)) for n, box in boxes.items()}
-    ordered = sorted(counts, key=lambda n: (-counts[n], n))
-    new_numbers = {old: new for new, old in enumerate(ordered, start=1)}
-    out = np.zeros(labels_zyx.shape, np.uint16)
-    for old, new in new_numbers.items():
-        box = boxes[old]
-        out[box][labels_zyx[box] == old] = new
-    return out, new_numbers
-
-
-def label_boxes(labels_zyx: NDArray) -> dict[int, BoxSlices]:
-    """The bounding box of every label that occurs, by label."""
-    whole = bounding_box(labels_zyx)
-    if whole is None:
-        return {}
-    start = [s.start for s in whole]
-    return {
-        number: tuple(slice(s.start + o, s.stop + o) for s, o in zip(part, start, strict=True))
-        for number, part in enumerate(ndimage.find_objects(labels_zyx[whole]), start=1)
-        if part is not None
-    }  # type: ignore[misc]
 
 
 def box_of(box: BoxSlices, geometry: Geometry, score: float = 1.0) -> Box:

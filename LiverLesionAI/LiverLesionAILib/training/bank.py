@@ -11,9 +11,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +80,7 @@ def make_variant(
         from ..synthesis.distractors import DistractorSettings, add_distractors
 
         changed = add_distractors(
-            hu, liver, case.spacing_zyx_mm, rng, DistractorSettings(), occupied_zyx=_grown(real)
+            hu, liver, case.spacing_zyx_mm, rng, DistractorSettings(), protected_zyx=_grown(real)
         )
         hu, liver = changed.hu_zyx, changed.liver_zyx | real
     labels = np.where(liver, 1, 0).astype(np.uint8)
@@ -129,6 +131,24 @@ def _make_one(task: tuple[Path, Path, int, int, BankSettings, Path | None]) -> P
     return target
 
 
+@contextmanager
+def synthesis_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes of one thread each: threaded linear algebra in many processes at once is slower by far."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    kept = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        # Only a freshly started interpreter reads these; a forked one keeps the parent's threads.
+        with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
+            yield pool
+    finally:
+        for name, value in kept.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def build_bank(
     cases: Sequence[TrainingCase],
     folder: Path,
@@ -158,7 +178,7 @@ def build_bank(
             if not _whole(target):
                 tasks.append((source, target, number, settings.seed, settings, shapes))
     if tasks:
-        with ProcessPoolExecutor(max_workers=workers) as pool:
+        with synthesis_pool(workers) as pool:
             for done, _ in enumerate(pool.map(make, tasks), start=1):
                 progress("synthesising", done / len(tasks))
     return targets

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..progress import Progress, silent
 from ..weights import save_weights
 from .bank import BankSettings, build_bank, load_mapped
+from .bodies import background_cases, body_cases
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
 from .loop import train
 from .recipes import RECIPES, Recipe, recipe
@@ -53,22 +54,33 @@ def training_cases(
     grid = "x".join(f"{s:g}" for s in chosen.spec.spacing_zyx_mm)
     margin = "whole" if chosen.margin_mm is None else f"m{chosen.margin_mm:g}"
     cases = list(real)
+    shapes: Path | None = data / "shapes" / "lesion_masks.npz"
+    if not shapes.is_file():
+        shapes = None
     if chosen.shares.get("variant", 0):
         folder = cache / f"bank-{grid}-{margin}-s{chosen.bank.seed}"
-        shapes = data / "shapes" / "lesion_masks.npz"
         variants = build_bank(
             real,
             folder,
             chosen.bank,
-            shapes=shapes if shapes.is_file() else None,
+            shapes=shapes,
             workers=workers,
             progress=progress,
         )
         cases += [load_mapped(variant) for variant in variants]
     if chosen.shares.get("body", 0):
-        from .bodies import body_cases
-
-        cases += body_cases(chosen, cache, data, workers, progress)
+        cases += body_cases(
+            chosen.spec.spacing_zyx_mm,
+            chosen.margin_mm,
+            chosen.bodies,
+            cache,
+            shapes,
+            seed=chosen.bank.seed,
+            workers=workers,
+            progress=progress,
+        )
+    if chosen.shares.get("background", 0):
+        cases += background_cases(data, chosen.spec.spacing_zyx_mm)
     return [case for case in cases if case.patient not in set(hold_out)]
 
 

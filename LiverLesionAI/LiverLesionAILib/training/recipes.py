@@ -13,10 +13,12 @@ from .bank import BankSettings
 from .loop import LoopSettings
 from .sampling import AugmentSettings
 
-SEGMENT_INPUT = InputSpec(spacing_zyx_mm=(2.5, 1.25, 1.25), window_hu=(-75.0, 175.0), in_slices=5)
+SEGMENT_INPUT = InputSpec(
+    spacing_zyx_mm=(2.5, 1.25, 1.25), window_hu=(-75.0, 175.0), in_slices=5, liver_hu=100.0
+)
 """SFAN paper, section 3: window [-75, 175]. The grid: fine enough for 5 mm lesions, coarse enough that a
 whole
-liver is seen at once and thin noisy slices are averaged."""
+liver is seen at once and thin noisy slices are averaged. The liver's level is brought to 100 HU."""
 
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
@@ -31,6 +33,7 @@ class Recipe:
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
+        bodies: number of synthetic bodies.
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
     """
 
@@ -46,6 +49,7 @@ class Recipe:
     margin_mm: float | None = 45.0
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     bank: BankSettings = field(default_factory=BankSettings)
+    bodies: int = 100
 
 
 _SEGMENT = Recipe(
@@ -54,8 +58,9 @@ _SEGMENT = Recipe(
     config=sfan.SIZES["compact"],
     spec=SEGMENT_INPUT,
     crop=176,
-    loop=LoopSettings(steps=2200, batch=12),
+    loop=LoopSettings(steps=2000, batch=12),
     shares={"real": 0.35, "variant": 0.5, "body": 0.15},
+    augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0),
 )
 
 RECIPES: dict[str, Recipe] = {
@@ -67,8 +72,8 @@ RECIPES: dict[str, Recipe] = {
         config=coarse_unet.SIZES["compact"],
         spec=COARSE_INPUT,
         crop=128,
-        loop=LoopSettings(steps=1500, batch=12, class_weights=(1.0, 1.0)),
-        shares={"real": 0.4, "variant": 0.1, "body": 0.5},
+        loop=LoopSettings(steps=1200, batch=16, class_weights=(1.0, 1.0)),
+        shares={"real": 0.45, "body": 0.4, "background": 0.15},
         tumour_share=0.0,
         liver_share=0.5,
         margin_mm=None,

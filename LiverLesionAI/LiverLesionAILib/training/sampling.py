@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from ..inputs import InputSpec
-from .cases import HU_LOW, HU_RANGE, UNKNOWN, TrainingCase
+from ..inputs import InputSpec, liver_level_hu
+from .cases import HU_LOW, HU_RANGE, UNKNOWN, TrainingCase, decode_hu
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class AugmentSettings:
 
     Attributes:
         rotate_degree, scale, shear: in plane; scale as log2.
-        level_hu: shift of all intensities; contrast: factor about 60 HU, as log2.
+        level_hu: shift of all intensities; contrast: factor about `pivot_hu`, as log2.
         noise_hu: largest SD of the added noise; blur_px: largest in-plane Gaussian sigma.
         thick_chance: chance to average neighbouring slices, as thicker slices do.
         mirror_chance: chance to mirror left and right.
@@ -36,6 +36,7 @@ class AugmentSettings:
     shear: float = 0.1
     level_hu: float = 25.0
     contrast: float = 0.35
+    pivot_hu: float = 60.0
     noise_hu: float = 18.0
     blur_px: float = 1.0
     thick_chance: float = 0.3
@@ -51,9 +52,10 @@ class CaseIndex:
         self.known_slices = np.flatnonzero((labels != UNKNOWN).any(axis=(1, 2)))
         liver = (labels == 1) | (labels == 2)
         self.liver_slices = np.flatnonzero(liver.any(axis=(1, 2)))
+        self.level_hu = liver_level_hu(decode_hu(case.grey_zyx[liver])) if liver.any() else float("nan")
         components, count = ndimage.label(labels == 2, structure=np.ones((3, 3, 3)))
+        # Boxes only: keeping the components of many hundred cases would fill the memory.
         self.lesions: list[tuple[slice, ...]] = list(ndimage.find_objects(components)) if count else []
-        self.components = components.astype(np.uint16) if count else None
 
     def centre(
         self, rng: np.random.Generator, tumour_share: float, liver_share: float
@@ -62,10 +64,9 @@ class CaseIndex:
         labels = self.case.labels_zyx
         draw = rng.random()
         if self.lesions and draw < tumour_share:
-            number = int(rng.integers(len(self.lesions)))
-            box = self.lesions[number]
+            box = self.lesions[int(rng.integers(len(self.lesions)))]
             z = int(rng.integers(box[0].start, box[0].stop))
-            ys, xs = np.nonzero(self.components[z][box[1:]] == number + 1)
+            ys, xs = np.nonzero(labels[z][box[1:]] == 2)
             if len(ys):
                 pick = int(rng.integers(len(ys)))
                 return z, float(ys[pick] + box[1].start), float(xs[pick] + box[2].start)
@@ -129,7 +130,7 @@ def augment_intensity(
         image_hu = image_hu + noise * float(rng.uniform(0, augment.noise_hu))
     contrast = 2.0 ** rng.uniform(-augment.contrast, augment.contrast)
     level = rng.uniform(-augment.level_hu, augment.level_hu)
-    return (image_hu - 60) * float(contrast) + float(60 + level)
+    return (image_hu - augment.pivot_hu) * float(contrast) + float(augment.pivot_hu + level)
 
 
 def blurred(image: Tensor, sigma_px: float) -> Tensor:
@@ -206,7 +207,7 @@ class CropSampler:
         image = F.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=True)[0]
         labels = torch.from_numpy(case.labels_zyx[z].astype(np.float32))[None, None]
         labels = F.grid_sample(labels, grid, mode="nearest", padding_mode="zeros", align_corners=True)[0, 0]
-        image = image * (HU_RANGE / 255) + HU_LOW
+        image = image * (HU_RANGE / 255) + (HU_LOW + self.spec.shift_hu(index.level_hu))
         # Outside the stored volume stays air whatever the intensity augmentation does.
         image = augment_intensity(image, rng, self.augment, generator)
         low, high = self.spec.window_hu

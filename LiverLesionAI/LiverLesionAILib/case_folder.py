@@ -1,0 +1,234 @@
+"""A case as a folder of files: masks, boxes, findings, a Slicer scene, pictures. All of it or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from . import markups, nrrd
+from . import terminology as terms
+from .colours import LIVER, lesion_colour
+from .ct import CtVolume
+from .errors import OutputError
+from .files import output_error
+from .findings import CaseResult
+from .progress import Progress, silent
+
+MARKER = ".liverlesionai-case.json"
+"""In every folder written here: names the files that are ours, so that only those are ever replaced."""
+
+MASKS = "masks.seg.nrrd"
+BOXES = "boxes.mrk.json"
+SCENE = "scene.mrb"
+ALGORITHM = "LiverLesionAI"
+
+
+def write_case_folder(
+    result: CaseResult,
+    volume: CtVolume,
+    folder: Path,
+    *,
+    pictures: bool = True,
+    say: Callable[[str], None] = lambda text: None,
+    progress: Progress = silent,
+) -> dict[str, Path]:
+    """Write everything about a case; the folder appears when it is complete.
+
+    ===================  ==================================================================================
+    masks                ``masks.seg.nrrd``: liver and lesions, on the CT's grid, opens in 3D Slicer
+    boxes                ``boxes.mrk.json``: an ROI per lesion
+    findings, table      ``findings.json``, ``findings.csv``
+    case                 ``case.json`` and its arrays: the whole result, for `case_files.load_result`
+    scene                ``scene.mrb``: CT, segmentation, boxes, diameters, table, maps; opens in 3D Slicer
+    overview, axial,     pictures (PNG); ``3d.png`` where OpenGL is there
+    coronal, 3d
+    ===================  ==================================================================================
+
+    Args:
+        volume: the CT that the result was made on, same grid.
+        folder: made with its parents; an earlier case folder there is replaced once the new one is complete, and
+            whatever else somebody put into it is kept.
+        pictures: also draw pictures.
+        say: told what the reader has to know (a picture that cannot be made here, and what would help).
+        progress: called with fractions 0..1; may raise Cancelled, which leaves nothing behind.
+
+    Returns:
+        What was written, by the names above.
+
+    Raises:
+        OutputError: no space, no permission, or a folder that is not one of ours and not empty. Nothing is left
+            behind, and an earlier case folder is as it was.
+        Cancelled: from `progress`.
+    """
+    folder = Path(os.path.abspath(folder))
+    _check_target(folder)
+    made = [parent for parent in folder.parents if not parent.exists()]
+    part = folder.parent / f".{folder.name}.part-{secrets.token_hex(4)}"
+    try:
+        part.mkdir(parents=True)
+        written = _write_all(result, volume, part, pictures, say, progress)
+        own = sorted(p.name for p in part.iterdir())
+        (part / MARKER).write_text(json.dumps({"files": own}) + "\n", encoding="utf-8")
+        _into_place(part, folder)
+    except BaseException as error:
+        shutil.rmtree(part, ignore_errors=True)
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise output_error(folder, error) from error
+        raise
+    return {name: folder / path.name for name, path in written.items()}
+
+
+def is_case_folder(folder: Path) -> bool:
+    """Whether a folder was written by `write_case_folder`."""
+    return (folder / MARKER).is_file()
+
+
+def _check_target(folder: Path) -> None:
+    try:
+        if folder.is_dir():
+            if not is_case_folder(folder) and any(folder.iterdir()):
+                raise OutputError(
+                    f"{folder} holds files that are not a LiverLesionAI case, so nothing was written there. "
+                    "Choose another folder, or a new name in it."
+                )
+        elif folder.exists() or folder.is_symlink():
+            raise OutputError(f"{folder} is a file. Choose a folder.")
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def _write_all(
+    result: CaseResult,
+    volume: CtVolume,
+    part: Path,
+    pictures: bool,
+    say: Callable[[str], None],
+    progress: Progress,
+) -> dict[str, Path]:
+    from . import case_files
+
+    progress("Writing masks", 0.0)
+    write_masks(part / MASKS, result)
+    written = {"masks": part / MASKS, "boxes": part / BOXES}
+    markups.write_boxes(part / BOXES, result)
+    progress("Writing findings", 0.15)
+    written["case"] = case_files.save_result(result, part)
+    written.update(_tables(result, part))
+    progress("Writing the scene", 0.25)
+    _scene(result, volume, part / SCENE)
+    written["scene"] = part / SCENE
+    if pictures:
+        from .pictures import write_pictures
+
+        progress("Drawing pictures", 0.6)
+        written.update(write_pictures(result, volume, part, say=say))
+    progress("Writing", 1.0)
+    return written
+
+
+def _tables(result: CaseResult, part: Path) -> dict[str, Path]:
+    from .reports.tables import write_tables
+
+    return dict(write_tables(result, part))
+
+
+def _scene(result: CaseResult, volume: CtVolume, path: Path) -> None:
+    """With Slicer's own classes where they are installed, else by our own writer."""
+    try:
+        from .scene_file import case_scene, write_bundle
+    except ImportError:
+        from .mrb import write_scene
+
+        write_scene(path, result, volume)
+        return
+    scene, _ = case_scene(result, volume)
+    write_bundle(scene, path)
+
+
+def write_masks(path: Path, result: CaseResult) -> None:
+    """Liver and lesions as a Slicer segmentation; the liver in one layer, all lesions in the next.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    layers: list[NDArray] = []
+    segments: list[nrrd.FileSegment] = []
+    if result.liver_zyx.any():
+        tags = terms.liver_tags(ALGORITHM)
+        extent = _extent(ndi.find_objects(result.liver_zyx.view(np.uint8))[0])
+        segments.append(nrrd.FileSegment("liver", terms.LIVER_NAME, LIVER, tags, len(layers), 1, extent))
+        layers.append(result.liver_zyx.view(np.uint8))
+    places = dict(enumerate(ndi.find_objects(result.lesion_labels_zyx), 1))
+    lesions = [lesion for lesion in result.lesions if places.get(lesion.number) is not None]
+    for lesion in lesions:
+        name = terms.lesion_name(lesion.number, lesion.predicted_class, terms.class_probability(lesion))
+        segments.append(
+            nrrd.FileSegment(
+                f"lesion_{lesion.number}",
+                name,
+                lesion_colour(lesion.number),
+                terms.lesion_tags(lesion, ALGORITHM),
+                len(layers),
+                lesion.number,
+                _extent(places[lesion.number]),
+            )
+        )
+    if lesions or not layers:
+        small = result.lesion_labels_zyx.max(initial=0) < 256
+        layers.append(result.lesion_labels_zyx.astype(np.uint8 if small else np.uint16, copy=False))
+    nrrd.write_segmentation(path, layers, result.geometry, segments)
+
+
+def _extent(place_zyx: tuple[slice, slice, slice]) -> tuple[int, int, int, int, int, int]:
+    z, y, x = place_zyx
+    return (x.start, x.stop - 1, y.start, y.stop - 1, z.start, z.stop - 1)
+
+
+def _into_place(part: Path, folder: Path) -> None:
+    """Rename the finished folder to its name; an earlier case goes only once that has worked."""
+    if not folder.exists():
+        os.replace(part, folder)
+        return
+    old = folder.parent / f".{folder.name}.old-{secrets.token_hex(4)}"
+    os.replace(folder, old)
+    try:
+        os.replace(part, folder)
+    except OSError:
+        os.replace(old, folder)
+        raise
+    own = _own_files(old)
+    with suppress(OSError):
+        for path in list(old.iterdir()):
+            if path.name not in own and not (folder / path.name).exists():
+                os.replace(path, folder / path.name)
+        for name in own:
+            _remove(old / name)
+        # Only when nothing that is not ours is left in it.
+        old.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _own_files(folder: Path) -> set[str]:
+    try:
+        named = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError):
+        named = []
+    return {MARKER, *named}

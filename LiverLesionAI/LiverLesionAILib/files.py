@@ -1,0 +1,66 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .errors import OutputError
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file beside its place and rename it at the end, so that no reader ever sees half of it.
+
+    The folder is made when it is missing. If the body fails, what was at `path` stays as it was and nothing
+    else is left behind.
+
+    Args:
+        path: where the finished file goes; replaced if it exists.
+
+    Yields:
+        The path to write to, in the same folder, with the same suffix.
+
+    Raises:
+        OutputError: no space, no permission, or no such place.
+    """
+    # The suffix stays last: many writers choose the format by it.
+    part = path.with_name(f".part-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        with open(part, "r+b") as file:
+            os.fsync(file.fileno())  # some file systems report a full disk only now
+        os.replace(part, path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
+    """Write a text file with its line ends as they are; atomic like :func:`replacing`, same errors."""
+    with replacing(path) as part:
+        part.write_bytes(text.encode(encoding))
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """What to tell the person at the screen when `path` could not be written."""
+    if error.errno in _FULL:
+        return OutputError(
+            f"{path} could not be written: the disk is full. Make room, or choose another folder, and save "
+            "again."
+        )
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return OutputError(
+            f"{path} could not be written: no permission. Choose a folder that you may write to, and close "
+            "the file if another program has it open."
+        )
+    return OutputError(f"{path} could not be written: {error.strerror or error}. Choose another folder.")

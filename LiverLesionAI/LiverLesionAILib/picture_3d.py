@@ -1,0 +1,135 @@
+"""A 3D picture of liver and lesions by offscreen VTK, in a process of its own.
+
+OpenGL may be missing, and VTK then ends the process (exit 139) instead of raising: nothing here that needs it runs
+in the caller's process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from .colours import LIVER, lesion_colour
+from .ct import Geometry
+from .findings import CaseResult
+
+TIMEOUT_S = 60.0
+GRID_MM = 2.0
+FINE_GRID_MM = 1.0
+HINT = (
+    "The 3D picture needs OpenGL, which this computer lacks or cannot use without a display; everything else was "
+    "written. On Debian and Ubuntu: sudo apt-get install libegl1 libgl1-mesa-dri"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """A 3D picture.
+
+    Attributes:
+        rgb: uint8, (height, width, 3).
+        places: lesion number -> (x, y) pixel of its centre.
+    """
+
+    rgb: NDArray[np.uint8]
+    places: dict[int, tuple[float, float]]
+
+
+def render_case(
+    result: CaseResult, width: int, height: int, *, timeout_s: float = TIMEOUT_S
+) -> tuple[Rendered | None, str]:
+    """Render liver (translucent), lesions and boxes from in front and slightly from the right.
+
+    Returns:
+        (picture, ""), or (None, what to tell the reader) where it cannot be made.
+    """
+    if not result.liver_zyx.any() and not result.lesion_labels_zyx.any():
+        return None, ""
+    with tempfile.TemporaryDirectory(prefix="liverlesionai-3d-") as folder:
+        job, picture = Path(folder) / "job.npz", Path(folder) / "picture.npz"
+        _write_job(result, job, width, height)
+        command = [sys.executable, "-m", "LiverLesionAILib.picture_3d_child", str(job), str(picture)]
+        root = str(Path(__file__).resolve().parent.parent)
+        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+        try:
+            done = subprocess.run(
+                command,
+                env={**os.environ, "PYTHONPATH": path},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return None, f"The 3D picture was given up after {timeout_s:.0f} s; everything else was written."
+        except OSError as error:
+            return None, f"The 3D picture could not be made ({error.strerror}); everything else was written."
+        if done.returncode != 0 or not picture.is_file():
+            return None, HINT
+        with np.load(picture) as arrays:
+            numbers, points = arrays["numbers"], arrays["points"]
+            places = {int(n): (float(x), float(y)) for n, (x, y) in zip(numbers, points, strict=True)}
+            return Rendered(arrays["rgb"], places), ""
+
+
+def _write_job(result: CaseResult, path: Path, width: int, height: int) -> None:
+    """All that the child needs, cropped to the liver and on a coarser grid: a few MB."""
+    arrays: dict[str, NDArray] = {}
+    parts: list[dict] = []
+    masks = [(0, result.liver_zyx, ndi.find_objects(result.liver_zyx.view(np.uint8)), GRID_MM)]
+    boxes = ndi.find_objects(result.lesion_labels_zyx)
+    for lesion in result.lesions:
+        where = boxes[lesion.number - 1] if lesion.number <= len(boxes) else None
+        if where is not None:
+            masks.append((lesion.number, result.lesion_labels_zyx == lesion.number, [where], FINE_GRID_MM))
+    for number, mask, found, grid_mm in masks:
+        if not found or found[0] is None:
+            continue
+        start = [s.start - 3 for s in found[0]]
+        stop = [s.stop + 3 for s in found[0]]
+        field, geometry = _field(mask[found[0]], result.geometry.cropped(start, stop), grid_mm)
+        arrays[f"field{len(parts)}"] = field
+        parts.append(
+            {
+                "number": number,
+                "colour": LIVER if number == 0 else lesion_colour(number),
+                "ijk_to_lps": geometry.ijk_to_lps.tolist(),
+            }
+        )
+    lesions = [
+        {
+            "number": lesion.number,
+            "colour": lesion_colour(lesion.number),
+            "centre_lps": lesion.box.centre_lps,
+            "size_mm": lesion.box.size_xyz_mm,
+            "directions": lesion.box.directions_lps,
+        }
+        for lesion in result.lesions
+    ]
+    described = json.dumps({"parts": parts, "boxes": lesions, "width": width, "height": height})
+    np.savez(path, described=np.frombuffer(described.encode(), np.uint8), **arrays)
+
+
+def _field(inner: NDArray[np.bool_], geometry: Geometry, grid_mm: float) -> tuple[NDArray, Geometry]:
+    """A smooth field (0..255, surface at 127.5) of a mask with 3 voxels of air, at about `grid_mm` or coarser."""
+    from .ct import resample
+
+    mask = np.pad(inner, 3).astype(np.float32)
+    finest = [max(grid_mm, s / 2) for s in geometry.spacing_zyx_mm]
+    target = geometry.with_spacing(tuple(finest))  # type: ignore[arg-type]
+    field = resample(mask, geometry, target)
+    # A little smoothing takes the steps off; small lesions keep their size because it is below their radius.
+    volume_mm3 = float(inner.sum()) * geometry.voxel_volume_mm3
+    sigma_mm = min(1.5 * grid_mm, 0.15 * volume_mm3 ** (1 / 3))
+    field = ndi.gaussian_filter(field, [sigma_mm / s for s in target.spacing_zyx_mm])
+    return np.round(field * 255).astype(np.uint8), target
