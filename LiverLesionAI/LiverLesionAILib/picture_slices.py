@@ -45,7 +45,7 @@ CORONAL = Plane("Coronal", 1, 0, 2, True, ("R", "L", "S", "I"))
 
 @dataclass(frozen=True, eq=False)
 class Upright:
-    """A case turned so that its axes run most nearly along L, P, S; voxels unchanged, oblique stays oblique."""
+    """A case turned so that its axes run most nearly along L, P, S; voxels unchanged."""
 
     volume: CtVolume
     liver_zyx: NDArray[np.bool_]
@@ -86,7 +86,7 @@ class Upright:
 
 
 def best_slices(case: Upright, plane: Plane, count: int) -> list[int]:
-    """The slices that show the lesions best: each lesion near its largest section, as many as fit, by position.
+    """The slices that show the lesions best: each lesion near its largest section, as many as fit.
 
     Without lesions: the slice with most liver, or the middle one.
     """
@@ -210,7 +210,14 @@ def _number_boxes(canvas: Canvas, shown: Sequence[tuple], text_size: float) -> N
     for number, corners, colour in shown:
         high, wide = text_size * 1.15, text_size * (0.75 + 0.55 * len(str(number)))
         x0, y0, x1, y1 = _bounds(corners)
-        places = ((x1, y0 - high), (x0 - wide, y0 - high), (x1, y1), (x0 - wide, y1), (x1, y0), (x0 - wide, y0))
+        places = (
+            (x1, y0 - high),
+            (x0 - wide, y0 - high),
+            (x1, y1),
+            (x0 - wide, y1),
+            (x1, y0),
+            (x0 - wide, y0),
+        )
 
         def cost(place: Point, wide: float = wide, high: float = high) -> float:
             x, y = place

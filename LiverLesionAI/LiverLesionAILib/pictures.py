@@ -1,9 +1,9 @@
-"""Pictures of a result: axial and coronal slices, a 3D view, and an overview of all three with the findings."""
+"""Pictures of a result: axial and coronal slices, a 3D view, and an overview of them with the findings."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .colours import Colour, lesion_colour
 from .ct import CtVolume
 from .findings import CaseResult, Lesion
-from .picture_3d import Rendered, render_case
+from .picture_3d import Rendered, RenderJob
 from .picture_slices import AXIAL, CORONAL, Plane, Upright, best_slices, draw_slice
 from .raster import Canvas, write_png
 from .terminology import class_probability, lesion_name
@@ -23,13 +23,24 @@ _FAINT: Colour = (0.60, 0.63, 0.67)
 MOST_PANELS = 6
 
 
+def start_3d(result: CaseResult) -> RenderJob:
+    """Begin the 3D picture in another process; hand it to `write_pictures`, and close it in any case."""
+    return RenderJob(result, 1100, 900)
+
+
 def write_pictures(
-    result: CaseResult, volume: CtVolume, folder: Path, *, say: Callable[[str], None] = lambda text: None
+    result: CaseResult,
+    volume: CtVolume,
+    folder: Path,
+    *,
+    view_3d: RenderJob | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Path]:
     """Write axial.png, coronal.png, overview.png and, where OpenGL is there, 3d.png.
 
     Args:
         volume: the CT of the result, same grid.
+        view_3d: a 3D picture begun earlier by `start_3d`; begun here when None.
         say: told why the 3D picture is missing, and what would give it.
 
     Returns:
@@ -40,7 +51,11 @@ def write_pictures(
     """
     case = Upright.of(result, volume)
     pictures = {plane.name.lower(): montage(case, plane) for plane in (AXIAL, CORONAL)}
-    rendered, why = render_case(result, 1100, 900)
+    if view_3d is None:
+        with start_3d(result) as job:
+            rendered, why = job.wait()
+    else:
+        rendered, why = view_3d.wait()
     if why:
         say(why)
     if rendered is not None:
@@ -93,7 +108,9 @@ def overview(result: CaseResult, case: Upright, view_3d: NDArray[np.uint8] | Non
     width, pad, gap, head = 1800, 24, 12, 74
     tall = 620
     listed = result.lesions[:20]
-    list_height = 96 + 34 * max(1, math.ceil(len(listed) / 2)) + (34 if len(result.lesions) > len(listed) else 0)
+    list_height = (
+        96 + 34 * max(1, math.ceil(len(listed) / 2)) + (34 if len(result.lesions) > len(listed) else 0)
+    )
     canvas = Canvas(width, head + tall + list_height, _GROUND)
     canvas.text(result.case_name, pad, 18, size=34, bold=True, colour=_TEXT, halo=0)
     canvas.text(
@@ -162,10 +179,12 @@ def _summary(result: CaseResult) -> str:
 def _line(lesion: Lesion) -> str:
     measured = lesion.measurement
     name = lesion_name(lesion.number, lesion.predicted_class, class_probability(lesion))
-    parts: Sequence[str] = (
-        name,
-        f"{measured.long_axis_mm:.0f} × {measured.short_axis_mm:.0f} mm",
-        f"{measured.volume_ml:.1f} mL",
-        f"{measured.hu_mean:.0f} HU",
-    )
+    parts = [name]
+    # A box without a mask has no measurements.
+    if math.isfinite(measured.long_axis_mm):
+        parts.append(f"{measured.long_axis_mm:.0f} × {measured.short_axis_mm:.0f} mm")
+    if math.isfinite(measured.volume_ml):
+        parts.append(f"{measured.volume_ml:.1f} mL")
+    if math.isfinite(measured.hu_mean):
+        parts.append(f"{measured.hu_mean:.0f} HU")
     return "    ".join(parts)

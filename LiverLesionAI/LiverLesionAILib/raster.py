@@ -41,7 +41,7 @@ class Canvas:
         self.rgb[y : y + picture.shape[0], x : x + picture.shape[1]] = grey
 
     def blend(self, coverage: NDArray, colour: Colour, x: int = 0, y: int = 0) -> None:
-        """Mix a colour in by coverage 0..1, an (h, w) array whose top left is at x, y; clipped to the picture."""
+        """Mix a colour in by coverage 0..1, an (h, w) array whose top left is at x, y."""
         height, width = coverage.shape
         x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + width, self.width), min(y + height, self.height)
         if x1 <= x0 or y1 <= y0:
@@ -68,13 +68,22 @@ class Canvas:
             self.blend(outline * np.clip(width / 2 + 0.5 - np.abs(distance), 0, 1), colour)
 
     def line(
-        self, start: Point, end: Point, colour: Colour, *, width: float = 1.5, alpha: float = 1.0, dash: float = 0.0
+        self,
+        start: Point,
+        end: Point,
+        colour: Colour,
+        *,
+        width: float = 1.5,
+        alpha: float = 1.0,
+        dash: float = 0.0,
     ) -> None:
         """A straight line; `dash` above 0 is the length of dashes and gaps, pixels."""
         pad = int(width) + 2
         x0, x1 = int(min(start[0], end[0])) - pad, int(max(start[0], end[0])) + pad + 1
         y0, y1 = int(min(start[1], end[1])) - pad, int(max(start[1], end[1])) + pad + 1
-        ys, xs = np.mgrid[y0:y1, x0:x1].astype(np.float32) if (y1 - y0) * (x1 - x0) < 1 << 26 else (None, None)
+        ys, xs = (
+            np.mgrid[y0:y1, x0:x1].astype(np.float32) if (y1 - y0) * (x1 - x0) < 1 << 26 else (None, None)
+        )
         if ys is None:
             return
         along = np.subtract(end, start)
@@ -93,7 +102,9 @@ class Canvas:
         for start, end in zip(points, points[1:] + points[:1], strict=True):
             self.line(start, end, colour, **style)
 
-    def rectangle(self, x: float, y: float, width: float, height: float, colour: Colour, alpha: float = 1) -> None:
+    def rectangle(
+        self, x: float, y: float, width: float, height: float, colour: Colour, alpha: float = 1
+    ) -> None:
         """A filled rectangle."""
         whole = np.full((max(1, round(height)), max(1, round(width))), alpha, np.float32)
         self.blend(whole, colour, round(x), round(y))
@@ -176,4 +187,6 @@ def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
             (b"IDAT", zlib.compress(rows.tobytes(), 6)),
             (b"IEND", b""),
         ):
-            file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
+            file.write(
+                struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            )

@@ -12,9 +12,9 @@ from . import scene_nodes as nodes
 from . import scene_segments as segments
 from . import terminology as terms
 from .findings import CaseResult, Lesion, LesionStatus
+from .mask_crops import Mask, lesion_masks, same_lesion, without
 from .scene_geometry import ijk_to_ras, vtk_matrix
 from .scene_read import free_number, reader_lesion
-from .scene_segments import Mask
 
 ALGORITHM = "LiverLesionAI"
 
@@ -89,7 +89,7 @@ class Apply:
         kept_lesions = {
             k: m for k, m in kept.items() if segments.is_lesion(segmentation.GetSegmentation().GetSegment(k))
         }
-        masks = segments.lesion_masks(result)
+        masks = lesion_masks(result)
         taken = {
             int(tag)
             for k in kept_lesions
@@ -98,11 +98,11 @@ class Apply:
         kept_for: dict[int, str] = {}
         for number, mask in masks.items():
             for segment_id, kept_mask in kept_lesions.items():
-                if segments.same_lesion(mask, kept_mask):
+                if same_lesion(mask, kept_mask):
                     kept_for[number] = segment_id
                     break
             else:
-                masks[number] = segments.without(mask, kept_lesions.values())
+                masks[number] = without(mask, kept_lesions.values())
         new = [lesion for lesion in result.lesions if lesion.number not in kept_for]
         numbers = self._numbers(new, kept_for, taken, segmentation)
         built = segments.build_lesions(new, masks, numbers, result.geometry, self.algorithm)
