@@ -44,9 +44,9 @@ def environment() -> dict[str, str]:
 class Talk:
     """A worker process and what it answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(TESTING / "scripted_worker.py")],
+            [sys.executable, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -59,6 +59,13 @@ class Talk:
         for line in self.process.stdout:
             self.answers.put(json.loads(line))
         self.answers.put({"event": "end"})
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(timeout=10)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            pipe.close()
 
     def say(self, **message) -> None:
         self.process.stdin.write(json.dumps(message).encode() + b"\n")
@@ -75,13 +82,9 @@ class Talk:
 
 @pytest.fixture
 def talk():
-    talk = Talk()
+    talk = Talk(str(TESTING / "scripted_worker.py"))
     yield talk
-    if talk.process.poll() is None:
-        talk.process.kill()
-    talk.process.wait(timeout=10)
-    for pipe in (talk.process.stdin, talk.process.stdout, talk.process.stderr):
-        pipe.close()
+    talk.end()
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.uint16, np.int32, np.float64])
@@ -248,16 +251,25 @@ def _alive(pid: int) -> bool:
     return state != "Z"
 
 
-def test_the_products_worker_reports_the_computer(tmp_path):
+@pytest.fixture
+def product():
+    talk = Talk("-m", "LiverLesionAILib.worker")
+    yield talk
+    talk.end()
+
+
+def test_the_products_worker_reports_the_computer(product):
     pytest.importorskip("torch")
-    answers = subprocess.run(
-        [sys.executable, "-m", "LiverLesionAILib.worker"],
-        input=b'{"command": "info", "id": 7}\n{"command": "nonsense"}\n',
-        capture_output=True,
-        env=environment(),
-        timeout=60,
-        check=True,
-    )
-    events = [json.loads(line) for line in answers.stdout.splitlines()]
-    assert events[0]["event"] == "ready"
-    assert any(e["event"] == "failed" and "nonsense" in e["text"] for e in events)
+    product.say(command="info", id=7)
+    info = product.hear("info", timeout_s=60)
+    assert info["id"] == 7
+    assert info["device"] in ("cpu", "cuda", "mps")
+    assert info["total_gb"] >= info["free_gb"] > 0
+    assert "PyTorch" in info["line"]
+
+
+def test_an_unknown_command_is_answered(product):
+    product.say(command="nonsense", id=3)
+    failed = product.hear("failed")
+    assert failed["id"] == 3
+    assert "nonsense" in failed["text"]

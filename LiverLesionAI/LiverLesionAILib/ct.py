@@ -1,7 +1,7 @@
 """CT volumes and their geometry: the one place where coordinates are decided.
 
-Arrays are indexed z, y, x. Patient space is LPS in millimetres (x grows to the patient's left, y to posterior,
-z to superior), the space of DICOM and ITK. A voxel's coordinates are those of its centre.
+Arrays are indexed z, y, x. Patient space is LPS in millimetres (x grows to the patient's left, y to
+posterior, z to superior), the space of DICOM and ITK. A voxel's coordinates are those of its centre.
 
 The parts are in :mod:`geometry` (grids) and :mod:`resampling` (values between grids); import them from here.
 """
@@ -66,7 +66,8 @@ class CtVolume:
     def __post_init__(self) -> None:
         if tuple(self.hu_zyx.shape) != self.geometry.shape_zyx:
             raise GeometryError(
-                f"{self.name}: the array has shape {self.hu_zyx.shape}, its geometry {self.geometry.shape_zyx}."
+                f"{self.name}: the array has shape {self.hu_zyx.shape}, its geometry "
+                f"{self.geometry.shape_zyx}."
             )
 
 
@@ -77,7 +78,8 @@ def reorient(volume: CtVolume) -> CtVolume:
 
 
 def crop(volume: CtVolume, start_zyx: ArrayLike, stop_zyx: ArrayLike, fill_hu: float = AIR_HU) -> CtVolume:
-    """The voxels `start` to `stop` (not included) per axis with their geometry; beyond the scan lies `fill_hu`.
+    """The voxels `start` to `stop` (not included) per axis with their geometry; beyond the scan lies
+    `fill_hu`.
 
     Raises:
         GeometryError: the box is empty.

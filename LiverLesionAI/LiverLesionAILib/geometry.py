@@ -1,7 +1,7 @@
 """Regular grids in patient space, and arrays on them: permute, flip, crop, pad.
 
-Arrays are indexed z, y, x. Patient space is LPS in millimetres (x grows to the patient's left, y to posterior,
-z to superior), the space of DICOM and ITK. A voxel's coordinates are those of its centre.
+Arrays are indexed z, y, x. Patient space is LPS in millimetres (x grows to the patient's left, y to
+posterior, z to superior), the space of DICOM and ITK. A voxel's coordinates are those of its centre.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ class Geometry:
         shape_zyx: number of voxels along z, y, x of the array.
         spacing_zyx_mm: distance between voxel centres along the array's z, y, x axes.
         origin_lps: centre of voxel (0, 0, 0), mm.
-        directions_lps: 3 x 3; **column** 0, 1, 2 is the unit vector along the array's x, y, z axis (ITK's convention);
-            perpendicular, left- or right-handed.
+        directions_lps: 3 x 3; **column** 0, 1, 2 is the unit vector along the array's x, y, z axis (ITK's
+            convention); perpendicular, left- or right-handed.
 
     Raises:
-        GeometryError: an empty grid, a spacing that is not a positive number, axes that are not perpendicular.
+        GeometryError: an empty grid, a spacing that is not a positive number, axes that are not
+            perpendicular.
     """
 
     shape_zyx: tuple[int, int, int]
@@ -142,7 +143,8 @@ class Geometry:
     def with_spacing(self, spacing_zyx_mm: ArrayLike) -> Geometry:
         """The grid over the same extent (outer voxel faces) with this spacing, axes unchanged.
 
-        The number of voxels is rounded up, the spacing is kept exactly, and the new grid is centred on the old.
+        The number of voxels is rounded up, the spacing is kept exactly, and the new grid is centred on the
+        old.
         """
         old_mm, old_spacing = np.array(self.extent_zyx_mm), np.array(self.spacing_zyx_mm)
         new_spacing = np.asarray(spacing_zyx_mm, float)
@@ -221,7 +223,8 @@ def permuted(array_zyx: NDArray, source: Geometry, target: Geometry) -> NDArray:
 
 
 def crop_array(array_zyx: NDArray, start_zyx: ArrayLike, stop_zyx: ArrayLike, fill: float = 0) -> NDArray:
-    """`array[start:stop]` per axis, where indices outside the array give `fill`; a view when nothing is outside.
+    """`array[start:stop]` per axis, where indices outside the array give `fill`; a view when nothing is
+    outside.
 
     Raises:
         GeometryError: the box is empty.

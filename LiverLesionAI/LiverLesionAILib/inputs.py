@@ -21,7 +21,8 @@ class InputSpec:
         spacing_zyx_mm: of the grid that the network works on.
         window_hu: clipped to this range, then scaled to -1..1.
         in_slices: neighbouring slices given as channels, odd; beyond the ends the last slice is repeated.
-        liver_hu: the CT is shifted so that its liver's level (:func:`liver_level_hu`) lies here before the window
+        liver_hu: the CT is shifted so that its liver's level (:func:`liver_level_hu`) lies here before the
+        window
             is applied, which takes away most of what phase, dose and scanner change; None shifts nothing.
     """
 
@@ -65,7 +66,8 @@ class InputSpec:
 
 
 def liver_level_hu(values_hu: NDArray) -> float:
-    """The HU that most of a liver has: the peak of its smoothed histogram, which lesions and vessels do not move.
+    """The HU that most of a liver has: the peak of its smoothed histogram, which lesions and vessels do not
+    move.
 
     Args:
         values_hu: HU of (roughly) the liver's voxels, any shape.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from . import __version__
-from .ct import CtVolume, Geometry, permuted, reorient, resample
+from .ct import CtVolume, Geometry, permuted, reorient, resample, resample_labels
 from .findings import AttentionMap, CaseResult, ProbabilityMap
 from .inputs import liver_level_hu
 from .progress import Progress, part, silent
@@ -275,24 +275,21 @@ def on_ct_grid(
     Returns:
         (liver_zyx bool, labels_zyx uint16) on `box`; every lesion of `masks` keeps at least one voxel.
     """
-    from .ct import nearest_indices
-
-    nearest = np.ix_(*nearest_indices(working, box))
     # Interpolated outlines reach up to a voxel beyond the working grid's.
     grown_labels = np.where(
         masks.labels_zyx > 0, masks.labels_zyx, ndimage.grey_dilation(masks.labels_zyx, size=(3, 3, 3))
     )
-    blocky = masks.labels_zyx[nearest]
+    blocky = resample_labels(masks.labels_zyx, working, box)
     fine_tumour = resample(tumour, working, box)
-    labels = np.where(fine_tumour >= choice.tumour_threshold * 255, grown_labels[nearest], 0).astype(
-        np.uint16
-    )
+    labels = np.where(
+        fine_tumour >= choice.tumour_threshold * 255, resample_labels(grown_labels, working, box), 0
+    ).astype(np.uint16)
     del fine_tumour
     present = np.bincount(labels.ravel(), minlength=len(masks.scores) + 1)
     for number in masks.scores:
         if not present[number]:
             labels[blocky == number] = number
-    near = ndimage.binary_dilation(masks.liver_zyx, iterations=1)[nearest]
+    near = resample_labels(ndimage.binary_dilation(masks.liver_zyx).astype(np.uint8), working, box) > 0
     fine_liver = (resample(liver, working, box) >= choice.liver_threshold * 255) & near
     fine_liver |= labels > 0
     for plane in fine_liver:

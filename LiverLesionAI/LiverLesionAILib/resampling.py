@@ -14,8 +14,9 @@ from numpy.typing import DTypeLike, NDArray
 from .geometry import Geometry, axis_permutation, permuted
 
 SLAB_BYTES = 32 * 2**20
-# Multiplications per matrix product. Small products skip most of the zeros in the weights, and stay below the size
-# from which OpenBLAS starts threads: those cost seconds, not milliseconds, when other work keeps the cores busy.
+# Multiplications per matrix product. Small products skip most of the zeros in the weights, and stay below the
+# size from which OpenBLAS starts threads: those cost seconds, not milliseconds, when other work keeps the
+# cores busy.
 BLOCK_MULTIPLICATIONS = 2**18
 
 
@@ -24,9 +25,10 @@ def resampling_weights(
 ) -> NDArray[np.float32]:
     """Matrix (n_out, n_in) that resamples one axis; `first_out` is the input index of output voxel 0.
 
-    Linear interpolation when the output is finer; when it is coarser a triangle as wide as the output spacing, so
-    that nothing aliases, tilted so that its centroid is the output voxel's centre: linear functions come out exactly
-    and nothing moves. The input goes on beyond its ends with its border values. Rows sum to 1.
+    Linear interpolation when the output is finer; when it is coarser a triangle as wide as the output
+    spacing, so that nothing aliases, tilted so that its centroid is the output voxel's centre: linear
+    functions come out exactly and nothing moves. The input goes on beyond its ends with its border values.
+    Rows sum to 1.
     """
     ratio = spacing_out_mm / spacing_in_mm
     position = first_out + np.arange(n_out) * ratio
@@ -183,7 +185,8 @@ def resample(
     Args:
         array_zyx: any real numeric array on `source`.
         source, target: the two grids; axes may be permuted and flipped against each other, not rotated.
-        fill: value of target voxels whose centre is outside the source's outer faces; None repeats the border.
+        fill: value of target voxels whose centre is outside the source's outer faces; None repeats the
+            border.
         dtype: of the result; integers are rounded and clipped to their range.
 
     Returns:
@@ -211,7 +214,8 @@ def resample_labels(array_zyx: NDArray, source: Geometry, target: Geometry, fill
         source, target: the two grids; axes may be permuted and flipped against each other, not rotated.
 
     Returns:
-        Array of the input's type on `target`, C-contiguous, never a view of the input; equal grids give equal labels.
+        Array of the input's type on `target`, C-contiguous, never a view of the input; equal grids give equal
+        labels.
 
     Raises:
         GeometryError: the grids are rotated against each other.

@@ -151,8 +151,8 @@ class Worker:
 
     def serve(self) -> int:
         """Answer commands until quit or the end of input; the process's exit code."""
-        threading.Thread(target=self._listen, daemon=True).start()
         self._channel.send("ready", pid=os.getpid())
+        threading.Thread(target=self._listen, daemon=True).start()
         while (message := self._todo.get()) is not None:
             if message["command"] == "info":
                 self._answer_info(message)

@@ -66,9 +66,10 @@ class _ModuleManager:
 
 def add_views(scene: Any) -> None:
     """The slice and 3D view nodes of the default layout, kept when the scene is cleared, as in the application."""
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal")):
-        node = slicer.vtkMRMLSliceNode()
-        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+        node = scene.CreateNodeByClass("vtkMRMLSliceNode")
+        node.UnRegister(None)
         node.SetName(name)
         node.SetLayoutName(name)
         node.SetSingletonTag(name)

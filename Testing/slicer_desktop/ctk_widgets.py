@@ -55,12 +55,10 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
     def _header(self) -> int:
         return self.fontMetrics().height() + 8
 
-    def event(self, event: QtCore.QEvent) -> bool:
-        if event.type() in (QtCore.QEvent.Type.LayoutRequest, QtCore.QEvent.Type.Polish) and self.layout():
-            margins = self.layout().contentsMargins()
-            if margins.top() < self._header():
-                self.layout().setContentsMargins(6, self._header() + 4, 6, 4)
-        return super().event(event)
+    def make_room(self) -> None:
+        """Keep the layout below the headline; the loader calls this when the contents are in."""
+        if self.layout() is not None:
+            self.layout().setContentsMargins(6, self._header() + 4, 6, 4)
 
     def sizeHint(self) -> QtCore.QSize:  # noqa: N802
         if self._collapsed or self.layout() is None:
@@ -70,19 +68,24 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
     minimumSizeHint = sizeHint  # noqa: N815
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
-        painter = QtWidgets.QStylePainter(self)
+        painter = QtGui.QPainter(self)
         option = QtWidgets.QStyleOptionButton()
         option.initFrom(self)
         option.rect = QtCore.QRect(0, 0, self.width, self._header())
-        painter.drawControl(QtWidgets.QStyle.ControlElement.CE_PushButtonBevel, option)
+        style = self.style()
+        style.drawControl(QtWidgets.QStyle.ControlElement.CE_PushButtonBevel, option, painter, self)
         arrow = QtWidgets.QStyleOption()
         arrow.initFrom(self)
         arrow.rect = QtCore.QRect(6, (self._header() - 10) // 2, 10, 10)
-        style = QtWidgets.QStyle.PrimitiveElement
-        painter.drawPrimitive(
-            style.PE_IndicatorArrowRight if self._collapsed else style.PE_IndicatorArrowDown, arrow
+        element = QtWidgets.QStyle.PrimitiveElement
+        style.drawPrimitive(
+            element.PE_IndicatorArrowRight if self._collapsed else element.PE_IndicatorArrowDown, arrow, painter, self
         )
-        painter.drawText(24, 0, self.width - 28, self._header(), 0x0080 | 0x0001, self._text)
+        painter.setPen(option.palette.color(QtGui.QPalette.ColorRole.ButtonText))
+        painter.drawText(
+            QtCore.QRect(24, 0, self.width - 28, self._header()), QtCore.Qt.AlignmentFlag.AlignVCenter, self._text
+        )
+        painter.end()
 
     def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:  # noqa: N802
         if event.position().y() < self._header():

@@ -84,9 +84,7 @@ class _Parameter:
         self.default = default
 
     def is_in(self, node: Any) -> bool:
-        if _is_node(self.base):
-            return node.HasNodeReferenceRole(self.name)
-        return node.GetParameter(self.name) != "" or self.name in node.GetParameterNames()
+        return bool(node.HasParameter(self.name))
 
     def check(self, value: Any) -> None:
         if _is_node(self.base):
@@ -104,6 +102,7 @@ class _Parameter:
     def write(self, node: Any, value: Any) -> None:
         self.check(value)
         if _is_node(self.base):
+            node.SetParameter(self.name, "")
             node.SetNodeReferenceID(self.name, value.GetID() if value is not None else None)
         elif isinstance(value, enum.Enum):
             node.SetParameter(self.name, value.name)

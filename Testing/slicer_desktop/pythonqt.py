@@ -92,17 +92,7 @@ def _disconnect(source: QtCore.QObject) -> Callable[..., bool]:
     return disconnect
 
 
-def install() -> None:
-    """Change PySide6's classes; safe to call again."""
-    if getattr(QtCore.QObject, "_answers_like_pythonqt", False):
-        return
-    for module in (QtCore, QtGui, QtWidgets):
-        for name in dir(module):
-            cls = getattr(module, name)
-            if isinstance(cls, type) and issubclass(cls, QtCore.QObject):
-                _make_attributes(cls)
-    original = QtCore.QObject.__getattribute__
-
+def _lookup(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
     def get(self: QtCore.QObject, name: str) -> Any:
         if name == "connect":
             return _connect(self)
@@ -112,7 +102,23 @@ def install() -> None:
             _note(self, name)
         return original(self, name)
 
-    QtCore.QObject.__getattribute__ = get  # type: ignore[method-assign]
+    return get
+
+
+def install() -> None:
+    """Change PySide6's classes; safe to call again."""
+    if getattr(QtCore.QObject, "_answers_like_pythonqt", False):
+        return
+    # By getattr: PySide6 makes its classes when they are first asked for.
+    found = [getattr(module, name) for module in (QtCore, QtGui, QtWidgets) for name in dir(module)]
+    classes = [cls for cls in found if isinstance(cls, type) and issubclass(cls, QtCore.QObject)]
+    for cls in classes:
+        _make_attributes(cls)
+    # Some classes of PySide6 look attributes up in their own way, so each of those is changed.
+    own = {cls: cls.__getattribute__ for cls in classes}
+    for cls, original in own.items():
+        if cls is QtCore.QObject or cls.__getattribute__ is not QtCore.QObject.__getattribute__:
+            cls.__getattribute__ = _lookup(original)  # type: ignore[method-assign]
     QtCore.QObject.name = property(lambda self: self.objectName)  # type: ignore[attr-defined]
     QtCore.QObject.className = lambda self: self.metaObject().className()  # type: ignore[attr-defined]
     QtCore.QObject.delete = lambda self: shiboken6.delete(self)  # type: ignore[attr-defined]

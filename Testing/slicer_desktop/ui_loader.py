@@ -27,6 +27,8 @@ class UiLoader:
         buffer.setData(ElementTree.tostring(root))
         buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
         widget = _Loader().load(buffer)
+        for section in widget.findChildren(ctk_widgets.ctkCollapsibleButton):
+            section.make_room()
         widget._ui_connections = [
             (c.findtext("sender"), c.findtext("signal"), c.findtext("receiver"), c.findtext("slot"))
             for c in wanted

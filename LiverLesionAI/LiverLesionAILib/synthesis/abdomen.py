@@ -205,7 +205,7 @@ def add_kidneys(scene: Scene) -> dict[str, tuple[Box, Array]]:
     rng, hu = scene.rng, scene.hu
     out = {}
     for name, side, z in (("right", -1, -142), ("left", 1, -128)):
-        c = np.array([z, 43, 64 * side]) * scene.scale + rng.normal(0, (9, 3, 4))
+        c = np.array([z, 52, 64 * side]) * scene.scale + rng.normal(0, (9, 3, 4))
         s = np.array([54, 27, 28]) * scene.scale**0.5 * np.exp(rng.normal(0, 0.07, 3))
         box = scene.ellipsoid_box(c, s)
         if any(b.stop - b.start < 2 for b in box):
@@ -244,7 +244,7 @@ def add_kidneys(scene: Scene) -> dict[str, tuple[Box, Array]]:
             )
         top = c[0] + s[0]
         for dx, dy in ((-3, 14), (7, 10)):
-            start = np.array([top - 4, 26 * scene.scale[1], (36 + 2) * side])
+            start = np.array([top - 4, 32 * scene.scale[1], (36 + 2) * side])
             path = np.array(
                 [
                     [*start, 2.2],
@@ -260,10 +260,10 @@ def add_kidneys(scene: Scene) -> dict[str, tuple[Box, Array]]:
 def add_spleen(scene: Scene, wall: Array, diaphragm: Array) -> tuple[Box, Array]:
     """Spleen: against the left wall and diaphragm, hollow towards stomach and kidney."""
     big = float(np.exp(scene.rng.normal(0.35 if scene.patient.liver_kind == "cirrhotic" else 0, 0.16)))
-    box, sdf = scene.blob((-72, 36, 98), (52 * big, 50 * big, 34 * big), 8, 6, 1.5)
+    box, sdf = scene.blob((-72, 50, 96), (52 * big, 50 * big, 36 * big), 8, 6, 1.5)
     bounds = smooth_max(wall[box] + 2.5, diaphragm[box] + 2.0, 5)
     c = scene.coords(box)
-    hollow = ellipsoid(c, np.array([-82, 16, 48]) * scene.scale, np.array([70, 52, 34]) * scene.scale)
+    hollow = ellipsoid(c, np.array([-82, 22, 46]) * scene.scale, np.array([70, 52, 34]) * scene.scale)
     sdf = smooth_max(smooth_max(sdf, bounds, 4), -hollow, 8)
     scene.add(Organ.SPLEEN, box, sdf, halo_mm=1.5)
     return box, sdf
@@ -296,11 +296,11 @@ def add_heart(scene: Scene, wall: Array, diaphragm: Array) -> None:
     if scene.grid.origin_zyx_mm[0] + scene.grid.shape_zyx[0] * scene.grid.spacing_zyx_mm[0] < -30:
         return
     size = float(np.clip(rng.normal(1.0, 0.1), 0.8, 1.3))
-    box, sdf = scene.blob((42, -38, 22), (62 * size, 48 * size, 66 * size), 6, 5, 2)
+    box, sdf = scene.blob((42, -42, 22), (72 * size, 54 * size, 68 * size), 6, 5, 2)
     if not sdf.size:
         return
     c = scene.coords(box)
-    sdf = smooth_max(smooth_max(sdf, diaphragm[box] * -1 + 1.0, 6), wall[box] + 4, 8)
+    sdf = smooth_max(smooth_max(sdf, diaphragm[box] * -1 + 3.0, 6), wall[box] + 4, 8)
     scene.add(Organ.FAT, box, sdf - (2 + 5 * scene.patient.visceral))
     muscle = 0.55 * hu[Organ.HEART] + 0.45 * hu[Organ.MUSCLE]
     scene.add(Organ.HEART, box, sdf, float(min(muscle, hu[Organ.HEART])))

@@ -18,10 +18,12 @@ from .tubes import Segment, draw_tubes, grow_tree
 
 Array = NDArray[np.float32]
 
-INFERIOR = (-1.0, 0.0, 0.0)
 VISCERAL = (-0.75, 0.45, 0.45)
 ANTERIOR = (0.0, -1.0, 0.0)
-LEFT = (0.0, 0.0, 1.0)
+#: About where the hilum, the gallbladder fossa and the falciform ligament lie from the liver's centroid, mm.
+HILUM = (-15.0, 10.0, 15.0)
+FOSSA = (-40.0, -25.0, 5.0)
+FALCIFORM = (0.0, -50.0, 35.0)
 
 
 def _frame(axis: NDArray, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -48,7 +50,7 @@ def gallbladder(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
     """A pear of 40-100 x 18-45 mm, bile of 0-25 HU (sludge or vicarious contrast to 60, stones), a wall of
     1-3 mm.
     """
-    spot = tissue.surface_spot(VISCERAL, rng)
+    spot = tissue.surface_spot(VISCERAL, rng, FOSSA if rng.random() < 0.8 else None)
     if spot is None:
         return None
     position, outward = spot
@@ -129,7 +131,10 @@ def fissure(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
     """A sheet of fat (-110 to -40 HU) from the surface inwards, 1-7 mm wide at its mouth, tapering and
     curved.
     """
-    spot = tissue.surface_spot((-0.5, -0.5, 0.3) if rng.random() < 0.6 else (-0.3, 0.8, 0.3), rng)
+    # Round ligament from below and in front; venous ligament and others from behind.
+    in_front = rng.random() < 0.6
+    aim, near = ((-0.6, -0.4, 0.2), (-20.0, -30.0, 30.0)) if in_front else ((-0.3, 0.8, 0.3), HILUM)
+    spot = tissue.surface_spot(aim, rng, near if rng.random() < 0.75 else None)
     if spot is None:
         return None
     position, outward = spot
@@ -173,7 +178,10 @@ def focal_fat(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
 
     Geographic outline, no mass effect: vessels run through it as they were.
     """
-    spot = tissue.surface_spot(ANTERIOR if rng.random() < 0.6 else VISCERAL, rng)
+    at_falciform = rng.random() < 0.6
+    spot = tissue.surface_spot(
+        ANTERIOR if at_falciform else VISCERAL, rng, FALCIFORM if at_falciform else HILUM
+    )
     if spot is None:
         return None
     position, _ = spot
@@ -224,35 +232,36 @@ def _liver_box(tissue: LiverTissue, margin: int = 2) -> Box:
     )
 
 
-def _own_vessels(tissue: LiverTissue, box: Box) -> Array:
-    """How much the scan's own bright vessels stand out of the liver, HU; 0 elsewhere and near the surface."""
+def _own_vessels(tissue: LiverTissue, box: Box) -> tuple[Array, Array]:
+    """The scan's own bright vessels: coverage 0..1 (0 near the surface), and how much they stand out, HU."""
     liver = tissue.liver[box]
     hu = np.where(liver, tissue.hu[box], np.float32(tissue.level_hu))
     smooth = gaussian(hu, 1.3, tissue.spacing)
     rise = smooth - local_mean(smooth, liver, 12.0, tissue.spacing)
     spread = 1.4826 * float(np.median(np.abs(rise[liver][::7]))) + 1.0
-    rise = np.maximum(rise - np.float32(1.6 * spread), 0) * (rise > 2.2 * spread)
-    return rise * (gaussian(liver, 1.5, tissue.spacing) > 0.8)
+    share = np.clip((rise - np.float32(1.3 * spread)) / np.float32(1.3 * spread), 0, 1)
+    # The caval vein and other wide things in the mask are left alone: only their borders would change.
+    share *= 1 - np.clip(gaussian(share, 5.0, tissue.spacing) * 5 - 2, 0, 1)
+    return share * (gaussian(liver, 1.5, tissue.spacing) > 0.8), rise
 
 
 def turn_vessels(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
     """The scan's own bright vessels made isodense or darker than the liver, as in an early phase."""
     box = _liver_box(tissue)
-    rise = _own_vessels(tissue, box)
-    if float(rise.max()) <= 0:
+    share, rise = _own_vessels(tissue, box)
+    if float(share.max()) <= 0:
         return None
-    factor = rng.uniform(1.3, 2.2)
-    tissue.shift(box, -np.minimum(rise * np.float32(factor), np.float32(rng.uniform(50, 90))))
-    return "unenhanced vessels"
+    dark = np.float32(rng.uniform(0, 40))
+    tissue.shift(box, -share * (rise + dark))
+    return "unenhanced vessels" if dark > 8 else "isodense vessels"
 
 
 def periportal_sleeves(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
     """Dark sleeves (a change of -12 to -35 HU, 2-4 mm) beside the scan's own vessels: oedema or fat."""
     box = _liver_box(tissue)
-    rise = _own_vessels(tissue, box)
-    if float(rise.max()) <= 0:
+    vessel, _ = _own_vessels(tissue, box)
+    if float(vessel.max()) <= 0:
         return None
-    vessel = np.clip(rise / 12, 0, 1)
     wide = np.clip(gaussian(vessel, rng.uniform(2.0, 3.2), tissue.spacing) * 3, 0, 1)
     sleeve = wide * (1 - vessel) * tissue.liver[box]
     tissue.shift(box, -np.float32(rng.uniform(12, 35)) * sleeve)
@@ -314,7 +323,7 @@ def _duct_trees(tissue: LiverTissue, hilum_mm: NDArray, rng: np.random.Generator
 
 def dilated_ducts(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
     """Bile ducts of 3-9 mm with 0-20 HU that branch from the hilum."""
-    spot = tissue.surface_spot(VISCERAL, rng)
+    spot = tissue.surface_spot(VISCERAL, rng, HILUM)
     if spot is None:
         return None
     hilum = (spot[0] - spot[1] * 12.0 / np.array(tissue.spacing)) * np.array(tissue.spacing)
@@ -326,7 +335,7 @@ def biliary_stent(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
     """A tube 2.5-10 mm wide from inside the liver out of the hilum: plastic (100-300 HU) or metal mesh, fluid
     or gas in it.
     """
-    spot = tissue.surface_spot(VISCERAL, rng)
+    spot = tissue.surface_spot(VISCERAL, rng, HILUM)
     if spot is None:
         return None
     spacing = np.array(tissue.spacing)
@@ -365,5 +374,9 @@ def free_fluid(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
     # Fluid fills the fat between organs: the more fat a voxel holds, the more fluid it gets.
     hu = gaussian(tissue.hu, 0.8, tissue.spacing)
     fat = np.clip((0 - hu) / 60, 0, 1) * np.clip((hu + 155) / 25, 0, 1)
+    # Within the peritoneum: not in front of the liver or to its right, where the abdominal wall lies.
+    limit = _liver_box(tissue)
+    fat[:, : max(0, limit[1].start - int(4 / tissue.spacing[1]))] = 0
+    fat[:, :, : max(0, limit[2].start - int(4 / tissue.spacing[2]))] = 0
     tissue.paint(box, soft * fat * ~tissue.liver, rng.uniform(0, 22), rng)
     return "free fluid"

@@ -304,11 +304,14 @@ def _metastasis(phase: Phase, d: float, liver_hu: float, rng: np.random.Generato
     """Hypodense, best seen in the portal venous phase; rim, necrotic centre, calcium in some (Sica 2000)."""
     kind = LesionType.METASTASIS
     low, high = BODY_HU[kind][phase]
-    is_hard = rng.random() < hard
+    # Large ones that nobody sees are rare.
+    is_hard = rng.random() < hard * (1.0 if d < 30 else 0.4)
     if is_hard:
         body = -_between(rng, 6, 18)
     elif phase is Phase.PORTAL_VENOUS:
-        body = float(np.clip(rng.normal(-40, 13), low, high))
+        # The brighter the liver, the more a tumour that enhances little falls behind.
+        scale = float(np.clip((liver_hu - 20) / 80, 0.5, 1.2))
+        body = float(np.clip(rng.normal(-48, 14) * scale, low, high))
     else:
         body = _between(rng, low, high)
     # Tumour keeps some blood: it does not fall below 20 HU but where it is dead.
@@ -316,7 +319,7 @@ def _metastasis(phase: Phase, d: float, liver_hu: float, rng: np.random.Generato
     subtype = "hypodense"
     parts: dict[str, float] = {}
     draw = rng.random()
-    if d > 12 and draw < min(0.7, d / 80):
+    if d > 12 and draw < min(0.55, d / 80):
         subtype = "necrotic centre"
         core = _between(rng, *NECROSIS_HU) - liver_hu - body
         parts |= {
@@ -327,11 +330,11 @@ def _metastasis(phase: Phase, d: float, liver_hu: float, rng: np.random.Generato
     elif draw > 0.93 and d > 8:
         subtype = "calcified"
         parts |= {"calcium_hu": _between(rng, 80, 350), "calcium_share": _between(rng, 0.01, 0.12)}
-    if phase is not Phase.UNENHANCED and d > 8 and rng.random() < (0.45 if phase is Phase.ARTERIAL else 0.25):
+    if phase is not Phase.UNENHANCED and d > 8 and rng.random() < (0.45 if phase is Phase.ARTERIAL else 0.2):
         subtype = subtype if subtype != "hypodense" else "rim"
         parts |= {
-            "rim_hu": -body + _between(rng, -5, 30),
-            "rim_mm": _between(rng, 1.0, max(1.5, min(4.0, d / 8))),
+            "rim_hu": -body * _between(rng, 0.3, 1.0) + _between(rng, 0, 25),
+            "rim_mm": _between(rng, 1.0, max(1.5, min(3.0, d / 8))),
             "rim_gap": _between(rng, 0.0, 0.6),
         }
         if is_hard:
@@ -343,11 +346,15 @@ def _metastasis(phase: Phase, d: float, liver_hu: float, rng: np.random.Generato
         phase,
         subtype,
         body_hu=body,
-        gradient_hu=-abs(rng.normal(0, 12)) if not is_hard and d > 7 else 0.0,
+        gradient_hu=-abs(rng.normal(0, 12 if d < 25 else 6)) if not is_hard and d > 7 else 0.0,
         mosaic_hu=_between(rng, 3, 10) if d > 45 else 0.0,
         texture_hu=_between(rng, 1.5, 6) * (1.4 if d > 40 else 1.0),
         texture_mm=_between(rng, 2.5, 8),
-        edge_mm=_between(rng, 1.6, 3.2) if is_hard else float(np.clip(rng.lognormal(0.4, 0.4), 0.6, 3.5)),
+        edge_mm=_between(rng, 1.6, 3.2)
+        if is_hard
+        else float(
+            np.clip(rng.lognormal(np.interp(d, (6, 12, 18, 25), (0.05, 0.3, 0.4, 0.2)), 0.4), 0.6, 3.5)
+        ),
         **parts,
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..ct import CtVolume, Geometry
 from .abdomen import Scene, add_heart, add_kidneys, add_muscles, add_pancreas, add_spleen, add_vessels
@@ -22,8 +23,9 @@ from .gut import (
     add_stomach,
     paint_gallbladder,
 )
-from .liver import liver_distance
+from .liver import liver_distance, liver_texture
 from .liver_vessels import add_liver_trees
+from .mesentery import add_mesentery
 from .organs import HuTable, Organ, Phase, draw_hu
 from .paint import Canvas
 from .patient import LiverKind, Patient, draw_patient
@@ -97,13 +99,36 @@ def make_body(rng: np.random.Generator, settings: BodySettings | None = None) ->
 
 
 def make_anatomy(rng: np.random.Generator, settings: BodySettings | None = None) -> SyntheticBody:
-    """Draw a patient without scanner: HU float32, sharp and free of noise.
+    """Draw a patient without scanner: HU float32, free of noise and in-plane blur, slices already averaged."""
+    plan = make_plan(rng, settings or BodySettings())
+    canvas = Canvas.blank(plan.fine)
+    liver = _draw(rng, plan.coarse, canvas, plan.patient, plan.hu)
+    return finish_anatomy(rng, plan, canvas, liver)
 
-    The grid's slices may be finer than the settings' (which `acquire` takes into account by `scanner.thickness_mm`):
-    no, they are the settings' own; thick slices are averaged from finer ones here.
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is drawn before anything is painted.
+
+    Attributes:
+        settings, patient, phase, hu: as in `SyntheticBody`.
+        fine: grid that is painted.
+        step: how many painted slices make one of the result.
+        coarse: grid that shapes are computed on.
     """
-    settings = settings or BodySettings()
-    patient = draw_patient(rng, settings.liver_kind, settings.arms_down)
+
+    settings: BodySettings
+    patient: Patient
+    phase: Phase
+    hu: HuTable
+    fine: Grid
+    step: int
+    coarse: Grid
+
+
+def make_plan(rng: np.random.Generator, settings: BodySettings, patient: Patient | None = None) -> Plan:
+    """Draw patient, phase and grids."""
+    patient = patient or draw_patient(rng, settings.liver_kind, settings.arms_down)
     phase = settings.phase
     if phase is None:
         phase = list(Phase)[rng.choice(4, p=[0.12, 0.22, 0.54, 0.12])]
@@ -111,36 +136,43 @@ def make_anatomy(rng: np.random.Generator, settings: BodySettings | None = None)
     hu = draw_hu(rng, phase, patient.fatty_hu)
     fine, step = _fine_grid(rng, settings, patient)
     margin = 2 * settings.coarse_mm
-    coarse = Grid(
-        tuple(
-            int(np.ceil(((n - 1) * s + 2 * margin) / settings.coarse_mm)) + 1
-            for n, s in zip(fine.shape_zyx, fine.spacing_zyx_mm, strict=True)
-        ),  # type: ignore[arg-type]
-        (settings.coarse_mm,) * 3,
-        tuple(o - margin for o in fine.origin_zyx_mm),  # type: ignore[arg-type]
+    shape = (
+        int(np.ceil(((n - 1) * s + 2 * margin) / settings.coarse_mm)) + 1
+        for n, s in zip(fine.shape_zyx, fine.spacing_zyx_mm, strict=True)
     )
-    canvas = Canvas.blank(fine)
-    liver = _draw(rng, coarse, canvas, patient, hu)
-    thickness = settings.thickness_mm or settings.spacing_zyx_mm[0]
-    scanner = draw_scanner(rng, thickness, settings.noise_hu)
-    hu_zyx = canvas.hu_zyx
-    if step > 1:
-        hu_zyx = blur_z(hu_zyx, fine.spacing_zyx_mm[0], thickness)
+    origin = (o - margin for o in fine.origin_zyx_mm)
+    coarse = Grid(tuple(shape), (settings.coarse_mm,) * 3, tuple(origin))  # type: ignore[arg-type]
+    return Plan(settings, patient, phase, hu, fine, step, coarse)
+
+
+def finish_anatomy(
+    rng: np.random.Generator, plan: Plan, canvas: Canvas, liver_zyx: NDArray[np.bool_]
+) -> SyntheticBody:
+    """Average painted slices to the wanted thickness, draw a scanner, and place the body in patient space."""
+    fine, step, spacing = plan.fine, plan.step, plan.settings.spacing_zyx_mm
+    thickness = plan.settings.thickness_mm
+    if thickness is None:  # thin slices are mostly reconstructed overlapping
+        thickness = spacing[0] * (float(rng.uniform(1.0, 2.2)) if spacing[0] < 2 else 1.0)
+    scanner = draw_scanner(rng, thickness, plan.settings.noise_hu)
+    hu_zyx = (
+        blur_z(canvas.hu_zyx, fine.spacing_zyx_mm[0], thickness)
+        if thickness > 1.5 * fine.spacing_zyx_mm[0]
+        else canvas.hu_zyx
+    )
     keep = slice(step // 2, None, step)
-    hu_zyx = np.ascontiguousarray(hu_zyx[keep])
     origin_z = fine.origin_zyx_mm[0] + (step // 2) * fine.spacing_zyx_mm[0]
-    shift = rng.uniform(-300, 300, 3)
-    geometry = Geometry.make(
-        hu_zyx.shape,
-        settings.spacing_zyx_mm,
-        (
-            fine.origin_zyx_mm[2] + shift[0] * 0.1,
-            fine.origin_zyx_mm[1] + shift[1] * 0.1 - 150,
-            origin_z + shift[2],
-        ),
-    )
+    shift = rng.uniform(-30, 30, 3) * (1, 1, 10)
+    origin_lps = np.array([fine.origin_zyx_mm[2], fine.origin_zyx_mm[1] - 150, origin_z]) + shift
+    hu_zyx = np.ascontiguousarray(hu_zyx[keep])
     return SyntheticBody(
-        hu_zyx, canvas.labels_zyx[keep].copy(), liver[keep].copy(), geometry, phase, patient, hu, scanner
+        hu_zyx,
+        canvas.labels_zyx[keep].copy(),
+        liver_zyx[keep].copy(),
+        Geometry.make(hu_zyx.shape, spacing, tuple(origin_lps)),
+        plan.phase,
+        plan.patient,
+        plan.hu,
+        scanner,
     )
 
 
@@ -148,8 +180,6 @@ def acquire(rng: np.random.Generator, anatomy: SyntheticBody) -> SyntheticBody:
     """Scan an anatomy: point spread, noise, streaks; HU become int16 in [-1024, 3071]."""
     scanner, spacing = anatomy.scanner, anatomy.geometry.spacing_zyx_mm
     sigma = scanner.psf_mm / 2.355
-    from scipy import ndimage
-
     hu = ndimage.gaussian_filter(anatomy.hu_zyx, (0, sigma / spacing[1], sigma / spacing[2]), truncate=2.5)
     level = noise_map(anatomy.labels_zyx != Organ.AIR, spacing)
     noise = correlated_noise(rng, hu.shape, spacing, scanner)
@@ -205,6 +235,7 @@ def _draw(
         scene.layers.clear()
 
     add_muscles(scene, torso.spine_y, torso.spine_x)
+    add_mesentery(scene)
     add_small_bowel(scene, torso.wall)
     colon = add_colon(scene)
     add_duodenum(scene)
@@ -233,14 +264,14 @@ def _draw(
     neighbours = [
         seen(stomach, near),
         seen(colon, near),
-        seen(vessels["ivc"], 0.6),
+        seen(vessels["ivc"], -0.5),
         seen(vessels["aorta"], 6.0),
     ]
     neighbours.append(seen(spleen, 1.5))
     if "right" in kidneys:
         neighbours.append(seen(kidneys["right"], 2.5 + 4 * patient.visceral))
     if gallbladder is not None:
-        neighbours.append(seen(gallbladder, 0.4))
+        neighbours.append(seen(gallbladder[2:], 0.4))
     z, y, x = (part.axis_mm(a) for a in range(3))
     spine = np.sqrt(
         ((x[None, None] - torso.spine_x[box[0], None, None]) / 1.25) ** 2
@@ -250,12 +281,8 @@ def _draw(
     distance = liver_distance(
         rng, part, scene.coords(box), torso.wall[box], torso.diaphragm[box], patient, neighbours
     )
-    texture = hu[Organ.LIVER] + smooth_field(rng, part, 22) * np.float32(1.5)
-    if patient.fatty_hu > 10:
-        patchy = rng.uniform(0, 0.5)
-        texture = texture + patchy * patient.fatty_hu * np.maximum(smooth_field(rng, part, 28) - 0.8, 0)
+    texture = liver_texture(rng, part, patient, hu)
     if patient.liver_kind is LiverKind.CIRRHOTIC:
-        texture = texture + smooth_field(rng, part, 5) * 4
         if rng.random() < 0.5:
             depth = rng.uniform(2, 14)
             ascites = smooth_max(torso.wall + 1.5, torso.diaphragm + 1.5, 5)

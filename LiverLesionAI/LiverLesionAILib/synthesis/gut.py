@@ -155,7 +155,7 @@ def add_colon(scene: Scene) -> tuple[Box, Array]:
     )
 
 
-def add_small_bowel(scene: Scene, wall: Array, n_loops: int = 9) -> None:
+def add_small_bowel(scene: Scene, wall: Array, n_loops: int = 22) -> None:
     """Loops of small bowel in the space between colon and spine, with mesenteric vessels."""
     rng = scene.rng
     sz, sy, sx = scene.patient.scale_zyx
@@ -187,7 +187,7 @@ def add_small_bowel(scene: Scene, wall: Array, n_loops: int = 9) -> None:
         add_hollow(scene, path, Organ.BOWEL_WALL, Organ.BOWEL_CONTENT, 2.4, fill, gas, 1.2, 1.8, None, 0.8)
 
 
-def add_gallbladder(scene: Scene) -> tuple[Box, Array] | None:
+def add_gallbladder(scene: Scene) -> tuple[Box, Array, Box, Array] | None:
     """Gallbladder: a pear under the liver's middle, absent in one of eight; bile, seldom layered or with stones."""
     rng = scene.rng
     if rng.random() < 0.125:
@@ -205,13 +205,16 @@ def add_gallbladder(scene: Scene) -> tuple[Box, Array] | None:
     if not sdf.size:
         return None
     sdf = sdf + smooth_field(rng, scene.grid.part(box), 16) * np.float32(0.8)
-    return box, sdf
+    # What the liver must keep clear: the gallbladder and the way below it, for it lies on the liver's surface.
+    below = np.vstack([path + (-d, -0.4 * d, 0.7 * d, 0.0) for d in (0.0, 12.0, 24.0, 36.0, 48.0)])
+    clear_box, clear, _ = tube(scene.grid, below, 12.0)
+    return box, sdf, clear_box, clear
 
 
-def paint_gallbladder(scene: Scene, gallbladder: tuple[Box, Array]) -> None:
+def paint_gallbladder(scene: Scene, gallbladder: tuple[Box, Array, Box, Array]) -> None:
     """Paint wall, bile and perhaps stones or sludge; after the liver."""
     rng = scene.rng
-    box, sdf = gallbladder
+    box, sdf, _, _ = gallbladder
     scene.add(
         Organ.GALLBLADDER, box, sdf, scene.hu[Organ.GALLBLADDER] + 0.45 * (scene.hu[Organ.STOMACH_WALL] - 10)
     )

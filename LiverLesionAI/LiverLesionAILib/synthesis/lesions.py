@@ -2,23 +2,25 @@
 
 The tissue's own noise stays: what changes is the low-frequency part under the lesion, and where a vessel ran
 its structure is replaced by noise of the same autocovariance. The outline handed back lies where measured
-annotations lie on the border's profile: at about 0.6 of the step from liver to lesion.
+annotations lie on the border's profile: a little inside the middle of the step from liver to lesion.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import InputError
-from .appearance import Appearance, LesionType, Phase, estimate_phase, sample_appearance
+from .appearance import BODY_HU, Appearance, LesionType, Phase, estimate_phase, sample_appearance
+from .displacement import held_by_capsule, push_away
 from .rendering import blurred, coverage, halo, inner_hu
 from .shapes import Shape, ShapeBank, placed_depth, procedural_shape, random_rotation
-from .texture import NoiseModel, Spacing, measure_noise, split_texture
+from .texture import NoiseModel, Spacing, smooth_noise, split_texture
+from .tissue import Box, LiverTissue
 
 __all__ = [
     "LesionSettings",
@@ -33,8 +35,9 @@ __all__ = [
     "slice_boxes",
 ]
 
-#: Share of the border's step at which annotators draw the outline (measured: 0.6 to 0.67).
-OUTLINE_LEVEL = 0.6
+#: Share of the border's step at which annotators draw the outline, below 15 mm and above 25 mm (measured on
+#: annotated scans: about 0.5 and 0.7 to 0.8).
+OUTLINE_LEVELS = (0.55, 0.67)
 
 DEFAULT_TYPES: dict[LesionType, float] = {
     LesionType.METASTASIS: 0.60,
@@ -60,9 +63,13 @@ class LesionSettings:
         large_share: share of lesions drawn from 45 to 120 mm instead (at most one per liver and not beyond
             what the liver holds).
         hard_share: share of nearly isodense, ill-defined ones.
+        least_visibility: contrast over the SD of the mean of the noise on the largest slice that a lesion
+            must reach to be outlined, drawn between the two (annotated ones measured: 3 and more); fainter
+            ones are strengthened within their type's range or left out. (0, 0) keeps all.
         bank_share: share of outlines from the shape bank where one is given.
         subcapsular_share: share placed at the liver's surface.
         bulge_mm: how far such a lesion may reach beyond the given liver.
+        mass_effect_share: share of lesions of 15 mm and more that push vessels and capsule away.
         cluster_share: share of lesions placed beside an earlier one.
         psf_mm: SD of the scan's in-plane blur; None takes 0.6 mm.
         hu_range: the result is clipped to it where given.
@@ -75,10 +82,12 @@ class LesionSettings:
     median_mm: float = 10.5
     spread: float = 0.72
     large_share: float = 0.06
-    hard_share: float = 0.2
+    hard_share: float = 0.15
+    least_visibility: tuple[float, float] = (3.0, 6.0)
     bank_share: float = 0.6
     subcapsular_share: float = 0.3
     bulge_mm: float = 8.0
+    mass_effect_share: float = 0.5
     cluster_share: float = 0.2
     psf_mm: float | None = None
     hu_range: tuple[float, float] | None = None
@@ -176,29 +185,11 @@ def draw_diameter_mm(settings: LesionSettings, rng: np.random.Generator) -> floa
 class _Scene:
     """The volume under work."""
 
-    hu: NDArray[np.float32]
+    tissue: LiverTissue
     labels: NDArray[np.uint16]
-    liver: NDArray[np.bool_]
-    given_liver: NDArray[np.bool_]
-    occupied: NDArray[np.bool_] | None
     vessels: NDArray[np.bool_] | None
-    spacing: Spacing
-    depth_coarse_mm: NDArray[np.float32]
-    step_zyx: NDArray[np.int64]
-    noise: NoiseModel
-    liver_hu: float
     phase: Phase
-
-
-def _coarse_depth(
-    liver: NDArray[np.bool_], spacing: Spacing
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Distance to the liver's surface (mm, inside) on every n-th voxel, about 4 mm apart."""
-    step = np.maximum(1, np.round(4.0 / np.asarray(spacing))).astype(int)
-    coarse = liver[:: step[0], :: step[1], :: step[2]]
-    padded = np.pad(coarse, 1)
-    depth = ndimage.distance_transform_edt(padded, sampling=step * np.asarray(spacing))[1:-1, 1:-1, 1:-1]
-    return depth.astype(np.float32), step
+    placed: list[tuple[NDArray[np.float64], float]] = field(default_factory=list)
 
 
 def add_lesions(
@@ -241,104 +232,79 @@ def add_lesions(
         return SyntheticLesions(hu, labels, liver, ())
     if not liver.any():
         raise InputError("The liver mask is empty: there is nowhere to put a lesion.")
-    tissue = liver if occupied_zyx is None else liver & ~occupied_zyx
-    sample = hu[::3, ::3, ::3][tissue[::3, ::3, ::3]]
-    liver_hu = float(np.median(sample)) if sample.size else float(np.median(hu[liver]))
-    depth, step = _coarse_depth(liver, spacing_zyx_mm)
-    scene = _Scene(
-        hu,
-        labels,
-        liver,
-        liver.copy(),
-        occupied_zyx,
-        vessels_zyx,
-        tuple(float(s) for s in spacing_zyx_mm),
-        depth,
-        step,
-        measure_noise(hu, tissue, spacing_zyx_mm, rng),
-        liver_hu,
-        settings.phase or estimate_phase(liver_hu),
-    )
+    tissue = LiverTissue.measure(hu, liver, spacing_zyx_mm, rng, without=occupied_zyx)
+    tissue.protected = None if occupied_zyx is None else np.array(occupied_zyx, bool)
+    scene = _Scene(tissue, labels, vessels_zyx, settings.phase or estimate_phase(tissue.level_hu))
     diameters = sorted((draw_diameter_mm(settings, rng) for _ in range(count)), reverse=True)
-    diameters = _fitting(diameters, scene, settings)
+    diameters = _fitting(diameters, tissue.volume_mm3, settings.diameter_mm[0])
     kinds = list(settings.type_weights)
     weights = np.array([settings.type_weights[k] for k in kinds], float)
+    weights /= weights.sum()
     # A patient's lesions are mostly of one kind.
-    main = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+    main = kinds[int(rng.choice(len(kinds), p=weights))]
     made: list[SyntheticLesion] = []
-    placed: list[tuple[NDArray[np.float64], float]] = []
     for diameter in diameters:
-        kind = main if rng.random() < 0.7 else kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+        kind = main if rng.random() < 0.7 else kinds[int(rng.choice(len(kinds), p=weights))]
         for _ in range(6):
-            lesion = _try_one(scene, kind, diameter, len(made) + 1, placed, settings, shape_bank, rng)
+            lesion = _try_one(scene, kind, diameter, len(made) + 1, settings, shape_bank, rng)
             if lesion is not None:
                 made.append(lesion)
-                placed.append((np.array(lesion.centre_zyx) * np.array(spacing_zyx_mm), lesion.diameter_mm))
+                scene.placed.append((np.array(lesion.centre_zyx) * tissue.spacing, lesion.diameter_mm))
                 break
     if settings.hu_range is not None:
-        np.clip(scene.hu, *settings.hu_range, out=scene.hu)
-    return SyntheticLesions(scene.hu, scene.labels, scene.liver, tuple(made))
+        np.clip(hu, *settings.hu_range, out=hu)
+    return SyntheticLesions(hu, labels, liver, tuple(made))
 
 
-def _fitting(diameters: list[float], scene: _Scene, settings: LesionSettings) -> list[float]:
-    """Hold the sizes to what the liver holds: at most one beyond 45 mm, all together under 60 % of its
+def _fitting(diameters: list[float], liver_mm3: float, least_mm: float) -> list[float]:
+    """Hold the sizes to what the liver holds: one beyond 45 mm at most, all together under 60 % of its
     volume.
     """
-    volume = float(scene.given_liver[:: scene.step_zyx[0], :: scene.step_zyx[1], :: scene.step_zyx[2]].sum())
-    volume *= float(np.prod(scene.step_zyx * np.array(scene.spacing)))
-    left = 0.6 * volume
-    low = settings.diameter_mm[0]
+    left = 0.6 * liver_mm3
     out = []
     for index, diameter in enumerate(diameters):
         most = min((6 / np.pi * 0.6 * left) ** (1 / 3), 45.0 if index else np.inf)
-        size = max(low, min(diameter, most))
+        size = max(least_mm, min(diameter, most))
         out.append(size)
         left = max(0.0, left - np.pi / 6 * size**3)
     return out
 
 
 def _draw_centre(
-    scene: _Scene,
-    diameter: float,
-    placed: list[tuple[NDArray[np.float64], float]],
-    at_surface: bool,
-    clustered: bool,
-    rng: np.random.Generator,
+    scene: _Scene, diameter: float, at_surface: bool, clustered: bool, rng: np.random.Generator
 ) -> NDArray[np.float64] | None:
     """A centre in voxels: inside, at the surface, or beside an earlier lesion; None when nothing fits."""
-    depth = scene.depth_coarse_mm
+    tissue = scene.tissue
     radius = diameter / 2
-    deepest = float(depth.max())
+    deepest = float(tissue.depth_mm.max())
     if at_surface:
         low, high = min(0.25 * radius, 0.5 * deepest), max(0.75 * radius, 4.0)
     else:
         low, high = min(radius + 2.0, 0.8 * deepest), np.inf
-    allowed = (depth >= low) & (depth <= high) & (depth > 0)
-    spots = np.argwhere(allowed)
+    depth = tissue.depth_mm
+    spots = np.argwhere((depth >= low) & (depth <= high) & (depth > 0))
     if len(spots) == 0:
-        spots = np.argwhere(depth >= min(low, 0.6 * deepest))
-    if len(spots) == 0:
-        return None
-    spacing = np.array(scene.spacing)
+        spots = np.argwhere((depth >= min(low, 0.6 * deepest)) & (depth > 0))
+    spacing = np.array(tissue.spacing)
     for _ in range(12):
-        if clustered and placed:
-            near_mm, near_d = placed[int(rng.integers(len(placed)))]
+        if clustered and scene.placed:
+            near_mm, near_d = scene.placed[int(rng.integers(len(scene.placed)))]
             direction = rng.standard_normal(3)
             direction /= np.linalg.norm(direction)
             centre = (near_mm + direction * (near_d + diameter) / 2 * rng.uniform(0.8, 1.3)) / spacing
         else:
             spot = spots[int(rng.integers(len(spots)))]
-            centre = (spot + rng.uniform(-0.5, 0.5, 3)) * scene.step_zyx
+            centre = (spot + rng.uniform(-0.5, 0.5, 3)) * tissue.step
         index = tuple(np.round(centre).astype(int))
-        if min(index) < 0 or any(i >= n for i, n in zip(index, scene.hu.shape, strict=True)):
+        if min(index) < 0 or any(i >= n for i, n in zip(index, tissue.hu.shape, strict=True)):
             continue
-        if not scene.liver[index] or scene.labels[index]:
+        if not tissue.liver[index] or scene.labels[index]:
             continue
-        if scene.occupied is not None and scene.occupied[index]:
+        if tissue.protected is not None and tissue.protected[index]:
             continue
         gap = 0.42 if clustered else 0.55
         centre_mm = centre * spacing
-        if all(np.linalg.norm(centre_mm - other) > gap * (diameter + size) for other, size in placed):
+        if all(np.linalg.norm(centre_mm - other) > gap * (diameter + size) for other, size in scene.placed):
             return centre
     return None
 
@@ -348,51 +314,86 @@ def _try_one(
     kind: LesionType,
     diameter: float,
     number: int,
-    placed: list[tuple[NDArray[np.float64], float]],
     settings: LesionSettings,
     bank: ShapeBank | None,
     rng: np.random.Generator,
 ) -> SyntheticLesion | None:
     """Place, render and paint one lesion into the scene; None (nothing changed) when it does not fit."""
+    tissue = scene.tissue
     at_surface = bool(rng.random() < settings.subcapsular_share)
     clustered = bool(rng.random() < settings.cluster_share)
-    centre = _draw_centre(scene, diameter, placed, at_surface, clustered, rng)
+    centre = _draw_centre(scene, diameter, at_surface, clustered, rng)
     if centre is None:
         return None
     shape = _draw_shape(kind, diameter, settings, bank, rng)
-    look = sample_appearance(kind, scene.phase, diameter, scene.liver_hu, rng, settings.hard_share)
-    spacing = np.array(scene.spacing)
-    reach_mm = shape.extent * diameter + 2.5 * look.edge_mm + look.halo_mm + 2.0
-    start = np.maximum(0, np.floor(centre - reach_mm / spacing)).astype(int)
-    stop = np.minimum(scene.hu.shape, np.ceil(centre + reach_mm / spacing) + 1).astype(int)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
-    depth = placed_depth(
-        shape,
-        diameter,
-        random_rotation(rng),
-        centre - start,
-        tuple(int(n) for n in stop - start),
-        scene.spacing,
-    )
-    bulge = float(rng.uniform(0.0, min(settings.bulge_mm, 0.25 * diameter))) if at_surface else 0.0
-    depth = _held_by_capsule(scene, box, depth, bulge)
-    psf = 0.6 if settings.psf_mm is None else settings.psf_mm
-    soft = blurred(coverage(depth, look.edge_mm), scene.spacing, psf)
-    peak = float(soft.max())
-    mask = soft >= OUTLINE_LEVEL * min(1.0, peak) if peak > 0.15 else np.zeros(soft.shape, bool)
-    mask &= scene.labels[box] == 0
-    if scene.occupied is not None and scene.occupied[box].any():
-        near = ndimage.binary_dilation(soft > 0.1, iterations=2)
-        if (near & scene.occupied[box]).any():
-            return None
-    voxels = int(mask.sum())
-    wanted = np.pi / 6 * diameter**3 / float(spacing.prod())
-    if voxels < 2 or voxels < 0.25 * wanted:
+    look = sample_appearance(kind, scene.phase, diameter, tissue.level_hu, rng, settings.hard_share)
+    push = float(rng.uniform(0.03, 0.14)) * diameter if rng.random() < settings.mass_effect_share else 0.0
+    push = min(push, 7.0) if diameter >= 15 else 0.0
+    reach = shape.extent * diameter + 2.5 * look.edge_mm + look.halo_mm + 2.0 + 2.0 * push
+    box = tissue.box_around(centre, reach)
+    if box is None:
         return None
-    contrast = _paint(scene, box, depth, soft, look, diameter, psf, rng)
+    start = np.array([s.start for s in box])
+    size = tuple(s.stop - s.start for s in box)
+    depth = placed_depth(shape, diameter, random_rotation(rng), centre - start, size, tissue.spacing)
+    if diameter > 20 and kind is not LesionType.CYST:
+        # Outlines are drawn from few samples per diameter: large ones get their fine irregularity here.
+        depth += np.float32(rng.uniform(0.2, 1.2)) * smooth_noise(
+            size, tissue.spacing, rng.uniform(5, 10), rng
+        )
+    bulge = float(rng.uniform(0.0, min(settings.bulge_mm, 0.25 * diameter))) if at_surface else 0.0
+    psf = 0.6 if settings.psf_mm is None else settings.psf_mm
+    free = ~tissue.protected[box] if tissue.protected is not None else np.ones(size, bool)
+    if not free.all() and (ndimage.binary_dilation(depth > -1.5 * look.edge_mm, iterations=2) & ~free).any():
+        return None
+    limited = held_by_capsule(tissue, box, depth, bulge)
+    if ((limited > 0) & ~tissue.liver[box]).sum() > 0.3 * (limited > 0).sum():
+        # At a thin edge of the liver it would mostly lie outside.
+        bulge = 0.0
+        limited = held_by_capsule(tissue, box, depth, bulge)
+    if (limited > 0).sum() < 0.3 * max((depth > 0).sum(), 1) or not (limited > 0).any():
+        return None
+    alone = not scene.labels[box].any()
+    if push and alone and push_away(tissue, box, depth, push, 4.0 * push):
+        limited = held_by_capsule(tissue, box, depth, bulge)
+    soft = blurred(coverage(limited, look.edge_mm), tissue.spacing, psf)
+    # The outline is drawn on what is seen: where a small lesion never reaches full coverage, on its own peak.
+    level = float(np.interp(diameter, (15.0, 25.0), OUTLINE_LEVELS)) * min(1.0, float(soft.max()))
+    mask = (soft >= level) & (scene.labels[box] == 0) & free
+    if int(mask.sum()) < 2:
+        return None
+    inner = inner_hu(look, limited, diameter, tissue.spacing, rng)
+    fine = blurred(coverage(limited, look.edge_mm) * inner, tissue.spacing, psf)
+    factor = _strengthened(fine, mask, look, tissue.noise, float(rng.uniform(*settings.least_visibility)))
+    if factor is None:
+        return None
+    fine *= np.float32(factor)
+    look = replace(look, body_hu=look.body_hu * factor)
+    _blend(scene, box, limited, soft, fine, look, rng)
     scene.labels[box][mask] = number
-    scene.liver[box] |= mask
-    return _describe(scene, box, mask, number, look, contrast)
+    tissue.liver[box] |= mask
+    return _describe(tissue.spacing, box, mask, number, look, float(fine[mask].mean()))
+
+
+def _strengthened(
+    fine: NDArray[np.float32], mask: NDArray[np.bool_], look: Appearance, noise: NoiseModel, least: float
+) -> float | None:
+    """Factor (1 and more) on a lesion's HU that lets a reader outline it; None where its type has not so
+    much.
+
+    Rose's criterion on its largest slice: mean contrast over the SD of the noise's mean on that area.
+    """
+    z = int(mask.sum(axis=(1, 2)).argmax())
+    contrast = float(np.abs(fine[z][mask[z]]).mean())
+    needed = least * noise.sd_of_mean(float(mask[z].sum()))
+    if contrast >= needed:
+        return 1.0
+    factor = needed / max(contrast, 1e-3)
+    ranges = BODY_HU.get(look.lesion_type)
+    if factor > 2.0 or ranges is None:
+        return None
+    low, high = ranges[look.phase]
+    return factor if low <= look.body_hu * factor <= high else None
 
 
 def _draw_shape(
@@ -412,60 +413,39 @@ def _draw_shape(
     return procedural_shape(rng, samples=18 if diameter < 15 else 26)
 
 
-def _held_by_capsule(
-    scene: _Scene, box: tuple[slice, ...], depth: NDArray[np.float32], bulge_mm: float
-) -> NDArray[np.float32]:
-    """Depth limited by the liver's surface, moved out by `bulge_mm`; bone is never grown into."""
-    liver = scene.given_liver[box]
-    outside = ~liver
-    if not (outside & (depth > -4.0)).any():
-        return depth
-    surface = ndimage.distance_transform_edt(liver, sampling=scene.spacing)
-    surface -= ndimage.distance_transform_edt(outside, sampling=scene.spacing)
-    limit = surface.astype(np.float32) + np.float32(bulge_mm + 0.3)
-    if bulge_mm > 0:
-        bone = outside & (scene.hu[box] > 170)
-        if bone.any():
-            to_bone = ndimage.distance_transform_edt(~bone, sampling=scene.spacing).astype(np.float32)
-            limit = np.minimum(limit, np.maximum(to_bone - 3.0, surface))
-    return np.minimum(depth, limit)
-
-
-def _paint(
+def _blend(
     scene: _Scene,
-    box: tuple[slice, ...],
+    box: Box,
     depth: NDArray[np.float32],
     soft: NDArray[np.float32],
+    fine: NDArray[np.float32],
     look: Appearance,
-    diameter: float,
-    psf: float,
     rng: np.random.Generator,
-) -> float:
-    """Change the image in the box; returns the mean HU of the inside minus the liver's, before noise."""
-    hu = scene.hu[box]
-    tissue = scene.given_liver[box] & (scene.labels[box] == 0)
-    if scene.occupied is not None:
-        tissue &= ~scene.occupied[box]
-    residual, structure = split_texture(hu, tissue, scene.spacing)
+) -> None:
+    """Change the image in the box: liver without structure, plus the lesion (`fine`, blurred), plus the
+    scan's noise.
+    """
+    tissue = scene.tissue
+    hu = tissue.hu[box]
+    plain = tissue.liver[box] & (scene.labels[box] == 0)
+    if tissue.protected is not None:
+        plain &= ~tissue.protected[box]
+    residual, structure = split_texture(hu, plain, tissue.spacing)
     if scene.vessels is not None:
         structure = np.maximum(structure, scene.vessels[box])
-    around = tissue & (soft < 0.05) & (structure < 0.5)
-    base = float(np.median(hu[around])) if int(around.sum()) > 50 else scene.liver_hu
+    around = plain & (soft < 0.05) & (structure < 0.5)
+    base = float(np.median(hu[around])) if int(around.sum()) > 50 else tissue.level_hu
     # Beside a bright vessel or another lesion the ring can mislead: hold it near the liver's own level.
-    base = float(np.clip(base, scene.liver_hu - 12, scene.liver_hu + 12))
-    grain = np.sqrt(1 - structure) * residual + np.sqrt(structure) * scene.noise.draw(hu.shape, rng)
-    inner = inner_hu(look, depth, diameter, scene.spacing, rng)
-    fine = blurred(coverage(depth, look.edge_mm) * inner, scene.spacing, psf)
+    base = float(np.clip(base, tissue.level_hu - 12, tissue.level_hu + 12))
+    grain = np.sqrt(1 - structure) * residual + np.sqrt(structure) * tissue.noise.draw(hu.shape, rng)
     hu += soft * (np.float32(base) + grain - hu) + fine
     if look.halo_hu:
-        hu += (1 - soft) * halo(look, depth) * scene.given_liver[box]
-    inside = soft >= OUTLINE_LEVEL * min(1.0, float(soft.max()))
-    return float(fine[inside].mean())
+        hu += (1 - soft) * halo(look, depth) * plain
 
 
 def _describe(
-    scene: _Scene,
-    box: tuple[slice, ...],
+    spacing: Spacing,
+    box: Box,
     mask: NDArray[np.bool_],
     number: int,
     look: Appearance,
@@ -475,7 +455,7 @@ def _describe(
     where = np.nonzero(mask)
     low = start + [int(w.min()) for w in where]
     high = start + [int(w.max()) + 1 for w in where]
-    volume = float(mask.sum() * np.prod(scene.spacing))
+    volume = float(mask.sum() * np.prod(spacing))
     return SyntheticLesion(
         number,
         look.lesion_type,

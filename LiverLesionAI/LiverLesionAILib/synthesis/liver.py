@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .fields import Array, Grid, ellipsoid, rotation_about, smooth_field, smooth_max, smooth_min
+from .organs import HuTable, Organ
 from .patient import LiverKind, Patient
 
 Coords = tuple[Array, Array, Array]
@@ -46,10 +47,10 @@ def liver_distance(
         return ellipsoid(coords_zyx, c, s, rotation_about(*a))
 
     cirrhotic = patient.liver_kind is LiverKind.CIRRHOTIC
-    left_size = float(np.clip(rng.normal(1.12 if cirrhotic else 1.0, 0.17), 0.6, 1.5))
+    left_size = float(np.clip(rng.normal(1.05 if cirrhotic else 0.88, 0.2), 0.5, 1.4))
     caudate_size = float(np.clip(rng.normal(1.4 if cirrhotic else 1.0, 0.12), 0.75, 1.8))
-    right = blob((-72, 6, -74), (94, 88, 74), (0, 12, 0))
-    tip = blob((-128, 6, -100), (62 * rng.uniform(0.7, 1.25), 58, 27), (0, 14, 0))
+    right = blob((-72, 10, -74), (94, 98, 74), (0, 12, 0))
+    tip = blob((-128, 12, -100), (62 * rng.uniform(0.7, 1.25), 58, 27), (0, 14, 0))
     quadrate = blob((-72, -44, -32), (50, 46, 46), (0, 10, 0))
     left = blob((-50, -46, 26), (36, 44, 86 * left_size), (0, 22, 0), 6.0)
     left_top = blob((-34, -18, 10), (26, 44, 62 * left_size), (0, 10, 0), 5.0)
@@ -63,7 +64,7 @@ def liver_distance(
     bounds = smooth_max(wall + np.float32(2.5), diaphragm + np.float32(2.0), 8)
     for distance, gap in neighbours:
         bounds = smooth_max(bounds, np.float32(gap) - distance, 5)
-    for cut in _fissures(rng, coords_zyx, patient, cirrhotic):
+    for cut in _fissures(rng, grid, coords_zyx, patient, cirrhotic):
         bounds = smooth_max(bounds, -cut, 3)
     lobes = lobes + lumps
     if cirrhotic:
@@ -81,22 +82,36 @@ def liver_distance(
     return keep_largest(smooth_max(lobes - np.float32(offset), bounds, 6))
 
 
-def _fissures(rng: np.random.Generator, coords_zyx: Coords, patient: Patient, cirrhotic: bool) -> list[Array]:
+def liver_texture(rng: np.random.Generator, part: Grid, patient: Patient, hu: HuTable) -> Array:
+    """Noise-free HU of the parenchyma: even, patchy where fatty, finely nodular in cirrhosis."""
+    texture = hu[Organ.LIVER] + smooth_field(rng, part, 22) * np.float32(1.5)
+    if patient.fatty_hu > 10:
+        patchy = rng.uniform(0, 0.5)
+        texture = texture + patchy * patient.fatty_hu * np.maximum(smooth_field(rng, part, 28) - 0.8, 0)
+    if patient.liver_kind is LiverKind.CIRRHOTIC:
+        texture = texture + smooth_field(rng, part, 5) * 4
+    return texture.astype(np.float32)
+
+
+def _fissures(
+    rng: np.random.Generator, grid: Grid, coords_zyx: Coords, patient: Patient, cirrhotic: bool
+) -> list[Array]:
     """Distances (negative inside) to the fat-filled clefts of the liver."""
     sz, sy, sx = patient.scale_zyx
-    z, y, x = coords_zyx
-    width = 1.0 + 1.6 * patient.visceral + (1.8 if cirrhotic else 0.0)
+    bend = [smooth_field(rng, grid, 20) * 3.5 for _ in range(2)]
+    z, y, x = coords_zyx[0], coords_zyx[1] + bend[0], coords_zyx[2] + bend[1]
+    width = 0.2 + 1.0 * patient.visceral + (1.2 if cirrhotic else 0.0)
     cuts = []
     # Falciform ligament and ligamentum teres: a sagittal sheet, open in front and below.
     fx = (-8 + rng.normal(0, 7)) * sx
     lean = rng.normal(0.15, 0.12)
-    top = rng.uniform(-62, -40) * sz
+    top = rng.uniform(-88, -50) * sz
     back = rng.uniform(-42, -28) * sy
-    sheet = np.abs(x - fx + lean * (y + 50)) - np.float32(width + 0.5) - np.clip((top - z) * 0.05, 0, 5)
+    sheet = np.abs(x - fx + lean * (y + 50)) - np.float32(width + 0.5) - np.clip((top - z) * 0.07, 0, 6)
     cuts.append(smooth_max(smooth_max(sheet, z - top, 4), y - back, 4))
     # Ligamentum venosum: an oblique sheet in front of the caudate lobe, open to the left.
     vy = (-6 + rng.normal(0, 3)) * sy
-    sheet = np.abs(y - vy + 0.28 * (x + 10) + 0.1 * (z + 60)) - np.float32(0.6 + 0.6 * width)
+    sheet = np.abs(y - vy + 0.28 * (x + 10) + 0.1 * (z + 60)) - np.float32(0.5 + 0.5 * width)
     sheet = smooth_max(sheet, -(x + (24 + rng.normal(0, 4)) * sx), 4)
     cuts.append(smooth_max(smooth_max(sheet, z + 42 * sz, 4), x - 60 * sx, 4))
     # Hilum: fat about the portal vein, from below and the left.

@@ -26,7 +26,11 @@ _HEPATIC = (
 )
 
 
-def add_liver_trees(scene: Scene, canvas: Canvas, part: Grid, liver_sdf: Array) -> None:
+# z, y, x extent of the reference liver, mm.
+_EXTENT = np.array([[-160.0, -85.0, -128.0], [0.0, 85.0, 55.0]])
+
+
+def add_liver_trees(scene: Scene, canvas: Canvas, part: Grid, liver_sdf: Array, within: bool = False) -> None:
     """Grow both trees through the liver and paint them, the large trunks in their usual places.
 
     Args:
@@ -34,6 +38,7 @@ def add_liver_trees(scene: Scene, canvas: Canvas, part: Grid, liver_sdf: Array) 
         canvas: painted on.
         part: part of the coarse grid that `liver_sdf` is on.
         liver_sdf: signed distance to the liver.
+        within: the liver is not a procedural one: trunks are fitted to its extent and stay inside it.
     """
     rng = scene.rng
     box = canvas.box_of(part)
@@ -53,7 +58,7 @@ def add_liver_trees(scene: Scene, canvas: Canvas, part: Grid, liver_sdf: Array) 
         (_PORTAL, Organ.PORTAL_VEIN, 7.0 * sizes[0]),
     ):
         terminals = points[rng.integers(len(points), size=n)] + rng.uniform(-1, 1, (n, 3))
-        trunks = [scene.place(line, 2.0) for line in lines]
+        trunks = [_fitted(line, points) if within else scene.place(line, 2.0) for line in lines]
         for line in trunks[1:]:  # branches start where the others left off
             anchor = min((p for other in trunks for p in other if other is not line), key=_from(line[0]))
             line[0] = anchor
@@ -61,9 +66,16 @@ def add_liver_trees(scene: Scene, canvas: Canvas, part: Grid, liver_sdf: Array) 
         distance = np.full(fine.shape_zyx, 30.0, np.float32)
         for segment in segments:
             _capsule(fine, distance, segment)
-        if organ is Organ.HEPATIC_VEIN:
+        if within or organ is Organ.HEPATIC_VEIN:
             distance = np.maximum(distance, inside + np.float32(1.0))
         canvas.blend(box, distance, scene.hu[organ], organ)
+
+
+def _fitted(line: list[tuple[int, int, int]], points: NDArray) -> NDArray[np.float64]:
+    """Trunk points moved from the reference liver's extent to that of the given inner points."""
+    share = (np.array(line, float) - _EXTENT[0]) / (_EXTENT[1] - _EXTENT[0])
+    low, high = np.percentile(points, 2, axis=0), np.percentile(points, 98, axis=0)
+    return low + np.clip(share, 0.0, 1.0) * (high - low)
 
 
 def _from(point: NDArray):

@@ -45,8 +45,8 @@ def draw_scanner(rng: np.random.Generator, thickness_mm: float, noise_hu: float 
         )
     return Scanner(
         noise_hu=noise_hu,
-        peak_per_mm=float(rng.uniform(0.12, 0.26)),
-        low_share=float(rng.uniform(0.05, 0.45)),
+        peak_per_mm=float(rng.uniform(0.14, 0.28)),
+        low_share=float(rng.uniform(0.1, 1.0)),
         psf_mm=float(rng.uniform(0.9, 1.5)),
         thickness_mm=thickness_mm,
         streaks_hu=float(rng.exponential(1.0)) if rng.random() < 0.3 else 0.0,

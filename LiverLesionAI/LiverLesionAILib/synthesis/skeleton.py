@@ -20,50 +20,63 @@ def paint_frame(scene: Scene, canvas: Canvas, torso: Torso) -> None:
     def paint(organ: Organ, sdf: Array, value: float | Array | None = None) -> None:
         canvas.paint(grid, Layer(organ, whole, sdf, hu[organ] if value is None else value), fat)  # type: ignore[arg-type]
 
-    _paint_table(scene, canvas, torso)
+    paint_table(scene, canvas, torso.skin)
     if patient.arms_down:
         _paint_arms(scene, canvas, torso)
-    # Septa run through the fat: thin sheets where a smooth field crosses zero.
-    septa = np.maximum(0.0, 1 - np.abs(smooth_field(rng, grid, (16, 9, 12))) * 9)
-    fat_hu = fat + smooth_field(rng, grid, 12) * 3 + septa * np.float32(rng.uniform(4, 16))
+    fat_hu = fat_texture(scene)
     paint(Organ.SKIN, torso.skin)
     paint(Organ.FAT, torso.skin + np.float32(1.8), fat_hu)
-    groups = smooth_field(rng, grid, (60, 13, 17))
-    streak = (
-        np.maximum(0.0, 1 - np.abs(groups) * 7)
-        + np.maximum(0.0, smooth_field(rng, grid, (20, 4, 4)) - 1.5) * 0.6
-    )
-    fatty = rng.uniform(15, 75)
-    muscle_hu = hu[Organ.MUSCLE] - np.float32(fatty) * streak
-    paint(Organ.MUSCLE, torso.muscle, muscle_hu)
+    # The flank's three muscles are divided by thin fat; so are the two straight muscles in front.
+    share = torso.wall / np.maximum(torso.wall - torso.muscle, 1.0)
+    flank = np.clip((torso.angle - 0.9) * 3, 0, 1) * np.clip((2.55 - torso.angle) * 4, 0, 1)
+    planes = np.maximum(0, 1 - np.abs(share - 0.36) * 11) + np.maximum(0, 1 - np.abs(share - 0.68) * 11)
+    middle = np.maximum(0, 1 - np.abs(torso.angle - 3.14159) * 22)
+    middle = middle + np.maximum(0, 1 - np.abs(torso.angle - 2.6) * 22)
+    between = (flank * planes + middle) * np.float32(rng.uniform(40, 130))
+    paint(Organ.MUSCLE, torso.muscle, muscle_texture(scene) - between)
     mesentery = np.maximum(0.0, smooth_field(rng, grid, (7, 4.5, 4.5)) - 1.75) * 90
     paint(Organ.FAT, torso.wall + np.float32(0.8), fat_hu + np.minimum(mesentery, 130))
     bone, cartilage = rib_distance(rng, grid, torso, patient)
     paint(Organ.CARTILAGE, cartilage)
-    _paint_bone(scene, canvas, bone, 1.3, 60.0)
+    paint_bone(scene, canvas, bone, 1.3, 60.0)
     spine = spine_distance(rng, grid, torso, patient)
     paint(Organ.MUSCLE, np.maximum(torso.wall, np.abs(torso.diaphragm) - np.float32(1.2)))
-    paint(Organ.LUNG, _lungs(scene, torso, spine["body"]), _lung_hu(scene))
-    _paint_bone(scene, canvas, np.minimum(spine["body"], spine["arch"]), 1.0, 0.0)
-    paint(Organ.CARTILAGE, spine["disc"] + 0.5, hu[Organ.CARTILAGE] - 10)
+    paint(Organ.LUNG, _lungs(scene, torso, spine["body"]), lung_texture(scene))
+    paint_bone(scene, canvas, np.minimum(spine["bone"], spine["arch"]), 1.2, 15.0)
+    paint(Organ.CARTILAGE, spine["disc"], hu[Organ.CARTILAGE] - 10)
     paint(Organ.SPINAL_CANAL, spine["canal"] + 0.5)
     pelvis = pelvis_distance(rng, grid, torso, patient)
     if pelvis is not None:
-        _paint_bone(scene, canvas, pelvis, 1.6, -20.0)
+        paint_bone(scene, canvas, pelvis, 1.6, -20.0)
     sz, sy, sx = patient.scale_zyx
     coords = (grid.axis_mm(0)[:, None, None], torso.wall, grid.axis_mm(2)[None, None, :])
     front = np.where(torso.angle > 2.2, np.float32(0), np.float32(30))
     sternum = ellipsoid(coords, np.array([60 * sz, 7, 0]), np.array([95 * sz, 5.5, 18 * sx])) + front
-    _paint_bone(scene, canvas, sternum, 1.2, -20.0)
+    paint_bone(scene, canvas, sternum, 1.2, -20.0)
 
 
-def _paint_bone(scene: Scene, canvas: Canvas, sdf: Array, shell_mm: float, more_hu: float) -> None:
+def fat_texture(scene: Scene) -> Array:
+    """HU of fat: septa run through it, thin sheets where a smooth field crosses zero."""
+    rng, grid = scene.rng, scene.grid
+    septa = np.maximum(0.0, 1 - np.abs(smooth_field(rng, grid, (16, 9, 12))) * 9)
+    return scene.hu[Organ.FAT] + smooth_field(rng, grid, 12) * 3 + septa * np.float32(rng.uniform(4, 16))
+
+
+def muscle_texture(scene: Scene) -> Array:
+    """HU of muscle: fatty lines between groups and marbling, more in some patients."""
+    rng, grid = scene.rng, scene.grid
+    streak = np.maximum(0.0, 1 - np.abs(smooth_field(rng, grid, (60, 13, 17))) * 7)
+    streak += np.maximum(0.0, smooth_field(rng, grid, (20, 4, 4)) - 1.5) * np.float32(0.6)
+    return scene.hu[Organ.MUSCLE] - np.float32(rng.uniform(15, 75)) * streak
+
+
+def paint_bone(scene: Scene, canvas: Canvas, sdf: Array, shell_mm: float, more_hu: float) -> None:
     """Cortical shell and trabecular inside."""
     hu, bone = scene.hu, scene.patient.bone
     whole = tuple(slice(0, n) for n in scene.grid.shape_zyx)
     fat = hu[Organ.FAT]
     canvas.paint(scene.grid, Layer(Organ.BONE_CORTICAL, whole, sdf, hu[Organ.BONE_CORTICAL] * bone), fat)  # type: ignore[arg-type]
-    marrow = hu[Organ.BONE_MARROW] * bone + more_hu + smooth_field(scene.rng, scene.grid, 5) * 22
+    marrow = hu[Organ.BONE_MARROW] * bone + more_hu + smooth_field(scene.rng, scene.grid, 3.0) * 26
     canvas.paint(scene.grid, Layer(Organ.BONE_MARROW, whole, sdf + np.float32(shell_mm), marrow), fat)  # type: ignore[arg-type]
 
 
@@ -74,12 +87,12 @@ def _lungs(scene: Scene, torso: Torso, spine: Array) -> Array:
     y, x = grid.axis_mm(1)[None, :, None], grid.axis_mm(2)[None, None, :]
     lungs = smooth_max(torso.wall + 2.2, np.float32(1.8) - torso.diaphragm, 3)
     wide = 24 + 6 * scene.patient.visceral
-    middle = (np.sqrt(((x - 4 * sx) / wide) ** 2 + ((y + 30 * sy) / (78 * sy)) ** 2) - 1) * wide
+    middle = (np.sqrt(((x - 4 * sx) / wide) ** 2 + ((y + 20 * sy) / (72 * sy)) ** 2) - 1) * wide
     middle = smooth_min((middle + 0 * spine).astype(np.float32), spine - 3, 8)
     return smooth_max(lungs, -middle, 6)
 
 
-def _lung_hu(scene: Scene) -> Array:
+def lung_texture(scene: Scene) -> Array:
     """Lung HU: vessels as bright spots, denser towards the back."""
     rng, grid = scene.rng, scene.grid
     y = grid.axis_mm(1)[None, :, None]
@@ -88,11 +101,11 @@ def _lung_hu(scene: Scene) -> Array:
     return scene.hu[Organ.LUNG] + y * 0.45 + np.minimum(vessels, 800) + np.minimum(basal, 500)
 
 
-def _paint_table(scene: Scene, canvas: Canvas, torso: Torso) -> None:
+def paint_table(scene: Scene, canvas: Canvas, skin: Array) -> None:
     """The table: a thin curved shell under the back with foam above."""
     rng, grid = scene.rng, scene.grid
     y, x = grid.axis_mm(1)[None, :, None], grid.axis_mm(2)[None, None, :]
-    inside = torso.skin < 0
+    inside = skin < 0
     rows = np.flatnonzero(inside.any(axis=(0, 2)))
     if rows.size == 0:
         return

@@ -82,6 +82,15 @@ class NoiseModel:
         middle = tuple(n // 2 for n in self.covariance_zyx.shape)
         return float(np.sqrt(max(self.covariance_zyx[middle], 0.0)))
 
+    def sd_of_mean(self, voxels: float) -> float:
+        """SD (HU) of the mean over so many voxels of one slice: noise that is correlated averages out
+        slowly.
+        """
+        plane = self.covariance_zyx[self.covariance_zyx.shape[0] // 2]
+        # Negative lobes at far lags are mostly estimation error: no less than one voxel's share.
+        spread = max(float(plane.sum()), float(plane.max()))
+        return float(np.sqrt(min(spread / max(voxels, 1.0), float(plane.max()))))
+
     def draw(self, shape_zyx: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
         """Gaussian noise with this autocovariance."""
         lags = self.covariance_zyx.shape

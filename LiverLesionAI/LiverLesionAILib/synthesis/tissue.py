@@ -79,9 +79,19 @@ class LiverTissue:
         return slope / length if length > 1e-6 else np.array([-1.0, 0.0, 0.0])
 
     def surface_spot(
-        self, toward_zyx: tuple[float, float, float], rng: np.random.Generator, tries: int = 40
+        self,
+        toward_zyx: tuple[float, float, float],
+        rng: np.random.Generator,
+        near_mm: tuple[float, float, float] | None = None,
+        tries: int = 60,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """A place at the liver's surface that faces about `toward_zyx`.
+
+        Args:
+            toward_zyx: unit vector, about.
+            rng: source of all chance.
+            near_mm: where to look, as an offset (z, y, x) from the liver's centroid; None looks everywhere.
+            tries: number of places compared.
 
         Returns:
             (position in voxels, outward unit vector in mm space), or None when there is no liver.
@@ -89,10 +99,14 @@ class LiverTissue:
         shell = np.argwhere((self.depth_mm > 0) & (self.depth_mm < 7.0))
         if len(shell) == 0:
             return None
-        aim = np.asarray(toward_zyx, float)
         picks = shell[rng.integers(0, len(shell), tries)]
         normals = np.array([self.outward(p) for p in picks])
-        best = int((normals @ aim + 0.15 * rng.standard_normal(tries)).argmax())
+        score = normals @ np.asarray(toward_zyx, float) + 0.15 * rng.standard_normal(tries)
+        if near_mm is not None:
+            pitch = self.step * np.array(self.spacing)
+            aim = shell.mean(axis=0) * pitch + np.asarray(near_mm, float) + rng.normal(0, 8, 3)
+            score -= np.linalg.norm(picks * pitch - aim, axis=1) / 45.0
+        best = int(score.argmax())
         return picks[best] * self.step.astype(float), normals[best]
 
     def inner_spot(self, least_depth_mm: float, rng: np.random.Generator) -> NDArray[np.float64] | None:

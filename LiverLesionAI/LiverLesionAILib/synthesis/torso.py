@@ -16,8 +16,8 @@ from .patient import Patient
 # Per level z: half-width, half-depth to the front and to the back of the inner body wall, mm.
 _LEVELS_MM = np.array([-420.0, -330, -270, -220, -160, -90, -20, 50, 120, 220])
 _HALF_WIDTH = np.array([128.0, 124, 118, 116, 124, 131, 129, 121, 108, 80])
-_FRONT = np.array([70.0, 76, 80, 82, 88, 92, 92, 84, 72, 55])
-_BACK = np.array([58.0, 60, 60, 62, 72, 78, 79, 78, 74, 60])
+_FRONT = np.array([76.0, 80, 84, 86, 92, 98, 99, 92, 80, 60])
+_BACK = np.array([74.0, 76, 76, 78, 88, 97, 99, 98, 92, 74])
 _WALL = np.array([20.0, 18, 15, 14, 14, 13, 13, 14, 16, 20])
 
 
@@ -75,8 +75,13 @@ def make_torso(rng: np.random.Generator, grid: Grid, patient: Patient) -> Torso:
     thickness = np.interp(level, _LEVELS_MM, _WALL)[col] * patient.muscularity
     # Muscle is thickest beside the spine (erector spinae), thinnest at the flank's front.
     beside = np.exp(-(((np.abs(px - spine_x[col]) - 32 * sx) / (26 * sx)) ** 2)) * (py > 0)
-    thickness = thickness * (1 + 0.25 * np.cos(2 * angle)) + 26 * patient.muscularity * beside
-    muscle = wall - thickness
+    thickness = thickness * np.interp(angle, [0, 1.0, 1.7, 2.4, 3.14], [0.9, 1.15, 1.0, 0.7, 0.75])
+    muscle = wall - thickness - 5 * patient.muscularity * beside
+    # The back's muscles and the spine push in from behind; chest and abdomen reach back on both sides of them.
+    groove_x = (44 - 6 * np.clip(level / 100, 0, 1)) * sx
+    groove_y = spine_y + (47 * sy)
+    groove = np.sqrt((px / groove_x[col]) ** 2 + ((py - groove_y[col]) / (36 * sy)) ** 2) - 1
+    wall = smooth_max(wall, (-groove * 38 * sy).astype(np.float32), 10)
     fat = patient.subcutaneous_mm
     seat = np.interp(level, [-420, -250, -120, 200], [1.5, 1.15, 0.85, 0.7])[col]
     breast = 0.0
@@ -92,7 +97,7 @@ def make_torso(rng: np.random.Generator, grid: Grid, patient: Patient) -> Torso:
         muscle - (2 + fat * seat * uneven * (0.85 - 0.2 * np.cos(angle * 2) + 0.15 * np.cos(angle))) - breast
     )
     # Lying on the table flattens the back.
-    table_y = float(np.median(back)) + 30 + 0.55 * fat
+    table_y = float(np.median(back)) + 20 + 0.5 * fat
     skin = smooth_max(skin, y[None, :, None] - np.float32(table_y), 24.0)
     return Torso(
         wall,
@@ -116,7 +121,7 @@ def _diaphragm(rng: np.random.Generator, grid: Grid, patient: Patient, px: Array
         yy = py / sy - cy - rng.normal(0, 4)
         v = yy / np.where(yy > 0, 86, 88)
         s = u * u + v * v
-        heights.append(top - 44 * s - 34 * s * s * s)
+        heights.append(top - 40 * s - 26 * s**4)
     height = -smooth_min(smooth_min(-heights[0], -heights[1], 14), -heights[2], 18)
     wave = smooth_field(rng, grid, (400, 45, 45)) * 3.0
     return normalised((z - (height + wave) * sz).astype(np.float32), grid.spacing_zyx_mm)
@@ -127,13 +132,13 @@ def rib_distance(rng: np.random.Generator, grid: Grid, torso: Torso, patient: Pa
     sz = patient.scale_zyx[0]
     z = grid.axis_mm(0)[:, None, None]
     period = 29.0 * sz
-    slope = rng.uniform(34, 44) * sz
+    slope = rng.uniform(46, 60) * sz
     u = z + slope * (torso.angle - 1.5) + smooth_field(rng, grid, 80) * 3 + rng.uniform(0, period)
     along = (np.abs(np.mod(u, period) - period / 2)) * np.float32(0.86)
     middle = np.float32(0.42) * np.interp(z / sz, _LEVELS_MM, _WALL).astype(np.float32)
     depth = torso.wall - middle
     # A rib's section: 6.5 mm thick, 13 mm high.
-    rib = np.sqrt((depth * 1.0) ** 2 + (along * 0.52) ** 2) - np.float32(3.5)
+    rib = np.sqrt((depth * 1.0) ** 2 + (along * 0.6) ** 2) - np.float32(3.3)
     margin = np.interp(torso.angle, [0, 0.6, 1.3, 2.0, 2.6, 3.14], [-118, -150, -165, -118, -62, -35]).astype(
         np.float32
     ) * np.float32(sz)
@@ -148,7 +153,7 @@ def spine_distance(rng: np.random.Generator, grid: Grid, torso: Torso, patient: 
     """Distances to vertebral bodies, discs, arches and the canal, in a box about the spine's axis.
 
     Returns:
-        name -> distance on the whole grid's x-y, keys "body" (bodies and discs), "disc", "arch", "canal".
+        name -> distance on the whole grid's x-y, keys "body" (bodies and discs), "bone", "disc", "arch", "canal".
     """
     sz, sy, sx = patient.scale_zyx
     z, y, x = (grid.axis_mm(a) for a in range(3))
@@ -166,13 +171,14 @@ def spine_distance(rng: np.random.Generator, grid: Grid, torso: Torso, patient: 
     # The back of the body is flat.
     body = smooth_max(body, dy - (0.78 * ry)[col], 4)
     gap = (np.abs(phase - 0.5) - 0.5 + 0.09) * period  # positive within the disc's height
-    disc = np.maximum(body, -(gap[col] + 0 * body))
+    disc = np.maximum(body, -gap[col])
+    bone = smooth_max(body, gap[col] + 0 * body, 1.5)
     canal_y = (0.78 * ry + 8.5 * sy)[col]
     canal = np.sqrt((dx / 1.15) ** 2 + (dy - canal_y) ** 2) - 7.8 * sx
     ring = np.abs(canal - 3.0) - 3.2
     ring = np.maximum(ring, (np.abs(phase - 0.45) - 0.34)[col] * period)
     spinous_top = np.cos((phase - 0.62) * 2 * np.pi)[col] * 6
-    spinous = np.maximum(np.abs(dx) - 3.2, np.abs(dy - canal_y - 24 * sy) - 15)
+    spinous = np.maximum(np.abs(dx) - 4.0 + 0.05 * (dy - canal_y), np.abs(dy - canal_y - 22 * sy) - 15)
     spinous = np.maximum(spinous, -spinous_top + 1)
     reach = 24 + 14 * lumbar[col]
     transverse = (
@@ -182,6 +188,7 @@ def spine_distance(rng: np.random.Generator, grid: Grid, torso: Torso, patient: 
     arch = smooth_min(smooth_min(ring, spinous, 3), transverse, 3) + wobble
     return {
         "body": body.astype(np.float32),
+        "bone": bone.astype(np.float32),
         "disc": disc.astype(np.float32),
         "arch": np.maximum(arch, -canal + 0.5).astype(np.float32),
         "canal": canal.astype(np.float32),
@@ -205,6 +212,7 @@ def pelvis_distance(rng: np.random.Generator, grid: Grid, torso: Torso, patient:
     wing = np.maximum(wing, coords[0] + 235 * sz)
     wing = np.maximum(wing, -coords[0] - 345 * sz)
     wing = np.maximum(wing, -coords[1] - 30 * sy)
+    wing = np.maximum(wing, 40 * sx - coords[2])
     sacrum = ellipsoid(coords, np.array([-290, 72, 0]) * s, np.array([62, 22, 48]) * s)
     head = ellipsoid(coords, np.array([-365, 5, 92]) * s, np.array([24, 24, 24]) * s)
     socket = np.maximum(np.abs(head - 6) - 5, coords[2] - 100 * sx)

@@ -1,0 +1,122 @@
+"""LiverLesionAI: liver lesions in CT, found by published attention networks, as a module of 3D Slicer.
+
+Everything clinical and numerical is in LiverLesionAILib; the panel's parts are in LiverLesionAILib.panel.
+"""
+
+from __future__ import annotations
+
+import slicer
+from LiverLesionAILib import __version__
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+
+
+class LiverLesionAI(ScriptedLoadableModule):
+    """What the application shows about the module before it is opened."""
+
+    def __init__(self, parent) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Liver Lesion AI")
+        parent.categories = ["Segmentation"]
+        parent.dependencies = []
+        parent.contributors = [_("The LiverLesionAI contributors")]
+        parent.helpText = _(
+            "<p>Finds the liver and its lesions in an abdominal CT: segments, boxes, measurements and attention maps "
+            "that you look at, correct and report. In five clicks: <b>Sample</b> (or choose your CT), <b>Analyze</b>, "
+            "a row of the table, <b>Accept</b> or <b>Reject</b>, File / Save.</p>"
+            "<p>For research; not a medical device. Everything is computed on this computer.</p>"
+            f"<p>Version {__version__}</p>"
+        )
+        parent.acknowledgementText = _(
+            "The networks follow published papers, each named in the file that holds it. Trained on public CT data: "
+            "LiTS (CC BY-SA 4.0) and TCIA collections (CC BY 3.0). Please cite the papers of the models you use; they "
+            "are listed in the README."
+        )
+
+
+class LiverLesionAIWidget(ScriptedLoadableModuleWidget):
+    """The module's panel; its parts are in LiverLesionAILib.panel."""
+
+    # What to run as worker; a test puts its own command here.
+    workerCommand = None
+
+    def __init__(self, parent=None) -> None:
+        self.panel = None
+        self.logic = None
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+
+    def setup(self) -> None:
+        from LiverLesionAILib.panel.panel import Panel
+
+        ScriptedLoadableModuleWidget.setup(self)
+        self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/LiverLesionAI.ui"))
+        self.layout.addWidget(self.uiWidget)
+        self.ui = slicer.util.childWidgetVariables(self.uiWidget)
+        self.uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = LiverLesionAILogic()
+        self.panel = Panel(self.uiWidget, self.ui, self.logic, self.resourcePath, self.workerCommand)
+
+    def enter(self) -> None:
+        self.panel.enter()
+
+    def exit(self) -> None:
+        self.panel.exit()
+
+    def cleanup(self) -> None:
+        if self.panel is not None:
+            self.panel.cleanup()
+            self.panel = None
+
+
+class LiverLesionAILogic(ScriptedLoadableModuleLogic):
+    """What other modules and scripts may call."""
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.lastOutcome = None
+
+    def loadSampleCase(self):
+        """Add the sample case's CT to the scene; its volume node. The one that is there already is taken again."""
+        from LiverLesionAILib.panel.sample_case import load_sample_volume
+
+        return load_sample_volume(slicer.mrmlScene)
+
+    def applySteps(self, volumeNode, resultFolder, parameters=None):
+        """Put a result from the worker into the scene, in steps (a generator; yields what each does)."""
+        from LiverLesionAILib.panel.result_steps import result_steps
+
+        for step in result_steps(slicer.mrmlScene, volumeNode, resultFolder):
+            if isinstance(step, str):
+                yield step
+            else:
+                self.lastOutcome = step
+
+    def analyze(self, volumeNode, settings=None):
+        """Analyse a volume here and now, without the panel; blocks. Returns the nodes (SceneNodes)."""
+        from LiverLesionAILib.panel.direct import analyze_volume
+
+        return analyze_volume(slicer.mrmlScene, volumeNode, settings or {})
+
+
+class LiverLesionAITest(ScriptedLoadableModuleTest):
+    """Runs the panel's own tests: in Slicer by "Reload and Test", and without it in the repository's stand-in."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear(0)
+
+    def runTest(self) -> None:
+        from LiverLesionAILib.panel.self_test import test_names
+
+        for name in test_names(self):
+            self.setUp()
+            getattr(self, name)()
+
+    def test_sampleCaseIsFoundAndMatchesItsTruth(self) -> None:
+        from LiverLesionAILib.panel.self_test import five_clicks
+
+        five_clicks(self)

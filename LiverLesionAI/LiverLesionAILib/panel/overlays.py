@@ -1,0 +1,110 @@
+"""Switches masks, boxes, diameters, surfaces and maps on and off, as the parameters say."""
+
+from __future__ import annotations
+
+import slicer
+
+from .. import scene_nodes as nodes
+from ..findings import LesionStatus
+from .case_view import CaseView
+from .choices import MapColours, MaskStyle
+from .parameters import PanelParameters
+
+
+def apply_overlays(scene: slicer.vtkMRMLScene, case: CaseView, parameters: PanelParameters) -> None:
+    """Make the scene's display nodes agree with the panel's switches; untouched ones are not modified."""
+    visible = not parameters.allHidden
+    _show_segments(case, parameters, visible)
+    hidden = {row.segment_id for row in case.rows if row.status is LesionStatus.REJECTED}
+    for group, shown in ((case.boxes, parameters.showBoxes), (case.axes, parameters.showAxes)):
+        for node in group:
+            display = node.GetDisplayNode()
+            if display is None:
+                continue
+            lesion_hidden = (node.GetAttribute(nodes.ATTR_SEGMENT) or "") in hidden
+            display.SetVisibility(visible and shown and not lesion_hidden)
+            if node.IsA("vtkMRMLMarkupsROINode"):
+                display.SetPropertiesLabelVisibility(True)
+    show_map(scene, case, parameters)
+
+
+def _show_segments(case: CaseView, parameters: PanelParameters, visible: bool) -> None:
+    if case.segmentation is None or case.segmentation.GetDisplayNode() is None:
+        return
+    display = case.segmentation.GetDisplayNode()
+    was = display.StartModify()
+    try:
+        display.SetVisibility(True)
+        masks = visible and parameters.showMasks
+        display.SetVisibility2DFill(masks and parameters.maskStyle is not MaskStyle.OUTLINE)
+        display.SetVisibility2DOutline(masks and parameters.maskStyle is not MaskStyle.FILL)
+        display.SetVisibility3D(visible and parameters.show3d)
+        for row in case.rows:
+            display.SetSegmentVisibility(row.segment_id, row.status is not LesionStatus.REJECTED)
+    finally:
+        display.EndModify(was)
+
+
+def chosen_map(case: CaseView, name: str) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """The map with this name; the first attention map, or the first map, where there is none of that name."""
+    for node in case.maps:
+        if node.GetAttribute(nodes.ATTR_MAP) == name:
+            return node
+    return None
+
+
+def map_range(node: slicer.vtkMRMLScalarVolumeNode) -> tuple[float, float]:
+    """Smallest and largest value the map's colours stand for."""
+    display = node.GetDisplayNode()
+    return float(display.GetWindowLevelMin()), float(display.GetWindowLevelMax())
+
+
+def show_map(scene: slicer.vtkMRMLScene, case: CaseView, parameters: PanelParameters) -> None:
+    """Put the chosen map over the CT, or take every map of this case away."""
+    wanted = chosen_map(case, parameters.mapName)
+    shown = wanted if parameters.showMap and not parameters.allHidden else None
+    ours = {node.GetID() for node in case.maps}
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
+        composite = scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode")
+        if shown is not None:
+            composite.SetForegroundVolumeID(shown.GetID())
+            composite.SetForegroundOpacity(parameters.mapOpacity)
+        elif composite.GetForegroundVolumeID() in ours:
+            composite.SetForegroundVolumeID(None)
+    for node in case.maps:
+        if node.GetDisplayNode() is None:
+            continue
+        if node is shown:
+            _style_map(scene, node, parameters.mapThreshold, parameters.mapColours)
+        _show_legend(node, node is shown and parameters.showLegend)
+
+
+def _style_map(
+    scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLScalarVolumeNode, share: float, colours: MapColours
+) -> None:
+    display = node.GetDisplayNode()
+    low, high = map_range(node)
+    was = display.StartModify()
+    try:
+        for node_id in colours.node_ids:
+            if scene.GetNodeByID(node_id) is not None:
+                display.SetAndObserveColorNodeID(node_id)
+                break
+        display.SetApplyThreshold(True)
+        display.SetThreshold(low + share * (high - low), high)
+    finally:
+        display.EndModify(was)
+
+
+def _show_legend(node: slicer.vtkMRMLScalarVolumeNode, shown: bool) -> None:
+    logic = getattr(slicer, "vtkSlicerColorLogic", None)
+    if logic is None:
+        return
+    legend = logic.GetColorLegendDisplayNode(node)
+    if legend is None and shown:
+        legend = logic.AddDefaultColorLegendDisplayNode(node)
+        if legend is not None:
+            legend.SetTitleText(node.GetAttribute(nodes.ATTR_MAP) or node.GetName())
+            legend.SetLabelFormat("%.2f")
+    if legend is not None:
+        legend.SetVisibility(shown)

@@ -1,0 +1,34 @@
+"""Keys that work while the panel, or a view beside it, has the focus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import qt
+
+
+class Shortcuts:
+    """Application-wide keys, alive only between `enable` and `disable` (entering and leaving the module)."""
+
+    def __init__(self, parent: qt.QWidget, actions: Mapping[str, Callable[[], None]]) -> None:
+        self._parent = parent
+        self._actions = dict(actions)
+        self._made: list[qt.QShortcut] = []
+
+    def enable(self) -> None:
+        """Make the keys work."""
+        if self._made:
+            return
+        for key, action in self._actions.items():
+            shortcut = qt.QShortcut(self._parent)
+            shortcut.setKey(qt.QKeySequence(key))
+            shortcut.setContext(qt.Qt.WindowShortcut)
+            shortcut.connect("activated()", action)
+            self._made.append(shortcut)
+
+    def disable(self) -> None:
+        """Give the keys back."""
+        for shortcut in self._made:
+            shortcut.setParent(None)
+            shortcut.deleteLater()
+        self._made.clear()

@@ -1,0 +1,127 @@
+"""The module on a desk: opened in the stand-in at 380 px, driven by clicks, its event loop watched."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import slicer_desktop
+
+TESTING = Path(__file__).resolve().parent
+WIDTH = 380
+
+
+def truth_array(shape=(24, 40, 48)) -> np.ndarray:
+    """A volume that carries its own truth (see scripted_worker): a liver with three lesions."""
+    array = np.full(shape, 40, np.int16)
+    array[2:22, 4:36, 4:40] = 1000
+    array[4:14, 8:20, 8:22] = 1001
+    array[15:20, 10:16, 24:30] = 1002
+    array[6:9, 26:30, 28:33] = 1003
+    return array
+
+
+def add_volume(name: str = "CT", array: np.ndarray | None = None, spacing_zyx_mm=(2.5, 1.5, 1.5)):
+    """A volume node in the scene."""
+    import slicer
+    from LiverLesionAILib.ct import Geometry
+    from LiverLesionAILib.scene_geometry import set_volume
+
+    array = truth_array() if array is None else array
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    set_volume(node, array, Geometry.make(array.shape, spacing_zyx_mm, (-30.0, 20.0, 100.0)))
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+class Desk:
+    """The module's widget in a window, and what a test does to it."""
+
+    def __init__(self, mode: str = "truth") -> None:
+        self.application = slicer_desktop.install()
+        import qt
+        import slicer
+
+        library = str(TESTING.parent / "LiverLesionAI")
+        if library not in sys.path:
+            sys.path.insert(0, library)
+        self.module = importlib.import_module("LiverLesionAI")
+        self.scene = slicer.mrmlScene
+        self.window = qt.QWidget()
+        qt.QVBoxLayout(self.window).setContentsMargins(0, 0, 0, 0)
+        self.window.resize(WIDTH, 1000)
+        self.widget = self.module.LiverLesionAIWidget(self.window)
+        self.widget.workerCommand = self.command(mode)
+        self.widget.setup()
+        self.window.show()
+        self.widget.enter()
+        self.longest_block_s = 0.0
+
+    @staticmethod
+    def command(mode: str):
+        from LiverLesionAILib.panel.worker_client import WorkerCommand
+
+        return WorkerCommand(
+            sys.executable, (str(TESTING / "scripted_worker.py"), mode), _paths()
+        )
+
+    @property
+    def ui(self):
+        return self.widget.ui
+
+    @property
+    def panel(self):
+        return self.widget.panel
+
+    def turn(self, seconds: float = 0.0) -> None:
+        """Let the event loop run."""
+        end_s = time.monotonic() + seconds
+        while True:
+            start_s = time.monotonic()
+            self.application.processEvents()
+            self.longest_block_s = max(self.longest_block_s, time.monotonic() - start_s)
+            if time.monotonic() >= end_s:
+                return
+            time.sleep(0.002)
+
+    def until(self, condition: Callable[[], object], timeout_s: float = 20.0, what: str = "") -> None:
+        """Let the event loop run until `condition` holds; fails after `timeout_s`."""
+        end_s = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end_s, f"still not so: {what or condition}; {self.ui.messageLabel.text}"
+            self.turn(0.005)
+
+    def idle(self) -> bool:
+        return self.panel.queue.current is None and not self.panel.queue.waiting
+
+    def analyze(self, timeout_s: float = 20.0) -> None:
+        """Click Analyze and wait for the end."""
+        self.ui.analyzeButton.click()
+        self.until(self.idle, timeout_s, "the analysis ends")
+        self.turn()
+
+    def message(self) -> str:
+        return self.ui.messageLabel.text
+
+    def close(self) -> None:
+        """Close the module and the scene; nothing of it may be left."""
+        import slicer
+
+        self.widget.exit()
+        self.widget.cleanup()
+        self.window.close()
+        self.window.deleteLater()
+        self.turn()
+        self.scene.Clear(False)
+        assert not list(Path(slicer.app.temporaryPath).glob("LiverLesionAI/*")), "case folders are left"
+        assert not slicer.qMRMLSegmentEditorWidget.alive, "a segment editor was not told to let go of the scene"
+
+
+def _paths() -> str:
+    import os
+
+    return os.pathsep.join([str(TESTING.parent / "LiverLesionAI"), str(TESTING)])

@@ -1,0 +1,50 @@
+"""A CaseResult from a volume that carries its own truth (see scripted_worker): the networks' stand-in in panel tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from LiverLesionAILib.ct import CtVolume
+from LiverLesionAILib.findings import AttentionMap, CaseResult, ProbabilityMap
+from LiverLesionAILib.masks import number_by_size
+from LiverLesionAILib.stages.measure import measure_case, measure_liver
+
+CLASSES = ("HCC", "Cyst", "Metastasis")
+LIVER_VALUE = 1000
+
+
+def result_of(volume: CtVolume, name: str) -> CaseResult:
+    """Voxels of 1000 and above are liver, 1000 + k lesion k; lesions get classes in turn."""
+    array = np.asarray(volume.hu_zyx)
+    liver = array >= LIVER_VALUE
+    labels, _ = number_by_size(np.where(liver, array - LIVER_VALUE, 0).astype(np.uint16))
+    tumour = np.where(labels > 0, 230, np.where(liver, 20, 0)).astype(np.uint8)
+    lesions = []
+    for lesion in measure_case(labels, liver, array, volume.geometry, {k: 0.9 for k in range(1, 100)}):
+        found = CLASSES[(lesion.number - 1) % 3]
+        lesions.append(replace(lesion, predicted_class=found, class_probabilities={found: 0.8, "FNH": 0.2}))
+    whole = measure_liver(labels, liver, array, volume.geometry)
+    return CaseResult(
+        name,
+        volume.geometry,
+        liver,
+        labels,
+        tuple(lesions),
+        whole.volume_ml,
+        whole.hu_mean,
+        whole.tumour_burden_percent,
+        probabilities={
+            "liver": ProbabilityMap(liver.astype(np.uint8) * 255, volume.geometry),
+            "tumour": ProbabilityMap(tumour, volume.geometry, 0.5),
+        },
+        attention=(
+            AttentionMap(
+                "Semantic gate",
+                "Where the network let the deep features through.",
+                (tumour / 255).astype(np.float32),
+                volume.geometry,
+            ),
+        ),
+        messages=() if lesions else ("No lesion above the threshold.",),
+    )
