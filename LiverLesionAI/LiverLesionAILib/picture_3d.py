@@ -21,8 +21,10 @@ from scipy import ndimage as ndi
 from .colours import LIVER, lesion_colour
 from .ct import Geometry
 from .findings import CaseResult
+from .masks import bounding_box, label_boxes
 
 TIMEOUT_S = 60.0
+CHILD = ("-m", "LiverLesionAILib.picture_3d_child")
 GRID_MM = 2.0
 FINE_GRID_MM = 1.0
 HINT = (
@@ -60,7 +62,7 @@ class RenderJob:
             root = str(Path(__file__).resolve().parent.parent)
             path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "LiverLesionAILib.picture_3d_child", str(job), str(self._picture)],
+                [sys.executable, *CHILD, str(job), str(self._picture)],
                 env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -99,18 +101,17 @@ def _write_job(result: CaseResult, path: Path, width: int, height: int) -> None:
     """All that the child needs, cropped to the liver and on a coarser grid: a few MB."""
     arrays: dict[str, NDArray] = {}
     parts: list[dict] = []
-    masks = [(0, result.liver_zyx, ndi.find_objects(result.liver_zyx.view(np.uint8)), GRID_MM)]
-    boxes = ndi.find_objects(result.lesion_labels_zyx)
+    liver_at = bounding_box(result.liver_zyx)
+    masks = [] if liver_at is None else [(0, result.liver_zyx[liver_at], liver_at, GRID_MM)]
+    boxes = label_boxes(result.lesion_labels_zyx)
     for lesion in result.lesions:
-        where = boxes[lesion.number - 1] if lesion.number <= len(boxes) else None
-        if where is not None:
-            masks.append((lesion.number, result.lesion_labels_zyx == lesion.number, [where], FINE_GRID_MM))
-    for number, mask, found, grid_mm in masks:
-        if not found or found[0] is None:
-            continue
-        start = [s.start - 3 for s in found[0]]
-        stop = [s.stop + 3 for s in found[0]]
-        field, geometry = _field(mask[found[0]], result.geometry.cropped(start, stop), grid_mm)
+        if (where := boxes.get(lesion.number)) is not None:
+            inside = result.lesion_labels_zyx[where] == lesion.number
+            masks.append((lesion.number, inside, where, FINE_GRID_MM))
+    for number, inside, where, grid_mm in masks:
+        start = tuple(s.start - 3 for s in where)
+        stop = tuple(s.stop + 3 for s in where)
+        field, geometry = _field(inside, result.geometry.cropped(start, stop), grid_mm)
         arrays[f"field{len(parts)}"] = field
         parts.append(
             {

@@ -12,6 +12,7 @@ from scipy import ndimage as ndi
 from .colours import LIVER, Colour, lesion_colour
 from .ct import CtVolume, Geometry, permuted, reoriented_geometry
 from .findings import Box, CaseResult, Lesion
+from .masks import label_boxes
 from .raster import Canvas, Point
 
 WINDOW_HU = 400.0
@@ -60,7 +61,7 @@ class Upright:
         hu = permuted(volume.hu_zyx, volume.geometry, geometry)
         liver = permuted(result.liver_zyx, volume.geometry, geometry)
         labels = permuted(result.lesion_labels_zyx, volume.geometry, geometry)
-        boxes = {i: b for i, b in enumerate(ndi.find_objects(labels), 1) if b is not None}
+        boxes = label_boxes(labels)
         return cls(CtVolume(hu, geometry, volume.name), liver, labels, result.lesions, boxes)
 
     @property

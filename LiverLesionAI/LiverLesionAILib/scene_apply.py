@@ -11,7 +11,7 @@ import vtk
 from . import scene_nodes as nodes
 from . import scene_segments as segments
 from . import terminology as terms
-from .findings import CaseResult, Lesion, LesionStatus
+from .findings import CaseResult, Lesion
 from .mask_crops import Mask, lesion_masks, same_lesion, without
 from .scene_geometry import ijk_to_ras, vtk_matrix
 from .scene_read import free_number, reader_lesion
@@ -94,6 +94,12 @@ class Apply:
             int(tag)
             for k in kept_lesions
             if (tag := segments.tag(segmentation.GetSegmentation().GetSegment(k), terms.TAG_NUMBER)).isdigit()
+        }
+        # Boxes without a mask that the reader has decided on keep their numbers too.
+        taken |= {
+            int(box.GetAttribute(nodes.ATTR_LESION) or 0)
+            for box in self.old.get(nodes.ROLE_BOX, [])
+            if nodes.is_decided(box)
         }
         kept_for: dict[int, str] = {}
         for number, mask in masks.items():
@@ -288,7 +294,7 @@ class Apply:
         for role in (nodes.ROLE_BOX, nodes.ROLE_LONG_AXIS, nodes.ROLE_SHORT_AXIS):
             for node in self.old.get(role, []):
                 segment_id = node.GetAttribute(nodes.ATTR_SEGMENT) or ""
-                decided = (node.GetAttribute(nodes.ATTR_STATUS) or "AI") != LesionStatus.AI.value
+                decided = nodes.is_decided(node)
                 if segment_id in kept_ids or decided or nodes.was_moved(node):
                     number = int(node.GetAttribute(nodes.ATTR_LESION) or 0)
                     if segment_id in kept_ids or decided:
