@@ -88,7 +88,7 @@ def montage(case: Upright, plane: Plane) -> NDArray[np.uint8]:
 def finished_3d(
     rendered: Rendered, width: int | None = None, height: int | None = None, text_size: float = 22
 ) -> NDArray[np.float32]:
-    """The 3D view, fitted into width x height (its own size by default), with lesion numbers and sides; 0..1."""
+    """The 3D view fitted into width x height (default: its size), with numbers and sides; 0..1."""
     tall, wide = rendered.rgb.shape[:2]
     width, height = width or wide, height or tall
     scale = min(width / wide, height / tall)
