@@ -1,6 +1,7 @@
 """Whole synthetic abdominal CTs, drawn from a seed: anatomy, contrast phase and scanner.
 
-`make_body` draws everything; `make_anatomy` and `acquire` are its two halves, for those who put lesions into the
+`make_body` draws everything; `make_anatomy` and `acquire` are its two halves, for those who put lesions
+into the
 noise-free anatomy before it is scanned.
 """
 
@@ -99,7 +100,8 @@ def make_body(rng: np.random.Generator, settings: BodySettings | None = None) ->
 
 
 def make_anatomy(rng: np.random.Generator, settings: BodySettings | None = None) -> SyntheticBody:
-    """Draw a patient without scanner: HU float32, free of noise and in-plane blur, slices already averaged."""
+    """Draw a patient without scanner: HU float32, free of noise and in-plane blur, slices already
+    averaged."""
     plan = make_plan(rng, settings or BodySettings())
     canvas = Canvas.blank(plan.fine)
     liver = _draw(rng, plan.coarse, canvas, plan.patient, plan.hu)

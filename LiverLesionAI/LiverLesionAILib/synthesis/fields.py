@@ -89,7 +89,8 @@ def smooth_field(rng: np.random.Generator, grid: Grid, scale_mm: float | tuple[f
     Args:
         rng: source of randomness.
         grid: where it is evaluated.
-        scale_mm: distance of the B-spline nodes, one for all axes or (z, y, x); structures are about twice as wide.
+        scale_mm: distance of the B-spline nodes, one for all axes or (z, y, x); structures are about twice
+        as wide.
 
     Returns:
         float32 array of `grid.shape_zyx`.

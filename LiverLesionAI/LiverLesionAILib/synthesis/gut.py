@@ -188,7 +188,8 @@ def add_small_bowel(scene: Scene, n_loops: int = 22) -> None:
 
 
 def add_gallbladder(scene: Scene) -> tuple[Box, Array, Box, Array] | None:
-    """Gallbladder: a pear under the liver's middle, absent in one of eight; bile, seldom layered or with stones."""
+    """Gallbladder: a pear under the liver's middle, absent in one of eight; bile, seldom layered or with
+    stones."""
     rng = scene.rng
     if rng.random() < 0.125:
         return None
@@ -205,7 +206,8 @@ def add_gallbladder(scene: Scene) -> tuple[Box, Array, Box, Array] | None:
     if not sdf.size:
         return None
     sdf = sdf + smooth_field(rng, scene.grid.part(box), 16) * np.float32(0.8)
-    # What the liver must keep clear: the gallbladder and the way below it, for it lies on the liver's surface.
+    # What the liver must keep clear: the gallbladder and the way below it, for it lies on the liver's
+    # surface.
     below = np.vstack([path + (-d, -0.4 * d, 0.7 * d, 0.0) for d in (0.0, 12.0, 24.0, 36.0, 48.0)])
     clear_box, clear, _ = tube(scene.grid, below, 12.0)
     return box, sdf, clear_box, clear

@@ -1,8 +1,11 @@
 """Synthetic CTs from the ICRP 110 reference phantoms' label maps, deformed into many patients.
 
-The maps (male 2.1 x 2.1 x 8 mm, female 1.8 x 1.8 x 4.8 mm; ICRP Publication 110, 2009) are optional data that do not
-ship: they are looked for in a folder with `ICRP110_{AM,AF}_labels.nii.gz` and `{AM,AF}_organs.dat`. Organ shapes
-become signed distances, which interpolate smoothly between the coarse slices, bend with a smooth random field, and are
+The maps (male 2.1 x 2.1 x 8 mm, female 1.8 x 1.8 x 4.8 mm; ICRP Publication 110, 2009) are optional data
+that do not
+ship: they are looked for in a folder with `ICRP110_{AM,AF}_labels.nii.gz` and `{AM,AF}_organs.dat`. Organ
+shapes
+become signed distances, which interpolate smoothly between the coarse slices, bend with a smooth random
+field, and are
 painted with the same HU, textures, vessels and scanner as the procedural bodies.
 """
 
@@ -31,7 +34,8 @@ from .skeleton import fat_texture, lung_texture, muscle_texture, paint_bone, pai
 
 _CAP_MM = 14.0
 
-# Which organ names of the phantoms' lists (regular expressions, matched at the start) make which shape, in painting order.
+# Which organ names of the phantoms' lists (regular expressions, matched at the start) make which shape, in
+# painting order.
 _SHAPES: tuple[tuple[str, str], ...] = (
     ("muscle", r"Muscle, trunk|Tongue"),
     ("cartilage", r"Cartilage, trunk"),
@@ -93,7 +97,8 @@ class PhantomShapes:
 
     Attributes:
         name: "ICRP110 AM" or "ICRP110 AF".
-        grid: the phantom's own grid in body space (z = 0 at the liver's top, x and y from the trunk's middle).
+        grid: the phantom's own grid in body space (z = 0 at the liver's top, x and y from the trunk's
+        middle).
         boxes: shape -> part of the grid its distance is stored on; outside it is farther than the cap.
         distances: shape -> float16 signed distance there, capped at 14 mm.
     """
@@ -105,7 +110,8 @@ class PhantomShapes:
 
 
 def find_phantoms(folder: str | os.PathLike[str] | None = None) -> list[Path]:
-    """Label maps found in `folder`, else under $LIVERLESIONAI_DATA/shapes or ../shared/data/shapes of the repository."""
+    """Label maps found in `folder`, else under $LIVERLESIONAI_DATA/shapes or ../shared/data/shapes of the
+    repository."""
     if folder is None:
         data = os.environ.get("LIVERLESIONAI_DATA")
         root = Path(data) if data else Path(__file__).resolve().parents[3].parent / "shared" / "data"
@@ -219,7 +225,7 @@ def make_phantom_anatomy(
     return finish_anatomy(rng, plan, canvas, liver)
 
 
-def _sampler(scene: Scene, shapes: PhantomShapes):  # noqa: ANN202
+def _sampler(scene: Scene, shapes: PhantomShapes):
     """Function shape -> (box, signed distance) on the coarse grid, warped."""
     source, scale = shapes.grid, np.array(scene.patient.scale_zyx)
 
@@ -309,7 +315,7 @@ def _paint(scene: Scene, canvas: Canvas, shapes: PhantomShapes) -> NDArray[np.bo
     return liver & np.isin(canvas.labels_zyx, inside)
 
 
-def _paint_hollow(scene: Scene, paint, shape: str, box: Box, sdf: Array) -> None:  # noqa: ANN001
+def _paint_hollow(scene: Scene, paint, shape: str, box: Box, sdf: Array) -> None:
     """Stomach and bowel: wall, contents, and gas in front of a level that varies from loop to loop."""
     rng, part = scene.rng, scene.grid.part(box)
     organ = _HOLLOW[shape]
@@ -332,7 +338,7 @@ def _paint_hollow(scene: Scene, paint, shape: str, box: Box, sdf: Array) -> None
     paint(organ, box, np.maximum(np.maximum(sdf + 0.5, y - level), -gas * 8).astype(np.float32), GAS_HU)
 
 
-def _paint_liver(scene: Scene, canvas: Canvas, paint, box: Box, sdf: Array) -> NDArray[np.bool_]:  # noqa: ANN001
+def _paint_liver(scene: Scene, canvas: Canvas, paint, box: Box, sdf: Array) -> NDArray[np.bool_]:
     """Liver with its trees; trunks are placed by the liver's own extent."""
     rng, part, patient = scene.rng, scene.grid.part(box), scene.patient
     if patient.liver_kind is LiverKind.CIRRHOTIC:

@@ -1,6 +1,7 @@
 """What a CT scanner makes of a body: point spread, slice profile, correlated noise, streaks, field of view.
 
-Noise power spectrum: filtered back projection of white projection noise gives a ramp at low frequency, cut off by the
+Noise power spectrum: filtered back projection of white projection noise gives a ramp at low frequency, cut
+off by the
 kernel's apodisation (Riederer SJ, Pelc NJ, Chesler DA, Phys Med Biol 1978;23:446-454; measured on scanners by
 Boedeker KL, Cooper VN, McNitt-Gray MF, Phys Med Biol 2007;52:4027-4046).
 """
@@ -23,7 +24,8 @@ class Scanner:
     Attributes:
         noise_hu: standard deviation in the middle of the body.
         peak_per_mm: spatial frequency where the noise power peaks (soft kernels 0.15 to 0.3 cycles/mm).
-        low_share: share of the noise amplitude at zero frequency against the ramp (iterative reconstruction keeps more).
+        low_share: share of the noise amplitude at zero frequency against the ramp (iterative reconstruction
+        keeps more).
         psf_mm: full width at half maximum of the in-plane point spread.
         thickness_mm: full width at half maximum of the slice profile.
         streaks_hu: amplitude of photon-starvation streaks across the body.
@@ -58,7 +60,8 @@ def noise_filter(
 ) -> Array:
     """Amplitude filter of the in-plane noise for `rfft2`, of mean power 1.
 
-    Power is (low_share^2 + f) exp(-f^2 / f0^2) in units of the peak frequency; f0 puts the ramp's maximum at the peak.
+    Power is (low_share^2 + f) exp(-f^2 / f0^2) in units of the peak frequency; f0 puts the ramp's maximum
+    at the peak.
     """
     fy = fft.fftfreq(shape_yx[0], spacing_yx_mm[0])[:, None]
     fx = fft.rfftfreq(shape_yx[1], spacing_yx_mm[1])[None, :]
@@ -79,7 +82,8 @@ def correlated_noise(
     spacing_zyx_mm: tuple[float, float, float],
     scanner: Scanner,
 ) -> Array:
-    """Noise of mean 0 and standard deviation 1 with the scanner's spectrum in plane and slice overlap along z."""
+    """Noise of mean 0 and standard deviation 1 with the scanner's spectrum in plane and slice overlap along
+    z."""
     nz, ny, nx = shape_zyx
     gains = noise_filter((ny, nx), spacing_zyx_mm[1:], scanner.peak_per_mm, scanner.low_share)
     white = rng.standard_normal(shape_zyx, dtype=np.float32)

@@ -39,8 +39,10 @@ def noise_spectrum(
 ) -> NoiseSpectrum:
     """Radial noise power spectrum from square regions inside an organ.
 
-    Regions lie wholly inside the eroded organ; a plane is fitted and removed; a Hann window is applied; the median
-    over the regions keeps vessels and lesions out (divided by ln 2, the median of an exponential distribution).
+    Regions lie wholly inside the eroded organ; a plane is fitted and removed; a Hann window is applied; the
+    median
+    over the regions keeps vessels and lesions out (divided by ln 2, the median of an exponential
+    distribution).
 
     Raises:
         InputError: the organ holds fewer than three such regions.

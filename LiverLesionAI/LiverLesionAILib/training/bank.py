@@ -35,7 +35,8 @@ class BankSettings:
     """What a bank holds.
 
     Attributes:
-        lesions, distractors: how they are drawn; None for no distractors. Distractors at the liver's surface are
+        lesions, distractors: how they are drawn; None for no distractors. Distractors at the liver's
+        surface are
             rarer, and lesions there more common, than the synthesis' own defaults: with those, held-out
             subcapsular lesions were taken for what lies outside the liver.
         variants_per_patient: shared evenly among a patient's volumes.
