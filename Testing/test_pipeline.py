@@ -9,12 +9,12 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILib.ct import CtVolume, Geometry  # noqa: E402
-from LiverLesionAILib.errors import Cancelled, InputError  # noqa: E402
-from LiverLesionAILib.findings import CaseResult  # noqa: E402
-from LiverLesionAILib.pipeline import Settings, analyze  # noqa: E402
-from LiverLesionAILib.synthesis.sample import Sample, load_sample  # noqa: E402
-from LiverLesionAILib.weights import ModelStore  # noqa: E402
+from LiverLesionAILib.ct import CtVolume, Geometry
+from LiverLesionAILib.errors import Cancelled, InputError
+from LiverLesionAILib.findings import CaseResult
+from LiverLesionAILib.pipeline import Settings, analyze
+from LiverLesionAILib.synthesis.sample import Sample, load_sample
+from LiverLesionAILib.weights import ModelStore
 
 PLAIN = Settings(device="cpu", attention=False)
 
