@@ -36,7 +36,8 @@ def test_five_lesions_of_8_to_45_mm(sample: Sample) -> None:
         assert ndimage.label(mask, np.ones((3, 3, 3)))[1] == 1
         assert (mask <= sample.liver_zyx).all(), "the liver includes its lesions"
     sizes = [lesion.diameter_mm for lesion in sample.lesions]
-    assert max(sizes) > 35 and min(sizes) < 10
+    assert max(sizes) > 35
+    assert min(sizes) < 10
 
 
 def test_lesions_are_darker_than_the_liver_and_apart(sample: Sample) -> None:

@@ -1,7 +1,7 @@
 """The sample case: one synthetic abdominal CT with five liver lesions, made from fixed seeds in some seconds.
 
-Nothing is stored: image and truth come from the same run, so they always agree, also where another version of numpy
-draws other numbers.
+Nothing is stored: image and truth come from the same run, so they always agree, also where another version
+of numpy draws other numbers.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ct import CtVolume
+from .appearance import LesionType, Phase
 from .body import BodySettings, SyntheticBody, make_body
 from .lesions import LesionSettings, SyntheticLesion, SyntheticLesions, add_lesions
-from .appearance import LesionType, Phase
 from .organs import Organ
 from .patient import LiverKind
 
