@@ -52,7 +52,7 @@ def main() -> int:
     unit = filter_seconds(shape)
     size = " x ".join(str(n) for n in shape)
     print(
-        f"procedural body, {size}: {seconds:.2f} s, {seconds / unit:.1f} Gaussian filters ({unit:.2f} s each)"
+        f"procedural body, {size}: {seconds:.2f} s, {seconds / unit:.1f} filters of {unit:.2f} s"
     )
     if args.phantoms:
         found = find_phantoms()

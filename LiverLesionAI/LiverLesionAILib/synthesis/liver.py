@@ -73,7 +73,7 @@ def liver_distance(
     if cirrhotic:
         bounds = bounds + np.maximum(lumps, 0) * 0.6
     if patient.liver_kind is LiverKind.RESECTED:
-        bounds = smooth_max(bounds, _resection(rng, coords_zyx, scale), 8)
+        bounds = smooth_max(bounds, _resection(rng, coords_zyx, scale) + 2.5 * lumps, 22)
 
     voxel_ml = float(np.prod(grid.spacing_zyx_mm)) / 1000
     candidates = lobes[bounds < 0]
