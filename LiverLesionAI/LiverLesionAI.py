@@ -81,7 +81,8 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
         self.lastOutcome = None
 
     def loadSampleCase(self):
-        """Add the sample case's CT to the scene; its volume node. The one that is there already is taken again."""
+        """Add the sample case's CT to the scene; its volume node. The one that is there already is taken
+        again."""
         from LiverLesionAILib.panel.sample_case import load_sample_volume
 
         return load_sample_volume(slicer.mrmlScene)
@@ -104,7 +105,8 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
 
 
 class LiverLesionAITest(ScriptedLoadableModuleTest):
-    """Runs the panel's own tests: in Slicer by "Reload and Test", and without it in the repository's stand-in."""
+    """Runs the panel's own tests: in Slicer by "Reload and Test", and without it in the repository's
+    stand-in."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear(0)

@@ -1,6 +1,7 @@
 """A worker process whose analysis does what its settings say; run as a script by the worker and panel tests.
 
-It goes through the product's own worker; only the networks are replaced, by truth that travels in the volume: voxels
+It goes through the product's own worker; only the networks are replaced, by truth that travels in the
+volume: voxels
 of 1000 and above are liver, ``1000 + k`` is lesion k. The settings' ``segmenter`` picks the behaviour.
 """
 
@@ -66,9 +67,8 @@ class ScriptedAnalysis:
             progress("Locate the liver" if step < STEPS / 2 else "Segment", step / STEPS)
             time.sleep(0.5 if mode == "slow" else 0.01)
         volume = read_volume(folder)
-        from scripted_result import result_of
-
         from LiverLesionAILib.case_files import save_result
+        from scripted_result import result_of
 
         save_result(result_of(volume, f"case {self.cases}"), folder / worker.RESULT_FOLDER)
 

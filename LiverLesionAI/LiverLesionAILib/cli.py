@@ -399,7 +399,11 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
     parser = argparse.ArgumentParser(prog="liverlesionai evaluate")
     add_evaluate_arguments(parser)
-    return run(parser.parse_args(args.rest))
+    bar = ProgressBar()
+    try:
+        return run(parser.parse_args(args.rest), progress=TimedProgress(bar))
+    finally:
+        bar.done()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from types import ModuleType
+
+from .device import cuda_problem
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _windows_memory_gb() -> tuple[float, float]:
     import ctypes
 
     class Status(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [  # noqa: RUF012
+        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
             (name, ctypes.c_ulonglong) for name in ("total", "free", "a", "b", "c", "d", "e")
         ]
 
@@ -82,7 +83,8 @@ def _windows_memory_gb() -> tuple[float, float]:
 
 
 def describe_computer() -> ComputerInfo:
-    """Import torch and look at the devices. Takes seconds the first time: never call it in the application."""
+    """Import torch and look at the devices. Takes seconds the first time: never call it in the
+    application."""
     try:
         import torch
     except Exception as error:
@@ -90,28 +92,15 @@ def describe_computer() -> ComputerInfo:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
         problem = "PyTorch is not installed in this Python." if missing else f"PyTorch does not load: {error}"
         return ComputerInfo("", "cpu", _cpu_name(), *host_memory_gb(), problem)
-    problem = ""
-    if torch.cuda.is_available():
-        problem = _cuda_problem(torch)
-        if not problem:
-            free, total = torch.cuda.mem_get_info()
-            return ComputerInfo(
-                torch.__version__, "cuda", torch.cuda.get_device_name(), free * 1e-9, total * 1e-9
-            )
-    elif torch.version.cuda is not None and _has_nvidia_device():
-        problem = "The NVIDIA GPU cannot be used: its driver is missing or too old for this PyTorch."
-    return ComputerInfo(torch.__version__, "cpu", _cpu_name(), *host_memory_gb(), problem)
-
-
-def _cuda_problem(torch: ModuleType) -> str:
-    """Why the GPU does not compute, or "": one addition is tried on it."""
-    try:
-        if float((torch.ones(2, device="cuda") + 1).sum()) == 4.0:
-            return ""
-        return "The GPU computes wrong numbers; the CPU is used."
-    except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        return f"The GPU cannot be used ({first}); the CPU is used."
+    problem = cuda_problem()
+    if problem is None:
+        free, total = torch.cuda.mem_get_info()
+        return ComputerInfo(
+            torch.__version__, "cuda", torch.cuda.get_device_name(), free * 1e-9, total * 1e-9
+        )
+    # A computer without such a GPU has no problem to tell.
+    told = f"The GPU is not used: {problem}" if _has_nvidia_device() else ""
+    return ComputerInfo(torch.__version__, "cpu", _cpu_name(), *host_memory_gb(), told)
 
 
 def _has_nvidia_device() -> bool:

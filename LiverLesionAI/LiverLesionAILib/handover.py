@@ -1,6 +1,7 @@
 """How a volume goes from one process to another: a private folder with the voxels and their geometry.
 
-The folder holds ``volume.npy`` (z, y, x) and, written last, ``volume.json``; a folder without the latter is not
+The folder holds ``volume.npy`` (z, y, x) and, written last, ``volume.json``; a folder without the latter is
+not
 complete.
 """
 
@@ -20,7 +21,7 @@ from .errors import InputError
 
 VOXELS_FILE = "volume.npy"
 GEOMETRY_FILE = "volume.json"
-SLAB_BYTES = 6 << 20
+SLAB_BYTES = 2 << 20
 
 
 def stored_type(dtype: np.dtype) -> np.dtype:

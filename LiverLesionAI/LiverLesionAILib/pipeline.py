@@ -16,8 +16,9 @@ from . import __version__
 from .ct import CtVolume, Geometry, permuted, reorient, resample, resample_labels
 from .findings import AttentionMap, CaseResult, ProbabilityMap
 from .inputs import liver_level_hu
+from .masks import number_by_size
 from .progress import Progress, part, silent
-from .stages.measure import measure_case, measure_liver, number_by_size
+from .stages.measure import measure_case, measure_liver
 from .stages.segment import Masks, SegmentSettings, masks_from_probabilities
 
 if TYPE_CHECKING:

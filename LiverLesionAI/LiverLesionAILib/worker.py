@@ -1,6 +1,7 @@
 """The process that computes for the panel: ``python -m LiverLesionAILib.worker``.
 
-It reads one JSON object per line from standard input and answers with one per line on standard output; it stays
+It reads one JSON object per line from standard input and answers with one per line on standard output; it
+stays
 warm between cases. Commands (``id`` is chosen by the sender and comes back in every answer)::
 
     {"command": "info", "id": 1}
@@ -8,9 +9,12 @@ warm between cases. Commands (``id`` is chosen by the sender and comes back in e
     {"command": "cancel", "id": 2}
     {"command": "quit"}
 
-Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``done`` (result folder, seconds),
-``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see :mod:`.handover`), the result is
-written to ``folder/result``. When standard input ends, its reader is gone: the worker removes the case it works
+Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``done`` (result folder,
+seconds),
+``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see :mod:`.handover`), the
+result is
+written to ``folder/result``. When standard input ends, its reader is gone: the worker removes the case it
+works
 on and exits.
 """
 
@@ -26,7 +30,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -70,13 +74,12 @@ class PipelineAnalysis:
         from .case_files import save_result
         from .pipeline import Settings, analyze
 
-        known = {field.name for field in fields(Settings)}
-        unknown = sorted(set(settings) - known)
-        if unknown:
-            raise InputError(f"The analysis knows no setting named {', '.join(unknown)}.")
-        volume = read_volume(folder)
-        result = analyze(volume, Settings(**settings), self._store(), progress)
-        progress("Hand over the result", 1.0)
+        try:
+            chosen = Settings.from_json(settings)
+        except TypeError as error:
+            raise InputError(f"The analysis does not know a setting it was given ({error}).") from error
+        result = analyze(read_volume(folder), chosen, self._store(), progress)
+        progress("handing over the result", 1.0)
         save_result(result, folder / RESULT_FOLDER)
 
 
@@ -245,7 +248,8 @@ class Worker:
 def private_streams() -> tuple[BinaryIO, BinaryIO]:
     """Standard input and output for the protocol alone.
 
-    Whatever else in this process prints goes to standard error, whatever reads finds an empty input: a library
+    Whatever else in this process prints goes to standard error, whatever reads finds an empty input: a
+    library
     that prints cannot break a line of the protocol.
     """
     if sys.platform == "win32":

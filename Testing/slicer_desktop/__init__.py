@@ -1,11 +1,14 @@
-"""A stand-in for the Slicer desktop: `qt`, `ctk`, and the parts of `slicer` that slicer-core lacks, on PySide6.
+"""A stand-in for the Slicer desktop: `qt`, `ctk`, and the parts of `slicer` that slicer-core lacks, on
+PySide6.
 
-For tests only. MRML, segmentations and their logic are the real ones (slicer-core); the desktop here covers what the
+For tests only. MRML, segmentations and their logic are the real ones (slicer-core); the desktop here covers
+what the
 module uses and answers the way PythonQt does. Call :func:`install` before the module is imported.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import types
@@ -17,7 +20,8 @@ MODULE_FILE = REPOSITORY / "LiverLesionAI" / "LiverLesionAI.py"
 
 
 def install() -> Any:
-    """Put the stand-in into ``sys.modules`` and ``slicer``; the QApplication. Calling again changes nothing."""
+    """Put the stand-in into ``sys.modules`` and ``slicer``; the QApplication. Calling again changes
+    nothing."""
     import slicer
 
     if hasattr(slicer, "app"):
@@ -55,9 +59,21 @@ def install() -> Any:
     ):
         setattr(slicer, name, module)
         sys.modules[f"slicer.{name}"] = module
+    atexit.register(_shut_down, application)
     slicer.util.modulePath = lambda name: str(MODULE_FILE)
     slicer.util.mainWindow = lambda verbose=False: None
     return application
+
+
+def _shut_down(application: Any) -> None:
+    """Widgets go before the application does: what Python deletes in its own order at exit may crash."""
+    import shiboken6
+
+    for widget in application.topLevelWidgets():
+        if shiboken6.isValid(widget):
+            shiboken6.delete(widget)
+    application.processEvents()
+    application.shutdown()
 
 
 def _i18n() -> types.ModuleType:

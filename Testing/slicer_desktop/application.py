@@ -29,16 +29,16 @@ class Application:
         self.slicerHome = os.path.dirname(os.path.dirname(sys.executable))
         self.testing = True
 
-    def applicationLogic(self) -> Any:  # noqa: N802
+    def applicationLogic(self) -> Any:
         return self._logic
 
-    def testingEnabled(self) -> bool:  # noqa: N802
+    def testingEnabled(self) -> bool:
         return self.testing
 
-    def layoutManager(self) -> None:  # noqa: N802
+    def layoutManager(self) -> None:
         return None
 
-    def processEvents(self) -> None:  # noqa: N802
+    def processEvents(self) -> None:
         self._qt.processEvents()
 
     def palette(self) -> QtGui.QPalette:
@@ -47,12 +47,12 @@ class Application:
     def settings(self) -> QtCore.QSettings:
         return QtCore.QSettings(os.path.join(self.temporaryPath, "s.ini"), QtCore.QSettings.Format.IniFormat)
 
-    userSettings = settings  # noqa: N815
+    userSettings = settings
 
-    def setOverrideCursor(self, cursor: Any) -> None:  # noqa: N802
+    def setOverrideCursor(self, cursor: Any) -> None:
         self._qt.setOverrideCursor(cursor)
 
-    def restoreOverrideCursor(self) -> None:  # noqa: N802
+    def restoreOverrideCursor(self) -> None:
         self._qt.restoreOverrideCursor()
 
     def close(self) -> None:
@@ -60,12 +60,13 @@ class Application:
 
 
 class _ModuleManager:
-    def factoryManager(self) -> Any:  # noqa: N802
+    def factoryManager(self) -> Any:
         return None
 
 
 def add_views(scene: Any) -> None:
-    """The slice and 3D view nodes of the default layout, kept when the scene is cleared, as in the application."""
+    """The slice and 3D view nodes of the default layout, kept when the scene is cleared, as in the
+    application."""
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal")):
         node = scene.CreateNodeByClass("vtkMRMLSliceNode")

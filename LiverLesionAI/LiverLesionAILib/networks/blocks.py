@@ -69,5 +69,6 @@ def parameter_count(module: nn.Module) -> int:
 
 
 def global_average(x: Tensor) -> Tensor:
-    """Global average pooling, (B, C, H, W) -> (B, C, 1, 1), summed in float32 whatever the input's type."""
-    return x.mean(dim=(2, 3), keepdim=True, dtype=torch.float32).to(x.dtype)
+    """Global average pooling, (B, C, H, W) -> (B, C, 1, 1), summed in float32 at least."""
+    wide = torch.promote_types(x.dtype, torch.float32)
+    return x.mean(dim=(2, 3), keepdim=True, dtype=wide).to(x.dtype)

@@ -1,4 +1,5 @@
-"""Cases one after the other: hand over, compute, put into the scene; each in short steps on the event loop."""
+"""Cases one after the other: hand over, compute, put into the scene; each in short steps on the event
+loop."""
 
 from __future__ import annotations
 
@@ -117,7 +118,8 @@ class AnalysisQueue:
             self._client.request_info()
 
     def add(self, volume: slicer.vtkMRMLScalarVolumeNode, settings: Mapping[str, Any]) -> None:
-        """Analyse a volume now, or after those that wait; one that is already in the queue is not added again."""
+        """Analyse a volume now, or after those that wait; one that is already in the queue is not added
+        again."""
         if self.holds(volume):
             return
         self._waiting.append(Case(volume, volume.GetName(), settings))

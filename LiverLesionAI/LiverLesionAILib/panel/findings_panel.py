@@ -80,17 +80,13 @@ class FindingsPanel:
         self._ui.summaryLabel.text = self._headline(counted)
 
     def _headline(self, counted: Sequence[FindingRow]) -> str:
-        table = self._case.table
-        volume = table.GetAttribute("LiverLesionAI.LiverVolume") if table is not None else None
-        if volume is None and self._case.segmentation is None:
-            return findings_line(0, None, None)
-        known = [row.percent_of_liver for row in counted if row.percent_of_liver == row.percent_of_liver]
-        if volume is None:
-            known_lesion = next((r for r in self._case.rows if r.percent_of_liver > 0), None)
-            if known_lesion is None:
-                return "No lesion." if not counted else f"{len(counted)} lesions."
-            volume = 100 * known_lesion.volume_ml / known_lesion.percent_of_liver
-        return findings_line(len(counted), float(volume), sum(known) if known else None)
+        liver_ml = self._case.liver_ml
+        if liver_ml is None or not liver_ml > 0:
+            return (
+                "No findings for this CT yet." if self._case.segmentation is None else "No liver was found."
+            )
+        volumes = [row.volume_ml for row in counted if row.volume_ml == row.volume_ml]
+        return findings_line(len(counted), liver_ml, 100 * sum(volumes) / liver_ml)
 
     def apply_filters(self) -> None:
         """Filter by what the parameters say."""

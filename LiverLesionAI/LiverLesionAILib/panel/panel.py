@@ -138,6 +138,8 @@ class Panel(VTKObservationMixin):
             return
         self.parameters.disconnectGui(self._gui_tag)
         self._gui_tag = None
+        self.parameters = None
+        self.findings.bind(None)
         if self.hasObserver(self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed):
             self.removeObserver(self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed)
 
@@ -188,10 +190,10 @@ class Panel(VTKObservationMixin):
         )
 
     def _scene_replaced(self, caller: Any = None, event: Any = None) -> None:
+        self._unbind()
         self.case = read_case(slicer.mrmlScene, None)
         self.findings.show(self.case)
         if self._entered:
-            self._unbind()
             self._bind()
         self._refresh_soon()
 

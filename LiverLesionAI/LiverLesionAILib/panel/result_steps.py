@@ -10,6 +10,7 @@ import slicer
 
 from ..errors import InputError
 from ..scene import SceneNodes, apply_result
+from .case_view import ATTR_LIVER_VOLUME, ATTR_THRESHOLD
 
 
 def result_steps(
@@ -28,5 +29,8 @@ def result_steps(
     if not scene.IsNodePresent(volume):
         raise InputError("The CT was deleted; its result was not shown.")
     made: SceneNodes = apply_result(scene, result, volume)
-    yield "Make the surfaces"
+    made.table.SetAttribute(ATTR_LIVER_VOLUME, f"{result.liver_volume_ml:.3f}")
+    tumour = result.probabilities.get("tumour")
+    if tumour is not None:
+        made.table.SetAttribute(ATTR_THRESHOLD, f"{tumour.threshold:.4f}")
     yield made

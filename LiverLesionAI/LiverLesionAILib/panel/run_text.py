@@ -18,7 +18,7 @@ def time_left(seconds: float | None) -> str:
 
 def stage_line(case: str, stage: str, fraction: float, left_s: float | None, waiting: int) -> str:
     """The line under the progress bar."""
-    parts = [f"{case}: {stage}", f"{100 * fraction:.0f} %"]
+    parts = [f"{case}: {stage[:1].upper()}{stage[1:]}", f"{100 * fraction:.0f} %"]
     if left := time_left(left_s):
         parts.append(left)
     if waiting:
@@ -26,12 +26,8 @@ def stage_line(case: str, stage: str, fraction: float, left_s: float | None, wai
     return " · ".join(parts)
 
 
-def findings_line(lesions: int, liver_ml: float | None, burden_percent: float | None) -> str:
+def findings_line(lesions: int, liver_ml: float, burden_percent: float) -> str:
     """The headline of the findings."""
-    if liver_ml is None:
-        return "No liver in this scene yet."
     count = "no lesion" if lesions == 0 else f"{lesions} lesion{'s' if lesions > 1 else ''}"
-    text = f"Liver {liver_ml:.0f} mL, {count}"
-    if lesions and burden_percent is not None:
-        text += f", {burden_percent:.1f} % of the liver"
-    return text + "."
+    share = f", {burden_percent:.1f} % of it" if lesions else ""
+    return f"Liver {liver_ml:.0f} mL, {count}{share}."

@@ -18,7 +18,8 @@ QUIT_PATIENCE_MS = 500
 
 
 class WorkerListener(Protocol):
-    """Who is told what the worker says. Called from the event loop, never from inside a call to the client."""
+    """Who is told what the worker says. Called from the event loop, never from inside a call to the
+    client."""
 
     def worker_info(self, info: Mapping[str, Any]) -> None:
         """The computer as the worker sees it."""
@@ -170,7 +171,8 @@ class WorkerClient:
     def _kill(self, process: qt.QProcess) -> None:
         process.kill()
         if self._pid is not None:
-            # Slicer's Python is started by a launcher: killing that one alone would leave the worker to notice.
+            # Slicer's Python is started by a launcher: killing that one alone would leave the worker to
+            # notice.
             try:
                 os.kill(self._pid, getattr(signal, "SIGKILL", signal.SIGTERM))
             except OSError:

@@ -58,7 +58,7 @@ def training_cases(
     if not shapes.is_file():
         shapes = None
     if chosen.shares.get("variant", 0):
-        folder = cache / f"bank-{grid}-{margin}-s{chosen.bank.seed}"
+        folder = cache / f"bank-{grid}-{margin}-{chosen.bank.key()}"
         variants = build_bank(
             real,
             folder,

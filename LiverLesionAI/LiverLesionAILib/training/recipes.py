@@ -48,8 +48,8 @@ class Recipe:
     liver_share: float = 0.35
     margin_mm: float | None = 45.0
     augment: AugmentSettings = field(default_factory=AugmentSettings)
-    bank: BankSettings = field(default_factory=BankSettings)
-    bodies: int = 100
+    bank: BankSettings = field(default_factory=lambda: BankSettings(seed=1))
+    bodies: int = 120
 
 
 _SEGMENT = Recipe(
@@ -58,7 +58,7 @@ _SEGMENT = Recipe(
     config=sfan.SIZES["compact"],
     spec=SEGMENT_INPUT,
     crop=176,
-    loop=LoopSettings(steps=2000, batch=12),
+    loop=LoopSettings(steps=10000, batch=12, class_weights=(1.0, 1.0, 4.0)),
     shares={"real": 0.35, "variant": 0.5, "body": 0.15},
     augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0),
 )

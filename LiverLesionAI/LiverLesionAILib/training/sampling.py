@@ -54,8 +54,8 @@ class CaseIndex:
         self.liver_slices = np.flatnonzero(liver.any(axis=(1, 2)))
         self.level_hu = liver_level_hu(decode_hu(case.grey_zyx[liver])) if liver.any() else float("nan")
         components, count = ndimage.label(labels == 2, structure=np.ones((3, 3, 3)))
+        # Boxes only: keeping the components of many hundred cases would fill the memory.
         self.lesions: list[tuple[slice, ...]] = list(ndimage.find_objects(components)) if count else []
-        self.components = components.astype(np.uint16) if count else None
 
     def centre(
         self, rng: np.random.Generator, tumour_share: float, liver_share: float
@@ -64,10 +64,9 @@ class CaseIndex:
         labels = self.case.labels_zyx
         draw = rng.random()
         if self.lesions and draw < tumour_share:
-            number = int(rng.integers(len(self.lesions)))
-            box = self.lesions[number]
+            box = self.lesions[int(rng.integers(len(self.lesions)))]
             z = int(rng.integers(box[0].start, box[0].stop))
-            ys, xs = np.nonzero(self.components[z][box[1:]] == number + 1)
+            ys, xs = np.nonzero(labels[z][box[1:]] == 2)
             if len(ys):
                 pick = int(rng.integers(len(ys)))
                 return z, float(ys[pick] + box[1].start), float(xs[pick] + box[2].start)
