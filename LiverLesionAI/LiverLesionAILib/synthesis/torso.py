@@ -1,9 +1,8 @@
 """Body wall, skeleton and diaphragm of a synthetic body, as signed distances on a coarse grid.
 
 Body space is LPS in mm: x to the patient's left, y to the back, z up, with z = 0 at the top of the liver's
-dome and
-(x, y) = (0, 0) in the middle of the abdomen. Reference numbers are those of a 175 cm man; `Patient` scales
-them.
+dome and (x, y) = (0, 0) in the middle of the abdomen. Reference numbers are those of a 175 cm man; `Patient`
+scales them.
 """
 
 from __future__ import annotations
