@@ -51,9 +51,7 @@ def main() -> int:
     seconds, shape = body_seconds(USUAL, args.bodies)
     unit = filter_seconds(shape)
     size = " x ".join(str(n) for n in shape)
-    print(
-        f"procedural body, {size}: {seconds:.2f} s, {seconds / unit:.1f} filters of {unit:.2f} s"
-    )
+    print(f"procedural body, {size}: {seconds:.2f} s, {seconds / unit:.1f} filters of {unit:.2f} s")
     if args.phantoms:
         found = find_phantoms()
         if not found:
