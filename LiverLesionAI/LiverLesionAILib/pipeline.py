@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from . import __version__
+from .checking import check_ct
 from .ct import CtVolume, Geometry, permuted, reorient, resample, resample_labels
 from .findings import AttentionMap, CaseResult, ProbabilityMap
 from .inputs import liver_level_hu
@@ -86,7 +87,8 @@ def analyze(
     """Find the liver and its lesions in a checked CT.
 
     Args:
-        volume: any orientation; see :func:`~LiverLesionAILib.checking.check_ct`.
+        volume: any orientation; checked by :func:`~LiverLesionAILib.checking.check_ct`, whether it came from a file
+            or from a Slicer node.
         settings: the user's choices.
         models: networks, kept warm between calls.
         progress: told the stage and the fraction done; raises Cancelled to stop.
@@ -95,11 +97,13 @@ def analyze(
         The findings on the CT's own grid. Where no liver or no lesion is seen, `messages` say so and why.
 
     Raises:
+        InputError: this is no CT that can be analysed.
         LiverLesionAIError: with a text for the reader.
         Cancelled: from `progress`.
     """
     from .device import choose_device, with_fallback
 
+    volume = check_ct(volume)
     run = _Run(progress, list(volume.warnings))
     device = choose_device(settings.device, settings.precision)
     entry = models.manifest.find(settings.segmenter)
