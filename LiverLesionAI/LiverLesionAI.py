@@ -98,27 +98,36 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
                 self.lastOutcome = step
 
     def analyze(self, volumeNode, settings=None):
-        """Analyse a volume here and now, without the panel; blocks. Returns the nodes (SceneNodes)."""
+        """Analyse a volume here and now, for scripts without the panel: blocks, and needs torch in this
+        process.
+
+        settings: LiverLesionAILib.pipeline.Settings or None. Returns the nodes
+        (LiverLesionAILib.scene.SceneNodes);
+        raises LiverLesionAIError with a text for the reader.
+        """
         from LiverLesionAILib.panel.direct import analyze_volume
 
-        return analyze_volume(slicer.mrmlScene, volumeNode, settings or {})
+        return analyze_volume(slicer.mrmlScene, volumeNode, settings)
 
 
 class LiverLesionAITest(ScriptedLoadableModuleTest):
-    """Runs the panel's own tests: in Slicer by "Reload and Test", and without it in the repository's
+    """Clicks through the panel: in Slicer by "Reload and Test", and without it in the repository's
     stand-in."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear(0)
 
     def runTest(self) -> None:
-        from LiverLesionAILib.panel.self_test import test_names
+        from LiverLesionAILib.panel.self_test import run_all
 
-        for name in test_names(self):
-            self.setUp()
-            getattr(self, name)()
+        run_all(self)
 
-    def test_sampleCaseIsFoundAndMatchesItsTruth(self) -> None:
+    def test_1_anEmptySceneSaysWhatToDo(self) -> None:
+        from LiverLesionAILib.panel.self_test import opens_empty
+
+        opens_empty(self)
+
+    def test_2_theSampleCaseIsFoundAndMatchesItsTruth(self) -> None:
         from LiverLesionAILib.panel.self_test import five_clicks
 
         five_clicks(self)

@@ -13,13 +13,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from LiverLesionAILib import worker
+from LiverLesionAILib.ct import Geometry
 from LiverLesionAILib.errors import InputError
-from LiverLesionAILib.handover import read_volume
+from LiverLesionAILib.handover import read_volume, write_volume
 from LiverLesionAILib.progress import Progress
+from LiverLesionAILib.synthesis.sample import load_sample
 
 STEPS = 20
 
@@ -67,10 +71,28 @@ class ScriptedAnalysis:
             progress("Locate the liver" if step < STEPS / 2 else "Segment", step / STEPS)
             time.sleep(0.5 if mode == "slow" else 0.01)
         volume = read_volume(folder)
-        from LiverLesionAILib.case_files import save_result
         from scripted_result import result_of
 
+        if mode.startswith("sample"):
+            sample = load_sample()
+            values = np.where(sample.liver_zyx, 1000, 0)
+            if mode == "sample truth":
+                values += sample.lesion_labels_zyx
+            volume = replace(volume, hu_zyx=values)
+
+        from LiverLesionAILib.case_files import save_result
+
         save_result(result_of(volume, f"case {self.cases}"), folder / worker.RESULT_FOLDER)
+
+    def make_sample(self, folder: Path, progress: Progress) -> None:
+        if len(sys.argv) > 1 and sys.argv[1].startswith("sample"):
+            worker.PipelineAnalysis().make_sample(folder, progress)
+            return
+        from desk import truth_array
+
+        array = truth_array()
+        for _ in write_volume(folder, array, Geometry.make(array.shape, (2.5, 1.4, 1.4)), "sample"):
+            progress("making the sample case", 0.5)
 
 
 if __name__ == "__main__":

@@ -328,3 +328,35 @@ def test_the_event_loop_is_never_blocked_while_computing(desk):
         if longest_s[-1] < 0.1:
             return
     raise AssertionError(f"blocked for {longest_s} s")
+
+
+def test_the_sample_button_loads_a_case_and_takes_it_again(desk):
+    desk.turn()
+    desk.ui.sampleButton.click()
+    desk.until(desk.idle)
+    desk.turn()
+    volume = desk.ui.inputSelector.currentNode()
+    assert volume.GetName() == "Sample CT"
+    assert "Click Analyze" in desk.message()
+    red = desk.scene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
+    assert red.GetBackgroundVolumeID() == volume.GetID()
+    desk.ui.sampleButton.click()
+    desk.turn()
+    assert desk.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1
+    desk.analyze()
+    assert rows(desk) == 3
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (lambda node: node.SetAndObserveImageData(None), "no voxels"),
+        (lambda node: node.SetIJKToRASDirections(1, 0.4, 0, 0, 1, 0, 0, 0, 1), "straight grid"),
+    ],
+)
+def test_a_volume_that_cannot_be_handed_over_is_refused(desk, prepare, words):
+    volume = add_volume("bad")
+    prepare(volume)
+    desk.turn()
+    desk.analyze()
+    assert words in desk.message()

@@ -87,7 +87,8 @@ def analyze(
     """Find the liver and its lesions in a checked CT.
 
     Args:
-        volume: any orientation; checked by :func:`~LiverLesionAILib.checking.check_ct`, whether it came from a file
+        volume: any orientation; checked by :func:`~LiverLesionAILib.checking.check_ct`, whether it came
+        from a file
             or from a Slicer node.
         settings: the user's choices.
         models: networks, kept warm between calls.

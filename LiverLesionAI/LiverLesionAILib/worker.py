@@ -6,6 +6,7 @@ warm between cases. Commands (``id`` is chosen by the sender and comes back in e
 
     {"command": "info", "id": 1}
     {"command": "analyze", "id": 2, "folder": "...", "settings": {...}}
+    {"command": "sample", "id": 3, "folder": "..."}
     {"command": "cancel", "id": 2}
     {"command": "quit"}
 
@@ -13,8 +14,8 @@ Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``d
 seconds),
 ``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see :mod:`.handover`), the
 result is
-written to ``folder/result``. When standard input ends, its reader is gone: the worker removes the case it
-works
+written to ``folder/result``; the sample case is written to ``folder`` as a volume is handed over. When
+standard input ends, its reader is gone: the worker removes the case it works
 on and exits.
 """
 
@@ -30,13 +31,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from .computer import describe_computer
 from .errors import Cancelled, InputError, LiverLesionAIError, ModelError, OutputError
-from .handover import read_volume
+from .handover import read_volume, write_volume
 from .progress import Progress, TimedProgress
 
 RESULT_FOLDER = "result"
@@ -51,6 +52,9 @@ class Analysis(Protocol):
 
     def run(self, folder: Path, settings: Mapping[str, Any], progress: Progress) -> None:
         """Analyse the volume in `folder` and write the result to `folder/result`."""
+
+    def make_sample(self, folder: Path, progress: Progress) -> None:
+        """Write the sample case's CT to `folder`."""
 
 
 class PipelineAnalysis:
@@ -72,15 +76,26 @@ class PipelineAnalysis:
 
     def run(self, folder: Path, settings: Mapping[str, Any], progress: Progress) -> None:
         from .case_files import save_result
+        from .checking import check_ct, whole_hu
         from .pipeline import Settings, analyze
 
         try:
             chosen = Settings.from_json(settings)
         except TypeError as error:
             raise InputError(f"The analysis does not know a setting it was given ({error}).") from error
-        result = analyze(read_volume(folder), chosen, self._store(), progress)
+        volume = read_volume(folder)
+        volume = check_ct(replace(volume, hu_zyx=whole_hu(volume.hu_zyx)))
+        result = analyze(volume, chosen, self._store(), progress)
         progress("handing over the result", 1.0)
         save_result(result, folder / RESULT_FOLDER)
+
+    def make_sample(self, folder: Path, progress: Progress) -> None:
+        from .synthesis.sample import load_sample
+
+        progress("making the sample case", 0.1)
+        ct = load_sample().volume
+        for share in write_volume(folder, ct.hu_zyx, ct.geometry, ct.name):
+            progress("handing over the sample case", 0.9 + 0.1 * share)
 
 
 class Channel:
@@ -160,7 +175,7 @@ class Worker:
             if message["command"] == "info":
                 self._answer_info(message)
             else:
-                self._answer_analyze(message)
+                self._answer_case(message)
         return 0
 
     def _listen(self) -> None:
@@ -175,7 +190,7 @@ class Worker:
                 self._cancelled.add(message.get("id"))
             elif command == "quit":
                 break
-            elif command in ("info", "analyze"):
+            elif command in ("info", "analyze", "sample"):
                 self._todo.put(message)
             else:
                 self._channel.send(
@@ -204,14 +219,17 @@ class Worker:
                 "failed", id=message.get("id"), kind=kind, text=text, details=traceback.format_exc()
             )
 
-    def _answer_analyze(self, message: Mapping[str, Any]) -> None:
+    def _answer_case(self, message: Mapping[str, Any]) -> None:
         number = message.get("id")
         start_s = time.monotonic()
         self._folder = Path(message["folder"])
         try:
             progress = self._progress(number)
             progress("Start", 0.0)
-            self._open().run(self._folder, message.get("settings", {}), progress)
+            if message["command"] == "sample":
+                self._open().make_sample(self._folder, progress)
+            else:
+                self._open().run(self._folder, message.get("settings", {}), progress)
             if number in self._cancelled:
                 raise Cancelled("Cancelled; nothing was kept.")
             self._channel.send(

@@ -2,8 +2,10 @@
 
     python Testing/Benchmarks/bench_analyze.py [CT]
 
-The ratio is against a plain script run beside it that only reads the same CT and smooths it once with SimpleITK, so
-that the figure means the same on a faster or busier machine. Without CT it takes lits/lits003 of the real data.
+The ratio is against a plain script run beside it that only reads the same CT and smooths it once with
+SimpleITK, so
+that the figure means the same on a faster or busier machine. Without CT it takes lits/lits003 of the real
+data.
 """
 
 from __future__ import annotations
@@ -41,12 +43,23 @@ def main() -> int:
     from LiverLesionAILib.training.cases import data_folder
 
     try:
-        ct = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else data_folder() / "lits" / "lits003_ct.nii.gz"
+        ct = (
+            Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else data_folder() / "lits" / "lits003_ct.nii.gz"
+        )
     except InputError as error:
         print(f"skipped: {error}")
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "LiverLesionAILib.cli", "analyze", str(ct), "--out", "case", "--timings"]
+        command = [
+            sys.executable,
+            "-m",
+            "LiverLesionAILib.cli",
+            "analyze",
+            str(ct),
+            "--out",
+            "case",
+            "--timings",
+        ]
         rows = []
         for _ in range(3):
             base_s, _, _ = timed([sys.executable, "-c", BASELINE, str(ct)], folder)

@@ -35,7 +35,7 @@ def install() -> Any:
 
     pythonqt.install()
     from . import ctk_widgets, mrml_widgets, parameter_node, scripted_module
-    from .application import Application, add_views, modules
+    from .application import Application, add_views, modules, qSlicerScriptedLoadableModuleWidget
     from .qt_module import QtModule
 
     sys.modules["qt"] = QtModule("qt")
@@ -49,6 +49,7 @@ def install() -> Any:
     slicer.app = Application(application, scene)
     slicer.modules = modules()
     slicer.selfTests = {}
+    slicer.qSlicerScriptedLoadableModuleWidget = qSlicerScriptedLoadableModuleWidget
     add_views(scene)
     for name, cls in mrml_widgets.WIDGETS.items():
         setattr(slicer, name, cls)

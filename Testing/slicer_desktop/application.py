@@ -28,9 +28,13 @@ class Application:
         self.temporaryPath = self._folder.name
         self.slicerHome = os.path.dirname(os.path.dirname(sys.executable))
         self.testing = True
+        self._modules = _ModuleManager()
 
     def applicationLogic(self) -> Any:
         return self._logic
+
+    def moduleManager(self) -> _ModuleManager:
+        return self._modules
 
     def testingEnabled(self) -> bool:
         return self.testing
@@ -59,9 +63,28 @@ class Application:
         self._folder.cleanup()
 
 
+class qSlicerScriptedLoadableModuleWidget:
+    """What the application wraps round a scripted module's widget."""
+
+    def __init__(self, widget: Any) -> None:
+        self._widget = widget
+
+    def self(self) -> Any:
+        return self._widget
+
+
 class _ModuleManager:
-    def factoryManager(self) -> Any:
-        return None
+    """Knows the modules that a test has opened."""
+
+    def __init__(self) -> None:
+        self.widgets: dict[str, Any] = {}
+
+    def module(self, name: str) -> Any:
+        widget = self.widgets.get(name)
+        if widget is None:
+            return None
+        representation = qSlicerScriptedLoadableModuleWidget(widget)
+        return types.SimpleNamespace(widgetRepresentation=lambda: representation)
 
 
 def add_views(scene: Any) -> None:

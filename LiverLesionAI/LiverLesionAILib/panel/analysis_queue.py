@@ -15,16 +15,40 @@ from typing import Any, Protocol
 
 import qt
 import slicer
+import vtk
 
-from ..errors import LiverLesionAIError
+from ..ct import Geometry
+from ..errors import GeometryError, InputError, LiverLesionAIError
 from ..handover import write_volume
-from ..scene_geometry import volume_geometry
+from ..scene_geometry import numpy_matrix
 from .case_folder import make_case_folder
 from .worker_client import WorkerClient
 
 HANDOVER_SHARE = 0.05
 COMPUTE_SHARE = 0.95
 STEP_BUDGET_S = 0.03
+
+
+def checked_geometry(volume: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
+    """The volume's grid.
+
+    Raises:
+        InputError: it has no voxels, several values per voxel, or a sheared grid; the text says what to do.
+    """
+    image, name = volume.GetImageData(), volume.GetName()
+    if image is None or not image.GetNumberOfPoints():
+        raise InputError(f"{name} has no voxels. Choose another CT.")
+    if image.GetNumberOfScalarComponents() != 1:
+        raise InputError(f"{name} has several values per voxel (a colour image, say). Choose a CT.")
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    try:
+        return Geometry.from_ijk_to_ras(image.GetDimensions()[::-1], numpy_matrix(matrix))
+    except GeometryError as error:
+        raise InputError(
+            f"{error} Resample it to a straight grid first (module Resample Scalar Volume)."
+        ) from error
+
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +73,9 @@ class RunProgress:
 
 @dataclass(eq=False)
 class Case:
-    """A volume that waits or is worked on."""
+    """A volume that waits or is worked on; without a volume it is the sample case, to be made."""
 
-    volume: slicer.vtkMRMLScalarVolumeNode
+    volume: slicer.vtkMRMLScalarVolumeNode | None
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
@@ -65,6 +89,9 @@ class QueueView(Protocol):
 
     def apply_steps(self, volume: slicer.vtkMRMLScalarVolumeNode, result: Path) -> Iterator[str]:
         """Put a result into the scene, in steps; yields what each step does."""
+
+    def sample_steps(self, folder: Path) -> Iterator[str]:
+        """Put the sample case's CT, handed over in `folder`, into the scene, in steps."""
 
     def run_ended(self, case: Case, kind: str, text: str) -> None:
         """A case has ended: kind "done", "cancelled", or a failure told in `text`."""
@@ -107,7 +134,7 @@ class AnalysisQueue:
         """Cases that wait, next one first."""
         return tuple(self._waiting)
 
-    def holds(self, volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    def holds(self, volume: slicer.vtkMRMLScalarVolumeNode | None) -> bool:
         """Whether a volume is worked on or waits."""
         cases = [*self._waiting, self._current] if self._current else self._waiting
         return any(case.volume is volume for case in cases)
@@ -123,6 +150,16 @@ class AnalysisQueue:
         if self.holds(volume):
             return
         self._waiting.append(Case(volume, volume.GetName(), settings))
+        if self._current is None:
+            self._next()
+        else:
+            self._view.run_changed()
+
+    def add_sample(self) -> None:
+        """Make the sample case, now or after those that wait."""
+        if self.holds(None):
+            return
+        self._waiting.append(Case(None, "Sample case"))
         if self._current is None:
             self._next()
         else:
@@ -144,9 +181,9 @@ class AnalysisQueue:
 
     def drop_missing(self, present: Callable[[Any], bool], why: str) -> None:
         """Forget the cases whose volume is gone; the one under way is ended and told with `why`."""
-        self._waiting = [case for case in self._waiting if present(case.volume)]
+        self._waiting = [case for case in self._waiting if case.volume is None or present(case.volume)]
         case = self._current
-        if case is not None and not present(case.volume):
+        if case is not None and case.volume is not None and not present(case.volume):
             if self.phase is Phase.COMPUTING:
                 self._client.cancel()
                 self._detach(case)
@@ -179,25 +216,35 @@ class AnalysisQueue:
             return
         self._current = self._waiting.pop(0)
         self.phase = Phase.HANDOVER
-        self.progress = RunProgress("Hand over the volume", 0.0)
+        self.progress = RunProgress("hand over the volume", 0.0)
         self._run_steps(self._handover(self._current))
         self._view.run_changed()
 
     def _handover(self, case: Case) -> Iterator[Any]:
-        geometry = volume_geometry(case.volume)
+        if case.volume is None:
+            case.folder = make_case_folder(self._root)
+            self.phase = Phase.COMPUTING
+            self.progress = RunProgress("start the computing process", HANDOVER_SHARE)
+            self._client.make_sample(case.folder)
+            return
+        geometry = checked_geometry(case.volume)
         # The image is held here: should the node go, its voxels stay until this step ends.
         image = case.volume.GetImageData()
         array = slicer.util.arrayFromVolume(case.volume)
         case.folder = make_case_folder(self._root)
         for share in write_volume(case.folder, array, geometry, case.name):
-            self.progress = RunProgress("Hand over the volume", HANDOVER_SHARE * share)
+            self.progress = RunProgress("hand over the volume", HANDOVER_SHARE * share)
             yield image
         self.phase = Phase.COMPUTING
-        self.progress = RunProgress("Start the computing process", HANDOVER_SHARE)
+        self.progress = RunProgress("start the computing process", HANDOVER_SHARE)
         self._client.analyze(case.folder, case.settings)
 
     def _applying(self, case: Case, result: Path) -> Iterator[Any]:
-        for stage in self._view.apply_steps(case.volume, result):
+        if case.volume is None:
+            steps = self._view.sample_steps(result.parent)
+        else:
+            steps = self._view.apply_steps(case.volume, result)
+        for stage in steps:
             self.progress = RunProgress(stage, 1.0)
             yield None
         self._end("done", "")
@@ -280,7 +327,7 @@ class AnalysisQueue:
             qt.QTimer.singleShot(0, self._next)
             return
         self.phase = Phase.APPLYING
-        self.progress = RunProgress("Show the result", COMPUTE_SHARE)
+        self.progress = RunProgress("show the result", COMPUTE_SHARE)
         self._run_steps(self._applying(case, result))
         self._view.run_changed()
 

@@ -13,7 +13,6 @@ from .. import terminology as terms
 from ..findings import LesionStatus
 from ..scene_apply import find_nodes
 
-TAG_NOTE = "LiverLesionAI.Note"
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
 ATTR_THRESHOLD = "LiverLesionAI.Threshold"
 
@@ -32,7 +31,7 @@ class FindingRow:
 
     Attributes:
         probability: of the class where there is one, otherwise that it is a lesion; 0..1.
-        visible: shown in the views.
+        score: that it is a lesion, 0..1.
     """
 
     segment_id: str
@@ -42,6 +41,7 @@ class FindingRow:
     status: LesionStatus
     predicted_class: str | None
     probability: float | None
+    score: float | None = None
     long_axis_mm: float = math.nan
     short_axis_mm: float = math.nan
     volume_ml: float = math.nan
@@ -130,8 +130,9 @@ def _row(segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[s
     predicted = segments.tag(segment, terms.TAG_CLASS) or None
     probabilities = terms.parse_probabilities(segments.tag(segment, terms.TAG_PROBABILITIES))
     probability = probabilities.get(predicted) if predicted else None
-    if probability is None and score_text:
-        probability = float(score_text)
+    score = float(score_text) if score_text else None
+    if probability is None:
+        probability = score
     return FindingRow(
         segment_id,
         number,
@@ -140,6 +141,7 @@ def _row(segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[s
         status,
         predicted,
         probability,
-        note=segments.tag(segment, TAG_NOTE),
+        score,
+        note=segments.tag(segment, terms.TAG_NOTE),
         **measured.get(number, {}),
     )

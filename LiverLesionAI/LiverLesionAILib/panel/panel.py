@@ -15,11 +15,15 @@ from slicer.util import VTKObservationMixin
 
 from .analysis_queue import AnalysisQueue, Case
 from .case_folder import remove_stale_folders
-from .case_view import CaseView, read_case
+from .case_view import CaseView, FindingRow, read_case
 from .findings_panel import FindingsPanel
+from .map_panel import MapPanel
 from .overlays import apply_overlays
 from .parameters import PanelParameters
+from .reader_actions import ReaderActions
+from .reader_panel import ReaderPanel
 from .run_text import stage_line
+from .sample_case import find_sample, sample_steps
 from .shortcuts import Shortcuts
 from .torch_install import install_torch, torch_is_there
 from .views import centre_ras, jump_to, show_volume
@@ -61,6 +65,9 @@ class Panel(VTKObservationMixin):
         remove_stale_folders(root)
         self.queue = AnalysisQueue(self, lambda queue: WorkerClient(command, queue), root)
         self.findings = FindingsPanel(ui, self._icon, self._lesion_selected)
+        self.reader = ReaderPanel(self, ReaderActions(slicer.mrmlScene))
+        self.findings.model.change_class = self.reader.set_class
+        self.maps = MapPanel(ui)
         self._set_icons()
         self._connect()
         self._shortcuts = Shortcuts(
@@ -69,12 +76,18 @@ class Panel(VTKObservationMixin):
                 "N": lambda: self.findings.step(1),
                 "P": lambda: self.findings.step(-1),
                 "H": lambda: self._toggle(ui.hideAllButton),
+                **self.reader.keys(),
             },
         )
         self._show_torch()
         self.run_changed()
 
     # -- life
+
+    @property
+    def entered(self) -> bool:
+        """Whether the module is open."""
+        return self._entered
 
     def enter(self) -> None:
         """The reader opened the module."""
@@ -91,6 +104,7 @@ class Panel(VTKObservationMixin):
         """The reader went to another module; an analysis goes on."""
         self._entered = False
         self._shortcuts.disable()
+        self.reader.close()
         self._unbind()
 
     def cleanup(self) -> None:
@@ -98,6 +112,7 @@ class Panel(VTKObservationMixin):
         self._entered = False
         self._shortcuts.disable()
         self.queue.stop()
+        self.reader.close()
         self._unbind()
         self.removeObservers()
 
@@ -122,6 +137,7 @@ class Panel(VTKObservationMixin):
         self.parameters = PanelParameters(self._logic.getParameterNode())
         self._parameter_node = self.parameters.parameterNode
         self.findings.bind(self.parameters)
+        self.maps.bind(self.parameters)
         mapping = {
             child.property("SlicerParameterName"): child
             for child in self._widget.findChildren(qt.QWidget)
@@ -140,6 +156,7 @@ class Panel(VTKObservationMixin):
         self._gui_tag = None
         self.parameters = None
         self.findings.bind(None)
+        self.maps.bind(None)
         if self.hasObserver(self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed):
             self.removeObserver(self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed)
 
@@ -229,6 +246,11 @@ class Panel(VTKObservationMixin):
             return
         self.case = read_case(slicer.mrmlScene, self.parameters.inputVolume)
         self.findings.show(self.case)
+        self.maps.show(self.case)
+        self.reader.show()
+        was = self.ui.hideAllButton.blockSignals(True)
+        self.ui.hideAllButton.checked = self.parameters.allHidden
+        self.ui.hideAllButton.blockSignals(was)
         apply_overlays(slicer.mrmlScene, self.case, self.parameters)
         self.run_changed()
 
@@ -251,9 +273,6 @@ class Panel(VTKObservationMixin):
             self.show_message(
                 "Load a CT first (drag its folder or file into Slicer), or click Sample.", "warning"
             )
-            return
-        if volume.GetImageData() is None:
-            self.show_message(f"{volume.GetName()} has no voxels. Choose another CT.", "warning")
             return
         self.show_message("")
         self.queue.add(volume, self.settings())
@@ -278,16 +297,21 @@ class Panel(VTKObservationMixin):
 
     def _enqueue(self, volumes: list[Any]) -> None:
         for volume in volumes:
-            if volume.GetImageData() is not None:
-                self.queue.add(volume, self.settings())
+            self.queue.add(volume, self.settings())
 
     def _load_sample(self) -> None:
-        with slicer.util.tryWithErrorDisplay("The sample case could not be loaded."):
-            volume = self._logic.loadSampleCase()
-            if self.parameters is not None:
-                self.parameters.inputVolume = volume
-            show_volume(slicer.mrmlScene, volume)
-            self.show_message("Sample case loaded: a synthetic CT. Click Analyze.")
+        there = find_sample(slicer.mrmlScene)
+        if there is None:
+            self.show_message("")
+            self.queue.add_sample()
+        else:
+            self._choose_sample(there)
+
+    def _choose_sample(self, volume: Any) -> None:
+        if self.parameters is not None:
+            self.parameters.inputVolume = volume
+        show_volume(slicer.mrmlScene, volume)
+        self.show_message("The sample case is loaded: a synthetic CT with five lesions. Click Analyze.")
 
     # -- QueueView
 
@@ -311,8 +335,13 @@ class Panel(VTKObservationMixin):
     def apply_steps(self, volume: Any, result: Path) -> Iterator[str]:
         yield from self._logic.applySteps(volume, result, self.parameters)
 
+    def sample_steps(self, folder: Path) -> Iterator[str]:
+        return sample_steps(slicer.mrmlScene, folder)
+
     def run_ended(self, case: Case, kind: str, text: str) -> None:
-        if kind == "done":
+        if kind == "done" and case.volume is None:
+            self._choose_sample(find_sample(slicer.mrmlScene))
+        elif kind == "done":
             outcome = self._logic.lastOutcome
             self.show_message(" ".join(outcome.messages) if outcome.messages else "Done.")
             self.worker_log(f"{case.name}: done. {' '.join(outcome.messages)}")
@@ -360,8 +389,17 @@ class Panel(VTKObservationMixin):
 
     # -- findings and overlays
 
+    def selection(self) -> list[FindingRow]:
+        """The selected lesions."""
+        return self.findings.selection()
+
+    def select(self, segment_id: str) -> None:
+        """Select a lesion; the views go there."""
+        self.findings.select(segment_id)
+
     def _lesion_selected(self) -> None:
         rows = self.findings.selection()
+        self.reader.show()
         if len(rows) == 1:
             point = centre_ras(self.case, rows[0].segment_id)
             if point is not None:

@@ -23,9 +23,9 @@ def result_steps(
     """
     from ..case_files import load_result
 
-    yield "Read the result"
+    yield "read the result"
     result = load_result(folder)
-    yield "Show the result"
+    yield "show the result"
     if not scene.IsNodePresent(volume):
         raise InputError("The CT was deleted; its result was not shown.")
     made: SceneNodes = apply_result(scene, result, volume)

@@ -116,11 +116,19 @@ class WorkerClient:
 
     def analyze(self, folder: Path, settings: Mapping[str, Any]) -> None:
         """Analyse the volume in `folder`, which is removed when anything but `worker_done` comes of it."""
+        self._begin("analyze", folder, settings=dict(settings))
+
+    def make_sample(self, folder: Path) -> None:
+        """Write the sample case's CT to `folder`, which is removed when anything but `worker_done` comes of
+        it."""
+        self._begin("sample", folder)
+
+    def _begin(self, command: str, folder: Path, **content: Any) -> None:
         if self.busy:
             raise RuntimeError("The worker has a case.")
         self._number += 1
         self._job, self._folder, self._cancelling = self._number, folder, False
-        self._say({"command": "analyze", "id": self._job, "folder": str(folder), "settings": dict(settings)})
+        self._say({"command": command, "id": self._job, "folder": str(folder), **content})
 
     def cancel(self) -> None:
         """Stop the analysis: asked first, and killed if the worker has not answered after 1.2 s."""

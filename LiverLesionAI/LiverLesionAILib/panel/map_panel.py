@@ -1,0 +1,58 @@
+"""The choice of map and what it means; switches and sliders beside it are bound by the form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import scene_nodes as nodes
+from .case_view import CaseView
+from .overlays import chosen_map, map_range
+from .parameters import PanelParameters
+
+_WIDGETS = ("mapBox", "mapSelector", "mapOpacity", "mapThreshold", "mapColours", "legendBox")
+
+
+class MapPanel:
+    """Lists every map of the case."""
+
+    def __init__(self, ui: Any) -> None:
+        self._ui = ui
+        self._parameters: PanelParameters | None = None
+        self._names: list[str] = []
+        ui.mapSelector.connect("currentIndexChanged(int)", self._chosen)
+
+    def bind(self, parameters: PanelParameters | None) -> None:
+        """The parameters that hold the choice; None between scenes."""
+        self._parameters = parameters
+
+    def show(self, case: CaseView) -> None:
+        """List a case's maps; attention maps come first, as the masks show the probabilities already."""
+        box = self._ui.mapSelector
+        names = sorted(
+            (node.GetAttribute(nodes.ATTR_MAP) or node.GetName() for node in case.maps),
+            key=lambda name: (name.endswith("probability"), name),
+        )
+        for name in _WIDGETS:
+            getattr(self._ui, name).setEnabled(bool(names))
+        if self._parameters is not None and names and self._parameters.mapName not in names:
+            self._parameters.mapName = names[0]
+        wanted = self._parameters.mapName if self._parameters is not None else ""
+        was = box.blockSignals(True)
+        if names != self._names:
+            box.clear()
+            box.addItems(names)
+            self._names = names
+        if wanted in names:
+            box.setCurrentIndex(names.index(wanted))
+        box.blockSignals(was)
+        node = chosen_map(case, wanted)
+        text = ""
+        if node is not None and node.GetDisplayNode() is not None:
+            low, high = map_range(node)
+            text = f"{node.GetAttribute(nodes.ATTR_MEANING) or ''} Range {low:g} to {high:g}."
+        self._ui.mapMeaning.text = text
+        self._ui.mapMeaning.setVisible(bool(text))
+
+    def _chosen(self, index: int) -> None:
+        if self._parameters is not None and 0 <= index < len(self._names):
+            self._parameters.mapName = self._names[index]

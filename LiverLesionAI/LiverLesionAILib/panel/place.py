@@ -1,0 +1,141 @@
+"""Asks the reader for a point or a plane in the views, by Slicer's own markups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import slicer
+import vtk
+
+from ..scene_geometry import point_ras
+from .case_view import CaseView
+from .views import centre_ras
+
+NAME = "LiverLesionAI new lesion"
+
+
+class PointPlacer:
+    """One click in a view, told in RAS mm of the world. Place mode ends by itself, or by Esc."""
+
+    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+        self._scene = scene
+        self._node: slicer.vtkMRMLMarkupsFiducialNode | None = None
+        self._tag = 0
+        self._found: Callable[[tuple[float, float, float]], None] | None = None
+
+    def start(self, found: Callable[[tuple[float, float, float]], None]) -> None:
+        """Wait for a click; an earlier wait ends."""
+        self.stop()
+        self._found = found
+        node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", NAME)
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        node.SetMaximumNumberOfControlPoints(1)
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetPointLabelsVisibility(False)
+        self._node = node
+        self._tag = node.AddObserver(
+            slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent, lambda caller, event: self._clicked()
+        )
+        selection = self._scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+        interaction = self._scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+        selection.SetReferenceActivePlaceNodeClassName("vtkMRMLMarkupsFiducialNode")
+        selection.SetActivePlaceNodeID(node.GetID())
+        interaction.SetPlaceModePersistence(0)
+        interaction.SetCurrentInteractionMode(interaction.Place)
+
+    def stop(self) -> None:
+        """Wait no more."""
+        node, self._node = self._node, None
+        if node is None:
+            return
+        node.RemoveObserver(self._tag)
+        interaction = self._scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+        if interaction is not None and interaction.GetCurrentInteractionMode() == interaction.Place:
+            interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+        if self._scene.IsNodePresent(node):
+            self._scene.RemoveNode(node)
+
+    def _clicked(self) -> None:
+        node, found = self._node, self._found
+        if node is None or found is None or not node.GetNumberOfControlPoints():
+            return
+        point = [0.0, 0.0, 0.0]
+        node.GetNthControlPointPositionWorld(0, point)
+        # The markup is still being placed: what follows waits until its own event is over.
+        import qt
+
+        qt.QTimer.singleShot(0, lambda: self._tell(found, (point[0], point[1], point[2])))
+
+    def _tell(
+        self, found: Callable[[tuple[float, float, float]], None], point: tuple[float, float, float]
+    ) -> None:
+        self.stop()
+        found(point)
+
+
+class PlanePlacer:
+    """A plane through a lesion that the reader moves and turns."""
+
+    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+        self._scene = scene
+        self._node: slicer.vtkMRMLMarkupsPlaneNode | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether a plane is there to be moved."""
+        return self._node is not None and bool(self._scene.IsNodePresent(self._node))
+
+    def start(self, case: CaseView, segment_id: str) -> None:
+        """Show a plane through the lesion's middle, across its long axis where that is known."""
+        self.stop()
+        centre = centre_ras(case, segment_id)
+        if centre is None:
+            return
+        node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsPlaneNode", "Cut the lesion here")
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        node.CreateDefaultDisplayNodes()
+        node.SetOriginWorld(*centre)
+        node.SetNormalWorld(*_long_axis(case, segment_id))
+        node.SetSize(60, 60)
+        node.GetDisplayNode().SetHandlesInteractive(True)
+        self._node = node
+
+    def take(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The plane's point and normal (RAS mm, world); the plane goes."""
+        origin, normal = [0.0] * 3, [0.0] * 3
+        assert self._node is not None
+        self._node.GetOriginWorld(origin)
+        self._node.GetNormalWorld(normal)
+        self.stop()
+        return tuple(origin), tuple(normal)
+
+    def stop(self) -> None:
+        """Take the plane away."""
+        node, self._node = self._node, None
+        if node is not None and self._scene.IsNodePresent(node):
+            self._scene.RemoveNode(node)
+
+
+def _long_axis(case: CaseView, segment_id: str) -> tuple[float, float, float]:
+    """Unit vector along the lesion's long axis (RAS, world); to the right where there is none."""
+    for node in case.axes:
+        if node.GetAttribute("LiverLesionAI.Segment") != segment_id:
+            continue
+        if node.GetAttribute("LiverLesionAI.Role") != "long axis" or node.GetNumberOfControlPoints() != 2:
+            continue
+        ends = ([0.0] * 3, [0.0] * 3)
+        for index, end in enumerate(ends):
+            node.GetNthControlPointPositionWorld(index, end)
+        vector = [b - a for a, b in zip(*ends, strict=True)]
+        if vtk.vtkMath.Normalize(vector) > 0:
+            return (vector[0], vector[1], vector[2])
+    return (1.0, 0.0, 0.0)
+
+
+def to_volume(volume: slicer.vtkMRMLVolumeNode, point_world: tuple[float, ...]) -> tuple[float, float, float]:
+    """A point of the world in the volume's own space, LPS mm."""
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, volume.GetParentTransformNode(), transform)
+    return point_ras(transform.TransformPoint(*point_world))

@@ -1,0 +1,334 @@
+"""What the reader does to lesions: accept, reject, delete, class, note, merge, split, add. Each is one undo
+step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import slicer
+from scipy import ndimage
+
+from .. import scene_segments as segments
+from .. import terminology as terms
+from ..colours import lesion_colour
+from ..ct import Geometry
+from ..errors import InputError
+from ..findings import LesionSource, LesionStatus
+from ..scene_geometry import volume_geometry
+from ..scene_read import free_number
+from ..scene_segments import Mask
+from .case_view import CaseView, read_case
+from .derived import follow
+from .history import History, Step, capture, put, restore
+
+TAG_AI_MASK = "LiverLesionAI.Mask"
+
+
+class ReaderActions:
+    """Actions on the lesions of one case.
+
+    Attributes:
+        history: what can be undone.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+        self._scene = scene
+        self._case = CaseView(None, None, None)
+        self._key: tuple[str, int] | None = None
+        self._liver: tuple[Any, Mask] | None = None
+        self.history = History()
+
+    def use(self, case: CaseView) -> None:
+        """Work on this case; another one has another history."""
+        node = case.segmentation
+        key = (node.GetID(), id(node)) if node is not None else None
+        if key != self._key:
+            self.history.clear()
+            self._liver = None
+        self._case, self._key = case, key
+
+    # -- marks
+
+    def set_status(self, segment_ids: Sequence[str], status: LesionStatus) -> None:
+        """Accept or reject; lesions that all have that status go back to what they were before."""
+        rows = [row for row in self._case.rows if row.segment_id in segment_ids]
+        back = bool(rows) and all(row.status is status for row in rows)
+        label = {LesionStatus.ACCEPTED: "accept", LesionStatus.REJECTED: "reject"}[status]
+
+        def act(node: Any) -> None:
+            for segment_id in segment_ids:
+                segment = node.GetSegmentation().GetSegment(segment_id)
+                new = self._undecided(node, segment_id) if back else status
+                segments.mark(segment, new)
+
+        self._do(f"{'take back ' if back else ''}{label}", segment_ids, act, masks=False)
+
+    def _undecided(self, node: Any, segment_id: str) -> LesionStatus:
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        mask = segments.read_mask(node, segment_id, self._geometry())
+        drawn = segments.tag(segment, segments.TAG_MASK)
+        return LesionStatus.AI if drawn and drawn == mask.fingerprint() else LesionStatus.EDITED
+
+    def set_class(self, segment_id: str, name: str) -> None:
+        """Give a lesion a class; the AI's probabilities stay beside it."""
+        row = self._case.row(segment_id)
+        if row is None or not name.strip() or name == (row.predicted_class or ""):
+            return
+
+        def act(node: Any) -> None:
+            segment = node.GetSegmentation().GetSegment(segment_id)
+            segment.SetTag(terms.TAG_CLASS, name.strip())
+            segment.SetTag(terms.TAG_TERMINOLOGY, terms.lesion_terminology(name))
+            segment.SetName(terms.lesion_name(row.number, name.strip()))
+
+        self._do("change class", [segment_id], act, masks=False)
+
+    def set_note(self, segment_id: str, text: str) -> None:
+        """Write a note on a lesion; "" removes it."""
+        row = self._case.row(segment_id)
+        if row is None or row.note == text.strip():
+            return
+
+        def act(node: Any) -> None:
+            segment = node.GetSegmentation().GetSegment(segment_id)
+            if text.strip():
+                segment.SetTag(terms.TAG_NOTE, text.strip())
+            else:
+                segment.RemoveTag(terms.TAG_NOTE)
+
+        self._do("note", [segment_id], act, masks=False)
+
+    # -- masks
+
+    def delete(self, segment_ids: Sequence[str]) -> None:
+        """Take lesions out."""
+
+        def act(node: Any) -> None:
+            for segment_id in segment_ids:
+                node.GetSegmentation().RemoveSegment(segment_id)
+
+        self._do("delete", segment_ids, act, masks=True)
+
+    def merge(self, segment_ids: Sequence[str]) -> str:
+        """Make one lesion of several; the largest keeps its number and class. The ID of what remains.
+
+        Raises:
+            InputError: fewer than two lesions.
+        """
+        if len(segment_ids) < 2:
+            raise InputError("Select two or more lesions to merge (Ctrl-click in the table).")
+        geometry, node = self._geometry(), self._case.segmentation
+        masks = {s: segments.read_mask(node, s, geometry) for s in segment_ids}
+        kept = max(segment_ids, key=lambda s: masks[s].count)
+        joined = _union(list(masks.values()))
+
+        def act(node: Any) -> None:
+            segmentation = node.GetSegmentation()
+            self._replace_mask(node, kept, joined)
+            for segment_id in segment_ids:
+                if segment_id != kept:
+                    segmentation.RemoveSegment(segment_id)
+
+        self._do("merge", segment_ids, act, masks=True, measure=[kept])
+        return kept
+
+    def split(
+        self, segment_id: str, plane: tuple[Sequence[float], Sequence[float]] | None = None
+    ) -> list[str]:
+        """Make a lesion of each connected part, or of each side of a plane (point and normal, RAS mm in the
+        node's
+        space). The IDs.
+
+        Raises:
+            InputError: the lesion is in one piece, or lies on one side of the plane.
+        """
+        node, geometry = self._case.segmentation, self._geometry()
+        mask = segments.read_mask(node, segment_id, geometry)
+        if plane is None:
+            labels, count = ndimage.label(mask.voxels_zyx, np.ones((3, 3, 3)))
+            if count < 2:
+                raise InputError(
+                    "This lesion is in one piece: draw a plane through it (button Split again), or erase a gap."
+                )
+        else:
+            labels = np.where(_in_front(mask, geometry, plane), 1, 2) * mask.voxels_zyx
+            if len(np.unique(labels[labels > 0])) < 2:
+                raise InputError("The plane does not pass through the lesion. Move it and split again.")
+        numbers = np.unique(labels[labels > 0])
+        parts = sorted((labels == k for k in numbers), key=np.count_nonzero, reverse=True)
+        ids = [segment_id]
+        taken = {row.number for row in self._case.rows}
+        segmentation = node.GetSegmentation()
+        new = []
+        for part in parts[1:]:
+            number = free_number(taken)
+            taken.add(number)
+            new_id = segmentation.GenerateUniqueSegmentID(f"lesion_{number}")
+            while new_id in ids:
+                new_id += "_"
+            ids.append(new_id)
+            new.append((new_id, number, Mask(part, mask.start_zyx)))
+
+        def act(node: Any) -> None:
+            original = node.GetSegmentation().GetSegment(segment_id)
+            for new_id, number, part in new:
+                self._add_segment(node, new_id, number, part, like=original, after=segment_id)
+            self._replace_mask(node, segment_id, Mask(parts[0], mask.start_zyx))
+
+        self._do("split", ids, act, masks=True, measure=ids)
+        return ids
+
+    def add(self, mask: Mask) -> str:
+        """Add a lesion with this mask; its ID.
+
+        Raises:
+            InputError: the mask is empty.
+        """
+        if not mask.count:
+            raise InputError("Nothing could be grown from this point.")
+        number = free_number({row.number for row in self._case.rows})
+        node = self._case.segmentation
+        new_id = node.GetSegmentation().GenerateUniqueSegmentID(f"lesion_{number}")
+
+        def act(node: Any) -> None:
+            self._add_segment(node, new_id, number, mask)
+
+        self._do("add", [new_id], act, masks=True, measure=[new_id])
+        return new_id
+
+    def set_mask(self, segment_id: str, mask: Mask, label: str = "edit") -> None:
+        """Give a lesion other voxels, as one step; its status becomes edited."""
+        self._do(
+            label,
+            [segment_id],
+            lambda node: self._replace_mask(node, segment_id, mask),
+            masks=True,
+            measure=[segment_id],
+        )
+
+    def edited(self, segment_id: str, before: Mask) -> None:
+        """Take note that the reader drew in a segment (the drawing is done, and has the Segment Editor's
+        undo)."""
+        node = self._case.segmentation
+        segment = node.GetSegmentation().GetSegment(segment_id) if node is not None else None
+        if segment is None:
+            return
+        if segments.tag(segment, terms.TAG_STATUS) != LesionStatus.EDITED.value:
+            segments.mark(segment, LesionStatus.EDITED)
+        self._case = follow(self._scene, self._case, [segment_id], self.liver_mask())
+
+    # -- undo
+
+    def undo(self) -> str:
+        """Take the last step back; what it was, "" when there is none."""
+        return self._move(self.history.undo(), before=True)
+
+    def redo(self) -> str:
+        """Do the last undone step again; what it was, "" when there is none."""
+        return self._move(self.history.redo(), before=False)
+
+    def _move(self, step: Step | None, *, before: bool) -> str:
+        if step is None or self._case.segmentation is None:
+            return ""
+        states = step.before if before else step.after
+        restore(self._case.segmentation, states, self._geometry())
+        redrawn = [s for s, state in states.items() if state is not None and state.mask is not None]
+        self._case = follow(self._scene, self._case, redrawn, self.liver_mask())
+        return step.label
+
+    # -- parts
+
+    def liver_mask(self) -> Mask | None:
+        """The liver's voxels; read once while its labelmap stays as it is."""
+        node, segment_id = self._case.segmentation, self._case.liver_segment
+        if node is None or not segment_id:
+            return None
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        image = segment.GetRepresentation(segments.BINARY)
+        key = (segment_id, image.GetMTime() if image is not None else 0)
+        if self._liver is None or self._liver[0] != key:
+            self._liver = (key, segments.read_mask(node, segment_id, self._geometry()))
+        return self._liver[1]
+
+    def _geometry(self) -> Geometry:
+        return volume_geometry(self._case.volume)
+
+    def _do(
+        self,
+        label: str,
+        segment_ids: Iterable[str],
+        act: Callable[[Any], None],
+        *,
+        masks: bool,
+        measure: Sequence[str] = (),
+    ) -> None:
+        node, ids = self._case.segmentation, list(segment_ids)
+        if node is None or not ids:
+            return
+        geometry = self._geometry()
+        before = capture(node, ids, geometry, masks=masks)
+        try:
+            act(node)
+        except BaseException:
+            restore(node, before, geometry)
+            raise
+        self.history.add(Step(label, before, capture(node, ids, geometry, masks=masks)))
+        self._case = follow(self._scene, self._case, measure, self.liver_mask())
+
+    def _replace_mask(self, node: Any, segment_id: str, mask: Mask) -> None:
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        ids = segments.segment_ids(node)
+        place = ids.index(segment_id)
+        new = segments.rebuilt(segment, mask, self._geometry())
+        put(node, segment_id, new, ids[place - 1] if place else "")
+        segments.mark(node.GetSegmentation().GetSegment(segment_id), LesionStatus.EDITED)
+
+    def _add_segment(
+        self, node: Any, segment_id: str, number: int, mask: Mask, *, like: Any = None, after: str = "?"
+    ) -> None:
+        segment = slicer.vtkSegment()
+        if like is not None:
+            segment.DeepCopyMetadata(like)
+            for name in (segments.TAG_MASK, segments.TAG_NAME):
+                segment.RemoveTag(name)
+        found = segments.tag(segment, terms.TAG_CLASS) or None
+        segment.SetName(terms.lesion_name(number, found))
+        segment.SetColor(*lesion_colour(number))
+        tags = {
+            terms.TAG_TERMINOLOGY: terms.lesion_terminology(found),
+            terms.TAG_ALGORITHM_TYPE: terms.algorithm_type(LesionStatus.EDITED),
+            terms.TAG_ROLE: terms.ROLE_LESION,
+            terms.TAG_STATUS: LesionStatus.EDITED.value,
+            terms.TAG_NUMBER: str(number),
+            terms.TAG_SOURCE: LesionSource.READER.value,
+        }
+        for name, value in tags.items():
+            segment.SetTag(name, value)
+        put(node, segment_id, segments.rebuilt(segment, mask, self._geometry()), after)
+
+    def refresh(self) -> CaseView:
+        """The case as it now is."""
+        if self._case.volume is not None:
+            self._case = read_case(self._scene, self._case.volume)
+        return self._case
+
+
+def _union(masks: Sequence[Mask]) -> Mask:
+    low = np.min([m.start_zyx for m in masks], axis=0)
+    high = np.max([np.array(m.start_zyx) + m.voxels_zyx.shape for m in masks], axis=0)
+    out = np.zeros(high - low, bool)
+    for mask in masks:
+        place = tuple(slice(s.start - o, s.stop - o) for s, o in zip(mask.slices, low, strict=True))
+        out[place] |= mask.voxels_zyx
+    return Mask(out, tuple(int(v) for v in low))  # type: ignore[arg-type]
+
+
+def _in_front(mask: Mask, geometry: Geometry, plane: tuple[Sequence[float], Sequence[float]]) -> np.ndarray:
+    """Where a mask's voxel centres lie on the side that the plane's normal points to."""
+    point_lps = np.array(plane[0], float) * (-1, -1, 1)
+    normal_lps = np.array(plane[1], float) * (-1, -1, 1)
+    grid = np.stack(np.meshgrid(*[np.arange(n) for n in mask.voxels_zyx.shape], indexing="ij"), axis=-1)
+    positions = geometry.index_to_lps(grid + np.array(mask.start_zyx))
+    return (positions - point_lps) @ normal_lps > 0

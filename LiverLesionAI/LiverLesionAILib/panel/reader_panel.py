@@ -1,0 +1,187 @@
+"""The buttons below the findings table: what the reader does to the selected lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import slicer
+
+from ..errors import LiverLesionAIError
+from ..findings import LesionStatus
+from .case_view import CaseView, FindingRow
+from .grow import grown_from
+from .place import PlanePlacer, PointPlacer
+from .reader_actions import ReaderActions
+
+
+class Host(Protocol):
+    """The panel, as its parts see it."""
+
+    case: CaseView
+    ui: Any
+
+    def selection(self) -> list[FindingRow]:
+        """The selected lesions."""
+
+    def select(self, segment_id: str) -> None:
+        """Select a lesion."""
+
+    def refresh(self) -> None:
+        """Show what the scene holds now."""
+
+    def show_message(self, text: str, kind: str = "info") -> None:
+        """Say something to the reader."""
+
+
+class ReaderPanel:
+    """Connects buttons and keys to :class:`ReaderActions`."""
+
+    def __init__(self, host: Host, actions: ReaderActions) -> None:
+        self._host, self.actions = host, actions
+        ui = host.ui
+        self._points = PointPlacer(slicer.mrmlScene)
+        self._planes = PlanePlacer(slicer.mrmlScene)
+        for button, method in (
+            (ui.acceptButton, self.accept),
+            (ui.rejectButton, self.reject),
+            (ui.deleteButton, self.delete),
+            (ui.mergeButton, self.merge),
+            (ui.splitButton, self.split),
+            (ui.addButton, self.add),
+            (ui.undoButton, self.undo),
+            (ui.redoButton, self.redo),
+        ):
+            button.connect("clicked()", method)
+        ui.noteEdit.connect("editingFinished()", self._note)
+
+    def keys(self) -> dict[str, Callable[[], None]]:
+        """Keys that work while the module is open."""
+        return {
+            "A": self.accept,
+            "X": self.reject,
+            "M": self.merge,
+            "Delete": self.delete,
+            "Ctrl+Z": self.undo,
+            "Ctrl+Shift+Z": self.redo,
+        }
+
+    def close(self) -> None:
+        """Take away what is being placed."""
+        self._points.stop()
+        self._planes.stop()
+
+    def show(self) -> None:
+        """Enable what can be done now."""
+        ui, rows = self._host.ui, self._host.selection()
+        self.actions.use(self._host.case)
+        some, one = bool(rows), len(rows) == 1
+        ui.acceptButton.setEnabled(some)
+        ui.rejectButton.setEnabled(some)
+        ui.deleteButton.setEnabled(some)
+        ui.mergeButton.setEnabled(len(rows) > 1)
+        ui.splitButton.setEnabled(one)
+        ui.addButton.setEnabled(self._host.case.segmentation is not None)
+        history = self.actions.history
+        ui.undoButton.setEnabled(bool(history.next_undo))
+        ui.redoButton.setEnabled(bool(history.next_redo))
+        ui.undoButton.toolTip = (
+            f"Undo: {history.next_undo} (Ctrl+Z)" if history.next_undo else "Nothing to undo"
+        )
+        ui.redoButton.toolTip = (
+            f"Redo: {history.next_redo} (Ctrl+Shift+Z)" if history.next_redo else "Nothing to redo"
+        )
+        ui.noteEdit.setEnabled(one)
+        if not ui.noteEdit.focus:
+            ui.noteEdit.text = rows[0].note if one else ""
+
+    def accept(self) -> None:
+        self._mark(LesionStatus.ACCEPTED)
+
+    def reject(self) -> None:
+        self._mark(LesionStatus.REJECTED)
+
+    def delete(self) -> None:
+        self._act(lambda ids: self.actions.delete(ids))
+
+    def merge(self) -> None:
+        def act(ids: list[str]) -> None:
+            kept = self.actions.merge(ids)
+            self._host.refresh()
+            self._host.select(kept)
+
+        self._act(act)
+
+    def split(self) -> None:
+        """Into its parts; a lesion in one piece by a plane, which this button first draws and then
+        applies."""
+        if self._planes.active:
+            plane = self._planes.take()
+            self._act(lambda ids: self.actions.split(ids[0], plane))
+            return
+
+        def act(ids: list[str]) -> None:
+            try:
+                self.actions.split(ids[0])
+            except LiverLesionAIError:
+                self._planes.start(self._host.case, ids[0])
+                self._host.show_message(
+                    "This lesion is in one piece. Move and turn the plane to where it should be cut, then click Split "
+                    "again."
+                )
+
+        self._act(act)
+
+    def add(self) -> None:
+        """The next click in a view is the new lesion's place."""
+        if self._host.case.segmentation is None:
+            return
+        self._host.show_message("Click on the lesion's middle in a slice view (Esc to leave it).")
+        self._points.start(self._grow)
+
+    def undo(self) -> None:
+        self._moved(self.actions.undo(), "Undone")
+
+    def redo(self) -> None:
+        self._moved(self.actions.redo(), "Done again")
+
+    def set_class(self, segment_id: str, name: str) -> None:
+        """Give a lesion another class (the table's editor)."""
+        self._guarded(lambda: self.actions.set_class(segment_id, name))
+
+    def _grow(self, point_ras: tuple[float, float, float]) -> None:
+        def act() -> None:
+            mask = grown_from(self._host.case, point_ras, self.actions.liver_mask())
+            new = self.actions.add(mask)
+            self._host.refresh()
+            self._host.select(new)
+            self._host.show_message("Added. Correct its outline under Edit.")
+
+        self._guarded(act)
+
+    def _note(self) -> None:
+        rows = self._host.selection()
+        if len(rows) == 1:
+            text = self._host.ui.noteEdit.text
+            self._guarded(lambda: self.actions.set_note(rows[0].segment_id, text))
+
+    def _mark(self, status: LesionStatus) -> None:
+        self._act(lambda ids: self.actions.set_status(ids, status))
+
+    def _moved(self, label: str, word: str) -> None:
+        if label:
+            self._host.show_message(f"{word}: {label}.")
+            self._host.refresh()
+
+    def _act(self, act: Callable[[list[str]], None]) -> None:
+        ids = [row.segment_id for row in self._host.selection()]
+        if ids:
+            self._guarded(lambda: act(ids))
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        self.actions.use(self._host.case)
+        try:
+            act()
+        except LiverLesionAIError as error:
+            self._host.show_message(str(error), "warning")
+        self._host.refresh()

@@ -1,0 +1,62 @@
+"""The module's own self-test, run in the stand-in by both of its ways in."""
+
+from __future__ import annotations
+
+import unittest
+
+import pytest
+from desk import Desk
+
+
+@pytest.fixture
+def module():
+    """The module as the application has it: opened, with the product's own worker."""
+    desk = Desk(None)
+    yield desk.module
+    desk.close()
+
+
+def test_unittest_runs_every_method(module):
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(module.LiverLesionAITest)
+    result = unittest.TestResult()
+    suite.run(result)
+    assert result.testsRun >= 2
+    assert not result.failures, result.failures[0][1]
+    assert not result.errors, result.errors[0][1]
+
+
+def test_run_test_runs_what_unittest_runs(module, monkeypatch):
+    called = []
+    for name in [name for name in dir(module.LiverLesionAITest) if name.startswith("test_")]:
+        monkeypatch.setattr(module.LiverLesionAITest, name, lambda self, name=name: called.append(name))
+    test = module.LiverLesionAITest()
+    test.runTest()
+    assert len(called) >= 2
+    assert called == sorted(called)
+
+
+def test_a_failure_is_a_failure(module, monkeypatch):
+    monkeypatch.setattr(
+        module.LiverLesionAITest, "test_1_anEmptySceneSaysWhatToDo", lambda self: self.fail("no")
+    )
+    with pytest.raises(AssertionError, match="no"):
+        module.LiverLesionAITest().runTest()
+
+
+@pytest.mark.parametrize(("mode", "passes"), [("sample truth", True), ("sample without lesions", False)])
+def test_the_comparison_with_the_truth_can_fail(mode, passes, monkeypatch):
+    """The five clicks with a worker that hands back the sample's truth, and with one that misses every
+    lesion."""
+    from LiverLesionAILib.weights import Manifest, ModelStore
+
+    monkeypatch.setattr(ModelStore, "bundled", lambda: ModelStore(Manifest(None, ("a model",))))
+    desk = Desk(mode)
+    try:
+        test = desk.module.LiverLesionAITest("test_2_theSampleCaseIsFoundAndMatchesItsTruth")
+        result = unittest.TestResult()
+        test.run(result)
+        assert not result.skipped
+        assert not result.errors, result.errors[0][1]
+        assert bool(result.failures) is not passes, result.failures
+    finally:
+        desk.close()
