@@ -26,15 +26,19 @@ class LiverLesionAI(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = [_("The LiverLesionAI contributors")]
         parent.helpText = _(
-            "<p>Finds the liver and its lesions in an abdominal CT: segments, boxes, measurements and attention maps "
-            "that you look at, correct and report. In five clicks: <b>Sample</b> (or choose your CT), <b>Analyze</b>, "
+            "<p>Finds the liver and its lesions in an abdominal CT: segments, boxes, measurements "
+            "and attention maps "
+            "that you look at, correct and report. In five clicks: <b>Sample</b> (or choose your "
+            "CT), <b>Analyze</b>, "
             "a row of the table, <b>Accept</b> or <b>Reject</b>, File / Save.</p>"
             "<p>For research; not a medical device. Everything is computed on this computer.</p>"
             f"<p>Version {__version__}</p>"
         )
         parent.acknowledgementText = _(
-            "The networks follow published papers, each named in the file that holds it. Trained on public CT data: "
-            "LiTS (CC BY-SA 4.0) and TCIA collections (CC BY 3.0). Please cite the papers of the models you use; they "
+            "The networks follow published papers, each named in the file that holds it. Trained on "
+            "public CT data: "
+            "LiTS (CC BY-SA 4.0) and TCIA collections (CC BY 3.0). Please cite the papers of the "
+            "models you use; they "
             "are listed in the README."
         )
 

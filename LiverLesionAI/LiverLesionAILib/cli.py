@@ -328,7 +328,8 @@ def run_batch(args: argparse.Namespace) -> int:
         seconds = time.perf_counter() - started
         print(
             f"{number}/{len(inputs)} {name}: {len(result.lesions)} lesions, "
-            f"liver {result.liver_volume_ml:.0f} mL, burden {result.tumour_burden_percent:.1f} %, {seconds:.0f} s"
+            f"liver {result.liver_volume_ml:.0f} mL, burden {result.tumour_burden_percent:.1f} %, "
+            f"{seconds:.0f} s"
         )
         rows.append(
             [

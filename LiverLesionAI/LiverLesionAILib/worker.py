@@ -126,12 +126,14 @@ def failure(error: BaseException) -> tuple[str, str]:
         return "input", str(error)
     if _is_out_of_memory(error):
         return "memory", (
-            "Memory ran out. Close other programs or volumes, or crop the CT to the abdomen (Crop Volume module), "
+            "Memory ran out. Close other programs or volumes, or crop the CT to the abdomen (Crop "
+            "Volume module), "
             "and click Analyze again."
         )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "output", (
-            "The disk with the temporary folder is full. Free some space, or choose another temporary folder in "
+            "The disk with the temporary folder is full. Free some space, or choose another "
+            "temporary folder in "
             "Edit / Application Settings, and click Analyze again."
         )
     if isinstance(error, ModuleNotFoundError):
@@ -140,7 +142,8 @@ def failure(error: BaseException) -> tuple[str, str]:
             f"A needed package is missing: {error.name}. Install it with the button in the panel.",
         )
     return "internal", (
-        f"The analysis stopped by an error of the program ({type(error).__name__}: {error}). The scene was not "
+        f"The analysis stopped by an error of the program ({type(error).__name__}: {error}). The "
+        "scene was not "
         "changed; the log below has the details."
     )
 

@@ -189,8 +189,22 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
     currentSegmentIDChanged = QtCore.Signal(str)
     segmentationNodeChanged = QtCore.Signal(object)
 
-    EFFECTS = ("Threshold", "Paint", "Draw", "Erase", "Level tracing", "Grow from seeds", "Fill between slices",
-               "Margin", "Hollow", "Smoothing", "Scissors", "Islands", "Logical operators", "Mask volume")  # fmt: skip
+    EFFECTS = (
+        "Threshold",
+        "Paint",
+        "Draw",
+        "Erase",
+        "Level tracing",
+        "Grow from seeds",
+        "Fill between slices",
+        "Margin",
+        "Hollow",
+        "Smoothing",
+        "Scissors",
+        "Islands",
+        "Logical operators",
+        "Mask volume",
+    )
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)

@@ -274,7 +274,8 @@ class AnalysisQueue:
         elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
             self._end(
                 "failed",
-                f"The disk with the temporary folder {self._root} is full. Free some space, or choose another folder "
+                f"The disk with the temporary folder {self._root} is full. Free some space, or choose "
+                "another folder "
                 "in Edit / Application Settings / General, and click Analyze again.",
             )
         elif isinstance(error, OSError):

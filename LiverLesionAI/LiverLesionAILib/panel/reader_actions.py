@@ -150,7 +150,8 @@ class ReaderActions:
             labels, count = ndimage.label(mask.voxels_zyx, np.ones((3, 3, 3)))
             if count < 2:
                 raise InputError(
-                    "This lesion is in one piece: draw a plane through it (button Split again), or erase a gap."
+                    "This lesion is in one piece: draw a plane through it (button Split again), or "
+                    "erase a gap."
                 )
         else:
             labels = np.where(_in_front(mask, geometry, plane), 1, 2) * mask.voxels_zyx

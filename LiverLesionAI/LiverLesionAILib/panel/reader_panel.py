@@ -126,7 +126,8 @@ class ReaderPanel:
             except LiverLesionAIError:
                 self._planes.start(self._host.case, ids[0])
                 self._host.show_message(
-                    "This lesion is in one piece. Move and turn the plane to where it should be cut, then click Split "
+                    "This lesion is in one piece. Move and turn the plane to where it should be cut, "
+                    "then click Split "
                     "again."
                 )
 
