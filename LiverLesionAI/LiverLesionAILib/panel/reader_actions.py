@@ -68,7 +68,7 @@ class ReaderActions:
     def _undecided(self, node: Any, segment_id: str) -> LesionStatus:
         segment = node.GetSegmentation().GetSegment(segment_id)
         mask = segments.read_mask(node, segment_id, self._geometry())
-        drawn = segments.tag(segment, segments.TAG_MASK)
+        drawn = segments.tag(segment, terms.TAG_MASK)
         return LesionStatus.AI if drawn and drawn == mask.fingerprint() else LesionStatus.EDITED
 
     def set_class(self, segment_id: str, name: str) -> None:
@@ -292,7 +292,7 @@ class ReaderActions:
         segment = slicer.vtkSegment()
         if like is not None:
             segment.DeepCopyMetadata(like)
-            for name in (segments.TAG_MASK, segments.TAG_NAME):
+            for name in (terms.TAG_MASK, terms.TAG_NAME):
                 segment.RemoveTag(name)
         found = segments.tag(segment, terms.TAG_CLASS) or None
         segment.SetName(terms.lesion_name(number, found))
