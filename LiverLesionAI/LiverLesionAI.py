@@ -26,15 +26,19 @@ class LiverLesionAI(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = [_("The LiverLesionAI contributors")]
         parent.helpText = _(
-            "<p>Finds the liver and its lesions in an abdominal CT: segments, boxes, measurements and attention maps "
-            "that you look at, correct and report. In five clicks: <b>Sample</b> (or choose your CT), <b>Analyze</b>, "
+            "<p>Finds the liver and its lesions in an abdominal CT: segments, boxes, measurements "
+            "and attention maps "
+            "that you look at, correct and report. In five clicks: <b>Sample</b> (or choose your "
+            "CT), <b>Analyze</b>, "
             "a row of the table, <b>Accept</b> or <b>Reject</b>, File / Save.</p>"
             "<p>For research; not a medical device. Everything is computed on this computer.</p>"
             f"<p>Version {__version__}</p>"
         )
         parent.acknowledgementText = _(
-            "The networks follow published papers, each named in the file that holds it. Trained on public CT data: "
-            "LiTS (CC BY-SA 4.0) and TCIA collections (CC BY 3.0). Please cite the papers of the models you use; they "
+            "The networks follow published papers, each named in the file that holds it. Trained on "
+            "public CT data: "
+            "LiTS (CC BY-SA 4.0) and TCIA collections (CC BY 3.0). Please cite the papers of the "
+            "models you use; they "
             "are listed in the README."
         )
 
@@ -81,7 +85,8 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
         self.lastOutcome = None
 
     def loadSampleCase(self):
-        """Add the sample case's CT to the scene; its volume node. The one that is there already is taken again."""
+        """Add the sample case's CT to the scene; its volume node. The one that is there already is taken
+        again."""
         from LiverLesionAILib.panel.sample_case import load_sample_volume
 
         return load_sample_volume(slicer.mrmlScene)
@@ -97,9 +102,11 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
                 self.lastOutcome = step
 
     def analyze(self, volumeNode, settings=None):
-        """Analyse a volume here and now, for scripts without the panel: blocks, and needs torch in this process.
+        """Analyse a volume here and now, for scripts without the panel: blocks, and needs torch in this
+        process.
 
-        settings: LiverLesionAILib.pipeline.Settings or None. Returns the nodes (LiverLesionAILib.scene.SceneNodes);
+        settings: LiverLesionAILib.pipeline.Settings or None. Returns the nodes
+        (LiverLesionAILib.scene.SceneNodes);
         raises LiverLesionAIError with a text for the reader.
         """
         from LiverLesionAILib.panel.direct import analyze_volume
@@ -108,7 +115,8 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
 
 
 class LiverLesionAITest(ScriptedLoadableModuleTest):
-    """Clicks through the panel: in Slicer by "Reload and Test", and without it in the repository's stand-in."""
+    """Clicks through the panel: in Slicer by "Reload and Test", and without it in the repository's
+    stand-in."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear(0)

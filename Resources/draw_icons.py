@@ -1,4 +1,5 @@
-"""Draws the extension's icon and the panel's button icons: ``python Resources/draw_icons.py`` (needs PySide6).
+"""Draws the extension's icon and the panel's button icons: ``python Resources/draw_icons.py`` (needs
+PySide6).
 
 Strokes have a middle tone that is seen on Slicer's light and dark style.
 """
@@ -30,7 +31,8 @@ def pen(colour: QColor, width: float) -> QPen:
 
 
 def liver_path() -> QPainterPath:
-    """A liver seen from the front, in a 128 x 128 field: large right lobe on the left, thin left lobe on the right."""
+    """A liver seen from the front, in a 128 x 128 field: large right lobe on the left, thin left lobe on
+    the right."""
     path = QPainterPath(QPointF(10, 62))
     path.cubicTo(12, 34, 34, 20, 60, 24)
     path.cubicTo(82, 27, 104, 26, 120, 38)
@@ -67,7 +69,13 @@ def module_icon(p: QPainter) -> None:
 def arrow(direction: int) -> Callable[[QPainter], None]:
     def draw(p: QPainter) -> None:
         p.setPen(pen(TONE, 12))
-        p.drawPolyline([QPointF(64 - 18 * direction, 28), QPointF(64 + 22 * direction, 64), QPointF(64 - 18 * direction, 100)])
+        p.drawPolyline(
+            [
+                QPointF(64 - 18 * direction, 28),
+                QPointF(64 + 22 * direction, 64),
+                QPointF(64 - 18 * direction, 100),
+            ]
+        )
 
     return draw
 

@@ -43,7 +43,9 @@ def written(text: str) -> str:
     """The file's text with both lists as wanted."""
     for name, files in wanted().items():
         lines = "".join(f"  {file}\n" for file in files)
-        text = re.sub(rf"(set\({name}\n).*?(  \))", lambda m, lines=lines: m[1] + lines + m[2], text, flags=re.S)
+        text = re.sub(
+            rf"(set\({name}\n).*?(  \))", lambda m, lines=lines: m[1] + lines + m[2], text, flags=re.S
+        )
     return text
 
 

@@ -22,7 +22,7 @@ def phantom_hu(shape_zyx: tuple[int, int, int] = (30, 64, 64), seed: int = 0) ->
     hu[((x - 0.3) / 0.25) ** 2 + ((y + 0.1) / 0.3) ** 2 + ((z - 1.1) / 0.6) ** 2 < 1] = -850.0
     hu[((x + 0.35) / 0.3) ** 2 + ((y + 0.05) / 0.35) ** 2 + (z / 0.7) ** 2 < 1] = 110.0
     hu[(x / 0.1) ** 2 + ((y - 0.35) / 0.1) ** 2 < 1] = 400.0
-    return np.rint(hu + rng.normal(0, 12, shape_zyx)).astype(np.int16)
+    return np.maximum(np.rint(hu + rng.normal(0, 12, shape_zyx)), -1024).astype(np.int16)
 
 
 def phantom(

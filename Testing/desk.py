@@ -71,9 +71,7 @@ class Desk:
     def command(mode: str):
         from LiverLesionAILib.panel.worker_client import WorkerCommand
 
-        return WorkerCommand(
-            sys.executable, (str(TESTING / "scripted_worker.py"), mode), _paths()
-        )
+        return WorkerCommand(sys.executable, (str(TESTING / "scripted_worker.py"), mode), _paths())
 
     @property
     def ui(self):
@@ -125,7 +123,9 @@ class Desk:
         self.turn()
         self.scene.Clear(False)
         assert not list(Path(slicer.app.temporaryPath).glob("LiverLesionAI/*")), "case folders are left"
-        assert not slicer.qMRMLSegmentEditorWidget.alive, "a segment editor was not told to let go of the scene"
+        assert not slicer.qMRMLSegmentEditorWidget.alive, (
+            "a segment editor was not told to let go of the scene"
+        )
 
 
 def _paths() -> str:

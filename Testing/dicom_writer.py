@@ -67,7 +67,9 @@ def write_series(
     slopes = slopes if slopes is not None else [1.0] * len(hu_zyx)
     intercepts = intercepts if intercepts is not None else [-1024.0] * len(hu_zyx)
     for k, (plane, position) in enumerate(zip(hu_zyx, positions_lps, strict=True)):
-        item = dataset(SeriesInstanceUID=uid, SeriesDescription=description, InstanceNumber=first_instance + k)
+        item = dataset(
+            SeriesInstanceUID=uid, SeriesDescription=description, InstanceNumber=first_instance + k
+        )
         if number is not None:
             item.SeriesNumber = number
         item.ImageType = list(image_type)
@@ -80,11 +82,15 @@ def write_series(
         set_pixels(item, stored.astype(np.uint16 if stored.min() >= 0 else np.int16))
         for keyword, value in tags.items():
             setattr(item, keyword, value[k] if isinstance(value, list) else value)
-        item.save_as(folder / f"{(k * 7919) % 10007:05d}_{item.InstanceNumber}{suffix}", enforce_file_format=True)
+        item.save_as(
+            folder / f"{(k * 7919) % 10007:05d}_{item.InstanceNumber}{suffix}", enforce_file_format=True
+        )
     return uid
 
 
-def axial_positions(n: int, step_mm: float = 5.0, first: tuple[float, float, float] = (-90, -80, 20)) -> NDArray:
+def axial_positions(
+    n: int, step_mm: float = 5.0, first: tuple[float, float, float] = (-90, -80, 20)
+) -> NDArray:
     """(n, 3) positions one above the other."""
     return np.array(first, float) + np.arange(n)[:, None] * np.array([0, 0, step_mm])
 
@@ -93,7 +99,9 @@ def write_enhanced(path: Path, hu_zyx: NDArray[np.int16], positions_lps: Sequenc
                    spacing_yx_mm: tuple[float, float] = (3.0, 3.0), orientation: Sequence[float] = AXIAL,
                    intercepts: Sequence[float] | None = None) -> None:  # fmt: skip
     """An enhanced multi-frame CT with positions (and rescale values) per frame."""
-    item = dataset(ENHANCED_CT, SeriesInstanceUID=generate_uid(), SeriesNumber=9, SeriesDescription="ENHANCED")
+    item = dataset(
+        ENHANCED_CT, SeriesInstanceUID=generate_uid(), SeriesNumber=9, SeriesDescription="ENHANCED"
+    )
     item.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
     item.InstanceNumber, item.NumberOfFrames = 1, len(hu_zyx)
     intercepts = intercepts if intercepts is not None else [-1024.0] * len(hu_zyx)

@@ -1,4 +1,5 @@
-"""A CaseResult from a volume that carries its own truth (see scripted_worker): the networks' stand-in in panel tests."""
+"""A CaseResult from a volume that carries its own truth (see scripted_worker): the networks' stand-in in
+panel tests."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """A worker process whose analysis does what its settings say; run as a script by the worker and panel tests.
 
-It goes through the product's own worker; only the networks are replaced, by truth that travels in the volume: voxels
+It goes through the product's own worker; only the networks are replaced, by truth that travels in the
+volume: voxels
 of 1000 and above are liver, ``1000 + k`` is lesion k. The settings' ``segmenter`` picks the behaviour.
 """
 
@@ -18,8 +19,8 @@ from typing import Any
 
 import numpy as np
 from LiverLesionAILib import worker
-from LiverLesionAILib.errors import InputError
 from LiverLesionAILib.ct import Geometry
+from LiverLesionAILib.errors import InputError
 from LiverLesionAILib.handover import read_volume, write_volume
 from LiverLesionAILib.progress import Progress
 from LiverLesionAILib.synthesis.sample import load_sample

@@ -1,7 +1,10 @@
-"""Which names of the Slicer application the module, its form and the stand-in use, and which of those are real.
+"""Which names of the Slicer application the module, its form and the stand-in use, and which of those are
+real.
 
-``python Testing/slicer_names.py --write`` extracts what was read off a running Slicer (``../shared/slicer_api/api.json``
-or the file that the environment variable SLICER_API names) for exactly the names in use into ``slicer_names.json``, so that the check runs without that file too.
+``python Testing/slicer_names.py --write`` extracts what was read off a running Slicer
+(``../shared/slicer_api/api.json``
+or the file that the environment variable SLICER_API names) for exactly the names in use into
+``slicer_names.json``, so that the check runs without that file too.
 """
 
 from __future__ import annotations
@@ -21,7 +24,12 @@ API = Path(os.environ.get("SLICER_API", ROOT.parent / "shared" / "slicer_api" / 
 EXTRACT = TESTING / "slicer_names.json"
 FORM = MODULE / "Resources" / "UI" / "LiverLesionAI.ui"
 MODULES = ("qt", "ctk", "slicer", "slicer.app", "slicer.util", "slicer.modules")
-PYTHON_MODULES = ("slicer.parameterNodeWrapper", "slicer.ScriptedLoadableModule", "slicer.i18n", "slicer.util")
+PYTHON_MODULES = (
+    "slicer.parameterNodeWrapper",
+    "slicer.ScriptedLoadableModule",
+    "slicer.i18n",
+    "slicer.util",
+)
 # Objects of these classes come from calls, not from a name in the source.
 REACHED = {"qt.QItemSelectionModel", "qt.QHeaderView", "qt.QAction", "qt.QObject", "qt.QWidget", "qt.QMenu"}
 # Looked for at run time, with a way on where they are missing.
@@ -30,7 +38,11 @@ GUARDED = {("slicer.modules", "colors")}
 
 def product_files() -> list[Path]:
     """Files of the product that know Slicer."""
-    return [MODULE / "LiverLesionAI.py", *sorted(LIBRARY.glob("scene*.py")), *sorted((LIBRARY / "panel").glob("*.py"))]
+    return [
+        MODULE / "LiverLesionAI.py",
+        *sorted(LIBRARY.glob("scene*.py")),
+        *sorted((LIBRARY / "panel").glob("*.py")),
+    ]
 
 
 def dotted_names(files: list[Path]) -> dict[str, set[str]]:
@@ -74,7 +86,10 @@ def _owner(name: str) -> str:
 def stand_in_members() -> dict[str, set[str]]:
     """Class -> public names that the stand-in defines for it."""
     found = {}
-    for path in ((TESTING / "slicer_desktop" / "ctk_widgets.py"), (TESTING / "slicer_desktop" / "mrml_widgets.py")):
+    for path in (
+        (TESTING / "slicer_desktop" / "ctk_widgets.py"),
+        (TESTING / "slicer_desktop" / "mrml_widgets.py"),
+    ):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef) and node.name.startswith(("ctk", "qMRML")):
                 names = set()

@@ -1,4 +1,4 @@
-"""Synthetic bodies: the same from the same seed, organs of the right size, place and HU, noise of the right kind."""
+"""Synthetic bodies: organs of the right size, place and HU, noise of the right kind, the same from a seed."""
 
 from __future__ import annotations
 
@@ -178,8 +178,11 @@ def test_patients_vary() -> None:
     fat = np.array([p.subcutaneous_mm for p in drawn])
     liver = np.array([p.liver_ml for p in drawn if p.liver_kind is not LiverKind.RESECTED])
     assert 0.35 < np.mean([p.female for p in drawn]) < 0.55
-    assert fat.min() < 9 and fat.max() > 32
-    assert 900 <= liver.min() and liver.max() <= 2500 and 1300 < np.median(liver) < 1800
+    assert fat.min() < 9
+    assert fat.max() > 32
+    assert liver.min() >= 900
+    assert liver.max() <= 2500
+    assert 1300 < np.median(liver) < 1800
     assert {p.liver_kind for p in drawn} == set(LiverKind)
     assert 0.02 < np.mean([p.arms_down for p in drawn]) < 0.3
 
@@ -192,7 +195,8 @@ def test_grid_is_as_asked(spacing: tuple[float, float, float]) -> None:
     assert body.hu_zyx.shape == body.labels_zyx.shape == body.liver_zyx.shape == body.geometry.shape_zyx
     assert body.hu_zyx.shape == (round(70 / spacing[0]), round(340 / spacing[1]), round(340 / spacing[2]))
     assert body.hu_zyx.dtype == np.int16
-    assert body.hu_zyx.min() >= -1024 and body.hu_zyx.max() <= 3071
+    assert body.hu_zyx.min() >= -1024
+    assert body.hu_zyx.max() <= 3071
     assert np.median(body.hu_zyx[:, :4, :4]) < -900, "air in the corner"
 
 
@@ -204,9 +208,12 @@ def test_coverage_from_chest_to_pelvis() -> None:
     lung = (body.labels_zyx == Organ.LUNG).sum(axis=(1, 2))
     marrow = (body.labels_zyx == Organ.BONE_MARROW).sum(axis=(1, 2))
     liver = body.liver_zyx.any(axis=(1, 2))
-    assert lung[-1] > 100 and lung[: len(lung) // 3].sum() == 0
+    assert lung[-1] > 100
+    assert lung[: len(lung) // 3].sum() == 0
     assert marrow[:10].mean() > 15, "pelvis below"
-    assert not liver[:20].any() and not liver[-20:].any() and liver.any()
+    assert not liver[:20].any()
+    assert not liver[-20:].any()
+    assert liver.any()
 
 
 def test_no_organ_leaves_the_body() -> None:

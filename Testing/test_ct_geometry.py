@@ -88,7 +88,8 @@ def test_reorient_moves_no_voxel(geometry: Geometry, random) -> None:
     source = geometry.lps_to_index(result.geometry.index_to_lps(index))
     np.testing.assert_allclose(source, np.rint(source), atol=1e-5)
     assert result.hu_zyx[tuple(index)] == values[tuple(np.rint(source).astype(int))]
-    # Each axis points along its patient axis more than any other arrangement would: positive, and back is exact.
+    # Each axis points along its patient axis more than any other arrangement would: positive, and back is
+    # exact.
     assert np.diag(result.geometry.directions_lps).min() > 0
     np.testing.assert_array_equal(permuted(result.hu_zyx, result.geometry, geometry), values)
 
@@ -104,7 +105,9 @@ def test_reoriented_straight_grids_run_along_lps(geometry: Geometry) -> None:
 def test_crop_and_paste(geometry: Geometry, data: st.DataObject) -> None:
     shape = np.array(geometry.shape_zyx)
     start = np.array([data.draw(st.integers(-4, n - 1)) for n in shape])
-    stop = np.array([data.draw(st.integers(int(a) + 1, int(n) + 4)) for a, n in zip(start, shape, strict=True)])
+    stop = np.array(
+        [data.draw(st.integers(int(a) + 1, int(n) + 4)) for a, n in zip(start, shape, strict=True)]
+    )
     values = np.arange(1, shape.prod() + 1, dtype=np.int16).reshape(shape)
     part = crop(CtVolume(values, geometry), start, stop, fill_hu=-7)
     assert part.hu_zyx.shape == tuple(stop - start)

@@ -55,7 +55,9 @@ def test_linear_functions_come_out_exactly(geometry: Geometry, spacing: tuple, g
     index = np.stack(np.meshgrid(*(np.arange(n) for n in target.shape_zyx), indexing="ij"), axis=-1)
     source = geometry.lps_to_index(target.index_to_lps(index))
     # By how many source voxels a triangle as wide as the target spacing reaches.
-    reach = np.abs(geometry.directions_lps.T @ target.directions_lps).round(3)[::-1, ::-1] @ target.spacing_zyx_mm
+    reach = (
+        np.abs(geometry.directions_lps.T @ target.directions_lps).round(3)[::-1, ::-1] @ target.spacing_zyx_mm
+    )
     reach = np.maximum(1.0, reach / np.array(geometry.spacing_zyx_mm))
     deep = ((source >= reach) & (source <= np.array(geometry.shape_zyx) - 1 - reach)).all(axis=-1)
     scale = max(1.0, float(np.abs(values).max()))
@@ -64,11 +66,11 @@ def test_linear_functions_come_out_exactly(geometry: Geometry, spacing: tuple, g
 
 @steady
 @given(geometries(least=6, most=20), spacings, st.data())
-def test_round_trip_lands_within_half_a_voxel(geometry: Geometry, spacing: tuple, data: st.DataObject) -> None:
+def test_round_trip_lands_within_half_a_voxel(
+    geometry: Geometry, spacing: tuple, data: st.DataObject
+) -> None:
     """reorient, crop, resample, and back: a blob's centroid stays within half a voxel of either grid."""
-    spacing = tuple(
-        min(s, 2.0 * own) for s, own in zip(spacing, reorient_spacing(geometry), strict=True)
-    )
+    spacing = tuple(min(s, 2.0 * own) for s, own in zip(spacing, reorient_spacing(geometry), strict=True))
     centre_zyx = np.array([data.draw(st.floats(0.4, 0.6)) * (n - 1) for n in geometry.shape_zyx])
     index = np.stack(np.meshgrid(*(np.arange(n) for n in geometry.shape_zyx), indexing="ij"), axis=-1)
     width = np.array(geometry.shape_zyx) / 6 + 0.3
@@ -76,7 +78,10 @@ def test_round_trip_lands_within_half_a_voxel(geometry: Geometry, spacing: tuple
     blob[blob < 0.02] = 0
 
     straight = reorient(CtVolume(blob, geometry))
-    inner = [(data.draw(st.integers(-2, 1)), n + data.draw(st.integers(-1, 2))) for n in straight.geometry.shape_zyx]
+    inner = [
+        (data.draw(st.integers(-2, 1)), n + data.draw(st.integers(-1, 2)))
+        for n in straight.geometry.shape_zyx
+    ]
     cropped = crop(straight, [a for a, _ in inner], [b for _, b in inner], fill_hu=0)
     working = cropped.geometry.with_spacing(spacing)
     seen = resample(cropped.hu_zyx, cropped.geometry, working)
@@ -103,7 +108,7 @@ def reorient_spacing(geometry: Geometry) -> tuple[float, float, float]:
 @steady
 @given(geometries(least=4), st.floats(1.05, 3.0), st.data())
 def test_labels_come_back_to_the_nearest_voxel(geometry: Geometry, finer: float, data: st.DataObject) -> None:
-    """On a finer grid and back labels are the same; each target voxel has the label of the nearest source voxel."""
+    """Each target voxel has the label of the nearest source voxel; to a finer grid and back, none changes."""
     labels = np.random.default_rng(1).integers(0, 60000, geometry.shape_zyx).astype(np.uint16)
     straight = reorient(CtVolume(labels, geometry)).geometry
     fine = straight.with_spacing(tuple(s / finer for s in straight.spacing_zyx_mm))
@@ -115,7 +120,7 @@ def test_labels_come_back_to_the_nearest_voxel(geometry: Geometry, finer: float,
     if (np.abs(source - np.rint(source)) < 0.499).all():
         assert there[index] == labels[tuple(nearest)]
     back = resample_labels(there, fine, geometry)
-    # Each coarse centre lies at most half a fine voxel from the fine centre it takes, well within its own cell.
+    # A coarse centre lies at most half a fine voxel from the fine centre it takes, well within its cell.
     assert (back == labels).mean() == 1.0
 
 
@@ -154,7 +159,9 @@ def test_weights_are_linear_interpolation_when_finer() -> None:
 
 @steady
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0.2, 8), st.floats(-10, 40))
-def test_weights_sum_to_one_and_centre_where_they_should(n_in: int, n_out: int, ratio: float, first: float) -> None:
+def test_weights_sum_to_one_and_centre_where_they_should(
+    n_in: int, n_out: int, ratio: float, first: float
+) -> None:
     weights = resampling_weights(n_in, 1.0, n_out, ratio, first).astype(float)
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
     position = first + ratio * np.arange(n_out)

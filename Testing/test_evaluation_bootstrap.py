@@ -156,3 +156,10 @@ def test_different_cases_are_refused_and_undefined_ones_left_out():
     assert (result.losses, result.difference.n_cases, result.difference.value) == (1, 1, -0.5)
     with pytest.raises(InputError, match="No case"):
         bs.compare_paired({"c": math.nan}, {"c": 1.0}, {"c": "A"}, seed=0)
+
+
+def test_lesions_of_a_single_patient_have_no_interval():
+    interval = bs.ratio_interval([0, 2, 1, 0], [0, 3, 1, 0], ["A", "B", "B", "C"], seed=0)
+    assert interval.value == pytest.approx(0.75)
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)

@@ -120,3 +120,14 @@ def test_localisation_accuracy_needs_the_class_too():
     assert (table["HCC"].n_correct, table["HCC"].n_slices) == (1, 3)
     assert table["HCC"].accuracy == pytest.approx(1 / 3)
     assert table["CYST"].accuracy == 1.0
+
+
+def test_a_confidence_on_an_edge_belongs_to_the_bin_below():
+    """Bins are open below and closed above, as Guo 2017 has them; 0 belongs to the first."""
+    bins = cl.reliability_curve([0.0, 0.25, 0.5, 0.75, 1.0], [True] * 5, 4)
+    assert [(b.low, b.high, b.n) for b in bins] == [
+        (0, 0.25, 2),
+        (0.25, 0.5, 1),
+        (0.5, 0.75, 1),
+        (0.75, 1, 1),
+    ]

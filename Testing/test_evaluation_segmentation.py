@@ -77,6 +77,7 @@ def test_distances_agree_with_brute_force(pair):
             assert scores.average_distance_mm == pytest.approx(np.concatenate([one, other]).mean())
 
 
+@pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")
 @given(mask_pairs(min_side=3))
 @settings(max_examples=25, deadline=None)
 def test_agree_with_monai(pair):

@@ -1,4 +1,5 @@
-"""What an installed extension holds: CMake lists, form, icons, and that nothing heavy loads with the module."""
+"""What an installed extension holds: CMake lists, form, icons, and that nothing heavy loads with the
+module."""
 
 from __future__ import annotations
 
@@ -63,9 +64,7 @@ def test_the_form_binds_every_parameter_once():
     from LiverLesionAILib.panel.parameters import PanelParameters
 
     root = ElementTree.parse(FORM).getroot()
-    bound = [
-        p.findtext("string") for p in root.iter("property") if p.get("name") == "SlicerParameterName"
-    ]
+    bound = [p.findtext("string") for p in root.iter("property") if p.get("name") == "SlicerParameterName"]
     assert len(bound) == len(set(bound))
     # These follow from what is in the scene, so their widgets are filled by hand.
     by_hand = {"classFilter", "mapName", "selectedSegment", "allHidden"}
@@ -74,7 +73,9 @@ def test_the_form_binds_every_parameter_once():
 
 
 def test_every_icon_that_is_asked_for_exists():
-    source = "".join(path.read_text(encoding="utf-8") for path in (MODULE / "LiverLesionAILib" / "panel").glob("*.py"))
+    source = "".join(
+        path.read_text(encoding="utf-8") for path in (MODULE / "LiverLesionAILib" / "panel").glob("*.py")
+    )
     icons = {path.stem for path in (MODULE / "Resources" / "Icons").glob("*.png")}
     unused = [name for name in icons - {"LiverLesionAI"} if f'"{name}"' not in source]
     assert not unused

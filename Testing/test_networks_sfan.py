@@ -103,7 +103,9 @@ class TestEquations:
             weight = tiny.align[level].weight.detach().numpy()[:, :, 0, 0]
             bias = tiny.align[level].bias.detach().numpy()
             for out_channel in range(weight.shape[0]):
-                mixed = bias[out_channel] + sum(weight[out_channel, c] * weighted[c] for c in range(len(features)))
+                mixed = bias[out_channel] + sum(
+                    weight[out_channel, c] * weighted[c] for c in range(len(features))
+                )
                 aligned.append(bilinear_by_hand(mixed, (8, 8)))
         context = gate_by_hand(tiny.gca, levels[-1])
         fused = np.array(aligned) * np.array(context)[:, None, None]
@@ -112,7 +114,9 @@ class TestEquations:
             0, conv3x3_by_hand(fused, head.weight.detach().numpy(), head.bias.detach().numpy())
         )
         weight = tiny.classify.weight.detach().numpy()[:, :, 0, 0]
-        expected = np.einsum("kc,cyx->kyx", weight, hidden) + tiny.classify.bias.detach().numpy()[:, None, None]
+        expected = (
+            np.einsum("kc,cyx->kyx", weight, hidden) + tiny.classify.bias.detach().numpy()[:, None, None]
+        )
         assert np.allclose(tiny(image).logits[0].detach().numpy(), expected, atol=1e-10)
 
 

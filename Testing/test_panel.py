@@ -1,4 +1,5 @@
-"""The panel driven by clicks in the stand-in for the Slicer desktop: run, progress, cancel, and what can go wrong."""
+"""The panel driven by clicks in the stand-in for the Slicer desktop: run, progress, cancel, and what can go
+wrong."""
 
 from __future__ import annotations
 

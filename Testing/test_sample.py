@@ -34,9 +34,13 @@ def test_five_lesions_of_8_to_45_mm(sample: Sample) -> None:
         assert 7.5 < diameter < 45
         assert diameter == pytest.approx(lesion.diameter_mm, rel=0.02)
         assert ndimage.label(mask, np.ones((3, 3, 3)))[1] == 1
+        np.testing.assert_allclose(lesion.centre_zyx, np.argwhere(mask).mean(0), atol=0.01)
+        np.testing.assert_array_equal(lesion.box_zyx[0], np.argwhere(mask).min(0))
+        np.testing.assert_array_equal(lesion.box_zyx[1], np.argwhere(mask).max(0) + 1)
         assert (mask <= sample.liver_zyx).all(), "the liver includes its lesions"
     sizes = [lesion.diameter_mm for lesion in sample.lesions]
-    assert max(sizes) > 35 and min(sizes) < 10
+    assert max(sizes) > 35
+    assert min(sizes) < 10
 
 
 def test_lesions_are_darker_than_the_liver_and_apart(sample: Sample) -> None:

@@ -36,14 +36,17 @@ def test_run_test_runs_what_unittest_runs(module, monkeypatch):
 
 
 def test_a_failure_is_a_failure(module, monkeypatch):
-    monkeypatch.setattr(module.LiverLesionAITest, "test_1_anEmptySceneSaysWhatToDo", lambda self: self.fail("no"))
+    monkeypatch.setattr(
+        module.LiverLesionAITest, "test_1_anEmptySceneSaysWhatToDo", lambda self: self.fail("no")
+    )
     with pytest.raises(AssertionError, match="no"):
         module.LiverLesionAITest().runTest()
 
 
 @pytest.mark.parametrize(("mode", "passes"), [("sample truth", True), ("sample without lesions", False)])
 def test_the_comparison_with_the_truth_can_fail(mode, passes, monkeypatch):
-    """The five clicks with a worker that hands back the sample's truth, and with one that misses every lesion."""
+    """The five clicks with a worker that hands back the sample's truth, and with one that misses every
+    lesion."""
     from LiverLesionAILib.weights import Manifest, ModelStore
 
     monkeypatch.setattr(ModelStore, "bundled", lambda: ModelStore(Manifest(None, ("a model",))))

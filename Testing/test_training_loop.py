@@ -73,7 +73,9 @@ def test_resumes_to_the_same_curve_and_weights(tmp_path: Path) -> None:
             raise Cancelled("killed")
 
     with pytest.raises(Cancelled):
-        train(make_network(), make_sampler().batch, SETTINGS, tmp_path / "cut", workers=0, progress=killed_after)
+        train(
+            make_network(), make_sampler().batch, SETTINGS, tmp_path / "cut", workers=0, progress=killed_after
+        )
     resumed = train(make_network(), make_sampler().batch, SETTINGS, tmp_path / "cut", workers=0)
     assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
     for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):

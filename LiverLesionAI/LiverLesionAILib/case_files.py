@@ -52,7 +52,7 @@ from .case_json import (
     rounded,
 )
 from .ct import Geometry
-from .errors import InputError
+from .errors import GeometryError, InputError
 from .files import replacing, write_text
 from .findings import AttentionMap, CaseResult, ProbabilityMap
 from .masks import bounding_box
@@ -126,6 +126,7 @@ def load_result(folder: Path) -> CaseResult:
     except (
         AttributeError,
         EOFError,
+        GeometryError,
         IndexError,
         KeyError,
         OSError,

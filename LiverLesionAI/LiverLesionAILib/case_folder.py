@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
 from . import markups, nrrd
 from . import terminology as terms
-from .colours import LIVER, lesion_colour
+from .colours import LIVER, Colour, lesion_colour
 from .ct import CtVolume
 from .errors import OutputError
 from .files import output_error
 from .findings import CaseResult
+from .mask_crops import Mask, lesion_masks
 from .progress import Progress, silent
 
 MARKER = ".liverlesionai-case.json"
@@ -55,8 +55,8 @@ def write_case_folder(
 
     Args:
         volume: the CT that the result was made on, same grid.
-        folder: made with its parents; an earlier case folder there is replaced once the new one is complete, and
-            whatever else somebody put into it is kept.
+        folder: made with its parents; an earlier case folder there is replaced once the new one is complete,
+            and whatever else somebody put into it is kept.
         pictures: also draw pictures.
         say: told what the reader has to know (a picture that cannot be made here, and what would help).
         progress: called with fractions 0..1; may raise Cancelled, which leaves nothing behind.
@@ -65,8 +65,8 @@ def write_case_folder(
         What was written, by the names above.
 
     Raises:
-        OutputError: no space, no permission, or a folder that is not one of ours and not empty. Nothing is left
-            behind, and an earlier case folder is as it was.
+        OutputError: no space, no permission, or a folder that is not one of ours and not empty. Nothing is
+            left behind, and an earlier case folder is as it was.
         Cancelled: from `progress`.
     """
     folder = Path(os.path.abspath(folder))
@@ -86,6 +86,9 @@ def write_case_folder(
                 parent.rmdir()
         if isinstance(error, OSError):
             raise output_error(folder, error) from error
+        if isinstance(error, OutputError):
+            # Name the folder that was asked for, not the hidden one that was being filled.
+            raise OutputError(str(error).replace(str(part), str(folder))) from error
         raise
     return {name: folder / path.name for name, path in written.items()}
 
@@ -117,7 +120,23 @@ def _write_all(
     say: Callable[[str], None],
     progress: Progress,
 ) -> dict[str, Path]:
+    if pictures:
+        from .pictures import start_3d, write_pictures
+
+        # Another process draws it while the files are written here.
+        with start_3d(result) as view_3d:
+            written = _write_files(result, volume, part, progress)
+            progress("Drawing pictures", 0.6)
+            written.update(write_pictures(result, volume, part, view_3d=view_3d, say=say))
+    else:
+        written = _write_files(result, volume, part, progress)
+    progress("Writing", 1.0)
+    return written
+
+
+def _write_files(result: CaseResult, volume: CtVolume, part: Path, progress: Progress) -> dict[str, Path]:
     from . import case_files
+    from .reports.tables import write_tables
 
     progress("Writing masks", 0.0)
     write_masks(part / MASKS, result)
@@ -125,23 +144,11 @@ def _write_all(
     markups.write_boxes(part / BOXES, result)
     progress("Writing findings", 0.15)
     written["case"] = case_files.save_result(result, part)
-    written.update(_tables(result, part))
+    written["table"], written["findings"] = write_tables(result, part)
     progress("Writing the scene", 0.25)
     _scene(result, volume, part / SCENE)
     written["scene"] = part / SCENE
-    if pictures:
-        from .pictures import write_pictures
-
-        progress("Drawing pictures", 0.6)
-        written.update(write_pictures(result, volume, part, say=say))
-    progress("Writing", 1.0)
     return written
-
-
-def _tables(result: CaseResult, part: Path) -> dict[str, Path]:
-    from .reports.tables import write_tables
-
-    return dict(write_tables(result, part))
 
 
 def _scene(result: CaseResult, volume: CtVolume, path: Path) -> None:
@@ -165,35 +172,31 @@ def write_masks(path: Path, result: CaseResult) -> None:
     """
     layers: list[NDArray] = []
     segments: list[nrrd.FileSegment] = []
-    if result.liver_zyx.any():
-        tags = terms.liver_tags(ALGORITHM)
-        extent = _extent(ndi.find_objects(result.liver_zyx.view(np.uint8))[0])
-        segments.append(nrrd.FileSegment("liver", terms.LIVER_NAME, LIVER, tags, len(layers), 1, extent))
-        layers.append(result.liver_zyx.view(np.uint8))
-    places = dict(enumerate(ndi.find_objects(result.lesion_labels_zyx), 1))
-    lesions = [lesion for lesion in result.lesions if places.get(lesion.number) is not None]
-    for lesion in lesions:
-        name = terms.lesion_name(lesion.number, lesion.predicted_class, terms.class_probability(lesion))
+    geometry = result.geometry
+
+    def add(segment_id: str, name: str, colour: Colour, tags: dict[str, str], label: int, mask: Mask) -> None:
+        drawn = {terms.TAG_NAME: name, terms.TAG_MASK: mask.fingerprint(geometry)}
+        z, y, x = mask.slices
+        extent = (x.start, x.stop - 1, y.start, y.stop - 1, z.start, z.stop - 1)
         segments.append(
-            nrrd.FileSegment(
-                f"lesion_{lesion.number}",
-                name,
-                lesion_colour(lesion.number),
-                terms.lesion_tags(lesion, ALGORITHM),
-                len(layers),
-                lesion.number,
-                _extent(places[lesion.number]),
-            )
+            nrrd.FileSegment(segment_id, name, colour, {**tags, **drawn}, len(layers), label, extent)
         )
+
+    liver = Mask.of(result.liver_zyx)
+    if liver.count:
+        add("liver", terms.LIVER_NAME, LIVER, terms.liver_tags(ALGORITHM), 1, liver)
+        layers.append(result.liver_zyx.view(np.uint8))
+    masks = lesion_masks(result)
+    lesions = [lesion for lesion in result.lesions if lesion.number in masks]
+    for lesion in lesions:
+        number = lesion.number
+        name = terms.lesion_name(number, lesion.predicted_class, terms.class_probability(lesion))
+        tags = terms.lesion_tags(lesion, ALGORITHM)
+        add(f"lesion_{number}", name, lesion_colour(number), tags, number, masks[number])
     if lesions or not layers:
         small = result.lesion_labels_zyx.max(initial=0) < 256
         layers.append(result.lesion_labels_zyx.astype(np.uint8 if small else np.uint16, copy=False))
-    nrrd.write_segmentation(path, layers, result.geometry, segments)
-
-
-def _extent(place_zyx: tuple[slice, slice, slice]) -> tuple[int, int, int, int, int, int]:
-    z, y, x = place_zyx
-    return (x.start, x.stop - 1, y.start, y.stop - 1, z.start, z.stop - 1)
+    nrrd.write_segmentation(path, layers, geometry, segments)
 
 
 def _into_place(part: Path, folder: Path) -> None:

@@ -28,6 +28,7 @@ TISSUE_HU, TISSUE_SHARE = (-50.0, 250.0), 0.02
 LIGHT_HU, LIGHT_SHARE = -70.0, 0.01
 # Of what is denser than lung, CT puts most within fat and soft tissue, and little above.
 DENSE_HU, BODY_HU, BODY_SHARE = -600.0, (-200.0, 300.0), 0.5
+BONE_HU, BONE_SHARE = 800.0, 0.2
 
 
 def volume_from_array(array_zyx: NDArray, ijk_to_ras: ArrayLike, name: str) -> CtVolume:
@@ -233,41 +234,38 @@ def _has_offset(sample: NDArray[np.float32]) -> bool:
 
 def _check_hounsfield(name: str, values: _Values) -> None:
     whole = bool(np.array_equal(values.sample[:100_000], np.rint(values.sample[:100_000])))
-    if values.low >= -30:
-        if whole and values.distinct <= 1000 and _looks_labelled(values.sample):
-            raise InputError(
-                f"{name}: its values are {values.distinct} whole numbers from {values.range_text}: a label "
-                "map or mask, not a CT. Give the CT that it was drawn on."
-            )
-        if whole and values.low >= 0 and 200 <= values.high <= 255:
-            raise InputError(
-                f"{name}: its values run from {values.range_text}, like a picture's grey levels, not "
-                "Hounsfield units. Give the original CT."
-            )
+    without_air = values.low >= -30
+    said = f"{name}: its values run from {values.range_text}"
+    if without_air and whole and values.distinct <= 1000 and _looks_labelled(values.sample):
         raise InputError(
-            f"{name}: its values run from {values.range_text}, without the negative Hounsfield units of air "
-            "and fat. This is an MR, another kind of image, or a CT without its rescale values. Give a CT in "
-            "Hounsfield units."
+            f"{name}: its values are {values.distinct} whole numbers from {values.range_text}: a label "
+            "map or mask, not a CT. Give the CT that it was drawn on."
         )
     if values.high - values.low < 100:
         raise InputError(
-            f"{name}: its values only run from {values.range_text}. This is no CT in Hounsfield units, or it "
-            "was normalised. Give the original CT."
+            f"{said} only. This is no CT in Hounsfield units, or it was normalised. Give the original CT."
+        )
+    if without_air and whole and values.low >= 0 and 200 <= values.high <= 255:
+        raise InputError(f"{said}, like a picture's grey levels, not Hounsfield units. Give the original CT.")
+    if without_air:
+        raise InputError(
+            f"{said}, without the negative Hounsfield units of air and fat. This is an MR, another kind of "
+            "image, or a CT without its rescale values. Give a CT in Hounsfield units."
         )
     tissue = _share(values.sample, *TISSUE_HU)
     light = float((values.sample <= LIGHT_HU).mean())
     if tissue < TISSUE_SHARE or light < LIGHT_SHARE:
         lacking = "soft tissue (-50 to 250 HU)" if tissue < TISSUE_SHARE else "fat and air (below -70 HU)"
         raise InputError(
-            f"{name}: its values run from {values.range_text}, with hardly any {lacking}. This is not a CT "
-            "of a body in Hounsfield units. Give the original CT."
+            f"{said}, with hardly any {lacking}. This is not a CT of a body in Hounsfield units. Give the "
+            "original CT."
         )
     dense = values.sample[values.sample > DENSE_HU]
-    if _share(dense, *BODY_HU) < BODY_SHARE:
+    if _share(dense, *BODY_HU) < BODY_SHARE or float((dense > BONE_HU).mean()) > BONE_SHARE:
         raise InputError(
-            f"{name}: its values run from {values.range_text}, but few of them are those of fat and soft "
-            "tissue (-200 to 300 HU). This is an MR, another kind of image, or a CT with wrong rescale "
-            "values. Give a CT in Hounsfield units."
+            f"{said}, but not as in a body: mostly fat and soft tissue (-200 to 300 HU), little above 800 "
+            "HU. This is an MR, another kind of image, or a CT with wrong rescale values. Give a CT in "
+            "Hounsfield units."
         )
 
 

@@ -255,9 +255,10 @@ def truth_text(sample: Sample, result: CaseResult) -> str:
     def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
         return 2 * float(np.count_nonzero(a & b)) / max(1, np.count_nonzero(a) + np.count_nonzero(b))
 
+    liver_dice, lesion_dice = dice(result.liver_zyx, sample.liver_zyx), dice(labels > 0, truth > 0)
     return (
-        f"Against the sample's truth (a synthetic CT): {found} of {len(numbers)} lesions found, {false} false; "
-        f"Dice liver {dice(result.liver_zyx, sample.liver_zyx):.3f}, lesions {dice(labels > 0, truth > 0):.3f}."
+        f"Against the sample's truth (a synthetic CT): {found} of {len(numbers)} lesions found, "
+        f"{false} false; Dice liver {liver_dice:.3f}, lesions {lesion_dice:.3f}."
     )
 
 
@@ -326,8 +327,9 @@ def run_batch(args: argparse.Namespace) -> int:
         bar.done()
         seconds = time.perf_counter() - started
         print(
-            f"{number}/{len(inputs)} {name}: {len(result.lesions)} lesions, liver {result.liver_volume_ml:.0f} mL, "
-            f"burden {result.tumour_burden_percent:.1f} %, {seconds:.0f} s"
+            f"{number}/{len(inputs)} {name}: {len(result.lesions)} lesions, "
+            f"liver {result.liver_volume_ml:.0f} mL, burden {result.tumour_burden_percent:.1f} %, "
+            f"{seconds:.0f} s"
         )
         rows.append(
             [
@@ -399,7 +401,11 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
     parser = argparse.ArgumentParser(prog="liverlesionai evaluate")
     add_evaluate_arguments(parser)
-    return run(parser.parse_args(args.rest))
+    bar = ProgressBar()
+    try:
+        return run(parser.parse_args(args.rest), progress=TimedProgress(bar))
+    finally:
+        bar.done()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

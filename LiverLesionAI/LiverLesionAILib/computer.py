@@ -71,7 +71,7 @@ def _windows_memory_gb() -> tuple[float, float]:
     import ctypes
 
     class Status(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [  # noqa: RUF012
+        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
             (name, ctypes.c_ulonglong) for name in ("total", "free", "a", "b", "c", "d", "e")
         ]
 
@@ -83,7 +83,8 @@ def _windows_memory_gb() -> tuple[float, float]:
 
 
 def describe_computer() -> ComputerInfo:
-    """Import torch and look at the devices. Takes seconds the first time: never call it in the application."""
+    """Import torch and look at the devices. Takes seconds the first time: never call it in the
+    application."""
     try:
         import torch
     except Exception as error:
@@ -94,7 +95,9 @@ def describe_computer() -> ComputerInfo:
     problem = cuda_problem()
     if problem is None:
         free, total = torch.cuda.mem_get_info()
-        return ComputerInfo(torch.__version__, "cuda", torch.cuda.get_device_name(), free * 1e-9, total * 1e-9)
+        return ComputerInfo(
+            torch.__version__, "cuda", torch.cuda.get_device_name(), free * 1e-9, total * 1e-9
+        )
     # A computer without such a GPU has no problem to tell.
     told = f"The GPU is not used: {problem}" if _has_nvidia_device() else ""
     return ComputerInfo(torch.__version__, "cpu", _cpu_name(), *host_memory_gb(), told)

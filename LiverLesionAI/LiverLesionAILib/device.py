@@ -60,6 +60,8 @@ def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
     Raises:
         DeviceError: torch is missing, or CUDA was asked for by name and cannot be used; the text says why.
     """
+    if wanted not in ("auto", "cpu", "cuda") and not wanted.startswith("cuda:"):
+        raise DeviceError(f"There is no device {wanted!r}. Choose auto, cpu or cuda.")
     missing = torch_missing()
     if missing:
         raise DeviceError(missing)
@@ -73,8 +75,6 @@ def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
     if wanted == "cpu" or problem:
         kind = cpu_precision() if precision == "auto" else precision
         return Device("cpu", kind, f"CPU, {torch.get_num_threads()} threads, {kind}", batch=8)
-    if wanted not in ("auto", "cuda") and not wanted.startswith("cuda:"):
-        raise DeviceError(f"There is no device {wanted!r}. Choose auto, cpu or cuda.")
     name = "cuda" if wanted == "auto" else wanted
     free, total = torch.cuda.mem_get_info(torch.device(name))
     if wanted == "auto" and free < 1.5e9:

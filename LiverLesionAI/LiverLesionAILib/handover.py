@@ -1,6 +1,7 @@
 """How a volume goes from one process to another: a private folder with the voxels and their geometry.
 
-The folder holds ``volume.npy`` (z, y, x) and, written last, ``volume.json``; a folder without the latter is not
+The folder holds ``volume.npy`` (z, y, x) and, written last, ``volume.json``; a folder without the latter is
+not
 complete.
 """
 

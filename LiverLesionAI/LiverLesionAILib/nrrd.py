@@ -1,7 +1,7 @@
 """NRRD files, written slab by slab: images, and segmentations in the form 3D Slicer reads as .seg.nrrd.
 
-Format: teem.sourceforge.net/nrrd/format.html; the segmentation's own fields are those that Slicer's segmentation
-storage node writes and reads ("Segment0_Name" and so on). Space is LPS, as in the library.
+Format: teem.sourceforge.net/nrrd/format.html; the segmentation's own fields are those that Slicer's
+segmentation storage node writes and reads ("Segment0_Name" and so on). Space is LPS, as in the library.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A 3D picture of liver and lesions by offscreen VTK, in a process of its own.
 
-OpenGL may be missing, and VTK then ends the process (exit 139) instead of raising: nothing here that needs it runs
-in the caller's process.
+OpenGL may be missing, and VTK then ends the process (exit 139) instead of raising: nothing here that needs it
+runs in the caller's process.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from scipy import ndimage as ndi
 from .colours import LIVER, lesion_colour
 from .ct import Geometry
 from .findings import CaseResult
+from .masks import bounding_box, label_boxes
 
 TIMEOUT_S = 60.0
+CHILD = ("-m", "LiverLesionAILib.picture_3d_child")
 GRID_MM = 2.0
 FINE_GRID_MM = 1.0
 HINT = (
-    "The 3D picture needs OpenGL, which this computer lacks or cannot use without a display; everything else was "
-    "written. On Debian and Ubuntu: sudo apt-get install libegl1 libgl1-mesa-dri"
+    "The 3D picture needs OpenGL, which this computer lacks or cannot use without a display; everything else "
+    "was written. On Debian and Ubuntu: sudo apt-get install libegl1 libgl1-mesa-dri"
 )
 
 
@@ -44,60 +46,72 @@ class Rendered:
     places: dict[int, tuple[float, float]]
 
 
-def render_case(
-    result: CaseResult, width: int, height: int, *, timeout_s: float = TIMEOUT_S
-) -> tuple[Rendered | None, str]:
-    """Render liver (translucent), lesions and boxes from in front and slightly from the right.
+class RenderJob:
+    """A picture being rendered by another process; closing it leaves neither process nor files."""
 
-    Returns:
-        (picture, ""), or (None, what to tell the reader) where it cannot be made.
-    """
-    if not result.liver_zyx.any() and not result.lesion_labels_zyx.any():
-        return None, ""
-    with tempfile.TemporaryDirectory(prefix="liverlesionai-3d-") as folder:
-        job, picture = Path(folder) / "job.npz", Path(folder) / "picture.npz"
-        _write_job(result, job, width, height)
-        command = [sys.executable, "-m", "LiverLesionAILib.picture_3d_child", str(job), str(picture)]
-        root = str(Path(__file__).resolve().parent.parent)
-        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+    def __init__(self, result: CaseResult, width: int, height: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="liverlesionai-3d-")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._failure = ""
+        self._picture = Path(self._folder.name) / "picture.npz"
+        if not result.liver_zyx.any() and not result.lesion_labels_zyx.any():
+            return
         try:
-            done = subprocess.run(
-                command,
+            job = Path(self._folder.name) / "job.npz"
+            _write_job(result, job, width, height)
+            root = str(Path(__file__).resolve().parent.parent)
+            path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+            self._process = subprocess.Popen(
+                [sys.executable, *CHILD, str(job), str(self._picture)],
                 env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                timeout=timeout_s,
-                check=False,
             )
-        except subprocess.TimeoutExpired:
-            return None, f"The 3D picture was given up after {timeout_s:.0f} s; everything else was written."
         except OSError as error:
-            return None, f"The 3D picture could not be made ({error.strerror}); everything else was written."
-        if done.returncode != 0 or not picture.is_file():
+            self._failure = f"The 3D picture could not be made ({error.strerror}); the rest was written."
+
+    def wait(self, timeout_s: float = TIMEOUT_S) -> tuple[Rendered | None, str]:
+        """The picture and "", or None and what to tell the reader ("" where there was nothing to draw)."""
+        if self._process is None:
+            return None, self._failure
+        try:
+            code = self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None, f"The 3D picture was given up after {timeout_s:.0f} s; the rest was written."
+        if code != 0 or not self._picture.is_file():
             return None, HINT
-        with np.load(picture) as arrays:
+        with np.load(self._picture) as arrays:
             numbers, points = arrays["numbers"], arrays["points"]
             places = {int(n): (float(x), float(y)) for n, (x, y) in zip(numbers, points, strict=True)}
             return Rendered(arrays["rgb"], places), ""
+
+    def __enter__(self) -> RenderJob:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
 
 
 def _write_job(result: CaseResult, path: Path, width: int, height: int) -> None:
     """All that the child needs, cropped to the liver and on a coarser grid: a few MB."""
     arrays: dict[str, NDArray] = {}
     parts: list[dict] = []
-    masks = [(0, result.liver_zyx, ndi.find_objects(result.liver_zyx.view(np.uint8)), GRID_MM)]
-    boxes = ndi.find_objects(result.lesion_labels_zyx)
+    liver_at = bounding_box(result.liver_zyx)
+    masks = [] if liver_at is None else [(0, result.liver_zyx[liver_at], liver_at, GRID_MM)]
+    boxes = label_boxes(result.lesion_labels_zyx)
     for lesion in result.lesions:
-        where = boxes[lesion.number - 1] if lesion.number <= len(boxes) else None
-        if where is not None:
-            masks.append((lesion.number, result.lesion_labels_zyx == lesion.number, [where], FINE_GRID_MM))
-    for number, mask, found, grid_mm in masks:
-        if not found or found[0] is None:
-            continue
-        start = [s.start - 3 for s in found[0]]
-        stop = [s.stop + 3 for s in found[0]]
-        field, geometry = _field(mask[found[0]], result.geometry.cropped(start, stop), grid_mm)
+        if (where := boxes.get(lesion.number)) is not None:
+            inside = result.lesion_labels_zyx[where] == lesion.number
+            masks.append((lesion.number, inside, where, FINE_GRID_MM))
+    for number, inside, where, grid_mm in masks:
+        start = tuple(s.start - 3 for s in where)
+        stop = tuple(s.stop + 3 for s in where)
+        field, geometry = _field(inside, result.geometry.cropped(start, stop), grid_mm)
         arrays[f"field{len(parts)}"] = field
         parts.append(
             {
@@ -121,7 +135,7 @@ def _write_job(result: CaseResult, path: Path, width: int, height: int) -> None:
 
 
 def _field(inner: NDArray[np.bool_], geometry: Geometry, grid_mm: float) -> tuple[NDArray, Geometry]:
-    """A smooth field (0..255, surface at 127.5) of a mask with 3 voxels of air, at about `grid_mm` or coarser."""
+    """A smooth field (0..255, surface at 127.5) of a mask with 3 voxels of air, on `grid_mm` or coarser."""
     from .ct import resample
 
     mask = np.pad(inner, 3).astype(np.float32)

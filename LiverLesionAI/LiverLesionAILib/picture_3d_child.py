@@ -1,4 +1,4 @@
-"""The process that renders a 3D picture: `python -m LiverLesionAILib.picture_3d_child job.npz picture.npz`."""
+"""The process that renders a 3D picture: `-m LiverLesionAILib.picture_3d_child job.npz picture.npz`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main(job: str, picture: str) -> None:
         points.append(box["centre_lps"])
     window = vtkRenderWindow()
     window.SetOffScreenRendering(1)
-    # Twice the size, averaged below: depth peeling, which sorts the translucent liver, allows no multisampling.
+    # Twice the size, averaged below: depth peeling, for the translucent liver, allows no multisampling.
     window.SetSize(2 * described["width"], 2 * described["height"])
     window.SetMultiSamples(0)
     window.SetAlphaBitPlanes(1)

@@ -12,6 +12,7 @@ from scipy import ndimage as ndi
 from .colours import LIVER, Colour, lesion_colour
 from .ct import CtVolume, Geometry, permuted, reoriented_geometry
 from .findings import Box, CaseResult, Lesion
+from .masks import label_boxes
 from .raster import Canvas, Point
 
 WINDOW_HU = 400.0
@@ -45,7 +46,7 @@ CORONAL = Plane("Coronal", 1, 0, 2, True, ("R", "L", "S", "I"))
 
 @dataclass(frozen=True, eq=False)
 class Upright:
-    """A case turned so that its axes run most nearly along L, P, S; voxels unchanged, oblique stays oblique."""
+    """A case turned so that its axes run most nearly along L, P, S; voxels unchanged."""
 
     volume: CtVolume
     liver_zyx: NDArray[np.bool_]
@@ -60,7 +61,7 @@ class Upright:
         hu = permuted(volume.hu_zyx, volume.geometry, geometry)
         liver = permuted(result.liver_zyx, volume.geometry, geometry)
         labels = permuted(result.lesion_labels_zyx, volume.geometry, geometry)
-        boxes = {i: b for i, b in enumerate(ndi.find_objects(labels), 1) if b is not None}
+        boxes = label_boxes(labels)
         return cls(CtVolume(hu, geometry, volume.name), liver, labels, result.lesions, boxes)
 
     @property
@@ -86,7 +87,7 @@ class Upright:
 
 
 def best_slices(case: Upright, plane: Plane, count: int) -> list[int]:
-    """The slices that show the lesions best: each lesion near its largest section, as many as fit, by position.
+    """The slices that show the lesions best: each lesion near its largest section, as many as fit.
 
     Without lesions: the slice with most liver, or the middle one.
     """

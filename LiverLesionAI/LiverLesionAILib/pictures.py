@@ -1,18 +1,19 @@
-"""Pictures of a result: axial and coronal slices, a 3D view, and an overview of all three with the findings."""
+"""Pictures of a result: axial and coronal slices, a 3D view, and an overview of them with the findings."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage as ndi
 
 from .colours import Colour, lesion_colour
 from .ct import CtVolume
 from .findings import CaseResult, Lesion
-from .picture_3d import Rendered, render_case
+from .picture_3d import Rendered, RenderJob
 from .picture_slices import AXIAL, CORONAL, Plane, Upright, best_slices, draw_slice
 from .raster import Canvas, write_png
 from .terminology import class_probability, lesion_name
@@ -23,13 +24,24 @@ _FAINT: Colour = (0.60, 0.63, 0.67)
 MOST_PANELS = 6
 
 
+def start_3d(result: CaseResult) -> RenderJob:
+    """Begin the 3D picture in another process; hand it to `write_pictures`, and close it in any case."""
+    return RenderJob(result, 1100, 900)
+
+
 def write_pictures(
-    result: CaseResult, volume: CtVolume, folder: Path, *, say: Callable[[str], None] = lambda text: None
+    result: CaseResult,
+    volume: CtVolume,
+    folder: Path,
+    *,
+    view_3d: RenderJob | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Path]:
     """Write axial.png, coronal.png, overview.png and, where OpenGL is there, 3d.png.
 
     Args:
         volume: the CT of the result, same grid.
+        view_3d: a 3D picture begun earlier by `start_3d`; begun here when None.
         say: told why the 3D picture is missing, and what would give it.
 
     Returns:
@@ -40,12 +52,16 @@ def write_pictures(
     """
     case = Upright.of(result, volume)
     pictures = {plane.name.lower(): montage(case, plane) for plane in (AXIAL, CORONAL)}
-    rendered, why = render_case(result, 1100, 900)
+    if view_3d is None:
+        with start_3d(result) as job:
+            rendered, why = job.wait()
+    else:
+        rendered, why = view_3d.wait()
     if why:
         say(why)
     if rendered is not None:
-        pictures["3d"] = finished_3d(rendered)
-    pictures["overview"] = overview(result, case, pictures.get("3d"))
+        pictures["3d"] = np.round(finished_3d(rendered) * 255).clip(0, 255).astype(np.uint8)
+    pictures["overview"] = overview(result, case, rendered)
     written = {}
     for name, picture in pictures.items():
         written[name] = folder / f"{name}.png"
@@ -69,26 +85,31 @@ def montage(case: Upright, plane: Plane) -> NDArray[np.uint8]:
     return whole.as_uint8()
 
 
-def finished_3d(rendered: Rendered) -> NDArray[np.uint8]:
-    """The 3D view with lesion numbers and sides."""
-    canvas = Canvas(rendered.rgb.shape[1], rendered.rgb.shape[0])
-    canvas.paste(rendered.rgb.astype(np.float32) / 255, 0, 0)
+def finished_3d(
+    rendered: Rendered, width: int | None = None, height: int | None = None, text_size: float = 22
+) -> NDArray[np.float32]:
+    """The 3D view fitted into width x height (default: its size), with numbers and sides; 0..1."""
+    tall, wide = rendered.rgb.shape[:2]
+    width, height = width or wide, height or tall
+    scale = min(width / wide, height / tall)
+    canvas = Canvas(width, height)
+    canvas.paste(_fitted(rendered.rgb, width, height, scale), 0, 0)
     taken: list[tuple[float, float]] = []
     for number, (x, y) in sorted(rendered.places.items()):
+        x, y = (x - wide / 2) * scale + width / 2, (y - tall / 2) * scale + height / 2
         # The larger lesion keeps its number where two would cover each other.
-        if any(abs(x - other_x) < 24 and abs(y - other_y) < 22 for other_x, other_y in taken):
+        if any(max(abs(x - a), abs(y - b)) < 1.1 * text_size for a, b in taken):
             continue
         taken.append((x, y))
-        canvas.text(
-            str(number), x, y, size=22, anchor=(0.5, 0.5), bold=True, colour=(1.0, 1.0, 1.0), halo=0.85
-        )
-    canvas.text("R", 12, canvas.height / 2, size=24, anchor=(0, 0.5), bold=True, colour=_TEXT)
-    canvas.text("L", canvas.width - 12, canvas.height / 2, size=24, anchor=(1, 0.5), bold=True, colour=_TEXT)
-    canvas.text("3D  from the front", 10, 10, size=20, colour=_TEXT)
-    return canvas.as_uint8()
+        canvas.text(str(number), x, y, size=text_size, anchor=(0.5, 0.5), bold=True, halo=0.85)
+    pad, large = 0.5 * text_size, 1.2 * text_size
+    canvas.text("R", pad, height / 2, size=large, anchor=(0, 0.5), bold=True, colour=_TEXT)
+    canvas.text("L", width - pad, height / 2, size=large, anchor=(1, 0.5), bold=True, colour=_TEXT)
+    canvas.text("3D  from the front", pad, pad, size=text_size, colour=_TEXT)
+    return canvas.rgb
 
 
-def overview(result: CaseResult, case: Upright, view_3d: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+def overview(result: CaseResult, case: Upright, view_3d: Rendered | None) -> NDArray[np.uint8]:
     """The largest lesion in axial and coronal, the 3D view, and a list of the findings."""
     width, pad, gap, head = 1800, 24, 12, 74
     tall = 620
@@ -114,7 +135,7 @@ def overview(result: CaseResult, case: Upright, view_3d: NDArray[np.uint8] | Non
         panel = draw_slice(case, plane, index, width=wide, height=tall, text_size=18)
         canvas.paste(panel.rgb, pad + place * (wide + gap), head)
     if view_3d is not None:
-        canvas.paste(_fitted(view_3d, wide, tall), pad + 2 * (wide + gap), head)
+        canvas.paste(finished_3d(view_3d, wide, tall, 18), pad + 2 * (wide + gap), head)
     y = head + tall + 20
     canvas.text(_summary(result), pad, y, size=25, colour=_TEXT, halo=0)
     y += 46
@@ -140,12 +161,12 @@ def _slice_of_largest(case: Upright, plane: Plane) -> int:
     return int(case.areas(plane)[case.lesions[0].number].argmax())
 
 
-def _fitted(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.float32]:
-    """A picture scaled (area average, then linear) to fit width x height; its edge fills the rest."""
-    from scipy import ndimage as ndi
-
-    scale = min(height / picture.shape[0], width / picture.shape[1])
-    soft = ndi.gaussian_filter(picture.astype(np.float32) / 255, (max(0.0, 0.35 / scale - 0.35),) * 2 + (0,))
+def _fitted(picture: NDArray[np.uint8], width: int, height: int, scale: float) -> NDArray[np.float32]:
+    """A picture scaled about its middle (smoothed, then linear); its edge fills the rest."""
+    soft = picture.astype(np.float32) / 255
+    if (height, width) == picture.shape[:2] and scale == 1:
+        return soft
+    soft = ndi.gaussian_filter(soft, (max(0.0, 0.35 / scale - 0.35),) * 2 + (0,))
     rows = (np.arange(height) - (height - 1) / 2) / scale + (picture.shape[0] - 1) / 2
     columns = (np.arange(width) - (width - 1) / 2) / scale + (picture.shape[1] - 1) / 2
     where = np.broadcast_arrays(rows[:, None], columns[None, :])
@@ -164,10 +185,12 @@ def _summary(result: CaseResult) -> str:
 def _line(lesion: Lesion) -> str:
     measured = lesion.measurement
     name = lesion_name(lesion.number, lesion.predicted_class, class_probability(lesion))
-    parts: Sequence[str] = (
-        name,
-        f"{measured.long_axis_mm:.0f} × {measured.short_axis_mm:.0f} mm",
-        f"{measured.volume_ml:.1f} mL",
-        f"{measured.hu_mean:.0f} HU",
-    )
+    parts = [name]
+    # A box without a mask has no measurements.
+    if math.isfinite(measured.long_axis_mm):
+        parts.append(f"{measured.long_axis_mm:.0f} × {measured.short_axis_mm:.0f} mm")
+    if math.isfinite(measured.volume_ml):
+        parts.append(f"{measured.volume_ml:.1f} mL")
+    if math.isfinite(measured.hu_mean):
+        parts.append(f"{measured.hu_mean:.0f} HU")
     return "    ".join(parts)

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from . import __version__
+from .checking import check_ct
 from .ct import CtVolume, Geometry, permuted, reorient, resample, resample_labels
 from .findings import AttentionMap, CaseResult, ProbabilityMap
 from .inputs import liver_level_hu
+from .masks import number_by_size
 from .progress import Progress, part, silent
-from .stages.measure import measure_case, measure_liver, number_by_size
+from .stages.measure import measure_case, measure_liver
 from .stages.segment import Masks, SegmentSettings, masks_from_probabilities
 
 if TYPE_CHECKING:
@@ -85,7 +87,9 @@ def analyze(
     """Find the liver and its lesions in a checked CT.
 
     Args:
-        volume: any orientation; see :func:`~LiverLesionAILib.checking.check_ct`.
+        volume: any orientation; checked by :func:`~LiverLesionAILib.checking.check_ct`, whether it came
+        from a file
+            or from a Slicer node.
         settings: the user's choices.
         models: networks, kept warm between calls.
         progress: told the stage and the fraction done; raises Cancelled to stop.
@@ -94,11 +98,13 @@ def analyze(
         The findings on the CT's own grid. Where no liver or no lesion is seen, `messages` say so and why.
 
     Raises:
+        InputError: this is no CT that can be analysed.
         LiverLesionAIError: with a text for the reader.
         Cancelled: from `progress`.
     """
     from .device import choose_device, with_fallback
 
+    volume = check_ct(volume)
     run = _Run(progress, list(volume.warnings))
     device = choose_device(settings.device, settings.precision)
     entry = models.manifest.find(settings.segmenter)

@@ -41,7 +41,7 @@ class Canvas:
         self.rgb[y : y + picture.shape[0], x : x + picture.shape[1]] = grey
 
     def blend(self, coverage: NDArray, colour: Colour, x: int = 0, y: int = 0) -> None:
-        """Mix a colour in by coverage 0..1, an (h, w) array whose top left is at x, y; clipped to the picture."""
+        """Mix a colour in by coverage 0..1, an (h, w) array whose top left is at x, y."""
         height, width = coverage.shape
         x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + width, self.width), min(y + height, self.height)
         if x1 <= x0 or y1 <= y0:

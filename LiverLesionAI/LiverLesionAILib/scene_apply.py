@@ -11,10 +11,10 @@ import vtk
 from . import scene_nodes as nodes
 from . import scene_segments as segments
 from . import terminology as terms
-from .findings import CaseResult, Lesion, LesionStatus
+from .findings import CaseResult, Lesion
+from .mask_crops import Mask, lesion_masks, same_lesion, without
 from .scene_geometry import ijk_to_ras, vtk_matrix
 from .scene_read import free_number, reader_lesion
-from .scene_segments import Mask
 
 ALGORITHM = "LiverLesionAI"
 
@@ -89,20 +89,26 @@ class Apply:
         kept_lesions = {
             k: m for k, m in kept.items() if segments.is_lesion(segmentation.GetSegmentation().GetSegment(k))
         }
-        masks = segments.lesion_masks(result)
+        masks = lesion_masks(result)
         taken = {
             int(tag)
             for k in kept_lesions
             if (tag := segments.tag(segmentation.GetSegmentation().GetSegment(k), terms.TAG_NUMBER)).isdigit()
         }
+        # Boxes without a mask that the reader has decided on keep their numbers too.
+        taken |= {
+            int(box.GetAttribute(nodes.ATTR_LESION) or 0)
+            for box in self.old.get(nodes.ROLE_BOX, [])
+            if nodes.is_decided(box)
+        }
         kept_for: dict[int, str] = {}
         for number, mask in masks.items():
             for segment_id, kept_mask in kept_lesions.items():
-                if segments.same_lesion(mask, kept_mask):
+                if same_lesion(mask, kept_mask):
                     kept_for[number] = segment_id
                     break
             else:
-                masks[number] = segments.without(mask, kept_lesions.values())
+                masks[number] = without(mask, kept_lesions.values())
         new = [lesion for lesion in result.lesions if lesion.number not in kept_for]
         numbers = self._numbers(new, kept_for, taken, segmentation)
         built = segments.build_lesions(new, masks, numbers, result.geometry, self.algorithm)
@@ -288,7 +294,7 @@ class Apply:
         for role in (nodes.ROLE_BOX, nodes.ROLE_LONG_AXIS, nodes.ROLE_SHORT_AXIS):
             for node in self.old.get(role, []):
                 segment_id = node.GetAttribute(nodes.ATTR_SEGMENT) or ""
-                decided = (node.GetAttribute(nodes.ATTR_STATUS) or "AI") != LesionStatus.AI.value
+                decided = nodes.is_decided(node)
                 if segment_id in kept_ids or decided or nodes.was_moved(node):
                     number = int(node.GetAttribute(nodes.ATTR_LESION) or 0)
                     if segment_id in kept_ids or decided:

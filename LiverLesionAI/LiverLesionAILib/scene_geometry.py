@@ -10,6 +10,7 @@ from vtk.util import numpy_support
 
 from .ct import Geometry
 from .findings import Box
+from .mask_crops import trimmed
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -111,18 +112,6 @@ def labelmap_crop(
     inner = array[tuple(slice(a - s, b - s) for a, b, s in zip(lo, hi, start, strict=True))]
     tight, offset = trimmed(inner)
     return tight, tuple(int(a + b) for a, b in zip(lo, offset, strict=True))  # type: ignore[return-value]
-
-
-def trimmed(mask_zyx: NDArray) -> tuple[NDArray, tuple[int, int, int]]:
-    """The smallest crop that holds every non-zero voxel, and where it starts; empty for an empty mask."""
-    bounds = []
-    for axis in range(3):
-        used = np.flatnonzero(mask_zyx.any(axis=tuple(a for a in range(3) if a != axis)))
-        if used.size == 0:
-            return np.zeros((0, 0, 0), mask_zyx.dtype), (0, 0, 0)
-        bounds.append((int(used[0]), int(used[-1]) + 1))
-    crop = mask_zyx[tuple(slice(a, b) for a, b in bounds)]
-    return crop, tuple(a for a, _ in bounds)  # type: ignore[return-value]
 
 
 def box_to_ras(box: Box) -> NDArray[np.float64]:

@@ -161,6 +161,11 @@ def place_axis(
     display.SetTextScale(2.2)
 
 
+def is_decided(node: slicer.vtkMRMLMarkupsNode) -> bool:
+    """Whether the reader has accepted, edited or rejected what this box or axis belongs to."""
+    return (node.GetAttribute(ATTR_STATUS) or LesionStatus.AI.value) != LesionStatus.AI.value
+
+
 def was_moved(node: slicer.vtkMRMLMarkupsNode) -> bool:
     """Whether a box or axis is no longer where it was placed (0.01 mm): the reader has moved it."""
     placed = node.GetAttribute(ATTR_PLACED)

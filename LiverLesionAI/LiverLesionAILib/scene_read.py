@@ -14,8 +14,8 @@ from . import terminology as terms
 from .ct import Geometry
 from .errors import GeometryError
 from .findings import LesionSource, LesionStatus
+from .mask_crops import Mask
 from .scene_geometry import volume_geometry
-from .scene_segments import Mask
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import slicer
 import vtk
-from numpy.typing import NDArray
 
 from . import terminology as terms
 from .colours import LIVER, Colour, lesion_colour
-from .ct import Geometry, axis_permutation, permuted, reoriented_geometry
+from .ct import Geometry
 from .findings import CaseResult, Lesion, LesionStatus
-from .scene_geometry import labelmap, labelmap_crop, trimmed
+from .mask_crops import Mask
+from .scene_geometry import labelmap, labelmap_crop
 
 BINARY = "Binary labelmap"
 CLOSED_SURFACE = "Closed surface"
-TAG_MASK = "LiverLesionAI.Mask"
-TAG_NAME = "LiverLesionAI.Name"
-
-
-@dataclass(frozen=True, eq=False)
-class Mask:
-    """A crop of a boolean mask: `voxels_zyx[0, 0, 0]` lies at `start_zyx` of the CT's grid."""
-
-    voxels_zyx: NDArray[np.bool_]
-    start_zyx: tuple[int, int, int]
-
-    @property
-    def count(self) -> int:
-        """Number of voxels."""
-        return int(np.count_nonzero(self.voxels_zyx))
-
-    @property
-    def slices(self) -> tuple[slice, slice, slice]:
-        """Where the crop lies in an array of the CT's shape."""
-        z, y, x = (slice(a, a + n) for a, n in zip(self.start_zyx, self.voxels_zyx.shape, strict=True))
-        return z, y, x
-
-    def fingerprint(self, geometry: Geometry) -> str:
-        """Text that differs when any voxel differs.
-
-        It is the same for the same voxels on the grid turned round: Slicer turns left-handed grids on
-        loading.
-        """
-        upright = reoriented_geometry(geometry)
-        axes, flips = axis_permutation(geometry, upright)
-        voxels = permuted(self.voxels_zyx, geometry, upright)
-        numbers = list(voxels.shape)
-        for axis, flip in zip(axes, flips, strict=True):
-            where = self.slices[axis]
-            numbers.append(geometry.shape_zyx[axis] - where.stop if flip else where.start)
-        return ",".join([f"{zlib.crc32(np.packbits(voxels).tobytes()):08x}", *map(str, numbers)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +70,8 @@ def is_kept(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
     """Whether a new run leaves the segment alone: everything but the AI's own that nobody has touched."""
     untouched = (
         tag(segment, terms.TAG_STATUS) == LesionStatus.AI.value
-        and tag(segment, TAG_MASK) == mask.fingerprint(geometry)
-        and tag(segment, TAG_NAME) == segment.GetName()
+        and tag(segment, terms.TAG_MASK) == mask.fingerprint(geometry)
+        and tag(segment, terms.TAG_NAME) == segment.GetName()
         and not tag(segment, terms.TAG_NOTE)
     )
     return not untouched
@@ -122,83 +85,20 @@ def status(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> Lesion
     said = tag(segment, terms.TAG_STATUS)
     if said not in {s.value for s in LesionStatus}:
         return LesionStatus.EDITED
-    drawn = tag(segment, TAG_MASK)
+    drawn = tag(segment, terms.TAG_MASK)
     if said == LesionStatus.AI.value and drawn != mask.fingerprint(geometry):
         return LesionStatus.EDITED
     return LesionStatus(said)
 
 
-def same_lesion(new: Mask, kept: Mask) -> bool:
-    """Whether a new mask and one the reader keeps are one lesion.
-
-    So when half the new one is already covered (the reader has it), or when half of the kept one lies in a
-    new one of at most five times its volume (the reader has trimmed it).
-    """
-    common = overlap(new, kept)
-    return common > 0 and (
-        2 * common >= new.count or (2 * common >= kept.count and 5 * kept.count >= new.count)
-    )
-
-
-def overlap(a: Mask, b: Mask) -> int:
-    """Number of voxels in both."""
-    both = []
-    for s, t in zip(a.slices, b.slices, strict=True):
-        both.append((max(s.start, t.start), min(s.stop, t.stop)))
-    if any(hi <= lo for lo, hi in both):
-        return 0
-    in_a, in_b = (
-        m.voxels_zyx[tuple(slice(lo - o, hi - o) for (lo, hi), o in zip(both, m.start_zyx, strict=True))]
-        for m in (a, b)
-    )
-    return int(np.count_nonzero(in_a & in_b))
-
-
-def without(mask: Mask, others: Iterable[Mask]) -> Mask:
-    """A mask less the voxels of the kept ones."""
-    voxels = mask.voxels_zyx
-    for other in others:
-        if overlap(mask, other):
-            voxels = voxels & ~_over(other, mask)
-    return Mask(voxels, mask.start_zyx)
-
-
-def _over(mask: Mask, frame: Mask) -> NDArray[np.bool_]:
-    """`mask` cut to the crop of `frame`."""
-    out = np.zeros(frame.voxels_zyx.shape, bool)
-    source, target = [], []
-    for s, t in zip(mask.slices, frame.slices, strict=True):
-        lo, hi = max(s.start, t.start), min(s.stop, t.stop)
-        source.append(slice(lo - s.start, hi - s.start))
-        target.append(slice(lo - t.start, hi - t.start))
-    out[tuple(target)] = mask.voxels_zyx[tuple(source)]
-    return out
-
-
-def lesion_masks(result: CaseResult) -> dict[int, Mask]:
-    """Mask of every lesion that has voxels, by number; one pass over the label array."""
-    import scipy.ndimage as ndi
-
-    found: dict[int, Mask] = {}
-    boxes = ndi.find_objects(result.lesion_labels_zyx)
-    for lesion in result.lesions:
-        where = boxes[lesion.number - 1] if lesion.number <= len(boxes) else None
-        if where is not None:
-            crop = result.lesion_labels_zyx[where] == lesion.number
-            found[lesion.number] = Mask(crop, tuple(s.start for s in where))  # type: ignore[arg-type]
-    return found
-
-
 def build_liver(result: CaseResult, algorithm: str) -> NewSegment | None:
     """The liver's segment; None when no liver was found."""
-    voxels, start = trimmed(result.liver_zyx)
-    if voxels.size == 0:
+    mask = Mask.of(result.liver_zyx)
+    if not mask.count:
         return None
-    segment = _segment(
-        terms.LIVER_NAME, LIVER, terms.liver_tags(algorithm), Mask(voxels, start), result.geometry
-    )
+    segment = _segment(terms.LIVER_NAME, LIVER, terms.liver_tags(algorithm), mask, result.geometry)
     segment.SetLabelValue(1)
-    segment.AddRepresentation(BINARY, labelmap(voxels, start, result.geometry))
+    segment.AddRepresentation(BINARY, labelmap(mask.voxels_zyx, mask.start_zyx, result.geometry))
     return NewSegment(segment, "liver", None, 0)
 
 
@@ -266,6 +166,6 @@ def _segment(
     segment.SetColorAutoGenerated(False)
     for key, value in tags.items():
         segment.SetTag(key, value)
-    segment.SetTag(TAG_NAME, name)
-    segment.SetTag(TAG_MASK, mask.fingerprint(geometry))
+    segment.SetTag(terms.TAG_NAME, name)
+    segment.SetTag(terms.TAG_MASK, mask.fingerprint(geometry))
     return segment

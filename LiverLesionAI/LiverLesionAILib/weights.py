@@ -14,6 +14,7 @@ import importlib
 import io
 import json
 import os
+import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -177,9 +178,10 @@ def load_network(entry: ModelEntry, folder: Path) -> nn.Module:
         network.load_state_dict(
             {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
         )
-    except (RuntimeError, ValueError, TypeError, AttributeError, OSError) as error:
+    except (RuntimeError, ValueError, TypeError, AttributeError, OSError, pickle.UnpicklingError) as error:
         raise ModelError(
-            f"The weights in {path} do not belong to the network {entry.network!r}: {error}"
+            f"The weights in {path} do not belong to the network {entry.network!r} or are no plain weights: "
+            f"{str(error).splitlines()[0]} Install the extension again."
         ) from error
     return network.eval()
 

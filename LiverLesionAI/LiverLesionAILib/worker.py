@@ -1,6 +1,7 @@
 """The process that computes for the panel: ``python -m LiverLesionAILib.worker``.
 
-It reads one JSON object per line from standard input and answers with one per line on standard output; it stays
+It reads one JSON object per line from standard input and answers with one per line on standard output; it
+stays
 warm between cases. Commands (``id`` is chosen by the sender and comes back in every answer)::
 
     {"command": "info", "id": 1}
@@ -9,9 +10,12 @@ warm between cases. Commands (``id`` is chosen by the sender and comes back in e
     {"command": "cancel", "id": 2}
     {"command": "quit"}
 
-Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``done`` (result folder, seconds),
-``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see :mod:`.handover`), the result is
-written to ``folder/result``; the sample case is written to ``folder`` as a volume is handed over. When standard input ends, its reader is gone: the worker removes the case it works
+Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``done`` (result folder,
+seconds),
+``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see :mod:`.handover`), the
+result is
+written to ``folder/result``; the sample case is written to ``folder`` as a volume is handed over. When
+standard input ends, its reader is gone: the worker removes the case it works
 on and exits.
 """
 
@@ -122,12 +126,14 @@ def failure(error: BaseException) -> tuple[str, str]:
         return "input", str(error)
     if _is_out_of_memory(error):
         return "memory", (
-            "Memory ran out. Close other programs or volumes, or crop the CT to the abdomen (Crop Volume module), "
+            "Memory ran out. Close other programs or volumes, or crop the CT to the abdomen (Crop "
+            "Volume module), "
             "and click Analyze again."
         )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "output", (
-            "The disk with the temporary folder is full. Free some space, or choose another temporary folder in "
+            "The disk with the temporary folder is full. Free some space, or choose another "
+            "temporary folder in "
             "Edit / Application Settings, and click Analyze again."
         )
     if isinstance(error, ModuleNotFoundError):
@@ -136,7 +142,8 @@ def failure(error: BaseException) -> tuple[str, str]:
             f"A needed package is missing: {error.name}. Install it with the button in the panel.",
         )
     return "internal", (
-        f"The analysis stopped by an error of the program ({type(error).__name__}: {error}). The scene was not "
+        f"The analysis stopped by an error of the program ({type(error).__name__}: {error}). The "
+        "scene was not "
         "changed; the log below has the details."
     )
 
@@ -262,7 +269,8 @@ class Worker:
 def private_streams() -> tuple[BinaryIO, BinaryIO]:
     """Standard input and output for the protocol alone.
 
-    Whatever else in this process prints goes to standard error, whatever reads finds an empty input: a library
+    Whatever else in this process prints goes to standard error, whatever reads finds an empty input: a
+    library
     that prints cannot break a line of the protocol.
     """
     if sys.platform == "win32":

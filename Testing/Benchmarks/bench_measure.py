@@ -1,8 +1,8 @@
 """How long measuring takes, beside SimpleITK's label statistics for the same labels.
 
 Run: ``python Testing/Benchmarks/bench_measure.py [--repeat 5]``. "shape" is LabelShapeStatistics with Feret
-diameter alone (volume, centroid, box, a diameter between voxel centres in 3D; no short axis, nothing about the
-liver); "all" adds what that lacks: LabelStatistics for HU and a distance map of the liver.
+diameter alone (volume, centroid, box, a diameter between voxel centres in 3D; no short axis, nothing about
+the liver); "all" adds what that lacks: LabelStatistics for HU and a distance map of the liver.
 """
 
 from __future__ import annotations

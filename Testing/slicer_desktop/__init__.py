@@ -1,6 +1,8 @@
-"""A stand-in for the Slicer desktop: `qt`, `ctk`, and the parts of `slicer` that slicer-core lacks, on PySide6.
+"""A stand-in for the Slicer desktop: `qt`, `ctk`, and the parts of `slicer` that slicer-core lacks, on
+PySide6.
 
-For tests only. MRML, segmentations and their logic are the real ones (slicer-core); the desktop here covers what the
+For tests only. MRML, segmentations and their logic are the real ones (slicer-core); the desktop here covers
+what the
 module uses and answers the way PythonQt does. Call :func:`install` before the module is imported.
 """
 
@@ -18,7 +20,8 @@ MODULE_FILE = REPOSITORY / "LiverLesionAI" / "LiverLesionAI.py"
 
 
 def install() -> Any:
-    """Put the stand-in into ``sys.modules`` and ``slicer``; the QApplication. Calling again changes nothing."""
+    """Put the stand-in into ``sys.modules`` and ``slicer``; the QApplication. Calling again changes
+    nothing."""
     import slicer
 
     if hasattr(slicer, "app"):

@@ -30,19 +30,19 @@ class Application:
         self.testing = True
         self._modules = _ModuleManager()
 
-    def applicationLogic(self) -> Any:  # noqa: N802
+    def applicationLogic(self) -> Any:
         return self._logic
 
-    def moduleManager(self) -> _ModuleManager:  # noqa: N802
+    def moduleManager(self) -> _ModuleManager:
         return self._modules
 
-    def testingEnabled(self) -> bool:  # noqa: N802
+    def testingEnabled(self) -> bool:
         return self.testing
 
-    def layoutManager(self) -> None:  # noqa: N802
+    def layoutManager(self) -> None:
         return None
 
-    def processEvents(self) -> None:  # noqa: N802
+    def processEvents(self) -> None:
         self._qt.processEvents()
 
     def palette(self) -> QtGui.QPalette:
@@ -51,19 +51,19 @@ class Application:
     def settings(self) -> QtCore.QSettings:
         return QtCore.QSettings(os.path.join(self.temporaryPath, "s.ini"), QtCore.QSettings.Format.IniFormat)
 
-    userSettings = settings  # noqa: N815
+    userSettings = settings
 
-    def setOverrideCursor(self, cursor: Any) -> None:  # noqa: N802
+    def setOverrideCursor(self, cursor: Any) -> None:
         self._qt.setOverrideCursor(cursor)
 
-    def restoreOverrideCursor(self) -> None:  # noqa: N802
+    def restoreOverrideCursor(self) -> None:
         self._qt.restoreOverrideCursor()
 
     def close(self) -> None:
         self._folder.cleanup()
 
 
-class qSlicerScriptedLoadableModuleWidget:  # noqa: N801
+class qSlicerScriptedLoadableModuleWidget:
     """What the application wraps round a scripted module's widget."""
 
     def __init__(self, widget: Any) -> None:
@@ -88,7 +88,8 @@ class _ModuleManager:
 
 
 def add_views(scene: Any) -> None:
-    """The slice and 3D view nodes of the default layout, kept when the scene is cleared, as in the application."""
+    """The slice and 3D view nodes of the default layout, kept when the scene is cleared, as in the
+    application."""
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal")):
         node = scene.CreateNodeByClass("vtkMRMLSliceNode")

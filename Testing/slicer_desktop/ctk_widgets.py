@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6 import QtCore, QtGui, QtWidgets
 
 
-class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
+class ctkCollapsibleButton(QtWidgets.QWidget):
     """A headline that opens and closes what is below it."""
 
     contentsCollapsed = QtCore.Signal(bool)
@@ -47,7 +47,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
     def click(self) -> None:
         self._set_collapsed(not self._collapsed)
 
-    def childEvent(self, event: QtCore.QChildEvent) -> None:  # noqa: N802
+    def childEvent(self, event: QtCore.QChildEvent) -> None:
         super().childEvent(event)
         if event.added() and self._collapsed and isinstance(event.child(), QtWidgets.QWidget):
             event.child().setVisible(False)
@@ -60,14 +60,14 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
         if self.layout() is not None:
             self.layout().setContentsMargins(6, self._header() + 4, 6, 4)
 
-    def sizeHint(self) -> QtCore.QSize:  # noqa: N802
+    def sizeHint(self) -> QtCore.QSize:
         if self._collapsed or self.layout() is None:
             return QtCore.QSize(100, self._header())
         return self.layout().sizeHint()
 
-    minimumSizeHint = sizeHint  # noqa: N815
+    minimumSizeHint = sizeHint
 
-    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         painter = QtGui.QPainter(self)
         option = QtWidgets.QStyleOptionButton()
         option.initFrom(self)
@@ -79,20 +79,25 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
         arrow.rect = QtCore.QRect(6, (self._header() - 10) // 2, 10, 10)
         element = QtWidgets.QStyle.PrimitiveElement
         style.drawPrimitive(
-            element.PE_IndicatorArrowRight if self._collapsed else element.PE_IndicatorArrowDown, arrow, painter, self
+            element.PE_IndicatorArrowRight if self._collapsed else element.PE_IndicatorArrowDown,
+            arrow,
+            painter,
+            self,
         )
         painter.setPen(option.palette.color(QtGui.QPalette.ColorRole.ButtonText))
         painter.drawText(
-            QtCore.QRect(24, 0, self.width - 28, self._header()), QtCore.Qt.AlignmentFlag.AlignVCenter, self._text
+            QtCore.QRect(24, 0, self.width - 28, self._header()),
+            QtCore.Qt.AlignmentFlag.AlignVCenter,
+            self._text,
         )
         painter.end()
 
-    def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:  # noqa: N802
+    def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:
         if event.position().y() < self._header():
             self.click()
 
 
-class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
+class ctkSliderWidget(QtWidgets.QWidget):
     """A slider with a spin box."""
 
     valueChanged = QtCore.Signal(float)
@@ -126,7 +131,7 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
         self._slider.value = round(1000 * (self._box.value - low) / max(high - low, 1e-12))
         self._slider.blockSignals(False)
 
-    def _forward(name: str, kind: type):  # type: ignore[no-untyped-def,misc]  # noqa: N805
+    def _forward(name: str, kind: type):  # type: ignore[no-untyped-def,misc]
         def write(self, value):  # type: ignore[no-untyped-def]
             setattr(self._box, name, value)
             self._place()
@@ -136,7 +141,7 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
     value = _forward("value", float)
     minimum = _forward("minimum", float)
     maximum = _forward("maximum", float)
-    singleStep = _forward("singleStep", float)  # noqa: N815
+    singleStep = _forward("singleStep", float)
     decimals = _forward("decimals", int)
     suffix = _forward("suffix", str)
     prefix = _forward("prefix", str)
@@ -148,14 +153,14 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
 
     tracking = QtCore.Property(bool, lambda self: self._tracking, _set_tracking)
 
-    def setValue(self, value: float) -> None:  # noqa: N802
+    def setValue(self, value: float) -> None:
         self.value = value
 
 
 WIDGETS = {cls.__name__: cls for cls in (ctkCollapsibleButton, ctkSliderWidget)}
 
 
-class ctkMessageBox(QtWidgets.QMessageBox):  # noqa: N801
+class ctkMessageBox(QtWidgets.QMessageBox):
     """Never opens in a test: what a test wants answered is put into `answers` before."""
 
     answers: list[int] = []  # noqa: RUF012

@@ -9,7 +9,7 @@ import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
 
-class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
+class qMRMLWidget(QtWidgets.QWidget):
     """The panel's outermost widget: hands the scene on to whom the .ui file connects."""
 
     mrmlSceneChanged = QtCore.Signal(object)
@@ -18,17 +18,17 @@ class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
         super().__init__(parent)
         self._scene: Any = None
 
-    def mrmlScene(self) -> Any:  # noqa: N802
+    def mrmlScene(self) -> Any:
         return self._scene
 
-    def setMRMLScene(self, scene: Any) -> None:  # noqa: N802
+    def setMRMLScene(self, scene: Any) -> None:
         if scene is self._scene:
             return
         self._scene = scene
         self.mrmlSceneChanged.emit(scene)
 
 
-class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
+class qMRMLNodeComboBox(QtWidgets.QWidget):
     """A list of the scene's nodes of some classes; chooses the first one that comes, as the real one does."""
 
     currentNodeChanged = QtCore.Signal(object)
@@ -39,7 +39,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         super().__init__(parent)
         self._box = QtWidgets.QComboBox(self)
         self._box.minimumContentsLength = 8
-        self._box.sizeAdjustPolicy = QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self._box.sizeAdjustPolicy = (
+            QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)
@@ -67,25 +69,25 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         self._none_text = text
         self._refresh()
 
-    nodeTypes = QtCore.Property("QStringList", _get_types, _set_types)  # noqa: N815
-    noneEnabled = QtCore.Property(bool, lambda self: self._none, _set_none)  # noqa: N815
-    noneDisplay = QtCore.Property(str, lambda self: self._none_text, _set_none_text)  # noqa: N815
-    currentNodeID = QtCore.Property(  # noqa: N815
+    nodeTypes = QtCore.Property("QStringList", _get_types, _set_types)
+    noneEnabled = QtCore.Property(bool, lambda self: self._none, _set_none)
+    noneDisplay = QtCore.Property(str, lambda self: self._none_text, _set_none_text)
+    currentNodeID = QtCore.Property(
         str, lambda self: self._current or "", lambda self, text: self.setCurrentNodeID(text)
     )
 
-    def _ignored(default: bool):  # type: ignore[no-untyped-def,misc]  # noqa: N805
+    def _ignored(default: bool):  # type: ignore[no-untyped-def,misc]
         return QtCore.Property(bool, lambda self: default, lambda self, value: None)
 
-    addEnabled = _ignored(True)  # noqa: N815
-    removeEnabled = _ignored(True)  # noqa: N815
-    renameEnabled = _ignored(False)  # noqa: N815
-    editEnabled = _ignored(False)  # noqa: N815
-    selectNodeUponCreation = _ignored(True)  # noqa: N815
-    showChildNodeTypes = _ignored(True)  # noqa: N815
-    showHidden = _ignored(False)  # noqa: N815
+    addEnabled = _ignored(True)
+    removeEnabled = _ignored(True)
+    renameEnabled = _ignored(False)
+    editEnabled = _ignored(False)
+    selectNodeUponCreation = _ignored(True)
+    showChildNodeTypes = _ignored(True)
+    showHidden = _ignored(False)
 
-    def setMRMLScene(self, scene: Any) -> None:  # noqa: N802
+    def setMRMLScene(self, scene: Any) -> None:
         if self._scene is not None:
             for tag in self._tags:
                 self._scene.RemoveObserver(tag)
@@ -99,16 +101,16 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
                 self._tags.append(scene.AddObserver(event, self._scene_changed))
         self._refresh()
 
-    def mrmlScene(self) -> Any:  # noqa: N802
+    def mrmlScene(self) -> Any:
         return self._scene
 
-    def currentNode(self) -> Any:  # noqa: N802
+    def currentNode(self) -> Any:
         return self._scene.GetNodeByID(self._current) if self._scene and self._current else None
 
-    def setCurrentNode(self, node: Any) -> None:  # noqa: N802
+    def setCurrentNode(self, node: Any) -> None:
         self.setCurrentNodeID(node.GetID() if node is not None else "")
 
-    def setCurrentNodeID(self, node_id: str) -> None:  # noqa: N802
+    def setCurrentNodeID(self, node_id: str) -> None:
         index = self._box.findData(node_id or "")
         if index >= 0:
             self._box.currentIndex = index
@@ -118,7 +120,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
             return
         self._take(node_id or None)
 
-    def nodeCount(self) -> int:  # noqa: N802
+    def nodeCount(self) -> int:
         return len(self._nodes())
 
     def _nodes(self) -> list[Any]:
@@ -159,7 +161,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
             self.currentNodeIDChanged.emit(node_id or "")
 
 
-class qMRMLColorTableComboBox(qMRMLNodeComboBox):  # noqa: N801
+class qMRMLColorTableComboBox(qMRMLNodeComboBox):
     """Colour tables of the scene."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
@@ -180,15 +182,29 @@ class _Effect:
         self.name = name
 
 
-class qMRMLSegmentEditorWidget(QtWidgets.QWidget):  # noqa: N801
+class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
     """Holds what the real one is told, and its rules; it draws no strokes (tests edit the segment itself)."""
 
     alive: list[qMRMLSegmentEditorWidget] = []  # noqa: RUF012
     currentSegmentIDChanged = QtCore.Signal(str)
     segmentationNodeChanged = QtCore.Signal(object)
 
-    EFFECTS = ("Threshold", "Paint", "Draw", "Erase", "Level tracing", "Grow from seeds", "Fill between slices",
-               "Margin", "Hollow", "Smoothing", "Scissors", "Islands", "Logical operators", "Mask volume")  # fmt: skip
+    EFFECTS = (
+        "Threshold",
+        "Paint",
+        "Draw",
+        "Erase",
+        "Level tracing",
+        "Grow from seeds",
+        "Fill between slices",
+        "Margin",
+        "Hollow",
+        "Smoothing",
+        "Scissors",
+        "Islands",
+        "Logical operators",
+        "Mask volume",
+    )
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -204,7 +220,7 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):  # noqa: N801
         QtWidgets.QVBoxLayout(self).addWidget(self._label)
         self.alive.append(self)
 
-    def _plain(default: Any):  # type: ignore[no-untyped-def,misc]  # noqa: N805
+    def _plain(default: Any):  # type: ignore[no-untyped-def,misc]
         kept = f"_plain_{id(default)}_{default}"
         return QtCore.Property(
             type(default),
@@ -212,70 +228,70 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):  # noqa: N801
             lambda self, v: self.__dict__.update({kept: v}),
         )
 
-    maximumNumberOfUndoStates = _plain(10)  # noqa: N815
+    maximumNumberOfUndoStates = _plain(10)
 
-    def setMRMLScene(self, scene: Any) -> None:  # noqa: N802
+    def setMRMLScene(self, scene: Any) -> None:
         self._scene = scene
         if scene is None:
             self._segmentation = self._volume = self._node = None
             if self in self.alive:
                 self.alive.remove(self)
 
-    def mrmlScene(self) -> Any:  # noqa: N802
+    def mrmlScene(self) -> Any:
         return self._scene
 
-    def setMRMLSegmentEditorNode(self, node: Any) -> None:  # noqa: N802
+    def setMRMLSegmentEditorNode(self, node: Any) -> None:
         self._node = node
 
-    def mrmlSegmentEditorNode(self) -> Any:  # noqa: N802
+    def mrmlSegmentEditorNode(self) -> Any:
         return self._node
 
-    def setSegmentationNode(self, node: Any) -> None:  # noqa: N802
+    def setSegmentationNode(self, node: Any) -> None:
         if self._scene is None or (self._node is None and node is not None):
             raise AssertionError("The segment editor needs its scene and its editor node first.")
         self._segmentation = node
         self.segmentationNodeChanged.emit(node)
 
-    def segmentationNode(self) -> Any:  # noqa: N802
+    def segmentationNode(self) -> Any:
         return self._segmentation
 
-    def setSourceVolumeNode(self, node: Any) -> None:  # noqa: N802
+    def setSourceVolumeNode(self, node: Any) -> None:
         if node is not None and self._segmentation is None:
             raise AssertionError("The source volume is set after the segmentation.")
         self._volume = node
 
-    def sourceVolumeNode(self) -> Any:  # noqa: N802
+    def sourceVolumeNode(self) -> Any:
         return self._volume
 
-    def setCurrentSegmentID(self, segment_id: str) -> None:  # noqa: N802
+    def setCurrentSegmentID(self, segment_id: str) -> None:
         if self._node is not None:
             self._node.SetSelectedSegmentID(segment_id)
         self.currentSegmentIDChanged.emit(segment_id)
 
-    def currentSegmentID(self) -> str:  # noqa: N802
+    def currentSegmentID(self) -> str:
         return (self._node.GetSelectedSegmentID() or "") if self._node is not None else ""
 
-    def setEffectNameOrder(self, names: Any) -> None:  # noqa: N802
+    def setEffectNameOrder(self, names: Any) -> None:
         self._order = list(names)
 
-    def effectNameOrder(self) -> list[str]:  # noqa: N802
+    def effectNameOrder(self) -> list[str]:
         return self._order
 
-    def setActiveEffectByName(self, name: str) -> None:  # noqa: N802
+    def setActiveEffectByName(self, name: str) -> None:
         if name and name not in self.EFFECTS:
             raise AssertionError(f"The segment editor has no effect {name}")
         self._active = _Effect(name) if name else None
 
-    def activeEffect(self) -> _Effect | None:  # noqa: N802
+    def activeEffect(self) -> _Effect | None:
         return self._active
 
     def _nothing(self, *_: Any) -> None:
         pass
 
-    installKeyboardShortcuts = uninstallKeyboardShortcuts = setupViewObservations = _nothing  # noqa: N815
-    removeViewObservations = updateWidgetFromMRML = updateVolume = _nothing  # noqa: N815
+    installKeyboardShortcuts = uninstallKeyboardShortcuts = setupViewObservations = _nothing
+    removeViewObservations = updateWidgetFromMRML = updateVolume = _nothing
 
-    def saveStateForUndo(self) -> None:  # noqa: N802
+    def saveStateForUndo(self) -> None:
         self.undo_states = getattr(self, "undo_states", 0) + 1
 
 

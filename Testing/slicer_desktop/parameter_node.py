@@ -1,7 +1,9 @@
 """``slicer.parameterNodeWrapper`` for the parameter types and widgets that the panel uses.
 
-Values live in a real vtkMRMLScriptedModuleNode under the names the real wrapper uses, so a saved scene holds them.
-Like the real one it binds by exact widget type, registers each connection anew at every connect, and forgets a
+Values live in a real vtkMRMLScriptedModuleNode under the names the real wrapper uses, so a saved scene
+holds them.
+Like the real one it binds by exact widget type, registers each connection anew at every connect, and
+forgets a
 connection only by the tag that connectParametersToGui returned.
 """
 
@@ -134,7 +136,7 @@ class GuiConnector:
     def _slot(self, *_: Any) -> None:
         self.changed()
 
-    def onChanged(self, callback: Any) -> None:  # noqa: N802
+    def onChanged(self, callback: Any) -> None:
         if callback is None and self._callback is not None:
             self._signal.disconnect(self._slot)
         elif callback is not None and self._callback is None:
@@ -148,7 +150,7 @@ def _attribute(widget: Any, signal: str, name: str) -> GuiConnector:
     )
 
 
-def createGuiConnector(widget: Any, kind: Any) -> GuiConnector:  # noqa: N802
+def createGuiConnector(widget: Any, kind: Any) -> GuiConnector:
     base, notes = _split(kind)
     exact = type(widget)
     if base is bool and exact is QtWidgets.QCheckBox:
@@ -198,7 +200,7 @@ def createGuiConnector(widget: Any, kind: Any) -> GuiConnector:  # noqa: N802
     raise RuntimeError(f"Unable to create GUI connector from datatype '{kind}' to widget type '{exact}'")
 
 
-def parameterNodeWrapper(cls: type) -> type:  # noqa: N802
+def parameterNodeWrapper(cls: type) -> type:
     """Turn a class of annotated names into typed access to a parameter node."""
     parameters = {
         name: _Parameter(name, kind, getattr(cls, name, None))

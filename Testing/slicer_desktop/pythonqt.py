@@ -4,8 +4,10 @@
 - ``obj.connect("clicked(bool)", f)`` and ``obj.disconnect(...)`` take the signal's text.
 - ``className()`` and ``delete()`` exist.
 
-The classes are changed in place, so that objects which C++ creates (a table's header, what a .ui file holds) answer
-alike. Every name the product asks of a Qt object is noted in :data:`asked`, for the test that holds it against the
+The classes are changed in place, so that objects which C++ creates (a table's header, what a .ui file
+holds) answer
+alike. Every name the product asks of a Qt object is noted in :data:`asked`, for the test that holds it
+against the
 real application.
 """
 

@@ -23,10 +23,10 @@ class ScriptedLoadableModule:
         parent.acknowledgementText = ""
         parent.hidden = False
 
-    def getDefaultModuleDocumentationLink(self, docPage: Any = None) -> str:  # noqa: N802, N803
+    def getDefaultModuleDocumentationLink(self, docPage: Any = None) -> str:
         return ""
 
-    def resourcePath(self, filename: str) -> str:  # noqa: N802
+    def resourcePath(self, filename: str) -> str:
         return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
 
 
@@ -41,7 +41,7 @@ class ScriptedLoadableModuleWidget:
             self.parent = parent
         self.layout = self.parent.layout()
 
-    def resourcePath(self, filename: str) -> str:  # noqa: N802
+    def resourcePath(self, filename: str) -> str:
         return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
 
     def setup(self) -> None:
@@ -56,7 +56,7 @@ class ScriptedLoadableModuleLogic:
         self.moduleName = type(self).__name__.removesuffix("Logic")
         self.isSingletonParameterNode = True
 
-    def getParameterNode(self) -> Any:  # noqa: N802
+    def getParameterNode(self) -> Any:
         scene = slicer.mrmlScene
         for index in range(scene.GetNumberOfNodesByClass("vtkMRMLScriptedModuleNode")):
             node = scene.GetNthNodeByClass(index, "vtkMRMLScriptedModuleNode")
@@ -64,7 +64,7 @@ class ScriptedLoadableModuleLogic:
                 return node
         return self.createParameterNode()
 
-    def createParameterNode(self) -> Any:  # noqa: N802
+    def createParameterNode(self) -> Any:
         node = slicer.vtkMRMLScriptedModuleNode()
         if self.isSingletonParameterNode:
             node.SetSingletonTag(self.moduleName)
@@ -77,10 +77,10 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
 
-    def delayDisplay(self, message: str, requestedDelay: Any = None, msec: Any = None) -> None:  # noqa: N802, N803
+    def delayDisplay(self, message: str, requestedDelay: Any = None, msec: Any = None) -> None:
         slicer.app.processEvents()
 
-    def runTest(self) -> None:  # noqa: N802
+    def runTest(self) -> None:
         pass
 
 

@@ -1,4 +1,5 @@
-"""Loads Designer's .ui files as Slicer's loader does: known qMRML and ctk classes, unknown ones become QWidget."""
+"""Loads Designer's .ui files as Slicer's loader does: known qMRML and ctk classes, unknown ones become
+QWidget."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ class UiLoader:
 
 
 class _Loader(QtUiTools.QUiLoader):
-    def createWidget(  # noqa: N802
+    def createWidget(
         self, class_name: str, parent: QtWidgets.QWidget | None = None, name: str = ""
     ) -> QtWidgets.QWidget:
         known: dict[str, Any] = {**ctk_widgets.WIDGETS, **mrml_widgets.WIDGETS}

@@ -6,7 +6,7 @@ Cases of one patient are not independent: patients are drawn, and all cases of a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -141,14 +141,18 @@ def ratio_interval(
     n_draws: int = 2000,
     confidence: float = 0.95,
 ) -> Interval:
-    """The interval of sum(parts) / sum(wholes): lesions found of all lesions, false findings per scan."""
+    """The interval of sum(parts) / sum(wholes): lesions found of all lesions, over those who have any."""
     parts, wholes = np.asarray(parts, float).ravel(), np.asarray(wholes, float).ravel()
 
     def ratio(rows: NDArray[np.int64]) -> float:
         whole = wholes[rows].sum()
         return float(parts[rows].sum() / whole) if whole > 0 else float("nan")
 
-    return bootstrap(ratio, patients, seed=seed, n_draws=n_draws, confidence=confidence)
+    interval = bootstrap(ratio, patients, seed=seed, n_draws=n_draws, confidence=confidence)
+    if len({p for p, whole in zip(patients, wholes, strict=True) if whole > 0}) < 2:
+        # One patient's lesions say nothing of how patients differ.
+        return replace(interval, low=float("nan"), high=float("nan"))
+    return interval
 
 
 def compare_paired(

@@ -1,4 +1,5 @@
-"""Cases one after the other: hand over, compute, put into the scene; each in short steps on the event loop."""
+"""Cases one after the other: hand over, compute, put into the scene; each in short steps on the event
+loop."""
 
 from __future__ import annotations
 
@@ -26,7 +27,6 @@ from .worker_client import WorkerClient
 HANDOVER_SHARE = 0.05
 COMPUTE_SHARE = 0.95
 STEP_BUDGET_S = 0.03
-
 
 
 def checked_geometry(volume: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
@@ -145,7 +145,8 @@ class AnalysisQueue:
             self._client.request_info()
 
     def add(self, volume: slicer.vtkMRMLScalarVolumeNode, settings: Mapping[str, Any]) -> None:
-        """Analyse a volume now, or after those that wait; one that is already in the queue is not added again."""
+        """Analyse a volume now, or after those that wait; one that is already in the queue is not added
+        again."""
         if self.holds(volume):
             return
         self._waiting.append(Case(volume, volume.GetName(), settings))
@@ -273,7 +274,8 @@ class AnalysisQueue:
         elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
             self._end(
                 "failed",
-                f"The disk with the temporary folder {self._root} is full. Free some space, or choose another folder "
+                f"The disk with the temporary folder {self._root} is full. Free some space, or choose "
+                "another folder "
                 "in Edit / Application Settings / General, and click Analyze again.",
             )
         elif isinstance(error, OSError):

@@ -1,4 +1,5 @@
-"""What follows from a lesion's mask: measurements, table row, box and diameters. Brought up to date after an edit."""
+"""What follows from a lesion's mask: measurements, table row, box and diameters. Brought up to date after
+an edit."""
 
 from __future__ import annotations
 
@@ -44,7 +45,9 @@ def _frame(mask: Mask, liver: Mask | None, geometry: Geometry) -> tuple[slice, s
     """The lesion with the whole liver round it: the distance to the surface looks that far."""
     starts = [np.array(m.start_zyx) for m in (mask, liver) if m is not None and m.count]
     stops = [
-        np.array(m.start_zyx) + np.array(m.voxels_zyx.shape) for m in (mask, liver) if m is not None and m.count
+        np.array(m.start_zyx) + np.array(m.voxels_zyx.shape)
+        for m in (mask, liver)
+        if m is not None and m.count
     ]
     margin = np.ceil(MARGIN_MM / np.array(geometry.spacing_zyx_mm)).astype(int)
     low = np.maximum(np.min(starts, axis=0) - margin, 0) if starts else np.zeros(3, int)

@@ -102,13 +102,13 @@ class FindingsModel(qt.QAbstractTableModel):
         """The row at a position of this model."""
         return self._rows[index]
 
-    def rowCount(self, parent: Any = None) -> int:  # noqa: N802
+    def rowCount(self, parent: Any = None) -> int:
         return len(self._rows)
 
-    def columnCount(self, parent: Any = None) -> int:  # noqa: N802
+    def columnCount(self, parent: Any = None) -> int:
         return len(HEADINGS)
 
-    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:  # noqa: N802
+    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
         if orientation != qt.Qt.Horizontal or not 0 <= section < len(HEADINGS):
             return None
         if role == qt.Qt.DisplayRole:
@@ -144,7 +144,7 @@ class FindingsModel(qt.QAbstractTableModel):
             return qt.QBrush(qt.QColor(128, 128, 128))
         return None
 
-    def setData(self, index: Any, value: Any, role: int = 2) -> bool:  # noqa: N802
+    def setData(self, index: Any, value: Any, role: int = 2) -> bool:
         if index.column() != CLASS or not index.isValid():
             return False
         segment_id = self._rows[index.row()].segment_id
@@ -175,7 +175,7 @@ class FindingsFilter(qt.QSortFilterProxyModel):
         self._class, self._size, self._status = class_name, size, status
         self.invalidateFilter()
 
-    def filterAcceptsRow(self, source_row: int, source_parent: Any) -> bool:  # noqa: N802
+    def filterAcceptsRow(self, source_row: int, source_parent: Any) -> bool:
         row = self._source.row_at(source_row)
         return (
             (not self._class or (row.predicted_class or "") == self._class)
@@ -202,7 +202,7 @@ class ClassDelegate(qt.QStyledItemDelegate):
         super().__init__(parent)
         self._classes = classes
 
-    def createEditor(self, parent: qt.QWidget, option: Any, index: Any) -> qt.QWidget:  # noqa: N802
+    def createEditor(self, parent: qt.QWidget, option: Any, index: Any) -> qt.QWidget:
         box = qt.QComboBox(parent)
         box.addItems(list(self._classes()))
         return box

@@ -82,7 +82,9 @@ class FindingsPanel:
     def _headline(self, counted: Sequence[FindingRow]) -> str:
         liver_ml = self._case.liver_ml
         if liver_ml is None or not liver_ml > 0:
-            return "No findings for this CT yet." if self._case.segmentation is None else "No liver was found."
+            return (
+                "No findings for this CT yet." if self._case.segmentation is None else "No liver was found."
+            )
         volumes = [row.volume_ml for row in counted if row.volume_ml == row.volume_ml]
         return findings_line(len(counted), liver_ml, 100 * sum(volumes) / liver_ml)
 

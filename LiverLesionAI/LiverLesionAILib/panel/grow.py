@@ -24,7 +24,8 @@ def grown_from(case: CaseView, point_world: tuple[float, float, float], liver: M
     """A mask proposal for a lesion round a point (RAS mm, world).
 
     The CT is smoothed by 1.2 mm; tissue within 2.5 mm of the point gives the lesion's density, the liver's
-    median the other; what lies nearer to the first, is in the liver, hangs together and is within 30 mm belongs to
+    median the other; what lies nearer to the first, is in the liver, hangs together and is within 30 mm
+    belongs to
     it. Where the two densities are too near, a ball of 4 mm radius is proposed.
 
     Raises:
@@ -87,5 +88,3 @@ def _piece(mask: NDArray[np.bool_], at: tuple, spacing: NDArray) -> NDArray[np.b
                 piece = ndimage.binary_dilation(piece, iterations=1) & mask
             return ndimage.binary_fill_holes(piece)
     return np.zeros(mask.shape, bool)
-
-

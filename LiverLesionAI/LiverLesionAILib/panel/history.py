@@ -84,7 +84,9 @@ def restore(node: slicer.vtkMRMLSegmentationNode, states: States, geometry: Geom
             put(node, segment_id, segments.rebuilt(state.metadata, state.mask, geometry), state.after)
 
 
-def put(node: slicer.vtkMRMLSegmentationNode, segment_id: str, segment: slicer.vtkSegment, after: str) -> None:
+def put(
+    node: slicer.vtkMRMLSegmentationNode, segment_id: str, segment: slicer.vtkSegment, after: str
+) -> None:
     """Add a segment behind another, or in place of the one of its ID."""
     segmentation = node.GetSegmentation()
     if segmentation.GetSegment(segment_id) is not None:

@@ -1,4 +1,5 @@
-"""What the reader does to lesions: accept, reject, delete, class, note, merge, split, add. Each is one undo step."""
+"""What the reader does to lesions: accept, reject, delete, class, note, merge, split, add. Each is one undo
+step."""
 
 from __future__ import annotations
 
@@ -67,7 +68,7 @@ class ReaderActions:
     def _undecided(self, node: Any, segment_id: str) -> LesionStatus:
         segment = node.GetSegmentation().GetSegment(segment_id)
         mask = segments.read_mask(node, segment_id, self._geometry())
-        drawn = segments.tag(segment, segments.TAG_MASK)
+        drawn = segments.tag(segment, terms.TAG_MASK)
         return LesionStatus.AI if drawn and drawn == mask.fingerprint() else LesionStatus.EDITED
 
     def set_class(self, segment_id: str, name: str) -> None:
@@ -136,7 +137,8 @@ class ReaderActions:
     def split(
         self, segment_id: str, plane: tuple[Sequence[float], Sequence[float]] | None = None
     ) -> list[str]:
-        """Make a lesion of each connected part, or of each side of a plane (point and normal, RAS mm in the node's
+        """Make a lesion of each connected part, or of each side of a plane (point and normal, RAS mm in the
+        node's
         space). The IDs.
 
         Raises:
@@ -148,7 +150,8 @@ class ReaderActions:
             labels, count = ndimage.label(mask.voxels_zyx, np.ones((3, 3, 3)))
             if count < 2:
                 raise InputError(
-                    "This lesion is in one piece: draw a plane through it (button Split again), or erase a gap."
+                    "This lesion is in one piece: draw a plane through it (button Split again), or "
+                    "erase a gap."
                 )
         else:
             labels = np.where(_in_front(mask, geometry, plane), 1, 2) * mask.voxels_zyx
@@ -199,12 +202,16 @@ class ReaderActions:
     def set_mask(self, segment_id: str, mask: Mask, label: str = "edit") -> None:
         """Give a lesion other voxels, as one step; its status becomes edited."""
         self._do(
-            label, [segment_id], lambda node: self._replace_mask(node, segment_id, mask), masks=True,
+            label,
+            [segment_id],
+            lambda node: self._replace_mask(node, segment_id, mask),
+            masks=True,
             measure=[segment_id],
         )
 
     def edited(self, segment_id: str, before: Mask) -> None:
-        """Take note that the reader drew in a segment (the drawing is done, and has the Segment Editor's undo)."""
+        """Take note that the reader drew in a segment (the drawing is done, and has the Segment Editor's
+        undo)."""
         node = self._case.segmentation
         segment = node.GetSegmentation().GetSegment(segment_id) if node is not None else None
         if segment is None:
@@ -285,7 +292,7 @@ class ReaderActions:
         segment = slicer.vtkSegment()
         if like is not None:
             segment.DeepCopyMetadata(like)
-            for name in (segments.TAG_MASK, segments.TAG_NAME):
+            for name in (terms.TAG_MASK, terms.TAG_NAME):
                 segment.RemoveTag(name)
         found = segments.tag(segment, terms.TAG_CLASS) or None
         segment.SetName(terms.lesion_name(number, found))
@@ -319,9 +326,7 @@ def _union(masks: Sequence[Mask]) -> Mask:
     return Mask(out, tuple(int(v) for v in low))  # type: ignore[arg-type]
 
 
-def _in_front(
-    mask: Mask, geometry: Geometry, plane: tuple[Sequence[float], Sequence[float]]
-) -> np.ndarray:
+def _in_front(mask: Mask, geometry: Geometry, plane: tuple[Sequence[float], Sequence[float]]) -> np.ndarray:
     """Where a mask's voxel centres lie on the side that the plane's normal points to."""
     point_lps = np.array(plane[0], float) * (-1, -1, 1)
     normal_lps = np.array(plane[1], float) * (-1, -1, 1)

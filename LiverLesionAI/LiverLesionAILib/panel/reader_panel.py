@@ -11,7 +11,7 @@ from ..errors import LiverLesionAIError
 from ..findings import LesionStatus
 from .case_view import CaseView, FindingRow
 from .grow import grown_from
-from .place import PointPlacer, PlanePlacer
+from .place import PlanePlacer, PointPlacer
 from .reader_actions import ReaderActions
 
 
@@ -85,8 +85,12 @@ class ReaderPanel:
         history = self.actions.history
         ui.undoButton.setEnabled(bool(history.next_undo))
         ui.redoButton.setEnabled(bool(history.next_redo))
-        ui.undoButton.toolTip = f"Undo: {history.next_undo} (Ctrl+Z)" if history.next_undo else "Nothing to undo"
-        ui.redoButton.toolTip = f"Redo: {history.next_redo} (Ctrl+Shift+Z)" if history.next_redo else "Nothing to redo"
+        ui.undoButton.toolTip = (
+            f"Undo: {history.next_undo} (Ctrl+Z)" if history.next_undo else "Nothing to undo"
+        )
+        ui.redoButton.toolTip = (
+            f"Redo: {history.next_redo} (Ctrl+Shift+Z)" if history.next_redo else "Nothing to redo"
+        )
         ui.noteEdit.setEnabled(one)
         if not ui.noteEdit.focus:
             ui.noteEdit.text = rows[0].note if one else ""
@@ -109,7 +113,8 @@ class ReaderPanel:
         self._act(act)
 
     def split(self) -> None:
-        """Into its parts; a lesion in one piece by a plane, which this button first draws and then applies."""
+        """Into its parts; a lesion in one piece by a plane, which this button first draws and then
+        applies."""
         if self._planes.active:
             plane = self._planes.take()
             self._act(lambda ids: self.actions.split(ids[0], plane))
@@ -121,7 +126,8 @@ class ReaderPanel:
             except LiverLesionAIError:
                 self._planes.start(self._host.case, ids[0])
                 self._host.show_message(
-                    "This lesion is in one piece. Move and turn the plane to where it should be cut, then click Split "
+                    "This lesion is in one piece. Move and turn the plane to where it should be cut, "
+                    "then click Split "
                     "again."
                 )
 
@@ -180,5 +186,3 @@ class ReaderPanel:
         except LiverLesionAIError as error:
             self._host.show_message(str(error), "warning")
         self._host.refresh()
-
-

@@ -46,7 +46,8 @@ def sample_steps(scene: slicer.vtkMRMLScene, folder: Path) -> Iterator[str]:
 
 
 def load_sample_volume(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
-    """The sample's CT as a volume node, made here and now (some seconds); one that is there is taken again."""
+    """The sample's CT as a volume node, made here and now (some seconds); one that is there is taken
+    again."""
     from ..synthesis.sample import load_sample
 
     return find_sample(scene) or add_sample(scene, load_sample().volume)

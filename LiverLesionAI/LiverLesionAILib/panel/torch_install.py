@@ -9,7 +9,8 @@ import slicer
 
 REQUIREMENT = "torch>=2.2"
 OFFLINE = (
-    "PyTorch could not be installed: {reason}\n\nWithout internet, install it once from a file: download the torch "
+    "PyTorch could not be installed: {reason}\n\nWithout internet, install it once from a file: "
+    "download the torch "
     "wheel for this Python on another computer, then in the Python console type "
     "slicer.util.pip_install(r'path to the .whl file')."
 )
@@ -24,7 +25,8 @@ def torch_is_there() -> bool:
 def install_torch() -> tuple[bool, str]:
     """Ask, then install; whether torch is there now, and a sentence for the panel."""
     question = (
-        "LiverLesionAI needs PyTorch, which is not part of Slicer. Install it now? It is downloaded once (0.2 to 3 GB) "
+        "LiverLesionAI needs PyTorch, which is not part of Slicer. Install it now? It is downloaded "
+        "once (0.2 to 3 GB) "
         "and takes some minutes; Slicer does not answer meanwhile."
     )
     if not slicer.util.confirmOkCancelDisplay(question, windowTitle="Install PyTorch"):

@@ -1,4 +1,5 @@
-"""Slice and 3D views go to a lesion. Works on view nodes, so it does nothing harmful without a main window."""
+"""Slice and 3D views go to a lesion. Works on view nodes, so it does nothing harmful without a main
+window."""
 
 from __future__ import annotations
 

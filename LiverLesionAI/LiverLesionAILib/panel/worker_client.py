@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,7 +19,8 @@ QUIT_PATIENCE_MS = 500
 
 
 class WorkerListener(Protocol):
-    """Who is told what the worker says. Called from the event loop, never from inside a call to the client."""
+    """Who is told what the worker says. Called from the event loop, never from inside a call to the
+    client."""
 
     def worker_info(self, info: Mapping[str, Any]) -> None:
         """The computer as the worker sees it."""
@@ -118,7 +120,8 @@ class WorkerClient:
         self._begin("analyze", folder, settings=dict(settings))
 
     def make_sample(self, folder: Path) -> None:
-        """Write the sample case's CT to `folder`, which is removed when anything but `worker_done` comes of it."""
+        """Write the sample case's CT to `folder`, which is removed when anything but `worker_done` comes of
+        it."""
         self._begin("sample", folder)
 
     def _begin(self, command: str, folder: Path, **content: Any) -> None:
@@ -177,11 +180,10 @@ class WorkerClient:
     def _kill(self, process: qt.QProcess) -> None:
         process.kill()
         if self._pid is not None:
-            # Slicer's Python is started by a launcher: killing that one alone would leave the worker to notice.
-            try:
+            # Slicer's Python is started by a launcher: killing that one alone would leave the worker to
+            # notice.
+            with contextlib.suppress(OSError):
                 os.kill(self._pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-            except OSError:
-                pass
 
     def _say(self, message: Mapping[str, Any]) -> None:
         if self._process is None:
@@ -284,13 +286,16 @@ class WorkerClient:
     def _why_lost(self, code: int, crashed: bool) -> str:
         if crashed or code in (-signal.SIGTERM, 137, 9):
             return (
-                "The computing process was ended from outside, most often by the system because memory ran out. The "
-                "scene was not changed. Close other volumes or programs and click Analyze again: a new process starts."
+                "The computing process was ended from outside, most often by the system because "
+                "memory ran out. The "
+                "scene was not changed. Close other volumes or programs and click Analyze again: a "
+                "new process starts."
             )
         last = next((line for line in reversed(self._errors) if line.strip()), "")
         reason = f" ({last.strip()})" if last else ""
         return (
-            f"The computing process ended unexpectedly with code {code}{reason}. The scene was not changed. Click "
+            f"The computing process ended unexpectedly with code {code}{reason}. The scene was not "
+            "changed. Click "
             "Analyze again: a new process starts."
         )
 
@@ -302,7 +307,8 @@ class WorkerClient:
         self._disconnect(process)
         process.deleteLater()
         text = (
-            f"The computing process could not be started: {self._command.program} is missing or may not be run. "
+            f"The computing process could not be started: {self._command.program} is missing or may "
+            "not be run. "
             "Reinstall the extension, or Slicer."
         )
         had_job = self.busy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +36,11 @@ def read_ct(path: Path | str, series: str | None = None, progress: Progress = si
         InputError: missing, unreadable or not an abdominal CT; the text says why and what to do.
         Cancelled: `progress` asked for it.
     """
-    return check_ct(load_ct(path, series, progress))
+    path = Path(path)
+    volume = load_ct(path, series, progress)
+    # Refusals name what the user gave.
+    given = path.name if path.is_file() else volume.name
+    return replace(check_ct(replace(volume, name=given)), name=volume.name)
 
 
 def load_ct(path: Path | str, series: str | None = None, progress: Progress = silent) -> CtVolume:
@@ -80,12 +85,17 @@ def list_series(folder: Path | str, progress: Progress = silent) -> list[SeriesI
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder. Check the path.")
-    scan = scan_files([p for p in sorted(folder.rglob("*")) if p.is_file()], progress)
+    scan = scan_files(_files(folder.rglob("*")), progress)
     return [stack.info for stack in stacks_of(scan)]
 
 
+def _files(paths: Iterable[Path]) -> list[Path]:
+    """The files among `paths`, without what desktops leave beside them (.DS_Store, ._copy.dcm)."""
+    return [p for p in sorted(paths) if p.is_file() and not p.name.startswith(".")]
+
+
 def _load_folder(folder: Path, series: str | None, progress: Progress) -> CtVolume:
-    paths = [p for p in sorted(folder.rglob("*")) if p.is_file()]
+    paths = _files(folder.rglob("*"))
     scan = scan_files(paths, lambda stage, fraction: progress(stage, 0.3 * fraction))
     stacks = stacks_of(scan)
     if not stacks:
@@ -134,7 +144,7 @@ def _load_dicom_file(path: Path, series: str | None, progress: Progress) -> CtVo
         stack: Stack = choose(stacks_of(own), series, str(path))
         return load_stack(stack, path.stem, progress)
     # One slice stands for its series: the slices beside it.
-    beside = [p for p in sorted(path.parent.iterdir()) if p.is_file()]
+    beside = _files(path.parent.iterdir())
     scan = scan_files(beside, lambda stage, fraction: progress(stage, 0.3 * fraction))
     holding = [s for s in stacks_of(scan) if any(f.path == path for f in s.frames)]
     if not holding:

@@ -65,9 +65,17 @@ def _stored(path: Path, frame: Frame) -> tuple[NDArray, bool]:
                     if dataset.is_implicit_VR
                     else pydicom.uid.ExplicitVRLittleEndian
                 )
-            return dataset.pixel_array.reshape(shape), False
+            return _sign_extended(dataset.pixel_array, dataset).reshape(shape), False
     image = sitk.ReadImage(str(path))
     return sitk.GetArrayFromImage(image).reshape(shape), True
+
+
+def _sign_extended(stored: NDArray, dataset: pydicom.Dataset) -> NDArray:
+    """Signed values of fewer bits than their words: the upper bits may be zero, and pydicom 2 keeps them."""
+    unused = 8 * stored.dtype.itemsize - int(dataset.get("BitsStored") or 16)
+    if dataset.get("PixelRepresentation") != 1 or unused <= 0 or stored.dtype.kind != "i":
+        return stored
+    return (stored << unused) >> unused
 
 
 def _rescaled(stored: NDArray, frame: Frame) -> NDArray:

@@ -22,7 +22,7 @@ CT_CLASSES = {
 }
 # More scans than this of the same slices are a time series (perfusion, gating), not contrast phases.
 MOST_PHASES = 4
-ABDOMEN_MM, ABDOMEN_FIELD_MM = 100.0, 180.0
+ABDOMEN_MM, ABDOMEN_FIELD_MM = 100.0, 150.0
 
 _ABDOMEN = re.compile(
     r"abd|liver|leber|hepat|foie|higado|fegato|bauch|pelvi|becken|whole.?body|\bcap\b|\btap\b|torso|portal|panc|urogr"

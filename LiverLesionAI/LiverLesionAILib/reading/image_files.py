@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from ..checking import FEWEST_SLICES, whole_hu
 from ..ct import CtVolume, Geometry
 from ..errors import GeometryError, InputError
-from .nifti import NiftiHeader, read_nifti_header, read_sheared_nifti
+from .nifti import NiftiHeader, read_nifti_header, read_sheared_nifti, refuse_not_finite
 from .slices import SliceStack, regular
 
 FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd)"
@@ -42,6 +42,7 @@ def load_image_file(path: Path) -> CtVolume:
     header: NiftiHeader | None = None
     if path.name.lower().endswith((".nii", ".nii.gz")):
         header = read_nifti_header(path)
+        refuse_not_finite(path, header)
         if not header.oriented:
             warnings.append(
                 "The file does not say how the patient lies (no qform or sform); left and right may be "

@@ -154,6 +154,28 @@ def _content_bytes(path: Path, expected: int) -> int:
     return total
 
 
+def refuse_not_finite(path: Path, header: NiftiHeader) -> None:
+    """ITK reads NaN and infinity as 0, which would be water; so they are looked for here.
+
+    Raises:
+        InputError: there are some.
+    """
+    if header.dtype is None or header.dtype[1] != "f":
+        return
+    bad = 0
+    with _open(path) as file:
+        file.seek(header.offset)
+        left = header.data_bytes
+        while left > 0 and (block := file.read(min(2**24, left))):
+            left -= len(block)
+            bad += int(np.count_nonzero(~np.isfinite(np.frombuffer(block, header.dtype))))
+    if bad:
+        raise InputError(
+            f"{path}: {bad} of its voxels are no numbers (NaN or infinite). Replace them with -1024 (air), "
+            "or give the original CT."
+        )
+
+
 def read_sheared_nifti(path: Path, header: NiftiHeader) -> tuple[NDArray, NDArray[np.float64]]:
     """The voxels of a file that ITK refuses because its axes are not perpendicular.
 

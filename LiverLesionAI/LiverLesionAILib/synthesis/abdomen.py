@@ -295,7 +295,7 @@ def add_pancreas(scene: Scene) -> None:
 
 
 def add_heart(scene: Scene, wall: Array, diaphragm: Array) -> None:
-    """Heart with its chambers, in fat, on the diaphragm; the mediastinum's fat behind the sternum and round the aorta."""
+    """Heart with its chambers, in fat, on the diaphragm."""
     rng, hu = scene.rng, scene.hu
     if scene.grid.origin_zyx_mm[0] + scene.grid.shape_zyx[0] * scene.grid.spacing_zyx_mm[0] < -30:
         return

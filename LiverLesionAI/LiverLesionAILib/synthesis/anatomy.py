@@ -376,7 +376,9 @@ def free_fluid(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
     fat = np.clip((0 - hu) / 60, 0, 1) * np.clip((hu + 155) / 25, 0, 1)
     # Within the peritoneum: not in front of the liver or to its right, where the abdominal wall lies.
     limit = _liver_box(tissue)
-    fat[:, : max(0, limit[1].start - int(4 / tissue.spacing[1]))] = 0
-    fat[:, :, : max(0, limit[2].start - int(4 / tissue.spacing[2]))] = 0
+    for axis in (1, 2):
+        place = (np.arange(hu.shape[axis]) - limit[axis].start) * np.float32(tissue.spacing[axis])
+        place = place.reshape([-1 if a == axis else 1 for a in range(3)])
+        fat *= np.clip((place + 2 + 5 * field) / 4, 0, 1)
     tissue.paint(box, soft * fat * ~tissue.liver, rng.uniform(0, 22), rng)
     return "free fluid"

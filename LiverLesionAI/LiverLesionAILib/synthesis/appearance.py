@@ -139,21 +139,13 @@ class Appearance:
     edge_mm: float = 1.0
 
 
-def estimate_phase(liver_hu: float, vessel_hu: float | None = None) -> Phase:
-    """Rough contrast phase from the liver's median HU and, where known, its brightest vessels'.
+def estimate_phase(liver_hu: float) -> Phase:
+    """Rough contrast phase from the liver's median HU: unenhanced below 66 HU, else portal venous.
 
-    Unenhanced liver is 50-65 HU, late arterial 65-85, portal venous 90-125, delayed 75-95. A fatty liver
-    reads lower in each, so that vessels, when given, decide between unenhanced and enhanced.
-
-    Args:
-        liver_hu: median HU of liver tissue.
-        vessel_hu: HU of the liver's brightest vessels (about the 98th percentile of the smoothed liver).
+    Unenhanced liver is 50-65 HU, late arterial 65-85, portal venous 90-125, delayed 75-95. Those that overlap
+    are taken for portal venous, by far the most frequent; a caller who knows better says so.
     """
-    if vessel_hu is None:
-        return Phase.UNENHANCED if liver_hu < 66 else Phase.PORTAL_VENOUS
-    if vessel_hu - liver_hu < 8 and liver_hu < 75:
-        return Phase.UNENHANCED
-    return Phase.PORTAL_VENOUS
+    return Phase.UNENHANCED if liver_hu < 66 else Phase.PORTAL_VENOUS
 
 
 def _between(rng: np.random.Generator, low: float, high: float) -> float:

@@ -117,7 +117,8 @@ def rib_streaks(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
     n_z, n_y, n_x = tissue.hu.shape
     y = (np.arange(n_y) * tissue.spacing[1]).astype(np.float32)[:, None]
     x = (np.arange(n_x) * tissue.spacing[2]).astype(np.float32)[None, :]
-    for _ in range(int(rng.integers(2, 7))):
+    wanted, drawn = int(rng.integers(2, 7)), 0
+    for _ in range(8 * wanted):
         z, by, bx = bone[int(rng.integers(len(bone)))]
         start = np.array([by * 3 * tissue.spacing[1], bx * 3 * tissue.spacing[2]])
         same = bone[bone[:, 0] == z]
@@ -141,7 +142,10 @@ def rib_streaks(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
         profile = _bump(n_z, float(z), rng.uniform(2, 5) / tissue.spacing[0])
         for slice_ in np.flatnonzero(profile > 0.05):
             tissue.hu[slice_] += np.float32(depth * profile[slice_]) * band
-    return "rib streaks"
+        drawn += 1
+        if drawn == wanted:
+            break
+    return "rib streaks" if drawn else None
 
 
 def motion(tissue: LiverTissue, rng: np.random.Generator) -> str | None:

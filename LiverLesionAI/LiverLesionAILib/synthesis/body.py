@@ -1,7 +1,7 @@
 """Whole synthetic abdominal CTs, drawn from a seed: anatomy, contrast phase and scanner.
 
-`make_body` draws everything; `make_anatomy` and `acquire` are its two halves, for those who put lesions into the
-noise-free anatomy before it is scanned.
+`make_body` draws everything; `make_anatomy` and `acquire` are its two halves, for those who put lesions into
+the noise-free anatomy before it is scanned.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def make_body(rng: np.random.Generator, settings: BodySettings | None = None) ->
 
 
 def make_anatomy(rng: np.random.Generator, settings: BodySettings | None = None) -> SyntheticBody:
-    """Draw a patient without scanner: HU float32, free of noise and in-plane blur, slices already averaged."""
+    """Draw a patient before the scanner: HU float32, no noise, no in-plane blur, slices averaged."""
     plan = make_plan(rng, settings or BodySettings())
     canvas = Canvas.blank(plan.fine)
     liver = _draw(rng, plan.coarse, canvas, plan.patient, plan.hu)
@@ -192,7 +192,7 @@ def acquire(rng: np.random.Generator, anatomy: SyntheticBody) -> SyntheticBody:
 
 def _fine_grid(rng: np.random.Generator, settings: BodySettings, patient: Patient) -> tuple[Grid, int]:
     """The grid that is painted, and how many of its slices make one of the result's."""
-    sz, sy, sx = patient.scale_zyx
+    sz, _, sx = patient.scale_zyx
     spacing = settings.spacing_zyx_mm
     top, bottom = settings.top_mm, settings.bottom_mm
     usual = rng.choice(3, p=[0.3, 0.5, 0.2])
@@ -207,7 +207,7 @@ def _fine_grid(rng: np.random.Generator, settings: BodySettings, patient: Patien
     if step % 2 == 0:
         step += 1  # an odd number has a middle slice
     n = int(np.ceil((top - bottom) / spacing[0]))
-    ny, nx = (int(round(side / s)) for s in spacing[1:])
+    ny, nx = (round(side / s) for s in spacing[1:])
     dz = spacing[0] / step
     off_y, off_x = rng.normal(6, 8), rng.normal(0, 8)
     grid = Grid(
@@ -223,7 +223,6 @@ def _draw(
 ) -> NDArray[np.bool_]:
     """Paint the body; returns the liver mask on the canvas."""
     torso = make_torso(rng, coarse, patient)
-    whole = tuple(slice(0, n) for n in coarse.shape_zyx)
     warp = tuple((smooth_field(rng, coarse, 48) * 5).astype(np.float32) for _ in range(3))
     scene = Scene(rng, coarse, warp, patient, hu)  # type: ignore[arg-type]
     paint_frame(scene, canvas, torso)
@@ -275,7 +274,7 @@ def _draw(
         neighbours.append(seen(kidneys["right"], 2.5 + 4 * patient.visceral))
     if gallbladder is not None:
         neighbours.append(seen(gallbladder[2:], 0.4))
-    z, y, x = (part.axis_mm(a) for a in range(3))
+    y, x = part.axis_mm(1), part.axis_mm(2)
     spine = np.sqrt(
         ((x[None, None] - torso.spine_x[box[0], None, None]) / 1.25) ** 2
         + (y[None, :, None] - torso.spine_y[box[0], None, None]) ** 2
@@ -285,12 +284,11 @@ def _draw(
         rng, part, scene.coords(box), torso.wall[box], torso.diaphragm[box], patient, neighbours
     )
     texture = liver_texture(rng, part, patient, hu)
-    if patient.liver_kind is LiverKind.CIRRHOTIC:
-        if rng.random() < 0.5:
-            depth = rng.uniform(2, 14)
-            ascites = smooth_max(torso.wall + 1.5, torso.diaphragm + 1.5, 5)
-            ascites = smooth_max(ascites[box], distance - np.float32(depth), 6)
-            scene.add(Organ.ASCITES, box, ascites)
+    if patient.liver_kind is LiverKind.CIRRHOTIC and rng.random() < 0.5:
+        depth = rng.uniform(2, 14)
+        ascites = smooth_max(torso.wall + 1.5, torso.diaphragm + 1.5, 5)
+        ascites = smooth_max(ascites[box], distance - np.float32(depth), 6)
+        scene.add(Organ.ASCITES, box, ascites)
     scene.add(Organ.LIVER, box, distance, texture, halo_mm=0.3 + 0.8 * patient.visceral)
     flush()
     liver = canvas.mask(part, distance)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .texture import gaussian
+from .texture import Spacing, gaussian
 from .tissue import Box, LiverTissue
 
 
@@ -39,7 +39,7 @@ def push_away(
     for axis, n in enumerate(amount.shape):
         ramp = np.minimum(np.arange(n), np.arange(n)[::-1]).astype(np.float32) * tissue.spacing[axis]
         amount = amount * np.clip(ramp / 4, 0, 1).reshape([-1 if a == axis else 1 for a in range(3)])
-    moved = np.nonzero((amount > 0.2) & (depth_mm < 1.5))
+    moved = np.nonzero((amount > 0.35) & (depth_mm < 1.5))
     if len(moved[0]) == 0:
         return False
     smooth = gaussian(depth_mm, 2.0, tissue.spacing)
@@ -72,12 +72,19 @@ def held_by_capsule(
     outside = ~liver
     if not (outside & (depth_mm > -4.0)).any():
         return depth_mm
-    surface = ndimage.distance_transform_edt(liver, sampling=tissue.spacing)
-    surface -= ndimage.distance_transform_edt(outside, sampling=tissue.spacing)
-    limit = surface.astype(np.float32) + np.float32(bulge_mm + 0.3)
+    limit = _near_surface_mm(liver, max(1.5, 0.5 * bulge_mm), tissue.spacing)
     if bulge_mm > 0:
-        bone = outside & (tissue.hu[box] > 170)
-        if bone.any():
-            to_bone = ndimage.distance_transform_edt(~bone, sampling=tissue.spacing).astype(np.float32)
-            limit = np.minimum(limit, np.maximum(to_bone - 3.0, surface))
-    return np.minimum(depth_mm, limit)
+        bone = gaussian(outside & (tissue.hu[box] > 170), 2.5, tissue.spacing)
+        limit += np.float32(bulge_mm) * np.clip(1 - 12 * bone, 0, 1)
+    return np.minimum(depth_mm, limit + np.float32(0.3))
+
+
+def _near_surface_mm(mask: NDArray[np.bool_], sigma_mm: float, spacing: Spacing) -> NDArray[np.float32]:
+    """Signed distance to a mask's surface, positive inside, good to about 2.5 sigma; far inside it is large.
+
+    A blurred step gives back the distance by its inverse. That is several times faster than a distance
+    transform and rounds off the mask's stairs.
+    """
+    blur = np.clip(gaussian(mask, sigma_mm, spacing), 1e-3, 1 - 1e-3)
+    near = np.log(blur / (1 - blur)) * np.float32(sigma_mm / 1.702)
+    return np.where(blur > 0.99, np.float32(1e3), near)

@@ -34,6 +34,11 @@ class Grid:
         start, step = self.origin_zyx_mm[axis], self.spacing_zyx_mm[axis]
         return (start + step * np.arange(self.shape_zyx[axis])).astype(np.float32)
 
+    @property
+    def whole(self) -> Box:
+        """All of the grid as index slices."""
+        return tuple(slice(0, n) for n in self.shape_zyx)  # type: ignore[return-value]
+
     def box(self, low_zyx_mm: NDArray, high_zyx_mm: NDArray) -> Box:
         """Index slices that cover a box in body space, clipped to the grid (may be empty)."""
         origin, step = np.array(self.origin_zyx_mm), np.array(self.spacing_zyx_mm)
@@ -89,7 +94,8 @@ def smooth_field(rng: np.random.Generator, grid: Grid, scale_mm: float | tuple[f
     Args:
         rng: source of randomness.
         grid: where it is evaluated.
-        scale_mm: distance of the B-spline nodes, one for all axes or (z, y, x); structures are about twice as wide.
+        scale_mm: distance of the B-spline nodes, one for all axes or (z, y, x); structures are about twice
+            as wide.
 
     Returns:
         float32 array of `grid.shape_zyx`.

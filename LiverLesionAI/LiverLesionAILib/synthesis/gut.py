@@ -132,8 +132,9 @@ def add_colon(scene: Scene) -> tuple[Box, Array]:
     sag = rng.uniform(-20, 60)
     high = rng.normal(0, 14)
     line = [
-        (-285, 0, -88, 24), (-250, 8, -96, 24), (-205, 16, -98, 23), (-178 + high, 6, -90, 22), (-172 + high, -28, -78, 21),
-        (-186 - sag * 0.5, -62, -48, 20), (-180 - sag, -76, 0, 19), (-160 - sag * 0.5, -70, 50, 19), (-118, -40, 92, 18),
+        (-285, 0, -88, 24), (-250, 8, -96, 24), (-205, 16, -98, 23), (-178 + high, 6, -90, 22),
+        (-172 + high, -28, -78, 21), (-186 - sag * 0.5, -62, -48, 20), (-180 - sag, -76, 0, 19),
+        (-160 - sag * 0.5, -70, 50, 19), (-118, -40, 92, 18),
         (-92, 2, 108, 17), (-125, 26, 112, 16), (-180, 28, 108, 15), (-250, 22, 104, 15), (-295, 0, 84, 15),
         (-320, -15, 40, 16), (-300, -5, 8, 16), (-330, 35, 0, 16), (-370, 52, 0, 18),
     ]  # fmt: skip
@@ -158,7 +159,6 @@ def add_colon(scene: Scene) -> tuple[Box, Array]:
 def add_small_bowel(scene: Scene, n_loops: int = 22) -> None:
     """Loops of small bowel in the space between colon and spine, with mesenteric vessels."""
     rng = scene.rng
-    sz, sy, sx = scene.patient.scale_zyx
     belly = 22 * scene.patient.visceral
     contrast = rng.random() < 0.3
     for _ in range(n_loops):
@@ -188,7 +188,11 @@ def add_small_bowel(scene: Scene, n_loops: int = 22) -> None:
 
 
 def add_gallbladder(scene: Scene) -> tuple[Box, Array, Box, Array] | None:
-    """Gallbladder: a pear under the liver's middle, absent in one of eight; bile, seldom layered or with stones."""
+    """Gallbladder: a pear under the liver's middle, absent in one of eight.
+
+    Returns:
+        Its box and signed distance, and those of the room below it that the liver keeps clear of.
+    """
     rng = scene.rng
     if rng.random() < 0.125:
         return None
@@ -205,8 +209,10 @@ def add_gallbladder(scene: Scene) -> tuple[Box, Array, Box, Array] | None:
     if not sdf.size:
         return None
     sdf = sdf + smooth_field(rng, scene.grid.part(box), 16) * np.float32(0.8)
-    # What the liver must keep clear: the gallbladder and the way below it, for it lies on the liver's surface.
-    below = np.vstack([path + (-d, -0.4 * d, 0.7 * d, 0.0) for d in (0.0, 12.0, 24.0, 36.0, 48.0)])
+    # What the liver must keep clear: the gallbladder and the way below it, for it lies on the liver's
+    # surface.
+    towards = np.array([-1.0, -0.4, 0.7, 0.0])
+    below = np.vstack([path + d * towards for d in (0.0, 12.0, 24.0, 36.0, 48.0)])
     clear_box, clear, _ = tube(scene.grid, below, 12.0)
     return box, sdf, clear_box, clear
 

@@ -116,11 +116,12 @@ def distractor_sheet(out: Path, data: Path, spacing_mm: float, seed: int, column
     from matplotlib import pyplot
 
     volumes = [read_case(ct, spacing_mm) for ct in _cases(data)[-columns:]]
-    figure, axes = pyplot.subplots(
-        len(MAKERS), columns, figsize=(3.4 * columns, 3 * len(MAKERS)), squeeze=False
-    )
+    lines = (len(MAKERS) + 1) // 2
+    figure, axes = pyplot.subplots(lines, 2 * columns, figsize=(6.2 * columns, 2.8 * lines), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
     never = dict.fromkeys(MAKERS, 0.0)
-    for line, name in zip(axes, MAKERS, strict=True):
+    for line, name in zip(axes.reshape(-1, columns), MAKERS, strict=False):
         for i, (hu, mask, spacing) in enumerate(volumes):
             settings = DistractorSettings(**{**never, name: 1.0}, hu_range=(-160, 240))
             made = add_distractors(
@@ -130,7 +131,6 @@ def distractor_sheet(out: Path, data: Path, spacing_mm: float, seed: int, column
             line[i].imshow(made.hu_zyx[z], cmap="gray", vmin=-40, vmax=200)
             line[i].contour(made.liver_zyx[z], [0.5], colors="lime", linewidths=0.5)
             line[i].set_title(", ".join(made.description) or f"{name}: no place", fontsize=8)
-            line[i].axis("off")
     figure.tight_layout(pad=0.3)
     _save(figure, out)
 

@@ -7,7 +7,6 @@ annotations lie on the border's profile: a little inside the middle of the step 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,6 +16,15 @@ from scipy import ndimage
 from ..errors import InputError
 from .appearance import BODY_HU, Appearance, LesionType, Phase, estimate_phase, sample_appearance
 from .displacement import held_by_capsule, push_away
+from .lesion_records import (
+    LesionSettings,
+    SliceBox,
+    SyntheticLesion,
+    SyntheticLesions,
+    draw_count,
+    draw_diameter_mm,
+    slice_boxes,
+)
 from .rendering import blurred, coverage, halo, inner_hu
 from .shapes import Shape, ShapeBank, placed_depth, procedural_shape, random_rotation
 from .texture import NoiseModel, Spacing, smooth_noise, split_texture
@@ -38,147 +46,6 @@ __all__ = [
 #: Share of the border's step at which annotators draw the outline, below 15 mm and above 25 mm (measured on
 #: annotated scans: about 0.5 and 0.7 to 0.8).
 OUTLINE_LEVELS = (0.55, 0.67)
-
-DEFAULT_TYPES: dict[LesionType, float] = {
-    LesionType.METASTASIS: 0.60,
-    LesionType.HCC: 0.17,
-    LesionType.CYST: 0.08,
-    LesionType.HAEMANGIOMA: 0.05,
-    LesionType.FNH: 0.03,
-    LesionType.TREATED: 0.07,
-}
-
-
-@dataclass(frozen=True)
-class LesionSettings:
-    """What to synthesise.
-
-    Attributes:
-        count: exactly so many lesions, 0 to 60; None draws as in patients with liver tumours (median 3, some
-            20 to 60).
-        type_weights: relative frequency of the types.
-        phase: of the scan; None estimates it from the liver's HU.
-        diameter_mm: smallest and largest equivalent diameter.
-        median_mm, spread: of the log-normal sizes (664 annotated liver lesions: 10.3 mm, 0.72).
-        large_share: share of lesions drawn from 45 to 120 mm instead (at most one per liver and not beyond
-            what the liver holds).
-        hard_share: share of nearly isodense, ill-defined ones.
-        least_visibility: contrast over the SD of the mean of the noise on the largest slice that a lesion
-            must reach to be outlined, drawn between the two (annotated ones measured: 3 and more); fainter
-            ones are strengthened within their type's range or left out. (0, 0) keeps all.
-        bank_share: share of outlines from the shape bank where one is given.
-        subcapsular_share: share placed at the liver's surface.
-        bulge_mm: how far such a lesion may reach beyond the given liver.
-        mass_effect_share: share of lesions of 15 mm and more that push vessels and capsule away.
-        cluster_share: share of lesions placed beside an earlier one.
-        psf_mm: SD of the scan's in-plane blur; None takes 0.6 mm.
-        hu_range: the result is clipped to it where given.
-    """
-
-    count: int | None = None
-    type_weights: Mapping[LesionType, float] = field(default_factory=lambda: dict(DEFAULT_TYPES))
-    phase: Phase | None = None
-    diameter_mm: tuple[float, float] = (3.0, 120.0)
-    median_mm: float = 10.5
-    spread: float = 0.72
-    large_share: float = 0.06
-    hard_share: float = 0.15
-    least_visibility: tuple[float, float] = (3.0, 6.0)
-    bank_share: float = 0.6
-    subcapsular_share: float = 0.3
-    bulge_mm: float = 8.0
-    mass_effect_share: float = 0.5
-    cluster_share: float = 0.2
-    psf_mm: float | None = None
-    hu_range: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        if self.count is not None and not 0 <= self.count <= 60:
-            raise InputError(f"Lesion count {self.count}: choose 0 to 60.")
-        if not 0 < self.diameter_mm[0] <= self.diameter_mm[1]:
-            raise InputError(
-                f"Lesion diameters {self.diameter_mm} mm: the first must be positive and not the larger."
-            )
-
-
-@dataclass(frozen=True)
-class SyntheticLesion:
-    """One lesion's truth.
-
-    Attributes:
-        number: its value in `SyntheticLesions.labels_zyx`.
-        lesion_type, phase, subtype: what it is.
-        diameter_mm: equivalent diameter of the voxels labelled.
-        contrast_hu: mean HU of its inside (before noise) minus the liver's.
-        centre_zyx: centroid, voxels.
-        box_zyx: ((z0, y0, x0), (z1, y1, x1)), stop exclusive.
-        appearance: all its parts.
-    """
-
-    number: int
-    lesion_type: LesionType
-    phase: Phase
-    subtype: str
-    diameter_mm: float
-    contrast_hu: float
-    centre_zyx: tuple[float, float, float]
-    box_zyx: tuple[tuple[int, int, int], tuple[int, int, int]]
-    appearance: Appearance
-
-
-@dataclass(frozen=True, eq=False)
-class SyntheticLesions:
-    """The image with its lesions.
-
-    Attributes:
-        hu_zyx: float32, a new array.
-        labels_zyx: uint16, 0 none, k lesion number k.
-        liver_zyx: bool, the given liver with what lesions added to it at its surface.
-        lesions: in order of number.
-    """
-
-    hu_zyx: NDArray[np.float32]
-    labels_zyx: NDArray[np.uint16]
-    liver_zyx: NDArray[np.bool_]
-    lesions: tuple[SyntheticLesion, ...]
-
-
-@dataclass(frozen=True)
-class SliceBox:
-    """A lesion's box in one slice: y0, x0 first and y1, x1 behind the last voxel."""
-
-    number: int
-    z: int
-    y0: int
-    x0: int
-    y1: int
-    x1: int
-
-
-def slice_boxes(labels_zyx: NDArray[np.uint16], z: int, least_voxels: int = 2) -> tuple[SliceBox, ...]:
-    """Boxes of the lesions in slice z, one per lesion number; parts under `least_voxels` voxels are left
-    out.
-    """
-    plane = labels_zyx[z]
-    boxes = []
-    for number, found in enumerate(ndimage.find_objects(plane), start=1):
-        if found is not None and int((plane[found] == number).sum()) >= least_voxels:
-            y, x = found
-            boxes.append(SliceBox(number, z, y.start, x.start, y.stop, x.stop))
-    return tuple(boxes)
-
-
-def draw_count(rng: np.random.Generator) -> int:
-    """Number of lesions of a liver with tumours: mostly 1 to 8, a tail to 60."""
-    return int(np.clip(np.round(rng.lognormal(np.log(3.0), 0.95)), 1, 60))
-
-
-def draw_diameter_mm(settings: LesionSettings, rng: np.random.Generator) -> float:
-    """One equivalent diameter by the settings' distribution."""
-    low, high = settings.diameter_mm
-    if high > 45 and rng.random() < settings.large_share:
-        return float(np.exp(rng.uniform(np.log(max(45.0, low)), np.log(high))))
-    return float(np.clip(settings.median_mm * np.exp(rng.normal(0, settings.spread)), low, high))
 
 
 @dataclass(eq=False)
@@ -354,7 +221,7 @@ def _try_one(
     if (limited > 0).sum() < 0.3 * max((depth > 0).sum(), 1) or not (limited > 0).any():
         return None
     alone = not scene.labels[box].any()
-    if push and alone and push_away(tissue, box, depth, push, 4.0 * push):
+    if push and alone and push_away(tissue, box, depth, push, 2.5 * push):
         limited = held_by_capsule(tissue, box, depth, bulge)
     soft = blurred(coverage(limited, look.edge_mm), tissue.spacing, psf)
     # The outline is drawn on what is seen: where a small lesion never reaches full coverage, on its own peak.
@@ -438,7 +305,11 @@ def _blend(
     # Beside a bright vessel or another lesion the ring can mislead: hold it near the liver's own level.
     base = float(np.clip(base, tissue.level_hu - 12, tissue.level_hu + 12))
     grain = np.sqrt(1 - structure) * residual + np.sqrt(structure) * tissue.noise.draw(hu.shape, rng)
-    hu += soft * (np.float32(base) + grain - hu) + fine
+    # The border's far tails (under 0.5 %) are cut, and existing lesions stay as they are to the last digit.
+    reached = soft > 0.005
+    if tissue.protected is not None:
+        reached &= ~tissue.protected[box]
+    hu += np.where(reached, soft * (np.float32(base) + grain - hu) + fine, np.float32(0))
     if look.halo_hu:
         hu += (1 - soft) * halo(look, depth) * plain
 

@@ -1,4 +1,4 @@
-"""The synthetic liver: its lobes, fissures and neighbours' impressions, as a signed distance on a coarse grid."""
+"""The synthetic liver: lobes, fissures and neighbours' impressions, as a signed distance on a coarse grid."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def liver_distance(
 ) -> Array:
     """Signed distance to the liver on `grid`.
 
-    The diaphragm and the wall bound it above and outside; lobes (ellipsoids, smoothly joined) bound it below and to
-    the left; neighbours press into it; fissures cut it. The lobes are grown or shrunk until the volume is the
-    patient's.
+    The diaphragm and the wall bound it above and outside; lobes (ellipsoids, smoothly joined) bound it below
+    and to the left; neighbours press into it; fissures cut it. The lobes are grown or shrunk until the
+    volume is the patient's.
 
     Args:
         rng: source of randomness.
@@ -73,7 +73,7 @@ def liver_distance(
     if cirrhotic:
         bounds = bounds + np.maximum(lumps, 0) * 0.6
     if patient.liver_kind is LiverKind.RESECTED:
-        bounds = smooth_max(bounds, _resection(rng, coords_zyx, scale), 8)
+        bounds = smooth_max(bounds, _resection(rng, coords_zyx, scale) + 2.5 * lumps, 22)
 
     voxel_ml = float(np.prod(grid.spacing_zyx_mm)) / 1000
     candidates = lobes[bounds < 0]
@@ -129,7 +129,7 @@ def _fissures(
 
 
 def _resection(rng: np.random.Generator, coords_zyx: Coords, scale: NDArray) -> Array:
-    """Half space kept after a resection: without right lobe's tip, part of the right, or the left lateral part."""
+    """Half space kept after a resection of the left lateral, the lower right or the lateral right part."""
     z, y, x = coords_zyx
     kind = rng.integers(3)
     if kind == 0:  # left lateral sectionectomy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -78,7 +80,7 @@ def _fitted(line: list[tuple[int, int, int]], points: NDArray) -> NDArray[np.flo
     return low + np.clip(share, 0.0, 1.0) * (high - low)
 
 
-def _from(point: NDArray):
+def _from(point: NDArray) -> Callable[[NDArray], float]:
     return lambda other: float(np.linalg.norm(other - point))
 
 

@@ -1,11 +1,11 @@
 """What a synthetic body is made of: organ labels and the HU of every organ in every phase.
 
 Sources of the HU values (rounded; a patient's own values are drawn around them):
-- unenhanced soft tissue: Lamba R et al., CT Hounsfield numbers of soft tissues on unenhanced abdominal CT scans,
-  AJR 2014;203:1013-1020 (liver, spleen, kidney, pancreas, muscle, fat, blood);
-- enhancement of liver, vessels and organs against time: Bae KT, Intravenous contrast medium administration and
-  scan timing at CT, Radiology 2010;256:32-61; Foley WD et al., Multiphase hepatic CT with a multirow detector CT
-  system, AJR 2000;175:679-685;
+- unenhanced soft tissue: Lamba R et al., CT Hounsfield numbers of soft tissues on unenhanced abdominal CT
+  scans, AJR 2014;203:1013-1020 (liver, spleen, kidney, pancreas, muscle, fat, blood);
+- enhancement of liver, vessels and organs against time: Bae KT, Intravenous contrast medium administration
+  and scan timing at CT, Radiology 2010;256:32-61; Foley WD et al., Multiphase hepatic CT with a
+  multirow detector CT system, AJR 2000;175:679-685;
 - fatty liver: Boyce CJ et al., Hepatic steatosis identified by unenhanced low-dose CT, AJR 2010;194:623-628;
 - trabecular bone by age: Pickhardt PJ et al., Opportunistic screening for osteoporosis using abdominal CT,
   Ann Intern Med 2013;158:588-595.
@@ -121,8 +121,9 @@ def typical_hu(organ: Organ, phase: Phase) -> tuple[float, float]:
 def draw_hu(rng: np.random.Generator, phase: Phase, fatty_hu: float = 0.0) -> HuTable:
     """A patient's HU per organ.
 
-    Enhancement is scaled by one factor for all organs (dose per body weight and timing differ between patients)
-    before each organ's own spread, so that a weakly enhanced liver comes with weakly enhanced vessels.
+    Enhancement is scaled by one factor for all organs (dose per body weight and timing differ between
+    patients) before each organ's own spread, so that a weakly enhanced liver comes with weakly enhanced
+    vessels.
 
     Args:
         rng: source of randomness.

@@ -47,7 +47,7 @@ class Patient:
     arms_down: bool
 
     def points(self, reference_zyx: NDArray) -> NDArray[np.float64]:
-        """Reference coordinates (175 cm man, mm) in this body: the first three columns scaled, others kept."""
+        """Reference coordinates (175 cm man, mm) in this body: z, y, x scaled, further columns kept."""
         p = np.array(reference_zyx, float)
         p[..., :3] *= np.array(self.scale_zyx)
         return p
@@ -59,7 +59,8 @@ def draw_patient(
     """Draw a patient.
 
     Liver volume follows body surface area (Vauthey JN et al., Liver Transpl 2002;8:233-240:
-    -794 + 1267 BSA mL, residual spread about 250 mL), kept within 900 to 2500 mL; after resection 55 to 85 % of it.
+    -794 + 1267 BSA mL, residual spread about 250 mL), kept within 900 to 2500 mL; after resection 55 to 85 %
+    of it.
     """
     female = bool(rng.random() < 0.45)
     height = float(np.clip(rng.normal(163 if female else 176, 7), 145, 200))

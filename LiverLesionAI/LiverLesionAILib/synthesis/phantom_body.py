@@ -1,15 +1,17 @@
 """Synthetic CTs from the ICRP 110 reference phantoms' label maps, deformed into many patients.
 
-The maps (male 2.1 x 2.1 x 8 mm, female 1.8 x 1.8 x 4.8 mm; ICRP Publication 110, 2009) are optional data that do not
-ship: they are looked for in a folder with `ICRP110_{AM,AF}_labels.nii.gz` and `{AM,AF}_organs.dat`. Organ shapes
-become signed distances, which interpolate smoothly between the coarse slices, bend with a smooth random field, and are
-painted with the same HU, textures, vessels and scanner as the procedural bodies.
+The maps (male 2.1 x 2.1 x 8 mm, female 1.8 x 1.8 x 4.8 mm; ICRP Publication 110, 2009) are optional data
+that do not ship: they are looked for in a folder with `ICRP110_{AM,AF}_labels.nii.gz` and
+`{AM,AF}_organs.dat`. Organ shapes become signed distances, which interpolate smoothly between the coarse
+slices, bend with a smooth random field, and are painted with the same HU, textures, vessels and scanner as
+the procedural bodies.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,13 +33,13 @@ from .skeleton import fat_texture, lung_texture, muscle_texture, paint_bone, pai
 
 _CAP_MM = 14.0
 
-# Which organ names of the phantoms' lists (regular expressions, matched at the start) make which shape, in painting order.
+# Which organ names of the phantoms' lists (matched at the start) make which shape, in painting order.
 _SHAPES: tuple[tuple[str, str], ...] = (
     ("muscle", r"Muscle, trunk|Tongue"),
     ("cartilage", r"Cartilage, trunk"),
     (
         "bone",
-        r"(Ribs|Scapulae|Thoracic spine|Lumbar spine|Cervical spine|Sacrum|Sternum|Pelvis|Clavicles|Femora, upper half),",
+        r"(Ribs|Scapulae|\w+ spine|Sacrum|Sternum|Pelvis|Clavicles|Femora, upper half),",
     ),
     ("lung", r"Lung|Bronchi"),
     ("glandular", r"Breast, (left|right), glandular"),
@@ -93,7 +95,8 @@ class PhantomShapes:
 
     Attributes:
         name: "ICRP110 AM" or "ICRP110 AF".
-        grid: the phantom's own grid in body space (z = 0 at the liver's top, x and y from the trunk's middle).
+        grid: the phantom's own grid in body space (z = 0 at the liver's top, x and y from the trunk's
+            middle).
         boxes: shape -> part of the grid its distance is stored on; outside it is farther than the cap.
         distances: shape -> float16 signed distance there, capped at 14 mm.
     """
@@ -105,7 +108,9 @@ class PhantomShapes:
 
 
 def find_phantoms(folder: str | os.PathLike[str] | None = None) -> list[Path]:
-    """Label maps found in `folder`, else under $LIVERLESIONAI_DATA/shapes or ../shared/data/shapes of the repository."""
+    """Label maps in `folder`; without it in $LIVERLESIONAI_DATA/shapes or the repository's
+    ../shared/data/shapes.
+    """
     if folder is None:
         data = os.environ.get("LIVERLESIONAI_DATA")
         root = Path(data) if data else Path(__file__).resolve().parents[3].parent / "shared" / "data"
@@ -160,7 +165,7 @@ def load_phantom(labels_path: Path) -> PhantomShapes:
     middle = np.argwhere(trunk).mean(axis=0)
     grid = Grid(
         labels.shape,
-        spacing,  # type: ignore[arg-type]
+        spacing,
         (-(z[-1] - low) * spacing[0], -(middle[1]) * spacing[1] - 8.0, -middle[2] * spacing[2]),
     )
     boxes, distances = {}, {}
@@ -209,17 +214,17 @@ def make_phantom_anatomy(
     patient = draw_patient(rng, settings.liver_kind, False)
     # The phantoms bring their own size; what is drawn is the deviation from it.
     scale = tuple(float(s) for s in np.clip(rng.normal(1.0, (0.07, 0.07, 0.06)), 0.85, 1.2))
-    patient = replace(patient, female=shapes.name.endswith("AF"), scale_zyx=scale)  # type: ignore[arg-type]
+    patient = replace(patient, female=shapes.name.endswith("AF"), scale_zyx=scale)
     plan = make_plan(rng, settings, patient)
     coarse = plan.coarse
     canvas = Canvas.blank(plan.fine)
     shift = [smooth_field(rng, coarse, 85) * 7 + smooth_field(rng, coarse, 30) * 2.0 for _ in range(3)]
-    scene = Scene(rng, coarse, tuple(shift), patient, plan.hu)  # type: ignore[arg-type]
+    scene = Scene(rng, coarse, tuple(shift), patient, plan.hu)
     liver = _paint(scene, canvas, shapes)
     return finish_anatomy(rng, plan, canvas, liver)
 
 
-def _sampler(scene: Scene, shapes: PhantomShapes):  # noqa: ANN202
+def _sampler(scene: Scene, shapes: PhantomShapes) -> Callable[..., tuple[Box, Array] | None]:
     """Function shape -> (box, signed distance) on the coarse grid, warped."""
     source, scale = shapes.grid, np.array(scene.patient.scale_zyx)
 
@@ -231,7 +236,7 @@ def _sampler(scene: Scene, shapes: PhantomShapes):  # noqa: ANN202
         high = low + (np.array(part.shape_zyx) - 1) * np.array(part.spacing_zyx_mm) * scale
         box = scene.grid.box(np.minimum(low, high) - 20, np.maximum(low, high) + 20)
         if whole:
-            box = tuple(slice(0, n) for n in scene.grid.shape_zyx)  # type: ignore[assignment]
+            box = scene.grid.whole
         if any(s.stop - s.start < 2 for s in box):
             return None
         index = [
@@ -251,7 +256,7 @@ def _paint(scene: Scene, canvas: Canvas, shapes: PhantomShapes) -> NDArray[np.bo
     """Paint the phantom; returns the liver mask on the canvas."""
     rng, grid, hu, patient = scene.rng, scene.grid, scene.hu, scene.patient
     sample = _sampler(scene, shapes)
-    whole = tuple(slice(0, n) for n in grid.shape_zyx)
+    whole = grid.whole
     fat = hu[Organ.FAT]
     skin = sample("skin", whole=True)[1]  # type: ignore[index]
     # Some patients have more fat under the skin than the phantom.
@@ -261,8 +266,8 @@ def _paint(scene: Scene, canvas: Canvas, shapes: PhantomShapes) -> NDArray[np.bo
     def paint(organ: Organ, box: Box, sdf: Array, value: float | Array, halo: float = 0.0) -> None:
         canvas.paint(grid, Layer(organ, box, sdf, value, halo), fat)
 
-    paint(Organ.SKIN, whole, skin, hu[Organ.SKIN])  # type: ignore[arg-type]
-    paint(Organ.FAT, whole, skin + np.float32(1.8), fat_texture(scene))  # type: ignore[arg-type]
+    paint(Organ.SKIN, whole, skin, hu[Organ.SKIN])
+    paint(Organ.FAT, whole, skin + np.float32(1.8), fat_texture(scene))
     liver: NDArray[np.bool_] | None = None
     late: list[tuple[str, Box, Array]] = []
     for shape, _ in _SHAPES:
@@ -309,7 +314,7 @@ def _paint(scene: Scene, canvas: Canvas, shapes: PhantomShapes) -> NDArray[np.bo
     return liver & np.isin(canvas.labels_zyx, inside)
 
 
-def _paint_hollow(scene: Scene, paint, shape: str, box: Box, sdf: Array) -> None:  # noqa: ANN001
+def _paint_hollow(scene: Scene, paint: Callable[..., None], shape: str, box: Box, sdf: Array) -> None:
     """Stomach and bowel: wall, contents, and gas in front of a level that varies from loop to loop."""
     rng, part = scene.rng, scene.grid.part(box)
     organ = _HOLLOW[shape]
@@ -332,7 +337,9 @@ def _paint_hollow(scene: Scene, paint, shape: str, box: Box, sdf: Array) -> None
     paint(organ, box, np.maximum(np.maximum(sdf + 0.5, y - level), -gas * 8).astype(np.float32), GAS_HU)
 
 
-def _paint_liver(scene: Scene, canvas: Canvas, paint, box: Box, sdf: Array) -> NDArray[np.bool_]:  # noqa: ANN001
+def _paint_liver(
+    scene: Scene, canvas: Canvas, paint: Callable[..., None], box: Box, sdf: Array
+) -> NDArray[np.bool_]:
     """Liver with its trees; trunks are placed by the liver's own extent."""
     rng, part, patient = scene.rng, scene.grid.part(box), scene.patient
     if patient.liver_kind is LiverKind.CIRRHOTIC:

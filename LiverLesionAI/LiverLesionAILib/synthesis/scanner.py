@@ -1,8 +1,8 @@
 """What a CT scanner makes of a body: point spread, slice profile, correlated noise, streaks, field of view.
 
-Noise power spectrum: filtered back projection of white projection noise gives a ramp at low frequency, cut off by the
-kernel's apodisation (Riederer SJ, Pelc NJ, Chesler DA, Phys Med Biol 1978;23:446-454; measured on scanners by
-Boedeker KL, Cooper VN, McNitt-Gray MF, Phys Med Biol 2007;52:4027-4046).
+Noise power spectrum: filtered back projection of white projection noise gives a ramp at low frequency, cut
+off by the kernel's apodisation (Riederer SJ, Pelc NJ, Chesler DA, Phys Med Biol 1978;23:446-454; measured on
+scanners by Boedeker KL, Cooper VN, McNitt-Gray MF, Phys Med Biol 2007;52:4027-4046).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Scanner:
     Attributes:
         noise_hu: standard deviation in the middle of the body.
         peak_per_mm: spatial frequency where the noise power peaks (soft kernels 0.15 to 0.3 cycles/mm).
-        low_share: share of the noise amplitude at zero frequency against the ramp (iterative reconstruction keeps more).
+        low_share: share of the noise amplitude at zero frequency against the ramp (iterative reconstruction
+            keeps more).
         psf_mm: full width at half maximum of the in-plane point spread.
         thickness_mm: full width at half maximum of the slice profile.
         streaks_hu: amplitude of photon-starvation streaks across the body.
@@ -58,7 +59,8 @@ def noise_filter(
 ) -> Array:
     """Amplitude filter of the in-plane noise for `rfft2`, of mean power 1.
 
-    Power is (low_share^2 + f) exp(-f^2 / f0^2) in units of the peak frequency; f0 puts the ramp's maximum at the peak.
+    Power is (low_share^2 + f) exp(-f^2 / f0^2) in units of the peak frequency; f0 puts the ramp's maximum at
+    the peak.
     """
     fy = fft.fftfreq(shape_yx[0], spacing_yx_mm[0])[:, None]
     fx = fft.rfftfreq(shape_yx[1], spacing_yx_mm[1])[None, :]
@@ -79,8 +81,8 @@ def correlated_noise(
     spacing_zyx_mm: tuple[float, float, float],
     scanner: Scanner,
 ) -> Array:
-    """Noise of mean 0 and standard deviation 1 with the scanner's spectrum in plane and slice overlap along z."""
-    nz, ny, nx = shape_zyx
+    """Noise of mean 0 and standard deviation 1, with the scanner's spectrum and slice overlap."""
+    _, ny, nx = shape_zyx
     gains = noise_filter((ny, nx), spacing_zyx_mm[1:], scanner.peak_per_mm, scanner.low_share)
     white = rng.standard_normal(shape_zyx, dtype=np.float32)
     noise = fft.irfft2(fft.rfft2(white, axes=(1, 2)) * gains, s=(ny, nx), axes=(1, 2))
@@ -113,7 +115,7 @@ def noise_map(body_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, f
     Returns:
         float32 array of the input's shape, about 0.4 in air to 1.2.
     """
-    step = tuple(max(1, int(round(6.0 / s))) for s in spacing_zyx_mm)
+    step = tuple(max(1, round(6.0 / s)) for s in spacing_zyx_mm)
     coarse = body_zyx[:: step[0], :: step[1], :: step[2]].astype(np.float32)
     mm = [s * n for s, n in zip(spacing_zyx_mm, step, strict=True)]
     smooth = ndimage.gaussian_filter(coarse, [20 / mm[0], 55 / mm[1], 45 / mm[2]])
@@ -128,7 +130,7 @@ def noise_map(body_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, f
     return np.matmul(np.matmul(matrices[1], level), matrices[2].T)
 
 
-def streaks(rng: np.random.Generator, shape_zyx: tuple[int, int, int], slab: int = 3) -> Array:
+def streaks(rng: np.random.Generator, shape_zyx: tuple[int, int, int]) -> Array:
     """Fine horizontal streaks (photon starvation through the arms or the long axis), standard deviation 1."""
     nz, ny, _ = shape_zyx
     lines = ndimage.gaussian_filter(rng.standard_normal((nz, ny)), (0.5, 1.0))

@@ -14,11 +14,11 @@ from .torso import Torso, pelvis_distance, rib_distance, spine_distance
 def paint_frame(scene: Scene, canvas: Canvas, torso: Torso) -> None:
     """Paint everything that is not an abdominal organ."""
     rng, grid, hu, patient = scene.rng, scene.grid, scene.hu, scene.patient
-    whole = tuple(slice(0, n) for n in grid.shape_zyx)
+    whole = grid.whole
     fat = hu[Organ.FAT]
 
     def paint(organ: Organ, sdf: Array, value: float | Array | None = None) -> None:
-        canvas.paint(grid, Layer(organ, whole, sdf, hu[organ] if value is None else value), fat)  # type: ignore[arg-type]
+        canvas.paint(grid, Layer(organ, whole, sdf, hu[organ] if value is None else value), fat)
 
     paint_table(scene, canvas, torso.skin)
     if patient.arms_down:
@@ -48,7 +48,7 @@ def paint_frame(scene: Scene, canvas: Canvas, torso: Torso) -> None:
     pelvis = pelvis_distance(rng, grid, torso, patient)
     if pelvis is not None:
         paint_bone(scene, canvas, pelvis, 1.6, -20.0)
-    sz, sy, sx = patient.scale_zyx
+    sz, _, sx = patient.scale_zyx
     coords = (grid.axis_mm(0)[:, None, None], torso.wall, grid.axis_mm(2)[None, None, :])
     front = np.where(torso.angle > 2.2, np.float32(0), np.float32(30))
     sternum = ellipsoid(coords, np.array([60 * sz, 7, 0]), np.array([95 * sz, 5.5, 18 * sx])) + front
@@ -73,17 +73,17 @@ def muscle_texture(scene: Scene) -> Array:
 def paint_bone(scene: Scene, canvas: Canvas, sdf: Array, shell_mm: float, more_hu: float) -> None:
     """Cortical shell and trabecular inside."""
     hu, bone = scene.hu, scene.patient.bone
-    whole = tuple(slice(0, n) for n in scene.grid.shape_zyx)
+    whole = scene.grid.whole
     fat = hu[Organ.FAT]
-    canvas.paint(scene.grid, Layer(Organ.BONE_CORTICAL, whole, sdf, hu[Organ.BONE_CORTICAL] * bone), fat)  # type: ignore[arg-type]
+    canvas.paint(scene.grid, Layer(Organ.BONE_CORTICAL, whole, sdf, hu[Organ.BONE_CORTICAL] * bone), fat)
     marrow = hu[Organ.BONE_MARROW] * bone + more_hu + smooth_field(scene.rng, scene.grid, 3.0) * 26
-    canvas.paint(scene.grid, Layer(Organ.BONE_MARROW, whole, sdf + np.float32(shell_mm), marrow), fat)  # type: ignore[arg-type]
+    canvas.paint(scene.grid, Layer(Organ.BONE_MARROW, whole, sdf + np.float32(shell_mm), marrow), fat)
 
 
 def _lungs(scene: Scene, torso: Torso, spine: Array) -> Array:
     """Distance to the lungs: inside the chest, above the diaphragm, beside the mediastinum."""
     grid = scene.grid
-    sz, sy, sx = scene.patient.scale_zyx
+    _, sy, sx = scene.patient.scale_zyx
     y, x = grid.axis_mm(1)[None, :, None], grid.axis_mm(2)[None, None, :]
     lungs = smooth_max(torso.wall + 2.2, np.float32(1.8) - torso.diaphragm, 3)
     wide = 24 + 6 * scene.patient.visceral
@@ -114,9 +114,9 @@ def paint_table(scene: Scene, canvas: Canvas, skin: Array) -> None:
     height = y - (back - bend * x * x)
     shell = np.broadcast_to(np.abs(height) - 1.1, grid.shape_zyx).astype(np.float32)
     shell = np.maximum(shell, np.abs(x) - rng.uniform(190, 230))
-    whole = tuple(slice(0, n) for n in grid.shape_zyx)
+    whole = grid.whole
     value = float(rng.uniform(-250, 150))
-    canvas.paint(grid, Layer(Organ.TABLE, whole, shell, value), -1000.0)  # type: ignore[arg-type]
+    canvas.paint(grid, Layer(Organ.TABLE, whole, shell, value), -1000.0)
 
 
 def _paint_arms(scene: Scene, canvas: Canvas, torso: Torso) -> None:
@@ -125,7 +125,7 @@ def _paint_arms(scene: Scene, canvas: Canvas, torso: Torso) -> None:
     rng = scene.rng
     z, y, x = (grid.axis_mm(a) for a in range(3))
     half = np.array([np.abs(x[np.any(plane < 0, axis=0)]).max(initial=120.0) for plane in torso.skin])
-    whole = tuple(slice(0, n) for n in grid.shape_zyx)
+    whole = grid.whole
     for side in (-1, 1):
         r = (34 + 0.45 * patient.subcutaneous_mm) * rng.uniform(0.9, 1.1)
         cx = side * (np.median(half) + r + rng.uniform(2, 10))
@@ -140,4 +140,4 @@ def _paint_arms(scene: Scene, canvas: Canvas, torso: Torso) -> None:
             (Organ.BONE_CORTICAL, 11.0, 1100.0),
             (Organ.BONE_MARROW, 6.5, -20.0),
         ):
-            canvas.paint(grid, Layer(organ, whole, d - np.float32(radius), float(value)), -1000.0)  # type: ignore[arg-type]
+            canvas.paint(grid, Layer(organ, whole, d - np.float32(radius), float(value)), -1000.0)

@@ -39,19 +39,20 @@ def noise_spectrum(
 ) -> NoiseSpectrum:
     """Radial noise power spectrum from square regions inside an organ.
 
-    Regions lie wholly inside the eroded organ; a plane is fitted and removed; a Hann window is applied; the median
-    over the regions keeps vessels and lesions out (divided by ln 2, the median of an exponential distribution).
+    Regions lie wholly inside the eroded organ; a plane is fitted and removed; a Hann window is applied; the
+    median over the regions keeps vessels and lesions out (divided by ln 2, the median of an exponential
+    distribution).
 
     Raises:
         InputError: the organ holds fewer than three such regions.
     """
     hu = np.asarray(hu_zyx, np.float32)
-    n = int(round(region_mm / spacing_zyx_mm[2]))
+    n = round(region_mm / spacing_zyx_mm[2])
     inner = ndimage.binary_erosion(organ_zyx, iterations=2)
     plane = np.c_[np.indices((n, n)).reshape(2, -1).T, np.ones(n * n)]
     window = np.hanning(n)[:, None] * np.hanning(n)
     powers, sds = [], []
-    every = max(1, int(round(5.0 / spacing_zyx_mm[0])))
+    every = max(1, round(5.0 / spacing_zyx_mm[0]))
     for k in range(0, len(hu), every):
         if not inner[k].any():
             continue

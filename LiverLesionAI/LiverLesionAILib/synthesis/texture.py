@@ -161,10 +161,10 @@ def split_texture(
     """Split tissue into fine texture and a map of structure (vessels, edges).
 
     Returns:
-        (residual, structure): HU minus the tissue's local mean (Gaussian, 4 mm), 0 outside the tissue; and
-        0..1, high where the smoothed residual stands out of what noise makes (beyond 2 to 3 robust SD).
+        (residual, structure): HU minus the tissue's local mean (Gaussian, 6 mm), 0 outside the tissue; and
+        0..1, high where the smoothed residual stands out of what noise makes (beyond 2.3 to 3.3 robust SD).
     """
-    low = local_mean(hu, tissue, 4.0, spacing_zyx_mm)
+    low = local_mean(hu, tissue, 6.0, spacing_zyx_mm)
     residual = np.where(tissue, hu - low, np.float32(0))
     smooth = gaussian(residual, 1.2, spacing_zyx_mm)
     values = smooth[tissue]
@@ -172,6 +172,6 @@ def split_texture(
         return residual, np.ones_like(residual)
     # The lower half of the distribution is the noise's; vessels (bright or dark) make the tails.
     spread = 1.4826 * float(np.median(np.abs(values - np.median(values)))) + 1e-3
-    structure = np.clip((np.abs(smooth) / spread - 2.0), 0.0, 1.0)
+    structure = np.clip((np.abs(smooth) / spread - 2.3), 0.0, 1.0)
     structure = ndimage.maximum_filter(structure, size=(1, 3, 3))
     return residual, np.where(tissue, structure, np.float32(1))

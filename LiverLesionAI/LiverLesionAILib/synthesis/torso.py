@@ -1,7 +1,8 @@
 """Body wall, skeleton and diaphragm of a synthetic body, as signed distances on a coarse grid.
 
-Body space is LPS in mm: x to the patient's left, y to the back, z up, with z = 0 at the top of the liver's dome and
-(x, y) = (0, 0) in the middle of the abdomen. Reference numbers are those of a 175 cm man; `Patient` scales them.
+Body space is LPS in mm: x to the patient's left, y to the back, z up, with z = 0 at the top of the liver's
+dome and (x, y) = (0, 0) in the middle of the abdomen. Reference numbers are those of a 175 cm man; `Patient`
+scales them.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def make_torso(rng: np.random.Generator, grid: Grid, patient: Patient) -> Torso:
         np.float32
     )
     muscle = wall - thickness - 5 * patient.muscularity * beside
-    # The back's muscles and the spine push in from behind; chest and abdomen reach back on both sides of them.
+    # The back's muscles and the spine push in from behind; chest and abdomen reach back on both sides of
+    # them.
     groove_x = (44 - 6 * np.clip(level / 100, 0, 1)) * sx
     groove_y = spine_y + (47 * sy)
     groove = np.sqrt((px / groove_x[col]) ** 2 + ((py - groove_y[col]) / (36 * sy)) ** 2) - 1
@@ -156,7 +158,8 @@ def spine_distance(rng: np.random.Generator, grid: Grid, torso: Torso, patient: 
     """Distances to vertebral bodies, discs, arches and the canal, in a box about the spine's axis.
 
     Returns:
-        name -> distance on the whole grid's x-y, keys "body" (bodies and discs), "bone", "disc", "arch", "canal".
+        name -> distance on the whole grid's x-y, keys "body" (bodies and discs), "bone", "disc", "arch",
+        "canal".
     """
     sz, sy, sx = patient.scale_zyx
     z, y, x = (grid.axis_mm(a) for a in range(3))

@@ -21,7 +21,8 @@ def grow_tree(
 
     Args:
         rng: source of randomness.
-        trunk_zyx: polylines (n, 3); the first starts at the root, each other one starts at a point of an earlier one.
+        trunk_zyx: polylines (n, 3); the first starts at the root, each other one starts at a point of an
+            earlier one.
         terminals_zyx: (m, 3) points to reach.
         root_radius_mm: radius at the root.
         exponent: of Murray's law.

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..progress import Progress, silent
+from ..synthesis.distractors import DistractorSettings
+from ..synthesis.lesions import LesionSettings
 from .cases import TrainingCase, decode_hu, encode_hu
 
 VERSION = 1
@@ -33,15 +35,26 @@ class BankSettings:
     """What a bank holds.
 
     Attributes:
+        lesions, distractors: how they are drawn; None for no distractors. Distractors at the liver's
+        surface are
+            rarer, and lesions there more common, than the synthesis' own defaults: with those, held-out
+            subcapsular lesions were taken for what lies outside the liver.
         variants_per_patient: shared evenly among a patient's volumes.
         lesion_free_share: variants that get no further lesion (but distractors).
         seed: of everything.
     """
 
-    variants_per_patient: int = 120
+    variants_per_patient: int = 160
     lesion_free_share: float = 0.2
-    distractors: bool = True
+    lesions: LesionSettings = field(default_factory=lambda: LesionSettings(subcapsular_share=0.4))
+    distractors: DistractorSettings | None = field(
+        default_factory=lambda: DistractorSettings(gallbladder=0.2, bowel=0.08, fluid=0.03)
+    )
     seed: int = 0
+
+    def key(self) -> str:
+        """Names the folder of a bank made with these settings."""
+        return hashlib.sha256(f"{VERSION} {sorted(asdict(self).items())}".encode()).hexdigest()[:12]
 
 
 def save_mapped(case: TrainingCase, folder: Path) -> None:
@@ -71,16 +84,16 @@ def make_variant(
     case: TrainingCase, rng: np.random.Generator, settings: BankSettings, shape_bank: object | None
 ) -> TrainingCase:
     """One synthetic variant of a real case (or of a synthetic body): distractors, then lesions."""
-    from ..synthesis.lesions import LesionSettings, add_lesions
+    from ..synthesis.lesions import add_lesions
 
     hu = decode_hu(case.grey_zyx)
     real = case.labels_zyx == 2
     liver = (case.labels_zyx == 1) | real
-    if settings.distractors:
-        from ..synthesis.distractors import DistractorSettings, add_distractors
+    if settings.distractors is not None:
+        from ..synthesis.distractors import add_distractors
 
         changed = add_distractors(
-            hu, liver, case.spacing_zyx_mm, rng, DistractorSettings(), protected_zyx=_grown(real)
+            hu, liver, case.spacing_zyx_mm, rng, settings.distractors, protected_zyx=_grown(real)
         )
         hu, liver = changed.hu_zyx, changed.liver_zyx | real
     labels = np.where(liver, 1, 0).astype(np.uint8)
@@ -90,7 +103,7 @@ def make_variant(
             liver,
             case.spacing_zyx_mm,
             rng,
-            LesionSettings(hu_range=None),
+            settings.lesions,
             occupied_zyx=_grown(real),
             **({"shape_bank": shape_bank} if shape_bank is not None else {}),
         )

@@ -1,6 +1,7 @@
 """Cases beyond the labelled livers: wholly synthetic bodies, and real slices known to hold no liver.
 
-The labelled real volumes end where the liver ends; without these a network has never seen lungs, pelvis or the slices
+The labelled real volumes end where the liver ends; without these a network has never seen lungs, pelvis or
+the slices
 next to the dome, and paints liver there.
 """
 
@@ -113,7 +114,8 @@ def body_cases(
 
 
 def background_cases(data: Path, spacing_zyx_mm: tuple[float, float, float]) -> list[TrainingCase]:
-    """Real slices without liver, and the organ-labelled crop, whole slices on a training grid; kind "background".
+    """Real slices without liver, and the organ-labelled crop, whole slices on a training grid; kind
+    "background".
 
     Files that are missing are left out.
     """

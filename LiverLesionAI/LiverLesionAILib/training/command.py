@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import replacing
 from ..progress import Progress, silent
-from ..weights import save_weights
+from ..weights import Manifest, ModelEntry, save_weights, sha256_of
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
@@ -37,8 +39,46 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache", type=Path, default=Path(".cache"), help="prepared volumes and synthetic variants"
     )
     parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="DIR",
+        help="put the trained weights into this models folder and its manifest",
+    )
+    parser.add_argument(
         "--shares", default="", metavar="KIND=SHARE,...", help="ablation: real=1 trains on real lesions only"
     )
+
+
+def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
+    """Put a finished run's weights and curve into a models folder and its manifest, calibration and title
+    kept.
+
+    Args:
+        name: of the model in the manifest.
+        run: folder of the run, with `weights.pt` and `curve.csv`.
+        folder: models folder; made where it does not exist.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = Manifest.read(folder) if (folder / "manifest.json").is_file() else Manifest(folder, ())
+    old = next((entry for entry in manifest.entries if entry.name == name), None)
+    weights = folder / f"{name}_compact.pt"
+    for source, target in ((run / "weights.pt", weights), (run / "curve.csv", folder / f"{name}_curve.csv")):
+        with replacing(target) as beside:
+            shutil.copyfile(source, beside)
+    entry = ModelEntry(
+        name=name,
+        task=chosen.task,
+        network=chosen.network,
+        config=asdict(chosen.config),
+        input=chosen.spec,
+        file=weights.name,
+        sha256=sha256_of(weights),
+        calibration=old.calibration if old else chosen.calibration,
+        card=f"{name}.md",
+        title=chosen.title,
+    )
+    manifest.with_entry(entry).write()
+    return entry
 
 
 def training_cases(
@@ -58,7 +98,7 @@ def training_cases(
     if not shapes.is_file():
         shapes = None
     if chosen.shares.get("variant", 0):
-        folder = cache / f"bank-{grid}-{margin}-s{chosen.bank.seed}"
+        folder = cache / f"bank-{grid}-{margin}-{chosen.bank.key()}"
         variants = build_bank(
             real,
             folder,
@@ -101,6 +141,9 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     network = fit(chosen, cases, folder, args.device, progress)
     digest = save_weights(network, folder / "weights.pt")
     print(f"{folder}: {chosen.loop.steps} steps, weights {digest[:12]}")
+    if args.bundle:
+        bundle(chosen, args.model, folder, args.bundle)
+        print(f"{args.model} is now in {args.bundle}")
     return 0
 
 

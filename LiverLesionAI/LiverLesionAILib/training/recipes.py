@@ -34,6 +34,8 @@ class Recipe:
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
         bodies: number of synthetic bodies.
+        calibration: operating point of the model, read off leave-one-patient-out runs.
+        title: one line for a menu.
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
     """
 
@@ -48,8 +50,10 @@ class Recipe:
     liver_share: float = 0.35
     margin_mm: float | None = 45.0
     augment: AugmentSettings = field(default_factory=AugmentSettings)
-    bank: BankSettings = field(default_factory=BankSettings)
-    bodies: int = 100
+    bank: BankSettings = field(default_factory=lambda: BankSettings(seed=1))
+    bodies: int = 120
+    calibration: dict[str, float] = field(default_factory=dict)
+    title: str = ""
 
 
 _SEGMENT = Recipe(
@@ -58,14 +62,18 @@ _SEGMENT = Recipe(
     config=sfan.SIZES["compact"],
     spec=SEGMENT_INPUT,
     crop=176,
-    loop=LoopSettings(steps=2000, batch=12),
+    loop=LoopSettings(steps=6000, batch=12, class_weights=(1.0, 1.0, 4.0)),
     shares={"real": 0.35, "variant": 0.5, "body": 0.15},
     augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0),
+    calibration={"tumour_threshold": 0.45, "score_threshold": 0.5},
+    title="SFAN: liver and tumours (semantic feature attention)",
 )
 
 RECIPES: dict[str, Recipe] = {
     "sfan": _SEGMENT,
-    "unet": replace(_SEGMENT, network="unet", config=unet.SIZES["compact"]),
+    "unet": replace(
+        _SEGMENT, network="unet", config=unet.SIZES["compact"], title="U-Net: liver and tumours (baseline)"
+    ),
     "coarse_unet": Recipe(
         network="coarse_unet",
         task="locate",
@@ -78,6 +86,9 @@ RECIPES: dict[str, Recipe] = {
         liver_share=0.5,
         margin_mm=None,
         augment=AugmentSettings(level_hu=30.0, scale=0.4),
+        bank=BankSettings(seed=0),
+        bodies=100,
+        title="Coarse U-Net: finds the liver",
     ),
 }
 

@@ -2,6 +2,6 @@
 
 Volumes (:mod:`.volumes`: LiTS, MSD Task03, plain folders; :mod:`.ircadb`; :mod:`.chaos`) become
 :class:`~.scan.LabelledScan`; DeepLesion's key slices (:mod:`.deeplesion`) become boxes on slices.
-:func:`.folders.find_scans` recognises which layout a folder has. Whatever is missing, mismatched or unknown ends
-in one message that names the file.
+:func:`.folders.find_scans` recognises which layout a folder has. Whatever is missing, mismatched or unknown
+ends in one message that names the file.
 """

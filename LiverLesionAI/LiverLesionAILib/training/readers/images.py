@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ...ct import CtVolume, Geometry
 from ...errors import InputError
+from ...reading.image_files import load_image_file
+from ...reading.nifti import read_nifti_header
 
 # Longest first: a.seg.nrrd ends in .nrrd too.
 EXTENSIONS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -44,9 +46,15 @@ def read_image(path: Path) -> tuple[NDArray, Geometry]:
     """
     if not path.is_file():
         raise InputError(f"{path} is missing.")
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        # ITK fills up what is missing of a truncated NIfTI file with zeros: a lesion would vanish unnoticed.
+        read_nifti_header(path)
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
+        if "orthonormal" in str(error):  # some LiTS volumes: rounded direction cosines
+            volume = load_image_file(path)
+            return volume.hu_zyx, volume.geometry
         raise InputError(f"{path} cannot be read; it is damaged, truncated or no image.") from error
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(

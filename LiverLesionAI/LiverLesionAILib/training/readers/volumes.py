@@ -114,8 +114,8 @@ def find_plain(
 ) -> list[Scan]:
     """A folder of CTs and masks.
 
-    Either NAME_ct + NAME_mask (or _seg, _segmentation, _label) side by side, NAME + NAME_mask, or the subfolders
-    images and labels (or masks) with equal names. Files may be NIfTI, NRRD or MetaImage.
+    Either NAME_ct + NAME_mask (or _seg, _segmentation, _label) side by side, NAME + NAME_mask, or the
+    subfolders images and labels (or masks) with equal names. Files may be NIfTI, NRRD or MetaImage.
 
     Args:
         folder: of the files.
@@ -129,8 +129,8 @@ def find_plain(
     pairs = _pairs(folder)
     if not pairs:
         raise InputError(
-            f"{folder}: no CT with a mask in it. Expected NAME_ct.nii.gz with NAME_mask.nii.gz, or folders images "
-            "and labels with files of equal names."
+            f"{folder}: no CT with a mask in it. Expected NAME_ct.nii.gz with NAME_mask.nii.gz, or folders "
+            "images and labels with files of equal names."
         )
     known = dict(patients) if patients is not None else _patient_table(folder)
     scans = []

@@ -1,0 +1,84 @@
+"""The bundled networks, or those of a fold, as methods to evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..checking import check_ct
+from ..ct import CtVolume
+from ..errors import ModelError
+from ..findings import CaseResult
+from ..training.cases import LITS_PATIENTS
+from ..training.readers.scan import Scan
+from .sources import Analyse
+
+if TYPE_CHECKING:
+    from ..pipeline import Settings
+    from ..weights import ModelStore
+
+
+def pipeline_method(settings: Settings, folds: Path | None = None) -> Analyse:
+    """The whole pipeline as a method.
+
+    Args:
+        settings: the user's choices, the segmenter among them.
+        folds: for leave-one-patient-out: a folder with a models folder (manifest and weights) per patient,
+            made without that patient. None takes the bundled models for every scan.
+
+    Raises:
+        ModelError: when called: the models, or those for the scan's patient, are missing or damaged.
+    """
+    from ..pipeline import analyze
+    from ..weights import ModelStore
+
+    # One patient's scans follow each other: only the latest models stay loaded.
+    warm: dict[Path | None, ModelStore] = {}
+
+    def method(scan: Scan, ct: CtVolume) -> CaseResult:
+        folder = None if folds is None else fold_folder(folds, scan)
+        if folder not in warm:
+            warm.clear()
+            warm[folder] = ModelStore.bundled(folder)
+        return analyze(check_ct(ct), settings, warm[folder])
+
+    return method
+
+
+def fold_folder(folds: Path, scan: Scan) -> Path:
+    """The models folder of the fold that leaves out a scan's patient.
+
+    It is called as the patient ("lits-002"), as training calls the patient ("B"), or as the scan.
+
+    Raises:
+        ModelError: there are none.
+    """
+    names = [scan.patient, LITS_PATIENTS.get(scan.name, scan.patient), scan.name]
+    for name in names:
+        if (folds / name / "manifest.json").is_file():
+            return folds / name
+    raise ModelError(
+        f"{folds}: no models made without patient {scan.patient}; looked for manifest.json in the folders "
+        f"{', '.join(dict.fromkeys(names))}."
+    )
+
+
+def method_maker(
+    device: str, tumour_threshold: float | None, score_threshold: float | None, folds: Path | None
+) -> Callable[[str], Analyse]:
+    """Turns a model's name into its method, for the command line."""
+
+    def make(name: str) -> Analyse:
+        from ..pipeline import Settings
+
+        settings = Settings(
+            segmenter=name,
+            device=device,
+            tumour_threshold=tumour_threshold,
+            score_threshold=score_threshold,
+            attention=False,
+        )
+        return pipeline_method(settings, folds)
+
+    return make

@@ -1,0 +1,161 @@
+"""The whole line on the sample case: real inference with the bundled weights, on the CT's own grid."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from LiverLesionAILib.ct import CtVolume, Geometry
+from LiverLesionAILib.errors import Cancelled, InputError
+from LiverLesionAILib.findings import CaseResult
+from LiverLesionAILib.pipeline import Settings, analyze
+from LiverLesionAILib.synthesis.sample import Sample, load_sample
+from LiverLesionAILib.weights import ModelStore
+
+PLAIN = Settings(device="cpu", attention=False)
+
+
+@pytest.fixture(scope="module")
+def sample() -> Sample:
+    return load_sample()
+
+
+@pytest.fixture(scope="module")
+def models() -> ModelStore:
+    return ModelStore.bundled()
+
+
+@pytest.fixture(scope="module")
+def result(sample: Sample, models: ModelStore) -> CaseResult:
+    return analyze(sample.volume, Settings(device="cpu"), models)
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    return 2 * np.count_nonzero(a & b) / max(1, np.count_nonzero(a) + np.count_nonzero(b))
+
+
+def test_finds_the_samples_liver_and_lesions(sample: Sample, result: CaseResult) -> None:
+    truth = sample.lesion_labels_zyx
+    numbers = [n for n in np.unique(truth) if n]
+    found = [n for n in numbers if np.mean(result.lesion_labels_zyx[truth == n] > 0) >= 0.1]
+    false = [les for les in result.lesions if not truth[result.lesion_labels_zyx == les.number].any()]
+    assert dice(result.liver_zyx, sample.liver_zyx) > 0.93
+    assert len(found) >= 4
+    assert len(false) <= 1
+    assert dice(result.lesion_labels_zyx > 0, truth > 0) > 0.65
+
+
+def test_lesions_are_numbered_measured_and_inside_the_liver(result: CaseResult) -> None:
+    assert [lesion.number for lesion in result.lesions] == list(range(1, len(result.lesions) + 1))
+    volumes = [lesion.measurement.volume_ml for lesion in result.lesions]
+    assert volumes == sorted(volumes, reverse=True)
+    assert bool(result.liver_zyx[result.lesion_labels_zyx > 0].all())
+    for lesion in result.lesions:
+        voxels = np.count_nonzero(result.lesion_labels_zyx == lesion.number)
+        assert lesion.measurement.volume_ml == pytest.approx(voxels * result.geometry.voxel_volume_mm3 / 1000)
+        assert lesion.measurement.long_axis_mm >= lesion.measurement.short_axis_mm > 0
+        assert 0 < lesion.score <= 1
+    share = 100 * sum(volumes) / result.liver_volume_ml
+    assert result.tumour_burden_percent == pytest.approx(share, rel=1e-6)
+
+
+def test_what_is_handed_back(sample: Sample, result: CaseResult) -> None:
+    assert result.geometry.matches(sample.volume.geometry)
+    assert set(result.models) == {"coarse_unet", "sfan"}
+    assert {"liver", "tumour"} == set(result.probabilities)
+    assert all(p.values_zyx.shape == p.geometry.shape_zyx for p in result.probabilities.values())
+    assert len(result.attention) == 5
+    for attention in result.attention:
+        assert attention.values_zyx.shape == attention.geometry.shape_zyx
+        assert 0 <= attention.values_zyx.min() <= attention.values_zyx.max() <= 1
+        assert attention.values_zyx.std() > 0
+    assert {"locate", "segment", "measure"} <= set(result.timings_s)
+
+
+def test_storage_order_of_the_ct_does_not_matter(
+    sample: Sample, models: ModelStore, result: CaseResult
+) -> None:
+    volume = sample.volume
+    old = volume.geometry
+    # The same voxels stored x, z, y with x reversed: other array, same patient.
+    array = np.ascontiguousarray(volume.hu_zyx.transpose(2, 0, 1)[::-1])
+    columns = [old.directions_lps[:, 1], old.directions_lps[:, 2], -old.directions_lps[:, 0]]
+    geometry = Geometry.make(
+        array.shape,
+        (old.spacing_zyx_mm[2], old.spacing_zyx_mm[0], old.spacing_zyx_mm[1]),
+        tuple(old.index_to_lps((0, 0, old.shape_zyx[2] - 1))),
+        np.stack(columns, axis=1),
+    )
+    turned = analyze(CtVolume(array, geometry, "turned"), PLAIN, models)
+    labels = turned.lesion_labels_zyx[::-1].transpose(1, 2, 0)
+    assert len(turned.lesions) == len(result.lesions)
+    assert dice(labels > 0, result.lesion_labels_zyx > 0) > 0.999
+    assert dice(turned.liver_zyx[::-1].transpose(1, 2, 0), result.liver_zyx) > 0.999
+    for one, other in zip(turned.lesions, result.lesions, strict=True):
+        assert one.centre_lps == pytest.approx(other.centre_lps, abs=0.5)
+
+
+def test_no_liver_is_said_and_marks_nothing(sample: Sample, models: ModelStore) -> None:
+    below = int(np.flatnonzero(sample.liver_zyx.any(axis=(1, 2)))[0]) - 4
+    assert below >= 8, "the sample shows slices below its liver"
+    geometry = sample.volume.geometry.cropped((0, 0, 0), (below, *sample.volume.geometry.shape_zyx[1:]))
+    pelvis = CtVolume(sample.volume.hu_zyx[:below], geometry, "pelvis")
+    found = analyze(pelvis, PLAIN, models)
+    assert not found.liver_zyx.any()
+    assert found.lesions == ()
+    assert any("No liver was found in pelvis" in message for message in found.messages)
+
+
+def test_no_lesion_is_explained(sample: Sample, models: ModelStore) -> None:
+    found = analyze(sample.volume, replace(PLAIN, smallest_mm=400.0), models)
+    assert found.lesions == ()
+    assert any("No lesion reached the threshold" in message for message in found.messages)
+
+
+def test_a_lower_threshold_never_loses_tumour(sample: Sample, models: ModelStore, result: CaseResult) -> None:
+    low = analyze(sample.volume, replace(PLAIN, tumour_threshold=0.1, score_threshold=0.1), models)
+    high = analyze(sample.volume, replace(PLAIN, tumour_threshold=0.9, score_threshold=0.9), models)
+    sizes = [np.count_nonzero(r.lesion_labels_zyx) for r in (low, result, high)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_the_image_pyramid_is_an_average_of_scales(
+    sample: Sample, models: ModelStore, result: CaseResult
+) -> None:
+    found = analyze(sample.volume, replace(PLAIN, pyramid=(0.5, 1.0, 1.5)), models)
+    assert dice(found.liver_zyx, sample.liver_zyx) > 0.85
+    same = np.array_equal(found.probabilities["tumour"].values_zyx, result.probabilities["tumour"].values_zyx)
+    assert not same
+
+
+def test_a_second_case_is_the_same_again(sample: Sample, models: ModelStore, result: CaseResult) -> None:
+    again = analyze(sample.volume, Settings(device="cpu"), models)
+    assert np.array_equal(again.lesion_labels_zyx, result.lesion_labels_zyx)
+    assert again.lesions == result.lesions
+
+
+@pytest.mark.parametrize("at", [0.0, 0.15, 0.5, 0.85])
+def test_cancel(sample: Sample, models: ModelStore, at: float) -> None:
+    def stop(stage: str, fraction: float) -> None:
+        if fraction >= at:
+            raise Cancelled("Cancelled.")
+
+    with pytest.raises(Cancelled):
+        analyze(sample.volume, PLAIN, models, stop)
+
+
+def test_other_values_than_hounsfield_units_are_refused(sample: Sample, models: ModelStore) -> None:
+    wrong = replace(sample.volume, hu_zyx=(sample.volume.hu_zyx.astype(np.float32) / 1000), name="scaled")
+    with pytest.raises(InputError, match="scaled"):
+        analyze(wrong, PLAIN, models)
+
+
+def test_progress_only_grows(sample: Sample, models: ModelStore) -> None:
+    seen: list[float] = []
+    analyze(sample.volume, PLAIN, models, lambda stage, fraction: seen.append(fraction))
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
