@@ -29,6 +29,14 @@ def truth_array(shape=(24, 40, 48)) -> np.ndarray:
     return array
 
 
+def five_lesions() -> np.ndarray:
+    """Two more lesions, which the scripted analysis gives scores of 0.5 and 0.4."""
+    array = truth_array()
+    array[16:18, 24:28, 10:13] = 1004
+    array[18:20, 20:22, 34:36] = 1005
+    return array
+
+
 def add_volume(name: str = "CT", array: np.ndarray | None = None, spacing_zyx_mm=(2.5, 1.5, 1.5)):
     """A volume node in the scene."""
     import slicer

@@ -15,14 +15,16 @@ CLASSES = ("HCC", "Cyst", "Metastasis")
 LIVER_VALUE = 1000
 
 
-def result_of(volume: CtVolume, name: str) -> CaseResult:
-    """Voxels of 1000 and above are liver, 1000 + k lesion k; lesions get classes in turn."""
+def result_of(volume: CtVolume, name: str, faint: bool = True) -> CaseResult:
+    """Voxels of 1000 and above are liver, 1000 + k lesion k; lesions get classes in turn.
+
+    Lesions beyond the third score less, when `faint`.
+    """
     array = np.asarray(volume.hu_zyx)
     liver = array >= LIVER_VALUE
     labels, _ = number_by_size(np.where(liver, array - LIVER_VALUE, 0).astype(np.uint16))
     tumour = np.where(labels > 0, 230, np.where(liver, 20, 0)).astype(np.uint8)
-    # Lesions beyond the third are faint.
-    scores = {k: 0.9 if k <= 3 else max(0.2, 0.9 - 0.1 * k) for k in range(1, 100)}
+    scores = {k: 0.9 if k <= 3 or not faint else max(0.2, 0.9 - 0.1 * k) for k in range(1, 100)}
     lesions = []
     for lesion in measure_case(labels, liver, array, volume.geometry, scores):
         found = CLASSES[(lesion.number - 1) % 3]

@@ -23,7 +23,6 @@ from LiverLesionAILib.ct import Geometry
 from LiverLesionAILib.errors import InputError
 from LiverLesionAILib.handover import read_volume, write_volume
 from LiverLesionAILib.progress import Progress
-from LiverLesionAILib.synthesis.sample import load_sample
 
 STEPS = 20
 
@@ -71,26 +70,18 @@ class ScriptedAnalysis:
             progress("Locate the liver" if step < STEPS / 2 else "Segment", step / STEPS)
             time.sleep(0.5 if mode == "slow" else 0.01)
         volume = read_volume(folder)
-        from scripted_result import result_of
-
-        if mode.startswith("sample"):
-            sample = load_sample()
-            values = np.where(sample.liver_zyx, 1000, 0)
-            if mode == "sample truth":
-                values += sample.lesion_labels_zyx
-            volume = replace(volume, hu_zyx=values)
-
         from LiverLesionAILib.case_files import save_result
+        from scripted_result import LIVER_VALUE, result_of
 
-        save_result(result_of(volume, f"case {self.cases}"), folder / worker.RESULT_FOLDER)
+        if mode == "sample without lesions":
+            volume = replace(volume, hu_zyx=np.minimum(volume.hu_zyx, LIVER_VALUE))
+        result = result_of(volume, f"case {self.cases}", faint=not mode.startswith("sample"))
+        save_result(result, folder / worker.RESULT_FOLDER)
 
     def make_sample(self, folder: Path, progress: Progress) -> None:
-        if len(sys.argv) > 1 and sys.argv[1].startswith("sample"):
-            worker.PipelineAnalysis().make_sample(folder, progress)
-            return
-        from desk import truth_array
+        from desk import five_lesions
 
-        array = truth_array()
+        array = five_lesions()
         for _ in write_volume(folder, array, Geometry.make(array.shape, (2.5, 1.4, 1.4)), "sample"):
             progress("making the sample case", 0.5)
 

@@ -344,7 +344,7 @@ def test_the_sample_button_loads_a_case_and_takes_it_again(desk):
     desk.turn()
     assert desk.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1
     desk.analyze()
-    assert rows(desk) == 3
+    assert rows(desk) >= 3
 
 
 @pytest.mark.parametrize(

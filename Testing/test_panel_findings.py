@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from desk import Desk, add_volume, truth_array
+from desk import Desk, add_volume, five_lesions
 
 pytest.importorskip("PySide6")
 
@@ -25,14 +25,6 @@ def case(desk):
     desk.turn()
     desk.analyze()
     return desk
-
-
-def five_lesions() -> np.ndarray:
-    """Two more lesions, which score 0.5 and 0.4."""
-    array = truth_array()
-    array[16:18, 24:28, 10:13] = 1004
-    array[18:20, 20:22, 34:36] = 1005
-    return array
 
 
 def ids(desk: Desk) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import types
 import unittest
 
+import numpy as np
 import pytest
-from desk import Desk
+from desk import Desk, five_lesions
 
 
 @pytest.fixture
@@ -50,6 +52,13 @@ def test_the_comparison_with_the_truth_can_fail(mode, passes, monkeypatch):
     from LiverLesionAILib.weights import Manifest, ModelStore
 
     monkeypatch.setattr(ModelStore, "bundled", lambda: ModelStore(Manifest(None, ("a model",))))
+    from LiverLesionAILib.synthesis import sample
+
+    array = five_lesions()
+    small = types.SimpleNamespace(
+        liver_zyx=array >= 1000, lesion_labels_zyx=np.where(array > 1000, array - 1000, 0).astype(np.uint16)
+    )
+    monkeypatch.setattr(sample, "load_sample", lambda: small)
     desk = Desk(mode)
     try:
         test = desk.module.LiverLesionAITest("test_2_theSampleCaseIsFoundAndMatchesItsTruth")
