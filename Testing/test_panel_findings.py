@@ -1,4 +1,5 @@
-"""What the reader does to findings in the panel: marks, masks, undo, threshold, editing, a second run, saving."""
+"""What the reader does to findings in the panel: marks, masks, undo, threshold, editing, a second run,
+saving."""
 
 from __future__ import annotations
 
