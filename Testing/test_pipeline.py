@@ -159,3 +159,25 @@ def test_progress_only_grows(sample: Sample, models: ModelStore) -> None:
     analyze(sample.volume, PLAIN, models, lambda stage, fraction: seen.append(fraction))
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
+
+
+def test_the_network_sees_the_liver_at_its_reference_level(
+    sample: Sample, models: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CT that is brighter or darker throughout is shifted back: the network gets the same image."""
+    from LiverLesionAILib.inputs import liver_level_hu
+    from LiverLesionAILib.stages import inference
+
+    levels = []
+    real = inference.class_probabilities
+
+    def spy(network, spec, hu_zyx, **options):
+        if spec.liver_hu is not None:
+            centre = tuple(slice(n // 4, -n // 4) for n in hu_zyx.shape)
+            levels.append(liver_level_hu(hu_zyx[centre]))
+        return real(network, spec, hu_zyx, **options)
+
+    monkeypatch.setattr(inference, "class_probabilities", spy)
+    for shift in (-25, 0, 25):
+        analyze(replace(sample.volume, hu_zyx=sample.volume.hu_zyx + np.int16(shift)), PLAIN, models)
+    assert levels == pytest.approx([100.0] * 3, abs=6.0)

@@ -326,7 +326,7 @@ class ReaderActions:
         segment = slicer.vtkSegment()
         if like is not None:
             segment.DeepCopyMetadata(like)
-            for name in (terms.TAG_MASK, terms.TAG_NAME):
+            for name in (terms.TAG_MASK, terms.TAG_NAME, TAG_DRAWN, TAG_LESION):
                 segment.RemoveTag(name)
         found = segments.tag(segment, terms.TAG_CLASS) or None
         segment.SetName(terms.lesion_name(number, found))
