@@ -1,9 +1,4 @@
-<<<<<<< HEAD
-"""What the reader does to findings in the panel: marks, masks, undo, threshold, editing, a second run,
-saving."""
-=======
 """What the reader does to findings in the panel: marks, masks, undo, threshold, edits, saving."""
->>>>>>> panel
 
 from __future__ import annotations
 

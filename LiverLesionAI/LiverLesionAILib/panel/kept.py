@@ -1,9 +1,4 @@
-<<<<<<< HEAD
-"""What is kept with a lesion so that nothing has to be computed again: the AI's own mask, and fainter
-candidates.
-=======
 """What is kept with a lesion so that nothing is computed again: the AI's own mask, and fainter candidates.
->>>>>>> panel
 
 The AI's mask is packed into a tag of the lesion's segment; candidates below the threshold lie, as text, in an
 attribute of the case's table node. Both are saved with the scene.
@@ -70,20 +65,13 @@ def turned(mask: Mask, source: Geometry, target: Geometry) -> Mask:
     for axis, flip in zip(axes, flips, strict=True):
         where = mask.slices[axis]
         start.append(source.shape_zyx[axis] - where.stop if flip else where.start)
-    return Mask(np.ascontiguousarray(permuted(mask.voxels_zyx, source, target)), tuple(start))  # type:
-    ignore[arg-type]
+    return Mask(np.ascontiguousarray(permuted(mask.voxels_zyx, source, target)), tuple(start))  # type: ignore[arg-type]
 
 
 def split_by_score(result: CaseResult, threshold: float) -> tuple[CaseResult, list[Candidate]]:
-<<<<<<< HEAD
-    """The result with only the lesions that reach the threshold, and the others; numbers run on from one to
-    the
-    other, each part by size.
-=======
     """The result with only the lesions that reach the threshold, and the others.
 
     Numbers run on from one part to the other, each by size.
->>>>>>> panel
 
     The liver stays as it is: lesions that are not shown are liver too.
     """
