@@ -22,7 +22,7 @@ from ..scene_read import free_number
 from .case_view import CaseView, read_case
 from .derived import follow
 from .history import History, SegmentState, Step, capture, put, restore
-from .kept import drawn_mask
+from .kept import TAG_DRAWN, TAG_LESION, drawn_mask
 
 
 class ReaderActions:
