@@ -1,4 +1,5 @@
-"""What the reader does to findings in the panel: marks, masks, undo, threshold, editing, a second run, saving."""
+"""What the reader does to findings in the panel: marks, masks, undo, threshold, editing, a second run,
+saving."""
 
 from __future__ import annotations
 
@@ -86,7 +87,9 @@ def paint(desk: Desk, segment_id: str, where) -> None:
     segmentation.SeparateSegmentLabelmap(segment_id)
     segment = segmentation.GetSegment(segment_id)
     segment.SetLabelValue(1)
-    segment.AddRepresentation(slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName(), image)
+    segment.AddRepresentation(
+        slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName(), image
+    )
     segmentation.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
 
 
@@ -180,7 +183,9 @@ def test_a_lesion_is_added_where_the_reader_clicks(case):
     assert "Click on the lesion" in case.message()
     interaction = case.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
-    node = case.scene.GetNodeByID(case.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID())
+    node = case.scene.GetNodeByID(
+        case.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID()
+    )
     geometry = Geometry.make(array.shape, (2.5, 1.5, 1.5), (-30.0, 20.0, 100.0))
     x, y, z = geometry.index_to_lps((14, 25, 14))
     node.AddControlPoint(-x, -y, z)
@@ -203,7 +208,9 @@ def test_a_click_outside_the_liver_is_told(case):
     import slicer
 
     click(case, "addButton")
-    node = case.scene.GetNodeByID(case.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID())
+    node = case.scene.GetNodeByID(
+        case.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID()
+    )
     node.AddControlPoint(29.0, -21.0, 101.0)
     node.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent)
     case.turn(0.05)

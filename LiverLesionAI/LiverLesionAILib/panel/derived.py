@@ -13,9 +13,9 @@ from .. import scene_nodes as nodes
 from .. import scene_segments as segments
 from ..ct import Geometry
 from ..findings import Box, LesionStatus, Measurement
+from ..mask_crops import Mask
 from ..masks import bounding_box
 from ..scene_geometry import volume_geometry
-from ..mask_crops import Mask
 from ..stages.measure import box_of, measure_mask
 from .case_view import CaseView, FindingRow, read_case
 

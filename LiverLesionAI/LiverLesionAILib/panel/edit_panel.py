@@ -46,7 +46,9 @@ class EditPanel:
         one = rows[0] if len(rows) == 1 else None
         ui.backToAiButton.setEnabled(one is not None)
         ui.editLabel.text = (
-            f"Draw in {one.name}; its measurements follow." if one else "Select a lesion in the table to edit its outline."
+            f"Draw in {one.name}; its measurements follow."
+            if one
+            else "Select a lesion in the table to edit its outline."
         )
         if ui.editSection.collapsed:
             return

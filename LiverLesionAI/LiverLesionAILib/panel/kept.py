@@ -1,4 +1,5 @@
-"""What is kept so that nothing has to be computed again: the AI's own masks, and fainter candidates.
+"""What is kept with a lesion so that nothing has to be computed again: the AI's own mask, and fainter
+candidates.
 
 The AI's mask is packed into a tag of the lesion's segment; candidates below the threshold lie, as text, in an
 attribute of the case's table node. Both are saved with the scene.
@@ -69,9 +70,9 @@ def turned(mask: Mask, source: Geometry, target: Geometry) -> Mask:
 
 
 def split_by_score(result: CaseResult, threshold: float) -> tuple[CaseResult, list[Candidate]]:
-    """The result with only the lesions that reach the threshold, and the others.
-
-    Numbers run on from one to the other, each part by size.
+    """The result with only the lesions that reach the threshold, and the others; numbers run on from one to
+    the
+    other, each part by size.
 
     The liver stays as it is: lesions that are not shown are liver too.
     """

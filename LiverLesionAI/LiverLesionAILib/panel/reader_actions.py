@@ -16,14 +16,13 @@ from ..colours import lesion_colour
 from ..ct import Geometry
 from ..errors import InputError
 from ..findings import LesionSource, LesionStatus
+from ..mask_crops import Mask
 from ..scene_geometry import volume_geometry
 from ..scene_read import free_number
-from ..mask_crops import Mask
 from .case_view import CaseView, read_case
 from .derived import follow
 from .history import History, SegmentState, Step, capture, put, restore
-from .kept import TAG_DRAWN, TAG_LESION, drawn_mask
-
+from .kept import drawn_mask
 
 
 class ReaderActions:
@@ -69,7 +68,9 @@ class ReaderActions:
         segment = node.GetSegmentation().GetSegment(segment_id)
         mask = segments.read_mask(node, segment_id, self._geometry())
         drawn = segments.tag(segment, terms.TAG_MASK)
-        return LesionStatus.AI if drawn and drawn == mask.fingerprint(self._geometry()) else LesionStatus.EDITED
+        return (
+            LesionStatus.AI if drawn and drawn == mask.fingerprint(self._geometry()) else LesionStatus.EDITED
+        )
 
     def set_class(self, segment_id: str, name: str) -> None:
         """Give a lesion a class; the AI's probabilities stay beside it."""

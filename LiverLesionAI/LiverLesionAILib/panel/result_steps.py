@@ -44,7 +44,8 @@ def result_steps(
             messages=(
                 *shown.messages,
                 f"No lesion reached the threshold of {threshold:.2f}. {len(candidates)} fainter "
-                f"{'spots were' if len(candidates) > 1 else 'spot was'} kept (best {best:.2f}): lower the threshold "
+                f"{'spots were' if len(candidates) > 1 else 'spot was'} kept (best {best:.2f}): lower "
+                "the threshold "
                 "below the table to see them.",
             ),
         )

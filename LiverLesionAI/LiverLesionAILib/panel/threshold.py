@@ -110,5 +110,3 @@ def _bring_in(case: CaseView, inward: list[Candidate], leaving: set[str]) -> dic
         put(node, segment_id, built.segment, "?")
         placed[segment_id] = candidate
     return placed
-
-
