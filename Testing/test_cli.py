@@ -18,7 +18,7 @@ pytest.importorskip("torch", reason="PyTorch is not installed")
 
 import SimpleITK as sitk
 from LiverLesionAILib import cli
-from LiverLesionAILib.synthesis.sample import load_sample
+from LiverLesionAILib.synthesis.sample import Sample
 from LiverLesionAILib.weights import models_folder
 
 LIBRARY = Path(cli.__file__).resolve().parents[1]
@@ -34,9 +34,9 @@ def write_image(volume, path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def ct_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_image(load_sample().volume, tmp_path_factory.mktemp("ct") / "patient7.nii.gz")
+@pytest.fixture(scope="session")
+def ct_file(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_image(sample.volume, tmp_path_factory.mktemp("ct") / "patient7.nii.gz")
 
 
 def start(*arguments: str, folder: Path) -> subprocess.Popen:

@@ -8,11 +8,6 @@ from LiverLesionAILib.synthesis.sample import Sample, load_sample
 from scipy import ndimage
 
 
-@pytest.fixture(scope="module")
-def sample() -> Sample:
-    return load_sample()
-
-
 def test_geometry_and_values(sample: Sample) -> None:
     volume = sample.volume
     assert volume.hu_zyx.dtype == np.int16

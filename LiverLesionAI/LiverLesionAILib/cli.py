@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -408,6 +411,23 @@ def run_evaluate(args: argparse.Namespace) -> int:
         bar.done()
 
 
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM (a batch system, a shutdown) stops the work as Ctrl+C does, so that it cleans up as well."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; errors meant for the reader are printed as one line, without a traceback.
 
@@ -425,7 +445,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         args = build_parser().parse_args(arguments)
     try:
-        return args.run(args)
+        with _terminated_like_interrupted():
+            return args.run(args)
     except (KeyboardInterrupt, Cancelled):
         print("\nCancelled; nothing was kept.", file=sys.stderr)
         return EXIT_CANCELLED

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from .ct import CtVolume, Geometry
-from .errors import InputError
+from .errors import GeometryError, InputError
 
 VOXELS_FILE = "volume.npy"
 GEOMETRY_FILE = "volume.json"
@@ -29,12 +29,20 @@ def stored_type(dtype: np.dtype) -> np.dtype:
     return np.dtype(np.int16) if np.can_cast(dtype, np.int16) else np.dtype(np.float32)
 
 
-def write_volume(folder: Path, hu_zyx: NDArray, geometry: Geometry, name: str) -> Iterator[float]:
+def write_volume(
+    folder: Path,
+    hu_zyx: NDArray,
+    geometry: Geometry,
+    name: str,
+    warnings: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> Iterator[float]:
     """Write a volume slab by slab, so that an event loop can run in between.
 
     Args:
         folder: exists and is private to this case.
         hu_zyx: (z, y, x) HU on `geometry`, any numeric type.
+        warnings, notes: as in :class:`~LiverLesionAILib.ct.CtVolume`.
 
     Yields:
         the share written, 0..1, after each slab of a few megabytes.
@@ -59,6 +67,8 @@ def write_volume(folder: Path, hu_zyx: NDArray, geometry: Geometry, name: str) -
             "spacing_zyx_mm": geometry.spacing_zyx_mm,
             "origin_lps": geometry.origin_lps,
             "directions_lps": np.asarray(geometry.directions_lps).ravel().tolist(),
+            "warnings": list(warnings),
+            "notes": list(notes),
         }
     )
     beside = folder / (GEOMETRY_FILE + ".part")
@@ -80,8 +90,15 @@ def read_volume(folder: Path) -> CtVolume:
             known["origin_lps"],
             np.array(known["directions_lps"]),
         )
-        return CtVolume(np.load(folder / VOXELS_FILE), geometry, known["name"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        return CtVolume(
+            np.load(folder / VOXELS_FILE, allow_pickle=False),
+            geometry,
+            known["name"],
+            tuple(known["warnings"]),
+            tuple(known["notes"]),
+        )
+    # Damage shows as a file that cannot be read, as text of another shape, or as voxels off their grid.
+    except (OSError, ValueError, KeyError, TypeError, EOFError, GeometryError) as error:
         raise InputError(
             f"The volume handed over for the analysis cannot be read ({error}). Click Analyze again."
         ) from error

@@ -64,7 +64,8 @@ class RenderJob:
             self._process = subprocess.Popen(
                 [sys.executable, *CHILD, str(job), str(self._picture)],
                 env={**os.environ, "PYTHONPATH": path},
-                stdin=subprocess.DEVNULL,
+                # Never written to: its end tells the child that this process is gone.
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
@@ -94,6 +95,8 @@ class RenderJob:
             if self._process.poll() is None:
                 self._process.kill()
             self._process.wait()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
         self._folder.cleanup()
 
 

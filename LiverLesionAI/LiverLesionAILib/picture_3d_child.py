@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
+import threading
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,5 +162,17 @@ def aim(renderer: object) -> None:
     renderer.ResetCameraClippingRange()  # type: ignore[attr-defined]
 
 
+def leave_with_parent(folder: Path) -> None:
+    """End, and remove the job's folder, once the process that started this one is gone (killed)."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 if __name__ == "__main__":
+    leave_with_parent(Path(sys.argv[1]).parent)
     main(sys.argv[1], sys.argv[2])

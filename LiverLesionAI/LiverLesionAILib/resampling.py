@@ -99,7 +99,7 @@ def _band(weights: NDArray[np.float32]) -> tuple[int, int]:
     return int(used[0]), int(used[-1]) + 1
 
 
-def _apply(weights: NDArray[np.float32], array: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+def apply_along(weights: NDArray[np.float32], array: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     """Multiply `weights` (n_out, n_in) onto one axis, in blocks that leave out most of its zeros."""
     n_out = weights.shape[0]
     out = np.empty((*array.shape[:axis], n_out, *array.shape[axis + 1 :]), np.float32)
@@ -151,7 +151,7 @@ def resample_slabs(
         # Shrinking axes first keeps the intermediate arrays small.
         todo = [(w.shape[0] / w.shape[1], axis, w) for axis, w in steps if w is not None]
         for _, axis, matrix in sorted(todo, key=lambda step: step[0]):
-            slab = _apply(matrix, slab, axis)
+            slab = apply_along(matrix, slab, axis)
         if fill is not None:
             _fill_outside(slab, axes, z, fill)
         elif slab is array_zyx or np.shares_memory(slab, array_zyx):

@@ -94,7 +94,7 @@ class PipelineAnalysis:
 
         progress("making the sample case", 0.1)
         ct = load_sample().volume
-        for share in write_volume(folder, ct.hu_zyx, ct.geometry, ct.name):
+        for share in write_volume(folder, ct.hu_zyx, ct.geometry, ct.name, ct.warnings, ct.notes):
             progress("handing over the sample case", 0.9 + 0.1 * share)
 
 

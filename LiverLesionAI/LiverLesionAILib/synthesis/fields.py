@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..resampling import apply_along
+
 Array = NDArray[np.float32]
 Box = tuple[slice, slice, slice]
 
@@ -59,10 +61,11 @@ class Grid:
 
 def along_axes(array: Array, matrices: tuple[Array, Array, Array]) -> Array:
     """Apply one matrix (n_out, n_in) per axis z, y, x to a 3D array."""
-    wz, wy, wx = matrices
-    array = np.tensordot(wz, array, axes=(1, 0))
-    array = np.matmul(wy, array)
-    return np.matmul(array, wx.T)
+    # In small blocks: one large product starts OpenBLAS threads, which stand in each other's way for tens of
+    # seconds where other work keeps the cores busy.
+    for axis, matrix in enumerate(matrices):
+        array = apply_along(matrix, array, axis)
+    return array
 
 
 def linear_weights(positions: NDArray, n_in: int) -> Array:

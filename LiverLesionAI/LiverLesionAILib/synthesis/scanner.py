@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from .fields import Array
+from .fields import Array, along_axes
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,7 @@ def noise_map(body_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, f
         t = np.clip(position, 0, coarse.shape[a] - 1)
         w = np.maximum(0, 1 - np.abs(t[:, None] - np.arange(coarse.shape[a])[None]))
         matrices.append(w.astype(np.float32))
-    level = np.tensordot(matrices[0], level, axes=(1, 0))
-    return np.matmul(np.matmul(matrices[1], level), matrices[2].T)
+    return along_axes(level, tuple(matrices))
 
 
 def streaks(rng: np.random.Generator, shape_zyx: tuple[int, int, int]) -> Array:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from ..resampling import apply_along
+
 Spacing = tuple[float, float, float]
 
 
@@ -34,8 +36,7 @@ def smooth_noise(
     ]
     field = rng.standard_normal([w.shape[1] for w in weights], dtype=np.float32)
     for axis, weight in enumerate(weights):
-        # tensordot puts the new axis first; three turns bring the axes back into order.
-        field = np.moveaxis(np.tensordot(weight, field, axes=(1, axis)), 0, axis)
+        field = apply_along(np.asarray(weight, np.float32), field, axis)
     # Variance of a cubic B-spline sum is 0.479 per axis on average over the phase.
     return np.ascontiguousarray(field) / np.float32(0.479**1.5)
 
