@@ -189,6 +189,18 @@ BUTTONS: dict[str, Callable[[QPainter], None]] = {
 }
 
 
+def white(paint: Callable[[QPainter], None]) -> Callable[[QPainter], None]:
+    """The same drawing in white, for rows that are selected."""
+
+    def draw_white(p: QPainter) -> None:
+        paint(p)
+        p.resetTransform()
+        p.setCompositionMode(QPainter.CompositionMode_SourceIn)
+        p.fillRect(p.viewport(), QColor("white"))
+
+    return draw_white
+
+
 def draw(path: Path, size: int, paint: Callable[[QPainter], None]) -> None:
     image = QImage(size, size, QImage.Format_ARGB32_Premultiplied)
     image.fill(Qt.transparent)
@@ -208,6 +220,8 @@ def main() -> None:
     draw(ICONS / "LiverLesionAI.png", 64, module_icon)
     for name, paint in BUTTONS.items():
         draw(ICONS / f"{name}.png", 48, paint)
+        if name.startswith("Status"):
+            draw(ICONS / f"{name}Selected.png", 48, white(paint))
     del application
 
 

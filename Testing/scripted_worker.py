@@ -71,12 +71,14 @@ class ScriptedAnalysis:
             time.sleep(0.5 if mode == "slow" else 0.01)
         volume = read_volume(folder)
         from LiverLesionAILib.case_files import save_result
+        from LiverLesionAILib.surfaces import save_surfaces
         from scripted_result import LIVER_VALUE, result_of
 
         if mode == "sample without lesions":
             volume = replace(volume, hu_zyx=np.minimum(volume.hu_zyx, LIVER_VALUE))
         result = result_of(volume, f"case {self.cases}", faint=not mode.startswith("sample"))
         save_result(result, folder / worker.RESULT_FOLDER)
+        save_surfaces(result, folder / worker.RESULT_FOLDER)
 
     def make_sample(self, folder: Path, progress: Progress) -> None:
         from desk import five_lesions

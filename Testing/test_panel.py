@@ -312,7 +312,7 @@ def test_a_missing_torch_shows_a_button(desk, monkeypatch):
     assert desk.ui.analyzeButton.enabled
 
 
-def test_the_event_loop_is_never_blocked_while_computing(desk):
+def test_the_event_loop_is_never_blocked(desk):
     """Best of three: another program on the test machine can stop any process for a while."""
     longest_s = []
     for attempt in range(3):
@@ -322,9 +322,9 @@ def test_the_event_loop_is_never_blocked_while_computing(desk):
         desk.turn(0.1)
         desk.longest_block_s = 0.0
         desk.ui.analyzeButton.click()
-        desk.until(lambda: desk.panel.queue.phase.value == "applying" or desk.idle())
-        longest_s.append(desk.longest_block_s)
         desk.until(desk.idle)
+        desk.turn()
+        longest_s.append(desk.longest_block_s)
         if longest_s[-1] < 0.1:
             return
     raise AssertionError(f"blocked for {longest_s} s")

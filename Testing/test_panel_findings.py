@@ -416,3 +416,25 @@ def test_kept_masks_survive_a_grid_that_is_turned_round():
         out[back.slices] = back.voxels_zyx
         assert np.array_equal(out, expected)
     assert unpack_mask("1,2;nonsense", turned) is None
+
+
+def test_every_segment_has_its_surface(case):
+    import slicer
+
+    name = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    node = case.panel.case.segmentation
+    for segment_id in ["liver", *ids(case)]:
+        surface = node.GetSegmentation().GetSegment(segment_id).GetRepresentation(name)
+        assert surface is not None, segment_id
+        bounds, wanted = np.array(surface.GetBounds()), node.GetSegmentCenterRAS(segment_id)
+        assert np.abs((bounds[::2] + bounds[1::2]) / 2 - wanted).max() < 2.0
+
+
+def test_the_selected_lesion_flashes_and_looks_as_before(case):
+    display = case.panel.case.segmentation.GetDisplayNode()
+    before = display.GetSegmentOpacity2DFill("lesion_1")
+    choose(case, 0)
+    seen = set()
+    case.until(lambda: seen.add(display.GetSegmentOpacity2DFill("lesion_1")) or 1.0 in seen, 3)
+    case.until(lambda: not case.panel._pulse._timer.active, 3)
+    assert display.GetSegmentOpacity2DFill("lesion_1") == before

@@ -195,10 +195,14 @@ def fill_map(
     node.SetDescription(meaning)
     if node.GetDisplayNode() is not None:
         return
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetAndObserveColorNodeID(COLOUR_NODE)
+    # Not CreateDefaultDisplayNodes: it looks for a window in all voxels, which takes a while.
+    scene = node.GetScene()
+    display = scene.CreateNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+    display.UnRegister(None)
     display.SetAutoWindowLevel(False)
+    display = scene.AddNode(display)
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    display.SetAndObserveColorNodeID(COLOUR_NODE)
     display.SetWindowLevelMinMax(*value_range)
     display.SetAutoThreshold(False)
     display.SetThreshold(threshold, value_range[1])

@@ -78,6 +78,7 @@ class PipelineAnalysis:
         from .case_files import save_result
         from .checking import check_ct, whole_hu
         from .pipeline import Settings, analyze
+        from .surfaces import save_surfaces
 
         try:
             chosen = Settings.from_json(settings)
@@ -88,6 +89,7 @@ class PipelineAnalysis:
         result = analyze(volume, chosen, self._store(), progress)
         progress("handing over the result", 1.0)
         save_result(result, folder / RESULT_FOLDER)
+        save_surfaces(result, folder / RESULT_FOLDER)
 
     def make_sample(self, folder: Path, progress: Progress) -> None:
         from .synthesis.sample import load_sample

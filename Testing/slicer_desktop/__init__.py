@@ -49,6 +49,12 @@ def install() -> Any:
     for name in ("vtkMRMLColorLegendDisplayNode", "vtkMRMLSegmentEditorNode"):
         if hasattr(slicer, name):
             scene.RegisterNodeClass(getattr(slicer, name)())
+    factory = slicer.vtkSegmentationConverterFactory.GetInstance()
+    for rule in (
+        "vtkBinaryLabelmapToClosedSurfaceConversionRule",
+        "vtkClosedSurfaceToBinaryLabelmapConversionRule",
+    ):
+        factory.RegisterConverterRule(getattr(slicer, rule)())
     slicer.mrmlScene = scene
     slicer.app = Application(application, scene)
     slicer.modules = modules()

@@ -109,7 +109,7 @@ def _lookup(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
 
 
 def _keep_singletons_alive() -> None:
-    """PySide6 6.12 gives None, True and False back uncounted, which ends Python 3.11 after some ten thousand calls.
+    """PySide6 6.12 gives None, True and False back uncounted: Python 3.11 ends after ten thousand calls.
 
     From 3.12 on they are immortal; before, their counts are set high enough here.
     """

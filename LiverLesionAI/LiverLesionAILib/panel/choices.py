@@ -77,7 +77,7 @@ class StatusFilter(Labelled):
 class MaskStyle(Labelled):
     """How masks are drawn in slice views."""
 
-    BOTH = "Fill and outline"
+    BOTH = "Both"
     OUTLINE = "Outline"
     FILL = "Fill"
 

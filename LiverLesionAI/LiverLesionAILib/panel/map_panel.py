@@ -51,7 +51,6 @@ class MapPanel:
             low, high = map_range(node)
             text = f"{node.GetAttribute(nodes.ATTR_MEANING) or ''} Range {low:g} to {high:g}."
         self._ui.mapMeaning.text = text
-        self._ui.mapMeaning.setVisible(bool(text))
 
     def _chosen(self, index: int) -> None:
         if self._parameters is not None and 0 <= index < len(self._names):

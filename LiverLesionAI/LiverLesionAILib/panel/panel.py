@@ -28,7 +28,7 @@ from .sample_case import find_sample, sample_steps
 from .shortcuts import Shortcuts
 from .threshold import FAINTEST_SCORE, apply_threshold, calibrated_score
 from .torch_install import install_torch, torch_is_there
-from .views import centre_ras, jump_to, show_volume
+from .views import Pulse, centre_ras, jump_to, show_volume
 from .worker_client import WorkerClient, WorkerCommand, python_program
 
 INFO_INTERVAL_MS = 10_000
@@ -72,6 +72,7 @@ class Panel(VTKObservationMixin):
         self.reader.changed = self.edit.forget_own_changes
         self.findings.model.change_class = self.reader.set_class
         self.maps = MapPanel(ui)
+        self._pulse = Pulse()
         self._set_icons()
         self._connect()
         self._shortcuts = Shortcuts(
@@ -108,6 +109,7 @@ class Panel(VTKObservationMixin):
     def exit(self) -> None:
         """The reader went to another module; an analysis goes on."""
         self._entered = False
+        self._pulse.stop()
         self._shortcuts.disable()
         self.reader.close()
         self.edit.leave()
@@ -116,6 +118,7 @@ class Panel(VTKObservationMixin):
     def cleanup(self) -> None:
         """The module is unloaded: nothing may be left that still runs or observes."""
         self._entered = False
+        self._pulse.stop()
         self._shortcuts.disable()
         self.queue.stop()
         self.reader.close()
@@ -181,7 +184,12 @@ class Panel(VTKObservationMixin):
         ui.thresholdResetButton.connect("clicked()", self._reset_threshold)
 
     def _icon(self, name: str) -> qt.QIcon:
-        return qt.QIcon(self._resource(f"Icons/{name}.png"))
+        icon = qt.QIcon(self._resource(f"Icons/{name}.png"))
+        selected = self._resource(f"Icons/{name}Selected.png")
+        if os.path.isfile(selected):
+            # Else Qt tints it with the selection's colour, on which it is not seen.
+            icon.addFile(selected, qt.QSize(), qt.QIcon.Selected)
+        return icon
 
     def _set_icons(self) -> None:
         ui = self.ui
@@ -207,6 +215,7 @@ class Panel(VTKObservationMixin):
     # -- scene and parameters
 
     def _scene_starts_closing(self, caller: Any = None, event: Any = None) -> None:
+        self._pulse.stop()
         self.edit.let_go()
         self.reader.close()
         self._unbind()
@@ -264,6 +273,8 @@ class Panel(VTKObservationMixin):
         self.maps.show(self.case)
         self.reader.show()
         self.edit.show()
+        self.ui.thresholdSlider.setEnabled(self.case.table is not None)
+        self.ui.thresholdResetButton.setEnabled(self.case.table is not None)
         was = self.ui.hideAllButton.blockSignals(True)
         self.ui.hideAllButton.checked = self.parameters.allHidden
         self.ui.hideAllButton.blockSignals(was)
@@ -436,6 +447,7 @@ class Panel(VTKObservationMixin):
             point = centre_ras(self.case, rows[0].segment_id)
             if point is not None:
                 jump_to(slicer.mrmlScene, point)
+                self._pulse.start(self.case, rows[0].segment_id)
 
     def _hide_all(self, hidden: bool) -> None:
         if self.parameters is not None:
@@ -448,8 +460,12 @@ class Panel(VTKObservationMixin):
         label = self.ui.messageLabel
         label.text = text
         label.setVisible(bool(text))
-        colours = {"info": "palette(text)", "warning": "#b36b00", "error": "#c0392b"}
-        label.setStyleSheet(f"color: {colours[kind]}" if kind != "info" else "")
+        dark = self._widget.palette.color(qt.QPalette.Window).lightness() < 128
+        colour = {
+            "warning": "#ffc14d" if dark else "#8a5200",
+            "error": "#ff9085" if dark else "#b3261e",
+        }.get(kind)
+        label.setStyleSheet(f"color: {colour}" if colour else "")
 
 
 def all_cts(scene: Any) -> list[Any]:

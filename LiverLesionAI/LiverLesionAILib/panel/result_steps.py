@@ -7,10 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import slicer
+import vtk
+from numpy.typing import NDArray
+from vtk.util import numpy_support
 
 from ..errors import InputError
+from ..findings import CaseResult
 from ..scene import SceneNodes, apply_result
+from ..scene_segments import CLOSED_SURFACE
+from ..surfaces import load_surfaces
 from .case_view import ATTR_LIVER_VOLUME
 from .kept import keep_drawn, split_by_score, write_candidates
 
@@ -53,4 +60,52 @@ def result_steps(
     keep_drawn(made.segmentation, shown, made.segment_ids)
     made.table.SetAttribute(ATTR_LIVER_VOLUME, f"{result.liver_volume_ml:.3f}")
     write_candidates(made.table, candidates, result.geometry)
+    yield "show the surfaces"
+    for segment_id, surface in _surfaces(result, shown, made, folder).items():
+        show_surface(made.segmentation, segment_id, *surface)
+        yield "show the surfaces"
     yield made
+
+
+def _surfaces(
+    result: CaseResult, shown: CaseResult, made: SceneNodes, folder: Path
+) -> dict[str, tuple[NDArray[np.float32], NDArray[np.int32]]]:
+    """Surfaces by segment ID; those of segments that the reader has touched are left as they are."""
+    # `shown` numbers its lesions anew: the same lesion has the same centre.
+    renumbered = {lesion.centre_lps: lesion.number for lesion in shown.lesions}
+    before = {lesion.number: renumbered.get(lesion.centre_lps) for lesion in result.lesions}
+    before[0] = 0
+    found = {}
+    for number, surface in load_surfaces(folder).items():
+        segment_id = made.segment_ids.get(before.get(number, -1) if before.get(number) is not None else -1)
+        if segment_id and segment_id not in made.kept_segment_ids:
+            found[segment_id] = surface
+    return found
+
+
+def show_surface(
+    node: slicer.vtkMRMLSegmentationNode,
+    segment_id: str,
+    points_ras: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+) -> None:
+    """Give a segment its closed surface, so that 3D views show it."""
+    points = vtk.vtkPoints()
+    points.SetData(numpy_support.numpy_to_vtk(points_ras, deep=True))
+    cells = vtk.vtkCellArray()
+    connectivity = numpy_support.numpy_to_vtkIdTypeArray(triangles.astype(np.int64).ravel(), deep=True)
+    offsets = numpy_support.numpy_to_vtkIdTypeArray(
+        np.arange(0, triangles.size + 1, 3, dtype=np.int64), deep=True
+    )
+    cells.SetData(offsets, connectivity)
+    surface = vtk.vtkPolyData()
+    surface.SetPoints(points)
+    surface.SetPolys(cells)
+    normals = vtk.vtkPolyDataNormals()
+    normals.SetInputData(surface)
+    normals.SplittingOff()
+    normals.ConsistencyOff()
+    normals.Update()
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    if segment is not None:
+        segment.AddRepresentation(CLOSED_SURFACE, normals.GetOutput())

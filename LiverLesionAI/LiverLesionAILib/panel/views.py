@@ -3,6 +3,7 @@ window."""
 
 from __future__ import annotations
 
+import qt
 import slicer
 
 from .. import scene_nodes as nodes
@@ -55,3 +56,50 @@ def show_volume(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNo
     manager = slicer.app.layoutManager()
     if changed and manager is not None:
         manager.resetSliceViews()
+
+
+class Pulse:
+    """Lets a lesion's mask flash a few times, so that the eye finds it."""
+
+    FLASHES = 3
+    INTERVAL_MS = 160
+
+    def __init__(self) -> None:
+        self._display: slicer.vtkMRMLSegmentationDisplayNode | None = None
+        self._segment_id = ""
+        self._before = 0.0
+        self._left = 0
+        self._timer = qt.QTimer()
+        self._timer.setInterval(self.INTERVAL_MS)
+        self._timer.connect("timeout()", self._step)
+
+    @property
+    def active(self) -> bool:
+        """Whether a lesion flashes now."""
+        return self._display is not None
+
+    def start(self, case: CaseView, segment_id: str) -> None:
+        """Flash this lesion; an earlier flash ends as it began."""
+        self.stop()
+        display = case.segmentation.GetDisplayNode() if case.segmentation is not None else None
+        if display is None:
+            return
+        self._display, self._segment_id = display, segment_id
+        self._before = display.GetSegmentOpacity2DFill(segment_id)
+        self._left = 2 * self.FLASHES
+        self._timer.start()
+
+    def stop(self) -> None:
+        """End, with the lesion's looks as they were."""
+        self._timer.stop()
+        display, self._display = self._display, None
+        if display is not None:
+            display.SetSegmentOpacity2DFill(self._segment_id, self._before)
+
+    def _step(self) -> None:
+        self._left -= 1
+        if self._display is None or self._left <= 0:
+            self.stop()
+            return
+        opacity = 1.0 if self._left % 2 else self._before
+        self._display.SetSegmentOpacity2DFill(self._segment_id, opacity)
