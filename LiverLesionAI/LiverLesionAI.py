@@ -91,11 +91,14 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
 
         return load_sample_volume(slicer.mrmlScene)
 
-    def applySteps(self, volumeNode, resultFolder, parameters=None):
-        """Put a result from the worker into the scene, in steps (a generator; yields what each does)."""
+    def applySteps(self, volumeNode, resultFolder, threshold=0.7):
+        """Put a result from the worker into the scene, in steps (a generator; yields what each does).
+
+        threshold: lesions of a lower score (0 to 1) are kept aside for the threshold slider.
+        """
         from LiverLesionAILib.panel.result_steps import result_steps
 
-        for step in result_steps(slicer.mrmlScene, volumeNode, resultFolder):
+        for step in result_steps(slicer.mrmlScene, volumeNode, resultFolder, threshold):
             if isinstance(step, str):
                 yield step
             else:

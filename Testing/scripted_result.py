@@ -21,8 +21,10 @@ def result_of(volume: CtVolume, name: str) -> CaseResult:
     liver = array >= LIVER_VALUE
     labels, _ = number_by_size(np.where(liver, array - LIVER_VALUE, 0).astype(np.uint16))
     tumour = np.where(labels > 0, 230, np.where(liver, 20, 0)).astype(np.uint8)
+    # Lesions beyond the third are faint.
+    scores = {k: 0.9 if k <= 3 else max(0.2, 0.9 - 0.1 * k) for k in range(1, 100)}
     lesions = []
-    for lesion in measure_case(labels, liver, array, volume.geometry, {k: 0.9 for k in range(1, 100)}):
+    for lesion in measure_case(labels, liver, array, volume.geometry, scores):
         found = CLASSES[(lesion.number - 1) % 3]
         lesions.append(replace(lesion, predicted_class=found, class_probabilities={found: 0.8, "FNH": 0.2}))
     whole = measure_liver(labels, liver, array, volume.geometry)

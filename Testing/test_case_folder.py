@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from case_factory import box_corners_lps, oblique_geometry, small_case
-from LiverLesionAILib import case_files, case_folder, markups, mrb, nrrd
-from LiverLesionAILib.case_folder import MARKER, is_case_folder, write_case_folder, write_masks
+from LiverLesionAILib import case_files, case_folder, colours, markups, mrb, nrrd
+from LiverLesionAILib.case_folder import MARKER, is_case_folder, write_case_folder
 from LiverLesionAILib.ct import CtVolume, Geometry
 from LiverLesionAILib.errors import Cancelled, OutputError
 from LiverLesionAILib.findings import CaseResult
+from LiverLesionAILib.mask_file import write_masks
 
 FILES = {"masks", "boxes", "case", "table", "findings", "scene"}
 
@@ -67,7 +68,7 @@ class TestMasks:
         assert [le.status.value for le in back.lesions] == ["AI"] * len(result.lesions)
         assert back.lesions[0].class_probabilities["HCC"] == pytest.approx(0.82)
         first = node.GetSegmentation().GetSegment("lesion_1")
-        assert first.GetColor() == pytest.approx(case_folder.lesion_colour(1), abs=1e-5)
+        assert first.GetColor() == pytest.approx(colours.lesion_colour(1), abs=1e-5)
 
     def test_without_liver_or_lesions(self, tmp_path):
         _, result = small_case(lesions=0)

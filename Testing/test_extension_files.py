@@ -67,7 +67,7 @@ def test_the_form_binds_every_parameter_once():
     bound = [p.findtext("string") for p in root.iter("property") if p.get("name") == "SlicerParameterName"]
     assert len(bound) == len(set(bound))
     # These follow from what is in the scene, so their widgets are filled by hand.
-    by_hand = {"classFilter", "mapName", "selectedSegment", "allHidden"}
+    by_hand = {"classFilter", "mapName", "selectedSegment", "allHidden", "thresholdSet"}
     assert set(bound) | by_hand == set(PanelParameters.allParameters)
     assert not set(bound) & by_hand
 

@@ -223,3 +223,25 @@ def test_kept_probabilities_give_the_masks_again(result: CaseResult) -> None:
         index = np.rint(tumour.geometry.lps_to_index(lesion.centre_lps)).astype(int)
         box = tuple(slice(max(0, i - 2), i + 3) for i in index)
         assert tumour.values_zyx[box].max() >= 255 * tumour.threshold
+
+
+def test_the_network_sees_the_liver_at_its_reference_level(
+    sample: Sample, models: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CT that is brighter or darker throughout is shifted back: the network gets the same image."""
+    from LiverLesionAILib.inputs import liver_level_hu
+    from LiverLesionAILib.stages import inference
+
+    levels = []
+    real = inference.class_probabilities
+
+    def spy(network, spec, hu_zyx, **options):
+        if spec.liver_hu is not None:
+            centre = tuple(slice(n // 4, -n // 4) for n in hu_zyx.shape)
+            levels.append(liver_level_hu(hu_zyx[centre]))
+        return real(network, spec, hu_zyx, **options)
+
+    monkeypatch.setattr(inference, "class_probabilities", spy)
+    for shift in (-25, 0, 25):
+        analyze(replace(sample.volume, hu_zyx=sample.volume.hu_zyx + np.int16(shift)), PLAIN, models)
+    assert levels == pytest.approx([100.0] * 3, abs=6.0)

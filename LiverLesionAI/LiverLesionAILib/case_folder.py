@@ -10,17 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from . import markups, nrrd
-from . import terminology as terms
-from .colours import LIVER, Colour, lesion_colour
+from . import markups
 from .ct import CtVolume
 from .errors import OutputError
 from .files import output_error
 from .findings import CaseResult
-from .mask_crops import Mask, lesion_masks
+from .mask_file import write_masks
 from .progress import Progress, silent
 
 MARKER = ".liverlesionai-case.json"
@@ -29,7 +24,6 @@ MARKER = ".liverlesionai-case.json"
 MASKS = "masks.seg.nrrd"
 BOXES = "boxes.mrk.json"
 SCENE = "scene.mrb"
-ALGORITHM = "LiverLesionAI"
 
 
 def write_case_folder(
@@ -162,41 +156,6 @@ def _scene(result: CaseResult, volume: CtVolume, path: Path) -> None:
         return
     scene, _ = case_scene(result, volume)
     write_bundle(scene, path)
-
-
-def write_masks(path: Path, result: CaseResult) -> None:
-    """Liver and lesions as a Slicer segmentation; the liver in one layer, all lesions in the next.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    layers: list[NDArray] = []
-    segments: list[nrrd.FileSegment] = []
-    geometry = result.geometry
-
-    def add(segment_id: str, name: str, colour: Colour, tags: dict[str, str], label: int, mask: Mask) -> None:
-        drawn = {terms.TAG_NAME: name, terms.TAG_MASK: mask.fingerprint(geometry)}
-        z, y, x = mask.slices
-        extent = (x.start, x.stop - 1, y.start, y.stop - 1, z.start, z.stop - 1)
-        segments.append(
-            nrrd.FileSegment(segment_id, name, colour, {**tags, **drawn}, len(layers), label, extent)
-        )
-
-    liver = Mask.of(result.liver_zyx)
-    if liver.count:
-        add("liver", terms.LIVER_NAME, LIVER, terms.liver_tags(ALGORITHM), 1, liver)
-        layers.append(result.liver_zyx.view(np.uint8))
-    masks = lesion_masks(result)
-    lesions = [lesion for lesion in result.lesions if lesion.number in masks]
-    for lesion in lesions:
-        number = lesion.number
-        name = terms.lesion_name(number, lesion.predicted_class, terms.class_probability(lesion))
-        tags = terms.lesion_tags(lesion, ALGORITHM)
-        add(f"lesion_{number}", name, lesion_colour(number), tags, number, masks[number])
-    if lesions or not layers:
-        small = result.lesion_labels_zyx.max(initial=0) < 256
-        layers.append(result.lesion_labels_zyx.astype(np.uint8 if small else np.uint16, copy=False))
-    nrrd.write_segmentation(path, layers, geometry, segments)
 
 
 def _into_place(part: Path, folder: Path) -> None:

@@ -22,6 +22,7 @@ from . import markups, nrrd
 from .colours import lesion_colour
 from .ct import CtVolume, Geometry
 from .findings import CaseResult
+from .mask_file import write_masks
 from .terminology import lesion_name
 
 _GREY = "vtkMRMLColorTableNodeGrey"
@@ -147,8 +148,6 @@ class _Scene:
 
 
 def _fill(scene: _Scene, result: CaseResult, volume: CtVolume) -> None:
-    from .case_folder import write_masks
-
     name = result.case_name
     ct = scene.volume(name, "ct.nrrd", volume.hu_zyx, volume.geometry, _GREY, (-160.0, 240.0), None, {})
     shared = {"LiverLesionAI.Volume": ct}

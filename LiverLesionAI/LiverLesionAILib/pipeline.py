@@ -188,7 +188,8 @@ def _analyze_on(
         working = box.with_spacing(entry.input.spacing_zyx_mm)
         hu_zyx = resample(oriented.hu_zyx[cut], box, working)
         near = near_coarse(where, working)
-        hu_zyx += entry.input.shift_hu(liver_level_hu(hu_zyx[near_coarse(where, working, reach_mm=0.0)]))
+        coarse_liver = resample_labels(where.mask_zyx.astype(np.uint8), where.geometry, working) > 0
+        hu_zyx += entry.input.shift_hu(liver_level_hu(hu_zyx[coarse_liver]))
         network = models.network(entry.name, device.name, device.precision)
         collector = None
         if settings.attention and entry.network == "sfan":

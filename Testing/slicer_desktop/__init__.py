@@ -45,6 +45,10 @@ def install() -> Any:
     sys.modules["ctk"] = ctk
 
     scene = slicer.vtkMRMLScene()
+    # The application's modules register these; the bare core does not.
+    for name in ("vtkMRMLColorLegendDisplayNode", "vtkMRMLSegmentEditorNode"):
+        if hasattr(slicer, name):
+            scene.RegisterNodeClass(getattr(slicer, name)())
     slicer.mrmlScene = scene
     slicer.app = Application(application, scene)
     slicer.modules = modules()

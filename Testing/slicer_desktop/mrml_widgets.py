@@ -282,6 +282,9 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
             raise AssertionError(f"The segment editor has no effect {name}")
         self._active = _Effect(name) if name else None
 
+    def setActiveEffect(self, effect: Any) -> None:
+        self._active = effect
+
     def activeEffect(self) -> _Effect | None:
         return self._active
 

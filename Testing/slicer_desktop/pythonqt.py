@@ -13,6 +13,7 @@ real application.
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -107,10 +108,20 @@ def _lookup(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
     return get
 
 
+def _keep_none_alive() -> None:
+    """PySide6 6.12 gives None back without counting it, which ends Python 3.11 after some ten thousand calls.
+
+    From 3.12 on None is immortal; before, its count is set high enough here.
+    """
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+
+
 def install() -> None:
     """Change PySide6's classes; safe to call again."""
     if getattr(QtCore.QObject, "_answers_like_pythonqt", False):
         return
+    _keep_none_alive()
     # By getattr: PySide6 makes its classes when they are first asked for.
     found = [getattr(module, name) for module in (QtCore, QtGui, QtWidgets) for name in dir(module)]
     classes = [cls for cls in found if isinstance(cls, type) and issubclass(cls, QtCore.QObject)]

@@ -14,7 +14,6 @@ from ..findings import LesionStatus
 from ..scene_apply import find_nodes
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
-ATTR_THRESHOLD = "LiverLesionAI.Threshold"
 
 _MEASURED = {
     "long_axis_mm": "Long axis [mm]",
@@ -67,12 +66,6 @@ class CaseView:
     def liver_ml(self) -> float | None:
         """Volume of the liver with its lesions as the analysis measured it; None before that."""
         text = self.table.GetAttribute(ATTR_LIVER_VOLUME) if self.table is not None else None
-        return float(text) if text else None
-
-    @property
-    def calibrated_threshold(self) -> float | None:
-        """The model's calibrated tumour probability; None before an analysis."""
-        text = self.table.GetAttribute(ATTR_THRESHOLD) if self.table is not None else None
         return float(text) if text else None
 
     def row(self, segment_id: str) -> FindingRow | None:

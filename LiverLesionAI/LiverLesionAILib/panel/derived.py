@@ -13,9 +13,9 @@ from .. import scene_nodes as nodes
 from .. import scene_segments as segments
 from ..ct import Geometry
 from ..findings import Box, LesionStatus, Measurement
+from ..mask_crops import Mask
 from ..masks import bounding_box
 from ..scene_geometry import volume_geometry
-from ..scene_segments import Mask
 from ..stages.measure import box_of, measure_mask
 from .case_view import CaseView, FindingRow, read_case
 
@@ -101,7 +101,7 @@ def follow(
         box, measurement = measured(fresh, mask, liver)
         measurements[row.number] = measurement
         place_lesion(scene, fresh, row, box, measurement)
-    _drop_orphans(scene, fresh)
+    drop_orphans(scene, fresh)
     if fresh.table is not None:
         write_table(fresh, measurements)
     _copy_status(fresh)
@@ -172,7 +172,7 @@ def _new_markup(
     return node
 
 
-def _drop_orphans(scene: slicer.vtkMRMLScene, case: CaseView) -> None:
+def drop_orphans(scene: slicer.vtkMRMLScene, case: CaseView) -> None:
     """Boxes and diameters of lesions that are no more."""
     alive = {row.segment_id for row in case.rows}
     for node in (*case.boxes, *case.axes):

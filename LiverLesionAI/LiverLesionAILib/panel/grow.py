@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import InputError
+from ..mask_crops import Mask
 from ..scene_geometry import trimmed, volume_geometry
-from ..scene_segments import Mask
 from .case_view import CaseView
 from .derived import cut_to
 from .place import to_volume

@@ -9,7 +9,7 @@ import slicer
 
 from .. import scene_segments as segments
 from ..ct import Geometry
-from ..scene_segments import Mask
+from ..mask_crops import Mask
 
 MOST_STEPS = 50
 

@@ -16,6 +16,7 @@ from slicer.util import VTKObservationMixin
 from .analysis_queue import AnalysisQueue, Case
 from .case_folder import remove_stale_folders
 from .case_view import CaseView, FindingRow, read_case
+from .edit_panel import EditPanel
 from .findings_panel import FindingsPanel
 from .map_panel import MapPanel
 from .overlays import apply_overlays
@@ -25,6 +26,7 @@ from .reader_panel import ReaderPanel
 from .run_text import stage_line
 from .sample_case import find_sample, sample_steps
 from .shortcuts import Shortcuts
+from .threshold import FAINTEST_SCORE, apply_threshold, calibrated_score
 from .torch_install import install_torch, torch_is_there
 from .views import centre_ras, jump_to, show_volume
 from .worker_client import WorkerClient, WorkerCommand, python_program
@@ -66,6 +68,8 @@ class Panel(VTKObservationMixin):
         self.queue = AnalysisQueue(self, lambda queue: WorkerClient(command, queue), root)
         self.findings = FindingsPanel(ui, self._icon, self._lesion_selected)
         self.reader = ReaderPanel(self, ReaderActions(slicer.mrmlScene))
+        self.edit = EditPanel(self, self.reader.actions, self.refresh)
+        self.reader.changed = self.edit.forget_own_changes
         self.findings.model.change_class = self.reader.set_class
         self.maps = MapPanel(ui)
         self._set_icons()
@@ -94,6 +98,7 @@ class Panel(VTKObservationMixin):
         self._entered = True
         self._observe_scene()
         self._bind()
+        self.edit.enter()
         self._shortcuts.enable()
         self._show_torch()
         self.refresh()
@@ -105,6 +110,7 @@ class Panel(VTKObservationMixin):
         self._entered = False
         self._shortcuts.disable()
         self.reader.close()
+        self.edit.leave()
         self._unbind()
 
     def cleanup(self) -> None:
@@ -113,6 +119,7 @@ class Panel(VTKObservationMixin):
         self._shortcuts.disable()
         self.queue.stop()
         self.reader.close()
+        self.edit.close()
         self._unbind()
         self.removeObservers()
 
@@ -171,6 +178,7 @@ class Panel(VTKObservationMixin):
         self._queue_menu.connect("aboutToShow()", self._fill_queue_menu)
         ui.queueButton.setMenu(self._queue_menu)
         ui.hideAllButton.connect("toggled(bool)", self._hide_all)
+        ui.thresholdResetButton.connect("clicked()", self._reset_threshold)
 
     def _icon(self, name: str) -> qt.QIcon:
         return qt.QIcon(self._resource(f"Icons/{name}.png"))
@@ -199,6 +207,8 @@ class Panel(VTKObservationMixin):
     # -- scene and parameters
 
     def _scene_starts_closing(self, caller: Any = None, event: Any = None) -> None:
+        self.edit.let_go()
+        self.reader.close()
         self._unbind()
         self.queue.clear_waiting()
         self.queue.drop_missing(
@@ -245,9 +255,15 @@ class Panel(VTKObservationMixin):
         if self.parameters is None:
             return
         self.case = read_case(slicer.mrmlScene, self.parameters.inputVolume)
+        if self.parameters.thresholdSet:
+            moved = apply_threshold(slicer.mrmlScene, self.case, self.parameters.threshold)
+            if moved is not self.case:
+                self.case = moved
+                self.edit.forget_own_changes()
         self.findings.show(self.case)
         self.maps.show(self.case)
         self.reader.show()
+        self.edit.show()
         was = self.ui.hideAllButton.blockSignals(True)
         self.ui.hideAllButton.checked = self.parameters.allHidden
         self.ui.hideAllButton.blockSignals(was)
@@ -262,7 +278,22 @@ class Panel(VTKObservationMixin):
         return {
             "segmenter": self.parameters.segmenter.setting,
             "device": self.parameters.device.setting,
+            # Fainter ones are kept aside for the threshold slider.
+            "score_threshold": FAINTEST_SCORE,
         }
+
+    def _score_threshold(self) -> float:
+        """The reader's threshold; the model's own before the first analysis of a scene."""
+        if self.parameters is None:
+            return calibrated_score("sfan")
+        if not self.parameters.thresholdSet:
+            self.parameters.threshold = calibrated_score(self.parameters.segmenter.setting)
+            self.parameters.thresholdSet = True
+        return self.parameters.threshold
+
+    def _reset_threshold(self) -> None:
+        if self.parameters is not None:
+            self.parameters.threshold = calibrated_score(self.parameters.segmenter.setting)
 
     def _analyze_or_cancel(self) -> None:
         if self.queue.current is not None:
@@ -333,7 +364,7 @@ class Panel(VTKObservationMixin):
         return torch_is_there()
 
     def apply_steps(self, volume: Any, result: Path) -> Iterator[str]:
-        yield from self._logic.applySteps(volume, result, self.parameters)
+        yield from self._logic.applySteps(volume, result, self._score_threshold())
 
     def sample_steps(self, folder: Path) -> Iterator[str]:
         return sample_steps(slicer.mrmlScene, folder)
@@ -400,6 +431,7 @@ class Panel(VTKObservationMixin):
     def _lesion_selected(self) -> None:
         rows = self.findings.selection()
         self.reader.show()
+        self.edit.show()
         if len(rows) == 1:
             point = centre_ras(self.case, rows[0].segment_id)
             if point is not None:

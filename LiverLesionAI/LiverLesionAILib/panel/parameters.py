@@ -15,7 +15,8 @@ class PanelParameters:
     """Names are those of the `SlicerParameterName` properties in the .ui file.
 
     Attributes:
-        threshold: tumour probability from which tissue counts as lesion.
+        threshold: probability a lesion must reach to be listed.
+        thresholdSet: it is the reader's or the model's; before the first analysis it means nothing.
         classFilter: a class's name, "" for all.
         mapName: name of the map that is chosen, "" for none.
         selectedSegment: segment ID of the lesion that is selected, "" for none.
@@ -26,6 +27,7 @@ class PanelParameters:
     segmenter: Segmenter = Segmenter.SFAN
     device: Device = Device.AUTO
     threshold: Annotated[float, WithinRange(0.02, 0.98)] = 0.5
+    thresholdSet: bool = False
     classFilter: str = ""
     sizeFilter: SizeFilter = SizeFilter.ALL
     statusFilter: StatusFilter = StatusFilter.ALL

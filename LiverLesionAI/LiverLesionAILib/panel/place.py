@@ -60,6 +60,7 @@ class PointPlacer:
         node, found = self._node, self._found
         if node is None or found is None or not node.GetNumberOfControlPoints():
             return
+        self._found = None
         point = [0.0, 0.0, 0.0]
         node.GetNthControlPointPositionWorld(0, point)
         # The markup is still being placed: what follows waits until its own event is over.

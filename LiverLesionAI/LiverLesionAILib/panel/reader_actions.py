@@ -16,14 +16,13 @@ from ..colours import lesion_colour
 from ..ct import Geometry
 from ..errors import InputError
 from ..findings import LesionSource, LesionStatus
+from ..mask_crops import Mask
 from ..scene_geometry import volume_geometry
 from ..scene_read import free_number
-from ..scene_segments import Mask
 from .case_view import CaseView, read_case
 from .derived import follow
-from .history import History, Step, capture, put, restore
-
-TAG_AI_MASK = "LiverLesionAI.Mask"
+from .history import History, SegmentState, Step, capture, put, restore
+from .kept import TAG_DRAWN, TAG_LESION, drawn_mask
 
 
 class ReaderActions:
@@ -69,7 +68,9 @@ class ReaderActions:
         segment = node.GetSegmentation().GetSegment(segment_id)
         mask = segments.read_mask(node, segment_id, self._geometry())
         drawn = segments.tag(segment, terms.TAG_MASK)
-        return LesionStatus.AI if drawn and drawn == mask.fingerprint() else LesionStatus.EDITED
+        return (
+            LesionStatus.AI if drawn and drawn == mask.fingerprint(self._geometry()) else LesionStatus.EDITED
+        )
 
     def set_class(self, segment_id: str, name: str) -> None:
         """Give a lesion a class; the AI's probabilities stay beside it."""
@@ -209,16 +210,49 @@ class ReaderActions:
             measure=[segment_id],
         )
 
-    def edited(self, segment_id: str, before: Mask) -> None:
-        """Take note that the reader drew in a segment (the drawing is done, and has the Segment Editor's
-        undo)."""
+    def back_to_ai(self, segment_id: str) -> None:
+        """Give a lesion the mask the AI drew.
+
+        Raises:
+            InputError: the AI drew none, because the reader added the lesion.
+        """
+        segment = self._case.segmentation.GetSegmentation().GetSegment(segment_id)
+        mask = drawn_mask(segment, self._geometry())
+        if mask is None:
+            raise InputError("The AI drew no outline for this lesion: you added it.")
+
+        def act(node: Any) -> None:
+            self._replace_mask(node, segment_id, mask)
+            segments.mark(node.GetSegmentation().GetSegment(segment_id), self._undecided(node, segment_id))
+            again = node.GetSegmentation().GetSegment(segment_id)
+            again.SetTag(terms.TAG_ALGORITHM_TYPE, terms.algorithm_type(LesionStatus.AI))
+
+        self._do("back to AI mask", [segment_id], act, masks=True, measure=[segment_id])
+
+    def state(self, segment_id: str) -> SegmentState | None:
+        """A lesion as it is, to be handed to :meth:`edited` once the reader has drawn in it."""
         node = self._case.segmentation
-        segment = node.GetSegmentation().GetSegment(segment_id) if node is not None else None
-        if segment is None:
-            return
-        if segments.tag(segment, terms.TAG_STATUS) != LesionStatus.EDITED.value:
-            segments.mark(segment, LesionStatus.EDITED)
+        if node is None:
+            return None
+        return capture(node, [segment_id], self._geometry(), masks=True)[segment_id]
+
+    def edited(self, segment_id: str, before: SegmentState) -> bool:
+        """Take note of what the reader drew in a segment; whether it differs from `before`.
+
+        The lesion becomes edited, its measurements follow, and one undo takes the stroke back.
+        """
+        now = self.state(segment_id)
+        if now is None or now.mask is None or before.mask is None:
+            return False
+        geometry = self._geometry()
+        if now.mask.fingerprint(geometry) == before.mask.fingerprint(geometry):
+            return False
+        node = self._case.segmentation
+        segments.mark(node.GetSegmentation().GetSegment(segment_id), LesionStatus.EDITED)
+        after = self.state(segment_id)
+        self.history.add(Step("edit", {segment_id: before}, {segment_id: after}))
         self._case = follow(self._scene, self._case, [segment_id], self.liver_mask())
+        return True
 
     # -- undo
 
@@ -292,7 +326,7 @@ class ReaderActions:
         segment = slicer.vtkSegment()
         if like is not None:
             segment.DeepCopyMetadata(like)
-            for name in (terms.TAG_MASK, terms.TAG_NAME):
+            for name in (terms.TAG_MASK, terms.TAG_NAME, TAG_DRAWN, TAG_LESION):
                 segment.RemoveTag(name)
         found = segments.tag(segment, terms.TAG_CLASS) or None
         segment.SetName(terms.lesion_name(number, found))

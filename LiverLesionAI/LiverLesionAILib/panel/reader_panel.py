@@ -35,10 +35,15 @@ class Host(Protocol):
 
 
 class ReaderPanel:
-    """Connects buttons and keys to :class:`ReaderActions`."""
+    """Connects buttons and keys to :class:`ReaderActions`.
+
+    Attributes:
+        changed: called after an action, before the panel is refreshed.
+    """
 
     def __init__(self, host: Host, actions: ReaderActions) -> None:
         self._host, self.actions = host, actions
+        self.changed: Callable[[], None] = lambda: None
         ui = host.ui
         self._points = PointPlacer(slicer.mrmlScene)
         self._planes = PlanePlacer(slicer.mrmlScene)
@@ -172,6 +177,7 @@ class ReaderPanel:
     def _moved(self, label: str, word: str) -> None:
         if label:
             self._host.show_message(f"{word}: {label}.")
+            self.changed()
             self._host.refresh()
 
     def _act(self, act: Callable[[list[str]], None]) -> None:
@@ -185,4 +191,5 @@ class ReaderPanel:
             act()
         except LiverLesionAIError as error:
             self._host.show_message(str(error), "warning")
+        self.changed()
         self._host.refresh()

@@ -17,6 +17,7 @@ from ..weights import Manifest, ModelEntry, save_weights, sha256_of
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
+from .healthy import healthy_cases
 from .loop import train
 from .recipes import RECIPES, Recipe, recipe
 from .sampling import CropSampler
@@ -37,6 +38,9 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cache", type=Path, default=Path(".cache"), help="prepared volumes and synthetic variants"
+    )
+    parser.add_argument(
+        "--start", type=Path, metavar="FILE", help="weights.pt of an earlier run to go on from"
     )
     parser.add_argument(
         "--bundle",
@@ -121,6 +125,9 @@ def training_cases(
         )
     if chosen.shares.get("background", 0):
         cases += background_cases(data, chosen.spec.spacing_zyx_mm)
+    if chosen.shares.get("healthy", 0):
+        healthy = healthy_cases(data, chosen.spec.spacing_zyx_mm)
+        cases += [crop_to_liver(case, chosen.margin_mm or 45.0) for case in healthy]
     return [case for case in cases if case.patient not in set(hold_out)]
 
 
@@ -138,7 +145,7 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     chosen = replace(chosen, loop=replace(chosen.loop, seed=args.seed))
     folder = args.out or Path(".train") / f"{args.model}-{args.hold_out or 'all'}-{args.seed}"
     cases = training_cases(chosen, args.hold_out, args.cache, args.threads, progress)
-    network = fit(chosen, cases, folder, args.device, progress)
+    network = fit(chosen, cases, folder, args.device, progress, start=args.start)
     digest = save_weights(network, folder / "weights.pt")
     print(f"{folder}: {chosen.loop.steps} steps, weights {digest[:12]}")
     if args.bundle:
@@ -147,7 +154,14 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     return 0
 
 
-def fit(chosen: Recipe, cases: Sequence[TrainingCase], folder: Path, device: str, progress: Progress):
+def fit(
+    chosen: Recipe,
+    cases: Sequence[TrainingCase],
+    folder: Path,
+    device: str,
+    progress: Progress,
+    start: Path | None = None,
+):
     """Train `chosen` on `cases`; the run's settings are kept in `run.json`."""
     import torch
 
@@ -155,6 +169,9 @@ def fit(chosen: Recipe, cases: Sequence[TrainingCase], folder: Path, device: str
 
     torch.manual_seed(chosen.loop.seed)
     network = build_network(chosen.network, asdict(chosen.config))
+    if start is not None:
+        state = torch.load(start, weights_only=True)
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     if chosen.task == "locate":
         cases = [_liver_only(case) for case in cases]
     sampler = CropSampler(

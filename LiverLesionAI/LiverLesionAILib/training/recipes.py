@@ -71,6 +71,17 @@ _SEGMENT = Recipe(
 
 RECIPES: dict[str, Recipe] = {
     "sfan": _SEGMENT,
+    # Second part of the bundled SFAN: from the first one's weights, with lesion-free smooth livers, a lower
+    # tumour
+    # weight and a lower rate; see the model card.
+    "sfan_finish": replace(
+        _SEGMENT,
+        loop=LoopSettings(
+            steps=1200, batch=12, learning_rate=6e-4, warmup=30, class_weights=(1.0, 1.0, 2.0), ema=0.995
+        ),
+        shares={"real": 0.3, "variant": 0.37, "body": 0.15, "healthy": 0.18},
+        tumour_share=0.4,
+    ),
     "unet": replace(
         _SEGMENT, network="unet", config=unet.SIZES["compact"], title="U-Net: liver and tumours (baseline)"
     ),

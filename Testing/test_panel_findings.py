@@ -1,0 +1,426 @@
+"""What the reader does to findings in the panel: marks, masks, undo, threshold, edits, saving."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from desk import Desk, add_volume, truth_array
+
+pytest.importorskip("PySide6")
+
+
+@pytest.fixture
+def desk():
+    made = Desk()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def case(desk):
+    """A desk with a case analysed: three lesions."""
+    add_volume("CT")
+    desk.turn()
+    desk.analyze()
+    return desk
+
+
+def five_lesions() -> np.ndarray:
+    """Two more lesions, which score 0.5 and 0.4."""
+    array = truth_array()
+    array[16:18, 24:28, 10:13] = 1004
+    array[18:20, 20:22, 34:36] = 1005
+    return array
+
+
+def ids(desk: Desk) -> list[str]:
+    return [row.segment_id for row in desk.panel.case.rows]
+
+
+def statuses(desk: Desk) -> list[str]:
+    return [row.status.value for row in desk.panel.case.rows]
+
+
+def click(desk: Desk, button: str) -> None:
+    getattr(desk.ui, button).click()
+    desk.turn()
+
+
+def choose(desk: Desk, *rows: int) -> None:
+    """Select rows as clicks with Ctrl do."""
+    import qt
+
+    table, model = desk.ui.findingsTable, desk.ui.findingsTable.model()
+    table.selectionModel().clearSelection()
+    for row in rows:
+        flags = qt.QItemSelectionModel.Select | qt.QItemSelectionModel.Rows
+        table.selectionModel().select(model.index(row, 0), flags)
+    desk.turn()
+
+
+def mask(desk: Desk, segment_id: str) -> np.ndarray:
+    """A segment's voxels on the CT's grid."""
+    from LiverLesionAILib.scene import read_back
+
+    found = read_back(desk.panel.case.segmentation, desk.panel.case.volume)
+    lesion = next(lesion for lesion in found.lesions if lesion.segment_id == segment_id)
+    out = np.zeros(found.geometry.shape_zyx, bool)
+    out[lesion.mask.slices] = lesion.mask.voxels_zyx
+    return out
+
+
+def paint(desk: Desk, segment_id: str, where) -> None:
+    """Draw as the Segment Editor does: change the segment's own labelmap, then tell."""
+    import slicer
+    from LiverLesionAILib.mask_crops import Mask
+    from LiverLesionAILib.scene_geometry import labelmap, volume_geometry
+
+    node = desk.panel.case.segmentation
+    voxels = mask(desk, segment_id)
+    voxels[where] = True
+    crop = Mask.of(voxels)
+    image = labelmap(crop.voxels_zyx, crop.start_zyx, volume_geometry(desk.panel.case.volume))
+    segmentation = node.GetSegmentation()
+    segmentation.SeparateSegmentLabelmap(segment_id)
+    segment = segmentation.GetSegment(segment_id)
+    segment.SetLabelValue(1)
+    segment.AddRepresentation(
+        slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName(), image
+    )
+    segmentation.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
+
+
+def test_accept_reject_and_their_undo(case):
+    choose(case, 0)
+    click(case, "acceptButton")
+    choose(case, 1, 2)
+    click(case, "rejectButton")
+    assert statuses(case) == ["accepted", "rejected", "rejected"]
+    assert "1 lesion," in case.ui.summaryLabel.text
+    display = case.panel.case.segmentation.GetDisplayNode()
+    assert not display.GetSegmentVisibility("lesion_2")
+    click(case, "undoButton")
+    assert statuses(case) == ["accepted", "AI", "AI"]
+    assert display.GetSegmentVisibility("lesion_2")
+    click(case, "undoButton")
+    assert statuses(case) == ["AI", "AI", "AI"]
+    assert not case.ui.undoButton.enabled
+    click(case, "redoButton")
+    assert statuses(case) == ["accepted", "AI", "AI"]
+    choose(case, 0)
+    click(case, "acceptButton")
+    assert statuses(case) == ["AI", "AI", "AI"]
+
+
+def test_the_table_node_follows(case):
+    choose(case, 1)
+    click(case, "rejectButton")
+    table = case.panel.case.table.GetTable()
+    assert [table.GetValueByName(r, "Status").ToString() for r in range(3)] == ["AI", "rejected", "AI"]
+    assert table.GetValueByName(0, "Volume [mL]").ToDouble() == pytest.approx(9.45, abs=0.01)
+
+
+def test_delete_takes_box_and_row_and_undo_brings_all_back(case):
+    before = mask(case, "lesion_2")
+    choose(case, 1)
+    click(case, "deleteButton")
+    assert ids(case) == ["lesion_1", "lesion_3"]
+    assert len(case.panel.case.boxes) == 2
+    assert len(case.panel.case.axes) == 4
+    click(case, "undoButton")
+    assert ids(case) == ["lesion_1", "lesion_2", "lesion_3"]
+    assert np.array_equal(mask(case, "lesion_2"), before)
+    assert len(case.panel.case.boxes) == 3
+    assert case.panel.case.row("lesion_2").volume_ml == pytest.approx(before.sum() * 5.625 / 1000, abs=0.01)
+    assert statuses(case)[1] == "AI"
+
+
+def test_merge_and_split(case):
+    union = mask(case, "lesion_1") | mask(case, "lesion_2")
+    choose(case, 0, 1)
+    click(case, "mergeButton")
+    assert ids(case) == ["lesion_1", "lesion_3"]
+    assert np.array_equal(mask(case, "lesion_1"), union)
+    assert case.panel.case.row("lesion_1").volume_ml == pytest.approx(union.sum() * 5.625 / 1000, abs=0.01)
+    assert statuses(case)[0] == "edited"
+    choose(case, 0)
+    click(case, "splitButton")
+    assert len(ids(case)) == 3
+    assert sorted(int(mask(case, i).sum()) for i in ids(case)) == [3 * 4 * 5, 5 * 6 * 6, 10 * 12 * 14]
+    click(case, "undoButton")
+    click(case, "undoButton")
+    assert ids(case) == ["lesion_1", "lesion_2", "lesion_3"]
+    assert statuses(case) == ["AI", "AI", "AI"]
+
+
+def test_a_lesion_in_one_piece_is_cut_by_a_plane(case):
+    choose(case, 0)
+    click(case, "splitButton")
+    assert "Move and turn the plane" in case.message()
+    planes = [case.scene.GetNthNodeByClass(0, "vtkMRMLMarkupsPlaneNode")]
+    assert planes[0] is not None
+    planes[0].SetNormalWorld(1, 0, 0)
+    click(case, "splitButton")
+    assert case.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsPlaneNode") == 0
+    halves = [int(mask(case, i).sum()) for i in ids(case) if i not in ("lesion_2", "lesion_3")]
+    assert len(halves) == 2
+    assert sum(halves) == 10 * 12 * 14
+    assert min(halves) > 0.35 * sum(halves)
+
+
+def test_a_lesion_is_added_where_the_reader_clicks(case):
+    """In a liver of 1000, a region of 940 that the analysis did not mark."""
+    import slicer
+    from LiverLesionAILib.ct import Geometry
+
+    volume = case.panel.case.volume
+    array = slicer.util.arrayFromVolume(volume)
+    array[12:16, 22:28, 10:18] = 940
+    click(case, "addButton")
+    assert "Click on the lesion" in case.message()
+    interaction = case.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    node = case.scene.GetNodeByID(
+        case.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID()
+    )
+    geometry = Geometry.make(array.shape, (2.5, 1.5, 1.5), (-30.0, 20.0, 100.0))
+    x, y, z = geometry.index_to_lps((14, 25, 14))
+    node.AddControlPoint(-x, -y, z)
+    node.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent)
+    case.turn(0.05)
+    assert len(ids(case)) == 4
+    new = case.panel.case.row(next(i for i in ids(case) if i not in ("lesion_1", "lesion_2", "lesion_3")))
+    assert new.status.value == "edited"
+    truth = np.zeros(array.shape, bool)
+    truth[12:16, 22:28, 10:18] = True
+    found = mask(case, new.segment_id)
+    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.7
+    assert [row.segment_id for row in case.panel.selection()] == [new.segment_id]
+    assert interaction.GetCurrentInteractionMode() != interaction.Place
+    click(case, "undoButton")
+    assert len(ids(case)) == 3
+
+
+def test_a_click_outside_the_liver_is_told(case):
+    import slicer
+
+    click(case, "addButton")
+    node = case.scene.GetNodeByID(
+        case.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID()
+    )
+    node.AddControlPoint(29.0, -21.0, 101.0)
+    node.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent)
+    case.turn(0.05)
+    assert "outside the liver" in case.message()
+    assert len(ids(case)) == 3
+
+
+def test_class_and_note(case):
+    model = case.ui.findingsTable.model()
+    assert model.setData(model.index(1, 1), "FNH")
+    case.turn(0.02)
+    row = case.panel.case.row("lesion_2")
+    assert row.predicted_class == "FNH"
+    assert row.name == "Lesion 2 (FNH)"
+    choose(case, 1)
+    case.ui.noteEdit.text = "control in 3 months"
+    case.ui.noteEdit.editingFinished.emit()
+    case.turn()
+    assert case.panel.case.row("lesion_2").note == "control in 3 months"
+    click(case, "undoButton")
+    click(case, "undoButton")
+    assert case.panel.case.row("lesion_2").predicted_class == "Cyst"
+
+
+def test_sorting_and_filters(case):
+    import qt
+
+    table = case.ui.findingsTable
+    table.sortByColumn(4, qt.Qt.AscendingOrder)
+    model = table.model()
+    assert [model.data(model.index(r, 0)) for r in range(3)] == ["3", "2", "1"]
+    case.ui.sizeFilter.currentIndex = 2
+    case.turn()
+    assert [model.data(model.index(r, 0)) for r in range(model.rowCount())] == ["2", "1"]
+    case.ui.classFilter.currentIndex = case.ui.classFilter.findData("HCC")
+    case.turn()
+    assert [model.data(model.index(r, 0)) for r in range(model.rowCount())] == ["1"]
+    case.ui.classFilter.currentIndex = 0
+    case.ui.sizeFilter.currentIndex = 0
+    case.ui.statusFilter.currentIndex = 5
+    case.turn()
+    assert model.rowCount() == 0
+
+
+def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):
+    from LiverLesionAILib.panel import panel as panel_file
+
+    monkeypatch.setattr(panel_file, "calibrated_score", lambda segmenter: 0.7)
+    add_volume("CT", five_lesions())
+    desk.turn()
+    desk.analyze()
+    assert len(ids(desk)) == 3
+    desk.ui.thresholdSlider.value = 0.45
+    desk.turn()
+    assert len(ids(desk)) == 4
+    faint = desk.panel.case.rows[-1]
+    assert faint.volume_ml == pytest.approx(2 * 4 * 3 * 5.625 / 1000, abs=0.01)
+    assert len(desk.panel.case.boxes) == 4
+    desk.ui.thresholdSlider.value = 0.3
+    desk.turn()
+    assert len(ids(desk)) == 5
+    choose(desk, 4)
+    click(desk, "acceptButton")
+    desk.ui.thresholdSlider.value = 0.95
+    desk.turn()
+    assert statuses(desk) == ["accepted"]
+    assert len(desk.panel.case.boxes) == 1
+    click(desk, "thresholdResetButton")
+    assert len(ids(desk)) == 4
+
+
+def test_the_threshold_is_quick(desk):
+    add_volume("CT", five_lesions().repeat(4, 0).repeat(5, 1).repeat(5, 2), (1.0, 0.7, 0.7))
+    desk.turn()
+    desk.analyze()
+    took_s = []
+    for value in (0.3, 0.95, 0.3, 0.95):
+        start_s = time.perf_counter()
+        desk.ui.thresholdSlider.value = value
+        desk.turn()
+        took_s.append(time.perf_counter() - start_s)
+    assert min(took_s[:2]) + min(took_s[2:]) < 0.4, took_s
+
+
+def test_drawing_in_a_lesion_is_followed(case):
+    case.ui.editSection.click()
+    choose(case, 1)
+    editor = case.panel.edit.editor
+    assert editor.currentSegmentID() == "lesion_2"
+    assert editor.segmentationNode() is case.panel.case.segmentation
+    assert editor.sourceVolumeNode() is case.panel.case.volume
+    before = case.panel.case.row("lesion_2").volume_ml
+    start_s = time.perf_counter()
+    paint(case, "lesion_2", (slice(15, 20), slice(16, 20), slice(24, 30)))
+    case.until(lambda: case.panel.case.row("lesion_2").volume_ml != before, 5)
+    assert time.perf_counter() - start_s < 1.0
+    row = case.panel.case.row("lesion_2")
+    assert row.volume_ml == pytest.approx(before * 10 / 6, rel=0.02)
+    assert row.status.value == "edited"
+    segment = case.panel.case.segmentation.GetSegmentation().GetSegment("lesion_2")
+    import vtk
+
+    value = vtk.reference("")
+    assert segment.GetTag("DICOM.SegmentAlgorithmType", value)
+    assert str(value) == "SEMIAUTOMATIC"
+    box = next(n for n in case.panel.case.boxes if n.GetAttribute("LiverLesionAI.Segment") == "lesion_2")
+    assert max(box.GetSize()) == pytest.approx(15.0, abs=0.1)
+    assert statuses(case) == ["AI", "edited", "AI"]
+    click(case, "undoButton")
+    assert case.panel.case.row("lesion_2").volume_ml == pytest.approx(before)
+    assert statuses(case) == ["AI", "AI", "AI"]
+    click(case, "redoButton")
+    click(case, "backToAiButton")
+    assert case.panel.case.row("lesion_2").volume_ml == pytest.approx(before)
+    assert statuses(case) == ["AI", "AI", "AI"]
+
+
+def test_overlays_are_switched(case):
+    display = case.panel.case.segmentation.GetDisplayNode()
+    case.ui.masksBox.checked = False
+    case.ui.boxesBox.checked = True
+    case.turn()
+    assert not display.GetVisibility2DFill()
+    assert all(node.GetDisplayNode().GetVisibility() for node in case.panel.case.boxes)
+    case.ui.mapBox.checked = True
+    case.turn()
+    composite = case.scene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
+    shown = case.scene.GetNodeByID(composite.GetForegroundVolumeID())
+    assert shown.GetAttribute("LiverLesionAI.Map") == "Semantic gate"
+    case.ui.mapOpacity.value = 0.3
+    case.ui.mapThreshold.value = 0.6
+    case.ui.mapSelector.currentIndex = 2
+    case.turn()
+    shown = case.scene.GetNodeByID(composite.GetForegroundVolumeID())
+    assert shown.GetAttribute("LiverLesionAI.Map") == "tumour probability"
+    assert composite.GetForegroundOpacity() == pytest.approx(0.3)
+    assert shown.GetDisplayNode().GetLowerThreshold() == pytest.approx(0.6)
+    case.ui.hideAllButton.click()
+    case.turn()
+    assert composite.GetForegroundVolumeID() is None
+    assert not any(node.GetDisplayNode().GetVisibility() for node in case.panel.case.boxes)
+    assert not display.GetVisibility3D()
+    case.ui.hideAllButton.click()
+    case.turn()
+    assert composite.GetForegroundVolumeID() == shown.GetID()
+    assert display.GetVisibility3D()
+
+
+def test_a_second_analysis_keeps_what_the_reader_did(case):
+    case.ui.editSection.click()
+    choose(case, 0)
+    click(case, "acceptButton")
+    choose(case, 1)
+    before = mask(case, "lesion_2")
+    paint(case, "lesion_2", (slice(15, 20), slice(16, 20), slice(24, 30)))
+    case.until(lambda: statuses(case)[1] == "edited", 5)
+    drawn = mask(case, "lesion_2")
+    assert drawn.sum() > before.sum()
+    case.analyze()
+    assert statuses(case) == ["accepted", "edited", "AI"]
+    assert np.array_equal(mask(case, "lesion_2"), drawn)
+    assert case.panel.case.segmentation.GetSegmentation().GetNumberOfSegments() == 4
+    assert "Kept as you left them" in case.message()
+
+
+def test_a_saved_scene_shows_the_same_panel(case, tmp_path):
+    import slicer
+
+    choose(case, 1)
+    click(case, "acceptButton")
+    case.ui.noteEdit.text = "biopsy"
+    case.ui.noteEdit.editingFinished.emit()
+    case.ui.maskStyle.currentIndex = 1
+    case.ui.boxesBox.checked = True
+    case.turn()
+    rows = case.panel.case.rows
+    summary = case.ui.summaryLabel.text
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    assert case.scene.SaveSceneToSlicerDataBundleDirectory(str(folder))
+    case.scene.Clear(False)
+    case.turn()
+    assert case.ui.findingsTable.model().rowCount() == 0
+    case.scene.SetURL(str(next(folder.rglob("*.mrml"))))
+    assert case.scene.Import()
+    case.turn(0.05)
+    assert case.ui.inputSelector.currentNode().GetName() == "CT"
+    assert case.ui.summaryLabel.text == summary
+    assert case.panel.case.rows == rows
+    assert case.ui.maskStyle.currentIndex == 1
+    assert case.ui.boxesBox.checked
+    assert [row.segment_id for row in case.panel.selection()] == ["lesion_2"]
+    assert slicer.util.getNode("CT") is case.panel.case.volume
+
+
+def test_kept_masks_survive_a_grid_that_is_turned_round():
+    from LiverLesionAILib.ct import Geometry
+    from LiverLesionAILib.mask_crops import Mask
+    from LiverLesionAILib.panel.kept import pack_mask, unpack_mask
+
+    rng = np.random.default_rng(3)
+    full = np.zeros((9, 8, 7), bool)
+    full[2:6, 1:5, 3:6] = rng.random((4, 4, 3)) > 0.4
+    left_handed = Geometry.make((9, 8, 7), (2.0, 1.0, 1.5), (5.0, 6.0, 7.0), np.diag([1.0, 1.0, -1.0]))
+    turned = Geometry.make(
+        (9, 8, 7), (2.0, 1.0, 1.5), tuple(left_handed.index_to_lps((8, 0, 0))), np.diag([1.0, 1.0, 1.0])
+    )
+    text = pack_mask(Mask.of(full), left_handed)
+    for geometry, expected in ((left_handed, full), (turned, full[::-1])):
+        back = unpack_mask(text, geometry)
+        out = np.zeros(full.shape, bool)
+        out[back.slices] = back.voxels_zyx
+        assert np.array_equal(out, expected)
+    assert unpack_mask("1,2;nonsense", turned) is None
