@@ -210,8 +210,12 @@ def test_a_click_outside_the_liver_is_told(case):
 
 
 def test_class_and_note(case):
-    model = case.ui.findingsTable.model()
-    assert model.setData(model.index(1, 1), "FNH")
+    choose(case, 1)
+    table = case.ui.findingsTable
+    table.doubleClicked.emit(table.model().index(1, 1))
+    actions = {action.text: action for action in case.panel.reader._class_menu.actions()}
+    assert actions["Cyst"].checked
+    actions["FNH"].trigger()
     case.turn(0.02)
     row = case.panel.case.row("lesion_2")
     assert row.predicted_class == "FNH"

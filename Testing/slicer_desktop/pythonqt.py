@@ -144,6 +144,8 @@ def _asked_by_product() -> bool:
 
 
 def _note(self: QtCore.QObject, name: str) -> None:
+    if name in object.__getattribute__(self, "__dict__"):
+        return
     for cls in type(self).__mro__:
         module = cls.__module__
         if module.startswith(("PySide6", "slicer_desktop")):

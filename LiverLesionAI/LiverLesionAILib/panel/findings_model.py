@@ -16,7 +16,7 @@ NUMBER, CLASS, PROBABILITY, AXES, VOLUME, HU, STATUS = range(7)
 HEADINGS = ("#", "Class", "P", "mm", "mL", "HU", "")
 TIPS = (
     "Number and colour of the lesion",
-    "Predicted class; double-click to change it",
+    "Predicted class; double-click a row, or press C, to change it",
     "Probability of the class, or that it is a lesion where it has no class; 0 to 1",
     "RECIST 1.1 long axis x short axis, in mm, on the axial slice where the long axis is longest",
     "Volume in mL",
@@ -90,7 +90,6 @@ class FindingsModel(qt.QAbstractTableModel):
         self._rows: list[FindingRow] = []
         self._icons = {status: icons(name) for status, name in STATUS_ICONS.items()}
         self._swatches: dict[tuple[float, float, float], qt.QPixmap] = {}
-        self.change_class: Callable[[str, str], None] = lambda segment_id, name: None
 
     def show(self, rows: Sequence[FindingRow]) -> None:
         """Show these rows."""
@@ -117,12 +116,6 @@ class FindingsModel(qt.QAbstractTableModel):
             return TIPS[section]
         return None
 
-    def flags(self, index: Any) -> Any:
-        flags = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
-        if index.column() == CLASS:
-            flags = flags | qt.Qt.ItemIsEditable
-        return flags
-
     def data(self, index: Any, role: int = 0) -> Any:
         if not index.isValid() or index.row() >= len(self._rows):
             return None
@@ -143,14 +136,6 @@ class FindingsModel(qt.QAbstractTableModel):
         if role == qt.Qt.ForegroundRole and row.status is LesionStatus.REJECTED:
             return qt.QBrush(qt.QColor(128, 128, 128))
         return None
-
-    def setData(self, index: Any, value: Any, role: int = 2) -> bool:
-        if index.column() != CLASS or not index.isValid():
-            return False
-        segment_id = self._rows[index.row()].segment_id
-        # After the editor has closed: the change shows by a reset of this model.
-        qt.QTimer.singleShot(0, lambda: self.change_class(segment_id, str(value)))
-        return True
 
     def _swatch(self, colour: tuple[float, float, float]) -> qt.QPixmap:
         if colour not in self._swatches:
@@ -193,16 +178,3 @@ class FindingsFilter(qt.QSortFilterProxyModel):
             if self.finding(row).segment_id == segment_id:
                 return row
         return -1
-
-
-class ClassDelegate(qt.QStyledItemDelegate):
-    """A list of the classes as the editor of the class column."""
-
-    def __init__(self, classes: Callable[[], Sequence[str]], parent: qt.QObject | None = None) -> None:
-        super().__init__(parent)
-        self._classes = classes
-
-    def createEditor(self, parent: qt.QWidget, option: Any, index: Any) -> qt.QWidget:
-        box = qt.QComboBox(parent)
-        box.addItems(list(self._classes()))
-        return box

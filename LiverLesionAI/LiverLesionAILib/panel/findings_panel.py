@@ -9,16 +9,7 @@ import qt
 
 from ..findings import LesionStatus
 from .case_view import CaseView, FindingRow
-from .findings_model import (
-    AXES,
-    CLASS,
-    HEADINGS,
-    NUMBER,
-    STATUS,
-    ClassDelegate,
-    FindingsFilter,
-    FindingsModel,
-)
+from .findings_model import CLASS, HEADINGS, NUMBER, STATUS, FindingsFilter, FindingsModel
 from .parameters import PanelParameters
 from .run_text import findings_line
 
@@ -38,9 +29,7 @@ class FindingsPanel:
         self.proxy = FindingsFilter(self.model)
         table = ui.findingsTable
         table.setModel(self.proxy)
-        self._delegate = ClassDelegate(self._known_classes)
-        table.setItemDelegateForColumn(CLASS, self._delegate)
-        table.setEditTriggers(qt.QAbstractItemView.DoubleClicked | qt.QAbstractItemView.EditKeyPressed)
+        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
         table.sortByColumn(NUMBER, qt.Qt.AscendingOrder)
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(24)
@@ -122,9 +111,11 @@ class FindingsPanel:
         table = self._ui.findingsTable
         model = table.selectionModel()
         model.clearSelection()
-        for segment_id in segment_ids:
-            row = self.proxy.position(segment_id)
-            if row >= 0:
+        rows = [row for row in map(self.proxy.position, segment_ids) if row >= 0]
+        if len(rows) == 1:
+            table.selectRow(rows[0])
+        else:
+            for row in rows:
                 model.select(
                     self.proxy.index(row, 0), qt.QItemSelectionModel.Select | qt.QItemSelectionModel.Rows
                 )
@@ -137,7 +128,8 @@ class FindingsPanel:
             self._parameters.selectedSegment = rows[0].segment_id if len(rows) == 1 else ""
         self._selected()
 
-    def _known_classes(self) -> list[str]:
+    def known_classes(self) -> list[str]:
+        """The classes a lesion can be given."""
         seen = {row.predicted_class for row in self._case.rows if row.predicted_class}
         return list(CLASSES) + sorted(seen - set(CLASSES))
 
@@ -157,6 +149,3 @@ class FindingsPanel:
     def _class_chosen(self, index: int) -> None:
         if self._parameters is not None:
             self._parameters.classFilter = self._ui.classFilter.itemData(index) or ""
-
-
-__all__ = ["AXES", "CLASSES", "FindingsPanel"]

@@ -70,7 +70,6 @@ class Panel(VTKObservationMixin):
         self.reader = ReaderPanel(self, ReaderActions(slicer.mrmlScene))
         self.edit = EditPanel(self, self.reader.actions, self.refresh)
         self.reader.changed = self.edit.forget_own_changes
-        self.findings.model.change_class = self.reader.set_class
         self.maps = MapPanel(ui)
         self._pulse = Pulse()
         self._set_icons()
@@ -84,6 +83,8 @@ class Panel(VTKObservationMixin):
                 **self.reader.keys(),
             },
         )
+        # Only in the table: elsewhere Delete means other things.
+        self._table_keys = Shortcuts(ui.findingsTable, {"Delete": self.reader.delete}, window=False)
         self._show_torch()
         self.run_changed()
 
@@ -101,6 +102,7 @@ class Panel(VTKObservationMixin):
         self._bind()
         self.edit.enter()
         self._shortcuts.enable()
+        self._table_keys.enable()
         self._show_torch()
         self.refresh()
         if torch_is_there():
@@ -111,6 +113,7 @@ class Panel(VTKObservationMixin):
         self._entered = False
         self._pulse.stop()
         self._shortcuts.disable()
+        self._table_keys.disable()
         self.reader.close()
         self.edit.leave()
         self._unbind()
@@ -120,6 +123,7 @@ class Panel(VTKObservationMixin):
         self._entered = False
         self._pulse.stop()
         self._shortcuts.disable()
+        self._table_keys.disable()
         self.queue.stop()
         self.reader.close()
         self.edit.close()
@@ -372,7 +376,7 @@ class Panel(VTKObservationMixin):
             )
 
     def _can_analyze(self) -> bool:
-        return torch_is_there()
+        return self._torch_known
 
     def apply_steps(self, volume: Any, result: Path) -> Iterator[str]:
         yield from self._logic.applySteps(volume, result, self._score_threshold())
@@ -412,7 +416,7 @@ class Panel(VTKObservationMixin):
     # -- PyTorch
 
     def _show_torch(self, problem: str = "") -> None:
-        there = torch_is_there() and not problem
+        there = self._torch_known = torch_is_there() and not problem
         self.ui.installButton.setVisible(not there)
         if there:
             if not self.ui.deviceLabel.text or self.ui.deviceLabel.text.startswith("PyTorch is missing"):
@@ -434,6 +438,10 @@ class Panel(VTKObservationMixin):
     def selection(self) -> list[FindingRow]:
         """The selected lesions."""
         return self.findings.selection()
+
+    def known_classes(self) -> list[str]:
+        """The classes a lesion can be given."""
+        return self.findings.known_classes()
 
     def select(self, segment_id: str) -> None:
         """Select a lesion; the views go there."""

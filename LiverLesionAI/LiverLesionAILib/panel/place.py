@@ -97,8 +97,8 @@ class PlanePlacer:
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
         node.CreateDefaultDisplayNodes()
-        node.SetOriginWorld(*centre)
-        node.SetNormalWorld(*_long_axis(case, segment_id))
+        node.SetOriginWorld(list(centre))
+        node.SetNormalWorld(list(_long_axis(case, segment_id)))
         node.SetSize(60, 60)
         node.GetDisplayNode().SetHandlesInteractive(True)
         self._node = node
@@ -136,7 +136,7 @@ def _long_axis(case: CaseView, segment_id: str) -> tuple[float, float, float]:
 
 
 def to_volume(volume: slicer.vtkMRMLVolumeNode, point_world: tuple[float, ...]) -> tuple[float, float, float]:
-    """A point of the world in the volume's own space, LPS mm."""
+    """A point of the world (RAS mm) in the volume's own space, LPS mm."""
     transform = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, volume.GetParentTransformNode(), transform)
     return point_ras(transform.TransformPoint(*point_world))

@@ -138,9 +138,10 @@ class ReaderActions:
     def split(
         self, segment_id: str, plane: tuple[Sequence[float], Sequence[float]] | None = None
     ) -> list[str]:
-        """Make a lesion of each connected part, or of each side of a plane (point and normal, RAS mm in the
-        node's
-        space). The IDs.
+        """Make a lesion of each connected part, or of each side of a plane. The IDs.
+
+        Args:
+            plane: a point on it and one straight ahead of it, LPS mm in the volume's own space.
 
         Raises:
             InputError: the lesion is in one piece, or lies on one side of the plane.
@@ -361,9 +362,8 @@ def _union(masks: Sequence[Mask]) -> Mask:
 
 
 def _in_front(mask: Mask, geometry: Geometry, plane: tuple[Sequence[float], Sequence[float]]) -> np.ndarray:
-    """Where a mask's voxel centres lie on the side that the plane's normal points to."""
-    point_lps = np.array(plane[0], float) * (-1, -1, 1)
-    normal_lps = np.array(plane[1], float) * (-1, -1, 1)
+    """Where a mask's voxel centres lie on the side of a plane that its second point is on."""
+    point_lps, ahead_lps = (np.array(point, float) for point in plane)
     grid = np.stack(np.meshgrid(*[np.arange(n) for n in mask.voxels_zyx.shape], indexing="ij"), axis=-1)
-    positions = geometry.index_to_lps(grid + np.array(mask.start_zyx))
-    return (positions - point_lps) @ normal_lps > 0
+    positions_lps = geometry.index_to_lps(grid + np.array(mask.start_zyx))
+    return (positions_lps - point_lps) @ (ahead_lps - point_lps) > 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import qt
 import slicer
 
 from ..errors import LiverLesionAIError
 from ..findings import LesionStatus
 from .case_view import CaseView, FindingRow
 from .grow import grown_from
-from .place import PlanePlacer, PointPlacer
+from .place import PlanePlacer, PointPlacer, to_volume
 from .reader_actions import ReaderActions
 
 
@@ -26,6 +27,9 @@ class Host(Protocol):
 
     def select(self, segment_id: str) -> None:
         """Select a lesion."""
+
+    def known_classes(self) -> list[str]:
+        """The classes a lesion can be given."""
 
     def refresh(self) -> None:
         """Show what the scene holds now."""
@@ -59,6 +63,8 @@ class ReaderPanel:
         ):
             button.connect("clicked()", method)
         ui.noteEdit.connect("editingFinished()", self._note)
+        self._class_menu = qt.QMenu(ui.findingsTable)
+        ui.findingsTable.connect("doubleClicked(QModelIndex)", lambda index: self.choose_class())
 
     def keys(self) -> dict[str, Callable[[], None]]:
         """Keys that work while the module is open."""
@@ -66,7 +72,7 @@ class ReaderPanel:
             "A": self.accept,
             "X": self.reject,
             "M": self.merge,
-            "Delete": self.delete,
+            "C": self.choose_class,
             "Ctrl+Z": self.undo,
             "Ctrl+Shift+Z": self.redo,
         }
@@ -121,7 +127,10 @@ class ReaderPanel:
         """Into its parts; a lesion in one piece by a plane, which this button first draws and then
         applies."""
         if self._planes.active:
-            plane = self._planes.take()
+            origin, normal = self._planes.take()
+            ahead = tuple(a + b for a, b in zip(origin, normal, strict=True))
+            volume = self._host.case.volume
+            plane = (to_volume(volume, origin), to_volume(volume, ahead))
             self._act(lambda ids: self.actions.split(ids[0], plane))
             return
 
@@ -151,8 +160,22 @@ class ReaderPanel:
     def redo(self) -> None:
         self._moved(self.actions.redo(), "Done again")
 
+    def choose_class(self) -> None:
+        """Offer the classes for the selected lesion."""
+        rows = self._host.selection()
+        if len(rows) != 1:
+            return
+        segment_id, menu = rows[0].segment_id, self._class_menu
+        menu.clear()
+        for name in self._host.known_classes():
+            action = menu.addAction(name)
+            action.setCheckable(True)
+            action.setChecked(name == rows[0].predicted_class)
+            action.connect("triggered()", lambda name=name: self.set_class(segment_id, name))
+        menu.popup(qt.QCursor.pos())
+
     def set_class(self, segment_id: str, name: str) -> None:
-        """Give a lesion another class (the table's editor)."""
+        """Give a lesion another class."""
         self._guarded(lambda: self.actions.set_class(segment_id, name))
 
     def _grow(self, point_ras: tuple[float, float, float]) -> None:

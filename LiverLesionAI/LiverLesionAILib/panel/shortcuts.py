@@ -8,10 +8,12 @@ import qt
 
 
 class Shortcuts:
-    """Application-wide keys, alive only between `enable` and `disable` (entering and leaving the module)."""
+    """Keys of the window or of one widget, alive only between `enable` and `disable`."""
 
-    def __init__(self, parent: qt.QWidget, actions: Mapping[str, Callable[[], None]]) -> None:
-        self._parent = parent
+    def __init__(
+        self, parent: qt.QWidget, actions: Mapping[str, Callable[[], None]], *, window: bool = True
+    ) -> None:
+        self._parent, self._window = parent, window
         self._actions = dict(actions)
         self._made: list[qt.QShortcut] = []
 
@@ -22,8 +24,10 @@ class Shortcuts:
         for key, action in self._actions.items():
             shortcut = qt.QShortcut(self._parent)
             shortcut.setKey(qt.QKeySequence(key))
-            shortcut.setContext(qt.Qt.WindowShortcut)
+            shortcut.setContext(qt.Qt.WindowShortcut if self._window else qt.Qt.WidgetWithChildrenShortcut)
             shortcut.connect("activated()", action)
+            # Another part of the application has the same key: while the module is open it is meant for us.
+            shortcut.connect("activatedAmbiguously()", action)
             self._made.append(shortcut)
 
     def disable(self) -> None:

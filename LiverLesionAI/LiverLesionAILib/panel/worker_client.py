@@ -158,12 +158,12 @@ class WorkerClient:
 
     def _start(self) -> None:
         process = self._make()
-        environment = qt.QProcessEnvironment.systemEnvironment()
-        paths = [self._command.library, environment.value("PYTHONPATH", "")]
-        environment.insert("PYTHONPATH", os.pathsep.join(path for path in paths if path))
-        environment.insert("PYTHONUNBUFFERED", "1")
-        environment.insert("PYTHONIOENCODING", "utf-8")
-        process.setProcessEnvironment(environment)
+        environment = dict(os.environ)
+        paths = [self._command.library, environment.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+        environment["PYTHONUNBUFFERED"] = "1"
+        environment["PYTHONIOENCODING"] = "utf-8"
+        process.setEnvironment([f"{name}={value}" for name, value in environment.items()])
         process.connect("readyReadStandardOutput()", self._read)
         process.connect("readyReadStandardError()", self._read_errors)
         process.connect("finished(int,QProcess::ExitStatus)", self._finished)
