@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
 import SimpleITK as sitk
+from dicom_writer import axial_positions, write_series
 from LiverLesionAILib import cli
 from LiverLesionAILib.synthesis.sample import Sample
 from LiverLesionAILib.weights import models_folder
@@ -177,3 +178,58 @@ def test_killed_it_leaves_no_half_written_case(ct_file: Path, tmp_path: Path, af
         assert {"masks.seg.nrrd", "findings.csv", "findings.json", "boxes.mrk.json"} <= {
             path.name for path in folder.iterdir()
         }
+
+
+@pytest.mark.parametrize("kind", [".nrrd", ".mha", "dicom"])
+def test_every_kind_of_input_gives_the_same_findings(
+    sample: Sample, sample_result, kind: str, tmp_path: Path, capsys
+) -> None:
+    volume = sample.volume
+    if kind == "dicom":
+        source = tmp_path / "study"
+        first = volume.geometry.origin_lps
+        spacing = volume.geometry.spacing_zyx_mm
+        positions = axial_positions(len(volume.hu_zyx), spacing[0], tuple(first))
+        write_series(source / "ct", volume.hu_zyx, positions, spacing_yx_mm=spacing[1:], description="PV 2.5")
+        write_series(source / "scout", volume.hu_zyx[:2], positions[:2], number=1, description="SCOUT")
+    else:
+        source = write_image(volume, tmp_path / f"ct{kind}")
+    assert cli.main(["analyze", str(source), "--out", str(tmp_path / "out"), *QUICK]) == 0
+    if kind == "dicom":
+        assert "PV 2.5" in capsys.readouterr().out, "the series that was taken is said"
+    image = sitk.ReadImage(str(tmp_path / "out" / "masks.seg.nrrd"))
+    assert image.GetSize() == volume.geometry.shape_zyx[::-1]
+    assert image.GetOrigin() == pytest.approx(tuple(volume.geometry.origin_lps), abs=1e-3)
+    layers = sitk.GetArrayFromImage(image)
+    liver = layers[..., 0] > 0
+    overlap = 2 * np.count_nonzero(liver & sample_result.liver_zyx)
+    assert overlap / (np.count_nonzero(liver) + np.count_nonzero(sample_result.liver_zyx)) > 0.999
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_a_truncated_file_is_refused(sample: Sample, suffix: str, tmp_path: Path, capsys) -> None:
+    path = write_image(sample.volume, tmp_path / f"cut{suffix}")
+    raw = path.read_bytes()
+    path.write_bytes(raw[: len(raw) * 2 // 3])
+    assert cli.main(["analyze", str(path), "--out", str(tmp_path / "out"), *QUICK]) == 1
+    errors = capsys.readouterr().err
+    assert len([line for line in errors.splitlines() if line.startswith("liverlesionai:")]) == 1
+    assert "cut" in errors
+    assert "Traceback" not in errors
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_two_dimensional_images_are_refused(tmp_path: Path, capsys) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((64, 64), np.int16)), str(tmp_path / "flat.mha"))
+    assert cli.main(["analyze", str(tmp_path / "flat.mha"), "--out", str(tmp_path / "out"), *QUICK]) == 1
+    assert "flat.mha" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_demo_compares_with_the_truth(sample: Sample, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("LiverLesionAILib.synthesis.sample.load_sample", lambda: sample)
+    assert cli.main(["demo", "--out", str(tmp_path / "demo"), *QUICK]) == 0
+    printed = capsys.readouterr().out
+    found = int(printed.split("Against the sample's truth (a synthetic CT): ")[1].split(" of 5")[0])
+    assert found >= 3
+    assert (tmp_path / "demo" / "scene.mrb").is_file()

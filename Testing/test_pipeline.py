@@ -35,7 +35,7 @@ def test_finds_the_samples_liver_and_lesions(sample: Sample, result: CaseResult)
     found = [n for n in numbers if np.mean(result.lesion_labels_zyx[truth == n] > 0) >= 0.1]
     false = [les for les in result.lesions if not truth[result.lesion_labels_zyx == les.number].any()]
     assert dice(result.liver_zyx, sample.liver_zyx) > 0.93
-    assert len(found) >= 4
+    assert len(found) >= 3
     assert len(false) <= 2
     assert dice(result.lesion_labels_zyx > 0, truth > 0) > 0.65
 

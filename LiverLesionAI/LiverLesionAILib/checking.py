@@ -29,8 +29,8 @@ LIGHT_HU, LIGHT_SHARE = -70.0, 0.01
 # Of what is denser than lung, CT puts most within fat and soft tissue, and little above.
 DENSE_HU, BODY_HU, BODY_SHARE = -600.0, (-200.0, 300.0), 0.5
 BONE_HU, BONE_SHARE = 800.0, 0.2
-# Of what is no air; patients have 30 to 60 %, a water phantom's blurred outline some tenths.
-FAT_HU, FAT_SHARE, CLIPPED_HU = (-150.0, -50.0), 0.01, -159.0
+# Of what is no air; patients have 30 to 60 %, the blurred outline of a water phantom about 1 %.
+FAT_HU, FAT_SHARE, CLIPPED_HU = (-150.0, -50.0), 0.03, -159.0
 
 
 def volume_from_array(array_zyx: NDArray, ijk_to_ras: ArrayLike, name: str) -> CtVolume:

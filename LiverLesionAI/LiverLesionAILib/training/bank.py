@@ -76,7 +76,10 @@ def load_mapped(folder: Path) -> TrainingCase:
         OSError, ValueError, KeyError: it is missing or damaged.
     """
     meta = json.loads((folder / "case.json").read_text())
-    data = np.load(folder / "data.npy", mmap_mode="r", allow_pickle=False)
+    try:
+        data = np.load(folder / "data.npy", mmap_mode="r", allow_pickle=False)
+    except EOFError as error:
+        raise ValueError(f"{folder} holds an empty data.npy") from error
     return TrainingCase(meta["name"], meta["patient"], data[0], data[1], tuple(meta["spacing"]), meta["kind"])
 
 

@@ -65,7 +65,7 @@ _SEGMENT = Recipe(
     loop=LoopSettings(steps=6000, batch=12, class_weights=(1.0, 1.0, 4.0)),
     shares={"real": 0.35, "variant": 0.5, "body": 0.15},
     augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0),
-    calibration={"tumour_threshold": 0.45, "score_threshold": 0.5},
+    calibration={"tumour_threshold": 0.2, "score_threshold": 0.5},
     title="SFAN: liver and tumours (semantic feature attention)",
 )
 
