@@ -177,3 +177,20 @@ class TestChildProcess:
         assert not Path(job._folder.name).exists()
         assert job._process is not None
         assert job._process.poll() is not None
+
+    def test_a_finished_renderer_ends_well_while_its_parent_lives(self, tmp_path):
+        program = (
+            "import sys, time; from pathlib import Path\n"
+            "from LiverLesionAILib.picture_3d_child import leave_with_parent\n"
+            "leave_with_parent(Path(sys.argv[1])); time.sleep(0.3)"
+        )
+        root = Path(picture_3d.__file__).resolve().parents[1]
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path)],
+            cwd=root,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as child:
+            code = child.wait(60)
+            assert code == 0, child.stderr.read().decode()
+        assert tmp_path.is_dir(), "only a child that was left alone removes the folder"

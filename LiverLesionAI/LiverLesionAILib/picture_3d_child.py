@@ -166,7 +166,9 @@ def leave_with_parent(folder: Path) -> None:
     """End, and remove the job's folder, once the process that started this one is gone (killed)."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin: its lock, held while it waits, aborts the interpreter when the work is done.
+        while os.read(0, 1):
+            pass
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
