@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 
 import pytest
 import slicer_names
@@ -83,3 +85,28 @@ def test_what_the_panel_asks_of_widgets_exists_and_is_asked_rightly():
         if attribute not in entry["properties"] and attribute not in entry["callables"]:
             missing.append(f"{owner}.{attribute}")
     assert not missing
+
+
+def test_what_a_subclass_has_of_its_own_is_not_asked_of_qt(tmp_path, monkeypatch):
+    """Set in a method, defined in the class, or Qt's: only the last is noted, also where it is not there."""
+    from slicer_desktop import install, pythonqt
+
+    install()
+    monkeypatch.setattr(pythonqt, "PRODUCT", tmp_path)
+    monkeypatch.setattr(pythonqt, "asked", set())
+    source = tmp_path / "made_for_this_test.py"
+    source.write_text(
+        "import qt\n"
+        "class Mine(qt.QObject):\n"
+        "    there = 1\n"
+        "    def fill(self):\n"
+        "        self.later = 2\n"
+        "def ask(mine):\n"
+        "    return [getattr(mine, name, None) for name in ('there', 'later', 'objectName', 'nothing')]\n"
+    )
+    spec = importlib.util.spec_from_file_location("made_for_this_test", source)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    assert module.ask(module.Mine()) == [1, None, "", None]
+    assert pythonqt.asked == {("QObject", "objectName"), ("QObject", "nothing")}

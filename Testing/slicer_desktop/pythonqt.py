@@ -13,8 +13,12 @@ real application.
 
 from __future__ import annotations
 
+import ast
 import ctypes
+import functools
+import inspect
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,12 +148,30 @@ def _asked_by_product() -> bool:
 
 
 def _note(self: QtCore.QObject, name: str) -> None:
+    """Remember what was asked of a Qt class; what a Python subclass has of its own was not asked of Qt."""
     if name in object.__getattribute__(self, "__dict__"):
         return
     for cls in type(self).__mro__:
-        module = cls.__module__
-        if module.startswith(("PySide6", "slicer_desktop")):
+        if cls.__module__.startswith(("PySide6", "slicer_desktop")):
             asked.add((cls.__name__, name))
             return
-        if name in vars(cls):
+        if name in vars(cls) or name in _set_by(cls):
             return
+
+
+@functools.cache
+def _set_by(cls: type) -> frozenset[str]:
+    """Names that a class's methods set on `self`: its own, also where an object lacks them (the wrapper that
+    C++ gets for an object whose first wrapper has gone)."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    except (OSError, TypeError, SyntaxError):
+        return frozenset()
+    return frozenset(
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    )
