@@ -242,5 +242,5 @@ class TestDamage:
         arrays["liver"] = np.array([print], object)
         np.savez(path, **arrays)
         self.edit(folder, lambda d: d["arrays"].update(sha256=case_files._sha256(path)))
-        with pytest.raises(InputError, match="allow_pickle"):
+        with pytest.raises(InputError, match="no plain numbers"):
             load_result(folder)

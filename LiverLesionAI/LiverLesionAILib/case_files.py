@@ -38,8 +38,10 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from .case_json import (
@@ -56,6 +58,7 @@ from .errors import GeometryError, InputError
 from .files import replacing, write_text
 from .findings import AttentionMap, CaseResult, ProbabilityMap
 from .masks import bounding_box
+from .steps import Steps, finish, slabs
 
 CASE_FILE = "case.json"
 SCHEMA = "LiverLesionAI case"
@@ -63,6 +66,8 @@ SCHEMA_VERSION = 1
 ARRAY_FILE_PATTERN = re.compile(r"case-[0-9a-f]{12}\.npz")
 # Fast and, on masks, hardly larger than the best.
 COMPRESSION_LEVEL = 1
+BLOCK_BYTES = 1 << 20
+_HEADERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
 
 
 def save_result(result: CaseResult, folder: Path) -> Path:
@@ -105,6 +110,11 @@ def load_result(folder: Path) -> CaseResult:
     Raises:
         InputError: there is no result, it is damaged, or a newer version wrote it.
     """
+    return finish(load_steps(folder))
+
+
+def load_steps(folder: Path) -> Steps[CaseResult]:
+    """:func:`load_result` in steps, for an event loop."""
     folder = Path(folder)
     try:
         text = (folder / CASE_FILE).read_text(encoding="utf-8")
@@ -122,7 +132,8 @@ def load_result(folder: Path) -> CaseResult:
                 f"{folder / CASE_FILE} was written by a newer LiverLesionAI (format {version}; this one "
                 f"reads up to {SCHEMA_VERSION}). Update the extension."
             )
-        return _restore(described, _load_arrays(folder, described["arrays"]))
+        arrays = yield from _load_arrays(folder, described["arrays"])
+        return (yield from _restore(described, arrays))
     except (
         AttributeError,
         EOFError,
@@ -154,17 +165,47 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _load_arrays(folder: Path, entry: Json) -> dict[str, NDArray]:
+def _load_arrays(folder: Path, entry: Json) -> Steps[dict[str, NDArray]]:
     # Only names that save_result gives: a case file from elsewhere must not open other files.
     if not ARRAY_FILE_PATTERN.fullmatch(entry["file"]):
         raise ValueError(f"{entry['file']!r} is no array file's name")
     path = folder / entry["file"]
     if not path.is_file():
         raise ValueError(f"its array file {path.name} is missing")
-    if _sha256(path) != entry["sha256"]:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+            yield
+    if digest.hexdigest() != entry["sha256"]:
         raise ValueError(f"its array file {path.name} is damaged")
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                arrays[name.removesuffix(".npy")] = yield from _read_array(member)
+    return arrays
+
+
+def _read_array(member: IO[bytes]) -> Steps[NDArray]:
+    """An array in NumPy's own format."""
+    version = npy_format.read_magic(member)
+    if version not in _HEADERS:
+        raise ValueError("an array is of an unknown format")
+    shape, fortran_order, dtype = _HEADERS[version](member)
+    if dtype.hasobject:
+        raise ValueError("an array holds no plain numbers")
+    array = np.empty(math.prod(shape), dtype)
+    target = memoryview(array.view(np.uint8).reshape(-1))
+    done = 0
+    while done < len(target):
+        block = member.read(min(BLOCK_BYTES, len(target) - done))
+        if not block:
+            raise ValueError("an array is cut short")
+        target[done : done + len(block)] = block
+        done += len(block)
+        yield
+    return array.reshape(shape[::-1]).T if fortran_order else array.reshape(shape)
 
 
 def _describe(result: CaseResult, arrays: dict[str, NDArray]) -> Json:
@@ -222,17 +263,20 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray]) -> Json:
     }
 
 
-def _restore(described: Json, arrays: Mapping[str, NDArray]) -> CaseResult:
+def _restore(described: Json, arrays: Mapping[str, NDArray]) -> Steps[CaseResult]:
     geometry = read_geometry(described["geometry"])
     liver, labels = described["liver_mask"], described["lesion_labels"]
     size = math.prod(liver["shape_zyx"])
     bits = arrays[liver["array"]]
     if size < 0 or bits.ndim != 1 or bits.dtype != np.uint8 or bits.size != (size + 7) // 8:
         raise ValueError("the liver's mask does not have the size it should have")
-    mask = np.unpackbits(bits, count=size).astype(bool)
+    mask = np.unpackbits(bits, count=size).view(bool)
+    yield
     probabilities = {
         name: ProbabilityMap(
-            _on_grid(arrays[entry["array"]], grid := read_geometry(entry["geometry"])).astype(np.uint8),
+            _on_grid(arrays[entry["array"]], grid := read_geometry(entry["geometry"])).astype(
+                np.uint8, copy=False
+            ),
             grid,
             float(entry["threshold"]),
         )
@@ -241,9 +285,12 @@ def _restore(described: Json, arrays: Mapping[str, NDArray]) -> CaseResult:
     attention = []
     for entry in described["attention"]:
         grid = read_geometry(entry["geometry"])
-        values = _on_grid(arrays[entry["array"]], grid).astype(np.float32)
-        values *= np.float32(entry["scale"])
-        values += np.float32(entry["offset"])
+        stored = _on_grid(arrays[entry["array"]], grid)
+        values = np.empty(stored.shape, np.float32)
+        for slab in slabs(stored.shape):
+            np.multiply(stored[slab], np.float32(entry["scale"]), out=values[slab], dtype=np.float32)
+            values[slab] += np.float32(entry["offset"])
+            yield
         low, high = (read_number(v) for v in entry["value_range"])
         number = entry["lesion_number"]
         attention.append(
@@ -258,11 +305,13 @@ def _restore(described: Json, arrays: Mapping[str, NDArray]) -> CaseResult:
             )
         )
     whole = described["liver"]
+    liver_zyx = yield from _placed(mask.reshape(liver["shape_zyx"]), liver, geometry, np.dtype(bool))
+    labels_zyx = yield from _placed(arrays[labels["array"]], labels, geometry, np.dtype(np.uint16))
     return CaseResult(
         case_name=str(described["case_name"]),
         geometry=geometry,
-        liver_zyx=_placed(mask.reshape(liver["shape_zyx"]), liver, geometry, np.dtype(bool)),
-        lesion_labels_zyx=_placed(arrays[labels["array"]], labels, geometry, np.dtype(np.uint16)),
+        liver_zyx=liver_zyx,
+        lesion_labels_zyx=labels_zyx,
         lesions=tuple(read_lesion(entry) for entry in described["lesions"]),
         liver_volume_ml=read_number(whole["volume_ml"]),
         liver_hu_mean=read_number(whole["hu_mean"]),
@@ -284,7 +333,7 @@ def _cropped(array: NDArray) -> tuple[NDArray, Json]:
     return np.ascontiguousarray(array[box]), {"start_zyx": start, "shape_zyx": shape}
 
 
-def _placed(part: NDArray, place: Json, geometry: Geometry, dtype: np.dtype) -> NDArray:
+def _placed(part: NDArray, place: Json, geometry: Geometry, dtype: np.dtype) -> Steps[NDArray]:
     """A cropped mask or label map back on the whole grid."""
     start, shape = tuple(place["start_zyx"]), tuple(place["shape_zyx"])
     stop = tuple(a + n for a, n in zip(start, shape, strict=True))
@@ -292,7 +341,10 @@ def _placed(part: NDArray, place: Json, geometry: Geometry, dtype: np.dtype) -> 
     if part.shape != shape or not fits:
         raise ValueError("a mask does not fit the scan's grid")
     whole = np.zeros(geometry.shape_zyx, dtype)
-    whole[tuple(map(slice, start, stop))] = part
+    inner = whole[tuple(map(slice, start, stop))]
+    for slab in slabs(part.shape):
+        inner[slab] = part[slab]
+        yield
     return whole
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from .ct import Geometry, axis_permutation, permuted, reoriented_geometry
 from .findings import CaseResult
-from .masks import bounding_box, label_boxes
+from .masks import BoxSlices, bounding_box
+from .steps import Steps, finish, slabs
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +104,50 @@ def _over(mask: Mask, frame: Mask) -> NDArray[np.bool_]:
 
 def lesion_masks(result: CaseResult) -> dict[int, Mask]:
     """Mask of every lesion that has voxels, by number; one pass over the label array."""
+    return finish(lesion_mask_steps(result))
+
+
+def lesion_mask_steps(result: CaseResult) -> Steps[dict[int, Mask]]:
+    """:func:`lesion_masks` in steps."""
+    labels = result.lesion_labels_zyx
+    low: dict[int, list[int]] = {}
+    high: dict[int, list[int]] = {}
+    for slab in slabs(labels.shape):
+        part = labels[slab]
+        for number, box in enumerate(ndimage.find_objects(part) if part.any() else (), start=1):
+            if box is None:
+                continue
+            start = [box[0].start + slab.start, box[1].start, box[2].start]
+            stop = [box[0].stop + slab.start, box[1].stop, box[2].stop]
+            low[number] = [min(pair) for pair in zip(low.get(number, start), start, strict=True)]
+            high[number] = [max(pair) for pair in zip(high.get(number, stop), stop, strict=True)]
+        yield
     found: dict[int, Mask] = {}
-    boxes = label_boxes(result.lesion_labels_zyx)
     for lesion in result.lesions:
-        if (where := boxes.get(lesion.number)) is not None:
-            z, y, x = where
-            crop = result.lesion_labels_zyx[where] == lesion.number
-            found[lesion.number] = Mask(crop, (z.start, y.start, x.start))
+        if lesion.number in low:
+            z, y, x = start = low[lesion.number]
+            where = tuple(slice(a, b) for a, b in zip(start, high[lesion.number], strict=True))
+            found[lesion.number] = Mask(labels[where] == lesion.number, (z, y, x))
+            yield
     return found
+
+
+def mask_steps(mask_zyx: NDArray[np.bool_]) -> Steps[Mask]:
+    """:meth:`Mask.of` in steps."""
+    parts: list[tuple[int, BoxSlices]] = []
+    for slab in slabs(mask_zyx.shape):
+        box = bounding_box(mask_zyx[slab])
+        if box is not None:
+            parts.append((slab.start, box))
+        yield
+    if not parts:
+        return Mask(np.zeros((0, 0, 0), mask_zyx.dtype), (0, 0, 0))
+    z = slice(parts[0][0] + parts[0][1][0].start, parts[-1][0] + parts[-1][1][0].stop)
+    y, x = (
+        slice(min(box[axis].start for _, box in parts), max(box[axis].stop for _, box in parts))
+        for axis in (1, 2)
+    )
+    return Mask(mask_zyx[z, y, x], (z.start, y.start, x.start))
 
 
 def trimmed(mask_zyx: NDArray) -> tuple[NDArray, tuple[int, int, int]]:

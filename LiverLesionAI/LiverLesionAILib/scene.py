@@ -11,15 +11,19 @@ segment, box, or line that the reader edited, accepted, rejected, renamed or add
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import slicer
 
-from .errors import GeometryError
+from .errors import GeometryError, InputError
 from .findings import CaseResult
+from .mask_crops import Mask
 from .scene_apply import ALGORITHM, Apply, SceneNodes, find_nodes
 from .scene_geometry import volume_geometry
 from .scene_nodes import TableRow, fill_table
 from .scene_read import ReaderCase, ReaderLesion, read_back
 from .scene_segments import mark
+from .steps import Steps, finish
 
 __all__ = [
     "ReaderCase",
@@ -27,11 +31,14 @@ __all__ = [
     "SceneNodes",
     "TableRow",
     "apply_result",
+    "apply_steps",
     "fill_table",
     "find_nodes",
     "mark",
     "read_back",
 ]
+
+MOST_TRIES = 3
 
 
 def apply_result(
@@ -58,12 +65,53 @@ def apply_result(
         GeometryError: the result is not on the volume's grid.
         Exception: anything else that fails on the way; the scene is then as it was before.
     """
+    return finish(
+        apply_steps(
+            scene,
+            result,
+            volume_node,
+            algorithm=algorithm,
+            diameters=diameters,
+            maps=maps,
+            surfaces=surfaces,
+        )
+    )
+
+
+def apply_steps(
+    scene: slicer.vtkMRMLScene,
+    result: CaseResult,
+    volume_node: slicer.vtkMRMLScalarVolumeNode | None = None,
+    *,
+    algorithm: str = ALGORITHM,
+    diameters: bool = True,
+    maps: bool = True,
+    surfaces: bool = False,
+    masks: Mapping[int, Mask] | None = None,
+) -> Steps[SceneNodes]:
+    """:func:`apply_result` in steps: all but the last one leave the scene as it is.
+
+    Args:
+        masks: the lesions' masks by number, where they are known already.
+
+    Raises:
+        InputError: the volume was taken out of the scene meanwhile; besides what `apply_result` raises.
+    """
     if volume_node is not None and not volume_geometry(volume_node).matches(result.geometry):
         raise GeometryError(
             f"The result of {result.case_name} is not on the grid of the volume {volume_node.GetName()}: "
             "the volume was changed after the analysis began. Analyze it again."
         )
-    work = Apply(scene, result, volume_node, algorithm)
+    work = Apply(scene, result, volume_node, algorithm, masks)
+    for _ in range(MOST_TRIES):
+        yield from work.prepare(maps=maps)
+        if work.fresh:
+            break
+    else:
+        # The reader draws without a pause: prepare and change in one go.
+        finish(work.prepare(maps=maps))
+    if volume_node is not None and not scene.IsNodePresent(volume_node):
+        raise InputError("The CT was deleted; its result was not shown.")
     try:
         made = work.run(diameters=diameters, maps=maps, surfaces=surfaces)
     except BaseException:

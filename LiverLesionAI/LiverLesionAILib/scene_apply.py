@@ -11,10 +11,11 @@ import vtk
 from . import scene_nodes as nodes
 from . import scene_segments as segments
 from . import terminology as terms
-from .findings import CaseResult, Lesion
-from .mask_crops import Mask, lesion_masks, same_lesion, without
-from .scene_geometry import ijk_to_ras, vtk_matrix
+from .findings import AttentionMap, CaseResult, Lesion, LesionSource
+from .mask_crops import Mask, lesion_mask_steps, mask_steps, same_lesion, without
+from .scene_geometry import ijk_to_ras, image_steps, vtk_matrix
 from .scene_read import free_number, reader_lesion
+from .steps import Steps, finish
 
 ALGORITHM = "LiverLesionAI"
 
@@ -69,31 +70,119 @@ def find_nodes(
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """What is to be put into the scene, computed before anything is changed.
+
+    Attributes:
+        state: of the segments it was computed for.
+        kept, kept_lesions: masks of the segments that stay.
+        kept_for: lesion number in the result -> the segment that stands for it already.
+        kept_liver: the liver's segment where the reader has touched it, "" otherwise.
+        copies: every segment as it was, to go back to.
+        new, numbers, segments: what comes in.
+    """
+
+    segmentation: slicer.vtkMRMLSegmentationNode | None
+    state: object
+    liver: Mask
+    kept: Mapping[str, Mask]
+    kept_lesions: Mapping[str, Mask]
+    kept_for: Mapping[int, str]
+    kept_liver: str
+    copies: Mapping[str, slicer.vtkSegment]
+    new: list[Lesion]
+    numbers: Mapping[int, int]
+    segments: list[segments.NewSegment]
+
+
+def _state(node: slicer.vtkMRMLSegmentationNode | None) -> object:
+    """Differs when any segment has changed."""
+    if node is None:
+        return None
+    found = []
+    for segment_id in segments.segment_ids(node):
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        image = segment.GetRepresentation(segments.BINARY)
+        found.append((segment_id, segment.GetMTime(), image.GetMTime() if image is not None else 0))
+    return found
+
+
 class Apply:
     """One run of `apply_result`: what it adds and changes, and how to take that back."""
 
     def __init__(
-        self, scene: slicer.vtkMRMLScene, result: CaseResult, volume_node: object, algorithm: str
+        self,
+        scene: slicer.vtkMRMLScene,
+        result: CaseResult,
+        volume_node: object,
+        algorithm: str,
+        masks: Mapping[int, Mask] | None = None,
     ) -> None:
         self.scene, self.result, self.volume, self.algorithm = scene, result, volume_node, algorithm
         self.old = find_nodes(scene, volume_node, result.case_name)
         self.added: list = []
         self.undo: list[Callable[[], None]] = []
         self.replaced: list = []
+        self._masks = masks
+        self._ready: _Ready | None = None
+        self._images: dict[str, vtk.vtkImageData] = {}
 
-    def run(self, *, diameters: bool, maps: bool, surfaces: bool) -> SceneNodes:
-        """Build everything, then change what is there; the old goes in `remove_replaced`."""
-        result = self.result
+    def prepare(self, *, maps: bool) -> Steps[None]:
+        """Everything that takes long and changes nothing in the scene; to be repeated where it is not
+        :attr:`fresh` any more."""
+        if self._masks is None:
+            self._masks = yield from lesion_mask_steps(self.result)
+        if self._ready is None:
+            liver = yield from mask_steps(self.result.liver_zyx)
+        else:
+            liver = self._ready.liver
+        if maps and not self._images:
+            values = {f"{name} probability": p for name, p in self.result.probabilities.items()}
+            values.update({attention.name: attention for attention in self.result.attention})
+            for name, value in values.items():
+                self._images[name] = yield from image_steps(value.values_zyx)
+        self.old = find_nodes(self.scene, self.volume, self.result.case_name)
         segmentation = (self.old.get(nodes.ROLE_SEGMENTATION) or [None])[0]
-        kept = self._kept_masks(segmentation)
-        kept_lesions = {
-            k: m for k, m in kept.items() if segments.is_lesion(segmentation.GetSegmentation().GetSegment(k))
-        }
-        masks = lesion_masks(result)
+        state = _state(segmentation)
+        before: dict[str, Mask] = {}
+        kept: dict[str, Mask] = {}
+        copies: dict[str, slicer.vtkSegment] = {}
+        for segment_id in segments.segment_ids(segmentation) if segmentation is not None else ():
+            segment = segmentation.GetSegmentation().GetSegment(segment_id)
+            if segment is None:
+                continue
+            mask = before[segment_id] = segments.read_mask(segmentation, segment_id, self.result.geometry)
+            yield
+            copies[segment_id] = segments.rebuilt(segment, mask, self.result.geometry)
+            if segments.is_kept(segment, mask, self.result.geometry):
+                kept[segment_id] = mask
+            yield
+        self._ready = yield from self._build(segmentation, state, liver, kept, copies)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the scene still holds what was prepared for."""
+        now = find_nodes(self.scene, self.volume, self.result.case_name)
+        segmentation = (now.get(nodes.ROLE_SEGMENTATION) or [None])[0]
+        return (
+            self._ready is not None
+            and segmentation is self._ready.segmentation
+            and _state(segmentation) == self._ready.state
+        )
+
+    def _build(
+        self,
+        segmentation: slicer.vtkMRMLSegmentationNode | None,
+        state: object,
+        liver: Mask,
+        kept: Mapping[str, Mask],
+        copies: Mapping[str, slicer.vtkSegment],
+    ) -> Steps[_Ready]:
+        result, masks = self.result, dict(self._masks or {})
+        kept_lesions = {k: m for k, m in kept.items() if segments.is_lesion(copies[k])}
         taken = {
-            int(tag)
-            for k in kept_lesions
-            if (tag := segments.tag(segmentation.GetSegmentation().GetSegment(k), terms.TAG_NUMBER)).isdigit()
+            int(tag) for k in kept_lesions if (tag := segments.tag(copies[k], terms.TAG_NUMBER)).isdigit()
         }
         # Boxes without a mask that the reader has decided on keep their numbers too.
         taken |= {
@@ -109,31 +198,77 @@ class Apply:
                     break
             else:
                 masks[number] = without(mask, kept_lesions.values())
-        new = [lesion for lesion in result.lesions if lesion.number not in kept_for]
+            yield
+        new = [
+            lesion
+            for lesion in result.lesions
+            if lesion.number not in kept_for and not self._decided_before(lesion)
+        ]
         numbers = self._numbers(new, kept_for, taken, segmentation)
         built = segments.build_lesions(new, masks, numbers, result.geometry, self.algorithm)
-        keeps_liver = any(segments.is_liver(segmentation.GetSegmentation().GetSegment(k)) for k in kept)
-        liver = None if keeps_liver else segments.build_liver(result, self.algorithm)
+        yield
+        kept_liver = next((k for k in kept if segments.is_liver(copies[k])), "")
+        built_liver = None if kept_liver else segments.build_liver(liver, result.geometry, self.algorithm)
+        yield
+        everything = ([built_liver] if built_liver else []) + built
+        return _Ready(
+            segmentation,
+            state,
+            liver,
+            kept,
+            kept_lesions,
+            kept_for,
+            kept_liver,
+            copies,
+            new,
+            numbers,
+            everything,
+        )
 
+    def run(self, *, diameters: bool, maps: bool, surfaces: bool) -> SceneNodes:
+        """Change what is there, as prepared; the old goes in `remove_replaced`."""
+        if self._ready is None:
+            finish(self.prepare(maps=maps))
+        ready, result = self._ready, self.result
+        assert ready is not None
+        segmentation = ready.segmentation
         if segmentation is None:
             segmentation = self._add("vtkMRMLSegmentationNode", f"{result.case_name} liver and lesions")
             self._own(segmentation, nodes.ROLE_SEGMENTATION)
-        ids = self._swap_segments(segmentation, kept, ([liver] if liver else []) + built)
-        ids.update(kept_for)
-        if keeps_liver:
-            ids[0] = next(k for k in kept if segments.is_liver(segmentation.GetSegmentation().GetSegment(k)))
-        boxes, axes = self._markups(new, kept_for, numbers, ids, set(kept), diameters)
-        table = self._table(new, numbers, kept_lesions, segmentation)
-        volumes = self._maps() if maps else {}
+        ids = self._swap_segments(segmentation, ready)
+        ids.update(ready.kept_for)
+        if ready.kept_liver:
+            ids[0] = ready.kept_liver
+        boxes, axes = self._markups(ready.new, ready.kept_for, ready.numbers, ids, set(ready.kept), diameters)
+        table = self._table(ready.new, ready.numbers, ready.kept_lesions, segmentation)
+        volumes = self._maps(ids) if maps else {}
         if surfaces:
             segmentation.CreateClosedSurfaceRepresentation()
         study = self._place(segmentation, table, boxes, axes, volumes)
         messages = list(result.messages)
-        if kept:
-            names = ", ".join(segmentation.GetSegmentation().GetSegment(k).GetName() for k in kept)
+        if ready.kept:
+            names = ", ".join(segmentation.GetSegmentation().GetSegment(k).GetName() for k in ready.kept)
             messages.append(f"Kept as you left them: {names}.")
         return SceneNodes(
-            segmentation, table, ids, numbers, boxes, axes, volumes, tuple(kept), study, tuple(messages)
+            segmentation,
+            table,
+            ids,
+            ready.numbers,
+            boxes,
+            axes,
+            volumes,
+            tuple(ready.kept),
+            study,
+            tuple(messages),
+        )
+
+    def _decided_before(self, lesion: Lesion) -> bool:
+        """Whether the reader has accepted or rejected this box already, in an earlier run."""
+        return lesion.source is LesionSource.BOX and any(
+            nodes.is_decided(node)
+            and not node.GetAttribute(nodes.ATTR_SEGMENT)
+            and nodes.covers(node, lesion.box)
+            for node in self.old.get(nodes.ROLE_BOX, [])
         )
 
     def roll_back(self) -> None:
@@ -147,18 +282,6 @@ class Apply:
         """The last step: take out what the new nodes stand for."""
         for node in self.replaced:
             _remove(self.scene, node)
-
-    def _kept_masks(self, segmentation: slicer.vtkMRMLSegmentationNode | None) -> dict[str, Mask]:
-        if segmentation is None:
-            return {}
-        kept = {}
-        for segment_id in segments.segment_ids(segmentation):
-            mask = segments.read_mask(segmentation, segment_id, self.result.geometry)
-            if segments.is_kept(
-                segmentation.GetSegmentation().GetSegment(segment_id), mask, self.result.geometry
-            ):
-                kept[segment_id] = mask
-        return kept
 
     def _numbers(
         self,
@@ -193,12 +316,7 @@ class Apply:
             if node.IsA("vtkMRMLTransformableNode"):
                 node.SetAndObserveTransformNodeID(self.volume.GetTransformNodeID())
 
-    def _swap_segments(
-        self,
-        node: slicer.vtkMRMLSegmentationNode,
-        kept: Mapping[str, Mask],
-        new: list[segments.NewSegment],
-    ) -> dict[int, str]:
+    def _swap_segments(self, node: slicer.vtkMRMLSegmentationNode, ready: _Ready) -> dict[int, str]:
         """Take the untouched segments out and put the new ones in."""
         segmentation, geometry = node.GetSegmentation(), self.result.geometry
         fresh = segmentation.GetNumberOfSegments() == 0
@@ -218,21 +336,19 @@ class Apply:
             display.SetAllSegmentsOpacity2DFill(0.5)
             display.SetSliceIntersectionThickness(2)
         else:
-            self._remember_segments(node)
+            self._remember_segments(node, ready.copies)
         for segment_id in segments.segment_ids(node):
-            if segment_id in kept:
+            if segment_id in ready.kept:
                 # A kept segment may share its labelmap with one that goes: give it its own first.
                 old = segmentation.GetSegment(segment_id)
                 if segmentation.IsSharedBinaryLabelmap(segment_id):
-                    image = segments.rebuilt(old, kept[segment_id], geometry).GetRepresentation(
-                        segments.BINARY
-                    )
+                    image = ready.copies[segment_id].GetRepresentation(segments.BINARY)
                     old.SetLabelValue(1)
                     old.AddRepresentation(segments.BINARY, image)
             else:
                 segmentation.RemoveSegment(segment_id)
         ids: dict[int, str] = {}
-        for item in new:
+        for item in ready.segments:
             segment_id = segmentation.GenerateUniqueSegmentID(item.preferred_id)
             before = ""
             if item.lesion is None and segmentation.GetNumberOfSegments():
@@ -245,15 +361,12 @@ class Apply:
                 display.SetSegmentOpacity3D(segment_id, 0.35)
         return ids
 
-    def _remember_segments(self, node: slicer.vtkMRMLSegmentationNode) -> None:
+    def _remember_segments(
+        self, node: slicer.vtkMRMLSegmentationNode, copies: Mapping[str, slicer.vtkSegment]
+    ) -> None:
         """How to bring all segments back, in order, with their looks."""
-        segmentation, geometry = node.GetSegmentation(), self.result.geometry
+        segmentation = node.GetSegmentation()
         had_surface = segmentation.ContainsRepresentation(segments.CLOSED_SURFACE)
-        copies = []
-        for segment_id in segments.segment_ids(node):
-            mask = segments.read_mask(node, segment_id, geometry)
-            segment = segmentation.GetSegment(segment_id)
-            copies.append((segment_id, segments.rebuilt(segment, mask, geometry)))
         display = node.GetDisplayNode()
         looks = {
             segment_id: (
@@ -262,12 +375,12 @@ class Apply:
                 display.GetSegmentOpacity2DOutline(segment_id),
                 display.GetSegmentOpacity3D(segment_id),
             )
-            for segment_id, _ in copies
+            for segment_id in copies
         }
 
         def restore() -> None:
             segmentation.RemoveAllSegments()
-            for segment_id, segment in copies:
+            for segment_id, segment in copies.items():
                 segmentation.AddSegment(segment, segment_id)
                 visible, fill, outline, opacity = looks[segment_id]
                 display.SetSegmentVisibility(segment_id, visible)
@@ -318,6 +431,8 @@ class Apply:
             box.SetAttribute(nodes.ATTR_SEGMENT, segment_id)
             box.SetAttribute(nodes.ATTR_STATUS, lesion.status.value)
             nodes.place_box(box, lesion.box, number)
+            if not segment_id:
+                nodes.tell_box(box, lesion)
             boxes[number] = box
             if not diameters or not lesion.measurement.long_axis_mm > 0:
                 continue
@@ -375,7 +490,7 @@ class Apply:
         nodes.show_table(existing, table)
         return existing
 
-    def _maps(self) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
+    def _maps(self, ids: Mapping[int, str]) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
         """Volumes of probabilities and attention; an earlier run's of the same name are filled anew."""
         wanted = []
         for name, probability in self.result.probabilities.items():
@@ -403,7 +518,9 @@ class Apply:
                 self._own(node, nodes.ROLE_MAP)
             else:
                 self._remember_volume(node)
-            nodes.fill_map(node, values, meaning, shown_from, value_range)
+            nodes.fill_map(node, values, meaning, shown_from, value_range, self._images.get(name))
+            if isinstance(values, AttentionMap):
+                nodes.tell_map(node, values, ids.get(values.lesion_number or 0, ""))
             volumes[name] = node
         self.replaced.extend(existing.values())
         return volumes

@@ -11,6 +11,7 @@ from vtk.util import numpy_support
 from .ct import Geometry
 from .findings import Box
 from .mask_crops import trimmed
+from .steps import Steps, slabs
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -58,8 +59,28 @@ def set_volume(
     scalars = numpy_support.numpy_to_vtk(array.reshape(-1), deep=copy)
     scalars.SetName("ImageScalars")
     image.GetPointData().SetScalars(scalars)
+    place_image(node, image, geometry)
+
+
+def place_image(node: slicer.vtkMRMLScalarVolumeNode, image: vtk.vtkImageData, geometry: Geometry) -> None:
+    """Give a scalar volume node voxels that are there already."""
     node.SetIJKToRASMatrix(vtk_matrix(ijk_to_ras(geometry)))
     node.SetAndObserveImageData(image)
+
+
+def image_steps(array_zyx: NDArray) -> Steps[vtk.vtkImageData]:
+    """Image data of float32 with an array's voxels, its place left out; uint8 arrays are taken as 0..1."""
+    image = vtk.vtkImageData()
+    image.SetDimensions(*array_zyx.shape[::-1])
+    image.AllocateScalars(vtk.VTK_FLOAT, 1)
+    scalars = image.GetPointData().GetScalars()
+    scalars.SetName("ImageScalars")
+    target = numpy_support.vtk_to_numpy(scalars).reshape(array_zyx.shape)
+    scale = np.float32(1 / 255 if array_zyx.dtype == np.uint8 else 1)
+    for slab in slabs(array_zyx.shape):
+        np.multiply(array_zyx[slab], scale, out=target[slab], dtype=np.float32)
+        yield
+    return image
 
 
 def labelmap(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,8 @@ import vtk
 from . import terminology as terms
 from .colours import lesion_colour
 from .findings import AttentionMap, Box, Lesion, LesionStatus, Measurement, PointLps, ProbabilityMap
-from .scene_geometry import box_to_ras, numpy_matrix, point_ras, set_volume, vtk_matrix
+from .scene_geometry import box_to_ras, image_steps, numpy_matrix, place_image, point_ras, vtk_matrix
+from .steps import finish
 
 ATTR_CASE = "LiverLesionAI.Case"
 ATTR_ROLE = "LiverLesionAI.Role"
@@ -23,6 +25,14 @@ ATTR_STATUS = "LiverLesionAI.Status"
 ATTR_PLACED = "LiverLesionAI.Placed"
 ATTR_MEANING = "LiverLesionAI.Meaning"
 ATTR_MAP = "LiverLesionAI.Map"
+ATTR_FAMILY = "LiverLesionAI.MapFamily"
+"""Maps of one kind, one for each lesion, have one family."""
+ATTR_UNIT = "LiverLesionAI.Unit"
+ATTR_SCORE = "LiverLesionAI.Score"
+ATTR_CLASS = "LiverLesionAI.Class"
+ATTR_READER_CLASS = "LiverLesionAI.ReaderClass"
+ATTR_PROBABILITIES = "LiverLesionAI.Probabilities"
+ATTR_NOTE = "LiverLesionAI.Note"
 REF_VOLUME = "LiverLesionAI.Volume"
 
 ROLE_SEGMENTATION = "segmentation"
@@ -161,9 +171,44 @@ def place_axis(
     display.SetTextScale(2.2)
 
 
+def tell_box(node: slicer.vtkMRMLMarkupsROINode, lesion: Lesion) -> None:
+    """Write on a box all that is known of a lesion that has no mask, so no segment to carry it."""
+    node.SetAttribute(ATTR_SCORE, f"{lesion.score:.4f}")
+    node.SetAttribute(ATTR_CLASS, lesion.predicted_class or "")
+    node.SetAttribute(ATTR_PROBABILITIES, terms.probabilities_text(lesion.class_probabilities))
+
+
+def is_box_only(node: slicer.vtkMRMLMarkupsNode) -> bool:
+    """Whether a box stands for a lesion without a mask."""
+    return node.GetAttribute(ATTR_ROLE) == ROLE_BOX and not node.GetAttribute(ATTR_SEGMENT)
+
+
+def covers(node: slicer.vtkMRMLMarkupsROINode, box: Box) -> bool:
+    """Whether a box's middle lies in an ROI node (in the CT's own space)."""
+    matrix = np.linalg.inv(numpy_matrix(node.GetObjectToNodeMatrix()))
+    inside = matrix @ np.array([*point_ras(box.centre_lps), 1.0])
+    return bool((np.abs(inside[:3]) <= np.array(node.GetSize()) / 2 + 1e-6).all())
+
+
+def tell_map(node: slicer.vtkMRMLScalarVolumeNode, shown: AttentionMap, segment_id: str) -> None:
+    """Write on a map its unit, and for one lesion's map whose it is."""
+    node.SetAttribute(ATTR_UNIT, shown.unit)
+    number = shown.lesion_number
+    node.SetAttribute(ATTR_FAMILY, map_family(shown.name) if number is not None else "")
+    node.SetAttribute(ATTR_LESION, str(number) if number is not None else "")
+    node.SetAttribute(ATTR_SEGMENT, segment_id if number is not None else "")
+
+
+def map_family(name: str) -> str:
+    """A map's name without the lesion it belongs to: "Grad-CAM, lesion 3" is of the family "Grad-CAM"."""
+    return re.sub(r"[\s,;:·–-]*\(?(?:(?:of|for)\s+)?lesion\s*#?\d+\)?\s*$", "", name, flags=re.I) or name
+
+
 def is_decided(node: slicer.vtkMRMLMarkupsNode) -> bool:
-    """Whether the reader has accepted, edited or rejected what this box or axis belongs to."""
-    return (node.GetAttribute(ATTR_STATUS) or LesionStatus.AI.value) != LesionStatus.AI.value
+    """Whether the reader has said anything of what this box or axis belongs to."""
+    return (node.GetAttribute(ATTR_STATUS) or LesionStatus.AI.value) != LesionStatus.AI.value or bool(
+        node.GetAttribute(ATTR_NOTE) or node.GetAttribute(ATTR_READER_CLASS)
+    )
 
 
 def was_moved(node: slicer.vtkMRMLMarkupsNode) -> bool:
@@ -182,15 +227,16 @@ def fill_map(
     meaning: str,
     threshold: float,
     value_range: tuple[float, float],
+    image: vtk.vtkImageData | None = None,
 ) -> None:
     """Fill a volume node with a map and make it show as one: colours, window, and nothing below `threshold`.
 
     Display settings that are there already stay: they are the reader's.
+
+    Args:
+        image: the map's voxels, where they were made ready before (see :func:`.scene_geometry.image_steps`).
     """
-    array = values.values_zyx
-    if isinstance(values, ProbabilityMap):
-        array = array.astype(np.float32) / np.float32(255)
-    set_volume(node, np.asarray(array, np.float32), values.geometry)
+    place_image(node, image or finish(image_steps(values.values_zyx)), values.geometry)
     node.SetAttribute(ATTR_MEANING, meaning)
     node.SetDescription(meaning)
     if node.GetDisplayNode() is not None:

@@ -12,7 +12,7 @@ import vtk
 from . import terminology as terms
 from .colours import LIVER, Colour, lesion_colour
 from .ct import Geometry
-from .findings import CaseResult, Lesion, LesionStatus
+from .findings import Lesion, LesionStatus
 from .mask_crops import Mask
 from .scene_geometry import labelmap, labelmap_crop
 
@@ -91,14 +91,13 @@ def status(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> Lesion
     return LesionStatus(said)
 
 
-def build_liver(result: CaseResult, algorithm: str) -> NewSegment | None:
+def build_liver(mask: Mask, geometry: Geometry, algorithm: str) -> NewSegment | None:
     """The liver's segment; None when no liver was found."""
-    mask = Mask.of(result.liver_zyx)
-    if not mask.count:
+    if not mask.voxels_zyx.size:
         return None
-    segment = _segment(terms.LIVER_NAME, LIVER, terms.liver_tags(algorithm), mask, result.geometry)
+    segment = _segment(terms.LIVER_NAME, LIVER, terms.liver_tags(algorithm), mask, geometry)
     segment.SetLabelValue(1)
-    segment.AddRepresentation(BINARY, labelmap(mask.voxels_zyx, mask.start_zyx, result.geometry))
+    segment.AddRepresentation(BINARY, labelmap(mask.voxels_zyx, mask.start_zyx, geometry))
     return NewSegment(segment, "liver", None, 0)
 
 

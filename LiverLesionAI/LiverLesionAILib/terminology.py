@@ -8,6 +8,8 @@ name and tags.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .findings import Lesion, LesionStatus
 
 TAG_TERMINOLOGY = "TerminologyEntry"
@@ -17,6 +19,8 @@ TAG_NUMBER = "LiverLesionAI.Number"
 TAG_SCORE = "LiverLesionAI.Score"
 TAG_SOURCE = "LiverLesionAI.Source"
 TAG_CLASS = "LiverLesionAI.Class"
+TAG_READER_CLASS = "LiverLesionAI.ReaderClass"
+"""The class the reader gave; the model's stays in TAG_CLASS."""
 TAG_PROBABILITIES = "LiverLesionAI.Probabilities"
 TAG_MASK = "LiverLesionAI.Mask"
 """Fingerprint of the mask as the AI drew it: another mask means that the reader has edited it."""
@@ -112,8 +116,13 @@ def lesion_tags(lesion: Lesion, algorithm: str, number: int | None = None) -> di
     }
     if lesion.predicted_class:
         tags[TAG_CLASS] = lesion.predicted_class
-        tags[TAG_PROBABILITIES] = " ".join(f"{k}={p:.4f}" for k, p in lesion.class_probabilities.items())
+        tags[TAG_PROBABILITIES] = probabilities_text(lesion.class_probabilities)
     return tags
+
+
+def probabilities_text(probabilities: Mapping[str, float]) -> str:
+    """Class probabilities as a tag: "HCC=0.6200 FNH=0.2000"; a name's spaces become "_"."""
+    return " ".join(f"{name.replace(' ', '_')}={p:.4f}" for name, p in probabilities.items())
 
 
 def parse_probabilities(text: str) -> dict[str, float]:
@@ -122,7 +131,7 @@ def parse_probabilities(text: str) -> dict[str, float]:
     for part in text.split():
         name, _, value = part.rpartition("=")
         try:
-            found[name] = float(value)
+            found[name.replace("_", " ")] = float(value)
         except ValueError:
             continue
     return found

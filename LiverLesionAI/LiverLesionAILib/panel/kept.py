@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,40 +68,67 @@ def turned(mask: Mask, source: Geometry, target: Geometry) -> Mask:
     return Mask(np.ascontiguousarray(permuted(mask.voxels_zyx, source, target)), tuple(start))  # type: ignore[arg-type]
 
 
-def split_by_score(result: CaseResult, threshold: float) -> tuple[CaseResult, list[Candidate]]:
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A result cut in two by a threshold.
+
+    Attributes:
+        shown: the result with the lesions that are shown.
+        masks: of those, by their new numbers.
+        candidates: the others.
+        numbers: number in the whole result -> new number.
+    """
+
+    shown: CaseResult
+    masks: Mapping[int, Mask]
+    candidates: tuple[Candidate, ...]
+    numbers: Mapping[int, int]
+
+
+def split_by_score(result: CaseResult, threshold: float, masks: Mapping[int, Mask] | None = None) -> Split:
     """The result with only the lesions that reach the threshold, and the others.
 
-    Numbers run on from one part to the other, each by size.
+    Numbers run on from one part to the other, each by size. A lesion that has only a box is always shown:
+    its row and its box are hidden by the threshold instead. The liver stays as it is: lesions that are not
+    shown are liver too. Maps of single lesions follow their lesion's number.
 
-    The liver stays as it is: lesions that are not shown are liver too.
+    Args:
+        masks: the lesions' masks by number, where they are known already.
     """
-    masks = lesion_masks(result)
-    shown = [lesion for lesion in result.lesions if lesion.score >= threshold]
-    faint = [lesion for lesion in result.lesions if lesion.score < threshold]
-    if not faint:
-        return result, []
-    labels = np.zeros_like(result.lesion_labels_zyx)
-    renumbered = []
-    for number, lesion in enumerate(shown, 1):
-        mask = masks[lesion.number]
+    masks = lesion_masks(result) if masks is None else masks
+    shown = [lesion for lesion in result.lesions if lesion.score >= threshold or lesion.number not in masks]
+    faint = [lesion for lesion in result.lesions if lesion not in shown]
+    numbers = {lesion.number: number for number, lesion in enumerate([*shown, *faint], 1)}
+    if all(old == new for old, new in numbers.items()) and not faint:
+        return Split(result, masks, (), numbers)
+    # Not zeros_like, which would touch every page of a large scan.
+    labels = np.zeros(result.lesion_labels_zyx.shape, result.lesion_labels_zyx.dtype)
+    renumbered = tuple(replace(lesion, number=numbers[lesion.number]) for lesion in shown)
+    shown_masks = {numbers[lesion.number]: masks[lesion.number] for lesion in shown if lesion.number in masks}
+    for number, mask in shown_masks.items():
         labels[mask.slices][mask.voxels_zyx] = number
-        renumbered.append(replace(lesion, number=number))
-    candidates = [
-        Candidate(replace(lesion, number=number), masks[lesion.number])
-        for number, lesion in enumerate(faint, len(shown) + 1)
-    ]
-    return replace(result, lesions=tuple(renumbered), lesion_labels_zyx=labels), candidates
+    candidates = tuple(
+        Candidate(replace(lesion, number=numbers[lesion.number]), masks[lesion.number]) for lesion in faint
+    )
+    attention = tuple(
+        shown_map
+        if shown_map.lesion_number is None
+        else replace(shown_map, lesion_number=numbers.get(shown_map.lesion_number, 0))
+        for shown_map in result.attention
+    )
+    part = replace(result, lesions=renumbered, lesion_labels_zyx=labels, attention=attention)
+    return Split(part, shown_masks, candidates, numbers)
 
 
 def keep_drawn(
-    node: slicer.vtkMRMLSegmentationNode, result: CaseResult, segment_ids: Mapping[int, str]
-) -> None:
-    """Pack what the AI drew, and all it said of each lesion, into the lesions' segments."""
-    masks = lesion_masks(result)
-    for lesion in result.lesions:
+    node: slicer.vtkMRMLSegmentationNode, split: Split, segment_ids: Mapping[int, str]
+) -> Iterator[None]:
+    """Pack what the AI drew, and all it said of each lesion, into the lesions' segments; in steps."""
+    for lesion in split.shown.lesions:
         segment = node.GetSegmentation().GetSegment(segment_ids.get(lesion.number, ""))
-        if segment is not None and lesion.number in masks and not segments.tag(segment, TAG_DRAWN):
-            tag_lesion(segment, lesion, masks[lesion.number], result.geometry)
+        if segment is not None and lesion.number in split.masks and not segments.tag(segment, TAG_DRAWN):
+            tag_lesion(segment, lesion, split.masks[lesion.number], split.shown.geometry)
+        yield
 
 
 def tag_lesion(segment: slicer.vtkSegment, lesion: Lesion, mask: Mask, geometry: Geometry) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import slicer
@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from vtk.util import numpy_support
 
 from ..errors import InputError
-from ..findings import CaseResult
-from ..scene import SceneNodes, apply_result
+from ..mask_crops import lesion_mask_steps
+from ..scene import SceneNodes, apply_steps
 from ..scene_segments import CLOSED_SURFACE
 from ..surfaces import load_surfaces
 from .case_view import ATTR_LIVER_VOLUME
-from .kept import keep_drawn, split_by_score, write_candidates
+from .kept import Split, keep_drawn, split_by_score, write_candidates
+
+T = TypeVar("T")
 
 
 def result_steps(
@@ -36,14 +38,15 @@ def result_steps(
     Raises:
         LiverLesionAIError: the volume went away or was changed meanwhile.
     """
-    from ..case_files import load_result
+    from ..case_files import load_steps
 
-    yield "read the result"
-    result = load_result(folder)
-    yield "show the result"
+    result = yield from _say("read the result", load_steps(folder))
     if not scene.IsNodePresent(volume):
         raise InputError("The CT was deleted; its result was not shown.")
-    shown, candidates = split_by_score(result, threshold)
+    masks = yield from _say("read the result", lesion_mask_steps(result))
+    split = split_by_score(result, threshold, masks)
+    shown, candidates = split.shown, split.candidates
+    yield "show the result"
     if candidates and not shown.lesions:
         best = max(candidate.lesion.score for candidate in candidates)
         shown = replace(
@@ -55,29 +58,36 @@ def result_steps(
                 "threshold below the table to see them.",
             ),
         )
-    made: SceneNodes = apply_result(scene, shown, volume)
-    yield "keep what was found"
-    keep_drawn(made.segmentation, shown, made.segment_ids)
+    made: SceneNodes = yield from _say(
+        "show the result", apply_steps(scene, shown, volume, masks=split.masks)
+    )
+    yield from _say("keep what was found", keep_drawn(made.segmentation, split, made.segment_ids))
     made.table.SetAttribute(ATTR_LIVER_VOLUME, f"{result.liver_volume_ml:.3f}")
     write_candidates(made.table, candidates, result.geometry)
     yield "show the surfaces"
-    for segment_id, surface in _surfaces(result, shown, made, folder).items():
+    for segment_id, surface in _surfaces(split, made, folder).items():
         show_surface(made.segmentation, segment_id, *surface)
         yield "show the surfaces"
     yield made
 
 
+def _say(stage: str, steps: Generator[Any, None, T]) -> Generator[str, None, T]:
+    """Steps that tell what they are."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+        yield stage
+
+
 def _surfaces(
-    result: CaseResult, shown: CaseResult, made: SceneNodes, folder: Path
+    split: Split, made: SceneNodes, folder: Path
 ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.int32]]]:
     """Surfaces by segment ID; those of segments that the reader has touched are left as they are."""
-    # `shown` numbers its lesions anew: the same lesion has the same centre.
-    renumbered = {lesion.centre_lps: lesion.number for lesion in shown.lesions}
-    before = {lesion.number: renumbered.get(lesion.centre_lps) for lesion in result.lesions}
-    before[0] = 0
     found = {}
     for number, surface in load_surfaces(folder).items():
-        segment_id = made.segment_ids.get(before.get(number, -1) if before.get(number) is not None else -1)
+        segment_id = made.segment_ids.get(split.numbers.get(number, -1) if number else 0)
         if segment_id and segment_id not in made.kept_segment_ids:
             found[segment_id] = surface
     return found
