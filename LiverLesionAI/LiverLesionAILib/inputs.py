@@ -21,6 +21,9 @@ class InputSpec:
         spacing_zyx_mm: of the grid that the network works on.
         window_hu: clipped to this range, then scaled to -1..1.
         in_slices: neighbouring slices given as channels, odd; beyond the ends the last slice is repeated.
+        magnify: slices are enlarged in plane by this factor (bilinear) before the network sees them, its
+            output brought back: a small lesion then covers enough of the coarser levels' cells to be seen
+            there. Costs nothing in storage, where a finer grid would.
         liver_hu: the CT is shifted so that its liver's level (:func:`liver_level_hu`) lies here before the
         window
             is applied, which takes away most of what phase, dose and scanner change; None shifts nothing.
@@ -30,6 +33,7 @@ class InputSpec:
     window_hu: tuple[float, float]
     in_slices: int
     liver_hu: float | None = None
+    magnify: float = 1.0
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> InputSpec:
@@ -39,6 +43,7 @@ class InputSpec:
             tuple(data["window_hu"]),
             int(data["in_slices"]),
             data.get("liver_hu"),
+            float(data.get("magnify", 1.0)),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -223,7 +223,7 @@ def _analyze_on(
     if collector is not None:
         run.progress("attention maps", 0.82)
         with run.stage("explain"):
-            attention = collector.maps(working)
+            attention = collector.maps(working, entry.input.magnify)
     run.progress("measuring", 0.88)
     with run.stage("measure"):
         # Measured inside the liver's box only; what lies outside it is not liver.

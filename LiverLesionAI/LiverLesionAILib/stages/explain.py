@@ -33,12 +33,23 @@ class SfanAttentionCollector:
         padded_yx = output.logits.shape[-2:]
         for level, small in enumerate(attention.sat_maps):
             full = F.interpolate(small[:, None], size=padded_yx, mode="bilinear", align_corners=False)[:, 0]
-            self._levels[level][centres] = full[:, : inner_yx[0], : inner_yx[1]].half().cpu().numpy()
+            full = full[:, : inner_yx[0], : inner_yx[1]]
+            if inner_yx != self.shape_zyx[1:]:
+                # The network saw the slices magnified.
+                full = F.interpolate(
+                    full[:, None], size=self.shape_zyx[1:], mode="bilinear", align_corners=False
+                )[:, 0]
+            self._levels[level][centres] = full.half().cpu().numpy()
         if attention.gca_gates is not None:
             self._gates.append(attention.gca_gates.float().mean(dim=(0, 2)).cpu().numpy())
 
-    def maps(self, geometry: Geometry) -> tuple[AttentionMap, ...]:
-        """One map per level, scaled so that 1 is the 99.5th percentile inside the box."""
+    def maps(self, geometry: Geometry, magnify: float = 1.0) -> tuple[AttentionMap, ...]:
+        """One map per level, scaled so that 1 is the 99.5th percentile inside the box.
+
+        Args:
+            geometry: the working grid.
+            magnify: how much larger the network saw it in plane.
+        """
         shares = np.mean(self._gates, axis=0) if self._gates else None
         maps = []
         for level, values in enumerate(self._levels):
@@ -46,12 +57,12 @@ class SfanAttentionCollector:
             top = float(np.percentile(array[:: max(1, len(array) // 24), ::3, ::3], 99.5))
             array = np.clip(array / max(top, 1e-6), 0.0, 1.0)
             gate = "" if shares is None else f" Its mean global context gate (GCA) is {shares[level]:.2f}."
-            size_mm = geometry.spacing_zyx_mm[1] * 2**level
+            size_mm = geometry.spacing_zyx_mm[1] * 2**level / magnify
             maps.append(
                 AttentionMap(
                     name=f"SFAN semantic attention, level {level + 1}",
                     meaning=(
-                        f"Mean activation of encoder level {level + 1} ({size_mm:g} "
+                        f"Mean activation of encoder level {level + 1} ({size_mm:.2g} "
                         "mm cells) after its semantic "
                         f"gate (SAT): bright where this level passes much on to the segmentation.{gate}"
                     ),

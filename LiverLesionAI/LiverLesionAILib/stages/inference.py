@@ -39,7 +39,7 @@ def class_probabilities(
         network: eval mode; takes (B, in_slices, H, W) in its own dtype and device, gives `.logits`.
         hu_zyx: HU on the network's grid.
         classes: number of output classes.
-        pyramid: scales at which every slice is seen; probabilities are resampled bilinearly to full size and
+        pyramid: scales, times the input's own magnification, at which every slice is seen; probabilities are resampled bilinearly to full size and
             averaged (SFAN paper, section 3, multi-scale inference).
         temperature: logits are divided by it (calibration).
         batch: slices at once.
@@ -64,7 +64,8 @@ def class_probabilities(
             total: Tensor | None = None
             for scale in pyramid:
                 wanted = collect if scale == nearest_one else None
-                logits = _logits(network, images, scale, multiple, dtype, spec, centres, wanted)
+                factor = scale * spec.magnify
+                logits = _logits(network, images, factor, multiple, dtype, spec, centres, wanted)
                 probabilities = (logits.float() / temperature).softmax(dim=1)[:, 1:]
                 if probabilities.shape[-2:] != (height, width):
                     probabilities = F.interpolate(

@@ -38,7 +38,8 @@ class BankSettings:
         lesions, distractors: how they are drawn; None for no distractors. Distractors at the liver's
         surface are
             rarer, and lesions there more common, than the synthesis' own defaults: with those, held-out
-            subcapsular lesions were taken for what lies outside the liver.
+            subcapsular lesions were taken for what lies outside the liver. Lesions are fainter than the
+            synthesis' own default: of real ones under 8 mm half are less than 20 HU darker than the liver.
         variants_per_patient: shared evenly among a patient's volumes.
         lesion_free_share: variants that get no further lesion (but distractors).
         seed: of everything.
@@ -46,7 +47,9 @@ class BankSettings:
 
     variants_per_patient: int = 160
     lesion_free_share: float = 0.2
-    lesions: LesionSettings = field(default_factory=lambda: LesionSettings(subcapsular_share=0.4))
+    lesions: LesionSettings = field(
+        default_factory=lambda: LesionSettings(subcapsular_share=0.4, least_visibility=(0.8, 3.5))
+    )
     distractors: DistractorSettings | None = field(
         default_factory=lambda: DistractorSettings(gallbladder=0.2, bowel=0.08, fluid=0.03)
     )

@@ -127,7 +127,22 @@ def training_cases(
         cases += background_cases(data, chosen.spec.spacing_zyx_mm)
     if chosen.shares.get("healthy", 0):
         healthy = healthy_cases(data, chosen.spec.spacing_zyx_mm)
-        cases += [crop_to_liver(case, chosen.margin_mm or 45.0) for case in healthy]
+        healthy = [crop_to_liver(case, chosen.margin_mm or 45.0) for case in healthy]
+        cases += healthy
+        if chosen.healthy_variants and healthy:
+            # Half of them without a lesion: what a network learns of these livers first is that they are free.
+            settings = replace(
+                chosen.bank, variants_per_patient=chosen.healthy_variants, lesion_free_share=0.5
+            )
+            variants = build_bank(
+                healthy,
+                cache / f"healthy-{grid}-{margin}-{settings.key()}",
+                settings,
+                shapes=shapes,
+                workers=workers,
+                progress=progress,
+            )
+            cases += [load_mapped(variant) for variant in variants]
     return [case for case in cases if case.patient not in set(hold_out)]
 
 

@@ -1,9 +1,10 @@
-"""Lesion-free livers of scans without labels: the answer to smooth livers that a network takes for one
-large tumour.
+"""Livers of scans without labels: more patients and scanners, and the answer to smooth livers that a network
+takes for one large tumour.
 
-The liver is outlined by the bundled coarse network and the density of parenchyma; what is uncertain is
-labelled
-unknown. Which scans are used, and that their livers show no lesion, was decided by looking at them.
+The liver is outlined by the bundled networks and the density of parenchyma; what is uncertain, and what might
+be a lesion, is labelled unknown. Which scans are used, and which of their livers show no lesion, was decided by
+looking at them. The bundled networks have seen every labelled patient: through these outlines a
+leave-one-patient-out network knows how other people's livers were outlined, never the held-out patient.
 """
 
 from __future__ import annotations
@@ -25,12 +26,17 @@ from .cases import UNKNOWN, TrainingCase, encode_hu, read_volume
 SMOOTH_LIVER = "unlabelled/tcga_09_2043_ct.nii.gz"
 """Portal venous, 3 mm, much ascites, no lesion seen in the liver."""
 
+FATTY_LIVER = "unlabelled/lits013_ct.nii.gz"
+"""Fatty, with lesions that nobody has outlined: wherever the bundled network sees a trace of one is unknown."""
+
 
 def healthy_cases(data: Path, spacing_zyx_mm: tuple[float, float, float]) -> list[TrainingCase]:
-    """Lesion-free livers on a training grid, kind "healthy"; files that are missing are left out."""
+    """Livers without labels on a training grid, kind "healthy"; files that are missing are left out."""
     cases = []
     with suppress(InputError):
         cases.append(_pseudo_labelled(read_volume(data / SMOOTH_LIVER), spacing_zyx_mm))
+    with suppress(InputError):
+        cases.append(_outlined(read_volume(data / FATTY_LIVER), spacing_zyx_mm))
     try:
         ct, organs = read_volume(data / ORGAN_CROP[0]), read_volume(data / ORGAN_CROP[1])
     except InputError:
@@ -71,3 +77,22 @@ def _pseudo_labelled(ct: CtVolume, spacing_zyx_mm: tuple[float, float, float]) -
     labels = np.where(sure_share > 0.5, 1, np.where(unknown_share > 0.2, UNKNOWN, 0)).astype(np.uint8)
     grey = encode_hu(resample(volume.hu_zyx, volume.geometry, target))
     return TrainingCase("smooth", "healthy:smooth", grey, labels, target.spacing_zyx_mm, "healthy")
+
+
+def _outlined(ct: CtVolume, spacing_zyx_mm: tuple[float, float, float]) -> TrainingCase:
+    """The liver as the bundled line outlines it; unknown where it is unsure, and where it suspects a lesion."""
+    from ..pipeline import Settings, analyze
+
+    found = analyze(ct, Settings(attention=False, device="cpu"), ModelStore.bundled()).probabilities
+    if not found:
+        raise InputError(f"No liver was found in {ct.name}.")
+    volume = reorient(ct)
+    target = volume.geometry.with_spacing(spacing_zyx_mm)
+    liver = resample(found["liver"].values_zyx, found["liver"].geometry, target)
+    tumour = resample(found["tumour"].values_zyx, found["tumour"].geometry, target)
+    labels = np.where(liver > 0.65 * 255, 1, np.where(liver > 0.25 * 255, UNKNOWN, 0)).astype(np.uint8)
+    sure = largest_component(labels == 1)
+    labels[(labels == 1) & ~sure] = UNKNOWN
+    labels[ndimage.binary_dilation(tumour > 0.06 * 255, iterations=2)] = UNKNOWN
+    grey = encode_hu(resample(volume.hu_zyx, volume.geometry, target))
+    return TrainingCase("fatty", "healthy:fatty", grey, labels, target.spacing_zyx_mm, "healthy")

@@ -43,6 +43,7 @@ class LoopSettings:
         warmup: steps of linear warm-up; the rest is a cosine to 1 % of the peak.
         class_weights: of the cross entropy, per class.
         dice_weight: weight of the soft Dice term (classes above 0, over the batch).
+        dice_per_image: the tumour's part of it image by image; see :func:`soft_dice_loss`.
         clip: largest gradient norm.
         ema: decay of the moving average of the weights.
         seed: of the initialisation; samples carry their own.
@@ -57,6 +58,7 @@ class LoopSettings:
     warmup: int = 150
     class_weights: tuple[float, ...] = (1.0, 1.0, 2.0)
     dice_weight: float = 1.0
+    dice_per_image: bool = False
     clip: float = 5.0
     ema: float = 0.998
     seed: int = 0
@@ -77,22 +79,24 @@ class Batches(Dataset):
         return self.draw(step * self.size, self.size)
 
 
-def soft_dice_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """1 - soft Dice, mean over the classes above 0 that occur in the batch's labels; unknown pixels do
-    not count.
+def soft_dice_loss(probabilities: Tensor, labels: Tensor, per_image: bool = False) -> Tensor:
+    """1 - soft Dice, mean over the classes above 0; unknown pixels do not count.
 
     Args:
         probabilities: (B, C, H, W), sum 1 over C.
         labels: (B, H, W) int64, 255 unknown.
+        per_image: tumour (class 2 and above) is scored image by image, so that a small lesion counts as
+            much as a large one and a false one in an image without tumour is not drowned by the batch.
     """
     known = labels != UNKNOWN
     losses = []
     for value in range(1, probabilities.shape[1]):
         truth = ((labels == value) & known).float()
         predicted = probabilities[:, value] * known
-        overlap = (predicted * truth).sum()
-        total = predicted.sum() + truth.sum()
-        losses.append(1 - (2 * overlap + 20.0) / (total + 20.0))
+        axes = (1, 2) if per_image and value > 1 else (0, 1, 2)
+        overlap = (predicted * truth).sum(dim=axes)
+        total = predicted.sum(dim=axes) + truth.sum(dim=axes)
+        losses.append((1 - (2 * overlap + 20.0) / (total + 20.0)).mean())
     return torch.stack(losses).mean()
 
 
@@ -103,7 +107,9 @@ def segmentation_loss(logits: Tensor, labels: Tensor, settings: LoopSettings) ->
     entropy = F.cross_entropy(logits, labels, weight=weights, ignore_index=UNKNOWN)
     if not settings.dice_weight:
         return entropy
-    return entropy + settings.dice_weight * soft_dice_loss(logits.softmax(dim=1), labels)
+    return entropy + settings.dice_weight * soft_dice_loss(
+        logits.softmax(dim=1), labels, settings.dice_per_image
+    )
 
 
 def learning_rate(step: int, settings: LoopSettings) -> float:

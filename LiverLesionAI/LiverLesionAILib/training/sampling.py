@@ -89,11 +89,12 @@ def affine_grid(
     centre_yx: tuple[float, float],
     crop: int,
     shape_yx: tuple[int, int],
+    magnify: float = 1.0,
 ) -> Tensor:
     """Sampling grid (1, crop, crop, 2) for grid_sample(align_corners=True): a random affine map about a
-    centre."""
+    centre, enlarging by `magnify`."""
     angle = np.deg2rad(rng.uniform(-augment.rotate_degree, augment.rotate_degree))
-    zoom = 2.0 ** rng.uniform(-augment.scale, augment.scale)
+    zoom = 2.0 ** rng.uniform(-augment.scale, augment.scale) / magnify
     stretch = 2.0 ** (rng.uniform(-augment.scale, augment.scale) / 4)
     shear = rng.uniform(-augment.shear, augment.shear)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -196,13 +197,13 @@ class CropSampler:
         index = self._index(min(drawn, len(self.cases) - 1))
         case = index.case
         z, y, x = index.centre(rng, self.tumour_share, self.liver_share)
-        jitter = self.crop * 0.2
+        jitter = self.crop * 0.2 / self.spec.magnify
         centre = (y + rng.uniform(-jitter, jitter), x + rng.uniform(-jitter, jitter))
         order = self.spec.stack_indices(np.array([z]), case.grey_zyx.shape[0])[0]
         if rng.random() < 0.5:
             order = order[::-1]
         shape_yx = case.grey_zyx.shape[1:]
-        grid = affine_grid(rng, self.augment, centre, self.crop, shape_yx)
+        grid = affine_grid(rng, self.augment, centre, self.crop, shape_yx, self.spec.magnify)
         image = torch.from_numpy(case.grey_zyx[order].astype(np.float32))[None]
         image = F.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=True)[0]
         labels = torch.from_numpy(case.labels_zyx[z].astype(np.float32))[None, None]
