@@ -50,6 +50,15 @@ def add_volume(name: str = "CT", array: np.ndarray | None = None, spacing_zyx_mm
     return node
 
 
+def waited_for_a_core_s() -> float:
+    """Seconds that this thread was ready to run while other programs had the cores; 0 where unknown."""
+    try:
+        with open("/proc/thread-self/schedstat") as file:
+            return int(file.read().split()[1]) * 1e-9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
 class Desk:
     """The module's widget in a window, and what a test does to it; `mode` None takes the real worker."""
 
@@ -93,9 +102,10 @@ class Desk:
         """Let the event loop run."""
         end_s = time.monotonic() + seconds
         while True:
-            start_s = time.monotonic()
+            start_s = time.monotonic() - waited_for_a_core_s()
             self.application.processEvents()
-            self.longest_block_s = max(self.longest_block_s, time.monotonic() - start_s)
+            block_s = time.monotonic() - waited_for_a_core_s() - start_s
+            self.longest_block_s = max(self.longest_block_s, block_s)
             if time.monotonic() >= end_s:
                 return
             time.sleep(0.002)

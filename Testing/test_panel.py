@@ -313,7 +313,8 @@ def test_a_missing_torch_shows_a_button(desk, monkeypatch):
 
 
 def test_the_event_loop_is_never_blocked(desk):
-    """Best of three: another program on the test machine can stop any process for a while."""
+    """Neither by a first nor by a second analysis of eight million voxels; best of three, as another
+    program on the test machine can stop any process for a while."""
     longest_s = []
     for attempt in range(3):
         volume = add_volume(f"large {attempt}", truth_array((120, 40, 48)).repeat(6, 1).repeat(6, 2))
@@ -321,9 +322,11 @@ def test_the_event_loop_is_never_blocked(desk):
         desk.ui.inputSelector.setCurrentNode(volume)
         desk.turn(0.1)
         desk.longest_block_s = 0.0
-        desk.ui.analyzeButton.click()
-        desk.until(desk.idle)
-        desk.turn()
+        for _ in range(2):
+            desk.ui.analyzeButton.click()
+            desk.until(desk.idle)
+            desk.turn()
+            assert rows(desk) == 3
         longest_s.append(desk.longest_block_s)
         if longest_s[-1] < 0.1:
             return

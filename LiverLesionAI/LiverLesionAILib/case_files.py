@@ -23,6 +23,7 @@ probabilities           name -> array (uint8), geometry, threshold
 attention               list: name, meaning, array (float16), offset, scale (value = offset + scale *
                         stored), geometry, value_range, unit, lesion_number
 messages, device, models, timings_s
+phase                   name, probability, warning; null, or left out, where it was not estimated
 ======================  ===================================================================================
 """
 
@@ -56,7 +57,7 @@ from .case_json import (
 from .ct import Geometry
 from .errors import GeometryError, InputError
 from .files import replacing, write_text
-from .findings import AttentionMap, CaseResult, ProbabilityMap
+from .findings import AttentionMap, CaseResult, PhaseEstimate, ProbabilityMap
 from .masks import bounding_box
 from .steps import Steps, finish, slabs
 
@@ -260,6 +261,13 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray]) -> Json:
         "device": result.device,
         "models": dict(result.models),
         "timings_s": {stage: rounded(seconds, 6) for stage, seconds in result.timings_s.items()},
+        "phase": None
+        if (phase := result.phase) is None
+        else {
+            "name": phase.name,
+            "probability": rounded(phase.probability, 6),
+            "warning": phase.warning,
+        },
     }
 
 
@@ -323,6 +331,9 @@ def _restore(described: Json, arrays: Mapping[str, NDArray]) -> Steps[CaseResult
         models={str(k): str(v) for k, v in described["models"].items()},
         timings_s={str(k): read_number(v) for k, v in described["timings_s"].items()},
         version=str(described["version"]),
+        phase=None
+        if (phase := described.get("phase")) is None
+        else PhaseEstimate(str(phase["name"]), read_number(phase["probability"]), str(phase["warning"])),
     )
 
 

@@ -138,6 +138,21 @@ class AttentionMap:
     lesion_number: int | None = None
 
 
+@dataclass(frozen=True)
+class PhaseEstimate:
+    """The contrast phase a CT seems to be in.
+
+    Attributes:
+        name: "non-contrast", "arterial", "portal venous" or "delayed".
+        probability: 0..1.
+        warning: what follows from it for the reader, "" for nothing.
+    """
+
+    name: str
+    probability: float
+    warning: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class CaseResult:
     """Everything one analysis found, on the grid of the CT that went in.
@@ -154,6 +169,7 @@ class CaseResult:
         messages: what the reader has to know ("No lesion above the threshold ...").
         models: model name -> first 12 digits of its weights' SHA-256.
         timings_s: stage -> seconds.
+        phase: contrast phase, where it was estimated.
     """
 
     case_name: str
@@ -171,3 +187,4 @@ class CaseResult:
     models: Mapping[str, str] = field(default_factory=dict)
     timings_s: Mapping[str, float] = field(default_factory=dict)
     version: str = ""
+    phase: PhaseEstimate | None = None

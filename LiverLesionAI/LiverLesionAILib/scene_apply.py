@@ -155,6 +155,7 @@ class Apply:
             mask = before[segment_id] = segments.read_mask(segmentation, segment_id, self.result.geometry)
             yield
             copies[segment_id] = segments.rebuilt(segment, mask, self.result.geometry)
+            yield
             if segments.is_kept(segment, mask, self.result.geometry):
                 kept[segment_id] = mask
             yield
@@ -473,8 +474,8 @@ class Apply:
                     number,
                     lesion.name,
                     lesion.status,
-                    lesion.predicted_class,
-                    lesion.class_probabilities.get(lesion.predicted_class or ""),
+                    lesion.shown_class,
+                    lesion.class_probabilities.get(lesion.shown_class or ""),
                     lesion.score,
                 )
             )

@@ -139,9 +139,19 @@ def place_box(node: slicer.vtkMRMLMarkupsROINode, box: Box, number: int) -> None
     node.SetAndObserveObjectToNodeMatrix(vtk_matrix(box_to_ras(box)))
     node.SetCenter(*point_ras(box.centre_lps))
     node.SetSize(*(float(s) for s in box.size_xyz_mm))
+    node.SetAttribute(ATTR_PLACED, _numbers_text(_placement(node)))
+    style_box(node, number)
+
+
+def follow_again(node: slicer.vtkMRMLMarkupsNode) -> None:
+    """Where a box is now counts as where it was placed: it follows its lesion from now on."""
+    node.SetAttribute(ATTR_PLACED, _numbers_text(_placement(node)))
+
+
+def style_box(node: slicer.vtkMRMLMarkupsROINode, number: int) -> None:
+    """Looks and number of a lesion's box; locked, so that no click on a lesion moves it."""
     node.SetLocked(True)
     node.SetAttribute(ATTR_LESION, str(number))
-    node.SetAttribute(ATTR_PLACED, _numbers_text(_placement(node)))
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     _colour(display, number)

@@ -20,7 +20,8 @@ from .scene_geometry import volume_geometry
 
 @dataclass(frozen=True, eq=False)
 class ReaderLesion:
-    """A lesion as it now stands in the scene."""
+    """A lesion as it now stands in the scene; `predicted_class` is the model's, also where the reader said
+    otherwise."""
 
     number: int
     segment_id: str
@@ -31,6 +32,12 @@ class ReaderLesion:
     score: float | None = None
     predicted_class: str | None = None
     class_probabilities: Mapping[str, float] = field(default_factory=dict)
+    reader_class: str | None = None
+
+    @property
+    def shown_class(self) -> str | None:
+        """The reader's class, or the model's where the reader has given none."""
+        return self.reader_class or self.predicted_class
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +129,7 @@ def reader_lesion(
         score=float(score) if score else None,
         predicted_class=segments.tag(segment, terms.TAG_CLASS) or None,
         class_probabilities=terms.parse_probabilities(segments.tag(segment, terms.TAG_PROBABILITIES)),
+        reader_class=segments.tag(segment, terms.TAG_READER_CLASS) or None,
     )
 
 

@@ -116,6 +116,7 @@ def lesion_tags(lesion: Lesion, algorithm: str, number: int | None = None) -> di
     }
     if lesion.predicted_class:
         tags[TAG_CLASS] = lesion.predicted_class
+    if lesion.class_probabilities:
         tags[TAG_PROBABILITIES] = probabilities_text(lesion.class_probabilities)
     return tags
 

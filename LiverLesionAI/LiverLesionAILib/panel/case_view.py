@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import slicer
 
 from .. import scene_nodes as nodes
 from .. import scene_segments as segments
 from .. import terminology as terms
-from ..findings import LesionStatus
+from ..colours import lesion_colour
+from ..findings import LesionSource, LesionStatus
 from ..scene_apply import find_nodes
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
+ATTR_PHASE = "LiverLesionAI.Phase"
+ATTR_PHASE_WARNING = "LiverLesionAI.PhaseWarning"
+ATTR_BELOW = "LiverLesionAI.BelowThreshold"
+"""On a box without a mask: "1" while its score is below the threshold."""
+BOX_PREFIX = "box:"
 
 _MEASURED = {
     "long_axis_mm": "Long axis [mm]",
@@ -29,8 +37,13 @@ class FindingRow:
     """One lesion as the table shows it; NaN or None where something is unknown.
 
     Attributes:
-        probability: of the class where there is one, otherwise that it is a lesion; 0..1.
+        segment_id: of its segment; "box:5" for lesion 5 that has only a box.
+        predicted_class: the reader's class, or the model's where the reader has given none.
+        probability: of the class where the model gives one, otherwise that it is a lesion; 0..1.
         score: that it is a lesion, 0..1.
+        model_class, reader_class: None where there is none.
+        class_probabilities: the model's.
+        box_mm: edges of its box along the CT's x, y, z axes; None for a lesion with a mask.
     """
 
     segment_id: str
@@ -47,6 +60,16 @@ class FindingRow:
     hu_mean: float = math.nan
     percent_of_liver: float = math.nan
     note: str = ""
+    model_class: str | None = None
+    reader_class: str | None = None
+    class_probabilities: Mapping[str, float] = field(default_factory=dict)
+    source: LesionSource = LesionSource.MASK
+    box_mm: tuple[float, float, float] | None = None
+
+    @property
+    def box_only(self) -> bool:
+        """Whether it has a box and no mask."""
+        return self.box_mm is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +90,23 @@ class CaseView:
         """Volume of the liver with its lesions as the analysis measured it; None before that."""
         text = self.table.GetAttribute(ATTR_LIVER_VOLUME) if self.table is not None else None
         return float(text) if text else None
+
+    @property
+    def phase(self) -> tuple[str, str]:
+        """Contrast phase and its warning, "" where there is none."""
+        if self.table is None:
+            return "", ""
+        return self.table.GetAttribute(ATTR_PHASE) or "", self.table.GetAttribute(ATTR_PHASE_WARNING) or ""
+
+    def box(self, row_id: str) -> slicer.vtkMRMLMarkupsROINode | None:
+        """The box of a row that has only a box."""
+        return next((n for n in self.boxes if nodes.is_box_only(n) and box_id(n) == row_id), None)
+
+    @property
+    def numbers(self) -> set[int]:
+        """Numbers that are taken, those of boxes below the threshold too."""
+        boxed = {int(node.GetAttribute(nodes.ATTR_LESION) or 0) for node in self.boxes}
+        return {row.number for row in self.rows} | boxed
 
     def row(self, segment_id: str) -> FindingRow | None:
         """The row of a segment."""
@@ -89,6 +129,9 @@ def read_case(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode
                 liver = segment_id
             elif segments.is_lesion(segment):
                 rows.append(_row(segment, segment_id, measured))
+    for node in found.get(nodes.ROLE_BOX, []):
+        if nodes.is_box_only(node) and not node.GetAttribute(ATTR_BELOW):
+            rows.append(_box_row(node))
     return CaseView(
         volume,
         segmentation,
@@ -118,23 +161,67 @@ def table_values(table: slicer.vtkMRMLTableNode | None) -> dict[int, dict[str, f
 def _row(segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[str, float]]) -> FindingRow:
     number_text, score_text = segments.tag(segment, terms.TAG_NUMBER), segments.tag(segment, terms.TAG_SCORE)
     number = int(number_text) if number_text.isdigit() else 0
-    said = segments.tag(segment, terms.TAG_STATUS)
-    status = LesionStatus(said) if said in {s.value for s in LesionStatus} else LesionStatus.EDITED
-    predicted = segments.tag(segment, terms.TAG_CLASS) or None
-    probabilities = terms.parse_probabilities(segments.tag(segment, terms.TAG_PROBABILITIES))
-    probability = probabilities.get(predicted) if predicted else None
-    score = float(score_text) if score_text else None
-    if probability is None:
-        probability = score
+    source = segments.tag(segment, terms.TAG_SOURCE)
     return FindingRow(
         segment_id,
         number,
         segment.GetName(),
         tuple(segment.GetColor()),  # type: ignore[arg-type]
-        status,
-        predicted,
-        probability,
-        score,
+        _status(segments.tag(segment, terms.TAG_STATUS)),
+        **_class_fields(
+            segments.tag(segment, terms.TAG_CLASS),
+            segments.tag(segment, terms.TAG_READER_CLASS),
+            segments.tag(segment, terms.TAG_PROBABILITIES),
+            score_text,
+        ),
         note=segments.tag(segment, terms.TAG_NOTE),
+        source=LesionSource(source) if source in {s.value for s in LesionSource} else LesionSource.READER,
         **measured.get(number, {}),
     )
+
+
+def _box_row(node: slicer.vtkMRMLMarkupsROINode) -> FindingRow:
+    def said(name: str) -> str:
+        return node.GetAttribute(name) or ""
+
+    number = int(said(nodes.ATTR_LESION) or 0)
+    fields = _class_fields(
+        said(nodes.ATTR_CLASS),
+        said(nodes.ATTR_READER_CLASS),
+        said(nodes.ATTR_PROBABILITIES),
+        said(nodes.ATTR_SCORE),
+    )
+    return FindingRow(
+        box_id(node),
+        number,
+        terms.lesion_name(number, fields["predicted_class"]),
+        lesion_colour(number),
+        _status(said(nodes.ATTR_STATUS) or LesionStatus.AI.value),
+        **fields,
+        note=said(nodes.ATTR_NOTE),
+        source=LesionSource.BOX,
+        box_mm=tuple(node.GetSize()),  # type: ignore[arg-type]
+    )
+
+
+def box_id(node: slicer.vtkMRMLMarkupsROINode) -> str:
+    """The row's ID of a lesion that has only a box."""
+    return f"{BOX_PREFIX}{node.GetAttribute(nodes.ATTR_LESION) or 0}"
+
+
+def _status(said: str) -> LesionStatus:
+    return LesionStatus(said) if said in {s.value for s in LesionStatus} else LesionStatus.EDITED
+
+
+def _class_fields(model: str, reader: str, probabilities_text: str, score_text: str) -> dict[str, Any]:
+    probabilities = terms.parse_probabilities(probabilities_text)
+    shown = reader or model
+    score = float(score_text) if score_text else None
+    return {
+        "predicted_class": shown or None,
+        "probability": probabilities.get(shown, score),
+        "score": score,
+        "model_class": model or None,
+        "reader_class": reader or None,
+        "class_probabilities": probabilities,
+    }

@@ -139,7 +139,7 @@ def place_lesion(
     }
     node = found.get(nodes.ROLE_BOX)
     if node is None:
-        node = _new_markup(scene, case, row, "vtkMRMLMarkupsROINode", nodes.ROLE_BOX)
+        node = new_markup(scene, case, row.number, row.segment_id, "vtkMRMLMarkupsROINode", nodes.ROLE_BOX)
     elif nodes.was_moved(node):
         node = None
     if node is not None:
@@ -148,18 +148,21 @@ def place_lesion(
         (nodes.ROLE_LONG_AXIS, measurement.long_axis_lps),
         (nodes.ROLE_SHORT_AXIS, measurement.short_axis_lps),
     ):
-        line = found.get(role) or _new_markup(scene, case, row, "vtkMRMLMarkupsLineNode", role)
+        line = found.get(role) or new_markup(
+            scene, case, row.number, row.segment_id, "vtkMRMLMarkupsLineNode", role
+        )
         line.RemoveAllControlPoints()
         nodes.place_axis(line, ends, row.number, label=role == nodes.ROLE_LONG_AXIS)
 
 
-def _new_markup(
-    scene: slicer.vtkMRMLScene, case: CaseView, row: FindingRow, class_name: str, role: str
+def new_markup(
+    scene: slicer.vtkMRMLScene, case: CaseView, number: int, segment_id: str, class_name: str, role: str
 ) -> slicer.vtkMRMLMarkupsNode:
-    node = scene.AddNewNodeByClass(class_name, f"Lesion {row.number} {role}")
+    """A box or line of a lesion, with the CT and in its place in the tree; still to be placed."""
+    node = scene.AddNewNodeByClass(class_name, f"Lesion {number} {role}")
     node.SetAttribute(nodes.ATTR_ROLE, role)
     node.SetAttribute(nodes.ATTR_CASE, case.segmentation.GetAttribute(nodes.ATTR_CASE))
-    node.SetAttribute(nodes.ATTR_SEGMENT, row.segment_id)
+    node.SetAttribute(nodes.ATTR_SEGMENT, segment_id)
     node.SetNodeReferenceID(nodes.REF_VOLUME, case.volume.GetID())
     node.SetAndObserveTransformNodeID(case.volume.GetTransformNodeID())
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
@@ -185,6 +188,8 @@ def _copy_status(case: CaseView) -> None:
     """A box carries its lesion's status, so that a new run knows it was decided upon."""
     statuses = {row.segment_id: row.status for row in case.rows}
     for node in case.boxes:
+        if nodes.is_box_only(node):
+            continue
         status = statuses.get(node.GetAttribute(nodes.ATTR_SEGMENT) or "", LesionStatus.AI)
         if node.GetAttribute(nodes.ATTR_STATUS) != status.value:
             node.SetAttribute(nodes.ATTR_STATUS, status.value)

@@ -10,6 +10,7 @@ import slicer
 from .. import scene_segments as segments
 from ..ct import Geometry
 from ..mask_crops import Mask
+from .box_findings import BoxState
 
 MOST_STEPS = 50
 
@@ -29,7 +30,8 @@ class SegmentState:
     after: str
 
 
-States = Mapping[str, "SegmentState | None"]
+States = Mapping[str, "SegmentState | BoxState | None"]
+"""By segment ID, or by the row's ID of a lesion that has only a box."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,9 @@ def capture(
     return found
 
 
-def restore(node: slicer.vtkMRMLSegmentationNode, states: States, geometry: Geometry) -> None:
+def restore(
+    node: slicer.vtkMRMLSegmentationNode, states: Mapping[str, SegmentState | None], geometry: Geometry
+) -> None:
     """Bring segments back to these states."""
     segmentation = node.GetSegmentation()
     for segment_id, state in states.items():

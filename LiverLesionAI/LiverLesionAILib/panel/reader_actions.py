@@ -10,6 +10,7 @@ import numpy as np
 import slicer
 from scipy import ndimage
 
+from .. import scene_nodes as nodes
 from .. import scene_segments as segments
 from .. import terminology as terms
 from ..colours import lesion_colour
@@ -19,9 +20,10 @@ from ..findings import LesionSource, LesionStatus
 from ..mask_crops import Mask
 from ..scene_geometry import volume_geometry
 from ..scene_read import free_number
-from .case_view import CaseView, read_case
+from .box_findings import BoxState, capture_box, remove_box, restore_box
+from .case_view import BOX_PREFIX, CaseView, FindingRow, read_case
 from .derived import follow
-from .history import History, SegmentState, Step, capture, put, restore
+from .history import History, SegmentState, States, Step, capture, put, restore
 from .kept import TAG_DRAWN, TAG_LESION, drawn_mask
 
 
@@ -58,6 +60,10 @@ class ReaderActions:
 
         def act(node: Any) -> None:
             for segment_id in segment_ids:
+                box = self._case.box(segment_id)
+                if box is not None:
+                    box.SetAttribute(nodes.ATTR_STATUS, LesionStatus.AI.value if back else status.value)
+                    continue
                 segment = node.GetSegmentation().GetSegment(segment_id)
                 new = self._undecided(node, segment_id) if back else status
                 segments.mark(segment, new)
@@ -73,16 +79,26 @@ class ReaderActions:
         )
 
     def set_class(self, segment_id: str, name: str) -> None:
-        """Give a lesion a class; the AI's probabilities stay beside it."""
+        """Give a lesion the reader's class; "" goes back to the model's, which is kept beside it."""
         row = self._case.row(segment_id)
-        if row is None or not name.strip() or name == (row.predicted_class or ""):
+        name = name.strip()
+        if row is None or name == (row.reader_class or ""):
             return
 
         def act(node: Any) -> None:
+            box = self._case.box(segment_id)
+            if box is not None:
+                box.SetAttribute(nodes.ATTR_READER_CLASS, name)
+                return
             segment = node.GetSegmentation().GetSegment(segment_id)
-            segment.SetTag(terms.TAG_CLASS, name.strip())
-            segment.SetTag(terms.TAG_TERMINOLOGY, terms.lesion_terminology(name))
-            segment.SetName(terms.lesion_name(row.number, name.strip()))
+            if name:
+                segment.SetTag(terms.TAG_READER_CLASS, name)
+            else:
+                segment.RemoveTag(terms.TAG_READER_CLASS)
+            shown = name or row.model_class
+            probability = None if name else row.class_probabilities.get(row.model_class or "")
+            segment.SetTag(terms.TAG_TERMINOLOGY, terms.lesion_terminology(shown))
+            segment.SetName(terms.lesion_name(row.number, shown, probability))
 
         self._do("change class", [segment_id], act, masks=False)
 
@@ -93,6 +109,10 @@ class ReaderActions:
             return
 
         def act(node: Any) -> None:
+            box = self._case.box(segment_id)
+            if box is not None:
+                box.SetAttribute(nodes.ATTR_NOTE, text.strip())
+                return
             segment = node.GetSegmentation().GetSegment(segment_id)
             if text.strip():
                 segment.SetTag(terms.TAG_NOTE, text.strip())
@@ -108,7 +128,11 @@ class ReaderActions:
 
         def act(node: Any) -> None:
             for segment_id in segment_ids:
-                node.GetSegmentation().RemoveSegment(segment_id)
+                box = self._case.box(segment_id)
+                if box is not None:
+                    remove_box(self._scene, box)
+                else:
+                    node.GetSegmentation().RemoveSegment(segment_id)
 
         self._do("delete", segment_ids, act, masks=True)
 
@@ -120,6 +144,7 @@ class ReaderActions:
         """
         if len(segment_ids) < 2:
             raise InputError("Select two or more lesions to merge (Ctrl-click in the table).")
+        self._need_masks(segment_ids)
         geometry, node = self._geometry(), self._case.segmentation
         masks = {s: segments.read_mask(node, s, geometry) for s in segment_ids}
         kept = max(segment_ids, key=lambda s: masks[s].count)
@@ -146,6 +171,7 @@ class ReaderActions:
         Raises:
             InputError: the lesion is in one piece, or lies on one side of the plane.
         """
+        self._need_masks([segment_id])
         node, geometry = self._case.segmentation, self._geometry()
         mask = segments.read_mask(node, segment_id, geometry)
         if plane is None:
@@ -162,7 +188,7 @@ class ReaderActions:
         numbers = np.unique(labels[labels > 0])
         parts = sorted((labels == k for k in numbers), key=np.count_nonzero, reverse=True)
         ids = [segment_id]
-        taken = {row.number for row in self._case.rows}
+        taken = self._case.numbers
         segmentation = node.GetSegmentation()
         new = []
         for part in parts[1:]:
@@ -191,7 +217,7 @@ class ReaderActions:
         """
         if not mask.count:
             raise InputError("Nothing could be grown from this point.")
-        number = free_number({row.number for row in self._case.rows})
+        number = free_number(self._case.numbers)
         node = self._case.segmentation
         new_id = node.GetSegmentation().GenerateUniqueSegmentID(f"lesion_{number}")
 
@@ -199,6 +225,27 @@ class ReaderActions:
             self._add_segment(node, new_id, number, mask)
 
         self._do("add", [new_id], act, masks=True, measure=[new_id])
+        return new_id
+
+    def outline(self, row_id: str, mask: Mask) -> str:
+        """Give a lesion that has only a box this mask; the ID of its segment.
+
+        Raises:
+            InputError: the mask is empty.
+        """
+        box, row = self._case.box(row_id), self._case.row(row_id)
+        if box is None or row is None or not mask.count:
+            raise InputError("No outline could be grown in this box. Draw one: Add, then Edit.")
+        node = self._case.segmentation
+        new_id = node.GetSegmentation().GenerateUniqueSegmentID(f"lesion_{row.number}")
+
+        def act(node: Any) -> None:
+            self._add_segment(node, new_id, row.number, mask, about=row)
+            box.SetAttribute(nodes.ATTR_SEGMENT, new_id)
+            # Round the outline from now on, so it counts as where the AI put it.
+            nodes.follow_again(box)
+
+        self._do("outline", [row_id, new_id], act, masks=True, measure=[new_id])
         return new_id
 
     def set_mask(self, segment_id: str, mask: Mask, label: str = "edit") -> None:
@@ -233,9 +280,9 @@ class ReaderActions:
     def state(self, segment_id: str) -> SegmentState | None:
         """A lesion as it is, to be handed to :meth:`edited` once the reader has drawn in it."""
         node = self._case.segmentation
-        if node is None:
+        if node is None or segment_id.startswith(BOX_PREFIX):
             return None
-        return capture(node, [segment_id], self._geometry(), masks=True)[segment_id]
+        return capture(node, [segment_id], self._geometry(), masks=True)[segment_id]  # type: ignore[return-value]
 
     def edited(self, segment_id: str, before: SegmentState) -> bool:
         """Take note of what the reader drew in a segment; whether it differs from `before`.
@@ -269,8 +316,8 @@ class ReaderActions:
         if step is None or self._case.segmentation is None:
             return ""
         states = step.before if before else step.after
-        restore(self._case.segmentation, states, self._geometry())
-        redrawn = [s for s, state in states.items() if state is not None and state.mask is not None]
+        self._restore(states)
+        redrawn = [s for s, state in states.items() if isinstance(state, SegmentState) and state.mask]
         self._case = follow(self._scene, self._case, redrawn, self.liver_mask())
         return step.label
 
@@ -303,15 +350,35 @@ class ReaderActions:
         node, ids = self._case.segmentation, list(segment_ids)
         if node is None or not ids:
             return
-        geometry = self._geometry()
-        before = capture(node, ids, geometry, masks=masks)
+        before = self._capture(ids, masks)
         try:
             act(node)
         except BaseException:
-            restore(node, before, geometry)
+            self._restore(before)
             raise
-        self.history.add(Step(label, before, capture(node, ids, geometry, masks=masks)))
+        self.history.add(Step(label, before, self._capture(ids, masks)))
         self._case = follow(self._scene, self._case, measure, self.liver_mask())
+
+    def _capture(self, ids: Sequence[str], masks: bool) -> dict[str, SegmentState | BoxState | None]:
+        drawn = [i for i in ids if not i.startswith(BOX_PREFIX)]
+        found: dict[str, SegmentState | BoxState | None] = {}
+        found.update(capture(self._case.segmentation, drawn, self._geometry(), masks=masks))
+        for row_id in set(ids) - set(drawn):
+            found[row_id] = capture_box(self._scene, self._case, row_id)
+        return found
+
+    def _restore(self, states: States) -> None:
+        for row_id, state in states.items():
+            if row_id.startswith(BOX_PREFIX):
+                restore_box(self._scene, self._case, row_id, state)  # type: ignore[arg-type]
+        drawn = {i: state for i, state in states.items() if not i.startswith(BOX_PREFIX)}
+        restore(self._case.segmentation, drawn, self._geometry())
+
+    def _need_masks(self, row_ids: Sequence[str]) -> None:
+        if any(row_id.startswith(BOX_PREFIX) for row_id in row_ids):
+            raise InputError(
+                "This lesion has only a box. Click Outline first: it draws one in the box."
+            )
 
     def _replace_mask(self, node: Any, segment_id: str, mask: Mask) -> None:
         segment = node.GetSegmentation().GetSegment(segment_id)
@@ -322,14 +389,27 @@ class ReaderActions:
         segments.mark(node.GetSegmentation().GetSegment(segment_id), LesionStatus.EDITED)
 
     def _add_segment(
-        self, node: Any, segment_id: str, number: int, mask: Mask, *, like: Any = None, after: str = "?"
+        self,
+        node: Any,
+        segment_id: str,
+        number: int,
+        mask: Mask,
+        *,
+        like: Any = None,
+        after: str = "?",
+        about: FindingRow | None = None,
     ) -> None:
+        """`like`: a segment whose tags it takes over; `about`: a row that it makes an outline for."""
         segment = slicer.vtkSegment()
         if like is not None:
             segment.DeepCopyMetadata(like)
             for name in (terms.TAG_MASK, terms.TAG_NAME, TAG_DRAWN, TAG_LESION):
                 segment.RemoveTag(name)
-        found = segments.tag(segment, terms.TAG_CLASS) or None
+        if about is not None:
+            for name, value in _told(about).items():
+                segment.SetTag(name, value)
+        reader = segments.tag(segment, terms.TAG_READER_CLASS)
+        found = reader or segments.tag(segment, terms.TAG_CLASS) or None
         segment.SetName(terms.lesion_name(number, found))
         segment.SetColor(*lesion_colour(number))
         tags = {
@@ -338,7 +418,7 @@ class ReaderActions:
             terms.TAG_ROLE: terms.ROLE_LESION,
             terms.TAG_STATUS: LesionStatus.EDITED.value,
             terms.TAG_NUMBER: str(number),
-            terms.TAG_SOURCE: LesionSource.READER.value,
+            terms.TAG_SOURCE: (LesionSource.BOTH if about else LesionSource.READER).value,
         }
         for name, value in tags.items():
             segment.SetTag(name, value)
@@ -349,6 +429,18 @@ class ReaderActions:
         if self._case.volume is not None:
             self._case = read_case(self._scene, self._case.volume)
         return self._case
+
+
+def _told(row: FindingRow) -> dict[str, str]:
+    """What a box said of its lesion, as tags of a segment."""
+    tags = {
+        terms.TAG_CLASS: row.model_class or "",
+        terms.TAG_READER_CLASS: row.reader_class or "",
+        terms.TAG_PROBABILITIES: terms.probabilities_text(row.class_probabilities),
+        terms.TAG_NOTE: row.note,
+        terms.TAG_SCORE: "" if row.score is None else f"{row.score:.4f}",
+    }
+    return {name: value for name, value in tags.items() if value}
 
 
 def _union(masks: Sequence[Mask]) -> Mask:

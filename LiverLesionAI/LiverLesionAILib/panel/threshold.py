@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import slicer
 
+from .. import scene_nodes as nodes
 from .. import scene_segments as segments
 from ..errors import ModelError
 from ..findings import LesionStatus
@@ -12,7 +13,7 @@ from ..scene_apply import ALGORITHM
 from ..scene_geometry import volume_geometry
 from ..scene_read import free_number
 from ..scene_segments import build_lesions
-from .case_view import CaseView, read_case
+from .case_view import ATTR_BELOW, CaseView, read_case
 from .derived import drop_orphans, place_lesion, write_table
 from .history import put
 from .kept import Candidate, read_candidates, tag_lesion, told_lesion, write_candidates
@@ -43,6 +44,10 @@ def apply_threshold(scene: slicer.vtkMRMLScene, case: CaseView, threshold: float
     node, table = case.segmentation, case.table
     if node is None or table is None:
         return case
+    boxes_moved = _hide_boxes(case, threshold)
+    if boxes_moved:
+        case = read_case(scene, case.volume)
+        write_table(case, {})
     geometry = volume_geometry(case.volume)
     candidates = read_candidates(table, geometry)
     inward = [c for c in candidates if c.lesion.score >= threshold]
@@ -66,11 +71,25 @@ def apply_threshold(scene: slicer.vtkMRMLScene, case: CaseView, threshold: float
     return read_case(scene, case.volume)
 
 
+def _hide_boxes(case: CaseView, threshold: float) -> bool:
+    """Mark the boxes without a mask that are below the threshold; whether any changed."""
+    changed = False
+    for node in case.boxes:
+        if not nodes.is_box_only(node):
+            continue
+        score = float(node.GetAttribute(nodes.ATTR_SCORE) or 1.0)
+        below = "1" if score < threshold and not nodes.is_decided(node) else ""
+        if (node.GetAttribute(ATTR_BELOW) or "") != below:
+            node.SetAttribute(ATTR_BELOW, below)
+            changed = True
+    return changed
+
+
 def _untouched_below(case: CaseView, threshold: float) -> dict[str, Candidate]:
     geometry = volume_geometry(case.volume)
     found = {}
     for row in case.rows:
-        if row.status is not LesionStatus.AI or row.score is None or row.score >= threshold:
+        if row.box_only or row.status is not LesionStatus.AI or (row.score or threshold) >= threshold:
             continue
         segment = case.segmentation.GetSegmentation().GetSegment(row.segment_id)
         lesion = told_lesion(segment)
@@ -84,11 +103,12 @@ def _bring_in(case: CaseView, inward: list[Candidate], leaving: set[str]) -> dic
     """Segments for candidates; one that the reader has drawn meanwhile is left out."""
     node, geometry = case.segmentation, volume_geometry(case.volume)
     segmentation = node.GetSegmentation()
-    taken = {row.number for row in case.rows if row.segment_id not in leaving}
+    leaving_numbers = {row.number for row in case.rows if row.segment_id in leaving}
+    taken = case.numbers - leaving_numbers
     there = [
         segments.read_mask(node, row.segment_id, geometry)
         for row in case.rows
-        if row.segment_id not in leaving and row.status is not LesionStatus.AI
+        if row.segment_id not in leaving and row.status is not LesionStatus.AI and not row.box_only
     ]
     placed = {}
     for candidate in inward:
@@ -109,4 +129,8 @@ def _bring_in(case: CaseView, inward: list[Candidate], leaving: set[str]) -> dic
         segment_id = segmentation.GenerateUniqueSegmentID(built.preferred_id)
         put(node, segment_id, built.segment, "?")
         placed[segment_id] = candidate
+        for shown in case.maps:
+            # A lesion's own maps wait for it under the number that the analysis gave it.
+            if shown.GetAttribute(nodes.ATTR_LESION) == str(candidate.lesion.number):
+                shown.SetAttribute(nodes.ATTR_SEGMENT, segment_id)
     return placed
