@@ -521,7 +521,9 @@ class Apply:
                 self._remember_volume(node)
             nodes.fill_map(node, values, meaning, shown_from, value_range, self._images.get(name))
             if isinstance(values, AttentionMap):
-                nodes.tell_map(node, values, ids.get(values.lesion_number or 0, ""))
+                number = values.lesion_number or 0
+                boxed = self._ready.numbers.get(number) if self._ready else None
+                nodes.tell_map(node, values, ids.get(number, f"{nodes.BOX_PREFIX}{boxed}" if boxed else ""))
             volumes[name] = node
         self.replaced.extend(existing.values())
         return volumes

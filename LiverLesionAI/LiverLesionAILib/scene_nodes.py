@@ -35,6 +35,9 @@ ATTR_PROBABILITIES = "LiverLesionAI.Probabilities"
 ATTR_NOTE = "LiverLesionAI.Note"
 REF_VOLUME = "LiverLesionAI.Volume"
 
+BOX_PREFIX = "box:"
+"""With its number: what stands for the segment's ID of a lesion that has only a box."""
+
 ROLE_SEGMENTATION = "segmentation"
 ROLE_BOX = "box"
 ROLE_LONG_AXIS = "long axis"

@@ -21,7 +21,7 @@ ATTR_PHASE = "LiverLesionAI.Phase"
 ATTR_PHASE_WARNING = "LiverLesionAI.PhaseWarning"
 ATTR_BELOW = "LiverLesionAI.BelowThreshold"
 """On a box without a mask: "1" while its score is below the threshold."""
-BOX_PREFIX = "box:"
+BOX_PREFIX = nodes.BOX_PREFIX
 
 _MEASURED = {
     "long_axis_mm": "Long axis [mm]",

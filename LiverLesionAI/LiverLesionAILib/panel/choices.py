@@ -26,14 +26,17 @@ class Device(Labelled):
         return self.name.lower()
 
 
-class Segmenter(Labelled):
-    """The network that draws liver and lesions; the name is its name in the manifest, in capitals."""
+class Precision(Labelled):
+    """Numbers the networks compute with."""
 
-    SFAN = "SFAN"
+    AUTO = "Automatic"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
 
     @property
     def setting(self) -> str:
-        """Value of the pipeline's `segmenter` setting."""
+        """Value of the pipeline's `precision` setting."""
         return self.name.lower()
 
 

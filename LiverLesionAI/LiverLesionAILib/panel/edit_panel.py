@@ -13,7 +13,7 @@ from .history import SegmentState
 from .reader_actions import ReaderActions
 from .reader_panel import Host
 
-EFFECTS = ("Paint", "Draw", "Erase", "Level tracing", "Grow from seeds", "Smoothing", "Islands")
+EFFECTS = ("Paint", "Erase", "Draw", "Level tracing", "Grow from seeds", "Smoothing", "Islands")
 EDITOR_NODE = "LiverLesionAISegmentEditor"
 SETTLE_MS = 60
 
@@ -44,12 +44,15 @@ class EditPanel:
         """Follow the selection."""
         ui, rows = self._host.ui, self._host.selection()
         one = rows[0] if len(rows) == 1 else None
+        boxed = one is not None and one.box_only
+        if boxed:
+            ui.editLabel.text = f"{one.name} has only a box: click Outline above for a proposal to correct."
+            one = None
+        elif one:
+            ui.editLabel.text = f"Draw in {one.name}; its measurements follow."
+        else:
+            ui.editLabel.text = "Select a lesion in the table to edit its outline."
         ui.backToAiButton.setEnabled(one is not None)
-        ui.editLabel.text = (
-            f"Draw in {one.name}; its measurements follow."
-            if one
-            else "Select a lesion in the table to edit its outline."
-        )
         if ui.editSection.collapsed:
             return
         self._bind(one.segment_id if one else "")

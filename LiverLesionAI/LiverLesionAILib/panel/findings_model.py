@@ -16,9 +16,10 @@ NUMBER, CLASS, PROBABILITY, AXES, VOLUME, HU, STATUS = range(7)
 HEADINGS = ("#", "Class", "P", "mm", "mL", "HU", "")
 TIPS = (
     "Number and colour of the lesion",
-    "Predicted class; double-click a row, or press C, to change it",
-    "Probability of the class, or that it is a lesion where it has no class; 0 to 1",
-    "RECIST 1.1 long axis x short axis, in mm, on the axial slice where the long axis is longest",
+    "The model's class, or yours; double-click a row, or press C, to change it",
+    "The model's probability of the class, or that it is a lesion where it has no class; 0 to 1",
+    "RECIST 1.1 long axis x short axis, in mm, on the axial slice where the long axis is longest; "
+    "□: a box without an outline, its width x height",
     "Volume in mL",
     "Mean of the CT's values in the lesion, in Hounsfield units",
     "What you have done with it: found by the AI, edited, accepted, rejected",
@@ -44,6 +45,8 @@ def cell_text(row: FindingRow, column: int) -> str:
     if column == PROBABILITY:
         return _number(row.probability, 2)
     if column == AXES:
+        if row.box_mm is not None:
+            return f"□ {row.box_mm[0]:.0f} × {row.box_mm[1]:.0f}"
         if math.isnan(row.long_axis_mm):
             return ""
         return f"{row.long_axis_mm:.0f} × {row.short_axis_mm:.0f}"
@@ -63,7 +66,7 @@ def sort_key(row: FindingRow, column: int) -> Any:
     value = {
         NUMBER: row.number,
         PROBABILITY: row.probability,
-        AXES: row.long_axis_mm,
+        AXES: max(row.box_mm[:2]) if row.box_mm is not None else row.long_axis_mm,
         VOLUME: row.volume_ml,
         HU: row.hu_mean,
     }[column]
@@ -77,6 +80,10 @@ def row_tip(row: FindingRow) -> str:
         parts.append(f"{row.long_axis_mm:.1f} x {row.short_axis_mm:.1f} mm, {row.volume_ml:.2f} mL")
     if not math.isnan(row.percent_of_liver):
         parts.append(f"{row.percent_of_liver:.2f} % of the liver")
+    if row.box_mm is not None:
+        parts.append("a box without an outline")
+    if row.reader_class and row.model_class:
+        parts.append(f"the model said {row.model_class}")
     if row.note:
         parts.append(f"note: {row.note}")
     return "; ".join(parts)
@@ -164,7 +171,7 @@ class FindingsFilter(qt.QSortFilterProxyModel):
         row = self._source.row_at(source_row)
         return (
             (not self._class or (row.predicted_class or "") == self._class)
-            and self._size.accepts(row.long_axis_mm)
+            and self._size.accepts(max(row.box_mm[:2]) if row.box_mm else row.long_axis_mm)
             and self._status.accepts(row.status.value)
         )
 

@@ -10,6 +10,7 @@ import qt
 from ..findings import LesionStatus
 from .case_view import CaseView, FindingRow
 from .findings_model import CLASS, HEADINGS, NUMBER, STATUS, FindingsFilter, FindingsModel
+from .lesion_details import details_html
 from .parameters import PanelParameters
 from .run_text import findings_line
 
@@ -67,6 +68,17 @@ class FindingsPanel:
             self._quiet = False
         counted = [row for row in case.rows if row.status is not LesionStatus.REJECTED]
         self._ui.summaryLabel.text = self._headline(counted)
+        phase, warning = case.phase
+        self._ui.phaseLabel.text = f"{phase} {warning}".strip()
+        self._ui.phaseLabel.setVisible(bool(phase or warning))
+        self.show_details()
+
+    def show_details(self) -> None:
+        """What is known of the one selected lesion."""
+        rows = self.selection()
+        text = details_html(rows[0]) if len(rows) == 1 else ""
+        self._ui.detailLabel.text = text
+        self._ui.detailLabel.setVisible(bool(text))
 
     def _headline(self, counted: Sequence[FindingRow]) -> str:
         liver_ml = self._case.liver_ml
@@ -126,12 +138,16 @@ class FindingsPanel:
         rows = self.selection()
         if self._parameters is not None:
             self._parameters.selectedSegment = rows[0].segment_id if len(rows) == 1 else ""
+        self.show_details()
         self._selected()
 
     def known_classes(self) -> list[str]:
         """The classes a lesion can be given."""
-        seen = {row.predicted_class for row in self._case.rows if row.predicted_class}
-        return list(CLASSES) + sorted(seen - set(CLASSES))
+        seen: set[str] = set()
+        for row in self._case.rows:
+            seen |= {*row.class_probabilities, row.model_class or "", row.reader_class or ""} - {""}
+        known = {name.lower() for name in CLASSES}
+        return list(CLASSES) + sorted(name for name in seen if name.lower() not in known)
 
     def _set_class_filter(self, classes: Sequence[str]) -> None:
         box = self._ui.classFilter

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import scene_nodes as nodes
 from .case_view import CaseView
-from .overlays import chosen_map, map_range
+from .overlays import chosen_map, is_family, map_names, map_range
 from .parameters import PanelParameters
 
 _WIDGETS = ("mapBox", "mapSelector", "mapOpacity", "mapThreshold", "mapColours", "legendBox")
@@ -28,10 +28,7 @@ class MapPanel:
     def show(self, case: CaseView) -> None:
         """List a case's maps; attention maps come first, as the masks show the probabilities already."""
         box = self._ui.mapSelector
-        names = sorted(
-            (node.GetAttribute(nodes.ATTR_MAP) or node.GetName() for node in case.maps),
-            key=lambda name: (name.endswith("probability"), name),
-        )
+        names = map_names(case)
         for name in _WIDGETS:
             getattr(self._ui, name).setEnabled(bool(names))
         if self._parameters is not None and names and self._parameters.mapName not in names:
@@ -45,12 +42,19 @@ class MapPanel:
         if wanted in names:
             box.setCurrentIndex(names.index(wanted))
         box.blockSignals(was)
-        node = chosen_map(case, wanted)
-        text = ""
-        if node is not None and node.GetDisplayNode() is not None:
-            low, high = map_range(node)
-            text = f"{node.GetAttribute(nodes.ATTR_MEANING) or ''} Range {low:g} to {high:g}."
-        self._ui.mapMeaning.text = text
+        self._ui.mapMeaning.text = self._meaning(case, wanted)
+
+    def _meaning(self, case: CaseView, wanted: str) -> str:
+        selected = self._parameters.selectedSegment if self._parameters is not None else ""
+        node = chosen_map(case, wanted, selected)
+        if node is None and is_family(case, wanted):
+            row = case.row(selected)
+            return f"There is none for {row.name}." if row else "One for each lesion: select a lesion."
+        if node is None or node.GetDisplayNode() is None:
+            return ""
+        low, high = map_range(node)
+        unit = node.GetAttribute(nodes.ATTR_UNIT) or ""
+        return f"{node.GetAttribute(nodes.ATTR_MEANING) or ''} Range {low:g} to {high:g}{' ' * bool(unit)}{unit}."
 
     def _chosen(self, index: int) -> None:
         if self._parameters is not None and 0 <= index < len(self._names):

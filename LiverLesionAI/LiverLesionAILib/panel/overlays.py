@@ -6,7 +6,7 @@ import slicer
 
 from .. import scene_nodes as nodes
 from ..findings import LesionStatus
-from .case_view import CaseView
+from .case_view import CaseView, box_id
 from .choices import MapColours, MaskStyle
 from .parameters import PanelParameters
 
@@ -16,13 +16,19 @@ def apply_overlays(scene: slicer.vtkMRMLScene, case: CaseView, parameters: Panel
     visible = not parameters.allHidden
     _show_segments(case, parameters, visible)
     hidden = {row.segment_id for row in case.rows if row.status is LesionStatus.REJECTED}
+    listed = {row.segment_id for row in case.rows}
     for group, shown in ((case.boxes, parameters.showBoxes), (case.axes, parameters.showAxes)):
         for node in group:
             display = node.GetDisplayNode()
             if display is None:
                 continue
-            lesion_hidden = (node.GetAttribute(nodes.ATTR_SEGMENT) or "") in hidden
-            display.SetVisibility(visible and shown and not lesion_hidden)
+            owner = node.GetAttribute(nodes.ATTR_SEGMENT) or ""
+            wanted = shown
+            if nodes.is_box_only(node):
+                # Nothing else shows where such a lesion is: its box is seen while it is selected.
+                owner = box_id(node)
+                wanted = owner in listed and (shown or owner == parameters.selectedSegment)
+            display.SetVisibility(visible and wanted and owner not in hidden)
             if node.IsA("vtkMRMLMarkupsROINode"):
                 display.SetPropertiesLabelVisibility(True)
     show_map(scene, case, parameters)
@@ -40,17 +46,37 @@ def _show_segments(case: CaseView, parameters: PanelParameters, visible: bool) -
         display.SetVisibility2DOutline(masks and parameters.maskStyle is not MaskStyle.FILL)
         display.SetVisibility3D(visible and parameters.show3d)
         for row in case.rows:
+            if row.box_only:
+                continue
             display.SetSegmentVisibility(row.segment_id, row.status is not LesionStatus.REJECTED)
     finally:
         display.EndModify(was)
 
 
-def chosen_map(case: CaseView, name: str) -> slicer.vtkMRMLScalarVolumeNode | None:
-    """The map with this name; the first attention map, or the first map, where there is none of that name."""
+def chosen_map(case: CaseView, name: str, selected: str = "") -> slicer.vtkMRMLScalarVolumeNode | None:
+    """The map of this name; of a family of maps, one for each lesion, that of the selected lesion."""
     for node in case.maps:
-        if node.GetAttribute(nodes.ATTR_MAP) == name:
+        if family := node.GetAttribute(nodes.ATTR_FAMILY):
+            if family == name and selected and node.GetAttribute(nodes.ATTR_SEGMENT) == selected:
+                return node
+        elif node.GetAttribute(nodes.ATTR_MAP) == name:
             return node
     return None
+
+
+def map_names(case: CaseView) -> list[str]:
+    """What can be chosen: maps and families of maps; attention comes first, as masks show the probabilities
+    already."""
+    names = {
+        node.GetAttribute(nodes.ATTR_FAMILY) or node.GetAttribute(nodes.ATTR_MAP) or node.GetName()
+        for node in case.maps
+    }
+    return sorted(names, key=lambda name: (name.endswith("probability"), name))
+
+
+def is_family(case: CaseView, name: str) -> bool:
+    """Whether this name stands for a map of each lesion."""
+    return any(node.GetAttribute(nodes.ATTR_FAMILY) == name for node in case.maps)
 
 
 def map_range(node: slicer.vtkMRMLScalarVolumeNode) -> tuple[float, float]:
@@ -61,7 +87,7 @@ def map_range(node: slicer.vtkMRMLScalarVolumeNode) -> tuple[float, float]:
 
 def show_map(scene: slicer.vtkMRMLScene, case: CaseView, parameters: PanelParameters) -> None:
     """Put the chosen map over the CT, or take every map of this case away."""
-    wanted = chosen_map(case, parameters.mapName)
+    wanted = chosen_map(case, parameters.mapName, parameters.selectedSegment)
     shown = wanted if parameters.showMap and not parameters.allHidden else None
     ours = {node.GetID() for node in case.maps}
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
@@ -104,7 +130,15 @@ def _show_legend(node: slicer.vtkMRMLScalarVolumeNode, shown: bool) -> None:
     if legend is None and shown:
         legend = logic.AddDefaultColorLegendDisplayNode(node)
         if legend is not None:
-            legend.SetTitleText(node.GetAttribute(nodes.ATTR_MAP) or node.GetName())
+            legend.SetTitleText(legend_title(node))
             legend.SetLabelFormat("%.2f")
+            legend.SetUseColorNamesForLabels(False)
     if legend is not None:
         legend.SetVisibility(shown)
+
+
+def legend_title(node: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """The map's name with its unit."""
+    unit = node.GetAttribute(nodes.ATTR_UNIT)
+    name = node.GetAttribute(nodes.ATTR_MAP) or node.GetName()
+    return f"{name} [{unit}]" if unit else name

@@ -19,6 +19,7 @@ from .case_view import CaseView, FindingRow, read_case
 from .edit_panel import EditPanel
 from .findings_panel import FindingsPanel
 from .map_panel import MapPanel
+from .model_panel import ModelPanel
 from .overlays import apply_overlays
 from .parameters import PanelParameters
 from .reader_actions import ReaderActions
@@ -71,6 +72,7 @@ class Panel(VTKObservationMixin):
         self.edit = EditPanel(self, self.reader.actions, self.refresh)
         self.reader.changed = self.edit.forget_own_changes
         self.maps = MapPanel(ui)
+        self.models = ModelPanel(ui)
         self._pulse = Pulse()
         self._set_icons()
         self._connect()
@@ -152,6 +154,7 @@ class Panel(VTKObservationMixin):
         self._parameter_node = self.parameters.parameterNode
         self.findings.bind(self.parameters)
         self.maps.bind(self.parameters)
+        self.models.bind(self.parameters)
         mapping = {
             child.property("SlicerParameterName"): child
             for child in self._widget.findChildren(qt.QWidget)
@@ -171,6 +174,7 @@ class Panel(VTKObservationMixin):
         self.parameters = None
         self.findings.bind(None)
         self.maps.bind(None)
+        self.models.bind(None)
         if self.hasObserver(self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed):
             self.removeObserver(self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed)
 
@@ -275,6 +279,7 @@ class Panel(VTKObservationMixin):
                 self.edit.forget_own_changes()
         self.findings.show(self.case)
         self.maps.show(self.case)
+        self.models.show()
         self.reader.show()
         self.edit.show()
         self.ui.thresholdSlider.setEnabled(self.case.table is not None)
@@ -289,26 +294,21 @@ class Panel(VTKObservationMixin):
 
     def settings(self) -> dict[str, Any]:
         """The analysis' settings as the panel stands."""
-        assert self.parameters is not None
-        return {
-            "segmenter": self.parameters.segmenter.setting,
-            "device": self.parameters.device.setting,
-            # Fainter ones are kept aside for the threshold slider.
-            "score_threshold": FAINTEST_SCORE,
-        }
+        # Fainter lesions are kept aside for the threshold slider.
+        return {**self.models.settings(), "score_threshold": FAINTEST_SCORE}
 
     def _score_threshold(self) -> float:
         """The reader's threshold; the model's own before the first analysis of a scene."""
         if self.parameters is None:
-            return calibrated_score("sfan")
+            return calibrated_score(self.models.chosen("segment"))
         if not self.parameters.thresholdSet:
-            self.parameters.threshold = calibrated_score(self.parameters.segmenter.setting)
+            self.parameters.threshold = calibrated_score(self.models.chosen("segment"))
             self.parameters.thresholdSet = True
         return self.parameters.threshold
 
     def _reset_threshold(self) -> None:
         if self.parameters is not None:
-            self.parameters.threshold = calibrated_score(self.parameters.segmenter.setting)
+            self.parameters.threshold = calibrated_score(self.models.chosen("segment"))
 
     def _analyze_or_cancel(self) -> None:
         if self.queue.current is not None:
@@ -319,6 +319,9 @@ class Panel(VTKObservationMixin):
             self.show_message(
                 "Load a CT first (drag its folder or file into Slicer), or click Sample.", "warning"
             )
+            return
+        if self.models.problem:
+            self.show_message(self.models.problem, "error")
             return
         self.show_message("")
         self.queue.add(volume, self.settings())

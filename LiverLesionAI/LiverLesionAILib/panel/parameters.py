@@ -7,7 +7,7 @@ from typing import Annotated
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from .choices import Device, MapColours, MaskStyle, Segmenter, SizeFilter, StatusFilter
+from .choices import Device, MapColours, MaskStyle, Precision, SizeFilter, StatusFilter
 
 
 @parameterNodeWrapper
@@ -15,17 +15,27 @@ class PanelParameters:
     """Names are those of the `SlicerParameterName` properties in the .ui file.
 
     Attributes:
+        segmenter, detector, classifier: names of models of the manifest, "" for its first one.
+        findBoxes, findClasses: whether detector and classifier run, where there are any.
         threshold: probability a lesion must reach to be listed.
         thresholdSet: it is the reader's or the model's; before the first analysis it means nothing.
         classFilter: a class's name, "" for all.
-        mapName: name of the map that is chosen, "" for none.
-        selectedSegment: segment ID of the lesion that is selected, "" for none.
+        mapName: name, or family, of the map that is chosen, "" for none.
+        selectedSegment: row ID of the lesion that is selected, "" for none.
         allHidden: every overlay is hidden by the one switch.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
-    segmenter: Segmenter = Segmenter.SFAN
+    segmenter: str = ""
+    detector: str = ""
+    classifier: str = ""
+    findBoxes: bool = True
+    findClasses: bool = True
     device: Device = Device.AUTO
+    precision: Precision = Precision.AUTO
+    marginMm: Annotated[float, WithinRange(0.0, 60.0)] = 20.0
+    smallestMm: Annotated[float, WithinRange(0.0, 20.0)] = 4.0
+    pyramid: bool = False
     threshold: Annotated[float, WithinRange(0.02, 0.98)] = 0.5
     thresholdSet: bool = False
     classFilter: str = ""

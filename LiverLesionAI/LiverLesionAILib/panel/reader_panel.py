@@ -11,7 +11,7 @@ import slicer
 from ..errors import LiverLesionAIError
 from ..findings import LesionStatus
 from .case_view import CaseView, FindingRow
-from .grow import grown_from
+from .grow import grown_from, grown_in_box
 from .place import PlanePlacer, PointPlacer, to_volume
 from .reader_actions import ReaderActions
 
@@ -60,6 +60,7 @@ class ReaderPanel:
             (ui.addButton, self.add),
             (ui.undoButton, self.undo),
             (ui.redoButton, self.redo),
+            (ui.outlineButton, self.outline),
         ):
             button.connect("clicked()", method)
         ui.noteEdit.connect("editingFinished()", self._note)
@@ -73,6 +74,9 @@ class ReaderPanel:
             "X": self.reject,
             "M": self.merge,
             "C": self.choose_class,
+            "L": self.add,
+            "S": self.split,
+            "O": self.outline,
             "Ctrl+Z": self.undo,
             "Ctrl+Shift+Z": self.redo,
         }
@@ -90,8 +94,9 @@ class ReaderPanel:
         ui.acceptButton.setEnabled(some)
         ui.rejectButton.setEnabled(some)
         ui.deleteButton.setEnabled(some)
-        ui.mergeButton.setEnabled(len(rows) > 1)
-        ui.splitButton.setEnabled(one)
+        ui.mergeButton.setEnabled(len(rows) > 1 and not any(row.box_only for row in rows))
+        ui.splitButton.setEnabled(one and not rows[0].box_only)
+        ui.outlineButton.setVisible(one and rows[0].box_only)
         ui.addButton.setEnabled(self._host.case.segmentation is not None)
         history = self.actions.history
         ui.undoButton.setEnabled(bool(history.next_undo))
@@ -154,6 +159,22 @@ class ReaderPanel:
         self._host.show_message("Click on the lesion's middle in a slice view (Esc to leave it).")
         self._points.start(self._grow)
 
+    def outline(self) -> None:
+        """A proposal for the outline of a lesion that has only a box."""
+        rows = self._host.selection()
+        if len(rows) != 1 or not rows[0].box_only:
+            return
+        row_id = rows[0].segment_id
+
+        def act() -> None:
+            box = self._host.case.box(row_id)
+            new = self.actions.outline(row_id, grown_in_box(self._host.case, box))
+            self._host.refresh()
+            self._host.select(new)
+            self._host.show_message("This outline is a proposal. Correct it under Edit.")
+
+        self._guarded(act)
+
     def undo(self) -> None:
         self._moved(self.actions.undo(), "Undone")
 
@@ -172,6 +193,9 @@ class ReaderPanel:
             action.setCheckable(True)
             action.setChecked(name == rows[0].predicted_class)
             action.connect("triggered()", lambda name=name: self.set_class(segment_id, name))
+        if rows[0].reader_class:
+            back = menu.addAction(f"Back to the model's class ({rows[0].model_class or 'none'})")
+            back.connect("triggered()", lambda: self.set_class(segment_id, ""))
         menu.popup(qt.QCursor.pos())
 
     def set_class(self, segment_id: str, name: str) -> None:

@@ -12,6 +12,11 @@ from .case_view import CaseView
 
 def centre_ras(case: CaseView, segment_id: str) -> tuple[float, float, float] | None:
     """Where to go for a lesion, in the world's RAS mm: on its long axis' slice, otherwise its middle."""
+    box = case.box(segment_id)
+    if box is not None:
+        middle = [0.0, 0.0, 0.0]
+        box.GetCenterWorld(middle)
+        return (middle[0], middle[1], middle[2])
     segmentation = case.segmentation
     if segmentation is None or segmentation.GetSegmentation().GetSegment(segment_id) is None:
         return None
@@ -82,7 +87,7 @@ class Pulse:
         """Flash this lesion; an earlier flash ends as it began."""
         self.stop()
         display = case.segmentation.GetDisplayNode() if case.segmentation is not None else None
-        if display is None:
+        if display is None or case.box(segment_id) is not None:
             return
         self._display, self._segment_id = display, segment_id
         self._before = display.GetSegmentOpacity2DFill(segment_id)

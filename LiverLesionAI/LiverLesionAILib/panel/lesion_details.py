@@ -1,0 +1,54 @@
+"""What is known of the selected lesion beyond its row: the model's classes, the reader's, how it was found."""
+
+from __future__ import annotations
+
+from html import escape
+
+from ..findings import LesionSource
+from .case_view import FindingRow
+
+BAR_PX = 140
+BAR_COLOUR = "#4a90a4"
+INDETERMINATE = "indeterminate"
+
+
+def details_html(row: FindingRow) -> str:
+    """Rich text for the panel; "" where there is nothing more to say."""
+    lines = []
+    if row.box_mm is not None:
+        edges = " × ".join(f"{edge:.0f}" for edge in row.box_mm)
+        lines.append(f"Found by a box of {edges} mm, without an outline.")
+    elif row.source is LesionSource.BOX:
+        lines.append("Its outline is a proposal, grown inside a detector's box.")
+    elif row.source is LesionSource.BOTH:
+        lines.append("Found by mask and box.")
+    if row.reader_class:
+        lines.append(f"Your class: <b>{escape(row.reader_class)}</b>")
+    if row.model_class:
+        lines.append(f"Model's class: {_model_class(row)}")
+    text = "<br>".join(lines)
+    if row.class_probabilities:
+        text += _bars(row)
+    return text
+
+
+def _model_class(row: FindingRow) -> str:
+    if (row.model_class or "").lower() == INDETERMINATE:
+        return "<b>indeterminate</b>: unlike the classes it was trained on"
+    probability = row.class_probabilities.get(row.model_class or "")
+    said = "" if probability is None else f" ({probability:.2f})"
+    return f"<b>{escape(row.model_class or '')}</b>{said}"
+
+
+def _bars(row: FindingRow) -> str:
+    """A bar for each class, most probable first."""
+    lines = []
+    for name, probability in sorted(row.class_probabilities.items(), key=lambda item: -item[1]):
+        width = max(1, round(BAR_PX * min(1.0, max(0.0, probability))))
+        lines.append(
+            f"<tr><td>{escape(name)}&nbsp;</td>"
+            f'<td><table cellspacing="0" cellpadding="0"><tr><td width="{width}" bgcolor="{BAR_COLOUR}">'
+            f'&nbsp;</td><td width="{BAR_PX - width}"></td></tr></table></td>'
+            f'<td align="right">&nbsp;{probability:.2f}</td></tr>'
+        )
+    return f'<table cellspacing="1" cellpadding="0">{"".join(lines)}</table>'
