@@ -126,6 +126,27 @@ class Desk:
         self.until(self.idle, timeout_s, "the analysis ends")
         self.turn()
 
+    def choose(self, *rows: int) -> None:
+        """Select rows of the table as clicks with Ctrl do."""
+        import qt
+
+        table, model = self.ui.findingsTable, self.ui.findingsTable.model()
+        table.selectionModel().clearSelection()
+        for row in rows:
+            flags = qt.QItemSelectionModel.Select | qt.QItemSelectionModel.Rows
+            table.selectionModel().select(model.index(row, 0), flags)
+        self.turn()
+
+    def click(self, button: str) -> None:
+        """Click a button of the panel."""
+        getattr(self.ui, button).click()
+        self.turn()
+
+    def cell(self, row: int, column: int) -> str:
+        """Text of a cell of the findings table."""
+        model = self.ui.findingsTable.model()
+        return model.data(model.index(row, column))
+
     def message(self) -> str:
         return self.ui.messageLabel.text
 

@@ -7,7 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 from LiverLesionAILib.ct import CtVolume
-from LiverLesionAILib.findings import AttentionMap, CaseResult, ProbabilityMap
+from LiverLesionAILib.findings import (
+    AttentionMap,
+    CaseResult,
+    LesionSource,
+    Measurement,
+    PhaseEstimate,
+    ProbabilityMap,
+)
 from LiverLesionAILib.masks import number_by_size
 from LiverLesionAILib.stages.measure import measure_case, measure_liver
 
@@ -52,4 +59,44 @@ def result_of(volume: CtVolume, name: str, faint: bool = True) -> CaseResult:
             ),
         ),
         messages=() if lesions else ("No lesion above the threshold.",),
+    )
+
+
+def with_boxes(result: CaseResult) -> CaseResult:
+    """The result as all networks together would give it: the last lesion has only a box, the one before it is
+    of no known class; a map for each lesion, and a contrast phase with its warning."""
+    *_, odd, boxed = result.lesions
+    nothing = float("nan")
+    nowhere = ((nothing,) * 3, (nothing,) * 3)
+    unknown = Measurement(nothing, nothing, nothing, nowhere, nowhere, nothing, nothing, nothing, nothing)
+    changed = {
+        odd.number: replace(
+            odd,
+            predicted_class="indeterminate",
+            class_probabilities={"HCC": 0.35, "HEM": 0.33, "FNH": 0.2, "CYST": 0.1, "Normal": 0.02},
+            source=LesionSource.BOTH,
+        ),
+        boxed.number: replace(boxed, source=LesionSource.BOX, measurement=unknown),
+    }
+    labels = result.lesion_labels_zyx.copy()
+    labels[labels == boxed.number] = 0
+    maps = tuple(
+        AttentionMap(
+            f"Grad-CAM, lesion {lesion.number}",
+            "Where the classifier looked.",
+            (result.lesion_labels_zyx == lesion.number).astype(np.float32) * 3,
+            result.geometry,
+            (0.0, 3.0),
+            "logit",
+            lesion.number,
+        )
+        for lesion in result.lesions
+        if lesion is not odd
+    )
+    return replace(
+        result,
+        lesions=tuple(changed.get(lesion.number, lesion) for lesion in result.lesions),
+        lesion_labels_zyx=labels,
+        attention=(*result.attention, *maps),
+        phase=PhaseEstimate("portal venous", 0.83, "The classes were learned in the arterial phase."),
     )

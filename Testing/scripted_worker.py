@@ -72,11 +72,13 @@ class ScriptedAnalysis:
         volume = read_volume(folder)
         from LiverLesionAILib.case_files import save_result
         from LiverLesionAILib.surfaces import save_surfaces
-        from scripted_result import LIVER_VALUE, result_of
+        from scripted_result import LIVER_VALUE, result_of, with_boxes
 
         if mode == "sample without lesions":
             volume = replace(volume, hu_zyx=np.minimum(volume.hu_zyx, LIVER_VALUE))
         result = result_of(volume, f"case {self.cases}", faint=not mode.startswith("sample"))
+        if mode == "boxes":
+            result = with_boxes(result)
         save_result(result, folder / worker.RESULT_FOLDER)
         save_surfaces(result, folder / worker.RESULT_FOLDER)
 

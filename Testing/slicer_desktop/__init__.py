@@ -46,7 +46,12 @@ def install() -> Any:
 
     scene = slicer.vtkMRMLScene()
     # The application's modules register these; the bare core does not.
-    for name in ("vtkMRMLColorLegendDisplayNode", "vtkMRMLSegmentEditorNode"):
+    for name in (
+        "vtkMRMLColorLegendDisplayNode",
+        "vtkMRMLSegmentEditorNode",
+        "vtkMRMLMarkupsROIJsonStorageNode",
+        "vtkMRMLMarkupsPlaneJsonStorageNode",
+    ):
         if hasattr(slicer, name):
             scene.RegisterNodeClass(getattr(slicer, name)())
     factory = slicer.vtkSegmentationConverterFactory.GetInstance()

@@ -52,7 +52,7 @@ class ModelPanel:
         parameters = self._parameters
         if parameters is None:
             return
-        for task, parameter, box in self._lists:
+        for task, _, box in self._lists:
             was = box.blockSignals(True)
             box.setCurrentIndex(max(0, box.findData(self.chosen(task))) if self._entries[task] else -1)
             box.setToolTip(self._tip(task) or box.toolTip)
