@@ -163,6 +163,13 @@ class TestBoxes:
         assert "without an outline" in case.ui.detailLabel.text
         assert case.ui.outlineButton.visible
         assert not case.ui.splitButton.enabled
+        case.choose(0)
+        case.ui.findingsSection.click()
+        case.ui.findingsSection.click()
+        case.turn(0.02)
+        assert not case.ui.outlineButton.visible
+        case.choose(4)
+        assert case.ui.outlineButton.visible
         node = box_node(case, 5)
         middle = [0.0, 0.0, 0.0]
         node.GetCenterWorld(middle)

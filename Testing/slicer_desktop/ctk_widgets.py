@@ -15,8 +15,6 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
         super().__init__(parent)
         self._text = ""
         self._collapsed = False
-        self._hidden: set[QtWidgets.QWidget] = set()
-        self._own = False
 
     def _get_text(self) -> str:
         return self._text
@@ -32,11 +30,9 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
         if collapsed == self._collapsed:
             return
         self._collapsed = collapsed
-        self._own = True
         for child in self.children():
             if isinstance(child, QtWidgets.QWidget):
-                child.setVisible(not collapsed and child not in self._hidden)
-        self._own = False
+                child.setVisible(not collapsed)
         self.updateGeometry()
         self.update()
         self.contentsCollapsed.emit(collapsed)
@@ -53,23 +49,8 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
 
     def childEvent(self, event: QtCore.QChildEvent) -> None:
         super().childEvent(event)
-        if event.added() and isinstance(event.child(), QtWidgets.QWidget):
-            event.child().installEventFilter(self)
-            if self._collapsed:
-                event.child().setVisible(False)
-
-    def eventFilter(self, child: QtCore.QObject, event: QtCore.QEvent) -> bool:
-        """As in ctk: a child that was hidden or shown on purpose stays so when the section opens."""
-        kind = event.type()
-        if not self._own and kind == QtCore.QEvent.Type.HideToParent:
-            self._hidden.add(child)
-        elif not self._own and kind == QtCore.QEvent.Type.ShowToParent:
-            self._hidden.discard(child)
-            if self._collapsed:
-                self._own = True
-                child.setVisible(False)
-                self._own = False
-        return False
+        if event.added() and self._collapsed and isinstance(event.child(), QtWidgets.QWidget):
+            event.child().setVisible(False)
 
     def _header(self) -> int:
         return self.fontMetrics().height() + 8

@@ -70,7 +70,8 @@ class FindingsPanel:
         self._ui.summaryLabel.text = self._headline(counted)
         phase, warning = case.phase
         self._ui.phaseLabel.text = f"{phase} {warning}".strip()
-        self._ui.phaseLabel.setVisible(bool(phase or warning))
+        closed = self._ui.findingsSection.collapsed
+        self._ui.phaseLabel.setVisible(bool(phase or warning) and not closed)
         self.show_details()
 
     def show_details(self) -> None:
@@ -78,7 +79,7 @@ class FindingsPanel:
         rows = self.selection()
         text = details_html(rows[0]) if len(rows) == 1 else ""
         self._ui.detailLabel.text = text
-        self._ui.detailLabel.setVisible(bool(text))
+        self._ui.detailLabel.setVisible(bool(text) and not self._ui.findingsSection.collapsed)
 
     def _headline(self, counted: Sequence[FindingRow]) -> str:
         liver_ml = self._case.liver_ml

@@ -36,12 +36,18 @@ class ModelPanel:
             for entry in self._entries[task]:
                 box.addItem(short_title(entry), entry.name)
             box.connect("currentIndexChanged(int)", lambda index, name=parameter: self._chosen(name, index))
+        # A section that opens shows all that is in it, also what was hidden while it was closed.
+        ui.advancedSection.connect("contentsCollapsed(bool)", lambda collapsed: self._offer())
+        self._offer()
+
+    def _offer(self) -> None:
+        ui = self._ui
         for task, widgets in (
             ("detect", (ui.findBoxesBox, ui.detectorSelector)),
             ("classify", (ui.findClassesBox, ui.classifierSelector)),
         ):
             for widget in widgets:
-                widget.setVisible(bool(self._entries[task]))
+                widget.setVisible(bool(self._entries[task]) and not ui.advancedSection.collapsed)
 
     def bind(self, parameters: PanelParameters | None) -> None:
         """The parameters that hold the choice; None between scenes."""

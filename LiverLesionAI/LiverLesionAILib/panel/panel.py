@@ -188,6 +188,8 @@ class Panel(VTKObservationMixin):
         self._queue_menu = qt.QMenu(ui.queueButton)
         self._queue_menu.connect("aboutToShow()", self._fill_queue_menu)
         ui.queueButton.setMenu(self._queue_menu)
+        # A section that opens shows all that is in it: hide again what has nothing to say.
+        ui.findingsSection.connect("contentsCollapsed(bool)", lambda collapsed: self._refresh_soon())
         ui.hideAllButton.connect("toggled(bool)", self._hide_all)
         ui.thresholdResetButton.connect("clicked()", self._reset_threshold)
 

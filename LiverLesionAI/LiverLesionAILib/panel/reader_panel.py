@@ -96,7 +96,7 @@ class ReaderPanel:
         ui.deleteButton.setEnabled(some)
         ui.mergeButton.setEnabled(len(rows) > 1 and not any(row.box_only for row in rows))
         ui.splitButton.setEnabled(one and not rows[0].box_only)
-        ui.outlineButton.setVisible(one and rows[0].box_only)
+        ui.outlineButton.setVisible(one and rows[0].box_only and not ui.findingsSection.collapsed)
         ui.addButton.setEnabled(self._host.case.segmentation is not None)
         history = self.actions.history
         ui.undoButton.setEnabled(bool(history.next_undo))
