@@ -150,6 +150,33 @@ class Desk:
     def message(self) -> str:
         return self.ui.messageLabel.text
 
+    def fresh(self) -> Desk:
+        """The same desk with an empty scene and the sections as at first; its worker stays warm."""
+        import qt
+
+        self.queue_idle()
+        self.scene.Clear(False)
+        ui = self.ui
+        for section, collapsed in (
+            (ui.findingsSection, False),
+            (ui.overlaysSection, False),
+            (ui.editSection, True),
+            (ui.advancedSection, True),
+        ):
+            section.collapsed = collapsed
+        ui.findingsTable.sortByColumn(0, qt.Qt.AscendingOrder)
+        ui.logText.clear()
+        self.panel.show_message("")
+        self.turn(0.02)
+        return self
+
+    def queue_idle(self) -> None:
+        """Stop what still runs."""
+        self.panel.queue.clear_waiting()
+        if not self.idle():
+            self.panel.queue.cancel()
+        self.until(self.idle)
+
     def close(self) -> None:
         """Close the module and the scene; nothing of it may be left."""
         import slicer

@@ -11,11 +11,16 @@ from desk import Desk, add_volume, five_lesions
 pytest.importorskip("PySide6")
 
 
-@pytest.fixture
-def desk():
+@pytest.fixture(scope="module")
+def shared():
     made = Desk()
     yield made
     made.close()
+
+
+@pytest.fixture
+def desk(shared):
+    return shared.fresh()
 
 
 @pytest.fixture

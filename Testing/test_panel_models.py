@@ -20,11 +20,16 @@ def desktop():
     slicer_desktop.install()
 
 
-@pytest.fixture
-def desk():
+@pytest.fixture(scope="module")
+def shared():
     made = Desk("boxes")
     yield made
     made.close()
+
+
+@pytest.fixture
+def desk(shared):
+    return shared.fresh()
 
 
 @pytest.fixture
