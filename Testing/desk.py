@@ -82,7 +82,7 @@ class Desk:
         slicer.app.moduleManager().widgets["LiverLesionAI"] = self.widget
         self.window.show()
         self.widget.enter()
-        self.longest_block_s = 0.0
+        self.longest_block_s, self.blocked_by = 0.0, ""
 
     @staticmethod
     def command(mode: str):
@@ -105,7 +105,8 @@ class Desk:
             start_s = time.monotonic() - waited_for_a_core_s()
             self.application.processEvents()
             block_s = time.monotonic() - waited_for_a_core_s() - start_s
-            self.longest_block_s = max(self.longest_block_s, block_s)
+            if block_s > self.longest_block_s:
+                self.longest_block_s, self.blocked_by = block_s, self.ui.stageLabel.text
             if time.monotonic() >= end_s:
                 return
             time.sleep(0.002)

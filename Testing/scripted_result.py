@@ -58,7 +58,7 @@ def result_of(volume: CtVolume, name: str, faint: bool = True) -> CaseResult:
                 volume.geometry,
             ),
         ),
-        messages=() if lesions else ("No lesion above the threshold.",),
+        messages=_messages(bool(liver.any()), bool(lesions)),
     )
 
 
@@ -100,3 +100,9 @@ def with_boxes(result: CaseResult) -> CaseResult:
         attention=(*result.attention, *maps),
         phase=PhaseEstimate("portal venous", 0.83, "The classes were learned in the arterial phase."),
     )
+
+
+def _messages(liver: bool, lesions: bool) -> tuple[str, ...]:
+    if not liver:
+        return ("No liver was found. Check that it is a CT of the abdomen.",)
+    return () if lesions else ("No lesion above the threshold.",)

@@ -1,4 +1,4 @@
-"""The panel by keyboard: real key events, every action that has a key, and the keys that the tooltips name."""
+"""The panel by keyboard: real key events for every action, and the keys that the tooltips name."""
 
 from __future__ import annotations
 

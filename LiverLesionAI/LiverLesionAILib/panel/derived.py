@@ -3,7 +3,7 @@ an edit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 import numpy as np
@@ -91,25 +91,33 @@ def follow(
         return fresh
     geometry = volume_geometry(case.volume)
     measurements: dict[int, Measurement] = {}
+    emptied: set[int] = set()
     for segment_id in changed:
         row = fresh.row(segment_id)
         if row is None:
             continue
         mask = segments.read_mask(fresh.segmentation, segment_id, geometry)
         if not mask.count:
+            # Erased to the last voxel: nothing is left to measure or to mark.
+            emptied.add(row.number)
+            for node in (*fresh.boxes, *fresh.axes):
+                if node.GetAttribute(nodes.ATTR_SEGMENT) == segment_id:
+                    scene.RemoveNode(node)
             continue
         box, measurement = measured(fresh, mask, liver)
         measurements[row.number] = measurement
         place_lesion(scene, fresh, row, box, measurement)
     drop_orphans(scene, fresh)
     if fresh.table is not None:
-        write_table(fresh, measurements)
+        write_table(fresh, measurements, emptied)
     _copy_status(fresh)
     return read_case(scene, case.volume)
 
 
-def write_table(case: CaseView, measurements: dict[int, Measurement]) -> None:
-    """The table node's rows from the segments; what was not measured anew keeps its numbers."""
+def write_table(
+    case: CaseView, measurements: dict[int, Measurement], emptied: Set[int] = frozenset()
+) -> None:
+    """The table node's rows from the segments; what was not measured anew, nor emptied, keeps its numbers."""
     rows = [
         nodes.TableRow(
             row.number,
@@ -124,7 +132,7 @@ def write_table(case: CaseView, measurements: dict[int, Measurement]) -> None:
     ]
     before = case.table.GetTable()
     table = nodes.findings_table(rows)
-    nodes.carry_measurements(before, table, {row.number for row in rows} - set(measurements))
+    nodes.carry_measurements(before, table, {row.number for row in rows} - set(measurements) - emptied)
     nodes.show_table(case.table, table)
 
 

@@ -185,6 +185,11 @@ class EditPanel:
             if self._actions.edited(self._segment, self._before):
                 self._remember()
                 self._drawn()
+                if self._before is not None and self._before.mask is not None and not self._before.mask.count:
+                    self._host.show_message(
+                        f"{self._before.metadata.GetName()} has no voxels left: delete it, or undo.",
+                        "warning",
+                    )
         finally:
             self._busy = False
 

@@ -1,4 +1,4 @@
-"""What is known of the selected lesion beyond its row: the model's classes, the reader's, how it was found."""
+"""What is known of the selected lesion beyond its row: the model's and the reader's class, its source."""
 
 from __future__ import annotations
 

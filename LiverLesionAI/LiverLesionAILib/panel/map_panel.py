@@ -54,7 +54,8 @@ class MapPanel:
             return ""
         low, high = map_range(node)
         unit = node.GetAttribute(nodes.ATTR_UNIT) or ""
-        return f"{node.GetAttribute(nodes.ATTR_MEANING) or ''} Range {low:g} to {high:g}{' ' * bool(unit)}{unit}."
+        meaning = node.GetAttribute(nodes.ATTR_MEANING) or ""
+        return f"{meaning} Range {low:g} to {high:g}{' ' * bool(unit)}{unit}."
 
     def _chosen(self, index: int) -> None:
         if self._parameters is not None and 0 <= index < len(self._names):
