@@ -1,15 +1,22 @@
-"""Pictures of the panel at 380 px: ``python Testing/panel_pictures.py [FOLDER]`` (default artefacts/panel).
+"""Pictures of the panel at 380 px and of the views beside it.
 
-Drawn by the stand-in for the Slicer desktop in a light and a dark style: the layout is the form's, the frames
-of Slicer's own widgets are only like the real ones.
+``python Testing/panel_pictures.py [FOLDER]`` (default artefacts/panel): every state of the panel, light and
+dark, and the views, from made-up findings. ``python Testing/panel_pictures.py --readme``: the README's
+pictures, from the sample case and the bundled networks, into Resources.
+
+The panel is drawn by the stand-in for the Slicer desktop: the layout is the form's, the frames of Slicer's
+own widgets are only like the real ones. The views are drawn by Slicer's own displayable managers.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from desk import Desk, add_volume, five_lesions
+from desk import TESTING, Desk, add_volume, five_lesions
 
 
 def dark_palette():
@@ -95,11 +102,84 @@ def take_all(folder: Path) -> list[Path]:
     return made
 
 
-if __name__ == "__main__":
-    target = (
-        Path(sys.argv[1])
-        if len(sys.argv) > 1
-        else Path(__file__).resolve().parents[1] / "artefacts" / "panel"
-    )
-    for path in take_all(target):
+def draw_views(desk: Desk, folder: Path) -> dict[str, Path]:
+    """The slice and 3D views of the scene as it is now: "red", "yellow", "green", "3d"."""
+    with tempfile.TemporaryDirectory() as scene:
+        if not desk.scene.SaveSceneToSlicerDataBundleDirectory(scene):
+            raise SystemExit("the scene cannot be saved")
+        file = next(Path(scene).glob("*.mrml"))
+        command = [sys.executable, str(TESTING / "view_pictures.py"), str(file), str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ})
+        if done.returncode:
+            raise SystemExit(f"the views cannot be drawn: {done.stderr[-500:]}")
+    return {name: folder / f"{name}.png" for name in ("red", "yellow", "green", "3d")}
+
+
+def side_by_side(panel: Path, views: dict[str, Path], target: Path) -> Path:
+    """The panel with the four views on its right, as in Slicer's window."""
+    from PySide6.QtCore import QRect, Qt
+    from PySide6.QtGui import QImage, QPainter
+
+    left = QImage(str(panel))
+    height = left.height()
+    tile = (height * 48 // 80, height // 2)
+    whole = QImage(left.width() + 2 * tile[0] + 4, height, QImage.Format_RGB888)
+    whole.fill(Qt.black)
+    painter = QPainter(whole)
+    painter.drawImage(0, 0, left)
+    for index, name in enumerate(("red", "3d", "green", "yellow")):
+        image = QImage(str(views[name])).scaled(*tile, Qt.KeepAspectRatioByExpanding, Qt.SmoothTransformation)
+        corner = (left.width() + 2 + (index % 2) * (tile[0] + 2), (index // 2) * (tile[1] + 2))
+        cut = QRect((image.width() - tile[0]) // 2, (image.height() - tile[1]) // 2, *tile)
+        painter.drawImage(*corner, image, cut.x(), cut.y(), *tile)
+    painter.end()
+    if not whole.save(str(target)):
+        raise SystemExit(f"{target} cannot be written")
+    return target
+
+
+def readme_pictures(folder: Path) -> list[Path]:
+    """The sample case analysed by the bundled networks: the panel with its views, and the panel's parts."""
+    desk = Desk(None)
+    try:
+        desk.until(lambda: "PyTorch" in desk.ui.deviceLabel.text, 120)
+        # The README's reader has another computer than the one that draws this.
+        desk.ui.deviceLabel.text = "GPU or CPU, its free memory · PyTorch"
+        desk.click("sampleButton")
+        desk.until(desk.idle, 120)
+        desk.analyze(600)
+        desk.choose(0)
+        desk.click("acceptButton")
+        desk.choose(1)
+        desk.ui.boxesBox.checked = True
+        desk.turn(1.5)
+        with tempfile.TemporaryDirectory() as parts:
+            desk.ui.logSection.setVisible(False)
+            first = take(desk, Path(parts), "light")
+            made = [side_by_side(first, draw_views(desk, Path(parts)), folder / "panel.png")]
+            desk.ui.boxesBox.checked = False
+            desk.ui.masksBox.checked = False
+            desk.ui.mapBox.checked = True
+            names = [desk.ui.mapSelector.itemText(k) for k in range(desk.ui.mapSelector.count)]
+            desk.ui.mapSelector.currentIndex = names.index("tumour probability")
+            desk.turn(0.5)
+            second = take(desk, Path(parts), "map")
+            made.append(side_by_side(second, draw_views(desk, Path(parts)), folder / "panel_map.png"))
+        return made
+    finally:
+        desk.close()
+
+
+def main(arguments: list[str]) -> int:
+    root = TESTING.parent
+    if arguments == ["--readme"]:
+        made = readme_pictures(root / "Resources")
+    else:
+        made = take_all(Path(arguments[0]) if arguments else root / "artefacts" / "panel")
+    for path in made:
         print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

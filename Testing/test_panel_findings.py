@@ -404,6 +404,8 @@ def test_a_saved_scene_shows_the_same_panel(case, tmp_path):
     assert case.ui.boxesBox.checked
     assert [row.segment_id for row in case.panel.selection()] == ["lesion_2"]
     assert slicer.util.getNode("CT") is case.panel.case.volume
+    assert [node.GetNumberOfControlPoints() for node in case.panel.case.axes] == [2] * 6
+    assert all(min(node.GetSize()) > 1 for node in case.panel.case.boxes)
 
 
 def test_kept_masks_survive_a_grid_that_is_turned_round():

@@ -12,7 +12,7 @@ import slicer
 import vtk
 
 from . import terminology as terms
-from .colours import lesion_colour
+from .colours import Colour, lesion_colour
 from .findings import AttentionMap, Box, Lesion, LesionStatus, Measurement, PointLps, ProbabilityMap
 from .scene_geometry import box_to_ras, image_steps, numpy_matrix, place_image, point_ras, vtk_matrix
 from .steps import finish
@@ -45,6 +45,7 @@ ROLE_SHORT_AXIS = "short axis"
 ROLE_TABLE = "table"
 ROLE_MAP = "map"
 
+AXIS_COLOUR = (1.0, 1.0, 1.0)
 COLOUR_NODE = "vtkMRMLColorTableNodeIron"
 """Built into every Slicer, also without its colour files."""
 
@@ -163,6 +164,9 @@ def style_box(node: slicer.vtkMRMLMarkupsROINode, number: int) -> None:
     display.SetHandlesInteractive(False)
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(False)
+    # The middle's dot would hide a small lesion.
+    display.SetGlyphScale(0.01)
+    display.SetTextScale(2.5)
 
 
 def place_axis(
@@ -176,11 +180,13 @@ def place_axis(
     node.SetAttribute(ATTR_PLACED, _numbers_text(_placement(node)))
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
-    _colour(display, number)
+    # Not in the lesion's colour, on which it would not be seen.
+    _paint(display, AXIS_COLOUR)
     display.SetVisibility3D(False)
     display.SetPropertiesLabelVisibility(label)
     display.SetPointLabelsVisibility(False)
     display.SetGlyphScale(1.2)
+    display.SetLineThickness(0.35)
     display.SetTextScale(2.2)
 
 
@@ -283,7 +289,10 @@ def _numbers_text(numbers: Sequence[float]) -> str:
 
 
 def _colour(display: slicer.vtkMRMLMarkupsDisplayNode, number: int) -> None:
-    colour = lesion_colour(number)
+    _paint(display, lesion_colour(number))
+
+
+def _paint(display: slicer.vtkMRMLMarkupsDisplayNode, colour: Colour) -> None:
     display.SetColor(*colour)
     display.SetSelectedColor(*colour)
     display.SetActiveColor(*colour)

@@ -49,6 +49,7 @@ def install() -> Any:
     for name in (
         "vtkMRMLColorLegendDisplayNode",
         "vtkMRMLSegmentEditorNode",
+        "vtkMRMLMarkupsJsonStorageNode",
         "vtkMRMLMarkupsROIJsonStorageNode",
         "vtkMRMLMarkupsPlaneJsonStorageNode",
     ):

@@ -10,6 +10,8 @@ from .case_view import CaseView, box_id
 from .choices import MapColours, MaskStyle
 from .parameters import PanelParameters
 
+LEGEND_FONT = 10
+
 
 def apply_overlays(scene: slicer.vtkMRMLScene, case: CaseView, parameters: PanelParameters) -> None:
     """Make the scene's display nodes agree with the panel's switches; untouched ones are not modified."""
@@ -133,6 +135,9 @@ def _show_legend(node: slicer.vtkMRMLScalarVolumeNode, shown: bool) -> None:
             legend.SetTitleText(legend_title(node))
             legend.SetLabelFormat("%.2f")
             legend.SetUseColorNamesForLabels(False)
+            legend.SetSize(0.1, 0.35)
+            legend.GetTitleTextProperty().SetFontSize(LEGEND_FONT)
+            legend.GetLabelTextProperty().SetFontSize(LEGEND_FONT)
     if legend is not None:
         legend.SetVisibility(shown)
 
