@@ -15,6 +15,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
+HOMEPAGE = "https://github.com/LiverLesionAI/LiverLesionAI"
+
 
 class LiverLesionAI(ScriptedLoadableModule):
     """What the application shows about the module before it is opened."""
@@ -27,19 +29,23 @@ class LiverLesionAI(ScriptedLoadableModule):
         parent.contributors = [_("The LiverLesionAI contributors")]
         parent.helpText = _(
             "<p>Finds the liver and its lesions in an abdominal CT: segments, boxes, measurements "
-            "and attention maps "
-            "that you look at, correct and report. In five clicks: <b>Sample</b> (or choose your "
-            "CT), <b>Analyze</b>, "
-            "a row of the table, <b>Accept</b> or <b>Reject</b>, File / Save.</p>"
+            "and attention maps that you look at, correct and report. In five clicks: <b>Sample</b> "
+            "(or choose your CT), <b>Analyze</b>, a row of the table, <b>Accept</b> or <b>Reject</b>, "
+            "File / Save.</p>"
+            f'<p><a href="{HOMEPAGE}/blob/main/Resources/TUTORIAL.md">Tutorial</a>, '
+            f'<a href="{HOMEPAGE}">README</a> with models, accuracy and messages.</p>'
             "<p>For research; not a medical device. Everything is computed on this computer.</p>"
             f"<p>Version {__version__}</p>"
         )
         parent.acknowledgementText = _(
-            "The networks follow published papers, each named in the file that holds it. Trained on "
-            "public CT data: "
-            "LiTS (CC BY-SA 4.0) and TCIA collections (CC BY 3.0). Please cite the papers of the "
-            "models you use; they "
-            "are listed in the README."
+            "<p>The networks follow published papers. <b>Please cite those of the models you use</b>:</p><ul>"
+            "<li>sfan: Y. Zhang et al., Semantic Feature Attention Network for Liver Tumor Segmentation in "
+            "Large-scale CT database</li>"
+            "<li>coarse_unet: O. Ronneberger et al., U-Net: Convolutional Networks for Biomedical Image "
+            "Segmentation, MICCAI 2015</li></ul>"
+            f"<p>and this extension: LiverLesionAI {__version__}, {HOMEPAGE}. The README lists the papers of "
+            "every model.</p>"
+            "<p>Trained on public CT data: LiTS (CC BY-SA 4.0) and TCIA collections (CC BY 3.0).</p>"
         )
 
 

@@ -143,8 +143,6 @@ def readme_pictures(folder: Path) -> list[Path]:
     desk = Desk(None)
     try:
         desk.until(lambda: "PyTorch" in desk.ui.deviceLabel.text, 120)
-        # The README's reader has another computer than the one that draws this.
-        desk.ui.deviceLabel.text = "GPU or CPU, its free memory · PyTorch"
         desk.click("sampleButton")
         desk.until(desk.idle, 120)
         desk.analyze(600)

@@ -4,6 +4,7 @@ module."""
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -15,6 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 MODULE = ROOT / "LiverLesionAI"
 FORM = MODULE / "Resources" / "UI" / "LiverLesionAI.ui"
+
+CMAKE_TEXT = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", [cmake_lists.SCRIPTS, cmake_lists.RESOURCES])
@@ -68,6 +71,7 @@ def test_the_form_binds_every_parameter_once():
     assert len(bound) == len(set(bound))
     # These follow from what is in the scene, so their widgets are filled by hand.
     by_hand = {"classFilter", "mapName", "selectedSegment", "allHidden", "thresholdSet"}
+    by_hand |= {"segmenter", "detector", "classifier"}
     assert set(bound) | by_hand == set(PanelParameters.allParameters)
     assert not set(bound) & by_hand
 
@@ -102,3 +106,27 @@ def test_opening_the_module_imports_no_torch():
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_help_links_lead_to_files_of_the_repository():
+    text = (ROOT / "LiverLesionAI" / "LiverLesionAI.py").read_text(encoding="utf-8")
+    assert 'HOMEPAGE = "' + re.search(r'EXTENSION_HOMEPAGE "([^"]+)"', CMAKE_TEXT).group(1) + '"' in text
+    targets = re.findall(r"\{HOMEPAGE\}/blob/main/([^\"]+)\"", text)
+    assert "Resources/TUTORIAL.md" in targets
+    for target in targets:
+        assert (ROOT / target).is_file(), target
+    for word in ("cite", "Zhang", "Ronneberger", "CC BY-SA 4.0", "contributors"):
+        assert word in text, word
+
+
+def test_the_tutorial_shows_pictures_and_names_keys_that_work():
+    tutorial = (ROOT / "Resources" / "TUTORIAL.md").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!http)([^)#]+)", tutorial):
+        assert (ROOT / "Resources" / target).exists(), target
+    source = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "LiverLesionAI" / "LiverLesionAILib" / "panel").glob("*.py")
+    )
+    for row in re.findall(r"^\| (?:Accept|Add|Merge|Split|Outline|Undo|Hide).*?\| (.*?) \|", tutorial, re.M):
+        for key in row.split(", "):
+            assert f'"{key}": ' in source, key

@@ -29,7 +29,7 @@ DESKTOP = {"qt", "ctk", "PyTorchUtils"}
 LEVELS = tuple(
     set(rooms.split())
     for rooms in (
-        "__init__ errors progress geometry files colours inputs masks raster networks",
+        "__init__ errors progress steps geometry files colours inputs masks raster networks",
         "resampling ct",
         "findings checking handover nrrd terminology mask_crops",
         "reading case_json case_files device computer weights synthesis stages",
