@@ -80,6 +80,7 @@ def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
         calibration=old.calibration if old else chosen.calibration,
         card=f"{name}.md",
         title=chosen.title,
+        scales=old.scales if old else chosen.scales,
     )
     manifest.with_entry(entry).write()
     return entry
