@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..inputs import InputSpec
-from ..networks import coarse_unet, sfan, unet
+from ..networks import coarse_unet, mscd, sfan, unet
 from .bank import BankSettings
 from .loop import LoopSettings
 from .sampling import AugmentSettings
@@ -88,6 +88,12 @@ RECIPES: dict[str, Recipe] = {
     ),
     "unet": replace(
         _SEGMENT, network="unet", config=unet.SIZES["compact"], title="U-Net: liver and tumours (baseline)"
+    ),
+    "mscd": replace(
+        _SEGMENT,
+        network="mscd",
+        config=mscd.SIZES["compact"],
+        title="MSCD: liver and tumours (multi-scale contextual dependencies)",
     ),
     "coarse_unet": Recipe(
         network="coarse_unet",
