@@ -1,15 +1,15 @@
 """Multi-scale contextual dependencies (Pang et al., "Correlation Matters: Multi-scale Fine-grained Contextual
 Information Extraction for Hepatic Tumor Segmentation", PAKDD 2020).
 
-An encoder-decoder whose deeper encoder levels pass through a context aggregation block: every position gathers
-from all positions that are like it (spatial context extractor), every channel from all channels that are like
-it (channel context extractor), and both are added.
+An encoder-decoder whose deeper encoder levels pass through a context aggregation block: every position
+gathers from all positions that are like it (spatial context extractor), every channel from all channels that
+are like it (channel context extractor), and both are added.
 
 Decisions where the paper is silent:
 - The activation f of the queries and keys is a ReLU; their width is an eighth of the features', at least 8.
 - The values F of the spatial extractor are the features themselves, as its steps name only two weights.
-- The worked example, C3 = 28 x 28 x 256 from 224 x 224, is the fourth level of widths 32, 64, ... 512; context
-  is aggregated there, one level above and one below.
+- The worked example, C3 = 28 x 28 x 256 from 224 x 224, is the fourth level of widths 32, 64, ... 512;
+  context is aggregated there, one level above and one below.
 - The channel affinity is a sum over positions, so its softmax hardens as the image grows. The compact size
   divides by the number of positions, so that what was learnt on crops holds on whole slices; the paper's
   size follows the paper.

@@ -376,9 +376,7 @@ class ReaderActions:
 
     def _need_masks(self, row_ids: Sequence[str]) -> None:
         if any(row_id.startswith(BOX_PREFIX) for row_id in row_ids):
-            raise InputError(
-                "This lesion has only a box. Click Outline first: it draws one in the box."
-            )
+            raise InputError("This lesion has only a box. Click Outline first: it draws one in the box.")
 
     def _replace_mask(self, node: Any, segment_id: str, mask: Mask) -> None:
         segment = node.GetSegmentation().GetSegment(segment_id)

@@ -39,8 +39,8 @@ def class_probabilities(
         network: eval mode; takes (B, in_slices, H, W) in its own dtype and device, gives `.logits`.
         hu_zyx: HU on the network's grid.
         classes: number of output classes.
-        pyramid: scales, times the input's own magnification, at which every slice is seen; probabilities are resampled bilinearly to full size and
-            averaged (SFAN paper, section 3, multi-scale inference).
+        pyramid: scales, times the input's own magnification, at which every slice is seen; probabilities
+            are resampled bilinearly to full size and averaged (SFAN paper, section 3, multi-scale inference).
         temperature: logits are divided by it (calibration).
         batch: slices at once.
         collect: called with (slices, network output with attention, unpadded size) for the scale nearest 1.

@@ -242,7 +242,9 @@ def train(
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             if step < GRADIENT_STEPS:
-                dead = without_gradient(network) & (dead if step else {n for n, _ in network.named_parameters()})
+                dead = without_gradient(network) & (
+                    dead if step else {n for n, _ in network.named_parameters()}
+                )
                 if step == min(GRADIENT_STEPS, settings.steps) - 1:
                     check_gradients(dead)
             nn.utils.clip_grad_norm_(network.parameters(), settings.clip)

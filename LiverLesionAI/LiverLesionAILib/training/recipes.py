@@ -16,9 +16,9 @@ from .sampling import AugmentSettings
 SEGMENT_INPUT = InputSpec(
     spacing_zyx_mm=(2.5, 1.25, 1.25), window_hu=(-75.0, 175.0), in_slices=5, liver_hu=100.0, magnify=1.4
 )
-"""SFAN paper, section 3: window [-75, 175]. The grid: fine enough for 5 mm lesions, coarse enough that thin noisy
-slices are averaged. The liver's level is brought to 100 HU. Magnified, because held-out patients' lesions of 6 to
-15 mm were missed at 1.25 mm and found when the same network saw the same slices enlarged."""
+"""SFAN paper, section 3: window [-75, 175]. The grid: fine enough for 5 mm lesions, coarse enough that
+thin noisy slices are averaged. The liver's level is brought to 100 HU. Magnified, because held-out patients'
+lesions of 6 to 15 mm were missed at 1.25 mm and found when the same network saw the same slices enlarged."""
 
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
