@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ from LiverLesionAILib.ct import CtVolume, Geometry  # noqa: E402
 from LiverLesionAILib.device import Device, DeviceError, with_fallback  # noqa: E402
 from LiverLesionAILib.inputs import InputSpec, liver_level_hu  # noqa: E402
 from LiverLesionAILib.pipeline import on_ct_grid  # noqa: E402
-from LiverLesionAILib.stages.inference import class_probabilities  # noqa: E402
+from LiverLesionAILib.stages.inference import class_probabilities, liver_and_tumour  # noqa: E402
 from LiverLesionAILib.stages.locate import liver_from_coarse, locate  # noqa: E402
 from LiverLesionAILib.stages.segment import SegmentSettings, masks_from_probabilities  # noqa: E402
 
@@ -106,6 +107,60 @@ class TestInference:
         ]
         together = class_probabilities(Echo(), SPEC, self.hu, classes=3, pyramid=scales)
         assert np.abs(together - np.mean(single, axis=0)).max() <= 1.0
+
+    def test_magnification_is_a_scale_of_the_input(self) -> None:
+        magnified = class_probabilities(Echo(), replace(SPEC, magnify=1.5), self.hu, classes=3)
+        scaled = class_probabilities(Echo(), SPEC, self.hu, classes=3, pyramid=(1.5,))
+        assert np.array_equal(magnified, scaled)
+        assert not np.array_equal(magnified, class_probabilities(Echo(), SPEC, self.hu, classes=3))
+
+
+class TestLiverAndTumour:
+    """Echo sees class 1 where the slice is bright, so a bright block is the "liver"."""
+
+    def hu(self) -> np.ndarray:
+        hu = np.full((12, 64, 80), -150.0, np.float32)
+        hu[3:9, 20:40, 24:50] = 90.0
+        return hu
+
+    def test_equal_scales_are_one_pass(self) -> None:
+        liver, tumour = liver_and_tumour(Echo(), SPEC, self.hu())
+        both = class_probabilities(Echo(), SPEC, self.hu(), classes=3)
+        assert np.array_equal(tumour, both[1])
+        assert np.array_equal(liver, np.minimum(both.sum(axis=0, dtype=np.uint16), 255))
+
+    def test_each_is_seen_at_its_own_scales(self) -> None:
+        hu = self.hu()
+        liver, tumour = liver_and_tumour(Echo(), SPEC, hu, liver_scales=(0.5,), lesion_scales=(1.0, 1.5))
+        low = class_probabilities(Echo(), SPEC, hu, classes=3, pyramid=(0.5,))
+        high = class_probabilities(Echo(), SPEC, hu, classes=3, pyramid=(1.0, 1.5))[1]
+        assert np.array_equal(liver, np.minimum(low.sum(axis=0, dtype=np.uint16), 255))
+        # Well inside the box around the liver the crop makes no difference but for resampling.
+        assert np.abs(tumour[4:8, 22:38, 26:48].astype(int) - high[4:8, 22:38, 26:48]).max() <= 12
+
+    def test_lesions_are_looked_for_only_about_the_liver(self) -> None:
+        hu = self.hu()
+        hu[:, :4, :] = 90.0
+        near = np.zeros(hu.shape, bool)
+        near[2:10, 15:45, 20:55] = True
+        _, tumour = liver_and_tumour(
+            Echo(), SPEC, hu, lesion_scales=(1.5,), near_zyx=near, margin_mm=2 * SPEC.spacing_zyx_mm[1]
+        )
+        assert tumour[5, 30, 30] > 100
+        assert not tumour[:, :4].any()
+
+    def test_without_a_liver_there_is_no_tumour(self) -> None:
+        near = np.zeros((12, 64, 80), bool)
+        _, tumour = liver_and_tumour(Echo(), SPEC, self.hu(), lesion_scales=(1.5,), near_zyx=near)
+        assert not tumour.any()
+
+    def test_progress_never_falls(self) -> None:
+        told: list[float] = []
+        liver_and_tumour(
+            Echo(), SPEC, self.hu(), lesion_scales=(1.5,), progress=lambda stage, share: told.append(share)
+        )
+        assert told == sorted(told)
+        assert told[-1] == pytest.approx(1.0)
 
 
 class TestSegment:

@@ -135,3 +135,15 @@ def test_soft_dice_of_a_perfect_prediction_is_zero() -> None:
     exact = torch.nn.functional.one_hot(labels, 3).permute(0, 3, 1, 2).float()
     assert float(soft_dice_loss(exact, labels)) == pytest.approx(0.0, abs=1e-6)
     assert float(soft_dice_loss(exact.flip(1), labels)) > 0.3
+
+
+def test_dice_per_image_counts_small_lesions_as_much_as_large_ones() -> None:
+    labels = torch.zeros(2, 64, 64, dtype=torch.long)
+    labels[0, :50, :50] = 2
+    labels[1, 5:15, 5:15] = 2
+    logits = torch.nn.functional.one_hot(labels, 3).permute(0, 3, 1, 2).float()
+    logits[1] = torch.nn.functional.one_hot(torch.zeros(64, 64, dtype=torch.long), 3).permute(2, 0, 1)
+    by_batch, by_image = soft_dice_loss(logits, labels), soft_dice_loss(logits, labels, per_image=True)
+    # Class 1 does not occur and is right; the small lesion is missed: 2500 of 2600 pixels, 1 of 2 images.
+    assert float(by_batch) == pytest.approx((1 - (5000 + 20) / (5100 + 20)) / 2, abs=1e-6)
+    assert float(by_image) == pytest.approx((1 - 20 / 120) / 2 / 2, abs=1e-6)

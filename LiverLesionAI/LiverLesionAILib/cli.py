@@ -115,7 +115,9 @@ def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--segmenter", default="sfan", help="which segmentation model; see `info`")
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
     parser.add_argument(
-        "--pyramid", default="1", metavar="SCALES", help="image pyramid, e.g. 0.5,1,1.5 (slower)"
+        "--pyramid",
+        metavar="SCALES",
+        help="image pyramid for liver and lesions alike, e.g. 0.5,1,1.5 (default: the model's own)",
     )
     parser.add_argument(
         "--tumour-threshold", type=float, help="voxel probability, 0..1, instead of the calibrated one"
@@ -134,11 +136,13 @@ def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
 def _settings(args: argparse.Namespace) -> Settings:
     from .pipeline import Settings
 
-    try:
-        pyramid = tuple(float(scale) for scale in args.pyramid.split(","))
-    except ValueError:
-        pyramid = ()
-    if not pyramid or not all(0.2 <= scale <= 3 for scale in pyramid):
+    pyramid: tuple[float, ...] | None = None
+    if args.pyramid is not None:
+        try:
+            pyramid = tuple(float(scale) for scale in args.pyramid.split(","))
+        except ValueError:
+            pyramid = ()
+    if pyramid is not None and not (pyramid and all(0.2 <= scale <= 3 for scale in pyramid)):
         raise LiverLesionAIError(
             f"--pyramid {args.pyramid}: give scales between 0.2 and 3, such as 0.5,1,1.5."
         )

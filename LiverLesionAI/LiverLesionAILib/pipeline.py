@@ -39,7 +39,8 @@ class Settings:
         tumour_threshold: 0..1 instead of the model's calibrated one.
         score_threshold: 0..1 instead of the model's calibrated one; lesions below are dropped.
         smallest_mm: lesions of a smaller equivalent diameter are dropped.
-        pyramid: scales of the image pyramid; (0.5, 1.0, 1.5) is the SFAN paper's.
+        pyramid: scales of the image pyramid for liver and lesions alike; (0.5, 1.0, 1.5) is the SFAN paper's.
+            None takes the model's own.
         margin_mm: around the liver's box.
         attention: whether to deliver attention maps.
     """
@@ -50,7 +51,7 @@ class Settings:
     tumour_threshold: float | None = None
     score_threshold: float | None = None
     smallest_mm: float = 4.0
-    pyramid: tuple[float, ...] = (1.0,)
+    pyramid: tuple[float, ...] | None = None
     margin_mm: float = 20.0
     attention: bool = True
 
@@ -58,7 +59,7 @@ class Settings:
     def from_json(cls, data: Mapping[str, Any]) -> Settings:
         """Settings from plain types; unknown keys raise TypeError."""
         values = dict(data)
-        if "pyramid" in values:
+        if values.get("pyramid") is not None:
             values["pyramid"] = tuple(values["pyramid"])
         return cls(**values)
 
@@ -139,7 +140,7 @@ def _analyze_on(
     run: _Run,
 ) -> CaseResult:
     from .stages.explain import SfanAttentionCollector
-    from .stages.inference import class_probabilities
+    from .stages.inference import class_probabilities, liver_and_tumour
     from .stages.locate import locate
 
     oriented = reorient(volume)
@@ -194,20 +195,18 @@ def _analyze_on(
         collector = None
         if settings.attention and entry.network == "sfan":
             collector = SfanAttentionCollector(working.shape_zyx)
-        probabilities = class_probabilities(
+        liver, tumour = liver_and_tumour(
             network,
             entry.input,
             hu_zyx,
-            classes=3,
-            pyramid=settings.pyramid,
+            liver_scales=settings.pyramid or entry.scales.get("liver", (1.0,)),
+            lesion_scales=settings.pyramid or entry.scales.get("lesions", (1.0,)),
+            near_zyx=near,
             temperature=float(entry.calibration.get("temperature", 1.0)),
             batch=device.batch,
             progress=part(run.progress, 0.2, 0.75),
-            stage="segmenting liver and lesions",
             collect=collector,
         )
-        tumour = probabilities[1]
-        liver = np.clip(probabilities.sum(axis=0, dtype=np.uint16), 0, 255).astype(np.uint8)
         choice = segment_settings(entry, settings)
         masks = masks_from_probabilities(liver, tumour, working.spacing_zyx_mm, choice, near)
     run.progress("placing results on the CT", 0.78)

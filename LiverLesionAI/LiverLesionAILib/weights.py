@@ -47,6 +47,8 @@ class ModelEntry:
         input: what it wants to see.
         file, sha256: the weights.
         calibration: numbers fitted on validation patients ("tumour_threshold", "temperature", ...).
+        scales: image pyramid for the "liver" and for the "lesions", which are seen best at different
+            magnifications; what is not named is seen at scale 1.
         card: file of the model card, beside the manifest.
         title: one line for a menu.
     """
@@ -61,6 +63,7 @@ class ModelEntry:
     calibration: Mapping[str, float] = field(default_factory=dict)
     card: str = ""
     title: str = ""
+    scales: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain types for the manifest."""
@@ -69,7 +72,8 @@ class ModelEntry:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelEntry:
         """Inverse of :meth:`to_json`."""
-        return cls(**{**data, "input": InputSpec.from_json(data["input"])})
+        scales = {part: tuple(map(float, values)) for part, values in data.get("scales", {}).items()}
+        return cls(**{**data, "input": InputSpec.from_json(data["input"]), "scales": scales})
 
 
 @dataclass(frozen=True)

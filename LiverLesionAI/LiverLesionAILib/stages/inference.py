@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..inputs import AIR_HU, InputSpec
-from ..progress import Progress, silent
+from ..progress import Progress, part, silent
 
 
 def padded_size(size_yx: tuple[int, int], multiple: int) -> tuple[int, int]:
@@ -39,8 +39,8 @@ def class_probabilities(
         network: eval mode; takes (B, in_slices, H, W) in its own dtype and device, gives `.logits`.
         hu_zyx: HU on the network's grid.
         classes: number of output classes.
-        pyramid: scales, times the input's own magnification, at which every slice is seen; probabilities are resampled bilinearly to full size and
-            averaged (SFAN paper, section 3, multi-scale inference).
+        pyramid: scales, times the input's own magnification, at which every slice is seen; probabilities
+            are resampled bilinearly to full size and averaged (SFAN paper, section 3, multi-scale inference).
         temperature: logits are divided by it (calibration).
         batch: slices at once.
         collect: called with (slices, network output with attention, unpadded size) for the scale nearest 1.
@@ -76,6 +76,84 @@ def class_probabilities(
             out[:, centres] = mean.round_().clamp_(0, 255).to(torch.uint8).permute(1, 0, 2, 3).cpu().numpy()
             progress(stage, float(centres[-1] + 1) / n_slices)
     return out
+
+
+def liver_and_tumour(
+    network: nn.Module,
+    spec: InputSpec,
+    hu_zyx: NDArray,
+    *,
+    liver_scales: Sequence[float] = (1.0,),
+    lesion_scales: Sequence[float] = (1.0,),
+    near_zyx: NDArray[np.bool_] | None = None,
+    margin_mm: float = 12.0,
+    temperature: float = 1.0,
+    batch: int = 8,
+    progress: Progress = silent,
+    collect: Callable[[NDArray[np.intp], Any, tuple[int, int]], None] | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Probability of liver or tumour, and of tumour, each at the scales it is seen best at.
+
+    The liver is a large organ told by what surrounds it, a lesion a few voxels: where the scales differ, the
+    liver is found first, and lesions only within `margin_mm` of the box around it.
+
+    Args:
+        network: gives background, liver and tumour.
+        hu_zyx: HU on the network's grid.
+        liver_scales, lesion_scales: image pyramids, see :func:`class_probabilities`.
+        near_zyx: bool, where a liver can be at all; None for everywhere.
+        batch: slices at once at scale 1; fewer where they are enlarged.
+
+    Returns:
+        (liver_zyx, tumour_zyx), uint8 0..255; tumour is 0 outside the box.
+    """
+    same = tuple(liver_scales) == tuple(lesion_scales)
+    areas = [sum(scale**2 for scale in scales) for scales in (liver_scales, lesion_scales)]
+    first_share = 1.0 if same else areas[0] / sum(areas)
+    probabilities = class_probabilities(
+        network,
+        spec,
+        hu_zyx,
+        classes=3,
+        pyramid=liver_scales,
+        temperature=temperature,
+        batch=_slices_at_once(batch, spec, liver_scales),
+        progress=part(progress, 0.0, first_share),
+        stage="segmenting liver and lesions" if same else "segmenting the liver",
+        collect=collect,
+    )
+    liver = np.clip(probabilities.sum(axis=0, dtype=np.uint16), 0, 255).astype(np.uint8)
+    if same:
+        return liver, probabilities[1]
+    tumour = np.zeros_like(liver)
+    seen = liver >= 128
+    if near_zyx is not None:
+        seen &= near_zyx
+    if not seen.any():
+        return liver, tumour
+    window = []
+    for axis, spacing in enumerate(spec.spacing_zyx_mm):
+        where = np.flatnonzero(seen.any(axis=tuple(a for a in range(3) if a != axis)))
+        margin = int(np.ceil(margin_mm / spacing))
+        window.append(slice(max(0, int(where[0]) - margin), int(where[-1]) + 1 + margin))
+    box = tuple(window)
+    tumour[box] = class_probabilities(
+        network,
+        spec,
+        hu_zyx[box],
+        classes=3,
+        pyramid=lesion_scales,
+        temperature=temperature,
+        batch=_slices_at_once(batch, spec, lesion_scales),
+        progress=part(progress, first_share, 1.0),
+        stage="segmenting lesions",
+    )[1]
+    return liver, tumour
+
+
+def _slices_at_once(batch: int, spec: InputSpec, scales: Sequence[float]) -> int:
+    """So that memory stays what `batch` slices take at scale 1."""
+    return max(1, round(batch / max(1.0, (max(scales) * spec.magnify) ** 2)))
 
 
 def _logits(

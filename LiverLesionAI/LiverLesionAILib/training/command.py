@@ -80,6 +80,7 @@ def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
         calibration=old.calibration if old else chosen.calibration,
         card=f"{name}.md",
         title=chosen.title,
+        scales=old.scales if old else chosen.scales,
     )
     manifest.with_entry(entry).write()
     return entry
@@ -130,7 +131,7 @@ def training_cases(
         healthy = [crop_to_liver(case, chosen.margin_mm or 45.0) for case in healthy]
         cases += healthy
         if chosen.healthy_variants and healthy:
-            # Half of them without a lesion: what a network learns of these livers first is that they are free.
+            # Half of them without a lesion: what these livers teach first is that they are free.
             settings = replace(
                 chosen.bank, variants_per_patient=chosen.healthy_variants, lesion_free_share=0.5
             )

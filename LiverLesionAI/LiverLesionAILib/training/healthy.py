@@ -2,8 +2,8 @@
 takes for one large tumour.
 
 The liver is outlined by the bundled networks and the density of parenchyma; what is uncertain, and what might
-be a lesion, is labelled unknown. Which scans are used, and which of their livers show no lesion, was decided by
-looking at them. The bundled networks have seen every labelled patient: through these outlines a
+be a lesion, is labelled unknown. Which scans are used, and which of their livers show no lesion, was decided
+by looking at them. The bundled networks have seen every labelled patient: through these outlines a
 leave-one-patient-out network knows how other people's livers were outlined, never the held-out patient.
 """
 
@@ -27,7 +27,7 @@ SMOOTH_LIVER = "unlabelled/tcga_09_2043_ct.nii.gz"
 """Portal venous, 3 mm, much ascites, no lesion seen in the liver."""
 
 FATTY_LIVER = "unlabelled/lits013_ct.nii.gz"
-"""Fatty, with lesions that nobody has outlined: wherever the bundled network sees a trace of one is unknown."""
+"""Fatty, with lesions that nobody outlined: wherever the bundled network sees a trace of one is unknown."""
 
 
 def healthy_cases(data: Path, spacing_zyx_mm: tuple[float, float, float]) -> list[TrainingCase]:
@@ -80,7 +80,7 @@ def _pseudo_labelled(ct: CtVolume, spacing_zyx_mm: tuple[float, float, float]) -
 
 
 def _outlined(ct: CtVolume, spacing_zyx_mm: tuple[float, float, float]) -> TrainingCase:
-    """The liver as the bundled line outlines it; unknown where it is unsure, and where it suspects a lesion."""
+    """The liver as the bundled line outlines it; unknown where it is unsure or suspects a lesion."""
     from ..pipeline import Settings, analyze
 
     found = analyze(ct, Settings(attention=False, device="cpu"), ModelStore.bundled()).probabilities

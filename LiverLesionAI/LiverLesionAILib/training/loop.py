@@ -131,19 +131,29 @@ def ema_update(average: nn.Module, network: nn.Module, decay: float) -> None:
                 mean.copy_(value)
 
 
-def check_gradients(network: nn.Module) -> None:
-    """Every parameter has a gradient that is not all zero.
+def without_gradient(network: nn.Module) -> set[str]:
+    """Names of the parameters whose gradient is missing or all zero."""
+    return {
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is None or not bool(parameter.grad.any())
+    }
+
+
+GRADIENT_STEPS = 3
+"""Every parameter has had a gradient within so many steps; attention behind a factor that starts at zero gets
+its first one only when that factor has moved."""
+
+
+def check_gradients(dead: set[str]) -> None:
+    """No parameter may be without a gradient.
 
     Raises:
         TrainingError: names the parameters without one (a compiler or a wiring mistake).
     """
-    dead = [
-        name
-        for name, parameter in network.named_parameters()
-        if parameter.grad is None or not bool(parameter.grad.any())
-    ]
     if dead:
-        raise TrainingError(f"No gradient reaches {', '.join(dead[:5])}{' ...' if len(dead) > 5 else ''}.")
+        names = sorted(dead)
+        raise TrainingError(f"No gradient reaches {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}.")
 
 
 def save_checkpoint(state: dict, path: Path) -> None:
@@ -176,7 +186,7 @@ def train(
     Raises:
         TrainingError: the loss is not finite (the batch is kept as `bad_batch.pt`, the last
         checkpoint stays), or a
-            parameter gets no gradient at the first step.
+            parameter gets no gradient in the first steps.
         Cancelled: from `progress`.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -200,6 +210,7 @@ def train(
         step, seconds = state["step"], state["seconds"]
     rows = _kept_rows(curve, step)
     losses: list[float] = []
+    dead: set[str] = set()
     started = time.monotonic()
     device_type = torch.device(device).type
     loader = DataLoader(
@@ -230,8 +241,12 @@ def train(
                 )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            if step == 0:
-                check_gradients(network)
+            if step < GRADIENT_STEPS:
+                dead = without_gradient(network) & (
+                    dead if step else {n for n, _ in network.named_parameters()}
+                )
+                if step == min(GRADIENT_STEPS, settings.steps) - 1:
+                    check_gradients(dead)
             nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
             optimiser.step()
             # A young average forgets faster, so that the random start does not linger.

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..inputs import InputSpec
-from ..networks import coarse_unet, sfan, unet
+from ..networks import coarse_unet, mscd, sfan, unet
 from .bank import BankSettings
 from .loop import LoopSettings
 from .sampling import AugmentSettings
@@ -16,9 +16,9 @@ from .sampling import AugmentSettings
 SEGMENT_INPUT = InputSpec(
     spacing_zyx_mm=(2.5, 1.25, 1.25), window_hu=(-75.0, 175.0), in_slices=5, liver_hu=100.0, magnify=1.4
 )
-"""SFAN paper, section 3: window [-75, 175]. The grid: fine enough for 5 mm lesions, coarse enough that thin noisy
-slices are averaged. The liver's level is brought to 100 HU. Magnified, because held-out patients' lesions of 6 to
-15 mm were missed at 1.25 mm and found when the same network saw the same slices enlarged."""
+"""SFAN paper, section 3: window [-75, 175]. The grid: fine enough for 5 mm lesions, coarse enough that
+thin noisy slices are averaged. The liver's level is brought to 100 HU. Magnified, because held-out patients'
+lesions of 6 to 15 mm were missed at 1.25 mm and found when the same network saw the same slices enlarged."""
 
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
@@ -36,6 +36,7 @@ class Recipe:
         bodies: number of synthetic bodies.
         healthy_variants: synthetic variants of each unlabelled liver, where those have a share.
         calibration: operating point of the model, read off leave-one-patient-out runs.
+        scales: image pyramids of liver and lesions, chosen on leave-one-patient-out runs.
         title: one line for a menu.
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
     """
@@ -55,6 +56,7 @@ class Recipe:
     bodies: int = 120
     healthy_variants: int = 0
     calibration: dict[str, float] = field(default_factory=dict)
+    scales: dict[str, tuple[float, ...]] = field(default_factory=dict)
     title: str = ""
 
 
@@ -69,13 +71,29 @@ _SEGMENT = Recipe(
     healthy_variants=60,
     augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0),
     calibration={"tumour_threshold": 0.2, "score_threshold": 0.5},
+    scales={"liver": (0.5, 0.7, 1.0), "lesions": (1.0, 1.25, 1.75)},
     title="SFAN: liver and tumours (semantic feature attention)",
 )
 
 RECIPES: dict[str, Recipe] = {
     "sfan": _SEGMENT,
+    # Second part of the bundled SFAN, from the first one's weights: more magnified, a wider range of scales.
+    "sfan_finish": replace(
+        _SEGMENT,
+        spec=replace(SEGMENT_INPUT, magnify=1.75),
+        crop=192,
+        augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0, scale=0.6),
+        loop=replace(_SEGMENT.loop, steps=2000, learning_rate=6e-4, warmup=30, ema=0.99),
+        scales={"liver": (0.4, 0.57, 0.8), "lesions": (1.0, 1.4)},
+    ),
     "unet": replace(
         _SEGMENT, network="unet", config=unet.SIZES["compact"], title="U-Net: liver and tumours (baseline)"
+    ),
+    "mscd": replace(
+        _SEGMENT,
+        network="mscd",
+        config=mscd.SIZES["compact"],
+        title="MSCD: liver and tumours (multi-scale contextual dependencies)",
     ),
     "coarse_unet": Recipe(
         network="coarse_unet",

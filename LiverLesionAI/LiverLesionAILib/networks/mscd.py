@@ -1,0 +1,237 @@
+"""Multi-scale contextual dependencies (Pang et al., "Correlation Matters: Multi-scale Fine-grained Contextual
+Information Extraction for Hepatic Tumor Segmentation", PAKDD 2020).
+
+An encoder-decoder whose deeper encoder levels pass through a context aggregation block: every position
+gathers from all positions that are like it (spatial context extractor), every channel from all channels that
+are like it (channel context extractor), and both are added.
+
+Decisions where the paper is silent:
+- The activation f of the queries and keys is a ReLU; their width is an eighth of the features', at least 8.
+- The values F of the spatial extractor are the features themselves, as its steps name only two weights.
+- The worked example, C3 = 28 x 28 x 256 from 224 x 224, is the fourth level of widths 32, 64, ... 512;
+  context is aggregated there, one level above and one below.
+- The channel affinity is a sum over positions, so its softmax hardens as the image grows. The compact size
+  divides by the number of positions, so that what was learnt on crops holds on whole slices; the paper's
+  size follows the paper.
+- The compact size has two context levels and batch normalisation; see :mod:`.sfan` for the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .blocks import ConvBlock, Norm, initialise
+
+
+@dataclass(frozen=True)
+class MscdConfig:
+    """Settings of :class:`Mscd`.
+
+    Attributes:
+        in_slices: neighbouring slices stacked as input channels, odd.
+        classes: background, liver, tumour.
+        widths: channels of the encoder's levels, top first.
+        context_levels: indices of the levels whose features pass through a context aggregation block.
+        spatial, channel: switch each extractor off for the ablation; with both off this is a U-Net.
+        mean_channel_affinity: divide the channel affinity by the number of positions.
+        norm: normalisation of encoder and decoder.
+    """
+
+    in_slices: int = 3
+    classes: int = 3
+    widths: tuple[int, ...] = (32, 64, 128, 256, 512)
+    context_levels: tuple[int, ...] = (2, 3, 4)
+    spatial: bool = True
+    channel: bool = True
+    mean_channel_affinity: bool = False
+    norm: Norm = "none"
+
+
+SIZES = {
+    "paper": MscdConfig(),
+    "compact": MscdConfig(
+        in_slices=5,
+        widths=(16, 32, 64, 128, 192),
+        context_levels=(3, 4),
+        mean_channel_affinity=True,
+        norm="batch",
+    ),
+}
+
+
+class ContextAttention(NamedTuple):
+    """What one context aggregation block attends to; affinities of chosen points come from
+    :func:`point_affinity`.
+
+    Attributes:
+        level: of the encoder.
+        keys, queries: K and Q of the spatial extractor, (B, N, D), N = H * W row by row; None if it is off.
+        size_yx: (H, W).
+        channel: M of the channel extractor, (B, C, C), rows sum to 1; None if it is off.
+    """
+
+    level: int
+    keys: Tensor | None
+    queries: Tensor | None
+    size_yx: tuple[int, int]
+    channel: Tensor | None
+
+
+class MscdOutput(NamedTuple):
+    """Result of :class:`Mscd`.
+
+    Attributes:
+        logits: (B, classes, H, W).
+        attention: one per context level, top first; only where asked for.
+    """
+
+    logits: Tensor
+    attention: tuple[ContextAttention, ...] | None = None
+
+
+class SpatialContext(nn.Module):
+    """Spatial context extractor: M = softmax_j(K Q^T), X^s = alpha * (M F) + X; alpha starts at 0."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        width = max(8, channels // 8)
+        self.query = nn.Conv2d(channels, width, 1)
+        self.key = nn.Conv2d(channels, width, 1)
+        self.alpha = nn.Parameter(torch.zeros(1))
+
+    def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) -> keys and queries, each (B, N, D)."""
+        return tuple(F.relu(part(x)).flatten(2).transpose(1, 2) for part in (self.key, self.query))  # type: ignore[return-value]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        keys, queries = self.embed(x)
+        values = x.flatten(2).transpose(1, 2)
+        # Row i of K asks, the rows of Q answer: the attention kernel's names the other way round.
+        gathered = F.scaled_dot_product_attention(keys, queries, values, scale=1.0)
+        return self.alpha * gathered.transpose(1, 2).reshape(x.shape) + x
+
+
+class ChannelContext(nn.Module):
+    """Channel context extractor: M = softmax_j(X^T X), X^c = beta * (X M) + X; beta starts at 0."""
+
+    def __init__(self, mean: bool) -> None:
+        super().__init__()
+        self.mean = mean
+        self.beta = nn.Parameter(torch.zeros(1))
+
+    def affinity(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> M, (B, C, C), rows sum to 1."""
+        flat = x.flatten(2)
+        wide = flat.to(torch.promote_types(flat.dtype, torch.float32))
+        with torch.autocast(x.device.type, enabled=False):
+            scores = wide @ wide.transpose(1, 2)
+            if self.mean:
+                scores = scores / flat.shape[2]
+            return scores.softmax(dim=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        # (X M)_nc = sum_i X_ni M_ic; here channels come first.
+        mixed = self.affinity(x).to(x.dtype).transpose(1, 2) @ x.flatten(2)
+        return self.beta * mixed.reshape(x.shape) + x
+
+
+class ContextBlock(nn.Module):
+    """X^s + X^c; one of them alone where the other is switched off."""
+
+    def __init__(self, channels: int, config: MscdConfig) -> None:
+        super().__init__()
+        self.spatial = SpatialContext(channels) if config.spatial else None
+        self.channel = ChannelContext(config.mean_channel_affinity) if config.channel else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        parts = [part(x) for part in (self.spatial, self.channel) if part is not None]
+        return sum(parts[1:], parts[0])
+
+    def attention(self, x: Tensor, level: int) -> ContextAttention:
+        """What the block attends to for input `x`."""
+        keys, queries = self.spatial.embed(x) if self.spatial is not None else (None, None)
+        channel = self.channel.affinity(x) if self.channel is not None else None
+        return ContextAttention(level, keys, queries, (x.shape[2], x.shape[3]), channel)
+
+
+class Mscd(nn.Module):
+    """The network. Input: (B, in_slices, H, W), H and W multiples of 2**(levels - 1), values about -1..1."""
+
+    def __init__(self, config: MscdConfig = SIZES["compact"]) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.widths
+        self.encoder = nn.ModuleList(
+            ConvBlock(n_in, n_out, config.norm)
+            for n_in, n_out in zip((config.in_slices, *widths[:-1]), widths, strict=True)
+        )
+        levels = config.context_levels if config.spatial or config.channel else ()
+        self.context = nn.ModuleDict({str(level): ContextBlock(widths[level], config) for level in levels})
+        self.decoder = nn.ModuleList(
+            ConvBlock(widths[i] + widths[i + 1], widths[i], config.norm) for i in range(len(widths) - 1)
+        )
+        self.classify = nn.Conv2d(widths[0], config.classes, 1)
+        initialise(self)
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of the input must be multiples of this."""
+        return 2 ** (len(self.config.widths) - 1)
+
+    def forward(self, x: Tensor, return_attention: bool = False) -> MscdOutput:
+        """Class logits at the input's resolution, and what the context blocks attend to where asked for."""
+        skips: list[Tensor] = []
+        attention: list[ContextAttention] = []
+        for depth, block in enumerate(self.encoder):
+            x = block(x if depth == 0 else F.max_pool2d(x, 2))
+            if str(depth) in self.context:
+                context = self.context[str(depth)]
+                if return_attention:
+                    attention.append(context.attention(x, depth))
+                x = context(x)
+            skips.append(x)
+        for level in range(len(self.decoder) - 1, -1, -1):
+            up = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = self.decoder[level](torch.cat([skips[level], up], dim=1))
+        return MscdOutput(self.classify(x), tuple(attention) if return_attention else None)
+
+
+def point_affinity(attention: ContextAttention, point_yx: Sequence[int], image: int = 0) -> Tensor:
+    """What one position attends to: row i of M = softmax_j(K Q^T) of the spatial extractor.
+
+    Args:
+        attention: of one context level.
+        point_yx: row and column on that level's map.
+        image: index in the batch.
+
+    Returns:
+        (H, W) float32, sums to 1.
+
+    Raises:
+        ValueError: the point lies outside the map, or the spatial extractor is off.
+    """
+    height, width = attention.size_yx
+    y, x = point_yx
+    if attention.keys is None or attention.queries is None:
+        raise ValueError("the spatial context extractor is switched off")
+    if not (0 <= y < height and 0 <= x < width):
+        raise ValueError(f"point ({y}, {x}) lies outside the {height} x {width} map")
+    key = attention.keys[image, y * width + x].float()
+    return (attention.queries[image].float() @ key).softmax(dim=0).reshape(height, width)
+
+
+def build(config: MscdConfig) -> Mscd:
+    """The network for a configuration, as the manifest's loader calls it."""
+    return Mscd(config)
+
+
+CONFIG = MscdConfig
