@@ -14,7 +14,7 @@ from LiverLesionAILib.errors import Cancelled, InputError
 from LiverLesionAILib.findings import CaseResult
 from LiverLesionAILib.pipeline import Settings, analyze
 from LiverLesionAILib.synthesis.sample import Sample
-from LiverLesionAILib.weights import ModelStore
+from LiverLesionAILib.weights import Manifest, ModelStore
 from scipy import ndimage
 
 PLAIN = Settings(device="cpu", attention=False)
@@ -56,7 +56,7 @@ def test_lesions_are_numbered_measured_and_inside_the_liver(result: CaseResult) 
 
 def test_what_is_handed_back(sample: Sample, result: CaseResult) -> None:
     assert result.geometry.matches(sample.volume.geometry)
-    assert set(result.models) == {"coarse_unet", "sfan"}
+    assert {"coarse_unet", "sfan"} <= set(result.models)
     assert {"liver", "tumour"} == set(result.probabilities)
     assert all(p.values_zyx.shape == p.geometry.shape_zyx for p in result.probabilities.values())
     assert len(result.attention) == 5
@@ -151,6 +151,25 @@ def test_the_image_pyramid_is_an_average_of_scales(
     assert dice(found.liver_zyx, sample.liver_zyx) > 0.85
     same = np.array_equal(found.probabilities["tumour"].values_zyx, result.probabilities["tumour"].values_zyx)
     assert not same
+
+
+def test_a_mean_of_two_models_is_the_mean_of_their_probabilities(sample: Sample, models: ModelStore) -> None:
+    sfan = models.manifest.find("sfan")
+    near = replace(sfan, name="near", scales={"liver": (0.5,), "lesions": (1.2,)})
+    far = replace(sfan, name="far", scales={"liver": (0.7,), "lesions": (0.8,)})
+    both = replace(
+        sfan, name="both", network="mean", config={"members": ["near", "far"]}, file="", sha256="", scales={}
+    )
+    coarse = models.manifest.of_task("locate")
+    store = ModelStore(Manifest(models.manifest.folder, (*coarse, near, far, both)))
+    one, two, mean = (
+        analyze(sample.volume, replace(PLAIN, segmenter=name), store) for name in ("near", "far", "both")
+    )
+    assert set(mean.models) == {"coarse_unet", "near", "far"}
+    for kind in ("liver", "tumour"):
+        a, b, c = (r.probabilities[kind].values_zyx.astype(int) for r in (one, two, mean))
+        assert np.array_equal(c, (a + b + 1) // 2)
+        assert not np.array_equal(a, b)
 
 
 def test_a_second_case_is_the_same_again(sample: Sample, models: ModelStore, result: CaseResult) -> None:

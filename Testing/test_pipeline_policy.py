@@ -126,7 +126,7 @@ def test_the_chosen_precision_reaches_the_networks(case) -> None:
 
 def test_an_unknown_segmenter_is_named_before_any_work(case) -> None:
     calls: list[str] = []
-    with pytest.raises(ModelError, match=r"no model 'nnunet'.*sfan"):
+    with pytest.raises(ModelError, match=r"no model 'nnunet' to segment.*sfan"):
         analyze(
             case[0],
             replace(PLAIN, segmenter="nnunet"),

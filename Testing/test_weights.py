@@ -40,13 +40,38 @@ def entry(tmp_path: Path) -> ModelEntry:
 def test_bundled_models_are_whole_small_and_carded() -> None:
     manifest = Manifest.read()
     assert {entry.name for entry in manifest.entries} >= {"coarse_unet", "sfan"}
+    names = {entry.name for entry in manifest.entries}
     for entry in manifest.entries:
+        if not entry.file:
+            assert set(entry.members) < names
+            continue
         assert sha256_of(manifest.folder / entry.file) == entry.sha256
         card = (manifest.folder / entry.card).read_text(encoding="utf-8")
         assert "not tested" in card.lower() or "not validated" in card.lower()
         assert "liverlesionai train" in card
         load_network(entry, manifest.folder)
     assert sum(path.stat().st_size for path in models_folder().glob("*.pt")) < 25e6
+
+
+def test_the_first_model_of_a_task_is_used_unless_one_is_named(entry: ModelEntry, tmp_path: Path) -> None:
+    other, boxes = replace(entry, name="other"), replace(entry, name="boxes", task="detect")
+    manifest = Manifest(tmp_path, (boxes, other, entry))
+    assert manifest.choose("segment").name == "other"
+    assert manifest.choose("segment", "net").name == "net"
+    with pytest.raises(ModelError, match="no model 'boxes' to segment. Choose one of: other, net"):
+        manifest.choose("segment", "boxes")
+    with pytest.raises(ModelError, match="Choose one of: none"):
+        manifest.choose("classify")
+
+
+def test_scales_and_members_survive_the_manifest(entry: ModelEntry, tmp_path: Path) -> None:
+    scaled = replace(entry, scales={"liver": (0.5,), "lesions": (1.0, 1.5)})
+    both = replace(entry, name="both", network="mean", config={"members": ["net", "net"]}, file="", sha256="")
+    Manifest(tmp_path, (both, scaled)).write()
+    read = Manifest.read(tmp_path)
+    assert read.find("net") == scaled
+    assert read.find("net").members == ("net",)
+    assert read.find("both").members == ("net", "net")
 
 
 def test_weights_are_float16_and_come_back(entry: ModelEntry, tmp_path: Path) -> None:

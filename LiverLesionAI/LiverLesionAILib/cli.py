@@ -112,7 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
-    parser.add_argument("--segmenter", default="sfan", help="which segmentation model; see `info`")
+    parser.add_argument("--segmenter", default="", help="which segmentation model; see `info`")
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
     parser.add_argument(
         "--pyramid",
@@ -375,6 +375,9 @@ def run_info(args: argparse.Namespace) -> int:
     status = 0
     print(f"Models in {manifest.folder}:")
     for entry in manifest.entries:
+        if not entry.file:
+            print(f"  {entry.name:<14} {entry.task:<9} mean of {' and '.join(entry.members)}")
+            continue
         path = manifest.folder / entry.file
         try:
             whole = sha256_of(path) == entry.sha256

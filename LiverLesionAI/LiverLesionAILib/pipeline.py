@@ -24,6 +24,7 @@ from .stages.segment import Masks, SegmentSettings, masks_from_probabilities
 
 if TYPE_CHECKING:
     from .device import Device
+    from .stages.explain import SfanAttentionCollector
     from .stages.locate import LiverLocation
     from .weights import ModelEntry, ModelStore
 
@@ -33,7 +34,7 @@ class Settings:
     """What the user can choose.
 
     Attributes:
-        segmenter: name of a "segment" model of the manifest.
+        segmenter: name of a "segment" model of the manifest; "" takes its first one.
         device: "auto", "cpu", "cuda", "cuda:1".
         precision: "auto", "float32", "bfloat16", "float16".
         tumour_threshold: 0..1 instead of the model's calibrated one.
@@ -45,7 +46,7 @@ class Settings:
         attention: whether to deliver attention maps.
     """
 
-    segmenter: str = "sfan"
+    segmenter: str = ""
     device: str = "auto"
     precision: str = "auto"
     tumour_threshold: float | None = None
@@ -108,15 +109,16 @@ def analyze(
     volume = check_ct(volume)
     run = _Run(progress, list(volume.warnings))
     device = choose_device(settings.device, settings.precision)
-    entry = models.manifest.find(settings.segmenter)
+    entry = models.manifest.choose("segment", settings.segmenter)
+    members = tuple(models.manifest.find(name) for name in entry.members)
     coarse_entry = models.manifest.of_task("locate")[0]
     progress("loading models", 0.0)
     with run.stage("load"):
-        for name in (coarse_entry.name, entry.name):
+        for name in (coarse_entry.name, *entry.members):
             models.network(name, device.name, device.precision)
 
     def compute(current: Device) -> CaseResult:
-        return _analyze_on(current, volume, settings, models, coarse_entry, entry, run)
+        return _analyze_on(current, volume, settings, models, coarse_entry, entry, members, run)
 
     result, used = with_fallback(compute, device, run.messages.append, models.release)
     progress("done", 1.0)
@@ -125,7 +127,7 @@ def analyze(
         device=used.description,
         messages=tuple(run.messages),
         timings_s=dict(run.timings_s),
-        models={e.name: e.sha256[:12] for e in (coarse_entry, entry)},
+        models={e.name: e.sha256[:12] for e in (coarse_entry, *members)},
         version=__version__,
     )
 
@@ -137,10 +139,11 @@ def _analyze_on(
     models: ModelStore,
     coarse_entry: ModelEntry,
     entry: ModelEntry,
+    members: tuple[ModelEntry, ...],
     run: _Run,
 ) -> CaseResult:
     from .stages.explain import SfanAttentionCollector
-    from .stages.inference import class_probabilities, liver_and_tumour
+    from .stages.inference import class_probabilities
     from .stages.locate import locate
 
     oriented = reorient(volume)
@@ -190,22 +193,18 @@ def _analyze_on(
         hu_zyx = resample(oriented.hu_zyx[cut], box, working)
         near = near_coarse(where, working)
         coarse_liver = resample_labels(where.mask_zyx.astype(np.uint8), where.geometry, working) > 0
-        hu_zyx += entry.input.shift_hu(liver_level_hu(hu_zyx[coarse_liver]))
-        network = models.network(entry.name, device.name, device.precision)
-        collector = None
-        if settings.attention and entry.network == "sfan":
-            collector = SfanAttentionCollector(working.shape_zyx)
-        liver, tumour = liver_and_tumour(
-            network,
-            entry.input,
+        level_hu = liver_level_hu(hu_zyx[coarse_liver])
+        collector = SfanAttentionCollector(working.shape_zyx) if settings.attention else None
+        liver, tumour = mean_of_members(
+            members,
+            models,
+            device,
             hu_zyx,
-            liver_scales=settings.pyramid or entry.scales.get("liver", (1.0,)),
-            lesion_scales=settings.pyramid or entry.scales.get("lesions", (1.0,)),
-            near_zyx=near,
-            temperature=float(entry.calibration.get("temperature", 1.0)),
-            batch=device.batch,
+            level_hu,
+            near,
+            settings.pyramid,
             progress=part(run.progress, 0.2, 0.75),
-            collect=collector,
+            collector=collector,
         )
         choice = segment_settings(entry, settings)
         masks = masks_from_probabilities(liver, tumour, working.spacing_zyx_mm, choice, near)
@@ -219,10 +218,10 @@ def _analyze_on(
         permuted(whole_liver, volume.geometry, oriented.geometry)[cut] = liver_zyx
         permuted(whole_labels, volume.geometry, oriented.geometry)[cut] = labels_zyx
     attention: tuple[AttentionMap, ...] = ()
-    if collector is not None:
+    if collector is not None and collector.filled:
         run.progress("attention maps", 0.82)
         with run.stage("explain"):
-            attention = collector.maps(working, entry.input.magnify)
+            attention = collector.maps(working)
     run.progress("measuring", 0.88)
     with run.stage("measure"):
         # Measured inside the liver's box only; what lies outside it is not liver.
@@ -246,6 +245,50 @@ def _analyze_on(
         },
         attention=attention,
     )
+
+
+def mean_of_members(
+    members: tuple[ModelEntry, ...],
+    models: ModelStore,
+    device: Device,
+    hu_zyx: NDArray[np.float32],
+    level_hu: float,
+    near_zyx: NDArray[np.bool_],
+    pyramid: tuple[float, ...] | None,
+    progress: Progress = silent,
+    collector: SfanAttentionCollector | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Probability of liver or tumour, and of tumour: the mean over the models, each at its own scales.
+
+    Args:
+        hu_zyx: HU on the working grid, which all members share; level_hu: of its liver.
+        near_zyx: where a liver can be.
+        pyramid: scales instead of the models' own.
+        collector: takes the attention of the member that is an SFAN.
+    """
+    from .stages.inference import liver_and_tumour
+
+    totals = [np.zeros(hu_zyx.shape, np.uint16) for _ in range(2)]
+    for number, member in enumerate(members):
+        wanted = collector if member.network == "sfan" else None
+        if wanted is not None:
+            wanted.magnify = member.input.magnify
+        found = liver_and_tumour(
+            models.network(member.name, device.name, device.precision),
+            member.input,
+            hu_zyx + np.float32(member.input.shift_hu(level_hu)),
+            liver_scales=pyramid or member.scales.get("liver", (1.0,)),
+            lesion_scales=pyramid or member.scales.get("lesions", (1.0,)),
+            near_zyx=near_zyx,
+            temperature=float(member.calibration.get("temperature", 1.0)),
+            batch=device.batch,
+            progress=part(progress, number / len(members), (number + 1) / len(members)),
+            collect=wanted,
+        )
+        for total, values in zip(totals, found, strict=True):
+            total += values
+    liver, tumour = ((total + len(members) // 2) // len(members) for total in totals)
+    return liver.astype(np.uint8), tumour.astype(np.uint8)
 
 
 def segment_settings(entry: ModelEntry, settings: Settings) -> SegmentSettings:

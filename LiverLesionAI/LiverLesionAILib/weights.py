@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 MANIFEST_VERSION = 1
 
+MEAN = "mean"
+"""Network of an entry that has no weights of its own: its answer is the mean of its members' answers."""
+
 
 def models_folder() -> Path:
     """Resources/Models of the module: beside the library in a checkout and in an installed extension
@@ -42,10 +45,10 @@ class ModelEntry:
     Attributes:
         name: what users choose ("sfan").
         task: "locate", "segment", "detect" or "classify".
-        network: module under `networks/`.
-        config: keyword arguments of that module's CONFIG.
+        network: module under `networks/`, or "mean".
+        config: keyword arguments of that module's CONFIG; for "mean" the names of its `members`.
         input: what it wants to see.
-        file, sha256: the weights.
+        file, sha256: the weights; "" for "mean".
         calibration: numbers fitted on validation patients ("tumour_threshold", "temperature", ...).
         scales: image pyramid for the "liver" and for the "lesions", which are seen best at different
             magnifications; what is not named is seen at scale 1.
@@ -65,6 +68,11 @@ class ModelEntry:
     title: str = ""
     scales: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of the models that compute: its own, or those that it is the mean of."""
+        return tuple(self.config["members"]) if self.network == MEAN else (self.name,)
+
     def to_json(self) -> dict[str, Any]:
         """Plain types for the manifest."""
         return {**asdict(self), "input": self.input.to_json()}
@@ -82,7 +90,7 @@ class Manifest:
 
     Attributes:
         folder: where the weights lie.
-        entries: the models.
+        entries: the models; the first one of a task is the one that is used unless the user chooses.
     """
 
     folder: Path
@@ -131,6 +139,21 @@ class Manifest:
                 return entry
         names = ", ".join(entry.name for entry in self.entries) or "none"
         raise ModelError(f"There is no model {name!r}. Bundled models: {names}.")
+
+    def choose(self, task: str, name: str = "") -> ModelEntry:
+        """The model `name` for a task, or the task's first one.
+
+        Raises:
+            ModelError: there is none of that name, or it is for another task.
+        """
+        entries = self.of_task(task)
+        if entries and not name:
+            return entries[0]
+        for entry in entries:
+            if entry.name == name:
+                return entry
+        names = ", ".join(entry.name for entry in entries) or "none"
+        raise ModelError(f"There is no model {name!r} to {task}. Choose one of: {names}.")
 
     def of_task(self, task: str) -> tuple[ModelEntry, ...]:
         """The models for a task."""

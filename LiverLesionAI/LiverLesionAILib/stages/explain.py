@@ -19,9 +19,11 @@ class SfanAttentionCollector:
 
     Attributes:
         shape_zyx: of the working grid.
+        magnify: how much larger the network sees it in plane.
     """
 
     shape_zyx: tuple[int, int, int]
+    magnify: float = 1.0
     _levels: list[NDArray[np.float16]] = field(default_factory=list)
     _gates: list[NDArray[np.float32]] = field(default_factory=list)
 
@@ -43,13 +45,13 @@ class SfanAttentionCollector:
         if attention.gca_gates is not None:
             self._gates.append(attention.gca_gates.float().mean(dim=(0, 2)).cpu().numpy())
 
-    def maps(self, geometry: Geometry, magnify: float = 1.0) -> tuple[AttentionMap, ...]:
-        """One map per level, scaled so that 1 is the 99.5th percentile inside the box.
+    @property
+    def filled(self) -> bool:
+        """Whether an SFAN ran."""
+        return bool(self._levels)
 
-        Args:
-            geometry: the working grid.
-            magnify: how much larger the network saw it in plane.
-        """
+    def maps(self, geometry: Geometry) -> tuple[AttentionMap, ...]:
+        """One map per level, scaled so that 1 is the 99.5th percentile inside the box."""
         shares = np.mean(self._gates, axis=0) if self._gates else None
         maps = []
         for level, values in enumerate(self._levels):
@@ -57,7 +59,7 @@ class SfanAttentionCollector:
             top = float(np.percentile(array[:: max(1, len(array) // 24), ::3, ::3], 99.5))
             array = np.clip(array / max(top, 1e-6), 0.0, 1.0)
             gate = "" if shares is None else f" Its mean global context gate (GCA) is {shares[level]:.2f}."
-            size_mm = geometry.spacing_zyx_mm[1] * 2**level / magnify
+            size_mm = geometry.spacing_zyx_mm[1] * 2**level / self.magnify
             maps.append(
                 AttentionMap(
                     name=f"SFAN semantic attention, level {level + 1}",
