@@ -54,8 +54,8 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
-    """Put a finished run's weights and curve into a models folder and its manifest, calibration and title
-    kept.
+    """Put a finished run's weights and curve into a models folder and its manifest; calibration and scales
+    are kept where the input stays the same.
 
     Args:
         name: of the model in the manifest.
@@ -64,7 +64,8 @@ def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
     """
     folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest.read(folder) if (folder / "manifest.json").is_file() else Manifest(folder, ())
-    old = next((entry for entry in manifest.entries if entry.name == name), None)
+    # What was calibrated for another input says nothing about this one.
+    old = next((e for e in manifest.entries if e.name == name and e.input == chosen.spec), None)
     weights = folder / f"{name}_compact.pt"
     for source, target in ((run / "weights.pt", weights), (run / "curve.csv", folder / f"{name}_curve.csv")):
         with replacing(target) as beside:
