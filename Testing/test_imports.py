@@ -35,7 +35,8 @@ LEVELS = tuple(
         "reading case_json case_files device computer weights synthesis stages",
         "pipeline",
         "mask_file markups mrb picture_slices picture_3d picture_3d_child pictures reports worker "
-        "scene scene_apply scene_file scene_geometry scene_nodes scene_read scene_segments",
+        "scene scene_apply scene_file scene_geometry scene_nodes scene_prepare scene_read scene_segments "
+        "scene_tree surfaces",
         "case_folder panel training evaluation",
         "cli",
     )

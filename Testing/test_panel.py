@@ -3,6 +3,7 @@ wrong."""
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -316,7 +317,11 @@ def test_the_event_loop_is_never_blocked(desk):
     """Neither by a first nor by a second analysis of eight million voxels; best of three, as another
     program on the test machine can stop any process for a while."""
     longest_s = []
+    # What hundreds of tests have left in this process is not the panel's to clear up.
+    gc.collect()
+    gc.freeze()
     for attempt in range(3):
+        desk.fresh()
         volume = add_volume(f"large {attempt}", truth_array((120, 40, 48)).repeat(6, 1).repeat(6, 2))
         desk.turn(0.3)
         desk.ui.inputSelector.setCurrentNode(volume)
@@ -329,8 +334,9 @@ def test_the_event_loop_is_never_blocked(desk):
             assert rows(desk) == 3
         longest_s.append((round(desk.longest_block_s, 3), desk.blocked_by))
         if desk.longest_block_s < 0.1:
-            return
-    raise AssertionError(f"blocked for {longest_s}")
+            break
+    gc.unfreeze()
+    assert longest_s[-1][0] < 0.1, f"blocked for {longest_s}"
 
 
 def test_the_sample_button_loads_a_case_and_takes_it_again(desk):

@@ -18,9 +18,10 @@ import slicer
 from .errors import GeometryError, InputError
 from .findings import CaseResult
 from .mask_crops import Mask
-from .scene_apply import ALGORITHM, Apply, SceneNodes, find_nodes
+from .scene_apply import ALGORITHM, Apply, SceneNodes
 from .scene_geometry import volume_geometry
 from .scene_nodes import TableRow, fill_table
+from .scene_prepare import find_nodes
 from .scene_read import ReaderCase, ReaderLesion, read_back
 from .scene_segments import mark
 from .steps import Steps, finish
@@ -104,12 +105,12 @@ def apply_steps(
         )
     work = Apply(scene, result, volume_node, algorithm, masks)
     for _ in range(MOST_TRIES):
-        yield from work.prepare(maps=maps)
-        if work.fresh:
+        yield from work.prepared.steps(maps=maps)
+        if work.prepared.fresh:
             break
     else:
         # The reader draws without a pause: prepare and change in one go.
-        finish(work.prepare(maps=maps))
+        finish(work.prepared.steps(maps=maps))
     if volume_node is not None and not scene.IsNodePresent(volume_node):
         raise InputError("The CT was deleted; its result was not shown.")
     try:

@@ -10,12 +10,13 @@ import vtk
 
 from . import scene_nodes as nodes
 from . import scene_segments as segments
-from . import terminology as terms
-from .findings import AttentionMap, CaseResult, Lesion, LesionSource
-from .mask_crops import Mask, lesion_mask_steps, mask_steps, same_lesion, without
-from .scene_geometry import ijk_to_ras, image_steps, vtk_matrix
+from .findings import AttentionMap, CaseResult, Lesion
+from .mask_crops import Mask
+from .scene_geometry import ijk_to_ras, vtk_matrix
+from .scene_prepare import Preparation, Ready
 from .scene_read import free_number, reader_lesion
-from .steps import Steps, finish
+from .scene_tree import CaseTree
+from .steps import finish
 
 ALGORITHM = "LiverLesionAI"
 
@@ -49,65 +50,6 @@ class SceneNodes:
     messages: tuple[str, ...] = ()
 
 
-def find_nodes(
-    scene: slicer.vtkMRMLScene, volume_node: slicer.vtkMRMLScalarVolumeNode | None, case_name: str = ""
-) -> dict[str, list]:
-    """The nodes of a case by role: of this CT, or without a CT those that carry the case's name."""
-    found: dict[str, list] = {}
-    collection = scene.GetNodes()
-    for index in range(collection.GetNumberOfItems()):
-        node = collection.GetItemAsObject(index)
-        role = node.GetAttribute(nodes.ATTR_ROLE)
-        if not role:
-            continue
-        reference = node.GetNodeReferenceID(nodes.REF_VOLUME)
-        if volume_node is not None:
-            belongs = reference == volume_node.GetID()
-        else:
-            belongs = not reference and node.GetAttribute(nodes.ATTR_CASE) == case_name
-        if belongs:
-            found.setdefault(role, []).append(node)
-    return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Ready:
-    """What is to be put into the scene, computed before anything is changed.
-
-    Attributes:
-        state: of the segments it was computed for.
-        kept, kept_lesions: masks of the segments that stay.
-        kept_for: lesion number in the result -> the segment that stands for it already.
-        kept_liver: the liver's segment where the reader has touched it, "" otherwise.
-        copies: every segment as it was, to go back to.
-        new, numbers, segments: what comes in.
-    """
-
-    segmentation: slicer.vtkMRMLSegmentationNode | None
-    state: object
-    liver: Mask
-    kept: Mapping[str, Mask]
-    kept_lesions: Mapping[str, Mask]
-    kept_for: Mapping[int, str]
-    kept_liver: str
-    copies: Mapping[str, slicer.vtkSegment]
-    new: list[Lesion]
-    numbers: Mapping[int, int]
-    segments: list[segments.NewSegment]
-
-
-def _state(node: slicer.vtkMRMLSegmentationNode | None) -> object:
-    """Differs when any segment has changed."""
-    if node is None:
-        return None
-    found = []
-    for segment_id in segments.segment_ids(node):
-        segment = node.GetSegmentation().GetSegment(segment_id)
-        image = segment.GetRepresentation(segments.BINARY)
-        found.append((segment_id, segment.GetMTime(), image.GetMTime() if image is not None else 0))
-    return found
-
-
 class Apply:
     """One run of `apply_result`: what it adds and changes, and how to take that back."""
 
@@ -120,117 +62,21 @@ class Apply:
         masks: Mapping[int, Mask] | None = None,
     ) -> None:
         self.scene, self.result, self.volume, self.algorithm = scene, result, volume_node, algorithm
-        self.old = find_nodes(scene, volume_node, result.case_name)
+        self.prepared = Preparation(scene, result, volume_node, algorithm, masks)
         self.added: list = []
         self.undo: list[Callable[[], None]] = []
         self.replaced: list = []
-        self._masks = masks
-        self._ready: _Ready | None = None
-        self._images: dict[str, vtk.vtkImageData] = {}
-
-    def prepare(self, *, maps: bool) -> Steps[None]:
-        """Everything that takes long and changes nothing in the scene; to be repeated where it is not
-        :attr:`fresh` any more."""
-        if self._masks is None:
-            self._masks = yield from lesion_mask_steps(self.result)
-        if self._ready is None:
-            liver = yield from mask_steps(self.result.liver_zyx)
-        else:
-            liver = self._ready.liver
-        if maps and not self._images:
-            values = {f"{name} probability": p for name, p in self.result.probabilities.items()}
-            values.update({attention.name: attention for attention in self.result.attention})
-            for name, value in values.items():
-                self._images[name] = yield from image_steps(value.values_zyx)
-        self.old = find_nodes(self.scene, self.volume, self.result.case_name)
-        segmentation = (self.old.get(nodes.ROLE_SEGMENTATION) or [None])[0]
-        state = _state(segmentation)
-        before: dict[str, Mask] = {}
-        kept: dict[str, Mask] = {}
-        copies: dict[str, slicer.vtkSegment] = {}
-        for segment_id in segments.segment_ids(segmentation) if segmentation is not None else ():
-            segment = segmentation.GetSegmentation().GetSegment(segment_id)
-            if segment is None:
-                continue
-            mask = before[segment_id] = segments.read_mask(segmentation, segment_id, self.result.geometry)
-            yield
-            copies[segment_id] = segments.rebuilt(segment, mask, self.result.geometry)
-            yield
-            if segments.is_kept(segment, mask, self.result.geometry):
-                kept[segment_id] = mask
-            yield
-        self._ready = yield from self._build(segmentation, state, liver, kept, copies)
 
     @property
-    def fresh(self) -> bool:
-        """Whether the scene still holds what was prepared for."""
-        now = find_nodes(self.scene, self.volume, self.result.case_name)
-        segmentation = (now.get(nodes.ROLE_SEGMENTATION) or [None])[0]
-        return (
-            self._ready is not None
-            and segmentation is self._ready.segmentation
-            and _state(segmentation) == self._ready.state
-        )
-
-    def _build(
-        self,
-        segmentation: slicer.vtkMRMLSegmentationNode | None,
-        state: object,
-        liver: Mask,
-        kept: Mapping[str, Mask],
-        copies: Mapping[str, slicer.vtkSegment],
-    ) -> Steps[_Ready]:
-        result, masks = self.result, dict(self._masks or {})
-        kept_lesions = {k: m for k, m in kept.items() if segments.is_lesion(copies[k])}
-        taken = {
-            int(tag) for k in kept_lesions if (tag := segments.tag(copies[k], terms.TAG_NUMBER)).isdigit()
-        }
-        # Boxes without a mask that the reader has decided on keep their numbers too.
-        taken |= {
-            int(box.GetAttribute(nodes.ATTR_LESION) or 0)
-            for box in self.old.get(nodes.ROLE_BOX, [])
-            if nodes.is_decided(box)
-        }
-        kept_for: dict[int, str] = {}
-        for number, mask in masks.items():
-            for segment_id, kept_mask in kept_lesions.items():
-                if same_lesion(mask, kept_mask):
-                    kept_for[number] = segment_id
-                    break
-            else:
-                masks[number] = without(mask, kept_lesions.values())
-            yield
-        new = [
-            lesion
-            for lesion in result.lesions
-            if lesion.number not in kept_for and not self._decided_before(lesion)
-        ]
-        numbers = self._numbers(new, kept_for, taken, segmentation)
-        built = segments.build_lesions(new, masks, numbers, result.geometry, self.algorithm)
-        yield
-        kept_liver = next((k for k in kept if segments.is_liver(copies[k])), "")
-        built_liver = None if kept_liver else segments.build_liver(liver, result.geometry, self.algorithm)
-        yield
-        everything = ([built_liver] if built_liver else []) + built
-        return _Ready(
-            segmentation,
-            state,
-            liver,
-            kept,
-            kept_lesions,
-            kept_for,
-            kept_liver,
-            copies,
-            new,
-            numbers,
-            everything,
-        )
+    def old(self) -> dict[str, list]:
+        """The case's nodes by role, as they were when everything was prepared."""
+        return self.prepared.old
 
     def run(self, *, diameters: bool, maps: bool, surfaces: bool) -> SceneNodes:
         """Change what is there, as prepared; the old goes in `remove_replaced`."""
-        if self._ready is None:
-            finish(self.prepare(maps=maps))
-        ready, result = self._ready, self.result
+        if self.prepared.ready is None:
+            finish(self.prepared.steps(maps=maps))
+        ready, result = self.prepared.ready, self.result
         assert ready is not None
         segmentation = ready.segmentation
         if segmentation is None:
@@ -242,10 +88,14 @@ class Apply:
             ids[0] = ready.kept_liver
         boxes, axes = self._markups(ready.new, ready.kept_for, ready.numbers, ids, set(ready.kept), diameters)
         table = self._table(ready.new, ready.numbers, ready.kept_lesions, segmentation)
-        volumes = self._maps(ids) if maps else {}
+        volumes = self._maps(ids, ready.numbers) if maps else {}
         if surfaces:
             segmentation.CreateClosedSurfaceRepresentation()
-        study = self._place(segmentation, table, boxes, axes, volumes)
+        before = (self.old.get(nodes.ROLE_SEGMENTATION) or [None])[0]
+        tree = CaseTree(self.scene, self.volume, result.case_name, before)
+        # Its steps join the others as they are made: a failure half-way takes them back too.
+        tree.undo = self.undo
+        study = tree.place(self.added, segmentation, table, boxes, axes, volumes)
         messages = list(result.messages)
         if ready.kept:
             names = ", ".join(segmentation.GetSegmentation().GetSegment(k).GetName() for k in ready.kept)
@@ -263,15 +113,6 @@ class Apply:
             tuple(messages),
         )
 
-    def _decided_before(self, lesion: Lesion) -> bool:
-        """Whether the reader has accepted or rejected this box already, in an earlier run."""
-        return lesion.source is LesionSource.BOX and any(
-            nodes.is_decided(node)
-            and not node.GetAttribute(nodes.ATTR_SEGMENT)
-            and nodes.covers(node, lesion.box)
-            for node in self.old.get(nodes.ROLE_BOX, [])
-        )
-
     def roll_back(self) -> None:
         """Undo every change, last first, then take the added nodes out again."""
         for step in reversed(self.undo):
@@ -283,24 +124,6 @@ class Apply:
         """The last step: take out what the new nodes stand for."""
         for node in self.replaced:
             _remove(self.scene, node)
-
-    def _numbers(
-        self,
-        new: list[Lesion],
-        kept_for: Mapping[int, str],
-        taken: set[int],
-        segmentation: slicer.vtkMRMLSegmentationNode | None,
-    ) -> dict[int, int]:
-        """Numbers to show: the result's own in a fresh scene; else the lowest that no kept lesion has."""
-        numbers, taken = {}, set(taken)
-        for lesion in new:
-            numbers[lesion.number] = lesion.number if lesion.number not in taken else free_number(taken)
-            taken.add(numbers[lesion.number])
-        for number, segment_id in kept_for.items():
-            text = segments.tag(segmentation.GetSegmentation().GetSegment(segment_id), terms.TAG_NUMBER)
-            numbers[number] = int(text) if text.isdigit() else free_number(taken)
-            taken.add(numbers[number])
-        return numbers
 
     def _add(self, class_name: str, name: str) -> slicer.vtkMRMLNode:
         node = self.scene.AddNewNodeByClass(class_name, name)
@@ -317,7 +140,7 @@ class Apply:
             if node.IsA("vtkMRMLTransformableNode"):
                 node.SetAndObserveTransformNodeID(self.volume.GetTransformNodeID())
 
-    def _swap_segments(self, node: slicer.vtkMRMLSegmentationNode, ready: _Ready) -> dict[int, str]:
+    def _swap_segments(self, node: slicer.vtkMRMLSegmentationNode, ready: Ready) -> dict[int, str]:
         """Take the untouched segments out and put the new ones in."""
         segmentation, geometry = node.GetSegmentation(), self.result.geometry
         fresh = segmentation.GetNumberOfSegments() == 0
@@ -491,7 +314,9 @@ class Apply:
         nodes.show_table(existing, table)
         return existing
 
-    def _maps(self, ids: Mapping[int, str]) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
+    def _maps(
+        self, ids: Mapping[int, str], numbers: Mapping[int, int]
+    ) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
         """Volumes of probabilities and attention; an earlier run's of the same name are filled anew."""
         wanted = []
         for name, probability in self.result.probabilities.items():
@@ -519,10 +344,10 @@ class Apply:
                 self._own(node, nodes.ROLE_MAP)
             else:
                 self._remember_volume(node)
-            nodes.fill_map(node, values, meaning, shown_from, value_range, self._images.get(name))
+            nodes.fill_map(node, values, meaning, shown_from, value_range, self.prepared.images.get(name))
             if isinstance(values, AttentionMap):
                 number = values.lesion_number or 0
-                boxed = self._ready.numbers.get(number) if self._ready else None
+                boxed = numbers.get(number)
                 nodes.tell_map(node, values, ids.get(number, f"{nodes.BOX_PREFIX}{boxed}" if boxed else ""))
             volumes[name] = node
         self.replaced.extend(existing.values())
@@ -539,67 +364,6 @@ class Apply:
             node.SetAttribute(nodes.ATTR_MEANING, meaning)
 
         self.undo.append(restore)
-
-    def _place(
-        self,
-        segmentation: slicer.vtkMRMLSegmentationNode,
-        table: slicer.vtkMRMLTableNode,
-        boxes: Mapping[int, slicer.vtkMRMLNode],
-        axes: Mapping[int, tuple],
-        volumes: Mapping[str, slicer.vtkMRMLNode],
-    ) -> int:
-        """Put what is new under the CT's study (made where it has none); return the study's item."""
-        tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
-        study = self._study(tree)
-        name = self.result.case_name
-        folders = (
-            ("", [segmentation, table]),
-            (f"{name} boxes", list(boxes.values())),
-            (f"{name} diameters", [line for pair in axes.values() for line in pair]),
-            (f"{name} maps", list(volumes.values())),
-        )
-        for folder_name, members in folders:
-            members = [node for node in members if node in self.added]
-            if not members:
-                continue
-            parent = study
-            if folder_name:
-                parent = tree.GetItemChildWithName(study, folder_name)
-                if not parent:
-                    parent = tree.CreateFolderItem(study, folder_name)
-                    self._undo_item(tree, parent)
-            for node in members:
-                item = tree.GetItemByDataNode(node)
-                if item:
-                    tree.SetItemParent(item, parent)
-                else:
-                    tree.CreateItem(parent, node)
-        return study
-
-    def _study(self, tree: slicer.vtkMRMLSubjectHierarchyNode) -> int:
-        item, root = 0, tree.GetSceneItemID()
-        if self.volume is not None:
-            item = tree.GetItemByDataNode(self.volume) or tree.CreateItem(root, self.volume)
-            study = tree.GetItemAncestorAtLevel(item, "Study")
-            if study:
-                return study
-        else:
-            existing = self.old.get(nodes.ROLE_SEGMENTATION)
-            study = (
-                tree.GetItemAncestorAtLevel(tree.GetItemByDataNode(existing[0]), "Study") if existing else 0
-            )
-            if study:
-                return study
-        parent = tree.GetItemParent(item) if item else root
-        study = tree.CreateStudyItem(parent or root, self.result.case_name)
-        self._undo_item(tree, study)
-        if item:
-            self.undo.append(lambda: tree.SetItemParent(item, parent or root))
-            tree.SetItemParent(item, study)
-        return study
-
-    def _undo_item(self, tree: slicer.vtkMRMLSubjectHierarchyNode, item: int) -> None:
-        self.undo.append(lambda: tree.RemoveItem(item, False, False))
 
 
 def _remove(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:

@@ -14,7 +14,7 @@ from .. import scene_segments as segments
 from .. import terminology as terms
 from ..colours import lesion_colour
 from ..findings import LesionSource, LesionStatus
-from ..scene_apply import find_nodes
+from ..scene_prepare import find_nodes
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
 ATTR_PHASE = "LiverLesionAI.Phase"

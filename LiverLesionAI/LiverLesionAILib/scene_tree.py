@@ -1,0 +1,86 @@
+"""Where a case's nodes lie in the subject hierarchy: under the CT's study, in folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import slicer
+
+
+class CaseTree:
+    """Puts nodes in their places.
+
+    Attributes:
+        undo: how to take each change back, first change first.
+    """
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        volume: slicer.vtkMRMLScalarVolumeNode | None,
+        case_name: str,
+        segmentation_before: slicer.vtkMRMLSegmentationNode | None,
+    ) -> None:
+        self._tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        self._volume, self._name, self._before = volume, case_name, segmentation_before
+        self.undo: list[Callable[[], None]] = []
+
+    def place(
+        self,
+        added: list,
+        segmentation: slicer.vtkMRMLSegmentationNode,
+        table: slicer.vtkMRMLTableNode,
+        boxes: Mapping[int, slicer.vtkMRMLNode],
+        axes: Mapping[int, tuple],
+        volumes: Mapping[str, slicer.vtkMRMLNode],
+    ) -> int:
+        """Put what was added under the CT's study (made where it has none); the study's item."""
+        tree = self._tree
+        study = self._study()
+        name = self._name
+        folders = (
+            ("", [segmentation, table]),
+            (f"{name} boxes", list(boxes.values())),
+            (f"{name} diameters", [line for pair in axes.values() for line in pair]),
+            (f"{name} maps", list(volumes.values())),
+        )
+        for folder_name, members in folders:
+            members = [node for node in members if node in added]
+            if not members:
+                continue
+            parent = study
+            if folder_name:
+                parent = tree.GetItemChildWithName(study, folder_name)
+                if not parent:
+                    parent = tree.CreateFolderItem(study, folder_name)
+                    self._undo_item(parent)
+            for node in members:
+                item = tree.GetItemByDataNode(node)
+                if item:
+                    tree.SetItemParent(item, parent)
+                else:
+                    tree.CreateItem(parent, node)
+        return study
+
+    def _study(self) -> int:
+        tree = self._tree
+        item, root = 0, tree.GetSceneItemID()
+        if self._volume is not None:
+            item = tree.GetItemByDataNode(self._volume) or tree.CreateItem(root, self._volume)
+            study = tree.GetItemAncestorAtLevel(item, "Study")
+            if study:
+                return study
+        elif self._before is not None:
+            study = tree.GetItemAncestorAtLevel(tree.GetItemByDataNode(self._before), "Study")
+            if study:
+                return study
+        parent = tree.GetItemParent(item) if item else root
+        study = tree.CreateStudyItem(parent or root, self._name)
+        self._undo_item(study)
+        if item:
+            self.undo.append(lambda: tree.SetItemParent(item, parent or root))
+            tree.SetItemParent(item, study)
+        return study
+
+    def _undo_item(self, item: int) -> None:
+        self.undo.append(lambda: self._tree.RemoveItem(item, False, False))
