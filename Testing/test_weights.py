@@ -58,7 +58,7 @@ def test_the_first_model_of_a_task_is_used_unless_one_is_named(entry: ModelEntry
     manifest = Manifest(tmp_path, (boxes, other, entry))
     assert manifest.choose("segment").name == "other"
     assert manifest.choose("segment", "net").name == "net"
-    with pytest.raises(ModelError, match="no model 'boxes' to segment. Choose one of: other, net"):
+    with pytest.raises(ModelError, match=r"no model 'boxes' to segment\. Choose one of: other, net"):
         manifest.choose("segment", "boxes")
     with pytest.raises(ModelError, match="Choose one of: none"):
         manifest.choose("classify")
