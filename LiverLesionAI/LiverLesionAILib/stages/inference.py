@@ -32,6 +32,7 @@ def class_probabilities(
     progress: Progress = silent,
     stage: str = "segmenting",
     collect: Callable[[NDArray[np.intp], Any, tuple[int, int]], None] | None = None,
+    slices: range | None = None,
 ) -> NDArray[np.uint8]:
     """Probabilities of every class but the background for every voxel.
 
@@ -44,19 +45,21 @@ def class_probabilities(
         temperature: logits are divided by it (calibration).
         batch: slices at once.
         collect: called with (slices, network output with attention, unpadded size) for the scale nearest 1.
+        slices: to compute; None computes all. The others are seen as neighbours.
 
     Returns:
-        (classes - 1, z, y, x) uint8, 0..255 for probability 0..1.
+        (classes - 1, z, y, x) uint8, 0..255 for probability 0..1; z counts `slices`.
     """
     parameter = next(network.parameters())
     device, dtype = parameter.device, parameter.dtype
     n_slices, height, width = hu_zyx.shape
     multiple = int(getattr(network, "multiple", 1))
     nearest_one = min(pyramid, key=lambda scale: abs(scale - 1.0))
-    out = np.empty((classes - 1, n_slices, height, width), np.uint8)
+    wanted_slices = range(n_slices) if slices is None else slices
+    out = np.empty((classes - 1, len(wanted_slices), height, width), np.uint8)
     with torch.inference_mode():
-        for first in range(0, n_slices, batch):
-            centres = np.arange(first, min(first + batch, n_slices))
+        for first in range(0, len(wanted_slices), batch):
+            centres = np.array(wanted_slices[first : first + batch])
             indices = spec.stack_indices(centres, n_slices)
             low = int(indices.min())
             slab = torch.from_numpy(spec.normalise(hu_zyx[low : int(indices.max()) + 1]))
@@ -73,8 +76,10 @@ def class_probabilities(
                     )
                 total = probabilities if total is None else total + probabilities
             mean = total * (255.0 / len(pyramid))
-            out[:, centres] = mean.round_().clamp_(0, 255).to(torch.uint8).permute(1, 0, 2, 3).cpu().numpy()
-            progress(stage, float(centres[-1] + 1) / n_slices)
+            out[:, first : first + len(centres)] = (
+                mean.round_().clamp_(0, 255).to(torch.uint8).permute(1, 0, 2, 3).cpu().numpy()
+            )
+            progress(stage, (first + len(centres)) / len(wanted_slices))
     return out
 
 
@@ -95,7 +100,7 @@ def liver_and_tumour(
     """Probability of liver or tumour, and of tumour, each at the scales it is seen best at.
 
     The liver is a large organ told by what surrounds it, a lesion a few voxels: where the scales differ, the
-    liver is found first, and lesions only within `margin_mm` of the box around it.
+    liver is found first, and lesions only within `margin_mm` of the box around it, slab by slab.
 
     Args:
         network: gives background, liver and tumour.
@@ -131,24 +136,43 @@ def liver_and_tumour(
         seen &= near_zyx
     if not seen.any():
         return liver, tumour
-    window = []
-    for axis, spacing in enumerate(spec.spacing_zyx_mm):
-        where = np.flatnonzero(seen.any(axis=tuple(a for a in range(3) if a != axis)))
-        margin = int(np.ceil(margin_mm / spacing))
-        window.append(slice(max(0, int(where[0]) - margin), int(where[-1]) + 1 + margin))
-    box = tuple(window)
-    tumour[box] = class_probabilities(
-        network,
-        spec,
-        hu_zyx[box],
-        classes=3,
-        pyramid=lesion_scales,
-        temperature=temperature,
-        batch=_slices_at_once(batch, spec, lesion_scales),
-        progress=part(progress, first_share, 1.0),
-        stage="segmenting lesions",
-    )[1]
+    at_once = _slices_at_once(batch, spec, lesion_scales)
+    spacing = spec.spacing_zyx_mm
+    depth = int(np.ceil(margin_mm / spacing[0]))
+    found = np.flatnonzero(seen.any(axis=(1, 2)))
+    last = min(len(seen), int(found[-1]) + 1 + depth)
+    starts = range(max(0, int(found[0]) - depth), last, SLAB)
+    for number, first in enumerate(starts):
+        slab = range(first, min(first + SLAB, last))
+        # What the liver takes of these slices and of those nearby: at the dome it is a fraction of the whole.
+        outline = seen[max(0, first - depth) : slab.stop + depth].any(axis=0)
+        box = tuple(
+            _span(outline.any(axis=1 - axis), int(np.ceil(margin_mm / spacing[axis + 1])))
+            for axis in range(2)
+        )
+        half = spec.in_slices // 2
+        low, high = max(0, first - half), min(len(seen), slab.stop + half)
+        tumour[first : slab.stop, *box] = class_probabilities(
+            network,
+            spec,
+            hu_zyx[low:high, *box],
+            classes=3,
+            pyramid=lesion_scales,
+            temperature=temperature,
+            batch=at_once,
+            slices=range(first - low, slab.stop - low),
+        )[1]
+        progress("segmenting lesions", first_share + (1 - first_share) * (number + 1) / len(starts))
     return liver, tumour
+
+
+SLAB = 8
+"""Slices that share one box around the liver."""
+
+
+def _span(used: NDArray[np.bool_], margin: int) -> slice:
+    where = np.flatnonzero(used)
+    return slice(max(0, int(where[0]) - margin), min(len(used), int(where[-1]) + 1 + margin))
 
 
 def _slices_at_once(batch: int, spec: InputSpec, scales: Sequence[float]) -> int:

@@ -70,8 +70,8 @@ _SEGMENT = Recipe(
     shares={"real": 0.3, "variant": 0.42, "body": 0.1, "healthy": 0.18},
     healthy_variants=60,
     augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0),
-    calibration={"tumour_threshold": 0.2, "score_threshold": 0.5},
-    scales={"liver": (0.5, 0.7, 1.0), "lesions": (1.0, 1.25, 1.75)},
+    calibration={"tumour_threshold": 0.25, "score_threshold": 0.6},
+    scales={"liver": (0.7, 1.0), "lesions": (1.25, 1.75)},
     title="SFAN: liver and tumours (semantic feature attention)",
 )
 
@@ -84,7 +84,7 @@ RECIPES: dict[str, Recipe] = {
         crop=192,
         augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0, scale=0.6),
         loop=replace(_SEGMENT.loop, steps=2000, learning_rate=6e-4, warmup=30, ema=0.99),
-        scales={"liver": (0.4, 0.57, 0.8), "lesions": (1.0, 1.4)},
+        scales={"liver": (0.56, 0.8), "lesions": (1.2, 1.68)},
     ),
     "unet": replace(
         _SEGMENT, network="unet", config=unet.SIZES["compact"], title="U-Net: liver and tumours (baseline)"
