@@ -149,6 +149,13 @@ class TestLiverAndTumour:
         assert tumour[5, 30, 30] > 100
         assert not tumour[:, :4].any()
 
+    def test_a_gap_in_the_liver_is_passed_over(self) -> None:
+        hu = np.concatenate([self.hu(), np.full((30, 64, 80), -150.0, np.float32), self.hu()])
+        _, tumour = liver_and_tumour(Echo(), SPEC, hu, lesion_scales=(1.5,))
+        assert tumour[5, 30, 30] > 100
+        assert tumour[-6, 30, 30] > 100
+        assert not tumour[24:28].any()
+
     def test_without_a_liver_there_is_no_tumour(self) -> None:
         near = np.zeros((12, 64, 80), bool)
         _, tumour = liver_and_tumour(Echo(), SPEC, self.hu(), lesion_scales=(1.5,), near_zyx=near)

@@ -146,16 +146,18 @@ def liver_and_tumour(
         slab = range(first, min(first + SLAB, last))
         # What the liver takes of these slices and of those nearby: at the dome it is a fraction of the whole.
         outline = seen[max(0, first - depth) : slab.stop + depth].any(axis=0)
-        box = tuple(
+        if not outline.any():
+            continue
+        rows, columns = (
             _span(outline.any(axis=1 - axis), int(np.ceil(margin_mm / spacing[axis + 1])))
             for axis in range(2)
         )
         half = spec.in_slices // 2
         low, high = max(0, first - half), min(len(seen), slab.stop + half)
-        tumour[first : slab.stop, *box] = class_probabilities(
+        tumour[first : slab.stop, rows, columns] = class_probabilities(
             network,
             spec,
-            hu_zyx[low:high, *box],
+            hu_zyx[low:high, rows, columns],
             classes=3,
             pyramid=lesion_scales,
             temperature=temperature,
