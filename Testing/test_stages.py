@@ -191,6 +191,16 @@ class TestSegment:
         assert not masks.labels_zyx[self.far].any()
         assert bool(masks.liver_zyx[masks.labels_zyx > 0].all()), "the liver includes its lesions"
 
+    def test_what_lies_wholly_beside_the_liver_goes_though_it_is_near(self) -> None:
+        liver, tumour = self.probabilities()
+        beside = ball(self.shape, (20, 50, 14), 6, self.spacing) & ~ball(
+            self.shape, (20, 50, 50), 47, self.spacing
+        )
+        tumour = np.where(beside | self.inner, 250, 2).astype(np.uint8)
+        assert sorted(masks_from_probabilities(liver, tumour, self.spacing).scores) == [1]
+        kept = masks_from_probabilities(liver, tumour, self.spacing, SegmentSettings(inside_share=0.0))
+        assert sorted(kept.scores) == [1, 2]
+
     def test_holes_where_the_network_saw_no_liver_are_filled(self) -> None:
         liver, tumour = self.probabilities()
         liver[self.inner] = 0

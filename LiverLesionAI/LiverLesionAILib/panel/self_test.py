@@ -20,7 +20,7 @@ from .torch_install import torch_is_there
 
 TIMEOUT_S = 600.0
 SMALLEST_LIVER_DICE = 0.85
-FEWEST_FOUND = 3
+FEWEST_FOUND = 4
 
 log = logging.getLogger(__name__)
 

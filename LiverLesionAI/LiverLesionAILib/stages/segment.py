@@ -27,6 +27,8 @@ class SegmentSettings:
         tumour_threshold: voxels at or above it belong to a lesion.
         score_threshold: a lesion's score (see :func:`lesion_scores`) must reach it.
         smallest_mm: equivalent diameter under which a component is dropped.
+        inside_share: share of a lesion's voxels that must lie in the predicted liver itself, holes filled:
+            one at the capsule is often half taken for what lies outside, one in ascites or stomach wholly.
         reach_mm: lesions may lie this far outside the predicted liver.
         closing_mm: notches of the liver up to twice this wide are closed before lesions are looked for.
     """
@@ -35,6 +37,7 @@ class SegmentSettings:
     tumour_threshold: float = 0.5
     score_threshold: float = 0.7
     smallest_mm: float = 4.0
+    inside_share: float = 0.12
     reach_mm: float = 4.0
     closing_mm: float = 8.0
 
@@ -47,7 +50,7 @@ class Masks:
         liver_zyx: bool, lesions included.
         labels_zyx: uint16, 1.. in order of size, largest first.
         scores: lesion label -> 0..1.
-        dropped: number of components under the score threshold or too small.
+        dropped: number of components under the score threshold, too small or outside the liver.
     """
 
     liver_zyx: NDArray[np.bool_]
@@ -128,7 +131,12 @@ def masks_from_probabilities(
             sizes = np.bincount(components.ravel(), minlength=count + 1)[1:]
             smallest = np.pi / 6 * settings.smallest_mm**3 / float(np.prod(spacing_zyx_mm))
             values = lesion_scores(tumour_zyx, components, count)
+            solid = liver.copy()
+            for plane in solid:
+                ndimage.binary_fill_holes(plane, output=plane)
+            inner = np.bincount(components[solid], minlength=count + 1)[1:]
             keep = (sizes >= smallest) & (values >= settings.score_threshold)
+            keep &= inner >= settings.inside_share * sizes
             dropped = int(count - keep.sum())
             order = [i for i in np.argsort(-sizes, kind="stable") if keep[i]]
             renumber = np.zeros(count + 1, np.uint16)

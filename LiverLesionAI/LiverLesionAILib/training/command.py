@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..files import replacing
 from ..progress import Progress, silent
-from ..weights import Manifest, ModelEntry, save_weights, sha256_of
+from ..weights import MEAN, Manifest, ModelEntry, save_weights, sha256_of
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
@@ -84,6 +84,34 @@ def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
         scales=old.scales if old else chosen.scales,
     )
     manifest.with_entry(entry).write()
+    return entry
+
+
+def bundle_mean(
+    name: str, members: Sequence[str], title: str, calibration: dict[str, float], folder: Path
+) -> ModelEntry:
+    """Put a model that is the mean of others first among those of its task in the manifest of `folder`.
+
+    Raises:
+        ModelError: a member is not there.
+    """
+    manifest = Manifest.read(folder)
+    first = [manifest.find(member) for member in members][0]
+    entry = replace(
+        first,
+        name=name,
+        network=MEAN,
+        config={"members": list(members)},
+        file="",
+        sha256="",
+        calibration=calibration,
+        scales={},
+        card=f"{name}.md",
+        title=title,
+    )
+    others = [e for e in manifest.entries if e.name != name]
+    at = next(i for i, e in enumerate(others) if e.task == entry.task)
+    Manifest(folder, (*others[:at], entry, *others[at:])).write()
     return entry
 
 
