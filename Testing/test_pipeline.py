@@ -234,7 +234,7 @@ def test_kept_probabilities_give_the_masks_again(result: CaseResult) -> None:
 
     liver, tumour = result.probabilities["liver"], result.probabilities["tumour"]
     assert liver.values_zyx.dtype == tumour.values_zyx.dtype == np.uint8
-    assert bool((liver.values_zyx.astype(int) + 1 >= tumour.values_zyx).all()), "liver includes its tumours"
+    assert bool(result.liver_zyx[result.lesion_labels_zyx > 0].all()), "liver includes its tumours"
     masks = masks_from_probabilities(liver.values_zyx, tumour.values_zyx, tumour.geometry.spacing_zyx_mm)
     volume_ml = np.count_nonzero(masks.liver_zyx) * tumour.geometry.voxel_volume_mm3 / 1000
     assert volume_ml == pytest.approx(result.liver_volume_ml, rel=0.03)
@@ -255,7 +255,7 @@ def test_the_network_sees_the_liver_at_its_reference_level(
     real = inference.class_probabilities
 
     def spy(network, spec, hu_zyx, **options):
-        if spec.liver_hu is not None:
+        if spec.liver_hu is not None and "slices" not in options:
             centre = tuple(slice(n // 4, -n // 4) for n in hu_zyx.shape)
             levels.append(liver_level_hu(hu_zyx[centre]))
         return real(network, spec, hu_zyx, **options)

@@ -90,15 +90,15 @@ def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
 def bundle_mean(
     name: str, members: Sequence[str], title: str, calibration: dict[str, float], folder: Path
 ) -> ModelEntry:
-    """Put a model that is the mean of others first among those of its task in the manifest of `folder`.
+    """Put a model that is the mean of others last into the manifest of `folder`.
 
     Raises:
         ModelError: a member is not there.
     """
     manifest = Manifest.read(folder)
-    first = [manifest.find(member) for member in members][0]
+    entries = [manifest.find(member) for member in members]
     entry = replace(
-        first,
+        entries[0],
         name=name,
         network=MEAN,
         config={"members": list(members)},
@@ -106,12 +106,10 @@ def bundle_mean(
         sha256="",
         calibration=calibration,
         scales={},
-        card=f"{name}.md",
+        card=f"{members[-1]}.md",
         title=title,
     )
-    others = [e for e in manifest.entries if e.name != name]
-    at = next(i for i, e in enumerate(others) if e.task == entry.task)
-    Manifest(folder, (*others[:at], entry, *others[at:])).write()
+    manifest.with_entry(entry).write()
     return entry
 
 
