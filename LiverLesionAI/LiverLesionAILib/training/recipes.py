@@ -38,6 +38,7 @@ class Recipe:
         calibration: operating point of the model, read off leave-one-patient-out runs.
         scales: image pyramids of liver and lesions, chosen on leave-one-patient-out runs.
         title: one line for a menu.
+        bundled_as: name in the manifest, where it is not the recipe's.
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
     """
 
@@ -58,6 +59,16 @@ class Recipe:
     calibration: dict[str, float] = field(default_factory=dict)
     scales: dict[str, tuple[float, ...]] = field(default_factory=dict)
     title: str = ""
+    bundled_as: str = ""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A model that is the mean of others' probabilities; it joins the manifest when all of them are there."""
+
+    members: tuple[str, ...]
+    title: str
+    calibration: dict[str, float]
 
 
 _SEGMENT = Recipe(
@@ -80,6 +91,7 @@ RECIPES: dict[str, Recipe] = {
     # Second part of the bundled SFAN, from the first one's weights: more magnified, a wider range of scales.
     "sfan_finish": replace(
         _SEGMENT,
+        bundled_as="sfan",
         spec=replace(SEGMENT_INPUT, magnify=1.75),
         crop=192,
         augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0, scale=0.6),
@@ -111,6 +123,14 @@ RECIPES: dict[str, Recipe] = {
         bodies=100,
         title="Coarse U-Net: finds the liver",
     ),
+}
+
+MEANS: dict[str, Mean] = {
+    "sfan_mscd": Mean(
+        ("sfan", "mscd"),
+        "SFAN and MSCD together (mean of both)",
+        {"tumour_threshold": 0.25, "score_threshold": 0.6},
+    )
 }
 
 
