@@ -313,30 +313,46 @@ def test_a_missing_torch_shows_a_button(desk, monkeypatch):
     assert desk.ui.analyzeButton.enabled
 
 
-def test_the_event_loop_is_never_blocked(desk):
-    """Neither by a first nor by a second analysis of eight million voxels; best of three, as another
-    program on the test machine can stop any process for a while."""
-    longest_s = []
+LONGEST_STEP_S = 0.1
+
+
+def run_twice_and_watch(desk: Desk, volume) -> tuple[float, str]:
+    """A first and a second analysis; the longest step of the event loop and what was under way."""
+    desk.ui.inputSelector.setCurrentNode(volume)
+    desk.turn(0.1)
+    desk.longest_step_s, desk.longest_step = 0.0, ""
+    for _ in range(2):
+        desk.watched(desk.ui.analyzeButton.click)
+        desk.until(desk.idle, 120)
+        desk.turn()
+        assert rows(desk) == 3
+    return desk.longest_step_s, desk.longest_step
+
+
+def test_the_event_loop_never_computes_for_long(desk):
+    """No turn of the event loop computes for 0.1 s, in two analyses of eight million voxels.
+
+    Counted is the processor time of the thread that runs the loop: Python, Qt, MRML, and the kernel on their
+    behalf. So other programs that want the same cores cannot make this fail; but a loop that waits (for the
+    disk, for the worker) is not seen here, nor what another thread computes. Best of three, as a machine that
+    lowers its clock, or shares its caches, makes the same step dearer.
+    """
+    longest = []
     # What hundreds of tests have left in this process is not the panel's to clear up.
     gc.collect()
     gc.freeze()
-    for attempt in range(3):
-        desk.fresh()
-        volume = add_volume(f"large {attempt}", truth_array((120, 40, 48)).repeat(6, 1).repeat(6, 2))
-        desk.turn(0.3)
-        desk.ui.inputSelector.setCurrentNode(volume)
-        desk.turn(0.1)
-        desk.longest_block_s = 0.0
-        for _ in range(2):
-            desk.ui.analyzeButton.click()
-            desk.until(desk.idle)
-            desk.turn()
-            assert rows(desk) == 3
-        longest_s.append((round(desk.longest_block_s, 3), desk.blocked_by))
-        if desk.longest_block_s < 0.1:
-            break
-    gc.unfreeze()
-    assert longest_s[-1][0] < 0.1, f"blocked for {longest_s}"
+    try:
+        for attempt in range(3):
+            desk.fresh()
+            volume = add_volume(f"large {attempt}", truth_array((120, 40, 48)).repeat(6, 1).repeat(6, 2))
+            desk.turn(0.3)
+            step_s, stage = run_twice_and_watch(desk, volume)
+            longest.append((round(step_s, 3), stage))
+            if step_s < LONGEST_STEP_S:
+                break
+    finally:
+        gc.unfreeze()
+    assert longest[-1][0] < LONGEST_STEP_S, f"computed for {longest}"
 
 
 def test_the_sample_button_loads_a_case_and_takes_it_again(desk):
