@@ -256,9 +256,9 @@ def test_sorting_and_filters(case):
 
 
 def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):
-    from LiverLesionAILib.panel import panel as panel_file
+    from LiverLesionAILib.panel import threshold_panel
 
-    monkeypatch.setattr(panel_file, "calibrated_score", lambda segmenter: 0.7)
+    monkeypatch.setattr(threshold_panel, "calibrated_score", lambda segmenter: 0.7)
     add_volume("CT", five_lesions())
     desk.turn()
     desk.analyze()
@@ -280,6 +280,56 @@ def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):
     assert len(desk.panel.case.boxes) == 1
     click(desk, "thresholdResetButton")
     assert len(ids(desk)) == 4
+
+
+def test_a_move_of_the_threshold_is_one_step_of_undo(desk, monkeypatch):
+    from LiverLesionAILib.panel import threshold_panel
+
+    monkeypatch.setattr(threshold_panel, "calibrated_score", lambda segmenter: 0.7)
+    add_volume("CT", five_lesions())
+    desk.turn()
+    desk.analyze()
+    assert not desk.ui.undoButton.enabled
+    clock = [100.0]
+    monkeypatch.setattr(desk.panel.threshold, "_clock", lambda: clock[0])
+    choose(desk, 0)
+    click(desk, "acceptButton")
+    # One drag: the slider tells every value on its way.
+    for value in (0.65, 0.6, 0.5, 0.45):
+        desk.ui.thresholdSlider.value = value
+        desk.turn()
+        clock[0] += 0.1
+    clock[0] += 10.0
+    desk.ui.thresholdSlider.value = 0.3
+    desk.turn()
+    shown = desk.panel.case.rows
+    assert len(shown) == 5
+    click(desk, "undoButton")
+    assert "Undone: threshold to 0.30" in desk.message()
+    assert (len(ids(desk)), desk.ui.thresholdSlider.value) == (4, pytest.approx(0.45))
+    click(desk, "undoButton")
+    assert (len(ids(desk)), desk.ui.thresholdSlider.value) == (3, pytest.approx(0.7))
+    assert statuses(desk) == ["accepted", "AI", "AI"]
+    click(desk, "undoButton")
+    assert statuses(desk) == ["AI", "AI", "AI"]
+    assert not desk.ui.undoButton.enabled
+    for _ in range(3):
+        click(desk, "redoButton")
+    assert desk.panel.case.rows == shown
+    click(desk, "thresholdResetButton")
+    assert len(ids(desk)) == 3
+    click(desk, "undoButton")
+    assert desk.panel.case.rows == shown
+
+
+def test_a_new_analysis_starts_a_new_history(case):
+    """What was done to a lesion is not undone on another one that has its number now."""
+    choose(case, 0)
+    click(case, "acceptButton")
+    assert case.ui.undoButton.enabled
+    case.analyze()
+    assert not case.ui.undoButton.enabled
+    assert statuses(case) == ["accepted", "AI", "AI"]
 
 
 def test_the_threshold_is_quick(desk):

@@ -12,6 +12,7 @@ from . import scene_nodes as nodes
 from . import scene_segments as segments
 from .findings import AttentionMap, CaseResult, Lesion
 from .mask_crops import Mask
+from .phase_attributes import phase_attributes
 from .scene_geometry import ijk_to_ras, vtk_matrix
 from .scene_prepare import Preparation, Ready
 from .scene_read import free_number, reader_lesion
@@ -297,9 +298,10 @@ class Apply:
                     number,
                     lesion.name,
                     lesion.status,
-                    lesion.shown_class,
-                    lesion.class_probabilities.get(lesion.shown_class or ""),
+                    lesion.predicted_class,
+                    lesion.class_probabilities.get(lesion.predicted_class or ""),
                     lesion.score,
+                    reader_class=lesion.reader_class,
                 )
             )
         table = nodes.findings_table(sorted(rows, key=lambda row: row.number))
@@ -312,7 +314,23 @@ class Apply:
             nodes.carry_measurements(before, table, kept_numbers)
             self.undo.append(lambda: existing.SetAndObserveTable(before))
         nodes.show_table(existing, table)
+        self._tell_phase(existing)
         return existing
+
+    def _tell_phase(self, table: slicer.vtkMRMLTableNode) -> None:
+        phase = self.result.phase
+        told = {name: table.GetAttribute(name) for name in phase_attributes(phase)}
+        said = table.GetDescription()
+
+        def restore() -> None:
+            for name, value in told.items():
+                table.SetAttribute(name, value)
+            table.SetDescription(said)
+
+        self.undo.append(restore)
+        for name, value in phase_attributes(phase).items():
+            table.SetAttribute(name, value)
+        table.SetDescription(phase.text if phase else "")
 
     def _maps(
         self, ids: Mapping[int, str], numbers: Mapping[int, int]

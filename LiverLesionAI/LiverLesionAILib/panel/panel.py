@@ -27,7 +27,8 @@ from .reader_panel import ReaderPanel
 from .run_text import stage_line
 from .sample_case import find_sample, sample_steps
 from .shortcuts import Shortcuts
-from .threshold import FAINTEST_SCORE, apply_threshold, calibrated_score
+from .threshold import FAINTEST_SCORE
+from .threshold_panel import ThresholdPanel
 from .torch_install import install_torch, torch_is_there
 from .views import Pulse, centre_ras, jump_to, show_volume
 from .worker_client import WorkerClient, WorkerCommand, python_program
@@ -73,6 +74,9 @@ class Panel(VTKObservationMixin):
         self.reader.changed = self.edit.forget_own_changes
         self.maps = MapPanel(ui)
         self.models = ModelPanel(ui)
+        self.threshold = ThresholdPanel(
+            ui, slicer.mrmlScene, self.reader.actions, lambda: self.models.chosen("segment")
+        )
         self._pulse = Pulse()
         self._set_icons()
         self._connect()
@@ -155,6 +159,7 @@ class Panel(VTKObservationMixin):
         self.findings.bind(self.parameters)
         self.maps.bind(self.parameters)
         self.models.bind(self.parameters)
+        self.threshold.bind(self.parameters)
         mapping = {
             child.property("SlicerParameterName"): child
             for child in self._widget.findChildren(qt.QWidget)
@@ -175,6 +180,7 @@ class Panel(VTKObservationMixin):
         self.findings.bind(None)
         self.maps.bind(None)
         self.models.bind(None)
+        self.threshold.bind(None)
         if self.hasObserver(self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed):
             self.removeObserver(self._parameter_node, vtk.vtkCommand.ModifiedEvent, self._parameters_changed)
 
@@ -191,7 +197,6 @@ class Panel(VTKObservationMixin):
         # A section that opens shows all that is in it: hide again what has nothing to say.
         ui.findingsSection.connect("contentsCollapsed(bool)", lambda collapsed: self._refresh_soon())
         ui.hideAllButton.connect("toggled(bool)", self._hide_all)
-        ui.thresholdResetButton.connect("clicked()", self._reset_threshold)
 
     def _icon(self, name: str) -> qt.QIcon:
         icon = qt.QIcon(self._resource(f"Icons/{name}.png"))
@@ -274,18 +279,15 @@ class Panel(VTKObservationMixin):
         if self.parameters is None:
             return
         self.case = read_case(slicer.mrmlScene, self.parameters.inputVolume)
-        if self.parameters.thresholdSet:
-            moved = apply_threshold(slicer.mrmlScene, self.case, self.parameters.threshold)
-            if moved is not self.case:
-                self.case = moved
-                self.edit.forget_own_changes()
+        moved = self.threshold.follow(self.case)
+        if moved is not self.case:
+            self.case = moved
+            self.edit.forget_own_changes()
         self.findings.show(self.case)
         self.maps.show(self.case)
         self.models.show()
         self.reader.show()
         self.edit.show()
-        self.ui.thresholdSlider.setEnabled(self.case.table is not None)
-        self.ui.thresholdResetButton.setEnabled(self.case.table is not None)
         was = self.ui.hideAllButton.blockSignals(True)
         self.ui.hideAllButton.checked = self.parameters.allHidden
         self.ui.hideAllButton.blockSignals(was)
@@ -298,19 +300,6 @@ class Panel(VTKObservationMixin):
         """The analysis' settings as the panel stands."""
         # Fainter lesions are kept aside for the threshold slider.
         return {**self.models.settings(), "score_threshold": FAINTEST_SCORE}
-
-    def _score_threshold(self) -> float:
-        """The reader's threshold; the model's own before the first analysis of a scene."""
-        if self.parameters is None:
-            return calibrated_score(self.models.chosen("segment"))
-        if not self.parameters.thresholdSet:
-            self.parameters.threshold = calibrated_score(self.models.chosen("segment"))
-            self.parameters.thresholdSet = True
-        return self.parameters.threshold
-
-    def _reset_threshold(self) -> None:
-        if self.parameters is not None:
-            self.parameters.threshold = calibrated_score(self.models.chosen("segment"))
 
     def _analyze_or_cancel(self) -> None:
         if self.queue.current is not None:
@@ -384,7 +373,7 @@ class Panel(VTKObservationMixin):
         return self._torch_known
 
     def apply_steps(self, volume: Any, result: Path) -> Iterator[str]:
-        yield from self._logic.applySteps(volume, result, self._score_threshold())
+        yield from self._logic.applySteps(volume, result, self.threshold.score())
 
     def sample_steps(self, folder: Path) -> Iterator[str]:
         return sample_steps(slicer.mrmlScene, folder)
@@ -394,6 +383,8 @@ class Panel(VTKObservationMixin):
             self._choose_sample(find_sample(slicer.mrmlScene))
         elif kind == "done":
             outcome = self._logic.lastOutcome
+            # What could be undone is said of segments that the new analysis may have replaced.
+            self.reader.actions.history.clear()
             self.show_message(" ".join(outcome.messages) if outcome.messages else "Done.")
             self.worker_log(f"{case.name}: done. {' '.join(outcome.messages)}")
             if self.parameters is not None and self.parameters.inputVolume is case.volume:

@@ -32,9 +32,11 @@ class ReaderActions:
 
     Attributes:
         history: what can be undone.
+        move_threshold: sets the threshold's slider, when a move of it is undone.
     """
 
     def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+        self.move_threshold: Callable[[float], None] = lambda value: None
         self._scene = scene
         self._case = CaseView(None, None, None)
         self._key: tuple[str, int] | None = None
@@ -315,6 +317,9 @@ class ReaderActions:
     def _move(self, step: Step | None, *, before: bool) -> str:
         if step is None or self._case.segmentation is None:
             return ""
+        if step.threshold is not None:
+            self.move_threshold(step.threshold[0 if before else 1])
+            return step.label
         states = step.before if before else step.after
         self._restore(states)
         redrawn = [s for s, state in states.items() if isinstance(state, SegmentState) and state.mask]
