@@ -379,6 +379,9 @@ def test_drawing_in_a_lesion_is_followed(case):
 
 
 def test_overlays_are_switched(case):
+    import slicer
+    from LiverLesionAILib.panel.overlays import map_range
+
     display = case.panel.case.segmentation.GetDisplayNode()
     case.ui.masksBox.checked = False
     case.ui.boxesBox.checked = True
@@ -389,10 +392,19 @@ def test_overlays_are_switched(case):
     case.turn()
     composite = case.scene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
     shown = case.scene.GetNodeByID(composite.GetForegroundVolumeID())
-    assert shown.GetAttribute("LiverLesionAI.Map") == "Semantic gate"
+    assert shown.GetAttribute("LiverLesionAI.Map") == "tumour probability"
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(shown)
+    assert legend.GetVisibility()
+    assert legend.GetTitleText() == "tumour probability"
+    assert map_range(shown) == (0.0, 1.0)
+    assert "Range 0 to 1 probability" in case.ui.mapMeaning.text
     case.ui.mapOpacity.value = 0.3
     case.ui.mapThreshold.value = 0.6
-    case.ui.mapSelector.currentIndex = 2
+    case.ui.mapSelector.currentIndex = 1
+    case.turn()
+    shown = case.scene.GetNodeByID(composite.GetForegroundVolumeID())
+    assert shown.GetAttribute("LiverLesionAI.Map") == "Semantic gate"
+    case.ui.mapSelector.currentIndex = 0
     case.turn()
     shown = case.scene.GetNodeByID(composite.GetForegroundVolumeID())
     assert shown.GetAttribute("LiverLesionAI.Map") == "tumour probability"

@@ -290,6 +290,7 @@ def _maps(scene: _Scene, result: CaseResult, shared: Mapping[str, str], ours: ob
             f"Probability of {name}, 0 to 1; the masks were cut at {probability.threshold:.2f}.",
             (0.0, 1.0),
             min(0.1, probability.threshold / 2),
+            "probability",
         )
         for name, probability in result.probabilities.items()
     ]
@@ -297,10 +298,18 @@ def _maps(scene: _Scene, result: CaseResult, shared: Mapping[str, str], ours: ob
         low, high = shown.value_range
         array = np.asarray(shown.values_zyx, np.float32)
         wanted.append(
-            (shown.name, array, shown.geometry, shown.meaning, (low, high), low + 0.25 * (high - low))
+            (
+                shown.name,
+                array,
+                shown.geometry,
+                shown.meaning,
+                (low, high),
+                low + 0.25 * (high - low),
+                shown.unit,
+            )
         )
-    for index, (name, array, geometry, meaning, window, lower) in enumerate(wanted):
-        more = {"LiverLesionAI.Map": name, "LiverLesionAI.Meaning": meaning}
+    for index, (name, array, geometry, meaning, window, lower, unit) in enumerate(wanted):
+        more = {"LiverLesionAI.Map": name, "LiverLesionAI.Meaning": meaning, "LiverLesionAI.Unit": unit}
         extra = {"references": shared, "attributes": ours("map", **more)}  # type: ignore[operator]
         title = f"{result.case_name} {name}"
         made.append(scene.volume(title, f"map_{index}.nrrd", array, geometry, _IRON, window, lower, extra))

@@ -340,7 +340,7 @@ class Apply:
         for name, probability in self.result.probabilities.items():
             meaning = f"Probability of {name}, 0 to 1; the masks were cut at {probability.threshold:.2f}."
             shown_from = min(0.1, probability.threshold / 2)
-            wanted.append((f"{name} probability", probability, meaning, shown_from, (0.0, 1.0)))
+            wanted.append((f"{name} {nodes.PROBABILITY}", probability, meaning, shown_from, (0.0, 1.0)))
         for attention in self.result.attention:
             low, high = attention.value_range
             wanted.append(
@@ -367,6 +367,8 @@ class Apply:
                 number = values.lesion_number or 0
                 boxed = numbers.get(number)
                 nodes.tell_map(node, values, ids.get(number, f"{nodes.BOX_PREFIX}{boxed}" if boxed else ""))
+            else:
+                node.SetAttribute(nodes.ATTR_UNIT, nodes.PROBABILITY)
             volumes[name] = node
         self.replaced.extend(existing.values())
         return volumes

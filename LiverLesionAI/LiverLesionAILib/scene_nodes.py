@@ -45,6 +45,8 @@ ATTR_BELOW = "LiverLesionAI.BelowThreshold"
 """On a box without a mask: "1" while its score is below the threshold."""
 REF_VOLUME = "LiverLesionAI.Volume"
 
+PROBABILITY = "probability"
+"""Unit of probability maps, and the end of their names."""
 BOX_PREFIX = "box:"
 """With its number: what stands for the segment's ID of a lesion that has only a box."""
 
