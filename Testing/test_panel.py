@@ -293,20 +293,20 @@ def test_prints_of_libraries_land_in_the_log():
 
 
 def test_a_missing_torch_shows_a_button(desk, monkeypatch):
-    from LiverLesionAILib.panel import panel as panel_file
+    from LiverLesionAILib.panel import run_panel
 
-    monkeypatch.setattr(panel_file, "torch_is_there", lambda: False)
+    monkeypatch.setattr(run_panel, "torch_is_there", lambda: False)
     desk.widget.enter()
     add_volume()
     desk.turn()
     assert desk.ui.installButton.visible
     assert not desk.ui.analyzeButton.enabled
     assert "missing" in desk.ui.deviceLabel.text
-    monkeypatch.setattr(panel_file, "install_torch", lambda: (False, "no network: do this"))
+    monkeypatch.setattr(run_panel, "install_torch", lambda: (False, "no network: do this"))
     desk.ui.installButton.click()
     assert "no network" in desk.message()
-    monkeypatch.setattr(panel_file, "torch_is_there", lambda: True)
-    monkeypatch.setattr(panel_file, "install_torch", lambda: (True, "PyTorch is installed."))
+    monkeypatch.setattr(run_panel, "torch_is_there", lambda: True)
+    monkeypatch.setattr(run_panel, "install_torch", lambda: (True, "PyTorch is installed."))
     desk.ui.installButton.click()
     desk.until(lambda: "PyTorch 2.7.0" in desk.ui.deviceLabel.text)
     assert not desk.ui.installButton.visible
@@ -402,7 +402,7 @@ def test_no_liver_says_so(desk):
 def test_the_device_line_shows_memory_and_what_is_wrong_with_the_gpu(desk):
     desk.until(lambda: "free" in desk.ui.deviceLabel.text)
     assert "12.3 of 16 GB free" in desk.ui.deviceLabel.text
-    desk.panel.worker_info(
+    desk.panel.run.worker_info(
         {
             "torch_version": "2.7.0",
             "line": "CPU: 4 cores, 12 of 16 GB free",
