@@ -230,7 +230,11 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     kinds = {kind: sum(c.kind == kind for c in cases) for kind in chosen.shares}
     (folder / "run.json").write_text(json.dumps({**asdict(chosen), "cases": kinds}, indent=1))
-    return train(network, sampler.batch, chosen.loop, folder, device=device, progress=progress)
+    # A detector learns by its own loss: what it learns from depends on the truth.
+    batch_loss = getattr(network, "training_loss", None)
+    return train(
+        network, sampler.batch, chosen.loop, folder, device=device, batch_loss=batch_loss, progress=progress
+    )
 
 
 def _liver_only(case: TrainingCase) -> TrainingCase:
