@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from ..errors import InputError
@@ -21,6 +22,7 @@ from .healthy import healthy_cases
 from .loop import train
 from .recipes import RECIPES, Recipe, recipe
 from .sampling import CropSampler
+from .slabs import SlabSampler
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -217,7 +219,8 @@ def fit(
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     if chosen.task == "locate":
         cases = [_liver_only(case) for case in cases]
-    sampler = CropSampler(
+    slab = {"bag": chosen.config.bag, "bag_step": chosen.config.bag_step} if chosen.slab_targets else {}
+    sampler = (partial(SlabSampler, targets=chosen.slab_targets, **slab) if slab else CropSampler)(
         list(cases),
         chosen.shares,
         chosen.spec,
