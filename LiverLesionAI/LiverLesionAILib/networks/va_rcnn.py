@@ -362,9 +362,11 @@ def truths_of(labels: Tensor, classes: int) -> list[Truth]:
             lesions are class 1 and there is no liver.
     """
     truths = []
-    for meaning, numbers in labels:
+    # Labels fit into 8 bits; comparing them is then eight times less work.
+    for meaning, numbers in labels.to(torch.uint8):
         lesion_count = int(numbers.max())
-        masks = numbers == torch.arange(1, lesion_count + 1, device=labels.device)[:, None, None]
+        every = torch.arange(1, lesion_count + 1, device=labels.device, dtype=torch.uint8)
+        masks = numbers == every[:, None, None]
         kinds = torch.full((lesion_count,), classes - 1, device=labels.device)
         if classes == 3:
             liver = (meaning == 1) | (meaning == 2)

@@ -5,14 +5,15 @@ For one level of the feature pyramid, X_tgt in R^{C x H x W} and its bag X_long 
 (equation 1), the target among them:
 
 - channel: F_pool(X) = [max, mean over H x W] in R^{2C}, F_emb(X) = W F_pool(X) in R^{C / r}, r = 16;
-  S = softmax_n <F_emb(X_tgt), F_emb(X_n)> in R^{1 x N};  gate = sigmoid(W' ReLU(sum_n S_n F_emb(X_n)))
+  S = softmax_n <F_emb(X_tgt), F_emb(X_n)> in R^{1 x N};  gate = sigmoid(W' a(sum_n S_n F_emb(X_n)))
   in R^C multiplies X_tgt;
 - spatial: F_pool(X) = [max, mean over C] in R^{2 x H x W}, F_emb(X) = W * F_pool(X), a convolution, S by
   equation 3, and a gate in R^{1 x H x W} made the same way multiplies the result.
 
 Decisions where the paper is silent:
 - Pooled vectors are concatenated in the channel branch as they are in the spatial one; the second map of a
-  branch, embedding to gate, is of the first one's kind (linear; convolution), with a ReLU between.
+  branch, embedding to gate, is of the first one's kind (linear; convolution), with a leaky ReLU, a, between:
+  of four units all can be shut by a plain one from the start.
 - The spatial convolutions are 7 x 7 (as in CBAM, which the branch resembles) with four maps between.
 - The bag holds features as extracted, in the spatial branch too. So an image's embeddings depend on that
   image alone and are computed once, however many bags it is in.
@@ -108,11 +109,12 @@ class ChannelBranch(_Branch):
 
     def embed(self, x: Tensor) -> Tensor:
         """(M, C, H, W) -> (M, C / r)."""
-        return self.embedding(torch.cat([x.amax(dim=(2, 3)), x.mean(dim=(2, 3))], dim=1))
+        highest = F.adaptive_max_pool2d(x, 1).flatten(1)
+        return self.embedding(torch.cat([highest, x.mean(dim=(2, 3))], dim=1))
 
     def gate(self, mixed: Tensor) -> Tensor:
         """(T, C / r) -> (T, C, 1, 1)."""
-        return torch.sigmoid(self.excite(F.relu(mixed)))[:, :, None, None]
+        return torch.sigmoid(self.excite(F.leaky_relu(mixed, 0.1)))[:, :, None, None]
 
 
 class SpatialBranch(_Branch):
@@ -125,11 +127,12 @@ class SpatialBranch(_Branch):
 
     def embed(self, x: Tensor) -> Tensor:
         """(M, C, H, W) -> (M, maps, H, W)."""
-        return self.embedding(torch.stack([x.amax(dim=1), x.mean(dim=1)], dim=1))
+        # amax would share its gradient among equals, which takes five times as long.
+        return self.embedding(torch.stack([x.max(dim=1).values, x.mean(dim=1)], dim=1))
 
     def gate(self, mixed: Tensor) -> Tensor:
         """(T, maps, H, W) -> (T, 1, H, W)."""
-        return torch.sigmoid(self.excite(F.relu(mixed)))
+        return torch.sigmoid(self.excite(F.leaky_relu(mixed, 0.1)))
 
 
 class VolumetricAttention(nn.Module):
