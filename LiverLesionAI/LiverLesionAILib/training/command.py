@@ -17,6 +17,7 @@ from ..weights import MEAN, Manifest, ModelEntry, save_weights, sha256_of
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
+from .detection import DetectionSampler, detection_loss
 from .healthy import healthy_cases
 from .loop import train
 from .recipes import RECIPES, Recipe, recipe
@@ -217,7 +218,8 @@ def fit(
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     if chosen.task == "locate":
         cases = [_liver_only(case) for case in cases]
-    sampler = CropSampler(
+    make_sampler = DetectionSampler if chosen.task == "detect" else CropSampler
+    sampler = make_sampler(
         list(cases),
         chosen.shares,
         chosen.spec,
@@ -230,7 +232,10 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     kinds = {kind: sum(c.kind == kind for c in cases) for kind in chosen.shares}
     (folder / "run.json").write_text(json.dumps({**asdict(chosen), "cases": kinds}, indent=1))
-    return train(network, sampler.batch, chosen.loop, folder, device=device, progress=progress)
+    step_loss = detection_loss if chosen.task == "detect" else None
+    return train(
+        network, sampler.batch, chosen.loop, folder, device=device, step_loss=step_loss, progress=progress
+    )
 
 
 def _liver_only(case: TrainingCase) -> TrainingCase:

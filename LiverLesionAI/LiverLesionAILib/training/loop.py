@@ -171,6 +171,7 @@ def train(
     *,
     device: str = "cpu",
     loss_of: Callable[[Tensor, Tensor, LoopSettings], Tensor] = segmentation_loss,
+    step_loss: Callable[[nn.Module, Tensor, Tensor, LoopSettings, int], Tensor] | None = None,
     progress: Progress = silent,
     workers: int = 1,
 ) -> nn.Module:
@@ -181,6 +182,8 @@ def train(
         batches: batches(first, size) gives samples first .. first + size - 1 (image, labels).
         folder: gets `checkpoint.pt` (resumed from where present) and `curve.csv` (step, loss, lr, seconds).
         loss_of: loss_of(logits, labels, settings).
+        step_loss: step_loss(network, images, labels, settings, step) instead, for networks whose loss is more
+            than a function of their logits.
         workers: processes that make batches ahead; 0 makes them in this one.
 
     Raises:
@@ -228,8 +231,12 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = rate
             with torch.autocast(device_type, torch.bfloat16):
-                logits = network(images).logits
-            loss = loss_of(logits, labels, settings)
+                if step_loss is not None:
+                    loss = step_loss(network, images, labels, settings, step)
+                else:
+                    logits = network(images).logits
+            if step_loss is None:
+                loss = loss_of(logits, labels, settings)
             value = float(loss.detach())
             if not math.isfinite(value):
                 torch.save(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..inputs import InputSpec
-from ..networks import coarse_unet, mscd, sfan, unet
+from ..networks import coarse_unet, cs_att, mscd, sfan, unet
 from .bank import BankSettings
 from .loop import LoopSettings
 from .sampling import AugmentSettings
@@ -20,6 +20,9 @@ SEGMENT_INPUT = InputSpec(
 thin noisy slices are averaged. The liver's level is brought to 100 HU. Magnified, because held-out patients'
 lesions of 6 to 15 mm were missed at 1.25 mm and found when the same network saw the same slices enlarged."""
 
+DETECT_INPUT = replace(SEGMENT_INPUT, in_slices=cs_att.SIZES["compact"].in_slices, magnify=1.5625)
+"""Pixels of 0.8 mm, as 3DCE and CS-Att have them, on the segmentation's grid."""
+
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
 
@@ -29,7 +32,7 @@ class Recipe:
 
     Attributes:
         network: module of `networks/`; config: its settings.
-        task: "segment" or "locate".
+        task: "segment", "locate" or "detect".
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
@@ -94,6 +97,20 @@ RECIPES: dict[str, Recipe] = {
         network="mscd",
         config=mscd.SIZES["compact"],
         title="MSCD: liver and tumours (multi-scale contextual dependencies)",
+    ),
+    "cs_att": replace(
+        _SEGMENT,
+        network="cs_att",
+        task="detect",
+        config=cs_att.SIZES["compact"],
+        spec=DETECT_INPUT,
+        crop=160,
+        tumour_share=0.6,
+        liver_share=0.3,
+        loop=LoopSettings(steps=2000, batch=8, learning_rate=1.2e-3, checkpoint_every=100),
+        calibration={},
+        scales={},
+        title="CS-Att: lesion boxes (3DCE with contextual and spatial attention)",
     ),
     "coarse_unet": Recipe(
         network="coarse_unet",
