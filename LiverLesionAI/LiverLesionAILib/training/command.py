@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from ..errors import InputError
@@ -218,7 +219,11 @@ def fit(
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     if chosen.task == "locate":
         cases = [_liver_only(case) for case in cases]
-    make_sampler = DetectionSampler if chosen.task == "detect" else CropSampler
+    # A detector learns by its own loss: what it learns from depends on the truth.
+    batch_loss = getattr(network, "training_loss", None)
+    make_sampler = CropSampler
+    if hasattr(network, "losses"):
+        make_sampler, batch_loss = DetectionSampler, partial(detection_loss, network, chosen.loop.seed)
     sampler = make_sampler(
         list(cases),
         chosen.shares,
@@ -232,9 +237,8 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     kinds = {kind: sum(c.kind == kind for c in cases) for kind in chosen.shares}
     (folder / "run.json").write_text(json.dumps({**asdict(chosen), "cases": kinds}, indent=1))
-    step_loss = detection_loss if chosen.task == "detect" else None
     return train(
-        network, sampler.batch, chosen.loop, folder, device=device, step_loss=step_loss, progress=progress
+        network, sampler.batch, chosen.loop, folder, device=device, batch_loss=batch_loss, progress=progress
     )
 
 

@@ -14,7 +14,6 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from .cases import UNKNOWN
-from .loop import LoopSettings
 from .sampling import CropSampler
 
 TUMOUR = 2
@@ -72,15 +71,14 @@ class DetectionSampler(CropSampler):
         return image, instances_of(labels)
 
 
-def detection_loss(
-    network: nn.Module, images: Tensor, instances: Tensor, settings: LoopSettings, step: int
-) -> Tensor:
+def detection_loss(network: nn.Module, seed: int, images: Tensor, instances: Tensor, step: int) -> Tensor:
     """The sum of a detector's losses on one batch; what it draws at random depends on seed and step alone.
 
     Args:
+        network: a :class:`Detector`.
         images: (B, S, H, W); instances: (B, H, W).
     """
-    generator = torch.Generator().manual_seed((settings.seed << 32) + step)
+    generator = torch.Generator().manual_seed((seed << 32) + step)
     truths = [instance_boxes(one.cpu()).to(images.device) for one in instances]
     parts = network.losses(images, truths, instances < 0, generator)  # type: ignore[operator]
     return torch.stack(list(parts.values())).sum()
