@@ -15,11 +15,11 @@ from scipy import ndimage
 from . import __version__
 from .checking import check_ct
 from .ct import CtVolume, Geometry, permuted, reorient, resample, resample_labels
-from .detecting import Detected, detect_lesions, place_detected, told_how_found
 from .findings import AttentionMap, CaseResult, ProbabilityMap
 from .inputs import liver_level_hu
 from .masks import number_by_size
 from .progress import Progress, part, silent
+from .stages.detected import Detected, detect_lesions, place_detected, told_how_found
 from .stages.measure import measure_case, measure_liver
 from .stages.segment import Masks, SegmentSettings, masks_from_probabilities
 
@@ -224,7 +224,8 @@ def _analyze_on(
         with run.stage("detect"):
             detected = detect_lesions(
                 models.network(detector.name, device.name, device.precision),
-                detector,
+                detector.input,
+                detector.calibration,
                 oriented.hu_zyx[cut],
                 box,
                 masks,
@@ -328,7 +329,7 @@ def mean_of_members(
 
 
 def detector_entry(models: ModelStore, name: str) -> ModelEntry | None:
-    """The detector to run: the named one, the manifest's first for "", None for "none" or where there is none.
+    """The detector to run: the named one, the manifest's first for ""; None for "none", or where none is.
 
     Raises:
         ModelError: there is none of that name.

@@ -1,5 +1,5 @@
-"""Lesion detection with 3D contextual and spatial attention (Tao et al., "Improving Deep Lesion Detection Using
-3D Contextual and Spatial Attention", MICCAI 2019) on 3DCE (Yan et al., MICCAI 2018).
+"""Lesion detection with 3D contextual and spatial attention (Tao et al., "Improving Deep Lesion Detection
+Using 3D Contextual and Spatial Attention", MICCAI 2019) on 3DCE (Yan et al., MICCAI 2018).
 
 3 M neighbouring slices are M images of three slices, the key slice in the middle of the middle one. All pass
 one backbone; the features of each place are weighted against those of the other images (contextual
@@ -153,7 +153,8 @@ class CsAttOutput(NamedTuple):
     attention: CsAttention | None = None
 
 
-class DetectSettings(NamedTuple):
+@dataclass(frozen=True)
+class DetectSettings:
     """How boxes are chosen.
 
     Attributes:

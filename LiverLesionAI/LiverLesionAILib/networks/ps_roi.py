@@ -47,8 +47,8 @@ def ps_roi_pool(maps: Tensor, boxes: Tensor, images: Tensor, bins: int, stride: 
 def ps_roi_align(
     maps: Tensor, boxes: Tensor, images: Tensor, bins: int, stride: float, points: int = 2
 ) -> Tensor:
-    """Mean over `points` x `points` evenly spread places of every bin, read bilinearly: edges are not rounded,
-    which matters for boxes of one or two cells.
+    """Mean over `points` x `points` evenly spread places of every bin, read bilinearly: edges are not
+    rounded, which matters for boxes of one or two cells.
 
     Args and returns as :func:`ps_roi_pool`; beyond the maps their border goes on.
     """

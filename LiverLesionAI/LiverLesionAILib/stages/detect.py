@@ -41,9 +41,7 @@ def view_around(
     near_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float], margin_mm: float = 10.0
 ) -> View | None:
     """The smallest view that holds a mask with a margin in plane; None for an empty mask."""
-    used = [
-        np.flatnonzero(near_zyx.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)
-    ]
+    used = [np.flatnonzero(near_zyx.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
     if not used[0].size:
         return None
     spans = []
@@ -65,9 +63,7 @@ class VolumeWindows:
         batch: three-slice images at once.
     """
 
-    def __init__(
-        self, network: CsAtt, spec: InputSpec, hu_zyx: NDArray, view: View, batch: int = 8
-    ) -> None:
+    def __init__(self, network: CsAtt, spec: InputSpec, hu_zyx: NDArray, view: View, batch: int = 8) -> None:
         self.network, self.spec, self.view, self.batch = network, spec, view, batch
         self._hu = hu_zyx[:, view.rows, view.columns]
         height, width = self._hu.shape[1:]

@@ -75,7 +75,7 @@ class LinkSettings:
 
     @classmethod
     def from_calibration(cls, calibration: Mapping[str, float]) -> LinkSettings:
-        """What a model's manifest entry says (`link_bias`, `link_top`, `link_support`, `link_least_score`)."""
+        """From a model's manifest entry (`link_bias`, `link_top`, `link_support`, `link_least_score`)."""
         names = ("bias", "top", "support", "least_score")
         return cls(**{n: float(calibration[f"link_{n}"]) for n in names if f"link_{n}" in calibration})
 
