@@ -19,6 +19,7 @@ from .findings import AttentionMap, CaseResult, ProbabilityMap
 from .inputs import liver_level_hu
 from .masks import number_by_size
 from .progress import Progress, part, silent
+from .stages.detected import Detected, detect_lesions, place_detected, told_how_found
 from .stages.measure import measure_case, measure_liver
 from .stages.segment import Masks, SegmentSettings, masks_from_probabilities
 
@@ -29,16 +30,22 @@ if TYPE_CHECKING:
     from .weights import ModelEntry, ModelStore
 
 
+NO_DETECTOR = "none"
+"""Name of a detector in the settings that says: masks only."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the user can choose.
 
     Attributes:
         segmenter: name of a "segment" model of the manifest; "" takes its first one.
+        detector: name of a "detect" model; "" takes the first one where there is one, "none" runs none.
         device: "auto", "cpu", "cuda", "cuda:1".
         precision: "auto", "float32", "bfloat16", "float16".
         tumour_threshold: 0..1 instead of the model's calibrated one.
         score_threshold: 0..1 instead of the model's calibrated one; lesions below are dropped.
+        detector_threshold: 0..1 instead of the detector's calibrated one, for lesions that only it finds.
         smallest_mm: lesions of a smaller equivalent diameter are dropped.
         pyramid: scales of the image pyramid for liver and lesions alike; (0.5, 1.0, 1.5) is the SFAN paper's.
             None takes the model's own.
@@ -47,10 +54,12 @@ class Settings:
     """
 
     segmenter: str = ""
+    detector: str = ""
     device: str = "auto"
     precision: str = "auto"
     tumour_threshold: float | None = None
     score_threshold: float | None = None
+    detector_threshold: float | None = None
     smallest_mm: float = 4.0
     pyramid: tuple[float, ...] | None = None
     margin_mm: float = 20.0
@@ -111,14 +120,15 @@ def analyze(
     device = choose_device(settings.device, settings.precision)
     entry = models.manifest.choose("segment", settings.segmenter)
     members = tuple(models.manifest.find(name) for name in entry.members)
+    detector = detector_entry(models, settings.detector)
     coarse_entry = models.manifest.of_task("locate")[0]
     progress("loading models", 0.0)
     with run.stage("load"):
-        for name in (coarse_entry.name, *entry.members):
+        for name in (coarse_entry.name, *entry.members, *([detector.name] if detector else [])):
             models.network(name, device.name, device.precision)
 
     def compute(current: Device) -> CaseResult:
-        return _analyze_on(current, volume, settings, models, coarse_entry, entry, members, run)
+        return _analyze_on(current, volume, settings, models, coarse_entry, entry, members, detector, run)
 
     result, used = with_fallback(compute, device, run.messages.append, models.release)
     progress("done", 1.0)
@@ -127,7 +137,7 @@ def analyze(
         device=used.description,
         messages=tuple(run.messages),
         timings_s=dict(run.timings_s),
-        models={e.name: e.sha256[:12] for e in (coarse_entry, *members)},
+        models={e.name: e.sha256[:12] for e in (coarse_entry, *members, *([detector] if detector else []))},
         version=__version__,
     )
 
@@ -140,6 +150,7 @@ def _analyze_on(
     coarse_entry: ModelEntry,
     entry: ModelEntry,
     members: tuple[ModelEntry, ...],
+    detector: ModelEntry | None,
     run: _Run,
 ) -> CaseResult:
     from .stages.explain import SfanAttentionCollector
@@ -203,16 +214,38 @@ def _analyze_on(
             level_hu,
             near,
             settings.pyramid,
-            progress=part(run.progress, 0.2, 0.75),
+            progress=part(run.progress, 0.2, 0.62 if detector else 0.75),
             collector=collector,
         )
         choice = segment_settings(entry, settings)
         masks = masks_from_probabilities(liver, tumour, working.spacing_zyx_mm, choice, near)
+    detected: Detected | None = None
+    if detector is not None:
+        with run.stage("detect"):
+            detected = detect_lesions(
+                models.network(detector.name, device.name, device.precision),
+                detector.input,
+                detector.calibration,
+                oriented.hu_zyx[cut],
+                box,
+                masks,
+                working,
+                level_hu,
+                threshold=settings.detector_threshold,
+                smallest_mm=settings.smallest_mm,
+                attention=settings.attention,
+                batch=device.batch,
+                progress=part(run.progress, 0.62, 0.77),
+            )
     run.progress("placing results on the CT", 0.78)
     with run.stage("place"):
         liver_zyx, labels_zyx = on_ct_grid(masks, liver, tumour, working, box, choice)
+        boxed: dict[int, int] = {}
+        if detected is not None:
+            labels_zyx, boxed = place_detected(detected, labels_zyx, oriented.hu_zyx[cut], liver_zyx, box)
+            liver_zyx |= labels_zyx > 0
         labels_zyx, numbers = number_by_size(labels_zyx)
-        scores = {new: masks.scores[old] for old, new in numbers.items()}
+        scores = {new: masks.scores.get(old, 0.0) for old, new in numbers.items()}
         whole_liver = empty.liver_zyx
         whole_labels = empty.lesion_labels_zyx
         permuted(whole_liver, volume.geometry, oriented.geometry)[cut] = liver_zyx
@@ -226,6 +259,10 @@ def _analyze_on(
     with run.stage("measure"):
         # Measured inside the liver's box only; what lies outside it is not liver.
         lesions = measure_case(labels_zyx, liver_zyx, oriented.hu_zyx[cut], box, scores)
+        if detected is not None:
+            lesions, shown = told_how_found(lesions, detected, numbers, boxed, box)
+            attention += shown
+            run.messages.extend(detected.messages(lesions))
         organ = measure_liver(labels_zyx, liver_zyx, oriented.hu_zyx[cut], box)
     if not lesions:
         run.messages.append(
@@ -289,6 +326,17 @@ def mean_of_members(
             total += values
     liver, tumour = ((total + len(members) // 2) // len(members) for total in totals)
     return liver.astype(np.uint8), tumour.astype(np.uint8)
+
+
+def detector_entry(models: ModelStore, name: str) -> ModelEntry | None:
+    """The detector to run: the named one, the manifest's first for ""; None for "none", or where none is.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    if name == NO_DETECTOR or (not name and not models.manifest.of_task("detect")):
+        return None
+    return models.manifest.choose("detect", name)
 
 
 def segment_settings(entry: ModelEntry, settings: Settings) -> SegmentSettings:

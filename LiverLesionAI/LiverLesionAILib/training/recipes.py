@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..inputs import InputSpec
-from ..networks import coarse_unet, mscd, sfan, unet, va_faster_rcnn, va_mask_rcnn
+from ..networks import coarse_unet, cs_att, mscd, sfan, unet, va_faster_rcnn, va_mask_rcnn
 from .bank import BankSettings
 from .loop import LoopSettings
 from .sampling import AugmentSettings
@@ -19,6 +19,9 @@ SEGMENT_INPUT = InputSpec(
 """SFAN paper, section 3: window [-75, 175]. The grid: fine enough for 5 mm lesions, coarse enough that
 thin noisy slices are averaged. The liver's level is brought to 100 HU. Magnified, because held-out patients'
 lesions of 6 to 15 mm were missed at 1.25 mm and found when the same network saw the same slices enlarged."""
+
+DETECT_INPUT = replace(SEGMENT_INPUT, in_slices=cs_att.SIZES["compact"].in_slices, magnify=1.5625)
+"""Pixels of 0.8 mm, as 3DCE and CS-Att have them, on the segmentation's grid."""
 
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
@@ -121,6 +124,20 @@ RECIPES: dict[str, Recipe] = {
         config=va_faster_rcnn.SIZES["compact"],
         calibration={"score_threshold": 0.5},
         title="VA Faster R-CNN: lesion boxes (volumetric attention)",
+    ),
+    "cs_att": replace(
+        _SEGMENT,
+        network="cs_att",
+        task="detect",
+        config=cs_att.SIZES["compact"],
+        spec=DETECT_INPUT,
+        crop=160,
+        tumour_share=0.6,
+        liver_share=0.3,
+        loop=LoopSettings(steps=2000, batch=8, learning_rate=1.2e-3, checkpoint_every=100),
+        calibration={},
+        scales={},
+        title="CS-Att: lesion boxes (3DCE with contextual and spatial attention)",
     ),
     "coarse_unet": Recipe(
         network="coarse_unet",
