@@ -113,6 +113,9 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--segmenter", default="", help="which segmentation model; see `info`")
+    parser.add_argument(
+        "--detector", default="", help="which detection model looks for lesions besides; none for masks only"
+    )
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
     parser.add_argument(
         "--pyramid",
@@ -124,6 +127,9 @@ def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--score-threshold", type=float, help="lesion score, 0..1, instead of the calibrated one"
+    )
+    parser.add_argument(
+        "--detector-threshold", type=float, help="score of lesions that only the detector finds, 0..1"
     )
     parser.add_argument(
         "--smallest-mm", type=float, default=4.0, help="leave out smaller lesions (default 4)"
@@ -146,16 +152,18 @@ def _settings(args: argparse.Namespace) -> Settings:
         raise LiverLesionAIError(
             f"--pyramid {args.pyramid}: give scales between 0.2 and 3, such as 0.5,1,1.5."
         )
-    for name in ("tumour_threshold", "score_threshold"):
+    for name in ("tumour_threshold", "score_threshold", "detector_threshold"):
         value = getattr(args, name)
         if value is not None and not 0 < value < 1:
             raise LiverLesionAIError(f"--{name.replace('_', '-')} {value}: give a number between 0 and 1.")
     return Settings(
         segmenter=args.segmenter,
+        detector=args.detector,
         device=args.device,
         precision=args.precision,
         tumour_threshold=args.tumour_threshold,
         score_threshold=args.score_threshold,
+        detector_threshold=args.detector_threshold,
         smallest_mm=args.smallest_mm,
         pyramid=pyramid,
         attention=not args.no_attention,

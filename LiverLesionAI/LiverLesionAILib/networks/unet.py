@@ -82,7 +82,7 @@ class Unet(nn.Module):
         return UnetOutput(self.classify(x))
 
     def encoded(self, level: int, features: Tensor) -> Tensor:
-        """What goes on from an encoder level, (B, C, H, W): the features; baselines with attention weight them."""
+        """What goes on from an encoder level, (B, C, H, W): the features; some baselines weight them."""
         return features
 
     def skip(self, level: int, features: Tensor, deeper: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..inputs import InputSpec
-from ..networks import coarse_unet, mscd, sfan, unet
+from ..networks import coarse_unet, cs_att, mscd, sfan, unet, va_faster_rcnn, va_mask_rcnn
 from .bank import BankSettings
 from .loop import LoopSettings
 from .sampling import AugmentSettings
@@ -20,6 +20,9 @@ SEGMENT_INPUT = InputSpec(
 thin noisy slices are averaged. The liver's level is brought to 100 HU. Magnified, because held-out patients'
 lesions of 6 to 15 mm were missed at 1.25 mm and found when the same network saw the same slices enlarged."""
 
+DETECT_INPUT = replace(SEGMENT_INPUT, in_slices=cs_att.SIZES["compact"].in_slices, magnify=1.5625)
+"""Pixels of 0.8 mm, as 3DCE and CS-Att have them, on the segmentation's grid."""
+
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
 
@@ -29,7 +32,7 @@ class Recipe:
 
     Attributes:
         network: module of `networks/`; config: its settings.
-        task: "segment" or "locate".
+        task: "segment", "locate" or "detect".
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
@@ -40,6 +43,8 @@ class Recipe:
         title: one line for a menu.
         bundled_as: name in the manifest, where it is not the recipe's.
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
+        slab_targets: for networks with a bag of images: a sample is a slab with so many target slices and
+            their neighbours; 0 for crops of one slice.
     """
 
     network: str
@@ -59,6 +64,7 @@ class Recipe:
     calibration: dict[str, float] = field(default_factory=dict)
     scales: dict[str, tuple[float, ...]] = field(default_factory=dict)
     title: str = ""
+    slab_targets: int = 0
     bundled_as: str = ""
 
 
@@ -86,6 +92,21 @@ _SEGMENT = Recipe(
     title="SFAN: liver and tumours (semantic feature attention)",
 )
 
+_VA = replace(
+    _SEGMENT,
+    network="va_mask_rcnn",
+    config=va_mask_rcnn.SIZES["compact"],
+    spec=replace(SEGMENT_INPUT, in_slices=3),
+    loop=LoopSettings(steps=1800, batch=3, learning_rate=1.2e-3, warmup=100, ema=0.996, checkpoint_every=50),
+    tumour_share=0.55,
+    liver_share=0.3,
+    calibration={"tumour_threshold": 0.3, "score_threshold": 0.5},
+    scales={},
+    title="VA Mask R-CNN: liver and tumours (volumetric attention)",
+    slab_targets=4,
+)
+"""Slabs of 4 targets: their bags share images, so each target costs two passes of the encoder, not five."""
+
 RECIPES: dict[str, Recipe] = {
     "sfan": _SEGMENT,
     # Second part of the bundled SFAN, from the first one's weights: more magnified, a wider range of scales.
@@ -106,6 +127,29 @@ RECIPES: dict[str, Recipe] = {
         network="mscd",
         config=mscd.SIZES["compact"],
         title="MSCD: liver and tumours (multi-scale contextual dependencies)",
+    ),
+    "va_mask_rcnn": _VA,
+    "va_faster_rcnn": replace(
+        _VA,
+        network="va_faster_rcnn",
+        task="detect",
+        config=va_faster_rcnn.SIZES["compact"],
+        calibration={"score_threshold": 0.5},
+        title="VA Faster R-CNN: lesion boxes (volumetric attention)",
+    ),
+    "cs_att": replace(
+        _SEGMENT,
+        network="cs_att",
+        task="detect",
+        config=cs_att.SIZES["compact"],
+        spec=DETECT_INPUT,
+        crop=160,
+        tumour_share=0.6,
+        liver_share=0.3,
+        loop=LoopSettings(steps=2000, batch=8, learning_rate=1.2e-3, checkpoint_every=100),
+        calibration={},
+        scales={},
+        title="CS-Att: lesion boxes (3DCE with contextual and spatial attention)",
     ),
     "coarse_unet": Recipe(
         network="coarse_unet",
