@@ -47,8 +47,8 @@ def _write(image: sitk.Image, path: Path, level: int) -> None:
             sitk.WriteImage(image, str(beside), useCompression=True, compressionLevel=level)
         except RuntimeError as error:
             raise OutputError(
-                f"{path} could not be written: the disk is full, or the folder may not be written to. Make room, "
-                "or choose another folder; the same command goes on."
+                f"{path} could not be written: the disk is full, or the folder may not be written to. "
+                "Make room, or choose another folder; the same command goes on."
             ) from error
         os.replace(beside, path)
     except OSError as error:
