@@ -244,6 +244,10 @@ class Dadrn(nn.Module):
         """Height and width of the input should be multiples of this."""
         return self.config.backbone.stride
 
+    def head(self, features: Tensor) -> Tensor:
+        """The map (B, C, H, W) to logits (B, classes): what Grad-CAM derives."""
+        return self.classify(self.dropout(global_average(features).flatten(1)))
+
     def forward(self, x: Tensor, return_attention: bool = False) -> DadrnOutput:
         """Class logits, the map they come from, and the affinities where asked for."""
         last = self.backbone(x)
@@ -261,7 +265,7 @@ class Dadrn(nn.Module):
             features = parts[0]
         else:
             features = parts[0] + parts[1] if self.config.fusion == "sum" else torch.cat(parts, dim=1)
-        logits = self.classify(self.dropout(global_average(features).flatten(1)))
+        logits = self.head(features)
         if not return_attention:
             return DadrnOutput(logits, features)
         size = (int(last.shape[2]), int(last.shape[3]))
