@@ -36,9 +36,7 @@ class Recipe:
 
     Attributes:
         network: module of `networks/`; config: its settings.
-        task: "segment", "locate" or "detect".
-
-        task: "segment", "locate" or "classify".
+        task: "segment", "locate", "detect" or "classify".
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
