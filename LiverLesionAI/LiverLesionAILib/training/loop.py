@@ -49,6 +49,7 @@ class LoopSettings:
         seed: of the initialisation; samples carry their own.
         checkpoint_every: steps between checkpoints.
         log_every: steps between rows of the curve.
+        without: what was left out of the training data, see :mod:`.ablation`; kept with the checkpoint.
     """
 
     steps: int = 6000
@@ -64,6 +65,7 @@ class LoopSettings:
     seed: int = 0
     checkpoint_every: int = 250
     log_every: int = 25
+    without: tuple[str, ...] = ()
 
 
 class Batches(Dataset):
@@ -203,7 +205,8 @@ def train(
     step, seconds = 0, 0.0
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=True, map_location=device)
-        if state["settings"] != asdict(settings):
+        # Checkpoints of before a setting existed have its default.
+        if {**asdict(LoopSettings()), **state["settings"]} != asdict(settings):
             raise TrainingError(
                 f"{checkpoint} was made with other settings; remove it or choose another folder."
             )
