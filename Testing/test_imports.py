@@ -20,6 +20,8 @@ WITH_TORCH = (
     "stages/explain_boxes.py",
     "stages/volumetric.py",
     "stages/explain_volumetric.py",
+    "stages/classify.py",
+    "stages/liver_slices.py",
 )
 """Import torch when loaded; imported themselves inside functions only, or by one another."""
 

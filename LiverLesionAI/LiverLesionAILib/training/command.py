@@ -30,6 +30,9 @@ from .slabs import SlabSampler
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+if TYPE_CHECKING:
+    from torch import nn
+
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `train`."""
@@ -203,12 +206,25 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     if args.shares:
         shares = {k: float(v) for k, v in (item.split("=") for item in args.shares.split(","))}
         chosen = replace(chosen, shares=shares)
+    if args.without and chosen.task == "classify":
+        raise InputError("--without is for networks that learn from volumes, not for slice classifiers.")
     chosen = without(chosen, args.without)
     chosen = replace(chosen, loop=replace(chosen.loop, seed=args.seed))
     left_out = "".join(f"-no-{part}" for part in chosen.loop.without)
     folder = args.out or Path(".train") / f"{args.model}-{args.hold_out or 'all'}-{args.seed}{left_out}"
+    if chosen.task == "classify":
+        from .classify import class_sources, fit_classifier
+
+        sources = class_sources(chosen, args.hold_out, args.cache, args.threads, progress)
+        network = fit_classifier(chosen, sources, folder, args.device, progress, start=args.start)
+        return _finish(args, chosen, network, folder)
     cases = training_cases(chosen, args.hold_out, args.cache, args.threads, progress)
     network = fit(chosen, cases, folder, args.device, progress, start=args.start)
+    return _finish(args, chosen, network, folder)
+
+
+def _finish(args: argparse.Namespace, chosen: Recipe, network: nn.Module, folder: Path) -> int:
+    """Keep the weights of a finished run, and put them where they were asked for."""
     digest = save_weights(network, folder / "weights.pt")
     print(f"{folder}: {chosen.loop.steps} steps, weights {digest[:12]}")
     if args.bundle:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..inputs import InputSpec
-from ..networks import coarse_unet, cs_att, mscd, sfan, unet, va_faster_rcnn, va_mask_rcnn
+from ..networks import coarse_unet, cs_att, dadrn, mscd, sfan, unet, va_faster_rcnn, va_mask_rcnn
 from .bank import BankSettings
 from .bodies import BodyMix
 from .loop import LoopSettings
@@ -24,6 +24,10 @@ lesions of 6 to 15 mm were missed at 1.25 mm and found when the same network saw
 DETECT_INPUT = replace(SEGMENT_INPUT, in_slices=cs_att.SIZES["compact"].in_slices, magnify=1.5625)
 """Pixels of 0.8 mm, as 3DCE and CS-Att have them, on the segmentation's grid."""
 
+CLASS_INPUT = InputSpec(spacing_zyx_mm=(3.0, 1.5, 1.5), window_hu=(-40.0, 220.0), in_slices=3)
+"""DADRN sees a slice and its two neighbours. The level stays what it was measured as: water is told from
+tissue by its HU, and how bright a lesion is by the phase that the liver is in."""
+
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
 
@@ -33,7 +37,7 @@ class Recipe:
 
     Attributes:
         network: module of `networks/`; config: its settings.
-        task: "segment", "locate" or "detect".
+        task: "segment", "locate", "detect" or "classify".
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
@@ -168,6 +172,17 @@ RECIPES: dict[str, Recipe] = {
         bank=BankSettings(seed=0),
         bodies=100,
         title="Coarse U-Net: finds the liver",
+    ),
+    "dadrn": Recipe(
+        network="dadrn",
+        task="classify",
+        config=dadrn.SIZES["compact"],
+        spec=CLASS_INPUT,
+        crop=160,
+        loop=LoopSettings(steps=2000, batch=32, learning_rate=2e-3, warmup=100, checkpoint_every=50),
+        shares={"body": 0.7, "real": 0.3},
+        bodies=110,
+        title="DADRN: class of lesions (dual attention dilated residual network)",
     ),
 }
 
