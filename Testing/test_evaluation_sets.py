@@ -292,3 +292,40 @@ def test_the_series_around_a_key_slice(data: Path) -> None:
     assert first == 1
     assert volume.hu_zyx.shape == (7, 30, 40)
     assert volume.geometry.spacing_zyx_mm == (2.5, 1.0, 1.0)
+
+
+def test_a_network_sees_the_liver_and_its_map_lies_on_the_slice(data: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from LiverLesionAILib.evaluation.class_models import network_classifier
+    from LiverLesionAILib.inputs import InputSpec
+
+    class Bright(torch.nn.Module):
+        """Speaks for class 3 by what is bright in the middle slice."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1))
+
+        def head(self, features: torch.Tensor) -> torch.Tensor:
+            logits = torch.zeros(len(features), 5)
+            return logits.index_fill(1, torch.tensor([3]), 1.0) * features.mean(dim=(1, 2, 3))[:, None] * 50
+
+        def forward(self, x: torch.Tensor) -> argparse.Namespace:
+            features = torch.nn.functional.avg_pool2d((x[:, 1:2] > 0.5).float() * self.weight, 8)
+            return argparse.Namespace(logits=self.head(features), features=features)
+
+    spec = InputSpec(spacing_zyx_mm=(3.0, 0.8, 0.8), window_hu=(0.0, 140.0), in_slices=3)
+    classify = network_classifier(Bright().eval(), spec)
+    for one in read_class_slices(data, "test"):
+        image = one.load()
+        found = classify(one, image)
+        assert found.attention_yx.shape == image.hu.shape[1:]
+        if one.kind == "Normal":
+            assert found.probabilities == pytest.approx(np.full(5, 0.2), abs=1e-6)
+            continue
+        assert found.probabilities.argmax() == 3
+        # The lesion lies at rows 5 to 11 and columns 6 to 13.
+        weights = found.attention_yx / found.attention_yx.sum()
+        rows, columns = np.indices(weights.shape)
+        assert (weights * rows).sum() == pytest.approx(8, abs=1.0)
+        assert (weights * columns).sum() == pytest.approx(9.5, abs=1.0)
