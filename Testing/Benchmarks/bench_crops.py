@@ -44,7 +44,7 @@ def liver_case() -> TrainingCase:
 
 
 def measure(crops: int) -> dict[str, float]:
-    """Crops per second from a made bank, seconds per variant, and crops per second with the bank in the price."""
+    """Crops per second without and with the making of the bank, seconds and looks per variant."""
     torch.set_num_threads(1)
     case = liver_case()
     settings = BankSettings()
