@@ -1,4 +1,5 @@
-"""The command line: `liverlesionai analyze | batch | demo | info | synthesize | train | evaluate`."""
+"""The command line: `liverlesionai analyze | batch | demo | info | synthesize | train | evaluate |
+ablation`."""
 
 from __future__ import annotations
 
@@ -115,6 +116,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("rest", nargs=argparse.REMAINDER)
     evaluate.set_defaults(run=run_evaluate)
+    ablation = commands.add_parser(
+        "ablation", help="compare evaluations of runs that left out a part", add_help=False
+    )
+    ablation.add_argument("rest", nargs=argparse.REMAINDER)
+    ablation.set_defaults(run=run_ablation)
     return parser
 
 
@@ -453,6 +459,16 @@ def run_evaluate(args: argparse.Namespace) -> int:
         bar.done()
 
 
+def run_ablation(args: argparse.Namespace) -> int:
+    """`ablation`: see `liverlesionai ablation --help`."""
+    from .evaluation.ablation import add_ablation_arguments
+    from .evaluation.ablation import run_ablation as run
+
+    parser = argparse.ArgumentParser(prog="liverlesionai ablation")
+    add_ablation_arguments(parser)
+    return run(parser.parse_args(args.rest))
+
+
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM (a batch system, a shutdown) stops the work as Ctrl+C does, so that it cleans up as well."""
@@ -478,7 +494,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # REMAINDER does not take options that come first, so these hand theirs on unparsed.
-    own = {"synthesize": run_synthesize, "train": run_train, "evaluate": run_evaluate}
+    own = {
+        "synthesize": run_synthesize,
+        "train": run_train,
+        "evaluate": run_evaluate,
+        "ablation": run_ablation,
+    }
     if arguments and arguments[0] in own:
         args = argparse.Namespace(command=arguments[0], rest=arguments[1:], run=own[arguments[0]])
     else:

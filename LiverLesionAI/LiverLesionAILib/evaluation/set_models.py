@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..findings import CaseResult
 from ..training.readers.deeplesion import KeySlice, load_slices
 from .boxes import BoxDetector, Detections
+from .class_models import network_classifier
 from .slice_classes import Classifier
 
 
@@ -39,7 +40,9 @@ def mask_boxes(segmenter: str, device: str = "auto") -> BoxDetector:
 
     models = ModelStore.bundled()
     # Nothing is dropped by score: the free-response curve asks for all of them.
-    settings = Settings(segmenter=segmenter, device=device, attention=False, score_threshold=0.01)
+    settings = Settings(
+        segmenter=segmenter, detector="none", device=device, attention=False, score_threshold=0.01
+    )
     kept: dict[Path, tuple[CaseResult | None, int]] = {}
 
     def detect(key: KeySlice) -> Detections:
@@ -90,7 +93,13 @@ def class_model(name: str, device: str = "auto") -> Classifier:
     Raises:
         ModelError: no such model. InputError: the model is of another task.
     """
-    from ..weights import Manifest
+    from ..device import choose_device
+    from ..weights import ModelStore
 
-    entry = Manifest.read().find(name)
-    raise InputError(f"{entry.name} is no slice classifier; give its probabilities with --predicted FILE.")
+    models = ModelStore.bundled()
+    entry = models.manifest.find(name)
+    if entry.task != "classify":
+        raise InputError(f"{name} is no slice classifier; give its probabilities with --predicted FILE.")
+    chosen = choose_device(device)
+    network = models.network(entry.name, chosen.name, chosen.precision)
+    return network_classifier(network, entry.input, float(entry.calibration.get("temperature", 1.0)))

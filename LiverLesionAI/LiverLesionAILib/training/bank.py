@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,12 @@ from ..progress import Progress, silent
 from ..synthesis.distractors import DistractorSettings
 from ..synthesis.lesions import LesionSettings
 from ..synthesis.pool import synthesis_pool
-from .cases import TrainingCase, decode_hu, encode_hu
+from .cases import LITS_PATIENTS, TrainingCase, decode_hu, encode_hu
 
-VERSION = 2
+if TYPE_CHECKING:
+    from ..synthesis.shapes import ShapeBank
+
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -124,15 +128,27 @@ def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return ndimage.binary_dilation(mask, iterations=2) if mask.any() else mask
 
 
+def load_shapes(path: Path) -> ShapeBank:
+    """The bank of real outlines without those of the labelled training volumes.
+
+    Variants are made once and serve every fold: an outline of a held-out patient's lesion in another liver
+    would show a network what it is tested on.
+
+    Raises:
+        InputError: the file is missing or is no such bank.
+    """
+    from ..synthesis.shapes import ShapeBank
+
+    return ShapeBank.load(path, exclude=tuple(f"{name}_" for name in LITS_PATIENTS))
+
+
 def _make_one(task: tuple[Path, Path, int, int, BankSettings, Path | None]) -> Path:
     source, target, number, seed, settings, shapes = task
     case = load_mapped(source)
     rng = np.random.default_rng((seed, number, int(hashlib.sha256(case.name.encode()).hexdigest()[:8], 16)))
     bank = None
     if shapes is not None:
-        from ..synthesis.shapes import ShapeBank
-
-        bank = ShapeBank.load(shapes)
+        bank = load_shapes(shapes)
     variant = make_variant(case, rng, settings, bank)
     save_mapped(
         TrainingCase(

@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..files import replacing
 from ..progress import Progress, silent
 from ..weights import MEAN, Manifest, ModelEntry, save_weights, sha256_of
+from .ablation import PARTS, without
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
@@ -74,6 +75,14 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="put the trained weights into this models folder and its manifest",
+    )
+    parser.add_argument(
+        "--without",
+        action="append",
+        choices=sorted(PARTS),
+        default=[],
+        help="ablation: train without this part of the data; may be given several times: "
+        + "; ".join(f"{name}: {what}" for name, (what, _) in sorted(PARTS.items())),
     )
     parser.add_argument(
         "--shares", default="", metavar="KIND=SHARE,...", help="ablation: real=1 trains on real lesions only"
@@ -176,6 +185,7 @@ def training_cases(
             cache,
             shapes,
             seed=chosen.bank.seed,
+            mix=chosen.body_mix,
             workers=workers,
             progress=progress,
         )
@@ -213,13 +223,17 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     if args.shares:
         shares = {k: float(v) for k, v in (item.split("=") for item in args.shares.split(","))}
         chosen = replace(chosen, shares=shares)
+    if args.without and chosen.task == "classify":
+        raise InputError("--without is for networks that learn from volumes, not for slice classifiers.")
+    chosen = without(chosen, args.without)
     chosen = replace(
         chosen,
         config=changed_config(chosen.config, args.config),
         loop=replace(chosen.loop, seed=args.seed, patience=args.patience if args.validate else 0),
     )
     name = "-".join((args.model, *(item.replace("=", "_") for item in args.config)))
-    folder = args.out or Path(".train") / f"{name}-{args.hold_out or 'all'}-{args.seed}"
+    left_out = "".join(f"-no-{part}" for part in chosen.loop.without)
+    folder = args.out or Path(".train") / f"{name}-{args.hold_out or 'all'}-{args.seed}{left_out}"
     group = join(args.device)
     if group is not None:
         args.device = group.device

@@ -53,6 +53,7 @@ class LoopSettings:
         validate_every: steps between validations, where there is something to validate on.
         patience: so many validations without a better one end the training; 0 never ends it early.
         log_every: steps between rows of the curve.
+        without: what was left out of the training data, see :mod:`.ablation`; kept with the checkpoint.
     """
 
     steps: int = 6000
@@ -70,6 +71,7 @@ class LoopSettings:
     log_every: int = 25
     validate_every: int = 100
     patience: int = 0
+    without: tuple[str, ...] = ()
 
 
 class Batches(Dataset):
@@ -226,7 +228,8 @@ def train(
     step, seconds = 0, 0.0
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=True, map_location=device)
-        if state["settings"] != asdict(settings):
+        # Checkpoints of before a setting existed have its default.
+        if {**asdict(LoopSettings()), **state["settings"]} != asdict(settings):
             raise TrainingError(
                 f"{checkpoint} was made with other settings; remove it or choose another folder."
             )

@@ -22,6 +22,7 @@ from ..networks import (
     va_mask_rcnn,
 )
 from .bank import BankSettings
+from .bodies import BodyMix
 from .loop import LoopSettings
 from .sampling import AugmentSettings
 
@@ -52,7 +53,7 @@ class Recipe:
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
-        bodies: number of synthetic bodies.
+        bodies: number of synthetic bodies; body_mix: what they are.
         healthy_variants: synthetic variants of each unlabelled liver, where those have a share.
         calibration: operating point of the model, read off leave-one-patient-out runs.
         scales: image pyramids of liver and lesions, chosen on leave-one-patient-out runs.
@@ -76,6 +77,7 @@ class Recipe:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     bank: BankSettings = field(default_factory=lambda: BankSettings(seed=1))
     bodies: int = 120
+    body_mix: BodyMix = field(default_factory=BodyMix)
     healthy_variants: int = 0
     calibration: dict[str, float] = field(default_factory=dict)
     scales: dict[str, tuple[float, ...]] = field(default_factory=dict)

@@ -48,7 +48,7 @@ def find_synthliver(folder: Path, split: str = "") -> list[Scan]:
         sorted(root.glob(f"*/{LESION_FILE}")) if not split or root.name == split else []
     )
     if not found:
-        what = f"the {split} volumes" if split else "volumes"
+        what = f"{split} volumes" if split else "volumes"
         raise InputError(
             f"{folder}: no {what} of {NAME} in it. Make them with `liverlesionai synthesize {NAME}`."
         )
