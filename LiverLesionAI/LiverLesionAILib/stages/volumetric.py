@@ -155,7 +155,8 @@ def volumetric_liver_and_tumour(
     """Probability of liver or tumour, and of tumour, from instances stacked over the slices (paper, section
     3.2).
 
-    A voxel's probability is that of the instance that claims it most: its score times its mask.
+    A voxel's probability is that of the instance that claims it most: its score times its mask. The liver's
+    is the dense map's where the network has one.
 
     Args:
         network: with a mask head; classes background, liver, lesion.
@@ -183,8 +184,13 @@ def volumetric_liver_and_tumour(
         ):
             detections = group.output.detections
             boxes = on_grid(detections.boxes, group.size_yx, grid_yx)
+            kinds = [(network.config.classes - 1, tumour)]
+            if group.output.dense is None:
+                kinds.append((1, liver))
+            else:
+                liver[group.slices] += dense_on_grid(group, grid_yx)
             for row, z in enumerate(group.slices):
-                for kind, volume in ((1, liver), (network.config.classes - 1, tumour)):
+                for kind, volume in kinds:
                     own = (detections.images == row) & (detections.classes == kind)
                     if own.any():
                         pasted = paste_masks(detections.masks[own].float(), boxes[own], grid_yx)
@@ -195,6 +201,16 @@ def volumetric_liver_and_tumour(
     factor = np.float32(255.0 / len(scales))
     tumour8 = np.rint(tumour * factor).astype(np.uint8)
     return np.maximum(np.rint(liver * factor).astype(np.uint8), tumour8), tumour8
+
+
+def dense_on_grid(group: Found, grid_yx: tuple[int, int]) -> NDArray[np.float32]:
+    """Probability of anything but background by the dense map, (T, *grid_yx)."""
+    logits = group.output.dense.float()
+    logits = F.interpolate(logits, size=group.padded_yx, mode="bilinear", align_corners=False)
+    inside = logits.softmax(dim=1)[:, 1:, : group.size_yx[0], : group.size_yx[1]].sum(dim=1, keepdim=True)
+    if group.size_yx != grid_yx:
+        inside = F.interpolate(inside, size=grid_yx, mode="bilinear", align_corners=False)
+    return inside[:, 0].cpu().numpy()
 
 
 def volumetric_slice_boxes(
