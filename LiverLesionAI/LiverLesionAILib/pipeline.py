@@ -37,6 +37,13 @@ NO_DETECTOR = "none"
 """Name of a detector in the settings that says: masks only."""
 
 
+LIVER_REACH_MM = 6.0
+"""A voxel this far from the coarse liver is liver only as part of a tumour."""
+
+TUMOUR_REACH_MM = 15.0
+"""Nothing is looked for farther than this from the coarse liver."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the user can choose.
@@ -204,7 +211,8 @@ def _analyze_on(
         cut = tuple(slice(a, b) for a, b in zip(where.start_zyx, where.stop_zyx, strict=True))
         working = box.with_spacing(entry.input.spacing_zyx_mm)
         hu_zyx = resample(oriented.hu_zyx[cut], box, working)
-        near = near_coarse(where, working)
+        distance_mm = distance_to_coarse(where, working)
+        near = distance_mm <= TUMOUR_REACH_MM
         coarse_liver = resample_labels(where.mask_zyx.astype(np.uint8), where.geometry, working) > 0
         level_hu = liver_level_hu(hu_zyx[coarse_liver])
         collectors: dict[str, Collector] = {}
@@ -221,6 +229,8 @@ def _analyze_on(
             progress=part(run.progress, 0.2, 0.62 if detector else 0.75),
             collectors=collectors,
         )
+        liver = agreed_liver(liver, tumour, distance_mm)
+        del distance_mm
         choice = segment_settings(entry, settings)
         masks = masks_from_probabilities(liver, tumour, working.spacing_zyx_mm, choice, near)
     detected: Detected | None = None
@@ -390,10 +400,22 @@ def segment_settings(entry: ModelEntry, settings: Settings) -> SegmentSettings:
     )
 
 
-def near_coarse(where: LiverLocation, working: Geometry, reach_mm: float = 15.0) -> NDArray[np.bool_]:
-    """Where on the working grid a liver can be: within `reach_mm` of the coarse one."""
+def distance_to_coarse(where: LiverLocation, working: Geometry) -> NDArray[np.float32]:
+    """Distance of every voxel of the working grid to the coarse liver, mm; 0 inside, cut off at 60."""
     distance = ndimage.distance_transform_edt(~where.mask_zyx, sampling=where.geometry.spacing_zyx_mm)
-    return resample(np.minimum(distance, 4 * reach_mm), where.geometry, working) <= reach_mm
+    return resample(np.minimum(distance, 4 * TUMOUR_REACH_MM).astype(np.float32), where.geometry, working)
+
+
+def agreed_liver(
+    liver: NDArray[np.uint8], tumour: NDArray[np.uint8], distance_mm: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """The probability of liver or tumour where both networks are heard, 0..255.
+
+    Farther than `LIVER_REACH_MM` from the coarse liver only a tumour is believed: a network that was trained
+    on scans cut off at the liver's dome takes heart muscle for liver, and the coarse one knows better. The
+    coarse one often misses a large tumour at the capsule, though.
+    """
+    return np.where(distance_mm > LIVER_REACH_MM, np.minimum(liver, tumour), liver)
 
 
 def on_ct_grid(
