@@ -96,6 +96,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     info = commands.add_parser("info", help="version, torch, device, bundled models with checksums")
     info.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    info.add_argument(
+        "--networks",
+        action="store_true",
+        help="parameters and operations of every network, published and compact",
+    )
     info.set_defaults(run=run_info)
 
     synthesize = commands.add_parser(
@@ -377,6 +382,13 @@ def run_info(args: argparse.Namespace) -> int:
 
     print(f"LiverLesionAI {__version__}, Python {platform.python_version()}, {platform.system()}")
     missing = torch_missing()
+    if args.networks:
+        if missing:
+            raise LiverLesionAIError(missing)
+        from .networks.size_table import size_table
+
+        print(size_table())
+        return 0
     if missing:
         print(missing)
     else:
