@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from LiverLesionAILib.ct import Geometry  # noqa: E402
 from LiverLesionAILib.inputs import InputSpec  # noqa: E402
 from LiverLesionAILib.networks.rcnn import Detections  # noqa: E402
-from LiverLesionAILib.networks.va_rcnn import VaRcnn, VaRcnnConfig, VaRcnnOutput  # noqa: E402
+from LiverLesionAILib.networks.va_rcnn import Features, VaRcnn, VaRcnnConfig, VaRcnnOutput  # noqa: E402
 from LiverLesionAILib.networks.volumetric_attention import LevelAttention  # noqa: E402
 from LiverLesionAILib.pipeline import Settings, analyze  # noqa: E402
 from LiverLesionAILib.stages.explain_volumetric import (  # noqa: E402
@@ -117,8 +117,9 @@ class TestWalk:
         features = SlabFeatures(network, SPEC, np.zeros((60, 16, 16), np.float32), batch=4)
         with torch.inference_mode():
             for first in range(0, 52, 4):
-                levels = features.between(first, first + 8)
-                assert len(levels[0]) == 8
+                known = features.between(first, first + 8)
+                assert {len(level) for level in known.levels} == {8}
+                assert {len(e.spatial) for e in known.embedded} == {8}
 
 
 class Scripted(VaRcnn):
@@ -126,7 +127,7 @@ class Scripted(VaRcnn):
 
     def detect(
         self,
-        levels: list[torch.Tensor],
+        features: Features,
         bags: torch.Tensor,
         size_yx: tuple[int, int],
         return_attention: bool = False,

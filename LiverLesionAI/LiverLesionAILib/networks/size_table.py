@@ -66,7 +66,7 @@ def _volumetric(network: Any, pixels: int) -> tuple[tuple[int, int, int, int], C
     bag = torch.arange(config.bag)[None]
 
     def run() -> None:
-        targets, _ = network.attend(network.pyramid(torch.zeros(shape)), bag)
+        targets, _ = network.attend(network.features(torch.zeros(shape)), bag)
         network.rpn(with_coarsest(targets))
         channels = config.pyramid_channels
         network.box_head(torch.zeros(config.proposals, channels, BOX_CELLS, BOX_CELLS))

@@ -16,7 +16,7 @@ Decisions where the paper is silent:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -42,7 +42,7 @@ from .rcnn import (
 from .rcnn_pooling import pyramid_level, roi_align
 from .residual import BlockKind, ResidualEncoder
 from .rpn import Proposals, Rpn, Truth, propose, rpn_loss
-from .volumetric_attention import LevelAttention, VolumetricAttention, bag_indices
+from .volumetric_attention import Embedded, LevelAttention, VolumetricAttention, bag_indices
 
 UNKNOWN_LABEL = 255
 
@@ -135,6 +135,41 @@ COMPACT = VaRcnnConfig(
 )
 
 
+class Features(NamedTuple):
+    """What is known of M images, each by itself.
+
+    Attributes:
+        levels: (M, channels, H / stride, W / stride) per level, finest first.
+        embedded: per level, for attention before the RPN; () without.
+    """
+
+    levels: tuple[Tensor, ...]
+    embedded: tuple[Embedded, ...] = ()
+
+    def rows(self, which: slice) -> Features:
+        """Those of some of the images."""
+        return self._each([self], lambda parts: parts[0][which])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Features]) -> Features:
+        """Those of several groups of images, one after the other."""
+        return cls._each(parts, torch.cat)
+
+    @classmethod
+    def _each(cls, parts: Sequence[Features], do: Callable[[list[Tensor]], Tensor]) -> Features:
+        def one(tensors: Iterable[Tensor | None]) -> Tensor | None:
+            there = [tensor for tensor in tensors if tensor is not None]
+            return do(there) if there else None
+
+        return cls(
+            tuple(do(list(same)) for same in zip(*(p.levels for p in parts), strict=True)),
+            tuple(
+                Embedded(one(e.channel for e in same), one(e.spatial for e in same))
+                for same in zip(*(p.embedded for p in parts), strict=True)
+            ),
+        )
+
+
 class VaRcnnOutput(NamedTuple):
     """Result of :class:`VaRcnn` for T targets.
 
@@ -214,20 +249,25 @@ class VaRcnn(nn.Module):
         """Whether there is volumetric attention on pooled features."""
         return bool(len(self.attention)) and self.config.attend_before == "head"
 
-    def pyramid(self, images: Tensor) -> list[Tensor]:
-        """Features of every image alone, (M, channels, H / stride, W / stride) per level, finest first."""
-        return self.fpn(self.encoder(images))
+    def features(self, images: Tensor) -> Features:
+        """What is known of images (M, in_slices, H, W), each by itself."""
+        levels = tuple(self.fpn(self.encoder(images)))
+        if not self.on_pyramid:
+            return Features(levels)
+        parts = zip(self.attention, levels, strict=True)
+        return Features(levels, tuple(part.embed(level) for part, level in parts))
 
-    def attend(self, levels: Sequence[Tensor], bags: Tensor) -> tuple[list[Tensor], list[LevelAttention]]:
-        """The targets' features, weighted by their bags where attention is before the RPN.
+    def attend(self, features: Features, bags: Tensor) -> tuple[list[Tensor], list[LevelAttention]]:
+        """The targets' pyramid, weighted by their bags where attention is before the RPN.
 
         Args:
-            levels: of :meth:`pyramid`, all images.
+            features: of all images.
             bags: (T, N) int64, which images make each target's bag, the target in the middle.
         """
         if not self.on_pyramid:
-            return [level[bags[:, bags.shape[1] // 2]] for level in levels], []
-        done = [part(level, bags) for part, level in zip(self.attention, levels, strict=True)]
+            return [level[bags[:, bags.shape[1] // 2]] for level in features.levels], []
+        parts = zip(self.attention, features.levels, features.embedded, strict=True)
+        done = [part(level, bags, embedded) for part, level, embedded in parts]
         return [x for x, _ in done], [seen for _, seen in done]
 
     def propose(
@@ -271,17 +311,18 @@ class VaRcnn(nn.Module):
         return weighted
 
     def detect(
-        self, levels: Sequence[Tensor], bags: Tensor, size_yx: tuple[int, int], return_attention: bool = False
+        self, features: Features, bags: Tensor, size_yx: tuple[int, int], return_attention: bool = False
     ) -> VaRcnnOutput:
         """Find what is in the targets, from features that are there already.
 
         Args:
-            levels: of :meth:`pyramid`.
+            features: of all images in the bags.
             bags: (T, N), see :meth:`attend`.
             size_yx: of the images.
         """
         config = self.config
-        targets, seen = self.attend(levels, bags)
+        targets, seen = self.attend(features, bags)
+        levels = features.levels
         proposals, _, _ = self.propose(targets, size_yx)
         count = proposals.boxes.shape[1]
         images = torch.arange(len(bags), device=bags.device)
@@ -319,7 +360,7 @@ class VaRcnn(nn.Module):
             every = torch.arange(len(images), device=images.device)
             bags = bag_indices(every, len(images), self.config.bag, self.config.bag_step)
         size_yx = (images.shape[2], images.shape[3])
-        return self.detect(self.pyramid(images), bags, size_yx, return_attention)
+        return self.detect(self.features(images), bags, size_yx, return_attention)
 
     def losses(
         self,
@@ -339,8 +380,9 @@ class VaRcnn(nn.Module):
         """
         config = self.config
         size_yx = (images.shape[2], images.shape[3])
-        levels = self.pyramid(images)
-        targets, _ = self.attend(levels, bags)
+        features = self.features(images)
+        levels = features.levels
+        targets, _ = self.attend(features, bags)
         proposals, found, anchors = self.propose(targets, size_yx)
         objects, boxes = rpn_loss(
             found, anchors, truths, config.rpn_samples, generator, high=config.rpn_overlap
