@@ -98,7 +98,9 @@ def build_parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="version, torch, device, bundled models with checksums")
     info.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     info.add_argument(
-        "--networks", action="store_true", help="parameters, operations and shapes of every network and size"
+        "--networks",
+        action="store_true",
+        help="parameters and operations of every network, published and compact",
     )
     info.set_defaults(run=run_info)
 
@@ -386,6 +388,13 @@ def run_info(args: argparse.Namespace) -> int:
 
     print(f"LiverLesionAI {__version__}, Python {platform.python_version()}, {platform.system()}")
     missing = torch_missing()
+    if args.networks:
+        if missing:
+            raise LiverLesionAIError(missing)
+        from .networks.size_table import size_table
+
+        print(size_table())
+        return 0
     if missing:
         print(missing)
     else:
@@ -393,11 +402,6 @@ def run_info(args: argparse.Namespace) -> int:
 
         print(f"PyTorch {torch.__version__}")
         print(f"Device: {choose_device(args.device).description}")
-    if args.networks and not missing:
-        from .networks.sizes import size_table
-
-        print(size_table())
-        return 0
     manifest = Manifest.read()
     status = 0
     print(f"Models in {manifest.folder}:")
