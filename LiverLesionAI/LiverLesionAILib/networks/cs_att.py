@@ -241,12 +241,13 @@ class CsAtt(nn.Module):
         """Proposal network on the key image's features (B, C, h, w).
 
         Returns:
-            (scores (B, N) logits, deltas (B, N, 4), anchors (N, 4)), float32; N = h * w * anchors a cell.
+            (scores (B, N) logits, deltas (B, N, 4), anchors (N, 4)), float32 at least; N = h * w * anchors
+            a cell.
         """
         hidden = F.relu(self.propose_hidden(key))
-        scores = self.propose_score(hidden).float().permute(0, 2, 3, 1).flatten(1)
-        deltas = self.propose_box(hidden).float().permute(0, 2, 3, 1).reshape(len(key), -1, 4)
-        cells = cell_anchors(self.config.anchor_sizes, self.config.anchor_ratios).to(key.device)
+        scores = _wide(self.propose_score(hidden)).permute(0, 2, 3, 1).flatten(1)
+        deltas = _wide(self.propose_box(hidden)).permute(0, 2, 3, 1).reshape(len(key), -1, 4)
+        cells = cell_anchors(self.config.anchor_sizes, self.config.anchor_ratios).to(deltas)
         return scores, deltas, grid_anchors(cells, tuple(key.shape[-2:]), self.multiple)  # type: ignore[arg-type]
 
     def classify(self, maps: Tensor, boxes: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -254,7 +255,7 @@ class CsAtt(nn.Module):
         pool = ps_roi_align if self.config.aligned else ps_roi_pool
         pooled = pool(maps, boxes, images, self.config.roi_bins, self.multiple).flatten(1)
         hidden = F.relu(self.hidden(pooled.to(self.hidden.weight.dtype)))
-        return self.score(hidden).float(), self.box(hidden).float()
+        return _wide(self.score(hidden)), _wide(self.box(hidden))
 
     def regions(
         self, scores: Tensor, deltas: Tensor, anchors: Tensor, size_yx: tuple[int, int], how: DetectSettings
@@ -326,7 +327,9 @@ class CsAtt(nn.Module):
             positive, negative = sample_matches(matched, 32, 0.5, generator)
             chosen = torch.cat([positive, negative])
             wanted = torch.cat([torch.ones(len(positive)), torch.zeros(len(negative))]).to(scores)
-            score_loss.append(F.binary_cross_entropy_with_logits(scores[image, chosen], wanted))
+            asked = F.binary_cross_entropy_with_logits(scores[image, chosen], wanted, reduction="sum")
+            # An image of which nothing is known has nothing to choose from.
+            score_loss.append(asked / max(1, len(chosen)))
             moves = encode_boxes(truth[matched[positive]], anchors[positive])
             box_loss.append(
                 F.smooth_l1_loss(deltas[image, positive], moves, beta=1 / 9, reduction="sum") / 32
@@ -352,9 +355,14 @@ class CsAtt(nn.Module):
         return {
             "proposal score": torch.stack(score_loss).mean(),
             "proposal box": torch.stack(box_loss).mean(),
-            "score": F.cross_entropy(logits, wanted),
+            "score": F.cross_entropy(logits, wanted, reduction="sum") / max(1, len(wanted)),
             "box": 10.0 * regression / max(1, len(wanted)),
         }
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Float32 at least: coordinates and scores need more digits than half precision has."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _backbone(config: CsAttConfig) -> nn.Sequential:
