@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,9 +27,11 @@ from .stages.segment import Masks, SegmentSettings, masks_from_probabilities
 if TYPE_CHECKING:
     from .device import Device
     from .stages.explain import SfanAttentionCollector
+    from .stages.explain_volumetric import VolumetricAttentionCollector
     from .stages.locate import LiverLocation
     from .weights import ModelEntry, ModelStore
 
+    Collector = SfanAttentionCollector | VolumetricAttentionCollector
 
 NO_DETECTOR = "none"
 """Name of a detector in the settings that says: masks only."""
@@ -153,7 +156,6 @@ def _analyze_on(
     detector: ModelEntry | None,
     run: _Run,
 ) -> CaseResult:
-    from .stages.explain import SfanAttentionCollector
     from .stages.inference import class_probabilities
     from .stages.locate import locate
 
@@ -205,7 +207,9 @@ def _analyze_on(
         near = near_coarse(where, working)
         coarse_liver = resample_labels(where.mask_zyx.astype(np.uint8), where.geometry, working) > 0
         level_hu = liver_level_hu(hu_zyx[coarse_liver])
-        collector = SfanAttentionCollector(working.shape_zyx) if settings.attention else None
+        collectors: dict[str, Collector] = {}
+        if settings.attention:
+            collectors = attention_collectors(members, models, device, working.shape_zyx)
         liver, tumour = mean_of_members(
             members,
             models,
@@ -215,7 +219,7 @@ def _analyze_on(
             near,
             settings.pyramid,
             progress=part(run.progress, 0.2, 0.62 if detector else 0.75),
-            collector=collector,
+            collectors=collectors,
         )
         choice = segment_settings(entry, settings)
         masks = masks_from_probabilities(liver, tumour, working.spacing_zyx_mm, choice, near)
@@ -251,10 +255,13 @@ def _analyze_on(
         permuted(whole_liver, volume.geometry, oriented.geometry)[cut] = liver_zyx
         permuted(whole_labels, volume.geometry, oriented.geometry)[cut] = labels_zyx
     attention: tuple[AttentionMap, ...] = ()
-    if collector is not None and collector.filled:
+    filled = [collector for collector in collectors.values() if collector.filled]
+    if filled:
         run.progress("attention maps", 0.82)
         with run.stage("explain"):
-            attention = collector.maps(working)
+            for collector in filled:
+                attention += collector.maps(working)
+                attention += collector.lesion_maps(working, masks.labels_zyx, numbers)
     run.progress("measuring", 0.88)
     with run.stage("measure"):
         # Measured inside the liver's box only; what lies outside it is not liver.
@@ -293,7 +300,7 @@ def mean_of_members(
     near_zyx: NDArray[np.bool_],
     pyramid: tuple[float, ...] | None,
     progress: Progress = silent,
-    collector: SfanAttentionCollector | None = None,
+    collectors: Mapping[str, Collector] = MappingProxyType({}),
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Probability of liver or tumour, and of tumour: the mean over the models, each at its own scales.
 
@@ -301,31 +308,62 @@ def mean_of_members(
         hu_zyx: HU on the working grid, which all members share; level_hu: of its liver.
         near_zyx: where a liver can be.
         pyramid: scales instead of the models' own.
-        collector: takes the attention of the member that is an SFAN.
+        collectors: model -> what takes its attention, see :func:`attention_collectors`.
     """
     from .stages.inference import liver_and_tumour
+    from .stages.volumetric import volumetric_liver_and_tumour
 
     totals = [np.zeros(hu_zyx.shape, np.uint16) for _ in range(2)]
     for number, member in enumerate(members):
-        wanted = collector if member.network == "sfan" else None
-        if wanted is not None:
-            wanted.magnify = member.input.magnify
-        found = liver_and_tumour(
-            models.network(member.name, device.name, device.precision),
-            member.input,
-            hu_zyx + np.float32(member.input.shift_hu(level_hu)),
-            liver_scales=pyramid or member.scales.get("liver", (1.0,)),
-            lesion_scales=pyramid or member.scales.get("lesions", (1.0,)),
-            near_zyx=near_zyx,
-            temperature=float(member.calibration.get("temperature", 1.0)),
-            batch=device.batch,
-            progress=part(progress, number / len(members), (number + 1) / len(members)),
-            collect=wanted,
-        )
+        network = models.network(member.name, device.name, device.precision)
+        shifted = hu_zyx + np.float32(member.input.shift_hu(level_hu))
+        own_part = part(progress, number / len(members), (number + 1) / len(members))
+        wanted = collectors.get(member.name)
+        if member.network == "va_mask_rcnn":
+            found = volumetric_liver_and_tumour(
+                network,
+                member.input,
+                shifted,
+                scales=pyramid or member.scales.get("lesions", (1.0,)),
+                batch=device.batch,
+                progress=own_part,
+                collect=wanted,
+            )
+        else:
+            found = liver_and_tumour(
+                network,
+                member.input,
+                shifted,
+                liver_scales=pyramid or member.scales.get("liver", (1.0,)),
+                lesion_scales=pyramid or member.scales.get("lesions", (1.0,)),
+                near_zyx=near_zyx,
+                temperature=float(member.calibration.get("temperature", 1.0)),
+                batch=device.batch,
+                progress=own_part,
+                collect=wanted,
+            )
         for total, values in zip(totals, found, strict=True):
             total += values
     liver, tumour = ((total + len(members) // 2) // len(members) for total in totals)
     return liver.astype(np.uint8), tumour.astype(np.uint8)
+
+
+def attention_collectors(
+    members: tuple[ModelEntry, ...], models: ModelStore, device: Device, shape_zyx: tuple[int, int, int]
+) -> dict[str, Collector]:
+    """Model -> what gathers its attention while it runs; models whose attention is not gathered are left
+    out."""
+    from .stages.explain import SfanAttentionCollector
+    from .stages.explain_volumetric import VolumetricAttentionCollector
+
+    made: dict[str, Collector] = {}
+    for member in members:
+        if member.network == "sfan":
+            made[member.name] = SfanAttentionCollector(shape_zyx, member.input.magnify)
+        elif member.network == "va_mask_rcnn":
+            network = models.network(member.name, device.name, device.precision)
+            made[member.name] = VolumetricAttentionCollector(network, shape_zyx, member.input.magnify)
+    return made
 
 
 def detector_entry(models: ModelStore, name: str) -> ModelEntry | None:

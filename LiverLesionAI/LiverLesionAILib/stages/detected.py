@@ -21,7 +21,7 @@ from .combine import (
     on_grid,
     patient_box,
 )
-from .link import LinkedBox, LinkSettings, link_boxes
+from .link import LinkedBox, LinkSettings, SliceBoxes, link_boxes
 from .segment import Masks, closed_liver
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def detect_lesions(
         attention: whether to keep the attention of every lesion with a box.
         batch: slices at once.
     """
-    from .detect import slice_boxes, view_around
+    from .detect import view_around
 
     geometry = box.with_spacing(spec.spacing_zyx_mm)
     hu = resample(hu_zyx, box, geometry) + np.float32(spec.shift_hu(level_hu))
@@ -104,13 +104,35 @@ def detect_lesions(
     view = view_around(closed, geometry.spacing_zyx_mm)
     if view is None:
         return nothing
-    found = slice_boxes(network, spec, hu, view, batch=batch, progress=part(progress, 0.0, 0.9))
+    found = boxes_in_slices(network, spec, hu, view, batch, part(progress, 0.0, 0.9))
     linked = inside_liver(link_boxes(found, LinkSettings.from_calibration(calibration)), closed)
     matched = match_masks(linked, labels)
     alone = [b for b in matched.alone if b.score >= limit and _side_mm(b, geometry) >= smallest_mm]
     kept = {id(b): b for b in [*matched.by_label.values(), *alone]}
     shown = _attention(network, spec, hu, view, geometry, kept, progress) if attention else {}
     return Detected(geometry, matched.by_label, alone, len(matched.alone) - len(alone), limit, shown)
+
+
+def boxes_in_slices(
+    network: Any, spec: InputSpec, hu_zyx: NDArray, view: View, batch: int, progress: Progress = silent
+) -> SliceBoxes:
+    """Scored 2D boxes of whichever detector it is, in voxels of `hu_zyx`."""
+    from ..networks.va_rcnn import VaRcnn
+    from .detect import slice_boxes
+    from .volumetric import volumetric_slice_boxes
+
+    if isinstance(network, VaRcnn):
+        return volumetric_slice_boxes(
+            network,
+            spec,
+            hu_zyx,
+            rows=view.rows,
+            columns=view.columns,
+            slices=view.slices,
+            batch=batch,
+            progress=progress,
+        )
+    return slice_boxes(network, spec, hu_zyx, view, batch=batch, progress=progress)
 
 
 def _side_mm(box: LinkedBox, geometry: Geometry) -> float:
@@ -127,12 +149,15 @@ def _attention(
     boxes: Mapping[int, LinkedBox],
     progress: Progress,
 ) -> dict[int, tuple[AttentionMap, ...]]:
+    from ..networks.va_rcnn import VaRcnn
     from .explain_boxes import lesion_attention
+    from .explain_volumetric import volumetric_lesion_attention
 
+    attention_of = volumetric_lesion_attention if isinstance(network, VaRcnn) else lesion_attention
     shown = {}
     for number, (key, box) in enumerate(boxes.items()):
         progress("attention maps", 0.9 + 0.1 * number / len(boxes))
-        shown[key] = lesion_attention(network, spec, hu_zyx, view, geometry, box)
+        shown[key] = attention_of(network, spec, hu_zyx, view, geometry, box)
     return shown
 
 

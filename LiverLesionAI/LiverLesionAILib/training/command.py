@@ -6,10 +6,11 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..files import replacing
@@ -23,6 +24,10 @@ from .healthy import healthy_cases
 from .loop import train
 from .recipes import RECIPES, Recipe, recipe
 from .sampling import CropSampler
+from .slabs import SlabSampler
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -215,14 +220,17 @@ def fit(
     torch.manual_seed(chosen.loop.seed)
     network = build_network(chosen.network, asdict(chosen.config))
     if start is not None:
-        state = torch.load(start, weights_only=True)
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        for name in take_weights(network, torch.load(start, weights_only=True)):
+            print(f"{start.name} has no {name} of this shape: it starts anew")
     if chosen.task == "locate":
         cases = [_liver_only(case) for case in cases]
     # A detector learns by its own loss: what it learns from depends on the truth.
     batch_loss = getattr(network, "training_loss", None)
     make_sampler = CropSampler
-    if hasattr(network, "losses"):
+    if chosen.slab_targets:
+        bag = {"bag": chosen.config.bag, "bag_step": chosen.config.bag_step}
+        make_sampler = partial(SlabSampler, targets=chosen.slab_targets, **bag)
+    elif hasattr(network, "losses"):
         make_sampler, batch_loss = DetectionSampler, partial(detection_loss, network, chosen.loop.seed)
     sampler = make_sampler(
         list(cases),
@@ -240,6 +248,19 @@ def fit(
     return train(
         network, sampler.batch, chosen.loop, folder, device=device, batch_loss=batch_loss, progress=progress
     )
+
+
+def take_weights(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Weights of an earlier run, of the same network or of one that shares parts with it (a box detector
+    goes on from a mask network's encoder, pyramid and proposals).
+
+    Returns:
+        Names of what the earlier run has not, or in another shape; it is left as it was.
+    """
+    own = network.state_dict()
+    fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
+    network.load_state_dict({**own, **{k: v.to(own[k].dtype) for k, v in fitting.items()}})
+    return [name for name in own if name not in fitting]
 
 
 def _liver_only(case: TrainingCase) -> TrainingCase:

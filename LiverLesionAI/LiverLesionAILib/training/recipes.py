@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..inputs import InputSpec
-from ..networks import coarse_unet, cs_att, mscd, sfan, unet
+from ..networks import coarse_unet, cs_att, mscd, sfan, unet, va_faster_rcnn, va_mask_rcnn
 from .bank import BankSettings
 from .loop import LoopSettings
 from .sampling import AugmentSettings
@@ -42,6 +42,8 @@ class Recipe:
         scales: image pyramids of liver and lesions, chosen on leave-one-patient-out runs.
         title: one line for a menu.
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
+        slab_targets: for networks with a bag of images: a sample is a slab with so many target slices and
+            their neighbours; 0 for crops of one slice.
     """
 
     network: str
@@ -61,6 +63,7 @@ class Recipe:
     calibration: dict[str, float] = field(default_factory=dict)
     scales: dict[str, tuple[float, ...]] = field(default_factory=dict)
     title: str = ""
+    slab_targets: int = 0
 
 
 _SEGMENT = Recipe(
@@ -77,6 +80,21 @@ _SEGMENT = Recipe(
     scales={"liver": (0.7, 1.0), "lesions": (1.25, 1.75)},
     title="SFAN: liver and tumours (semantic feature attention)",
 )
+
+_VA = replace(
+    _SEGMENT,
+    network="va_mask_rcnn",
+    config=va_mask_rcnn.SIZES["compact"],
+    spec=replace(SEGMENT_INPUT, in_slices=3),
+    loop=LoopSettings(steps=1800, batch=3, learning_rate=1.2e-3, warmup=100, ema=0.996, checkpoint_every=50),
+    tumour_share=0.55,
+    liver_share=0.3,
+    calibration={"tumour_threshold": 0.3, "score_threshold": 0.5},
+    scales={},
+    title="VA Mask R-CNN: liver and tumours (volumetric attention)",
+    slab_targets=4,
+)
+"""Slabs of 4 targets: their bags share images, so each target costs two passes of the encoder, not five."""
 
 RECIPES: dict[str, Recipe] = {
     "sfan": _SEGMENT,
@@ -97,6 +115,15 @@ RECIPES: dict[str, Recipe] = {
         network="mscd",
         config=mscd.SIZES["compact"],
         title="MSCD: liver and tumours (multi-scale contextual dependencies)",
+    ),
+    "va_mask_rcnn": _VA,
+    "va_faster_rcnn": replace(
+        _VA,
+        network="va_faster_rcnn",
+        task="detect",
+        config=va_faster_rcnn.SIZES["compact"],
+        calibration={"score_threshold": 0.5},
+        title="VA Faster R-CNN: lesion boxes (volumetric attention)",
     ),
     "cs_att": replace(
         _SEGMENT,
