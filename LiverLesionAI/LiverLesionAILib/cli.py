@@ -1,4 +1,4 @@
-"""The command line: `liverlesionai analyze | batch | demo | info | train | evaluate`."""
+"""The command line: `liverlesionai analyze | batch | demo | info | synthesize | train | evaluate`."""
 
 from __future__ import annotations
 
@@ -98,6 +98,11 @@ def build_parser() -> argparse.ArgumentParser:
     info.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     info.set_defaults(run=run_info)
 
+    synthesize = commands.add_parser(
+        "synthesize", help="make the benchmark set SynthLiver-1 and check it", add_help=False
+    )
+    synthesize.add_argument("rest", nargs=argparse.REMAINDER)
+    synthesize.set_defaults(run=run_synthesize)
     # Their own arguments are added only when asked for, so that `analyze` needs none of their libraries.
     train = commands.add_parser("train", help="train a bundled network again", add_help=False)
     train.add_argument("rest", nargs=argparse.REMAINDER)
@@ -398,6 +403,20 @@ def run_info(args: argparse.Namespace) -> int:
     return status
 
 
+def run_synthesize(args: argparse.Namespace) -> int:
+    """`synthesize`: see `liverlesionai synthesize --help`."""
+    from .synthesis.synthliver.command import add_synthesize_arguments
+    from .synthesis.synthliver.command import run_synthesize as run
+
+    parser = argparse.ArgumentParser(prog="liverlesionai synthesize")
+    add_synthesize_arguments(parser)
+    bar = ProgressBar()
+    try:
+        return run(parser.parse_args(args.rest), TimedProgress(bar))
+    finally:
+        bar.done()
+
+
 def run_train(args: argparse.Namespace) -> int:
     """`train`: see `liverlesionai train --help`."""
     from .training.command import add_train_arguments
@@ -450,13 +469,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 failed with a message, 2 wrong usage (from argparse), 130 cancelled.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    # REMAINDER does not take options that come first, so these two hand theirs on unparsed.
-    if arguments[:1] in (["train"], ["evaluate"]):
-        args = argparse.Namespace(
-            command=arguments[0],
-            rest=arguments[1:],
-            run=run_train if arguments[0] == "train" else run_evaluate,
-        )
+    # REMAINDER does not take options that come first, so these hand theirs on unparsed.
+    own = {"synthesize": run_synthesize, "train": run_train, "evaluate": run_evaluate}
+    if arguments and arguments[0] in own:
+        args = argparse.Namespace(command=arguments[0], rest=arguments[1:], run=own[arguments[0]])
     else:
         args = build_parser().parse_args(arguments)
     try:

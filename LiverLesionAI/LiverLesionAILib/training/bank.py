@@ -11,11 +11,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +22,7 @@ from scipy import ndimage
 from ..progress import Progress, silent
 from ..synthesis.distractors import DistractorSettings
 from ..synthesis.lesions import LesionSettings
+from ..synthesis.pool import synthesis_pool
 from .cases import TrainingCase, decode_hu, encode_hu
 
 VERSION = 1
@@ -148,24 +146,6 @@ def _make_one(task: tuple[Path, Path, int, int, BankSettings, Path | None]) -> P
         target,
     )
     return target
-
-
-@contextmanager
-def synthesis_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes of one thread each: threaded linear algebra in many processes at once is slower by far."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    kept = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        # Only a freshly started interpreter reads these; a forked one keeps the parent's threads.
-        with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
-            yield pool
-    finally:
-        for name, value in kept.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def build_bank(

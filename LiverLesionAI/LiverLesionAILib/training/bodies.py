@@ -16,7 +16,8 @@ import numpy as np
 from ..ct import CtVolume, Geometry, reorient, reoriented_geometry, resample
 from ..errors import InputError
 from ..progress import Progress, silent
-from .bank import load_mapped, save_mapped, synthesis_pool
+from ..synthesis.pool import synthesis_pool
+from .bank import load_mapped, save_mapped
 from .cases import UNKNOWN, TrainingCase, crop_to_liver, encode_hu, read_volume, resample_labels
 
 BODY_SPACING_ZYX_MM = (2.5, 1.25, 1.25)
