@@ -27,7 +27,8 @@ def network_of(config: CsAttConfig = SMALL) -> CsAtt:
         # An untrained head gives every box the same score.
         network.score.weight.normal_(std=2.0)
         for phi in (network.phi_contextual, network.phi_spatial):
-            phi.weight.normal_(std=0.5)
+            if phi is not None:
+                phi.weight.normal_(std=0.5)
     return network
 
 

@@ -183,7 +183,9 @@ class CsAtt(nn.Module):
         self.config = config
         self.backbone = _backbone(config)
         channels = config.widths[-1]
-        self.phi_contextual = nn.Conv2d(channels, channels, 1) if config.contextual else None
+        # One image alone has nothing to be weighted against.
+        weighted = config.contextual and config.images > 1
+        self.phi_contextual = nn.Conv2d(channels, channels, 1) if weighted else None
         self.phi_spatial = nn.Conv2d(channels, channels, 1) if config.spatial else None
         anchors = len(config.anchor_sizes) * len(config.anchor_ratios)
         self.propose_hidden = nn.Conv2d(channels, config.proposal_width, 3, padding=1)

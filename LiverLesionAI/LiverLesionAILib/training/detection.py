@@ -78,7 +78,7 @@ def detection_loss(network: nn.Module, seed: int, images: Tensor, instances: Ten
         network: a :class:`Detector`.
         images: (B, S, H, W); instances: (B, H, W).
     """
-    generator = torch.Generator().manual_seed((seed << 32) + step)
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     truths = [instance_boxes(one.cpu()).to(images.device) for one in instances]
     parts = network.losses(images, truths, instances < 0, generator)  # type: ignore[operator]
     return torch.stack(list(parts.values())).sum()
