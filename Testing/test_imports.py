@@ -20,6 +20,8 @@ WITH_TORCH = (
     "stages/explain_boxes.py",
     "stages/volumetric.py",
     "stages/explain_volumetric.py",
+    "stages/classify.py",
+    "stages/liver_slices.py",
 )
 """Import torch when loaded; imported themselves inside functions only, or by one another."""
 
@@ -41,11 +43,12 @@ LEVELS = tuple(
     for rooms in (
         "__init__ errors progress steps geometry files colours inputs masks raster networks",
         "resampling ct",
-        "findings checking handover nrrd terminology mask_crops",
+        "findings checking handover nrrd terminology mask_crops phase_attributes",
         "reading case_json case_files device computer weights synthesis stages",
         "pipeline",
         "mask_file markups mrb picture_slices picture_3d picture_3d_child pictures reports worker "
-        "scene scene_apply scene_file scene_geometry scene_nodes scene_prepare scene_read scene_segments "
+        "scene scene_apply scene_file scene_geometry scene_nodes scene_prepare scene_read scene_report "
+        "scene_segments "
         "scene_tree surfaces",
         "case_folder panel training evaluation",
         "cli",

@@ -42,6 +42,8 @@ def describe_lesion(lesion: Lesion) -> Json:
         "status": lesion.status.value,
         "predicted_class": lesion.predicted_class,
         "class_probabilities": {name: rounded(p, 6) for name, p in lesion.class_probabilities.items()},
+        "reader_class": lesion.reader_class,
+        "note": lesion.note,
     }
 
 
@@ -79,6 +81,8 @@ def read_lesion(entry: Json) -> Lesion:
         status=LesionStatus(entry["status"]),
         predicted_class=None if predicted is None else str(predicted),
         class_probabilities={str(k): read_number(v) for k, v in entry["class_probabilities"].items()},
+        reader_class=str(entry["reader_class"]) if entry.get("reader_class") else None,
+        note=str(entry.get("note") or ""),
     )
 
 

@@ -87,7 +87,9 @@ class Lesion:
         score: 0..1, calibrated probability that it is a lesion.
         centre_lps: centroid, mm.
         predicted_class: one of the classifier's classes, "indeterminate", or None when not classified.
-        class_probabilities: by class name.
+        class_probabilities: by class name, the classifier's.
+        reader_class: the class the reader gave; None where the reader has said nothing.
+        note: the reader's.
     """
 
     number: int
@@ -99,6 +101,13 @@ class Lesion:
     status: LesionStatus = LesionStatus.AI
     predicted_class: str | None = None
     class_probabilities: Mapping[str, float] = field(default_factory=dict)
+    reader_class: str | None = None
+    note: str = ""
+
+    @property
+    def shown_class(self) -> str | None:
+        """The reader's class, or the model's where the reader has given none."""
+        return self.reader_class or self.predicted_class
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +162,12 @@ class PhaseEstimate:
     name: str
     probability: float
     warning: str = ""
+
+    @property
+    def text(self) -> str:
+        """For the reader: "Portal venous phase (0.83)." and the warning."""
+        sure = f" ({self.probability:.2f})" if self.probability == self.probability else ""
+        return f"{self.name[:1].upper()}{self.name[1:]} phase{sure}. {self.warning}".strip()
 
 
 @dataclass(frozen=True, eq=False)

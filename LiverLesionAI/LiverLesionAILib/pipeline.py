@@ -37,13 +37,21 @@ NO_DETECTOR = "none"
 """Name of a detector in the settings that says: masks only."""
 
 
+LIVER_REACH_MM = 6.0
+"""A voxel this far from the coarse liver is liver only as part of a tumour."""
+
+TUMOUR_REACH_MM = 15.0
+"""Nothing is looked for farther than this from the coarse liver."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the user can choose.
 
     Attributes:
         segmenter: name of a "segment" model of the manifest; "" takes its first one.
-        detector: name of a "detect" model; "" takes the first one where there is one, "none" runs none.
+        detector: name of a "detect" model; "" takes the first one where there is one, "none" or None runs
+            none.
         device: "auto", "cpu", "cuda", "cuda:1".
         precision: "auto", "float32", "bfloat16", "float16".
         tumour_threshold: 0..1 instead of the model's calibrated one.
@@ -57,7 +65,7 @@ class Settings:
     """
 
     segmenter: str = ""
-    detector: str = ""
+    detector: str | None = ""
     device: str = "auto"
     precision: str = "auto"
     tumour_threshold: float | None = None
@@ -204,7 +212,8 @@ def _analyze_on(
         cut = tuple(slice(a, b) for a, b in zip(where.start_zyx, where.stop_zyx, strict=True))
         working = box.with_spacing(entry.input.spacing_zyx_mm)
         hu_zyx = resample(oriented.hu_zyx[cut], box, working)
-        near = near_coarse(where, working)
+        distance_mm = distance_to_coarse(where, working)
+        near = distance_mm <= TUMOUR_REACH_MM
         coarse_liver = resample_labels(where.mask_zyx.astype(np.uint8), where.geometry, working) > 0
         level_hu = liver_level_hu(hu_zyx[coarse_liver])
         collectors: dict[str, Collector] = {}
@@ -221,6 +230,8 @@ def _analyze_on(
             progress=part(run.progress, 0.2, 0.62 if detector else 0.75),
             collectors=collectors,
         )
+        liver = agreed_liver(liver, tumour, distance_mm)
+        del distance_mm
         choice = segment_settings(entry, settings)
         masks = masks_from_probabilities(liver, tumour, working.spacing_zyx_mm, choice, near)
     detected: Detected | None = None
@@ -366,13 +377,14 @@ def attention_collectors(
     return made
 
 
-def detector_entry(models: ModelStore, name: str) -> ModelEntry | None:
-    """The detector to run: the named one, the manifest's first for ""; None for "none", or where none is.
+def detector_entry(models: ModelStore, name: str | None) -> ModelEntry | None:
+    """The detector to run: the named one, the manifest's first for ""; None for "none" or None, or where
+    there is none.
 
     Raises:
         ModelError: there is none of that name.
     """
-    if name == NO_DETECTOR or (not name and not models.manifest.of_task("detect")):
+    if name in (None, NO_DETECTOR) or (not name and not models.manifest.of_task("detect")):
         return None
     return models.manifest.choose("detect", name)
 
@@ -390,10 +402,22 @@ def segment_settings(entry: ModelEntry, settings: Settings) -> SegmentSettings:
     )
 
 
-def near_coarse(where: LiverLocation, working: Geometry, reach_mm: float = 15.0) -> NDArray[np.bool_]:
-    """Where on the working grid a liver can be: within `reach_mm` of the coarse one."""
+def distance_to_coarse(where: LiverLocation, working: Geometry) -> NDArray[np.float32]:
+    """Distance of every voxel of the working grid to the coarse liver, mm; 0 inside, cut off at 60."""
     distance = ndimage.distance_transform_edt(~where.mask_zyx, sampling=where.geometry.spacing_zyx_mm)
-    return resample(np.minimum(distance, 4 * reach_mm), where.geometry, working) <= reach_mm
+    return resample(np.minimum(distance, 4 * TUMOUR_REACH_MM).astype(np.float32), where.geometry, working)
+
+
+def agreed_liver(
+    liver: NDArray[np.uint8], tumour: NDArray[np.uint8], distance_mm: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """The probability of liver or tumour where both networks are heard, 0..255.
+
+    Farther than `LIVER_REACH_MM` from the coarse liver only a tumour is believed: a network that was trained
+    on scans cut off at the liver's dome takes heart muscle for liver, and the coarse one knows better. The
+    coarse one often misses a large tumour at the capsule, though.
+    """
+    return np.where(distance_mm > LIVER_REACH_MM, np.minimum(liver, tumour), liver)
 
 
 def on_ct_grid(

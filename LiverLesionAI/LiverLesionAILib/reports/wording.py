@@ -24,7 +24,13 @@ def summary(result: CaseResult) -> str:
 
 
 def notes(result: CaseResult) -> tuple[str, ...]:
-    """The messages for the reader; an empty result never goes unexplained."""
+    """The messages for the reader, with what follows from the contrast phase; an empty result never goes
+    unexplained."""
+    warning = (result.phase.warning,) if result.phase is not None and result.phase.warning else ()
+    return _explained(result) + warning
+
+
+def _explained(result: CaseResult) -> tuple[str, ...]:
     if result.messages or result.lesions:
         return result.messages
     if not result.liver_volume_ml > 0:

@@ -231,6 +231,9 @@ def _try_one(
         return None
     inner = inner_hu(look, limited, diameter, tissue.spacing, rng)
     fine = blurred(coverage(limited, look.edge_mm) * inner, tissue.spacing, psf)
+    faint = float(np.interp(diameter, settings.small_mm, (settings.small_contrast, 1.0)))
+    fine *= np.float32(faint)
+    look = replace(look, body_hu=look.body_hu * faint)
     factor = _strengthened(fine, mask, look, tissue.noise, float(rng.uniform(*settings.least_visibility)))
     if factor is None:
         return None

@@ -25,7 +25,7 @@ from ..synthesis.lesions import LesionSettings
 from ..synthesis.pool import synthesis_pool
 from .cases import TrainingCase, decode_hu, encode_hu
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class BankSettings:
     variants_per_patient: int = 160
     lesion_free_share: float = 0.2
     lesions: LesionSettings = field(
-        default_factory=lambda: LesionSettings(subcapsular_share=0.4, least_visibility=(0.8, 3.5))
+        default_factory=lambda: LesionSettings(subcapsular_share=0.4, least_visibility=(1.5, 4.0))
     )
     distractors: DistractorSettings | None = field(
         default_factory=lambda: DistractorSettings(gallbladder=0.2, bowel=0.08, fluid=0.03)

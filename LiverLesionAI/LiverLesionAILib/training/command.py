@@ -22,12 +22,15 @@ from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits
 from .detection import DetectionSampler, detection_loss
 from .healthy import healthy_cases
 from .loop import train
-from .recipes import RECIPES, Recipe, recipe
+from .recipes import MEANS, RECIPES, Recipe, recipe
 from .sampling import CropSampler
 from .slabs import SlabSampler
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,30 +97,31 @@ def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
     return entry
 
 
-def bundle_mean(
-    name: str, members: Sequence[str], title: str, calibration: dict[str, float], folder: Path
-) -> ModelEntry:
-    """Put a model that is the mean of others last into the manifest of `folder`.
-
-    Raises:
-        ModelError: a member is not there.
-    """
+def bundle_means(folder: Path) -> list[ModelEntry]:
+    """Put every mean whose members are in the manifest of `folder` there, last; returns them."""
     manifest = Manifest.read(folder)
-    entries = [manifest.find(member) for member in members]
-    entry = replace(
-        entries[0],
-        name=name,
-        network=MEAN,
-        config={"members": list(members)},
-        file="",
-        sha256="",
-        calibration=calibration,
-        scales={},
-        card=f"{members[-1]}.md",
-        title=title,
-    )
-    manifest.with_entry(entry).write()
-    return entry
+    names = {entry.name for entry in manifest.entries}
+    added = []
+    for name, mean in MEANS.items():
+        if not names.issuperset(mean.members):
+            continue
+        entry = replace(
+            manifest.find(mean.members[0]),
+            name=name,
+            network=MEAN,
+            config={"members": list(mean.members)},
+            file="",
+            sha256="",
+            calibration=mean.calibration,
+            scales={},
+            card=f"{mean.members[-1]}.md",
+            title=mean.title,
+        )
+        manifest = manifest.with_entry(entry)
+        added.append(entry)
+    if added:
+        manifest.write()
+    return added
 
 
 def training_cases(
@@ -194,13 +198,25 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
         chosen = replace(chosen, shares=shares)
     chosen = replace(chosen, loop=replace(chosen.loop, seed=args.seed))
     folder = args.out or Path(".train") / f"{args.model}-{args.hold_out or 'all'}-{args.seed}"
+    if chosen.task == "classify":
+        from .classify import class_sources, fit_classifier
+
+        sources = class_sources(chosen, args.hold_out, args.cache, args.threads, progress)
+        network = fit_classifier(chosen, sources, folder, args.device, progress, start=args.start)
+        return _finish(args, chosen, network, folder)
     cases = training_cases(chosen, args.hold_out, args.cache, args.threads, progress)
     network = fit(chosen, cases, folder, args.device, progress, start=args.start)
+    return _finish(args, chosen, network, folder)
+
+
+def _finish(args: argparse.Namespace, chosen: Recipe, network: nn.Module, folder: Path) -> int:
+    """Keep the weights of a finished run, and put them where they were asked for."""
     digest = save_weights(network, folder / "weights.pt")
     print(f"{folder}: {chosen.loop.steps} steps, weights {digest[:12]}")
     if args.bundle:
-        bundle(chosen, args.model, folder, args.bundle)
-        print(f"{args.model} is now in {args.bundle}")
+        entry = bundle(chosen, chosen.bundled_as or args.model, folder, args.bundle)
+        means = "".join(f" and {mean.name}" for mean in bundle_means(args.bundle))
+        print(f"{entry.name}{means} now in {args.bundle}")
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..inputs import InputSpec
-from ..networks import coarse_unet, cs_att, mscd, sfan, unet, va_faster_rcnn, va_mask_rcnn
+from ..networks import coarse_unet, cs_att, dadrn, mscd, sfan, unet, va_faster_rcnn, va_mask_rcnn
 from .bank import BankSettings
 from .loop import LoopSettings
 from .sampling import AugmentSettings
@@ -23,6 +23,10 @@ lesions of 6 to 15 mm were missed at 1.25 mm and found when the same network saw
 DETECT_INPUT = replace(SEGMENT_INPUT, in_slices=cs_att.SIZES["compact"].in_slices, magnify=1.5625)
 """Pixels of 0.8 mm, as 3DCE and CS-Att have them, on the segmentation's grid."""
 
+CLASS_INPUT = InputSpec(spacing_zyx_mm=(3.0, 1.5, 1.5), window_hu=(-40.0, 220.0), in_slices=3)
+"""DADRN sees a slice and its two neighbours. The level stays what it was measured as: water is told from
+tissue by its HU, and how bright a lesion is by the phase that the liver is in."""
+
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
 
@@ -32,7 +36,7 @@ class Recipe:
 
     Attributes:
         network: module of `networks/`; config: its settings.
-        task: "segment", "locate" or "detect".
+        task: "segment", "locate", "detect" or "classify".
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
@@ -41,6 +45,7 @@ class Recipe:
         calibration: operating point of the model, read off leave-one-patient-out runs.
         scales: image pyramids of liver and lesions, chosen on leave-one-patient-out runs.
         title: one line for a menu.
+        bundled_as: name in the manifest, where it is not the recipe's.
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
         slab_targets: for networks with a bag of images: a sample is a slab with so many target slices and
             their neighbours; 0 for crops of one slice.
@@ -64,6 +69,16 @@ class Recipe:
     scales: dict[str, tuple[float, ...]] = field(default_factory=dict)
     title: str = ""
     slab_targets: int = 0
+    bundled_as: str = ""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A model that is the mean of others' probabilities; it joins the manifest when all of them are there."""
+
+    members: tuple[str, ...]
+    title: str
+    calibration: dict[str, float]
 
 
 _SEGMENT = Recipe(
@@ -101,6 +116,7 @@ RECIPES: dict[str, Recipe] = {
     # Second part of the bundled SFAN, from the first one's weights: more magnified, a wider range of scales.
     "sfan_finish": replace(
         _SEGMENT,
+        bundled_as="sfan",
         spec=replace(SEGMENT_INPUT, magnify=1.75),
         crop=192,
         augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0, scale=0.6),
@@ -155,6 +171,25 @@ RECIPES: dict[str, Recipe] = {
         bodies=100,
         title="Coarse U-Net: finds the liver",
     ),
+    "dadrn": Recipe(
+        network="dadrn",
+        task="classify",
+        config=dadrn.SIZES["compact"],
+        spec=CLASS_INPUT,
+        crop=160,
+        loop=LoopSettings(steps=2000, batch=32, learning_rate=2e-3, warmup=100, checkpoint_every=50),
+        shares={"body": 0.7, "real": 0.3},
+        bodies=110,
+        title="DADRN: class of lesions (dual attention dilated residual network)",
+    ),
+}
+
+MEANS: dict[str, Mean] = {
+    "sfan_mscd": Mean(
+        ("sfan", "mscd"),
+        "SFAN and MSCD together (mean of both)",
+        {"tumour_threshold": 0.25, "score_threshold": 0.6},
+    )
 }
 
 

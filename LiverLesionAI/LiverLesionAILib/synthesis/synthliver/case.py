@@ -122,6 +122,9 @@ def _rounds(plan: PatientPlan, rng: np.random.Generator) -> list[LesionSettings]
         diameter_mm=plan.diameter_mm,
         median_mm=plan.median_mm,
         large_share=0.0,
+        hard_share=0.05 if plan.only_main else 0.15,
+        # A class has to be seen; elsewhere as faint as real ones are (see `LesionSettings.small_mm`).
+        least_visibility=(2.5, 5.0) if plan.only_main else (1.5, 4.0),
     )
     if not plan.large:
         return [small]
