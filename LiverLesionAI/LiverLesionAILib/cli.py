@@ -112,6 +112,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("rest", nargs=argparse.REMAINDER)
     evaluate.set_defaults(run=run_evaluate)
+    compare = commands.add_parser(
+        "compare-detectors", help="train and compare CS-Att, 3DCE and R-FCN on key slices", add_help=False
+    )
+    compare.add_argument("rest", nargs=argparse.REMAINDER)
+    compare.set_defaults(run=run_compare_detectors)
     return parser
 
 
@@ -445,6 +450,19 @@ def run_evaluate(args: argparse.Namespace) -> int:
         bar.done()
 
 
+def run_compare_detectors(args: argparse.Namespace) -> int:
+    """`compare-detectors`: see `liverlesionai compare-detectors --help`."""
+    from .evaluation.detector_comparison import add_compare_arguments, run_compare
+
+    parser = argparse.ArgumentParser(prog="liverlesionai compare-detectors")
+    add_compare_arguments(parser)
+    bar = ProgressBar()
+    try:
+        return run_compare(parser.parse_args(args.rest), TimedProgress(bar))
+    finally:
+        bar.done()
+
+
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM (a batch system, a shutdown) stops the work as Ctrl+C does, so that it cleans up as well."""
@@ -470,7 +488,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # REMAINDER does not take options that come first, so these hand theirs on unparsed.
-    own = {"synthesize": run_synthesize, "train": run_train, "evaluate": run_evaluate}
+    own = {
+        "synthesize": run_synthesize,
+        "train": run_train,
+        "evaluate": run_evaluate,
+        "compare-detectors": run_compare_detectors,
+    }
     if arguments and arguments[0] in own:
         args = argparse.Namespace(command=arguments[0], rest=arguments[1:], run=own[arguments[0]])
     else:

@@ -57,7 +57,7 @@ class PreparedSlice:
 
 
 def body_box(plane_hu: NDArray) -> tuple[slice, slice]:
-    """The box round the patient in a slice: its black borders are clipped; the whole where nothing is seen."""
+    """The box round the patient in a slice, black borders clipped; the whole where nothing is seen."""
     body = ndimage.binary_opening(plane_hu > BODY_HU, iterations=2)
     if not body.any():
         return slice(0, plane_hu.shape[0]), slice(0, plane_hu.shape[1])
@@ -117,7 +117,7 @@ class KeySliceSampler:
         return self._kept[number]
 
     def sample(self, number: int) -> tuple[Tensor, Tensor]:
-        """Sample `number`: image (S, crop, crop) float32 in -1..1 and boxes (MOST_BOXES, 4), NaN where none."""
+        """Sample `number`: image (S, crop, crop) float32 in -1..1, boxes (MOST_BOXES, 4), NaN where none."""
         rng = np.random.default_rng((self.seed, number))
         chosen = self._prepared(int(rng.integers(len(self.keys))))
         image, boxes = chosen.image(), chosen.boxes_yx.astype(np.float64)
@@ -136,9 +136,7 @@ class KeySliceSampler:
         out[: len(boxes)] = torch.from_numpy(boxes[:MOST_BOXES]).float()
         return image.contiguous(), out
 
-    def _corner(
-        self, rng: np.random.Generator, boxes: NDArray, size: tuple[int, ...]
-    ) -> tuple[int, int]:
+    def _corner(self, rng: np.random.Generator, boxes: NDArray, size: tuple[int, ...]) -> tuple[int, int]:
         room = [max(0, n - self.crop) for n in size]
         if len(boxes) and rng.random() < self.lesion_share:
             box = boxes[int(rng.integers(len(boxes)))]
