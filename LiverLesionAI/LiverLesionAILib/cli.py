@@ -113,7 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("rest", nargs=argparse.REMAINDER)
     evaluate.set_defaults(run=run_evaluate)
     compare = commands.add_parser(
-        "compare-detectors", help="train and compare CS-Att, 3DCE and R-FCN on key slices", add_help=False
+        "compare", help="train and compare CS-Att, 3DCE and R-FCN on key slices", add_help=False
     )
     compare.add_argument("rest", nargs=argparse.REMAINDER)
     compare.set_defaults(run=run_compare_detectors)
@@ -451,10 +451,10 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
 
 def run_compare_detectors(args: argparse.Namespace) -> int:
-    """`compare-detectors`: see `liverlesionai compare-detectors --help`."""
+    """`compare`: see `liverlesionai compare --help`."""
     from .evaluation.detector_comparison import add_compare_arguments, run_compare
 
-    parser = argparse.ArgumentParser(prog="liverlesionai compare-detectors")
+    parser = argparse.ArgumentParser(prog="liverlesionai compare")
     add_compare_arguments(parser)
     bar = ProgressBar()
     try:
@@ -492,7 +492,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "synthesize": run_synthesize,
         "train": run_train,
         "evaluate": run_evaluate,
-        "compare-detectors": run_compare_detectors,
+        "compare": run_compare_detectors,
     }
     if arguments and arguments[0] in own:
         args = argparse.Namespace(command=arguments[0], rest=arguments[1:], run=own[arguments[0]])

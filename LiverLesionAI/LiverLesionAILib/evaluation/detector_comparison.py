@@ -1,4 +1,4 @@
-"""`liverlesionai compare-detectors`: CS-Att against what it is built on, trained alike, scored alike.
+"""`liverlesionai compare`: CS-Att against what it is built on, trained alike, scored alike.
 
 R-FCN with 3 slices, 3DCE with 9, 15 and 21, both attentions with 9, 15 and 21, and each attention alone with
 15: tables 1 and 3 of the CS-Att paper, on DeepLesion or on anything in its layout (the slices of
@@ -66,7 +66,7 @@ VARIANTS = (
 
 
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `compare-detectors`."""
+    """The options of `compare`."""
     parser.add_argument("data", type=Path, help="DeepLesion, SynthLiver-1 or anything in DeepLesion's layout")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="runs, tables and figures")
     parser.add_argument("--size", choices=("compact", "paper"), default="compact", help="of the networks")
