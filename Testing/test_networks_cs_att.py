@@ -70,7 +70,7 @@ def pooled_by_hand(maps: np.ndarray, box: np.ndarray, bins: int, stride: float) 
                             < math.ceil(low[1] + (j + 1) / bins * side[1])
                         )
                         if in_y and in_x:
-                            values.append(maps[(d * bins + i) * bins + j, y, x])
+                            values.append(maps[(i * bins + j) * depth + d, y, x])
                 out[d, i, j] = sum(values) / len(values) if values else 0.0
     return out
 
@@ -108,7 +108,7 @@ class TestPooling:
             for d in range(2):
                 for i in range(bins):
                     for j in range(bins):
-                        plane = maps[images[number], (d * bins + i) * bins + j].numpy()
+                        plane = maps[images[number], (i * bins + j) * 2 + d].numpy()
                         values = [
                             read_by_hand(
                                 plane,
@@ -209,13 +209,13 @@ class TestEquations:
         scores, deltas, anchors = plain.propose(features[1])
         boxes, owner = plain.regions(scores, deltas, anchors, (16, 20), how)
         weight, bias = plain.position_maps.weight, plain.position_maps.bias
-        maps = torch.cat([conv.conv2d(x, weight, bias) for x in features], dim=1)
+        maps = [conv.conv2d(x, weight, bias).detach().numpy() for x in features]
         pooled = [
-            pooled_by_hand(maps[owner[n]].detach().numpy(), boxes[n].detach().numpy(), 2, 2.0).ravel()
+            np.concatenate([pooled_by_hand(m[owner[n]], boxes[n].detach().numpy(), 2, 2.0) for m in maps])
             for n in range(len(boxes))
         ]
         hidden = conv.relu(
-            conv.linear(torch.tensor(np.array(pooled)), plain.hidden.weight, plain.hidden.bias)
+            conv.linear(torch.tensor(np.array(pooled)).flatten(1), plain.hidden.weight, plain.hidden.bias)
         )
         probability = conv.linear(hidden, plain.score.weight, plain.score.bias).softmax(dim=1)[:, 1]
         moved = clip_boxes(

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -171,8 +172,17 @@ class DetectSettings:
 
 
 def peak_softmax(x: Tensor, dim: int | tuple[int, ...], temperature: float) -> Tensor:
-    """softmax(x / temperature) over `dim`, divided by its maximum there (equations 2, 3 and 6, 7)."""
-    return ((x - x.amax(dim=dim, keepdim=True)) / temperature).exp()
+    """softmax(x / temperature) over `dim`, divided by its maximum there (equations 2, 3 and 6, 7).
+
+    Args:
+        x: (B, M, C, h, w); dim: 1 for the images, (3, 4) for the places.
+    """
+    if dim == 1:
+        peak = reduce(torch.maximum, x.unbind(1))[:, None]
+    else:
+        # A reduction over the inner dimensions of channels_last memory takes ten times as long.
+        peak = F.adaptive_max_pool2d(x.flatten(0, 1), 1).unflatten(0, x.shape[:2])
+    return ((x - peak) / temperature).exp()
 
 
 class CsAtt(nn.Module):
@@ -234,10 +244,8 @@ class CsAtt(nn.Module):
         return x, CsAttention(contextual, spatial)
 
     def maps(self, x: Tensor) -> Tensor:
-        """Position-sensitive maps of all images of a window, concatenated: (B, M, C, h, w) -> (B, M * D * K *
-        K, h, w)."""
-        each = self.position_maps(x.flatten(0, 1))
-        return each.reshape(x.shape[0], -1, *each.shape[2:])
+        """Position-sensitive maps of every image of a window: (B, M, C, h, w) -> (B * M, K * K * D, h, w)."""
+        return self.position_maps(x.flatten(0, 1))
 
     def propose(self, key: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Proposal network on the key image's features (B, C, h, w).
@@ -253,9 +261,15 @@ class CsAtt(nn.Module):
         return scores, deltas, grid_anchors(cells, tuple(key.shape[-2:]), self.multiple)  # type: ignore[arg-type]
 
     def classify(self, maps: Tensor, boxes: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Head: boxes (R, 4) of `images` (R,) -> (logits (R, 2), deltas (R, 4)), float32."""
+        """Head: boxes (R, 4) of the windows `images` (R,) -> (logits (R, 2), deltas (R, 4)), float32 or more.
+
+        A box is pooled from all M images of its window, and what they give is concatenated (3DCE).
+        """
         pool = ps_roi_align if self.config.aligned else ps_roi_pool
-        pooled = pool(maps, boxes, images, self.config.roi_bins, self.multiple).flatten(1)
+        count = self.config.images
+        every = (images[:, None] * count + torch.arange(count, device=images.device)).flatten()
+        pooled = pool(maps, boxes.repeat_interleave(count, 0), every, self.config.roi_bins, self.multiple)
+        pooled = pooled.reshape(len(boxes), self.hidden.in_features)
         hidden = F.relu(self.hidden(pooled.to(self.hidden.weight.dtype)))
         return _wide(self.score(hidden)), _wide(self.box(hidden))
 

@@ -96,9 +96,11 @@ class VolumeWindows:
             images = torch.stack([self.image(centre) for centre in group])
             made = self.network.features(images.contiguous(memory_format=torch.channels_last))
             self._made.update(zip(group, made, strict=True))
-        windows = torch.stack(
-            [torch.stack([self._made[self._centre(z + o)] for o in offsets]) for z in slices]
+        # Stacked with the channels last, as they lie in memory: everything after reads them in that order.
+        stacked = torch.stack(
+            [self._made[self._centre(z + o)].movedim(0, 2) for z in slices for o in offsets]
         )
+        windows = stacked.movedim(3, 1).unflatten(0, (len(slices), len(offsets)))
         done = self._centre(min(slices) + offsets[0])
         for centre in [c for c in self._made if c < done]:
             del self._made[centre]
