@@ -185,7 +185,10 @@ class TestEquations:
     @pytest.mark.parametrize(("dim", "temperature"), [(1, 2.0), ((3, 4), 3.0), ((3, 4), 0.01)])
     def test_weights_peak_at_one(self, dim: int | tuple[int, ...], temperature: float) -> None:
         x = 30 * torch.randn(2, 3, 4, 6, 5, dtype=torch.float64, generator=generator(2))
-        weights = peak_softmax(x, dim, temperature)
+        weights = peak_softmax((x / temperature).requires_grad_(), dim)
+        with torch.no_grad():
+            assert torch.equal(peak_softmax(x / temperature, dim), weights)
+        weights = weights.detach()
         assert torch.equal(weights.amax(dim=dim), torch.ones_like(weights.amax(dim=dim)))
         assert bool((weights >= 0).all())
         # Dividing by the sum gives the softmax back, which sums to one.

@@ -82,7 +82,7 @@ def test_every_image_passes_the_backbone_once_and_few_are_kept(monkeypatch: pyte
     monkeypatch.setattr(network, "features", counted)
     made = VolumeWindows.features
 
-    def watched(self: VolumeWindows, slices: list[int]) -> torch.Tensor:
+    def watched(self: VolumeWindows, slices: list[int]) -> object:
         windows = made(self, slices)
         kept.append(len(self._made))
         return windows

@@ -171,18 +171,27 @@ class DetectSettings:
     most: int = 40
 
 
-def peak_softmax(x: Tensor, dim: int | tuple[int, ...], temperature: float) -> Tensor:
-    """softmax(x / temperature) over `dim`, divided by its maximum there (equations 2, 3 and 6, 7).
+def peak_softmax(x: Tensor, dim: int | tuple[int, int]) -> Tensor:
+    """softmax(x) over `dim`, divided by its maximum there (equations 2, 3 and 6, 7).
 
     Args:
-        x: (B, M, C, h, w); dim: 1 for the images, (3, 4) for the places.
+        x: (B, M, C, h, w), divided by the temperature; overwritten where no gradient is asked for.
+        dim: 1 for the images, (3, 4) for the places.
     """
     if dim == 1:
         peak = reduce(torch.maximum, x.unbind(1))[:, None]
     else:
         # A reduction over the inner dimensions of channels_last memory takes ten times as long.
         peak = F.adaptive_max_pool2d(x.flatten(0, 1), 1).unflatten(0, x.shape[:2])
-    return ((x - peak) / temperature).exp()
+    if torch.is_grad_enabled():
+        return (x - peak).exp()
+    return x.sub_(peak).exp_()
+
+
+def embedded(phi: nn.Conv2d, x: Tensor, temperature: float) -> Tensor:
+    """phi(x) / temperature (equations 1 and 5), (N, C, h, w); the weights are divided, not the larger map."""
+    assert phi.bias is not None
+    return F.conv2d(x, phi.weight / temperature, phi.bias / temperature)
 
 
 class CsAtt(nn.Module):
@@ -229,17 +238,32 @@ class CsAtt(nn.Module):
         in."""
         return self.backbone(images)
 
-    def attend(self, x: Tensor) -> tuple[Tensor, CsAttention]:
-        """Equations 1 to 8 on a window's features (B, M, C, h, w)."""
-        flat = x.flatten(0, 1)
+    def context_scores(self, features: Tensor) -> Tensor | None:
+        """Equation 1 for images (N, C, h, w): depends on no window, so each image needs it once; None where
+        contextual attention is off."""
+        if self.phi_contextual is None:
+            return None
+        return embedded(self.phi_contextual, features, self.config.contextual_temperature)
+
+    def attend(self, x: Tensor, scores: Tensor | None = None) -> tuple[Tensor, CsAttention]:
+        """Equations 1 to 8 on a window's features.
+
+        Args:
+            x: (B, M, C, h, w).
+            scores: of :meth:`context_scores`, in the same shape, where they are there already; overwritten
+                where no gradient is asked for.
+        """
         contextual = spatial = None
         if self.phi_contextual is not None:
-            scores = self.phi_contextual(flat).reshape(x.shape)
-            contextual = peak_softmax(scores, 1, self.config.contextual_temperature)
+            if scores is None:
+                scores = self.context_scores(x.flatten(0, 1))
+                assert scores is not None
+                scores = scores.unflatten(0, x.shape[:2])
+            contextual = peak_softmax(scores, 1)
             x = contextual * x
         if self.phi_spatial is not None:
-            scores = self.phi_spatial(x.flatten(0, 1)).reshape(x.shape)
-            spatial = peak_softmax(scores, (3, 4), self.config.spatial_temperature)
+            flat = embedded(self.phi_spatial, x.flatten(0, 1), self.config.spatial_temperature)
+            spatial = peak_softmax(flat.unflatten(0, x.shape[:2]), (3, 4))
             x = spatial * x
         return x, CsAttention(contextual, spatial)
 
@@ -288,12 +312,21 @@ class CsAtt(nn.Module):
         return boxes[images, number], images
 
     def detect(
-        self, x: Tensor, size_yx: tuple[int, int], how: DetectSettings = DetectSettings()
+        self,
+        x: Tensor,
+        size_yx: tuple[int, int],
+        how: DetectSettings = DetectSettings(),
+        scores: Tensor | None = None,
     ) -> tuple[list[Detections], CsAttention]:
-        """From a window's features (B, M, C, h, w) to boxes; `size_yx` is the images' unpadded size."""
-        scores, deltas, anchors = self.propose(x[:, x.shape[1] // 2])
-        boxes, images = self.regions(scores, deltas, anchors, size_yx, how)
-        attended, attention = self.attend(x)
+        """From a window's features (B, M, C, h, w) to boxes.
+
+        Args:
+            size_yx: the images' unpadded size.
+            scores: see :meth:`attend`.
+        """
+        objects, deltas, anchors = self.propose(x[:, x.shape[1] // 2])
+        boxes, images = self.regions(objects, deltas, anchors, size_yx, how)
+        attended, attention = self.attend(x, scores)
         logits, moves = self.classify(self.maps(attended), boxes, images)
         probability = logits.softmax(dim=1)[:, 1]
         boxes = clip_boxes(decode_boxes(moves, boxes), size_yx)
