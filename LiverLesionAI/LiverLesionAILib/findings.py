@@ -88,6 +88,7 @@ class Lesion:
         centre_lps: centroid, mm.
         predicted_class: one of the classifier's classes, "indeterminate", or None when not classified.
         class_probabilities: by class name.
+        class_box: where the classifier saw its class, None where it was not asked.
     """
 
     number: int
@@ -99,6 +100,7 @@ class Lesion:
     status: LesionStatus = LesionStatus.AI
     predicted_class: str | None = None
     class_probabilities: Mapping[str, float] = field(default_factory=dict)
+    class_box: Box | None = None
 
 
 @dataclass(frozen=True, eq=False)

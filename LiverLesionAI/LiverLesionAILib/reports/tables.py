@@ -16,12 +16,13 @@ from typing import Any
 
 from ..ct import Geometry
 from ..files import write_text
-from ..findings import CaseResult, Lesion, LesionStatus, Measurement, PointLps
+from ..findings import Box, CaseResult, Lesion, LesionStatus, Measurement, PointLps
 from .wording import (
     class_probability,
     is_measured,
     millilitres,
     notes,
+    phase_text,
     position_text,
     slice_number,
     small,
@@ -116,7 +117,7 @@ def findings_csv(result: CaseResult) -> str:
                 "Volume (mL)": _fixed(result.liver_volume_ml, 3),
                 "Mean density (HU)": _fixed(result.liver_hu_mean, 1),
                 "Share of liver (%)": _fixed(result.tumour_burden_percent, 3),
-                "Notes": " ".join((LIVER_NOTE, *notes(result))),
+                "Notes": " ".join(filter(None, (LIVER_NOTE, phase_text(result), *notes(result)))),
             }
         )
     )
@@ -137,6 +138,9 @@ def findings_json(result: CaseResult) -> dict[str, Any]:
             "lesion_count": len(result.lesions),
         },
         "lesions": [_lesion_json(lesion, result.geometry) for lesion in result.lesions],
+        "phase": None
+        if result.phase is None
+        else {"name": result.phase.name, "probability": _rounded(result.phase.probability, 4)},
         "notes": list(notes(result)),
         "computation": {
             "version": result.version,
@@ -155,6 +159,8 @@ def findings_text(result: CaseResult, width: int = 100) -> str:
             table is still too wide, its last columns are.
     """
     lines = [f"{_one_line(result.case_name)}: {summary(result)}"]
+    if phase_text(result):
+        lines.append(phase_text(result))
     if result.lesions:
         lines += ["", *_table(result, width), ""]
     lines += [f"Note: {_one_line(note)}" for note in notes(result)]
@@ -261,6 +267,14 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
     m = _known(lesion)
     slice_index, slice_count = slice_number(lesion, geometry)
 
+    def box_json(box: Box) -> dict[str, Any]:
+        return {
+            "centre_lps_mm": [_rounded(c, 2) for c in box.centre_lps],
+            "size_mm": [_rounded(s, 2) for s in box.size_xyz_mm],
+            "directions_lps": [_rounded(d, 6) for d in box.directions_lps],
+            "score": _rounded(box.score, 4),
+        }
+
     def ends(points: tuple[PointLps, PointLps]) -> list[list[float | None]] | None:
         return [[_rounded(c, 2) for c in p] for p in points] if is_measured(lesion) else None
 
@@ -282,12 +296,8 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
         "axial_slice_count": slice_count,
         "centre_lps_mm": [_rounded(c, 2) for c in lesion.centre_lps],
         "position": position_text(lesion.centre_lps),
-        "box": {
-            "centre_lps_mm": [_rounded(c, 2) for c in lesion.box.centre_lps],
-            "size_mm": [_rounded(s, 2) for s in lesion.box.size_xyz_mm],
-            "directions_lps": [_rounded(d, 6) for d in lesion.box.directions_lps],
-            "score": _rounded(lesion.box.score, 4),
-        },
+        "box": box_json(lesion.box),
+        "class_box": None if lesion.class_box is None else box_json(lesion.class_box),
         "found_by": lesion.source.value,
         "status": lesion.status.value,
     }

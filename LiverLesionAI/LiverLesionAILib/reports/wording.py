@@ -26,7 +26,8 @@ def summary(result: CaseResult) -> str:
 def notes(result: CaseResult) -> tuple[str, ...]:
     """The messages for the reader; an empty result never goes unexplained."""
     if result.messages or result.lesions:
-        return result.messages
+        warning = result.phase.warning if result.phase is not None else ""
+        return (*result.messages, warning) if warning else result.messages
     if not result.liver_volume_ml > 0:
         return ("No liver was found. Does the scan cover the upper abdomen, and is it a CT?",)
     tumour = result.probabilities.get("tumour")
@@ -34,6 +35,12 @@ def notes(result: CaseResult) -> tuple[str, ...]:
     return (
         f"Nothing in the liver reached the lesion threshold{level}. A lower one shows fainter candidates.",
     )
+
+
+def phase_text(result: CaseResult) -> str:
+    """The contrast phase, "" where it was not estimated: "Phase: portal venous (0.98)."."""
+    phase = result.phase
+    return "" if phase is None else f"Phase: {phase.name} ({phase.probability:.2f})."
 
 
 def class_probability(lesion: Lesion) -> float:
