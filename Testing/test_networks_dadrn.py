@@ -169,7 +169,7 @@ class TestNetwork:
 
 class TestSizes:
     def test_the_papers_size(self) -> None:
-        """DRN-50: 28 x 28 of 224 x 224, 2048 channels, as many parameters as ResNet-50 before its classifier."""
+        """DRN-50: 28 x 28 of 224 x 224, 2048 channels, the parameters of ResNet-50 before its classifier."""
         backbone = SIZES["paper"].backbone
         assert (backbone.stride, backbone.channels) == (8, 2048)
         network = Dadrn(variant("DRN50"))
@@ -211,7 +211,7 @@ class TestParts:
         gates = []
         module.gate.register_forward_hook(lambda part, args, out: gates.append(out))
         out = module(x)
-        assert 0 < gates[0].min() and gates[0].max() < 1
+        assert gates[0].min() > 0 and gates[0].max() < 1
         assert torch.allclose(out, (1 + gates[0]) * module.trunk(module.before(x)))
 
     def test_squeeze_and_excitation_scales_whole_channels(self) -> None:
@@ -221,4 +221,4 @@ class TestParts:
         before = unit.body[:-1](x)
         ratio = unit.body(x) / before
         assert torch.allclose(ratio.amax(dim=(2, 3)), ratio.amin(dim=(2, 3)), atol=1e-4)
-        assert 0 < ratio.min() and ratio.max() < 1
+        assert ratio.min() > 0 and ratio.max() < 1

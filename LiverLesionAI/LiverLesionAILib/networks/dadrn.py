@@ -72,11 +72,11 @@ SIZES = {
     "paper": DadrnConfig(),
     "compact": DadrnConfig(
         backbone=DrnConfig(
-            stem=24,
+            stem=16,
             stem_kernel=5,
             pool=False,
             unit="basic",
-            widths=(24, 48, 96, 128),
+            widths=(16, 32, 64, 128),
             depths=(1, 2, 2, 1),
             strides=(1, 2, 2, 1),
             dilations=(1, 1, 1, 2),
@@ -216,7 +216,7 @@ class ChannelAttention(nn.Module):
 class Dadrn(nn.Module):
     """DADRN, and without attention the network it is compared with.
 
-    Input: (B, in_slices, H, W), values about -1..1, everything outside the liver masked away.
+    Input: (B, in_slices, H, W), values about -1..1, what is not liver masked away.
     """
 
     def __init__(self, config: DadrnConfig = SIZES["compact"]) -> None:

@@ -152,7 +152,7 @@ def _method(mask: sitk.Image, share: float) -> sitk.ImageRegistrationMethod:
 def _rigid(
     fixed: sitk.Image, moving: sitk.Image, mask: sitk.Image, start: sitk.Euler3DTransform
 ) -> sitk.Transform:
-    method = _method(mask, 0.15)
+    method = _method(mask, 0.1)
     method.SetOptimizerAsRegularStepGradientDescent(2.0, 0.02, 80, relaxationFactor=0.6)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetShrinkFactorsPerLevel([3, 1])
@@ -167,7 +167,7 @@ def _deformable(
     extent = np.array(fixed.GetSize()) * np.array(fixed.GetSpacing())
     mesh = [max(2, int(np.ceil(e / KNOTS_MM))) for e in extent]
     spline = sitk.BSplineTransformInitializer(fixed, mesh, 3)
-    method = _method(mask, 0.2)
+    method = _method(mask, 0.12)
     method.SetMovingInitialTransform(rigid)
     method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-4, numberOfIterations=25)
     method.SetShrinkFactorsPerLevel([1])
