@@ -110,6 +110,16 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
             else:
                 self.lastOutcome = step
 
+    def writeReport(self, volumeNode, folder):
+        """Write the findings as they now stand in the scene, with the reader's classes and edits:
+        findings.csv and findings.json in a folder; their paths. Raises LiverLesionAIError with a text for the
+        reader.
+        """
+        from LiverLesionAILib.reports.tables import write_tables
+        from LiverLesionAILib.scene_report import reader_result
+
+        return write_tables(reader_result(slicer.mrmlScene, volumeNode), folder)
+
     def analyze(self, volumeNode, settings=None):
         """Analyse a volume here and now, for scripts without the panel: blocks, and needs torch in this
         process.

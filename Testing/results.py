@@ -103,6 +103,8 @@ def _lesions(number: int) -> st.SearchStrategy[Lesion]:
         status=st.sampled_from(LesionStatus),
         predicted_class=st.none() | _texts,
         class_probabilities=st.dictionaries(_texts, _shares, max_size=3),
+        reader_class=st.none() | st.text(min_size=1, max_size=12),
+        note=_texts,
     )
 
 

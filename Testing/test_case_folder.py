@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,42 @@ def test_hand_written_bundle_is_read_by_slicer(case, tmp_path):
         again = scene.apply_result(loaded, result, ct)
         assert again.kept_segment_ids == ()
         assert again.segmentation is found["segmentation"][0]
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_both_writers_keep_the_readers_class_and_the_contrast_phase(tmp_path, by_hand):
+    pytest.importorskip("slicer", reason="slicer-core is not installed")
+    from LiverLesionAILib import scene
+    from LiverLesionAILib.findings import PhaseEstimate
+    from LiverLesionAILib.phase_attributes import read_phase
+    from LiverLesionAILib.scene_file import case_scene, read_bundle, write_bundle
+
+    volume, result = small_case(lesions=2)
+    first, second = result.lesions
+    phase = PhaseEstimate("delayed", 0.75, "Washout; look at the arterial phase: too.")
+    result = replace(
+        result, lesions=(replace(first, reader_class="Cyst", note="old; stable"), second), phase=phase
+    )
+    if by_hand:
+        mrb.write_scene(tmp_path / "scene.mrb", result, volume)
+    else:
+        write_bundle(case_scene(result, volume)[0], tmp_path / "scene.mrb")
+    loaded = read_bundle(tmp_path / "scene.mrb", tmp_path / "unpacked")
+    ct = loaded.GetFirstNodeByName(volume.name)
+    found = scene.find_nodes(loaded, ct)
+    table = found["table"][0].GetTable()
+    listed = [
+        [table.GetValueByName(k, name).ToString() for name in ("Name", "Class", "Reader class")]
+        for k in range(2)
+    ]
+    assert listed == [["Lesion 1 (Cyst)", "HCC", "Cyst"], ["Lesion 2 (CYST 0.82)", "CYST", ""]]
+    assert read_phase(found["table"][0].GetAttribute) == phase
+    assert found["table"][0].GetDescription() == phase.text
+    back = scene.read_back(found["segmentation"][0]).lesions[0]
+    assert (back.predicted_class, back.reader_class, back.note) == ("HCC", "Cyst", "old; stable")
+    # The reader has said something of the first: a new run leaves it alone.
+    again = scene.apply_result(loaded, replace(result, lesions=(first, second)), ct)
+    assert again.kept_segment_ids == ("lesion_1",)
 
 
 class TestFolder:

@@ -169,7 +169,7 @@ class TestNetwork:
 
 class TestSizes:
     def test_the_papers_size(self) -> None:
-        """DRN-50: 28 x 28 of 224 x 224, 2048 channels, the parameters of ResNet-50 before its classifier."""
+        """DRN-50: 28 x 28 of 224 x 224, 2048 channels, as many parameters as ResNet-50."""
         backbone = SIZES["paper"].backbone
         assert (backbone.stride, backbone.channels) == (8, 2048)
         network = Dadrn(variant("DRN50"))

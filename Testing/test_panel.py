@@ -293,50 +293,66 @@ def test_prints_of_libraries_land_in_the_log():
 
 
 def test_a_missing_torch_shows_a_button(desk, monkeypatch):
-    from LiverLesionAILib.panel import panel as panel_file
+    from LiverLesionAILib.panel import run_panel
 
-    monkeypatch.setattr(panel_file, "torch_is_there", lambda: False)
+    monkeypatch.setattr(run_panel, "torch_is_there", lambda: False)
     desk.widget.enter()
     add_volume()
     desk.turn()
     assert desk.ui.installButton.visible
     assert not desk.ui.analyzeButton.enabled
     assert "missing" in desk.ui.deviceLabel.text
-    monkeypatch.setattr(panel_file, "install_torch", lambda: (False, "no network: do this"))
+    monkeypatch.setattr(run_panel, "install_torch", lambda: (False, "no network: do this"))
     desk.ui.installButton.click()
     assert "no network" in desk.message()
-    monkeypatch.setattr(panel_file, "torch_is_there", lambda: True)
-    monkeypatch.setattr(panel_file, "install_torch", lambda: (True, "PyTorch is installed."))
+    monkeypatch.setattr(run_panel, "torch_is_there", lambda: True)
+    monkeypatch.setattr(run_panel, "install_torch", lambda: (True, "PyTorch is installed."))
     desk.ui.installButton.click()
     desk.until(lambda: "PyTorch 2.7.0" in desk.ui.deviceLabel.text)
     assert not desk.ui.installButton.visible
     assert desk.ui.analyzeButton.enabled
 
 
-def test_the_event_loop_is_never_blocked(desk):
-    """Neither by a first nor by a second analysis of eight million voxels; best of three, as another
-    program on the test machine can stop any process for a while."""
-    longest_s = []
+LONGEST_STEP_S = 0.1
+
+
+def run_twice_and_watch(desk: Desk, volume) -> tuple[float, str]:
+    """A first and a second analysis; the longest step of the event loop and what was under way."""
+    desk.ui.inputSelector.setCurrentNode(volume)
+    desk.turn(0.1)
+    desk.longest_step_s, desk.longest_step = 0.0, ""
+    for _ in range(2):
+        desk.watched(desk.ui.analyzeButton.click)
+        desk.until(desk.idle, 120)
+        desk.turn()
+        assert rows(desk) == 3
+    return desk.longest_step_s, desk.longest_step
+
+
+def test_the_event_loop_never_computes_for_long(desk):
+    """No turn of the event loop computes for 0.1 s, in two analyses of eight million voxels.
+
+    Counted is the processor time of the thread that runs the loop: Python, Qt, MRML, and the kernel on their
+    behalf. So other programs that want the same cores cannot make this fail; but a loop that waits (for the
+    disk, for the worker) is not seen here, nor what another thread computes. Best of three, as a machine that
+    lowers its clock, or shares its caches, makes the same step dearer.
+    """
+    longest = []
     # What hundreds of tests have left in this process is not the panel's to clear up.
     gc.collect()
     gc.freeze()
-    for attempt in range(3):
-        desk.fresh()
-        volume = add_volume(f"large {attempt}", truth_array((120, 40, 48)).repeat(6, 1).repeat(6, 2))
-        desk.turn(0.3)
-        desk.ui.inputSelector.setCurrentNode(volume)
-        desk.turn(0.1)
-        desk.longest_block_s = 0.0
-        for _ in range(2):
-            desk.ui.analyzeButton.click()
-            desk.until(desk.idle)
-            desk.turn()
-            assert rows(desk) == 3
-        longest_s.append((round(desk.longest_block_s, 3), desk.blocked_by))
-        if desk.longest_block_s < 0.1:
-            break
-    gc.unfreeze()
-    assert longest_s[-1][0] < 0.1, f"blocked for {longest_s}"
+    try:
+        for attempt in range(3):
+            desk.fresh()
+            volume = add_volume(f"large {attempt}", truth_array((120, 40, 48)).repeat(6, 1).repeat(6, 2))
+            desk.turn(0.3)
+            step_s, stage = run_twice_and_watch(desk, volume)
+            longest.append((round(step_s, 3), stage))
+            if step_s < LONGEST_STEP_S:
+                break
+    finally:
+        gc.unfreeze()
+    assert longest[-1][0] < LONGEST_STEP_S, f"computed for {longest}"
 
 
 def test_the_sample_button_loads_a_case_and_takes_it_again(desk):
@@ -386,7 +402,7 @@ def test_no_liver_says_so(desk):
 def test_the_device_line_shows_memory_and_what_is_wrong_with_the_gpu(desk):
     desk.until(lambda: "free" in desk.ui.deviceLabel.text)
     assert "12.3 of 16 GB free" in desk.ui.deviceLabel.text
-    desk.panel.worker_info(
+    desk.panel.run.worker_info(
         {
             "torch_version": "2.7.0",
             "line": "CPU: 4 cores, 12 of 16 GB free",

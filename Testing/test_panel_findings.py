@@ -256,9 +256,9 @@ def test_sorting_and_filters(case):
 
 
 def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):
-    from LiverLesionAILib.panel import panel as panel_file
+    from LiverLesionAILib.panel import threshold_panel
 
-    monkeypatch.setattr(panel_file, "calibrated_score", lambda segmenter: 0.7)
+    monkeypatch.setattr(threshold_panel, "calibrated_score", lambda segmenter: 0.7)
     add_volume("CT", five_lesions())
     desk.turn()
     desk.analyze()
@@ -280,6 +280,56 @@ def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):
     assert len(desk.panel.case.boxes) == 1
     click(desk, "thresholdResetButton")
     assert len(ids(desk)) == 4
+
+
+def test_a_move_of_the_threshold_is_one_step_of_undo(desk, monkeypatch):
+    from LiverLesionAILib.panel import threshold_panel
+
+    monkeypatch.setattr(threshold_panel, "calibrated_score", lambda segmenter: 0.7)
+    add_volume("CT", five_lesions())
+    desk.turn()
+    desk.analyze()
+    assert not desk.ui.undoButton.enabled
+    clock = [100.0]
+    monkeypatch.setattr(desk.panel.threshold, "_clock", lambda: clock[0])
+    choose(desk, 0)
+    click(desk, "acceptButton")
+    # One drag: the slider tells every value on its way.
+    for value in (0.65, 0.6, 0.5, 0.45):
+        desk.ui.thresholdSlider.value = value
+        desk.turn()
+        clock[0] += 0.1
+    clock[0] += 10.0
+    desk.ui.thresholdSlider.value = 0.3
+    desk.turn()
+    shown = desk.panel.case.rows
+    assert len(shown) == 5
+    click(desk, "undoButton")
+    assert "Undone: threshold to 0.30" in desk.message()
+    assert (len(ids(desk)), desk.ui.thresholdSlider.value) == (4, pytest.approx(0.45))
+    click(desk, "undoButton")
+    assert (len(ids(desk)), desk.ui.thresholdSlider.value) == (3, pytest.approx(0.7))
+    assert statuses(desk) == ["accepted", "AI", "AI"]
+    click(desk, "undoButton")
+    assert statuses(desk) == ["AI", "AI", "AI"]
+    assert not desk.ui.undoButton.enabled
+    for _ in range(3):
+        click(desk, "redoButton")
+    assert desk.panel.case.rows == shown
+    click(desk, "thresholdResetButton")
+    assert len(ids(desk)) == 3
+    click(desk, "undoButton")
+    assert desk.panel.case.rows == shown
+
+
+def test_a_new_analysis_starts_a_new_history(case):
+    """What was done to a lesion is not undone on another one that has its number now."""
+    choose(case, 0)
+    click(case, "acceptButton")
+    assert case.ui.undoButton.enabled
+    case.analyze()
+    assert not case.ui.undoButton.enabled
+    assert statuses(case) == ["accepted", "AI", "AI"]
 
 
 def test_the_threshold_is_quick(desk):
@@ -329,6 +379,9 @@ def test_drawing_in_a_lesion_is_followed(case):
 
 
 def test_overlays_are_switched(case):
+    import slicer
+    from LiverLesionAILib.panel.overlays import map_range
+
     display = case.panel.case.segmentation.GetDisplayNode()
     case.ui.masksBox.checked = False
     case.ui.boxesBox.checked = True
@@ -339,10 +392,19 @@ def test_overlays_are_switched(case):
     case.turn()
     composite = case.scene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
     shown = case.scene.GetNodeByID(composite.GetForegroundVolumeID())
-    assert shown.GetAttribute("LiverLesionAI.Map") == "Semantic gate"
+    assert shown.GetAttribute("LiverLesionAI.Map") == "tumour probability"
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(shown)
+    assert legend.GetVisibility()
+    assert legend.GetTitleText() == "tumour probability"
+    assert map_range(shown) == (0.0, 1.0)
+    assert "Range 0 to 1 probability" in case.ui.mapMeaning.text
     case.ui.mapOpacity.value = 0.3
     case.ui.mapThreshold.value = 0.6
-    case.ui.mapSelector.currentIndex = 2
+    case.ui.mapSelector.currentIndex = 1
+    case.turn()
+    shown = case.scene.GetNodeByID(composite.GetForegroundVolumeID())
+    assert shown.GetAttribute("LiverLesionAI.Map") == "Semantic gate"
+    case.ui.mapSelector.currentIndex = 0
     case.turn()
     shown = case.scene.GetNodeByID(composite.GetForegroundVolumeID())
     assert shown.GetAttribute("LiverLesionAI.Map") == "tumour probability"

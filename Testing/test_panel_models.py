@@ -35,9 +35,9 @@ def desk(shared):
 @pytest.fixture
 def case(desk, monkeypatch):
     """Five lesions: the fourth of no known class, the fifth with only a box and a score of 0.4."""
-    from LiverLesionAILib.panel import panel as panel_file
+    from LiverLesionAILib.panel import threshold_panel
 
-    monkeypatch.setattr(panel_file, "calibrated_score", lambda segmenter: 0.3)
+    monkeypatch.setattr(threshold_panel, "calibrated_score", lambda segmenter: 0.3)
     add_volume("CT", five_lesions())
     desk.turn()
     desk.analyze()
@@ -348,9 +348,9 @@ class TestMaps:
     def test_maps_of_single_lesions_follow_the_selection(self, case):
         box = case.ui.mapSelector
         names = [box.itemText(k) for k in range(box.count)]
-        assert names == ["Grad-CAM", "Semantic gate", "liver probability", "tumour probability"]
+        assert names == ["tumour probability", "Grad-CAM", "Semantic gate", "liver probability"]
         case.ui.mapBox.checked = True
-        box.currentIndex = 0
+        box.currentIndex = 1
         case.choose()
         case.turn()
         assert foreground(case) is None
@@ -369,7 +369,7 @@ class TestMaps:
         import slicer
 
         case.ui.mapBox.checked = True
-        case.ui.mapSelector.currentIndex = 0
+        case.ui.mapSelector.currentIndex = 1
         case.choose(0)
         case.turn()
         legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(foreground(case))
@@ -388,7 +388,7 @@ class TestMaps:
         case.ui.thresholdSlider.value = 0.3
         case.turn()
         case.ui.mapBox.checked = True
-        case.ui.mapSelector.currentIndex = 0
+        case.ui.mapSelector.currentIndex = 1
         for index, now in enumerate(case.panel.case.rows):
             if now.model_class != "indeterminate":
                 case.choose(index)
@@ -407,3 +407,62 @@ class TestMaps:
 def test_the_phase_is_shown_with_its_warning(case):
     assert case.ui.phaseLabel.visible
     assert case.ui.phaseLabel.text.startswith("Portal venous phase (0.83). The classes were learned")
+
+
+def test_the_report_has_the_readers_class_beside_the_models(case, tmp_path):
+    """CSV, JSON, the scene's table, and a scene saved and loaded."""
+    import csv
+    import json
+
+    import slicer
+
+    case.panel.reader.set_class("lesion_1", "FNH")
+    case.panel.reader.set_class("box:5", "Cyst")
+    case.choose(1)
+    case.click("rejectButton")
+    volume = case.panel.case.volume
+    listed, structured = case.module.LiverLesionAILogic().writeReport(volume, tmp_path)
+    lines = list(csv.DictReader(listed.read_text("utf-8-sig").splitlines()))
+    assert [(x["Number"], x["Class"], x["Reader class"]) for x in lines[:-1]] == [
+        ("1", "HCC", "FNH"),
+        ("3", "Metastasis", ""),
+        ("4", "indeterminate", ""),
+        ("5", "Cyst", "Cyst"),
+    ]
+    assert {(x["Contrast phase"], x["Phase probability"]) for x in lines} == {("portal venous", "0.83")}
+    assert "Rejected by the reader and left out: Lesion 2" in lines[-1]["Notes"]
+    assert "learned in the arterial phase" in lines[-1]["Notes"]
+    assert lines[3]["Volume (mL)"] == ""
+    for line, number in zip(lines[:3], (1, 3, 4), strict=True):
+        assert float(line["Volume (mL)"]) == pytest.approx(row(case, number).volume_ml, abs=0.006)
+        assert float(line["Long axis (mm)"]) == pytest.approx(row(case, number).long_axis_mm, abs=0.06)
+    told = json.loads(structured.read_text("utf-8"))
+    assert told["contrast_phase"] == {
+        "name": "portal venous",
+        "probability": 0.83,
+        "warning": "The classes were learned in the arterial phase.",
+    }
+    assert [x["reader_class"] for x in told["lesions"]] == ["FNH", None, None, "Cyst"]
+    table = case.panel.case.table.GetTable()
+    assert [table.GetValueByName(0, name).ToString() for name in ("Class", "Reader class")] == ["HCC", "FNH"]
+    assert table.GetValueByName(0, "Class probability").ToDouble() == pytest.approx(0.8)
+    # What was reported is a result like any other: shown in another scene it says the same.
+    from LiverLesionAILib.scene import apply_result
+    from LiverLesionAILib.scene_file import new_scene
+    from LiverLesionAILib.scene_report import reader_result
+
+    again = apply_result(new_scene(), reader_result(slicer.mrmlScene, volume))
+    segment = again.segmentation.GetSegmentation().GetSegment(again.segment_ids[1])
+    assert segment.GetName() == "Lesion 1 (FNH)"
+    assert again.table.GetTable().GetValueByName(0, "Reader class").ToString() == "FNH"
+    assert again.table.GetDescription().startswith("Portal venous phase (0.83).")
+
+
+def test_a_report_before_the_analysis_is_refused(desk, tmp_path):
+    from LiverLesionAILib.errors import InputError
+
+    volume = add_volume("CT")
+    desk.turn()
+    with pytest.raises(InputError, match="Click Analyze"):
+        desk.module.LiverLesionAILogic().writeReport(volume, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from LiverLesionAILib.ct import Geometry
-from LiverLesionAILib.findings import LesionSource, LesionStatus, ProbabilityMap
+from LiverLesionAILib.findings import LesionSource, LesionStatus, PhaseEstimate, ProbabilityMap
 from LiverLesionAILib.reports.tables import (
     CSV_COLUMNS,
     findings_csv,
@@ -47,6 +47,14 @@ def box_only(result, index: int = 2, **measured):
     measurement = replace(lesions[index].measurement, **{**unknown, **measured})
     lesions[index] = replace(lesions[index], measurement=measurement, source=LesionSource.BOX)
     return replace(result, lesions=tuple(lesions))
+
+
+def read_result():
+    """A result with a contrast phase, on which a reader has given classes and a note."""
+    result = measured_result(phase=PhaseEstimate("arterial", 0.911, "Learned on other phases."))
+    first, second, third = result.lesions
+    first = replace(first, reader_class="Haemangioma", note="biopsy")
+    return replace(result, lesions=(first, second, replace(third, reader_class="=CYST")))
 
 
 class TestCsv:
@@ -113,6 +121,18 @@ class TestCsv:
         rows = rows_of(findings_csv(replace(result, lesions=(cold,))))
         assert rows[0]["Mean density (HU)"] == "-75.0"
 
+    def test_the_readers_class_and_the_contrast_phase(self):
+        rows = rows_of(findings_csv(read_result()))
+        assert [(r["Class"], r["Class probability"], r["Reader class"]) for r in rows[:3]] == [
+            ("HCC", "0.625", "Haemangioma"),
+            ("HCC", "0.625", ""),
+            ("", "", "'=CYST"),
+        ]
+        assert rows[0]["Notes"] == "biopsy"
+        assert {(r["Contrast phase"], r["Phase probability"]) for r in rows} == {("arterial", "0.91")}
+        assert rows[-1]["Notes"].endswith("Learned on other phases.")
+        assert not rows_of(findings_csv(measured_result()))[0]["Contrast phase"]
+
     @settings(max_examples=50, deadline=None)
     @given(results())
     def test_any_result_is_a_rectangle(self, result):
@@ -140,6 +160,15 @@ class TestJson:
             ends = np.array(entry["long_axis_ends_lps_mm"])
             assert np.linalg.norm(ends[1] - ends[0]) == pytest.approx(entry["long_axis_mm"], abs=0.03)
             np.testing.assert_allclose(entry["box"]["size_mm"], lesion.box.size_xyz_mm, atol=0.0051)
+
+    def test_the_readers_class_and_the_contrast_phase(self):
+        found = findings_json(read_result())
+        assert [x["reader_class"] for x in found["lesions"]] == ["Haemangioma", None, "=CYST"]
+        assert found["lesions"][0]["class"] == "HCC"
+        assert found["lesions"][0]["note"] == "biopsy"
+        assert found["contrast_phase"]["name"] == "arterial"
+        assert found["notes"][-1] == "Learned on other phases."
+        assert findings_json(measured_result())["contrast_phase"] is None
 
     def test_unknown_numbers_are_null(self):
         found = findings_json(box_only(measured_result()))["lesions"][2]
@@ -181,6 +210,15 @@ class TestText:
         ):
             assert row[:score_end].endswith(score)
             assert row[:volume_end].endswith(volume)
+
+    def test_the_readers_class_and_the_contrast_phase(self):
+        lines = findings_text(read_result(), 120).splitlines()
+        assert lines[1] == "Arterial phase (0.91)."
+        assert "Note: Learned on other phases." in lines
+        assert any("HCC 0.62" in line and "Haemangioma" in line for line in lines)
+        plain = findings_text(measured_result())
+        assert "Reader's" not in plain
+        assert "phase (" not in plain
 
     def test_columns_that_say_nothing_are_left_out(self):
         result = measured_result()

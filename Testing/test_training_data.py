@@ -204,14 +204,15 @@ class TestBodies:
         return TrainingCase(f"body{number:04d}", "", grey, labels, bodies.BODY_SPACING_ZYX_MM, "body")
 
     def test_damaged_bodies_are_made_again_on_the_recipes_grid(self, tmp_path: Path) -> None:
-        made = tmp_path / "bodies-s3"
+        name = f"bodies-s3-{bodies.BodyMix().key()}"
+        made = tmp_path / name
         for number in range(2):
             save_mapped(self.fake_body(number, 3, None), made / f"body{number:04d}")
         wanted = (5.0, 2.5, 2.5)
         first = [np.array(c.labels_zyx) for c in bodies.body_cases(wanted, None, 2, tmp_path, None, seed=3)]
         assert first[0].shape == (10, 20, 20)
         assert np.count_nonzero(first[0]) == pytest.approx(6 * 10 * 10, rel=0.05)
-        (damaged,) = tmp_path.glob("bodies-s3-5x2.5x2.5-whole/body0001")
+        (damaged,) = tmp_path.glob(f"{name}-5x2.5x2.5-whole/body0001")
         (damaged / "data.npy").write_bytes(b"")
         again = bodies.body_cases(wanted, None, 2, tmp_path, None, seed=3)
         assert [c.name for c in again] == ["body0000", "body0001"]

@@ -37,6 +37,8 @@ def describe_lesion(lesion: Lesion) -> Json:
         "status": lesion.status.value,
         "predicted_class": lesion.predicted_class,
         "class_probabilities": {name: rounded(p, 6) for name, p in lesion.class_probabilities.items()},
+        "reader_class": lesion.reader_class,
+        "note": lesion.note,
     }
     if lesion.class_box is not None:
         described["class_box"] = _describe_box(lesion.class_box)
@@ -91,6 +93,8 @@ def read_lesion(entry: Json) -> Lesion:
         predicted_class=None if predicted is None else str(predicted),
         class_probabilities={str(k): read_number(v) for k, v in entry["class_probabilities"].items()},
         class_box=None if entry.get("class_box") is None else _read_box(entry["class_box"]),
+        reader_class=str(entry["reader_class"]) if entry.get("reader_class") else None,
+        note=str(entry.get("note") or ""),
     )
 
 

@@ -1,4 +1,5 @@
-"""The command line: `liverlesionai analyze | batch | demo | info | train | evaluate`."""
+"""The command line: `liverlesionai analyze | batch | demo | info | synthesize | train | evaluate |
+ablation`."""
 
 from __future__ import annotations
 
@@ -104,6 +105,11 @@ def build_parser() -> argparse.ArgumentParser:
     info.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     info.set_defaults(run=run_info)
 
+    synthesize = commands.add_parser(
+        "synthesize", help="make the benchmark set SynthLiver-1 and check it", add_help=False
+    )
+    synthesize.add_argument("rest", nargs=argparse.REMAINDER)
+    synthesize.set_defaults(run=run_synthesize)
     # Their own arguments are added only when asked for, so that `analyze` needs none of their libraries.
     train = commands.add_parser("train", help="train a bundled network again", add_help=False)
     train.add_argument("rest", nargs=argparse.REMAINDER)
@@ -113,6 +119,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("rest", nargs=argparse.REMAINDER)
     evaluate.set_defaults(run=run_evaluate)
+    ablation = commands.add_parser(
+        "ablation", help="compare evaluations of runs that left out a part", add_help=False
+    )
+    ablation.add_argument("rest", nargs=argparse.REMAINDER)
+    ablation.set_defaults(run=run_ablation)
     return parser
 
 
@@ -126,6 +137,9 @@ def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
         help="give every lesion a class (default: yes, where there is a classifier)",
     )
     parser.add_argument("--classifier", default="", help="which classification model; see `info`")
+    parser.add_argument(
+        "--detector", default="", help="which detection model looks for lesions besides; none for masks only"
+    )
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
     parser.add_argument(
         "--pyramid",
@@ -137,6 +151,9 @@ def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--score-threshold", type=float, help="lesion score, 0..1, instead of the calibrated one"
+    )
+    parser.add_argument(
+        "--detector-threshold", type=float, help="score of lesions that only the detector finds, 0..1"
     )
     parser.add_argument(
         "--smallest-mm", type=float, default=4.0, help="leave out smaller lesions (default 4)"
@@ -159,17 +176,19 @@ def _settings(args: argparse.Namespace) -> Settings:
         raise LiverLesionAIError(
             f"--pyramid {args.pyramid}: give scales between 0.2 and 3, such as 0.5,1,1.5."
         )
-    for name in ("tumour_threshold", "score_threshold"):
+    for name in ("tumour_threshold", "score_threshold", "detector_threshold"):
         value = getattr(args, name)
         if value is not None and not 0 < value < 1:
             raise LiverLesionAIError(f"--{name.replace('_', '-')} {value}: give a number between 0 and 1.")
     return Settings(
         segmenter=args.segmenter,
         classifier=args.classifier if args.classify else None,
+        detector=args.detector,
         device=args.device,
         precision=args.precision,
         tumour_threshold=args.tumour_threshold,
         score_threshold=args.score_threshold,
+        detector_threshold=args.detector_threshold,
         smallest_mm=args.smallest_mm,
         pyramid=pyramid,
         attention=not args.no_attention,
@@ -410,6 +429,20 @@ def run_info(args: argparse.Namespace) -> int:
     return status
 
 
+def run_synthesize(args: argparse.Namespace) -> int:
+    """`synthesize`: see `liverlesionai synthesize --help`."""
+    from .synthesis.synthliver.command import add_synthesize_arguments
+    from .synthesis.synthliver.command import run_synthesize as run
+
+    parser = argparse.ArgumentParser(prog="liverlesionai synthesize")
+    add_synthesize_arguments(parser)
+    bar = ProgressBar()
+    try:
+        return run(parser.parse_args(args.rest), TimedProgress(bar))
+    finally:
+        bar.done()
+
+
 def run_train(args: argparse.Namespace) -> int:
     """`train`: see `liverlesionai train --help`."""
     from .training.command import add_train_arguments
@@ -438,6 +471,16 @@ def run_evaluate(args: argparse.Namespace) -> int:
         bar.done()
 
 
+def run_ablation(args: argparse.Namespace) -> int:
+    """`ablation`: see `liverlesionai ablation --help`."""
+    from .evaluation.ablation import add_ablation_arguments
+    from .evaluation.ablation import run_ablation as run
+
+    parser = argparse.ArgumentParser(prog="liverlesionai ablation")
+    add_ablation_arguments(parser)
+    return run(parser.parse_args(args.rest))
+
+
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM (a batch system, a shutdown) stops the work as Ctrl+C does, so that it cleans up as well."""
@@ -462,13 +505,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 failed with a message, 2 wrong usage (from argparse), 130 cancelled.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    # REMAINDER does not take options that come first, so these two hand theirs on unparsed.
-    if arguments[:1] in (["train"], ["evaluate"]):
-        args = argparse.Namespace(
-            command=arguments[0],
-            rest=arguments[1:],
-            run=run_train if arguments[0] == "train" else run_evaluate,
-        )
+    # REMAINDER does not take options that come first, so these hand theirs on unparsed.
+    own = {
+        "synthesize": run_synthesize,
+        "train": run_train,
+        "evaluate": run_evaluate,
+        "ablation": run_ablation,
+    }
+    if arguments and arguments[0] in own:
+        args = argparse.Namespace(command=arguments[0], rest=arguments[1:], run=own[arguments[0]])
     else:
         args = build_parser().parse_args(arguments)
     try:

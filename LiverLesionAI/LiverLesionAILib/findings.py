@@ -18,7 +18,7 @@ PointLps = tuple[float, float, float]
 
 
 class LesionSource(str, Enum):
-    """What found a lesion."""
+    """What found a lesion; one of source BOX that has a mask has a proposed one, grown inside its box."""
 
     MASK = "mask"
     BOX = "box"
@@ -87,7 +87,9 @@ class Lesion:
         score: 0..1, calibrated probability that it is a lesion.
         centre_lps: centroid, mm.
         predicted_class: one of the classifier's classes, "indeterminate", or None when not classified.
-        class_probabilities: by class name.
+        class_probabilities: by class name, the classifier's.
+        reader_class: the class the reader gave; None where the reader has said nothing.
+        note: the reader's.
         class_box: where the classifier saw its class, None where it was not asked.
     """
 
@@ -101,6 +103,13 @@ class Lesion:
     predicted_class: str | None = None
     class_probabilities: Mapping[str, float] = field(default_factory=dict)
     class_box: Box | None = None
+    reader_class: str | None = None
+    note: str = ""
+
+    @property
+    def shown_class(self) -> str | None:
+        """The reader's class, or the model's where the reader has given none."""
+        return self.reader_class or self.predicted_class
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +138,7 @@ class AttentionMap:
         value_range: smallest and largest value the map can take.
         unit: "" when it has none.
         lesion_number: the lesion it belongs to, or None for the whole liver.
+        bars: label -> value, for a small bar chart beside the map (weights of neighbouring slices).
     """
 
     name: str
@@ -138,6 +148,7 @@ class AttentionMap:
     value_range: tuple[float, float] = (0.0, 1.0)
     unit: str = ""
     lesion_number: int | None = None
+    bars: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,6 +164,12 @@ class PhaseEstimate:
     name: str
     probability: float
     warning: str = ""
+
+    @property
+    def text(self) -> str:
+        """For the reader: "Portal venous phase (0.83)." and the warning."""
+        sure = f" ({self.probability:.2f})" if self.probability == self.probability else ""
+        return f"{self.name[:1].upper()}{self.name[1:]} phase{sure}. {self.warning}".strip()
 
 
 @dataclass(frozen=True, eq=False)

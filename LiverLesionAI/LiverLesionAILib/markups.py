@@ -10,7 +10,7 @@ import numpy as np
 
 from .colours import lesion_colour
 from .findings import CaseResult, Lesion
-from .terminology import class_probability, lesion_name
+from .terminology import lesion_title
 
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
@@ -39,7 +39,7 @@ def _box(lesion: Lesion) -> dict[str, Any]:
         # An ROI's axes are right-handed; a box is the same with an axis turned round.
         axes[:, 2] *= -1
     colour = list(lesion_colour(lesion.number))
-    said = lesion_name(lesion.number, lesion.predicted_class, class_probability(lesion))
+    said = lesion_title(lesion)
     return {
         "type": "ROI",
         "coordinateSystem": "LPS",

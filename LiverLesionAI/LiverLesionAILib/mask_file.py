@@ -42,7 +42,7 @@ def write_masks(path: Path, result: CaseResult) -> None:
     lesions = [lesion for lesion in result.lesions if lesion.number in masks]
     for lesion in lesions:
         number = lesion.number
-        name = terms.lesion_name(number, lesion.predicted_class, terms.class_probability(lesion))
+        name = terms.lesion_title(lesion)
         tags = terms.lesion_tags(lesion, ALGORITHM)
         add(f"lesion_{number}", name, lesion_colour(number), tags, number, masks[number])
     if lesions or not layers:

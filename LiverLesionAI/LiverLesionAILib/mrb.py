@@ -23,7 +23,8 @@ from .colours import lesion_colour
 from .ct import CtVolume, Geometry
 from .findings import CaseResult
 from .mask_file import write_masks
-from .terminology import lesion_name
+from .phase_attributes import phase_attributes
+from .terminology import lesion_title
 
 _GREY = "vtkMRMLColorTableNodeGrey"
 _IRON = "vtkMRMLColorTableNodeIron"
@@ -173,7 +174,7 @@ def _fill(scene: _Scene, result: CaseResult, volume: CtVolume) -> None:
         references={"display": display, "storage": storage, "referenceImageGeometryRef": ct, **shared},
         attributes=ours("segmentation"),
     )
-    table = _table(scene, result, {**shared}, ours("table"))
+    table = _table(scene, result, {**shared}, ours("table", **phase_attributes(result.phase)))
     boxes = _boxes(scene, result, shared, ours)
     maps = _maps(scene, result, shared, ours)
     _hierarchy(scene, name, [ct, masks, table], [(f"{name} boxes", boxes), (f"{name} maps", maps)])
@@ -183,7 +184,8 @@ def _fill(scene: _Scene, result: CaseResult, volume: CtVolume) -> None:
 def _table(
     scene: _Scene, result: CaseResult, references: Mapping[str, str], attributes: Mapping[str, str]
 ) -> str:
-    heads = ["Lesion", "Name", "Class", "Class probability", "Status", "Lesion probability"]
+    heads = ["Lesion", "Name", "Class", "Class probability", "Reader class", "Status"]
+    heads.append("Lesion probability")
     measured = ("long_axis_mm", "short_axis_mm", "volume_ml", "hu_mean", "hu_sd", "surface_distance_mm")
     titles = ["Long axis [mm]", "Short axis [mm]", "Volume [mL]", "Mean [HU]", "SD [HU]", "To surface [mm]"]
     with (scene.data / "findings.tsv").open("w", encoding="utf-8", newline="") as file:
@@ -194,9 +196,10 @@ def _table(
             writer.writerow(
                 [
                     lesion.number,
-                    lesion_name(lesion.number, lesion.predicted_class, probability),
+                    lesion_title(lesion),
                     lesion.predicted_class or "",
                     "" if probability is None else f"{probability:.2f}",
+                    lesion.reader_class or "",
                     lesion.status.value,
                     f"{lesion.score:.2f}",
                     *(f"{getattr(lesion.measurement, field):.2f}" for field in measured),
@@ -212,6 +215,7 @@ def _table(
         f"{result.case_name} findings",
         references={"storage": storage, **references},
         attributes=attributes,
+        description=result.phase.text if result.phase else "",
         useColumnTitleAsColumnHeader="true",
         useColumnNameAsColumnHeader="true",
     )
@@ -286,6 +290,7 @@ def _maps(scene: _Scene, result: CaseResult, shared: Mapping[str, str], ours: ob
             f"Probability of {name}, 0 to 1; the masks were cut at {probability.threshold:.2f}.",
             (0.0, 1.0),
             min(0.1, probability.threshold / 2),
+            "probability",
         )
         for name, probability in result.probabilities.items()
     ]
@@ -293,10 +298,18 @@ def _maps(scene: _Scene, result: CaseResult, shared: Mapping[str, str], ours: ob
         low, high = shown.value_range
         array = np.asarray(shown.values_zyx, np.float32)
         wanted.append(
-            (shown.name, array, shown.geometry, shown.meaning, (low, high), low + 0.25 * (high - low))
+            (
+                shown.name,
+                array,
+                shown.geometry,
+                shown.meaning,
+                (low, high),
+                low + 0.25 * (high - low),
+                shown.unit,
+            )
         )
-    for index, (name, array, geometry, meaning, window, lower) in enumerate(wanted):
-        more = {"LiverLesionAI.Map": name, "LiverLesionAI.Meaning": meaning}
+    for index, (name, array, geometry, meaning, window, lower, unit) in enumerate(wanted):
+        more = {"LiverLesionAI.Map": name, "LiverLesionAI.Meaning": meaning, "LiverLesionAI.Unit": unit}
         extra = {"references": shared, "attributes": ours("map", **more)}  # type: ignore[operator]
         title = f"{result.case_name} {name}"
         made.append(scene.volume(title, f"map_{index}.nrrd", array, geometry, _IRON, window, lower, extra))
@@ -371,4 +384,4 @@ def _views(scene: _Scene, ct: str, result: CaseResult) -> None:
 
 def _coded(value: str) -> str:
     """MRML's escapes inside an attribute list."""
-    return value.replace("%", "%25").replace(";", "%3B").replace(":", "%3A")
+    return value.replace("%", "%25").replace(";", "%3B")

@@ -16,7 +16,7 @@ from .findings import CaseResult, Lesion
 from .picture_3d import Rendered, RenderJob
 from .picture_slices import AXIAL, CORONAL, Plane, Upright, best_slices, draw_slice
 from .raster import Canvas, write_png
-from .terminology import class_probability, lesion_name
+from .terminology import lesion_title
 
 _GROUND: Colour = (0.09, 0.10, 0.12)
 _TEXT: Colour = (0.88, 0.90, 0.92)
@@ -184,8 +184,7 @@ def _summary(result: CaseResult) -> str:
 
 def _line(lesion: Lesion) -> str:
     measured = lesion.measurement
-    name = lesion_name(lesion.number, lesion.predicted_class, class_probability(lesion))
-    parts = [name]
+    parts = [lesion_title(lesion)]
     # A box without a mask has no measurements.
     if math.isfinite(measured.long_axis_mm):
         parts.append(f"{measured.long_axis_mm:.0f} × {measured.short_axis_mm:.0f} mm")

@@ -12,6 +12,7 @@ from . import scene_nodes as nodes
 from . import scene_segments as segments
 from .findings import AttentionMap, CaseResult, Lesion
 from .mask_crops import Mask
+from .phase_attributes import phase_attributes
 from .scene_geometry import ijk_to_ras, vtk_matrix
 from .scene_prepare import Preparation, Ready
 from .scene_read import free_number, reader_lesion
@@ -297,9 +298,10 @@ class Apply:
                     number,
                     lesion.name,
                     lesion.status,
-                    lesion.shown_class,
-                    lesion.class_probabilities.get(lesion.shown_class or ""),
+                    lesion.predicted_class,
+                    lesion.class_probabilities.get(lesion.predicted_class or ""),
                     lesion.score,
+                    reader_class=lesion.reader_class,
                 )
             )
         table = nodes.findings_table(sorted(rows, key=lambda row: row.number))
@@ -312,7 +314,23 @@ class Apply:
             nodes.carry_measurements(before, table, kept_numbers)
             self.undo.append(lambda: existing.SetAndObserveTable(before))
         nodes.show_table(existing, table)
+        self._tell_phase(existing)
         return existing
+
+    def _tell_phase(self, table: slicer.vtkMRMLTableNode) -> None:
+        phase = self.result.phase
+        told = {name: table.GetAttribute(name) for name in phase_attributes(phase)}
+        said = table.GetDescription()
+
+        def restore() -> None:
+            for name, value in told.items():
+                table.SetAttribute(name, value)
+            table.SetDescription(said)
+
+        self.undo.append(restore)
+        for name, value in phase_attributes(phase).items():
+            table.SetAttribute(name, value)
+        table.SetDescription(phase.text if phase else "")
 
     def _maps(
         self, ids: Mapping[int, str], numbers: Mapping[int, int]
@@ -322,7 +340,7 @@ class Apply:
         for name, probability in self.result.probabilities.items():
             meaning = f"Probability of {name}, 0 to 1; the masks were cut at {probability.threshold:.2f}."
             shown_from = min(0.1, probability.threshold / 2)
-            wanted.append((f"{name} probability", probability, meaning, shown_from, (0.0, 1.0)))
+            wanted.append((f"{name} {nodes.PROBABILITY}", probability, meaning, shown_from, (0.0, 1.0)))
         for attention in self.result.attention:
             low, high = attention.value_range
             wanted.append(
@@ -349,6 +367,8 @@ class Apply:
                 number = values.lesion_number or 0
                 boxed = numbers.get(number)
                 nodes.tell_map(node, values, ids.get(number, f"{nodes.BOX_PREFIX}{boxed}" if boxed else ""))
+            else:
+                node.SetAttribute(nodes.ATTR_UNIT, nodes.PROBABILITY)
             volumes[name] = node
         self.replaced.extend(existing.values())
         return volumes

@@ -13,7 +13,15 @@ import vtk
 
 from . import terminology as terms
 from .colours import Colour, lesion_colour
-from .findings import AttentionMap, Box, Lesion, LesionStatus, Measurement, PointLps, ProbabilityMap
+from .findings import (
+    AttentionMap,
+    Box,
+    Lesion,
+    LesionStatus,
+    Measurement,
+    PointLps,
+    ProbabilityMap,
+)
 from .scene_geometry import box_to_ras, image_steps, numpy_matrix, place_image, point_ras, vtk_matrix
 from .steps import finish
 
@@ -33,8 +41,12 @@ ATTR_CLASS = "LiverLesionAI.Class"
 ATTR_READER_CLASS = "LiverLesionAI.ReaderClass"
 ATTR_PROBABILITIES = "LiverLesionAI.Probabilities"
 ATTR_NOTE = "LiverLesionAI.Note"
+ATTR_BELOW = "LiverLesionAI.BelowThreshold"
+"""On a box without a mask: "1" while its score is below the threshold."""
 REF_VOLUME = "LiverLesionAI.Volume"
 
+PROBABILITY = "probability"
+"""Unit of probability maps, and the end of their names."""
 BOX_PREFIX = "box:"
 """With its number: what stands for the segment's ID of a lesion that has only a box."""
 
@@ -55,7 +67,9 @@ class TableRow:
     """One lesion in the findings table; missing measurements stay empty.
 
     Attributes:
-        probability: of the class, 0..1.
+        predicted_class: the model's.
+        probability: of the model's class, 0..1.
+        reader_class: the reader's, None where there is none.
         score: calibrated probability that it is a lesion, 0..1.
     """
 
@@ -66,14 +80,20 @@ class TableRow:
     probability: float | None = None
     score: float | None = None
     measurement: Measurement | None = None
+    reader_class: str | None = None
 
     @classmethod
     def of(cls, lesion: Lesion, number: int) -> TableRow:
         """The row of a lesion as it came out of the analysis, shown with `number`."""
-        probability = terms.class_probability(lesion)
-        name = terms.lesion_name(number, lesion.predicted_class, probability)
         return cls(
-            number, name, lesion.status, lesion.predicted_class, probability, lesion.score, lesion.measurement
+            number,
+            terms.lesion_title(lesion, number),
+            lesion.status,
+            lesion.predicted_class,
+            terms.class_probability(lesion),
+            lesion.score,
+            lesion.measurement,
+            lesion.reader_class,
         )
 
 
@@ -96,6 +116,7 @@ def findings_table(rows: Sequence[TableRow]) -> vtk.vtkTable:
     _text_column(table, "Name", [row.name for row in rows])
     _text_column(table, "Class", [row.predicted_class or "" for row in rows])
     _column(table, vtk.vtkDoubleArray(), "Class probability", [_rounded(row.probability, 2) for row in rows])
+    _text_column(table, "Reader class", [row.reader_class or "" for row in rows])
     _text_column(table, "Status", [row.status.value for row in rows])
     _column(table, vtk.vtkDoubleArray(), "Lesion probability", [_rounded(row.score, 2) for row in rows])
     for heading, _, attribute, digits in _MEASURED:
@@ -194,6 +215,8 @@ def tell_box(node: slicer.vtkMRMLMarkupsROINode, lesion: Lesion) -> None:
     """Write on a box all that is known of a lesion that has no mask, so no segment to carry it."""
     node.SetAttribute(ATTR_SCORE, f"{lesion.score:.4f}")
     node.SetAttribute(ATTR_CLASS, lesion.predicted_class or "")
+    node.SetAttribute(ATTR_READER_CLASS, lesion.reader_class or "")
+    node.SetAttribute(ATTR_NOTE, lesion.note)
     node.SetAttribute(ATTR_PROBABILITIES, terms.probabilities_text(lesion.class_probabilities))
 
 

@@ -110,7 +110,7 @@ class Preparation:
         else:
             liver = self.ready.liver
         if maps and not self.images:
-            values = {f"{name} probability": p for name, p in self.result.probabilities.items()}
+            values = {f"{name} {nodes.PROBABILITY}": p for name, p in self.result.probabilities.items()}
             values.update({attention.name: attention for attention in self.result.attention})
             for name, value in values.items():
                 self.images[name] = yield from image_steps(value.values_zyx)

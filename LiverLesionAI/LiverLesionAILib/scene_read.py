@@ -33,6 +33,7 @@ class ReaderLesion:
     predicted_class: str | None = None
     class_probabilities: Mapping[str, float] = field(default_factory=dict)
     reader_class: str | None = None
+    note: str = ""
 
     @property
     def shown_class(self) -> str | None:
@@ -130,6 +131,7 @@ def reader_lesion(
         predicted_class=segments.tag(segment, terms.TAG_CLASS) or None,
         class_probabilities=terms.parse_probabilities(segments.tag(segment, terms.TAG_PROBABILITIES)),
         reader_class=segments.tag(segment, terms.TAG_READER_CLASS) or None,
+        note=segments.tag(segment, terms.TAG_NOTE),
     )
 
 

@@ -73,6 +73,7 @@ def is_kept(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
         and tag(segment, terms.TAG_MASK) == mask.fingerprint(geometry)
         and tag(segment, terms.TAG_NAME) == segment.GetName()
         and not tag(segment, terms.TAG_NOTE)
+        and not tag(segment, terms.TAG_READER_CLASS)
     )
     return not untouched
 
@@ -130,7 +131,7 @@ def build_lesions(
     built = []
     for value, lesion in enumerate(with_mask, 1):
         number = numbers[lesion.number]
-        name = terms.lesion_name(number, lesion.predicted_class, terms.class_probability(lesion))
+        name = terms.lesion_title(lesion, number)
         tags = terms.lesion_tags(lesion, algorithm, number)
         segment = _segment(name, lesion_colour(number), tags, masks[lesion.number], geometry)
         segment.SetLabelValue(value)

@@ -86,6 +86,12 @@ def lesion_name(number: int, predicted_class: str | None, probability: float | N
     return f"Lesion {number} ({said})"
 
 
+def lesion_title(lesion: Lesion, number: int | None = None) -> str:
+    """What a lesion is called: with the reader's class, or the model's and how sure it is of it."""
+    said = None if lesion.reader_class else class_probability(lesion)
+    return lesion_name(lesion.number if number is None else number, lesion.shown_class, said)
+
+
 def class_probability(lesion: Lesion) -> float | None:
     """Probability of the lesion's predicted class; None when there is none."""
     return None if lesion.predicted_class is None else lesion.class_probabilities.get(lesion.predicted_class)
@@ -105,7 +111,7 @@ def liver_tags(algorithm: str, status: LesionStatus = LesionStatus.AI) -> dict[s
 def lesion_tags(lesion: Lesion, algorithm: str, number: int | None = None) -> dict[str, str]:
     """All tags of a lesion's segment; `number` replaces the lesion's own."""
     tags = {
-        TAG_TERMINOLOGY: lesion_terminology(lesion.predicted_class),
+        TAG_TERMINOLOGY: lesion_terminology(lesion.shown_class),
         TAG_ALGORITHM_TYPE: algorithm_type(lesion.status),
         TAG_ALGORITHM_NAME: algorithm,
         TAG_ROLE: ROLE_LESION,
@@ -118,6 +124,10 @@ def lesion_tags(lesion: Lesion, algorithm: str, number: int | None = None) -> di
         tags[TAG_CLASS] = lesion.predicted_class
     if lesion.class_probabilities:
         tags[TAG_PROBABILITIES] = probabilities_text(lesion.class_probabilities)
+    if lesion.reader_class:
+        tags[TAG_READER_CLASS] = lesion.reader_class
+    if lesion.note:
+        tags[TAG_NOTE] = lesion.note
     return tags
 
 

@@ -13,14 +13,12 @@ from .. import scene_nodes as nodes
 from .. import scene_segments as segments
 from .. import terminology as terms
 from ..colours import lesion_colour
-from ..findings import LesionSource, LesionStatus
+from ..findings import LesionSource, LesionStatus, PhaseEstimate
+from ..phase_attributes import read_phase
 from ..scene_prepare import find_nodes
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
-ATTR_PHASE = "LiverLesionAI.Phase"
-ATTR_PHASE_WARNING = "LiverLesionAI.PhaseWarning"
-ATTR_BELOW = "LiverLesionAI.BelowThreshold"
-"""On a box without a mask: "1" while its score is below the threshold."""
+ATTR_BELOW = nodes.ATTR_BELOW
 BOX_PREFIX = nodes.BOX_PREFIX
 
 _MEASURED = {
@@ -92,11 +90,9 @@ class CaseView:
         return float(text) if text else None
 
     @property
-    def phase(self) -> tuple[str, str]:
-        """Contrast phase and its warning, "" where there is none."""
-        if self.table is None:
-            return "", ""
-        return self.table.GetAttribute(ATTR_PHASE) or "", self.table.GetAttribute(ATTR_PHASE_WARNING) or ""
+    def phase(self) -> PhaseEstimate | None:
+        """The contrast phase, where it was estimated."""
+        return read_phase(self.table.GetAttribute) if self.table is not None else None
 
     def box(self, row_id: str) -> slicer.vtkMRMLMarkupsROINode | None:
         """The box of a row that has only a box."""

@@ -123,10 +123,11 @@ def write_table(
             row.number,
             row.name,
             row.status,
-            row.predicted_class,
-            row.probability if row.predicted_class else None,
+            row.model_class,
+            row.class_probabilities.get(row.model_class or ""),
             row.score,
             measurements.get(row.number),
+            row.reader_class,
         )
         for row in case.rows
     ]

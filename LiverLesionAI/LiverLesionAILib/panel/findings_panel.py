@@ -68,10 +68,10 @@ class FindingsPanel:
             self._quiet = False
         counted = [row for row in case.rows if row.status is not LesionStatus.REJECTED]
         self._ui.summaryLabel.text = self._headline(counted)
-        phase, warning = case.phase
-        self._ui.phaseLabel.text = f"{phase} {warning}".strip()
+        phase = case.phase.text if case.phase else ""
+        self._ui.phaseLabel.text = phase
         closed = self._ui.findingsSection.collapsed
-        self._ui.phaseLabel.setVisible(bool(phase or warning) and not closed)
+        self._ui.phaseLabel.setVisible(bool(phase) and not closed)
         self.show_details()
 
     def show_details(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import slicer
 
@@ -36,11 +37,19 @@ States = Mapping[str, "SegmentState | BoxState | None"]
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One action: what it is called, and its segments before and after (None: not there)."""
+    """One action: what it is called, and its segments before and after (None: not there).
+
+    Attributes:
+        threshold: its value before and after, where the action was a move of the slider; what that let in and
+            out follows from the value.
+        ended_s: when such a move ended.
+    """
 
     label: str
     before: States
     after: States
+    threshold: tuple[float, float] | None = None
+    ended_s: float = 0.0
 
 
 def capture(
@@ -117,6 +126,16 @@ class History:
         self._done = [*self._done, step][-MOST_STEPS:]
         self._undone.clear()
 
+    def add_move(self, before: float, after: float, now_s: float, within_s: float) -> None:
+        """Remember a move of the threshold slider; one that goes on within `within_s` is the same step."""
+        last = self._done[-1] if self._done else None
+        if last is not None and last.threshold is not None and now_s - last.ended_s <= within_s:
+            self._done.pop()
+            before = last.threshold[0]
+        self._undone.clear()
+        if before != after:
+            self.add(Step(f"threshold to {after:.2f}", {}, {}, (before, after), now_s))
+
     def clear(self) -> None:
         """Forget everything: the segments are others now."""
         self._done.clear()
@@ -143,5 +162,6 @@ class History:
         """The step to do again."""
         if not self._undone:
             return None
-        self._done.append(self._undone.pop())
+        # A move that is done again has ended: the next one is a step of its own.
+        self._done.append(replace(self._undone.pop(), ended_s=-math.inf))
         return self._done[-1]

@@ -26,7 +26,7 @@ class MapPanel:
         self._parameters = parameters
 
     def show(self, case: CaseView) -> None:
-        """List a case's maps; attention maps come first, as the masks show the probabilities already."""
+        """List a case's maps; the first one is chosen where the reader has chosen none of them."""
         box = self._ui.mapSelector
         names = map_names(case)
         for name in _WIDGETS:

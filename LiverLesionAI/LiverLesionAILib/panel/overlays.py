@@ -11,6 +11,7 @@ from .choices import MapColours, MaskStyle
 from .parameters import PanelParameters
 
 LEGEND_FONT = 10
+FIRST_MAP = f"tumour {nodes.PROBABILITY}"
 
 
 def apply_overlays(scene: slicer.vtkMRMLScene, case: CaseView, parameters: PanelParameters) -> None:
@@ -67,13 +68,13 @@ def chosen_map(case: CaseView, name: str, selected: str = "") -> slicer.vtkMRMLS
 
 
 def map_names(case: CaseView) -> list[str]:
-    """What can be chosen: maps and families of maps; attention comes first, as masks show the probabilities
-    already."""
+    """What can be chosen, maps and families of maps: the tumour's probability first, as it is what the masks
+    come from, then where the networks looked, then other probabilities."""
     names = {
         node.GetAttribute(nodes.ATTR_FAMILY) or node.GetAttribute(nodes.ATTR_MAP) or node.GetName()
         for node in case.maps
     }
-    return sorted(names, key=lambda name: (name.endswith("probability"), name))
+    return sorted(names, key=lambda name: (name != FIRST_MAP, name.endswith(nodes.PROBABILITY), name))
 
 
 def is_family(case: CaseView, name: str) -> bool:
@@ -143,7 +144,7 @@ def _show_legend(node: slicer.vtkMRMLScalarVolumeNode, shown: bool) -> None:
 
 
 def legend_title(node: slicer.vtkMRMLScalarVolumeNode) -> str:
-    """The map's name with its unit."""
+    """The map's name with its unit, where the name does not say it already."""
     unit = node.GetAttribute(nodes.ATTR_UNIT)
     name = node.GetAttribute(nodes.ATTR_MAP) or node.GetName()
-    return f"{name} [{unit}]" if unit else name
+    return f"{name} [{unit}]" if unit and not name.endswith(unit) else name

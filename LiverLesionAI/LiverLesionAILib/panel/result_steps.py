@@ -18,7 +18,7 @@ from ..mask_crops import lesion_mask_steps
 from ..scene import SceneNodes, apply_steps
 from ..scene_segments import CLOSED_SURFACE
 from ..surfaces import load_surfaces
-from .case_view import ATTR_LIVER_VOLUME, ATTR_PHASE, ATTR_PHASE_WARNING
+from .case_view import ATTR_LIVER_VOLUME
 from .kept import Split, keep_drawn, split_by_score, write_candidates
 
 T = TypeVar("T")
@@ -63,12 +63,6 @@ def result_steps(
     )
     yield from _say("keep what was found", keep_drawn(made.segmentation, split, made.segment_ids))
     made.table.SetAttribute(ATTR_LIVER_VOLUME, f"{result.liver_volume_ml:.3f}")
-    phase = result.phase
-    made.table.SetAttribute(
-        ATTR_PHASE,
-        f"{phase.name[:1].upper()}{phase.name[1:]} phase ({phase.probability:.2f})." if phase else "",
-    )
-    made.table.SetAttribute(ATTR_PHASE_WARNING, phase.warning if phase else "")
     write_candidates(made.table, candidates, result.geometry)
     yield "show the surfaces"
     for segment_id, surface in _surfaces(split, made, folder).items():

@@ -16,13 +16,13 @@ from typing import Any
 
 from ..ct import Geometry
 from ..files import write_text
-from ..findings import Box, CaseResult, Lesion, LesionStatus, Measurement, PointLps
+from ..findings import Box, CaseResult, Lesion, LesionSource, LesionStatus, Measurement, PointLps
 from .wording import (
     class_probability,
+    found_by,
     is_measured,
     millilitres,
     notes,
-    phase_text,
     position_text,
     slice_number,
     small,
@@ -36,7 +36,13 @@ JSON_VERSION = 1
 LIVER_NOTE = "Volume with lesions; density without; share = tumour burden."
 
 # Columns of the text table that hold words, by their two header lines.
-TEXT_HEADERS = (["", "Class"], ["", "Status"], ["Centre", "mm"])
+TEXT_HEADERS = (
+    ["", "Class"],
+    ["Reader's", "class"],
+    ["Found", "by"],
+    ["", "Status"],
+    ["Centre", "mm"],
+)
 
 CSV_COLUMNS = (
     "Case",
@@ -44,6 +50,7 @@ CSV_COLUMNS = (
     "Number",
     "Class",
     "Class probability",
+    "Reader class",
     "Score",
     "Long axis (mm)",
     "Short axis (mm)",
@@ -59,6 +66,8 @@ CSV_COLUMNS = (
     "Position",
     "Found by",
     "Status",
+    "Contrast phase",
+    "Phase probability",
     "Notes",
 )
 
@@ -78,9 +87,16 @@ def write_tables(result: CaseResult, folder: Path) -> tuple[Path, Path]:
 def findings_csv(result: CaseResult) -> str:
     """One row per lesion and a last one for the whole liver, under one header row.
 
+    "Class" is the model's, "Reader class" what the reader made of it, empty where the reader said nothing.
     The liver's row gives the liver's volume with its lesions, the mean density without them, their share of
     it (tumour burden) and the notes for the reader. Comma-separated, decimal points, lines end in CR LF.
     """
+    phase = result.phase
+    case = {
+        "Case": result.case_name,
+        "Contrast phase": phase.name if phase else "",
+        "Phase probability": _fixed(phase.probability, 2) if phase else "",
+    }
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, CSV_COLUMNS, restval="")
     writer.writeheader()
@@ -92,6 +108,7 @@ def findings_csv(result: CaseResult) -> str:
             "Number": lesion.number,
             "Class": lesion.predicted_class or "",
             "Class probability": _fixed(class_probability(lesion), 3),
+            "Reader class": lesion.reader_class or "",
             "Score": _fixed(lesion.score, 3),
             "Long axis (mm)": _fixed(m.long_axis_mm, 1),
             "Short axis (mm)": _fixed(m.short_axis_mm, 1),
@@ -105,19 +122,20 @@ def findings_csv(result: CaseResult) -> str:
             "Centre y LPS (mm)": y,
             "Centre z LPS (mm)": z,
             "Position": position_text(lesion.centre_lps),
-            "Found by": lesion.source.value,
+            "Found by": found_by(lesion),
             "Status": lesion.status.value,
+            "Notes": lesion.note,
         }
-        writer.writerow(_safe({"Case": result.case_name, **row}))
+        writer.writerow(_safe({**case, **row}))
     writer.writerow(
         _safe(
             {
-                "Case": result.case_name,
+                **case,
                 "Finding": "liver",
                 "Volume (mL)": _fixed(result.liver_volume_ml, 3),
                 "Mean density (HU)": _fixed(result.liver_hu_mean, 1),
                 "Share of liver (%)": _fixed(result.tumour_burden_percent, 3),
-                "Notes": " ".join(filter(None, (LIVER_NOTE, phase_text(result), *notes(result)))),
+                "Notes": " ".join((LIVER_NOTE, *notes(result))),
             }
         )
     )
@@ -130,6 +148,13 @@ def findings_json(result: CaseResult) -> dict[str, Any]:
         "format": JSON_FORMAT,
         "format_version": JSON_VERSION,
         "case": result.case_name,
+        "contrast_phase": None
+        if result.phase is None
+        else {
+            "name": result.phase.name,
+            "probability": _rounded(result.phase.probability, 4),
+            "warning": result.phase.warning,
+        },
         "coordinates": "LPS, mm (x to the patient's left, y to posterior, z to superior)",
         "liver": {
             "volume_ml": _rounded(result.liver_volume_ml, 3),
@@ -138,9 +163,6 @@ def findings_json(result: CaseResult) -> dict[str, Any]:
             "lesion_count": len(result.lesions),
         },
         "lesions": [_lesion_json(lesion, result.geometry) for lesion in result.lesions],
-        "phase": None
-        if result.phase is None
-        else {"name": result.phase.name, "probability": _rounded(result.phase.probability, 4)},
         "notes": list(notes(result)),
         "computation": {
             "version": result.version,
@@ -159,8 +181,8 @@ def findings_text(result: CaseResult, width: int = 100) -> str:
             table is still too wide, its last columns are.
     """
     lines = [f"{_one_line(result.case_name)}: {summary(result)}"]
-    if phase_text(result):
-        lines.append(phase_text(result))
+    if result.phase is not None:
+        lines.append(_one_line(replace(result.phase, warning="").text))
     if result.lesions:
         lines += ["", *_table(result, width), ""]
     lines += [f"Note: {_one_line(note)}" for note in notes(result)]
@@ -200,10 +222,12 @@ def _columns(result: CaseResult) -> list[list[str]]:
     known = [_known(lesion) for lesion in result.lesions]
     slices = [slice_number(lesion, result.geometry) for lesion in result.lesions]
     of_slices = f"of {slices[0][1]}"
+    boxes = any(lesion.source in (LesionSource.BOX, LesionSource.BOTH) for lesion in result.lesions)
     edited = any(lesion.status is not LesionStatus.AI for lesion in result.lesions)
     return [
         ["", "#", *(str(lesion.number) for lesion in result.lesions)],
         ["", "Class", *(_class_cell(lesion) for lesion in result.lesions)],
+        ["Reader's", "class", *(_short(lesion.reader_class) for lesion in result.lesions)],
         ["", "Score", *(small(lesion.score, 2) for lesion in result.lesions)],
         [
             "Long x short",
@@ -215,6 +239,7 @@ def _columns(result: CaseResult) -> list[list[str]]:
         ["To liver", "edge, mm", *(small(m.surface_distance_mm, 1) for m in known)],
         ["% of", "liver", *(small(m.percent_of_liver, 2 if m.percent_of_liver < 10 else 1) for m in known)],
         ["Slice", of_slices, *(str(number) for number, _ in slices)],
+        ["Found", "by", *(found_by(lesion) if boxes else "" for lesion in result.lesions)],
         ["", "Status", *(lesion.status.value if edited else "" for lesion in result.lesions)],
         ["Centre", "mm", *(position_text(lesion.centre_lps, 0) for lesion in result.lesions)],
     ]
@@ -226,12 +251,15 @@ def _pair(first: float, between: str, second: float, digits: int) -> str:
 
 
 def _class_cell(lesion: Lesion) -> str:
-    if lesion.predicted_class is None:
-        return "-"
-    name = _one_line(lesion.predicted_class)
-    name = name if len(name) <= 14 else name[:13] + "."
-    probability = class_probability(lesion)
+    name, probability = _short(lesion.predicted_class), class_probability(lesion)
     return f"{name} {probability:.2f}" if math.isfinite(probability) else name
+
+
+def _short(class_name: str | None) -> str:
+    if class_name is None:
+        return "-"
+    name = _one_line(class_name)
+    return name if len(name) <= 14 else name[:13] + "."
 
 
 def _one_line(text: str) -> str:
@@ -259,7 +287,7 @@ def _rounded(value: float, digits: int) -> float | None:
 
 def _safe(row: dict[str, Any]) -> dict[str, Any]:
     """Texts that a spreadsheet would take for a formula get an apostrophe in front; numbers stay numbers."""
-    free_text = ("Case", "Class", "Notes")
+    free_text = ("Case", "Class", "Reader class", "Contrast phase", "Notes")
     return {k: f"'{v}" if k in free_text and v[:1] in tuple("=+-@\t\r") and v else v for k, v in row.items()}
 
 
@@ -282,6 +310,8 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
         "number": lesion.number,
         "class": lesion.predicted_class,
         "class_probabilities": {name: _rounded(p, 4) for name, p in lesion.class_probabilities.items()},
+        "reader_class": lesion.reader_class,
+        "note": lesion.note,
         "score": _rounded(lesion.score, 4),
         "long_axis_mm": _rounded(m.long_axis_mm, 2),
         "short_axis_mm": _rounded(m.short_axis_mm, 2),
@@ -299,5 +329,6 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
         "box": box_json(lesion.box),
         "class_box": None if lesion.class_box is None else box_json(lesion.class_box),
         "found_by": lesion.source.value,
+        "outline_proposed": lesion.source is LesionSource.BOX and is_measured(lesion),
         "status": lesion.status.value,
     }

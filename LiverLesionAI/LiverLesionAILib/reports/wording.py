@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..ct import Geometry, reoriented_geometry
-from ..findings import CaseResult, Lesion, PointLps
+from ..findings import CaseResult, Lesion, LesionSource, PointLps
 
 
 def summary(result: CaseResult) -> str:
@@ -24,10 +24,15 @@ def summary(result: CaseResult) -> str:
 
 
 def notes(result: CaseResult) -> tuple[str, ...]:
-    """The messages for the reader; an empty result never goes unexplained."""
+    """The messages for the reader, with what follows from the contrast phase; an empty result never goes
+    unexplained."""
+    warning = (result.phase.warning,) if result.phase is not None and result.phase.warning else ()
+    return _explained(result) + warning
+
+
+def _explained(result: CaseResult) -> tuple[str, ...]:
     if result.messages or result.lesions:
-        warning = result.phase.warning if result.phase is not None else ""
-        return (*result.messages, warning) if warning else result.messages
+        return result.messages
     if not result.liver_volume_ml > 0:
         return ("No liver was found. Does the scan cover the upper abdomen, and is it a CT?",)
     tumour = result.probabilities.get("tumour")
@@ -35,12 +40,6 @@ def notes(result: CaseResult) -> tuple[str, ...]:
     return (
         f"Nothing in the liver reached the lesion threshold{level}. A lower one shows fainter candidates.",
     )
-
-
-def phase_text(result: CaseResult) -> str:
-    """The contrast phase, "" where it was not estimated: "Phase: portal venous (0.98)."."""
-    phase = result.phase
-    return "" if phase is None else f"Phase: {phase.name} ({phase.probability:.2f})."
 
 
 def class_probability(lesion: Lesion) -> float:
@@ -71,6 +70,13 @@ def position_text(point_lps: PointLps, digits: int = 1) -> str:
 def is_measured(lesion: Lesion) -> bool:
     """Whether there was a mask to measure."""
     return lesion.measurement.volume_ml > 0
+
+
+def found_by(lesion: Lesion) -> str:
+    """What found a lesion; a mask that was grown inside a detector's box is called a proposal."""
+    if lesion.source is LesionSource.BOX and is_measured(lesion):
+        return "box (outline proposed)"
+    return lesion.source.value
 
 
 def millilitres(volume_ml: float) -> str:

@@ -6,8 +6,9 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,19 @@ from ..errors import InputError
 from ..files import replacing
 from ..progress import Progress, silent
 from ..weights import MEAN, Manifest, ModelEntry, save_weights, sha256_of
+from .ablation import PARTS, without
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
+from .detection import DetectionSampler, detection_loss
 from .healthy import healthy_cases
 from .loop import train
-from .recipes import RECIPES, Recipe, recipe
+from .recipes import MEANS, RECIPES, Recipe, recipe
 from .sampling import CropSampler
+from .slabs import SlabSampler
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,6 +58,14 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="put the trained weights into this models folder and its manifest",
+    )
+    parser.add_argument(
+        "--without",
+        action="append",
+        choices=sorted(PARTS),
+        default=[],
+        help="ablation: train without this part of the data; may be given several times: "
+        + "; ".join(f"{name}: {what}" for name, (what, _) in sorted(PARTS.items())),
     )
     parser.add_argument(
         "--shares", default="", metavar="KIND=SHARE,...", help="ablation: real=1 trains on real lesions only"
@@ -91,30 +106,31 @@ def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
     return entry
 
 
-def bundle_mean(
-    name: str, members: Sequence[str], title: str, calibration: dict[str, float], folder: Path
-) -> ModelEntry:
-    """Put a model that is the mean of others last into the manifest of `folder`.
-
-    Raises:
-        ModelError: a member is not there.
-    """
+def bundle_means(folder: Path) -> list[ModelEntry]:
+    """Put every mean whose members are in the manifest of `folder` there, last; returns them."""
     manifest = Manifest.read(folder)
-    entries = [manifest.find(member) for member in members]
-    entry = replace(
-        entries[0],
-        name=name,
-        network=MEAN,
-        config={"members": list(members)},
-        file="",
-        sha256="",
-        calibration=calibration,
-        scales={},
-        card=f"{members[-1]}.md",
-        title=title,
-    )
-    manifest.with_entry(entry).write()
-    return entry
+    names = {entry.name for entry in manifest.entries}
+    added = []
+    for name, mean in MEANS.items():
+        if not names.issuperset(mean.members):
+            continue
+        entry = replace(
+            manifest.find(mean.members[0]),
+            name=name,
+            network=MEAN,
+            config={"members": list(mean.members)},
+            file="",
+            sha256="",
+            calibration=mean.calibration,
+            scales={},
+            card=f"{mean.members[-1]}.md",
+            title=mean.title,
+        )
+        manifest = manifest.with_entry(entry)
+        added.append(entry)
+    if added:
+        manifest.write()
+    return added
 
 
 def training_cases(
@@ -152,6 +168,7 @@ def training_cases(
             cache,
             shapes,
             seed=chosen.bank.seed,
+            mix=chosen.body_mix,
             workers=workers,
             progress=progress,
         )
@@ -189,8 +206,12 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     if args.shares:
         shares = {k: float(v) for k, v in (item.split("=") for item in args.shares.split(","))}
         chosen = replace(chosen, shares=shares)
+    if args.without and chosen.task == "classify":
+        raise InputError("--without is for networks that learn from volumes, not for slice classifiers.")
+    chosen = without(chosen, args.without)
     chosen = replace(chosen, loop=replace(chosen.loop, seed=args.seed))
-    folder = args.out or Path(".train") / f"{args.model}-{args.hold_out or 'all'}-{args.seed}"
+    left_out = "".join(f"-no-{part}" for part in chosen.loop.without)
+    folder = args.out or Path(".train") / f"{args.model}-{args.hold_out or 'all'}-{args.seed}{left_out}"
     if chosen.task == "classify":
         from .classify import class_sources, fit_classifier
 
@@ -207,8 +228,9 @@ def _finish(args: argparse.Namespace, chosen: Recipe, network: nn.Module, folder
     digest = save_weights(network, folder / "weights.pt")
     print(f"{folder}: {chosen.loop.steps} steps, weights {digest[:12]}")
     if args.bundle:
-        bundle(chosen, args.model, folder, args.bundle)
-        print(f"{args.model} is now in {args.bundle}")
+        entry = bundle(chosen, chosen.bundled_as or args.model, folder, args.bundle)
+        means = "".join(f" and {mean.name}" for mean in bundle_means(args.bundle))
+        print(f"{entry.name}{means} now in {args.bundle}")
     return 0
 
 
@@ -228,11 +250,19 @@ def fit(
     torch.manual_seed(chosen.loop.seed)
     network = build_network(chosen.network, asdict(chosen.config))
     if start is not None:
-        state = torch.load(start, weights_only=True)
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        for name in take_weights(network, torch.load(start, weights_only=True)):
+            print(f"{start.name} has no {name} of this shape: it starts anew")
     if chosen.task == "locate":
         cases = [_liver_only(case) for case in cases]
-    sampler = CropSampler(
+    # A detector learns by its own loss: what it learns from depends on the truth.
+    batch_loss = getattr(network, "training_loss", None)
+    make_sampler = CropSampler
+    if chosen.slab_targets:
+        bag = {"bag": chosen.config.bag, "bag_step": chosen.config.bag_step}
+        make_sampler = partial(SlabSampler, targets=chosen.slab_targets, **bag)
+    elif hasattr(network, "losses"):
+        make_sampler, batch_loss = DetectionSampler, partial(detection_loss, network, chosen.loop.seed)
+    sampler = make_sampler(
         list(cases),
         chosen.shares,
         chosen.spec,
@@ -245,7 +275,22 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     kinds = {kind: sum(c.kind == kind for c in cases) for kind in chosen.shares}
     (folder / "run.json").write_text(json.dumps({**asdict(chosen), "cases": kinds}, indent=1))
-    return train(network, sampler.batch, chosen.loop, folder, device=device, progress=progress)
+    return train(
+        network, sampler.batch, chosen.loop, folder, device=device, batch_loss=batch_loss, progress=progress
+    )
+
+
+def take_weights(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Weights of an earlier run, of the same network or of one that shares parts with it (a box detector
+    goes on from a mask network's encoder, pyramid and proposals).
+
+    Returns:
+        Names of what the earlier run has not, or in another shape; it is left as it was.
+    """
+    own = network.state_dict()
+    fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
+    network.load_state_dict({**own, **{k: v.to(own[k].dtype) for k, v in fitting.items()}})
+    return [name for name in own if name not in fitting]
 
 
 def _liver_only(case: TrainingCase) -> TrainingCase:

@@ -49,6 +49,7 @@ class LoopSettings:
         seed: of the initialisation; samples carry their own.
         checkpoint_every: steps between checkpoints.
         log_every: steps between rows of the curve.
+        without: what was left out of the training data, see :mod:`.ablation`; kept with the checkpoint.
     """
 
     steps: int = 6000
@@ -64,6 +65,7 @@ class LoopSettings:
     seed: int = 0
     checkpoint_every: int = 250
     log_every: int = 25
+    without: tuple[str, ...] = ()
 
 
 class Batches(Dataset):
@@ -171,6 +173,7 @@ def train(
     *,
     device: str = "cpu",
     loss_of: Callable[[Tensor, Tensor, LoopSettings], Tensor] = segmentation_loss,
+    batch_loss: Callable[[Tensor, Tensor, int], Tensor] | None = None,
     progress: Progress = silent,
     workers: int = 1,
 ) -> nn.Module:
@@ -181,6 +184,8 @@ def train(
         batches: batches(first, size) gives samples first .. first + size - 1 (image, labels).
         folder: gets `checkpoint.pt` (resumed from where present) and `curve.csv` (step, loss, lr, seconds).
         loss_of: loss_of(logits, labels, settings).
+        batch_loss: the loss from (images, labels, step) in place of the network's logits and `loss_of`, for
+            a network that needs the truth on its way (detectors choose what to learn from by it).
         workers: processes that make batches ahead; 0 makes them in this one.
 
     Raises:
@@ -200,7 +205,8 @@ def train(
     step, seconds = 0, 0.0
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=True, map_location=device)
-        if state["settings"] != asdict(settings):
+        # Checkpoints of before a setting existed have its default.
+        if {**asdict(LoopSettings()), **state["settings"]} != asdict(settings):
             raise TrainingError(
                 f"{checkpoint} was made with other settings; remove it or choose another folder."
             )
@@ -228,8 +234,8 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = rate
             with torch.autocast(device_type, torch.bfloat16):
-                logits = network(images).logits
-            loss = loss_of(logits, labels, settings)
+                answer = network(images).logits if batch_loss is None else batch_loss(images, labels, step)
+            loss = loss_of(answer, labels, settings) if batch_loss is None else answer
             value = float(loss.detach())
             if not math.isfinite(value):
                 torch.save(

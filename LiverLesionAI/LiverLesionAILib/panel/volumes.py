@@ -1,0 +1,28 @@
+"""The CTs of a scene."""
+
+from __future__ import annotations
+
+import slicer
+
+from ..scene_nodes import ATTR_ROLE
+
+
+def all_cts(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
+    """Scalar volumes of the scene that may be CTs: no label maps, none of our maps."""
+    found = []
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
+        node = scene.GetNthNodeByClass(index, "vtkMRMLScalarVolumeNode")
+        if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetAttribute(ATTR_ROLE):
+            found.append(node)
+    return found
+
+
+def first_ct(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """The volume that slice views show, or the first one."""
+    cts = all_cts(scene)
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
+        shown = scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode").GetBackgroundVolumeID()
+        for node in cts:
+            if node.GetID() == shown:
+                return node
+    return cts[0] if cts else None
