@@ -8,7 +8,19 @@ from typing import Any
 
 from ..errors import InputError
 from ..inputs import InputSpec
-from ..networks import coarse_unet, cs_att, dadrn, mscd, sfan, unet, va_faster_rcnn, va_mask_rcnn
+from ..networks import (
+    attention_unet,
+    coarse_unet,
+    cs_att,
+    dadrn,
+    danet_unet,
+    mscd,
+    se_unet,
+    sfan,
+    unet,
+    va_faster_rcnn,
+    va_mask_rcnn,
+)
 from .bank import BankSettings
 from .bodies import BodyMix
 from .loop import LoopSettings
@@ -127,6 +139,24 @@ RECIPES: dict[str, Recipe] = {
     ),
     "unet": replace(
         _SEGMENT, network="unet", config=unet.SIZES["compact"], title="U-Net: liver and tumours (baseline)"
+    ),
+    "attention_unet": replace(
+        _SEGMENT,
+        network="attention_unet",
+        config=attention_unet.SIZES["compact"],
+        title="Attention U-Net: liver and tumours (baseline)",
+    ),
+    "se_unet": replace(
+        _SEGMENT,
+        network="se_unet",
+        config=se_unet.SIZES["compact"],
+        title="SE U-Net: liver and tumours (baseline)",
+    ),
+    "danet_unet": replace(
+        _SEGMENT,
+        network="danet_unet",
+        config=danet_unet.SIZES["compact"],
+        title="DANet head on a U-Net: liver and tumours (baseline)",
     ),
     "mscd": replace(
         _SEGMENT,
