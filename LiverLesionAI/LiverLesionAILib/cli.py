@@ -80,6 +80,12 @@ def build_parser() -> argparse.ArgumentParser:
     analyze.add_argument(
         "--out", type=Path, help="case folder (default: NAME_liverlesionai in the current folder)"
     )
+    analyze.add_argument(
+        "--second-phase",
+        type=Path,
+        metavar="CT",
+        help="another contrast phase of the patient; used with the first for the lesions' classes",
+    )
     _add_analysis_options(analyze)
     analyze.set_defaults(run=run_analyze)
 
@@ -135,6 +141,13 @@ def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--segmenter", default="", help="which segmentation model; see `info`")
     parser.add_argument(
+        "--classify",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="give every lesion a class (default: yes, where there is a classifier)",
+    )
+    parser.add_argument("--classifier", default="", help="which classification model; see `info`")
+    parser.add_argument(
         "--detector", default="", help="which detection model looks for lesions besides; none for masks only"
     )
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
@@ -179,6 +192,7 @@ def _settings(args: argparse.Namespace) -> Settings:
             raise LiverLesionAIError(f"--{name.replace('_', '-')} {value}: give a number between 0 and 1.")
     return Settings(
         segmenter=args.segmenter,
+        classifier=args.classifier if args.classify else None,
         detector=args.detector,
         device=args.device,
         precision=args.precision,
@@ -192,14 +206,19 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _analyse_into(
-    args: argparse.Namespace, volume: CtVolume, folder: Path, models: ModelStore, progress: Progress
+    args: argparse.Namespace,
+    volume: CtVolume,
+    folder: Path,
+    models: ModelStore,
+    progress: Progress,
+    second_phase: CtVolume | None = None,
 ) -> tuple[CaseResult, dict[str, Path], list[str], dict[str, float]]:
     """Analyse a volume and write its case folder; returns (result, written, sentences to show, seconds)."""
     from .case_folder import write_case_folder
     from .pipeline import analyze
 
     said: list[str] = []
-    result = analyze(volume, _settings(args), models, part(progress, 0.1, 0.65))
+    result = analyze(volume, _settings(args), models, part(progress, 0.1, 0.65), second_phase)
     started = time.perf_counter()
     written = write_case_folder(
         result,
@@ -243,9 +262,10 @@ def run_analyze(args: argparse.Namespace) -> int:
         started = time.perf_counter()
         models = ModelStore.bundled()
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1))
+        second = read_ct(args.second_phase, None, part(progress, 0.1, 0.1)) if args.second_phase else None
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{volume.name}_liverlesionai")
-        result, written, said, timings = _analyse_into(args, volume, folder, models, progress)
+        result, written, said, timings = _analyse_into(args, volume, folder, models, progress, second)
     finally:
         bar.done()
     for note in volume.notes:
