@@ -27,14 +27,14 @@ from ..files import write_text
 from ..networks.blocks import parameter_count
 from ..networks.dadrn import CLASSES, SIZES, VARIANTS, Dadrn, variant
 from ..progress import Progress, silent
-from ..weights import save_weights
-from .class_models import network_classifier
-from .results import write_json
-from .slice_classes import evaluate_classes
 from ..training.classes import ClassSettings, ClassSlices, slices_of
 from ..training.classify import fit_classifier
 from ..training.readers.synthliver import ClassSlice, read_class_slices
 from ..training.recipes import Recipe, recipe
+from ..weights import save_weights
+from .class_models import network_classifier
+from .results import write_json
+from .slice_classes import evaluate_classes
 
 PUBLISHED: dict[str, dict[str, float]] = {
     name: dict(zip(("Normal", "CYST", "FNH", "HCC", "HEM"), by_class, strict=True))
@@ -72,7 +72,7 @@ PUBLISHED: dict[str, dict[str, float]] = {
         ),
     )
 }
-"""The paper's tables: class-wise accuracy, overall figures, localisation accuracy ("at"); on its own patients."""
+"""The paper's tables, on its own patients: class-wise accuracy, overall figures, localisation ("at")."""
 
 OVERALL = ("accuracy", "f1", "precision", "recall")
 COLUMNS = (*OVERALL, *CLASSES, *(f"at {name}" for name in CLASSES[1:]), "ece")
