@@ -81,7 +81,10 @@ class TestBank:
         # Slices with or beside the liver's own lesion are of no class.
         as_it_is = first[0].data[first[0].groups == 0]
         assert 5 < len(as_it_is) < 16
-        assert not (decode_hu(as_it_is[:, 1]) < -20)[:, 40:60, 40:60].any()
+        inside = (as_it_is[:, 3] & LIVER_BIT) > 0
+        # Not at the rim, where the noise of what lies outside begins.
+        inside[:, :, :34] = inside[:, :, 62:] = False
+        assert not ((decode_hu(as_it_is[:, 1]) < -20) & inside).any()
 
 
 def liver_case() -> tuple[np.ndarray, np.ndarray]:
