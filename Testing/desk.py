@@ -159,6 +159,7 @@ class Desk:
             (ui.overlaysSection, False),
             (ui.editSection, True),
             (ui.advancedSection, True),
+            (ui.logSection, True),
         ):
             section.collapsed = collapsed
         ui.findingsTable.sortByColumn(0, qt.Qt.AscendingOrder)

@@ -63,7 +63,7 @@ def take_all(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for style in ("light", "dark"):
-        desk = Desk("slow")
+        desk = Desk("steady")
         application = desk.application
         usual = application.palette()
         try:

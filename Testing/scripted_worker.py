@@ -68,7 +68,7 @@ class ScriptedAnalysis:
             time.sleep(60)
         for step in range(STEPS):
             progress("Locate the liver" if step < STEPS / 2 else "Segment", step / STEPS)
-            time.sleep(0.5 if mode == "slow" else 0.01)
+            time.sleep({"slow": 0.5, "steady": 0.1}.get(mode, 0.01))
         volume = read_volume(folder)
         from LiverLesionAILib.case_files import save_result
         from LiverLesionAILib.surfaces import save_surfaces

@@ -14,11 +14,36 @@ from desk import Desk, add_volume, truth_array
 pytest.importorskip("PySide6")
 
 
-@pytest.fixture
-def desk(request):
-    made = Desk(getattr(request, "param", "truth"))
+@pytest.fixture(scope="module")
+def shared():
+    """A desk with a worker that tells the truth, for all tests that leave it as it was."""
+    made = Desk()
     yield made
     made.close()
+
+
+@pytest.fixture
+def desk(request, shared):
+    """The shared desk, cleared; with another worker for a test that says how its worker behaves."""
+    mode = getattr(request, "param", "")
+    shared.fresh()
+    if mode:
+        hire(shared, mode)
+    yield shared
+    if mode:
+        shared.queue_idle()
+        hire(shared, "truth")
+
+
+def hire(desk: Desk, mode: str) -> None:
+    """Let the next analysis start a worker of this kind."""
+    client = desk.panel.queue._client
+    desk.until(lambda: not client.busy, 5)
+    client.stop()
+    client._command = Desk.command(mode)
+    desk.widget.exit()
+    desk.widget.enter()
+    desk.turn()
 
 
 def node_count(desk: Desk) -> int:
@@ -149,9 +174,9 @@ def test_cancel_takes_under_two_seconds_and_leaves_the_scene_as_before(desk):
     assert rows(desk) == 0
 
 
+@pytest.mark.parametrize("desk", ["truth"], indirect=True)
 def test_after_a_hard_cancel_the_next_analysis_runs(desk):
-    desk.panel.queue._client._command = Desk.command("deaf")
-    desk.panel.queue._client.stop()
+    hire(desk, "deaf")
     add_volume()
     desk.turn()
     desk.ui.analyzeButton.click()
@@ -160,7 +185,7 @@ def test_after_a_hard_cancel_the_next_analysis_runs(desk):
     desk.ui.analyzeButton.click()
     desk.until(desk.idle)
     desk.until(lambda: not alive(pid), 5)
-    desk.panel.queue._client._command = Desk.command("truth")
+    hire(desk, "truth")
     desk.analyze()
     assert rows(desk) == 3
 
@@ -179,7 +204,7 @@ def test_a_killed_worker_is_told_and_replaced(desk):
     assert "ended from outside" in desk.message()
     assert "click Analyze again" in desk.message()
     assert node_count(desk) == before
-    desk.panel.queue._client._command = Desk.command("truth")
+    hire(desk, "truth")
     desk.analyze()
     assert rows(desk) == 3
     assert worker_pid(desk) != pid
@@ -207,6 +232,7 @@ def test_failures_are_told_in_the_panel(desk, words):
     assert node_count(desk) == before
 
 
+@pytest.mark.parametrize("desk", ["truth"], indirect=True)
 def test_a_missing_program_is_told(desk):
     from LiverLesionAILib.panel.worker_client import WorkerCommand
 
@@ -231,9 +257,7 @@ def test_the_volume_is_deleted_while_it_is_analysed(desk):
     other = add_volume("other")
     desk.turn()
     desk.ui.inputSelector.setCurrentNode(other)
-    desk.until(lambda: not desk.panel.queue._client.busy, 5)
-    desk.panel.queue._client.stop()
-    desk.panel.queue._client._command = Desk.command("truth")
+    hire(desk, "truth")
     desk.analyze()
     assert rows(desk) == 3
 
@@ -252,9 +276,7 @@ def test_the_scene_is_closed_while_it_is_analysed(desk):
     assert rows(desk) == 0
     add_volume("new")
     desk.turn()
-    desk.until(lambda: not desk.panel.queue._client.busy, 5)
-    desk.panel.queue._client.stop()
-    desk.panel.queue._client._command = Desk.command("truth")
+    hire(desk, "truth")
     desk.analyze()
     assert rows(desk) == 3
 
@@ -280,18 +302,16 @@ def test_leaving_the_module_lets_the_analysis_go_on(desk):
     assert rows(desk) == 3
 
 
-def test_prints_of_libraries_land_in_the_log():
-    desk = Desk("prints")
-    try:
-        add_volume()
-        desk.turn()
-        desk.analyze()
-        assert rows(desk) == 3
-        desk.until(lambda: "a library prints" in desk.ui.logText.plainText)
-    finally:
-        desk.close()
+@pytest.mark.parametrize("desk", ["prints"], indirect=True)
+def test_prints_of_libraries_land_in_the_log(desk):
+    add_volume()
+    desk.turn()
+    desk.analyze()
+    assert rows(desk) == 3
+    desk.until(lambda: "a library prints" in desk.ui.logText.plainText)
 
 
+@pytest.mark.parametrize("desk", ["truth"], indirect=True)
 def test_a_missing_torch_shows_a_button(desk, monkeypatch):
     from LiverLesionAILib.panel import run_panel
 
@@ -399,6 +419,7 @@ def test_no_liver_says_so(desk):
     desk.turn()
 
 
+@pytest.mark.parametrize("desk", ["truth"], indirect=True)
 def test_the_device_line_shows_memory_and_what_is_wrong_with_the_gpu(desk):
     desk.until(lambda: "free" in desk.ui.deviceLabel.text)
     assert "12.3 of 16 GB free" in desk.ui.deviceLabel.text

@@ -18,7 +18,11 @@ def module():
     desk.close()
 
 
-def test_unittest_runs_every_method(module):
+def test_unittest_runs_every_method(module, sample, monkeypatch):
+    """With real inference by the product's worker; only the truth is not made a second time."""
+    from LiverLesionAILib.synthesis import sample as sample_file
+
+    monkeypatch.setattr(sample_file, "load_sample", lambda: sample)
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(module.LiverLesionAITest)
     result = unittest.TestResult()
     suite.run(result)

@@ -219,6 +219,40 @@ class TestBodies:
         assert np.array_equal(again[1].labels_zyx, first[1])
         assert json.loads((damaged / "case.json").read_text())["kind"] == "body"
 
+    def test_phantoms_join_where_their_maps_are(self, tmp_path: Path, monkeypatch) -> None:
+        from LiverLesionAILib.synthesis import body, phantom_body
+
+        class Drawn(Exception):
+            pass
+
+        def draw(kind: str):
+            def stop(*_: object) -> None:
+                raise Drawn(kind)
+
+            return stop
+
+        monkeypatch.setattr(phantom_body, "load_phantom", lambda path: path.name)
+        monkeypatch.setattr(body, "make_body", draw("procedural"))
+        monkeypatch.setattr(phantom_body, "make_phantom_body", lambda rng, wanted, name: draw(name)())
+
+        def drawn(mix: bodies.BodyMix, shapes: Path | None = tmp_path / "bank.npz") -> list[str]:
+            kinds = []
+            for number in range(12):
+                with pytest.raises(Drawn) as said:
+                    bodies.make_body_case(number, 0, shapes, mix)
+                kinds.append(str(said.value))
+            return kinds
+
+        assert set(drawn(bodies.BodyMix())) == {"procedural"}
+        for sex in "FM":
+            (tmp_path / f"ICRP110_A{sex}_labels.nii.gz").touch()
+        female, male = (f"ICRP110_A{sex}_labels.nii.gz" for sex in "FM")
+        with_both = drawn(bodies.BodyMix())
+        assert [with_both[n] for n in (2, 6, 10)] == [female, male, female]
+        assert with_both.count("procedural") == 9
+        assert set(drawn(bodies.BodyMix(phantom_every=0))) == {"procedural"}
+        assert set(drawn(bodies.BodyMix(), None)) == {"procedural"}
+
     def test_no_liver_slices_hold_no_liver_and_missing_files_are_left_out(self, tmp_path: Path) -> None:
         assert bodies.background_cases(tmp_path, SPACING) == []
         (tmp_path / "tiny").mkdir()

@@ -23,7 +23,7 @@ def draw(scene_file: Path, folder: Path) -> list[Path]:
     """Draw the four views as the scene was saved: same slices, same overlays."""
     import slicer
     from trame_slicer.core import SlicerApp
-    from trame_slicer.views import DirectRendering, SliceView, ThreeDView
+    from trame_slicer.views import NoScheduleRendering, SliceView, ThreeDView
 
     app = SlicerApp()
     for name in CLASSES:
@@ -35,10 +35,13 @@ def draw(scene_file: Path, folder: Path) -> list[Path]:
         manager = "vtkMRMLColorLegendDisplayableManager"
         if not factory.GetInstance().IsDisplayableManagerRegistered(manager):
             factory.GetInstance().RegisterDisplayableManager(manager)
+    # Drawn once, at the end: else every node that is read would draw all views anew.
     views = {}
     for name in VIEWS:
-        views[name] = SliceView(app.scene, app.app_logic, name, scheduled_render_strategy=DirectRendering())
-    views["1"] = ThreeDView(app.scene, app.app_logic, "1", scheduled_render_strategy=DirectRendering())
+        views[name] = SliceView(
+            app.scene, app.app_logic, name, scheduled_render_strategy=NoScheduleRendering()
+        )
+    views["1"] = ThreeDView(app.scene, app.app_logic, "1", scheduled_render_strategy=NoScheduleRendering())
     for view in views.values():
         view.render_window().SetOffScreenRendering(True)
         view.render_window().SetSize(*SIZE)

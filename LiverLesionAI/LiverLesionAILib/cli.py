@@ -103,6 +103,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     info = commands.add_parser("info", help="version, torch, device, bundled models with checksums")
     info.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    info.add_argument(
+        "--networks",
+        action="store_true",
+        help="parameters and operations of every network, published and compact",
+    )
     info.set_defaults(run=run_info)
 
     synthesize = commands.add_parser(
@@ -124,6 +129,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     ablation.add_argument("rest", nargs=argparse.REMAINDER)
     ablation.set_defaults(run=run_ablation)
+    compare = commands.add_parser(
+        "compare", help="train and compare CS-Att, 3DCE and R-FCN on key slices", add_help=False
+    )
+    compare.add_argument("rest", nargs=argparse.REMAINDER)
+    compare.set_defaults(run=run_compare_detectors)
     return parser
 
 
@@ -403,6 +413,13 @@ def run_info(args: argparse.Namespace) -> int:
 
     print(f"LiverLesionAI {__version__}, Python {platform.python_version()}, {platform.system()}")
     missing = torch_missing()
+    if args.networks:
+        if missing:
+            raise LiverLesionAIError(missing)
+        from .networks.size_table import size_table
+
+        print(size_table())
+        return 0
     if missing:
         print(missing)
     else:
@@ -481,6 +498,19 @@ def run_ablation(args: argparse.Namespace) -> int:
     return run(parser.parse_args(args.rest))
 
 
+def run_compare_detectors(args: argparse.Namespace) -> int:
+    """`compare`: see `liverlesionai compare --help`."""
+    from .evaluation.detector_comparison import add_compare_arguments, run_compare
+
+    parser = argparse.ArgumentParser(prog="liverlesionai compare")
+    add_compare_arguments(parser)
+    bar = ProgressBar()
+    try:
+        return run_compare(parser.parse_args(args.rest), TimedProgress(bar))
+    finally:
+        bar.done()
+
+
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM (a batch system, a shutdown) stops the work as Ctrl+C does, so that it cleans up as well."""
@@ -511,6 +541,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "train": run_train,
         "evaluate": run_evaluate,
         "ablation": run_ablation,
+        "compare": run_compare_detectors,
     }
     if arguments and arguments[0] in own:
         args = argparse.Namespace(command=arguments[0], rest=arguments[1:], run=own[arguments[0]])

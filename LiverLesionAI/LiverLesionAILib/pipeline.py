@@ -52,7 +52,8 @@ class Settings:
         segmenter: name of a "segment" model of the manifest; "" takes its first one.
         classifier: name of a "classify" model; "" takes the first one, where there is any; None gives lesions
             no class.
-        detector: name of a "detect" model; "" takes the first one where there is one, "none" runs none.
+        detector: name of a "detect" model; "" takes the first one where there is one, "none" or None runs
+            none.
         device: "auto", "cpu", "cuda", "cuda:1".
         precision: "auto", "float32", "bfloat16", "float16".
         tumour_threshold: 0..1 instead of the model's calibrated one.
@@ -67,7 +68,7 @@ class Settings:
 
     segmenter: str = ""
     classifier: str | None = ""
-    detector: str = ""
+    detector: str | None = ""
     device: str = "auto"
     precision: str = "auto"
     tumour_threshold: float | None = None
@@ -425,13 +426,14 @@ def attention_collectors(
     return made
 
 
-def detector_entry(models: ModelStore, name: str) -> ModelEntry | None:
-    """The detector to run: the named one, the manifest's first for ""; None for "none", or where none is.
+def detector_entry(models: ModelStore, name: str | None) -> ModelEntry | None:
+    """The detector to run: the named one, the manifest's first for ""; None for "none" or None, or where
+    there is none.
 
     Raises:
         ModelError: there is none of that name.
     """
-    if name == NO_DETECTOR or (not name and not models.manifest.of_task("detect")):
+    if name in (None, NO_DETECTOR) or (not name and not models.manifest.of_task("detect")):
         return None
     return models.manifest.choose("detect", name)
 
