@@ -72,11 +72,7 @@ PUBLISHED: dict[str, dict[str, float]] = {
         ),
     )
 }
-<<<<<<< HEAD
-"""The paper's tables: class-wise accuracy, overall figures, localisation ("at"); its own patients."""
-=======
 """The paper's tables, on its own patients: class-wise accuracy, overall figures, localisation ("at")."""
->>>>>>> dadrn
 
 OVERALL = ("accuracy", "f1", "precision", "recall")
 COLUMNS = (*OVERALL, *CLASSES, *(f"at {name}" for name in CLASSES[1:]), "ece")
