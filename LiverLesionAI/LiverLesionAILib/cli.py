@@ -80,6 +80,12 @@ def build_parser() -> argparse.ArgumentParser:
     analyze.add_argument(
         "--out", type=Path, help="case folder (default: NAME_liverlesionai in the current folder)"
     )
+    analyze.add_argument(
+        "--second-phase",
+        type=Path,
+        metavar="CT",
+        help="another contrast phase of the patient; used with the first for the lesions' classes",
+    )
     _add_analysis_options(analyze)
     analyze.set_defaults(run=run_analyze)
 
@@ -98,7 +104,9 @@ def build_parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="version, torch, device, bundled models with checksums")
     info.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     info.add_argument(
-        "--networks", action="store_true", help="parameters, operations and shapes of every network and size"
+        "--networks",
+        action="store_true",
+        help="parameters and operations of every network, published and compact",
     )
     info.set_defaults(run=run_info)
 
@@ -121,12 +129,24 @@ def build_parser() -> argparse.ArgumentParser:
     )
     ablation.add_argument("rest", nargs=argparse.REMAINDER)
     ablation.set_defaults(run=run_ablation)
+    compare = commands.add_parser(
+        "compare", help="train and compare CS-Att, 3DCE and R-FCN on key slices", add_help=False
+    )
+    compare.add_argument("rest", nargs=argparse.REMAINDER)
+    compare.set_defaults(run=run_compare_detectors)
     return parser
 
 
 def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--segmenter", default="", help="which segmentation model; see `info`")
+    parser.add_argument(
+        "--classify",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="give every lesion a class (default: yes, where there is a classifier)",
+    )
+    parser.add_argument("--classifier", default="", help="which classification model; see `info`")
     parser.add_argument(
         "--detector", default="", help="which detection model looks for lesions besides; none for masks only"
     )
@@ -172,6 +192,7 @@ def _settings(args: argparse.Namespace) -> Settings:
             raise LiverLesionAIError(f"--{name.replace('_', '-')} {value}: give a number between 0 and 1.")
     return Settings(
         segmenter=args.segmenter,
+        classifier=args.classifier if args.classify else None,
         detector=args.detector,
         device=args.device,
         precision=args.precision,
@@ -185,14 +206,19 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _analyse_into(
-    args: argparse.Namespace, volume: CtVolume, folder: Path, models: ModelStore, progress: Progress
+    args: argparse.Namespace,
+    volume: CtVolume,
+    folder: Path,
+    models: ModelStore,
+    progress: Progress,
+    second_phase: CtVolume | None = None,
 ) -> tuple[CaseResult, dict[str, Path], list[str], dict[str, float]]:
     """Analyse a volume and write its case folder; returns (result, written, sentences to show, seconds)."""
     from .case_folder import write_case_folder
     from .pipeline import analyze
 
     said: list[str] = []
-    result = analyze(volume, _settings(args), models, part(progress, 0.1, 0.65))
+    result = analyze(volume, _settings(args), models, part(progress, 0.1, 0.65), second_phase)
     started = time.perf_counter()
     written = write_case_folder(
         result,
@@ -236,9 +262,10 @@ def run_analyze(args: argparse.Namespace) -> int:
         started = time.perf_counter()
         models = ModelStore.bundled()
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1))
+        second = read_ct(args.second_phase, None, part(progress, 0.1, 0.1)) if args.second_phase else None
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{volume.name}_liverlesionai")
-        result, written, said, timings = _analyse_into(args, volume, folder, models, progress)
+        result, written, said, timings = _analyse_into(args, volume, folder, models, progress, second)
     finally:
         bar.done()
     for note in volume.notes:
@@ -386,6 +413,13 @@ def run_info(args: argparse.Namespace) -> int:
 
     print(f"LiverLesionAI {__version__}, Python {platform.python_version()}, {platform.system()}")
     missing = torch_missing()
+    if args.networks:
+        if missing:
+            raise LiverLesionAIError(missing)
+        from .networks.size_table import size_table
+
+        print(size_table())
+        return 0
     if missing:
         print(missing)
     else:
@@ -393,11 +427,6 @@ def run_info(args: argparse.Namespace) -> int:
 
         print(f"PyTorch {torch.__version__}")
         print(f"Device: {choose_device(args.device).description}")
-    if args.networks and not missing:
-        from .networks.sizes import size_table
-
-        print(size_table())
-        return 0
     manifest = Manifest.read()
     status = 0
     print(f"Models in {manifest.folder}:")
@@ -469,6 +498,19 @@ def run_ablation(args: argparse.Namespace) -> int:
     return run(parser.parse_args(args.rest))
 
 
+def run_compare_detectors(args: argparse.Namespace) -> int:
+    """`compare`: see `liverlesionai compare --help`."""
+    from .evaluation.detector_comparison import add_compare_arguments, run_compare
+
+    parser = argparse.ArgumentParser(prog="liverlesionai compare")
+    add_compare_arguments(parser)
+    bar = ProgressBar()
+    try:
+        return run_compare(parser.parse_args(args.rest), TimedProgress(bar))
+    finally:
+        bar.done()
+
+
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM (a batch system, a shutdown) stops the work as Ctrl+C does, so that it cleans up as well."""
@@ -499,6 +541,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "train": run_train,
         "evaluate": run_evaluate,
         "ablation": run_ablation,
+        "compare": run_compare_detectors,
     }
     if arguments and arguments[0] in own:
         args = argparse.Namespace(command=arguments[0], rest=arguments[1:], run=own[arguments[0]])

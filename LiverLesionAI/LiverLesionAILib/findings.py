@@ -90,6 +90,7 @@ class Lesion:
         class_probabilities: by class name, the classifier's.
         reader_class: the class the reader gave; None where the reader has said nothing.
         note: the reader's.
+        class_box: where the classifier saw its class, None where it was not asked.
     """
 
     number: int
@@ -101,6 +102,7 @@ class Lesion:
     status: LesionStatus = LesionStatus.AI
     predicted_class: str | None = None
     class_probabilities: Mapping[str, float] = field(default_factory=dict)
+    class_box: Box | None = None
     reader_class: str | None = None
     note: str = ""
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .stages.explain import SfanAttentionCollector
     from .stages.explain_volumetric import VolumetricAttentionCollector
     from .stages.locate import LiverLocation
-    from .weights import ModelEntry, ModelStore
+    from .weights import Manifest, ModelEntry, ModelStore
 
     Collector = SfanAttentionCollector | VolumetricAttentionCollector
 
@@ -50,7 +50,10 @@ class Settings:
 
     Attributes:
         segmenter: name of a "segment" model of the manifest; "" takes its first one.
-        detector: name of a "detect" model; "" takes the first one where there is one, "none" runs none.
+        classifier: name of a "classify" model; "" takes the first one, where there is any; None gives lesions
+            no class.
+        detector: name of a "detect" model; "" takes the first one where there is one, "none" or None runs
+            none.
         device: "auto", "cpu", "cuda", "cuda:1".
         precision: "auto", "float32", "bfloat16", "float16".
         tumour_threshold: 0..1 instead of the model's calibrated one.
@@ -64,7 +67,8 @@ class Settings:
     """
 
     segmenter: str = ""
-    detector: str = ""
+    classifier: str | None = ""
+    detector: str | None = ""
     device: str = "auto"
     precision: str = "auto"
     tumour_threshold: float | None = None
@@ -104,6 +108,7 @@ def analyze(
     settings: Settings,
     models: ModelStore,
     progress: Progress = silent,
+    second_phase: CtVolume | None = None,
 ) -> CaseResult:
     """Find the liver and its lesions in a checked CT.
 
@@ -114,6 +119,7 @@ def analyze(
         settings: the user's choices.
         models: networks, kept warm between calls.
         progress: told the stage and the fraction done; raises Cancelled to stop.
+        second_phase: another contrast phase of the same patient, used for the lesions' classes.
 
     Returns:
         The findings on the CT's own grid. Where no liver or no lesion is seen, `messages` say so and why.
@@ -132,13 +138,21 @@ def analyze(
     members = tuple(models.manifest.find(name) for name in entry.members)
     detector = detector_entry(models, settings.detector)
     coarse_entry = models.manifest.of_task("locate")[0]
+    classifier = choose_classifier(models.manifest, settings)
+    classifiers = () if classifier is None else (classifier,)
+    if second_phase is not None:
+        second_phase = check_ct(second_phase)
     progress("loading models", 0.0)
     with run.stage("load"):
-        for name in (coarse_entry.name, *entry.members, *([detector.name] if detector else [])):
+        used = (*entry.members, *([detector.name] if detector else []), *(e.name for e in classifiers))
+        for name in (coarse_entry.name, *used):
             models.network(name, device.name, device.precision)
 
     def compute(current: Device) -> CaseResult:
-        return _analyze_on(current, volume, settings, models, coarse_entry, entry, members, detector, run)
+        found = _analyze_on(current, volume, settings, models, coarse_entry, entry, members, detector, run)
+        if not found.liver_zyx.any():
+            return found
+        return add_classes(found, volume, second_phase, models, classifier, current, settings.attention, run)
 
     result, used = with_fallback(compute, device, run.messages.append, models.release)
     progress("done", 1.0)
@@ -147,7 +161,10 @@ def analyze(
         device=used.description,
         messages=tuple(run.messages),
         timings_s=dict(run.timings_s),
-        models={e.name: e.sha256[:12] for e in (coarse_entry, *members, *([detector] if detector else []))},
+        models={
+            e.name: e.sha256[:12]
+            for e in (coarse_entry, *members, *([detector] if detector else []), *classifiers)
+        },
         version=__version__,
     )
 
@@ -301,6 +318,39 @@ def _analyze_on(
     )
 
 
+def choose_classifier(manifest: Manifest, settings: Settings) -> ModelEntry | None:
+    """The model that gives lesions their class; None where nobody wants one or there is none to choose.
+
+    Raises:
+        ModelError: there is no classifier of the name that is asked for.
+    """
+    if settings.classifier is None or not (settings.classifier or manifest.of_task("classify")):
+        return None
+    return manifest.choose("classify", settings.classifier)
+
+
+def add_classes(
+    result: CaseResult,
+    volume: CtVolume,
+    second_phase: CtVolume | None,
+    models: ModelStore,
+    classifier: ModelEntry | None,
+    device: Device,
+    maps: bool,
+    run: _Run,
+) -> CaseResult:
+    """The result with its contrast phase, and with the lesions' classes where there is a classifier."""
+    from .stages.case_classes import CaseClassifier
+
+    network = None
+    if classifier is not None:
+        network = models.network(classifier.name, device.name, device.precision)
+    with run.stage("classify"):
+        return CaseClassifier(classifier, network, 2 * device.batch, maps).run(
+            result, volume, second_phase, run.messages.append, part(run.progress, 0.9, 0.99)
+        )
+
+
 def mean_of_members(
     members: tuple[ModelEntry, ...],
     models: ModelStore,
@@ -376,13 +426,14 @@ def attention_collectors(
     return made
 
 
-def detector_entry(models: ModelStore, name: str) -> ModelEntry | None:
-    """The detector to run: the named one, the manifest's first for ""; None for "none", or where none is.
+def detector_entry(models: ModelStore, name: str | None) -> ModelEntry | None:
+    """The detector to run: the named one, the manifest's first for ""; None for "none" or None, or where
+    there is none.
 
     Raises:
         ModelError: there is none of that name.
     """
-    if name == NO_DETECTOR or (not name and not models.manifest.of_task("detect")):
+    if name in (None, NO_DETECTOR) or (not name and not models.manifest.of_task("detect")):
         return None
     return models.manifest.choose("detect", name)
 

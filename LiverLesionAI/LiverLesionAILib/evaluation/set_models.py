@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from .slice_classes import Classifier
 
 
 def box_model(name: str, device: str = "auto") -> BoxDetector:
-    """A bundled segmentation model as a box detector: the boxes of its lesions in the key slice.
+    """A bundled model as a box detector: the boxes of its lesions in the key slice.
 
     Raises:
         ModelError: no such model. InputError: the model is of another task.
@@ -25,8 +26,10 @@ def box_model(name: str, device: str = "auto") -> BoxDetector:
     from ..weights import Manifest
 
     entry = Manifest.read().find(name)
+    if entry.task == "detect":
+        return pipeline_boxes(name, device)
     if entry.task != "segment":
-        raise InputError(f"{name} is no segmentation model; give its boxes with --predicted FILE.")
+        raise InputError(f"{name} finds no boxes; give a segmentation or detection model.")
     return mask_boxes(name, device)
 
 
@@ -58,6 +61,60 @@ def mask_boxes(segmenter: str, device: str = "auto") -> BoxDetector:
         if result is None:
             return Detections.make([], [])
         return boxes_in_slice(result, key.slice_index - first)
+
+    return detect
+
+
+def pipeline_boxes(detector: str, device: str = "auto") -> BoxDetector:
+    """A bundled detector inside the liver that the pipeline finds in a key slice's series, its 2D boxes as
+    they are, before they are linked."""
+    from ..ct import resample, resample_labels
+    from ..device import choose_device
+    from ..inputs import liver_level_hu
+    from ..pipeline import NO_DETECTOR, Settings, analyze
+    from ..stages.detect import view_around
+    from ..stages.detected import CLOSING_MM, REACH_MM, boxes_in_slices
+    from ..stages.segment import closed_liver
+    from ..weights import ModelStore
+
+    models = ModelStore.bundled()
+    entry = models.manifest.choose("detect", detector)
+    chosen = choose_device(device, "auto")
+    network = models.network(entry.name, chosen.name, chosen.precision)
+    settings = Settings(device=device, attention=False, detector=NO_DETECTOR)
+    kept: dict[Path, tuple[CaseResult | None, CtVolume, int]] = {}
+
+    def detect(key: KeySlice) -> Detections:
+        if key.folder not in kept:
+            kept.clear()
+            volume, first = series_volume(key)
+            try:
+                kept[key.folder] = analyze(volume, settings, models), volume, first
+            except InputError:
+                # A series that the pipeline refuses counts as one in which it found nothing.
+                kept[key.folder] = None, volume, first
+        result, volume, first = kept[key.folder]
+        if result is None or not result.liver_zyx.any():
+            return Detections.make([], [])
+        grid = volume.geometry.with_spacing(entry.input.spacing_zyx_mm)
+        hu = resample(volume.hu_zyx, volume.geometry, grid)
+        liver = resample_labels(result.liver_zyx.astype(np.uint8), volume.geometry, grid) > 0
+        closed = closed_liver(liver, grid.spacing_zyx_mm, CLOSING_MM, REACH_MM)
+        view = view_around(closed, grid.spacing_zyx_mm)
+        if view is None:
+            return Detections.make([], [])
+        middle = volume.geometry.index_to_lps((key.slice_index - first, 0.0, 0.0))
+        z = min(max(round(float(grid.lps_to_index(middle)[0])), 0), len(hu) - 1)
+        hu = hu + np.float32(entry.input.shift_hu(liver_level_hu(hu[liver])))
+        found = boxes_in_slices(network, entry.input, hu, replace(view, slices=range(z, z + 1)), 1)
+        inside = [closed[z, int(y0 + y1) // 2, int(x0 + x1) // 2] for y0, x0, y1, x1 in found.boxes_yx]
+        corners = np.zeros((2 * len(found.boxes_yx), 3))
+        corners[:, 0] = z
+        corners[:, 1:] = found.boxes_yx.reshape(-1, 2) - 0.5
+        moved = volume.geometry.lps_to_index(grid.index_to_lps(corners))[:, 1:] + 0.5
+        boxes = moved.reshape(-1, 4)[:, [1, 0, 3, 2]]
+        keep = np.array(inside, bool)
+        return Detections.make(boxes[keep], found.scores[keep])
 
     return detect
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -170,9 +171,27 @@ class DetectSettings:
     most: int = 40
 
 
-def peak_softmax(x: Tensor, dim: int | tuple[int, ...], temperature: float) -> Tensor:
-    """softmax(x / temperature) over `dim`, divided by its maximum there (equations 2, 3 and 6, 7)."""
-    return ((x - x.amax(dim=dim, keepdim=True)) / temperature).exp()
+def peak_softmax(x: Tensor, dim: int | tuple[int, int]) -> Tensor:
+    """softmax(x) over `dim`, divided by its maximum there (equations 2, 3 and 6, 7).
+
+    Args:
+        x: (B, M, C, h, w), divided by the temperature; overwritten where no gradient is asked for.
+        dim: 1 for the images, (3, 4) for the places.
+    """
+    if dim == 1:
+        peak = reduce(torch.maximum, x.unbind(1))[:, None]
+    else:
+        # A reduction over the inner dimensions of channels_last memory takes ten times as long.
+        peak = F.adaptive_max_pool2d(x.flatten(0, 1), 1).unflatten(0, x.shape[:2])
+    if torch.is_grad_enabled():
+        return (x - peak).exp()
+    return x.sub_(peak).exp_()
+
+
+def embedded(phi: nn.Conv2d, x: Tensor, temperature: float) -> Tensor:
+    """phi(x) / temperature (equations 1 and 5), (N, C, h, w); the weights are divided, not the larger map."""
+    assert phi.bias is not None
+    return F.conv2d(x, phi.weight / temperature, phi.bias / temperature)
 
 
 class CsAtt(nn.Module):
@@ -183,7 +202,9 @@ class CsAtt(nn.Module):
         self.config = config
         self.backbone = _backbone(config)
         channels = config.widths[-1]
-        self.phi_contextual = nn.Conv2d(channels, channels, 1) if config.contextual else None
+        # One image alone has nothing to be weighted against.
+        weighted = config.contextual and config.images > 1
+        self.phi_contextual = nn.Conv2d(channels, channels, 1) if weighted else None
         self.phi_spatial = nn.Conv2d(channels, channels, 1) if config.spatial else None
         anchors = len(config.anchor_sizes) * len(config.anchor_ratios)
         self.propose_hidden = nn.Conv2d(channels, config.proposal_width, 3, padding=1)
@@ -217,44 +238,64 @@ class CsAtt(nn.Module):
         in."""
         return self.backbone(images)
 
-    def attend(self, x: Tensor) -> tuple[Tensor, CsAttention]:
-        """Equations 1 to 8 on a window's features (B, M, C, h, w)."""
-        flat = x.flatten(0, 1)
+    def context_scores(self, features: Tensor) -> Tensor | None:
+        """Equation 1 for images (N, C, h, w): depends on no window, so each image needs it once; None where
+        contextual attention is off."""
+        if self.phi_contextual is None:
+            return None
+        return embedded(self.phi_contextual, features, self.config.contextual_temperature)
+
+    def attend(self, x: Tensor, scores: Tensor | None = None) -> tuple[Tensor, CsAttention]:
+        """Equations 1 to 8 on a window's features.
+
+        Args:
+            x: (B, M, C, h, w).
+            scores: of :meth:`context_scores`, in the same shape, where they are there already; overwritten
+                where no gradient is asked for.
+        """
         contextual = spatial = None
         if self.phi_contextual is not None:
-            scores = self.phi_contextual(flat).reshape(x.shape)
-            contextual = peak_softmax(scores, 1, self.config.contextual_temperature)
+            if scores is None:
+                scores = self.context_scores(x.flatten(0, 1))
+                assert scores is not None
+                scores = scores.unflatten(0, x.shape[:2])
+            contextual = peak_softmax(scores, 1)
             x = contextual * x
         if self.phi_spatial is not None:
-            scores = self.phi_spatial(x.flatten(0, 1)).reshape(x.shape)
-            spatial = peak_softmax(scores, (3, 4), self.config.spatial_temperature)
+            flat = embedded(self.phi_spatial, x.flatten(0, 1), self.config.spatial_temperature)
+            spatial = peak_softmax(flat.unflatten(0, x.shape[:2]), (3, 4))
             x = spatial * x
         return x, CsAttention(contextual, spatial)
 
     def maps(self, x: Tensor) -> Tensor:
-        """Position-sensitive maps of all images of a window, concatenated: (B, M, C, h, w) -> (B, M * D * K *
-        K, h, w)."""
-        each = self.position_maps(x.flatten(0, 1))
-        return each.reshape(x.shape[0], -1, *each.shape[2:])
+        """Position-sensitive maps of every image of a window: (B, M, C, h, w) -> (B * M, K * K * D, h, w)."""
+        return self.position_maps(x.flatten(0, 1))
 
     def propose(self, key: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Proposal network on the key image's features (B, C, h, w).
 
         Returns:
-            (scores (B, N) logits, deltas (B, N, 4), anchors (N, 4)), float32; N = h * w * anchors a cell.
+            (scores (B, N) logits, deltas (B, N, 4), anchors (N, 4)), float32 at least; N = h * w * anchors
+            a cell.
         """
         hidden = F.relu(self.propose_hidden(key))
-        scores = self.propose_score(hidden).float().permute(0, 2, 3, 1).flatten(1)
-        deltas = self.propose_box(hidden).float().permute(0, 2, 3, 1).reshape(len(key), -1, 4)
-        cells = cell_anchors(self.config.anchor_sizes, self.config.anchor_ratios).to(key.device)
+        scores = _wide(self.propose_score(hidden)).permute(0, 2, 3, 1).flatten(1)
+        deltas = _wide(self.propose_box(hidden)).permute(0, 2, 3, 1).reshape(len(key), -1, 4)
+        cells = cell_anchors(self.config.anchor_sizes, self.config.anchor_ratios).to(deltas)
         return scores, deltas, grid_anchors(cells, tuple(key.shape[-2:]), self.multiple)  # type: ignore[arg-type]
 
     def classify(self, maps: Tensor, boxes: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Head: boxes (R, 4) of `images` (R,) -> (logits (R, 2), deltas (R, 4)), float32."""
+        """Head: boxes (R, 4) of the windows `images` (R,) -> (logits (R, 2), deltas (R, 4)), float32 or more.
+
+        A box is pooled from all M images of its window, and what they give is concatenated (3DCE).
+        """
         pool = ps_roi_align if self.config.aligned else ps_roi_pool
-        pooled = pool(maps, boxes, images, self.config.roi_bins, self.multiple).flatten(1)
+        count = self.config.images
+        every = (images[:, None] * count + torch.arange(count, device=images.device)).flatten()
+        pooled = pool(maps, boxes.repeat_interleave(count, 0), every, self.config.roi_bins, self.multiple)
+        pooled = pooled.reshape(len(boxes), self.hidden.in_features)
         hidden = F.relu(self.hidden(pooled.to(self.hidden.weight.dtype)))
-        return self.score(hidden).float(), self.box(hidden).float()
+        return _wide(self.score(hidden)), _wide(self.box(hidden))
 
     def regions(
         self, scores: Tensor, deltas: Tensor, anchors: Tensor, size_yx: tuple[int, int], how: DetectSettings
@@ -271,12 +312,21 @@ class CsAtt(nn.Module):
         return boxes[images, number], images
 
     def detect(
-        self, x: Tensor, size_yx: tuple[int, int], how: DetectSettings = DetectSettings()
+        self,
+        x: Tensor,
+        size_yx: tuple[int, int],
+        how: DetectSettings = DetectSettings(),
+        scores: Tensor | None = None,
     ) -> tuple[list[Detections], CsAttention]:
-        """From a window's features (B, M, C, h, w) to boxes; `size_yx` is the images' unpadded size."""
-        scores, deltas, anchors = self.propose(x[:, x.shape[1] // 2])
-        boxes, images = self.regions(scores, deltas, anchors, size_yx, how)
-        attended, attention = self.attend(x)
+        """From a window's features (B, M, C, h, w) to boxes.
+
+        Args:
+            size_yx: the images' unpadded size.
+            scores: see :meth:`attend`.
+        """
+        objects, deltas, anchors = self.propose(x[:, x.shape[1] // 2])
+        boxes, images = self.regions(objects, deltas, anchors, size_yx, how)
+        attended, attention = self.attend(x, scores)
         logits, moves = self.classify(self.maps(attended), boxes, images)
         probability = logits.softmax(dim=1)[:, 1]
         boxes = clip_boxes(decode_boxes(moves, boxes), size_yx)
@@ -326,7 +376,9 @@ class CsAtt(nn.Module):
             positive, negative = sample_matches(matched, 32, 0.5, generator)
             chosen = torch.cat([positive, negative])
             wanted = torch.cat([torch.ones(len(positive)), torch.zeros(len(negative))]).to(scores)
-            score_loss.append(F.binary_cross_entropy_with_logits(scores[image, chosen], wanted))
+            asked = F.binary_cross_entropy_with_logits(scores[image, chosen], wanted, reduction="sum")
+            # An image of which nothing is known has nothing to choose from.
+            score_loss.append(asked / max(1, len(chosen)))
             moves = encode_boxes(truth[matched[positive]], anchors[positive])
             box_loss.append(
                 F.smooth_l1_loss(deltas[image, positive], moves, beta=1 / 9, reduction="sum") / 32
@@ -352,9 +404,14 @@ class CsAtt(nn.Module):
         return {
             "proposal score": torch.stack(score_loss).mean(),
             "proposal box": torch.stack(box_loss).mean(),
-            "score": F.cross_entropy(logits, wanted),
+            "score": F.cross_entropy(logits, wanted, reduction="sum") / max(1, len(wanted)),
             "box": 10.0 * regression / max(1, len(wanted)),
         }
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Float32 at least: coordinates and scores need more digits than half precision has."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _backbone(config: CsAttConfig) -> nn.Sequential:

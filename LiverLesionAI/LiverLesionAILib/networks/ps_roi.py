@@ -1,8 +1,9 @@
 """Position-sensitive RoI pooling (R-FCN, Dai et al. 2016, equation 1): bin (i, j) of a box reads maps of its
 own, so that the pooled vector says which part of a lesion is where.
 
-Maps are (B, D * K * K, H, W); channel (d * K + i) * K + j belongs to bin (i, j) of output channel d. Boxes
-are (y0, x0, y1, x1), outer edges in pixels of the image; a cell of the maps is `stride` pixels wide.
+Maps are (B, K * K * D, H, W); channel (i * K + j) * D + d belongs to bin (i, j) of output channel d: in
+channels_last memory what one bin reads at one place lies together, so that nothing is copied.
+Boxes are (y0, x0, y1, x1), outer edges in pixels of the image; a cell of the maps is `stride` pixels wide.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ def ps_roi_pool(maps: Tensor, boxes: Tensor, images: Tensor, bins: int, stride: 
     Means come from an integral image, so that the cost does not depend on the boxes' sizes.
 
     Args:
-        maps: (B, D * bins * bins, H, W).
+        maps: (B, bins * bins * D, H, W).
         boxes: (R, 4), of no gradient.
         images: (R,) int64, which image of the batch a box is in.
 
@@ -28,7 +29,7 @@ def ps_roi_pool(maps: Tensor, boxes: Tensor, images: Tensor, bins: int, stride: 
     depth = channels // (bins * bins)
     wide = maps.to(torch.promote_types(maps.dtype, torch.float32))
     summed = torch.nn.functional.pad(wide.cumsum(dim=2).cumsum(dim=3), (1, 0, 1, 0))
-    rows = _rows(summed, depth, bins)
+    rows = _rows(summed, depth)
     edges = _bin_edges(boxes, bins, stride)
     low_y = edges[:, 0, :-1].floor().clamp(0, height).long()
     high_y = edges[:, 0, 1:].ceil().clamp(0, height).long()
@@ -54,7 +55,8 @@ def ps_roi_align(
     """
     batch, channels, height, width = maps.shape
     depth = channels // (bins * bins)
-    rows = _rows(maps.to(torch.promote_types(maps.dtype, torch.float32)), depth, bins)
+    wide = torch.promote_types(maps.dtype, torch.float32)
+    rows = _rows(maps, depth)
     edges = _bin_edges(boxes, bins, stride)
     sides = edges[:, :, 1:] - edges[:, :, :-1]
     total: Tensor | None = None
@@ -68,8 +70,8 @@ def ps_roi_align(
                 for dx, wx in ((0, 1 - fx), (1, fx)):
                     at_y, at_x = (y0 + dy).clamp_max(height - 1), (x0 + dx).clamp_max(width - 1)
                     index = _row_index(at_y, at_x, images, bins, (height, width))
-                    weight = (wy[:, :, None] * wx[:, None, :]).reshape(-1, 1).to(rows.dtype)
-                    part = rows.index_select(0, index) * weight
+                    weight = (wy[:, :, None] * wx[:, None, :]).reshape(-1, 1).to(wide)
+                    part = rows.index_select(0, index).to(wide) * weight
                     total = part if total is None else total + part
     assert total is not None
     mean = total / points**2
@@ -92,15 +94,14 @@ def _split(position: Tensor, length: int) -> tuple[Tensor, Tensor]:
     return low.long(), position - low
 
 
-def _rows(maps: Tensor, depth: int, bins: int) -> Tensor:
-    """(B, D * K * K, H, W) -> (B * K * K * H * W, D): what one bin reads at one place lies together."""
-    batch, _, height, width = maps.shape
-    return maps.reshape(batch, depth, bins * bins, height, width).permute(0, 2, 3, 4, 1).reshape(-1, depth)
+def _rows(maps: Tensor, depth: int) -> Tensor:
+    """(B, K * K * D, H, W) -> (B * H * W * K * K, D); a view where the memory is channels_last."""
+    return maps.permute(0, 2, 3, 1).reshape(-1, depth)
 
 
 def _row_index(y: Tensor, x: Tensor, images: Tensor, bins: int, size_yx: tuple[int, int]) -> Tensor:
     """Rows for every box and bin: y, x (R, K) -> (R * K * K,)."""
     height, width = size_yx
+    place = (images[:, None, None] * height + y[:, :, None]) * width + x[:, None, :]
     number = torch.arange(bins * bins, device=y.device).reshape(bins, bins)
-    plane = images[:, None, None] * (bins * bins) + number
-    return ((plane * height + y[:, :, None]) * width + x[:, None, :]).reshape(-1)
+    return (place * (bins * bins) + number).reshape(-1)

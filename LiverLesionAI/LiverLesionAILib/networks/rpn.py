@@ -145,18 +145,20 @@ def rpn_loss(
     truths: Sequence[Truth],
     samples: int,
     generator: torch.Generator,
+    high: float = 0.7,
+    low: float = 0.3,
 ) -> tuple[Tensor, Tensor]:
     """Objectness (binary cross entropy) and box loss (smooth L1, beta 1/9), means over the sampled anchors.
 
-    Anchors stand for a true box from IoU 0.7 (or as the best of a true box), for background under 0.3;
-    `samples` an image, at most half of them for true boxes.
+    Anchors stand for a true box from an IoU of `high` (or as the best of a true box), for background under
+    `low`; `samples` an image, at most half of them for true boxes.
     """
     objectness = torch.cat([o for o, _ in found], dim=1)
     deltas = torch.cat([d for _, d in found], dim=1)
     candidates = torch.cat(list(anchors)).to(deltas.dtype)
     logits, labels, predicted, wanted = [], [], [], []
     for image, truth in enumerate(truths):
-        matched = matched_boxes(candidates, truth, 0.7, 0.3, best_always=True)
+        matched = matched_boxes(candidates, truth, high, low, best_always=True)
         positive, negative = bx.sample_matches(matched, samples, 0.5, generator)
         logits.append(objectness[image, torch.cat([positive, negative])])
         labels.append(torch.cat([torch.ones_like(positive), torch.zeros_like(negative)]))

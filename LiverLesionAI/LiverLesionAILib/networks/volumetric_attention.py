@@ -49,6 +49,18 @@ class LevelAttention(NamedTuple):
     spatial_gate: Tensor | None = None
 
 
+class Embedded(NamedTuple):
+    """F_emb of M images on one level.
+
+    Attributes:
+        channel: (M, C / r); None where the branch is off.
+        spatial: (M, maps, H, W).
+    """
+
+    channel: Tensor | None
+    spatial: Tensor | None
+
+
 def slice_attention(target: Tensor, bag: Tensor, mean: bool) -> Tensor:
     """Equation 3: softmax over the images of <target, image>.
 
@@ -165,23 +177,34 @@ class VolumetricAttention(nn.Module):
             if branch is not None:
                 nn.init.constant_(branch.excite.bias, OPEN_GATE)
 
-    def forward(self, features: Tensor, bags: Tensor) -> tuple[Tensor, LevelAttention]:
+    def embed(self, features: Tensor) -> Embedded:
+        """F_emb of images (M, C, H, W) in both branches; an image's own, whatever bag it is in."""
+        return Embedded(
+            self.channel.embed(features) if self.channel is not None else None,
+            self.spatial.embed(features) if self.spatial is not None else None,
+        )
+
+    def forward(
+        self, features: Tensor, bags: Tensor, embedded: Embedded | None = None
+    ) -> tuple[Tensor, LevelAttention]:
         """Weight every target by its bag.
 
         Args:
             features: (M, C, H, W) of all images.
             bags: (T, N) int64, N odd: the images of each target's bag, the target itself in the middle.
+            embedded: of the images, where they are there already.
 
         Returns:
             (T, C, H, W) and what was attended to.
         """
         x = features[bags[:, bags.shape[1] // 2]]
+        embedded = self.embed(features) if embedded is None else embedded
         seen = LevelAttention()
         if self.channel is not None:
-            x, weights, gate = self.channel(x, self.channel.embed(features), bags)
+            x, weights, gate = self.channel(x, embedded.channel, bags)
             seen = seen._replace(channel_slices=weights, channel_gate=gate[:, :, 0, 0])
         if self.spatial is not None:
-            x, weights, gate = self.spatial(x, self.spatial.embed(features), bags)
+            x, weights, gate = self.spatial(x, embedded.spatial, bags)
             seen = seen._replace(spatial_slices=weights, spatial_gate=gate[:, 0])
         return x, seen
 

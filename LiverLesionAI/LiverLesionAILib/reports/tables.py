@@ -16,7 +16,7 @@ from typing import Any
 
 from ..ct import Geometry
 from ..files import write_text
-from ..findings import CaseResult, Lesion, LesionSource, LesionStatus, Measurement, PointLps
+from ..findings import Box, CaseResult, Lesion, LesionSource, LesionStatus, Measurement, PointLps
 from .wording import (
     class_probability,
     found_by,
@@ -295,6 +295,14 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
     m = _known(lesion)
     slice_index, slice_count = slice_number(lesion, geometry)
 
+    def box_json(box: Box) -> dict[str, Any]:
+        return {
+            "centre_lps_mm": [_rounded(c, 2) for c in box.centre_lps],
+            "size_mm": [_rounded(s, 2) for s in box.size_xyz_mm],
+            "directions_lps": [_rounded(d, 6) for d in box.directions_lps],
+            "score": _rounded(box.score, 4),
+        }
+
     def ends(points: tuple[PointLps, PointLps]) -> list[list[float | None]] | None:
         return [[_rounded(c, 2) for c in p] for p in points] if is_measured(lesion) else None
 
@@ -318,12 +326,8 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
         "axial_slice_count": slice_count,
         "centre_lps_mm": [_rounded(c, 2) for c in lesion.centre_lps],
         "position": position_text(lesion.centre_lps),
-        "box": {
-            "centre_lps_mm": [_rounded(c, 2) for c in lesion.box.centre_lps],
-            "size_mm": [_rounded(s, 2) for s in lesion.box.size_xyz_mm],
-            "directions_lps": [_rounded(d, 6) for d in lesion.box.directions_lps],
-            "score": _rounded(lesion.box.score, 4),
-        },
+        "box": box_json(lesion.box),
+        "class_box": None if lesion.class_box is None else box_json(lesion.class_box),
         "found_by": lesion.source.value,
         "outline_proposed": lesion.source is LesionSource.BOX and is_measured(lesion),
         "status": lesion.status.value,

@@ -301,7 +301,7 @@ def _box(values_zyx: NDArray[np.float32], geometry: Geometry) -> Box | None:
         return None
     parts, _ = ndimage.label(values_zyx >= 0.5 * values_zyx.max(), structure=np.ones((3, 3, 3)))
     at = np.unravel_index(int(values_zyx.argmax()), values_zyx.shape)
-    window = ndimage.find_objects(parts == parts[at])[0]
+    window = ndimage.find_objects((parts == parts[at]).astype(np.uint8))[0]
     start = np.array([s.start for s in window], float)
     stop = np.array([s.stop for s in window], float)
     centre = geometry.index_to_lps((start + stop - 1) / 2)

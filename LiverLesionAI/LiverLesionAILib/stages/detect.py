@@ -69,7 +69,7 @@ class VolumeWindows:
         height, width = self._hu.shape[1:]
         self.size_yx = (max(1, round(height * spec.magnify)), max(1, round(width * spec.magnify)))
         self._padded_yx = padded_size(self.size_yx, network.multiple)
-        self._made: dict[int, Tensor] = {}
+        self._made: dict[int, tuple[Tensor, Tensor | None]] = {}
         # Beyond the ends the last slice is repeated, so all images further out are the same.
         self._last = len(hu_zyx)
 
@@ -87,22 +87,25 @@ class VolumeWindows:
     def _centre(self, slice_index: int) -> int:
         return min(max(slice_index, -1), self._last)
 
-    def features(self, slices: Sequence[int]) -> Tensor:
-        """Features of the windows of these (rising) key slices, (B, M, C, h, w)."""
+    def features(self, slices: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+        """What the windows of these (rising) key slices hold: features (B, M, C, h, w), and the scores of the
+        contextual attention in the same shape (None where it is off)."""
         offsets = self.network.offsets
         needed = sorted({self._centre(z + o) for z in slices for o in offsets} - set(self._made))
         for first in range(0, len(needed), self.batch):
             group = needed[first : first + self.batch]
             images = torch.stack([self.image(centre) for centre in group])
             made = self.network.features(images.contiguous(memory_format=torch.channels_last))
-            self._made.update(zip(group, made, strict=True))
-        windows = torch.stack(
-            [torch.stack([self._made[self._centre(z + o)] for o in offsets]) for z in slices]
-        )
+            scores = self.network.context_scores(made)
+            each = zip(made, scores, strict=True) if scores is not None else ((one, None) for one in made)
+            self._made.update(zip(group, each, strict=True))
+        wanted = [self._made[self._centre(z + o)] for z in slices for o in offsets]
         done = self._centre(min(slices) + offsets[0])
         for centre in [c for c in self._made if c < done]:
             del self._made[centre]
-        return windows
+        shape = (len(slices), len(offsets))
+        scored = [one for _, one in wanted if one is not None]
+        return _stacked([one for one, _ in wanted], shape), _stacked(scored, shape) if scored else None
 
     def to_grid(self, found: Detections) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Boxes in voxels of the whole grid, with their scores."""
@@ -111,6 +114,11 @@ class VolumeWindows:
         shift = np.tile([self.view.rows.start, self.view.columns.start], 2)
         boxes = found.boxes.double().cpu().numpy() * scale + shift
         return boxes, found.scores.double().cpu().numpy()
+
+
+def _stacked(maps: Sequence[Tensor], shape: tuple[int, int]) -> Tensor:
+    """Maps (C, h, w) as (B, M, C, h, w) with the channels last in memory: everything after reads them so."""
+    return torch.stack([one.movedim(0, 2) for one in maps]).movedim(3, 1).unflatten(0, shape)
 
 
 def slice_boxes(
@@ -140,7 +148,8 @@ def slice_boxes(
     with torch.inference_mode():
         for first in range(0, len(wanted), batch):
             group = wanted[first : first + batch]
-            found, _ = network.detect(windows.features(group), windows.size_yx)
+            x, context = windows.features(group)
+            found, _ = network.detect(x, windows.size_yx, scores=context)
             for z, one in zip(group, found, strict=True):
                 where, score = windows.to_grid(one)
                 slices += [z] * len(score)
@@ -156,5 +165,5 @@ def window_attention(
     """What the network attends to when it looks at one key slice; with the windows, for their grid."""
     windows = VolumeWindows(network, spec, hu_zyx, view)
     with torch.inference_mode():
-        _, attention = network.attend(windows.features([key_slice]))
+        _, attention = network.attend(*windows.features([key_slice]))
     return attention, windows

@@ -189,7 +189,10 @@ def _place(chain: list[int], groups: list[list[int]], found: SliceBoxes, setting
             if beside:
                 covered = shared_area(found.boxes_yx[end], found.boxes_yx[beside]).max()
                 if covered >= settings.inside * area(found.boxes_yx[[end]])[0]:
-                    group.extend(chain)
+                    # One far fainter than the lesion is no branch, and no lesion of its own either.
+                    best, own_best = (found.scores[members].max() for members in (chain, group))
+                    if best >= settings.least_share * own_best:
+                        group.extend(chain)
                     return
     groups.append(chain)
 

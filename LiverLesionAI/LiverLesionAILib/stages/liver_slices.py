@@ -75,10 +75,17 @@ def place(liver_yx: NDArray[np.bool_], edge: int = EDGE_PX) -> Placement:
 
 
 def masked(image_hu: Tensor, liver: Tensor, spec: InputSpec) -> Tensor:
-    """HU (S, H, W) and the liver (H, W; 0..1) to the input: windowed to -1..1, -1 outside the liver."""
+    """HU (S, H, W) and the liver (H, W; 0..1) to the input: windowed to -1..1, the liver's own level outside.
+
+    What is masked away has to get some value. With the liver's median there is no edge around the liver,
+    which would be the strongest thing to see in every slice; with air, training took several times as long.
+    """
     low, high = spec.window_hu
-    scaled = (image_hu * (2 / (high - low)) - (high + low) / (high - low)).clamp(-1, 1)
-    return torch.where(liver >= 0.5, scaled, torch.full_like(scaled, -1.0))
+    inside = liver >= 0.5
+    middle = image_hu[image_hu.shape[0] // 2]
+    level = middle[inside].median() if bool(inside.any()) else torch.tensor((low + high) / 2)
+    kept = torch.where(inside, image_hu, level)
+    return (kept * (2 / (high - low)) - (high + low) / (high - low)).clamp(-1, 1)
 
 
 def slice_input(

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..inputs import AIR_HU, InputSpec
 from ..networks.boxes import clip_boxes
 from ..networks.rcnn_pooling import paste_masks
-from ..networks.va_rcnn import VaRcnn, VaRcnnOutput
+from ..networks.va_rcnn import Features, VaRcnn, VaRcnnOutput
 from ..networks.volumetric_attention import bag_indices
 from ..progress import Progress, part, silent
 from .inference import padded_size
@@ -47,7 +47,7 @@ class Found(NamedTuple):
 
 
 class SlabFeatures:
-    """Pyramid features of consecutive slices' images, made when first needed.
+    """Features of consecutive slices' images, made when first needed.
 
     Args:
         network: eval mode, on its device and in its precision.
@@ -64,7 +64,7 @@ class SlabFeatures:
         self.size_yx = (max(1, round(height * scale)), max(1, round(width * scale)))
         self.padded_yx = padded_size(self.size_yx, network.multiple)
         self._first = 0
-        self._levels: list[Tensor] = []
+        self._made: Features | None = None
 
     def images(self, centres: NDArray[np.intp]) -> Tensor:
         """The 2.5D images round slices, (B, in_slices, H, W), padded with air."""
@@ -82,21 +82,22 @@ class SlabFeatures:
         images = slab.to(parameter.device, parameter.dtype)[torch.from_numpy(indices - low)]
         return images.contiguous(memory_format=torch.channels_last)
 
-    def between(self, first: int, last: int) -> list[Tensor]:
-        """Features of slices first .. last - 1 per level; neither may be smaller than in the call before."""
-        drop = min(first, self._stop) - self._first
-        if drop > 0:
-            self._levels = [level[drop:] for level in self._levels]
-        self._first = max(first, self._first) if self._levels else first
+    def between(self, first: int, last: int) -> Features:
+        """Features of slices first .. last - 1; neither may be smaller than in the call before."""
+        if self._made is None or first >= self._stop:
+            self._first, self._made = first, None
+        elif first > self._first:
+            self._made = self._made.rows(slice(first - self._first, None))
+            self._first = first
+        parts = [] if self._made is None else [self._made]
         for start in range(self._stop, last, self.batch):
-            made = self.network.pyramid(self.images(np.arange(start, min(start + self.batch, last))))
-            old = self._levels or [level[:0] for level in made]
-            self._levels = [torch.cat(pair) for pair in zip(old, made, strict=True)]
-        return self._levels
+            parts.append(self.network.features(self.images(np.arange(start, min(start + self.batch, last)))))
+        self._made = Features.joined(parts)
+        return self._made
 
     @property
     def _stop(self) -> int:
-        return self._first + (len(self._levels[0]) if self._levels else 0)
+        return self._first + (0 if self._made is None else len(self._made.levels[0]))
 
 
 def walk(
@@ -131,8 +132,8 @@ def walk(
             centres = torch.arange(targets.start, targets.stop, device=device)
             bags = bag_indices(centres, len(hu_zyx), config.bag, config.bag_step)
             low, high = int(bags.min()), int(bags.max()) + 1
-            levels = features.between(low, high)
-            output = network.detect(levels, bags - low, features.padded_yx, return_attention=attention)
+            near = features.between(low, high)
+            output = network.detect(near, bags - low, features.padded_yx, return_attention=attention)
             yield Found(np.arange(targets.start, targets.stop), output, features.size_yx, features.padded_yx)
             progress(stage, (start + len(targets)) / len(wanted))
 
@@ -155,7 +156,8 @@ def volumetric_liver_and_tumour(
     """Probability of liver or tumour, and of tumour, from instances stacked over the slices (paper, section
     3.2).
 
-    A voxel's probability is that of the instance that claims it most: its score times its mask.
+    A voxel's probability is that of the instance that claims it most: its score times its mask. The liver's
+    is the dense map's where the network has one.
 
     Args:
         network: with a mask head; classes background, liver, lesion.
@@ -183,8 +185,13 @@ def volumetric_liver_and_tumour(
         ):
             detections = group.output.detections
             boxes = on_grid(detections.boxes, group.size_yx, grid_yx)
+            kinds = [(network.config.classes - 1, tumour)]
+            if group.output.dense is None:
+                kinds.append((1, liver))
+            else:
+                liver[group.slices] += dense_on_grid(group, grid_yx)
             for row, z in enumerate(group.slices):
-                for kind, volume in ((1, liver), (network.config.classes - 1, tumour)):
+                for kind, volume in kinds:
                     own = (detections.images == row) & (detections.classes == kind)
                     if own.any():
                         pasted = paste_masks(detections.masks[own].float(), boxes[own], grid_yx)
@@ -195,6 +202,16 @@ def volumetric_liver_and_tumour(
     factor = np.float32(255.0 / len(scales))
     tumour8 = np.rint(tumour * factor).astype(np.uint8)
     return np.maximum(np.rint(liver * factor).astype(np.uint8), tumour8), tumour8
+
+
+def dense_on_grid(group: Found, grid_yx: tuple[int, int]) -> NDArray[np.float32]:
+    """Probability of anything but background by the dense map, (T, *grid_yx)."""
+    logits = group.output.dense.float()
+    logits = F.interpolate(logits, size=group.padded_yx, mode="bilinear", align_corners=False)
+    inside = logits.softmax(dim=1)[:, 1:, : group.size_yx[0], : group.size_yx[1]].sum(dim=1, keepdim=True)
+    if group.size_yx != grid_yx:
+        inside = F.interpolate(inside, size=grid_yx, mode="bilinear", align_corners=False)
+    return inside[:, 0].cpu().numpy()
 
 
 def volumetric_slice_boxes(

@@ -71,14 +71,20 @@ class DetectionSampler(CropSampler):
         return image, instances_of(labels)
 
 
-def detection_loss(network: nn.Module, seed: int, images: Tensor, instances: Tensor, step: int) -> Tensor:
+def detection_loss(network: nn.Module, seed: int, images: Tensor, truth: Tensor, step: int) -> Tensor:
     """The sum of a detector's losses on one batch; what it draws at random depends on seed and step alone.
 
     Args:
         network: a :class:`Detector`.
-        images: (B, S, H, W); instances: (B, H, W).
+        images: (B, S, H, W).
+        truth: instances (B, H, W) int64; or boxes (B, G, 4) float, NaN where there are fewer.
     """
-    generator = torch.Generator().manual_seed((seed << 32) + step)
-    truths = [instance_boxes(one.cpu()).to(images.device) for one in instances]
-    parts = network.losses(images, truths, instances < 0, generator)  # type: ignore[operator]
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    if truth.is_floating_point():
+        truths = [boxes[boxes.isfinite().all(dim=1)] for boxes in truth]
+        unknown = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool, device=images.device)
+    else:
+        truths = [instance_boxes(one.cpu()).to(images.device) for one in truth]
+        unknown = truth < 0
+    parts = network.losses(images, truths, unknown, generator)  # type: ignore[operator]
     return torch.stack(list(parts.values())).sum()
