@@ -119,12 +119,12 @@ class Apply:
         for step in reversed(self.undo):
             step()
         for node in reversed(self.added):
-            _remove(self.scene, node)
+            nodes.remove_node(self.scene, node)
 
     def remove_replaced(self) -> None:
         """The last step: take out what the new nodes stand for."""
         for node in self.replaced:
-            _remove(self.scene, node)
+            nodes.remove_node(self.scene, node)
 
     def _add(self, class_name: str, name: str) -> slicer.vtkMRMLNode:
         node = self.scene.AddNewNodeByClass(class_name, name)
@@ -384,18 +384,3 @@ class Apply:
             node.SetAttribute(nodes.ATTR_MEANING, meaning)
 
         self.undo.append(restore)
-
-
-def _remove(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
-    """Take a node out of the scene with its display and storage nodes and its place in the hierarchy."""
-    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    if item := tree.GetItemByDataNode(node):
-        tree.RemoveItem(item, False, False)
-    if node.IsA("vtkMRMLDisplayableNode"):
-        for index in reversed(range(node.GetNumberOfDisplayNodes())):
-            display = node.GetNthDisplayNode(index)
-            if display is not None:
-                scene.RemoveNode(display)
-    if node.IsA("vtkMRMLStorableNode") and node.GetStorageNode() is not None:
-        scene.RemoveNode(node.GetStorageNode())
-    scene.RemoveNode(node)

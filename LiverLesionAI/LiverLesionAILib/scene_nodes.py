@@ -297,6 +297,21 @@ def fill_map(
     display.SetApplyThreshold(True)
 
 
+def remove_node(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
+    """Take a node out of the scene with its display and storage nodes and its place in the hierarchy."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    if item := tree.GetItemByDataNode(node):
+        tree.RemoveItem(item, False, False)
+    if node.IsA("vtkMRMLDisplayableNode"):
+        for index in reversed(range(node.GetNumberOfDisplayNodes())):
+            display = node.GetNthDisplayNode(index)
+            if display is not None:
+                scene.RemoveNode(display)
+    if node.IsA("vtkMRMLStorableNode") and node.GetStorageNode() is not None:
+        scene.RemoveNode(node.GetStorageNode())
+    scene.RemoveNode(node)
+
+
 def _placement(node: slicer.vtkMRMLMarkupsNode) -> list[float]:
     if node.IsA("vtkMRMLMarkupsROINode"):
         matrix = numpy_matrix(node.GetObjectToNodeMatrix())
