@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="PyTorch is not installed")
 from LiverLesionAILib.ct import CtVolume, Geometry
 from LiverLesionAILib.errors import Cancelled, InputError
 from LiverLesionAILib.findings import CaseResult
-from LiverLesionAILib.pipeline import Settings, analyze
+from LiverLesionAILib.pipeline import Settings, agreed_liver, analyze
 from LiverLesionAILib.synthesis.sample import Sample
 from LiverLesionAILib.weights import Manifest, ModelStore
 from scipy import ndimage
@@ -242,6 +242,14 @@ def test_kept_probabilities_give_the_masks_again(result: CaseResult) -> None:
         index = np.rint(tumour.geometry.lps_to_index(lesion.centre_lps)).astype(int)
         box = tuple(slice(max(0, i - 2), i + 3) for i in index)
         assert tumour.values_zyx[box].max() >= 255 * tumour.threshold
+
+
+def test_far_from_the_coarse_liver_only_a_tumour_is_believed() -> None:
+    """Rows: heart taken for liver, a tumour that the coarse network missed, liver near the coarse one."""
+    liver = np.array([[250, 250], [240, 240], [230, 230]], np.uint8)
+    tumour = np.array([[3, 3], [235, 235], [0, 0]], np.uint8)
+    distance_mm = np.array([[0.0, 14.0], [0.0, 14.0], [0.0, 5.0]], np.float32)
+    assert agreed_liver(liver, tumour, distance_mm).tolist() == [[250, 3], [240, 235], [230, 230]]
 
 
 def test_the_network_sees_the_liver_at_its_reference_level(

@@ -204,19 +204,54 @@ class TestBodies:
         return TrainingCase(f"body{number:04d}", "", grey, labels, bodies.BODY_SPACING_ZYX_MM, "body")
 
     def test_damaged_bodies_are_made_again_on_the_recipes_grid(self, tmp_path: Path) -> None:
-        made = tmp_path / "bodies-s3"
+        name = f"bodies-s3-{bodies.BodyMix().key()}"
+        made = tmp_path / name
         for number in range(2):
             save_mapped(self.fake_body(number, 3, None), made / f"body{number:04d}")
         wanted = (5.0, 2.5, 2.5)
         first = [np.array(c.labels_zyx) for c in bodies.body_cases(wanted, None, 2, tmp_path, None, seed=3)]
         assert first[0].shape == (10, 20, 20)
         assert np.count_nonzero(first[0]) == pytest.approx(6 * 10 * 10, rel=0.05)
-        (damaged,) = tmp_path.glob("bodies-s3-5x2.5x2.5-whole/body0001")
+        (damaged,) = tmp_path.glob(f"{name}-5x2.5x2.5-whole/body0001")
         (damaged / "data.npy").write_bytes(b"")
         again = bodies.body_cases(wanted, None, 2, tmp_path, None, seed=3)
         assert [c.name for c in again] == ["body0000", "body0001"]
         assert np.array_equal(again[1].labels_zyx, first[1])
         assert json.loads((damaged / "case.json").read_text())["kind"] == "body"
+
+    def test_phantoms_join_where_their_maps_are(self, tmp_path: Path, monkeypatch) -> None:
+        from LiverLesionAILib.synthesis import body, phantom_body
+
+        class Drawn(Exception):
+            pass
+
+        def draw(kind: str):
+            def stop(*_: object) -> None:
+                raise Drawn(kind)
+
+            return stop
+
+        monkeypatch.setattr(phantom_body, "load_phantom", lambda path: path.name)
+        monkeypatch.setattr(body, "make_body", draw("procedural"))
+        monkeypatch.setattr(phantom_body, "make_phantom_body", lambda rng, wanted, name: draw(name)())
+
+        def drawn(mix: bodies.BodyMix, shapes: Path | None = tmp_path / "bank.npz") -> list[str]:
+            kinds = []
+            for number in range(12):
+                with pytest.raises(Drawn) as said:
+                    bodies.make_body_case(number, 0, shapes, mix)
+                kinds.append(str(said.value))
+            return kinds
+
+        assert set(drawn(bodies.BodyMix())) == {"procedural"}
+        for sex in "FM":
+            (tmp_path / f"ICRP110_A{sex}_labels.nii.gz").touch()
+        female, male = (f"ICRP110_A{sex}_labels.nii.gz" for sex in "FM")
+        with_both = drawn(bodies.BodyMix())
+        assert [with_both[n] for n in (2, 6, 10)] == [female, male, female]
+        assert with_both.count("procedural") == 9
+        assert set(drawn(bodies.BodyMix(phantom_every=0))) == {"procedural"}
+        assert set(drawn(bodies.BodyMix(), None)) == {"procedural"}
 
     def test_no_liver_slices_hold_no_liver_and_missing_files_are_left_out(self, tmp_path: Path) -> None:
         assert bodies.background_cases(tmp_path, SPACING) == []

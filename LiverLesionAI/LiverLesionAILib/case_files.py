@@ -18,11 +18,12 @@ liver                   volume_ml, hu_mean, tumour_burden_percent
 liver_mask              array (bits of the cropped mask, z slowest, first bit highest), start_zyx, shape_zyx
 lesion_labels           array (uint8 or uint16, cropped), start_zyx, shape_zyx
 lesions                 list: number, score, centre_lps, box, measurement, source, status, predicted_class,
-                        class_probabilities, reader_class, note (the last two may be missing); fields as
-                        in :mod:`.findings`
+                        class_probabilities, reader_class, note, class_box (the last three may be missing);
+                        fields as in :mod:`.findings`
 probabilities           name -> array (uint8), geometry, threshold
 attention               list: name, meaning, array (float16), offset, scale (value = offset + scale *
-                        stored), geometry, value_range, unit, lesion_number
+                        stored), geometry, value_range, unit, lesion_number, bars (label -> value; may be
+                        left out)
 messages, device, models, timings_s
 phase                   name, probability, warning; null, or left out, where it was not estimated
 ======================  ===================================================================================
@@ -240,6 +241,7 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray]) -> Json:
                 "value_range": [rounded(v) for v in shown.value_range],
                 "unit": shown.unit,
                 "lesion_number": shown.lesion_number,
+                "bars": {str(label): rounded(value, 6) for label, value in shown.bars.items()},
             }
         )
     return {
@@ -311,6 +313,7 @@ def _restore(described: Json, arrays: Mapping[str, NDArray]) -> Steps[CaseResult
                 (low, high),
                 str(entry["unit"]),
                 None if number is None else int(number),
+                {str(label): read_number(value) for label, value in entry.get("bars", {}).items()},
             )
         )
     whole = described["liver"]

@@ -16,17 +16,12 @@ Json = dict[str, Any]
 
 def describe_lesion(lesion: Lesion) -> Json:
     """A lesion as numbers, texts, lists and dictionaries."""
-    box, measured = lesion.box, lesion.measurement
-    return {
+    measured = lesion.measurement
+    described = {
         "number": lesion.number,
         "score": rounded(lesion.score, 6),
         "centre_lps": rounded_all(lesion.centre_lps, 4),
-        "box": {
-            "centre_lps": rounded_all(box.centre_lps, 4),
-            "size_xyz_mm": rounded_all(box.size_xyz_mm, 4),
-            "directions_lps": [rounded(d) for d in box.directions_lps],
-            "score": rounded(box.score, 6),
-        },
+        "box": _describe_box(lesion.box),
         "measurement": {
             "volume_ml": rounded(measured.volume_ml, 6),
             "long_axis_mm": rounded(measured.long_axis_mm, 4),
@@ -45,11 +40,32 @@ def describe_lesion(lesion: Lesion) -> Json:
         "reader_class": lesion.reader_class,
         "note": lesion.note,
     }
+    if lesion.class_box is not None:
+        described["class_box"] = _describe_box(lesion.class_box)
+    return described
+
+
+def _describe_box(box: Box) -> Json:
+    return {
+        "centre_lps": rounded_all(box.centre_lps, 4),
+        "size_xyz_mm": rounded_all(box.size_xyz_mm, 4),
+        "directions_lps": [rounded(d) for d in box.directions_lps],
+        "score": rounded(box.score, 6),
+    }
+
+
+def _read_box(entry: Json) -> Box:
+    return Box(
+        read_numbers(entry["centre_lps"], 3),
+        read_numbers(entry["size_xyz_mm"], 3),
+        read_numbers(entry["directions_lps"], 9),
+        read_number(entry["score"]),
+    )
 
 
 def read_lesion(entry: Json) -> Lesion:
     """The way back from :func:`describe_lesion`; KeyError, TypeError or ValueError where it is damaged."""
-    box, measured = entry["box"], entry["measurement"]
+    measured = entry["measurement"]
     predicted = entry["predicted_class"]
     ends = {
         name: tuple(read_numbers(p, 3) for p in measured[name])
@@ -70,17 +86,13 @@ def read_lesion(entry: Json) -> Lesion:
         number=int(entry["number"]),
         score=read_number(entry["score"]),
         centre_lps=read_numbers(entry["centre_lps"], 3),
-        box=Box(
-            read_numbers(box["centre_lps"], 3),
-            read_numbers(box["size_xyz_mm"], 3),
-            read_numbers(box["directions_lps"], 9),
-            read_number(box["score"]),
-        ),
+        box=_read_box(entry["box"]),
         measurement=Measurement(**ends, **{name: read_number(measured[name]) for name in numbers}),
         source=LesionSource(entry["source"]),
         status=LesionStatus(entry["status"]),
         predicted_class=None if predicted is None else str(predicted),
         class_probabilities={str(k): read_number(v) for k, v in entry["class_probabilities"].items()},
+        class_box=None if entry.get("class_box") is None else _read_box(entry["class_box"]),
         reader_class=str(entry["reader_class"]) if entry.get("reader_class") else None,
         note=str(entry.get("note") or ""),
     )

@@ -1,4 +1,5 @@
-"""The command line: `liverlesionai analyze | batch | demo | info | train | evaluate`."""
+"""The command line: `liverlesionai analyze | batch | demo | info | synthesize | train | evaluate |
+ablation`."""
 
 from __future__ import annotations
 
@@ -79,6 +80,12 @@ def build_parser() -> argparse.ArgumentParser:
     analyze.add_argument(
         "--out", type=Path, help="case folder (default: NAME_liverlesionai in the current folder)"
     )
+    analyze.add_argument(
+        "--second-phase",
+        type=Path,
+        metavar="CT",
+        help="another contrast phase of the patient; used with the first for the lesions' classes",
+    )
     _add_analysis_options(analyze)
     analyze.set_defaults(run=run_analyze)
 
@@ -96,8 +103,18 @@ def build_parser() -> argparse.ArgumentParser:
 
     info = commands.add_parser("info", help="version, torch, device, bundled models with checksums")
     info.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    info.add_argument(
+        "--networks",
+        action="store_true",
+        help="parameters and operations of every network, published and compact",
+    )
     info.set_defaults(run=run_info)
 
+    synthesize = commands.add_parser(
+        "synthesize", help="make the benchmark set SynthLiver-1 and check it", add_help=False
+    )
+    synthesize.add_argument("rest", nargs=argparse.REMAINDER)
+    synthesize.set_defaults(run=run_synthesize)
     # Their own arguments are added only when asked for, so that `analyze` needs none of their libraries.
     train = commands.add_parser("train", help="train a bundled network again", add_help=False)
     train.add_argument("rest", nargs=argparse.REMAINDER)
@@ -107,12 +124,32 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("rest", nargs=argparse.REMAINDER)
     evaluate.set_defaults(run=run_evaluate)
+    ablation = commands.add_parser(
+        "ablation", help="compare evaluations of runs that left out a part", add_help=False
+    )
+    ablation.add_argument("rest", nargs=argparse.REMAINDER)
+    ablation.set_defaults(run=run_ablation)
+    compare = commands.add_parser(
+        "compare", help="train and compare CS-Att, 3DCE and R-FCN on key slices", add_help=False
+    )
+    compare.add_argument("rest", nargs=argparse.REMAINDER)
+    compare.set_defaults(run=run_compare_detectors)
     return parser
 
 
 def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--segmenter", default="", help="which segmentation model; see `info`")
+    parser.add_argument(
+        "--classify",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="give every lesion a class (default: yes, where there is a classifier)",
+    )
+    parser.add_argument("--classifier", default="", help="which classification model; see `info`")
+    parser.add_argument(
+        "--detector", default="", help="which detection model looks for lesions besides; none for masks only"
+    )
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
     parser.add_argument(
         "--pyramid",
@@ -124,6 +161,9 @@ def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--score-threshold", type=float, help="lesion score, 0..1, instead of the calibrated one"
+    )
+    parser.add_argument(
+        "--detector-threshold", type=float, help="score of lesions that only the detector finds, 0..1"
     )
     parser.add_argument(
         "--smallest-mm", type=float, default=4.0, help="leave out smaller lesions (default 4)"
@@ -146,16 +186,19 @@ def _settings(args: argparse.Namespace) -> Settings:
         raise LiverLesionAIError(
             f"--pyramid {args.pyramid}: give scales between 0.2 and 3, such as 0.5,1,1.5."
         )
-    for name in ("tumour_threshold", "score_threshold"):
+    for name in ("tumour_threshold", "score_threshold", "detector_threshold"):
         value = getattr(args, name)
         if value is not None and not 0 < value < 1:
             raise LiverLesionAIError(f"--{name.replace('_', '-')} {value}: give a number between 0 and 1.")
     return Settings(
         segmenter=args.segmenter,
+        classifier=args.classifier if args.classify else None,
+        detector=args.detector,
         device=args.device,
         precision=args.precision,
         tumour_threshold=args.tumour_threshold,
         score_threshold=args.score_threshold,
+        detector_threshold=args.detector_threshold,
         smallest_mm=args.smallest_mm,
         pyramid=pyramid,
         attention=not args.no_attention,
@@ -163,14 +206,19 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _analyse_into(
-    args: argparse.Namespace, volume: CtVolume, folder: Path, models: ModelStore, progress: Progress
+    args: argparse.Namespace,
+    volume: CtVolume,
+    folder: Path,
+    models: ModelStore,
+    progress: Progress,
+    second_phase: CtVolume | None = None,
 ) -> tuple[CaseResult, dict[str, Path], list[str], dict[str, float]]:
     """Analyse a volume and write its case folder; returns (result, written, sentences to show, seconds)."""
     from .case_folder import write_case_folder
     from .pipeline import analyze
 
     said: list[str] = []
-    result = analyze(volume, _settings(args), models, part(progress, 0.1, 0.65))
+    result = analyze(volume, _settings(args), models, part(progress, 0.1, 0.65), second_phase)
     started = time.perf_counter()
     written = write_case_folder(
         result,
@@ -214,9 +262,10 @@ def run_analyze(args: argparse.Namespace) -> int:
         started = time.perf_counter()
         models = ModelStore.bundled()
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1))
+        second = read_ct(args.second_phase, None, part(progress, 0.1, 0.1)) if args.second_phase else None
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{volume.name}_liverlesionai")
-        result, written, said, timings = _analyse_into(args, volume, folder, models, progress)
+        result, written, said, timings = _analyse_into(args, volume, folder, models, progress, second)
     finally:
         bar.done()
     for note in volume.notes:
@@ -364,6 +413,13 @@ def run_info(args: argparse.Namespace) -> int:
 
     print(f"LiverLesionAI {__version__}, Python {platform.python_version()}, {platform.system()}")
     missing = torch_missing()
+    if args.networks:
+        if missing:
+            raise LiverLesionAIError(missing)
+        from .networks.size_table import size_table
+
+        print(size_table())
+        return 0
     if missing:
         print(missing)
     else:
@@ -388,6 +444,20 @@ def run_info(args: argparse.Namespace) -> int:
         status = status if whole else EXIT_ERROR
         print(f"  {entry.name:<14} {entry.task:<9} {size:>7}  sha256 {entry.sha256[:16]}...  {state}")
     return status
+
+
+def run_synthesize(args: argparse.Namespace) -> int:
+    """`synthesize`: see `liverlesionai synthesize --help`."""
+    from .synthesis.synthliver.command import add_synthesize_arguments
+    from .synthesis.synthliver.command import run_synthesize as run
+
+    parser = argparse.ArgumentParser(prog="liverlesionai synthesize")
+    add_synthesize_arguments(parser)
+    bar = ProgressBar()
+    try:
+        return run(parser.parse_args(args.rest), TimedProgress(bar))
+    finally:
+        bar.done()
 
 
 def run_train(args: argparse.Namespace) -> int:
@@ -418,6 +488,29 @@ def run_evaluate(args: argparse.Namespace) -> int:
         bar.done()
 
 
+def run_ablation(args: argparse.Namespace) -> int:
+    """`ablation`: see `liverlesionai ablation --help`."""
+    from .evaluation.ablation import add_ablation_arguments
+    from .evaluation.ablation import run_ablation as run
+
+    parser = argparse.ArgumentParser(prog="liverlesionai ablation")
+    add_ablation_arguments(parser)
+    return run(parser.parse_args(args.rest))
+
+
+def run_compare_detectors(args: argparse.Namespace) -> int:
+    """`compare`: see `liverlesionai compare --help`."""
+    from .evaluation.detector_comparison import add_compare_arguments, run_compare
+
+    parser = argparse.ArgumentParser(prog="liverlesionai compare")
+    add_compare_arguments(parser)
+    bar = ProgressBar()
+    try:
+        return run_compare(parser.parse_args(args.rest), TimedProgress(bar))
+    finally:
+        bar.done()
+
+
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM (a batch system, a shutdown) stops the work as Ctrl+C does, so that it cleans up as well."""
@@ -442,13 +535,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 failed with a message, 2 wrong usage (from argparse), 130 cancelled.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    # REMAINDER does not take options that come first, so these two hand theirs on unparsed.
-    if arguments[:1] in (["train"], ["evaluate"]):
-        args = argparse.Namespace(
-            command=arguments[0],
-            rest=arguments[1:],
-            run=run_train if arguments[0] == "train" else run_evaluate,
-        )
+    # REMAINDER does not take options that come first, so these hand theirs on unparsed.
+    own = {
+        "synthesize": run_synthesize,
+        "train": run_train,
+        "evaluate": run_evaluate,
+        "ablation": run_ablation,
+        "compare": run_compare_detectors,
+    }
+    if arguments and arguments[0] in own:
+        args = argparse.Namespace(command=arguments[0], rest=arguments[1:], run=own[arguments[0]])
     else:
         args = build_parser().parse_args(arguments)
     try:

@@ -18,7 +18,7 @@ PointLps = tuple[float, float, float]
 
 
 class LesionSource(str, Enum):
-    """What found a lesion."""
+    """What found a lesion; one of source BOX that has a mask has a proposed one, grown inside its box."""
 
     MASK = "mask"
     BOX = "box"
@@ -90,6 +90,7 @@ class Lesion:
         class_probabilities: by class name, the classifier's.
         reader_class: the class the reader gave; None where the reader has said nothing.
         note: the reader's.
+        class_box: where the classifier saw its class, None where it was not asked.
     """
 
     number: int
@@ -101,6 +102,7 @@ class Lesion:
     status: LesionStatus = LesionStatus.AI
     predicted_class: str | None = None
     class_probabilities: Mapping[str, float] = field(default_factory=dict)
+    class_box: Box | None = None
     reader_class: str | None = None
     note: str = ""
 
@@ -136,6 +138,7 @@ class AttentionMap:
         value_range: smallest and largest value the map can take.
         unit: "" when it has none.
         lesion_number: the lesion it belongs to, or None for the whole liver.
+        bars: label -> value, for a small bar chart beside the map (weights of neighbouring slices).
     """
 
     name: str
@@ -145,6 +148,7 @@ class AttentionMap:
     value_range: tuple[float, float] = (0.0, 1.0)
     unit: str = ""
     lesion_number: int | None = None
+    bars: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +20,28 @@ from .findings import AttentionMap, CaseResult, ProbabilityMap
 from .inputs import liver_level_hu
 from .masks import number_by_size
 from .progress import Progress, part, silent
+from .stages.detected import Detected, detect_lesions, place_detected, told_how_found
 from .stages.measure import measure_case, measure_liver
 from .stages.segment import Masks, SegmentSettings, masks_from_probabilities
 
 if TYPE_CHECKING:
     from .device import Device
     from .stages.explain import SfanAttentionCollector
+    from .stages.explain_volumetric import VolumetricAttentionCollector
     from .stages.locate import LiverLocation
-    from .weights import ModelEntry, ModelStore
+    from .weights import Manifest, ModelEntry, ModelStore
+
+    Collector = SfanAttentionCollector | VolumetricAttentionCollector
+
+NO_DETECTOR = "none"
+"""Name of a detector in the settings that says: masks only."""
+
+
+LIVER_REACH_MM = 6.0
+"""A voxel this far from the coarse liver is liver only as part of a tumour."""
+
+TUMOUR_REACH_MM = 15.0
+"""Nothing is looked for farther than this from the coarse liver."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +50,15 @@ class Settings:
 
     Attributes:
         segmenter: name of a "segment" model of the manifest; "" takes its first one.
+        classifier: name of a "classify" model; "" takes the first one, where there is any; None gives lesions
+            no class.
+        detector: name of a "detect" model; "" takes the first one where there is one, "none" or None runs
+            none.
         device: "auto", "cpu", "cuda", "cuda:1".
         precision: "auto", "float32", "bfloat16", "float16".
         tumour_threshold: 0..1 instead of the model's calibrated one.
         score_threshold: 0..1 instead of the model's calibrated one; lesions below are dropped.
+        detector_threshold: 0..1 instead of the detector's calibrated one, for lesions that only it finds.
         smallest_mm: lesions of a smaller equivalent diameter are dropped.
         pyramid: scales of the image pyramid for liver and lesions alike; (0.5, 1.0, 1.5) is the SFAN paper's.
             None takes the model's own.
@@ -47,10 +67,13 @@ class Settings:
     """
 
     segmenter: str = ""
+    classifier: str | None = ""
+    detector: str | None = ""
     device: str = "auto"
     precision: str = "auto"
     tumour_threshold: float | None = None
     score_threshold: float | None = None
+    detector_threshold: float | None = None
     smallest_mm: float = 4.0
     pyramid: tuple[float, ...] | None = None
     margin_mm: float = 20.0
@@ -85,6 +108,7 @@ def analyze(
     settings: Settings,
     models: ModelStore,
     progress: Progress = silent,
+    second_phase: CtVolume | None = None,
 ) -> CaseResult:
     """Find the liver and its lesions in a checked CT.
 
@@ -95,6 +119,7 @@ def analyze(
         settings: the user's choices.
         models: networks, kept warm between calls.
         progress: told the stage and the fraction done; raises Cancelled to stop.
+        second_phase: another contrast phase of the same patient, used for the lesions' classes.
 
     Returns:
         The findings on the CT's own grid. Where no liver or no lesion is seen, `messages` say so and why.
@@ -111,14 +136,23 @@ def analyze(
     device = choose_device(settings.device, settings.precision)
     entry = models.manifest.choose("segment", settings.segmenter)
     members = tuple(models.manifest.find(name) for name in entry.members)
+    detector = detector_entry(models, settings.detector)
     coarse_entry = models.manifest.of_task("locate")[0]
+    classifier = choose_classifier(models.manifest, settings)
+    classifiers = () if classifier is None else (classifier,)
+    if second_phase is not None:
+        second_phase = check_ct(second_phase)
     progress("loading models", 0.0)
     with run.stage("load"):
-        for name in (coarse_entry.name, *entry.members):
+        used = (*entry.members, *([detector.name] if detector else []), *(e.name for e in classifiers))
+        for name in (coarse_entry.name, *used):
             models.network(name, device.name, device.precision)
 
     def compute(current: Device) -> CaseResult:
-        return _analyze_on(current, volume, settings, models, coarse_entry, entry, members, run)
+        found = _analyze_on(current, volume, settings, models, coarse_entry, entry, members, detector, run)
+        if not found.liver_zyx.any():
+            return found
+        return add_classes(found, volume, second_phase, models, classifier, current, settings.attention, run)
 
     result, used = with_fallback(compute, device, run.messages.append, models.release)
     progress("done", 1.0)
@@ -127,7 +161,10 @@ def analyze(
         device=used.description,
         messages=tuple(run.messages),
         timings_s=dict(run.timings_s),
-        models={e.name: e.sha256[:12] for e in (coarse_entry, *members)},
+        models={
+            e.name: e.sha256[:12]
+            for e in (coarse_entry, *members, *([detector] if detector else []), *classifiers)
+        },
         version=__version__,
     )
 
@@ -140,9 +177,9 @@ def _analyze_on(
     coarse_entry: ModelEntry,
     entry: ModelEntry,
     members: tuple[ModelEntry, ...],
+    detector: ModelEntry | None,
     run: _Run,
 ) -> CaseResult:
-    from .stages.explain import SfanAttentionCollector
     from .stages.inference import class_probabilities
     from .stages.locate import locate
 
@@ -191,10 +228,13 @@ def _analyze_on(
         cut = tuple(slice(a, b) for a, b in zip(where.start_zyx, where.stop_zyx, strict=True))
         working = box.with_spacing(entry.input.spacing_zyx_mm)
         hu_zyx = resample(oriented.hu_zyx[cut], box, working)
-        near = near_coarse(where, working)
+        distance_mm = distance_to_coarse(where, working)
+        near = distance_mm <= TUMOUR_REACH_MM
         coarse_liver = resample_labels(where.mask_zyx.astype(np.uint8), where.geometry, working) > 0
         level_hu = liver_level_hu(hu_zyx[coarse_liver])
-        collector = SfanAttentionCollector(working.shape_zyx) if settings.attention else None
+        collectors: dict[str, Collector] = {}
+        if settings.attention:
+            collectors = attention_collectors(members, models, device, working.shape_zyx)
         liver, tumour = mean_of_members(
             members,
             models,
@@ -203,29 +243,60 @@ def _analyze_on(
             level_hu,
             near,
             settings.pyramid,
-            progress=part(run.progress, 0.2, 0.75),
-            collector=collector,
+            progress=part(run.progress, 0.2, 0.62 if detector else 0.75),
+            collectors=collectors,
         )
+        liver = agreed_liver(liver, tumour, distance_mm)
+        del distance_mm
         choice = segment_settings(entry, settings)
         masks = masks_from_probabilities(liver, tumour, working.spacing_zyx_mm, choice, near)
+    detected: Detected | None = None
+    if detector is not None:
+        with run.stage("detect"):
+            detected = detect_lesions(
+                models.network(detector.name, device.name, device.precision),
+                detector.input,
+                detector.calibration,
+                oriented.hu_zyx[cut],
+                box,
+                masks,
+                working,
+                level_hu,
+                threshold=settings.detector_threshold,
+                smallest_mm=settings.smallest_mm,
+                attention=settings.attention,
+                batch=device.batch,
+                progress=part(run.progress, 0.62, 0.77),
+            )
     run.progress("placing results on the CT", 0.78)
     with run.stage("place"):
         liver_zyx, labels_zyx = on_ct_grid(masks, liver, tumour, working, box, choice)
+        boxed: dict[int, int] = {}
+        if detected is not None:
+            labels_zyx, boxed = place_detected(detected, labels_zyx, oriented.hu_zyx[cut], liver_zyx, box)
+            liver_zyx |= labels_zyx > 0
         labels_zyx, numbers = number_by_size(labels_zyx)
-        scores = {new: masks.scores[old] for old, new in numbers.items()}
+        scores = {new: masks.scores.get(old, 0.0) for old, new in numbers.items()}
         whole_liver = empty.liver_zyx
         whole_labels = empty.lesion_labels_zyx
         permuted(whole_liver, volume.geometry, oriented.geometry)[cut] = liver_zyx
         permuted(whole_labels, volume.geometry, oriented.geometry)[cut] = labels_zyx
     attention: tuple[AttentionMap, ...] = ()
-    if collector is not None and collector.filled:
+    filled = [collector for collector in collectors.values() if collector.filled]
+    if filled:
         run.progress("attention maps", 0.82)
         with run.stage("explain"):
-            attention = collector.maps(working)
+            for collector in filled:
+                attention += collector.maps(working)
+                attention += collector.lesion_maps(working, masks.labels_zyx, numbers)
     run.progress("measuring", 0.88)
     with run.stage("measure"):
         # Measured inside the liver's box only; what lies outside it is not liver.
         lesions = measure_case(labels_zyx, liver_zyx, oriented.hu_zyx[cut], box, scores)
+        if detected is not None:
+            lesions, shown = told_how_found(lesions, detected, numbers, boxed, box)
+            attention += shown
+            run.messages.extend(detected.messages(lesions))
         organ = measure_liver(labels_zyx, liver_zyx, oriented.hu_zyx[cut], box)
     if not lesions:
         run.messages.append(
@@ -247,6 +318,39 @@ def _analyze_on(
     )
 
 
+def choose_classifier(manifest: Manifest, settings: Settings) -> ModelEntry | None:
+    """The model that gives lesions their class; None where nobody wants one or there is none to choose.
+
+    Raises:
+        ModelError: there is no classifier of the name that is asked for.
+    """
+    if settings.classifier is None or not (settings.classifier or manifest.of_task("classify")):
+        return None
+    return manifest.choose("classify", settings.classifier)
+
+
+def add_classes(
+    result: CaseResult,
+    volume: CtVolume,
+    second_phase: CtVolume | None,
+    models: ModelStore,
+    classifier: ModelEntry | None,
+    device: Device,
+    maps: bool,
+    run: _Run,
+) -> CaseResult:
+    """The result with its contrast phase, and with the lesions' classes where there is a classifier."""
+    from .stages.case_classes import CaseClassifier
+
+    network = None
+    if classifier is not None:
+        network = models.network(classifier.name, device.name, device.precision)
+    with run.stage("classify"):
+        return CaseClassifier(classifier, network, 2 * device.batch, maps).run(
+            result, volume, second_phase, run.messages.append, part(run.progress, 0.9, 0.99)
+        )
+
+
 def mean_of_members(
     members: tuple[ModelEntry, ...],
     models: ModelStore,
@@ -256,7 +360,7 @@ def mean_of_members(
     near_zyx: NDArray[np.bool_],
     pyramid: tuple[float, ...] | None,
     progress: Progress = silent,
-    collector: SfanAttentionCollector | None = None,
+    collectors: Mapping[str, Collector] = MappingProxyType({}),
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Probability of liver or tumour, and of tumour: the mean over the models, each at its own scales.
 
@@ -264,31 +368,74 @@ def mean_of_members(
         hu_zyx: HU on the working grid, which all members share; level_hu: of its liver.
         near_zyx: where a liver can be.
         pyramid: scales instead of the models' own.
-        collector: takes the attention of the member that is an SFAN.
+        collectors: model -> what takes its attention, see :func:`attention_collectors`.
     """
     from .stages.inference import liver_and_tumour
+    from .stages.volumetric import volumetric_liver_and_tumour
 
     totals = [np.zeros(hu_zyx.shape, np.uint16) for _ in range(2)]
     for number, member in enumerate(members):
-        wanted = collector if member.network == "sfan" else None
-        if wanted is not None:
-            wanted.magnify = member.input.magnify
-        found = liver_and_tumour(
-            models.network(member.name, device.name, device.precision),
-            member.input,
-            hu_zyx + np.float32(member.input.shift_hu(level_hu)),
-            liver_scales=pyramid or member.scales.get("liver", (1.0,)),
-            lesion_scales=pyramid or member.scales.get("lesions", (1.0,)),
-            near_zyx=near_zyx,
-            temperature=float(member.calibration.get("temperature", 1.0)),
-            batch=device.batch,
-            progress=part(progress, number / len(members), (number + 1) / len(members)),
-            collect=wanted,
-        )
+        network = models.network(member.name, device.name, device.precision)
+        shifted = hu_zyx + np.float32(member.input.shift_hu(level_hu))
+        own_part = part(progress, number / len(members), (number + 1) / len(members))
+        wanted = collectors.get(member.name)
+        if member.network == "va_mask_rcnn":
+            found = volumetric_liver_and_tumour(
+                network,
+                member.input,
+                shifted,
+                scales=pyramid or member.scales.get("lesions", (1.0,)),
+                batch=device.batch,
+                progress=own_part,
+                collect=wanted,
+            )
+        else:
+            found = liver_and_tumour(
+                network,
+                member.input,
+                shifted,
+                liver_scales=pyramid or member.scales.get("liver", (1.0,)),
+                lesion_scales=pyramid or member.scales.get("lesions", (1.0,)),
+                near_zyx=near_zyx,
+                temperature=float(member.calibration.get("temperature", 1.0)),
+                batch=device.batch,
+                progress=own_part,
+                collect=wanted,
+            )
         for total, values in zip(totals, found, strict=True):
             total += values
     liver, tumour = ((total + len(members) // 2) // len(members) for total in totals)
     return liver.astype(np.uint8), tumour.astype(np.uint8)
+
+
+def attention_collectors(
+    members: tuple[ModelEntry, ...], models: ModelStore, device: Device, shape_zyx: tuple[int, int, int]
+) -> dict[str, Collector]:
+    """Model -> what gathers its attention while it runs; models whose attention is not gathered are left
+    out."""
+    from .stages.explain import SfanAttentionCollector
+    from .stages.explain_volumetric import VolumetricAttentionCollector
+
+    made: dict[str, Collector] = {}
+    for member in members:
+        if member.network == "sfan":
+            made[member.name] = SfanAttentionCollector(shape_zyx, member.input.magnify)
+        elif member.network == "va_mask_rcnn":
+            network = models.network(member.name, device.name, device.precision)
+            made[member.name] = VolumetricAttentionCollector(network, shape_zyx, member.input.magnify)
+    return made
+
+
+def detector_entry(models: ModelStore, name: str | None) -> ModelEntry | None:
+    """The detector to run: the named one, the manifest's first for ""; None for "none" or None, or where
+    there is none.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    if name in (None, NO_DETECTOR) or (not name and not models.manifest.of_task("detect")):
+        return None
+    return models.manifest.choose("detect", name)
 
 
 def segment_settings(entry: ModelEntry, settings: Settings) -> SegmentSettings:
@@ -304,10 +451,22 @@ def segment_settings(entry: ModelEntry, settings: Settings) -> SegmentSettings:
     )
 
 
-def near_coarse(where: LiverLocation, working: Geometry, reach_mm: float = 15.0) -> NDArray[np.bool_]:
-    """Where on the working grid a liver can be: within `reach_mm` of the coarse one."""
+def distance_to_coarse(where: LiverLocation, working: Geometry) -> NDArray[np.float32]:
+    """Distance of every voxel of the working grid to the coarse liver, mm; 0 inside, cut off at 60."""
     distance = ndimage.distance_transform_edt(~where.mask_zyx, sampling=where.geometry.spacing_zyx_mm)
-    return resample(np.minimum(distance, 4 * reach_mm), where.geometry, working) <= reach_mm
+    return resample(np.minimum(distance, 4 * TUMOUR_REACH_MM).astype(np.float32), where.geometry, working)
+
+
+def agreed_liver(
+    liver: NDArray[np.uint8], tumour: NDArray[np.uint8], distance_mm: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """The probability of liver or tumour where both networks are heard, 0..255.
+
+    Farther than `LIVER_REACH_MM` from the coarse liver only a tumour is believed: a network that was trained
+    on scans cut off at the liver's dome takes heart muscle for liver, and the coarse one knows better. The
+    coarse one often misses a large tumour at the capsule, though.
+    """
+    return np.where(distance_mm > LIVER_REACH_MM, np.minimum(liver, tumour), liver)
 
 
 def on_ct_grid(

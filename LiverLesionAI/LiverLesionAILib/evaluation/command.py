@@ -10,14 +10,18 @@ from ..ct import CtVolume, Geometry
 from ..errors import InputError
 from ..files import write_text
 from ..progress import Progress, silent
-from ..training.readers.folders import LAYOUTS, find_scans
+from ..synthesis.synthliver.plan import NAME as SYNTHLIVER
+from ..synthesis.synthliver.plan import PARTS, SPLITS
+from ..training.readers.folders import LAYOUTS, find_scans, layout_of
 from ..training.readers.scan import LabelMeaning, Scan, check_same_grid
+from ..training.readers.synthliver import find_synthliver
 from .bootstrap import PairedComparison
 from .cases import CaseRow, score_case
 from .lesions import RATES_PER_SCAN, LesionRules
 from .models import method_maker
 from .page import evaluation_page
 from .results import evaluation_json, write_bytes, write_json
+from .set_command import run_set_part
 from .sources import Analyse, Source, folder_source, method_source
 from .summary import Summary, compare_methods, summarise
 from .tables import case_table, paired_table, slice_table, summary_table
@@ -33,6 +37,14 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "data", type=Path, help="folder of labelled CTs (LiTS, MSD Task03, CT + mask pairs, ...)"
     )
     parser.add_argument("--layout", choices=("auto", *LAYOUTS), default="auto", help="of the data folder")
+    parser.add_argument(
+        "--part",
+        choices=PARTS,
+        default="volumes",
+        help="of SynthLiver-1: scans, key slices with boxes, or slices of five classes (default volumes)",
+    )
+    parser.add_argument("--split", choices=SPLITS, default="", help="of SynthLiver-1 (default: test)")
+    parser.add_argument("--division", type=int, default=1, help="of the classes' patients: 1 or 2")
     parser.add_argument("--cases", default="", metavar="NAME,NAME", help="only these scans")
     parser.add_argument(
         "--predicted",
@@ -89,8 +101,10 @@ def run_evaluate(
     Raises:
         LiverLesionAIError: inputs missing or mismatched, output not writable, cancelled.
     """
+    if args.part != "volumes":
+        return run_set_part(args, progress=progress, say=say)
     meaning = LabelMeaning(_numbers(args.liver_labels), _numbers(args.tumour_labels))
-    scans = find_scans(args.data, args.layout, meaning)
+    scans = _scans(args, meaning)
     if args.cases:
         scans = _chosen(scans, args.cases.split(","), args.data)
     sources = _sources(args, meaning, method)
@@ -111,12 +125,13 @@ def run_evaluate(
         if name != first
     }
     text = report_text(methods, summaries, paired)
-    if args.model and args.folds is None:
+    if args.model and args.folds is None and scans[0].data_set != SYNTHLIVER:
         text += f"\n\n{SEEN}"
     say(text)
     name = args.data.resolve().name
     settings = {
         "layout": args.layout,
+        "split": args.split,
         "liver_labels": list(meaning.liver),
         "tumour_labels": list(meaning.tumour),
         "seed": args.seed,
@@ -254,6 +269,14 @@ def _add(sources: dict[str, Source], name: str, source: Source) -> None:
     if name in sources:
         raise InputError(f"Two methods are called {name}; name them with --predicted NAME=DIR.")
     sources[name] = source
+
+
+def _scans(args: argparse.Namespace, meaning: LabelMeaning) -> list[Scan]:
+    """The scans of the data folder; of a whole SynthLiver-1 those of one split."""
+    layout = layout_of(args.data) if args.layout == "auto" else args.layout
+    if layout == "synthliver" and (args.split or (args.data / "volumes").is_dir()):
+        return find_synthliver(args.data, args.split or "test")
+    return find_scans(args.data, layout, meaning)
 
 
 def _chosen(scans: Sequence[Scan], names: Sequence[str], data: Path) -> list[Scan]:

@@ -161,26 +161,39 @@ def average_precision(
     Returns:
         0..1; NaN without lesions.
     """
-    scores: list[NDArray[np.float64]] = []
-    correct: list[NDArray[np.bool_]] = []
-    n_lesions = 0
-    for image in images:
-        n_lesions += len(image.reference)
-        order = np.argsort(-image.scores, kind="stable")
-        ious = box_iou(image.predicted, image.reference)
-        free = np.ones(len(image.reference), bool)
-        hit = np.zeros(len(order), bool)
-        for rank, j in enumerate(order):
-            candidates = np.where(free & (ious[j] >= min_iou), ious[j], -1.0)
-            if candidates.size and candidates.max() >= 0:
-                free[int(candidates.argmax())] = False
-                hit[rank] = True
-        scores.append(image.scores[order])
-        correct.append(hit)
+    return precision_area([match_ranked(image, min_iou) for image in images], recall_points)
+
+
+@dataclass(frozen=True, eq=False)
+class RankedMatches:
+    """One image's boxes, surest first: their scores, which of them match a lesion, and its lesions."""
+
+    scores: NDArray[np.float64]
+    correct: NDArray[np.bool_]
+    n_lesions: int
+
+
+def match_ranked(image: ImageBoxes, min_iou: float = 0.5) -> RankedMatches:
+    """COCO's matching: a box takes the free lesion with the highest IoU of at least `min_iou`."""
+    order = np.argsort(-image.scores, kind="stable")
+    ious = box_iou(image.predicted, image.reference)
+    free = np.ones(len(image.reference), bool)
+    hit = np.zeros(len(order), bool)
+    for rank, j in enumerate(order):
+        candidates = np.where(free & (ious[j] >= min_iou), ious[j], -1.0)
+        if candidates.size and candidates.max() >= 0:
+            free[int(candidates.argmax())] = False
+            hit[rank] = True
+    return RankedMatches(image.scores[order], hit, len(image.reference))
+
+
+def precision_area(matches: Sequence[RankedMatches], recall_points: int | None = None) -> float:
+    """Average precision of matched boxes of many images; see :func:`average_precision`."""
+    n_lesions = sum(m.n_lesions for m in matches)
     if n_lesions == 0:
         return float("nan")
-    ranked = np.argsort(-np.concatenate(scores), kind="stable")
-    true = np.cumsum(np.concatenate(correct)[ranked])
+    ranked = np.argsort(-np.concatenate([m.scores for m in matches]), kind="stable")
+    true = np.cumsum(np.concatenate([m.correct for m in matches])[ranked])
     recall = true / n_lesions
     precision = true / np.arange(1, len(ranked) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]

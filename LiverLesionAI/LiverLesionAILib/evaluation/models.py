@@ -74,6 +74,7 @@ def method_maker(
 
         settings = Settings(
             segmenter=name,
+            classifier=None,
             device=device,
             tumour_threshold=tumour_threshold,
             score_threshold=score_threshold,

@@ -64,7 +64,7 @@ def evaluation_page(
         parts += ["<h2>Per slice with tumour</h2>", _slices(summaries)]
     if figures:
         parts.append("<h2>Figures</h2>")
-        parts.extend(_figure(png, caption) for caption, png in figures.items())
+        parts.extend(figure_html(png, caption) for caption, png in figures.items())
     parts += ["<h2>Cases</h2>", *(_cases(name, rows) for name, rows in methods.items())]
     for name, rows in methods.items():
         parts.append(_worst(name, rows, n_worst))
@@ -181,7 +181,7 @@ def _cases(name: str, rows: Sequence[CaseRow]) -> str:
     return f"<h3>{escape(name)}</h3>{_table(lines)}"
 
 
-def _figure(image: bytes, caption: str, kind: str = "png") -> str:
+def figure_html(image: bytes, caption: str, kind: str = "png") -> str:
     data = base64.b64encode(image).decode()
     text = escape(caption)
     shown = f'<img alt="{text}" src="data:image/{kind};base64,{data}">'
@@ -204,5 +204,5 @@ def _worst(name: str, rows: Sequence[CaseRow], n_worst: int) -> str:
             f"<h3>{escape(row.name)}: tumour Dice {number(row.tumour.dice)}, found {row.lesions.n_found} of "
             f"{row.lesions.n_lesions}, {row.lesions.n_false} false</h3>"
         )
-        parts.extend(_figure(jpeg_bytes(overlay_figure(p)), p.caption, "jpeg") for p in row.pictures)
+        parts.extend(figure_html(jpeg_bytes(overlay_figure(p)), p.caption, "jpeg") for p in row.pictures)
     return "\n".join(parts)

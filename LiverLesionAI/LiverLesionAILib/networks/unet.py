@@ -73,12 +73,21 @@ class Unet(nn.Module):
         """Class logits at the input's resolution."""
         levels: list[Tensor] = []
         for depth, block in enumerate(self.encoder):
-            x = block(x if depth == 0 else F.max_pool2d(x, 2))
+            x = self.encoded(depth, block(x if depth == 0 else F.max_pool2d(x, 2)))
             levels.append(x)
         for level in range(len(self.decoder) - 1, -1, -1):
+            skip = self.skip(level, levels[level], x)
             up = F.interpolate(x, scale_factor=2, mode="nearest")
-            x = self.decoder[level](torch.cat([levels[level], up], dim=1))
+            x = self.decoder[level](torch.cat([skip, up], dim=1))
         return UnetOutput(self.classify(x))
+
+    def encoded(self, level: int, features: Tensor) -> Tensor:
+        """What goes on from an encoder level, (B, C, H, W): the features; some baselines weight them."""
+        return features
+
+    def skip(self, level: int, features: Tensor, deeper: Tensor) -> Tensor:
+        """What a decoder level gets from the encoder's; `deeper` is what it upsamples, (B, C', H/2, W/2)."""
+        return features
 
 
 def build(config: UnetConfig) -> Unet:

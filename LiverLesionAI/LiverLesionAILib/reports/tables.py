@@ -16,9 +16,10 @@ from typing import Any
 
 from ..ct import Geometry
 from ..files import write_text
-from ..findings import CaseResult, Lesion, LesionStatus, Measurement, PointLps
+from ..findings import Box, CaseResult, Lesion, LesionSource, LesionStatus, Measurement, PointLps
 from .wording import (
     class_probability,
+    found_by,
     is_measured,
     millilitres,
     notes,
@@ -35,7 +36,13 @@ JSON_VERSION = 1
 LIVER_NOTE = "Volume with lesions; density without; share = tumour burden."
 
 # Columns of the text table that hold words, by their two header lines.
-TEXT_HEADERS = (["", "Class"], ["Reader's", "class"], ["", "Status"], ["Centre", "mm"])
+TEXT_HEADERS = (
+    ["", "Class"],
+    ["Reader's", "class"],
+    ["Found", "by"],
+    ["", "Status"],
+    ["Centre", "mm"],
+)
 
 CSV_COLUMNS = (
     "Case",
@@ -115,7 +122,7 @@ def findings_csv(result: CaseResult) -> str:
             "Centre y LPS (mm)": y,
             "Centre z LPS (mm)": z,
             "Position": position_text(lesion.centre_lps),
-            "Found by": lesion.source.value,
+            "Found by": found_by(lesion),
             "Status": lesion.status.value,
             "Notes": lesion.note,
         }
@@ -215,6 +222,7 @@ def _columns(result: CaseResult) -> list[list[str]]:
     known = [_known(lesion) for lesion in result.lesions]
     slices = [slice_number(lesion, result.geometry) for lesion in result.lesions]
     of_slices = f"of {slices[0][1]}"
+    boxes = any(lesion.source in (LesionSource.BOX, LesionSource.BOTH) for lesion in result.lesions)
     edited = any(lesion.status is not LesionStatus.AI for lesion in result.lesions)
     return [
         ["", "#", *(str(lesion.number) for lesion in result.lesions)],
@@ -231,6 +239,7 @@ def _columns(result: CaseResult) -> list[list[str]]:
         ["To liver", "edge, mm", *(small(m.surface_distance_mm, 1) for m in known)],
         ["% of", "liver", *(small(m.percent_of_liver, 2 if m.percent_of_liver < 10 else 1) for m in known)],
         ["Slice", of_slices, *(str(number) for number, _ in slices)],
+        ["Found", "by", *(found_by(lesion) if boxes else "" for lesion in result.lesions)],
         ["", "Status", *(lesion.status.value if edited else "" for lesion in result.lesions)],
         ["Centre", "mm", *(position_text(lesion.centre_lps, 0) for lesion in result.lesions)],
     ]
@@ -286,6 +295,14 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
     m = _known(lesion)
     slice_index, slice_count = slice_number(lesion, geometry)
 
+    def box_json(box: Box) -> dict[str, Any]:
+        return {
+            "centre_lps_mm": [_rounded(c, 2) for c in box.centre_lps],
+            "size_mm": [_rounded(s, 2) for s in box.size_xyz_mm],
+            "directions_lps": [_rounded(d, 6) for d in box.directions_lps],
+            "score": _rounded(box.score, 4),
+        }
+
     def ends(points: tuple[PointLps, PointLps]) -> list[list[float | None]] | None:
         return [[_rounded(c, 2) for c in p] for p in points] if is_measured(lesion) else None
 
@@ -309,12 +326,9 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
         "axial_slice_count": slice_count,
         "centre_lps_mm": [_rounded(c, 2) for c in lesion.centre_lps],
         "position": position_text(lesion.centre_lps),
-        "box": {
-            "centre_lps_mm": [_rounded(c, 2) for c in lesion.box.centre_lps],
-            "size_mm": [_rounded(s, 2) for s in lesion.box.size_xyz_mm],
-            "directions_lps": [_rounded(d, 6) for d in lesion.box.directions_lps],
-            "score": _rounded(lesion.box.score, 4),
-        },
+        "box": box_json(lesion.box),
+        "class_box": None if lesion.class_box is None else box_json(lesion.class_box),
         "found_by": lesion.source.value,
+        "outline_proposed": lesion.source is LesionSource.BOX and is_measured(lesion),
         "status": lesion.status.value,
     }

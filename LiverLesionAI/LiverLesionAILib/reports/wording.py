@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..ct import Geometry, reoriented_geometry
-from ..findings import CaseResult, Lesion, PointLps
+from ..findings import CaseResult, Lesion, LesionSource, PointLps
 
 
 def summary(result: CaseResult) -> str:
@@ -70,6 +70,13 @@ def position_text(point_lps: PointLps, digits: int = 1) -> str:
 def is_measured(lesion: Lesion) -> bool:
     """Whether there was a mask to measure."""
     return lesion.measurement.volume_ml > 0
+
+
+def found_by(lesion: Lesion) -> str:
+    """What found a lesion; a mask that was grown inside a detector's box is called a proposal."""
+    if lesion.source is LesionSource.BOX and is_measured(lesion):
+        return "box (outline proposed)"
+    return lesion.source.value
 
 
 def millilitres(volume_ml: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,3 +76,9 @@ class SfanAttentionCollector:
                 )
             )
         return tuple(maps)
+
+    def lesion_maps(
+        self, geometry: Geometry, labels_zyx: NDArray[np.uint16], numbers: Mapping[int, int]
+    ) -> tuple[AttentionMap, ...]:
+        """None: SFAN's gates belong to a level, not to a lesion."""
+        return ()

@@ -194,6 +194,8 @@ def _try_one(
         return None
     shape = _draw_shape(kind, diameter, settings, bank, rng)
     look = sample_appearance(kind, scene.phase, diameter, tissue.level_hu, rng, settings.hard_share)
+    if not settings.necrosis:
+        look = replace(look, core_fraction=0.0, core_hu=0.0)
     push = float(rng.uniform(0.03, 0.14)) * diameter if rng.random() < settings.mass_effect_share else 0.0
     push = min(push, 7.0) if diameter >= 15 else 0.0
     reach = shape.extent * diameter + 2.5 * look.edge_mm + look.halo_mm + 2.0 + 2.0 * push
@@ -231,6 +233,9 @@ def _try_one(
         return None
     inner = inner_hu(look, limited, diameter, tissue.spacing, rng)
     fine = blurred(coverage(limited, look.edge_mm) * inner, tissue.spacing, psf)
+    faint = float(np.interp(diameter, settings.small_mm, (settings.small_contrast, 1.0)))
+    fine *= np.float32(faint)
+    look = replace(look, body_hu=look.body_hu * faint)
     factor = _strengthened(fine, mask, look, tissue.noise, float(rng.uniform(*settings.least_visibility)))
     if factor is None:
         return None

@@ -11,12 +11,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +23,13 @@ from scipy import ndimage
 from ..progress import Progress, silent
 from ..synthesis.distractors import DistractorSettings
 from ..synthesis.lesions import LesionSettings
-from .cases import TrainingCase, decode_hu, encode_hu
+from ..synthesis.pool import synthesis_pool
+from .cases import LITS_PATIENTS, TrainingCase, decode_hu, encode_hu
 
-VERSION = 1
+if TYPE_CHECKING:
+    from ..synthesis.shapes import ShapeBank
+
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class BankSettings:
     variants_per_patient: int = 160
     lesion_free_share: float = 0.2
     lesions: LesionSettings = field(
-        default_factory=lambda: LesionSettings(subcapsular_share=0.4, least_visibility=(0.8, 3.5))
+        default_factory=lambda: LesionSettings(subcapsular_share=0.4, least_visibility=(1.5, 4.0))
     )
     distractors: DistractorSettings | None = field(
         default_factory=lambda: DistractorSettings(gallbladder=0.2, bowel=0.08, fluid=0.03)
@@ -126,15 +128,27 @@ def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return ndimage.binary_dilation(mask, iterations=2) if mask.any() else mask
 
 
+def load_shapes(path: Path) -> ShapeBank:
+    """The bank of real outlines without those of the labelled training volumes.
+
+    Variants are made once and serve every fold: an outline of a held-out patient's lesion in another liver
+    would show a network what it is tested on.
+
+    Raises:
+        InputError: the file is missing or is no such bank.
+    """
+    from ..synthesis.shapes import ShapeBank
+
+    return ShapeBank.load(path, exclude=tuple(f"{name}_" for name in LITS_PATIENTS))
+
+
 def _make_one(task: tuple[Path, Path, int, int, BankSettings, Path | None]) -> Path:
     source, target, number, seed, settings, shapes = task
     case = load_mapped(source)
     rng = np.random.default_rng((seed, number, int(hashlib.sha256(case.name.encode()).hexdigest()[:8], 16)))
     bank = None
     if shapes is not None:
-        from ..synthesis.shapes import ShapeBank
-
-        bank = ShapeBank.load(shapes)
+        bank = load_shapes(shapes)
     variant = make_variant(case, rng, settings, bank)
     save_mapped(
         TrainingCase(
@@ -148,24 +162,6 @@ def _make_one(task: tuple[Path, Path, int, int, BankSettings, Path | None]) -> P
         target,
     )
     return target
-
-
-@contextmanager
-def synthesis_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes of one thread each: threaded linear algebra in many processes at once is slower by far."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    kept = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        # Only a freshly started interpreter reads these; a forked one keeps the parent's threads.
-        with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
-            yield pool
-    finally:
-        for name, value in kept.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def build_bank(

@@ -7,8 +7,9 @@ next to the dome, and paints liver there.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,12 @@ import numpy as np
 from ..ct import CtVolume, Geometry, reorient, reoriented_geometry, resample
 from ..errors import InputError
 from ..progress import Progress, silent
-from .bank import load_mapped, save_mapped, synthesis_pool
+from ..synthesis.lesions import LesionSettings
+from ..synthesis.pool import synthesis_pool
+from .bank import load_mapped, load_shapes, save_mapped
 from .cases import UNKNOWN, TrainingCase, crop_to_liver, encode_hu, read_volume, resample_labels
 
+VERSION = 2
 BODY_SPACING_ZYX_MM = (2.5, 1.25, 1.25)
 """Bodies are made once on this grid and resampled for the networks that work on another."""
 
@@ -31,34 +35,71 @@ ORGAN_CROP = ("tiny/torso_3mm_crop_ct.nii.gz", "tiny/torso_3mm_crop_organs.nii.g
 """CT, organ labels and the label of the liver; lesion-free as far as 3 mm slices show."""
 
 
-def make_body_case(number: int, seed: int, shapes: Path | None) -> TrainingCase:
-    """Body `number` of `seed` with lesions (none in every fifth) and distractors, whole, labels 0, 1, 2."""
+@dataclass(frozen=True)
+class BodyMix:
+    """What the synthetic bodies are.
+
+    Attributes:
+        lesions: how they are drawn; the phase is the body's.
+        distractors: whether what fools a network is put in.
+        lesion_free_every: one body in so many has no lesion; 0 for none.
+        phantom_every: one body in so many is deformed from the ICRP label maps, where those are present; 0
+            for none.
+    """
+
+    lesions: LesionSettings = field(default_factory=LesionSettings)
+    distractors: bool = True
+    lesion_free_every: int = 5
+    phantom_every: int = 4
+
+    def key(self) -> str:
+        """Names the folder of bodies made with these settings."""
+        return hashlib.sha256(f"{VERSION} {sorted(asdict(self).items())}".encode()).hexdigest()[:12]
+
+
+def make_body_case(number: int, seed: int, shapes: Path | None, mix: BodyMix | None = None) -> TrainingCase:
+    """Body `number` of `seed` with lesions and distractors, whole, labels 0, 1, 2.
+
+    Args:
+        shapes: bank of real outlines; None draws procedural ones.
+        mix: what the bodies are. The label maps of phantoms lie beside the shapes.
+    """
     from ..synthesis.body import BodySettings, make_body
     from ..synthesis.distractors import DistractorSettings, add_distractors
-    from ..synthesis.lesions import LesionSettings, Phase, add_lesions
-    from ..synthesis.shapes import ShapeBank
+    from ..synthesis.lesions import Phase, add_lesions
+    from ..synthesis.phantom_body import find_phantoms, load_phantom, make_phantom_body
 
+    mix = mix or BodyMix()
     rng = np.random.default_rng((seed, number, 7))
-    body = make_body(rng, BodySettings(spacing_zyx_mm=BODY_SPACING_ZYX_MM))
+    wanted = BodySettings(spacing_zyx_mm=BODY_SPACING_ZYX_MM)
+    phantoms = find_phantoms(shapes.parent) if shapes is not None else []
+    if phantoms and mix.phantom_every and number % mix.phantom_every == 2 % mix.phantom_every:
+        # The two maps take turns.
+        phantom = phantoms[number // mix.phantom_every % len(phantoms)]
+        body = make_phantom_body(rng, wanted, load_phantom(phantom))
+    else:
+        body = make_body(rng, wanted)
     spacing = body.geometry.spacing_zyx_mm
     # The body has its own gallbladder, fissures and vessels.
     settings = DistractorSettings(gallbladder=0.0, fissure=0.1, dark_vessels=0.1, bowel=0.1)
-    distracted = add_distractors(body.hu_zyx.astype(np.float32), body.liver_zyx, spacing, rng, settings)
-    hu, liver = distracted.hu_zyx, distracted.liver_zyx
+    hu, liver = body.hu_zyx.astype(np.float32), body.liver_zyx
+    if mix.distractors:
+        distracted = add_distractors(hu, liver, spacing, rng, settings)
+        hu, liver = distracted.hu_zyx, distracted.liver_zyx
     labels = liver.astype(np.uint8)
-    if number % 5:
-        bank = ShapeBank.load(shapes) if shapes is not None else None
-        phase = Phase(body.phase.value)
-        made = add_lesions(hu, liver, spacing, rng, LesionSettings(phase=phase), shape_bank=bank)
+    if liver.any() and (not mix.lesion_free_every or number % mix.lesion_free_every):
+        bank = load_shapes(shapes) if shapes is not None else None
+        lesions = replace(mix.lesions, phase=Phase(body.phase.value))
+        made = add_lesions(hu, liver, spacing, rng, lesions, shape_bank=bank)
         hu = made.hu_zyx
         labels[made.liver_zyx] = 1
         labels[made.labels_zyx > 0] = 2
     return TrainingCase(f"body{number:04d}", "", encode_hu(hu), labels, spacing, "body")
 
 
-def _make_and_save(task: tuple[int, int, Path | None, Path]) -> Path:
-    number, seed, shapes, target = task
-    save_mapped(make_body_case(number, seed, shapes), target)
+def _make_and_save(task: tuple[int, int, Path | None, Path, BodyMix]) -> Path:
+    number, seed, shapes, target, mix = task
+    save_mapped(make_body_case(number, seed, shapes, mix), target)
     return target
 
 
@@ -83,16 +124,19 @@ def body_cases(
     shapes: Path | None,
     *,
     seed: int = 0,
+    mix: BodyMix | None = None,
     workers: int = 1,
     progress: Progress = silent,
 ) -> list[TrainingCase]:
     """`count` synthetic bodies on a training grid, through the cache."""
-    made = cache / f"bodies-s{seed}"
+    mix = mix or BodyMix()
+    name = f"bodies-s{seed}-{mix.key()}"
+    made = cache / name
     tasks = []
     for number in range(count):
         target = made / f"body{number:04d}"
         if not _there(target):
-            tasks.append((number, seed, shapes, target))
+            tasks.append((number, seed, shapes, target, mix))
     if tasks:
         with synthesis_pool(workers) as pool:
             for done, _ in enumerate(pool.map(_make_and_save, tasks), start=1):
@@ -101,7 +145,7 @@ def body_cases(
     margin = "whole" if margin_mm is None else f"m{margin_mm:g}"
     cases = []
     for number in range(count):
-        target = cache / f"bodies-s{seed}-{grid}-{margin}" / f"body{number:04d}"
+        target = cache / f"{name}-{grid}-{margin}" / f"body{number:04d}"
         if not _there(target):
             case = load_mapped(made / f"body{number:04d}")
             if spacing_zyx_mm != BODY_SPACING_ZYX_MM:
@@ -160,4 +204,4 @@ def _there(folder: Path) -> bool:
     return True
 
 
-__all__: Sequence[str] = ("background_cases", "body_cases", "make_body_case", "on_grid")
+__all__: Sequence[str] = ("BodyMix", "background_cases", "body_cases", "make_body_case", "on_grid")

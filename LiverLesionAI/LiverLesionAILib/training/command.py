@@ -6,21 +6,33 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..files import replacing
 from ..progress import Progress, silent
 from ..weights import MEAN, Manifest, ModelEntry, save_weights, sha256_of
+from .ablation import PARTS, without
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
+from .detection import DetectionSampler, detection_loss
 from .healthy import healthy_cases
-from .loop import train
-from .recipes import RECIPES, Recipe, recipe
-from .sampling import CropSampler
+from .loop import segmentation_loss, train
+from .processes import Group, join, leave
+from .recipes import MEANS, RECIPES, Recipe, recipe
+from .sampling import AugmentSettings, CropSampler
+from .slabs import SlabSampler
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+VALIDATION_SEED = 20_000
+"""Which crops of the validation patients are looked at: always the same, and none of a training run's."""
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +40,22 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", choices=sorted(RECIPES), help="which recipe to train")
     parser.add_argument(
         "--hold-out", default="", metavar="PATIENTS", help="patients to leave out, as letters: A, BC"
+    )
+    parser.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the network instead of the recipe's, e.g. sat=false; may be given several times",
+    )
+    parser.add_argument(
+        "--validate",
+        default="",
+        metavar="PATIENTS",
+        help="patients to leave out and to stop on: the best averaged weights on them are kept (masks only)",
+    )
+    parser.add_argument(
+        "--patience", type=int, default=10, help="with --validate: stop after so many worse ones (default 10)"
     )
     parser.add_argument("--steps", type=int, help="optimiser steps instead of the recipe's")
     parser.add_argument("--seed", type=int, default=0, help="decides initialisation, samples and synthesis")
@@ -47,6 +75,14 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="put the trained weights into this models folder and its manifest",
+    )
+    parser.add_argument(
+        "--without",
+        action="append",
+        choices=sorted(PARTS),
+        default=[],
+        help="ablation: train without this part of the data; may be given several times: "
+        + "; ".join(f"{name}: {what}" for name, (what, _) in sorted(PARTS.items())),
     )
     parser.add_argument(
         "--shares", default="", metavar="KIND=SHARE,...", help="ablation: real=1 trains on real lesions only"
@@ -87,30 +123,31 @@ def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
     return entry
 
 
-def bundle_mean(
-    name: str, members: Sequence[str], title: str, calibration: dict[str, float], folder: Path
-) -> ModelEntry:
-    """Put a model that is the mean of others last into the manifest of `folder`.
-
-    Raises:
-        ModelError: a member is not there.
-    """
+def bundle_means(folder: Path) -> list[ModelEntry]:
+    """Put every mean whose members are in the manifest of `folder` there, last; returns them."""
     manifest = Manifest.read(folder)
-    entries = [manifest.find(member) for member in members]
-    entry = replace(
-        entries[0],
-        name=name,
-        network=MEAN,
-        config={"members": list(members)},
-        file="",
-        sha256="",
-        calibration=calibration,
-        scales={},
-        card=f"{members[-1]}.md",
-        title=title,
-    )
-    manifest.with_entry(entry).write()
-    return entry
+    names = {entry.name for entry in manifest.entries}
+    added = []
+    for name, mean in MEANS.items():
+        if not names.issuperset(mean.members):
+            continue
+        entry = replace(
+            manifest.find(mean.members[0]),
+            name=name,
+            network=MEAN,
+            config={"members": list(mean.members)},
+            file="",
+            sha256="",
+            calibration=mean.calibration,
+            scales={},
+            card=f"{mean.members[-1]}.md",
+            title=mean.title,
+        )
+        manifest = manifest.with_entry(entry)
+        added.append(entry)
+    if added:
+        manifest.write()
+    return added
 
 
 def training_cases(
@@ -148,6 +185,7 @@ def training_cases(
             cache,
             shapes,
             seed=chosen.bank.seed,
+            mix=chosen.body_mix,
             workers=workers,
             progress=progress,
         )
@@ -185,15 +223,68 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     if args.shares:
         shares = {k: float(v) for k, v in (item.split("=") for item in args.shares.split(","))}
         chosen = replace(chosen, shares=shares)
-    chosen = replace(chosen, loop=replace(chosen.loop, seed=args.seed))
-    folder = args.out or Path(".train") / f"{args.model}-{args.hold_out or 'all'}-{args.seed}"
+    if args.without and chosen.task == "classify":
+        raise InputError("--without is for networks that learn from volumes, not for slice classifiers.")
+    chosen = without(chosen, args.without)
+    chosen = replace(
+        chosen,
+        config=changed_config(chosen.config, args.config),
+        loop=replace(chosen.loop, seed=args.seed, patience=args.patience if args.validate else 0),
+    )
+    name = "-".join((args.model, *(item.replace("=", "_") for item in args.config)))
+    left_out = "".join(f"-no-{part}" for part in chosen.loop.without)
+    folder = args.out or Path(".train") / f"{name}-{args.hold_out or 'all'}-{args.seed}{left_out}"
+    group = join(args.device)
+    if group is not None:
+        args.device = group.device
+        if group.rank:
+            progress = silent
+    if chosen.task == "classify":
+        from .classify import class_sources, fit_classifier
+
+        sources = class_sources(chosen, args.hold_out, args.cache, args.threads, progress)
+        network = fit_classifier(chosen, sources, folder, args.device, progress, start=args.start)
+        return _finish(args, chosen, network, folder)
+    if args.validate and chosen.task not in ("segment", "locate"):
+        raise InputError("--validate is for networks that draw masks; leave it out for this one.")
     cases = training_cases(chosen, args.hold_out, args.cache, args.threads, progress)
-    network = fit(chosen, cases, folder, args.device, progress, start=args.start)
+    seen = [case for case in cases if case.patient not in set(args.validate)]
+    watched = [case for case in cases if case.patient in set(args.validate) and case.kind == "real"]
+    if args.validate and not watched:
+        raise InputError(f"There is no labelled scan of {args.validate} to validate on.")
+    network = fit(chosen, seen, folder, args.device, progress, start=args.start, watched=watched, group=group)
+    writes = group is None or group.rank == 0
+    leave()
+    return _finish(args, chosen, network, folder) if writes else 0
+
+
+def changed_config(config: Any, changes: Sequence[str]) -> Any:
+    """A network's settings with KEY=VALUE in place of its own, as JSON (`false`, `3`, `[1, 2]`) or a word.
+
+    Raises:
+        InputError: the network has no such setting; the text lists those it has.
+    """
+    values = {}
+    for change in changes:
+        key, _, text = change.partition("=")
+        if key not in asdict(config):
+            raise InputError(f"The network has no setting {key!r}; it has {', '.join(asdict(config))}.")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        values[key] = tuple(value) if isinstance(value, list) else value
+    return replace(config, **values)
+
+
+def _finish(args: argparse.Namespace, chosen: Recipe, network: nn.Module, folder: Path) -> int:
+    """Keep the weights of a finished run, and put them where they were asked for."""
     digest = save_weights(network, folder / "weights.pt")
     print(f"{folder}: {chosen.loop.steps} steps, weights {digest[:12]}")
     if args.bundle:
-        bundle(chosen, args.model, folder, args.bundle)
-        print(f"{args.model} is now in {args.bundle}")
+        entry = bundle(chosen, chosen.bundled_as or args.model, folder, args.bundle)
+        means = "".join(f" and {mean.name}" for mean in bundle_means(args.bundle))
+        print(f"{entry.name}{means} now in {args.bundle}")
     return 0
 
 
@@ -204,8 +295,16 @@ def fit(
     device: str,
     progress: Progress,
     start: Path | None = None,
-):
-    """Train `chosen` on `cases`; the run's settings are kept in `run.json`."""
+    watched: Sequence[TrainingCase] = (),
+    group: Group | None = None,
+) -> nn.Module:
+    """Train `chosen` on `cases`; the run's settings are kept in `run.json`.
+
+    Args:
+        start: weights to go on from.
+        watched: scans to validate on, not among `cases`; the best validation's weights are returned.
+        group: the processes under `torchrun`.
+    """
     import torch
 
     from ..weights import build_network
@@ -213,11 +312,19 @@ def fit(
     torch.manual_seed(chosen.loop.seed)
     network = build_network(chosen.network, asdict(chosen.config))
     if start is not None:
-        state = torch.load(start, weights_only=True)
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        for name in take_weights(network, torch.load(start, weights_only=True)):
+            print(f"{start.name} has no {name} of this shape: it starts anew")
     if chosen.task == "locate":
         cases = [_liver_only(case) for case in cases]
-    sampler = CropSampler(
+    # A detector learns by its own loss: what it learns from depends on the truth.
+    batch_loss = getattr(network, "training_loss", None)
+    make_sampler = CropSampler
+    if chosen.slab_targets:
+        bag = {"bag": chosen.config.bag, "bag_step": chosen.config.bag_step}
+        make_sampler = partial(SlabSampler, targets=chosen.slab_targets, **bag)
+    elif hasattr(network, "losses"):
+        make_sampler, batch_loss = DetectionSampler, partial(detection_loss, network, chosen.loop.seed)
+    sampler = make_sampler(
         list(cases),
         chosen.shares,
         chosen.spec,
@@ -230,7 +337,61 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     kinds = {kind: sum(c.kind == kind for c in cases) for kind in chosen.shares}
     (folder / "run.json").write_text(json.dumps({**asdict(chosen), "cases": kinds}, indent=1))
-    return train(network, sampler.batch, chosen.loop, folder, device=device, progress=progress)
+    return train(
+        network,
+        sampler.batch,
+        chosen.loop,
+        folder,
+        device=device,
+        batch_loss=batch_loss,
+        validate=validation(chosen, watched, device) if watched else None,
+        group=group,
+        progress=progress,
+    )
+
+
+def validation(
+    chosen: Recipe, watched: Sequence[TrainingCase], device: str, batches: int = 8
+) -> Callable[[nn.Module], float]:
+    """The loss on fixed crops of scans that training does not see, without augmentation."""
+    import torch
+
+    if chosen.task == "locate":
+        watched = [_liver_only(case) for case in watched]
+    sampler = CropSampler(
+        list(watched),
+        {"real": 1.0},
+        chosen.spec,
+        chosen.crop,
+        VALIDATION_SEED,
+        AugmentSettings(0.0, 0.0, 0.0, 0.0, 0.0, chosen.augment.pivot_hu, 0.0, 0.0, 0.0, 0.0),
+        chosen.tumour_share,
+        chosen.liver_share,
+    )
+    fixed = [sampler.batch(number * chosen.loop.batch, chosen.loop.batch) for number in range(batches)]
+
+    def loss(network: nn.Module) -> float:
+        total = 0.0
+        with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16):
+            for images, labels in fixed:
+                logits = network(images.to(device, memory_format=torch.channels_last)).logits
+                total += float(segmentation_loss(logits, labels.to(device), chosen.loop))
+        return total / len(fixed)
+
+    return loss
+
+
+def take_weights(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Weights of an earlier run, of the same network or of one that shares parts with it (a box detector
+    goes on from a mask network's encoder, pyramid and proposals).
+
+    Returns:
+        Names of what the earlier run has not, or in another shape; it is left as it was.
+    """
+    own = network.state_dict()
+    fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
+    network.load_state_dict({**own, **{k: v.to(own[k].dtype) for k, v in fitting.items()}})
+    return [name for name in own if name not in fitting]
 
 
 def _liver_only(case: TrainingCase) -> TrainingCase:

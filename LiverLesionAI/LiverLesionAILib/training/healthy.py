@@ -83,7 +83,9 @@ def _outlined(ct: CtVolume, spacing_zyx_mm: tuple[float, float, float]) -> Train
     """The liver as the bundled line outlines it; unknown where it is unsure or suspects a lesion."""
     from ..pipeline import Settings, analyze
 
-    found = analyze(ct, Settings(attention=False, device="cpu"), ModelStore.bundled()).probabilities
+    found = analyze(
+        ct, Settings(attention=False, classifier=None, device="cpu"), ModelStore.bundled()
+    ).probabilities
     if not found:
         raise InputError(f"No liver was found in {ct.name}.")
     volume = reorient(ct)

@@ -27,6 +27,8 @@ from torch.utils.data import DataLoader, Dataset
 from ..errors import LiverLesionAIError
 from ..progress import Progress, silent
 from .cases import UNKNOWN
+from .processes import Group
+from .watch import Watch
 
 
 class TrainingError(LiverLesionAIError):
@@ -48,7 +50,10 @@ class LoopSettings:
         ema: decay of the moving average of the weights.
         seed: of the initialisation; samples carry their own.
         checkpoint_every: steps between checkpoints.
+        validate_every: steps between validations, where there is something to validate on.
+        patience: so many validations without a better one end the training; 0 never ends it early.
         log_every: steps between rows of the curve.
+        without: what was left out of the training data, see :mod:`.ablation`; kept with the checkpoint.
     """
 
     steps: int = 6000
@@ -64,19 +69,33 @@ class LoopSettings:
     seed: int = 0
     checkpoint_every: int = 250
     log_every: int = 25
+    validate_every: int = 100
+    patience: int = 0
+    without: tuple[str, ...] = ()
 
 
 class Batches(Dataset):
-    """The batch of step i is item i; a loader's processes draw them ahead of time."""
+    """The batch of step i is item i; a loader's processes draw them ahead of time.
 
-    def __init__(self, draw: Callable[[int, int], tuple[Tensor, Tensor]], size: int, steps: int) -> None:
+    Of several training processes each draws its own part of the batch.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[int, int], tuple[Tensor, Tensor]],
+        size: int,
+        steps: int,
+        group: Group | None = None,
+    ) -> None:
         self.draw, self.size, self.steps = draw, size, steps
+        self.rank, self.world = (group.rank, group.size) if group else (0, 1)
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        return self.draw(step * self.size, self.size)
+        share = self.size // self.world
+        return self.draw(step * self.size + self.rank * share, share)
 
 
 def soft_dice_loss(probabilities: Tensor, labels: Tensor, per_image: bool = False) -> Tensor:
@@ -171,16 +190,25 @@ def train(
     *,
     device: str = "cpu",
     loss_of: Callable[[Tensor, Tensor, LoopSettings], Tensor] = segmentation_loss,
+    batch_loss: Callable[[Tensor, Tensor, int], Tensor] | None = None,
+    validate: Callable[[nn.Module], float] | None = None,
+    group: Group | None = None,
     progress: Progress = silent,
     workers: int = 1,
 ) -> nn.Module:
     """Train and return the averaged network, in eval mode.
+
+    With `validate` it is the averaged network of the best validation, kept as `best.pt`.
 
     Args:
         network: takes (B, S, H, W), returns an output with a field `logits`.
         batches: batches(first, size) gives samples first .. first + size - 1 (image, labels).
         folder: gets `checkpoint.pt` (resumed from where present) and `curve.csv` (step, loss, lr, seconds).
         loss_of: loss_of(logits, labels, settings).
+        batch_loss: the loss from (images, labels, step) in place of the network's logits and `loss_of`, for
+            a network that needs the truth on its way (detectors choose what to learn from by it).
+        validate: loss of the averaged network on what training does not see; lower is better.
+        group: the training processes under `torchrun`; each takes its part of every batch.
         workers: processes that make batches ahead; 0 makes them in this one.
 
     Raises:
@@ -200,7 +228,8 @@ def train(
     step, seconds = 0, 0.0
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=True, map_location=device)
-        if state["settings"] != asdict(settings):
+        # Checkpoints of before a setting existed have its default.
+        if {**asdict(LoopSettings()), **state["settings"]} != asdict(settings):
             raise TrainingError(
                 f"{checkpoint} was made with other settings; remove it or choose another folder."
             )
@@ -208,28 +237,32 @@ def train(
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         step, seconds = state["step"], state["seconds"]
+    if group is not None:
+        group.check(settings.batch)
+    first = group is None or group.rank == 0
+    watch = Watch(folder, settings.patience, step, writes=first)
     rows = _kept_rows(curve, step)
     losses: list[float] = []
     dead: set[str] = set()
     started = time.monotonic()
     device_type = torch.device(device).type
     loader = DataLoader(
-        Batches(batches, settings.batch, settings.steps),
+        Batches(batches, settings.batch, settings.steps, group),
         batch_size=None,
         sampler=range(step, settings.steps),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
     )
-    if step < settings.steps:
+    if step < settings.steps and not watch.over:
         for images, labels in loader:
             images = images.to(device, memory_format=torch.channels_last)
             labels = labels.to(device)
             rate = learning_rate(step, settings)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+            for tuned in optimiser.param_groups:
+                tuned["lr"] = rate
             with torch.autocast(device_type, torch.bfloat16):
-                logits = network(images).logits
-            loss = loss_of(logits, labels, settings)
+                answer = network(images).logits if batch_loss is None else batch_loss(images, labels, step)
+            loss = loss_of(answer, labels, settings) if batch_loss is None else answer
             value = float(loss.detach())
             if not math.isfinite(value):
                 torch.save(
@@ -247,6 +280,8 @@ def train(
                 )
                 if step == min(GRADIENT_STEPS, settings.steps) - 1:
                     check_gradients(dead)
+            if group is not None:
+                value = group.average(network, value)
             nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
             optimiser.step()
             # A young average forgets faster, so that the random start does not linger.
@@ -257,8 +292,14 @@ def train(
                 elapsed = seconds + time.monotonic() - started
                 rows.append((step, sum(losses) / len(losses), rate, elapsed))
                 losses.clear()
+                watch.note("loss", rows[-1][1], step)
+                watch.note("learning rate", rate, step)
                 progress(f"training, loss {rows[-1][1]:.3f}", step / settings.steps)
-            if step % settings.checkpoint_every == 0 or step == settings.steps:
+            last = step == settings.steps
+            if validate is not None and (step % settings.validate_every == 0 or last):
+                watch.validated(validate(average.eval()), average, step)
+                last = last or watch.over
+            if first and (step % settings.checkpoint_every == 0 or last):
                 save_checkpoint(
                     {
                         "network": network.state_dict(),
@@ -271,6 +312,11 @@ def train(
                     checkpoint,
                 )
                 _write_rows(curve, rows)
+            if last:
+                break
+    watch.close()
+    if watch.best is not None:
+        average.load_state_dict(watch.best)
     return average.eval()
 
 

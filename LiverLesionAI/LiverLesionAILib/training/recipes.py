@@ -8,8 +8,21 @@ from typing import Any
 
 from ..errors import InputError
 from ..inputs import InputSpec
-from ..networks import coarse_unet, mscd, sfan, unet
+from ..networks import (
+    attention_unet,
+    coarse_unet,
+    cs_att,
+    dadrn,
+    danet_unet,
+    mscd,
+    se_unet,
+    sfan,
+    unet,
+    va_faster_rcnn,
+    va_mask_rcnn,
+)
 from .bank import BankSettings
+from .bodies import BodyMix
 from .loop import LoopSettings
 from .sampling import AugmentSettings
 
@@ -20,6 +33,13 @@ SEGMENT_INPUT = InputSpec(
 thin noisy slices are averaged. The liver's level is brought to 100 HU. Magnified, because held-out patients'
 lesions of 6 to 15 mm were missed at 1.25 mm and found when the same network saw the same slices enlarged."""
 
+DETECT_INPUT = replace(SEGMENT_INPUT, in_slices=cs_att.SIZES["compact"].in_slices, magnify=1.5625)
+"""Pixels of 0.8 mm, as 3DCE and CS-Att have them, on the segmentation's grid."""
+
+CLASS_INPUT = InputSpec(spacing_zyx_mm=(3.0, 1.5, 1.5), window_hu=(-40.0, 220.0), in_slices=3)
+"""DADRN sees a slice and its two neighbours. The level stays what it was measured as: water is told from
+tissue by its HU, and how bright a lesion is by the phase that the liver is in."""
+
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
 
@@ -29,16 +49,19 @@ class Recipe:
 
     Attributes:
         network: module of `networks/`; config: its settings.
-        task: "segment" or "locate".
+        task: "segment", "locate", "detect" or "classify".
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
-        bodies: number of synthetic bodies.
+        bodies: number of synthetic bodies; body_mix: what they are.
         healthy_variants: synthetic variants of each unlabelled liver, where those have a share.
         calibration: operating point of the model, read off leave-one-patient-out runs.
         scales: image pyramids of liver and lesions, chosen on leave-one-patient-out runs.
         title: one line for a menu.
+        bundled_as: name in the manifest, where it is not the recipe's.
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
+        slab_targets: for networks with a bag of images: a sample is a slab with so many target slices and
+            their neighbours; 0 for crops of one slice.
     """
 
     network: str
@@ -54,10 +77,22 @@ class Recipe:
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     bank: BankSettings = field(default_factory=lambda: BankSettings(seed=1))
     bodies: int = 120
+    body_mix: BodyMix = field(default_factory=BodyMix)
     healthy_variants: int = 0
     calibration: dict[str, float] = field(default_factory=dict)
     scales: dict[str, tuple[float, ...]] = field(default_factory=dict)
     title: str = ""
+    slab_targets: int = 0
+    bundled_as: str = ""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A model that is the mean of others' probabilities; it joins the manifest when all of them are there."""
+
+    members: tuple[str, ...]
+    title: str
+    calibration: dict[str, float]
 
 
 _SEGMENT = Recipe(
@@ -75,11 +110,27 @@ _SEGMENT = Recipe(
     title="SFAN: liver and tumours (semantic feature attention)",
 )
 
+_VA = replace(
+    _SEGMENT,
+    network="va_mask_rcnn",
+    config=va_mask_rcnn.SIZES["compact"],
+    spec=replace(SEGMENT_INPUT, in_slices=3),
+    loop=LoopSettings(steps=1800, batch=3, learning_rate=1.2e-3, warmup=100, ema=0.996, checkpoint_every=50),
+    tumour_share=0.55,
+    liver_share=0.3,
+    calibration={"tumour_threshold": 0.3, "score_threshold": 0.5},
+    scales={},
+    title="VA Mask R-CNN: liver and tumours (volumetric attention)",
+    slab_targets=4,
+)
+"""Slabs of 4 targets: their bags share images, so each target costs two passes of the encoder, not five."""
+
 RECIPES: dict[str, Recipe] = {
     "sfan": _SEGMENT,
     # Second part of the bundled SFAN, from the first one's weights: more magnified, a wider range of scales.
     "sfan_finish": replace(
         _SEGMENT,
+        bundled_as="sfan",
         spec=replace(SEGMENT_INPUT, magnify=1.75),
         crop=192,
         augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0, scale=0.6),
@@ -89,11 +140,52 @@ RECIPES: dict[str, Recipe] = {
     "unet": replace(
         _SEGMENT, network="unet", config=unet.SIZES["compact"], title="U-Net: liver and tumours (baseline)"
     ),
+    "attention_unet": replace(
+        _SEGMENT,
+        network="attention_unet",
+        config=attention_unet.SIZES["compact"],
+        title="Attention U-Net: liver and tumours (baseline)",
+    ),
+    "se_unet": replace(
+        _SEGMENT,
+        network="se_unet",
+        config=se_unet.SIZES["compact"],
+        title="SE U-Net: liver and tumours (baseline)",
+    ),
+    "danet_unet": replace(
+        _SEGMENT,
+        network="danet_unet",
+        config=danet_unet.SIZES["compact"],
+        title="DANet head on a U-Net: liver and tumours (baseline)",
+    ),
     "mscd": replace(
         _SEGMENT,
         network="mscd",
         config=mscd.SIZES["compact"],
         title="MSCD: liver and tumours (multi-scale contextual dependencies)",
+    ),
+    "va_mask_rcnn": _VA,
+    "va_faster_rcnn": replace(
+        _VA,
+        network="va_faster_rcnn",
+        task="detect",
+        config=va_faster_rcnn.SIZES["compact"],
+        calibration={"score_threshold": 0.5},
+        title="VA Faster R-CNN: lesion boxes (volumetric attention)",
+    ),
+    "cs_att": replace(
+        _SEGMENT,
+        network="cs_att",
+        task="detect",
+        config=cs_att.SIZES["compact"],
+        spec=DETECT_INPUT,
+        crop=160,
+        tumour_share=0.6,
+        liver_share=0.3,
+        loop=LoopSettings(steps=2000, batch=8, learning_rate=1.2e-3, checkpoint_every=100),
+        calibration={},
+        scales={},
+        title="CS-Att: lesion boxes (3DCE with contextual and spatial attention)",
     ),
     "coarse_unet": Recipe(
         network="coarse_unet",
@@ -111,6 +203,25 @@ RECIPES: dict[str, Recipe] = {
         bodies=100,
         title="Coarse U-Net: finds the liver",
     ),
+    "dadrn": Recipe(
+        network="dadrn",
+        task="classify",
+        config=dadrn.SIZES["compact"],
+        spec=CLASS_INPUT,
+        crop=160,
+        loop=LoopSettings(steps=2200, batch=32, learning_rate=1.5e-3, warmup=60, checkpoint_every=50),
+        shares={"body": 0.7, "real": 0.3},
+        bodies=110,
+        title="DADRN: class of lesions (dual attention dilated residual network)",
+    ),
+}
+
+MEANS: dict[str, Mean] = {
+    "sfan_mscd": Mean(
+        ("sfan", "mscd"),
+        "SFAN and MSCD together (mean of both)",
+        {"tumour_threshold": 0.25, "score_threshold": 0.6},
+    )
 }
 
 

@@ -120,7 +120,7 @@ def augment_intensity(
         share = float(rng.uniform(0.15, 0.33))
         padded = torch.cat([image_hu[:1], image_hu, image_hu[-1:]])
         image_hu = (1 - 2 * share) * image_hu + share * (padded[:-2] + padded[2:])
-    if rng.random() < 0.3:
+    if rng.random() < 0.3 and augment.blur_px > 0.3:
         image_hu = blurred(image_hu, float(rng.uniform(0.3, augment.blur_px)))
     if rng.random() < 0.4:
         noise = torch.randn(image_hu.shape, generator=generator)

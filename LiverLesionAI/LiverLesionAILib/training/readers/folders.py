@@ -10,10 +10,11 @@ from ...errors import InputError
 from .chaos import find_chaos
 from .ircadb import PATIENT, find_ircadb
 from .scan import LITS_LABELS, LabelMeaning, Scan
+from .synthliver import find_synthliver
 from .volumes import find_lits, find_msd, find_plain
 
 IRCADB_IN_LITS = range(28, 48)
-LAYOUTS = ("lits", "msd", "ircadb", "chaos", "plain")
+LAYOUTS = ("lits", "msd", "ircadb", "chaos", "synthliver", "plain")
 
 
 def layout_of(folder: Path) -> str:
@@ -26,6 +27,8 @@ def layout_of(folder: Path) -> str:
         raise InputError(f"{folder} is no folder.")
     if (folder / "dataset.json").is_file() and (folder / "imagesTr").is_dir():
         return "msd"
+    if any(next(folder.glob(f"{root}*/lesions.json"), None) for root in ("", "*/", "volumes/*/")):
+        return "synthliver"
     if any(PATIENT.fullmatch(p.name) for p in folder.iterdir()):
         return "ircadb"
     if any(next(folder.glob(f"{root}*/DICOM_anon"), None) for root in ("", "CT/", "Train_Sets/CT/")):
@@ -51,6 +54,7 @@ def find_scans(folder: Path, layout: str = "auto", labels: LabelMeaning = LITS_L
     if layout == "plain":
         return find_plain(folder, labels=labels)
     finders = {"lits": find_lits, "msd": find_msd, "ircadb": find_ircadb, "chaos": find_chaos}
+    finders["synthliver"] = find_synthliver
     if layout not in finders:
         raise InputError(f"There is no layout {layout}; known are {', '.join(LAYOUTS)}.")
     return finders[layout](folder)

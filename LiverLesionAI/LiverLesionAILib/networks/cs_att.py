@@ -1,0 +1,458 @@
+"""Lesion detection with 3D contextual and spatial attention (Tao et al., "Improving Deep Lesion Detection
+Using 3D Contextual and Spatial Attention", MICCAI 2019) on 3DCE (Yan et al., MICCAI 2018).
+
+3 M neighbouring slices are M images of three slices, the key slice in the middle of the middle one. All pass
+one backbone; the features of each place are weighted against those of the other images (contextual
+attention) and within their own image (spatial attention), turned into position-sensitive maps, concatenated,
+and pooled for every region that the proposal network finds in the key image. With both attentions off this is
+3DCE, with M = 1 also R-FCN on three slices.
+
+Decisions where the papers are silent:
+- The proposal network sees the key image's features before any attention: which regions are looked at does
+  not depend on what the switches are set to.
+- Embeddings phi start near zero, so that training starts from 3DCE.
+- Softmax with temperature T is softmax(x / T); divided by its maximum it is exp((x - max x) / T), which is
+  how it is computed: nothing underflows over large maps.
+- The compact size works at stride 4 with pixels of 0.8 mm: a lesion of 6 mm is two cells wide there and less
+  than one at the paper's stride of 8. It has batch normalisation (see :mod:`.sfan`), reads boxes without
+  rounding, and takes an anchor for a lesion from IoU 0.5 on, as small boxes rarely reach 0.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .blocks import Norm, initialise
+from .boxes import (
+    BACKGROUND,
+    box_iou,
+    cell_anchors,
+    clip_boxes,
+    decode_boxes,
+    encode_boxes,
+    grid_anchors,
+    match_boxes,
+    nms,
+    nms_mask,
+    sample_matches,
+)
+from .ps_roi import ps_roi_align, ps_roi_pool
+
+SLICES_PER_IMAGE = 3
+
+
+@dataclass(frozen=True)
+class CsAttConfig:
+    """Settings of :class:`CsAtt`.
+
+    Attributes:
+        images: M, odd; the network sees 3 M slices.
+        contextual, spatial: the two attentions, each on or off.
+        contextual_temperature, spatial_temperature: of their softmax.
+        widths, convolutions: channels and number of 3 x 3 convolutions of each block of the backbone.
+        pooled: whether 2 x 2 max-pooling comes before the block.
+        dilation: of the last block's convolutions.
+        norm: normalisation of the backbone.
+        proposal_width: channels of the proposal network's 3 x 3 convolution.
+        anchor_sizes, anchor_ratios: sides of the square of equal area, px; height / width.
+        roi_bins, roi_channels: bins a side and channels of position-sensitive pooling.
+        aligned: read boxes bilinearly instead of rounding them to cells.
+        head_width: of the fully connected layer.
+        anchor_overlap: IoU from which an anchor stands for a lesion, and under which for none.
+    """
+
+    images: int = 5
+    contextual: bool = True
+    spatial: bool = True
+    contextual_temperature: float = 2.0
+    spatial_temperature: float = 3.0
+    widths: tuple[int, ...] = (64, 128, 256, 512, 512)
+    convolutions: tuple[int, ...] = (2, 2, 3, 3, 3)
+    pooled: tuple[bool, ...] = (False, True, True, True, False)
+    dilation: int = 1
+    norm: Norm = "none"
+    proposal_width: int = 512
+    anchor_sizes: tuple[float, ...] = (16.0, 24.0, 32.0, 48.0, 96.0)
+    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    roi_bins: int = 7
+    roi_channels: int = 10
+    aligned: bool = False
+    head_width: int = 2048
+    anchor_overlap: tuple[float, float] = (0.7, 0.3)
+
+    def __post_init__(self) -> None:
+        if self.images < 1 or self.images % 2 == 0:
+            raise TypeError(f"images is {self.images}; there has to be a middle one")
+
+    @property
+    def in_slices(self) -> int:
+        """Slices the network sees."""
+        return SLICES_PER_IMAGE * self.images
+
+
+SIZES = {
+    # VGG-16 up to conv5_3 without pool4, as 3DCE and the paper have it.
+    "paper": CsAttConfig(),
+    "compact": CsAttConfig(
+        images=3,
+        widths=(16, 32, 64, 96),
+        convolutions=(2, 2, 3, 3),
+        pooled=(False, True, True, False),
+        dilation=2,
+        norm="batch",
+        proposal_width=64,
+        anchor_sizes=(8.0, 14.0, 24.0, 44.0, 88.0),
+        roi_bins=5,
+        roi_channels=8,
+        aligned=True,
+        head_width=256,
+        anchor_overlap=(0.5, 0.3),
+    ),
+}
+
+
+class CsAttention(NamedTuple):
+    """The attention of one window.
+
+    Attributes:
+        contextual: (B, M, C, h, w), 0..1, its maximum over M is 1 (equation 3); None where switched off.
+        spatial: (B, M, C, h, w), 0..1, its maximum over h, w is 1 (equation 7); None where switched off.
+    """
+
+    contextual: Tensor | None
+    spatial: Tensor | None
+
+
+class Detections(NamedTuple):
+    """Boxes of one image, best first.
+
+    Attributes:
+        boxes: (n, 4) y0, x0, y1, x1, px, inside the image.
+        scores: (n,) probability of a lesion.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+
+
+class CsAttOutput(NamedTuple):
+    """Result of :class:`CsAtt`.
+
+    Attributes:
+        detections: one per image of the batch.
+        attention: only where asked for.
+    """
+
+    detections: list[Detections]
+    attention: CsAttention | None = None
+
+
+@dataclass(frozen=True)
+class DetectSettings:
+    """How boxes are chosen.
+
+    Attributes:
+        before, after: proposals that enter and leave suppression; proposal_overlap: its IoU.
+        overlap: IoU of the final suppression; least_score, most: of the boxes handed out.
+    """
+
+    before: int = 300
+    after: int = 100
+    proposal_overlap: float = 0.7
+    overlap: float = 0.3
+    least_score: float = 0.02
+    most: int = 40
+
+
+def peak_softmax(x: Tensor, dim: int | tuple[int, int]) -> Tensor:
+    """softmax(x) over `dim`, divided by its maximum there (equations 2, 3 and 6, 7).
+
+    Args:
+        x: (B, M, C, h, w), divided by the temperature; overwritten where no gradient is asked for.
+        dim: 1 for the images, (3, 4) for the places.
+    """
+    if dim == 1:
+        peak = reduce(torch.maximum, x.unbind(1))[:, None]
+    else:
+        # A reduction over the inner dimensions of channels_last memory takes ten times as long.
+        peak = F.adaptive_max_pool2d(x.flatten(0, 1), 1).unflatten(0, x.shape[:2])
+    if torch.is_grad_enabled():
+        return (x - peak).exp()
+    return x.sub_(peak).exp_()
+
+
+def embedded(phi: nn.Conv2d, x: Tensor, temperature: float) -> Tensor:
+    """phi(x) / temperature (equations 1 and 5), (N, C, h, w); the weights are divided, not the larger map."""
+    assert phi.bias is not None
+    return F.conv2d(x, phi.weight / temperature, phi.bias / temperature)
+
+
+class CsAtt(nn.Module):
+    """The network. Input: (B, 3 M, H, W), H and W multiples of its stride, values about -1..1."""
+
+    def __init__(self, config: CsAttConfig = SIZES["compact"]) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = _backbone(config)
+        channels = config.widths[-1]
+        # One image alone has nothing to be weighted against.
+        weighted = config.contextual and config.images > 1
+        self.phi_contextual = nn.Conv2d(channels, channels, 1) if weighted else None
+        self.phi_spatial = nn.Conv2d(channels, channels, 1) if config.spatial else None
+        anchors = len(config.anchor_sizes) * len(config.anchor_ratios)
+        self.propose_hidden = nn.Conv2d(channels, config.proposal_width, 3, padding=1)
+        self.propose_score = nn.Conv2d(config.proposal_width, anchors, 1)
+        self.propose_box = nn.Conv2d(config.proposal_width, 4 * anchors, 1)
+        self.position_maps = nn.Conv2d(channels, config.roi_channels * config.roi_bins**2, 1)
+        pooled = config.images * config.roi_channels * config.roi_bins**2
+        self.hidden = nn.Linear(pooled, config.head_width)
+        self.score = nn.Linear(config.head_width, 2)
+        self.box = nn.Linear(config.head_width, 4)
+        initialise(self)
+        for layer in (self.propose_score, self.propose_box, self.score, self.box):
+            nn.init.normal_(layer.weight, std=0.01)
+        for phi in (self.phi_contextual, self.phi_spatial):
+            if phi is not None:
+                nn.init.normal_(phi.weight, std=0.01)
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of the input must be multiples of this: the stride of the features."""
+        return 2 ** sum(self.config.pooled)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Middle slices of the window's images, relative to the key slice."""
+        half = self.config.images // 2
+        return tuple(SLICES_PER_IMAGE * i for i in range(-half, half + 1))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Backbone: (N, 3, H, W) -> (N, C, H / stride, W / stride); each image once, whatever window it is
+        in."""
+        return self.backbone(images)
+
+    def context_scores(self, features: Tensor) -> Tensor | None:
+        """Equation 1 for images (N, C, h, w): depends on no window, so each image needs it once; None where
+        contextual attention is off."""
+        if self.phi_contextual is None:
+            return None
+        return embedded(self.phi_contextual, features, self.config.contextual_temperature)
+
+    def attend(self, x: Tensor, scores: Tensor | None = None) -> tuple[Tensor, CsAttention]:
+        """Equations 1 to 8 on a window's features.
+
+        Args:
+            x: (B, M, C, h, w).
+            scores: of :meth:`context_scores`, in the same shape, where they are there already; overwritten
+                where no gradient is asked for.
+        """
+        contextual = spatial = None
+        if self.phi_contextual is not None:
+            if scores is None:
+                scores = self.context_scores(x.flatten(0, 1))
+                assert scores is not None
+                scores = scores.unflatten(0, x.shape[:2])
+            contextual = peak_softmax(scores, 1)
+            x = contextual * x
+        if self.phi_spatial is not None:
+            flat = embedded(self.phi_spatial, x.flatten(0, 1), self.config.spatial_temperature)
+            spatial = peak_softmax(flat.unflatten(0, x.shape[:2]), (3, 4))
+            x = spatial * x
+        return x, CsAttention(contextual, spatial)
+
+    def maps(self, x: Tensor) -> Tensor:
+        """Position-sensitive maps of every image of a window: (B, M, C, h, w) -> (B * M, K * K * D, h, w)."""
+        return self.position_maps(x.flatten(0, 1))
+
+    def propose(self, key: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Proposal network on the key image's features (B, C, h, w).
+
+        Returns:
+            (scores (B, N) logits, deltas (B, N, 4), anchors (N, 4)), float32 at least; N = h * w * anchors
+            a cell.
+        """
+        hidden = F.relu(self.propose_hidden(key))
+        scores = _wide(self.propose_score(hidden)).permute(0, 2, 3, 1).flatten(1)
+        deltas = _wide(self.propose_box(hidden)).permute(0, 2, 3, 1).reshape(len(key), -1, 4)
+        cells = cell_anchors(self.config.anchor_sizes, self.config.anchor_ratios).to(deltas)
+        return scores, deltas, grid_anchors(cells, tuple(key.shape[-2:]), self.multiple)  # type: ignore[arg-type]
+
+    def classify(self, maps: Tensor, boxes: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Head: boxes (R, 4) of the windows `images` (R,) -> (logits (R, 2), deltas (R, 4)), float32 or more.
+
+        A box is pooled from all M images of its window, and what they give is concatenated (3DCE).
+        """
+        pool = ps_roi_align if self.config.aligned else ps_roi_pool
+        count = self.config.images
+        every = (images[:, None] * count + torch.arange(count, device=images.device)).flatten()
+        pooled = pool(maps, boxes.repeat_interleave(count, 0), every, self.config.roi_bins, self.multiple)
+        pooled = pooled.reshape(len(boxes), self.hidden.in_features)
+        hidden = F.relu(self.hidden(pooled.to(self.hidden.weight.dtype)))
+        return _wide(self.score(hidden)), _wide(self.box(hidden))
+
+    def regions(
+        self, scores: Tensor, deltas: Tensor, anchors: Tensor, size_yx: tuple[int, int], how: DetectSettings
+    ) -> tuple[Tensor, Tensor]:
+        """Proposals after suppression: boxes (R, 4) and the image (R,) of each."""
+        count = min(how.before, scores.shape[1])
+        order = scores.topk(count, dim=1).indices
+        boxes = decode_boxes(deltas.gather(1, order[..., None].expand(-1, -1, 4)), anchors[order])
+        boxes = clip_boxes(boxes, size_yx)
+        whole = (boxes[..., 2:] - boxes[..., :2]).amin(dim=-1) >= 1.0
+        kept = nms_mask(boxes, how.proposal_overlap, whole)
+        kept &= kept.cumsum(dim=1) <= how.after
+        images, number = kept.nonzero(as_tuple=True)
+        return boxes[images, number], images
+
+    def detect(
+        self,
+        x: Tensor,
+        size_yx: tuple[int, int],
+        how: DetectSettings = DetectSettings(),
+        scores: Tensor | None = None,
+    ) -> tuple[list[Detections], CsAttention]:
+        """From a window's features (B, M, C, h, w) to boxes.
+
+        Args:
+            size_yx: the images' unpadded size.
+            scores: see :meth:`attend`.
+        """
+        objects, deltas, anchors = self.propose(x[:, x.shape[1] // 2])
+        boxes, images = self.regions(objects, deltas, anchors, size_yx, how)
+        attended, attention = self.attend(x, scores)
+        logits, moves = self.classify(self.maps(attended), boxes, images)
+        probability = logits.softmax(dim=1)[:, 1]
+        boxes = clip_boxes(decode_boxes(moves, boxes), size_yx)
+        found = []
+        for image in range(len(x)):
+            mine = (images == image) & (probability >= how.least_score)
+            keep = nms(boxes[mine], probability[mine], how.overlap, limit=how.most)
+            found.append(Detections(boxes[mine][keep], probability[mine][keep]))
+        return found, attention
+
+    def window(self, images: Tensor) -> Tensor:
+        """(B, 3 M, H, W) -> the window's features (B, M, C, h, w)."""
+        batch, slices, height, width = images.shape
+        each = images.reshape(-1, SLICES_PER_IMAGE, height, width)
+        features = self.features(each.contiguous(memory_format=torch.channels_last))
+        return features.reshape(batch, slices // SLICES_PER_IMAGE, *features.shape[1:])
+
+    def forward(self, images: Tensor, return_attention: bool = False) -> CsAttOutput:
+        """Boxes on the key slices of (B, 3 M, H, W)."""
+        found, attention = self.detect(self.window(images), tuple(images.shape[-2:]))  # type: ignore[arg-type]
+        return CsAttOutput(found, attention if return_attention else None)
+
+    def losses(
+        self,
+        images: Tensor,
+        truths: Sequence[Tensor],
+        unknown: Tensor,
+        generator: torch.Generator,
+        how: DetectSettings = DetectSettings(before=200, after=64),
+    ) -> dict[str, Tensor]:
+        """What training minimises: RPN and head, each classification and box regression (weights 1 and 10).
+
+        Args:
+            images: (B, 3 M, H, W).
+            truths: of every image (G, 4) boxes.
+            unknown: (B, H, W) bool; what has its middle there is taken neither for a lesion nor for none.
+            generator: on the CPU; chooses the 32 anchors (half of them lesions at most) and 32 boxes (25 %).
+        """
+        size_yx = tuple(images.shape[-2:])
+        x = self.window(images)
+        scores, deltas, anchors = self.propose(x[:, x.shape[1] // 2])
+        score_loss, box_loss = [], []
+        for image, truth in enumerate(truths):
+            high, low = self.config.anchor_overlap
+            matched = match_boxes(box_iou(truth, anchors), high, low, best_always=True)
+            matched[(matched == BACKGROUND) & _middle_in(unknown[image], anchors)] = BACKGROUND - 1
+            positive, negative = sample_matches(matched, 32, 0.5, generator)
+            chosen = torch.cat([positive, negative])
+            wanted = torch.cat([torch.ones(len(positive)), torch.zeros(len(negative))]).to(scores)
+            asked = F.binary_cross_entropy_with_logits(scores[image, chosen], wanted, reduction="sum")
+            # An image of which nothing is known has nothing to choose from.
+            score_loss.append(asked / max(1, len(chosen)))
+            moves = encode_boxes(truth[matched[positive]], anchors[positive])
+            box_loss.append(
+                F.smooth_l1_loss(deltas[image, positive], moves, beta=1 / 9, reduction="sum") / 32
+            )
+        with torch.no_grad():
+            proposed, owner = self.regions(scores.detach(), deltas.detach(), anchors, size_yx, how)  # type: ignore[arg-type]
+        boxes, owners, labels, moves = [], [], [], []
+        for image, truth in enumerate(truths):
+            # The true boxes and their neighbourhood are regions too: the head learns from the first step on.
+            near = _jittered(truth, generator, size_yx)  # type: ignore[arg-type]
+            candidates = torch.cat([proposed[owner == image], truth, near])
+            matched = match_boxes(box_iou(truth, candidates), 0.5, 0.5)
+            matched[(matched == BACKGROUND) & _middle_in(unknown[image], candidates)] = BACKGROUND - 1
+            positive, negative = sample_matches(matched, 32, 0.25, generator)
+            boxes.append(torch.cat([candidates[positive], candidates[negative]]))
+            owners.append(torch.full((len(boxes[-1]),), image, device=images.device))
+            labels.append(torch.cat([torch.ones_like(positive), torch.zeros_like(negative)]))
+            moves.append(encode_boxes(truth[matched[positive]], candidates[positive]))
+        attended, _ = self.attend(x)
+        wanted = torch.cat(labels)
+        logits, found = self.classify(self.maps(attended), torch.cat(boxes), torch.cat(owners))
+        regression = F.smooth_l1_loss(found[wanted == 1], torch.cat(moves), beta=1 / 9, reduction="sum")
+        return {
+            "proposal score": torch.stack(score_loss).mean(),
+            "proposal box": torch.stack(box_loss).mean(),
+            "score": F.cross_entropy(logits, wanted, reduction="sum") / max(1, len(wanted)),
+            "box": 10.0 * regression / max(1, len(wanted)),
+        }
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Float32 at least: coordinates and scores need more digits than half precision has."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _backbone(config: CsAttConfig) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    channels = SLICES_PER_IMAGE
+    blocks = list(zip(config.widths, config.convolutions, config.pooled, strict=True))
+    for number, (width, convolutions, pooled) in enumerate(blocks):
+        if pooled:
+            layers.append(nn.MaxPool2d(2))
+        reach = config.dilation if number == len(blocks) - 1 else 1
+        for _ in range(convolutions):
+            bias = config.norm == "none"
+            layers.append(nn.Conv2d(channels, width, 3, padding=reach, dilation=reach, bias=bias))
+            if config.norm == "batch":
+                layers.append(nn.BatchNorm2d(width))
+            layers.append(nn.ReLU(inplace=True))
+            channels = width
+    return nn.Sequential(*layers)
+
+
+def _middle_in(mask: Tensor, boxes: Tensor) -> Tensor:
+    """(H, W) bool, (N, 4) -> (N,) bool: whether a box's middle lies in the mask."""
+    middle = ((boxes[:, :2] + boxes[:, 2:]) / 2).long()
+    y = middle[:, 0].clamp(0, mask.shape[0] - 1)
+    x = middle[:, 1].clamp(0, mask.shape[1] - 1)
+    return mask[y, x]
+
+
+def _jittered(boxes: Tensor, generator: torch.Generator, size_yx: tuple[int, int], copies: int = 3) -> Tensor:
+    """Every box moved by up to 15 % of its sides and scaled by up to 20 %, `copies` times."""
+    many = boxes.repeat(copies, 1)
+    sides = many[:, 2:] - many[:, :2]
+    draw = torch.rand(len(many), 4, generator=generator).to(many) * 2 - 1
+    middle = (many[:, :2] + many[:, 2:]) / 2 + draw[:, :2] * 0.15 * sides
+    half = sides / 2 * (1 + 0.2 * draw[:, 2:])
+    return clip_boxes(torch.cat([middle - half, middle + half], dim=1), size_yx)
+
+
+def build(config: CsAttConfig) -> CsAtt:
+    """The network for a configuration, as the manifest's loader calls it."""
+    return CsAtt(config)
+
+
+CONFIG = CsAttConfig

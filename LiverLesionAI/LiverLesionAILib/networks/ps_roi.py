@@ -1,0 +1,107 @@
+"""Position-sensitive RoI pooling (R-FCN, Dai et al. 2016, equation 1): bin (i, j) of a box reads maps of its
+own, so that the pooled vector says which part of a lesion is where.
+
+Maps are (B, K * K * D, H, W); channel (i * K + j) * D + d belongs to bin (i, j) of output channel d: in
+channels_last memory what one bin reads at one place lies together, so that nothing is copied.
+Boxes are (y0, x0, y1, x1), outer edges in pixels of the image; a cell of the maps is `stride` pixels wide.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def ps_roi_pool(maps: Tensor, boxes: Tensor, images: Tensor, bins: int, stride: float) -> Tensor:
+    """Mean over all cells that a bin touches, as R-FCN has it: edges are rounded outwards to whole cells.
+
+    Means come from an integral image, so that the cost does not depend on the boxes' sizes.
+
+    Args:
+        maps: (B, bins * bins * D, H, W).
+        boxes: (R, 4), of no gradient.
+        images: (R,) int64, which image of the batch a box is in.
+
+    Returns:
+        (R, D, bins, bins), float32 at least; 0 where a bin lies outside the maps.
+    """
+    batch, channels, height, width = maps.shape
+    depth = channels // (bins * bins)
+    wide = maps.to(torch.promote_types(maps.dtype, torch.float32))
+    summed = torch.nn.functional.pad(wide.cumsum(dim=2).cumsum(dim=3), (1, 0, 1, 0))
+    rows = _rows(summed, depth)
+    edges = _bin_edges(boxes, bins, stride)
+    low_y = edges[:, 0, :-1].floor().clamp(0, height).long()
+    high_y = edges[:, 0, 1:].ceil().clamp(0, height).long()
+    low_x = edges[:, 1, :-1].floor().clamp(0, width).long()
+    high_x = edges[:, 1, 1:].ceil().clamp(0, width).long()
+
+    def corner(y: Tensor, x: Tensor) -> Tensor:
+        return rows.index_select(0, _row_index(y, x, images, bins, (height + 1, width + 1)))
+
+    total = corner(high_y, high_x) - corner(low_y, high_x) - corner(high_y, low_x) + corner(low_y, low_x)
+    count = ((high_y - low_y)[:, :, None] * (high_x - low_x)[:, None, :]).reshape(-1, 1)
+    mean = torch.where(count > 0, total / count.clamp_min(1).to(total.dtype), 0.0)
+    return mean.reshape(len(boxes), bins, bins, depth).permute(0, 3, 1, 2)
+
+
+def ps_roi_align(
+    maps: Tensor, boxes: Tensor, images: Tensor, bins: int, stride: float, points: int = 2
+) -> Tensor:
+    """Mean over `points` x `points` evenly spread places of every bin, read bilinearly: edges are not
+    rounded, which matters for boxes of one or two cells.
+
+    Args and returns as :func:`ps_roi_pool`; beyond the maps their border goes on.
+    """
+    batch, channels, height, width = maps.shape
+    depth = channels // (bins * bins)
+    wide = torch.promote_types(maps.dtype, torch.float32)
+    rows = _rows(maps, depth)
+    edges = _bin_edges(boxes, bins, stride)
+    sides = edges[:, :, 1:] - edges[:, :, :-1]
+    total: Tensor | None = None
+    for a in range(points):
+        y = edges[:, 0, :-1] + sides[:, 0] * ((a + 0.5) / points) - 0.5
+        y0, fy = _split(y, height)
+        for b in range(points):
+            x = edges[:, 1, :-1] + sides[:, 1] * ((b + 0.5) / points) - 0.5
+            x0, fx = _split(x, width)
+            for dy, wy in ((0, 1 - fy), (1, fy)):
+                for dx, wx in ((0, 1 - fx), (1, fx)):
+                    at_y, at_x = (y0 + dy).clamp_max(height - 1), (x0 + dx).clamp_max(width - 1)
+                    index = _row_index(at_y, at_x, images, bins, (height, width))
+                    weight = (wy[:, :, None] * wx[:, None, :]).reshape(-1, 1).to(wide)
+                    part = rows.index_select(0, index).to(wide) * weight
+                    total = part if total is None else total + part
+    assert total is not None
+    mean = total / points**2
+    return mean.reshape(len(boxes), bins, bins, depth).permute(0, 3, 1, 2)
+
+
+def _bin_edges(boxes: Tensor, bins: int, stride: float) -> Tensor:
+    """(R, 4) -> (R, 2, bins + 1): the bins' edges along y and x, in cells."""
+    corners = boxes.reshape(-1, 2, 2) / stride
+    low, high = corners[:, 0], corners[:, 1]
+    # R-FCN's least size: a box without area still reads the cell it lies in.
+    side = (high - low).clamp_min(0.1)
+    steps = torch.arange(bins + 1, device=boxes.device, dtype=boxes.dtype) / bins
+    return low[:, :, None] + side[:, :, None] * steps
+
+
+def _split(position: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    position = position.clamp(0, length - 1)
+    low = position.floor()
+    return low.long(), position - low
+
+
+def _rows(maps: Tensor, depth: int) -> Tensor:
+    """(B, K * K * D, H, W) -> (B * H * W * K * K, D); a view where the memory is channels_last."""
+    return maps.permute(0, 2, 3, 1).reshape(-1, depth)
+
+
+def _row_index(y: Tensor, x: Tensor, images: Tensor, bins: int, size_yx: tuple[int, int]) -> Tensor:
+    """Rows for every box and bin: y, x (R, K) -> (R * K * K,)."""
+    height, width = size_yx
+    place = (images[:, None, None] * height + y[:, :, None]) * width + x[:, None, :]
+    number = torch.arange(bins * bins, device=y.device).reshape(bins, bins)
+    return (place * (bins * bins) + number).reshape(-1)

@@ -1,0 +1,225 @@
+"""A detector's part in one analysis: boxes in 3D, matched with the masks, the rest lesions of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ct import Geometry, resample, resample_labels
+from ..findings import AttentionMap, Lesion, LesionSource
+from ..inputs import InputSpec
+from ..progress import Progress, part, silent
+from .combine import (
+    EdgesZyx,
+    inside_liver,
+    labels_with_proposals,
+    match_masks,
+    on_grid,
+    patient_box,
+)
+from .link import LinkedBox, LinkSettings, SliceBoxes, link_boxes
+from .segment import Masks, closed_liver
+
+if TYPE_CHECKING:
+    from .detect import View
+
+CLOSING_MM, REACH_MM = 8.0, 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Detected:
+    """What a detector adds to the masks of one case.
+
+    Attributes:
+        geometry: grid of the boxes.
+        by_label: label of a mask -> the box that found the same lesion.
+        alone: boxes above the threshold without a mask, best first.
+        below: number of boxes without a mask under the threshold or too small.
+        threshold: score from which a box alone is a finding.
+        attention: id of a box -> its maps, not yet told which lesion they belong to.
+    """
+
+    geometry: Geometry
+    by_label: Mapping[int, LinkedBox]
+    alone: Sequence[LinkedBox]
+    below: int
+    threshold: float
+    attention: Mapping[int, tuple[AttentionMap, ...]] = field(default_factory=dict)
+
+    def messages(self, lesions: Sequence[Lesion]) -> list[str]:
+        """What the reader has to know about boxes."""
+        count = sum(lesion.source is LesionSource.BOX for lesion in lesions)
+        if not count:
+            return []
+        which = "1 lesion was" if count == 1 else f"{count} lesions were"
+        outline = "its outline is" if count == 1 else "their outlines are"
+        return [f"{which} found by the detector only; {outline} a proposal, grown inside the box."]
+
+
+def detect_lesions(
+    network: Any,
+    spec: InputSpec,
+    calibration: Mapping[str, float],
+    hu_zyx: NDArray,
+    box: Geometry,
+    masks: Masks,
+    working: Geometry,
+    level_hu: float,
+    *,
+    threshold: float | None = None,
+    smallest_mm: float = 4.0,
+    attention: bool = False,
+    batch: int = 4,
+    progress: Progress = silent,
+) -> Detected:
+    """Run a detector inside the liver's box.
+
+    Args:
+        network: a detector of the manifest, in eval mode on its device.
+        spec, calibration: of its manifest entry (`score_threshold`, `link_...`).
+        hu_zyx: HU on `box`, the CT's own grid inside the liver's box.
+        masks: what the segmenter found, on `working`.
+        level_hu: of the liver.
+        threshold: instead of the calibrated one.
+        smallest_mm: boxes alone whose shorter side in plane is below are left out.
+        attention: whether to keep the attention of every lesion with a box.
+        batch: slices at once.
+    """
+    from .detect import view_around
+
+    geometry = box.with_spacing(spec.spacing_zyx_mm)
+    hu = resample(hu_zyx, box, geometry) + np.float32(spec.shift_hu(level_hu))
+    if geometry.matches(working):
+        liver, labels = masks.liver_zyx, masks.labels_zyx
+    else:
+        liver = resample_labels(masks.liver_zyx.astype(np.uint8), working, geometry) > 0
+        labels = resample_labels(masks.labels_zyx, working, geometry)
+    limit = float(calibration.get("score_threshold", 0.9)) if threshold is None else threshold
+    nothing = Detected(geometry, {}, (), 0, limit)
+    closed = closed_liver(liver, geometry.spacing_zyx_mm, CLOSING_MM, REACH_MM) if liver.any() else liver
+    view = view_around(closed, geometry.spacing_zyx_mm)
+    if view is None:
+        return nothing
+    found = boxes_in_slices(network, spec, hu, view, batch, part(progress, 0.0, 0.9))
+    linked = inside_liver(link_boxes(found, LinkSettings.from_calibration(calibration)), closed)
+    matched = match_masks(linked, labels)
+    alone = [b for b in matched.alone if b.score >= limit and _side_mm(b, geometry) >= smallest_mm]
+    kept = {id(b): b for b in [*matched.by_label.values(), *alone]}
+    shown = _attention(network, spec, hu, view, geometry, kept, progress) if attention else {}
+    return Detected(geometry, matched.by_label, alone, len(matched.alone) - len(alone), limit, shown)
+
+
+def boxes_in_slices(
+    network: Any, spec: InputSpec, hu_zyx: NDArray, view: View, batch: int, progress: Progress = silent
+) -> SliceBoxes:
+    """Scored 2D boxes of whichever detector it is, in voxels of `hu_zyx`."""
+    from ..networks.va_rcnn import VaRcnn
+    from .detect import slice_boxes
+    from .volumetric import volumetric_slice_boxes
+
+    if isinstance(network, VaRcnn):
+        return volumetric_slice_boxes(
+            network,
+            spec,
+            hu_zyx,
+            rows=view.rows,
+            columns=view.columns,
+            slices=view.slices,
+            batch=batch,
+            progress=progress,
+        )
+    return slice_boxes(network, spec, hu_zyx, view, batch=batch, progress=progress)
+
+
+def _side_mm(box: LinkedBox, geometry: Geometry) -> float:
+    sides = (np.array(box.stop_zyx) - box.start_zyx) * geometry.spacing_zyx_mm
+    return float(min(sides[1:]))
+
+
+def _attention(
+    network: Any,
+    spec: InputSpec,
+    hu_zyx: NDArray,
+    view: View,
+    geometry: Geometry,
+    boxes: Mapping[int, LinkedBox],
+    progress: Progress,
+) -> dict[int, tuple[AttentionMap, ...]]:
+    from ..networks.va_rcnn import VaRcnn
+    from .explain_boxes import lesion_attention
+    from .explain_volumetric import volumetric_lesion_attention
+
+    attention_of = volumetric_lesion_attention if isinstance(network, VaRcnn) else lesion_attention
+    shown = {}
+    for number, (key, box) in enumerate(boxes.items()):
+        progress("attention maps", 0.9 + 0.1 * number / len(boxes))
+        shown[key] = attention_of(network, spec, hu_zyx, view, geometry, box)
+    return shown
+
+
+def place_detected(
+    detected: Detected,
+    labels_zyx: NDArray[np.uint16],
+    hu_zyx: NDArray,
+    liver_zyx: NDArray[np.bool_],
+    box: Geometry,
+) -> tuple[NDArray[np.uint16], dict[int, int]]:
+    """Labels on the CT's grid with a proposed mask for every box that stands alone.
+
+    Args:
+        labels_zyx, hu_zyx, liver_zyx: on `box`.
+
+    Returns:
+        (labels_zyx, which): a new array, and new label -> index in `detected.alone`.
+    """
+    edges: list[EdgesZyx] = [on_grid(one, detected.geometry, box) for one in detected.alone]
+    return labels_with_proposals(labels_zyx, edges, hu_zyx, liver_zyx, box.spacing_zyx_mm)
+
+
+def told_how_found(
+    lesions: Sequence[Lesion],
+    detected: Detected,
+    numbers: Mapping[int, int],
+    boxed: Mapping[int, int],
+    box: Geometry,
+) -> tuple[tuple[Lesion, ...], tuple[AttentionMap, ...]]:
+    """Lesions with their source, score and box, and the detector's attention for each.
+
+    A lesion found by both keeps its mask's box and has the better of the two scores; one found by a box only
+    has the detector's box and score.
+
+    Args:
+        lesions: measured on the masks.
+        numbers: label before -> the lesion's number now.
+        boxed: label before -> index in `detected.alone`.
+        box: grid of the boxes' patient space.
+    """
+    found: dict[int, tuple[LinkedBox, LesionSource]] = {}
+    for old, new in numbers.items():
+        if old in boxed:
+            found[new] = detected.alone[boxed[old]], LesionSource.BOX
+        elif old in detected.by_label:
+            found[new] = detected.by_label[old], LesionSource.BOTH
+    told: list[Lesion] = []
+    maps: list[AttentionMap] = []
+    for lesion in lesions:
+        if lesion.number not in found:
+            told.append(lesion)
+            continue
+        linked, source = found[lesion.number]
+        if source is LesionSource.BOX:
+            shown = patient_box(on_grid(linked, detected.geometry, box), box, linked.score)
+            told.append(replace(lesion, source=source, score=linked.score, box=shown))
+        else:
+            shown = replace(lesion.box, score=linked.score)
+            score = max(lesion.score, linked.score)
+            told.append(replace(lesion, source=source, score=score, box=shown))
+        maps += [
+            replace(one, name=f"{one.name}, lesion {lesion.number}", lesion_number=lesion.number)
+            for one in detected.attention.get(id(linked), ())
+        ]
+    return tuple(told), tuple(maps)

@@ -1,0 +1,90 @@
+"""Training of the slice classifier: its slices, and the loop over them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..progress import Progress, silent
+from .cases import LITS_PATIENTS, data_folder
+from .class_sampling import ClassSampler, class_loss
+from .classes import ClassSettings, ClassSlices, class_bank, real_livers
+from .loop import train
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .recipes import Recipe
+
+LIVERS = {
+    **{letter: letter for letter in sorted(set(LITS_PATIENTS.values()))},
+    "S": "healthy:smooth",
+    "T": "healthy:torso",
+}
+"""Letters of the real livers that a run can leave out: the labelled patients, and two without lesions."""
+
+
+def class_sources(
+    chosen: Recipe, hold_out: str, cache: Path, workers: int, progress: Progress = silent
+) -> list[ClassSlices]:
+    """Slices of synthetic bodies, and of the real livers that are not held out; bodies alone where there is
+    no data folder.
+
+    Raises:
+        InputError: `hold_out` names a liver that does not exist.
+    """
+    unknown = set(hold_out) - set(LIVERS)
+    if unknown:
+        raise InputError(f"There is no liver {', '.join(sorted(unknown))}; choose among {', '.join(LIVERS)}.")
+    without = {LIVERS[letter] for letter in hold_out}
+    try:
+        data = data_folder()
+        real = real_livers(data, cache, chosen.spec)
+    except InputError:
+        data, real = None, []
+    shapes = data / "shapes" / "lesion_masks.npz" if data is not None else None
+    if shapes is not None and not shapes.is_file():
+        shapes = None
+    sources = class_bank(
+        ClassSettings(chosen.spec, bodies=chosen.bodies),
+        cache,
+        shapes,
+        real=[case for case in real if case.patient not in without],
+        workers=workers,
+        progress=progress,
+    )
+    return [source for source in sources if len(source.labels)]
+
+
+def fit_classifier(
+    chosen: Recipe,
+    sources: Sequence[ClassSlices],
+    folder: Path,
+    device: str,
+    progress: Progress = silent,
+    start: Path | None = None,
+) -> nn.Module:
+    """Train `chosen` on slices; the run's settings are kept in `run.json`."""
+    import torch
+
+    from ..weights import build_network
+
+    torch.manual_seed(chosen.loop.seed)
+    network = build_network(chosen.network, asdict(chosen.config))
+    if start is not None:
+        state = torch.load(start, weights_only=True)
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    sampler = ClassSampler(
+        sources, chosen.spec, chosen.loop.seed, real_share=chosen.shares.get("real", 0.0), edge=chosen.crop
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    names = sorted(source.source for source in sources if source.kind == "real")
+    record = {**asdict(chosen), "real_livers": names, "bodies": sum(s.kind == "body" for s in sources)}
+    (folder / "run.json").write_text(json.dumps(record, indent=1))
+    return train(
+        network, sampler.batch, chosen.loop, folder, device=device, loss_of=class_loss, progress=progress
+    )
