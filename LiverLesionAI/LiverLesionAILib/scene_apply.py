@@ -10,9 +10,9 @@ import vtk
 
 from . import scene_nodes as nodes
 from . import scene_segments as segments
+from .case_attributes import case_attributes
 from .findings import AttentionMap, CaseResult, Lesion
 from .mask_crops import Mask
-from .phase_attributes import phase_attributes
 from .scene_geometry import ijk_to_ras, vtk_matrix
 from .scene_prepare import Preparation, Ready
 from .scene_read import free_number, reader_lesion
@@ -314,12 +314,12 @@ class Apply:
             nodes.carry_measurements(before, table, kept_numbers)
             self.undo.append(lambda: existing.SetAndObserveTable(before))
         nodes.show_table(existing, table)
-        self._tell_phase(existing)
+        self._tell_case(existing)
         return existing
 
-    def _tell_phase(self, table: slicer.vtkMRMLTableNode) -> None:
-        phase = self.result.phase
-        told = {name: table.GetAttribute(name) for name in phase_attributes(phase)}
+    def _tell_case(self, table: slicer.vtkMRMLTableNode) -> None:
+        phase, attributes = self.result.phase, case_attributes(self.result)
+        told = {name: table.GetAttribute(name) for name in attributes}
         said = table.GetDescription()
 
         def restore() -> None:
@@ -328,7 +328,7 @@ class Apply:
             table.SetDescription(said)
 
         self.undo.append(restore)
-        for name, value in phase_attributes(phase).items():
+        for name, value in attributes.items():
             table.SetAttribute(name, value)
         table.SetDescription(phase.text if phase else "")
 

@@ -178,7 +178,8 @@ class Panel(VTKObservationMixin):
         ui.previousButton.connect("clicked()", lambda: self.findings.step(-1))
         ui.nextButton.connect("clicked()", lambda: self.findings.step(1))
         # A section that opens shows all that is in it: hide again what has nothing to say.
-        ui.findingsSection.connect("contentsCollapsed(bool)", lambda collapsed: self._refresh_soon())
+        for section in (ui.findingsSection, ui.overlaysSection):
+            section.connect("contentsCollapsed(bool)", lambda collapsed: self._refresh_soon())
         ui.hideAllButton.connect("toggled(bool)", self._hide_all)
 
     def _toggle(self, button: qt.QPushButton) -> None:
