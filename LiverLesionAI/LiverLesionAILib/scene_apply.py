@@ -370,7 +370,7 @@ class Apply:
             else:
                 node.SetAttribute(nodes.ATTR_UNIT, nodes.PROBABILITY)
             volumes[name] = node
-        self.replaced.extend(existing.values())
+        self.replaced.extend([*existing.values(), *self.old.get(nodes.ROLE_POINT, [])])
         return volumes
 
     def _remember_volume(self, node: slicer.vtkMRMLScalarVolumeNode) -> None:
