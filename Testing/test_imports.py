@@ -21,6 +21,7 @@ WITH_TORCH = (
     "stages/volumetric.py",
     "stages/explain_volumetric.py",
     "stages/classify.py",
+    "stages/classify_case.py",
     "stages/liver_slices.py",
 )
 """Import torch when loaded; imported themselves inside functions only, or by one another."""

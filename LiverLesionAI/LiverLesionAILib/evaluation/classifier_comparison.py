@@ -72,7 +72,7 @@ PUBLISHED: dict[str, dict[str, float]] = {
         ),
     )
 }
-"""The paper's tables: class-wise accuracy, overall figures, localisation accuracy ("at"); on its own patients."""
+"""The paper's tables, on its own patients: class-wise accuracy, overall figures, localisation ("at")."""
 
 OVERALL = ("accuracy", "f1", "precision", "recall")
 COLUMNS = (*OVERALL, *CLASSES, *(f"at {name}" for name in CLASSES[1:]), "ece")
