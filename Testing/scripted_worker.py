@@ -87,7 +87,9 @@ class ScriptedAnalysis:
         from LiverLesionAILib.case_files import save_result
         from scripted_result import attended
 
-        progress("following the point", 0.5)
+        for _ in range(20 if sys.argv[1:] == ["slow"] else 1):
+            progress("following the point", 0.5)
+            time.sleep(0.1)
         save_result(attended(read_volume(folder), request), folder / worker.RESULT_FOLDER)
 
     def make_sample(self, folder: Path, progress: Progress) -> None:

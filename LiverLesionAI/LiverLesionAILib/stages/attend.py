@@ -131,10 +131,11 @@ def _affinities(
         seen = ((i + 0.5) * inner / n for i, inner, n in zip(point_yx, inner_yx, size_yx, strict=True))
         place = [min(int(s / c), n - 1) for s, c, n in zip(seen, cell, context.size_yx, strict=True)]
         small = point_affinity(context, place)[None, None]
-        full = F.interpolate(small, size=tuple(padded_yx), mode="bilinear", align_corners=False)
+        # Cell by cell: between cells nothing is known, and a smoothed map would move its peaks to the rim.
+        full = F.interpolate(small, size=tuple(padded_yx), mode="nearest-exact")
         full = full[..., : inner_yx[0], : inner_yx[1]]
         if inner_yx != tuple(size_yx):
-            full = F.interpolate(full, size=tuple(size_yx), mode="bilinear", align_corners=False)
+            full = F.interpolate(full, size=tuple(size_yx), mode="nearest-exact")
         edges = tuple(c * n / inner for c, n, inner in zip(cell, size_yx, inner_yx, strict=True))
         made.append((context.level, full[0, 0].cpu().numpy(), edges, small.numel()))
     return made
