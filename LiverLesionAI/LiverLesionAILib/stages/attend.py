@@ -1,8 +1,13 @@
-"""What one point attends to: row i of the affinity M of MSCD's spatial context extractors, as maps."""
+"""What one point attends to in MSCD's spatial context extractors, as maps.
+
+Shown is row i of K Q^T, before the softmax that makes the affinity M of it: in a trained network that softmax
+can give nearly all to a single cell, and a map of M is then one dot. How much it gives is told in words.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,7 +76,7 @@ def point_attention(
 ) -> tuple[AttentionMap, ...]:
     """A map for each context level, on the axial slice of the point at the network's own grid.
 
-    Each map is divided by its largest value; what that is, against an even share, is told in its meaning.
+    Each map is divided by its largest value.
 
     Args:
         network: of the entry, in eval mode.
@@ -92,10 +97,10 @@ def point_attention(
     hu_zyx = resample(oriented.hu_zyx, oriented.geometry, working)
     shifted = hu_zyx + np.float32(entry.input.shift_hu(level_hu))
     scales = entry.scales.get("lesions", (1.0,))
-    found: list[tuple[int, NDArray[np.float32], tuple[float, float], int]] = []
+    found: list[_Row] = []
 
     def collect(centres: Any, output: Any, inner_yx: tuple[int, int]) -> None:
-        found.extend(_affinities(output, (y, x), inner_yx, working.shape_zyx[1:]))
+        found.extend(_rows(output, (y, x), inner_yx, working.shape_zyx[1:]))
 
     class_probabilities(
         network,
@@ -110,17 +115,32 @@ def point_attention(
     if not found:
         raise InputError(f"{entry.name} relates no position to others: it was built without spatial context.")
     plane = working.cropped((z, 0, 0), (z + 1, *working.shape_zyx[1:]))
-    return tuple(_map(entry, plane, point_lps, *part) for part in found)
+    return tuple(_map(entry, plane, point_lps, row) for row in found)
 
 
-def _affinities(
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One level's row of K Q^T on the network's working grid.
+
+    Attributes:
+        values_yx: 1 where the slice is most like the point, 0 where not at all.
+        largest_share: what the softmax gives to the cell that gets most, 0..1.
+        cell_yx: edges of a cell in voxels.
+    """
+
+    level: int
+    values_yx: NDArray[np.float32]
+    largest_share: float
+    cell_yx: tuple[float, float]
+
+
+def _rows(
     output: Any, point_yx: tuple[int, int], inner_yx: tuple[int, int], size_yx: tuple[int, int]
-) -> list[tuple[int, NDArray[np.float32], tuple[float, float], int]]:
-    """(level, affinity relative to its largest on the slice, edges of a cell in voxels, cells) per level;
-    `inner_yx`: the slice as the network saw it, without padding."""
+) -> list[_Row]:
+    """A row for each context level; `inner_yx`: the slice as the network saw it, without padding."""
     import torch.nn.functional as F
 
-    from ..networks.mscd import point_affinity
+    from ..networks.mscd import point_affinity, point_scores
 
     padded_yx = output.logits.shape[-2:]
     made = []
@@ -130,38 +150,32 @@ def _affinities(
         cell = tuple(p / n for p, n in zip(padded_yx, context.size_yx, strict=True))
         seen = ((i + 0.5) * inner / n for i, inner, n in zip(point_yx, inner_yx, size_yx, strict=True))
         place = [min(int(s / c), n - 1) for s, c, n in zip(seen, cell, context.size_yx, strict=True)]
-        small = point_affinity(context, place)[None, None]
+        share = float(point_affinity(context, place).max())
         # Cell by cell: between cells nothing is known, and a smoothed map would move its peaks to the rim.
-        full = F.interpolate(small, size=tuple(padded_yx), mode="nearest-exact")
+        full = F.interpolate(
+            point_scores(context, place)[None, None], size=tuple(padded_yx), mode="nearest-exact"
+        )
         full = full[..., : inner_yx[0], : inner_yx[1]]
         if inner_yx != tuple(size_yx):
             full = F.interpolate(full, size=tuple(size_yx), mode="nearest-exact")
+        values = full[0, 0].cpu().numpy()
         edges = tuple(c * n / inner for c, n, inner in zip(cell, size_yx, inner_yx, strict=True))
-        made.append((context.level, full[0, 0].cpu().numpy(), edges, small.numel()))
+        made.append(_Row(context.level, values / max(float(values.max()), 1e-12), share, edges))  # type: ignore[arg-type]
     return made
 
 
-def _map(
-    entry: ModelEntry,
-    plane: Geometry,
-    point_lps: PointLps,
-    level: int,
-    affinity_yx: NDArray[np.float32],
-    cell_yx: tuple[float, float],
-    cells: int,
-) -> AttentionMap:
-    top = float(affinity_yx.max())
+def _map(entry: ModelEntry, plane: Geometry, point_lps: PointLps, row: _Row) -> AttentionMap:
     x, y, z = point_lps
     where = f"{'L' if x >= 0 else 'R'} {abs(x):.0f} {'P' if y >= 0 else 'A'} {abs(y):.0f} S {z:.0f}"
-    size_mm = cell_yx[0] * plane.spacing_zyx_mm[1]
+    size_mm = row.cell_yx[0] * plane.spacing_zyx_mm[1]
     return AttentionMap(
-        name=f"{map_title(entry)} {level + 1}",
+        name=f"{map_title(entry)} {row.level + 1}",
         meaning=(
-            f"What the point {where} attends to: how much each place of its slice gives to it in encoder "
-            f"level {level + 1} ({size_mm:.2g} mm cells). 1 is the largest share, "
-            f"{top * cells:.1f} times an even one."
+            f"How alike each place of its slice is to the point {where} in encoder level {row.level + 1} "
+            f"({size_mm:.2g} mm cells); 1 is most alike. By this the point gathers what it attends to: "
+            f"the most alike cell gives {100 * row.largest_share:.0f} %."
         ),
-        values_zyx=(affinity_yx / max(top, 1e-12)).astype(np.float32)[None],
+        values_zyx=row.values_yx.astype(np.float32)[None],
         geometry=plane,
         value_range=(0.0, 1.0),
         unit="relative",
