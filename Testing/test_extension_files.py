@@ -136,6 +136,8 @@ def test_the_tutorial_shows_pictures_and_names_keys_that_work():
         path.read_text(encoding="utf-8")
         for path in (ROOT / "LiverLesionAI" / "LiverLesionAILib" / "panel").glob("*.py")
     )
-    for row in re.findall(r"^\| (?:Accept|Add|Merge|Split|Outline|Undo|Hide).*?\| (.*?) \|", tutorial, re.M):
+    for row in re.findall(
+        r"^\| (?:Accept|Add|Merge|Split|Outline|Undo|Hide|What).*?\| (.*?) \|", tutorial, re.M
+    ):
         for key in row.split(", "):
             assert f'"{key}": ' in source, key
