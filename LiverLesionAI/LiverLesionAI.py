@@ -80,7 +80,7 @@ class LiverLesionAIWidget(ScriptedLoadableModuleWidget):
         self.uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = LiverLesionAILogic()
         self.panel = Panel(self.uiWidget, self.ui, self.logic, self.resourcePath, self.workerCommand)
-        if getattr(self.parent, "isEntered", False):
+        if getattr(self.parent, "isEntered", False) is True:
             # Reloaded while it is open: the application does not say so again.
             self.panel.enter()
 
