@@ -227,19 +227,25 @@ class TestInput:
         where = place(liver[8])
         image = slice_input(hu[7:10], liver[8], SPEC, where)
         assert image.shape == (3, 160, 160)
-        shown = (image[1] > -1).nonzero().float()
+        # Outside lies one value, the liver's own level.
+        shown = (image[1] != image[1, 0, 0]).nonzero().float()
         assert torch.allclose(shown.mean(dim=0), torch.tensor([79.5, 79.5]), atol=1)
         assert len(shown) == pytest.approx(liver[8].sum(), rel=0.05)
-        assert image[:, 0, 0].tolist() == [-1, -1, -1]
+        low, high = SPEC.window_hu
+        assert float(image[1, 0, 0]) == pytest.approx((2 * 80 - low - high) / (high - low), abs=0.02)
+        assert len({float(v) for v in image[:, 0, 0]}) == 1
 
     def test_a_large_liver_is_made_smaller_to_fit(self) -> None:
         liver = np.zeros((300, 400), bool)
         liver[20:260, 30:380] = True
         where = place(liver)
-        image = slice_input(np.full((3, 300, 400), 80.0, np.float32), liver, SPEC, where)
+        hu = np.full((3, 300, 400), 80.0, np.float32)
+        hu[:, :, ::2] += 20
+        image = slice_input(hu, liver, SPEC, where)
         assert where.scale == pytest.approx(350 / (0.94 * 160))
-        assert (image[1] > -1).sum().item() == pytest.approx(240 * 350 / where.scale**2, rel=0.05)
-        assert not (image[:, :, [0, -1]] > -1).any()
+        outside = image[1, 0, 0]
+        assert (image[1] != outside).sum().item() == pytest.approx(240 * 350 / where.scale**2, rel=0.05)
+        assert (image[:, :, [0, -1]] == outside).all()
 
     def test_a_map_goes_back_to_where_it_came_from(self) -> None:
         liver = np.zeros((70, 90), bool)

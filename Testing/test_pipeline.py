@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILib.ct import CtVolume, Geometry
-from LiverLesionAILib.errors import Cancelled, InputError
+from LiverLesionAILib.errors import Cancelled, InputError, ModelError
 from LiverLesionAILib.findings import CaseResult
 from LiverLesionAILib.pipeline import Settings, agreed_liver, analyze
 from LiverLesionAILib.synthesis.sample import Sample
@@ -59,12 +59,38 @@ def test_what_is_handed_back(sample: Sample, result: CaseResult) -> None:
     assert {"coarse_unet", "sfan"} <= set(result.models)
     assert {"liver", "tumour"} == set(result.probabilities)
     assert all(p.values_zyx.shape == p.geometry.shape_zyx for p in result.probabilities.values())
-    assert len(result.attention) == 5
+    of_lesions = [a for a in result.attention if a.lesion_number is not None]
+    assert len(result.attention) == 5 + len(of_lesions)
+    assert {a.lesion_number for a in of_lesions} == {lesion.number for lesion in result.lesions}
     for attention in result.attention:
         assert attention.values_zyx.shape == attention.geometry.shape_zyx
         assert 0 <= attention.values_zyx.min() <= attention.values_zyx.max() <= 1
-        assert attention.values_zyx.std() > 0
+        assert attention.values_zyx.std() > 0 or attention.lesion_number is not None
     assert {"locate", "segment", "measure"} <= set(result.timings_s)
+
+
+def test_lesions_have_a_class_and_the_scan_a_phase(result: CaseResult) -> None:
+    """The sample is portal venous; its lesions' classes were learnt in the arterial phase, and it says so."""
+    from LiverLesionAILib.networks.dadrn import CLASSES
+    from LiverLesionAILib.stages.classify import INDETERMINATE
+
+    assert result.phase.name == "portal venous" and "arterial" in result.phase.warning
+    assert any("not been validated" in message for message in result.messages)
+    assert "dadrn" in result.models
+    for lesion in result.lesions:
+        assert lesion.predicted_class in (*CLASSES[1:], INDETERMINATE)
+        assert tuple(lesion.class_probabilities) == CLASSES
+        assert sum(lesion.class_probabilities.values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_without_a_classifier_there_are_no_classes(
+    sample: Sample, models: ModelStore, result: CaseResult
+) -> None:
+    found = analyze(sample.volume, replace(PLAIN, classifier=None), models)
+    assert [lesion.predicted_class for lesion in found.lesions] == [None] * len(result.lesions)
+    assert found.phase.warning == "" and "dadrn" not in found.models
+    with pytest.raises(ModelError, match="classify"):
+        analyze(sample.volume, replace(PLAIN, classifier="resnet"), models)
 
 
 def stored(volume: CtVolume, order: tuple[int, int, int], flips: tuple[int, ...]) -> CtVolume:
@@ -168,7 +194,9 @@ def test_a_mean_of_two_models_is_the_mean_of_their_probabilities(sample: Sample,
     assert set(mean.models) == {"coarse_unet", "near", "far"}
     for kind in ("liver", "tumour"):
         a, b, c = (r.probabilities[kind].values_zyx.astype(int) for r in (one, two, mean))
-        assert np.array_equal(c, (a + b + 1) // 2)
+        # Far from the coarse liver no model is believed more than its tumour: bounded after the mean.
+        equal = c == (a + b + 1) // 2
+        assert equal.all() if kind == "tumour" else equal.mean() > 0.98
         assert not np.array_equal(a, b)
 
 

@@ -1,4 +1,5 @@
-"""Lesion boxes as a Markups file (.mrk.json) that 3D Slicer opens: an ROI per lesion, in LPS."""
+"""Lesion boxes as a Markups file (.mrk.json) that 3D Slicer opens: an ROI per lesion, in LPS, and one,
+hidden at first, where the classifier saw the lesion's class."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .colours import lesion_colour
-from .findings import CaseResult, Lesion
+from .findings import Box, CaseResult, Lesion
 from .terminology import lesion_title
 
 SCHEMA = (
@@ -20,7 +21,13 @@ SCHEMA = (
 
 def boxes_document(result: CaseResult) -> dict[str, Any]:
     """All boxes of a case in the Markups schema, version 1.0.3."""
-    return {"@schema": SCHEMA, "markups": [_box(lesion) for lesion in result.lesions]}
+    boxes = [_box(lesion, lesion.box, lesion_title(lesion)) for lesion in result.lesions]
+    boxes += [
+        _box(lesion, lesion.class_box, f"{lesion_title(lesion)}: seen here", shown=False)
+        for lesion in result.lesions
+        if lesion.class_box is not None
+    ]
+    return {"@schema": SCHEMA, "markups": boxes}
 
 
 def write_boxes(path: Path, result: CaseResult) -> None:
@@ -32,14 +39,12 @@ def write_boxes(path: Path, result: CaseResult) -> None:
     path.write_text(json.dumps(boxes_document(result), indent=2) + "\n", encoding="utf-8")
 
 
-def _box(lesion: Lesion) -> dict[str, Any]:
-    box = lesion.box
+def _box(lesion: Lesion, box: Box, said: str, shown: bool = True) -> dict[str, Any]:
     axes = np.asarray(box.directions_lps, float).reshape(3, 3).copy()
     if np.linalg.det(axes) < 0:
         # An ROI's axes are right-handed; a box is the same with an axis turned round.
         axes[:, 2] *= -1
     colour = list(lesion_colour(lesion.number))
-    said = lesion_title(lesion)
     return {
         "type": "ROI",
         "coordinateSystem": "LPS",
@@ -69,7 +74,7 @@ def _box(lesion: Lesion) -> dict[str, Any]:
         ],
         "measurements": [],
         "display": {
-            "visibility": True,
+            "visibility": shown,
             "opacity": 1.0,
             "color": colour,
             "selectedColor": colour,

@@ -128,12 +128,16 @@ def report(found: Answers, calibration: Mapping[str, float]) -> dict[str, object
     outliers = [n for n, k in zip(names, labels, strict=True) if k == OUTLIER]
     figures["lesions"] = {
         "of_a_class": len(inliers),
-        "named": round(float(np.mean([n in CLASSES for n, _ in inliers])), 4),
-        "right_of_named": round(float(np.mean([n == k for n, k in inliers if n in CLASSES])), 4),
+        "named": _share([n in CLASSES for n, _ in inliers]),
+        "right_of_named": _share([n == k for n, k in inliers if n in CLASSES]),
         "of_none": len(outliers),
-        "indeterminate_of_none": round(float(np.mean([n not in CLASSES for n in outliers])), 4),
+        "indeterminate_of_none": _share([n not in CLASSES for n in outliers]),
     }
     return figures
+
+
+def _share(values: Sequence[bool]) -> float | None:
+    return round(float(np.mean(values)), 4) if values else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

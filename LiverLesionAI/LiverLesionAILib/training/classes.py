@@ -433,7 +433,12 @@ def class_bank(
     ]
     jobs += [(_make_real, (case, settings, shapes, folder / case.name)) for case in real]
     missing = [job for job in jobs if not _there(job[1][3])]
-    if missing:
+    if missing and workers == 1:
+        # Starting a process takes longer than a small bank.
+        for done, (make, task) in enumerate(missing, start=1):
+            make(task)
+            progress("synthesising slices of every class", done / len(missing))
+    elif missing:
         with synthesis_pool(workers) as pool:
             for done, future in enumerate([pool.submit(make, task) for make, task in missing], start=1):
                 future.result()
