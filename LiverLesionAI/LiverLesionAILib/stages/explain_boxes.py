@@ -80,7 +80,7 @@ def lesion_attention(
 
 
 def seen_range(values: NDArray[np.float32]) -> tuple[float, float]:
-    """The range that a map covers here, in steps of 0.05: a mean over channels hardly ever reaches 0 or 1, and
+    """The range that a map covers here, in steps of 0.05: a mean over channels hardly reaches 0 or 1, and
     shown over 0..1 it would look flat."""
     low, high = np.floor(values.min() * 20) / 20, np.ceil(values.max() * 20) / 20
     return float(low), float(max(high, low + 0.05))
