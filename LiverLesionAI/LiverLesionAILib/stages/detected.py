@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .detect import View
 
 CLOSING_MM, REACH_MM = 8.0, 4.0
+LARGEST_ALONE_MM, LEAST_SUSPICION = 40.0, 0.2
+"""For detectors whose calibration does not say; see :func:`stands_alone`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,12 +163,12 @@ def stands_alone(
     sides = (np.array(box.stop_zyx) - box.start_zyx) * geometry.spacing_zyx_mm
     if box.score < calibration["score_threshold"] or min(sides[1:]) < smallest_mm:
         return False
-    if sides.max() > calibration.get("largest_alone_mm", np.inf):
+    if sides.max() > calibration.get("largest_alone_mm", LARGEST_ALONE_MM):
         return False
     if tumour_zyx is None:
         return True
     cut, inside = ellipsoid((box.start_zyx, box.stop_zyx), tumour_zyx.shape)
-    return bool(tumour_zyx[cut][inside].max() >= 255 * calibration.get("least_suspicion", 0.0))
+    return bool(tumour_zyx[cut][inside].max() >= 255 * calibration.get("least_suspicion", LEAST_SUSPICION))
 
 
 def _attention(
