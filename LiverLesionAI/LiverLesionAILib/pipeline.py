@@ -268,6 +268,7 @@ def _analyze_on(
                 masks,
                 working,
                 level_hu,
+                tumour_zyx=tumour,
                 threshold=settings.detector_threshold,
                 smallest_mm=settings.smallest_mm,
                 attention=settings.attention,

@@ -19,6 +19,7 @@ from ..weights import MEAN, Manifest, ModelEntry, save_weights, sha256_of
 from .ablation import PARTS, without
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
+from .calibrate_detector import write_held_out
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
 from .detection import DetectionSampler, detection_loss
 from .healthy import healthy_cases
@@ -273,8 +274,17 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
         raise InputError(f"There is no labelled scan of {args.validate} to validate on.")
     network = fit(chosen, seen, folder, args.device, progress, start=args.start, watched=watched, group=group)
     writes = group is None or group.rank == 0
+    if writes and chosen.task == "detect" and args.hold_out:
+        print(write_held_out(network, chosen.spec, held_out_cases(chosen, args.hold_out, args.cache), folder))
     leave()
     return _finish(args, chosen, network, folder) if writes else 0
+
+
+def held_out_cases(chosen: Recipe, hold_out: str, cache: Path) -> list[TrainingCase]:
+    """The labelled scans that a run has left out."""
+    names = tuple(name for name, patient in LITS_PATIENTS.items() if patient in hold_out)
+    cases = lits_cases(data_folder(), cache / "cases", chosen.spec.spacing_zyx_mm, names)
+    return [crop_to_liver(c, chosen.margin_mm) if chosen.margin_mm is not None else c for c in cases]
 
 
 def changed_config(config: Any, changes: Sequence[str]) -> Any:
