@@ -345,14 +345,7 @@ def fit(
             print(f"{start.name} has no {name} of this shape: it starts anew")
     if chosen.task == "locate":
         cases = [_liver_only(case) for case in cases]
-    # A detector learns by its own loss: what it learns from depends on the truth.
-    batch_loss = getattr(network, "training_loss", None)
-    make_sampler = CropSampler
-    if chosen.slab_targets:
-        bag = {"bag": chosen.config.bag, "bag_step": chosen.config.bag_step}
-        make_sampler = partial(SlabSampler, targets=chosen.slab_targets, **bag)
-    elif hasattr(network, "losses"):
-        make_sampler, batch_loss = DetectionSampler, partial(detection_loss, network, chosen.loop.seed)
+    make_sampler, own_loss = learnt_from(chosen, network)
     sampler = make_sampler(
         list(cases),
         chosen.shares,
@@ -372,11 +365,26 @@ def fit(
         chosen.loop,
         folder,
         device=device,
-        batch_loss=batch_loss,
+        batch_loss=partial(own_loss, network) if own_loss is not None else None,
         validate=validation(chosen, watched, device) if watched else None,
         group=group,
         progress=progress,
     )
+
+
+def learnt_from(
+    chosen: Recipe, network: nn.Module
+) -> tuple[Callable[..., CropSampler], Callable[[nn.Module, Tensor, Tensor, int], Tensor] | None]:
+    """What makes a recipe's samples, and the loss of (network, images, labels, step) where the network has
+    one of its own: what a detector learns from depends on the truth."""
+    if chosen.slab_targets:
+        bag = {"bag": chosen.config.bag, "bag_step": chosen.config.bag_step}
+        make = partial(SlabSampler, targets=chosen.slab_targets, **bag)
+        return make, lambda net, images, labels, step: net.training_loss(images, labels, step)
+    if hasattr(network, "losses"):
+        seed = chosen.loop.seed
+        return DetectionSampler, lambda net, *batch: detection_loss(net, seed, *batch)
+    return CropSampler, None
 
 
 def validation(
@@ -385,9 +393,12 @@ def validation(
     """The loss on fixed crops of scans that training does not see, without augmentation."""
     import torch
 
+    from ..weights import build_network
+
     if chosen.task == "locate":
         watched = [_liver_only(case) for case in watched]
-    sampler = CropSampler(
+    make_sampler, own_loss = learnt_from(chosen, build_network(chosen.network, asdict(chosen.config)))
+    sampler = make_sampler(
         list(watched),
         {"real": 1.0},
         chosen.spec,
@@ -402,9 +413,13 @@ def validation(
     def loss(network: nn.Module) -> float:
         total = 0.0
         with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16):
-            for images, labels in fixed:
-                logits = network(images.to(device, memory_format=torch.channels_last)).logits
-                total += float(segmentation_loss(logits, labels.to(device), chosen.loop))
+            for number, (images, labels) in enumerate(fixed):
+                images = images.to(device, memory_format=torch.channels_last)
+                labels = labels.to(device)
+                if own_loss is not None:
+                    total += float(own_loss(network, images, labels, number))
+                else:
+                    total += float(segmentation_loss(network(images).logits, labels, chosen.loop))
         return total / len(fixed)
 
     return loss
