@@ -40,13 +40,13 @@ class ClassAugment:
             level_hu=8.0,
             contrast=0.1,
             pivot_hu=75.0,
-            noise_hu=14.0,
-            thick_chance=0.3,
+            noise_hu=10.0,
+            thick_chance=0.2,
             mirror_chance=0.25,
         )
     )
     mask_px: float = 2.0
-    fill_chance: float = 0.2
+    fill_chance: float = 0.12
 
 
 DEFAULT_SHARES: dict[int, float] = {0: 0.25, 1: 0.13, 2: 0.16, 3: 0.16, 4: 0.16, OUTLIER: 0.14}
