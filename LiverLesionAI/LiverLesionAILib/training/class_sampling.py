@@ -124,7 +124,7 @@ class ClassSampler:
         if rng.random() < 0.6:
             # A soft outline cut at another level than one half is a larger or a smaller liver.
             outline = blurred(outline, float(rng.uniform(0.5, self.augment.mask_px)))
-            outline = outline + float(rng.uniform(-0.25, 0.25))
+            outline = outline + float(rng.uniform(-0.2, 0.2))
         hu = augment_intensity(both[:-1], rng, general, generator)
         return masked(hu, outline[0], self.spec), label
 
