@@ -5,6 +5,8 @@ Everything clinical and numerical is in LiverLesionAILib; the panel's parts are 
 
 from __future__ import annotations
 
+import sys
+
 import slicer
 from LiverLesionAILib import __version__
 from slicer.i18n import tr as _
@@ -70,12 +72,23 @@ class LiverLesionAIWidget(ScriptedLoadableModuleWidget):
         self.uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = LiverLesionAILogic()
         self.panel = Panel(self.uiWidget, self.ui, self.logic, self.resourcePath, self.workerCommand)
+        if getattr(self.parent, "isEntered", False):
+            # Reloaded while it is open: the application does not say so again.
+            self.panel.enter()
 
     def enter(self) -> None:
-        self.panel.enter()
+        if self.panel is not None:
+            self.panel.enter()
 
     def exit(self) -> None:
-        self.panel.exit()
+        if self.panel is not None:
+            self.panel.exit()
+
+    def onReload(self) -> None:
+        """For developers: the library is read anew too."""
+        for name in [name for name in sys.modules if name.split(".")[0] == "LiverLesionAILib"]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
 
     def cleanup(self) -> None:
         if self.panel is not None:

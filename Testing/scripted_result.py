@@ -56,6 +56,7 @@ def result_of(volume: CtVolume, name: str, faint: bool = True) -> CaseResult:
                 "Where the network let the deep features through.",
                 (tumour / 255).astype(np.float32),
                 volume.geometry,
+                bars={"GCA gate, level 1": 0.25, "GCA gate, level 2": 0.5},
             ),
         ),
         messages=_messages(bool(liver.any()), bool(lesions)),

@@ -164,8 +164,8 @@ def test_hand_written_bundle_is_read_by_slicer(case, tmp_path):
 def test_both_writers_keep_the_readers_class_and_the_contrast_phase(tmp_path, by_hand):
     pytest.importorskip("slicer", reason="slicer-core is not installed")
     from LiverLesionAILib import scene
+    from LiverLesionAILib.case_attributes import read_phase
     from LiverLesionAILib.findings import PhaseEstimate
-    from LiverLesionAILib.phase_attributes import read_phase
     from LiverLesionAILib.scene_file import case_scene, read_bundle, write_bundle
 
     volume, result = small_case(lesions=2)

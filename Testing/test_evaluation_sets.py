@@ -329,3 +329,33 @@ def test_a_network_sees_the_liver_and_its_map_lies_on_the_slice(data: Path) -> N
         rows, columns = np.indices(weights.shape)
         assert (weights * rows).sum() == pytest.approx(8, abs=1.0)
         assert (weights * columns).sum() == pytest.approx(9.5, abs=1.0)
+
+
+def test_volumes_by_phase_liver_and_thickness(tmp_path: Path) -> None:
+    """Three scans: the arterial ones are predicted wholly, the portal venous one not at all."""
+    geometry = Geometry.make((6, 20, 24), (2.5, 1.5, 1.5))
+    rng = np.random.default_rng(0)
+    for k, phase in enumerate(("arterial", "portal venous", "arterial")):
+        folder = tmp_path / "set" / "volumes" / "test" / f"synth{k:03d}"
+        labels = np.zeros(geometry.shape_zyx, np.uint8)
+        labels[1:5, 2:18, 2:22] = 1
+        labels[2:4, 4:8, 4:8], labels[2:4, 10:14, 10:14] = 2, 3
+        write_nifti(rng.integers(0, 90, labels.shape).astype(np.int16), geometry, folder / "ct.nii.gz")
+        write_nifti(labels, geometry, folder / "labels.nii.gz")
+        facts = {"phase": phase, "liver": "fatty", "spacing_zyx_mm": [2.5, 1.5, 1.5], "lesions": []}
+        (folder / "lesions.json").write_text(json.dumps(facts))
+        predicted = np.minimum(labels, 2) if phase == "arterial" else np.minimum(labels, 1)
+        write_nifti(predicted, geometry, tmp_path / "mine" / f"synth{k:03d}.nii.gz")
+    said: list[str] = []
+    args = parse(
+        tmp_path / "set", "--predicted", tmp_path / "mine", "--out", tmp_path / "out", "--no-figures"
+    )
+    args.draws = 50
+    assert command.run_evaluate(args, say=said.append) == 0
+    groups = json.loads((tmp_path / "out" / "evaluation.json").read_text())["groups"]["mine"]
+    assert list(groups) == ["phase arterial", "phase portal venous", "slices 2.5 mm", "fatty liver"]
+    arterial = {"scans": 2, "lesions": 4, "found": 4, "tumour_dice": 1.0, "false_per_scan": 0.0}
+    assert groups["phase arterial"] == arterial
+    assert groups["phase portal venous"]["found"] == 0
+    assert groups["fatty liver"]["tumour_dice"] == pytest.approx(2 / 3)
+    assert "phase arterial" in said[0]

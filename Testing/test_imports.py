@@ -21,6 +21,7 @@ WITH_TORCH = (
     "stages/volumetric.py",
     "stages/explain_volumetric.py",
     "stages/classify.py",
+    "stages/classify_case.py",
     "stages/liver_slices.py",
 )
 """Import torch when loaded; imported themselves inside functions only, or by one another."""
@@ -43,7 +44,7 @@ LEVELS = tuple(
     for rooms in (
         "__init__ errors progress steps geometry files colours inputs masks raster networks",
         "resampling ct",
-        "findings checking handover nrrd terminology mask_crops phase_attributes",
+        "findings checking handover nrrd terminology mask_crops case_attributes",
         "reading case_json case_files device computer weights synthesis stages",
         "pipeline",
         "mask_file markups mrb picture_slices picture_3d picture_3d_child pictures reports worker "

@@ -192,3 +192,59 @@ def test_emptying_a_lesion_and_undo(desk):
     assert np.array_equal(mask(desk, "lesion_3"), before)
     assert desk.cell(2, 4) == "0.34"
     assert len(desk.panel.case.boxes) == 3
+
+
+def test_the_table_follows_the_editors_own_list(desk):
+    add_volume("CT")
+    desk.turn()
+    desk.analyze()
+    desk.choose()
+    desk.ui.editSection.click()
+    desk.turn()
+    editor = desk.panel.edit.editor
+    # The real one chooses the first segment by itself, the liver: nothing may be drawn in it unasked.
+    assert editor.currentSegmentID() == ""
+    editor.setCurrentSegmentID("lesion_3")
+    desk.turn()
+    assert [row.segment_id for row in desk.panel.selection()] == ["lesion_3"]
+    assert "Lesion 3" in desk.ui.editLabel.text
+    editor.setCurrentSegmentID("liver")
+    desk.turn()
+    desk.panel.refresh()
+    assert editor.currentSegmentID() == "liver"
+    assert desk.panel.selection() == []
+    assert desk.ui.editLabel.text == "Draw in Liver."
+    desk.choose(1)
+    assert editor.currentSegmentID() == "lesion_2"
+
+
+def test_the_livers_volume_follows_its_outline(desk):
+    add_volume("CT")
+    desk.turn()
+    desk.analyze()
+    desk.choose()
+    desk.ui.editSection.click()
+    desk.panel.edit.editor.setCurrentSegmentID("liver")
+    desk.turn()
+    before, voxel_ml = desk.panel.case.liver_ml, 2.5 * 1.5 * 1.5 / 1000
+    liver = mask(desk, "liver")
+    assert before == pytest.approx(liver.sum() * voxel_ml, abs=0.01)
+    more = liver.copy()
+    more[0:2] = more[2]
+    draw(desk, "liver", more)
+    desk.until(lambda: desk.panel.case.liver_ml != before, 5)
+    assert desk.panel.case.liver_ml == pytest.approx(more.sum() * voxel_ml, abs=0.01)
+    assert f"Liver {desk.panel.case.liver_ml:.0f} mL" in desk.ui.summaryLabel.text
+    desk.click("undoButton")
+    assert desk.panel.case.liver_ml == pytest.approx(before)
+    assert np.array_equal(mask(desk, "liver"), liver)
+
+
+def test_the_editor_has_no_undo_and_no_surfaces_of_its_own(desk):
+    """Its undo would bring back whole segmentations, past what the panel has done since."""
+    add_volume("CT")
+    desk.turn()
+    opened(desk, 0)
+    editor = desk.panel.edit.editor
+    assert not editor.undoEnabled
+    assert not editor.show3DButtonVisible

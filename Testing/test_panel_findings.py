@@ -214,6 +214,46 @@ def test_a_click_outside_the_liver_is_told(case):
     assert len(ids(case)) == 3
 
 
+@pytest.mark.parametrize("way", ["Esc", "right click"])
+def test_the_reader_leaves_the_wait_for_a_click(case, way):
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    before = case.scene.GetNumberOfNodes()
+    interaction = case.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    case.window.activateWindow()
+    case.ui.findingsTable.setFocus()
+    click(case, "addButton")
+    assert "Click on the lesion" in case.message()
+    if way == "Esc":
+        QTest.keyClick(case.ui.findingsTable, Qt.Key_Escape)
+    else:
+        # What Slicer's markups do on it.
+        interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+    case.turn(0.02)
+    assert case.message() == ""
+    assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
+    assert case.scene.GetNumberOfNodes() == before
+    click(case, "addButton")
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    case.panel.reader.close()
+
+
+def test_only_cts_can_be_chosen(case):
+    """The maps are volumes as well: none of them is offered for analysis."""
+    box = case.ui.inputSelector
+    assert case.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") > 1
+    assert box.nodeCount() == 1
+    other = add_volume("other")
+    case.turn()
+    assert box.nodeCount() == 2
+    box.setCurrentNode(other)
+    case.scene.RemoveNode(other)
+    case.turn()
+    assert box.currentNode() is case.panel.parameters.inputVolume
+    assert box.currentNode().GetName() == "CT"
+
+
 def test_class_and_note(case):
     choose(case, 1)
     table = case.ui.findingsTable
@@ -443,7 +483,7 @@ def test_a_saved_scene_shows_the_same_panel(case, tmp_path):
 
     choose(case, 1)
     click(case, "acceptButton")
-    case.ui.noteEdit.text = "biopsy"
+    case.ui.noteEdit.text = 'biopsy | 100 % sure: "HCC" %7C; é'
     case.ui.noteEdit.editingFinished.emit()
     case.ui.maskStyle.currentIndex = 1
     case.ui.boxesBox.checked = True
@@ -511,3 +551,18 @@ def test_the_selected_lesion_flashes_and_looks_as_before(case):
     case.until(lambda: seen.add(display.GetSegmentOpacity2DFill("lesion_1")) or 1.0 in seen, 3)
     case.until(lambda: not case.panel._pulse._timer.active, 3)
     assert display.GetSegmentOpacity2DFill("lesion_1") == before
+
+
+def test_nothing_is_left_of_what_is_taken_away(case):
+    """Boxes, diameters and planes go with their display nodes: none of them is saved with the scene."""
+    choose(case, 0)
+    click(case, "splitButton")
+    case.panel.reader.close()
+    choose(case, 2)
+    click(case, "deleteButton")
+    shown = sum(
+        case.scene.GetNthNodeByClass(k, "vtkMRMLDisplayableNode").GetNumberOfDisplayNodes()
+        for k in range(case.scene.GetNumberOfNodesByClass("vtkMRMLDisplayableNode"))
+    )
+    legends = case.scene.GetNumberOfNodesByClass("vtkMRMLColorLegendDisplayNode")
+    assert case.scene.GetNumberOfNodesByClass("vtkMRMLDisplayNode") <= shown + legends

@@ -365,6 +365,24 @@ class TestMaps:
         assert foreground(case) is None
         assert "There is none for Lesion 4" in case.ui.mapMeaning.text
 
+    def test_the_numbers_beside_a_map_are_bars(self, case):
+        assert not case.ui.mapBars.visible
+        case.ui.mapSelector.currentIndex = 2
+        case.turn()
+        assert case.ui.mapSelector.currentText == "Semantic gate"
+        assert case.ui.mapBars.visible
+        text = case.ui.mapBars.text
+        widths = [int(part.split('"')[0]) for part in text.split('<td width="')[1:]][::2]
+        assert widths == [35, 70]
+        assert text.index("level 1") < text.index("0.25") < text.index("level 2") < text.index("0.50")
+        case.ui.overlaysSection.click()
+        case.ui.overlaysSection.click()
+        case.turn(0.02)
+        assert case.ui.mapBars.visible
+        case.ui.mapSelector.currentIndex = 0
+        case.turn()
+        assert not case.ui.mapBars.visible
+
     def test_the_legend_has_name_range_and_unit(self, case):
         import slicer
 

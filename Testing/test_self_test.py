@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import types
 import unittest
 
 import numpy as np
 import pytest
-from desk import Desk, five_lesions
+from desk import Desk, add_volume, five_lesions
 
 
 @pytest.fixture
@@ -73,3 +75,49 @@ def test_the_comparison_with_the_truth_can_fail(mode, passes, monkeypatch):
         assert bool(result.failures) is not passes, result.failures
     finally:
         desk.close()
+
+
+@pytest.fixture
+def library():
+    """What is loaded of the library comes back as it was."""
+    Desk("truth").close()
+    was = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "LiverLesionAILib"}
+    yield was
+    for name in [name for name in sys.modules if name.split(".")[0] == "LiverLesionAILib"]:
+        del sys.modules[name]
+    sys.modules.update(was)
+    importlib.reload(sys.modules["LiverLesionAI"])
+
+
+def test_reload_reads_the_library_anew_and_goes_on_with_the_scene(library):
+    import slicer
+
+    desk = Desk("truth")
+    try:
+        add_volume("CT")
+        desk.turn()
+        desk.analyze()
+        old, window = desk.widget, desk.window
+        window.isEntered = True
+        desk.widget.onReload()
+        desk.widget = slicer.modules.LiverLesionAIWidget
+        desk.turn(0.05)
+        assert old.panel is None
+        assert desk.widget is not old
+        assert type(desk.panel).__module__ == "LiverLesionAILib.panel.panel"
+        assert sys.modules["LiverLesionAILib.panel.panel"] is not library["LiverLesionAILib.panel.panel"]
+        # The new panel is bound to the scene, and the old one listens no more.
+        assert desk.ui.findingsTable.model().rowCount() == 3
+        assert desk.ui.inputSelector.currentNode().GetName() == "CT"
+        desk.choose(0)
+        desk.click("acceptButton")
+        assert [row.status.value for row in desk.panel.case.rows] == ["accepted", "AI", "AI"]
+        desk.scene.Clear(False)
+        desk.turn(0.05)
+        assert desk.ui.findingsTable.model().rowCount() == 0
+        from LiverLesionAILib.panel.self_test import open_panel
+
+        assert open_panel() is desk.widget
+    finally:
+        desk.close()
+        del slicer.modules.LiverLesionAIWidget

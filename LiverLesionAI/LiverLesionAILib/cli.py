@@ -130,10 +130,10 @@ def build_parser() -> argparse.ArgumentParser:
     ablation.add_argument("rest", nargs=argparse.REMAINDER)
     ablation.set_defaults(run=run_ablation)
     compare = commands.add_parser(
-        "compare", help="train and compare CS-Att, 3DCE and R-FCN on key slices", add_help=False
+        "compare", help="train networks and their variants alike and score them alike", add_help=False
     )
     compare.add_argument("rest", nargs=argparse.REMAINDER)
-    compare.set_defaults(run=run_compare_detectors)
+    compare.set_defaults(run=run_compare)
     return parser
 
 
@@ -498,15 +498,29 @@ def run_ablation(args: argparse.Namespace) -> int:
     return run(parser.parse_args(args.rest))
 
 
-def run_compare_detectors(args: argparse.Namespace) -> int:
+def run_compare(args: argparse.Namespace) -> int:
     """`compare`: see `liverlesionai compare --help`."""
-    from .evaluation.detector_comparison import add_compare_arguments, run_compare
+    from .evaluation.classifier_comparison import add_classifier_arguments, run_compare_classifiers
+    from .evaluation.detector_comparison import add_compare_arguments
+    from .evaluation.detector_comparison import run_compare as run_compare_detectors
+    from .evaluation.segmenter_comparison import add_segmenter_arguments, run_compare_segmenters
 
-    parser = argparse.ArgumentParser(prog="liverlesionai compare")
-    add_compare_arguments(parser)
+    parser = argparse.ArgumentParser(
+        prog="liverlesionai compare", description="Train networks alike, score them alike, print the table."
+    )
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    for name, add, run, text in (
+        ("segmenters", add_segmenter_arguments, run_compare_segmenters, "SFAN, MSCD, VA Mask R-CNN, U-Nets"),
+        ("detectors", add_compare_arguments, run_compare_detectors, "CS-Att, 3DCE and R-FCN on key slices"),
+        ("classifiers", add_classifier_arguments, run_compare_classifiers, "DADRN and its eight variants"),
+    ):
+        kind = kinds.add_parser(name, help=text, description=text)
+        add(kind)
+        kind.set_defaults(run=run)
+    chosen = parser.parse_args(args.rest)
     bar = ProgressBar()
     try:
-        return run_compare(parser.parse_args(args.rest), TimedProgress(bar))
+        return chosen.run(chosen, TimedProgress(bar))
     finally:
         bar.done()
 
@@ -541,7 +555,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "train": run_train,
         "evaluate": run_evaluate,
         "ablation": run_ablation,
-        "compare": run_compare_detectors,
+        "compare": run_compare,
     }
     if arguments and arguments[0] in own:
         args = argparse.Namespace(command=arguments[0], rest=arguments[1:], run=own[arguments[0]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,3 +157,16 @@ def trimmed(mask_zyx: NDArray) -> tuple[NDArray, tuple[int, int, int]]:
         return np.zeros((0, 0, 0), mask_zyx.dtype), (0, 0, 0)
     z, y, x = where
     return mask_zyx[where], (z.start, y.start, x.start)
+
+
+def union(masks: Sequence[Mask]) -> Mask:
+    """What lies in any of the masks; an empty one for none."""
+    if not masks:
+        return Mask(np.zeros((0, 0, 0), bool), (0, 0, 0))
+    low = np.min([m.start_zyx for m in masks], axis=0)
+    high = np.max([np.array(m.start_zyx) + m.voxels_zyx.shape for m in masks], axis=0)
+    out = np.zeros(high - low, bool)
+    for mask in masks:
+        place = tuple(slice(s.start - o, s.stop - o) for s, o in zip(mask.slices, low, strict=True))
+        out[place] |= mask.voxels_zyx
+    return Mask(out, tuple(int(v) for v in low))  # type: ignore[arg-type]

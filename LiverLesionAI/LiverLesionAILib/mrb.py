@@ -19,11 +19,11 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from . import markups, nrrd
+from .case_attributes import case_attributes
 from .colours import lesion_colour
 from .ct import CtVolume, Geometry
 from .findings import CaseResult
 from .mask_file import write_masks
-from .phase_attributes import phase_attributes
 from .terminology import lesion_title
 
 _GREY = "vtkMRMLColorTableNodeGrey"
@@ -174,7 +174,7 @@ def _fill(scene: _Scene, result: CaseResult, volume: CtVolume) -> None:
         references={"display": display, "storage": storage, "referenceImageGeometryRef": ct, **shared},
         attributes=ours("segmentation"),
     )
-    table = _table(scene, result, {**shared}, ours("table", **phase_attributes(result.phase)))
+    table = _table(scene, result, {**shared}, ours("table", **case_attributes(result)))
     boxes = _boxes(scene, result, shared, ours)
     maps = _maps(scene, result, shared, ours)
     _hierarchy(scene, name, [ct, masks, table], [(f"{name} boxes", boxes), (f"{name} maps", maps)])
@@ -291,6 +291,7 @@ def _maps(scene: _Scene, result: CaseResult, shared: Mapping[str, str], ours: ob
             (0.0, 1.0),
             min(0.1, probability.threshold / 2),
             "probability",
+            {},
         )
         for name, probability in result.probabilities.items()
     ]
@@ -306,10 +307,13 @@ def _maps(scene: _Scene, result: CaseResult, shared: Mapping[str, str], ours: ob
                 (low, high),
                 low + 0.25 * (high - low),
                 shown.unit,
+                shown.bars,
             )
         )
-    for index, (name, array, geometry, meaning, window, lower, unit) in enumerate(wanted):
+    for index, (name, array, geometry, meaning, window, lower, unit, bars) in enumerate(wanted):
         more = {"LiverLesionAI.Map": name, "LiverLesionAI.Meaning": meaning, "LiverLesionAI.Unit": unit}
+        if bars:
+            more["LiverLesionAI.Bars"] = json.dumps(dict(bars))
         extra = {"references": shared, "attributes": ours("map", **more)}  # type: ignore[operator]
         title = f"{result.case_name} {name}"
         made.append(scene.volume(title, f"map_{index}.nrrd", array, geometry, _IRON, window, lower, extra))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .ct import Geometry
+from .terminology import tag_text
 
 _TYPES = {
     "uint8": "unsigned char",
@@ -91,7 +92,7 @@ def write_segmentation(
         fields[key + "LabelValue"] = str(segment.label)
         fields[key + "Layer"] = str(segment.layer)
         fields[key + "Extent"] = " ".join(str(n) for n in segment.extent_xyz)
-        fields[key + "Tags"] = "".join(f"{name}:{value}|" for name, value in segment.tags.items())
+        fields[key + "Tags"] = "".join(f"{name}:{tag_text(value)}|" for name, value in segment.tags.items())
     dtype = np.result_type(*layers_zyx) if layers_zyx else np.dtype(np.uint8)
 
     def slab(first: int, last: int) -> NDArray:

@@ -10,9 +10,9 @@ import vtk
 
 from . import scene_nodes as nodes
 from . import scene_segments as segments
+from .case_attributes import case_attributes
 from .findings import AttentionMap, CaseResult, Lesion
 from .mask_crops import Mask
-from .phase_attributes import phase_attributes
 from .scene_geometry import ijk_to_ras, vtk_matrix
 from .scene_prepare import Preparation, Ready
 from .scene_read import free_number, reader_lesion
@@ -119,12 +119,12 @@ class Apply:
         for step in reversed(self.undo):
             step()
         for node in reversed(self.added):
-            _remove(self.scene, node)
+            nodes.remove_node(self.scene, node)
 
     def remove_replaced(self) -> None:
         """The last step: take out what the new nodes stand for."""
         for node in self.replaced:
-            _remove(self.scene, node)
+            nodes.remove_node(self.scene, node)
 
     def _add(self, class_name: str, name: str) -> slicer.vtkMRMLNode:
         node = self.scene.AddNewNodeByClass(class_name, name)
@@ -314,12 +314,12 @@ class Apply:
             nodes.carry_measurements(before, table, kept_numbers)
             self.undo.append(lambda: existing.SetAndObserveTable(before))
         nodes.show_table(existing, table)
-        self._tell_phase(existing)
+        self._tell_case(existing)
         return existing
 
-    def _tell_phase(self, table: slicer.vtkMRMLTableNode) -> None:
-        phase = self.result.phase
-        told = {name: table.GetAttribute(name) for name in phase_attributes(phase)}
+    def _tell_case(self, table: slicer.vtkMRMLTableNode) -> None:
+        phase, attributes = self.result.phase, case_attributes(self.result)
+        told = {name: table.GetAttribute(name) for name in attributes}
         said = table.GetDescription()
 
         def restore() -> None:
@@ -328,7 +328,7 @@ class Apply:
             table.SetDescription(said)
 
         self.undo.append(restore)
-        for name, value in phase_attributes(phase).items():
+        for name, value in attributes.items():
             table.SetAttribute(name, value)
         table.SetDescription(phase.text if phase else "")
 
@@ -384,18 +384,3 @@ class Apply:
             node.SetAttribute(nodes.ATTR_MEANING, meaning)
 
         self.undo.append(restore)
-
-
-def _remove(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
-    """Take a node out of the scene with its display and storage nodes and its place in the hierarchy."""
-    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    if item := tree.GetItemByDataNode(node):
-        tree.RemoveItem(item, False, False)
-    if node.IsA("vtkMRMLDisplayableNode"):
-        for index in reversed(range(node.GetNumberOfDisplayNodes())):
-            display = node.GetNthDisplayNode(index)
-            if display is not None:
-                scene.RemoveNode(display)
-    if node.IsA("vtkMRMLStorableNode") and node.GetStorageNode() is not None:
-        scene.RemoveNode(node.GetStorageNode())
-    scene.RemoveNode(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -36,6 +37,8 @@ ATTR_MAP = "LiverLesionAI.Map"
 ATTR_FAMILY = "LiverLesionAI.MapFamily"
 """Maps of one kind, one for each lesion, have one family."""
 ATTR_UNIT = "LiverLesionAI.Unit"
+ATTR_BARS = "LiverLesionAI.Bars"
+"""On a map: numbers to show beside it, label -> value, as JSON."""
 ATTR_SCORE = "LiverLesionAI.Score"
 ATTR_CLASS = "LiverLesionAI.Class"
 ATTR_READER_CLASS = "LiverLesionAI.ReaderClass"
@@ -235,10 +238,22 @@ def covers(node: slicer.vtkMRMLMarkupsROINode, box: Box) -> bool:
 def tell_map(node: slicer.vtkMRMLScalarVolumeNode, shown: AttentionMap, segment_id: str) -> None:
     """Write on a map its unit, and for one lesion's map whose it is."""
     node.SetAttribute(ATTR_UNIT, shown.unit)
+    node.SetAttribute(ATTR_BARS, json.dumps(dict(shown.bars)) if shown.bars else "")
     number = shown.lesion_number
     node.SetAttribute(ATTR_FAMILY, map_family(shown.name) if number is not None else "")
     node.SetAttribute(ATTR_LESION, str(number) if number is not None else "")
     node.SetAttribute(ATTR_SEGMENT, segment_id if number is not None else "")
+
+
+def read_bars(node: slicer.vtkMRMLScalarVolumeNode) -> dict[str, float]:
+    """The numbers that belong beside a map, by label."""
+    try:
+        return {
+            str(name): float(value)
+            for name, value in json.loads(node.GetAttribute(ATTR_BARS) or "{}").items()
+        }
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def map_family(name: str) -> str:
@@ -295,6 +310,21 @@ def fill_map(
     display.SetAutoThreshold(False)
     display.SetThreshold(threshold, value_range[1])
     display.SetApplyThreshold(True)
+
+
+def remove_node(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
+    """Take a node out of the scene with its display and storage nodes and its place in the hierarchy."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    if item := tree.GetItemByDataNode(node):
+        tree.RemoveItem(item, False, False)
+    if node.IsA("vtkMRMLDisplayableNode"):
+        for index in reversed(range(node.GetNumberOfDisplayNodes())):
+            display = node.GetNthDisplayNode(index)
+            if display is not None:
+                scene.RemoveNode(display)
+    if node.IsA("vtkMRMLStorableNode") and node.GetStorageNode() is not None:
+        scene.RemoveNode(node.GetStorageNode())
+    scene.RemoveNode(node)
 
 
 def _placement(node: slicer.vtkMRMLMarkupsNode) -> list[float]:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from . import __version__
 from . import scene_nodes as nodes
 from . import terminology as terms
+from .case_attributes import read_phase
 from .errors import InputError
 from .findings import Box, CaseResult, Lesion, LesionSource, LesionStatus, Measurement
 from .masks import bounding_box
-from .phase_attributes import read_phase
 from .scene_geometry import LPS_TO_RAS, numpy_matrix
 from .scene_prepare import find_nodes
 from .scene_read import ReaderCase, ReaderLesion, read_back

@@ -148,6 +148,16 @@ def parse_probabilities(text: str) -> dict[str, float]:
     return found
 
 
+def tag_text(text: str) -> str:
+    """A text as a segment's tag: files keep tags in one line, between vertical bars."""
+    return text.replace("%", "%25").replace("|", "%7C")
+
+
+def read_tag(tag: str) -> str:
+    """The inverse of :func:`tag_text`."""
+    return tag.replace("%7C", "|").replace("%25", "%")
+
+
 def algorithm_type(status: LesionStatus) -> str:
     """DICOM's SegmentAlgorithmType: SEMIAUTOMATIC once a reader has changed the mask."""
     return "SEMIAUTOMATIC" if status is LesionStatus.EDITED else "AUTOMATIC"

@@ -28,6 +28,23 @@ class qMRMLWidget(QtWidgets.QWidget):
         self.mrmlSceneChanged.emit(scene)
 
 
+class _NodeFilter:
+    """What qMRMLSortFilterProxyModel is asked for."""
+
+    def __init__(self, changed: Any) -> None:
+        self._hidden: tuple[str, ...] = ()
+        self._changed = changed
+
+    @property
+    def hiddenNodeIDs(self) -> tuple[str, ...]:
+        return self._hidden
+
+    @hiddenNodeIDs.setter
+    def hiddenNodeIDs(self, ids: Any) -> None:
+        self._hidden = tuple(ids)
+        self._changed()
+
+
 class qMRMLNodeComboBox(QtWidgets.QWidget):
     """A list of the scene's nodes of some classes; chooses the first one that comes, as the real one does."""
 
@@ -52,6 +69,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._none_text = "Select a node"
         self._current: str | None = None
         self._tags: list[int] = []
+        self._filter = _NodeFilter(self._refresh)
         self._box.activated.connect(self._chosen)
 
     def _get_types(self) -> list[str]:
@@ -120,6 +138,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             return
         self._take(node_id or None)
 
+    def sortFilterProxyModel(self) -> _NodeFilter:
+        return self._filter
+
     def nodeCount(self) -> int:
         return len(self._nodes())
 
@@ -129,6 +150,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         found = []
         for index in range(self._scene.GetNumberOfNodes()):
             node = self._scene.GetNthNode(index)
+            if node.GetID() in self._filter.hiddenNodeIDs:
+                continue
             if any(node.IsA(name) for name in self._types) and not node.GetHideFromEditors():
                 found.append(node)
         return found
@@ -250,6 +273,9 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
         if self._scene is None or (self._node is None and node is not None):
             raise AssertionError("The segment editor needs its scene and its editor node first.")
         self._segmentation = node
+        self._active = None
+        if node is not None and node.GetSegmentation().GetNumberOfSegments():
+            self.setCurrentSegmentID(node.GetSegmentation().GetNthSegmentID(0))
         self.segmentationNodeChanged.emit(node)
 
     def segmentationNode(self) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import types
 import unittest
 from typing import Any
@@ -49,6 +51,18 @@ class ScriptedLoadableModuleWidget:
 
     def cleanup(self) -> None:
         pass
+
+    def onReload(self) -> None:
+        """As the developer's button: the file anew, the old widget ends, a new one is set up."""
+        fresh = importlib.reload(sys.modules[self.moduleName])
+        self.cleanup()
+        for index in reversed(range(self.layout.count())):
+            item = self.layout.takeAt(index)
+            if item.widget() is not None:
+                item.widget().hide()
+        widget = getattr(fresh, f"{self.moduleName}Widget")(self.parent)
+        widget.setup()
+        setattr(slicer.modules, f"{self.moduleName}Widget", widget)
 
 
 class ScriptedLoadableModuleLogic:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -169,11 +168,8 @@ def confusion_text(runs: Sequence[Path]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None, progress: Progress = silent) -> int:
-    """Train, test, and write `comparison.txt` and `comparison.json`."""
-    import torch
-
-    parser = argparse.ArgumentParser(prog="classifier_comparison", description=__doc__.split("\n")[0])
+def add_classifier_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `compare classifiers`."""
     parser.add_argument("data", type=Path, help="folder of SynthLiver-1, with its part `classes`")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs and of the tables")
     parser.add_argument("--size", choices=sorted(SIZES), default="compact")
@@ -183,7 +179,16 @@ def main(arguments: Sequence[str] | None = None, progress: Progress = silent) ->
     parser.add_argument("--steps", type=int, default=1500, help="of every run: the same budget for all")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args(arguments)
+
+
+def run_compare_classifiers(args: argparse.Namespace, progress: Progress = silent) -> int:
+    """Train, test, and write `comparison.txt` and `comparison.json`.
+
+    Raises:
+        LiverLesionAIError: options or data that make no sense.
+    """
+    import torch
+
     torch.set_num_threads(args.threads)
     base = recipe("dadrn")
     chosen = replace(
@@ -191,20 +196,16 @@ def main(arguments: Sequence[str] | None = None, progress: Progress = silent) ->
     )
     results: dict[str, list[dict[str, float]]] = {}
     folders: dict[str, list[Path]] = {}
-    try:
-        for name in args.variants.split(","):
-            if name not in VARIANTS:
-                raise LiverLesionAIError(f"There is no variant {name}. Choose among {', '.join(VARIANTS)}.")
-            for division in map(int, args.divisions.split(",")):
-                for seed in range(args.seeds):
-                    folder = args.out / f"{name}-division{division}-seed{seed}"
-                    figures = run_one(folder, args.data, name, seed, division, chosen, args.device, progress)
-                    results.setdefault(name, []).append(figures)
-                    folders.setdefault(name, []).append(folder)
-                    print(f"{folder.name}: accuracy {figures['accuracy']:.3f}", flush=True)
-    except LiverLesionAIError as error:
-        print(error, file=sys.stderr)
-        return 1
+    for name in args.variants.split(","):
+        if name not in VARIANTS:
+            raise LiverLesionAIError(f"There is no variant {name}. Choose among {', '.join(VARIANTS)}.")
+        for division in map(int, args.divisions.split(",")):
+            for seed in range(args.seeds):
+                folder = args.out / f"{name}-division{division}-seed{seed}"
+                figures = run_one(folder, args.data, name, seed, division, chosen, args.device, progress)
+                results.setdefault(name, []).append(figures)
+                folders.setdefault(name, []).append(folder)
+                print(f"{folder.name}: accuracy {figures['accuracy']:.3f}", flush=True)
     text = table_text(results)
     for name, runs in folders.items():
         count = parameter_count(Dadrn(variant(name, chosen.config)))
@@ -213,7 +214,3 @@ def main(arguments: Sequence[str] | None = None, progress: Progress = silent) ->
     write_json(args.out / "comparison.json", {"runs": results, "published": PUBLISHED})
     print(text)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

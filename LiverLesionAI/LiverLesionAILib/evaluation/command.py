@@ -17,10 +17,11 @@ from ..training.readers.scan import LabelMeaning, Scan, check_same_grid
 from ..training.readers.synthliver import find_synthliver
 from .bootstrap import PairedComparison
 from .cases import CaseRow, score_case
+from .groups import GroupScore, group_table, groups_of_scans, score_groups
 from .lesions import RATES_PER_SCAN, LesionRules
 from .models import method_maker
 from .page import evaluation_page
-from .results import evaluation_json, write_bytes, write_json
+from .results import evaluation_json, plain, write_bytes, write_json
 from .set_command import run_set_part
 from .sources import Analyse, Source, folder_source, method_source
 from .summary import Summary, compare_methods, summarise
@@ -125,6 +126,11 @@ def run_evaluate(
         if name != first
     }
     text = report_text(methods, summaries, paired)
+    grouped: dict[str, dict[str, GroupScore]] = {}
+    if scans[0].data_set == SYNTHLIVER:
+        groups = groups_of_scans(scans)
+        grouped = {name: score_groups(rows, groups) for name, rows in methods.items()}
+        text += f"\n\n{group_table(grouped)}"
     if args.model and args.folds is None and scans[0].data_set != SYNTHLIVER:
         text += f"\n\n{SEEN}"
     say(text)
@@ -139,9 +145,10 @@ def run_evaluate(
         "intervals": "95 % percentile bootstrap over patients",
         "p_values": "two-sided sign-flip permutation test over patients",
     }
-    write_json(
-        args.out / "evaluation.json", evaluation_json(name, methods, summaries, paired, rules, settings)
-    )
+    data = evaluation_json(name, methods, summaries, paired, rules, settings)
+    if grouped:
+        data["groups"] = plain(grouped)
+    write_json(args.out / "evaluation.json", data)
     write_text(args.out / "evaluation.txt", text + "\n")
     written = ["evaluation.json", "evaluation.txt"]
     if not args.no_figures:

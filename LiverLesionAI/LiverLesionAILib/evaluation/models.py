@@ -65,7 +65,11 @@ def fold_folder(folds: Path, scan: Scan) -> Path:
 
 
 def method_maker(
-    device: str, tumour_threshold: float | None, score_threshold: float | None, folds: Path | None
+    device: str,
+    tumour_threshold: float | None,
+    score_threshold: float | None,
+    folds: Path | None,
+    pyramid: tuple[float, ...] | None = None,
 ) -> Callable[[str], Analyse]:
     """Turns a model's name into its method, for the command line."""
 
@@ -78,6 +82,7 @@ def method_maker(
             device=device,
             tumour_threshold=tumour_threshold,
             score_threshold=score_threshold,
+            pyramid=pyramid,
             attention=False,
         )
         return pipeline_method(settings, folds)

@@ -12,10 +12,10 @@ from .. import terminology as terms
 from ..ct import Geometry
 from ..errors import InputError
 from ..findings import LesionStatus
-from ..mask_crops import Mask
+from ..mask_crops import Mask, union
 from ..scene_geometry import volume_geometry
 from .box_findings import BoxState, capture_box, restore_box
-from .case_view import BOX_PREFIX, CaseView
+from .case_view import ATTR_LIVER_VOLUME, BOX_PREFIX, CaseView
 from .derived import follow
 from .history import History, SegmentState, States, Step, capture, restore
 
@@ -63,9 +63,24 @@ class ActionSteps:
         self._restore(states)
         redrawn = [s for s, state in states.items() if isinstance(state, SegmentState) and state.mask]
         self._case = follow(self._scene, self._case, redrawn, self.liver_mask())
+        if self._case.liver_segment in redrawn:
+            self._measure_liver()
         return step.label
 
     # -- parts
+
+    def _measure_liver(self) -> None:
+        """Note the volume of the liver with its lesions, as it is drawn now."""
+        masks = [self.liver_mask()]
+        masks += [
+            segments.read_mask(self._case.segmentation, row.segment_id, self._geometry())
+            for row in self._case.rows
+            if not row.box_only and row.status is not LesionStatus.REJECTED
+        ]
+        drawn = union([mask for mask in masks if mask is not None and mask.count])
+        volume_ml = drawn.count * self._geometry().voxel_volume_mm3 / 1000.0
+        if self._case.table is not None:
+            self._case.table.SetAttribute(ATTR_LIVER_VOLUME, f"{volume_ml:.3f}")
 
     def liver_mask(self) -> Mask | None:
         """The liver's voxels; read once while its labelmap stays as it is."""

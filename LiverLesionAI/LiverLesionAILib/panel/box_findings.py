@@ -73,7 +73,7 @@ def restore_box(scene: slicer.vtkMRMLScene, case: CaseView, row_id: str, state: 
     node = _find(scene, case, row_id)
     if state is None:
         if node is not None:
-            remove_box(scene, node)
+            nodes.remove_node(scene, node)
         return
     number = int(row_id.removeprefix(BOX_PREFIX))
     if node is None:
@@ -84,12 +84,3 @@ def restore_box(scene: slicer.vtkMRMLScene, case: CaseView, row_id: str, state: 
     node.SetSize(*state.size_mm)
     for name, value in state.attributes.items():
         node.SetAttribute(name, value)
-
-
-def remove_box(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLMarkupsROINode) -> None:
-    """Take a box and its display out of the scene."""
-    for index in reversed(range(node.GetNumberOfDisplayNodes())):
-        display = node.GetNthDisplayNode(index)
-        if display is not None:
-            scene.RemoveNode(display)
-    scene.RemoveNode(node)

@@ -12,9 +12,9 @@ import slicer
 from .. import scene_nodes as nodes
 from .. import scene_segments as segments
 from .. import terminology as terms
+from ..case_attributes import read_models, read_phase
 from ..colours import lesion_colour
 from ..findings import LesionSource, LesionStatus, PhaseEstimate
-from ..phase_attributes import read_phase
 from ..scene_prepare import find_nodes
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
@@ -93,6 +93,11 @@ class CaseView:
     def phase(self) -> PhaseEstimate | None:
         """The contrast phase, where it was estimated."""
         return read_phase(self.table.GetAttribute) if self.table is not None else None
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        """The models that ran, each with the first 12 digits of its weights' SHA-256."""
+        return read_models(self.table.GetAttribute) if self.table is not None else {}
 
     def box(self, row_id: str) -> slicer.vtkMRMLMarkupsROINode | None:
         """The box of a row that has only a box."""

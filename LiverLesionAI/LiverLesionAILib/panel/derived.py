@@ -102,7 +102,7 @@ def follow(
             emptied.add(row.number)
             for node in (*fresh.boxes, *fresh.axes):
                 if node.GetAttribute(nodes.ATTR_SEGMENT) == segment_id:
-                    scene.RemoveNode(node)
+                    nodes.remove_node(scene, node)
             continue
         box, measurement = measured(fresh, mask, liver)
         measurements[row.number] = measurement
@@ -190,7 +190,7 @@ def drop_orphans(scene: slicer.vtkMRMLScene, case: CaseView) -> None:
     for node in (*case.boxes, *case.axes):
         segment_id = node.GetAttribute(nodes.ATTR_SEGMENT) or ""
         if segment_id and segment_id not in alive:
-            scene.RemoveNode(node)
+            nodes.remove_node(scene, node)
 
 
 def _copy_status(case: CaseView) -> None:

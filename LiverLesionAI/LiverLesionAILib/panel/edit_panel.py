@@ -25,6 +25,9 @@ class EditPanel:
         self._host, self._actions, self._drawn = host, actions, drawn
         self._editor: Any = None
         self._segment = ""
+        # A segment that the reader chose in the editor's own list and that is no lesion: the liver, say.
+        self._elsewhere = ""
+        self._binding = False
         self._before: SegmentState | None = None
         self._observed: tuple[Any, list[int]] | None = None
         self._busy = False
@@ -50,6 +53,8 @@ class EditPanel:
             one = None
         elif one:
             ui.editLabel.text = f"Draw in {one.name}; its measurements follow."
+        elif self._elsewhere and not ui.editSection.collapsed:
+            ui.editLabel.text = f"Draw in {self._name(self._elsewhere)}."
         else:
             ui.editLabel.text = "Select a lesion in the table to edit its outline."
         ui.backToAiButton.setEnabled(one is not None)
@@ -74,7 +79,7 @@ class EditPanel:
         """The scene is closed or replaced: forget its nodes."""
         self._timer.stop()
         self._unobserve()
-        self._segment, self._before = "", None
+        self._segment, self._elsewhere, self._before = "", "", None
         if self._editor is not None:
             self._editor.setActiveEffect(None)
             self._editor.setSegmentationNode(None)
@@ -110,6 +115,12 @@ class EditPanel:
         editor.switchToSegmentationsButtonVisible = False
         editor.addRemoveSegmentButtonsVisible = False
         editor.specifyGeometryButtonVisible = False
+        # It would take the surfaces away that the switch among the overlays shows.
+        editor.show3DButtonVisible = False
+        # It would bring back whole segmentations, past what was accepted or merged since: the panel's own
+        # undo takes strokes back too.
+        editor.undoEnabled = False
+        editor.connect("currentSegmentIDChanged(QString)", self._chosen_in_list)
         self._editor = editor
 
     def _editor_node(self) -> Any:
@@ -134,18 +145,44 @@ class EditPanel:
         if self._editor is None:
             self._make()
         editor = self._editor
-        if editor.mrmlSegmentEditorNode() is None:
-            editor.setMRMLSegmentEditorNode(self._editor_node())
-        if editor.segmentationNode() is not case.segmentation:
-            editor.setSegmentationNode(case.segmentation)
-            editor.setSourceVolumeNode(case.volume)
-        if segment_id and segment_id != self._segment:
-            self._flush()
-            editor.setCurrentSegmentID(segment_id)
-        if segment_id != self._segment or self._before is None:
-            self._segment = segment_id
+        if segment_id or case.segmentation.GetSegmentation().GetSegment(self._elsewhere) is None:
+            self._elsewhere = ""
+        wanted = segment_id or self._elsewhere
+        self._binding = True
+        try:
+            if editor.mrmlSegmentEditorNode() is None:
+                editor.setMRMLSegmentEditorNode(self._editor_node())
+            if editor.segmentationNode() is not case.segmentation:
+                editor.setSegmentationNode(case.segmentation)
+                editor.setSourceVolumeNode(case.volume)
+            if wanted != self._segment:
+                self._flush()
+            if wanted != editor.currentSegmentID():
+                if not wanted:
+                    editor.setActiveEffect(None)
+                editor.setCurrentSegmentID(wanted)
+        finally:
+            self._binding = False
+        if wanted != self._segment or self._before is None:
+            self._segment = wanted
             self._remember()
         self._observe(case.segmentation)
+
+    def _chosen_in_list(self, segment_id: str) -> None:
+        """The reader chose a segment in the editor's own list: the table follows."""
+        if self._binding or not segment_id or segment_id == self._segment:
+            return
+        if self._host.case.row(segment_id) is not None:
+            self._host.select(segment_id)
+            return
+        self._elsewhere = segment_id
+        self._host.ui.findingsTable.clearSelection()
+        self.show()
+
+    def _name(self, segment_id: str) -> str:
+        node = self._host.case.segmentation
+        segment = node.GetSegmentation().GetSegment(segment_id) if node is not None else None
+        return segment.GetName() if segment is not None else "the segment"
 
     def _remember(self) -> None:
         self._actions.use(self._host.case)

@@ -134,7 +134,7 @@ def keep_drawn(
 def tag_lesion(segment: slicer.vtkSegment, lesion: Lesion, mask: Mask, geometry: Geometry) -> None:
     """Keep what the AI drew and said with its segment."""
     segment.SetTag(TAG_DRAWN, pack_mask(mask, geometry))
-    segment.SetTag(TAG_LESION, json.dumps(describe_lesion(lesion)))
+    segments.set_tag(segment, TAG_LESION, json.dumps(describe_lesion(lesion)))
 
 
 def write_candidates(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from html import escape
 
 from ..findings import LesionSource
+from .bars import bars_html
 from .case_view import FindingRow
 
-BAR_PX = 140
-BAR_COLOUR = "#4a90a4"
 INDETERMINATE = "indeterminate"
 
 
@@ -28,7 +27,7 @@ def details_html(row: FindingRow) -> str:
         lines.append(f"Model's class: {_model_class(row)}")
     text = "<br>".join(lines)
     if row.class_probabilities:
-        text += _bars(row)
+        text += bars_html(dict(sorted(row.class_probabilities.items(), key=lambda item: -item[1])))
     return text
 
 
@@ -38,17 +37,3 @@ def _model_class(row: FindingRow) -> str:
     probability = row.class_probabilities.get(row.model_class or "")
     said = "" if probability is None else f" ({probability:.2f})"
     return f"<b>{escape(row.model_class or '')}</b>{said}"
-
-
-def _bars(row: FindingRow) -> str:
-    """A bar for each class, most probable first."""
-    lines = []
-    for name, probability in sorted(row.class_probabilities.items(), key=lambda item: -item[1]):
-        width = max(1, round(BAR_PX * min(1.0, max(0.0, probability))))
-        lines.append(
-            f"<tr><td>{escape(name)}&nbsp;</td>"
-            f'<td><table cellspacing="0" cellpadding="0"><tr><td width="{width}" bgcolor="{BAR_COLOUR}">'
-            f'&nbsp;</td><td width="{BAR_PX - width}"></td></tr></table></td>'
-            f'<td align="right">&nbsp;{probability:.2f}</td></tr>'
-        )
-    return f'<table cellspacing="1" cellpadding="0">{"".join(lines)}</table>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import scene_nodes as nodes
+from .bars import bars_html
 from .case_view import CaseView
 from .overlays import chosen_map, is_family, map_names, map_range
 from .parameters import PanelParameters
@@ -43,6 +44,10 @@ class MapPanel:
             box.setCurrentIndex(names.index(wanted))
         box.blockSignals(was)
         self._ui.mapMeaning.text = self._meaning(case, wanted)
+        node = chosen_map(case, wanted, self._parameters.selectedSegment) if self._parameters else None
+        bars = nodes.read_bars(node) if node is not None else {}
+        self._ui.mapBars.text = bars_html(bars) if bars else ""
+        self._ui.mapBars.setVisible(bool(bars) and not self._ui.overlaysSection.collapsed)
 
     def _meaning(self, case: CaseView, wanted: str) -> str:
         selected = self._parameters.selectedSegment if self._parameters is not None else ""

@@ -16,10 +16,9 @@ from ..colours import lesion_colour
 from ..ct import Geometry
 from ..errors import InputError
 from ..findings import LesionSource, LesionStatus
-from ..mask_crops import Mask
+from ..mask_crops import Mask, union
 from ..scene_read import free_number
 from .action_steps import ActionSteps
-from .box_findings import remove_box
 from .case_view import BOX_PREFIX, FindingRow
 from .derived import follow
 from .history import SegmentState, Step, capture, put
@@ -36,7 +35,7 @@ class MaskActions(ActionSteps):
             for segment_id in segment_ids:
                 box = self._case.box(segment_id)
                 if box is not None:
-                    remove_box(self._scene, box)
+                    nodes.remove_node(self._scene, box)
                 else:
                     node.GetSegmentation().RemoveSegment(segment_id)
 
@@ -54,7 +53,7 @@ class MaskActions(ActionSteps):
         geometry, node = self._geometry(), self._case.segmentation
         masks = {s: segments.read_mask(node, s, geometry) for s in segment_ids}
         kept = max(segment_ids, key=lambda s: masks[s].count)
-        joined = _union(list(masks.values()))
+        joined = union(list(masks.values()))
 
         def act(node: Any) -> None:
             segmentation = node.GetSegmentation()
@@ -206,6 +205,8 @@ class MaskActions(ActionSteps):
         after = self.state(segment_id)
         self.history.add(Step("edit", {segment_id: before}, {segment_id: after}))
         self._case = follow(self._scene, self._case, [segment_id], self.liver_mask())
+        if segment_id == self._case.liver_segment:
+            self._measure_liver()
         return True
 
     # -- parts
@@ -237,7 +238,7 @@ class MaskActions(ActionSteps):
                 segment.RemoveTag(name)
         if about is not None:
             for name, value in _told(about).items():
-                segment.SetTag(name, value)
+                segments.set_tag(segment, name, value)
         reader = segments.tag(segment, terms.TAG_READER_CLASS)
         found = reader or segments.tag(segment, terms.TAG_CLASS) or None
         segment.SetName(terms.lesion_name(number, found))
@@ -265,16 +266,6 @@ def _told(row: FindingRow) -> dict[str, str]:
         terms.TAG_SCORE: "" if row.score is None else f"{row.score:.4f}",
     }
     return {name: value for name, value in tags.items() if value}
-
-
-def _union(masks: Sequence[Mask]) -> Mask:
-    low = np.min([m.start_zyx for m in masks], axis=0)
-    high = np.max([np.array(m.start_zyx) + m.voxels_zyx.shape for m in masks], axis=0)
-    out = np.zeros(high - low, bool)
-    for mask in masks:
-        place = tuple(slice(s.start - o, s.stop - o) for s, o in zip(mask.slices, low, strict=True))
-        out[place] |= mask.voxels_zyx
-    return Mask(out, tuple(int(v) for v in low))  # type: ignore[arg-type]
 
 
 def _in_front(mask: Mask, geometry: Geometry, plane: tuple[Sequence[float], Sequence[float]]) -> np.ndarray:

@@ -31,7 +31,7 @@ from .shortcuts import Shortcuts
 from .threshold import FAINTEST_SCORE
 from .threshold_panel import ThresholdPanel
 from .views import Pulse, centre_ras, jump_to
-from .volumes import first_ct
+from .volumes import first_ct, map_ids
 from .worker_client import WorkerClient, WorkerCommand, python_program
 
 
@@ -178,7 +178,8 @@ class Panel(VTKObservationMixin):
         ui.previousButton.connect("clicked()", lambda: self.findings.step(-1))
         ui.nextButton.connect("clicked()", lambda: self.findings.step(1))
         # A section that opens shows all that is in it: hide again what has nothing to say.
-        ui.findingsSection.connect("contentsCollapsed(bool)", lambda collapsed: self._refresh_soon())
+        for section in (ui.findingsSection, ui.overlaysSection):
+            section.connect("contentsCollapsed(bool)", lambda collapsed: self._refresh_soon())
         ui.hideAllButton.connect("toggled(bool)", self._hide_all)
 
     def _toggle(self, button: qt.QPushButton) -> None:
@@ -235,6 +236,7 @@ class Panel(VTKObservationMixin):
         """Read the case from the scene and show it."""
         if self.parameters is None:
             return
+        self._hide_maps_from_choice()
         self.case = read_case(slicer.mrmlScene, self.parameters.inputVolume)
         moved = self.threshold.follow(self.case)
         if moved is not self.case:
@@ -250,6 +252,12 @@ class Panel(VTKObservationMixin):
         self.ui.hideAllButton.blockSignals(was)
         apply_overlays(slicer.mrmlScene, self.case, self.parameters)
         self.run.run_changed()
+
+    def _hide_maps_from_choice(self) -> None:
+        """The list of CTs is of CTs only."""
+        model, ids = self.ui.inputSelector.sortFilterProxyModel(), map_ids(slicer.mrmlScene)
+        if list(model.hiddenNodeIDs) != ids:
+            model.hiddenNodeIDs = ids
 
     # -- what the parts ask of each other
 

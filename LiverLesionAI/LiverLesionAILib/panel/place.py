@@ -3,58 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import qt
 import slicer
 import vtk
 
 from ..scene_geometry import point_ras
+from ..scene_nodes import remove_node
 from .case_view import CaseView
+from .shortcuts import Shortcuts
 from .views import centre_ras
 
 NAME = "LiverLesionAI new lesion"
 
 
 class PointPlacer:
-    """One click in a view, told in RAS mm of the world. Place mode ends by itself, or by Esc."""
+    """One click in a view, told in RAS mm of the world. Esc, or a right click, ends the wait."""
 
-    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+    def __init__(self, scene: slicer.vtkMRMLScene, keys_of: qt.QWidget) -> None:
+        """`keys_of`: in whose window Esc is heard while a click is waited for."""
         self._scene = scene
         self._node: slicer.vtkMRMLMarkupsFiducialNode | None = None
-        self._tag = 0
+        self._observed: list[tuple[Any, int]] = []
         self._found: Callable[[tuple[float, float, float]], None] | None = None
+        self._given_up: Callable[[], None] = lambda: None
+        self._escape = Shortcuts(keys_of, {"Esc": self._leave})
 
-    def start(self, found: Callable[[tuple[float, float, float]], None]) -> None:
-        """Wait for a click; an earlier wait ends."""
+    @property
+    def waiting(self) -> bool:
+        """Whether a click is waited for."""
+        return self._found is not None
+
+    def start(
+        self,
+        found: Callable[[tuple[float, float, float]], None],
+        given_up: Callable[[], None] = lambda: None,
+        name: str = NAME,
+    ) -> None:
+        """Wait for a click; an earlier wait ends. `given_up` is called where the reader ends it."""
         self.stop()
-        self._found = found
-        node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", NAME)
+        self._found, self._given_up = found, given_up
+        node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
         node.SetMaximumNumberOfControlPoints(1)
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().SetPointLabelsVisibility(False)
         self._node = node
-        self._tag = node.AddObserver(
-            slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent, lambda caller, event: self._clicked()
-        )
         selection = self._scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
         interaction = self._scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
         selection.SetReferenceActivePlaceNodeClassName("vtkMRMLMarkupsFiducialNode")
         selection.SetActivePlaceNodeID(node.GetID())
         interaction.SetPlaceModePersistence(0)
         interaction.SetCurrentInteractionMode(interaction.Place)
+        for owner, event, heard in (
+            (node, slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent, self._clicked),
+            (interaction, interaction.InteractionModeChangedEvent, self._mode_changed),
+        ):
+            self._observed.append((owner, owner.AddObserver(event, lambda c, e, heard=heard: heard())))
+        self._escape.enable()
 
     def stop(self) -> None:
         """Wait no more."""
+        self._escape.disable()
+        self._found = None
+        for owner, tag in self._observed:
+            owner.RemoveObserver(tag)
+        self._observed.clear()
         node, self._node = self._node, None
         if node is None:
             return
-        node.RemoveObserver(self._tag)
         interaction = self._scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
         if interaction is not None and interaction.GetCurrentInteractionMode() == interaction.Place:
             interaction.SetCurrentInteractionMode(interaction.ViewTransform)
         if self._scene.IsNodePresent(node):
-            self._scene.RemoveNode(node)
+            remove_node(self._scene, node)
+
+    def _leave(self) -> None:
+        if self._found is not None:
+            self.stop()
+            self._given_up()
+
+    def _mode_changed(self) -> None:
+        # A click ends place mode too, before or after it is told of: look again when all of it is over.
+        qt.QTimer.singleShot(0, self._look)
+
+    def _look(self) -> None:
+        interaction = self._scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+        if self._found is not None and interaction.GetCurrentInteractionMode() != interaction.Place:
+            self._leave()
 
     def _clicked(self) -> None:
         node, found = self._node, self._found
@@ -64,8 +102,6 @@ class PointPlacer:
         point = [0.0, 0.0, 0.0]
         node.GetNthControlPointPositionWorld(0, point)
         # The markup is still being placed: what follows waits until its own event is over.
-        import qt
-
         qt.QTimer.singleShot(0, lambda: self._tell(found, (point[0], point[1], point[2])))
 
     def _tell(
@@ -116,7 +152,7 @@ class PlanePlacer:
         """Take the plane away."""
         node, self._node = self._node, None
         if node is not None and self._scene.IsNodePresent(node):
-            self._scene.RemoveNode(node)
+            remove_node(self._scene, node)
 
 
 def _long_axis(case: CaseView, segment_id: str) -> tuple[float, float, float]:

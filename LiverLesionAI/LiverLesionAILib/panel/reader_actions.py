@@ -48,7 +48,7 @@ class ReaderActions(MaskActions):
                 return
             segment = node.GetSegmentation().GetSegment(segment_id)
             if name:
-                segment.SetTag(terms.TAG_READER_CLASS, name)
+                segments.set_tag(segment, terms.TAG_READER_CLASS, name)
             else:
                 segment.RemoveTag(terms.TAG_READER_CLASS)
             shown = name or row.model_class
@@ -71,7 +71,7 @@ class ReaderActions(MaskActions):
                 return
             segment = node.GetSegmentation().GetSegment(segment_id)
             if text.strip():
-                segment.SetTag(terms.TAG_NOTE, text.strip())
+                segments.set_tag(segment, terms.TAG_NOTE, text.strip())
             else:
                 segment.RemoveTag(terms.TAG_NOTE)
 

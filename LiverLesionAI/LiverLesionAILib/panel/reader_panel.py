@@ -49,7 +49,7 @@ class ReaderPanel:
         self._host, self.actions = host, actions
         self.changed: Callable[[], None] = lambda: None
         ui = host.ui
-        self._points = PointPlacer(slicer.mrmlScene)
+        self._points = PointPlacer(slicer.mrmlScene, ui.findingsTable)
         self._planes = PlanePlacer(slicer.mrmlScene)
         for button, method in (
             (ui.acceptButton, self.accept),
@@ -157,7 +157,7 @@ class ReaderPanel:
         if self._host.case.segmentation is None:
             return
         self._host.show_message("Click on the lesion's middle in a slice view (Esc to leave it).")
-        self._points.start(self._grow)
+        self._points.start(self._grow, lambda: self._host.show_message(""))
 
     def outline(self) -> None:
         """A proposal for the outline of a lesion that has only a box."""

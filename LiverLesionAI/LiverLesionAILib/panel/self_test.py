@@ -46,7 +46,9 @@ def run_all(test: Any) -> None:
 
 def open_panel() -> Any:
     """The module's widget, opened."""
-    widget = slicer.util.getModuleWidget("LiverLesionAI")
+    made = slicer.util.getModuleWidget("LiverLesionAI")
+    # After a reload that is the one that was cleaned up; the new one is told here.
+    widget = getattr(slicer.modules, "LiverLesionAIWidget", None) or made
     if not widget.panel.entered:
         widget.enter()
     slicer.app.processEvents()

@@ -17,6 +17,15 @@ def all_cts(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
     return found
 
 
+def map_ids(scene: slicer.vtkMRMLScene) -> list[str]:
+    """IDs of the volumes that are maps of ours, none of which is a CT to choose."""
+    volumes = (
+        scene.GetNthNodeByClass(index, "vtkMRMLScalarVolumeNode")
+        for index in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode"))
+    )
+    return [node.GetID() for node in volumes if node.GetAttribute(ATTR_ROLE)]
+
+
 def first_ct(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode | None:
     """The volume that slice views show, or the first one."""
     cts = all_cts(scene)

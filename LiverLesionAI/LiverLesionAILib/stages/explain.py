@@ -73,6 +73,9 @@ class SfanAttentionCollector:
                     geometry=geometry,
                     value_range=(0.0, 1.0),
                     unit="relative",
+                    bars={}
+                    if shares is None
+                    else {f"GCA gate, level {k + 1}": float(share) for k, share in enumerate(shares)},
                 )
             )
         return tuple(maps)

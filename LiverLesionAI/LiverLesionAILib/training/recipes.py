@@ -125,6 +125,21 @@ _VA = replace(
 )
 """Slabs of 4 targets: their bags share images, so each target costs two passes of the encoder, not five."""
 
+_DETECT = replace(
+    _SEGMENT,
+    network="cs_att",
+    task="detect",
+    config=cs_att.SIZES["compact"],
+    spec=DETECT_INPUT,
+    crop=160,
+    tumour_share=0.6,
+    liver_share=0.3,
+    loop=LoopSettings(steps=2000, batch=8, learning_rate=1.2e-3, checkpoint_every=100),
+    calibration={},
+    scales={},
+    title="CS-Att: lesion boxes (3DCE with contextual and spatial attention)",
+)
+
 RECIPES: dict[str, Recipe] = {
     "sfan": _SEGMENT,
     # Second part of the bundled SFAN, from the first one's weights: more magnified, a wider range of scales.
@@ -173,19 +188,11 @@ RECIPES: dict[str, Recipe] = {
         calibration={"score_threshold": 0.5},
         title="VA Faster R-CNN: lesion boxes (volumetric attention)",
     ),
-    "cs_att": replace(
-        _SEGMENT,
-        network="cs_att",
-        task="detect",
-        config=cs_att.SIZES["compact"],
-        spec=DETECT_INPUT,
-        crop=160,
-        tumour_share=0.6,
-        liver_share=0.3,
-        loop=LoopSettings(steps=2000, batch=8, learning_rate=1.2e-3, checkpoint_every=100),
-        calibration={},
-        scales={},
-        title="CS-Att: lesion boxes (3DCE with contextual and spatial attention)",
+    "cs_att": _DETECT,
+    # Second part of the bundled CS-Att, from the first one's weights: all patients, livers without lesions.
+    "cs_att_finish": replace(
+        _DETECT,
+        loop=replace(_DETECT.loop, steps=1300, learning_rate=6e-4, warmup=30, ema=0.995),
     ),
     "coarse_unet": Recipe(
         network="coarse_unet",

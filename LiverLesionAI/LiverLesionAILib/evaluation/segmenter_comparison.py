@@ -1,0 +1,337 @@
+"""`liverlesionai compare segmenters FAMILY DATA`: mask networks trained and scored alike, leaving one
+patient out.
+
+The comparisons and ablations of the SFAN, MSCD and VA papers, by one command each. Every variant gets the
+same steps, samples and seeds, the same coarse network finds the liver, and every run that is there already is
+kept, so that an interrupted comparison goes on. What the papers report stands beside, on their own patients:
+only the differences can be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, LiverLesionAIError
+from ..files import write_text
+from ..progress import Progress, silent
+from ..training.cases import LITS_PATIENTS
+from ..weights import Manifest
+from .bands import DICE_BANDS
+from .bootstrap import compare_paired, mean_interval
+from .tables import align, number, with_interval
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a comparison.
+
+    Attributes:
+        name: in the table; recipe: what is trained; config: settings of the network that differ.
+        pyramid: scales of inference for liver and lesions; None takes the recipe's own.
+        published: the paper's figure for it, in the family's unit; None where the paper has none.
+    """
+
+    name: str
+    recipe: str
+    config: tuple[str, ...] = ()
+    pyramid: tuple[float, ...] | None = None
+    published: float | None = None
+
+    @property
+    def run(self) -> str:
+        """Name of its training runs: variants that differ in inference only share one."""
+        return "-".join((self.recipe, *(item.replace("=", "_") for item in self.config)))
+
+
+@dataclass(frozen=True)
+class Family:
+    """A comparison of one paper.
+
+    Attributes:
+        unit: what `published` is.
+        variants: the first is what the others are compared with.
+    """
+
+    unit: str
+    variants: tuple[Variant, ...]
+
+
+FAMILIES: dict[str, Family] = {
+    "sfan": Family(
+        "tumour Dice per case, LiTS test",
+        (
+            Variant("U-Net", "unet"),
+            Variant("SFAN", "sfan", published=71.0),
+            Variant("SFAN without SAT", "sfan", ("sat=false",)),
+            Variant("SFAN without GCA", "sfan", ("gca=false",)),
+            Variant("SFAN without both", "sfan", ("sat=false", "gca=false")),
+        ),
+    ),
+    "pyramid": Family(
+        "the paper gives no figure without it",
+        (
+            Variant("SFAN, {1.0}", "sfan", pyramid=(1.0,)),
+            Variant("SFAN, {0.5, 1.0, 1.5}", "sfan", pyramid=(0.5, 1.0, 1.5)),
+            Variant("SFAN, its own scales", "sfan"),
+        ),
+    ),
+    "mscd": Family(
+        "Dice of 7190 LiTS slices with tumour",
+        (
+            Variant("U-Net", "unet", published=73.62),
+            Variant("Attention U-Net", "attention_unet", published=78.70),
+            Variant("SE U-Net", "se_unet", published=77.88),
+            Variant("DANet head", "danet_unet", published=79.97),
+            Variant("MSCD", "mscd", published=82.16),
+            Variant("MSCD, spatial only", "mscd", ("channel=false",)),
+            Variant("MSCD, channel only", "mscd", ("spatial=false",)),
+        ),
+    ),
+    "va": Family(
+        "tumour Dice per case, LiTS validation",
+        (
+            Variant("Mask R-CNN", "va_mask_rcnn", ("channel=false", "spatial=false"), published=56.7),
+            Variant("VA, channel only", "va_mask_rcnn", ("spatial=false",), published=61.5),
+            Variant("VA, spatial only", "va_mask_rcnn", ("channel=false",)),
+            Variant("VA, both, before the RPN", "va_mask_rcnn", published=63.3),
+            Variant("VA, both, before the head", "va_mask_rcnn", ("attend_before=head",), published=61.3),
+            Variant("VA, bag of 3", "va_mask_rcnn", ("bag=3",), published=61.7),
+            Variant("VA, bag of 7", "va_mask_rcnn", ("bag=7",), published=62.5),
+            Variant("VA, bag of 9", "va_mask_rcnn", ("bag=9",), published=63.3),
+            Variant("VA, bag of 11", "va_mask_rcnn", ("bag=11",), published=63.1),
+        ),
+    ),
+}
+
+
+def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `compare segmenters`."""
+    parser.add_argument("family", choices=sorted(FAMILIES), help="which paper's comparison")
+    parser.add_argument("data", type=Path, help="folder of the six labelled LiTS volumes")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="runs and tables")
+    parser.add_argument("--steps", type=int, default=1600, help="training steps of every run (default 1600)")
+    parser.add_argument("--seeds", type=int, default=3, help="how many trainings of each variant and fold")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of each training")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda, of trainings and scoring")
+    parser.add_argument("--cache", type=Path, default=Path(".cache"), help="prepared volumes and variants")
+    parser.add_argument("--only", default="", metavar="NAME;...", help="only these variants")
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: a command, and the models folder that it fills."""
+
+    command: tuple[str, ...]
+    models: Path
+    model: str
+
+    @property
+    def done(self) -> bool:
+        """Whether its model is in the manifest."""
+        if not (self.models / "manifest.json").is_file():
+            return False
+        return any(entry.name == self.model for entry in Manifest.read(self.models).entries)
+
+
+def trainings(args: argparse.Namespace, variants: Sequence[Variant]) -> list[Training]:
+    """Every training that the comparison needs, coarse networks first; one folder a run and fold."""
+    common = ["--threads", str(args.threads), "--device", args.device, "--cache", str(args.cache)]
+    jobs: dict[Path, Training] = {}
+    for fold in sorted(set(LITS_PATIENTS.values())):
+        models = args.out / "coarse" / fold
+        command = ["coarse_unet", "--hold-out", fold, "--out", str(models / "run"), "--bundle", str(models)]
+        jobs[models] = Training((*command, *common), models, "coarse_unet")
+    for seed in range(args.seeds):
+        for variant in variants:
+            for fold in sorted(set(LITS_PATIENTS.values())):
+                models = args.out / f"{variant.run}-{seed}" / fold
+                command = [
+                    variant.recipe,
+                    "--hold-out",
+                    fold,
+                    "--seed",
+                    str(seed),
+                    "--steps",
+                    str(args.steps),
+                ]
+                command += [part for item in variant.config for part in ("--config", item)]
+                command += ["--out", str(models / "run"), "--bundle", str(models)]
+                jobs[models] = Training((*command, *common), models, variant.recipe)
+    return list(jobs.values())
+
+
+def run_training(training: Training) -> None:
+    """Train in a process of its own.
+
+    Raises:
+        LiverLesionAIError: it failed; the text holds the end of what it said.
+    """
+    training.models.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "LiverLesionAILib.cli", "train", *training.command]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()[-600:]
+        raise LiverLesionAIError(f"Training {training.model} into {training.models} failed: {said}")
+
+
+def score(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
+    """Evaluate one variant and seed leaving one patient out; the path of its `evaluation.json`."""
+    from .command import add_evaluate_arguments, run_evaluate
+    from .models import method_maker
+
+    name = variant.run if variant.pyramid is None else f"{variant.run}-{'_'.join(map(str, variant.pyramid))}"
+    out = args.out / "scores" / f"{name}-{seed}"
+    if (out / "evaluation.json").is_file():
+        return out / "evaluation.json"
+    folds = args.out / f"{variant.run}-{seed}"
+    for fold in sorted(set(LITS_PATIENTS.values())):
+        with_coarse(folds / fold, args.out / "coarse" / fold)
+    parser = argparse.ArgumentParser()
+    add_evaluate_arguments(parser)
+    options = parser.parse_args(
+        [str(args.data), "--model", variant.recipe, "--folds", str(folds), "--out", str(out), "--no-figures"]
+    )
+    options.device = args.device
+    make = method_maker(args.device, None, None, folds, variant.pyramid)
+    run_evaluate(options, method=make, say=lambda text: None)
+    return out / "evaluation.json"
+
+
+def with_coarse(models: Path, coarse: Path) -> None:
+    """Put the fold's coarse network beside the network to compare."""
+    manifest = Manifest.read(models)
+    entry = replace(Manifest.read(coarse).find("coarse_unet"))
+    target = models / entry.file
+    if not target.is_file():
+        target.write_bytes((coarse / entry.file).read_bytes())
+    others = tuple(e for e in manifest.entries if e.name != entry.name)
+    Manifest(models, (entry, *others)).write()
+
+
+def run_compare_segmenters(
+    args: argparse.Namespace,
+    progress: Progress = silent,
+    say: Callable[[str], None] = print,
+    train: Callable[[Training], None] = run_training,
+    evaluate: Callable[[argparse.Namespace, Variant, int], Path] = score,
+) -> int:
+    """Train what is missing, score, print and write the table.
+
+    Raises:
+        LiverLesionAIError: options or data that make no sense, or a training that failed.
+    """
+    family = FAMILIES[args.family]
+    names = [name.strip() for name in args.only.split(";") if name.strip()]
+    known = [variant.name for variant in family.variants]
+    if set(names) - set(known) or args.seeds < 1 or args.steps < 1 or args.jobs < 1:
+        raise InputError(f"--only takes {'; '.join(known)}; --seeds, --steps and --jobs numbers from 1.")
+    variants = [variant for variant in family.variants if not names or variant.name in names]
+    missing = [training for training in trainings(args, variants) if not training.done]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for number_done, _ in enumerate(pool.map(train, missing), start=1):
+            progress(f"trained {number_done} of {len(missing)}", 0.9 * number_done / len(missing))
+    results: dict[str, list[dict[str, Any]]] = {}
+    for variant in variants:
+        for seed in range(args.seeds):
+            progress(f"scoring {variant.name}", 0.9)
+            path = evaluate(args, variant, seed)
+            (cases,) = (m["cases"] for m in json.loads(path.read_text(encoding="utf-8"))["methods"].values())
+            results.setdefault(variant.name, []).append({case["name"]: case for case in cases})
+    progress("done", 1.0)
+    text = comparison_table(family, results, steps=args.steps)
+    say(text)
+    write_text(args.out / f"{args.family}.txt", text + "\n")
+    return 0
+
+
+def comparison_table(
+    family: Family, results: Mapping[str, Sequence[Mapping[str, Any]]], *, steps: int
+) -> str:
+    """A line per variant: means over seeds, intervals over patients, the paired difference from the first."""
+    rows = [
+        [
+            "",
+            "tumour Dice",
+            "SD of seeds",
+            "difference",
+            "p",
+            *(f"Dice {band.name}" for band in DICE_BANDS),
+            "found",
+            "false per scan",
+            "published",
+            "difference",
+        ]
+    ]
+    published = {variant.name: variant.published for variant in family.variants}
+    first = next(iter(results))
+    for name, seeds in results.items():
+        patients = {case: row["patient"] for case, row in seeds[0].items()}
+        mean = mean_over_seeds(seeds)
+        interval = mean_interval(list(mean.values()), [patients[case] for case in mean], seed=0)
+        of_seeds = [sum(case_dice(row) for row in seed.values()) / len(seed) for seed in seeds]
+        spread = _deviation(of_seeds)
+        line = [name, with_interval(interval), number(spread) if len(seeds) > 1 else ""]
+        if name == first:
+            line += ["", ""]
+        else:
+            paired = compare_paired(mean_over_seeds(results[first]), mean, patients, seed=0)
+            line += [with_interval(paired.difference), number(paired.p_value)]
+        line += [number(value) for value in dice_by_band(seeds)]
+        lesions = [row["lesions"] for seed in seeds for row in seed.values()]
+        total = sum(part["total"] for part in lesions)
+        line.append(f"{sum(part['found'] for part in lesions) / total:.2f}" if total else "")
+        line.append(f"{sum(part['false'] for part in lesions) / len(lesions):.2f}")
+        ours, theirs = published[name], published[first]
+        line.append("" if ours is None else f"{ours:g}")
+        line.append("" if None in (ours, theirs) or name == first else f"{ours - theirs:+.1f}")  # type: ignore[operator]
+        rows.append(line)
+    seeds_used = len(next(iter(results.values())))
+    return (
+        f"{align(rows)}\nLeave one patient out; {steps} steps, {seeds_used} seed{'s' * (seeds_used > 1)} each; "
+        "95 % bootstrap intervals over patients in brackets; p: two-sided permutation test over patients. "
+        f"Dice of lesions by diameter, missed ones 0. Published: {family.unit}, in per cent."
+    )
+
+
+def case_dice(row: Mapping[str, Any]) -> float:
+    """Tumour Dice of a scan; NaN where it is undefined."""
+    value = row["tumour"]["dice"]
+    return math.nan if value is None else float(value)
+
+
+def mean_over_seeds(seeds: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Scan -> tumour Dice, mean over the trainings.
+
+    Raises:
+        InputError: the trainings were not scored on the same scans.
+    """
+    if any(set(seed) != set(seeds[0]) for seed in seeds):
+        raise InputError("The trainings of one variant were scored on different scans; remove `scores`.")
+    return {case: sum(case_dice(seed[case]) for seed in seeds) / len(seeds) for case in seeds[0]}
+
+
+def dice_by_band(seeds: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Mean Dice of the lesions of each size band over scans and trainings; NaN for a band without lesions."""
+    lesions = [lesion for seed in seeds for row in seed.values() for lesion in row["lesions"]["reference"]]
+    groups = (
+        [float(lesion["dice"]) for lesion in lesions if band.holds(lesion["diameter_mm"])]
+        for band in DICE_BANDS
+    )
+    return [sum(group) / len(group) if group else math.nan for group in groups]
+
+
+def _deviation(values: Sequence[float]) -> float:
+    if len(values) < 2:
+        return math.nan
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))

@@ -1,0 +1,146 @@
+"""The comparison of mask networks: what is trained and scored, what is kept, and the table's figures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from LiverLesionAILib import cli  # noqa: E402
+from LiverLesionAILib.errors import InputError, LiverLesionAIError  # noqa: E402
+from LiverLesionAILib.evaluation.segmenter_comparison import (  # noqa: E402
+    FAMILIES,
+    Training,
+    Variant,
+    add_segmenter_arguments,
+    run_compare_segmenters,
+    run_training,
+    trainings,
+    with_coarse,
+)
+from LiverLesionAILib.training.command import add_train_arguments, bundle, changed_config  # noqa: E402
+from LiverLesionAILib.training.recipes import RECIPES  # noqa: E402
+from LiverLesionAILib.weights import Manifest, build_network, load_network, save_weights  # noqa: E402
+
+PATIENTS = {"one": "P", "two": "P", "three": "Q"}
+
+
+def options(out: Path, *more: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_segmenter_arguments(parser)
+    return parser.parse_args(["sfan", "data", "--out", str(out), *more])
+
+
+def bundled(training: Training) -> None:
+    """What a training leaves behind, with weights that learnt nothing."""
+    recipe = RECIPES[training.model]
+    run = training.models / "run"
+    run.mkdir(parents=True)
+    save_weights(build_network(recipe.network, asdict(recipe.config)), run / "weights.pt")
+    (run / "curve.csv").write_text("step,loss\n")
+    bundle(recipe, training.model, run, training.models)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_every_training_is_a_command_that_train_takes(family: str, tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    add_train_arguments(parser)
+    for training in trainings(options(tmp_path, "--seeds", "2"), FAMILIES[family].variants):
+        args = parser.parse_args(list(training.command))
+        assert args.model == training.model and args.bundle == training.models and args.hold_out in "ABCDE"
+        # The network really has these settings, and can be built with them.
+        build_network(
+            RECIPES[args.model].network, asdict(changed_config(RECIPES[args.model].config, args.config))
+        )
+
+
+def test_one_run_a_patient_and_seed_and_none_twice(tmp_path: Path) -> None:
+    jobs = trainings(options(tmp_path, "--seeds", "2"), FAMILIES["pyramid"].variants)
+    assert len(jobs) == 5 + 2 * 5
+    assert len({job.models for job in jobs}) == len(jobs)
+
+
+def case(name: str, dice: float, lesions: list[tuple[float, float]], false: int) -> dict:
+    return {
+        "name": name,
+        "patient": PATIENTS[name],
+        "tumour": {"dice": dice},
+        "lesions": {
+            "total": len(lesions),
+            "found": sum(d > 0 for _, d in lesions),
+            "false": false,
+            "reference": [{"diameter_mm": mm, "dice": d} for mm, d in lesions],
+        },
+    }
+
+
+def scores(variant: Variant, seed: int) -> list[dict]:
+    gain = 0.2 if variant.name == "SFAN" else 0.0
+    return [
+        case("one", 0.5 + gain + 0.02 * seed, [(8, 0.0), (20, 0.6 + gain)], 1),
+        case("two", 0.4 + gain + 0.02 * seed, [(10, 0.4 + gain)], 2),
+        case("three", 0.3 + gain + 0.02 * seed, [(40, 0.5)], 0),
+    ]
+
+
+def test_table_and_what_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    args = options(tmp_path, "--seeds", "2", "--only", "U-Net; SFAN")
+    trained: list[Training] = []
+
+    def train(training: Training) -> None:
+        trained.append(training)
+        bundled(training)
+
+    def evaluate(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
+        path = tmp_path / f"{variant.run}-{seed}.json"
+        path.write_text(json.dumps({"methods": {variant.recipe: {"cases": scores(variant, seed)}}}))
+        return path
+
+    assert run_compare_segmenters(args, train=train, evaluate=evaluate) == 0
+    assert len(trained) == 5 + 2 * 2 * 5
+    trained.clear()
+    assert run_compare_segmenters(args, train=train, evaluate=evaluate) == 0
+    assert trained == [], "what is there is kept"
+    lines = (tmp_path / "sfan.txt").read_text().splitlines()
+    unet, sfan = (next(line for line in lines if line.startswith(name + " ")) for name in ("U-Net", "SFAN"))
+    # Means over two seeds: 0.41 and 0.61; the difference is the same in every scan.
+    assert "0.410" in unet and "0.610" in sfan and "0.200 [0.200, 0.200]" in sfan
+    # SD of 0.40 and 0.42; small lesions 0 and 0.4, or 0 and 0.6; the one large one 0.5.
+    assert "0.014" in unet
+    assert " 0.200 " in unet and " 0.300 " in sfan and " 0.500 " in unet
+    assert "0.75" in unet and "1.00" in unet and sfan.split()[-1] == "71"
+    assert "two-sided permutation" in lines[-1]
+
+
+def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
+    wrong = Training(("sfan", "--config", "gate=1", "--steps", "1"), tmp_path / "m", "sfan")
+    with pytest.raises(LiverLesionAIError, match="no setting 'gate'"):
+        run_training(wrong)
+
+
+def test_the_folds_own_coarse_network_finds_the_liver(tmp_path: Path) -> None:
+    bundled(Training((), tmp_path / "coarse", "coarse_unet"))
+    bundled(Training((), tmp_path / "fold", "mscd"))
+    with_coarse(tmp_path / "fold", tmp_path / "coarse")
+    with_coarse(tmp_path / "fold", tmp_path / "coarse")
+    manifest = Manifest.read(tmp_path / "fold")
+    assert [entry.name for entry in manifest.entries] == ["coarse_unet", "mscd"]
+    load_network(manifest.find("coarse_unet"), manifest.folder)
+
+
+def test_wrong_options_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="SFAN without SAT"):
+        run_compare_segmenters(options(tmp_path, "--only", "SFAN with everything"))
+
+
+def test_help_of_all_comparisons(capsys: pytest.CaptureFixture) -> None:
+    for kind in ("segmenters", "detectors", "classifiers"):
+        with pytest.raises(SystemExit) as left:
+            cli.main(["compare", kind, "--help"])
+        assert left.value.code == 0
+        assert "--seeds" in capsys.readouterr().out
