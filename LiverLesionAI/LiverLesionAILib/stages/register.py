@@ -91,7 +91,7 @@ def register_phase(
 
 
 def _near(volume: CtVolume, geometry: Geometry, shift_lps: NDArray[np.float64]) -> CtVolume:
-    """The part of a scan that a liver box can lie on after a breath; the whole of it where they do not meet."""
+    """The part of a scan that a liver box can lie on after a breath; all of it where they do not meet."""
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(geometry.shape_zyx) - 1)
     index = np.asarray(volume.geometry.lps_to_index(np.asarray(geometry.index_to_lps(corners)) + shift_lps))
     margin = BREATH_MM / np.array(volume.geometry.spacing_zyx_mm)
