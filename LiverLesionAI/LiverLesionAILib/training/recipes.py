@@ -238,7 +238,7 @@ RECIPES: dict[str, Recipe] = {
         config=dadrn.SIZES["compact"],
         spec=CLASS_INPUT,
         crop=160,
-        loop=LoopSettings(steps=2200, batch=32, learning_rate=1.5e-3, warmup=60, checkpoint_every=50),
+        loop=LoopSettings(steps=3000, batch=32, learning_rate=1.5e-3, warmup=60, checkpoint_every=50),
         shares={"body": 0.7, "real": 0.3},
         bodies=110,
         title="DADRN: class of lesions (dual attention dilated residual network)",
