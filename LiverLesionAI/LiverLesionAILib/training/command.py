@@ -19,6 +19,7 @@ from ..weights import MEAN, Manifest, ModelEntry, save_weights, sha256_of
 from .ablation import PARTS, without
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
+from .calibrate_detector import write_held_out
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
 from .detection import DetectionSampler, detection_loss
 from .healthy import healthy_cases
@@ -27,6 +28,7 @@ from .processes import Group, join, leave
 from .recipes import MEANS, RECIPES, Recipe, recipe
 from .sampling import AugmentSettings, CropSampler
 from .slabs import SlabSampler
+from .synthliver_cases import synthliver_cases
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -75,6 +77,12 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="put the trained weights into this models folder and its manifest",
+    )
+    parser.add_argument(
+        "--synthliver",
+        type=Path,
+        metavar="DIR",
+        help="train on the training scans of the SynthLiver-1 in this folder, and on nothing else",
     )
     parser.add_argument(
         "--without",
@@ -223,8 +231,12 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     if args.shares:
         shares = {k: float(v) for k, v in (item.split("=") for item in args.shares.split(","))}
         chosen = replace(chosen, shares=shares)
-    if args.without and chosen.task == "classify":
-        raise InputError("--without is for networks that learn from volumes, not for slice classifiers.")
+    if (args.without or args.synthliver) and chosen.task == "classify":
+        raise InputError(
+            "--without and --synthliver are for networks that learn from volumes, not for slice classifiers."
+        )
+    if args.synthliver and (args.without or args.hold_out or args.shares):
+        raise InputError("--synthliver brings its own data: leave out --without, --hold-out and --shares.")
     chosen = without(chosen, args.without)
     chosen = replace(
         chosen,
@@ -233,6 +245,7 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     )
     name = "-".join((args.model, *(item.replace("=", "_") for item in args.config)))
     left_out = "".join(f"-no-{part}" for part in chosen.loop.without)
+    left_out += "-synthliver" if args.synthliver else ""
     folder = args.out or Path(".train") / f"{name}-{args.hold_out or 'all'}-{args.seed}{left_out}"
     group = join(args.device)
     if group is not None:
@@ -247,15 +260,31 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
         return _finish(args, chosen, network, folder)
     if args.validate and chosen.task not in ("segment", "locate"):
         raise InputError("--validate is for networks that draw masks; leave it out for this one.")
-    cases = training_cases(chosen, args.hold_out, args.cache, args.threads, progress)
+    if args.synthliver is not None:
+        chosen = replace(chosen, shares={"real": 1.0})
+        spec, margin = chosen.spec, chosen.margin_mm
+        cases = synthliver_cases(
+            args.synthliver, "train", args.cache / "synthliver", spec.spacing_zyx_mm, margin, progress
+        )
+    else:
+        cases = training_cases(chosen, args.hold_out, args.cache, args.threads, progress)
     seen = [case for case in cases if case.patient not in set(args.validate)]
     watched = [case for case in cases if case.patient in set(args.validate) and case.kind == "real"]
     if args.validate and not watched:
         raise InputError(f"There is no labelled scan of {args.validate} to validate on.")
     network = fit(chosen, seen, folder, args.device, progress, start=args.start, watched=watched, group=group)
     writes = group is None or group.rank == 0
+    if writes and chosen.task == "detect" and args.hold_out:
+        print(write_held_out(network, chosen.spec, held_out_cases(chosen, args.hold_out, args.cache), folder))
     leave()
     return _finish(args, chosen, network, folder) if writes else 0
+
+
+def held_out_cases(chosen: Recipe, hold_out: str, cache: Path) -> list[TrainingCase]:
+    """The labelled scans that a run has left out."""
+    names = tuple(name for name, patient in LITS_PATIENTS.items() if patient in hold_out)
+    cases = lits_cases(data_folder(), cache / "cases", chosen.spec.spacing_zyx_mm, names)
+    return [crop_to_liver(c, chosen.margin_mm) if chosen.margin_mm is not None else c for c in cases]
 
 
 def changed_config(config: Any, changes: Sequence[str]) -> Any:

@@ -145,7 +145,15 @@ _DETECT = replace(
     tumour_share=0.6,
     liver_share=0.3,
     loop=LoopSettings(steps=2000, batch=8, learning_rate=1.2e-3, checkpoint_every=100),
-    calibration={},
+    # Read off two scans that training had not seen; see the model's card.
+    calibration={
+        "link_bias": -0.384,
+        "link_top": 0.871,
+        "link_support": 0.867,
+        "score_threshold": 0.65,
+        "least_suspicion": 0.2,
+        "largest_alone_mm": 40.0,
+    },
     scales={},
     title="CS-Att: lesion boxes (3DCE with contextual and spatial attention)",
 )
@@ -206,6 +214,7 @@ RECIPES: dict[str, Recipe] = {
     "cs_att_finish": replace(
         _DETECT,
         loop=replace(_DETECT.loop, steps=1300, learning_rate=6e-4, warmup=30, ema=0.995),
+        bundled_as="cs_att",
     ),
     "coarse_unet": Recipe(
         network="coarse_unet",
@@ -229,7 +238,7 @@ RECIPES: dict[str, Recipe] = {
         config=dadrn.SIZES["compact"],
         spec=CLASS_INPUT,
         crop=160,
-        loop=LoopSettings(steps=2200, batch=32, learning_rate=1.5e-3, warmup=60, checkpoint_every=50),
+        loop=LoopSettings(steps=3000, batch=32, learning_rate=1.5e-3, warmup=60, checkpoint_every=50),
         shares={"body": 0.7, "real": 0.3},
         bodies=110,
         title="DADRN: class of lesions (dual attention dilated residual network)",
