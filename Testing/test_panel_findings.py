@@ -225,8 +225,10 @@ def test_the_reader_leaves_the_wait_for_a_click(case, way):
     case.ui.findingsTable.setFocus()
     click(case, "addButton")
     assert "Click on the lesion" in case.message()
+    case.ui.findingsSection.collapsed = True
+    case.ui.attendButton.setFocus()
     if way == "Esc":
-        QTest.keyClick(case.ui.findingsTable, Qt.Key_Escape)
+        QTest.keyClick(case.window, Qt.Key_Escape)
     else:
         # What Slicer's markups do on it.
         interaction.SetCurrentInteractionMode(interaction.ViewTransform)
@@ -234,6 +236,7 @@ def test_the_reader_leaves_the_wait_for_a_click(case, way):
     assert case.message() == ""
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
     assert case.scene.GetNumberOfNodes() == before
+    case.ui.findingsSection.collapsed = False
     click(case, "addButton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
     case.panel.reader.close()
