@@ -265,6 +265,7 @@ def test_class_and_note(case):
     row = case.panel.case.row("lesion_2")
     assert row.predicted_class == "FNH"
     assert row.name == "Lesion 2 (FNH)"
+    assert "Lesion 2 (FNH)" in [node.GetName() for node in case.panel.case.boxes]
     choose(case, 1)
     case.ui.noteEdit.text = "control in 3 months"
     case.ui.noteEdit.editingFinished.emit()
@@ -427,7 +428,11 @@ def test_overlays_are_switched(case):
     case.ui.boxesBox.checked = True
     case.turn()
     assert not display.GetVisibility2DFill()
-    assert all(node.GetDisplayNode().GetVisibility() for node in case.panel.case.boxes)
+    for node in case.panel.case.boxes:
+        assert node.GetDisplayNode().GetVisibility()
+        # Slicer writes a box's name beside it.
+        assert node.GetDisplayNode().GetPropertiesLabelVisibility()
+        assert node.GetName() == case.panel.case.row(node.GetAttribute("LiverLesionAI.Segment")).name
     case.ui.mapBox.checked = True
     case.turn()
     composite = case.scene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
@@ -450,6 +455,29 @@ def test_overlays_are_switched(case):
     assert shown.GetAttribute("LiverLesionAI.Map") == "tumour probability"
     assert composite.GetForegroundOpacity() == pytest.approx(0.3)
     assert shown.GetDisplayNode().GetLowerThreshold() == pytest.approx(0.6)
+    # Slicer's colour tables, of which the stand-in's scene has none.
+    for tag in ("Grey", "FileViridis.txt"):
+        table = slicer.vtkMRMLColorTableNode()
+        table.SetSingletonTag(tag)
+        table.SetSaveWithScene(False)
+        case.scene.AddNode(table)
+    for index, table_id in ((4, "vtkMRMLColorTableNodeGrey"), (2, "vtkMRMLColorTableNodeFileViridis.txt")):
+        case.ui.mapColours.currentIndex = index
+        case.turn()
+        assert shown.GetDisplayNode().GetColorNodeID() == table_id
+        case.scene.RemoveNode(case.scene.GetNodeByID(table_id))
+    case.ui.maskStyle.currentIndex = 1
+    case.ui.masksBox.checked = True
+    case.turn()
+    assert (display.GetVisibility2DFill(), display.GetVisibility2DOutline()) == (False, True)
+    case.ui.maskStyle.currentIndex = 2
+    case.turn()
+    assert (display.GetVisibility2DFill(), display.GetVisibility2DOutline()) == (True, False)
+    case.ui.surfacesBox.checked = False
+    case.turn()
+    assert not display.GetVisibility3D()
+    case.ui.surfacesBox.checked = True
+    case.turn()
     case.ui.hideAllButton.click()
     case.turn()
     assert composite.GetForegroundVolumeID() is None

@@ -154,8 +154,13 @@ class CaseClassifier:
         from .register import register_phase
 
         assert self.entry is not None
+        other = reorient(second_phase)
         registered = register_phase(
-            box.volume, box.geometry, box.liver_zyx, reorient(second_phase), part(progress, 0.0, 0.7)
+            replace(box.volume, hu_zyx=box.hu_zyx, geometry=box.geometry),
+            box.geometry,
+            box.liver_zyx,
+            other,
+            part(progress, 0.0, 0.7),
         )
         if registered is None:
             say(
@@ -163,9 +168,7 @@ class CaseClassifier:
                 "was not used. Is it of the same patient, and does it show the liver?"
             )
             return found, ""
-        other = replace_hu(box, registered.hu_zyx)
-        aorta_from = reorient(second_phase)
-        second = measured(replace(other, volume=aorta_from))
+        second = measured(replace(box, volume=other, hu_zyx=registered.hu_zyx))
         shares = [phase_probabilities(m) for m in (measures, second)]
         name = PHASES[int(shares[1].argmax())]
         say(
@@ -178,11 +181,6 @@ class CaseClassifier:
             found, more, (float(shares[0][arterial]), float(shares[1][arterial])), self.entry.calibration
         )
         return both, name
-
-
-def replace_hu(box: LiverBox, hu_zyx: NDArray) -> LiverBox:
-    """The same box with other densities."""
-    return replace(box, hu_zyx=hu_zyx)
 
 
 def measured(box: LiverBox) -> PhaseMeasures:

@@ -18,6 +18,12 @@ from ..inputs import InputSpec
 EDGE_PX = 160
 """Edge of the input."""
 
+SMOOTHING_PX = 1.0
+"""SD of the smoothing of the input, input pixels."""
+
+OUTLINE_LEVEL = 0.8
+"""Of the liver's mask smoothed by 1 pixel: what is seen ends 0.8 pixels inside its outline."""
+
 FITTED_SHARE = 0.94
 """A liver that is larger than this share of the edge is made smaller."""
 
@@ -74,6 +80,15 @@ def place(liver_yx: NDArray[np.bool_], edge: int = EDGE_PX) -> Placement:
     )
 
 
+def smoothed(image: Tensor, sigma_px: float = SMOOTHING_PX) -> Tensor:
+    """Gaussian smoothing in plane of (S, H, W)."""
+    radius = max(1, int(np.ceil(2.5 * sigma_px)))
+    taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float32) / sigma_px) ** 2)
+    taps = taps / taps.sum()
+    padded = F.pad(image[:, None].float(), (radius, radius, radius, radius), mode="replicate")
+    return F.conv2d(F.conv2d(padded, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))[:, 0]
+
+
 def masked(image_hu: Tensor, liver: Tensor, spec: InputSpec) -> Tensor:
     """HU (S, H, W) and the liver (H, W; 0..1) to the input: windowed to -1..1, the liver's own level outside.
 
@@ -81,10 +96,11 @@ def masked(image_hu: Tensor, liver: Tensor, spec: InputSpec) -> Tensor:
     which would be the strongest thing to see in every slice; with air, training took several times as long.
     """
     low, high = spec.window_hu
-    inside = liver >= 0.5
+    # Pixels on the outline hold as much fat or lung as liver, and would be a dark ring around every liver.
+    inside = smoothed(liver[None], 1.0)[0] >= OUTLINE_LEVEL
     middle = image_hu[image_hu.shape[0] // 2]
     level = middle[inside].median() if bool(inside.any()) else torch.tensor((low + high) / 2)
-    kept = torch.where(inside, image_hu, level)
+    kept = smoothed(torch.where(inside, image_hu, level))
     return (kept * (2 / (high - low)) - (high + low) / (high - low)).clamp(-1, 1)
 
 

@@ -14,13 +14,16 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..ct import AIR_HU, CtVolume, Geometry
+from ..ct import AIR_HU, CtVolume, Geometry, crop
 from ..errors import Cancelled
 from ..progress import Progress, silent
 
 GRID_MM = (4.0, 3.0, 3.0)
 KNOTS_MM = 55.0
 REACH_MM = 15.0
+BREATH_MM = 60.0
+"""The liver lies this far away at most in the second phase."""
+
 LEAST_COVERED = 0.9
 """Share of the liver that must lie on tissue of its density in the second phase; less is a failure."""
 
@@ -60,11 +63,12 @@ def register_phase(
     progress("registering the second phase", 0.0)
     coarse = geometry.with_spacing(GRID_MM)
     fixed = _on(as_image(first), coarse)
-    moving = as_image(second)
+    shift = _first_shift(first, second)
+    moving = as_image(_near(second, geometry, np.array(shift)))
     mask = _mask(liver_zyx, geometry, coarse)
     start = sitk.Euler3DTransform()
     start.SetCenter([float(c) for c in _middle(liver_zyx, geometry)])
-    start.SetTranslation(_first_shift(first, second))
+    start.SetTranslation(shift)
     try:
         rigid = _rigid(fixed, moving, mask, start)
         progress("registering the second phase", 0.3)
@@ -84,6 +88,19 @@ def register_phase(
     if covered < LEAST_COVERED:
         return None
     return Registered(hu, _mean_shift(both, liver_zyx, geometry), covered)
+
+
+def _near(volume: CtVolume, geometry: Geometry, shift_lps: NDArray[np.float64]) -> CtVolume:
+    """The part of a scan that a liver box can lie on after a breath; all of it where they do not meet."""
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(geometry.shape_zyx) - 1)
+    index = np.asarray(volume.geometry.lps_to_index(np.asarray(geometry.index_to_lps(corners)) + shift_lps))
+    margin = BREATH_MM / np.array(volume.geometry.spacing_zyx_mm)
+    shape = np.array(volume.geometry.shape_zyx)
+    start = np.clip(np.floor(index.min(axis=0) - margin), 0, shape).astype(int)
+    stop = np.clip(np.ceil(index.max(axis=0) + margin) + 1, 0, shape).astype(int)
+    if (stop - start < 4).any():
+        return volume
+    return crop(volume, start, stop)
 
 
 def as_image(volume: CtVolume) -> sitk.Image:

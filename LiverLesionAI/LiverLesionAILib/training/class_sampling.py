@@ -40,13 +40,13 @@ class ClassAugment:
             level_hu=8.0,
             contrast=0.1,
             pivot_hu=75.0,
-            noise_hu=14.0,
-            thick_chance=0.3,
+            noise_hu=10.0,
+            thick_chance=0.2,
             mirror_chance=0.25,
         )
     )
     mask_px: float = 2.0
-    fill_chance: float = 0.2
+    fill_chance: float = 0.12
 
 
 DEFAULT_SHARES: dict[int, float] = {0: 0.25, 1: 0.13, 2: 0.16, 3: 0.16, 4: 0.16, OUTLIER: 0.14}
@@ -124,7 +124,7 @@ class ClassSampler:
         if rng.random() < 0.6:
             # A soft outline cut at another level than one half is a larger or a smaller liver.
             outline = blurred(outline, float(rng.uniform(0.5, self.augment.mask_px)))
-            outline = outline + float(rng.uniform(-0.25, 0.25))
+            outline = outline + float(rng.uniform(-0.2, 0.2))
         hu = augment_intensity(both[:-1], rng, general, generator)
         return masked(hu, outline[0], self.spec), label
 

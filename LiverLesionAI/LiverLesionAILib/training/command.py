@@ -19,6 +19,7 @@ from ..weights import MEAN, Manifest, ModelEntry, save_weights, sha256_of
 from .ablation import PARTS, without
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
+from .calibrate_detector import write_held_out
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
 from .detection import DetectionSampler, detection_loss
 from .healthy import healthy_cases
@@ -273,8 +274,17 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
         raise InputError(f"There is no labelled scan of {args.validate} to validate on.")
     network = fit(chosen, seen, folder, args.device, progress, start=args.start, watched=watched, group=group)
     writes = group is None or group.rank == 0
+    if writes and chosen.task == "detect" and args.hold_out:
+        print(write_held_out(network, chosen.spec, held_out_cases(chosen, args.hold_out, args.cache), folder))
     leave()
     return _finish(args, chosen, network, folder) if writes else 0
+
+
+def held_out_cases(chosen: Recipe, hold_out: str, cache: Path) -> list[TrainingCase]:
+    """The labelled scans that a run has left out."""
+    names = tuple(name for name, patient in LITS_PATIENTS.items() if patient in hold_out)
+    cases = lits_cases(data_folder(), cache / "cases", chosen.spec.spacing_zyx_mm, names)
+    return [crop_to_liver(c, chosen.margin_mm) if chosen.margin_mm is not None else c for c in cases]
 
 
 def changed_config(config: Any, changes: Sequence[str]) -> Any:
@@ -335,14 +345,7 @@ def fit(
             print(f"{start.name} has no {name} of this shape: it starts anew")
     if chosen.task == "locate":
         cases = [_liver_only(case) for case in cases]
-    # A detector learns by its own loss: what it learns from depends on the truth.
-    batch_loss = getattr(network, "training_loss", None)
-    make_sampler = CropSampler
-    if chosen.slab_targets:
-        bag = {"bag": chosen.config.bag, "bag_step": chosen.config.bag_step}
-        make_sampler = partial(SlabSampler, targets=chosen.slab_targets, **bag)
-    elif hasattr(network, "losses"):
-        make_sampler, batch_loss = DetectionSampler, partial(detection_loss, network, chosen.loop.seed)
+    make_sampler, own_loss = learnt_from(chosen, network)
     sampler = make_sampler(
         list(cases),
         chosen.shares,
@@ -362,11 +365,26 @@ def fit(
         chosen.loop,
         folder,
         device=device,
-        batch_loss=batch_loss,
+        batch_loss=partial(own_loss, network) if own_loss is not None else None,
         validate=validation(chosen, watched, device) if watched else None,
         group=group,
         progress=progress,
     )
+
+
+def learnt_from(
+    chosen: Recipe, network: nn.Module
+) -> tuple[Callable[..., CropSampler], Callable[[nn.Module, Tensor, Tensor, int], Tensor] | None]:
+    """What makes a recipe's samples, and the loss of (network, images, labels, step) where the network has
+    one of its own: what a detector learns from depends on the truth."""
+    if chosen.slab_targets:
+        bag = {"bag": chosen.config.bag, "bag_step": chosen.config.bag_step}
+        make = partial(SlabSampler, targets=chosen.slab_targets, **bag)
+        return make, lambda net, images, labels, step: net.training_loss(images, labels, step)
+    if hasattr(network, "losses"):
+        seed = chosen.loop.seed
+        return DetectionSampler, lambda net, *batch: detection_loss(net, seed, *batch)
+    return CropSampler, None
 
 
 def validation(
@@ -375,9 +393,12 @@ def validation(
     """The loss on fixed crops of scans that training does not see, without augmentation."""
     import torch
 
+    from ..weights import build_network
+
     if chosen.task == "locate":
         watched = [_liver_only(case) for case in watched]
-    sampler = CropSampler(
+    make_sampler, own_loss = learnt_from(chosen, build_network(chosen.network, asdict(chosen.config)))
+    sampler = make_sampler(
         list(watched),
         {"real": 1.0},
         chosen.spec,
@@ -392,9 +413,13 @@ def validation(
     def loss(network: nn.Module) -> float:
         total = 0.0
         with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16):
-            for images, labels in fixed:
-                logits = network(images.to(device, memory_format=torch.channels_last)).logits
-                total += float(segmentation_loss(logits, labels.to(device), chosen.loop))
+            for number, (images, labels) in enumerate(fixed):
+                images = images.to(device, memory_format=torch.channels_last)
+                labels = labels.to(device)
+                if own_loss is not None:
+                    total += float(own_loss(network, images, labels, number))
+                else:
+                    total += float(segmentation_loss(network(images).logits, labels, chosen.loop))
         return total / len(fixed)
 
     return loss
