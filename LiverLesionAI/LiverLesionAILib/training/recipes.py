@@ -118,7 +118,7 @@ _VA = replace(
     loop=LoopSettings(steps=700, batch=3, learning_rate=1.2e-3, warmup=100, ema=0.996, checkpoint_every=50),
     tumour_share=0.55,
     liver_share=0.3,
-    calibration={"tumour_threshold": 0.3, "score_threshold": 0.5},
+    calibration={"tumour_threshold": 0.3, "score_threshold": 0.52},
     scales={"lesions": (1.4,)},
     title="VA Mask R-CNN: liver and tumours (volumetric attention)",
     slab_targets=4,
