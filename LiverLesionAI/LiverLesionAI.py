@@ -41,10 +41,18 @@ class LiverLesionAI(ScriptedLoadableModule):
         )
         parent.acknowledgementText = _(
             "<p>The networks follow published papers. <b>Please cite those of the models you use</b>:</p><ul>"
+            "<li>coarse_unet: O. Ronneberger et al., U-Net: Convolutional Networks for Biomedical Image "
+            "Segmentation, MICCAI 2015</li>"
             "<li>sfan: Y. Zhang et al., Semantic Feature Attention Network for Liver Tumor Segmentation in "
             "Large-scale CT database</li>"
-            "<li>coarse_unet: O. Ronneberger et al., U-Net: Convolutional Networks for Biomedical Image "
-            "Segmentation, MICCAI 2015</li></ul>"
+            "<li>mscd: S. Pang et al., Correlation Matters: Multi-scale Fine-grained Contextual Information "
+            "Extraction for Hepatic Tumor Segmentation, PAKDD 2020</li>"
+            "<li>va_mask_rcnn, va_faster_rcnn: X. Wang et al., Volumetric Attention for 3D Medical Image "
+            "Segmentation and Detection, MICCAI 2019</li>"
+            "<li>cs_att: Q. Tao et al., Improving Deep Lesion Detection Using 3D Contextual and Spatial "
+            "Attention, MICCAI 2019</li>"
+            "<li>dadrn: X. Chen et al., A Dual Attention Dilated Residual Network for Liver Lesion "
+            "Classification and Localization on CT Images, ICIP 2019</li></ul>"
             f"<p>and this extension: LiverLesionAI {__version__}, {HOMEPAGE}. The README lists the papers of "
             "every model.</p>"
             "<p>Trained on public CT data: LiTS (CC BY-SA 4.0) and TCIA collections (CC BY 3.0).</p>"
@@ -72,7 +80,7 @@ class LiverLesionAIWidget(ScriptedLoadableModuleWidget):
         self.uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = LiverLesionAILogic()
         self.panel = Panel(self.uiWidget, self.ui, self.logic, self.resourcePath, self.workerCommand)
-        if getattr(self.parent, "isEntered", False):
+        if getattr(self.parent, "isEntered", False) is True:
             # Reloaded while it is open: the application does not say so again.
             self.panel.enter()
 

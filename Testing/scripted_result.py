@@ -3,7 +3,9 @@ panel tests."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from LiverLesionAILib.ct import CtVolume
@@ -17,6 +19,7 @@ from LiverLesionAILib.findings import (
 )
 from LiverLesionAILib.masks import number_by_size
 from LiverLesionAILib.stages.measure import measure_case, measure_liver
+from LiverLesionAILib.weights import Manifest
 
 CLASSES = ("HCC", "Cyst", "Metastasis")
 LIVER_VALUE = 1000
@@ -60,7 +63,31 @@ def result_of(volume: CtVolume, name: str, faint: bool = True) -> CaseResult:
             ),
         ),
         messages=_messages(bool(liver.any()), bool(lesions)),
+        models={
+            entry.name: entry.sha256[:12] for entry in Manifest.read().entries if entry.network == "mscd"
+        },
     )
+
+
+def attended(volume: CtVolume, request: Mapping[str, Any]) -> CaseResult:
+    """Two maps on the slice of the point that is asked for: 1 there, 0.5 elsewhere in the liver."""
+    z, y, x = np.round(volume.geometry.lps_to_index(request["point_lps"])).astype(int)
+    array = np.asarray(volume.hu_zyx)
+    plane = np.where(array[z : z + 1] >= LIVER_VALUE, 0.5, 0.0).astype(np.float32)
+    plane[0, y, x] = 1.0
+    grid = volume.geometry.cropped((z, 0, 0), (z + 1, *array.shape[1:]))
+    maps = tuple(
+        AttentionMap(
+            f"MSCD point attention, level {level}",
+            f"asked of {request['model']} at {request['level_hu']:.0f} HU",
+            plane,
+            grid,
+            unit="relative",
+        )
+        for level in (4, 5)
+    )
+    nothing = np.zeros(array.shape, bool)
+    return CaseResult(volume.name, volume.geometry, nothing, nothing.astype(np.uint16), attention=maps)
 
 
 def with_boxes(result: CaseResult) -> CaseResult:

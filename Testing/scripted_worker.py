@@ -82,6 +82,16 @@ class ScriptedAnalysis:
         save_result(result, folder / worker.RESULT_FOLDER)
         save_surfaces(result, folder / worker.RESULT_FOLDER)
 
+    def attend(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
+        """The point itself, as a map on the slice that was handed over."""
+        from LiverLesionAILib.case_files import save_result
+        from scripted_result import attended
+
+        for _ in range(20 if sys.argv[1:] == ["slow"] else 1):
+            progress("following the point", 0.5)
+            time.sleep(0.1)
+        save_result(attended(read_volume(folder), request), folder / worker.RESULT_FOLDER)
+
     def make_sample(self, folder: Path, progress: Progress) -> None:
         from desk import five_lesions
 

@@ -118,3 +118,32 @@ class TestTable:
             read_run(path, "a")
         with pytest.raises(InputError, match="is no evaluation"):
             read_run(tmp_path / "none.json", "a")
+
+
+def test_synthliver_takes_no_other_data(tmp_path: Path) -> None:
+    import argparse
+
+    import torch
+    from LiverLesionAILib.training.command import add_train_arguments, run_train
+
+    parser = argparse.ArgumentParser()
+    add_train_arguments(parser)
+    common = [
+        "--threads",
+        str(torch.get_num_threads()),
+        "--synthliver",
+        str(tmp_path),
+        "--out",
+        str(tmp_path),
+    ]
+    for words in (
+        ["unet", "--hold-out", "A"],
+        ["unet", "--without", "large"],
+        ["unet", "--shares", "real=1"],
+    ):
+        with pytest.raises(InputError, match="brings its own data"):
+            run_train(parser.parse_args([*words, *common]))
+    with pytest.raises(InputError, match="not for slice classifiers"):
+        run_train(parser.parse_args(["dadrn", *common]))
+    with pytest.raises(InputError, match="no train volumes of SynthLiver-1"):
+        run_train(parser.parse_args(["unet", *common]))

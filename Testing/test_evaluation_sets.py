@@ -278,7 +278,7 @@ def test_command_on_classes_with_a_callable(data: Path, tmp_path: Path) -> None:
 def test_command_refuses_what_makes_no_sense(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Nothing to evaluate"):
         command.run_evaluate(parse(data, "--part", "slices"))
-    with pytest.raises(InputError, match="no segmentation model"):
+    with pytest.raises(InputError, match="coarse_unet finds no boxes"):
         command.run_evaluate(parse(data, "--part", "slices", "--model", "coarse_unet"))
     with pytest.raises(InputError, match="gives s0 no 5 probabilities"):
         evaluate_classes(read_class_slices(data, "test"), {"x": lambda s, i: ClassPrediction(np.ones(3))})
@@ -347,9 +347,7 @@ def test_volumes_by_phase_liver_and_thickness(tmp_path: Path) -> None:
         predicted = np.minimum(labels, 2) if phase == "arterial" else np.minimum(labels, 1)
         write_nifti(predicted, geometry, tmp_path / "mine" / f"synth{k:03d}.nii.gz")
     said: list[str] = []
-    args = parse(
-        tmp_path / "set", "--predicted", tmp_path / "mine", "--out", tmp_path / "out", "--no-figures"
-    )
+    args = parse(tmp_path / "set", "--predicted", tmp_path / "mine", "--out", tmp_path / "out")
     args.draws = 50
     assert command.run_evaluate(args, say=said.append) == 0
     groups = json.loads((tmp_path / "out" / "evaluation.json").read_text())["groups"]["mine"]
@@ -359,3 +357,8 @@ def test_volumes_by_phase_liver_and_thickness(tmp_path: Path) -> None:
     assert groups["phase portal venous"]["found"] == 0
     assert groups["fatty liver"]["tumour_dice"] == pytest.approx(2 / 3)
     assert "phase arterial" in said[0]
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert "By phase, liver and slices" in page

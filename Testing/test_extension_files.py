@@ -119,6 +119,15 @@ def test_help_links_lead_to_files_of_the_repository():
         assert word in text, word
 
 
+def test_the_papers_of_every_bundled_network_are_named():
+    from LiverLesionAILib.weights import MEAN, Manifest
+
+    module = (ROOT / "LiverLesionAI" / "LiverLesionAI.py").read_text(encoding="utf-8")
+    named = set(re.findall(r"[a-z]\w+", " ".join(re.findall(r"<li>([\w, ]+):", module))))
+    networks = {entry.network for entry in Manifest.read().entries} - {MEAN}
+    assert networks <= named
+
+
 def test_the_tutorial_shows_pictures_and_names_keys_that_work():
     tutorial = (ROOT / "Resources" / "TUTORIAL.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http)([^)#]+)", tutorial):
@@ -127,6 +136,8 @@ def test_the_tutorial_shows_pictures_and_names_keys_that_work():
         path.read_text(encoding="utf-8")
         for path in (ROOT / "LiverLesionAI" / "LiverLesionAILib" / "panel").glob("*.py")
     )
-    for row in re.findall(r"^\| (?:Accept|Add|Merge|Split|Outline|Undo|Hide).*?\| (.*?) \|", tutorial, re.M):
+    for row in re.findall(
+        r"^\| (?:Accept|Add|Merge|Split|Outline|Undo|Hide|What).*?\| (.*?) \|", tutorial, re.M
+    ):
         for key in row.split(", "):
             assert f'"{key}": ' in source, key

@@ -225,8 +225,10 @@ def test_the_reader_leaves_the_wait_for_a_click(case, way):
     case.ui.findingsTable.setFocus()
     click(case, "addButton")
     assert "Click on the lesion" in case.message()
+    case.ui.findingsSection.collapsed = True
+    case.ui.attendButton.setFocus()
     if way == "Esc":
-        QTest.keyClick(case.ui.findingsTable, Qt.Key_Escape)
+        QTest.keyClick(case.window, Qt.Key_Escape)
     else:
         # What Slicer's markups do on it.
         interaction.SetCurrentInteractionMode(interaction.ViewTransform)
@@ -234,6 +236,7 @@ def test_the_reader_leaves_the_wait_for_a_click(case, way):
     assert case.message() == ""
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
     assert case.scene.GetNumberOfNodes() == before
+    case.ui.findingsSection.collapsed = False
     click(case, "addButton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
     case.panel.reader.close()
@@ -265,6 +268,7 @@ def test_class_and_note(case):
     row = case.panel.case.row("lesion_2")
     assert row.predicted_class == "FNH"
     assert row.name == "Lesion 2 (FNH)"
+    assert "Lesion 2 (FNH)" in [node.GetName() for node in case.panel.case.boxes]
     choose(case, 1)
     case.ui.noteEdit.text = "control in 3 months"
     case.ui.noteEdit.editingFinished.emit()
@@ -378,10 +382,11 @@ def test_the_threshold_is_quick(desk):
     desk.analyze()
     took_s = []
     for value in (0.3, 0.95, 0.3, 0.95):
-        start_s = time.perf_counter()
+        # What the panel computes: other programs on the machine do not count.
+        start_s = time.thread_time()
         desk.ui.thresholdSlider.value = value
         desk.turn()
-        took_s.append(time.perf_counter() - start_s)
+        took_s.append(time.thread_time() - start_s)
     assert min(took_s[:2]) + min(took_s[2:]) < 0.4, took_s
 
 
@@ -393,10 +398,10 @@ def test_drawing_in_a_lesion_is_followed(case):
     assert editor.segmentationNode() is case.panel.case.segmentation
     assert editor.sourceVolumeNode() is case.panel.case.volume
     before = case.panel.case.row("lesion_2").volume_ml
-    start_s = time.perf_counter()
+    start_s = time.thread_time()
     paint(case, "lesion_2", (slice(15, 20), slice(16, 20), slice(24, 30)))
     case.until(lambda: case.panel.case.row("lesion_2").volume_ml != before, 5)
-    assert time.perf_counter() - start_s < 1.0
+    assert time.thread_time() - start_s < 0.3
     row = case.panel.case.row("lesion_2")
     assert row.volume_ml == pytest.approx(before * 10 / 6, rel=0.02)
     assert row.status.value == "edited"
@@ -427,7 +432,11 @@ def test_overlays_are_switched(case):
     case.ui.boxesBox.checked = True
     case.turn()
     assert not display.GetVisibility2DFill()
-    assert all(node.GetDisplayNode().GetVisibility() for node in case.panel.case.boxes)
+    for node in case.panel.case.boxes:
+        assert node.GetDisplayNode().GetVisibility()
+        # Slicer writes a box's name beside it.
+        assert node.GetDisplayNode().GetPropertiesLabelVisibility()
+        assert node.GetName() == case.panel.case.row(node.GetAttribute("LiverLesionAI.Segment")).name
     case.ui.mapBox.checked = True
     case.turn()
     composite = case.scene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
@@ -450,6 +459,29 @@ def test_overlays_are_switched(case):
     assert shown.GetAttribute("LiverLesionAI.Map") == "tumour probability"
     assert composite.GetForegroundOpacity() == pytest.approx(0.3)
     assert shown.GetDisplayNode().GetLowerThreshold() == pytest.approx(0.6)
+    # Slicer's colour tables, of which the stand-in's scene has none.
+    for tag in ("Grey", "FileViridis.txt"):
+        table = slicer.vtkMRMLColorTableNode()
+        table.SetSingletonTag(tag)
+        table.SetSaveWithScene(False)
+        case.scene.AddNode(table)
+    for index, table_id in ((4, "vtkMRMLColorTableNodeGrey"), (2, "vtkMRMLColorTableNodeFileViridis.txt")):
+        case.ui.mapColours.currentIndex = index
+        case.turn()
+        assert shown.GetDisplayNode().GetColorNodeID() == table_id
+        case.scene.RemoveNode(case.scene.GetNodeByID(table_id))
+    case.ui.maskStyle.currentIndex = 1
+    case.ui.masksBox.checked = True
+    case.turn()
+    assert (display.GetVisibility2DFill(), display.GetVisibility2DOutline()) == (False, True)
+    case.ui.maskStyle.currentIndex = 2
+    case.turn()
+    assert (display.GetVisibility2DFill(), display.GetVisibility2DOutline()) == (True, False)
+    case.ui.surfacesBox.checked = False
+    case.turn()
+    assert not display.GetVisibility3D()
+    case.ui.surfacesBox.checked = True
+    case.turn()
     case.ui.hideAllButton.click()
     case.turn()
     assert composite.GetForegroundVolumeID() is None

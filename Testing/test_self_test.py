@@ -77,6 +77,31 @@ def test_the_comparison_with_the_truth_can_fail(mode, passes, monkeypatch):
         desk.close()
 
 
+def assert_lets_go(panel) -> None:
+    """A panel that was cleaned up observes nothing, has no process, and no timer that runs."""
+    assert panel.Observations == []
+    assert panel.edit._observed is None
+    assert panel.edit.editor is None
+    assert panel.parameters is None
+    assert not panel.queue._client.running
+    assert not panel.queue._timer.active
+    assert not panel.edit._timer.active
+    assert not panel._pulse.active
+    assert not panel._shortcuts._made
+
+
+def test_leaving_and_closing_let_go_of_everything():
+    desk = Desk("slow")
+    add_volume("CT")
+    desk.turn()
+    panel = desk.panel
+    desk.ui.analyzeButton.click()
+    desk.until(lambda: "Locate" in desk.ui.stageLabel.text)
+    desk.click("addButton")
+    desk.close()
+    assert_lets_go(panel)
+
+
 @pytest.fixture
 def library():
     """What is loaded of the library comes back as it was."""
@@ -97,12 +122,16 @@ def test_reload_reads_the_library_anew_and_goes_on_with_the_scene(library):
         add_volume("CT")
         desk.turn()
         desk.analyze()
+        desk.ui.editSection.click()
+        desk.choose(0)
         old, window = desk.widget, desk.window
+        listened = old.panel
         window.isEntered = True
         desk.widget.onReload()
         desk.widget = slicer.modules.LiverLesionAIWidget
         desk.turn(0.05)
         assert old.panel is None
+        assert_lets_go(listened)
         assert desk.widget is not old
         assert type(desk.panel).__module__ == "LiverLesionAILib.panel.panel"
         assert sys.modules["LiverLesionAILib.panel.panel"] is not library["LiverLesionAILib.panel.panel"]

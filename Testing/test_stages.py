@@ -95,11 +95,6 @@ class TestInference:
         found = class_probabilities(Echo(), SPEC, self.hu, classes=3, batch=batch)
         assert np.abs(found / 255.0 - self.expected()).max() < 0.6 / 255
 
-    def test_temperature_flattens(self) -> None:
-        cold = class_probabilities(Echo(), SPEC, self.hu, classes=3)
-        warm = class_probabilities(Echo(), SPEC, self.hu, classes=3, temperature=4.0)
-        assert warm.astype(float).std() < cold.astype(float).std()
-
     def test_pyramid_is_the_mean_of_its_scales(self) -> None:
         scales = (0.5, 1.0, 1.5)
         single = [

@@ -123,6 +123,8 @@ def test_attention_lies_where_the_lesion_is() -> None:
         assert shown.values_zyx.min() >= 0
         assert shown.values_zyx.max() <= 1
         assert np.allclose(shown.geometry.origin_lps, geometry.index_to_lps((1, 6, 8)))
+        low, high = shown.value_range
+        assert 0 <= low <= shown.values_zyx.min() <= shown.values_zyx.max() <= high <= 1.05
         # Three slices of one image share its weights.
         assert np.array_equal(shown.values_zyx[0], shown.values_zyx[2])
         assert not np.array_equal(shown.values_zyx[2], shown.values_zyx[3])

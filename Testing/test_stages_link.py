@@ -19,7 +19,7 @@ from LiverLesionAILib.stages.combine import (
     patient_box,
     proposed_mask,
 )
-from LiverLesionAILib.stages.detected import Detected, place_detected, told_how_found
+from LiverLesionAILib.stages.detected import Detected, place_detected, stands_alone, told_how_found
 from LiverLesionAILib.stages.link import LinkedBox, LinkSettings, SliceBoxes, chain_score, link_boxes
 from LiverLesionAILib.stages.measure import measure_case
 
@@ -184,6 +184,31 @@ class TestMatching:
         assert shown.size_xyz_mm == pytest.approx((4.0, 10.0, 15.0))
         assert shown.centre_lps == pytest.approx(tuple(coarse.index_to_lps((3.0, 6.0, 6.5))))
         assert shown.score == 0.7
+
+
+class TestStandingAlone:
+    RULES = {"score_threshold": 0.6, "least_suspicion": 0.2, "largest_alone_mm": 40.0}  # noqa: RUF012
+    GRID = Geometry.make((20, 40, 40), (2.5, 1.25, 1.25))
+
+    def alone(self, box: LinkedBox, suspicion: float | None, **rules: float) -> bool:
+        tumour = None
+        if suspicion is not None:
+            tumour = np.zeros(self.GRID.shape_zyx, np.uint8)
+            tumour[7, 12, 12] = round(255 * suspicion)
+        return stands_alone(box, self.GRID, {**self.RULES, **rules}, tumour, 4.0)
+
+    def test_the_segmenter_has_to_suspect_something_too(self) -> None:
+        box = box_at((5, 8, 8), (9, 16, 16), 0.7)
+        assert self.alone(box, 0.25)
+        assert not self.alone(box, 0.1)
+        assert self.alone(box, 0.0, least_suspicion=0.0)
+        assert self.alone(box, None)
+        assert not self.alone(box_at((5, 20, 20), (9, 28, 28), 0.9), 0.9), "it suspects another place"
+
+    def test_score_and_size(self) -> None:
+        assert not self.alone(box_at((5, 8, 8), (9, 16, 16), 0.5), 0.9)
+        assert not self.alone(box_at((5, 11, 8), (9, 14, 16), 0.9), 0.9), "3.75 mm"
+        assert not self.alone(box_at((5, 2, 2), (9, 36, 16), 0.9), 0.9), "42.5 mm"
 
 
 def scene(contrast_hu: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

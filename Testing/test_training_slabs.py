@@ -132,7 +132,17 @@ def test_recipe_trains_and_bundles(name: str, tmp_path: Path) -> None:
         shares={"real": 1.0},
         loop=replace(chosen.loop, steps=4, batch=2, warmup=1),
     )
-    network = fit(chosen, [make_case()], tmp_path / "run", "cpu", lambda stage, fraction: None)
+    chosen = replace(chosen, loop=replace(chosen.loop, validate_every=2))
+    network = fit(
+        chosen,
+        [make_case()],
+        tmp_path / "run",
+        "cpu",
+        lambda stage, fraction: None,
+        watched=[make_case(30)],
+    )
+    rows = (tmp_path / "run" / "validation.csv").read_text().split()
+    assert [row.split(",")[0] for row in rows] == ["step", "2", "4"]
     save_weights(network, tmp_path / "run" / "weights.pt")
     entry = bundle(chosen, name, tmp_path / "run", tmp_path / "models")
     assert entry.task == ("segment" if name == "va_mask_rcnn" else "detect")

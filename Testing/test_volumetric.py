@@ -214,7 +214,7 @@ class TestShown:
         labels = np.zeros(hu.shape, np.uint16)
         labels[3:6, 30:40, 30:42] = 2
         (lesion,) = collector.lesion_maps(geometry, labels, {2: 7})
-        assert lesion.lesion_number == 7
+        assert lesion.lesion_number == 7 and lesion.name.endswith("lesion 7")
         assert list(lesion.bars) == list(maps[0].bars)
         assert np.allclose(lesion.values_zyx, 0.2)
         # 25 mm round the lesion in plane, as far as the bag reaches along z.
@@ -253,6 +253,8 @@ def test_the_whole_line_with_both(network: VaRcnn) -> None:
     )
     assert result.liver_volume_ml > 1000
     assert set(result.models) == {"coarse", "va", "boxes"}
+    every = [m.name for m in result.attention]
+    assert len(set(every)) == len(every)
     names = [m.name for m in result.attention if m.lesion_number is None]
     assert [n for n in names if n.startswith("VA spatial gate")]
     assert result.probabilities["tumour"].values_zyx.any()

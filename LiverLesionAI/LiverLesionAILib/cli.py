@@ -124,6 +124,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("rest", nargs=argparse.REMAINDER)
     evaluate.set_defaults(run=run_evaluate)
+    calibrate = commands.add_parser(
+        "calibrate", help="temperature and thresholds from patients a network has not seen", add_help=False
+    )
+    calibrate.add_argument("rest", nargs=argparse.REMAINDER)
+    calibrate.set_defaults(run=run_calibrate)
     ablation = commands.add_parser(
         "ablation", help="compare evaluations of runs that left out a part", add_help=False
     )
@@ -488,6 +493,20 @@ def run_evaluate(args: argparse.Namespace) -> int:
         bar.done()
 
 
+def run_calibrate(args: argparse.Namespace) -> int:
+    """`calibrate`: see `liverlesionai calibrate --help`."""
+    from .evaluation.calibrate import add_calibrate_arguments
+    from .evaluation.calibrate import run_calibrate as run
+
+    parser = argparse.ArgumentParser(prog="liverlesionai calibrate")
+    add_calibrate_arguments(parser)
+    bar = ProgressBar()
+    try:
+        return run(parser.parse_args(args.rest), TimedProgress(bar))
+    finally:
+        bar.done()
+
+
 def run_ablation(args: argparse.Namespace) -> int:
     """`ablation`: see `liverlesionai ablation --help`."""
     from .evaluation.ablation import add_ablation_arguments
@@ -554,6 +573,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "synthesize": run_synthesize,
         "train": run_train,
         "evaluate": run_evaluate,
+        "calibrate": run_calibrate,
         "ablation": run_ablation,
         "compare": run_compare,
     }

@@ -229,7 +229,7 @@ def _boxes(scene: _Scene, result: CaseResult, shared: Mapping[str, str], ours: o
         alone = {"@schema": document["@schema"], "markups": [box]}
         (scene.data / file).write_text(json.dumps(alone, indent=1), encoding="utf-8")
         colour = " ".join(f"{c:g}" for c in lesion_colour(lesion.number))
-        title = f"Lesion {lesion.number} box"
+        title = lesion_title(lesion)
         display = scene.add(
             "MarkupsROIDisplay",
             "vtkMRMLMarkupsROIDisplayNode",

@@ -22,7 +22,7 @@ from .masks import number_by_size
 from .progress import Progress, part, silent
 from .stages.detected import Detected, detect_lesions, place_detected, told_how_found
 from .stages.measure import measure_case, measure_liver
-from .stages.segment import Masks, SegmentSettings, masks_from_probabilities
+from .stages.segment import Masks, SegmentSettings, masks_from_probabilities, tempered
 
 if TYPE_CHECKING:
     from .device import Device
@@ -58,6 +58,7 @@ class Settings:
         precision: "auto", "float32", "bfloat16", "float16".
         tumour_threshold: 0..1 instead of the model's calibrated one.
         score_threshold: 0..1 instead of the model's calibrated one; lesions below are dropped.
+        temperature: of the tumour's probability instead of the model's calibrated one.
         detector_threshold: 0..1 instead of the detector's calibrated one, for lesions that only it finds.
         smallest_mm: lesions of a smaller equivalent diameter are dropped.
         pyramid: scales of the image pyramid for liver and lesions alike; (0.5, 1.0, 1.5) is the SFAN paper's.
@@ -73,6 +74,7 @@ class Settings:
     precision: str = "auto"
     tumour_threshold: float | None = None
     score_threshold: float | None = None
+    temperature: float | None = None
     detector_threshold: float | None = None
     smallest_mm: float = 4.0
     pyramid: tuple[float, ...] | None = None
@@ -246,6 +248,10 @@ def _analyze_on(
             progress=part(run.progress, 0.2, 0.62 if detector else 0.75),
             collectors=collectors,
         )
+        temperature = settings.temperature
+        if temperature is None:
+            temperature = float(entry.calibration.get("temperature", 1.0))
+        tumour = tempered(tumour, temperature)
         liver = agreed_liver(liver, tumour, distance_mm)
         del distance_mm
         choice = segment_settings(entry, settings)
@@ -262,6 +268,7 @@ def _analyze_on(
                 masks,
                 working,
                 level_hu,
+                tumour_zyx=tumour,
                 threshold=settings.detector_threshold,
                 smallest_mm=settings.smallest_mm,
                 attention=settings.attention,
@@ -397,7 +404,6 @@ def mean_of_members(
                 liver_scales=pyramid or member.scales.get("liver", (1.0,)),
                 lesion_scales=pyramid or member.scales.get("lesions", (1.0,)),
                 near_zyx=near_zyx,
-                temperature=float(member.calibration.get("temperature", 1.0)),
                 batch=device.batch,
                 progress=own_part,
                 collect=wanted,

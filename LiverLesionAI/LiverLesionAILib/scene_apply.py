@@ -10,6 +10,7 @@ import vtk
 
 from . import scene_nodes as nodes
 from . import scene_segments as segments
+from . import terminology as terms
 from .case_attributes import case_attributes
 from .findings import AttentionMap, CaseResult, Lesion
 from .mask_crops import Mask
@@ -251,7 +252,8 @@ class Apply:
         for lesion in [*new, *unboxed]:
             number = numbers[lesion.number]
             segment_id = ids.get(lesion.number, "")
-            box = self._add("vtkMRMLMarkupsROINode", f"Lesion {number} box")
+            # Its name is the label beside it in the views.
+            box = self._add("vtkMRMLMarkupsROINode", terms.lesion_title(lesion, number))
             self._own(box, nodes.ROLE_BOX)
             box.SetAttribute(nodes.ATTR_SEGMENT, segment_id)
             box.SetAttribute(nodes.ATTR_STATUS, lesion.status.value)
@@ -370,7 +372,7 @@ class Apply:
             else:
                 node.SetAttribute(nodes.ATTR_UNIT, nodes.PROBABILITY)
             volumes[name] = node
-        self.replaced.extend(existing.values())
+        self.replaced.extend([*existing.values(), *self.old.get(nodes.ROLE_POINT, [])])
         return volumes
 
     def _remember_volume(self, node: slicer.vtkMRMLScalarVolumeNode) -> None:

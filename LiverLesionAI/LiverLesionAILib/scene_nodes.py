@@ -59,6 +59,8 @@ ROLE_LONG_AXIS = "long axis"
 ROLE_SHORT_AXIS = "short axis"
 ROLE_TABLE = "table"
 ROLE_MAP = "map"
+ROLE_POINT = "point"
+"""Where the reader asked what a point attends to."""
 
 AXIS_COLOUR = (1.0, 1.0, 1.0)
 COLOUR_NODE = "vtkMRMLColorTableNodeIron"

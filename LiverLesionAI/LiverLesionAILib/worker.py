@@ -7,6 +7,7 @@ warm between cases. Commands (``id`` is chosen by the sender and comes back in e
     {"command": "info", "id": 1}
     {"command": "analyze", "id": 2, "folder": "...", "settings": {...}}
     {"command": "sample", "id": 3, "folder": "..."}
+    {"command": "attend", "id": 4, "folder": "...", "settings": {...}}
     {"command": "cancel", "id": 2}
     {"command": "quit"}
 
@@ -14,7 +15,8 @@ Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``d
 seconds),
 ``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see :mod:`.handover`), the
 result is
-written to ``folder/result``; the sample case is written to ``folder`` as a volume is handed over. When
+written to ``folder/result``; ``attend`` asks what one point attends to (see :mod:`.stages.attend`) in the
+same way; the sample case is written to ``folder`` as a volume is handed over. When
 standard input ends, its reader is gone: the worker removes the case it works
 on and exits.
 """
@@ -34,6 +36,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
+
+import numpy as np
 
 from .computer import describe_computer
 from .errors import Cancelled, InputError, LiverLesionAIError, ModelError, OutputError
@@ -55,6 +59,9 @@ class Analysis(Protocol):
 
     def make_sample(self, folder: Path, progress: Progress) -> None:
         """Write the sample case's CT to `folder`."""
+
+    def attend(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
+        """Write what a point of the volume in `folder` attends to, as maps, to `folder/result`."""
 
 
 class PipelineAnalysis:
@@ -90,6 +97,28 @@ class PipelineAnalysis:
         progress("handing over the result", 1.0)
         save_result(result, folder / RESULT_FOLDER)
         save_surfaces(result, folder / RESULT_FOLDER)
+
+    def attend(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
+        from .case_files import save_result
+        from .checking import whole_hu
+        from .device import choose_device
+        from .findings import CaseResult
+        from .stages.attend import can_attend, point_attention
+
+        volume = read_volume(folder)
+        volume = replace(volume, hu_zyx=whole_hu(volume.hu_zyx))
+        models = self._store()
+        entry = models.manifest.find(request["model"])
+        if not can_attend(entry):
+            raise InputError(f"{entry.name} cannot tell what a point attends to.")
+        progress("following the point", 0.1)
+        device = choose_device(request["device"], request["precision"])
+        network = models.network(entry.name, device.name, device.precision)
+        point_lps = tuple(float(v) for v in request["point_lps"])
+        maps = point_attention(network, entry, volume, point_lps, float(request["level_hu"]))  # type: ignore[arg-type]
+        nothing = np.zeros(volume.geometry.shape_zyx, bool)
+        result = CaseResult(volume.name, volume.geometry, nothing, nothing.astype(np.uint16), attention=maps)
+        save_result(result, folder / RESULT_FOLDER)
 
     def make_sample(self, folder: Path, progress: Progress) -> None:
         from .synthesis.sample import load_sample
@@ -195,7 +224,7 @@ class Worker:
                 self._cancelled.add(message.get("id"))
             elif command == "quit":
                 break
-            elif command in ("info", "analyze", "sample"):
+            elif command in ("info", "analyze", "sample", "attend"):
                 self._todo.put(message)
             else:
                 self._channel.send(
@@ -233,6 +262,8 @@ class Worker:
             progress("Start", 0.0)
             if message["command"] == "sample":
                 self._open().make_sample(self._folder, progress)
+            elif message["command"] == "attend":
+                self._open().attend(self._folder, message.get("settings", {}), progress)
             else:
                 self._open().run(self._folder, message.get("settings", {}), progress)
             if number in self._cancelled:

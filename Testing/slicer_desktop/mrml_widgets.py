@@ -237,6 +237,7 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
         self._volume: Any = None
         self._active: _Effect | None = None
         self._order: list[str] = []
+        self._observed: list[tuple[Any, int]] = []
         self._others = True
         self.setMinimumHeight(120)
         self._label = QtWidgets.QLabel("(Segment Editor)", self)
@@ -254,6 +255,8 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
     maximumNumberOfUndoStates = _plain(10)
 
     def setMRMLScene(self, scene: Any) -> None:
+        if scene is None:
+            self.setSegmentationNode(None)
         self._scene = scene
         if scene is None:
             self._segmentation = self._volume = self._node = None
@@ -270,13 +273,26 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
         return self._node
 
     def setSegmentationNode(self, node: Any) -> None:
-        if self._scene is None or (self._node is None and node is not None):
+        if node is not None and (self._scene is None or self._node is None):
             raise AssertionError("The segment editor needs its scene and its editor node first.")
+        for owner, tag in self._observed:
+            owner.RemoveObserver(tag)
+        self._observed = []
         self._segmentation = node
         self._active = None
+        if node is not None:
+            content = node.GetSegmentation()
+            tag = content.AddObserver(slicer.vtkSegmentation.SegmentRemoved, self._segment_removed)
+            self._observed.append((content, tag))
         if node is not None and node.GetSegmentation().GetNumberOfSegments():
             self.setCurrentSegmentID(node.GetSegmentation().GetNthSegmentID(0))
         self.segmentationNodeChanged.emit(node)
+
+    def _segment_removed(self, content: Any, event: Any) -> None:
+        """Its list cannot be without a choice: another segment becomes current at once."""
+        if self._node is not None and content.GetSegment(self.currentSegmentID()) is None:
+            if content.GetNumberOfSegments() and self.currentSegmentID():
+                self.setCurrentSegmentID(content.GetNthSegmentID(0))
 
     def segmentationNode(self) -> Any:
         return self._segmentation

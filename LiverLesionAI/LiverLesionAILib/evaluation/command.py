@@ -127,9 +127,11 @@ def run_evaluate(
     }
     text = report_text(methods, summaries, paired)
     grouped: dict[str, dict[str, GroupScore]] = {}
+    tables: dict[str, str] = {}
     if scans[0].data_set == SYNTHLIVER:
         groups = groups_of_scans(scans)
         grouped = {name: score_groups(rows, groups) for name, rows in methods.items()}
+        tables["By phase, liver and slices"] = group_table(grouped)
         text += f"\n\n{group_table(grouped)}"
     if args.model and args.folds is None and scans[0].data_set != SYNTHLIVER:
         text += f"\n\n{SEEN}"
@@ -156,7 +158,7 @@ def run_evaluate(
         for (stem, _), png in figures.items():
             write_bytes(args.out / f"{stem}.png", png)
         captions = {caption: png for (_, caption), png in figures.items()}
-        page = evaluation_page(name, methods, summaries, paired, captions)
+        page = evaluation_page(name, methods, summaries, paired, captions, tables=tables)
         write_text(args.out / "evaluation.html", page)
         written += [f"{stem}.png" for stem, _ in figures] + ["evaluation.html"]
     say(f"Written to {args.out}: {', '.join(written)}")

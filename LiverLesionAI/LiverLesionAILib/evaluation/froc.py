@@ -200,7 +200,8 @@ def precision_area(matches: Sequence[RankedMatches], recall_points: int | None =
     if recall_points is None:
         return float(np.sum(np.diff(np.append(0.0, recall)) * envelope))
     levels = np.linspace(0, 1, recall_points)
-    at = np.searchsorted(recall, levels, side="left")
+    # A recall of 7/25 reaches the level 0.28, whichever of the two is rounded up.
+    at = np.searchsorted(recall, levels - 1e-9, side="left")
     return float(np.mean(np.append(envelope, 0.0)[np.minimum(at, len(envelope))]))
 
 

@@ -36,6 +36,7 @@ def evaluation_page(
     paired: Mapping[str, Mapping[str, PairedComparison]],
     figures: Mapping[str, bytes],
     n_worst: int = 6,
+    tables: Mapping[str, str] | None = None,
 ) -> str:
     """The page's text.
 
@@ -43,6 +44,7 @@ def evaluation_page(
         data_set: what was evaluated on.
         methods, summaries, paired: as in :func:`~.results.evaluation_json`.
         figures: caption -> PNG file.
+        tables: heading -> further table, as in the terminal.
         n_worst: cases shown with pictures for each method.
     """
     first = next(iter(summaries.values()))
@@ -62,6 +64,8 @@ def evaluation_page(
         parts.extend(_paired(next(iter(methods)), name, rows) for name, rows in paired.items() if rows)
     if any(s.slices for s in summaries.values()):
         parts += ["<h2>Per slice with tumour</h2>", _slices(summaries)]
+    for heading, text in (tables or {}).items():
+        parts.append(f"<h2>{escape(heading)}</h2><pre>{escape(text)}</pre>")
     if figures:
         parts.append("<h2>Figures</h2>")
         parts.extend(figure_html(png, caption) for caption, png in figures.items())

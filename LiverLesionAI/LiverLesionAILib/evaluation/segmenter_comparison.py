@@ -293,11 +293,13 @@ def comparison_table(
         line.append(f"{sum(part['false'] for part in lesions) / len(lesions):.2f}")
         ours, theirs = published[name], published[first]
         line.append("" if ours is None else f"{ours:g}")
-        line.append("" if None in (ours, theirs) or name == first else f"{ours - theirs:+.1f}")  # type: ignore[operator]
+        both = ours is not None and theirs is not None and name != first
+        line.append(f"{ours - theirs:+.1f}" if both else "")
         rows.append(line)
     seeds_used = len(next(iter(results.values())))
+    plural = "s" * (seeds_used > 1)
     return (
-        f"{align(rows)}\nLeave one patient out; {steps} steps, {seeds_used} seed{'s' * (seeds_used > 1)} each; "
+        f"{align(rows)}\nOne patient left out; {steps} steps, {seeds_used} seed{plural} each; "
         "95 % bootstrap intervals over patients in brackets; p: two-sided permutation test over patients. "
         f"Dice of lesions by diameter, missed ones 0. Published: {family.unit}, in per cent."
     )

@@ -208,13 +208,25 @@ class Mscd(nn.Module):
 def point_affinity(attention: ContextAttention, point_yx: Sequence[int], image: int = 0) -> Tensor:
     """What one position attends to: row i of M = softmax_j(K Q^T) of the spatial extractor.
 
+    Args and Raises: as for :func:`point_scores`.
+
+    Returns:
+        (H, W) float32, sums to 1.
+    """
+    scores = point_scores(attention, point_yx, image)
+    return scores.flatten().softmax(dim=0).reshape(scores.shape)
+
+
+def point_scores(attention: ContextAttention, point_yx: Sequence[int], image: int = 0) -> Tensor:
+    """How alike every position is to one: row i of K Q^T of the spatial extractor, before its softmax.
+
     Args:
         attention: of one context level.
         point_yx: row and column on that level's map.
         image: index in the batch.
 
     Returns:
-        (H, W) float32, sums to 1.
+        (H, W) float32, 0 or more.
 
     Raises:
         ValueError: the point lies outside the map, or the spatial extractor is off.
@@ -226,7 +238,7 @@ def point_affinity(attention: ContextAttention, point_yx: Sequence[int], image: 
     if not (0 <= y < height and 0 <= x < width):
         raise ValueError(f"point ({y}, {x}) lies outside the {height} x {width} map")
     key = attention.keys[image, y * width + x].float()
-    return (attention.queries[image].float() @ key).softmax(dim=0).reshape(height, width)
+    return (attention.queries[image].float() @ key).reshape(height, width)
 
 
 def build(config: MscdConfig) -> Mscd:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import qt
 import slicer
 import vtk
+from numpy.typing import NDArray
 
 from ..ct import Geometry
 from ..errors import GeometryError, InputError, LiverLesionAIError
@@ -71,14 +72,29 @@ class RunProgress:
     left_s: float | None = None
 
 
+class Question(Protocol):
+    """Something that is asked of a part of a volume."""
+
+    def prepare(self) -> tuple[NDArray, Geometry, Mapping[str, Any]]:
+        """The part's voxels and grid, and the question as plain types."""
+
+    def answer(self, result: Path) -> Iterator[str]:
+        """Put the answer into the scene, in steps; yields what each step does."""
+
+
 @dataclass(eq=False)
 class Case:
-    """A volume that waits or is worked on; without a volume it is the sample case, to be made."""
+    """A volume that waits or is worked on; without a volume it is the sample case, to be made.
+
+    Attributes:
+        question: what is asked of a point of it, instead of an analysis.
+    """
 
     volume: slicer.vtkMRMLScalarVolumeNode | None
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+    question: Question | None = None
 
 
 class QueueView(Protocol):
@@ -137,7 +153,7 @@ class AnalysisQueue:
     def holds(self, volume: slicer.vtkMRMLScalarVolumeNode | None) -> bool:
         """Whether a volume is worked on or waits."""
         cases = [*self._waiting, self._current] if self._current else self._waiting
-        return any(case.volume is volume for case in cases)
+        return any(case.volume is volume and case.question is None for case in cases)
 
     def request_info(self) -> None:
         """Ask the worker about the computer; the view is told."""
@@ -150,6 +166,15 @@ class AnalysisQueue:
         if self.holds(volume):
             return
         self._waiting.append(Case(volume, volume.GetName(), settings))
+        if self._current is None:
+            self._next()
+        else:
+            self._view.run_changed()
+
+    def ask(self, volume: slicer.vtkMRMLScalarVolumeNode, question: Question) -> None:
+        """Ask something of a volume, now or after those that wait; a question that still waits is dropped."""
+        self._waiting = [case for case in self._waiting if case.question is None]
+        self._waiting.append(Case(volume, volume.GetName(), question=question))
         if self._current is None:
             self._next()
         else:
@@ -231,16 +256,24 @@ class AnalysisQueue:
         # The image is held here: should the node go, its voxels stay until this step ends.
         image = case.volume.GetImageData()
         array = slicer.util.arrayFromVolume(case.volume)
+        request: Mapping[str, Any] = {}
+        if case.question is not None:
+            array, geometry, request = case.question.prepare()
         case.folder = make_case_folder(self._root)
         for share in write_volume(case.folder, array, geometry, case.name):
             self.progress = RunProgress("hand over the volume", HANDOVER_SHARE * share)
             yield image
         self.phase = Phase.COMPUTING
         self.progress = RunProgress("start the computing process", HANDOVER_SHARE)
-        self._client.analyze(case.folder, case.settings)
+        if case.question is not None:
+            self._client.attend(case.folder, request)
+        else:
+            self._client.analyze(case.folder, case.settings)
 
     def _applying(self, case: Case, result: Path) -> Iterator[Any]:
-        if case.volume is None:
+        if case.question is not None:
+            steps = case.question.answer(result)
+        elif case.volume is None:
             steps = self._view.sample_steps(result.parent)
         else:
             steps = self._view.apply_steps(case.volume, result)

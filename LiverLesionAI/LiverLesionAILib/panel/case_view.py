@@ -82,6 +82,7 @@ class CaseView:
     maps: tuple[slicer.vtkMRMLScalarVolumeNode, ...] = ()
     rows: tuple[FindingRow, ...] = ()
     liver_segment: str = ""
+    points: tuple[slicer.vtkMRMLMarkupsFiducialNode, ...] = ()
 
     @property
     def liver_ml(self) -> float | None:
@@ -142,6 +143,7 @@ def read_case(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode
         tuple(found.get(nodes.ROLE_MAP, [])),
         tuple(sorted(rows, key=lambda row: (row.number or 10**6, row.name))),
         liver,
+        tuple(found.get(nodes.ROLE_POINT, [])),
     )
 
 

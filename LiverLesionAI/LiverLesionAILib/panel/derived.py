@@ -17,7 +17,7 @@ from ..mask_crops import Mask
 from ..masks import bounding_box
 from ..scene_geometry import volume_geometry
 from ..stages.measure import box_of, measure_mask
-from .case_view import CaseView, FindingRow, read_case
+from .case_view import CaseView, FindingRow, box_id, read_case
 
 MARGIN_MM = 10.0
 
@@ -194,11 +194,16 @@ def drop_orphans(scene: slicer.vtkMRMLScene, case: CaseView) -> None:
 
 
 def _copy_status(case: CaseView) -> None:
-    """A box carries its lesion's status, so that a new run knows it was decided upon."""
-    statuses = {row.segment_id: row.status for row in case.rows}
+    """A box carries its lesion's name, as a label in the views, and its status, so that a new run knows it
+    was decided upon."""
+    rows = {row.segment_id: row for row in case.rows}
     for node in case.boxes:
+        owner = box_id(node) if nodes.is_box_only(node) else node.GetAttribute(nodes.ATTR_SEGMENT) or ""
+        row = rows.get(owner)
+        if row is not None and node.GetName() != row.name:
+            node.SetName(row.name)
         if nodes.is_box_only(node):
             continue
-        status = statuses.get(node.GetAttribute(nodes.ATTR_SEGMENT) or "", LesionStatus.AI)
+        status = row.status if row is not None else LesionStatus.AI
         if node.GetAttribute(nodes.ATTR_STATUS) != status.value:
             node.SetAttribute(nodes.ATTR_STATUS, status.value)

@@ -16,6 +16,7 @@ from .reader_panel import Host
 EFFECTS = ("Paint", "Erase", "Draw", "Level tracing", "Grow from seeds", "Smoothing", "Islands")
 EDITOR_NODE = "LiverLesionAISegmentEditor"
 SETTLE_MS = 60
+CHOICE_MS = 50
 
 
 class EditPanel:
@@ -35,6 +36,10 @@ class EditPanel:
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MS)
         self._timer.connect("timeout()", self._look)
+        self._choice = qt.QTimer()
+        self._choice.setSingleShot(True)
+        self._choice.setInterval(CHOICE_MS)
+        self._choice.connect("timeout()", self._look_at_choice)
         host.ui.editSection.connect("contentsCollapsed(bool)", self._collapsed)
         host.ui.backToAiButton.connect("clicked()", self._back_to_ai)
 
@@ -78,6 +83,7 @@ class EditPanel:
     def let_go(self) -> None:
         """The scene is closed or replaced: forget its nodes."""
         self._timer.stop()
+        self._choice.stop()
         self._unobserve()
         self._segment, self._elsewhere, self._before = "", "", None
         if self._editor is not None:
@@ -169,8 +175,18 @@ class EditPanel:
         self._observe(case.segmentation)
 
     def _chosen_in_list(self, segment_id: str) -> None:
-        """The reader chose a segment in the editor's own list: the table follows."""
-        if self._binding or not segment_id or segment_id == self._segment:
+        """Another segment is current in the editor's own list.
+
+        Where that is because segments were taken out or put back, the editor is brought back to the table's
+        choice by the refresh that follows; what is left after that was the reader's click.
+        """
+        if not self._binding:
+            self._choice.start()
+
+    def _look_at_choice(self) -> None:
+        """Did the reader choose a segment in the editor's own list? Then the table follows."""
+        segment_id = self._editor.currentSegmentID() if self._editor is not None else ""
+        if not segment_id or segment_id == self._segment or self._host.ui.editSection.collapsed:
             return
         if self._host.case.row(segment_id) is not None:
             self._host.select(segment_id)

@@ -6,6 +6,7 @@ import slicer
 
 from .. import scene_nodes as nodes
 from ..findings import LesionStatus
+from ..stages.attend import POINT_MAP
 from .case_view import CaseView, box_id
 from .choices import MapColours, MaskStyle
 from .parameters import PanelParameters
@@ -106,6 +107,10 @@ def show_map(scene: slicer.vtkMRMLScene, case: CaseView, parameters: PanelParame
         if node is shown:
             _style_map(scene, node, parameters.mapThreshold, parameters.mapColours)
         _show_legend(node, node is shown and parameters.showLegend)
+    of_point = shown is not None and POINT_MAP in (shown.GetAttribute(nodes.ATTR_MAP) or "")
+    for point in case.points:
+        if point.GetDisplayNode() is not None:
+            point.GetDisplayNode().SetVisibility(of_point)
 
 
 def _style_map(

@@ -13,7 +13,9 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
+from ..mask_crops import Mask
 from .analysis_queue import AnalysisQueue
+from .attention_panel import AttentionPanel
 from .case_folder import remove_stale_folders
 from .case_view import CaseView, FindingRow, read_case
 from .edit_panel import EditPanel
@@ -72,6 +74,7 @@ class Panel(VTKObservationMixin):
         )
         self.run = RunPanel(self, logic, lambda view: _queue(view, worker))
         self.queue = self.run.queue
+        self.attention = AttentionPanel(self, self.queue, self._liver)
         self._pulse = Pulse()
         icons.dress(ui)
         self._connect()
@@ -81,6 +84,7 @@ class Panel(VTKObservationMixin):
                 "N": lambda: self.findings.step(1),
                 "P": lambda: self.findings.step(-1),
                 "H": lambda: self._toggle(ui.hideAllButton),
+                "T": self.attention.start,
                 **self.reader.keys(),
             },
         )
@@ -112,6 +116,7 @@ class Panel(VTKObservationMixin):
         self._shortcuts.disable()
         self._table_keys.disable()
         self.reader.close()
+        self.attention.close()
         self.edit.leave()
         self._unbind()
 
@@ -123,6 +128,7 @@ class Panel(VTKObservationMixin):
         self._table_keys.disable()
         self.queue.stop()
         self.reader.close()
+        self.attention.close()
         self.edit.close()
         self._unbind()
         self.removeObservers()
@@ -191,6 +197,7 @@ class Panel(VTKObservationMixin):
         self._pulse.stop()
         self.edit.let_go()
         self.reader.close()
+        self.attention.close()
         self._unbind()
         self.queue.clear_waiting()
         self.queue.drop_missing(
@@ -244,6 +251,7 @@ class Panel(VTKObservationMixin):
             self.edit.forget_own_changes()
         self.findings.show(self.case)
         self.maps.show(self.case)
+        self.attention.show()
         self.models.show()
         self.reader.show()
         self.edit.show()
@@ -252,6 +260,15 @@ class Panel(VTKObservationMixin):
         self.ui.hideAllButton.blockSignals(was)
         apply_overlays(slicer.mrmlScene, self.case, self.parameters)
         self.run.run_changed()
+
+    def answered(self) -> None:
+        """The answer to a question has come into the scene."""
+        self._refresh_now()
+        self.attention.answered()
+
+    def _liver(self) -> Mask | None:
+        self.reader.actions.use(self.case)
+        return self.reader.actions.liver_mask()
 
     def _hide_maps_from_choice(self) -> None:
         """The list of CTs is of CTs only."""

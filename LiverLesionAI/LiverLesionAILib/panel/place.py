@@ -28,7 +28,8 @@ class PointPlacer:
         self._observed: list[tuple[Any, int]] = []
         self._found: Callable[[tuple[float, float, float]], None] | None = None
         self._given_up: Callable[[], None] = lambda: None
-        self._escape = Shortcuts(keys_of, {"Esc": self._leave})
+        self._keys_of = keys_of
+        self._escape: Shortcuts | None = None
 
     @property
     def waiting(self) -> bool:
@@ -62,11 +63,15 @@ class PointPlacer:
             (interaction, interaction.InteractionModeChangedEvent, self._mode_changed),
         ):
             self._observed.append((owner, owner.AddObserver(event, lambda c, e, heard=heard: heard())))
+        # The window's, as the part of the panel that asked may be folded in meanwhile.
+        self._escape = Shortcuts(self._keys_of.window(), {"Esc": self._leave})
         self._escape.enable()
 
     def stop(self) -> None:
         """Wait no more."""
-        self._escape.disable()
+        if self._escape is not None:
+            self._escape.disable()
+            self._escape = None
         self._found = None
         for owner, tag in self._observed:
             owner.RemoveObserver(tag)

@@ -36,6 +36,9 @@ class RunHost(Protocol):
     def analysed(self) -> None:
         """A case has come into the scene."""
 
+    def answered(self) -> None:
+        """The answer to a question has come into the scene."""
+
     def show_message(self, text: str, kind: str = "info") -> None:
         """Say something to the reader."""
 
@@ -153,6 +156,9 @@ class RunPanel:
         """A case has ended: kind "done", "cancelled", or a failure told in `text`."""
         if kind == "done" and case.volume is None:
             self._choose_sample(find_sample(slicer.mrmlScene))
+        elif kind == "done" and case.question is not None:
+            self._host.show_message("")
+            self._host.answered()
         elif kind == "done":
             outcome = self._logic.lastOutcome
             self._host.show_message(" ".join(outcome.messages) if outcome.messages else "Done.")

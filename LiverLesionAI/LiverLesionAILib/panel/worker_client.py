@@ -124,6 +124,10 @@ class WorkerClient:
         it."""
         self._begin("sample", folder)
 
+    def attend(self, folder: Path, request: Mapping[str, Any]) -> None:
+        """Ask what a point of the volume in `folder` attends to; the folder as in :meth:`analyze`."""
+        self._begin("attend", folder, settings=dict(request))
+
     def _begin(self, command: str, folder: Path, **content: Any) -> None:
         if self.busy:
             raise RuntimeError("The worker has a case.")

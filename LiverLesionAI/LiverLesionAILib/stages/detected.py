@@ -15,6 +15,7 @@ from ..inputs import InputSpec
 from ..progress import Progress, part, silent
 from .combine import (
     EdgesZyx,
+    ellipsoid,
     inside_liver,
     labels_with_proposals,
     match_masks,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from .detect import View
 
 CLOSING_MM, REACH_MM = 8.0, 4.0
+LARGEST_ALONE_MM, LEAST_SUSPICION = 40.0, 0.2
+"""For detectors whose calibration does not say; see :func:`stands_alone`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,7 @@ def detect_lesions(
     working: Geometry,
     level_hu: float,
     *,
+    tumour_zyx: NDArray[np.uint8] | None = None,
     threshold: float | None = None,
     smallest_mm: float = 4.0,
     attention: bool = False,
@@ -84,6 +88,7 @@ def detect_lesions(
         hu_zyx: HU on `box`, the CT's own grid inside the liver's box.
         masks: what the segmenter found, on `working`.
         level_hu: of the liver.
+        tumour_zyx: the segmenter's probability of tumour, 0..255, on `working`; see :func:`stands_alone`.
         threshold: instead of the calibrated one.
         smallest_mm: boxes alone whose shorter side in plane is below are left out.
         attention: whether to keep the attention of every lesion with a box.
@@ -98,6 +103,8 @@ def detect_lesions(
     else:
         liver = resample_labels(masks.liver_zyx.astype(np.uint8), working, geometry) > 0
         labels = resample_labels(masks.labels_zyx, working, geometry)
+        if tumour_zyx is not None:
+            tumour_zyx = np.rint(resample(tumour_zyx, working, geometry)).astype(np.uint8)
     limit = float(calibration.get("score_threshold", 0.9)) if threshold is None else threshold
     nothing = Detected(geometry, {}, (), 0, limit)
     closed = closed_liver(liver, geometry.spacing_zyx_mm, CLOSING_MM, REACH_MM) if liver.any() else liver
@@ -107,7 +114,8 @@ def detect_lesions(
     found = boxes_in_slices(network, spec, hu, view, batch, part(progress, 0.0, 0.9))
     linked = inside_liver(link_boxes(found, LinkSettings.from_calibration(calibration)), closed)
     matched = match_masks(linked, labels)
-    alone = [b for b in matched.alone if b.score >= limit and _side_mm(b, geometry) >= smallest_mm]
+    rules = {**calibration, "score_threshold": limit}
+    alone = [b for b in matched.alone if stands_alone(b, geometry, rules, tumour_zyx, smallest_mm)]
     kept = {id(b): b for b in [*matched.by_label.values(), *alone]}
     shown = _attention(network, spec, hu, view, geometry, kept, progress) if attention else {}
     return Detected(geometry, matched.by_label, alone, len(matched.alone) - len(alone), limit, shown)
@@ -135,9 +143,32 @@ def boxes_in_slices(
     return slice_boxes(network, spec, hu_zyx, view, batch=batch, progress=progress)
 
 
-def _side_mm(box: LinkedBox, geometry: Geometry) -> float:
+def stands_alone(
+    box: LinkedBox,
+    geometry: Geometry,
+    calibration: Mapping[str, float],
+    tumour_zyx: NDArray[np.uint8] | None,
+    smallest_mm: float,
+) -> bool:
+    """Whether a box without a mask is a finding.
+
+    Its score has to reach `score_threshold`; its shorter side in plane `smallest_mm`, and no side may exceed
+    `largest_alone_mm`: what a mask network misses wholly is small. And the segmenter has to suspect something
+    there itself: its probability of tumour reaches `least_suspicion` somewhere in the box, far below what
+    makes a mask. Two networks of different kinds seldom imagine the same thing.
+
+    Args:
+        tumour_zyx: 0..255 on `geometry`; None leaves the last rule out.
+    """
     sides = (np.array(box.stop_zyx) - box.start_zyx) * geometry.spacing_zyx_mm
-    return float(min(sides[1:]))
+    if box.score < calibration["score_threshold"] or min(sides[1:]) < smallest_mm:
+        return False
+    if sides.max() > calibration.get("largest_alone_mm", LARGEST_ALONE_MM):
+        return False
+    if tumour_zyx is None:
+        return True
+    cut, inside = ellipsoid((box.start_zyx, box.stop_zyx), tumour_zyx.shape)
+    return bool(tumour_zyx[cut][inside].max() >= 255 * calibration.get("least_suspicion", LEAST_SUSPICION))
 
 
 def _attention(

@@ -74,9 +74,16 @@ def lesion_attention(
         shown = shown[:, :, cut[1].start - view.columns.start : cut[1].stop - view.columns.start]
         bars = weights_over_box(planes, edges, view, network.offsets, spacing[0])
         maps.append(
-            AttentionMap(name, meaning, shown[images], grid, (0.0, 1.0), "relative weight", None, bars)
+            AttentionMap(name, meaning, shown[images], grid, seen_range(shown), "relative weight", None, bars)
         )
     return tuple(maps)
+
+
+def seen_range(values: NDArray[np.float32]) -> tuple[float, float]:
+    """The range that a map covers here, in steps of 0.05: a mean over channels hardly reaches 0 or 1, and
+    shown over 0..1 it would look flat."""
+    low, high = np.floor(values.min() * 20) / 20, np.ceil(values.max() * 20) / 20
+    return float(low), float(max(high, low + 0.05))
 
 
 def on_view(weights: Tensor, windows: VolumeWindows) -> NDArray[np.float32]:

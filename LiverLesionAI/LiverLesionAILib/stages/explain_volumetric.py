@@ -4,7 +4,7 @@ image counts, over the whole liver and for one lesion."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -24,7 +24,9 @@ from .link import LinkedBox
 from .volumetric import walk
 
 GATE = "VA spatial gate"
-SLICES = "VA slice weights"
+BOX_GATE = "VA spatial gate of the box"
+MASK_SLICES, BOX_SLICES = "VA slice weights of the mask", "VA slice weights of the box"
+"""A mask network and a box detector may run on one case; names are unique within it."""
 
 LESION_MARGIN_MM = 25.0
 """Shown round a lesion in plane."""
@@ -136,7 +138,9 @@ class VolumetricAttentionCollector:
             key = box[0].start + int(areas.argmax())
             edges = np.array([box[1].start, box[2].start, box[1].stop, box[2].stop], np.float64)
             level = _level(self.network, edges * self.magnify)
-            made.append(weights_map(self.network, geometry, self._weights[level][key], key, edges, number))
+            column = weights_map(self.network, geometry, self._weights[level][key], key, edges)
+            name = f"{MASK_SLICES}, lesion {number}"
+            made.append(replace(column, name=name, lesion_number=number))
         return tuple(made)
 
 
@@ -150,14 +154,12 @@ def weights_map(
     weights: NDArray[np.float32],
     key: int,
     edges_yx: NDArray[np.float64],
-    number: int | None,
 ) -> AttentionMap:
     """The weights of a bag's images as a column round a lesion: each slice shows the weight of its image.
 
     Args:
         weights: (N,), lowest image first.
         key: the target slice; edges_yx: the lesion's box in voxels of `geometry`.
-        number: of the lesion, None where not yet known.
     """
     config = network.config
     spacing = geometry.spacing_zyx_mm
@@ -176,14 +178,13 @@ def weights_map(
     labels = bag_labels(config.bag, config.bag_step, spacing[0])
     values = np.broadcast_to(column[:, None, None], grid.shape_zyx).copy()
     return AttentionMap(
-        name=SLICES,
+        name=BOX_SLICES,
         meaning=(
             f"How much each image of {config.in_slices} slices counts for the slice where the lesion is "
             "largest, mean of channel and spatial attention; all add up to 1."
         ),
         values_zyx=values,
         geometry=grid,
-        lesion_number=number,
         bars={k: float(v) for k, v in zip(labels, weights, strict=True)},
     )
 
@@ -203,7 +204,7 @@ def volumetric_lesion_attention(
         return ()
     seen = found.output.attention[level]
     weights = slice_weights(seen)
-    made = [] if weights is None else [weights_map(network, geometry, weights[0], key, edges, None)]
+    made = [] if weights is None else [weights_map(network, geometry, weights[0], key, edges)]
     if seen.spatial_gate is not None:
         size = (view.rows.stop - view.rows.start, view.columns.stop - view.columns.start)
         gate = gate_on_grid(seen.spatial_gate, found.size_yx, found.padded_yx, size)
@@ -214,5 +215,5 @@ def volumetric_lesion_attention(
             f"How much of pyramid level {level + 1}, which the lesion's box was judged on, passes here: 1 "
             "passes all."
         )
-        made.append(AttentionMap(GATE, meaning, gate, grid))
+        made.append(AttentionMap(BOX_GATE, meaning, gate, grid))
     return tuple(made)

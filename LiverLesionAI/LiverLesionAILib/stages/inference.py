@@ -27,7 +27,6 @@ def class_probabilities(
     *,
     classes: int,
     pyramid: Sequence[float] = (1.0,),
-    temperature: float = 1.0,
     batch: int = 8,
     progress: Progress = silent,
     stage: str = "segmenting",
@@ -42,7 +41,6 @@ def class_probabilities(
         classes: number of output classes.
         pyramid: scales, times the input's own magnification, at which every slice is seen; probabilities
             are resampled bilinearly to full size and averaged (SFAN paper, section 3, multi-scale inference).
-        temperature: logits are divided by it (calibration).
         batch: slices at once.
         collect: called with (slices, network output with attention, unpadded size) for the scale nearest 1.
         slices: to compute; None computes all. The others are seen as neighbours.
@@ -69,7 +67,7 @@ def class_probabilities(
                 wanted = collect if scale == nearest_one else None
                 factor = scale * spec.magnify
                 logits = _logits(network, images, factor, multiple, dtype, spec, centres, wanted)
-                probabilities = (logits.float() / temperature).softmax(dim=1)[:, 1:]
+                probabilities = logits.float().softmax(dim=1)[:, 1:]
                 if probabilities.shape[-2:] != (height, width):
                     probabilities = F.interpolate(
                         probabilities, size=(height, width), mode="bilinear", align_corners=False
@@ -92,7 +90,6 @@ def liver_and_tumour(
     lesion_scales: Sequence[float] = (1.0,),
     near_zyx: NDArray[np.bool_] | None = None,
     margin_mm: float = 12.0,
-    temperature: float = 1.0,
     batch: int = 8,
     progress: Progress = silent,
     collect: Callable[[NDArray[np.intp], Any, tuple[int, int]], None] | None = None,
@@ -121,7 +118,6 @@ def liver_and_tumour(
         hu_zyx,
         classes=3,
         pyramid=liver_scales,
-        temperature=temperature,
         batch=_slices_at_once(batch, spec, liver_scales),
         progress=part(progress, 0.0, first_share),
         stage="segmenting liver and lesions" if same else "segmenting the liver",
@@ -160,7 +156,6 @@ def liver_and_tumour(
             hu_zyx[low:high, rows, columns],
             classes=3,
             pyramid=lesion_scales,
-            temperature=temperature,
             batch=at_once,
             slices=range(first - low, slab.stop - low),
         )[1]

@@ -68,6 +68,18 @@ def ball_distance_mm(
     return ndimage.distance_transform_edt(~mask_zyx, sampling=spacing_zyx_mm).astype(np.float32)
 
 
+def tempered(probability_zyx: NDArray[np.uint8], temperature: float) -> NDArray[np.uint8]:
+    """Probabilities (0..255) with their log-odds divided by the temperature: above 1 less sure of itself."""
+    if temperature == 1.0:
+        return probability_zyx
+    values = np.clip(np.arange(256.0), 0.5, 254.5) / 255.0
+    odds = np.log(values / (1 - values)) / temperature
+    table = np.round(255.0 / (1 + np.exp(-odds))).astype(np.uint8)
+    # None and certainty stay what they are: outside the liver nothing was computed.
+    table[0], table[255] = 0, 255
+    return table[probability_zyx]
+
+
 def closed_liver(
     liver_zyx: NDArray[np.bool_],
     spacing_zyx_mm: tuple[float, float, float],

@@ -6,14 +6,17 @@ operating point is the lowest score at which boxes without a mask are rare enoug
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import nn
 
+from ..files import write_text
 from ..inputs import InputSpec, liver_level_hu
 from ..stages.combine import inside_liver, match_masks
 from ..stages.detected import CLOSING_MM, REACH_MM, boxes_in_slices
@@ -179,3 +182,38 @@ def calibrate(scans: Sequence[HeldOutScan], rate: float = FALSE_PER_SCAN) -> dic
     """
     fitted = fit_scores([c for scan in scans for c in scan.candidates])
     return {**fitted, "score_threshold": operating_point(scans, fitted, rate)}
+
+
+SIZES_MM = {"all": (0.0, np.inf), "< 10 mm": (0.0, 10.0), "10-20 mm": (10.0, 20.0), "> 20 mm": (20.0, np.inf)}
+
+
+def write_held_out(network: nn.Module, spec: InputSpec, cases: Sequence[TrainingCase], folder: Path) -> str:
+    """Score a detector on held-out patients and keep what was fitted on them in `folder`/calibration.json.
+
+    Returns:
+        A table: sensitivity by size at rates of false boxes per scan, inside the true liver.
+    """
+    network.eval()
+    scans = [held_out_scan(network, spec, case) for case in cases]
+    try:
+        calibration = calibrate(scans)
+    except ValueError as error:
+        return f"Not calibrated on {', '.join(case.name for case in cases)}: {error}."
+    table = {
+        name: lesion_sensitivity(scans, calibration, smallest_mm=low, largest_mm=high)
+        for name, (low, high) in SIZES_MM.items()
+    }
+    counts = {
+        name: sum(low <= d < high for scan in scans for d in scan.diameters_mm.values())
+        for name, (low, high) in SIZES_MM.items()
+    }
+    # A size without a lesion has no sensitivity.
+    kept = {name: {f"{r:g}": v for r, v in row.items()} for name, row in table.items() if counts[name]}
+    record = {"calibration": calibration, "sensitivity": kept, "lesions": counts, "scans": len(scans)}
+    write_text(folder / "calibration.json", json.dumps(record, indent=1) + "\n")
+    lines = ["boxes on held-out scans, sensitivity at false boxes per scan:"]
+    for name, row in kept.items():
+        cells = "  ".join(f"{rate}: {value:.2f}" for rate, value in row.items())
+        lines.append(f"  {name} ({counts[name]})  {cells}")
+    shown = ", ".join(f"{key} {value:.3f}" for key, value in calibration.items())
+    return "\n".join([*lines, f"fitted: {shown}"])

@@ -31,7 +31,7 @@ from ..progress import Progress, silent
 from ..synthesis.appearance import LesionType, Phase
 from ..synthesis.distractors import DistractorSettings, add_distractors
 from ..synthesis.lesions import LesionSettings, add_lesions
-from .bank import synthesis_pool
+from .bank import load_shapes, synthesis_pool
 from .cases import TrainingCase, cached, crop_to_liver, decode_hu, encode_hu, lits_cases
 
 VERSION = 2
@@ -340,9 +340,7 @@ def _from_liver(
     rng: np.random.Generator,
     per_type: int,
 ) -> _Gathering:
-    from ..synthesis.shapes import ShapeBank
-
-    bank = ShapeBank.load(shapes_file) if shapes_file is not None else None
+    bank = load_shapes(shapes_file) if shapes_file is not None else None
     gathering = _Gathering(settings)
     none = np.zeros(liver.shape, bool)
     spacing = settings.spec.spacing_zyx_mm

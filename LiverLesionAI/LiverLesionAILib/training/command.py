@@ -19,6 +19,7 @@ from ..weights import MEAN, Manifest, ModelEntry, save_weights, sha256_of
 from .ablation import PARTS, without
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
+from .calibrate_detector import write_held_out
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
 from .detection import DetectionSampler, detection_loss
 from .healthy import healthy_cases
@@ -27,6 +28,7 @@ from .processes import Group, join, leave
 from .recipes import MEANS, RECIPES, Recipe, recipe
 from .sampling import AugmentSettings, CropSampler
 from .slabs import SlabSampler
+from .synthliver_cases import synthliver_cases
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -75,6 +77,12 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="put the trained weights into this models folder and its manifest",
+    )
+    parser.add_argument(
+        "--synthliver",
+        type=Path,
+        metavar="DIR",
+        help="train on the training scans of the SynthLiver-1 in this folder, and on nothing else",
     )
     parser.add_argument(
         "--without",
@@ -223,8 +231,12 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     if args.shares:
         shares = {k: float(v) for k, v in (item.split("=") for item in args.shares.split(","))}
         chosen = replace(chosen, shares=shares)
-    if args.without and chosen.task == "classify":
-        raise InputError("--without is for networks that learn from volumes, not for slice classifiers.")
+    if (args.without or args.synthliver) and chosen.task == "classify":
+        raise InputError(
+            "--without and --synthliver are for networks that learn from volumes, not for slice classifiers."
+        )
+    if args.synthliver and (args.without or args.hold_out or args.shares):
+        raise InputError("--synthliver brings its own data: leave out --without, --hold-out and --shares.")
     chosen = without(chosen, args.without)
     chosen = replace(
         chosen,
@@ -233,6 +245,7 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     )
     name = "-".join((args.model, *(item.replace("=", "_") for item in args.config)))
     left_out = "".join(f"-no-{part}" for part in chosen.loop.without)
+    left_out += "-synthliver" if args.synthliver else ""
     folder = args.out or Path(".train") / f"{name}-{args.hold_out or 'all'}-{args.seed}{left_out}"
     group = join(args.device)
     if group is not None:
@@ -247,15 +260,31 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
         return _finish(args, chosen, network, folder)
     if args.validate and chosen.task not in ("segment", "locate"):
         raise InputError("--validate is for networks that draw masks; leave it out for this one.")
-    cases = training_cases(chosen, args.hold_out, args.cache, args.threads, progress)
+    if args.synthliver is not None:
+        chosen = replace(chosen, shares={"real": 1.0})
+        spec, margin = chosen.spec, chosen.margin_mm
+        cases = synthliver_cases(
+            args.synthliver, "train", args.cache / "synthliver", spec.spacing_zyx_mm, margin, progress
+        )
+    else:
+        cases = training_cases(chosen, args.hold_out, args.cache, args.threads, progress)
     seen = [case for case in cases if case.patient not in set(args.validate)]
     watched = [case for case in cases if case.patient in set(args.validate) and case.kind == "real"]
     if args.validate and not watched:
         raise InputError(f"There is no labelled scan of {args.validate} to validate on.")
     network = fit(chosen, seen, folder, args.device, progress, start=args.start, watched=watched, group=group)
     writes = group is None or group.rank == 0
+    if writes and chosen.task == "detect" and args.hold_out:
+        print(write_held_out(network, chosen.spec, held_out_cases(chosen, args.hold_out, args.cache), folder))
     leave()
     return _finish(args, chosen, network, folder) if writes else 0
+
+
+def held_out_cases(chosen: Recipe, hold_out: str, cache: Path) -> list[TrainingCase]:
+    """The labelled scans that a run has left out."""
+    names = tuple(name for name, patient in LITS_PATIENTS.items() if patient in hold_out)
+    cases = lits_cases(data_folder(), cache / "cases", chosen.spec.spacing_zyx_mm, names)
+    return [crop_to_liver(c, chosen.margin_mm) if chosen.margin_mm is not None else c for c in cases]
 
 
 def changed_config(config: Any, changes: Sequence[str]) -> Any:
@@ -316,14 +345,7 @@ def fit(
             print(f"{start.name} has no {name} of this shape: it starts anew")
     if chosen.task == "locate":
         cases = [_liver_only(case) for case in cases]
-    # A detector learns by its own loss: what it learns from depends on the truth.
-    batch_loss = getattr(network, "training_loss", None)
-    make_sampler = CropSampler
-    if chosen.slab_targets:
-        bag = {"bag": chosen.config.bag, "bag_step": chosen.config.bag_step}
-        make_sampler = partial(SlabSampler, targets=chosen.slab_targets, **bag)
-    elif hasattr(network, "losses"):
-        make_sampler, batch_loss = DetectionSampler, partial(detection_loss, network, chosen.loop.seed)
+    make_sampler, own_loss = learnt_from(chosen, network)
     sampler = make_sampler(
         list(cases),
         chosen.shares,
@@ -343,11 +365,26 @@ def fit(
         chosen.loop,
         folder,
         device=device,
-        batch_loss=batch_loss,
+        batch_loss=partial(own_loss, network) if own_loss is not None else None,
         validate=validation(chosen, watched, device) if watched else None,
         group=group,
         progress=progress,
     )
+
+
+def learnt_from(
+    chosen: Recipe, network: nn.Module
+) -> tuple[Callable[..., CropSampler], Callable[[nn.Module, Tensor, Tensor, int], Tensor] | None]:
+    """What makes a recipe's samples, and the loss of (network, images, labels, step) where the network has
+    one of its own: what a detector learns from depends on the truth."""
+    if chosen.slab_targets:
+        bag = {"bag": chosen.config.bag, "bag_step": chosen.config.bag_step}
+        make = partial(SlabSampler, targets=chosen.slab_targets, **bag)
+        return make, lambda net, images, labels, step: net.training_loss(images, labels, step)
+    if hasattr(network, "losses"):
+        seed = chosen.loop.seed
+        return DetectionSampler, lambda net, *batch: detection_loss(net, seed, *batch)
+    return CropSampler, None
 
 
 def validation(
@@ -356,9 +393,12 @@ def validation(
     """The loss on fixed crops of scans that training does not see, without augmentation."""
     import torch
 
+    from ..weights import build_network
+
     if chosen.task == "locate":
         watched = [_liver_only(case) for case in watched]
-    sampler = CropSampler(
+    make_sampler, own_loss = learnt_from(chosen, build_network(chosen.network, asdict(chosen.config)))
+    sampler = make_sampler(
         list(watched),
         {"real": 1.0},
         chosen.spec,
@@ -373,9 +413,13 @@ def validation(
     def loss(network: nn.Module) -> float:
         total = 0.0
         with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16):
-            for images, labels in fixed:
-                logits = network(images.to(device, memory_format=torch.channels_last)).logits
-                total += float(segmentation_loss(logits, labels.to(device), chosen.loop))
+            for number, (images, labels) in enumerate(fixed):
+                images = images.to(device, memory_format=torch.channels_last)
+                labels = labels.to(device)
+                if own_loss is not None:
+                    total += float(own_loss(network, images, labels, number))
+                else:
+                    total += float(segmentation_loss(network(images).logits, labels, chosen.loop))
         return total / len(fixed)
 
     return loss

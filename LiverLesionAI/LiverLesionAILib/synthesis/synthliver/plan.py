@@ -179,7 +179,7 @@ def plan_slices() -> list[PatientPlan]:
                     body,
                     types[k],
                     large=large[k],
-                    cost=0.4,
+                    cost=0.7,
                     more={"key_slices": int(own.integers(1, 5))},
                 )
             )
