@@ -162,6 +162,18 @@ class TestOnTheGrid:
         assert np.abs(liver[:, 12:68, 12:58] - 0.9 * 255).max() <= 1
         assert not liver[:, 71:].any()
 
+    def test_a_lesion_outside_the_liver_is_dropped(self) -> None:
+        class Outside(Scripted):
+            def detect(self, *args: object, **kwargs: object) -> VaRcnnOutput:
+                found = super().detect(*args, **kwargs)
+                boxes = found.detections.boxes.clone()
+                boxes[0::2] = torch.tensor([64.0, 16, 112, 96])
+                return found._replace(detections=found.detections._replace(boxes=boxes))
+
+        network = Outside(replace(CONFIG, dense=False)).eval()
+        liver, tumour = volumetric_liver_and_tumour(network, SPEC, np.zeros((2, 90, 80), np.float32))
+        assert liver.any() and tumour.max() < 128
+
     def test_boxes_lie_there_too(self) -> None:
         spec = replace(SPEC, magnify=1.6)
         hu = np.zeros((6, 90, 90), np.float32)
@@ -185,7 +197,8 @@ class TestOnTheGrid:
             network.dense.bias.copy_(torch.tensor([0.0, 1.0, 0.0]))
         liver, tumour = volumetric_liver_and_tumour(network, SPEC, hu)
         expected = round(255 * (1 + np.e) / (2 + np.e))
-        assert (liver[tumour < expected] == expected).all()
+        assert (liver == expected).all()
+        assert tumour.any() and tumour.max() <= expected
 
 
 class TestShown:

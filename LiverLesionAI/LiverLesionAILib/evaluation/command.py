@@ -70,6 +70,9 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="of --model: auto, cpu or cuda")
     parser.add_argument("--tumour-threshold", type=float, help="of --model, instead of the calibrated one")
     parser.add_argument("--score-threshold", type=float, help="of --model, instead of the calibrated one")
+    parser.add_argument(
+        "--detector", default="", help="of --model: looks for further lesions; none for masks only"
+    )
     parser.add_argument("--liver-labels", default="1", metavar="N,N", help="label values of liver")
     parser.add_argument("--tumour-labels", default="2", metavar="N,N", help="label values of tumours")
     parser.add_argument(
@@ -262,7 +265,9 @@ def _sources(
     args: argparse.Namespace, meaning: LabelMeaning, method: Callable[[str], Analyse] | None
 ) -> dict[str, Source]:
     sources: dict[str, Source] = {}
-    make = method or method_maker(args.device, args.tumour_threshold, args.score_threshold, args.folds)
+    make = method or method_maker(
+        args.device, args.tumour_threshold, args.score_threshold, args.folds, detector=args.detector
+    )
     for text in args.predicted:
         name, _, folder = text.rpartition("=")
         path = Path(folder)

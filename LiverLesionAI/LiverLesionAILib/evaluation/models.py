@@ -70,14 +70,20 @@ def method_maker(
     score_threshold: float | None,
     folds: Path | None,
     pyramid: tuple[float, ...] | None = None,
+    detector: str = "",
 ) -> Callable[[str], Analyse]:
-    """Turns a model's name into its method, for the command line."""
+    """Turns a mask network's name into its method, for the command line.
+
+    Args:
+        detector: that looks for further lesions; "" the first of the models, where there is one; "none".
+    """
 
     def make(name: str) -> Analyse:
         from ..pipeline import Settings
 
         settings = Settings(
             segmenter=name,
+            detector=detector,
             classifier=None,
             device=device,
             tumour_threshold=tumour_threshold,

@@ -157,7 +157,8 @@ def volumetric_liver_and_tumour(
     3.2).
 
     A voxel's probability is that of the instance that claims it most: its score times its mask. The liver's
-    is the dense map's where the network has one.
+    is the dense map's where the network has one. A lesion is at most as probable as the liver is there: the
+    paper's logical AND of both, which takes away what is seen in stomach, ascites or gallbladder.
 
     Args:
         network: with a mask head; classes background, liver, lesion.
@@ -200,8 +201,8 @@ def volumetric_liver_and_tumour(
             if wanted is not None:
                 wanted(group.slices, group.output, group.size_yx, group.padded_yx)
     factor = np.float32(255.0 / len(scales))
-    tumour8 = np.rint(tumour * factor).astype(np.uint8)
-    return np.maximum(np.rint(liver * factor).astype(np.uint8), tumour8), tumour8
+    liver8 = np.rint(liver * factor).astype(np.uint8)
+    return liver8, np.minimum(np.rint(tumour * factor).astype(np.uint8), liver8)
 
 
 def dense_on_grid(group: Found, grid_yx: tuple[int, int]) -> NDArray[np.float32]:

@@ -118,7 +118,7 @@ def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
         name=name,
         task=chosen.task,
         network=chosen.network,
-        config=asdict(chosen.config),
+        config=json.loads(json.dumps(asdict(chosen.config))),
         input=chosen.spec,
         file=weights.name,
         sha256=sha256_of(weights),
