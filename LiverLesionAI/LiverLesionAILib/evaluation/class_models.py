@@ -41,7 +41,7 @@ def network_classifier(network: nn.Module, spec: InputSpec, temperature: float =
         given, features = probabilities_of(network, slice_input(stack, liver, spec, where)[None], temperature)
         plane = grad_cam(network, features, torch.tensor([int(given[0].argmax())])).float().cpu()  # type: ignore[arg-type]
         shape = (liver.shape[0], liver.shape[1])
-        grid = where.inverse_grid(shape)[None]
+        grid = where.inverse_grid(shape, int(getattr(network, "multiple", 8)))[None]
         seen = F.grid_sample(plane[:, None], grid, padding_mode="zeros", align_corners=False)[0, 0].numpy()
         back = resample(np.repeat(seen[None], 3, axis=0), target, source)[1]
         # What lies outside the liver was masked away: no place there explains anything.

@@ -171,6 +171,7 @@ def classify_lesions(
         By lesion number; lesions without a voxel on this grid are left out.
     """
     found: dict[int, LesionClass] = {}
+    stride = int(getattr(network, "multiple", 8))
     boxes = ndimage.find_objects(labels_zyx)
     numbers = [number for number, box in enumerate(boxes, start=1) if box is not None]
     for index, number in enumerate(numbers):
@@ -190,7 +191,14 @@ def classify_lesions(
             chosen = torch.full((len(slices),), classes.index(explained))
             planes = grad_cam(network, features, chosen).cpu()  # type: ignore[arg-type]
             shown, box = _map(
-                number, name, explained, planes, slices, [p for _, p in inputs], liver_zyx, geometry
+                number,
+                name,
+                explained,
+                planes,
+                slices,
+                [p.inverse_grid(labels_zyx.shape[1:], stride) for _, p in inputs],
+                liver_zyx,
+                geometry,
             )
         found[number] = LesionClass(
             name, {c: float(p) for c, p in zip(classes, mean, strict=True)}, score, explained, shown, box
@@ -249,7 +257,7 @@ def _map(
     explained: str,
     planes: Tensor,
     slices: NDArray[np.intp],
-    places: list[Placement],
+    grids: list[Tensor],
     liver_zyx: NDArray[np.bool_],
     geometry: Geometry,
 ) -> tuple[AttentionMap, Box | None]:
@@ -257,10 +265,9 @@ def _map(
     first, last = int(slices[0]), int(slices[-1])
     shape = liver_zyx.shape[1:]
     known = np.zeros((len(slices), *shape), np.float32)
-    for index, (plane, where) in enumerate(zip(planes, places, strict=True)):
-        grid = where.inverse_grid((shape[0], shape[1]))[None]
+    for index, (plane, grid) in enumerate(zip(planes, grids, strict=True)):
         full = F.grid_sample(
-            plane[None, None].float(), grid, mode="bilinear", padding_mode="border", align_corners=False
+            plane[None, None].float(), grid[None], mode="bilinear", padding_mode="border", align_corners=False
         )[0, 0].numpy()
         known[index] = full * liver_zyx[slices[index]]
     values = np.empty((last - first + 1, *shape), np.float32)

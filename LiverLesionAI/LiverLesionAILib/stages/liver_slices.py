@@ -60,11 +60,17 @@ class Placement:
         )
         return torch.from_numpy(np.stack([x, y], axis=-1).astype(np.float32))
 
-    def inverse_grid(self, shape_yx: tuple[int, int]) -> Tensor:
-        """For grid_sample(align_corners=False) from a map that covers the input, onto a slice of this shape:
-        (H, W, 2)."""
-        rows = (np.arange(shape_yx[0]) - self.centre_yx[0]) / self.scale + self.edge / 2
-        columns = (np.arange(shape_yx[1]) - self.centre_yx[1]) / self.scale + self.edge / 2
+    def inverse_grid(self, shape_yx: tuple[int, int], stride: int = 8) -> Tensor:
+        """For grid_sample(align_corners=False) from a map of the network onto a slice of this shape: (H, W,
+        2).
+
+        Cell i of a map made by odd kernels with `stride` looks at input pixel stride * i, its corner and not
+        its
+        middle: taken for the middle, every map would lie half a stride (6 mm) too far to posterior and left.
+        """
+        middle = (self.edge - 1) / 2
+        rows = (np.arange(shape_yx[0]) - self.centre_yx[0]) / self.scale + middle + stride / 2
+        columns = (np.arange(shape_yx[1]) - self.centre_yx[1]) / self.scale + middle + stride / 2
         y, x = np.meshgrid(rows * (2 / self.edge) - 1, columns * (2 / self.edge) - 1, indexing="ij")
         return torch.from_numpy(np.stack([x, y], axis=-1).astype(np.float32))
 
