@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .detect import View
 
 CLOSING_MM, REACH_MM = 8.0, 4.0
-LARGEST_ALONE_MM, LEAST_SUSPICION = 40.0, 0.2
+LARGEST_ALONE_MM, LEAST_SUSPICION = 15.0, 0.2
 """For detectors whose calibration does not say; see :func:`stands_alone`."""
 
 

@@ -152,7 +152,7 @@ _DETECT = replace(
         "link_support": 0.867,
         "score_threshold": 0.65,
         "least_suspicion": 0.2,
-        "largest_alone_mm": 40.0,
+        "largest_alone_mm": 15.0,
     },
     scales={},
     title="CS-Att: lesion boxes (3DCE with contextual and spatial attention)",
