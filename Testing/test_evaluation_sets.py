@@ -311,7 +311,9 @@ def test_a_network_sees_the_liver_and_its_map_lies_on_the_slice(data: Path) -> N
             return logits.index_fill(1, torch.tensor([3]), 1.0) * features.mean(dim=(1, 2, 3))[:, None] * 50
 
         def forward(self, x: torch.Tensor) -> argparse.Namespace:
-            features = torch.nn.functional.avg_pool2d((x[:, 1:2] > 0.5).float() * self.weight, 8)
+            # As strided convolutions with odd kernels see: cell k around pixel 8 k.
+            bright = (x[:, 1:2] > 0.5).float() * self.weight
+            features = torch.nn.functional.avg_pool2d(bright, 9, 8, padding=4)
             return argparse.Namespace(logits=self.head(features), features=features)
 
     spec = InputSpec(spacing_zyx_mm=(3.0, 0.8, 0.8), window_hu=(0.0, 140.0), in_slices=3)

@@ -45,7 +45,7 @@ class Command:
     """`liverlesionai analyze` in a process group of its own, so that whoever it starts can be found."""
 
     def __init__(self, ct: Path, out: Path, *options: str) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(LIBRARY), "OMP_NUM_THREADS": "2"}
+        environment = {**os.environ, "PYTHONPATH": str(LIBRARY), "OMP_NUM_THREADS": "1"}
         self.log = open(out.parent / ".." / f"{out.parent.name}.log", "w+", encoding="utf-8")  # noqa: SIM115
         self.process = subprocess.Popen(
             [
@@ -58,6 +58,9 @@ class Command:
                 str(out),
                 "--device",
                 "cpu",
+                # One small scale: what is killed and when matters here, not what is found.
+                "--pyramid",
+                "0.6",
                 *options,
             ],
             env=environment,
