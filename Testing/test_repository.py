@@ -37,7 +37,8 @@ def test_no_large_files_and_little_weight() -> None:
 
 
 def test_no_machine_paths_or_package_hosts() -> None:
-    paths = r"(?<![\w.])/(work|home|root)/[A-Za-z]|/tmp/bash_jobs"
+    homes = "|".join(("work", "home", "root", "tmp"))
+    paths = rf"(?<![\w.])/(?:{homes})/[A-Za-z]"
     hosts = r"--(extra-)?index-url|--find-links|pythonhosted|pypi\.[a-z]+|download\.pytorch|file:///[a-z]"
     pattern = re.compile(f"{paths}|{hosts}")
     wrong = []

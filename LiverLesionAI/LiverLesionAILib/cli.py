@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -110,35 +110,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     info.set_defaults(run=run_info)
 
-    synthesize = commands.add_parser(
-        "synthesize", help="make the benchmark set SynthLiver-1 and check it", add_help=False
-    )
-    synthesize.add_argument("rest", nargs=argparse.REMAINDER)
-    synthesize.set_defaults(run=run_synthesize)
-    # Their own arguments are added only when asked for, so that `analyze` needs none of their libraries.
-    train = commands.add_parser("train", help="train a bundled network again", add_help=False)
-    train.add_argument("rest", nargs=argparse.REMAINDER)
-    train.set_defaults(run=run_train)
-    evaluate = commands.add_parser(
-        "evaluate", help="score masks or the bundled models against truth", add_help=False
-    )
-    evaluate.add_argument("rest", nargs=argparse.REMAINDER)
-    evaluate.set_defaults(run=run_evaluate)
-    calibrate = commands.add_parser(
-        "calibrate", help="temperature and thresholds from patients a network has not seen", add_help=False
-    )
-    calibrate.add_argument("rest", nargs=argparse.REMAINDER)
-    calibrate.set_defaults(run=run_calibrate)
-    ablation = commands.add_parser(
-        "ablation", help="compare evaluations of runs that left out a part", add_help=False
-    )
-    ablation.add_argument("rest", nargs=argparse.REMAINDER)
-    ablation.set_defaults(run=run_ablation)
-    compare = commands.add_parser(
-        "compare", help="train networks and their variants alike and score them alike", add_help=False
-    )
-    compare.add_argument("rest", nargs=argparse.REMAINDER)
-    compare.set_defaults(run=run_compare)
+    for name, (_, text) in TOOLS.items():
+        commands.add_parser(name, help=text, add_help=False)
     return parser
 
 
@@ -451,97 +424,74 @@ def run_info(args: argparse.Namespace) -> int:
     return status
 
 
-def run_synthesize(args: argparse.Namespace) -> int:
+def run_synthesize(rest: Sequence[str]) -> int:
     """`synthesize`: see `liverlesionai synthesize --help`."""
-    from .synthesis.synthliver.command import add_synthesize_arguments
-    from .synthesis.synthliver.command import run_synthesize as run
+    from .synthesis.synthliver.command import add_synthesize_arguments, run_synthesize
 
-    parser = argparse.ArgumentParser(prog="liverlesionai synthesize")
-    add_synthesize_arguments(parser)
-    bar = ProgressBar()
-    try:
-        return run(parser.parse_args(args.rest), TimedProgress(bar))
-    finally:
-        bar.done()
+    return _run_tool("synthesize", add_synthesize_arguments, run_synthesize, rest)
 
 
-def run_train(args: argparse.Namespace) -> int:
+def run_train(rest: Sequence[str]) -> int:
     """`train`: see `liverlesionai train --help`."""
-    from .training.command import add_train_arguments
-    from .training.command import run_train as run
+    from .training.command import add_train_arguments, run_train
 
-    parser = argparse.ArgumentParser(prog="liverlesionai train")
-    add_train_arguments(parser)
-    bar = ProgressBar()
-    try:
-        return run(parser.parse_args(args.rest), TimedProgress(bar))
-    finally:
-        bar.done()
+    return _run_tool("train", add_train_arguments, run_train, rest)
 
 
-def run_evaluate(args: argparse.Namespace) -> int:
+def run_evaluate(rest: Sequence[str]) -> int:
     """`evaluate`: see `liverlesionai evaluate --help`."""
-    from .evaluation.command import add_evaluate_arguments
-    from .evaluation.command import run_evaluate as run
+    from .evaluation.command import add_evaluate_arguments, run_evaluate
 
-    parser = argparse.ArgumentParser(prog="liverlesionai evaluate")
-    add_evaluate_arguments(parser)
-    bar = ProgressBar()
-    try:
-        return run(parser.parse_args(args.rest), progress=TimedProgress(bar))
-    finally:
-        bar.done()
+    return _run_tool("evaluate", add_evaluate_arguments, run_evaluate, rest)
 
 
-def run_calibrate(args: argparse.Namespace) -> int:
+def run_calibrate(rest: Sequence[str]) -> int:
     """`calibrate`: see `liverlesionai calibrate --help`."""
-    from .evaluation.calibrate import add_calibrate_arguments
-    from .evaluation.calibrate import run_calibrate as run
+    from .evaluation.calibrate import add_calibrate_arguments, run_calibrate
 
-    parser = argparse.ArgumentParser(prog="liverlesionai calibrate")
-    add_calibrate_arguments(parser)
-    bar = ProgressBar()
-    try:
-        return run(parser.parse_args(args.rest), TimedProgress(bar))
-    finally:
-        bar.done()
+    return _run_tool("calibrate", add_calibrate_arguments, run_calibrate, rest)
 
 
-def run_ablation(args: argparse.Namespace) -> int:
+def run_ablation(rest: Sequence[str]) -> int:
     """`ablation`: see `liverlesionai ablation --help`."""
-    from .evaluation.ablation import add_ablation_arguments
-    from .evaluation.ablation import run_ablation as run
+    from .evaluation.ablation import add_ablation_arguments, run_ablation
 
-    parser = argparse.ArgumentParser(prog="liverlesionai ablation")
-    add_ablation_arguments(parser)
-    return run(parser.parse_args(args.rest))
+    return _run_tool("ablation", add_ablation_arguments, lambda args, progress: run_ablation(args), rest)
 
 
-def run_compare(args: argparse.Namespace) -> int:
+def run_compare(rest: Sequence[str]) -> int:
     """`compare`: see `liverlesionai compare --help`."""
-    from .evaluation.classifier_comparison import add_classifier_arguments, run_compare_classifiers
-    from .evaluation.detector_comparison import add_compare_arguments
-    from .evaluation.detector_comparison import run_compare as run_compare_detectors
-    from .evaluation.segmenter_comparison import add_segmenter_arguments, run_compare_segmenters
+    from .evaluation.comparisons import add_comparison_arguments, run_comparison
 
-    parser = argparse.ArgumentParser(
-        prog="liverlesionai compare", description="Train networks alike, score them alike, print the table."
-    )
-    kinds = parser.add_subparsers(dest="kind", required=True)
-    for name, add, run, text in (
-        ("segmenters", add_segmenter_arguments, run_compare_segmenters, "SFAN, MSCD, VA Mask R-CNN, U-Nets"),
-        ("detectors", add_compare_arguments, run_compare_detectors, "CS-Att, 3DCE and R-FCN on key slices"),
-        ("classifiers", add_classifier_arguments, run_compare_classifiers, "DADRN and its eight variants"),
-    ):
-        kind = kinds.add_parser(name, help=text, description=text)
-        add(kind)
-        kind.set_defaults(run=run)
-    chosen = parser.parse_args(args.rest)
+    return _run_tool("compare", add_comparison_arguments, run_comparison, rest)
+
+
+def _run_tool(
+    name: str,
+    add: Callable[[argparse.ArgumentParser], None],
+    run: Callable[..., int],
+    rest: Sequence[str],
+) -> int:
+    """Parse the options of a command that has a parser of its own, and run it with a progress bar."""
+    parser = argparse.ArgumentParser(prog=f"liverlesionai {name}")
+    add(parser)
+    args = parser.parse_args(rest)
     bar = ProgressBar()
     try:
-        return chosen.run(chosen, TimedProgress(bar))
+        return run(args, progress=TimedProgress(bar))
     finally:
         bar.done()
+
+
+TOOLS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
+    "synthesize": (run_synthesize, "make the benchmark set SynthLiver-1 and check it"),
+    "train": (run_train, "train a bundled network again"),
+    "evaluate": (run_evaluate, "score masks or the bundled models against truth"),
+    "calibrate": (run_calibrate, "temperature and thresholds from patients a network has not seen"),
+    "ablation": (run_ablation, "compare evaluations of runs that left out a part"),
+    "compare": (run_compare, "train networks and their variants alike and score them alike"),
+}
+"""Commands with parsers of their own, made when asked for: `analyze` needs none of their libraries."""
 
 
 @contextmanager
@@ -568,21 +518,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 failed with a message, 2 wrong usage (from argparse), 130 cancelled.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    # REMAINDER does not take options that come first, so these hand theirs on unparsed.
-    own = {
-        "synthesize": run_synthesize,
-        "train": run_train,
-        "evaluate": run_evaluate,
-        "calibrate": run_calibrate,
-        "ablation": run_ablation,
-        "compare": run_compare,
-    }
-    if arguments and arguments[0] in own:
-        args = argparse.Namespace(command=arguments[0], rest=arguments[1:], run=own[arguments[0]])
-    else:
-        args = build_parser().parse_args(arguments)
     try:
         with _terminated_like_interrupted():
+            if arguments and arguments[0] in TOOLS:
+                run, _ = TOOLS[arguments[0]]
+                return run(arguments[1:])
+            args = build_parser().parse_args(arguments)
             return args.run(args)
     except (KeyboardInterrupt, Cancelled):
         print("\nCancelled; nothing was kept.", file=sys.stderr)

@@ -82,24 +82,16 @@ def write_boxes_report(
         InputError: matplotlib is missing. OutputError: the folder cannot be written.
     """
     text = boxes_text(results)
-    data = {
-        "version": __version__,
-        "data_set": data_set,
-        "task": "boxes",
-        "settings": plain(dict(settings)),
-        "methods": {
-            name: {
-                "images": r.summary.n_images,
-                "lesions": r.summary.n_lesions,
-                "sensitivity": {f"{rate:g}": plain(v) for rate, v in r.sensitivity.items()},
-                "ap50": plain(r.ap50),
-                "groups": {
-                    k: {"sensitivity": plain(v), "lesions": n} for k, (v, n) in r.summary.groups.items()
-                },
-                "free_response": plain(r.summary.curve),
-            }
-            for name, r in results.items()
-        },
+    methods = {
+        name: {
+            "images": r.summary.n_images,
+            "lesions": r.summary.n_lesions,
+            "sensitivity": {f"{rate:g}": plain(v) for rate, v in r.sensitivity.items()},
+            "ap50": plain(r.ap50),
+            "groups": {k: {"sensitivity": plain(v), "lesions": n} for k, (v, n) in r.summary.groups.items()},
+            "free_response": plain(r.summary.curve),
+        }
+        for name, r in results.items()
     }
     pictures = {}
     if figures:
@@ -108,7 +100,7 @@ def write_boxes_report(
         rates = list(next(iter(results.values())).sensitivity)
         caption = "Free response per image: lesions found against false findings (IoU above 0.5)."
         pictures["froc", caption] = fig.png_bytes(fig.froc_figure(curves, "image", rates))
-    written = _write(out, data_set, "boxes", text, data, pictures)
+    written = _write(out, data_set, "boxes", text, settings, methods, pictures)
     for name, r in results.items():
         write_json(out / f"{name}_boxes.json", boxes_json(r.images))
         written.append(f"{name}_boxes.json")
@@ -131,26 +123,20 @@ def write_classes_report(
     Raises:
         InputError: matplotlib is missing. OutputError: the folder cannot be written.
     """
-    data = {
-        "version": __version__,
-        "data_set": data_set,
-        "task": "classes",
-        "settings": plain(dict(settings)),
-        "methods": {
-            name: {
-                "accuracy": plain(r.accuracy),
-                "macro_f1": plain(r.macro_f1),
-                "scores": plain(r.scores),
-                "localisation": {
-                    k: {**plain(v), "accuracy": plain(r.localised_of[k])} for k, v in r.localisation.items()
-                },
-                "slices": {
-                    n: {"truth": int(t), "probabilities": [round(float(v), 5) for v in p]}
-                    for n, t, p in zip(r.names, r.truth, r.probabilities, strict=True)
-                },
-            }
-            for name, r in results.items()
-        },
+    methods = {
+        name: {
+            "accuracy": plain(r.accuracy),
+            "macro_f1": plain(r.macro_f1),
+            "scores": plain(r.scores),
+            "localisation": {
+                k: {**plain(v), "accuracy": plain(r.localised_of[k])} for k, v in r.localisation.items()
+            },
+            "slices": {
+                n: {"truth": int(t), "probabilities": [round(float(v), 5) for v in p]}
+                for n, t, p in zip(r.names, r.truth, r.probabilities, strict=True)
+            },
+        }
+        for name, r in results.items()
     }
     pictures = {}
     if figures:
@@ -161,7 +147,7 @@ def write_classes_report(
         caption = "How often predictions of a confidence are right."
         figure = fig.reliability_figure({name: r.scores for name, r in results.items()})
         pictures["reliability", caption] = fig.png_bytes(figure)
-    return _write(out, data_set, "classes", classes_text(results), data, pictures)
+    return _write(out, data_set, "classes", classes_text(results), settings, methods, pictures)
 
 
 def set_page(title: str, note: str, texts: Sequence[tuple[str, str]], figures: Mapping[str, bytes]) -> str:
@@ -186,8 +172,21 @@ def set_page(title: str, note: str, texts: Sequence[tuple[str, str]], figures: M
 
 
 def _write(
-    out: Path, data_set: str, task: str, text: str, data: dict, pictures: Mapping[tuple[str, str], bytes]
+    out: Path,
+    data_set: str,
+    task: str,
+    text: str,
+    settings: Mapping[str, Any],
+    methods: Mapping[str, Any],
+    pictures: Mapping[tuple[str, str], bytes],
 ) -> list[str]:
+    data = {
+        "version": __version__,
+        "data_set": data_set,
+        "task": task,
+        "settings": plain(dict(settings)),
+        "methods": methods,
+    }
     write_json(out / "evaluation.json", data)
     write_text(out / "evaluation.txt", text + "\n")
     written = ["evaluation.json", "evaluation.txt"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -33,6 +34,20 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H, W)."""
         return self.layers(x)
+
+
+def encoder_levels(in_slices: int, widths: Sequence[int], norm: Norm) -> nn.ModuleList:
+    """A block per level, top first; `in_slices` channels go into the first one."""
+    return nn.ModuleList(
+        ConvBlock(n_in, n_out, norm) for n_in, n_out in zip((in_slices, *widths[:-1]), widths, strict=True)
+    )
+
+
+def decoder_levels(widths: Sequence[int], norm: Norm) -> nn.ModuleList:
+    """A block per level but the deepest, top first: from a level's features and the upsampled deeper ones."""
+    return nn.ModuleList(
+        ConvBlock(upper + deeper, upper, norm) for upper, deeper in itertools.pairwise(widths)
+    )
 
 
 def initialise(module: nn.Module) -> None:

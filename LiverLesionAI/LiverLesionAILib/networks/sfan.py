@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import ConvBlock, Norm, global_average, initialise
+from .blocks import Norm, encoder_levels, global_average, initialise
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,7 @@ class Sfan(nn.Module):
         super().__init__()
         self.config = config
         widths = config.widths
-        self.encoder = nn.ModuleList(
-            ConvBlock(n_in, n_out, config.norm)
-            for n_in, n_out in zip((config.in_slices, *widths[:-1]), widths, strict=True)
-        )
+        self.encoder = encoder_levels(config.in_slices, widths, config.norm)
         if config.sat:
             self.sat = nn.ModuleList(Gate(higher, lower) for lower, higher in itertools.pairwise(widths))
         self.align = nn.ModuleList(nn.Conv2d(width, config.aligned_channels, 1) for width in widths)

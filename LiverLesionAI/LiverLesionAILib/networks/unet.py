@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import ConvBlock, Norm, initialise
+from .blocks import Norm, decoder_levels, encoder_levels, initialise
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,8 @@ class Unet(nn.Module):
         super().__init__()
         self.config = config
         widths = config.widths
-        self.encoder = nn.ModuleList(
-            ConvBlock(n_in, n_out, config.norm)
-            for n_in, n_out in zip((config.in_slices, *widths[:-1]), widths, strict=True)
-        )
-        self.decoder = nn.ModuleList(
-            ConvBlock(widths[i] + widths[i + 1], widths[i], config.norm) for i in range(len(widths) - 1)
-        )
+        self.encoder = encoder_levels(config.in_slices, widths, config.norm)
+        self.decoder = decoder_levels(widths, config.norm)
         self.classify = nn.Conv2d(widths[0], config.classes, 1)
         initialise(self)
 

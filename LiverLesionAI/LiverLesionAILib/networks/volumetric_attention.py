@@ -24,6 +24,7 @@ Decisions where the paper is silent:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -76,20 +77,20 @@ def slice_attention(target: Tensor, bag: Tensor, mean: bool) -> Tensor:
     return (product.mean(dim=2) if mean else product.sum(dim=2)).softmax(dim=1)
 
 
-class _Branch(nn.Module):
+class _Branch(nn.Module, ABC):
     """What both branches do with embeddings; they differ in pooling, embedding and gating."""
 
     def __init__(self, mean_affinity: bool) -> None:
         super().__init__()
         self.mean_affinity = mean_affinity
 
+    @abstractmethod
     def embed(self, x: Tensor) -> Tensor:
         """F_emb of images (M, C, H, W)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gate(self, mixed: Tensor) -> Tensor:
         """The gate from the weighted bag, broadcastable to (T, C, H, W)."""
-        raise NotImplementedError
 
     def forward(self, target: Tensor, embedded: Tensor, bags: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Weight the targets.

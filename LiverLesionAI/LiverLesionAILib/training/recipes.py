@@ -4,6 +4,7 @@ everything."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any
 
 from ..errors import InputError
@@ -110,6 +111,13 @@ _SEGMENT = Recipe(
     title="SFAN: liver and tumours (semantic feature attention)",
 )
 
+
+def _baseline(name: str, module: ModuleType, title: str) -> Recipe:
+    """Another mask network, trained as SFAN is."""
+    title = f"{title}: liver and tumours (baseline)"
+    return replace(_SEGMENT, network=name, config=module.SIZES["compact"], title=title)
+
+
 _VA = replace(
     _SEGMENT,
     network="va_mask_rcnn",
@@ -135,6 +143,7 @@ _VA_FINISH = replace(
 )
 """Second part, from the first one's weights: more magnified, a wider range of scales. A held-out patient's
 lesions were found best by the first part's network when it saw slices 1.4 times as large as in training."""
+
 _DETECT = replace(
     _SEGMENT,
     network="cs_att",
@@ -170,27 +179,10 @@ RECIPES: dict[str, Recipe] = {
         loop=replace(_SEGMENT.loop, steps=2000, learning_rate=6e-4, warmup=30, ema=0.99),
         scales={"liver": (0.56, 0.8), "lesions": (1.2, 1.68)},
     ),
-    "unet": replace(
-        _SEGMENT, network="unet", config=unet.SIZES["compact"], title="U-Net: liver and tumours (baseline)"
-    ),
-    "attention_unet": replace(
-        _SEGMENT,
-        network="attention_unet",
-        config=attention_unet.SIZES["compact"],
-        title="Attention U-Net: liver and tumours (baseline)",
-    ),
-    "se_unet": replace(
-        _SEGMENT,
-        network="se_unet",
-        config=se_unet.SIZES["compact"],
-        title="SE U-Net: liver and tumours (baseline)",
-    ),
-    "danet_unet": replace(
-        _SEGMENT,
-        network="danet_unet",
-        config=danet_unet.SIZES["compact"],
-        title="DANet head on a U-Net: liver and tumours (baseline)",
-    ),
+    "unet": _baseline("unet", unet, "U-Net"),
+    "attention_unet": _baseline("attention_unet", attention_unet, "Attention U-Net"),
+    "se_unet": _baseline("se_unet", se_unet, "SE U-Net"),
+    "danet_unet": _baseline("danet_unet", danet_unet, "DANet head on a U-Net"),
     "mscd": replace(
         _SEGMENT,
         network="mscd",

@@ -189,16 +189,20 @@ class CropSampler:
             self._indices[number] = CaseIndex(self.cases[number])
         return self._indices[number]
 
+    def draw(self, rng: np.random.Generator) -> tuple[CaseIndex, int, tuple[float, float]]:
+        """A case, a slice of it and where in the slice (y, x) the crop's centre lies."""
+        drawn = int(np.searchsorted(self.cumulative, rng.random(), side="right"))
+        index = self._index(min(drawn, len(self.cases) - 1))
+        z, y, x = index.centre(rng, self.tumour_share, self.liver_share)
+        jitter = self.crop * 0.2 / self.spec.magnify
+        return index, z, (y + rng.uniform(-jitter, jitter), x + rng.uniform(-jitter, jitter))
+
     def sample(self, number: int) -> tuple[Tensor, Tensor]:
         """Sample `number`: image (in_slices, crop, crop) float32 in -1..1 and labels (crop, crop) int64."""
         rng = np.random.default_rng((self.seed, number))
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        drawn = int(np.searchsorted(self.cumulative, rng.random(), side="right"))
-        index = self._index(min(drawn, len(self.cases) - 1))
+        index, z, centre = self.draw(rng)
         case = index.case
-        z, y, x = index.centre(rng, self.tumour_share, self.liver_share)
-        jitter = self.crop * 0.2 / self.spec.magnify
-        centre = (y + rng.uniform(-jitter, jitter), x + rng.uniform(-jitter, jitter))
         order = self.spec.stack_indices(np.array([z]), case.grey_zyx.shape[0])[0]
         if rng.random() < 0.5:
             order = order[::-1]

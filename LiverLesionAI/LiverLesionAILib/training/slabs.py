@@ -6,6 +6,8 @@ a label map. The targets' bags overlap, so features of an image are used by seve
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -13,9 +15,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from ..inputs import InputSpec
-from .cases import HU_LOW, HU_RANGE, UNKNOWN, TrainingCase
-from .sampling import AugmentSettings, CropSampler, affine_grid, augment_intensity
+from .cases import HU_LOW, HU_RANGE, UNKNOWN
+from .sampling import CropSampler, affine_grid, augment_intensity
 
 SMALLEST_PIXELS = 6
 """A lesion's cross-section of fewer pixels is no object; what it covers is unknown."""
@@ -29,22 +30,8 @@ class SlabSampler(CropSampler):
         others: see :class:`.sampling.CropSampler`.
     """
 
-    def __init__(
-        self,
-        cases: list[TrainingCase],
-        shares: dict[str, float],
-        spec: InputSpec,
-        crop: int,
-        seed: int,
-        augment: AugmentSettings | None = None,
-        tumour_share: float = 0.45,
-        liver_share: float = 0.4,
-        *,
-        targets: int,
-        bag: int,
-        bag_step: int,
-    ) -> None:
-        super().__init__(cases, shares, spec, crop, seed, augment, tumour_share, liver_share)
+    def __init__(self, *crops: Any, targets: int, bag: int, bag_step: int, **more: Any) -> None:
+        super().__init__(*crops, **more)
         self.targets, self.bag, self.bag_step = targets, bag, bag_step
 
     def sample(self, number: int) -> tuple[Tensor, Tensor]:
@@ -57,13 +44,9 @@ class SlabSampler(CropSampler):
         """
         rng = np.random.default_rng((self.seed, number))
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        drawn = int(np.searchsorted(self.cumulative, rng.random(), side="right"))
-        index = self._index(min(drawn, len(self.cases) - 1))
+        index, z, centre = self.draw(rng)
         case = index.case
         depth = case.grey_zyx.shape[0]
-        z, y, x = index.centre(rng, self.tumour_share, self.liver_share)
-        jitter = self.crop * 0.2 / self.spec.magnify
-        centre = (y + rng.uniform(-jitter, jitter), x + rng.uniform(-jitter, jitter))
         # The drawn slice is one of the targets, and as many of the others as can be lie in the volume.
         reach = (self.targets - 1) * self.bag_step
         low, high = max(0, z + reach - (depth - 1)), min(reach, z)
