@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,12 +19,18 @@ from LiverLesionAILib.evaluation.segmenter_comparison import (  # noqa: E402
     Training,
     Variant,
     add_segmenter_arguments,
+    found_at,
     run_compare_segmenters,
     run_training,
     trainings,
     with_coarse,
 )
-from LiverLesionAILib.training.command import add_train_arguments, bundle, changed_config  # noqa: E402
+from LiverLesionAILib.training.command import (  # noqa: E402
+    add_train_arguments,
+    bundle,
+    changed_config,
+    smaller_bank,
+)
 from LiverLesionAILib.training.recipes import RECIPES  # noqa: E402
 from LiverLesionAILib.weights import Manifest, build_network, load_network, save_weights  # noqa: E402
 
@@ -63,6 +70,30 @@ def test_one_run_a_patient_and_seed_and_none_twice(tmp_path: Path) -> None:
     jobs = trainings(options(tmp_path, "--seeds", "2"), FAMILIES["pyramid"].variants)
     assert len(jobs) == 5 + 2 * 5
     assert len({job.models for job in jobs}) == len(jobs)
+
+
+def test_rows_of_the_data_leave_parts_out_and_share_a_small_bank(tmp_path: Path) -> None:
+    jobs = trainings(options(tmp_path, "--seeds", "1", "--bank", "7"), FAMILIES["data"].variants)
+    assert len({job.models for job in jobs}) == len(jobs) == 5 + 5 * len(FAMILIES["data"].variants)
+    parser = argparse.ArgumentParser()
+    add_train_arguments(parser)
+    left_out = {tuple(parser.parse_args(list(job.command)).without) for job in jobs}
+    assert {("distractors",), ("large",), ("capsule",), ("healthy",), ("bodies",), ("synthetic",)} < left_out
+    assert {parser.parse_args(list(job.command)).bank for job in jobs} == {7}
+    small = smaller_bank(RECIPES["sfan"], 7)
+    assert small.bank.variants_per_patient == small.bodies == small.healthy_variants == 7
+    assert smaller_bank(RECIPES["coarse_unet"], 500).bodies == RECIPES["coarse_unet"].bodies
+    with pytest.raises(InputError, match="--bank 0"):
+        smaller_bank(RECIPES["sfan"], 0)
+
+
+def test_found_at_equal_rates_of_false_lesions() -> None:
+    curve = {"false_per_unit": [0.0, 0.4, 1.0, 1.8], "sensitivity": [0.1, 0.3, 0.5, 0.9]}
+    other = {"false_per_unit": [0.0, 0.9], "sensitivity": [0.2, 0.6]}
+    assert found_at([curve], 0.5) == 0.3
+    assert found_at([curve, other], 1.0) == pytest.approx(0.55)
+    assert found_at([{"false_per_unit": [3.0], "sensitivity": [1.0]}], 2.0) == 0.0
+    assert math.isnan(found_at([{}], 1.0))
 
 
 def case(name: str, dice: float, lesions: list[tuple[float, float]], false: int) -> dict:

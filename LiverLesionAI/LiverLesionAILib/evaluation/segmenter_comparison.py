@@ -29,6 +29,9 @@ from .bands import DICE_BANDS
 from .bootstrap import compare_paired, mean_interval
 from .tables import align, number, with_interval
 
+EQUAL_RATES = (0.5, 1.0, 2.0)
+"""False lesions per scan at which variants are compared: networks differ in how readily they speak."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -36,6 +39,8 @@ class Variant:
 
     Attributes:
         name: in the table; recipe: what is trained; config: settings of the network that differ.
+        without: parts of the training data that it goes without; shares: of the kinds of data, where they
+            differ from the recipe's, as `train` takes them.
         pyramid: scales of inference for liver and lesions; None takes the recipe's own.
         published: the paper's figure for it, in the family's unit; None where the paper has none.
     """
@@ -45,11 +50,17 @@ class Variant:
     config: tuple[str, ...] = ()
     pyramid: tuple[float, ...] | None = None
     published: float | None = None
+    without: tuple[str, ...] = ()
+    shares: str = ""
 
     @property
     def run(self) -> str:
         """Name of its training runs: variants that differ in inference only share one."""
-        return "-".join((self.recipe, *(item.replace("=", "_") for item in self.config)))
+        parts = [self.recipe, *(item.replace("=", "_") for item in self.config)]
+        parts += [f"no_{part}" for part in self.without]
+        if self.shares:
+            parts.append(self.shares.replace("=", "_").replace(",", "_"))
+        return "-".join(parts)
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ class Family:
     """A comparison of one paper.
 
     Attributes:
-        unit: what `published` is.
+        unit: what `published` is; "" where nobody has published such a comparison.
         variants: the first is what the others are compared with.
     """
 
@@ -66,6 +77,24 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
+    "data": Family(
+        "",
+        (
+            Variant("everything", "sfan"),
+            Variant("no gallbladders, fissures, vessels", "sfan", without=("distractors",)),
+            Variant("no lesions over 45 mm, no necrosis", "sfan", without=("large",)),
+            Variant("no lesions at the capsule", "sfan", without=("capsule",)),
+            Variant("no livers without a lesion", "sfan", without=("healthy",)),
+            Variant(
+                "four fifths synthetic instead of half",
+                "sfan",
+                shares="real=0.12,variant=0.6,body=0.21,healthy=0.07",
+            ),
+            Variant("no synthetic bodies", "sfan", without=("bodies",)),
+            Variant("no phantom bodies", "sfan", without=("phantoms",)),
+            Variant("nothing synthetic", "sfan", without=("synthetic",)),
+        ),
+    ),
     "sfan": Family(
         "tumour Dice per case, LiTS test",
         (
@@ -125,6 +154,12 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda, of trainings and scoring")
     parser.add_argument("--cache", type=Path, default=Path(".cache"), help="prepared volumes and variants")
     parser.add_argument("--only", default="", metavar="NAME;...", help="only these variants")
+    parser.add_argument(
+        "--bank",
+        type=int,
+        metavar="N",
+        help="synthesise so many variants of a patient and so many bodies instead of the recipe's",
+    )
 
 
 @dataclass(frozen=True)
@@ -146,6 +181,7 @@ class Training:
 def trainings(args: argparse.Namespace, variants: Sequence[Variant]) -> list[Training]:
     """Every training that the comparison needs, coarse networks first; one folder a run and fold."""
     common = ["--threads", str(args.threads), "--device", args.device, "--cache", str(args.cache)]
+    common += ["--bank", str(args.bank)] if args.bank else []
     jobs: dict[Path, Training] = {}
     for fold in sorted(set(LITS_PATIENTS.values())):
         models = args.out / "coarse" / fold
@@ -165,6 +201,8 @@ def trainings(args: argparse.Namespace, variants: Sequence[Variant]) -> list[Tra
                     str(args.steps),
                 ]
                 command += [part for item in variant.config for part in ("--config", item)]
+                command += [word for part in variant.without for word in ("--without", part)]
+                command += ["--shares", variant.shares] if variant.shares else []
                 command += ["--out", str(models / "run"), "--bundle", str(models)]
                 jobs[models] = Training((*command, *common), models, variant.recipe)
     return list(jobs.values())
@@ -241,23 +279,34 @@ def run_compare_segmenters(
         for number_done, _ in enumerate(pool.map(train, missing), start=1):
             progress(f"trained {number_done} of {len(missing)}", 0.9 * number_done / len(missing))
     results: dict[str, list[dict[str, Any]]] = {}
+    curves: dict[str, list[dict[str, Any]]] = {}
     for variant in variants:
         for seed in range(args.seeds):
             progress(f"scoring {variant.name}", 0.9)
             path = evaluate(args, variant, seed)
-            (cases,) = (m["cases"] for m in json.loads(path.read_text(encoding="utf-8"))["methods"].values())
-            results.setdefault(variant.name, []).append({case["name"]: case for case in cases})
+            (method,) = json.loads(path.read_text(encoding="utf-8"))["methods"].values()
+            results.setdefault(variant.name, []).append({case["name"]: case for case in method["cases"]})
+            curves.setdefault(variant.name, []).append(method.get("free_response") or {})
     progress("done", 1.0)
-    text = comparison_table(family, results, steps=args.steps)
+    text = comparison_table(family, results, steps=args.steps, curves=curves)
     say(text)
     write_text(args.out / f"{args.family}.txt", text + "\n")
     return 0
 
 
 def comparison_table(
-    family: Family, results: Mapping[str, Sequence[Mapping[str, Any]]], *, steps: int
+    family: Family,
+    results: Mapping[str, Sequence[Mapping[str, Any]]],
+    *,
+    steps: int,
+    curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> str:
-    """A line per variant: means over seeds, intervals over patients, the paired difference from the first."""
+    """A line per variant: means over seeds, intervals over patients, the paired difference from the first.
+
+    Args:
+        curves: variant -> free response of every training, as `evaluate` writes it: the share of lesions
+            found where all variants give equally many false ones.
+    """
     rows = [
         [
             "",
@@ -268,8 +317,8 @@ def comparison_table(
             *(f"Dice {band.name}" for band in DICE_BANDS),
             "found",
             "false per scan",
-            "published",
-            "difference",
+            *(f"found at {rate:g} false" for rate in EQUAL_RATES),
+            *(("published", "difference") if family.unit else ()),
         ]
     ]
     published = {variant.name: variant.published for variant in family.variants}
@@ -291,6 +340,10 @@ def comparison_table(
         total = sum(part["total"] for part in lesions)
         line.append(f"{sum(part['found'] for part in lesions) / total:.2f}" if total else "")
         line.append(f"{sum(part['false'] for part in lesions) / len(lesions):.2f}")
+        line += [number(found_at((curves or {}).get(name, ()), rate)) for rate in EQUAL_RATES]
+        if not family.unit:
+            rows.append(line)
+            continue
         ours, theirs = published[name], published[first]
         line.append("" if ours is None else f"{ours:g}")
         both = ours is not None and theirs is not None and name != first
@@ -298,11 +351,24 @@ def comparison_table(
         rows.append(line)
     seeds_used = len(next(iter(results.values())))
     plural = "s" * (seeds_used > 1)
+    source = f" Published: {family.unit}, in per cent." if family.unit else ""
     return (
         f"{align(rows)}\nOne patient left out; {steps} steps, {seeds_used} seed{plural} each; "
         "95 % bootstrap intervals over patients in brackets; p: two-sided permutation test over patients. "
-        f"Dice of lesions by diameter, missed ones 0. Published: {family.unit}, in per cent."
+        f"Dice of lesions by diameter, missed ones 0. Found at so many false lesions per scan: free response."
+        f"{source}"
     )
+
+
+def found_at(curves: Sequence[Mapping[str, Any]], rate: float) -> float:
+    """Share of lesions found with at most `rate` false ones per scan, mean over trainings; NaN without
+    curves."""
+    best = [
+        max((s for s, f in zip(c["sensitivity"], c["false_per_unit"], strict=True) if f <= rate), default=0.0)
+        for c in curves
+        if c
+    ]
+    return sum(best) / len(best) if best else math.nan
 
 
 def case_dice(row: Mapping[str, Any]) -> float:

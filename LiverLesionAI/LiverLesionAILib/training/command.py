@@ -95,6 +95,13 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shares", default="", metavar="KIND=SHARE,...", help="ablation: real=1 trains on real lesions only"
     )
+    parser.add_argument(
+        "--bank",
+        type=int,
+        metavar="N",
+        help="synthesise so many variants of a patient and so many bodies instead of the recipe's: enough for"
+        " a short run",
+    )
 
 
 def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
@@ -238,6 +245,8 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     if args.synthliver and (args.without or args.hold_out or args.shares):
         raise InputError("--synthliver brings its own data: leave out --without, --hold-out and --shares.")
     chosen = without(chosen, args.without)
+    if args.bank is not None:
+        chosen = smaller_bank(chosen, args.bank)
     chosen = replace(
         chosen,
         config=changed_config(chosen.config, args.config),
@@ -278,6 +287,22 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
         print(write_held_out(network, chosen.spec, held_out_cases(chosen, args.hold_out, args.cache), folder))
     leave()
     return _finish(args, chosen, network, folder) if writes else 0
+
+
+def smaller_bank(chosen: Recipe, count: int) -> Recipe:
+    """A recipe with `count` synthetic variants a patient and `count` bodies at most.
+
+    Raises:
+        InputError: `count` is less than one.
+    """
+    if count < 1:
+        raise InputError(f"--bank {count}: give the number of variants of a patient, from 1.")
+    return replace(
+        chosen,
+        bank=replace(chosen.bank, variants_per_patient=min(count, chosen.bank.variants_per_patient)),
+        bodies=min(count, chosen.bodies),
+        healthy_variants=min(count, chosen.healthy_variants),
+    )
 
 
 def held_out_cases(chosen: Recipe, hold_out: str, cache: Path) -> list[TrainingCase]:
