@@ -16,12 +16,15 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILib.errors import InputError  # noqa: E402
 from LiverLesionAILib.evaluation.detector_comparison import (  # noqa: E402
-    VARIANTS,
+    Comparison,
     add_compare_arguments,
-    key_slice_detector,
     run_compare,
 )
-from LiverLesionAILib.networks.cs_att import SIZES, CsAtt  # noqa: E402
+from LiverLesionAILib.evaluation.detector_rows import VARIANTS  # noqa: E402
+from LiverLesionAILib.evaluation.key_detectors import key_slice_detector, map_detector  # noqa: E402
+from LiverLesionAILib.networks.cs_att import SIZES  # noqa: E402
+from LiverLesionAILib.training.detector_families import RFcn, families, image_loss  # noqa: E402
+from LiverLesionAILib.training.key_maps import MapSampler, MapStore, map_loss  # noqa: E402
 from LiverLesionAILib.training.key_slices import (  # noqa: E402
     MOST_BOXES,
     PAPER_INPUT,
@@ -169,13 +172,108 @@ def test_comparison_trains_scores_and_goes_on(folder: Path, tmp_path: Path) -> N
     assert again[0] == text
 
 
+def test_rows_on_a_common_trunk(folder: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start.pt"
+    torch.manual_seed(3)
+    plain = families("compact")["cs_att"].build(1, False, False)
+    torch.save({k: v for k, v in plain.state_dict().items() if k.startswith("backbone.")}, start)
+    options = ("--only", "3DCE, 9; CS-Att, 9; VA Faster R-CNN, 9", "--start", str(start), "--seeds", "1")
+    small = ("--steps", "2", "--trunk-steps", "3", "--batch", "2", "--crop", "64", "--pixel", "1.0")
+    said: list[str] = []
+    args = arguments(folder, tmp_path / "out", *options, *small)
+    run_compare(args, say=said.append)
+    assert "fixed since" in said[0] and "start.pt" in said[0]
+    assert "63.0" in said[0], "the published AP50 of VA Faster R-CNN"
+    runs = tmp_path / "out" / "runs"
+    trunk, one, other = (
+        torch.load(runs / name / "checkpoint.pt", weights_only=True)["network"]
+        for name in ("trunk-cs_att", "3dce-9-0", "cs-att-9-0")
+    )
+    weights = [n for n in one if n.startswith("backbone.") and "running" not in n and "num_" not in n]
+    average = torch.load(runs / "trunk-cs_att" / "checkpoint.pt", weights_only=True)["average"]
+    assert all(torch.equal(average[n], one[n]) and torch.equal(average[n], other[n]) for n in weights)
+    first = "backbone.0.weight"
+    assert not torch.equal(trunk[first], plain.state_dict()[first]), "the trunk learns"
+    assert torch.allclose(trunk[first], plain.state_dict()[first], atol=0.01), "from what it was given"
+    assert not torch.equal(one["position_maps.weight"], average["position_maps.weight"]), "the rows learn"
+
+
+@pytest.mark.parametrize("name", ["cs_att", "va_faster_rcnn"])
+def test_maps_made_once_are_the_networks_own(folder: Path, tmp_path: Path, name: str) -> None:
+    torch.manual_seed(0)
+    family = families("compact")[name]
+    network = family.build(3, True, True).eval()
+    store = MapStore(tmp_path, family, network, SPEC)
+    keys = read_deeplesion(folder, "test")
+    store.fill(keys)
+    for key in keys:
+        own, kept = (
+            key_slice_detector(family, network, SPEC)(key),
+            map_detector(family, network, 3, store)(key),
+        )
+        count = min(5, len(own.scores))
+        assert count and np.allclose(own.scores[:count], kept.scores[:count], atol=2e-3)
+        assert np.allclose(own.boxes_xyxy_px[0], kept.boxes_xyxy_px[0], atol=0.2)
+    other = MapStore(tmp_path, family, family.build(3, True, True), SPEC)
+    assert other.folder != store.folder, "another trunk makes other maps"
+    levels, boxes = MapSampler(store, keys, 3, 64, seed=1, lesion_share=1.0).batch(0, 4)
+    assert [tuple(level.shape[3:]) for level in levels] == [(64 // s, 64 // s) for s in store.strides]
+    assert bool(boxes[:, 0].isfinite().all())
+    loss = map_loss(family, network.train(), 0, 64, tuple(level.float() for level in levels), boxes, 0)
+    assert torch.isfinite(loss)
+
+
+def test_crops_of_maps_hold_what_lies_there(folder: Path, tmp_path: Path) -> None:
+    family = families("compact")["cs_att"]
+    network = family.build(1, False, False).eval()
+    store = MapStore(tmp_path, family, network, SPEC)
+    (key, _) = read_deeplesion(folder, "test")
+    store.fill([key])
+    whole = store.get(key).tensors(3)[0]
+    part = store.get(key).tensors(3, (slice(2, 6), slice(5, 9)))[0]
+    assert torch.equal(part, whole[:, :, 2:6, 5:9])
+    assert torch.equal(store.get(key).tensors(1)[0], whole[1:2])
+    sampler = MapSampler(store, [key], 1, 40, seed=1, lesion_share=1.0)
+    for number in range(6):
+        levels, boxes = sampler.sample(number)
+        cut = levels[0][0].float()
+        found = [
+            (y, x)
+            for y in range(whole.shape[2] - 9)
+            for x in range(whole.shape[3] - 9)
+            if torch.allclose(cut, whole[1, :, y : y + 10, x : x + 10], rtol=0.01, atol=0.01)
+        ]
+        assert len(found) == 1
+        box = store.get(key).prepared.boxes_yx[0] - 4.0 * np.tile(found[0], 2)
+        if bool(boxes[0].isfinite().all()):
+            assert np.allclose(boxes[0].numpy(), np.clip(box, 0, 40), atol=1e-4)
+
+
+def test_losses_from_images_are_the_networks(folder: Path) -> None:
+    family = families("compact")["cs_att"]
+    torch.manual_seed(0)
+    network = family.build(3, True, True).eval()
+    images, boxes = KeySliceSampler(read_deeplesion(folder, "train"), SPEC, 64, seed=1).batch(0, 2)
+    truths = [b[b.isfinite().all(dim=1)] for b in boxes]
+    unknown = torch.zeros(2, 64, 64, dtype=torch.bool)
+    direct = network.losses(images, truths, unknown, torch.Generator().manual_seed(7 * 1_000_003 + 4))
+    ours = image_loss(family, network, 7, images, boxes, 4)
+    assert ours.item() == pytest.approx(sum(part.item() for part in direct.values()), rel=1e-4)
+
+
 def test_every_published_row_is_there_and_can_be_built() -> None:
-    assert len(VARIANTS) == 9
+    assert len(VARIANTS) == 11
     for variant in VARIANTS:
-        switches = {"contextual": variant.contextual, "spatial": variant.spatial}
-        network = CsAtt(replace(SIZES["compact"], images=variant.images, **switches))
-        assert network.config.in_slices == 3 * variant.images
-        assert not variant.against or variant.against in {v.name for v in VARIANTS}
+        network = families("compact")[variant.family].build(
+            variant.images, variant.contextual, variant.spatial
+        )
+        if variant.family == "cs_att":
+            assert network.config.in_slices == 3 * variant.images
+        else:
+            assert network.config.bag == variant.images
+            assert network.on_pyramid == variant.contextual == variant.spatial
+        base = {v.name: v for v in VARIANTS}.get(variant.against)
+        assert not variant.against or (base is not None and base.family == variant.family)
 
 
 def test_wrong_options_are_said(folder: Path, tmp_path: Path) -> None:
@@ -185,13 +283,20 @@ def test_wrong_options_are_said(folder: Path, tmp_path: Path) -> None:
         run_compare(arguments(folder, tmp_path, "--window", "250,-150", "--steps", "1"))
     with pytest.raises(InputError, match="no key slice"):
         run_compare(arguments(folder, tmp_path, "--types", "BN"))
+    with pytest.raises(InputError, match="millimetres"):
+        Comparison(arguments(folder, tmp_path, "--pixel", "0"))
+    text = tmp_path / "text.pt"
+    text.write_text("no weights")
+    with pytest.raises(InputError, match="no weights to start from"):
+        run_compare(arguments(folder, tmp_path, "--start", str(text), "--only", "3DCE, 9"))
 
 
 def test_boxes_come_back_in_pixels_of_the_key_slice(folder: Path) -> None:
     torch.manual_seed(0)
-    network = CsAtt(replace(SIZES["compact"], widths=(4, 4, 4, 4))).eval()
+    family = RFcn(replace(SIZES["compact"], widths=(4, 4, 4, 4)))
+    network = family.build(3, True, True).eval()
     key = read_deeplesion(folder, "test")[0]
-    found = key_slice_detector(network, SPEC)(key)
+    found = key_slice_detector(family, network, SPEC)(key)
     assert len(found.scores) > 3
     assert found.boxes_xyxy_px[:, 0].min() >= BODY[1].start - 1e-6
     assert found.boxes_xyxy_px[:, 1].min() >= BODY[0].start - 1e-6

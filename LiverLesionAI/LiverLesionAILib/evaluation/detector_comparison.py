@@ -1,21 +1,21 @@
-"""`liverlesionai compare`: CS-Att against what it is built on, trained alike, scored alike.
+"""`liverlesionai compare detectors`: CS-Att and VA Faster R-CNN against what they are built on, on DeepLesion
+or on anything in its layout (the slices of SynthLiver-1).
 
-R-FCN with 3 slices, 3DCE with 9, 15 and 21, both attentions with 9, 15 and 21, and each attention alone with
-15: tables 1 and 3 of the CS-Att paper, on DeepLesion or on anything in its layout (the slices of
-SynthLiver-1). Every variant gets the same budget and seeds; finished runs are kept, so that an interrupted
-comparison goes on.
+The rows are those of :mod:`.detector_rows`, trained and scored alike, with the same budget and seeds. Finished
+runs are kept, so that an interrupted comparison goes on. With `--trunk-steps` a plain detector of single images
+is trained first, once a family; its backbone is then common to all rows and learns no more, and rows differ
+only in what the papers are about: how many images there are and how they are weighted. Without, every row is
+trained end to end.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cached_property, partial
 from pathlib import Path
-from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
@@ -23,50 +23,26 @@ from ..files import write_text
 from ..progress import Progress, part, silent
 from ..training.readers.deeplesion import KeySlice
 from ..training.readers.synthliver import read_synth_slices
-from .boxes import BoxDetector, BoxResult, Detections, boxes_from_file, boxes_json, evaluate_boxes
-from .froc import RATES_PER_IMAGE
+from .boxes import BoxDetector, BoxResult, boxes_from_file, boxes_json, evaluate_boxes
+from .detector_rows import VARIANTS, Variant
+from .detector_tables import comparison_json, comparison_text
+from .key_detectors import key_slice_detector, map_detector
 from .set_reports import boxes_text, write_boxes_report
-from .tables import align, number
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ..inputs import InputSpec
-    from ..networks.cs_att import CsAtt, CsAttConfig
+    from ..training.detector_families import Family
+    from ..training.key_maps import MapStore
     from ..training.loop import LoopSettings
 
-
-@dataclass(frozen=True)
-class Variant:
-    """One row of the comparison.
-
-    Attributes:
-        images: M; contextual, spatial: the attentions.
-        published: sensitivity in per cent at 0.5, 1, 2, 4, 8, 16 false positives per image on DeepLesion.
-        against: the row whose published difference is shown beside ours.
-    """
-
-    name: str
-    images: int
-    contextual: bool
-    spatial: bool
-    published: tuple[float, ...]
-    against: str = ""
-
-
-VARIANTS = (
-    Variant("R-FCN, 3 slices", 1, False, False, (56.5, 67.7, 76.9, 82.8, 87.0, 89.8)),
-    Variant("3DCE, 9", 3, False, False, (61.7, 71.9, 79.2, 84.3, 87.8, 89.7), "R-FCN, 3 slices"),
-    Variant("3DCE, 15", 5, False, False, (63.0, 73.1, 80.2, 85.2, 87.8, 89.7), "R-FCN, 3 slices"),
-    Variant("3DCE, 21", 7, False, False, (63.2, 73.4, 80.9, 85.6, 88.4, 90.2), "R-FCN, 3 slices"),
-    Variant("CS-Att, 9", 3, True, True, (67.8, 76.3, 82.9, 86.6, 89.3, 90.7), "3DCE, 9"),
-    Variant("CS-Att, 15", 5, True, True, (70.8, 78.6, 83.9, 87.5, 89.9, 91.4), "3DCE, 15"),
-    Variant("CS-Att, 21", 7, True, True, (71.4, 78.5, 84.0, 87.6, 90.2, 91.4), "3DCE, 21"),
-    Variant("contextual only, 15", 5, True, False, (64.0, 74.0, 81.4, 86.0, 88.6, 90.5), "3DCE, 15"),
-    Variant("spatial only, 15", 5, False, True, (69.0, 77.4, 83.1, 86.7, 89.1, 90.8), "3DCE, 15"),
-)
+FEW_DRAWS = 10
+"""Of the bootstrap where only the figures themselves are wanted."""
 
 
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `compare`."""
+    """The options of `compare detectors`."""
     parser.add_argument("data", type=Path, help="DeepLesion, SynthLiver-1 or anything in DeepLesion's layout")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="runs, tables and figures")
     parser.add_argument("--size", choices=("compact", "paper"), default="compact", help="of the networks")
@@ -74,6 +50,22 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=4, help="key slices a step")
     parser.add_argument("--crop", type=int, default=256, help="edge of the training crops, px")
     parser.add_argument("--seeds", type=int, default=3, help="how many trainings of each variant")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="weights to start from, whatever of them fits; the rest starts anew; may be given several times",
+    )
+    parser.add_argument(
+        "--trunk-steps",
+        type=int,
+        default=0,
+        metavar="N",
+        help="first train a common trunk for N steps of 8 single images; rows then learn on top of it",
+    )
+    parser.add_argument("--pixel", type=float, default=0.8, metavar="MM", help="in plane; the papers' is 0.8")
     parser.add_argument(
         "--window", default="-150,250", metavar="LOW,HIGH", help="HU; the papers' is -1024,3071"
     )
@@ -87,7 +79,8 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
 def run_compare(
     args: argparse.Namespace, progress: Progress = silent, say: Callable[[str], None] = print
 ) -> int:
-    """Train and score every variant and seed; prints and writes the tables.
+    """Train and score every variant and seed; prints and writes the tables, `comparison.txt` and `.json`
+    after every run.
 
     Raises:
         InputError: options or data that make no sense.
@@ -96,30 +89,191 @@ def run_compare(
     import torch
 
     torch.set_num_threads(args.threads)
-    names = [name.strip() for name in args.only.split(";") if name.strip()]
-    unknown = [name for name in names if name not in {v.name for v in VARIANTS}]
-    if unknown or args.seeds < 1 or args.steps < 1:
-        known = "; ".join(v.name for v in VARIANTS)
-        raise InputError(f"--only {args.only}, --seeds, --steps: choose among {known}, and numbers from 1.")
-    chosen = [v for v in VARIANTS if not names or v.name in names]
-    kinds = set(args.types.split(",")) - {""}
-    train, test = (_key_slices(args.data, split, kinds) for split in ("train", "test"))
-    runs = [(variant, seed) for variant in chosen for seed in range(args.seeds)]
+    comparison = Comparison(args)
+    # All variants with the first seed come first: an early table is a whole one.
+    runs = [(variant, seed) for seed in range(args.seeds) for variant in comparison.chosen]
     results: dict[str, list[BoxResult]] = {}
+    text = ""
     for k, (variant, seed) in enumerate(runs):
         along = part(progress, k / len(runs), (k + 1) / len(runs))
-        result = _one(args, variant, seed, train, test, along)
-        results.setdefault(variant.name, []).append(result)
-    text = comparison_text(results)
+        results.setdefault(variant.name, []).append(comparison.result(variant, seed, along))
+        text = comparison_text(results, comparison.foot(results))
+        write_text(args.out / "comparison.txt", text + "\n")
+        kept = comparison_json(results, comparison.settings)
+        write_text(args.out / "comparison.json", json.dumps(kept, indent=1) + "\n")
     say(text)
-    write_text(args.out / "comparison.txt", text + "\n")
-    write_text(args.out / "comparison.json", json.dumps(comparison_json(results, args), indent=1) + "\n")
-    settings = {"steps": args.steps, "batch": args.batch, "size": args.size, "window": args.window, "seed": 0}
-    first = {name: each[0] for name, each in results.items()}
+    first = {v.name: comparison.scored(v, 0, 1000) for v in comparison.chosen}
     say(boxes_text(first))
-    figures = not args.no_figures
-    write_boxes_report(first, args.out, f"{args.data.name}, test, seed 0", figures=figures, settings=settings)
+    title = f"{args.data.name}, test, seed 0"
+    settings = {**comparison.settings, "seed": 0}
+    write_boxes_report(first, args.out, title, figures=not args.no_figures, settings=settings)
     return 0
+
+
+class Comparison:
+    """What all runs have in common: data, settings, trunks and their maps.
+
+    Raises:
+        InputError: options or data that make no sense.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        names = [name.strip() for name in args.only.split(";") if name.strip()]
+        unknown = [name for name in names if name not in {v.name for v in VARIANTS}]
+        if unknown or args.seeds < 1 or args.steps < 1 or args.trunk_steps < 0:
+            known = "; ".join(v.name for v in VARIANTS)
+            raise InputError(
+                f"--only {args.only}, --seeds, --steps: choose among {known}, and numbers from 1."
+            )
+        if not 0 < args.pixel < 10:
+            raise InputError(f"--pixel {args.pixel}: give millimetres, such as 0.8.")
+        self.args, self.out = args, args.out
+        self.window = _window(args.window)
+        self.chosen = [v for v in VARIANTS if not names or v.name in names]
+        kinds = set(args.types.split(",")) - {""}
+        self.train, self.test = (_key_slices(args.data, split, kinds) for split in ("train", "test"))
+        self._stores: dict[str, MapStore] = {}
+
+    @cached_property
+    def families(self) -> dict[str, Family]:
+        """By name."""
+        from ..training.detector_families import families
+
+        return families(self.args.size)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What the tables depend on."""
+        keys = ("size", "steps", "batch", "crop", "seeds", "trunk_steps", "pixel", "window", "types")
+        return {**{k: getattr(self.args, k) for k in keys}, "start": [file.name for file in self.args.start]}
+
+    def foot(self, results: dict[str, list[BoxResult]]) -> str:
+        """What has to be known of a table to judge it."""
+        args = self.args
+        counts = sorted({len(each) for each in results.values()})
+        seeds = " or ".join(map(str, counts)) + (" seed" if counts == [1] else " seeds")
+        images = next(iter(results.values()))[0].images
+        lesions = sum(len(image.reference) for image in images)
+        text = (
+            f"{args.size} networks, {args.steps} steps of {args.batch} crops of {args.crop} px, pixels of "
+            f"{args.pixel:g} mm, {seeds}, mean (SD); {len(self.train)} key slices to learn from, "
+            f"{len(images)} with {lesions} lesions to find."
+        )
+        if args.trunk_steps:
+            text += (
+                f"\nCommon to all rows of a family: the backbone, trained on single images for "
+                f"{args.trunk_steps} steps (seed 0), fixed since; proposals and position-sensitive maps "
+                "(R-FCN) or both heads (Faster R-CNN) start from there, what else a row has starts anew."
+            )
+        if args.start:
+            where = "The trunk" if args.trunk_steps else "Every row"
+            names = ", ".join(file.name for file in args.start)
+            text += f"\n{where} starts from {names}: what fits; the rest starts anew."
+        return text
+
+    def spec(self, images: int) -> InputSpec:
+        """The input of a bag of images."""
+        from ..training.key_slices import PAPER_INPUT
+
+        spacing = (PAPER_INPUT.spacing_zyx_mm[0], self.args.pixel, self.args.pixel)
+        return replace(PAPER_INPUT, spacing_zyx_mm=spacing, in_slices=3 * images, window_hu=self.window)
+
+    def result(self, variant: Variant, seed: int, progress: Progress = silent) -> BoxResult:
+        """Train and score one row with one seed, unless that is done already."""
+        found = self._boxes(variant, seed)
+        if not found.is_file():
+            detect = self._trained(variant, seed, part(progress, 0, 0.8))
+            along = part(progress, 0.8, 1.0)
+            made = evaluate_boxes(self.test, {"": detect}, n_draws=FEW_DRAWS, progress=along)[""]
+            write_text(found, json.dumps(boxes_json(made.images)))
+        return self.scored(variant, seed, FEW_DRAWS)
+
+    def scored(self, variant: Variant, seed: int, n_draws: int) -> BoxResult:
+        """A finished run's boxes, scored."""
+        detect = boxes_from_file(self._boxes(variant, seed))
+        return evaluate_boxes(self.test, {"": detect}, seed=0, n_draws=n_draws)[""]
+
+    def _boxes(self, variant: Variant, seed: int) -> Path:
+        return self.out / "runs" / f"{variant.slug}-{seed}" / "boxes.json"
+
+    def _trained(self, variant: Variant, seed: int, progress: Progress) -> BoxDetector:
+        import torch
+
+        from ..training.detector_families import image_loss
+        from ..training.key_maps import MapSampler, map_loss
+        from ..training.key_slices import KeySliceSampler
+        from ..training.key_trunk import read_weights, take_parts
+
+        args, family = self.args, self.families[variant.family]
+        store = self._store(variant.family, part(progress, 0, 0.5)) if args.trunk_steps else None
+        torch.manual_seed(seed)
+        network = family.build(variant.images, variant.contextual, variant.spatial)
+        spec = self.spec(variant.images)
+        if store is not None:
+            take_parts(network, store.trunk.state_dict(), (*family.trunk, *family.shared))
+            for name, parameter in network.named_parameters():
+                parameter.requires_grad_(not name.startswith(family.trunk))
+            batches = MapSampler(store, self.train, variant.images, args.crop, seed).batch
+            loss = partial(map_loss, family, network, seed, args.crop)
+        else:
+            for file in args.start:
+                take_parts(network, read_weights(file), (*family.trunk, *family.shared))
+            batches = KeySliceSampler(self.train, spec, args.crop, seed).batch
+            loss = partial(image_loss, family, network, seed)
+        loop = _loop(args.steps, args.batch, seed)
+        trained = _fit(self._boxes(variant, seed).parent, network, batches, loop, loss, args.device, progress)
+        if store is not None:
+            return map_detector(family, trained, variant.images, store)
+        return key_slice_detector(family, trained, spec)
+
+    def _store(self, name: str, progress: Progress) -> MapStore:
+        """The family's trunk, trained, and all key slices passed through it."""
+        from ..training.key_maps import MapStore
+        from ..training.key_trunk import fit_trunk
+
+        if name not in self._stores:
+            args, family = self.args, self.families[name]
+            images = max(v.images for v in VARIANTS if v.family == name)
+            loop = _loop(args.trunk_steps, 8, 0)
+            folder = self.out / "runs" / f"trunk-{name}"
+            spec, along = self.spec(images), part(progress, 0, 0.7)
+            trunk, _ = fit_trunk(
+                family, spec, self.train, args.crop, loop, args.start, folder, args.device, along
+            )
+            store = MapStore(self.out / "maps" / name, family, trunk, spec)
+            store.fill([*self.train, *self.test], part(progress, 0.7, 1.0))
+            self._stores[name] = store
+        return self._stores[name]
+
+
+def _loop(steps: int, batch: int, seed: int) -> LoopSettings:
+    from ..training.loop import LoopSettings
+
+    return LoopSettings(
+        steps=steps,
+        batch=batch,
+        learning_rate=1e-3,
+        warmup=min(150, max(1, steps // 10)),
+        seed=seed,
+        checkpoint_every=100,
+    )
+
+
+def _fit(
+    folder: Path,
+    network: nn.Module,
+    batches: Callable,
+    loop: LoopSettings,
+    loss: Callable,
+    device: str,
+    progress: Progress,
+) -> nn.Module:
+    from ..training.loop import train
+
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"config": asdict(network.config), "loop": asdict(loop)}  # type: ignore[call-overload]
+    write_text(folder / "run.json", json.dumps(settings, indent=1))
+    return train(network, batches, loop, folder, device=device, batch_loss=loss, progress=progress)
 
 
 def _key_slices(data: Path, split: str, kinds: set[str]) -> list[KeySlice]:
@@ -139,164 +293,4 @@ def _window(text: str) -> tuple[float, float]:
     return low, high
 
 
-def _one(
-    args: argparse.Namespace,
-    variant: Variant,
-    seed: int,
-    train: Sequence[KeySlice],
-    test: Sequence[KeySlice],
-    progress: Progress,
-) -> BoxResult:
-    from ..networks.cs_att import SIZES
-    from ..training.key_slices import PAPER_INPUT
-    from ..training.loop import LoopSettings
-
-    config = replace(
-        SIZES[args.size], images=variant.images, contextual=variant.contextual, spatial=variant.spatial
-    )
-    spec = replace(PAPER_INPUT, in_slices=config.in_slices, window_hu=_window(args.window))
-    slug = "".join(c if c.isalnum() else "-" for c in variant.name.lower()).replace("--", "-")
-    folder = args.out / "runs" / f"{slug}-{seed}"
-    found = folder / "boxes.json"
-    if not found.is_file():
-        loop = LoopSettings(
-            steps=args.steps, batch=args.batch, learning_rate=1e-3, seed=seed, checkpoint_every=100
-        )
-        network = fit_key_slices(
-            config, spec, train, args.crop, loop, folder, args.device, part(progress, 0, 0.8)
-        )
-        detect = key_slice_detector(network, spec)
-        (made,) = evaluate_boxes(
-            test, {variant.name: detect}, n_draws=10, progress=part(progress, 0.8, 1.0)
-        ).values()
-        write_text(found, json.dumps(boxes_json(made.images)))
-    return evaluate_boxes(test, {variant.name: boxes_from_file(found)}, seed=0)[variant.name]
-
-
-def fit_key_slices(
-    config: CsAttConfig,
-    spec: InputSpec,
-    keys: Sequence[KeySlice],
-    crop: int,
-    loop: LoopSettings,
-    folder: Path,
-    device: str = "cpu",
-    progress: Progress = silent,
-) -> CsAtt:
-    """Train CS-Att on key slices; what is in `folder` already goes on."""
-    import torch
-
-    from ..networks.cs_att import CsAtt
-    from ..training.detection import detection_loss
-    from ..training.key_slices import KeySliceSampler
-    from ..training.loop import train
-
-    torch.manual_seed(loop.seed)
-    network = CsAtt(config)
-    sampler = KeySliceSampler(keys, spec, crop, loop.seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = {"config": asdict(config), "input": spec.to_json(), "loop": asdict(loop), "crop": crop}
-    write_text(folder / "run.json", json.dumps(settings, indent=1))
-    loss = partial(detection_loss, network, loop.seed)
-    return train(  # type: ignore[return-value]
-        network, sampler.batch, loop, folder, device=device, batch_loss=loss, progress=progress
-    )
-
-
-def key_slice_detector(network: CsAtt, spec: InputSpec) -> BoxDetector:
-    """A trained network as a detector on key slices, whole images."""
-    import torch
-    import torch.nn.functional as F
-
-    from ..networks.cs_att import DetectSettings
-    from ..training.key_slices import prepare
-
-    # A free-response curve up to 16 false boxes an image needs many faint ones.
-    how = DetectSettings(least_score=0.001, most=60)
-
-    def detect(key: KeySlice) -> Detections:
-        prepared = prepare(key, spec)
-        image = prepared.image()[None]
-        size = (image.shape[2], image.shape[3])
-        below, right = (-n % network.multiple for n in size)
-        parameter = next(network.parameters())
-        image = F.pad(image, (0, right, 0, below), value=-1.0).to(parameter.device, parameter.dtype)
-        with torch.inference_mode():
-            (found,), _ = network.detect(network.window(image), size, how)
-        return Detections.make(prepared.to_key_slice(found.boxes), found.scores.double().cpu().numpy())
-
-    return detect
-
-
-def comparison_text(results: Mapping[str, Sequence[BoxResult]]) -> str:
-    """Ours (mean over seeds, SD where there are several) and the published values, and both differences to
-    the row that a variant builds on."""
-    rates = list(RATES_PER_IMAGE)
-    ours = {name: _means(each) for name, each in results.items()}
-    lines = [["sensitivity at FP per image, %", *(f"{r:g}" for r in rates), "AP50, %"]]
-    gains = [["difference at FP per image, points", *(f"{r:g}" for r in rates)]]
-    for variant in VARIANTS:
-        if variant.name not in ours:
-            continue
-        cells = [
-            _spread([100 * r.summary.sensitivity[rate] for r in results[variant.name]]) for rate in rates
-        ]
-        cells.append(_spread([100 * r.summary.ap50 for r in results[variant.name]]))
-        lines.append([variant.name, *cells])
-        lines.append(["  published, DeepLesion", *(f"{p:.1f}" for p in variant.published), ""])
-        if variant.against in ours:
-            pairs = zip(ours[variant.name], ours[variant.against], strict=True)
-            gains.append([f"{variant.name} - {variant.against}", *(f"{a - b:+.1f}" for a, b in pairs)])
-            base = next(v for v in VARIANTS if v.name == variant.against).published
-            published = zip(variant.published, base, strict=True)
-            gains.append(["  published, DeepLesion", *(f"{a - b:+.1f}" for a, b in published)])
-    text = align(lines)
-    if len(gains) > 1:
-        text += "\n\n" + align(gains)
-    return text + "\n\n" + _groups_text(results)
-
-
-def _groups_text(results: Mapping[str, Sequence[BoxResult]]) -> str:
-    names = list(dict.fromkeys(g for each in results.values() for r in each for g in r.summary.groups))
-    table = [["sensitivity, % at 4 FP per image", *results]]
-    for group in names:
-        cells = []
-        for each in results.values():
-            values = [100 * r.summary.groups[group][0] for r in each if group in r.summary.groups]
-            cells.append(number(mean(values), 1) if values else "-")
-        table.append([group, *cells])
-    return align(table)
-
-
-def _means(each: Sequence[BoxResult]) -> list[float]:
-    return [100 * mean(r.summary.sensitivity[rate] for r in each) for rate in RATES_PER_IMAGE]
-
-
-def _spread(values: Sequence[float]) -> str:
-    if any(not math.isfinite(v) for v in values):
-        return "-"
-    return f"{mean(values):.1f}" + (f" ({stdev(values):.1f})" if len(values) > 1 else "")
-
-
-def comparison_json(results: Mapping[str, Sequence[BoxResult]], args: argparse.Namespace) -> dict:
-    """Everything in the tables, per seed."""
-    published = {v.name: v.published for v in VARIANTS}
-    return {
-        "settings": {
-            k: getattr(args, k) for k in ("size", "steps", "batch", "crop", "seeds", "window", "types")
-        },
-        "variants": {
-            name: {
-                "published_deeplesion_percent": published[name],
-                "seeds": [
-                    {
-                        "sensitivity": {f"{k:g}": v for k, v in r.summary.sensitivity.items()},
-                        "ap50": r.summary.ap50,
-                        "groups": {g: list(values) for g, values in r.summary.groups.items()},
-                    }
-                    for r in each
-                ],
-            }
-            for name, each in results.items()
-        },
-    }
+__all__ = ["Comparison", "add_compare_arguments", "run_compare"]

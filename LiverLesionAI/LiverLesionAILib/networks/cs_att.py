@@ -365,8 +365,19 @@ class CsAtt(nn.Module):
             unknown: (B, H, W) bool; what has its middle there is taken neither for a lesion nor for none.
             generator: on the CPU; chooses the 32 anchors (half of them lesions at most) and 32 boxes (25 %).
         """
-        size_yx = tuple(images.shape[-2:])
-        x = self.window(images)
+        size_yx = (images.shape[-2], images.shape[-1])
+        return self.window_losses(self.window(images), size_yx, truths, unknown, generator, how)
+
+    def window_losses(
+        self,
+        x: Tensor,
+        size_yx: tuple[int, int],
+        truths: Sequence[Tensor],
+        unknown: Tensor,
+        generator: torch.Generator,
+        how: DetectSettings = DetectSettings(before=200, after=64),
+    ) -> dict[str, Tensor]:
+        """:meth:`losses` from the windows' features (B, M, C, h, w) of images of size `size_yx`."""
         scores, deltas, anchors = self.propose(x[:, x.shape[1] // 2])
         score_loss, box_loss = [], []
         for image, truth in enumerate(truths):
@@ -384,17 +395,17 @@ class CsAtt(nn.Module):
                 F.smooth_l1_loss(deltas[image, positive], moves, beta=1 / 9, reduction="sum") / 32
             )
         with torch.no_grad():
-            proposed, owner = self.regions(scores.detach(), deltas.detach(), anchors, size_yx, how)  # type: ignore[arg-type]
+            proposed, owner = self.regions(scores.detach(), deltas.detach(), anchors, size_yx, how)
         boxes, owners, labels, moves = [], [], [], []
         for image, truth in enumerate(truths):
             # The true boxes and their neighbourhood are regions too: the head learns from the first step on.
-            near = _jittered(truth, generator, size_yx)  # type: ignore[arg-type]
+            near = _jittered(truth, generator, size_yx)
             candidates = torch.cat([proposed[owner == image], truth, near])
             matched = match_boxes(box_iou(truth, candidates), 0.5, 0.5)
             matched[(matched == BACKGROUND) & _middle_in(unknown[image], candidates)] = BACKGROUND - 1
             positive, negative = sample_matches(matched, 32, 0.25, generator)
             boxes.append(torch.cat([candidates[positive], candidates[negative]]))
-            owners.append(torch.full((len(boxes[-1]),), image, device=images.device))
+            owners.append(torch.full((len(boxes[-1]),), image, device=x.device))
             labels.append(torch.cat([torch.ones_like(positive), torch.zeros_like(negative)]))
             moves.append(encode_boxes(truth[matched[positive]], candidates[positive]))
         attended, _ = self.attend(x)

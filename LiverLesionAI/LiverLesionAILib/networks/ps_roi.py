@@ -59,7 +59,8 @@ def ps_roi_align(
     rows = _rows(maps, depth)
     edges = _bin_edges(boxes, bins, stride)
     sides = edges[:, :, 1:] - edges[:, :, :-1]
-    total: Tensor | None = None
+    # All places are read at once: a second reading of `rows` would be a second gradient of its size.
+    places, weights = [], []
     for a in range(points):
         y = edges[:, 0, :-1] + sides[:, 0] * ((a + 0.5) / points) - 0.5
         y0, fy = _split(y, height)
@@ -69,12 +70,10 @@ def ps_roi_align(
             for dy, wy in ((0, 1 - fy), (1, fy)):
                 for dx, wx in ((0, 1 - fx), (1, fx)):
                     at_y, at_x = (y0 + dy).clamp_max(height - 1), (x0 + dx).clamp_max(width - 1)
-                    index = _row_index(at_y, at_x, images, bins, (height, width))
-                    weight = (wy[:, :, None] * wx[:, None, :]).reshape(-1, 1).to(wide)
-                    part = rows.index_select(0, index).to(wide) * weight
-                    total = part if total is None else total + part
-    assert total is not None
-    mean = total / points**2
+                    places.append(_row_index(at_y, at_x, images, bins, (height, width)))
+                    weights.append((wy[:, :, None] * wx[:, None, :]).reshape(-1))
+    read = rows.index_select(0, torch.cat(places)).to(wide).unflatten(0, (len(places), -1))
+    mean = (read * torch.stack(weights)[..., None].to(wide)).sum(dim=0) / points**2
     return mean.reshape(len(boxes), bins, bins, depth).permute(0, 3, 1, 2)
 
 

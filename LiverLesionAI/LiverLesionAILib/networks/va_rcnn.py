@@ -251,7 +251,10 @@ class VaRcnn(nn.Module):
 
     def features(self, images: Tensor) -> Features:
         """What is known of images (M, in_slices, H, W), each by itself."""
-        levels = tuple(self.fpn(self.encoder(images)))
+        return self.known(tuple(self.fpn(self.encoder(images))))
+
+    def known(self, levels: tuple[Tensor, ...]) -> Features:
+        """What is known of images whose pyramid is there already."""
         if not self.on_pyramid:
             return Features(levels)
         parts = zip(self.attention, levels, strict=True)
@@ -378,9 +381,20 @@ class VaRcnn(nn.Module):
             meaning: (T, H, W) int64, class of every pixel, 255 unknown; for the dense map.
             generator: decides which anchors and proposals are learnt from.
         """
-        config = self.config
         size_yx = (images.shape[2], images.shape[3])
-        features = self.features(images)
+        return self.bag_losses(self.features(images), size_yx, bags, truths, generator, meaning)
+
+    def bag_losses(
+        self,
+        features: Features,
+        size_yx: tuple[int, int],
+        bags: Tensor,
+        truths: Sequence[Truth],
+        generator: torch.Generator,
+        meaning: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """:meth:`losses` from the features of images of size `size_yx`."""
+        config = self.config
         levels = features.levels
         targets, _ = self.attend(features, bags)
         proposals, found, anchors = self.propose(targets, size_yx)

@@ -25,8 +25,8 @@ PAPER_INPUT = InputSpec(spacing_zyx_mm=(2.0, 0.8, 0.8), window_hu=(-1024.0, 3071
 LONGEST_PX = 512
 BODY_HU = -500.0
 MOST_BOXES = 64
-KEPT = 48
-"""Prepared key slices that stay in memory, about 2 MB each."""
+KEPT_BYTES = 1 << 30
+"""Of prepared key slices that stay in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +86,29 @@ def prepare(key: KeySlice, spec: InputSpec) -> PreparedSlice:
     return PreparedSlice(grey, boxes.astype(np.float32), (rows.start, columns.start), scale)
 
 
+def lesion_corner(
+    rng: np.random.Generator, boxes_yx: NDArray, size_yx: tuple[int, ...], crop: int, lesion_share: float
+) -> tuple[int, int]:
+    """Where a square crop begins: round a lesion in `lesion_share` of the draws, anywhere in the others."""
+    room = [max(0, n - crop) for n in size_yx]
+    if len(boxes_yx) and rng.random() < lesion_share:
+        box = boxes_yx[int(rng.integers(len(boxes_yx)))]
+        middle = (box[:2] + box[2:]) / 2 + rng.uniform(-0.3, 0.3, 2) * crop
+        corner = middle - crop / 2
+    else:
+        corner = np.array([rng.uniform(0, r) for r in room])
+    y, x = (int(np.clip(round(c), 0, r)) for c, r in zip(corner, room, strict=True))
+    return y, x
+
+
+def cut_boxes(boxes_yx: NDArray, low_yx: tuple[int, int], crop: int) -> NDArray:
+    """Boxes in px of the crop, those of which half or more lies inside: less of a lesion is hardly one."""
+    moved = np.clip(boxes_yx - np.tile(low_yx, 2), 0, crop)
+    whole = np.prod(boxes_yx[:, 2:] - boxes_yx[:, :2], axis=1)
+    left = np.prod(moved[:, 2:] - moved[:, :2], axis=1)
+    return moved[left >= 0.5 * whole]
+
+
 class KeySliceSampler:
     """Draws training samples from key slices; the sample for (seed, number) is always the same one.
 
@@ -107,12 +130,14 @@ class KeySliceSampler:
         self.keys, self.spec, self.crop, self.seed = list(keys), spec, crop, seed
         self.lesion_share = lesion_share
         self._kept: OrderedDict[int, PreparedSlice] = OrderedDict()
+        self._bytes = 0
 
     def _prepared(self, number: int) -> PreparedSlice:
         if number not in self._kept:
             self._kept[number] = prepare(self.keys[number], self.spec)
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            self._bytes += self._kept[number].grey_zyx.nbytes
+            while self._bytes > KEPT_BYTES and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1].grey_zyx.nbytes
         self._kept.move_to_end(number)
         return self._kept[number]
 
@@ -125,7 +150,7 @@ class KeySliceSampler:
         size = tuple(max(1, round(n * zoom)) for n in image.shape[1:])
         image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
         boxes = boxes * (np.tile(size, 2) / np.tile(chosen.grey_zyx.shape[1:], 2))
-        low = self._corner(rng, boxes, size)
+        low = lesion_corner(rng, boxes, size, self.crop, self.lesion_share)
         image, boxes = self._cut(image, boxes, low)
         if rng.random() < 0.5:
             image = image.flip(2)
@@ -136,26 +161,11 @@ class KeySliceSampler:
         out[: len(boxes)] = torch.from_numpy(boxes[:MOST_BOXES]).float()
         return image.contiguous(), out
 
-    def _corner(self, rng: np.random.Generator, boxes: NDArray, size: tuple[int, ...]) -> tuple[int, int]:
-        room = [max(0, n - self.crop) for n in size]
-        if len(boxes) and rng.random() < self.lesion_share:
-            box = boxes[int(rng.integers(len(boxes)))]
-            middle = (box[:2] + box[2:]) / 2 + rng.uniform(-0.3, 0.3, 2) * self.crop
-            corner = middle - self.crop / 2
-        else:
-            corner = np.array([rng.uniform(0, r) for r in room])
-        y, x = (int(np.clip(round(c), 0, r)) for c, r in zip(corner, room, strict=True))
-        return y, x
-
     def _cut(self, image: Tensor, boxes: NDArray, low: tuple[int, int]) -> tuple[Tensor, NDArray]:
         part = image[:, low[0] : low[0] + self.crop, low[1] : low[1] + self.crop]
         missing = [self.crop - n for n in part.shape[1:]]
         part = F.pad(part, (0, missing[1], 0, missing[0]), value=-1.0)
-        moved = np.clip(boxes - np.tile(low, 2), 0, self.crop)
-        whole = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-        left = np.prod(moved[:, 2:] - moved[:, :2], axis=1)
-        # Less than half of a lesion at the crop's edge is hardly one; keep what can be recognised.
-        return part, moved[left >= 0.5 * whole]
+        return part, cut_boxes(boxes, low, self.crop)
 
     def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
         """Samples first .. first + size - 1, stacked: (B, S, H, W) and (B, MOST_BOXES, 4)."""

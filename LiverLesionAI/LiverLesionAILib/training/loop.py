@@ -15,7 +15,7 @@ import csv
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -151,11 +151,11 @@ def ema_update(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 
 def without_gradient(network: nn.Module) -> set[str]:
-    """Names of the parameters whose gradient is missing or all zero."""
+    """Names of the parameters that learn and whose gradient is missing or all zero."""
     return {
         name
         for name, parameter in network.named_parameters()
-        if parameter.grad is None or not bool(parameter.grad.any())
+        if parameter.requires_grad and (parameter.grad is None or not bool(parameter.grad.any()))
     }
 
 
@@ -173,6 +173,13 @@ def check_gradients(dead: set[str]) -> None:
     if dead:
         names = sorted(dead)
         raise TrainingError(f"No gradient reaches {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}.")
+
+
+def moved(images: Tensor | Sequence[Tensor], device: str) -> Tensor | tuple[Tensor, ...]:
+    """Images on the device with channels last in memory; maps that a trunk has made of them as they are."""
+    if isinstance(images, Tensor):
+        return images.to(device, memory_format=torch.channels_last)
+    return tuple(level.to(device) for level in images)
 
 
 def save_checkpoint(state: dict, path: Path) -> None:
@@ -255,8 +262,7 @@ def train(
     )
     if step < settings.steps and not watch.over:
         for images, labels in loader:
-            images = images.to(device, memory_format=torch.channels_last)
-            labels = labels.to(device)
+            images, labels = moved(images, device), labels.to(device)
             rate = learning_rate(step, settings)
             for tuned in optimiser.param_groups:
                 tuned["lr"] = rate
@@ -266,7 +272,8 @@ def train(
             value = float(loss.detach())
             if not math.isfinite(value):
                 torch.save(
-                    {"images": images.cpu(), "labels": labels.cpu(), "step": step}, folder / "bad_batch.pt"
+                    {"images": moved(images, "cpu"), "labels": labels.cpu(), "step": step},
+                    folder / "bad_batch.pt",
                 )
                 raise TrainingError(
                     f"The loss is not a number at step {step}; the batch is in {folder / 'bad_batch.pt'}, "
