@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -62,3 +63,20 @@ def test_a_mean_joins_when_all_its_members_are_there(tmp_path: Path) -> None:
     assert [entry.name for entry in manifest.entries] == ["sfan", "mscd", "sfan_mscd"]
     assert (mean.network, mean.members, mean.file) == (MEAN, MEANS["sfan_mscd"].members, "")
     assert manifest.choose("segment").name == "sfan"
+
+
+def test_the_bundled_detectors_are_what_their_recipes_train() -> None:
+    for entry in Manifest.read().entries:
+        chosen = RECIPES.get(entry.name)
+        if chosen is None or entry.task != "detect":
+            continue
+        assert entry.input == chosen.spec and entry.scales == chosen.scales
+        assert entry.config == json.loads(json.dumps(asdict(chosen.config)))
+        assert entry.calibration == chosen.calibration
+
+
+def test_a_detector_reads_at_its_first_lesion_scale() -> None:
+    entry = Manifest.read().find("va_faster_rcnn")
+    assert entry.input.enlarged(entry.scales).magnify == pytest.approx(1.96)
+    assert entry.input.enlarged({}) == entry.input
+    assert entry.input.enlarged({"lesions": (1.2, 1.68)}).magnify == pytest.approx(1.75 * 1.2)

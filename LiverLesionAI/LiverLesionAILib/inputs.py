@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,11 @@ class InputSpec:
             data.get("liver_hu"),
             float(data.get("magnify", 1.0)),
         )
+
+    def enlarged(self, scales: Mapping[str, Sequence[float]]) -> InputSpec:
+        """The input as a detector reads a scan: magnified further by the first of the scales for lesions,
+        where there are any. Mask networks read several and take their mean; boxes have no mean."""
+        return replace(self, magnify=self.magnify * scales.get("lesions", (1.0,))[0])
 
     def to_json(self) -> dict[str, Any]:
         """Plain types for the manifest."""

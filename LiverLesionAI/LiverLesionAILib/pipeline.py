@@ -261,7 +261,7 @@ def _analyze_on(
         with run.stage("detect"):
             detected = detect_lesions(
                 models.network(detector.name, device.name, device.precision),
-                detector.input,
+                detector.input.enlarged(detector.scales),
                 detector.calibration,
                 oriented.hu_zyx[cut],
                 box,

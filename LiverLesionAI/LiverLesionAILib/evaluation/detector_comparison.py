@@ -1,11 +1,11 @@
 """`liverlesionai compare detectors`: CS-Att and VA Faster R-CNN against what they are built on, on DeepLesion
 or on anything in its layout (the slices of SynthLiver-1).
 
-The rows are those of :mod:`.detector_rows`, trained and scored alike, with the same budget and seeds. Finished
-runs are kept, so that an interrupted comparison goes on. With `--trunk-steps` a plain detector of single images
-is trained first, once a family; its backbone is then common to all rows and learns no more, and rows differ
-only in what the papers are about: how many images there are and how they are weighted. Without, every row is
-trained end to end.
+The rows are those of :mod:`.detector_rows`, trained and scored alike, with the same budget and seeds.
+Finished runs are kept, so that an interrupted comparison goes on. With `--trunk-steps` a plain detector of
+single images is trained first, once a family; its backbone is then common to all rows and learns no more, and
+rows differ only in what the papers are about: how many images there are and how they are weighted. Without,
+every row is trained end to end.
 """
 
 from __future__ import annotations

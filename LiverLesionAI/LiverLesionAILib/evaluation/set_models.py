@@ -81,6 +81,7 @@ def pipeline_boxes(detector: str, device: str = "auto") -> BoxDetector:
     entry = models.manifest.choose("detect", detector)
     chosen = choose_device(device, "auto")
     network = models.network(entry.name, chosen.name, chosen.precision)
+    spec = entry.input.enlarged(entry.scales)
     settings = Settings(device=device, attention=False, detector=NO_DETECTOR)
     kept: dict[Path, tuple[CaseResult | None, CtVolume, int]] = {}
 
@@ -96,7 +97,7 @@ def pipeline_boxes(detector: str, device: str = "auto") -> BoxDetector:
         result, volume, first = kept[key.folder]
         if result is None or not result.liver_zyx.any():
             return Detections.make([], [])
-        grid = volume.geometry.with_spacing(entry.input.spacing_zyx_mm)
+        grid = volume.geometry.with_spacing(spec.spacing_zyx_mm)
         hu = resample(volume.hu_zyx, volume.geometry, grid)
         liver = resample_labels(result.liver_zyx.astype(np.uint8), volume.geometry, grid) > 0
         closed = closed_liver(liver, grid.spacing_zyx_mm, CLOSING_MM, REACH_MM)
@@ -105,8 +106,8 @@ def pipeline_boxes(detector: str, device: str = "auto") -> BoxDetector:
             return Detections.make([], [])
         middle = volume.geometry.index_to_lps((key.slice_index - first, 0.0, 0.0))
         z = min(max(round(float(grid.lps_to_index(middle)[0])), 0), len(hu) - 1)
-        hu = hu + np.float32(entry.input.shift_hu(liver_level_hu(hu[liver])))
-        found = boxes_in_slices(network, entry.input, hu, replace(view, slices=range(z, z + 1)), 1)
+        hu = hu + np.float32(spec.shift_hu(liver_level_hu(hu[liver])))
+        found = boxes_in_slices(network, spec, hu, replace(view, slices=range(z, z + 1)), 1)
         inside = [closed[z, int(y0 + y1) // 2, int(x0 + x1) // 2] for y0, x0, y1, x1 in found.boxes_yx]
         corners = np.zeros((2 * len(found.boxes_yx), 3))
         corners[:, 0] = z

@@ -284,7 +284,8 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     network = fit(chosen, seen, folder, args.device, progress, start=args.start, watched=watched, group=group)
     writes = group is None or group.rank == 0
     if writes and chosen.task == "detect" and args.hold_out:
-        print(write_held_out(network, chosen.spec, held_out_cases(chosen, args.hold_out, args.cache), folder))
+        held_out = held_out_cases(chosen, args.hold_out, args.cache)
+        print(write_held_out(network, chosen.spec.enlarged(chosen.scales), held_out, folder))
     leave()
     return _finish(args, chosen, network, folder) if writes else 0
 
