@@ -1,9 +1,8 @@
-"""The bundled detectors on key slices in DeepLesion's layout: boxes in pixels of the key slice, inside the liver."""
+"""The bundled detectors on key slices in DeepLesion's layout: boxes in pixels of the key slice, in the liver."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
