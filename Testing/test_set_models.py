@@ -1,4 +1,4 @@
-"""The bundled detectors on key slices in DeepLesion's layout: boxes in pixels of the key slice, in the liver."""
+"""The bundled detectors on key slices in DeepLesion's layout: boxes in pixels of the key slice."""
 
 from __future__ import annotations
 
