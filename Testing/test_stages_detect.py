@@ -80,14 +80,14 @@ def test_every_image_passes_the_backbone_once_and_few_are_kept(monkeypatch: pyte
         return original(images)
 
     monkeypatch.setattr(network, "features", counted)
-    made = VolumeWindows.features
+    made = VolumeWindows.known
 
     def watched(self: VolumeWindows, slices: list[int]) -> object:
         windows = made(self, slices)
         kept.append(len(self._made))
         return windows
 
-    monkeypatch.setattr(VolumeWindows, "features", watched)
+    monkeypatch.setattr(VolumeWindows, "known", watched)
     slice_boxes(network, SPEC, volume(40), View(slice(0, 30), slice(0, 34), range(40)), batch=4)
     assert passed[0] == 40 + 2, "all slices, and one beyond each end"
     assert max(kept) <= 12 + 1 + 4

@@ -239,33 +239,29 @@ class CsAtt(nn.Module):
         return self.backbone(images)
 
     def context_scores(self, features: Tensor) -> Tensor | None:
-        """Equation 1 for images (N, C, h, w): depends on no window, so each image needs it once; None where
-        contextual attention is off."""
+        """Equation 1 over the temperature, for images (N, C, h, w): depends on no window; None where contextual
+        attention is off."""
         if self.phi_contextual is None:
             return None
         return embedded(self.phi_contextual, features, self.config.contextual_temperature)
 
-    def attend(self, x: Tensor, scores: Tensor | None = None) -> tuple[Tensor, CsAttention]:
-        """Equations 1 to 8 on a window's features.
-
-        Args:
-            x: (B, M, C, h, w).
-            scores: of :meth:`context_scores`, in the same shape, where they are there already; overwritten
-                where no gradient is asked for.
-        """
-        contextual = spatial = None
-        if self.phi_contextual is not None:
-            if scores is None:
-                scores = self.context_scores(x.flatten(0, 1))
-                assert scores is not None
-                scores = scores.unflatten(0, x.shape[:2])
-            contextual = peak_softmax(scores, 1)
+    def attend(self, x: Tensor) -> tuple[Tensor, CsAttention]:
+        """Equations 1 to 8 on a window's features (B, M, C, h, w)."""
+        contextual = None
+        scores = self.context_scores(x.flatten(0, 1))
+        if scores is not None:
+            contextual = peak_softmax(scores.unflatten(0, x.shape[:2]), 1)
             x = contextual * x
-        if self.phi_spatial is not None:
-            flat = embedded(self.phi_spatial, x.flatten(0, 1), self.config.spatial_temperature)
-            spatial = peak_softmax(flat.unflatten(0, x.shape[:2]), (3, 4))
-            x = spatial * x
+        x, spatial = self.attend_places(x)
         return x, CsAttention(contextual, spatial)
+
+    def attend_places(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Equations 5 to 8 on (B, M, C, h, w): the spatial attention, and its weights."""
+        if self.phi_spatial is None:
+            return x, None
+        flat = embedded(self.phi_spatial, x.flatten(0, 1), self.config.spatial_temperature)
+        spatial = peak_softmax(flat.unflatten(0, x.shape[:2]), (3, 4))
+        return spatial * x, spatial
 
     def maps(self, x: Tensor) -> Tensor:
         """Position-sensitive maps of every image of a window: (B, M, C, h, w) -> (B * M, K * K * D, h, w)."""
@@ -316,26 +312,31 @@ class CsAtt(nn.Module):
         x: Tensor,
         size_yx: tuple[int, int],
         how: DetectSettings = DetectSettings(),
-        scores: Tensor | None = None,
     ) -> tuple[list[Detections], CsAttention]:
-        """From a window's features (B, M, C, h, w) to boxes.
+        """From a window's features (B, M, C, h, w) to boxes; `size_yx` is the images' unpadded size."""
+        attended, attention = self.attend(x)
+        return self.detect_attended(x[:, x.shape[1] // 2], attended, size_yx, how), attention
 
-        Args:
-            size_yx: the images' unpadded size.
-            scores: see :meth:`attend`.
-        """
-        objects, deltas, anchors = self.propose(x[:, x.shape[1] // 2])
+    def detect_attended(
+        self,
+        key: Tensor,
+        attended: Tensor,
+        size_yx: tuple[int, int],
+        how: DetectSettings = DetectSettings(),
+    ) -> list[Detections]:
+        """Boxes from the key images' plain features (B, C, h, w) and the windows' attended ones
+        (B, M, C, h, w)."""
+        objects, deltas, anchors = self.propose(key)
         boxes, images = self.regions(objects, deltas, anchors, size_yx, how)
-        attended, attention = self.attend(x, scores)
         logits, moves = self.classify(self.maps(attended), boxes, images)
         probability = logits.softmax(dim=1)[:, 1]
         boxes = clip_boxes(decode_boxes(moves, boxes), size_yx)
         found = []
-        for image in range(len(x)):
+        for image in range(len(key)):
             mine = (images == image) & (probability >= how.least_score)
             keep = nms(boxes[mine], probability[mine], how.overlap, limit=how.most)
             found.append(Detections(boxes[mine][keep], probability[mine][keep]))
-        return found, attention
+        return found
 
     def window(self, images: Tensor) -> Tensor:
         """(B, 3 M, H, W) -> the window's features (B, M, C, h, w)."""

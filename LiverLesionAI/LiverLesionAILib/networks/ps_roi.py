@@ -72,8 +72,9 @@ def ps_roi_align(
                     at_y, at_x = (y0 + dy).clamp_max(height - 1), (x0 + dx).clamp_max(width - 1)
                     places.append(_row_index(at_y, at_x, images, bins, (height, width)))
                     weights.append((wy[:, :, None] * wx[:, None, :]).reshape(-1))
-    read = rows.index_select(0, torch.cat(places)).to(wide).unflatten(0, (len(places), -1))
-    mean = (read * torch.stack(weights)[..., None].to(wide)).sum(dim=0) / points**2
+    index = torch.stack(places, dim=1)
+    share = torch.stack(weights, dim=1).to(wide) / points**2
+    mean = torch.nn.functional.embedding_bag(index, rows.to(wide), per_sample_weights=share, mode="sum")
     return mean.reshape(len(boxes), bins, bins, depth).permute(0, 3, 1, 2)
 
 

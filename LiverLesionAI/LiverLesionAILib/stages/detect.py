@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..inputs import AIR_HU, InputSpec
 from ..networks.cs_att import SLICES_PER_IMAGE, CsAtt, CsAttention, Detections
+from ..networks.cs_att_known import KnownImage, attend_window, known_images
 from ..progress import Progress, silent
 from .inference import padded_size
 from .link import SliceBoxes
@@ -69,7 +70,7 @@ class VolumeWindows:
         height, width = self._hu.shape[1:]
         self.size_yx = (max(1, round(height * spec.magnify)), max(1, round(width * spec.magnify)))
         self._padded_yx = padded_size(self.size_yx, network.multiple)
-        self._made: dict[int, tuple[Tensor, Tensor | None]] = {}
+        self._made: dict[int, KnownImage] = {}
         # Beyond the ends the last slice is repeated, so all images further out are the same.
         self._last = len(hu_zyx)
 
@@ -87,25 +88,28 @@ class VolumeWindows:
     def _centre(self, slice_index: int) -> int:
         return min(max(slice_index, -1), self._last)
 
-    def features(self, slices: Sequence[int]) -> tuple[Tensor, Tensor | None]:
-        """What the windows of these (rising) key slices hold: features (B, M, C, h, w), and the scores of the
-        contextual attention in the same shape (None where it is off)."""
+    def known(self, slices: Sequence[int]) -> list[list[KnownImage]]:
+        """The M images of the windows of these (rising) key slices."""
         offsets = self.network.offsets
-        needed = sorted({self._centre(z + o) for z in slices for o in offsets} - set(self._made))
+        centres = [[self._centre(z + o) for o in offsets] for z in slices]
+        needed = sorted({centre for window in centres for centre in window} - set(self._made))
         for first in range(0, len(needed), self.batch):
             group = needed[first : first + self.batch]
             images = torch.stack([self.image(centre) for centre in group])
-            made = self.network.features(images.contiguous(memory_format=torch.channels_last))
-            scores = self.network.context_scores(made)
-            each = zip(made, scores, strict=True) if scores is not None else ((one, None) for one in made)
-            self._made.update(zip(group, each, strict=True))
-        wanted = [self._made[self._centre(z + o)] for z in slices for o in offsets]
+            self._made.update(zip(group, known_images(self.network, images), strict=True))
+        windows = [[self._made[centre] for centre in window] for window in centres]
         done = self._centre(min(slices) + offsets[0])
         for centre in [c for c in self._made if c < done]:
             del self._made[centre]
-        shape = (len(slices), len(offsets))
-        scored = [one for _, one in wanted if one is not None]
-        return _stacked([one for one, _ in wanted], shape), _stacked(scored, shape) if scored else None
+        return windows
+
+    def detections(self, slices: Sequence[int]) -> list[Detections]:
+        """Boxes in pixels of the images of these (rising) key slices."""
+        windows = self.known(slices)
+        key = torch.stack([_channels_last(window[len(window) // 2].features) for window in windows])
+        attended = [attend_window(self.network, window) for window in windows]
+        together = attended[0] if len(attended) == 1 else torch.cat(attended)
+        return self.network.detect_attended(key.movedim(3, 1), together, self.size_yx)
 
     def to_grid(self, found: Detections) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Boxes in voxels of the whole grid, with their scores."""
@@ -116,9 +120,9 @@ class VolumeWindows:
         return boxes, found.scores.double().cpu().numpy()
 
 
-def _stacked(maps: Sequence[Tensor], shape: tuple[int, int]) -> Tensor:
-    """Maps (C, h, w) as (B, M, C, h, w) with the channels last in memory: everything after reads them so."""
-    return torch.stack([one.movedim(0, 2) for one in maps]).movedim(3, 1).unflatten(0, shape)
+def _channels_last(one: Tensor) -> Tensor:
+    """(C, h, w) as (h, w, C): stacked so, everything after reads it without copying."""
+    return one.movedim(0, 2)
 
 
 def slice_boxes(
@@ -135,21 +139,22 @@ def slice_boxes(
 
     Args:
         network, spec, hu_zyx, view: see :class:`VolumeWindows`.
-        batch: key slices at once.
+        batch: images through the backbone at once; on a GPU windows too.
 
     Returns:
         Boxes in voxels of `hu_zyx`'s grid.
     """
     windows = VolumeWindows(network, spec, hu_zyx, view, batch)
+    # On a CPU one window fits into the caches, several do not; a GPU is busy with several only.
+    together = batch if next(network.parameters()).is_cuda else 1
     wanted = list(view.slices)
     slices: list[int] = []
     boxes: list[NDArray[np.float64]] = []
     scores: list[NDArray[np.float64]] = []
     with torch.inference_mode():
-        for first in range(0, len(wanted), batch):
-            group = wanted[first : first + batch]
-            x, context = windows.features(group)
-            found, _ = network.detect(x, windows.size_yx, scores=context)
+        for first in range(0, len(wanted), together):
+            group = wanted[first : first + together]
+            found = windows.detections(group)
             for z, one in zip(group, found, strict=True):
                 where, score = windows.to_grid(one)
                 slices += [z] * len(score)
@@ -165,5 +170,6 @@ def window_attention(
     """What the network attends to when it looks at one key slice; with the windows, for their grid."""
     windows = VolumeWindows(network, spec, hu_zyx, view)
     with torch.inference_mode():
-        _, attention = network.attend(*windows.features([key_slice]))
+        (window,) = windows.known([key_slice])
+        _, attention = network.attend(torch.stack([image.features for image in window])[None])
     return attention, windows
