@@ -3,16 +3,17 @@ or on anything in its layout (the slices of SynthLiver-1).
 
 The rows are those of :mod:`.detector_rows`, trained and scored alike, with the same budget and seeds.
 Finished runs are kept, so that an interrupted comparison goes on. With `--trunk-steps` a plain detector of
-single images is trained first, once a family; its backbone is then common to all rows and learns no more, and
-rows differ only in what the papers are about: how many images there are and how they are weighted. Without,
-every row is trained end to end.
+single images is trained first, once a family, on every second patient. Its backbone is then common to all
+rows and learns no more, and rows learn from the other patients: where the trunk knows a slice by heart, a
+single image tells everything. Rows differ only in what the papers are about, how many images there are and
+how they are weighted. Without, every row is trained end to end.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -132,6 +133,9 @@ class Comparison:
         self.chosen = [v for v in VARIANTS if not names or v.name in names]
         kinds = set(args.types.split(",")) - {""}
         self.train, self.test = (_key_slices(args.data, split, kinds) for split in ("train", "test"))
+        self.trunk_keys: list[KeySlice] = []
+        if args.trunk_steps:
+            self.trunk_keys, self.train = by_turns(self.train)
         self._stores: dict[str, MapStore] = {}
 
     @cached_property
@@ -161,9 +165,10 @@ class Comparison:
         )
         if args.trunk_steps:
             text += (
-                f"\nCommon to all rows of a family: the backbone, trained on single images for "
-                f"{args.trunk_steps} steps (seed 0), fixed since; proposals and position-sensitive maps "
-                "(R-FCN) or both heads (Faster R-CNN) start from there, what else a row has starts anew."
+                f"\nCommon to all rows of a family: the backbone, trained on {len(self.trunk_keys)} single "
+                f"images of other patients for {args.trunk_steps} steps (seed 0), fixed since; proposals and "
+                "position-sensitive maps (R-FCN) or both heads (Faster R-CNN) start from there, what else a "
+                "row has starts anew."
             )
         if args.start:
             where = "The trunk" if args.trunk_steps else "Every row"
@@ -238,12 +243,25 @@ class Comparison:
             folder = self.out / "runs" / f"trunk-{name}"
             spec, along = self.spec(images), part(progress, 0, 0.7)
             trunk, _ = fit_trunk(
-                family, spec, self.train, args.crop, loop, args.start, folder, args.device, along
+                family, spec, self.trunk_keys, args.crop, loop, args.start, folder, args.device, along
             )
             store = MapStore(self.out / "maps" / name, family, trunk, spec)
             store.fill([*self.train, *self.test], part(progress, 0.7, 1.0))
             self._stores[name] = store
         return self._stores[name]
+
+
+def by_turns(keys: Sequence[KeySlice]) -> tuple[list[KeySlice], list[KeySlice]]:
+    """Key slices of every second patient, and of the others.
+
+    Raises:
+        InputError: a single patient.
+    """
+    patients = sorted({key.patient for key in keys})
+    first = set(patients[::2])
+    if len(patients) < 2:
+        raise InputError("A common trunk needs key slices of two patients at least.")
+    return [k for k in keys if k.patient in first], [k for k in keys if k.patient not in first]
 
 
 def _loop(steps: int, batch: int, seed: int) -> LoopSettings:

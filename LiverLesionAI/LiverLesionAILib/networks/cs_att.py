@@ -239,8 +239,8 @@ class CsAtt(nn.Module):
         return self.backbone(images)
 
     def context_scores(self, features: Tensor) -> Tensor | None:
-        """Equation 1 over the temperature, for images (N, C, h, w): depends on no window; None where contextual
-        attention is off."""
+        """Equation 1 over the temperature, for images (N, C, h, w), whatever window they are in; None where
+        contextual attention is off."""
         if self.phi_contextual is None:
             return None
         return embedded(self.phi_contextual, features, self.config.contextual_temperature)

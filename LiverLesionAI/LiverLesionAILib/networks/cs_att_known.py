@@ -4,8 +4,8 @@ Equations 1 to 3 give image i of a window, at every place and channel, the weigh
 
     exp((s_i - max_j s_j) / T) = e_i / max_j e_j,    e_i = exp(s_i / T),
 
-and equation 4 the features x_i e_i / max_j e_j. Both e_i and x_i e_i are the image's own, whatever window it is in;
-a window costs a maximum over its images and one division a place. In this form numbers outside float32's
+and equation 4 the features x_i e_i / max_j e_j. Both e_i and x_i e_i are the image's own, whatever window it
+is in; a window costs a maximum over its images and one division a place. In this form numbers outside float32's
 range would be lost: s / T is kept within +-60, beyond which a weight is below 1e-26 in any case.
 """
 
@@ -48,8 +48,8 @@ def known_images(network: CsAtt, images: Tensor) -> list[KnownImage]:
 
 
 def attend_window(network: CsAtt, images: Sequence[KnownImage]) -> Tensor:
-    """The features of a window's images after both attentions, (1, M, C, h, w), channels last in memory; those
-    of :meth:`.cs_att.CsAtt.attend`."""
+    """The features of a window's images after both attentions, (1, M, C, h, w), channels last in memory: what
+    :meth:`.cs_att.CsAtt.attend` makes of them."""
     first = images[0].features
     channels, height, width = first.shape
     memory = first.new_empty(len(images), height, width, channels)
