@@ -252,16 +252,11 @@ class CsAtt(nn.Module):
         if scores is not None:
             contextual = peak_softmax(scores.unflatten(0, x.shape[:2]), 1)
             x = contextual * x
-        x, spatial = self.attend_places(x)
-        return x, CsAttention(contextual, spatial)
-
-    def attend_places(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Equations 5 to 8 on (B, M, C, h, w): the spatial attention, and its weights."""
         if self.phi_spatial is None:
-            return x, None
+            return x, CsAttention(contextual, None)
         flat = embedded(self.phi_spatial, x.flatten(0, 1), self.config.spatial_temperature)
         spatial = peak_softmax(flat.unflatten(0, x.shape[:2]), (3, 4))
-        return spatial * x, spatial
+        return spatial * x, CsAttention(contextual, spatial)
 
     def maps(self, x: Tensor) -> Tensor:
         """Position-sensitive maps of every image of a window: (B, M, C, h, w) -> (B * M, K * K * D, h, w)."""
@@ -289,7 +284,10 @@ class CsAtt(nn.Module):
         count = self.config.images
         every = (images[:, None] * count + torch.arange(count, device=images.device)).flatten()
         pooled = pool(maps, boxes.repeat_interleave(count, 0), every, self.config.roi_bins, self.multiple)
-        pooled = pooled.reshape(len(boxes), self.hidden.in_features)
+        return self.judge(pooled.reshape(len(boxes), self.hidden.in_features))
+
+    def judge(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Head on what was pooled, (R, M * D * K * K): logits (R, 2) and deltas (R, 4)."""
         hidden = F.relu(self.hidden(pooled.to(self.hidden.weight.dtype)))
         return _wide(self.score(hidden)), _wide(self.box(hidden))
 
@@ -314,29 +312,23 @@ class CsAtt(nn.Module):
         how: DetectSettings = DetectSettings(),
     ) -> tuple[list[Detections], CsAttention]:
         """From a window's features (B, M, C, h, w) to boxes; `size_yx` is the images' unpadded size."""
-        attended, attention = self.attend(x)
-        return self.detect_attended(x[:, x.shape[1] // 2], attended, size_yx, how), attention
-
-    def detect_attended(
-        self,
-        key: Tensor,
-        attended: Tensor,
-        size_yx: tuple[int, int],
-        how: DetectSettings = DetectSettings(),
-    ) -> list[Detections]:
-        """Boxes from the key images' plain features (B, C, h, w) and the windows' attended ones
-        (B, M, C, h, w)."""
-        objects, deltas, anchors = self.propose(key)
+        objects, deltas, anchors = self.propose(x[:, x.shape[1] // 2])
         boxes, images = self.regions(objects, deltas, anchors, size_yx, how)
+        attended, attention = self.attend(x)
         logits, moves = self.classify(self.maps(attended), boxes, images)
+        each = [images == image for image in range(len(x))]
+        return [self.pick(boxes[i], logits[i], moves[i], size_yx, how) for i in each], attention
+
+    def pick(
+        self, boxes: Tensor, logits: Tensor, moves: Tensor, size_yx: tuple[int, int], how: DetectSettings
+    ) -> Detections:
+        """What is handed out of one image's judged proposals."""
         probability = logits.softmax(dim=1)[:, 1]
         boxes = clip_boxes(decode_boxes(moves, boxes), size_yx)
-        found = []
-        for image in range(len(key)):
-            mine = (images == image) & (probability >= how.least_score)
-            keep = nms(boxes[mine], probability[mine], how.overlap, limit=how.most)
-            found.append(Detections(boxes[mine][keep], probability[mine][keep]))
-        return found
+        sure = probability >= how.least_score
+        boxes, probability = boxes[sure], probability[sure]
+        keep = nms(boxes, probability, how.overlap, limit=how.most)
+        return Detections(boxes[keep], probability[keep])
 
     def window(self, images: Tensor) -> Tensor:
         """(B, 3 M, H, W) -> the window's features (B, M, C, h, w)."""

@@ -8,6 +8,8 @@ Boxes are (y0, x0, y1, x1), outer edges in pixels of the image; a cell of the ma
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -53,29 +55,57 @@ def ps_roi_align(
 
     Args and returns as :func:`ps_roi_pool`; beyond the maps their border goes on.
     """
-    batch, channels, height, width = maps.shape
+    _, channels, height, width = maps.shape
     depth = channels // (bins * bins)
     wide = torch.promote_types(maps.dtype, torch.float32)
-    rows = _rows(maps, depth)
+    read = aligned_reading(boxes, bins, stride, (height, width), points)
+    number = torch.arange(bins * bins, device=boxes.device)[:, None]
+    index = (read.cells + images[:, None, None] * (height * width)) * (bins * bins) + number
+    mean = bag_mean(index, _rows(maps, depth).to(wide), read.shares.to(wide))
+    return mean.reshape(len(boxes), bins, bins, depth).permute(0, 3, 1, 2)
+
+
+class Reading(NamedTuple):
+    """Where :func:`ps_roi_align` reads, P times a bin.
+
+    Attributes:
+        cells: (R, K * K, P) int64, row * W + column.
+        shares: (R, K * K, P), sum 1 over P.
+    """
+
+    cells: Tensor
+    shares: Tensor
+
+
+def aligned_reading(
+    boxes: Tensor, bins: int, stride: float, size_yx: tuple[int, int], points: int = 2
+) -> Reading:
+    """What each bin of boxes (R, 4) is the mean of, on maps of `size_yx` cells."""
+    height, width = size_yx
     edges = _bin_edges(boxes, bins, stride)
     sides = edges[:, :, 1:] - edges[:, :, :-1]
-    # All places are read at once: a second reading of `rows` would be a second gradient of its size.
+    along = (torch.arange(points, device=boxes.device, dtype=boxes.dtype) + 0.5) / points
     places, weights = [], []
-    for a in range(points):
-        y = edges[:, 0, :-1] + sides[:, 0] * ((a + 0.5) / points) - 0.5
-        y0, fy = _split(y, height)
-        for b in range(points):
-            x = edges[:, 1, :-1] + sides[:, 1] * ((b + 0.5) / points) - 0.5
-            x0, fx = _split(x, width)
-            for dy, wy in ((0, 1 - fy), (1, fy)):
-                for dx, wx in ((0, 1 - fx), (1, fx)):
-                    at_y, at_x = (y0 + dy).clamp_max(height - 1), (x0 + dx).clamp_max(width - 1)
-                    places.append(_row_index(at_y, at_x, images, bins, (height, width)))
-                    weights.append((wy[:, :, None] * wx[:, None, :]).reshape(-1))
-    index = torch.stack(places, dim=1)
-    share = torch.stack(weights, dim=1).to(wide) / points**2
-    mean = torch.nn.functional.embedding_bag(index, rows.to(wide), per_sample_weights=share, mode="sum")
-    return mean.reshape(len(boxes), bins, bins, depth).permute(0, 3, 1, 2)
+    for axis, length in ((0, height), (1, width)):
+        at = edges[:, axis, :-1, None] + sides[:, axis, :, None] * along - 0.5
+        low, beyond = _split(at, length)
+        # (R, K, 2 * points): the cells on both sides of every point.
+        places.append(torch.cat([low, (low + 1).clamp_max(length - 1)], dim=2))
+        weights.append(torch.cat([1 - beyond, beyond], dim=2) / points)
+    y, x = places
+    cells = y[:, :, None, :, None] * width + x[:, None, :, None, :]
+    shares = weights[0][:, :, None, :, None] * weights[1][:, None, :, None, :]
+    return Reading(*(one.flatten(3).flatten(1, 2) for one in (cells, shares)))
+
+
+def bag_mean(index: Tensor, rows: Tensor, shares: Tensor) -> Tensor:
+    """Weighted sums of `rows` (N, D): `index` and `shares` (R, K * K, P) -> (R * K * K, D).
+
+    One fused read: neither what is read nor, in training, a gradient of the rows' size is made P times.
+    """
+    return torch.nn.functional.embedding_bag(
+        index.flatten(0, 1), rows, per_sample_weights=shares.flatten(0, 1), mode="sum"
+    )
 
 
 def _bin_edges(boxes: Tensor, bins: int, stride: float) -> Tensor:

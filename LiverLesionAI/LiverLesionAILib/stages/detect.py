@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..inputs import AIR_HU, InputSpec
-from ..networks.cs_att import SLICES_PER_IMAGE, CsAtt, CsAttention, Detections
-from ..networks.cs_att_known import KnownImage, attend_window, known_images
+from ..networks.cs_att import SLICES_PER_IMAGE, CsAtt, CsAttention, Detections, DetectSettings
+from ..networks.cs_att_known import KnownImage, judge_window, known_images
 from ..progress import Progress, silent
 from .inference import padded_size
 from .link import SliceBoxes
@@ -105,11 +105,15 @@ class VolumeWindows:
 
     def detections(self, slices: Sequence[int]) -> list[Detections]:
         """Boxes in pixels of the images of these (rising) key slices."""
+        network, how = self.network, DetectSettings()
         windows = self.known(slices)
-        key = torch.stack([_channels_last(window[len(window) // 2].features) for window in windows])
-        attended = [attend_window(self.network, window) for window in windows]
-        together = attended[0] if len(attended) == 1 else torch.cat(attended)
-        return self.network.detect_attended(key.movedim(3, 1), together, self.size_yx)
+        key = torch.stack([window[len(window) // 2].features.movedim(0, 2) for window in windows])
+        proposed, owner = network.regions(*network.propose(key.movedim(3, 1)), self.size_yx, how)
+        found = []
+        for number, window in enumerate(windows):
+            boxes = proposed[owner == number]
+            found.append(network.pick(boxes, *judge_window(network, window, boxes), self.size_yx, how))
+        return found
 
     def to_grid(self, found: Detections) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Boxes in voxels of the whole grid, with their scores."""
@@ -118,11 +122,6 @@ class VolumeWindows:
         shift = np.tile([self.view.rows.start, self.view.columns.start], 2)
         boxes = found.boxes.double().cpu().numpy() * scale + shift
         return boxes, found.scores.double().cpu().numpy()
-
-
-def _channels_last(one: Tensor) -> Tensor:
-    """(C, h, w) as (h, w, C): stacked so, everything after reads it without copying."""
-    return one.movedim(0, 2)
 
 
 def slice_boxes(
