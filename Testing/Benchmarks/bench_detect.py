@@ -3,7 +3,7 @@
     python Testing/Benchmarks/bench_detect.py [--images 5] [--slices 0] [--size compact]
 
 Whole-volume detection on the sample case against two ways of the papers' evaluation, in which every target
-slice is looked at by itself, all images of its window passing the backbone anew: the network as it is trained,
+slice is looked at by itself, all images of its window passing the backbone anew: the network as in training,
 and the code of the whole volume (maps only where a box is read) slice by slice. The sets of boxes are held
 against each other. The compact network has the bundled weights, but for the layer whose width depends on M.
 """
