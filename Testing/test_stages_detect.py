@@ -11,7 +11,9 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILib.ct import Geometry  # noqa: E402
 from LiverLesionAILib.inputs import InputSpec  # noqa: E402
+from LiverLesionAILib.networks import cs_att_known  # noqa: E402
 from LiverLesionAILib.networks.cs_att import SIZES, CsAtt, CsAttConfig  # noqa: E402
+from LiverLesionAILib.networks.cs_att_known import judge_window, known_images  # noqa: E402
 from LiverLesionAILib.stages.detect import View, VolumeWindows, slice_boxes, view_around  # noqa: E402
 from LiverLesionAILib.stages.explain_boxes import CONTEXTUAL, SPATIAL, lesion_attention  # noqa: E402
 from LiverLesionAILib.stages.link import LinkedBox  # noqa: E402
@@ -36,9 +38,21 @@ def volume(slices: int = 12) -> np.ndarray:
     return np.random.default_rng(0).normal(60, 60, (slices, 30, 34)).astype(np.float32)
 
 
-@pytest.mark.parametrize("images", [1, 3, 5])
-def test_shared_features_equal_target_by_target(images: int) -> None:
-    network = network_of(replace(SMALL, images=images))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images": 1},
+        {"images": 3},
+        {"images": 5},
+        {"contextual": False},
+        {"spatial": False},
+        {"contextual": False, "spatial": False},
+        {"aligned": False},
+    ],
+    ids=str,
+)
+def test_shared_features_equal_target_by_target(changes: dict) -> None:
+    network = network_of(replace(SMALL, **changes))
     hu = volume()
     view = View(slice(2, 28), slice(1, 33), range(12))
     found = slice_boxes(network, SPEC, hu, view, batch=5)
@@ -55,6 +69,45 @@ def test_shared_features_equal_target_by_target(images: int) -> None:
         seen += len(scores)
     assert seen > 20
     assert np.ptp(found.scores) > 0.05, "scores that are all alike would compare nothing"
+
+
+def test_maps_are_computed_only_where_a_box_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = network_of()
+    images = known_images(network, torch.randn(3, 3, 64, 80, generator=torch.Generator().manual_seed(1)))
+    boxes = torch.tensor([[4.0, 8.0, 20.0, 30.0], [40.0, 50.0, 41.0, 51.0], [50.0, 60.0, 64.0, 80.0]])
+    seen = []
+    linear = cs_att_known.F.linear
+
+    def counted(x: torch.Tensor, *more: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(x.shape))
+        return linear(x, *more)
+
+    monkeypatch.setattr(cs_att_known.F, "linear", counted)
+    with torch.inference_mode():
+        logits, moves = judge_window(network, images, boxes)
+        x = torch.stack([one.features for one in images])[None]
+        maps = network.maps(network.attend(x)[0])
+        expected = network.classify(maps, boxes, torch.zeros(3, dtype=torch.int64))
+    assert torch.allclose(logits, expected[0], atol=1e-4) and torch.allclose(moves, expected[1], atol=1e-4)
+    # Of 16 x 20 cells the boxes reach 6 x 7, 2 x 2 and 5 x 6 at most.
+    assert (seen[0][0], seen[0][2]) == (3, 8) and 20 < seen[0][1] <= 42 + 4 + 30
+    with torch.inference_mode():
+        none = judge_window(network, images, boxes[:0])
+    assert none[0].shape == (0, 2) and none[1].shape == (0, 4)
+
+
+def test_scores_far_apart_do_not_overflow() -> None:
+    network = network_of()
+    with torch.no_grad():
+        network.phi_contextual.weight.mul_(80)
+    images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        known = known_images(network, images)
+        assert max(float(one.power.log().abs().max()) for one in known) > 30, "far beyond what is learnt"
+        x = torch.stack([one.features for one in known])
+        scores = network.context_scores(x).double()
+        weights = (scores - scores.amax(dim=0)).exp()
+        assert torch.allclose(cs_att_known.in_context(known).double(), weights * x, atol=1e-4, rtol=1e-4)
 
 
 def test_the_window_is_the_slices_themselves() -> None:

@@ -64,7 +64,8 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="first train a common trunk for N steps of 8 single images; rows then learn on top of it",
+        help="first train a common trunk for N steps of 8 single images of every second patient; rows then "
+        "learn on top of it from the others (several MB a key slice in DIR)",
     )
     parser.add_argument("--pixel", type=float, default=0.8, metavar="MM", help="in plane; the papers' is 0.8")
     parser.add_argument(

@@ -89,7 +89,7 @@ def judge_window(network: CsAtt, images: Sequence[KnownImage], boxes: Tensor) ->
     number = torch.arange(bins, device=boxes.device)[:, None]
     index = (used.cumsum(0) - 1)[read.cells] * bins + number
     pooled = bag_mean(index, rows, read.shares.to(rows.dtype))
-    pooled = pooled.reshape(len(boxes), bins, len(images), -1).permute(0, 2, 3, 1)
+    pooled = pooled.reshape(len(boxes), bins, len(images), config.roi_channels).permute(0, 2, 3, 1)
     return network.judge(pooled.flatten(1))
 
 
