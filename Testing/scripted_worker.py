@@ -21,7 +21,7 @@ import numpy as np
 from LiverLesionAILib import worker
 from LiverLesionAILib.ct import Geometry
 from LiverLesionAILib.errors import InputError
-from LiverLesionAILib.handover import read_volume, write_volume
+from LiverLesionAILib.handover import SECOND_FOLDER, read_volume, write_volume
 from LiverLesionAILib.progress import Progress
 
 STEPS = 20
@@ -79,6 +79,10 @@ class ScriptedAnalysis:
         result = result_of(volume, f"case {self.cases}", faint=not mode.startswith("sample"))
         if mode == "boxes":
             result = with_boxes(result)
+        if (folder / SECOND_FOLDER).is_dir():
+            second = read_volume(folder / SECOND_FOLDER)
+            told = f"Second phase {second.name}: {second.hu_zyx.shape}, largest {second.hu_zyx.max()}."
+            result = replace(result, messages=(*result.messages, told))
         save_result(result, folder / worker.RESULT_FOLDER)
         save_surfaces(result, folder / worker.RESULT_FOLDER)
 

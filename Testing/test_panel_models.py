@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from desk import Desk, add_volume, five_lesions
+from desk import Desk, add_volume, five_lesions, truth_array
 
 pytest.importorskip("PySide6")
 
@@ -484,3 +484,91 @@ def test_a_report_before_the_analysis_is_refused(desk, tmp_path):
     with pytest.raises(InputError, match="Click Analyze"):
         desk.module.LiverLesionAILogic().writeReport(volume, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_report_button_writes_into_a_new_folder(case, tmp_path, monkeypatch):
+    from LiverLesionAILib.panel import report_panel
+
+    asked = []
+
+    def answer(folder):
+        def choose(parent, start):
+            asked.append(start)
+            return folder
+
+        monkeypatch.setattr(case.panel.report, "_choose", choose)
+
+    answer("")
+    case.click("reportButton")
+    assert len(asked) == 1 and not list(tmp_path.iterdir()), "who cancels gets nothing"
+    answer(str(tmp_path))
+    case.panel.case.volume.SetName("CT 3: arterial/late")
+    for folder in ("CT 3_ arterial_late findings", "CT 3_ arterial_late findings 2"):
+        case.click("reportButton")
+        case.turn()
+        assert sorted(p.name for p in (tmp_path / folder).iterdir()) == ["findings.csv", "findings.json"]
+        assert folder in case.message() and "Report written" in case.message()
+    (tmp_path / "file").write_text("")
+    answer(str(tmp_path / "file"))
+    case.click("reportButton")
+    case.turn()
+    assert "could not be written" in case.message()
+    assert report_panel.new_folder(tmp_path, "../..").parent == tmp_path
+
+
+def test_without_findings_there_is_nothing_to_report(desk):
+    add_volume("CT")
+    desk.turn()
+    assert not desk.ui.reportButton.enabled
+
+
+def test_a_second_phase_goes_along_with_the_ct(desk):
+    array = truth_array()
+    add_volume("CT", array)
+    late = add_volume("late", np.full((9, 12, 14), 77, np.int16))
+    desk.turn()
+    desk.ui.advancedSection.collapsed = False
+    desk.turn()
+    assert desk.ui.secondSelector.currentNode() is None
+    desk.analyze()
+    assert "Second phase" not in desk.message()
+    desk.ui.secondSelector.setCurrentNode(late)
+    desk.turn()
+    desk.analyze()
+    assert "Second phase late: (9, 12, 14), largest 77." in desk.message()
+    # No classes, nothing to use it for.
+    desk.ui.findClassesBox.click()
+    desk.turn()
+    assert not desk.ui.secondSelector.enabled
+    desk.analyze()
+    assert "Second phase" not in desk.message()
+
+
+def test_a_ct_is_no_second_phase_of_itself(desk):
+    first, second = add_volume("CT"), add_volume("late")
+    desk.ui.inputSelector.setCurrentNode(first)
+    desk.turn()
+    hidden = desk.ui.secondSelector.sortFilterProxyModel().hiddenNodeIDs
+    assert first.GetID() in hidden and second.GetID() not in hidden
+    desk.ui.secondSelector.setCurrentNode(second)
+    desk.turn()
+    desk.ui.inputSelector.setCurrentNode(second)
+    desk.turn()
+    desk.analyze()
+    assert "Second phase" not in desk.message()
+
+
+def test_a_second_phase_that_is_deleted_while_its_case_waits_is_done_without():
+    desk = Desk("steady")
+    try:
+        add_volume("one")
+        two, late = add_volume("two"), add_volume("late")
+        desk.turn()
+        desk.panel.queue.add(desk.scene.GetFirstNodeByName("one"), desk.panel.settings())
+        desk.panel.queue.add(two, desk.panel.settings(), late)
+        desk.scene.RemoveNode(late)
+        desk.until(desk.idle)
+        desk.turn()
+        assert "Second phase" not in desk.message() and "two" in desk.ui.logText.plainText
+    finally:
+        desk.close()

@@ -273,3 +273,30 @@ def test_an_unknown_command_is_answered(product):
     failed = product.hear("failed")
     assert failed["id"] == 3
     assert "nonsense" in failed["text"]
+
+
+def test_the_product_gives_a_second_phase_to_the_analysis(tmp_path, monkeypatch):
+    from LiverLesionAILib import pipeline
+    from LiverLesionAILib.errors import Cancelled
+    from LiverLesionAILib.handover import SECOND_FOLDER
+    from LiverLesionAILib.worker import PipelineAnalysis
+
+    given = []
+
+    def analyze(volume, settings, models, progress, second_phase=None):
+        given.append((volume, second_phase))
+        raise Cancelled("seen enough")
+
+    monkeypatch.setattr(pipeline, "analyze", analyze)
+    geometry = Geometry.make((24, 90, 90), (5.0, 2.5, 2.5))
+    rng = np.random.default_rng(0)
+    for folder, name in ((tmp_path, "arterial"), (tmp_path / SECOND_FOLDER, "late")):
+        folder.mkdir(exist_ok=True)
+        hu = rng.integers(-900, 300, geometry.shape_zyx).astype(np.int16)
+        list(write_volume(folder, hu, geometry, name))
+        with pytest.raises(Cancelled):
+            PipelineAnalysis().run(tmp_path, {}, lambda stage, fraction: None)
+    (_, without), (first, second) = given
+    assert without is None
+    assert (first.name, second.name) == ("arterial", "late")
+    assert second.hu_zyx.shape == geometry.shape_zyx and not np.array_equal(first.hu_zyx, second.hu_zyx)

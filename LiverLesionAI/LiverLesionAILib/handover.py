@@ -21,6 +21,8 @@ from .errors import GeometryError, InputError
 
 VOXELS_FILE = "volume.npy"
 GEOMETRY_FILE = "volume.json"
+SECOND_FOLDER = "second"
+"""Within a case's folder, where there is one: another contrast phase of the same patient."""
 SLAB_BYTES = 2 << 20
 
 

@@ -12,13 +12,11 @@ warm between cases. Commands (``id`` is chosen by the sender and comes back in e
     {"command": "quit"}
 
 Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``done`` (result folder,
-seconds),
-``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see :mod:`.handover`), the
-result is
-written to ``folder/result``; ``attend`` asks what one point attends to (see :mod:`.stages.attend`) in the
-same way; the sample case is written to ``folder`` as a volume is handed over. When
-standard input ends, its reader is gone: the worker removes the case it works
-on and exits.
+seconds), ``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see
+:mod:`.handover`), a second phase of the patient in ``folder/second``; the result is written to
+``folder/result``. ``attend`` asks what one point attends to (see :mod:`.stages.attend`) in the same way; the
+sample case is written to ``folder`` as a volume is handed over. When standard input ends, its reader is
+gone: the worker removes the case it works on and exits.
 """
 
 from __future__ import annotations
@@ -41,7 +39,7 @@ import numpy as np
 
 from .computer import describe_computer
 from .errors import Cancelled, InputError, LiverLesionAIError, ModelError, OutputError
-from .handover import read_volume, write_volume
+from .handover import SECOND_FOLDER, read_volume, write_volume
 from .progress import Progress, TimedProgress
 
 RESULT_FOLDER = "result"
@@ -84,16 +82,21 @@ class PipelineAnalysis:
     def run(self, folder: Path, settings: Mapping[str, Any], progress: Progress) -> None:
         from .case_files import save_result
         from .checking import check_ct, whole_hu
+        from .ct import CtVolume
         from .pipeline import Settings, analyze
         from .surfaces import save_surfaces
+
+        def checked(place: Path) -> CtVolume:
+            volume = read_volume(place)
+            return check_ct(replace(volume, hu_zyx=whole_hu(volume.hu_zyx)))
 
         try:
             chosen = Settings.from_json(settings)
         except TypeError as error:
             raise InputError(f"The analysis does not know a setting it was given ({error}).") from error
-        volume = read_volume(folder)
-        volume = check_ct(replace(volume, hu_zyx=whole_hu(volume.hu_zyx)))
-        result = analyze(volume, chosen, self._store(), progress)
+        volume = checked(folder)
+        second = checked(folder / SECOND_FOLDER) if (folder / SECOND_FOLDER).is_dir() else None
+        result = analyze(volume, chosen, self._store(), progress, second)
         progress("handing over the result", 1.0)
         save_result(result, folder / RESULT_FOLDER)
         save_surfaces(result, folder / RESULT_FOLDER)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..ct import Geometry
 from ..errors import GeometryError, InputError, LiverLesionAIError
-from ..handover import write_volume
+from ..handover import SECOND_FOLDER, write_volume
 from ..scene_geometry import numpy_matrix
 from .case_folder import make_case_folder
 from .worker_client import WorkerClient
@@ -87,6 +87,7 @@ class Case:
     """A volume that waits or is worked on; without a volume it is the sample case, to be made.
 
     Attributes:
+        second: another contrast phase of the same patient, for the lesions' classes.
         question: what is asked of a point of it, instead of an analysis.
     """
 
@@ -95,6 +96,7 @@ class Case:
     settings: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
     question: Question | None = None
+    second: slicer.vtkMRMLScalarVolumeNode | None = None
 
 
 class QueueView(Protocol):
@@ -160,12 +162,21 @@ class AnalysisQueue:
         if self._current is None:
             self._client.request_info()
 
-    def add(self, volume: slicer.vtkMRMLScalarVolumeNode, settings: Mapping[str, Any]) -> None:
+    def add(
+        self,
+        volume: slicer.vtkMRMLScalarVolumeNode,
+        settings: Mapping[str, Any],
+        second: slicer.vtkMRMLScalarVolumeNode | None = None,
+    ) -> None:
         """Analyse a volume now, or after those that wait; one that is already in the queue is not added
-        again."""
+        again.
+
+        Args:
+            second: another contrast phase of the same patient.
+        """
         if self.holds(volume):
             return
-        self._waiting.append(Case(volume, volume.GetName(), settings))
+        self._waiting.append(Case(volume, volume.GetName(), settings, second=second))
         if self._current is None:
             self._next()
         else:
@@ -207,6 +218,9 @@ class AnalysisQueue:
     def drop_missing(self, present: Callable[[Any], bool], why: str) -> None:
         """Forget the cases whose volume is gone; the one under way is ended and told with `why`."""
         self._waiting = [case for case in self._waiting if case.volume is None or present(case.volume)]
+        for waiting in self._waiting:
+            if waiting.second is not None and not present(waiting.second):
+                waiting.second = None
         case = self._current
         if case is not None and case.volume is not None and not present(case.volume):
             if self.phase is Phase.COMPUTING:
@@ -259,10 +273,19 @@ class AnalysisQueue:
         request: Mapping[str, Any] = {}
         if case.question is not None:
             array, geometry, request = case.question.prepare()
+        second = case.second
+        second_geometry = checked_geometry(second) if second is not None else None
         case.folder = make_case_folder(self._root)
         for share in write_volume(case.folder, array, geometry, case.name):
             self.progress = RunProgress("hand over the volume", HANDOVER_SHARE * share)
             yield image
+        if second is not None and second_geometry is not None:
+            folder, image = case.folder / SECOND_FOLDER, second.GetImageData()
+            folder.mkdir()
+            array = slicer.util.arrayFromVolume(second)
+            for _ in write_volume(folder, array, second_geometry, second.GetName()):
+                self.progress = RunProgress("hand over the second phase", HANDOVER_SHARE)
+                yield image
         self.phase = Phase.COMPUTING
         self.progress = RunProgress("start the computing process", HANDOVER_SHARE)
         if case.question is not None:

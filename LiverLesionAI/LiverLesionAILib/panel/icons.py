@@ -19,6 +19,7 @@ BUTTONS = {
     "deleteButton": "Delete",
     "undoButton": "Undo",
     "redoButton": "Redo",
+    "reportButton": "Report",
     "sampleButton": "Sample",
     "queueButton": "Queue",
 }

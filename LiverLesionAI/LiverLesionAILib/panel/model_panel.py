@@ -44,7 +44,10 @@ class ModelPanel:
         ui = self._ui
         for task, widgets in (
             ("detect", (ui.findBoxesBox, ui.detectorSelector)),
-            ("classify", (ui.findClassesBox, ui.classifierSelector)),
+            (
+                "classify",
+                (ui.findClassesBox, ui.classifierSelector, ui.secondLabel, ui.secondSelector),
+            ),
         ):
             for widget in widgets:
                 widget.setVisible(bool(self._entries[task]) and not ui.advancedSection.collapsed)
@@ -65,6 +68,7 @@ class ModelPanel:
             box.blockSignals(was)
         self._ui.detectorSelector.setEnabled(parameters.findBoxes)
         self._ui.classifierSelector.setEnabled(parameters.findClasses)
+        self._ui.secondSelector.setEnabled(parameters.findClasses)
 
     def chosen(self, task: str) -> str:
         """Name of the model for a task ("segment", "detect", "classify"); "" where there is none."""

@@ -28,6 +28,7 @@ from .overlays import apply_overlays
 from .parameters import PanelParameters
 from .reader_actions import ReaderActions
 from .reader_panel import ReaderPanel
+from .report_panel import ReportPanel
 from .run_panel import RunPanel
 from .shortcuts import Shortcuts
 from .threshold import FAINTEST_SCORE
@@ -68,6 +69,7 @@ class Panel(VTKObservationMixin):
         self.edit = EditPanel(self, self.reader.actions, self.refresh)
         self.reader.changed = self.edit.forget_own_changes
         self.maps = MapPanel(ui)
+        self.report = ReportPanel(self, logic.writeReport)
         self.models = ModelPanel(ui)
         self.threshold = ThresholdPanel(
             ui, slicer.mrmlScene, self.reader.actions, lambda: self.models.chosen("segment")
@@ -251,6 +253,7 @@ class Panel(VTKObservationMixin):
             self.edit.forget_own_changes()
         self.findings.show(self.case)
         self.maps.show(self.case)
+        self.report.show(self.case.segmentation is not None)
         self.attention.show()
         self.models.show()
         self.reader.show()
@@ -271,10 +274,14 @@ class Panel(VTKObservationMixin):
         return self.reader.actions.liver_mask()
 
     def _hide_maps_from_choice(self) -> None:
-        """The list of CTs is of CTs only."""
-        model, ids = self.ui.inputSelector.sortFilterProxyModel(), map_ids(slicer.mrmlScene)
-        if list(model.hiddenNodeIDs) != ids:
-            model.hiddenNodeIDs = ids
+        """The lists of CTs are of CTs only, and a CT is no second phase of itself."""
+        ids = map_ids(slicer.mrmlScene)
+        chosen = self.parameters.inputVolume if self.parameters is not None else None
+        own = [chosen.GetID()] if chosen is not None else []
+        for selector, hidden in ((self.ui.inputSelector, ids), (self.ui.secondSelector, ids + own)):
+            model = selector.sortFilterProxyModel()
+            if list(model.hiddenNodeIDs) != hidden:
+                model.hiddenNodeIDs = hidden
 
     # -- what the parts ask of each other
 

@@ -15,6 +15,7 @@ class PanelParameters:
     """Names are those of the `SlicerParameterName` properties in the .ui file.
 
     Attributes:
+        secondVolume: another contrast phase of the same patient, or none.
         segmenter, detector, classifier: names of models of the manifest, "" for its first one.
         findBoxes, findClasses: whether detector and classifier run, where there are any.
         threshold: probability a lesion must reach to be listed.
@@ -26,6 +27,7 @@ class PanelParameters:
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
+    secondVolume: vtkMRMLScalarVolumeNode
     segmenter: str = ""
     detector: str = ""
     classifier: str = ""

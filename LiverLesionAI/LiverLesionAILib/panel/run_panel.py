@@ -86,7 +86,14 @@ class RunPanel:
             self._host.show_message(problem, "error")
         else:
             self._host.show_message("")
-            self.queue.add(volume, self._host.settings())
+            self.queue.add(volume, self._host.settings(), self._second(volume))
+
+    def _second(self, volume: Any) -> Any:
+        """The second phase that is chosen for a volume, None without one and without classes to use it
+        for."""
+        parameters = self._host.parameters
+        second = parameters.secondVolume if parameters is not None and parameters.findClasses else None
+        return None if second is volume else second
 
     def _fill_menu(self) -> None:
         menu, parameters = self._menu, self._host.parameters
