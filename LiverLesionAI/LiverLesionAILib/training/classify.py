@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from ..progress import Progress, silent
 from .cases import LITS_PATIENTS, data_folder
 from .class_sampling import ClassSampler, class_loss
 from .classes import ClassSettings, ClassSlices, class_bank, real_livers
-from .loop import train
+from .loop import take_weights, train
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,15 +49,21 @@ def class_sources(
     shapes = data / "shapes" / "lesion_masks.npz" if data is not None else None
     if shapes is not None and not shapes.is_file():
         shapes = None
-    sources = class_bank(
-        ClassSettings(chosen.spec, bodies=chosen.bodies),
-        cache,
-        shapes,
-        real=[case for case in real if case.patient not in without],
-        workers=workers,
-        progress=progress,
-    )
+    kept = [case for case in real if case.patient not in without]
+    sources = [
+        source
+        for settings in bank_settings(chosen)
+        for source in class_bank(settings, cache, shapes, real=kept, workers=workers, progress=progress)
+    ]
     return [source for source in sources if len(source.labels)]
+
+
+def bank_settings(chosen: Recipe) -> list[ClassSettings]:
+    """Two sets of synthetic bodies, and of lesions in the real livers. The second has more in it that is no
+    lesion and was called one: fissures, vessels that are dark or not yet filled."""
+    first = ClassSettings(chosen.spec, bodies=chosen.bodies)
+    more = replace(first.distractors, fissure=0.3, dark_vessels=0.25, turned_vessels=0.25)
+    return [first, replace(first, seed=1, distractors=more)]
 
 
 def fit_classifier(
@@ -76,13 +82,13 @@ def fit_classifier(
     torch.manual_seed(chosen.loop.seed)
     network = build_network(chosen.network, asdict(chosen.config))
     if start is not None:
-        state = torch.load(start, weights_only=True)
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        for name in take_weights(network, torch.load(start, weights_only=True)):
+            print(f"{start.name} has no {name} of this shape: it starts anew")
     sampler = ClassSampler(
         sources, chosen.spec, chosen.loop.seed, real_share=chosen.shares.get("real", 0.0), edge=chosen.crop
     )
     folder.mkdir(parents=True, exist_ok=True)
-    names = sorted(source.source for source in sources if source.kind == "real")
+    names = sorted({source.source for source in sources if source.kind == "real"})
     record = {**asdict(chosen), "real_livers": names, "bodies": sum(s.kind == "body" for s in sources)}
     (folder / "run.json").write_text(json.dumps(record, indent=1))
     return train(

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from .calibrate_detector import write_held_out
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
 from .detection import DetectionSampler, detection_loss
 from .healthy import healthy_cases
-from .loop import segmentation_loss, train
+from .loop import segmentation_loss, take_weights, train
 from .processes import Group, join, leave
 from .recipes import MEANS, RECIPES, Recipe, recipe
 from .sampling import AugmentSettings, CropSampler
@@ -448,19 +448,6 @@ def validation(
         return total / len(fixed)
 
     return loss
-
-
-def take_weights(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
-    """Weights of an earlier run, of the same network or of one that shares parts with it (a box detector
-    goes on from a mask network's encoder, pyramid and proposals).
-
-    Returns:
-        Names of what the earlier run has not, or in another shape; it is left as it was.
-    """
-    own = network.state_dict()
-    fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
-    network.load_state_dict({**own, **{k: v.to(own[k].dtype) for k, v in fitting.items()}})
-    return [name for name in own if name not in fitting]
 
 
 def _liver_only(case: TrainingCase) -> TrainingCase:

@@ -15,7 +15,7 @@ import csv
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -173,6 +173,19 @@ def check_gradients(dead: set[str]) -> None:
     if dead:
         names = sorted(dead)
         raise TrainingError(f"No gradient reaches {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}.")
+
+
+def take_weights(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Weights of an earlier run, of the same network or of one that shares parts with it (a box detector
+    goes on from a mask network's encoder, pyramid and proposals).
+
+    Returns:
+        Names of what the earlier run has not, or in another shape; it is left as it was.
+    """
+    own = network.state_dict()
+    fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
+    network.load_state_dict({**own, **{k: v.to(own[k].dtype) for k, v in fitting.items()}})
+    return [name for name in own if name not in fitting]
 
 
 def save_checkpoint(state: dict, path: Path) -> None:
