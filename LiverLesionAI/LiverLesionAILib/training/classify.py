@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from .classes import ClassSettings, ClassSlices, class_bank, real_livers
 from .loop import take_weights, train
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from .recipes import Recipe
 
@@ -73,8 +73,16 @@ def fit_classifier(
     device: str,
     progress: Progress = silent,
     start: Path | None = None,
+    batches: Callable[[int, int], tuple[Tensor, Tensor]] | None = None,
+    quiet: bool = False,
 ) -> nn.Module:
-    """Train `chosen` on slices; the run's settings are kept in `run.json`."""
+    """Train `chosen` on slices; the run's settings are kept in `run.json`.
+
+    Args:
+        start: weights of which what fits is taken; the rest starts anew.
+        batches: where batches come from, in place of `sources`; drawn in this process, which may keep them.
+        quiet: do not print what of `start` did not fit.
+    """
     import torch
 
     from ..weights import build_network
@@ -82,15 +90,29 @@ def fit_classifier(
     torch.manual_seed(chosen.loop.seed)
     network = build_network(chosen.network, asdict(chosen.config))
     if start is not None:
-        for name in take_weights(network, torch.load(start, weights_only=True)):
+        anew = take_weights(network, torch.load(start, weights_only=True))
+        for name in () if quiet else anew:
             print(f"{start.name} has no {name} of this shape: it starts anew")
-    sampler = ClassSampler(
-        sources, chosen.spec, chosen.loop.seed, real_share=chosen.shares.get("real", 0.0), edge=chosen.crop
-    )
+    workers = 0 if batches is not None else 1
+    if batches is None:
+        batches = ClassSampler(
+            sources,
+            chosen.spec,
+            chosen.loop.seed,
+            real_share=chosen.shares.get("real", 0.0),
+            edge=chosen.crop,
+        ).batch
     folder.mkdir(parents=True, exist_ok=True)
     names = sorted({source.source for source in sources if source.kind == "real"})
     record = {**asdict(chosen), "real_livers": names, "bodies": sum(s.kind == "body" for s in sources)}
     (folder / "run.json").write_text(json.dumps(record, indent=1))
     return train(
-        network, sampler.batch, chosen.loop, folder, device=device, loss_of=class_loss, progress=progress
+        network,
+        batches,
+        chosen.loop,
+        folder,
+        device=device,
+        loss_of=class_loss,
+        progress=progress,
+        workers=workers,
     )
