@@ -82,24 +82,34 @@ class _Kept(ClassSlice):
         return self.__dict__["image"]
 
 
-class Bench:
-    """What all variants share with one seed on one division: training batches, prepared test slices.
+class Division:
+    """Slices of one division of the set, read and prepared once for all its runs.
 
-    Args:
-        data: folder of the set.
-        chosen: with its seed, batch and number of steps.
+    Attributes:
+        test: slices of the test patients; prepared: those of them that are ready, by name.
     """
 
-    def __init__(self, data: Path, division: int, chosen: Recipe) -> None:
-        self.division, self.chosen = division, chosen
-        self.train = read_class_slices(data, "train", division)
+    def __init__(self, data: Path, number: int, settings: ClassSettings) -> None:
+        self.number = number
+        self.sources = set_sources(read_class_slices(data, "train", number), settings)
         names = [f.name for f in fields(ClassSlice)]
         self.test = [
             _Kept(**{name: getattr(one, name) for name in names})
-            for one in read_class_slices(data, "test", division)
+            for one in read_class_slices(data, "test", number)
         ]
         self.prepared: dict[str, Prepared] = {}
-        self._sampler: ClassSampler | None = None
+
+
+class Bench:
+    """What all variants share with one seed on one division: the training batches, each made once.
+
+    Args:
+        chosen: with its seed, batch and number of steps.
+    """
+
+    def __init__(self, division: Division, chosen: Recipe) -> None:
+        self.division, self.chosen = division, chosen
+        self._sampler = ClassSampler(division.sources, chosen.spec, chosen.loop.seed, edge=chosen.crop)
         self._batches: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
@@ -107,11 +117,6 @@ class Bench:
         import torch
 
         if (first, size) not in self._batches:
-            if self._sampler is None:
-                sources = set_sources(self.train, ClassSettings(self.chosen.spec))
-                self._sampler = ClassSampler(
-                    sources, self.chosen.spec, self.chosen.loop.seed, edge=self.chosen.crop
-                )
             images, labels = self._sampler.batch(first, size)
             self._batches[(first, size)] = images.to(torch.bfloat16), labels
         images, labels = self._batches[(first, size)]
@@ -135,7 +140,9 @@ def run_one(
     network = fit_classifier(own, [], folder, device, progress, start=start, batches=shared.batch, quiet=True)
     save_weights(network, folder / "weights.pt")
     found = evaluate_classes(
-        shared.test, {name: network_classifier(network, own.spec, prepared=shared.prepared)}, n_draws=20
+        shared.division.test,
+        {name: network_classifier(network, own.spec, prepared=shared.division.prepared)},
+        n_draws=20,
     )[name]
     scores = found.scores
     figures = {
@@ -147,7 +154,7 @@ def run_one(
         **{f"at {kind}": place.accuracy for kind, place in found.localisation.items()},
         "ece": float(scores.calibration_error or 0.0),
     }
-    seed, division = own.loop.seed, shared.division
+    seed, division = own.loop.seed, shared.division.number
     record: dict[str, Any] = {"variant": name, "seed": seed, "division": division, "figures": figures}
     record["confusion"] = scores.confusion.tolist()
     write_json(kept, record)
@@ -200,13 +207,17 @@ def run_compare_classifiers(args: argparse.Namespace, progress: Progress = silen
             raise LiverLesionAIError(f"There is no variant {name}. Choose among {', '.join(VARIANTS)}.")
     results: dict[str, dict[str, dict[str, float]]] = {name: {} for name in names}
     text = ""
+    divisions: dict[int, Division] = {}
     for seed in range(args.seeds):
-        for division in map(int, args.divisions.split(",")):
-            run, made = f"division{division}-seed{seed}", []
+        for number in map(int, args.divisions.split(",")):
+            run, made = f"division{number}-seed{seed}", []
 
-            def bench(seed: int = seed, division: int = division, made: list[Bench] = made) -> Bench:
+            def bench(seed: int = seed, number: int = number, made: list[Bench] = made) -> Bench:
+                # Only for runs that are not there yet.
+                if number not in divisions:
+                    divisions[number] = Division(args.data, number, ClassSettings(chosen.spec))
                 if not made:
-                    made.append(Bench(args.data, division, replace(chosen, loop=replace(loop, seed=seed))))
+                    made.append(Bench(divisions[number], replace(chosen, loop=replace(loop, seed=seed))))
                 return made[0]
 
             for name in names:
