@@ -3,7 +3,7 @@
     python -m LiverLesionAILib.training.class_calibration RUN --cache DIR [--hold-out DES] [--bundle MODELS]
 
 Synthetic bodies of another seed give the temperature and the threshold under which a lesion is one of the
-classes. Real livers that the run left out tell how often a liver without a lesion is called normal.
+classes; bodies of a third seed tell what that does. Real livers that the run left out tell how often a liver without a lesion is called normal.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from .classify import LIVERS
 from .recipes import recipe
 
 VALIDATION_SEED, VALIDATION_BODIES = 1000, 40
+TEST_SEED, TEST_BODIES = 2000, 30
+"""Bodies that nothing is fitted to."""
 KEPT_LESIONS = 0.85
 """Share of lesions of the four classes that the threshold lets through."""
 
@@ -177,6 +179,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "outlier_threshold": round(fit_threshold(means, labels), 3),
     }
     record: dict[str, object] = {"calibration": calibration, "synthetic": report(found, calibration)}
+    others = replace(settings, bodies=TEST_BODIES, seed=TEST_SEED)
+    tested = answers(network, class_bank(others, args.cache, shapes, workers=args.threads))
+    record["other_bodies"] = report(tested, calibration)
     livers = class_bank(ClassSettings(chosen.spec, bodies=0), args.cache, shapes, real=real)
     for source in livers:
         if len(source.labels):
