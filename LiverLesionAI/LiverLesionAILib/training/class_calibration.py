@@ -3,7 +3,8 @@
     python -m LiverLesionAILib.training.class_calibration RUN --cache DIR [--hold-out DES] [--bundle MODELS]
 
 Synthetic bodies of another seed give the temperature and the threshold under which a lesion is one of the
-classes; bodies of a third seed tell what that does. Real livers that the run left out tell how often a liver without a lesion is called normal.
+classes; bodies of a third seed tell what that does. Real livers that the run left out tell how often a liver
+without a lesion is called normal.
 """
 
 from __future__ import annotations
