@@ -20,6 +20,8 @@ from LiverLesionAILib.training.class_calibration import (  # noqa: E402
     fit_temperature,
     fit_threshold,
     lesion_answers,
+    lesion_unlike,
+    named_outliers,
     report,
     softmax,
 )
@@ -265,6 +267,24 @@ class TestCalibration:
         from LiverLesionAILib.stages.classify import outlier_score
 
         assert np.mean(outlier_score(probabilities)[labels == 1] <= threshold) == pytest.approx(0.8, abs=0.01)
+
+    def test_the_layer_for_outliers_decides_with_the_answer(self) -> None:
+        """Both sorts answered alike; only the layer tells them apart, in the score and in the report."""
+        labels = np.array([1, OUTLIER] * 20)
+        logits = np.tile([0.0, 4.0, 1.0, 1.0, 1.0], (40, 1))
+        said = np.where(labels == OUTLIER, 3.0, -3.0)
+        plain = Answers(logits, labels, np.arange(40), np.ones(40, bool))
+        found = replace(plain, unlike=said)
+        means, kinds = lesion_answers(found, 1.0)
+        assert named_outliers(means, kinds, 0.8) == 1.0
+        assert named_outliers(means, kinds, 0.8, lesion_unlike(found)) == 0.0
+        threshold = fit_threshold(means, kinds, 1.0, lesion_unlike(found))
+        calibration = {"temperature": 1.0, "outlier_threshold": threshold + 1e-6}
+        lesions = report(found, calibration)["lesions"]
+        assert lesions["named"] == 1 and lesions["indeterminate_of_none"] == 1
+        assert lesion_unlike(plain) is None
+        normal = np.tile([0.9, 0.1, 0, 0, 0], (40, 1))
+        assert named_outliers(normal, kinds, 0.8) is None, "no threshold names what looks normal"
 
     def test_slices_of_a_lesion_are_averaged(self) -> None:
         logits = np.log(np.array([[0.2, 0.8, 0, 0, 0], [0.4, 0.6, 0, 0, 0], [1, 0, 0, 0, 0]]) + 1e-9)

@@ -104,21 +104,21 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
+def bundle(chosen: Recipe, name: str, run: Path, folder: Path, weights: str = "weights.pt") -> ModelEntry:
     """Put a finished run's weights and curve into a models folder and its manifest; calibration and scales
     are kept where the input stays the same.
 
     Args:
         name: of the model in the manifest.
-        run: folder of the run, with `weights.pt` and `curve.csv`.
+        run: folder of the run, with `weights` and `curve.csv`.
         folder: models folder; made where it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest.read(folder) if (folder / "manifest.json").is_file() else Manifest(folder, ())
     # What was calibrated for another input says nothing about this one.
     old = next((e for e in manifest.entries if e.name == name and e.input == chosen.spec), None)
-    weights = folder / f"{name}_compact.pt"
-    for source, target in ((run / "weights.pt", weights), (run / "curve.csv", folder / f"{name}_curve.csv")):
+    kept = folder / f"{name}_compact.pt"
+    for source, target in ((run / weights, kept), (run / "curve.csv", folder / f"{name}_curve.csv")):
         with replacing(target) as beside:
             shutil.copyfile(source, beside)
     entry = ModelEntry(
@@ -127,8 +127,8 @@ def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
         network=chosen.network,
         config=json.loads(json.dumps(asdict(chosen.config))),
         input=chosen.spec,
-        file=weights.name,
-        sha256=sha256_of(weights),
+        file=kept.name,
+        sha256=sha256_of(kept),
         calibration=old.calibration if old else chosen.calibration,
         card=f"{name}.md",
         title=chosen.title,
