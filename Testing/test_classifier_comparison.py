@@ -128,6 +128,8 @@ def test_all_variants_start_from_what_fits_of_one_network(
         own = dict(seen[name].backbone.named_parameters())
         known = dict(trunk.backbone.named_parameters())
         assert own[f"{part}.weight"].equal(known[f"{part}.weight"]), name
+    for network in seen.values():
+        assert not torch.equal(network.classify.weight[:, :128], trunk.classify.weight), "anew in all of them"
     assert not seen["DADR50-B"].spatial.beta.any()
     assert "other livers" in (tmp_path / "comparison.txt").read_text()
 

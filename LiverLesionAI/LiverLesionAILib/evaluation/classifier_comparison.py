@@ -5,8 +5,9 @@
 
 Every variant is trained on the training patients of each of the set's two divisions with every seed, on the
 same samples in the same order; the best of its checkpoints is not looked for. The paper's networks start from
-weights learnt on ImageNet: with `--start` every variant takes what fits of the same weights, those of a plain
-network trained on other livers, and the rest starts anew:
+weights learnt on ImageNet: with `--start` every variant takes what fits its backbone of the same weights, those
+of a plain network trained on other livers. Attention and classifier start anew in all of them, also where they
+would fit, and so do the parts of the backbone that only SE-ResNet and residual attention have:
 
     liverlesionai train dadrn --config spatial=false --config channel=false --out trunk
 
@@ -137,7 +138,9 @@ def run_one(
         return json.loads(kept.read_text())["figures"]
     shared = bench()
     own = replace(shared.chosen, config=variant(name, shared.chosen.config))
-    network = fit_classifier(own, [], folder, device, progress, start=start, batches=shared.batch, quiet=True)
+    network = fit_classifier(
+        own, [], folder, device, progress, start=start, batches=shared.batch, only="backbone."
+    )
     save_weights(network, folder / "weights.pt")
     found = evaluate_classes(
         shared.division.test,
@@ -175,7 +178,7 @@ def add_classifier_arguments(parser: argparse.ArgumentParser) -> None:
         "--start",
         type=Path,
         metavar="FILE",
-        help="weights.pt that every variant takes what fits of, as the paper's networks start from ImageNet:"
+        help="weights.pt that every backbone starts from, as the paper's networks start from ImageNet:"
         " of `liverlesionai train dadrn --config spatial=false --config channel=false`, on other livers",
     )
     parser.add_argument("--device", default="cpu")
@@ -238,7 +241,11 @@ def comparison_text(
 ) -> str:
     """All tables: figures, differences, how they came about, confusion matrices."""
     loop = chosen.loop
-    start = "from what fits of one plain network trained on other livers" if started else "from scratch"
+    start = (
+        "backbone from one plain network trained on other livers, the rest anew"
+        if started
+        else "from scratch"
+    )
     parts = [
         table_text({name: list(runs.values()) for name, runs in results.items()}),
         difference_text(results),

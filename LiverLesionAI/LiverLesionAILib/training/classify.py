@@ -74,14 +74,14 @@ def fit_classifier(
     progress: Progress = silent,
     start: Path | None = None,
     batches: Callable[[int, int], tuple[Tensor, Tensor]] | None = None,
-    quiet: bool = False,
+    only: str = "",
 ) -> nn.Module:
     """Train `chosen` on slices; the run's settings are kept in `run.json`.
 
     Args:
         start: weights of which what fits is taken; the rest starts anew.
         batches: where batches come from, in place of `sources`; drawn in this process, which may keep them.
-        quiet: do not print what of `start` did not fit.
+        only: take only parts of `start` whose names begin so, without a word on the others.
     """
     import torch
 
@@ -90,8 +90,9 @@ def fit_classifier(
     torch.manual_seed(chosen.loop.seed)
     network = build_network(chosen.network, asdict(chosen.config))
     if start is not None:
-        anew = take_weights(network, torch.load(start, weights_only=True))
-        for name in () if quiet else anew:
+        state = torch.load(start, weights_only=True)
+        anew = take_weights(network, {k: v for k, v in state.items() if k.startswith(only)})
+        for name in () if only else anew:
             print(f"{start.name} has no {name} of this shape: it starts anew")
     workers = 0 if batches is not None else 1
     if batches is None:
