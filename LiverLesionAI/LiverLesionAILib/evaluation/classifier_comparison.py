@@ -5,8 +5,8 @@
 
 Every variant is trained on the training patients of each of the set's two divisions with every seed, on the
 same samples in the same order; the best of its checkpoints is not looked for. The paper's networks start from
-weights learnt on ImageNet: with `--start` every variant takes what fits its backbone of the same weights, those
-of a plain network trained on other livers. Attention and classifier start anew in all of them, also where they
+weights learnt on ImageNet: with `--start` every backbone takes what fits of the same weights, those of a
+plain network trained on other livers. Attention and classifier start anew in all of them, also where they
 would fit, and so do the parts of the backbone that only SE-ResNet and residual attention have:
 
     liverlesionai train dadrn --config spatial=false --config channel=false --out trunk
@@ -241,11 +241,7 @@ def comparison_text(
 ) -> str:
     """All tables: figures, differences, how they came about, confusion matrices."""
     loop = chosen.loop
-    start = (
-        "backbone from one plain network trained on other livers, the rest anew"
-        if started
-        else "from scratch"
-    )
+    start = "backbone of one plain network trained on other livers" if started else "from scratch"
     parts = [
         table_text({name: list(runs.values()) for name, runs in results.items()}),
         difference_text(results),
