@@ -242,7 +242,13 @@ def comparison_text(
     """All tables: figures, differences, how they came about, confusion matrices."""
     loop = chosen.loop
     start = "backbone of one plain network trained on other livers" if started else "from scratch"
+    command = (
+        f"liverlesionai compare classifiers SYNTHLIVER --out DIR --steps {loop.steps} --batch {loop.batch}"
+    )
+    if started:
+        command += " --start trunk/weights.pt"
     parts = [
+        command,
         table_text({name: list(runs.values()) for name, runs in results.items()}),
         difference_text(results),
         f"Mean (SD) over {len(next(iter(results.values())))} runs (divisions times seeds), test patients of"
