@@ -164,6 +164,15 @@ def sample(p: QPainter) -> None:
     p.drawEllipse(QPointF(42, 70), 16, 16)
 
 
+def report(p: QPainter) -> None:
+    """A sheet with a folded corner and lines."""
+    p.setPen(pen(TONE, 10))
+    sheet = [(76, 16), (28, 16), (28, 112), (100, 112), (100, 40), (76, 16), (76, 40), (100, 40)]
+    p.drawPolyline([QPointF(x, y) for x, y in sheet])
+    for y in (62, 78, 94):
+        p.drawLine(QPointF(48, y), QPointF(80, y))
+
+
 def queue(p: QPainter) -> None:
     p.setPen(pen(TONE, 10))
     for y in (32, 64, 96):
@@ -186,6 +195,7 @@ BUTTONS: dict[str, Callable[[QPainter], None]] = {
     "Redo": turn(-1),
     "Sample": sample,
     "Queue": queue,
+    "Report": report,
 }
 
 

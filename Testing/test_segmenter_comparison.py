@@ -15,16 +15,17 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from LiverLesionAILib import cli  # noqa: E402
 from LiverLesionAILib.errors import InputError, LiverLesionAIError  # noqa: E402
 from LiverLesionAILib.evaluation.segmenter_comparison import (  # noqa: E402
-    FAMILIES,
     Training,
-    Variant,
     add_segmenter_arguments,
     found_at,
+    protocol,
     run_compare_segmenters,
     run_training,
+    score,
     trainings,
     with_coarse,
 )
+from LiverLesionAILib.evaluation.segmenter_families import FAMILIES, Variant  # noqa: E402
 from LiverLesionAILib.training.command import (  # noqa: E402
     add_train_arguments,
     bundle,
@@ -85,6 +86,72 @@ def test_rows_of_the_data_leave_parts_out_and_share_a_small_bank(tmp_path: Path)
     assert smaller_bank(RECIPES["coarse_unet"], 500).bodies == RECIPES["coarse_unet"].bodies
     with pytest.raises(InputError, match="--bank 0"):
         smaller_bank(RECIPES["sfan"], 0)
+
+
+def synthliver(folder: Path, tests: int = 3) -> Path:
+    """A folder that is laid out like SynthLiver-1; nothing in it is read here."""
+    for split, number in [("train", 1), *(("test", 2 + k) for k in range(tests))]:
+        scan = folder / "volumes" / split / f"synth{number:03d}"
+        scan.mkdir(parents=True)
+        for name in ("ct.nii.gz", "labels.nii.gz"):
+            (scan / name).write_bytes(b"")
+        (scan / "lesions.json").write_text(json.dumps({"patient": scan.name, "lesions": []}))
+    return folder
+
+
+def test_on_synthliver_every_variant_is_trained_once_and_scored_on_the_test_scans(tmp_path: Path) -> None:
+    data = synthliver(tmp_path / "set")
+    parser = argparse.ArgumentParser()
+    add_segmenter_arguments(parser)
+    args = parser.parse_args(
+        ["sfan", str(data), "--out", str(tmp_path / "out"), "--seeds", "2", "--scans", "2"]
+    )
+    jobs = trainings(args, FAMILIES["sfan"].variants)
+    assert len(jobs) == 2 * len(FAMILIES["sfan"].variants)
+    trains = argparse.ArgumentParser()
+    add_train_arguments(trains)
+    for job in jobs:
+        told = trains.parse_args(list(job.command))
+        assert told.synthliver == data and told.hold_out == "" and job.models.name == "train"
+    assert "scored on 2 test scans" in protocol(args)
+    args.family = "data"
+    with pytest.raises(InputError, match="measured on the real scans"):
+        run_compare_segmenters(args, train=lambda training: None)
+
+
+def test_scoring_on_synthliver_takes_the_trained_network_and_the_bundled_coarse_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from LiverLesionAILib.evaluation import command, models
+
+    data = synthliver(tmp_path / "set")
+    parser = argparse.ArgumentParser()
+    add_segmenter_arguments(parser)
+    args = parser.parse_args(["sfan", str(data), "--out", str(tmp_path / "out"), "--scans", "2"])
+    variant = FAMILIES["sfan"].variants[1]
+    job = next(job for job in trainings(args, [variant]))
+    bundled(job)
+    asked: dict[str, object] = {}
+
+    def evaluate(options: argparse.Namespace, method: object, say: object) -> int:
+        asked.update(options=options)
+        return 0
+
+    def maker(*given: object, models: Path) -> object:
+        asked.update(models=models, folds=given[3])
+        return None
+
+    monkeypatch.setattr(command, "run_evaluate", evaluate)
+    monkeypatch.setattr(models, "method_maker", maker)
+    score(args, variant, 0)
+    assert asked["models"] == job.models and asked["folds"] is None
+    names = [entry.name for entry in Manifest.read(job.models).entries]
+    assert names == ["coarse_unet", "sfan"]
+    coarse = next(e for e in Manifest.read().entries if e.name == "coarse_unet")
+    assert (job.models / coarse.file).read_bytes() == (Manifest.read().folder / coarse.file).read_bytes()
+    options = asked["options"]
+    assert isinstance(options, argparse.Namespace)
+    assert options.cases == "synth002,synth003" and options.split == "test" and options.model == ["sfan"]
 
 
 def test_found_at_equal_rates_of_false_lesions() -> None:

@@ -263,3 +263,19 @@ class TestBodies:
         assert case.kind == "background"
         assert case.grey_zyx.shape[0] == 40, "only the slices known to hold none"
         assert not case.labels_zyx.any()
+
+
+def test_two_trainings_may_fill_one_cache(tmp_path):
+    """Who comes second finds a whole case there, which the first may be reading: it stays."""
+    grey = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+    case = TrainingCase("one", "A", grey, np.zeros_like(grey), (2.5, 1.0, 1.0), "variant")
+    target = tmp_path / "one"
+    save_mapped(case, target)
+    first = (target / "data.npy").stat().st_ino
+    reading = load_mapped(target)
+    save_mapped(case, target)
+    assert (target / "data.npy").stat().st_ino == first and np.array_equal(reading.grey_zyx, grey)
+    (target / "case.json").write_text("{half")
+    save_mapped(case, target)
+    assert np.array_equal(load_mapped(target).grey_zyx, grey)
+    assert [path.name for path in tmp_path.iterdir()] == ["one"], "nothing half-made stays"

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from ..weights import ModelStore
 
 
-def pipeline_method(settings: Settings, folds: Path | None = None) -> Analyse:
+def pipeline_method(settings: Settings, folds: Path | None = None, models: Path | None = None) -> Analyse:
     """The whole pipeline as a method.
 
     Args:
         settings: the user's choices, the segmenter among them.
         folds: for leave-one-patient-out: a folder with a models folder (manifest and weights) per patient,
-            made without that patient. None takes the bundled models for every scan.
+            made without that patient. None takes the same models for every scan.
+        models: their folder; None takes the bundled ones.
 
     Raises:
         ModelError: when called: the models, or those for the scan's patient, are missing or damaged.
@@ -37,7 +38,7 @@ def pipeline_method(settings: Settings, folds: Path | None = None) -> Analyse:
     warm: dict[Path | None, ModelStore] = {}
 
     def method(scan: Scan, ct: CtVolume) -> CaseResult:
-        folder = None if folds is None else fold_folder(folds, scan)
+        folder = models if folds is None else fold_folder(folds, scan)
         if folder not in warm:
             warm.clear()
             warm[folder] = ModelStore.bundled(folder)
@@ -71,11 +72,13 @@ def method_maker(
     folds: Path | None,
     pyramid: tuple[float, ...] | None = None,
     detector: str = "",
+    models: Path | None = None,
 ) -> Callable[[str], Analyse]:
     """Turns a mask network's name into its method, for the command line.
 
     Args:
         detector: that looks for further lesions; "" the first of the models, where there is one; "none".
+        models: folder of the models, where there are no folds; None takes the bundled ones.
     """
 
     def make(name: str) -> Analyse:
@@ -91,6 +94,6 @@ def method_maker(
             pyramid=pyramid,
             attention=False,
         )
-        return pipeline_method(settings, folds)
+        return pipeline_method(settings, folds, models)
 
     return make

@@ -1,5 +1,5 @@
-"""`liverlesionai compare segmenters FAMILY DATA`: mask networks trained and scored alike, leaving one
-patient out.
+"""`liverlesionai compare segmenters FAMILY DATA`: mask networks trained and scored alike, on the real scans
+leaving one patient out, or on the training and test scans of SynthLiver-1.
 
 The comparisons and ablations of the SFAN, MSCD and VA papers, by one command each. Every variant gets the
 same steps, samples and seeds, the same coarse network finds the liver, and every run that is there already is
@@ -24,134 +24,31 @@ from ..errors import InputError, LiverLesionAIError
 from ..files import write_text
 from ..progress import Progress, silent
 from ..training.cases import LITS_PATIENTS
-from ..weights import Manifest
+from ..training.readers.folders import layout_of
+from ..training.readers.synthliver import find_synthliver
+from ..weights import Manifest, models_folder
 from .bands import DICE_BANDS
 from .bootstrap import compare_paired, mean_interval
+from .segmenter_families import FAMILIES, Family, Variant
 from .tables import align, number, with_interval
 
 EQUAL_RATES = (0.5, 1.0, 2.0)
 """False lesions per scan at which variants are compared: networks differ in how readily they speak."""
 
 
-@dataclass(frozen=True)
-class Variant:
-    """One row of a comparison.
-
-    Attributes:
-        name: in the table; recipe: what is trained; config: settings of the network that differ.
-        without: parts of the training data that it goes without; shares: of the kinds of data, where they
-            differ from the recipe's, as `train` takes them.
-        pyramid: scales of inference for liver and lesions; None takes the recipe's own.
-        published: the paper's figure for it, in the family's unit; None where the paper has none.
-    """
-
-    name: str
-    recipe: str
-    config: tuple[str, ...] = ()
-    pyramid: tuple[float, ...] | None = None
-    published: float | None = None
-    without: tuple[str, ...] = ()
-    shares: str = ""
-
-    @property
-    def run(self) -> str:
-        """Name of its training runs: variants that differ in inference only share one."""
-        parts = [self.recipe, *(item.replace("=", "_") for item in self.config)]
-        parts += [f"no_{part}" for part in self.without]
-        if self.shares:
-            parts.append(self.shares.replace("=", "_").replace(",", "_"))
-        return "-".join(parts)
-
-
-@dataclass(frozen=True)
-class Family:
-    """A comparison of one paper.
-
-    Attributes:
-        unit: what `published` is; "" where nobody has published such a comparison.
-        variants: the first is what the others are compared with.
-    """
-
-    unit: str
-    variants: tuple[Variant, ...]
-
-
-FAMILIES: dict[str, Family] = {
-    "data": Family(
-        "",
-        (
-            Variant("everything", "sfan"),
-            Variant("no gallbladders, fissures, vessels", "sfan", without=("distractors",)),
-            Variant("no lesions over 45 mm, no necrosis", "sfan", without=("large",)),
-            Variant("no lesions at the capsule", "sfan", without=("capsule",)),
-            Variant("no livers without a lesion", "sfan", without=("healthy",)),
-            Variant(
-                "four fifths synthetic instead of half",
-                "sfan",
-                shares="real=0.12,variant=0.6,body=0.21,healthy=0.07",
-            ),
-            Variant("no synthetic bodies", "sfan", without=("bodies",)),
-            Variant("no phantom bodies", "sfan", without=("phantoms",)),
-            Variant("nothing synthetic", "sfan", without=("synthetic",)),
-        ),
-    ),
-    "sfan": Family(
-        "tumour Dice per case, LiTS test",
-        (
-            Variant("U-Net", "unet"),
-            Variant("SFAN", "sfan", published=71.0),
-            Variant("SFAN without SAT", "sfan", ("sat=false",)),
-            Variant("SFAN without GCA", "sfan", ("gca=false",)),
-            Variant("SFAN without both", "sfan", ("sat=false", "gca=false")),
-        ),
-    ),
-    "pyramid": Family(
-        "the paper gives no figure without it",
-        (
-            Variant("SFAN, {1.0}", "sfan", pyramid=(1.0,)),
-            Variant("SFAN, {0.5, 1.0, 1.5}", "sfan", pyramid=(0.5, 1.0, 1.5)),
-            Variant("SFAN, its own scales", "sfan"),
-        ),
-    ),
-    "mscd": Family(
-        "Dice of 7190 LiTS slices with tumour",
-        (
-            Variant("U-Net", "unet", published=73.62),
-            Variant("Attention U-Net", "attention_unet", published=78.70),
-            Variant("SE U-Net", "se_unet", published=77.88),
-            Variant("DANet head", "danet_unet", published=79.97),
-            Variant("MSCD", "mscd", published=82.16),
-            Variant("MSCD, spatial only", "mscd", ("channel=false",)),
-            Variant("MSCD, channel only", "mscd", ("spatial=false",)),
-        ),
-    ),
-    "va": Family(
-        "tumour Dice per case, LiTS validation",
-        (
-            Variant("Mask R-CNN", "va_mask_rcnn", ("channel=false", "spatial=false"), published=56.7),
-            Variant("VA, channel only", "va_mask_rcnn", ("spatial=false",), published=61.5),
-            Variant("VA, spatial only", "va_mask_rcnn", ("channel=false",)),
-            Variant("VA, both, before the RPN", "va_mask_rcnn", published=63.3),
-            Variant("VA, both, before the head", "va_mask_rcnn", ("attend_before=head",), published=61.3),
-            Variant("VA, bag of 3", "va_mask_rcnn", ("bag=3",), published=61.7),
-            Variant("VA, bag of 7", "va_mask_rcnn", ("bag=7",), published=62.5),
-            Variant("VA, bag of 9", "va_mask_rcnn", ("bag=9",), published=63.3),
-            Variant("VA, bag of 11", "va_mask_rcnn", ("bag=11",), published=63.1),
-        ),
-    ),
-}
-
-
 def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `compare segmenters`."""
     parser.add_argument("family", choices=sorted(FAMILIES), help="which paper's comparison")
-    parser.add_argument("data", type=Path, help="folder of the six labelled LiTS volumes")
+    parser.add_argument("data", type=Path, help="folder of the six labelled LiTS volumes, or of SynthLiver-1")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="runs and tables")
     parser.add_argument("--steps", type=int, default=1600, help="training steps of every run (default 1600)")
     parser.add_argument("--seeds", type=int, default=3, help="how many trainings of each variant and fold")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of each training")
     parser.add_argument("--device", default="cpu", help="cpu or cuda, of trainings and scoring")
+    parser.add_argument(
+        "--scans", type=int, metavar="N", help="score only the first N test scans of SynthLiver-1"
+    )
     parser.add_argument("--cache", type=Path, default=Path(".cache"), help="prepared volumes and variants")
     parser.add_argument("--only", default="", metavar="NAME;...", help="only these variants")
     parser.add_argument(
@@ -178,28 +75,32 @@ class Training:
         return any(entry.name == self.model for entry in Manifest.read(self.models).entries)
 
 
+def on_synthliver(args: argparse.Namespace) -> bool:
+    """Whether networks are compared on SynthLiver-1 instead of the real scans."""
+    return layout_of(args.data) == "synthliver" if args.data.is_dir() else False
+
+
+def folds_of(args: argparse.Namespace) -> tuple[str, ...]:
+    """Names of the trainings of one variant and seed: the patient left out, or the set's training split."""
+    return ("train",) if on_synthliver(args) else tuple(sorted(set(LITS_PATIENTS.values())))
+
+
 def trainings(args: argparse.Namespace, variants: Sequence[Variant]) -> list[Training]:
     """Every training that the comparison needs, coarse networks first; one folder a run and fold."""
     common = ["--threads", str(args.threads), "--device", args.device, "--cache", str(args.cache)]
     common += ["--bank", str(args.bank)] if args.bank else []
+    synth = on_synthliver(args)
     jobs: dict[Path, Training] = {}
-    for fold in sorted(set(LITS_PATIENTS.values())):
+    for fold in () if synth else folds_of(args):
         models = args.out / "coarse" / fold
         command = ["coarse_unet", "--hold-out", fold, "--out", str(models / "run"), "--bundle", str(models)]
         jobs[models] = Training((*command, *common), models, "coarse_unet")
     for seed in range(args.seeds):
         for variant in variants:
-            for fold in sorted(set(LITS_PATIENTS.values())):
+            for fold in folds_of(args):
                 models = args.out / f"{variant.run}-{seed}" / fold
-                command = [
-                    variant.recipe,
-                    "--hold-out",
-                    fold,
-                    "--seed",
-                    str(seed),
-                    "--steps",
-                    str(args.steps),
-                ]
+                command = [variant.recipe, "--seed", str(seed), "--steps", str(args.steps)]
+                command += ["--synthliver", str(args.data)] if synth else ["--hold-out", fold]
                 command += [part for item in variant.config for part in ("--config", item)]
                 command += [word for part in variant.without for word in ("--without", part)]
                 command += ["--shares", variant.shares] if variant.shares else []
@@ -223,7 +124,8 @@ def run_training(training: Training) -> None:
 
 
 def score(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
-    """Evaluate one variant and seed leaving one patient out; the path of its `evaluation.json`."""
+    """Evaluate one variant and seed on scans that its networks have not seen; the path of its
+    `evaluation.json`."""
     from .command import add_evaluate_arguments, run_evaluate
     from .models import method_maker
 
@@ -232,15 +134,20 @@ def score(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
     if (out / "evaluation.json").is_file():
         return out / "evaluation.json"
     folds = args.out / f"{variant.run}-{seed}"
-    for fold in sorted(set(LITS_PATIENTS.values())):
-        with_coarse(folds / fold, args.out / "coarse" / fold)
+    for fold in folds_of(args):
+        with_coarse(folds / fold, models_folder() if on_synthliver(args) else args.out / "coarse" / fold)
+    chosen = [str(args.data), "--model", variant.recipe, "--out", str(out), "--no-figures"]
+    if on_synthliver(args):
+        scans = find_synthliver(args.data, "test")[: args.scans]
+        chosen += ["--split", "test", "--cases", ",".join(scan.name for scan in scans), "--no-distances"]
+        make = method_maker(args.device, None, None, None, variant.pyramid, models=folds / "train")
+    else:
+        chosen += ["--folds", str(folds)]
+        make = method_maker(args.device, None, None, folds, variant.pyramid)
     parser = argparse.ArgumentParser()
     add_evaluate_arguments(parser)
-    options = parser.parse_args(
-        [str(args.data), "--model", variant.recipe, "--folds", str(folds), "--out", str(out), "--no-figures"]
-    )
+    options = parser.parse_args(chosen)
     options.device = args.device
-    make = method_maker(args.device, None, None, folds, variant.pyramid)
     run_evaluate(options, method=make, say=lambda text: None)
     return out / "evaluation.json"
 
@@ -273,6 +180,11 @@ def run_compare_segmenters(
     known = [variant.name for variant in family.variants]
     if set(names) - set(known) or args.seeds < 1 or args.steps < 1 or args.jobs < 1:
         raise InputError(f"--only takes {'; '.join(known)}; --seeds, --steps and --jobs numbers from 1.")
+    if on_synthliver(args) and any(v.without or v.shares for v in family.variants):
+        raise InputError(
+            f"{args.family}: what the parts of the training data are worth is measured on the real scans; "
+            "SynthLiver-1 brings its own."
+        )
     variants = [variant for variant in family.variants if not names or variant.name in names]
     missing = [training for training in trainings(args, variants) if not training.done]
     with ThreadPoolExecutor(args.jobs) as pool:
@@ -288,10 +200,18 @@ def run_compare_segmenters(
             results.setdefault(variant.name, []).append({case["name"]: case for case in method["cases"]})
             curves.setdefault(variant.name, []).append(method.get("free_response") or {})
     progress("done", 1.0)
-    text = comparison_table(family, results, steps=args.steps, curves=curves)
+    text = comparison_table(family, results, steps=args.steps, curves=curves, protocol=protocol(args))
     say(text)
     write_text(args.out / f"{args.family}.txt", text + "\n")
     return 0
+
+
+def protocol(args: argparse.Namespace) -> str:
+    """What the networks are trained and scored on, in words."""
+    if not on_synthliver(args):
+        return "Real scans, one patient left out"
+    count = len(find_synthliver(args.data, "test")[: args.scans])
+    return f"SynthLiver-1, trained on its training scans, scored on {count} test scans"
 
 
 def comparison_table(
@@ -300,12 +220,14 @@ def comparison_table(
     *,
     steps: int,
     curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    protocol: str = "One patient left out",
 ) -> str:
     """A line per variant: means over seeds, intervals over patients, the paired difference from the first.
 
     Args:
         curves: variant -> free response of every training, as `evaluate` writes it: the share of lesions
             found where all variants give equally many false ones.
+        protocol: what they were trained and scored on.
     """
     rows = [
         [
@@ -353,7 +275,7 @@ def comparison_table(
     plural = "s" * (seeds_used > 1)
     source = f" Published: {family.unit}, in per cent." if family.unit else ""
     return (
-        f"{align(rows)}\nOne patient left out; {steps} steps, {seeds_used} seed{plural} each; "
+        f"{align(rows)}\n{protocol}; {steps} steps, {seeds_used} seed{plural} each; "
         "95 % bootstrap intervals over patients in brackets; p: two-sided permutation test over patients. "
         f"Dice of lesions by diameter, missed ones 0. Found at so many false lesions per scan: free response."
         f"{source}"

@@ -70,8 +70,31 @@ def save_mapped(case: TrainingCase, folder: Path) -> None:
     np.save(beside / "data.npy", np.stack([case.grey_zyx, case.labels_zyx]))
     meta = {"name": case.name, "patient": case.patient, "kind": case.kind, "spacing": case.spacing_zyx_mm}
     (beside / "case.json").write_text(json.dumps(meta))
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(beside, folder)
+    move_whole(beside, folder, lambda: bool(load_mapped(folder)))
+
+
+def move_whole(beside: Path, folder: Path, whole: Callable[[], bool]) -> None:
+    """Put a folder that is complete in its place.
+
+    Args:
+        whole: tells that what lies there already is as good, or raises: another training that uses the same
+            cache may have made it meanwhile, and may be reading it.
+    """
+    try:
+        os.replace(beside, folder)
+        return
+    except OSError:
+        if not folder.is_dir():
+            raise
+    try:
+        there = whole()
+    except (OSError, ValueError, KeyError):
+        there = False
+    if not there:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(beside, folder)
+    else:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def load_mapped(folder: Path) -> TrainingCase:

@@ -31,7 +31,7 @@ from ..progress import Progress, silent
 from ..synthesis.appearance import LesionType, Phase
 from ..synthesis.distractors import DistractorSettings, add_distractors
 from ..synthesis.lesions import LesionSettings, add_lesions
-from .bank import load_shapes, synthesis_pool
+from .bank import load_shapes, move_whole, synthesis_pool
 from .cases import TrainingCase, cached, crop_to_liver, decode_hu, encode_hu, lits_cases
 
 VERSION = 2
@@ -381,8 +381,7 @@ def save_slices(slices: ClassSlices, folder: Path) -> None:
         "patient": slices.patient,
     }
     (beside / "slices.json").write_text(json.dumps(meta))
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(beside, folder)
+    move_whole(beside, folder, lambda: bool(load_slices(folder)))
 
 
 def load_slices(folder: Path) -> ClassSlices:
