@@ -252,7 +252,7 @@ def comparison_text(
         table_text({name: list(runs.values()) for name, runs in results.items()}),
         difference_text(results),
         f"Mean (SD) over {len(next(iter(results.values())))} runs (divisions times seeds), test patients of"
-        f" SynthLiver-1: simulated lesions, arterial\nslices. Every run: {start}, {loop.steps} steps of"
+        f" SynthLiver-1: simulated lesions, arterial\nslices. Every run: {start},\n{loop.steps} steps of"
         f" {loop.batch} slices of the division's training patients, last weights, averaged.\nPublished: 1091"
         " slices of patients, networks of 50 layers that start from ImageNet. Another task: compare the"
         ' differences\nwithin a table, not the figures of one with those of the other. "at": localised by'
