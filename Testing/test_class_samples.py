@@ -20,6 +20,8 @@ from LiverLesionAILib.training.class_calibration import (  # noqa: E402
     fit_temperature,
     fit_threshold,
     lesion_answers,
+    lesion_unlike,
+    named_outliers,
     report,
     softmax,
 )
@@ -33,7 +35,7 @@ from LiverLesionAILib.training.classes import (  # noqa: E402
     arterialised,
     class_bank,
 )
-from LiverLesionAILib.training.classify import class_sources, fit_classifier  # noqa: E402
+from LiverLesionAILib.training.classify import bank_settings, class_sources, fit_classifier  # noqa: E402
 from LiverLesionAILib.training.loop import LoopSettings  # noqa: E402
 from LiverLesionAILib.training.recipes import recipe  # noqa: E402
 
@@ -191,6 +193,48 @@ def test_training_on_slices_learns_and_leaves_out_livers(tmp_path: Path) -> None
         class_sources(chosen, "AX", tmp_path, 1)
 
 
+def test_two_banks_of_other_bodies_the_second_with_more_that_is_no_lesion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = replace(recipe("dadrn"), bodies=2)
+    first, second = bank_settings(chosen)
+    assert (first.bodies, second.bodies, first.spec) == (2, 2, chosen.spec)
+    assert first.seed != second.seed and first.key() != second.key()
+    assert second.distractors.fissure > first.distractors.fissure
+    made_of: list[ClassSettings] = []
+
+    def bank(settings: ClassSettings, cache: Path, *_: object, **__: object) -> list[ClassSlices]:
+        made_of.append(settings)
+        return [replace(easy_slices(), source=settings.key())]
+
+    monkeypatch.setattr("LiverLesionAILib.training.classify.class_bank", bank)
+    monkeypatch.setenv("LIVERLESIONAI_DATA", str(tmp_path / "none"))
+    sources = class_sources(chosen, "", tmp_path, 1)
+    assert made_of == [first, second]
+    assert [source.source for source in sources] == [first.key(), second.key()]
+
+
+def test_a_run_goes_on_from_what_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a plain network a run with attention takes the trunk, and says what it does not take."""
+    torch.set_num_threads(1)
+    small = replace(SIZES["compact"].backbone, stem=8, widths=(8, 8, 12, 16))
+    config = replace(SIZES["compact"], backbone=small)
+    trunk = Dadrn(replace(config, spatial=False, channel=False))
+    torch.save(trunk.state_dict(), tmp_path / "weights.pt")
+    chosen = replace(
+        recipe("dadrn"),
+        config=config,
+        spec=SPEC,
+        crop=48,
+        loop=LoopSettings(steps=3, batch=2, learning_rate=1e-9, weight_decay=0.0, ema=0.0),
+    )
+    network = fit_classifier(chosen, [easy_slices()], tmp_path, "cpu", start=tmp_path / "weights.pt")
+    said = capsys.readouterr().out
+    assert "spatial.beta" in said and "backbone" not in said
+    own, known = network.backbone.stem[0].weight, trunk.backbone.stem[0].weight
+    assert torch.allclose(own, known, atol=1e-6)
+
+
 def test_plain_inputs_are_what_an_analysis_sees(bank: list[ClassSlices]) -> None:
     images = plain_inputs(bank[0], SPEC, 128)
     assert images.shape == (len(bank[0].labels), 3, 128, 128)
@@ -223,6 +267,24 @@ class TestCalibration:
         from LiverLesionAILib.stages.classify import outlier_score
 
         assert np.mean(outlier_score(probabilities)[labels == 1] <= threshold) == pytest.approx(0.8, abs=0.01)
+
+    def test_the_layer_for_outliers_decides_with_the_answer(self) -> None:
+        """Both sorts answered alike; only the layer tells them apart, in the score and in the report."""
+        labels = np.array([1, OUTLIER] * 20)
+        logits = np.tile([0.0, 4.0, 1.0, 1.0, 1.0], (40, 1))
+        said = np.where(labels == OUTLIER, 3.0, -3.0)
+        plain = Answers(logits, labels, np.arange(40), np.ones(40, bool))
+        found = replace(plain, unlike=said)
+        means, kinds = lesion_answers(found, 1.0)
+        assert named_outliers(means, kinds, 0.8) == 1.0
+        assert named_outliers(means, kinds, 0.8, lesion_unlike(found)) == 0.0
+        threshold = fit_threshold(means, kinds, 1.0, lesion_unlike(found))
+        calibration = {"temperature": 1.0, "outlier_threshold": threshold + 1e-6}
+        lesions = report(found, calibration)["lesions"]
+        assert lesions["named"] == 1 and lesions["indeterminate_of_none"] == 1
+        assert lesion_unlike(plain) is None
+        normal = np.tile([0.9, 0.1, 0, 0, 0], (40, 1))
+        assert named_outliers(normal, kinds, 0.8) is None, "no threshold names what looks normal"
 
     def test_slices_of_a_lesion_are_averaged(self) -> None:
         logits = np.log(np.array([[0.2, 0.8, 0, 0, 0], [0.4, 0.6, 0, 0, 0], [1, 0, 0, 0, 0]]) + 1e-9)

@@ -14,20 +14,27 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILib.ct import Geometry  # noqa: E402
 from LiverLesionAILib.errors import LiverLesionAIError  # noqa: E402
+from LiverLesionAILib.evaluation.class_models import network_classifier  # noqa: E402
 from LiverLesionAILib.evaluation.classifier_comparison import (  # noqa: E402
-    COLUMNS,
-    PUBLISHED,
+    Bench,
+    Division,
     add_classifier_arguments,
     run_compare_classifiers,
     set_sources,
+)
+from LiverLesionAILib.evaluation.classifier_tables import (  # noqa: E402
+    COLUMNS,
+    PUBLISHED,
+    difference_text,
     table_text,
 )
 from LiverLesionAILib.inputs import InputSpec  # noqa: E402
-from LiverLesionAILib.networks.dadrn import CLASSES, VARIANTS  # noqa: E402
+from LiverLesionAILib.networks.dadrn import CLASSES, SIZES, VARIANTS, Dadrn, variant  # noqa: E402
 from LiverLesionAILib.synthesis.synthliver.classes import COLUMNS as TABLE  # noqa: E402
 from LiverLesionAILib.synthesis.synthliver.volumes import write_nifti  # noqa: E402
 from LiverLesionAILib.training.classes import LESION_BIT, LIVER_BIT, ClassSettings  # noqa: E402
 from LiverLesionAILib.training.readers.synthliver import read_class_slices  # noqa: E402
+from LiverLesionAILib.training.recipes import recipe  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +103,68 @@ def test_the_command(tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "DRN50-division2-seed0: accuracy 0.125" in capsys.readouterr().out, "a run that is there is kept"
     with pytest.raises(LiverLesionAIError, match="no variant RESNET"):
         main([*options[:4], "RESNET"])
+    with pytest.raises(LiverLesionAIError, match=r"trunk\.pt"):
+        main([*options, "--start", str(tmp_path / "trunk.pt")])
+
+
+def test_all_variants_start_from_what_fits_of_one_network(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trunk is there before the first step; what has no counterpart starts anew."""
+    torch.manual_seed(5)
+    trunk = Dadrn(variant("DRN50", SIZES["compact"]))
+    start = tmp_path / "trunk.pt"
+    torch.save(trunk.state_dict(), start)
+    seen: dict[str, Dadrn] = {}
+
+    def train(network: Dadrn, batches: object, settings: object, folder: Path, **options: object) -> Dadrn:
+        seen[folder.name.split("-division")[0]] = network
+        return network.eval()
+
+    monkeypatch.setattr("LiverLesionAILib.training.classify.train", train)
+    options = [str(tiny_set), "--out", str(tmp_path), "--variants", "DADR50-B,SEResnet50", "--seeds", "1"]
+    assert main([*options, "--divisions", "1", "--steps", "2", "--start", str(start)]) == 0
+    for name, part in (("DADR50-B", "groups.3.0.body.0.0"), ("SEResnet50", "groups.0.0.body.0.0")):
+        own = dict(seen[name].backbone.named_parameters())
+        known = dict(trunk.backbone.named_parameters())
+        assert own[f"{part}.weight"].equal(known[f"{part}.weight"]), name
+    for network in seen.values():
+        assert not torch.equal(network.classify.weight[:, :128], trunk.classify.weight), "anew in all of them"
+    assert not seen["DADR50-B"].spatial.beta.any()
+    assert "other livers" in (tmp_path / "comparison.txt").read_text()
+
+
+def test_variants_share_batches_and_prepared_slices(tiny_set: Path) -> None:
+    chosen = recipe("dadrn")
+    division = Division(tiny_set, 1, ClassSettings(chosen.spec))
+    bench = Bench(division, chosen)
+    images, labels = bench.batch(4, 3)
+    assert images.shape == (3, 3, 160, 160) and images.dtype == torch.float32
+    bench._sampler = None
+    again, same = bench.batch(4, 3)
+    assert again.equal(images) and same.equal(labels)
+    network = Dadrn(variant("DRN50", SIZES["compact"])).eval()
+    one = division.test[3]
+    kept = network_classifier(network, bench.chosen.spec, prepared=division.prepared)
+    first = kept(one, one.load())
+    assert list(division.prepared) == [one.name] and one.load() is one.load()
+    alone = network_classifier(network, bench.chosen.spec)(one, one.load())
+    for found in (kept(one, one.load()), alone):
+        assert np.allclose(found.probabilities, first.probabilities, atol=1e-6)
+        assert np.allclose(found.attention_yx, first.attention_yx, atol=1e-6)
+
+
+def test_differences_are_within_a_run() -> None:
+    results = {
+        "DRN50": {"a": {"accuracy": 0.5}, "b": {"accuracy": 0.7}},
+        "CADR50-A": {"a": {"accuracy": 0.6}, "b": {"accuracy": 0.68}},
+        "DADR50-B": {"b": {"accuracy": 0.9}},
+    }
+    text = difference_text(results)
+    assert "+0.040   0.060     1 of 2     +0.051" in text
+    assert "+0.200   0.000     1 of 1     +0.061" in text
+    assert "DADR50-B comes 1. of 3" in text
+    assert difference_text({"CADR50-A": results["CADR50-A"]}) == ""
 
 
 def test_the_table_has_the_mean_of_the_runs_and_the_published_figures() -> None:

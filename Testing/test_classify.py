@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,22 @@ def case() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return hu, liver, labels
 
 
+class Strange(BrightOrDark):
+    """Finds what is bright unlike anything it knows."""
+
+    def unlike(self, features: torch.Tensor) -> torch.Tensor:
+        return 600 * features[:, 0].amax(dim=(1, 2)) - 5
+
+
 class TestLesions:
+    def test_a_lesion_unlike_the_classes_is_indeterminate(self) -> None:
+        hu, liver, labels = case()
+        settings = ClassifySettings(outlier_threshold=0.5)
+        found = classify_lesions(Strange(), SPEC, hu, liver, labels, GEOMETRY, settings)
+        assert {n: c.name for n, c in found.items()} == {1: INDETERMINATE, 2: "CYST"}
+        assert found[1].unlike > 5 and found[1].outlier > 0.9 and found[1].explained == "HCC"
+        assert found[2].unlike < -4 and found[2].outlier < 0.1
+
     def test_each_lesion_has_its_own_class_also_in_slices_it_shares(self) -> None:
         hu, liver, labels = case()
         network = BrightOrDark()
@@ -192,6 +208,19 @@ class TestIndeterminate:
         table = np.array([[0, 1, 0, 0, 0], [0, 0.25, 0.25, 0.25, 0.25], [0.9, 0.1, 0, 0, 0]])
         assert outlier_score(table).tolist() == pytest.approx([0, 0.75, 0.9])
 
+    def test_score_with_a_layer_for_outliers(self) -> None:
+        """What the layer says counts, and so does how evenly the answer is divided; "normal" does not."""
+        even, sure = [0.0, 0.25, 0.25, 0.25, 0.25], [0.0, 1.0, 0.0, 0.0, 0.0]
+        table = np.array([even, sure, [0.5, 0.5, 0.0, 0.0, 0.0]])
+        said = outlier_score(table, np.array([0.0, 0.0, 0.0]))
+        assert said.tolist() == pytest.approx(
+            [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2)), 1 / (1 + np.exp(2))]
+        )
+        assert outlier_score(table, np.array([1.0, 5.0, 2.0]))[1] == pytest.approx(1 / (1 + np.exp(-3)))
+        settings = ClassifySettings(outlier_threshold=0.5)
+        assert named(np.array(sure), CLASSES, settings, 1.0)[0] == "CYST"
+        assert named(np.array(sure), CLASSES, settings, 3.0)[0] == INDETERMINATE
+
     def test_settings_come_from_the_models_calibration(self) -> None:
         settings = ClassifySettings.from_calibration({"temperature": 1.3, "outlier_threshold": 0.2, "x": 1})
         assert (settings.temperature, settings.outlier_threshold) == (1.3, 0.2)
@@ -216,6 +245,14 @@ class TestTwoPhases:
         assert (
             both_phases({1: first}, {1: second}, (1, 1), {"outlier_threshold": 0.4})[1].name == INDETERMINATE
         )
+
+    def test_what_the_layer_for_outliers_said_is_averaged(self) -> None:
+        first, second = (replace(self.answer(HEM=1.0), unlike=said) for said in (6.0, -2.0))
+        found = both_phases({1: first}, {1: second}, (1, 1), {"outlier_threshold": 0.6})
+        assert found[1].unlike == pytest.approx(2.0)
+        assert found[1].outlier == pytest.approx(0.5) and found[1].name == "HEM"
+        found = both_phases({1: first}, {1: replace(second, unlike=None)}, (1, 1), {"outlier_threshold": 0.6})
+        assert found[1].unlike is None and found[1].outlier == 0
 
     def test_what_only_one_phase_shows_stays(self) -> None:
         first = self.answer(FNH=1.0)

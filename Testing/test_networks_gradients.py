@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,9 @@ from LiverLesionAILib.networks.gradients import (  # noqa: E402
     guided_grad_cam,
     guided_rectifiers,
     localise,
+    on_input,
 )
+from LiverLesionAILib.stages.liver_slices import Placement  # noqa: E402
 
 CONFIG = DadrnConfig(
     backbone=DrnConfig(
@@ -98,9 +102,57 @@ def test_guided_grad_cam_is_the_product(network: Dadrn, images: torch.Tensor) ->
     with torch.inference_mode():
         found = guided_grad_cam(network, images, classes)
         coarse = grad_cam(network, network(images).features, classes)
-    fine = torch.nn.functional.interpolate(coarse[:, None], size=(24, 32), mode="bilinear")
+    fine = on_input(coarse, (24, 32), network.multiple)[:, None]
+    assert fine[:, 0, ::8, ::8].equal(coarse), "cell i looks at pixel 8 i"
     assert torch.allclose(found, guided_backpropagation(network, images, classes) * fine, atol=1e-6)
     assert all(p.grad is None for p in network.parameters()), "the network's own gradients stay untouched"
+
+
+class Stepwise(torch.nn.Module):
+    """Three halvings by odd kernels that only smooth: where it looks is known without running it."""
+
+    multiple = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        steps = [torch.nn.Conv2d(1, 1, 3, stride=2, padding=1, bias=False) for _ in range(3)]
+        taps = torch.tensor([0.25, 0.5, 0.25])
+        for step in steps:
+            torch.nn.init.zeros_(step.weight)
+            step.weight.data += taps[:, None] * taps
+        self.body = torch.nn.Sequential(*steps)
+
+    def head(self, features: torch.Tensor) -> torch.Tensor:
+        return features.mean(dim=(2, 3))
+
+    def forward(self, x: torch.Tensor) -> SimpleNamespace:
+        features = self.body(x)
+        return SimpleNamespace(features=features, logits=self.head(features))
+
+
+def test_guided_grad_cam_lies_on_what_was_seen() -> None:
+    """Around a spot in the middle of a cell's field the answer is the same on all sides."""
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(80.0), indexing="ij")
+    spot = torch.exp(-((y - 24) ** 2 + (x - 40) ** 2) / (2 * 9**2))[None, None]
+    network, classes = Stepwise(), torch.tensor([0])
+    coarse = grad_cam(network, network(spot).features, classes)
+    fine = on_input(coarse, (64, 80), 8)[0]
+    assert divmod(int(fine.argmax()), 80) == (24, 40)
+    found = guided_grad_cam(network, spot, classes)[0, 0]
+    for image in (fine, found):
+        around = image[24 - 14 : 24 + 15, 40 - 14 : 40 + 15]
+        assert around.max() > 0
+        assert torch.allclose(around, around.flip(0), atol=1e-3 * float(around.max()))
+        assert torch.allclose(around, around.flip(1), atol=1e-3 * float(around.max()))
+
+
+def test_maps_lie_on_the_input_as_on_the_slice() -> None:
+    """The same place as the pipeline's way from a map to the CT gives."""
+    coarse = torch.rand(1, 8, 8, generator=torch.Generator().manual_seed(3))
+    where = Placement((31.5, 31.5), 1.0, edge=64)
+    grid = where.inverse_grid((64, 64), 8)[None]
+    there = torch.nn.functional.grid_sample(coarse[None], grid, padding_mode="border", align_corners=False)
+    assert torch.allclose(on_input(coarse, (64, 64), 8), there[0], atol=1e-5)
 
 
 class TestLocalise:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .colours import lesion_colour
 from .findings import Box, CaseResult, Lesion
-from .terminology import lesion_title
+from .terminology import class_box_name, lesion_title
 
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
@@ -23,7 +23,7 @@ def boxes_document(result: CaseResult) -> dict[str, Any]:
     """All boxes of a case in the Markups schema, version 1.0.3."""
     boxes = [_box(lesion, lesion.box, lesion_title(lesion)) for lesion in result.lesions]
     boxes += [
-        _box(lesion, lesion.class_box, f"{lesion_title(lesion)}: seen here", shown=False)
+        _box(lesion, lesion.class_box, class_box_name(lesion_title(lesion)), shown=False)
         for lesion in result.lesions
         if lesion.class_box is not None
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import slicer
 import vtk
@@ -34,6 +34,7 @@ class SceneNodes:
         numbers: lesion number in the result -> number it is shown with.
         boxes: number shown -> ROI node.
         axes: number shown -> (long axis, short axis) line nodes.
+        class_boxes: number shown -> ROI node round where the classifier saw the class.
         maps: map's name -> volume node.
         kept_segment_ids: segments left alone because the reader had touched them.
         study_item: subject hierarchy item that holds them all.
@@ -50,6 +51,7 @@ class SceneNodes:
     kept_segment_ids: tuple[str, ...] = ()
     study_item: int = 0
     messages: tuple[str, ...] = ()
+    class_boxes: Mapping[int, slicer.vtkMRMLMarkupsROINode] = field(default_factory=dict)
 
 
 class Apply:
@@ -89,6 +91,7 @@ class Apply:
         if ready.kept_liver:
             ids[0] = ready.kept_liver
         boxes, axes = self._markups(ready.new, ready.kept_for, ready.numbers, ids, set(ready.kept), diameters)
+        class_boxes = self._class_boxes(ready.new, ready.numbers, ids, set(ready.kept), boxes)
         table = self._table(ready.new, ready.numbers, ready.kept_lesions, segmentation)
         volumes = self._maps(ids, ready.numbers) if maps else {}
         if surfaces:
@@ -97,7 +100,7 @@ class Apply:
         tree = CaseTree(self.scene, self.volume, result.case_name, before)
         # Its steps join the others as they are made: a failure half-way takes them back too.
         tree.undo = self.undo
-        study = tree.place(self.added, segmentation, table, boxes, axes, volumes)
+        study = tree.place(self.added, segmentation, table, boxes, axes, volumes, class_boxes)
         messages = list(result.messages)
         if ready.kept:
             names = ", ".join(segmentation.GetSegmentation().GetSegment(k).GetName() for k in ready.kept)
@@ -113,6 +116,7 @@ class Apply:
             tuple(ready.kept),
             study,
             tuple(messages),
+            class_boxes,
         )
 
     def roll_back(self) -> None:
@@ -278,6 +282,37 @@ class Apply:
             if len(pair) == 2
         }
         return boxes, axes
+
+    def _class_boxes(
+        self,
+        new: list[Lesion],
+        numbers: Mapping[int, int],
+        ids: Mapping[int, str],
+        kept_ids: set[str],
+        boxes: Mapping[int, slicer.vtkMRMLMarkupsROINode],
+    ) -> dict[int, slicer.vtkMRMLMarkupsROINode]:
+        """Where the classifier saw its classes; earlier ones stay with the lesions that stay."""
+        made: dict[int, slicer.vtkMRMLMarkupsROINode] = {}
+        kept_numbers = {number for number, box in boxes.items() if box not in self.added}
+        for node in self.old.get(nodes.ROLE_CLASS_BOX, []):
+            number = int(node.GetAttribute(nodes.ATTR_LESION) or 0)
+            segment_id = node.GetAttribute(nodes.ATTR_SEGMENT)
+            stays = segment_id in kept_ids if segment_id else number in kept_numbers
+            if stays:
+                made[number] = node
+            elif not nodes.was_moved(node):
+                self.replaced.append(node)
+        for lesion in new:
+            if lesion.class_box is None:
+                continue
+            number = numbers[lesion.number]
+            title = terms.lesion_title(lesion, number)
+            box = self._add("vtkMRMLMarkupsROINode", terms.class_box_name(title))
+            self._own(box, nodes.ROLE_CLASS_BOX)
+            box.SetAttribute(nodes.ATTR_SEGMENT, ids.get(lesion.number, ""))
+            nodes.place_class_box(box, lesion.class_box, number)
+            made[number] = box
+        return made
 
     def _table(
         self,

@@ -55,6 +55,8 @@ BOX_PREFIX = "box:"
 
 ROLE_SEGMENTATION = "segmentation"
 ROLE_BOX = "box"
+ROLE_CLASS_BOX = "class box"
+"""Where the classifier saw its class, beside the lesion's own box; hidden until the reader shows it."""
 ROLE_LONG_AXIS = "long axis"
 ROLE_SHORT_AXIS = "short axis"
 ROLE_TABLE = "table"
@@ -171,6 +173,14 @@ def place_box(node: slicer.vtkMRMLMarkupsROINode, box: Box, number: int) -> None
     node.SetSize(*(float(s) for s in box.size_xyz_mm))
     node.SetAttribute(ATTR_PLACED, _numbers_text(_placement(node)))
     style_box(node, number)
+
+
+def place_class_box(node: slicer.vtkMRMLMarkupsROINode, box: Box, number: int) -> None:
+    """Put an ROI node round where the classifier saw a lesion's class, in the CT's own space; hidden."""
+    place_box(node, box, number)
+    display = node.GetDisplayNode()
+    display.SetVisibility(False)
+    display.SetLineThickness(0.2)
 
 
 def follow_again(node: slicer.vtkMRMLMarkupsNode) -> None:

@@ -33,6 +33,7 @@ class CaseTree:
         boxes: Mapping[int, slicer.vtkMRMLNode],
         axes: Mapping[int, tuple],
         volumes: Mapping[str, slicer.vtkMRMLNode],
+        class_boxes: Mapping[int, slicer.vtkMRMLNode],
     ) -> int:
         """Put what was added under the CT's study (made where it has none); the study's item."""
         tree = self._tree
@@ -40,7 +41,7 @@ class CaseTree:
         name = self._name
         folders = (
             ("", [segmentation, table]),
-            (f"{name} boxes", list(boxes.values())),
+            (f"{name} boxes", [*boxes.values(), *class_boxes.values()]),
             (f"{name} diameters", [line for pair in axes.values() for line in pair]),
             (f"{name} maps", list(volumes.values())),
         )

@@ -92,6 +92,11 @@ def lesion_title(lesion: Lesion, number: int | None = None) -> str:
     return lesion_name(lesion.number if number is None else number, lesion.shown_class, said)
 
 
+def class_box_name(title: str) -> str:
+    """Of the box where the classifier saw the class of the lesion with this name."""
+    return f"{title}: seen here"
+
+
 def class_probability(lesion: Lesion) -> float | None:
     """Probability of the lesion's predicted class; None when there is none."""
     return None if lesion.predicted_class is None else lesion.class_probabilities.get(lesion.predicted_class)

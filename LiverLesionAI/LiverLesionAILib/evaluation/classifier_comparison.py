@@ -1,80 +1,51 @@
 """The nine networks of the DADRN paper's tables on the classes of SynthLiver-1, trained alike.
 
-    python -m LiverLesionAILib.evaluation.classifier_comparison SYNTHLIVER --out DIR [--size compact|paper]
-        [--variants NAME,...] [--seeds 3] [--divisions 1,2] [--steps N] [--device cpu|cuda]
+    liverlesionai compare classifiers SYNTHLIVER --out DIR [--start FILE] [--size compact|paper]
+        [--variants NAME,...] [--seeds 3] [--divisions 1,2] [--steps N] [--batch N] [--device cpu|cuda]
 
-Every variant is trained on the training patients of each of the set's two divisions with every seed, from
-scratch, on the same samples in the same order; the best of its checkpoints is not looked for. What is
-reported is the test patients', as means over seeds and divisions, beside the published figures. A run that
-is there is kept: the command goes on where it was stopped.
+Every variant is trained on the training patients of each of the set's two divisions with every seed, on the
+same samples in the same order; the best of its checkpoints is not looked for. The paper's networks start from
+weights learnt on ImageNet: with `--start` every backbone takes what fits of the same weights, those of a
+plain network trained on other livers. Attention and classifier start anew in all of them, also where they
+would fit, and so do the parts of the backbone that only SE-ResNet and residual attention have:
+
+    liverlesionai train dadrn --config spatial=false --config channel=false --out trunk
+
+What is reported is the test patients', as means over seeds and divisions, beside the published figures. A run
+that is there is kept: the command goes on where it was stopped. All variants are run with one seed before the
+next seed is.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..ct import Geometry, resample
-from ..errors import LiverLesionAIError
+from ..errors import InputError, LiverLesionAIError
 from ..files import write_text
 from ..networks.blocks import parameter_count
 from ..networks.dadrn import CLASSES, SIZES, VARIANTS, Dadrn, variant
 from ..progress import Progress, silent
+from ..training.class_sampling import ClassSampler
 from ..training.classes import ClassSettings, ClassSlices, slices_of
 from ..training.classify import fit_classifier
-from ..training.readers.synthliver import ClassSlice, read_class_slices
+from ..training.readers.synthliver import ClassImage, ClassSlice, read_class_slices
 from ..training.recipes import Recipe, recipe
 from ..weights import save_weights
-from .class_models import network_classifier
+from .class_models import Prepared, network_classifier
+from .classifier_tables import COLUMNS, PUBLISHED, confusion_text, difference_text, table_text
 from .results import write_json
 from .slice_classes import evaluate_classes
 
-PUBLISHED: dict[str, dict[str, float]] = {
-    name: dict(zip(("Normal", "CYST", "FNH", "HCC", "HEM"), by_class, strict=True))
-    | dict(zip(("accuracy", "f1", "precision", "recall"), overall, strict=False))
-    | dict(zip(("at CYST", "at FNH", "at HCC", "at HEM"), places, strict=False))
-    for name, by_class, overall, places in (
-        (
-            "DRN50",
-            (0.9788, 0.9327, 0.7596, 0.8427, 0.5278),
-            (0.8083, 0.8197, 0.8294, 0.8207),
-            (0.5110, 0.6676, 0.5941, 0.3798),
-        ),
-        (
-            "SEResnet50",
-            (0.9334, 0.9327, 0.7788, 0.9116, 0.5917),
-            (0.8296, 0.8265, 0.8552, 0.8149),
-            (0.1898, 0.0742, 0.7327, 0.2532),
-        ),
-        (
-            "RAResnet50",
-            (0.9675, 0.9182, 0.7596, 0.8227, 0.5556),
-            (0.8047, 0.8041, 0.8304, 0.7905),
-            (0.2628, 0.0742, 0.6931, 0.3292),
-        ),
-        ("SADR50-A", (0.9577, 0.9096, 0.8132, 0.8816, 0.6625), (0.8449, 0.8372, 0.8463, 0.8346), ()),
-        ("SADR50-B", (0.9334, 0.8761, 0.7775, 0.8220, 0.5458), (), ()),
-        ("CADR50-A", (0.9675, 0.9551, 0.8530, 0.9016, 0.6181), (0.8591, 0.8263, 0.8506, 0.8149), ()),
-        ("CADR50-B", (0.9588, 0.9413, 0.8324, 0.8322, 0.5847), (), ()),
-        ("DADR50-A", (0.9690, 0.9451, 0.7802, 0.8024, 0.7069), (0.8407, 0.8213, 0.8446, 0.8111), ()),
-        (
-            "DADR50-B",
-            (0.9804, 0.9551, 0.8159, 0.9116, 0.6819),
-            (0.8690, 0.8412, 0.8528, 0.8386),
-            (0.5986, 0.6676, 0.7327, 0.5064),
-        ),
-    )
-}
-"""The paper's tables, on its own patients: class-wise accuracy, overall figures, localisation ("at")."""
-
-OVERALL = ("accuracy", "f1", "precision", "recall")
-COLUMNS = (*OVERALL, *CLASSES, *(f"at {name}" for name in CLASSES[1:]), "ece")
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def set_sources(slices: Sequence[ClassSlice], settings: ClassSettings) -> list[ClassSlices]:
@@ -102,28 +73,79 @@ def set_sources(slices: Sequence[ClassSlice], settings: ClassSettings) -> list[C
     return sources
 
 
+@dataclass(frozen=True)
+class _Kept(ClassSlice):
+    """An example whose pixels are read once."""
+
+    def load(self) -> ClassImage:
+        if "image" not in self.__dict__:
+            object.__setattr__(self, "image", super().load())
+        return self.__dict__["image"]
+
+
+class Division:
+    """Slices of one division of the set, read and prepared once for all its runs.
+
+    Attributes:
+        test: slices of the test patients; prepared: those of them that are ready, by name.
+    """
+
+    def __init__(self, data: Path, number: int, settings: ClassSettings) -> None:
+        self.number = number
+        self.sources = set_sources(read_class_slices(data, "train", number), settings)
+        names = [f.name for f in fields(ClassSlice)]
+        self.test = [
+            _Kept(**{name: getattr(one, name) for name in names})
+            for one in read_class_slices(data, "test", number)
+        ]
+        self.prepared: dict[str, Prepared] = {}
+
+
+class Bench:
+    """What all variants share with one seed on one division: the training batches, each made once.
+
+    Args:
+        chosen: with its seed, batch and number of steps.
+    """
+
+    def __init__(self, division: Division, chosen: Recipe) -> None:
+        self.division, self.chosen = division, chosen
+        self._sampler = ClassSampler(division.sources, chosen.spec, chosen.loop.seed, edge=chosen.crop)
+        self._batches: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+    def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
+        """A training batch, made once; in the precision that networks are trained in."""
+        import torch
+
+        if (first, size) not in self._batches:
+            images, labels = self._sampler.batch(first, size)
+            self._batches[(first, size)] = images.to(torch.bfloat16), labels
+        images, labels = self._batches[(first, size)]
+        return images.float(), labels
+
+
 def run_one(
     folder: Path,
-    data: Path,
     name: str,
-    seed: int,
-    division: int,
-    chosen: Recipe,
+    bench: Callable[[], Bench],
     device: str,
     progress: Progress = silent,
+    start: Path | None = None,
 ) -> dict[str, float]:
-    """Train and test one variant with one seed on one division; its figures, kept in `folder`/result.json."""
+    """Train and test one variant; its figures, kept in `folder`/result.json."""
     kept = folder / "result.json"
     if kept.is_file():
         return json.loads(kept.read_text())["figures"]
-    own = replace(chosen, config=variant(name, chosen.config), loop=replace(chosen.loop, seed=seed))
-    sources = set_sources(read_class_slices(data, "train", division), ClassSettings(chosen.spec))
-    network = fit_classifier(own, sources, folder, device, progress)
+    shared = bench()
+    own = replace(shared.chosen, config=variant(name, shared.chosen.config))
+    network = fit_classifier(
+        own, [], folder, device, progress, start=start, batches=shared.batch, only="backbone."
+    )
     save_weights(network, folder / "weights.pt")
     found = evaluate_classes(
-        read_class_slices(data, "test", division),
-        {name: network_classifier(network, chosen.spec)},
-        n_draws=200,
+        shared.division.test,
+        {name: network_classifier(network, own.spec, prepared=shared.division.prepared)},
+        n_draws=20,
     )[name]
     scores = found.scores
     figures = {
@@ -135,37 +157,11 @@ def run_one(
         **{f"at {kind}": place.accuracy for kind, place in found.localisation.items()},
         "ece": float(scores.calibration_error or 0.0),
     }
+    seed, division = own.loop.seed, shared.division.number
     record: dict[str, Any] = {"variant": name, "seed": seed, "division": division, "figures": figures}
     record["confusion"] = scores.confusion.tolist()
     write_json(kept, record)
     return figures
-
-
-def table_text(results: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
-    """Mean (and SD over runs) of every variant, with the published figure in the line below."""
-    lines = ["variant      " + "".join(f"{c:>14}" for c in COLUMNS)]
-    for name, runs in results.items():
-        cells = []
-        for column in COLUMNS:
-            values = np.array([run[column] for run in runs if column in run], float)
-            cells.append(f"{values.mean():.3f} ({values.std():.3f})" if len(values) else "-")
-        lines.append(f"{name:<13}" + "".join(f"{cell:>14}" for cell in cells))
-        known = PUBLISHED.get(name, {})
-        cells = [f"{known[column]:.3f}" if column in known else "" for column in COLUMNS]
-        lines.append(f"{'  published':<13}" + "".join(f"{cell:>14}" for cell in cells))
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def confusion_text(runs: Sequence[Path]) -> str:
-    """Confusion matrix summed over runs, rows the true class in per cent."""
-    matrices = [json.loads((run / "result.json").read_text())["confusion"] for run in runs]
-    total = np.sum(matrices, axis=0)
-    shares = 100 * total / np.maximum(total.sum(axis=1, keepdims=True), 1)
-    lines = ["true \\ said  " + "".join(f"{name:>8}" for name in CLASSES)]
-    lines += [
-        f"{name:<13}" + "".join(f"{v:8.1f}" for v in row) for name, row in zip(CLASSES, shares, strict=True)
-    ]
-    return "\n".join(lines)
 
 
 def add_classifier_arguments(parser: argparse.ArgumentParser) -> None:
@@ -177,6 +173,14 @@ def add_classifier_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--divisions", default="1,2")
     parser.add_argument("--steps", type=int, default=1500, help="of every run: the same budget for all")
+    parser.add_argument("--batch", type=int, help="slices a step instead of the recipe's")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="FILE",
+        help="weights.pt that every backbone starts from, as the paper's networks start from ImageNet:"
+        " of `liverlesionai train dadrn --config spatial=false --config channel=false`, on other livers",
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
 
@@ -190,27 +194,75 @@ def run_compare_classifiers(args: argparse.Namespace, progress: Progress = silen
     import torch
 
     torch.set_num_threads(args.threads)
+    if args.start is not None and not args.start.is_file():
+        raise InputError(f"There is no {args.start}; train it first (see --start), or leave --start out.")
     base = recipe("dadrn")
-    chosen = replace(
-        base, config=SIZES[args.size], loop=replace(base.loop, steps=args.steps), shares={"body": 1.0}
+    loop = replace(
+        base.loop,
+        steps=args.steps,
+        batch=args.batch or base.loop.batch,
+        warmup=min(base.loop.warmup, args.steps // 10),
     )
-    results: dict[str, list[dict[str, float]]] = {}
-    folders: dict[str, list[Path]] = {}
-    for name in args.variants.split(","):
+    chosen = replace(base, config=SIZES[args.size], loop=loop, shares={"body": 1.0})
+    names = args.variants.split(",")
+    for name in names:
         if name not in VARIANTS:
             raise LiverLesionAIError(f"There is no variant {name}. Choose among {', '.join(VARIANTS)}.")
-        for division in map(int, args.divisions.split(",")):
-            for seed in range(args.seeds):
-                folder = args.out / f"{name}-division{division}-seed{seed}"
-                figures = run_one(folder, args.data, name, seed, division, chosen, args.device, progress)
-                results.setdefault(name, []).append(figures)
-                folders.setdefault(name, []).append(folder)
+    results: dict[str, dict[str, dict[str, float]]] = {name: {} for name in names}
+    text = ""
+    divisions: dict[int, Division] = {}
+    for seed in range(args.seeds):
+        for number in map(int, args.divisions.split(",")):
+            run, made = f"division{number}-seed{seed}", []
+
+            def bench(seed: int = seed, number: int = number, made: list[Bench] = made) -> Bench:
+                # Only for runs that are not there yet.
+                if number not in divisions:
+                    divisions[number] = Division(args.data, number, ClassSettings(chosen.spec))
+                if not made:
+                    made.append(Bench(divisions[number], replace(chosen, loop=replace(loop, seed=seed))))
+                return made[0]
+
+            for name in names:
+                folder = args.out / f"{name}-{run}"
+                figures = run_one(folder, name, bench, args.device, progress, args.start)
+                results[name][run] = figures
                 print(f"{folder.name}: accuracy {figures['accuracy']:.3f}", flush=True)
-    text = table_text(results)
-    for name, runs in folders.items():
-        count = parameter_count(Dadrn(variant(name, chosen.config)))
-        text += f"\n\n{name}, {count / 1e6:.2f} M parameters\n{confusion_text(runs)}"
-    write_text(args.out / "comparison.txt", text + "\n")
-    write_json(args.out / "comparison.json", {"runs": results, "published": PUBLISHED})
+        # After every seed: a comparison that is stopped has its table.
+        text = comparison_text(results, args.out, chosen, args.start is not None)
+        write_text(args.out / "comparison.txt", text + "\n")
+        write_json(args.out / "comparison.json", {"runs": results, "published": PUBLISHED})
     print(text)
     return 0
+
+
+def comparison_text(
+    results: dict[str, dict[str, dict[str, float]]], out: Path, chosen: Recipe, started: bool
+) -> str:
+    """All tables: figures, differences, how they came about, confusion matrices."""
+    loop = chosen.loop
+    start = "backbone of one plain network trained on other livers" if started else "from scratch"
+    command = (
+        f"liverlesionai compare classifiers SYNTHLIVER --out DIR --steps {loop.steps} --batch {loop.batch}"
+    )
+    if started:
+        command += " --start trunk/weights.pt"
+    parts = [
+        command,
+        table_text({name: list(runs.values()) for name, runs in results.items()}),
+        difference_text(results),
+        f"Mean (SD) over {len(next(iter(results.values())))} runs (divisions times seeds), test patients of"
+        f" SynthLiver-1: simulated lesions, arterial\nslices. Every run: {start},\n{loop.steps} steps of"
+        f" {loop.batch} slices of the division's training patients, last weights, averaged.\nPublished: 1091"
+        " slices of patients, networks of 50 layers that start from ImageNet. Another task: compare the"
+        ' differences\nwithin a table, not the figures of one with those of the other. "at": localised by'
+        " Grad-CAM with the right class.",
+    ]
+    for name, runs in results.items():
+        count = parameter_count(Dadrn(variant(name, chosen.config)))
+        folders = [out / f"{name}-{run}" for run in runs]
+        parts.append(f"{name}, {count / 1e6:.2f} M parameters\n{confusion_text(folders)}")
+    return "\n\n".join(part for part in parts if part)
+
+
+__all__ = ["COLUMNS", "PUBLISHED", "add_classifier_arguments", "run_compare_classifiers", "table_text"]

@@ -54,6 +54,8 @@ class DadrnConfig:
         pooling: of the map before the classifier: "mean" as in the paper, or "mean_max", the sum of its mean
             and its largest value.
         dropout: before the classifier, in training.
+        outlier: a linear layer beside the classifier, from the same pooled map, that says whether a lesion is
+            of none of the classes. No part of the paper; fitted when all else is trained.
     """
 
     backbone: DrnConfig = field(default_factory=DrnConfig)
@@ -65,6 +67,7 @@ class DadrnConfig:
     mean: bool = False
     pooling: Pooling = "mean"
     dropout: float = 0.0
+    outlier: bool = False
 
     def __post_init__(self) -> None:
         # The manifest holds plain types.
@@ -245,18 +248,27 @@ class Dadrn(nn.Module):
             weight = plain.weight / 2 if both else plain.weight
             self.classify.weight.copy_(weight.repeat(1, self.classify.in_features // channels))
             self.classify.bias.copy_(plain.bias)
+        if config.outlier:
+            self.outlier = nn.Linear(self.classify.in_features, 1)
 
     @property
     def multiple(self) -> int:
         """Height and width of the input should be multiples of this."""
         return self.config.backbone.stride
 
+    def pooled(self, features: Tensor) -> Tensor:
+        """The map (B, C, H, W) as one vector each, (B, C)."""
+        pooled = global_average(features).flatten(1)
+        return pooled + features.amax(dim=(2, 3)) if self.config.pooling == "mean_max" else pooled
+
     def head(self, features: Tensor) -> Tensor:
         """The map (B, C, H, W) to logits (B, classes): what Grad-CAM derives."""
-        pooled = global_average(features).flatten(1)
-        if self.config.pooling == "mean_max":
-            pooled = pooled + features.amax(dim=(2, 3))
-        return self.classify(self.dropout(pooled))
+        return self.classify(self.dropout(self.pooled(features)))
+
+    def unlike(self, features: Tensor) -> Tensor | None:
+        """Logit that what the map (B, C, H, W) shows is of none of the classes, (B,); None without the layer
+        for it."""
+        return self.outlier(self.pooled(features))[:, 0] if self.config.outlier else None
 
     def forward(self, x: Tensor, return_attention: bool = False) -> DadrnOutput:
         """Class logits, the map they come from, and the affinities where asked for."""

@@ -92,13 +92,42 @@ def guided_backpropagation(network: nn.Module, images: Tensor, classes: Tensor) 
     return slope.float()
 
 
+def on_input(maps: Tensor, size_yx: tuple[int, int], stride: int) -> Tensor:
+    """Maps of a network at the size of its input, bilinear; beyond the last cell its value.
+
+    Cell i of a map made by odd kernels with `stride` looks at input pixel stride * i. `interpolate` takes it
+    for the middle of stride pixels and puts everything half a stride too far down and right.
+
+    Args:
+        maps: (B, h, w); size_yx: of the input, pixels.
+
+    Returns:
+        (B, H, W).
+    """
+    axes = [
+        torch.arange(size, device=maps.device, dtype=maps.dtype) * (2 / (stride * max(1, cells - 1))) - 1
+        for size, cells in zip(size_yx, maps.shape[-2:], strict=True)
+    ]
+    y, x = torch.meshgrid(*axes, indexing="ij")
+    grid = torch.stack([x, y], dim=-1).expand(len(maps), -1, -1, -1)
+    return F.grid_sample(maps[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True)[
+        :, 0
+    ]
+
+
 def guided_grad_cam(network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """Guided backpropagation times Grad-CAM at the input's size, (B, S, H, W) float32."""
+    """Guided backpropagation times Grad-CAM at the input's size, (B, S, H, W) float32.
+
+    Args:
+        network: with a `multiple`, the input's pixels per cell of its last map.
+        images, classes: as for :func:`guided_backpropagation`.
+    """
     with torch.no_grad():
         features = network(images.detach()).features
     coarse = grad_cam(network, features, classes)  # type: ignore[arg-type]
-    fine = F.interpolate(coarse[:, None], size=images.shape[-2:], mode="bilinear", align_corners=False)
-    return guided_backpropagation(network, images, classes) * fine
+    size = (int(images.shape[-2]), int(images.shape[-1]))
+    fine = on_input(coarse, size, int(network.multiple))  # type: ignore[arg-type]
+    return guided_backpropagation(network, images, classes) * fine[:, None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,6 +83,7 @@ class CaseView:
     rows: tuple[FindingRow, ...] = ()
     liver_segment: str = ""
     points: tuple[slicer.vtkMRMLMarkupsFiducialNode, ...] = ()
+    class_boxes: tuple[slicer.vtkMRMLMarkupsROINode, ...] = ()
 
     @property
     def liver_ml(self) -> float | None:
@@ -144,6 +145,7 @@ def read_case(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode
         tuple(sorted(rows, key=lambda row: (row.number or 10**6, row.name))),
         liver,
         tuple(found.get(nodes.ROLE_POINT, [])),
+        tuple(found.get(nodes.ROLE_CLASS_BOX, [])),
     )
 
 

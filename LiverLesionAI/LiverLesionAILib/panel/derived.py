@@ -11,6 +11,7 @@ import slicer
 
 from .. import scene_nodes as nodes
 from .. import scene_segments as segments
+from .. import terminology as terms
 from ..ct import Geometry
 from ..findings import Box, LesionStatus, Measurement
 from ..mask_crops import Mask
@@ -100,7 +101,7 @@ def follow(
         if not mask.count:
             # Erased to the last voxel: nothing is left to measure or to mark.
             emptied.add(row.number)
-            for node in (*fresh.boxes, *fresh.axes):
+            for node in (*fresh.boxes, *fresh.axes, *fresh.class_boxes):
                 if node.GetAttribute(nodes.ATTR_SEGMENT) == segment_id:
                     nodes.remove_node(scene, node)
             continue
@@ -187,7 +188,7 @@ def new_markup(
 def drop_orphans(scene: slicer.vtkMRMLScene, case: CaseView) -> None:
     """Boxes and diameters of lesions that are no more."""
     alive = {row.segment_id for row in case.rows}
-    for node in (*case.boxes, *case.axes):
+    for node in (*case.boxes, *case.axes, *case.class_boxes):
         segment_id = node.GetAttribute(nodes.ATTR_SEGMENT) or ""
         if segment_id and segment_id not in alive:
             nodes.remove_node(scene, node)
@@ -197,6 +198,11 @@ def _copy_status(case: CaseView) -> None:
     """A box carries its lesion's name, as a label in the views, and its status, so that a new run knows it
     was decided upon."""
     rows = {row.segment_id: row for row in case.rows}
+    for node in case.class_boxes:
+        number = node.GetAttribute(nodes.ATTR_LESION) or 0
+        row = rows.get(node.GetAttribute(nodes.ATTR_SEGMENT) or f"{nodes.BOX_PREFIX}{number}")
+        if row is not None and node.GetName() != terms.class_box_name(row.name):
+            node.SetName(terms.class_box_name(row.name))
     for node in case.boxes:
         owner = box_id(node) if nodes.is_box_only(node) else node.GetAttribute(nodes.ATTR_SEGMENT) or ""
         row = rows.get(owner)

@@ -4,10 +4,10 @@ The network answers for a whole slice of liver. A slice that several lesions sha
 lesion, the others filled with what looks like liver; slices with one lesion alone are seen as they are.
 
 A lesion that the network knows none of its classes for is "indeterminate". It was shown metastases and
-treated lesions, and taught to divide its answer evenly among the classes for those; the score is what the
-most probable class lacks to certainty, and its threshold is calibrated on lesions of both sorts. A lesion
-whose slices look normal to the network is indeterminate as well: that it does not see the lesion is no class
-of it.
+treated lesions, and taught to divide its answer evenly among the classes for those; the score is the answer's
+entropy together with what a linear layer beside the classifier says, and its threshold is calibrated on
+lesions. Of networks without that layer it is what the most probable class lacks to certainty. A lesion whose
+slices look normal to the network is indeterminate as well: that it does not see the lesion is no class of it.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class LesionClass:
         name: a class, or "indeterminate".
         probabilities: by class, sum 1.
         outlier: score of :func:`outlier_score`, 0..1.
+        unlike: what :meth:`~.dadrn.Dadrn.unlike` says, mean of the slices; None of networks that say nothing.
         explained: the class that `map` explains: the most probable one that is a lesion's.
         map: Grad-CAM on the slices through the lesion, 0..1 of its largest value; None where not asked for.
         box: around the map above half of its largest value; None where the map is empty or not asked for.
@@ -78,24 +79,41 @@ class LesionClass:
     explained: str
     map: AttentionMap | None = None
     box: Box | None = None
+    unlike: float | None = None
 
 
-def outlier_score(probabilities: NDArray) -> NDArray[np.float64]:
-    """1 minus the share of the most probable lesion class among all lesion classes, and not less than the
-    probability of "normal": 0 sure of one class, 0.75 of none among four; (..., classes) -> (...)."""
+ENTROPY_WEIGHT = 4.0
+"""Of the answer's entropy, 0..1, against the logit of the network's layer for outliers. Chosen, as the score
+itself, on the bodies that the threshold is calibrated on; better there than either alone, than the largest
+logit, the energy (Liu et al. 2020) and the Mahalanobis distance of the pooled map (Lee et al. 2018)."""
+
+
+def outlier_score(probabilities: NDArray, unlike: NDArray | None = None) -> NDArray[np.float64]:
+    """How unlike the classes a lesion is, 0..1; (..., classes) -> (...).
+
+    Args:
+        unlike: (...), mean logit of the network's layer for outliers. With it the score is the logistic of
+            that and the entropy of the lesion classes' shares, of at most 1. Without it, 1 minus the share of
+            the most probable of them, and not less than the probability of "normal": 0 sure of one class,
+            0.75 of none among four.
+    """
     values = np.asarray(probabilities, float)
     lesions = np.delete(values, NORMAL, axis=-1)
-    share = lesions.max(axis=-1) / np.maximum(lesions.sum(axis=-1), 1e-9)
-    return np.maximum(1 - share, values[..., NORMAL])
+    shares = lesions / np.maximum(lesions.sum(axis=-1, keepdims=True), 1e-9)
+    if unlike is None:
+        return np.maximum(1 - shares.max(axis=-1), values[..., NORMAL])
+    entropy = -(shares * np.log(np.maximum(shares, 1e-12))).sum(axis=-1) / np.log(shares.shape[-1])
+    return 1 / (1 + np.exp(-(np.asarray(unlike, float) + ENTROPY_WEIGHT * (entropy - 0.5))))
 
 
 def named(
-    probabilities: NDArray, classes: Sequence[str], settings: ClassifySettings
+    probabilities: NDArray, classes: Sequence[str], settings: ClassifySettings, unlike: float | None = None
 ) -> tuple[str, str, float]:
-    """(class or "indeterminate", most probable lesion class, outlier score) of five probabilities."""
+    """(class or "indeterminate", most probable lesion class, outlier score) of five probabilities and, where
+    the network has a layer for outliers, what that says."""
     values = np.asarray(probabilities, float)
     best = 1 + int(np.delete(values, NORMAL).argmax())
-    score = float(outlier_score(values))
+    score = float(outlier_score(values, None if unlike is None else np.asarray(unlike)))
     seen = int(values.argmax()) != NORMAL and score <= settings.outlier_threshold
     return (classes[best] if seen else INDETERMINATE), classes[best], score
 
@@ -113,6 +131,15 @@ def probabilities_of(
             found.append((output.logits.float() / temperature).softmax(dim=1).cpu())
             maps.append(output.features)
     return torch.cat(found).numpy(), torch.cat(maps)
+
+
+def unlike_of(network: nn.Module, features: Tensor) -> NDArray[np.float64] | None:
+    """(n,) logits of the network's layer for outliers from its maps; None of networks without one."""
+    if not hasattr(network, "unlike"):
+        return None
+    with torch.inference_mode():
+        said = network.unlike(features)  # type: ignore[operator]
+    return None if said is None else said.double().cpu().numpy()
 
 
 def classify_slices(
@@ -185,7 +212,9 @@ def classify_lesions(
         each, features = probabilities_of(network, images, settings.temperature, batch)
         mean = (each * weights[:, None]).sum(axis=0)
         classes = tuple(network.config.classes)  # type: ignore[union-attr, arg-type]
-        name, explained, score = named(mean, classes, settings)
+        said = unlike_of(network, features)
+        unlike = None if said is None else float(said @ weights)
+        name, explained, score = named(mean, classes, settings, unlike)
         shown, box = None, None
         if maps:
             chosen = torch.full((len(slices),), classes.index(explained))
@@ -201,7 +230,13 @@ def classify_lesions(
                 geometry,
             )
         found[number] = LesionClass(
-            name, {c: float(p) for c, p in zip(classes, mean, strict=True)}, score, explained, shown, box
+            name,
+            {c: float(p) for c, p in zip(classes, mean, strict=True)},
+            score,
+            explained,
+            shown,
+            box,
+            unlike,
         )
     progress("classifying lesions", 1.0)
     return found

@@ -101,7 +101,10 @@ def both_phases(
             weight * np.array([answer.probabilities[c] for c in classes])
             for weight, answer in zip(weights, (one, other), strict=True)
         )
-        name, explained, score = named(mean, classes, settings)
+        unlike = None
+        if one.unlike is not None and other.unlike is not None:
+            unlike = float(weights @ (one.unlike, other.unlike))
+        name, explained, score = named(mean, classes, settings, unlike)
         ordered = (one, other) if weights[0] >= weights[1] else (other, one)
         shown = next((a for a in ordered if a.explained == explained), ordered[0])
         found[number] = replace(
@@ -110,6 +113,7 @@ def both_phases(
             probabilities=dict(zip(classes, map(float, mean), strict=True)),
             outlier=score,
             explained=explained,
+            unlike=unlike,
         )
     return found
 

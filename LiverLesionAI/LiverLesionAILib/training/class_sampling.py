@@ -49,7 +49,7 @@ class ClassAugment:
     fill_chance: float = 0.12
 
 
-DEFAULT_SHARES: dict[int, float] = {0: 0.28, 1: 0.11, 2: 0.14, 3: 0.16, 4: 0.15, OUTLIER: 0.16}
+DEFAULT_SHARES: dict[int, float] = {0: 0.32, 1: 0.11, 2: 0.13, 3: 0.15, 4: 0.14, OUTLIER: 0.15}
 """Share of every label among the samples."""
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,10 @@ from ..progress import Progress, silent
 from .cases import LITS_PATIENTS, data_folder
 from .class_sampling import ClassSampler, class_loss
 from .classes import ClassSettings, ClassSlices, class_bank, real_livers
-from .loop import train
+from .loop import take_weights, train
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from .recipes import Recipe
 
@@ -49,15 +49,21 @@ def class_sources(
     shapes = data / "shapes" / "lesion_masks.npz" if data is not None else None
     if shapes is not None and not shapes.is_file():
         shapes = None
-    sources = class_bank(
-        ClassSettings(chosen.spec, bodies=chosen.bodies),
-        cache,
-        shapes,
-        real=[case for case in real if case.patient not in without],
-        workers=workers,
-        progress=progress,
-    )
+    kept = [case for case in real if case.patient not in without]
+    sources = [
+        source
+        for settings in bank_settings(chosen)
+        for source in class_bank(settings, cache, shapes, real=kept, workers=workers, progress=progress)
+    ]
     return [source for source in sources if len(source.labels)]
+
+
+def bank_settings(chosen: Recipe) -> list[ClassSettings]:
+    """Two sets of synthetic bodies, and of lesions in the real livers. The second has more in it that is no
+    lesion and was called one: fissures, vessels that are dark or not yet filled."""
+    first = ClassSettings(chosen.spec, bodies=chosen.bodies)
+    more = replace(first.distractors, fissure=0.3, dark_vessels=0.25, turned_vessels=0.25)
+    return [first, replace(first, seed=1, distractors=more)]
 
 
 def fit_classifier(
@@ -67,8 +73,16 @@ def fit_classifier(
     device: str,
     progress: Progress = silent,
     start: Path | None = None,
+    batches: Callable[[int, int], tuple[Tensor, Tensor]] | None = None,
+    only: str = "",
 ) -> nn.Module:
-    """Train `chosen` on slices; the run's settings are kept in `run.json`."""
+    """Train `chosen` on slices; the run's settings are kept in `run.json`.
+
+    Args:
+        start: weights of which what fits is taken; the rest starts anew.
+        batches: where batches come from, in place of `sources`; drawn in this process, which may keep them.
+        only: take only parts of `start` whose names begin so, without a word on the others.
+    """
     import torch
 
     from ..weights import build_network
@@ -77,14 +91,29 @@ def fit_classifier(
     network = build_network(chosen.network, asdict(chosen.config))
     if start is not None:
         state = torch.load(start, weights_only=True)
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    sampler = ClassSampler(
-        sources, chosen.spec, chosen.loop.seed, real_share=chosen.shares.get("real", 0.0), edge=chosen.crop
-    )
+        anew = take_weights(network, {k: v for k, v in state.items() if k.startswith(only)})
+        for name in () if only else anew:
+            print(f"{start.name} has no {name} of this shape: it starts anew")
+    workers = 0 if batches is not None else 1
+    if batches is None:
+        batches = ClassSampler(
+            sources,
+            chosen.spec,
+            chosen.loop.seed,
+            real_share=chosen.shares.get("real", 0.0),
+            edge=chosen.crop,
+        ).batch
     folder.mkdir(parents=True, exist_ok=True)
-    names = sorted(source.source for source in sources if source.kind == "real")
+    names = sorted({source.source for source in sources if source.kind == "real"})
     record = {**asdict(chosen), "real_livers": names, "bodies": sum(s.kind == "body" for s in sources)}
     (folder / "run.json").write_text(json.dumps(record, indent=1))
     return train(
-        network, sampler.batch, chosen.loop, folder, device=device, loss_of=class_loss, progress=progress
+        network,
+        batches,
+        chosen.loop,
+        folder,
+        device=device,
+        loss_of=class_loss,
+        progress=progress,
+        workers=workers,
     )

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from .calibrate_detector import write_held_out
 from .cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
 from .detection import DetectionSampler, detection_loss
 from .healthy import healthy_cases
-from .loop import segmentation_loss, train
+from .loop import segmentation_loss, take_weights, train
 from .processes import Group, join, leave
 from .recipes import MEANS, RECIPES, Recipe, recipe
 from .sampling import AugmentSettings, CropSampler
@@ -104,21 +104,21 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
+def bundle(chosen: Recipe, name: str, run: Path, folder: Path, weights: str = "weights.pt") -> ModelEntry:
     """Put a finished run's weights and curve into a models folder and its manifest; calibration and scales
     are kept where the input stays the same.
 
     Args:
         name: of the model in the manifest.
-        run: folder of the run, with `weights.pt` and `curve.csv`.
+        run: folder of the run, with `weights` and `curve.csv`.
         folder: models folder; made where it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest.read(folder) if (folder / "manifest.json").is_file() else Manifest(folder, ())
     # What was calibrated for another input says nothing about this one.
     old = next((e for e in manifest.entries if e.name == name and e.input == chosen.spec), None)
-    weights = folder / f"{name}_compact.pt"
-    for source, target in ((run / "weights.pt", weights), (run / "curve.csv", folder / f"{name}_curve.csv")):
+    kept = folder / f"{name}_compact.pt"
+    for source, target in ((run / weights, kept), (run / "curve.csv", folder / f"{name}_curve.csv")):
         with replacing(target) as beside:
             shutil.copyfile(source, beside)
     entry = ModelEntry(
@@ -127,8 +127,8 @@ def bundle(chosen: Recipe, name: str, run: Path, folder: Path) -> ModelEntry:
         network=chosen.network,
         config=json.loads(json.dumps(asdict(chosen.config))),
         input=chosen.spec,
-        file=weights.name,
-        sha256=sha256_of(weights),
+        file=kept.name,
+        sha256=sha256_of(kept),
         calibration=old.calibration if old else chosen.calibration,
         card=f"{name}.md",
         title=chosen.title,
@@ -449,19 +449,6 @@ def validation(
         return total / len(fixed)
 
     return loss
-
-
-def take_weights(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
-    """Weights of an earlier run, of the same network or of one that shares parts with it (a box detector
-    goes on from a mask network's encoder, pyramid and proposals).
-
-    Returns:
-        Names of what the earlier run has not, or in another shape; it is left as it was.
-    """
-    own = network.state_dict()
-    fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
-    network.load_state_dict({**own, **{k: v.to(own[k].dtype) for k, v in fitting.items()}})
-    return [name for name in own if name not in fitting]
 
 
 def _liver_only(case: TrainingCase) -> TrainingCase:
