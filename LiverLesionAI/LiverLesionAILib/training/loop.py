@@ -15,11 +15,7 @@ import csv
 import math
 import os
 import time
-<<<<<<< HEAD
-from collections.abc import Callable, Sequence
-=======
-from collections.abc import Callable, Mapping
->>>>>>> main
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -179,13 +175,13 @@ def check_gradients(dead: set[str]) -> None:
         raise TrainingError(f"No gradient reaches {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}.")
 
 
-<<<<<<< HEAD
 def moved(images: Tensor | Sequence[Tensor], device: str) -> Tensor | tuple[Tensor, ...]:
     """Images on the device with channels last in memory; maps that a trunk has made of them as they are."""
     if isinstance(images, Tensor):
         return images.to(device, memory_format=torch.channels_last)
     return tuple(level.to(device) for level in images)
-=======
+
+
 def take_weights(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
     """Weights of an earlier run, of the same network or of one that shares parts with it (a box detector
     goes on from a mask network's encoder, pyramid and proposals).
@@ -197,7 +193,6 @@ def take_weights(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
     fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
     network.load_state_dict({**own, **{k: v.to(own[k].dtype) for k, v in fitting.items()}})
     return [name for name in own if name not in fitting]
->>>>>>> main
 
 
 def save_checkpoint(state: dict, path: Path) -> None:
