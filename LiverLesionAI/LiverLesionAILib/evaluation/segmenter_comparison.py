@@ -16,12 +16,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, LiverLesionAIError
-from ..files import write_text
+from ..files import replacing, write_text
 from ..progress import Progress, silent
 from ..training.cases import LITS_PATIENTS
 from ..training.readers.folders import layout_of
@@ -38,7 +38,9 @@ EQUAL_RATES = (0.5, 1.0, 2.0)
 
 def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `compare segmenters`."""
-    parser.add_argument("family", choices=sorted(FAMILIES), help="which paper's comparison")
+    parser.add_argument(
+        "family", choices=sorted(FAMILIES), help="which paper's comparison; data: parts of the training data"
+    )
     parser.add_argument("data", type=Path, help="folder of the six labelled LiTS volumes, or of SynthLiver-1")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="runs and tables")
     parser.add_argument("--steps", type=int, default=1600, help="training steps of every run (default 1600)")
@@ -77,7 +79,7 @@ class Training:
 
 def on_synthliver(args: argparse.Namespace) -> bool:
     """Whether networks are compared on SynthLiver-1 instead of the real scans."""
-    return layout_of(args.data) == "synthliver" if args.data.is_dir() else False
+    return args.data.is_dir() and layout_of(args.data) == "synthliver"
 
 
 def folds_of(args: argparse.Namespace) -> tuple[str, ...]:
@@ -89,15 +91,15 @@ def trainings(args: argparse.Namespace, variants: Sequence[Variant]) -> list[Tra
     """Every training that the comparison needs, coarse networks first; one folder a run and fold."""
     common = ["--threads", str(args.threads), "--device", args.device, "--cache", str(args.cache)]
     common += ["--bank", str(args.bank)] if args.bank else []
-    synth = on_synthliver(args)
+    synth, folds = on_synthliver(args), folds_of(args)
     jobs: dict[Path, Training] = {}
-    for fold in () if synth else folds_of(args):
+    for fold in () if synth else folds:
         models = args.out / "coarse" / fold
         command = ["coarse_unet", "--hold-out", fold, "--out", str(models / "run"), "--bundle", str(models)]
         jobs[models] = Training((*command, *common), models, "coarse_unet")
     for seed in range(args.seeds):
         for variant in variants:
-            for fold in folds_of(args):
+            for fold in folds:
                 models = args.out / f"{variant.run}-{seed}" / fold
                 command = [variant.recipe, "--seed", str(seed), "--steps", str(args.steps)]
                 command += ["--synthliver", str(args.data)] if synth else ["--hold-out", fold]
@@ -134,10 +136,11 @@ def score(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
     if (out / "evaluation.json").is_file():
         return out / "evaluation.json"
     folds = args.out / f"{variant.run}-{seed}"
+    synth = on_synthliver(args)
     for fold in folds_of(args):
-        with_coarse(folds / fold, models_folder() if on_synthliver(args) else args.out / "coarse" / fold)
+        with_coarse(folds / fold, models_folder() if synth else args.out / "coarse" / fold)
     chosen = [str(args.data), "--model", variant.recipe, "--out", str(out), "--no-figures"]
-    if on_synthliver(args):
+    if synth:
         scans = find_synthliver(args.data, "test")[: args.scans]
         chosen += ["--split", "test", "--cases", ",".join(scan.name for scan in scans), "--no-distances"]
         make = method_maker(args.device, None, None, None, variant.pyramid, models=folds / "train")
@@ -155,10 +158,11 @@ def score(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
 def with_coarse(models: Path, coarse: Path) -> None:
     """Put the fold's coarse network beside the network to compare."""
     manifest = Manifest.read(models)
-    entry = replace(Manifest.read(coarse).find("coarse_unet"))
+    entry = Manifest.read(coarse).find("coarse_unet")
     target = models / entry.file
     if not target.is_file():
-        target.write_bytes((coarse / entry.file).read_bytes())
+        with replacing(target) as beside:
+            beside.write_bytes((coarse / entry.file).read_bytes())
     others = tuple(e for e in manifest.entries if e.name != entry.name)
     Manifest(models, (entry, *others)).write()
 
@@ -200,7 +204,7 @@ def run_compare_segmenters(
             results.setdefault(variant.name, []).append({case["name"]: case for case in method["cases"]})
             curves.setdefault(variant.name, []).append(method.get("free_response") or {})
     progress("done", 1.0)
-    text = comparison_table(family, results, steps=args.steps, curves=curves, protocol=protocol(args))
+    text = comparison_table(family, results, steps=args.steps, curves=curves, scored_on=protocol(args))
     say(text)
     write_text(args.out / f"{args.family}.txt", text + "\n")
     return 0
@@ -220,14 +224,14 @@ def comparison_table(
     *,
     steps: int,
     curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
-    protocol: str = "One patient left out",
+    scored_on: str = "Real scans, one patient left out",
 ) -> str:
     """A line per variant: means over seeds, intervals over patients, the paired difference from the first.
 
     Args:
         curves: variant -> free response of every training, as `evaluate` writes it: the share of lesions
             found where all variants give equally many false ones.
-        protocol: what they were trained and scored on.
+        scored_on: what they were trained and scored on, in words.
     """
     rows = [
         [
@@ -275,7 +279,7 @@ def comparison_table(
     plural = "s" * (seeds_used > 1)
     source = f" Published: {family.unit}, in per cent." if family.unit else ""
     return (
-        f"{align(rows)}\n{protocol}; {steps} steps, {seeds_used} seed{plural} each; "
+        f"{align(rows)}\n{scored_on}; {steps} steps, {seeds_used} seed{plural} each; "
         "95 % bootstrap intervals over patients in brackets; p: two-sided permutation test over patients. "
         f"Dice of lesions by diameter, missed ones 0. Found at so many false lesions per scan: free response."
         f"{source}"
