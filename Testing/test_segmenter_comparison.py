@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 from dataclasses import asdict
@@ -17,21 +18,27 @@ from LiverLesionAILib.errors import InputError, LiverLesionAIError  # noqa: E402
 from LiverLesionAILib.evaluation.segmenter_comparison import (  # noqa: E402
     Training,
     add_segmenter_arguments,
-    found_at,
     protocol,
     run_compare_segmenters,
     run_training,
+    scales_of,
     score,
     trainings,
     with_coarse,
 )
-from LiverLesionAILib.evaluation.segmenter_families import FAMILIES, Variant  # noqa: E402
+from LiverLesionAILib.evaluation.segmenter_families import FAMILIES, Variant, trunk_of  # noqa: E402
+from LiverLesionAILib.evaluation.segmenter_tables import (  # noqa: E402
+    found_at,
+    pooled_slices,
+    slices_table,
+)
 from LiverLesionAILib.training.command import (  # noqa: E402
     add_train_arguments,
     bundle,
     changed_config,
     smaller_bank,
 )
+from LiverLesionAILib.training.loop import take_weights  # noqa: E402
 from LiverLesionAILib.training.recipes import RECIPES  # noqa: E402
 from LiverLesionAILib.weights import Manifest, build_network, load_network, save_weights  # noqa: E402
 
@@ -42,6 +49,10 @@ def options(out: Path, *more: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     add_segmenter_arguments(parser)
     return parser.parse_args(["sfan", "data", "--out", str(out), *more])
+
+
+def flat(parts: list[list[Training]]) -> list[Training]:
+    return list(itertools.chain.from_iterable(parts))
 
 
 def bundled(training: Training) -> None:
@@ -58,7 +69,8 @@ def bundled(training: Training) -> None:
 def test_every_training_is_a_command_that_train_takes(family: str, tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
     add_train_arguments(parser)
-    for training in trainings(options(tmp_path, "--seeds", "2"), FAMILIES[family].variants):
+    args = options(tmp_path, "--seeds", "2", "--trunk-steps", "3")
+    for training in flat(trainings(args, FAMILIES[family].variants)):
         args = parser.parse_args(list(training.command))
         assert args.model == training.model and args.bundle == training.models and args.hold_out in "ABCDE"
         # The network really has these settings, and can be built with them.
@@ -68,13 +80,13 @@ def test_every_training_is_a_command_that_train_takes(family: str, tmp_path: Pat
 
 
 def test_one_run_a_patient_and_seed_and_none_twice(tmp_path: Path) -> None:
-    jobs = trainings(options(tmp_path, "--seeds", "2"), FAMILIES["pyramid"].variants)
+    jobs = flat(trainings(options(tmp_path, "--seeds", "2"), FAMILIES["pyramid"].variants))
     assert len(jobs) == 5 + 2 * 5
     assert len({job.models for job in jobs}) == len(jobs)
 
 
 def test_rows_of_the_data_leave_parts_out_and_share_a_small_bank(tmp_path: Path) -> None:
-    jobs = trainings(options(tmp_path, "--seeds", "1", "--bank", "7"), FAMILIES["data"].variants)
+    jobs = flat(trainings(options(tmp_path, "--seeds", "1", "--bank", "7"), FAMILIES["data"].variants))
     assert len({job.models for job in jobs}) == len(jobs) == 5 + 5 * len(FAMILIES["data"].variants)
     parser = argparse.ArgumentParser()
     add_train_arguments(parser)
@@ -86,6 +98,85 @@ def test_rows_of_the_data_leave_parts_out_and_share_a_small_bank(tmp_path: Path)
     assert smaller_bank(RECIPES["coarse_unet"], 500).bodies == RECIPES["coarse_unet"].bodies
     with pytest.raises(InputError, match="--bank 0"):
         smaller_bank(RECIPES["sfan"], 0)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_every_variant_takes_over_all_of_its_trunk(family: str) -> None:
+    for variant in FAMILIES[family].variants:
+        trunk = trunk_of(variant)
+        own, common = (
+            build_network(
+                RECIPES[v.recipe].network, asdict(changed_config(RECIPES[v.recipe].config, list(v.config)))
+            )
+            for v in (variant, trunk)
+        )
+        anew = set(take_weights(own, common.state_dict()))
+        assert set(common.state_dict()) == set(own.state_dict()) - anew
+        assert bool(anew) == (variant.run != trunk.run)
+
+
+def test_variants_start_from_trunks_of_their_own_fold_which_are_trained_first(tmp_path: Path) -> None:
+    args = options(tmp_path, "--trunk-steps", "7", "--seeds", "1")
+    first, then = trainings(args, FAMILIES["sfan"].variants)
+    trunks = {job.models: job for job in first if job.model != "coarse_unet"}
+    assert len(trunks) == 2 * 5 and {job.command[2] for job in trunks.values()} == {"7"}
+    parser = argparse.ArgumentParser()
+    add_train_arguments(parser)
+    for job in then:
+        told = parser.parse_args(list(job.command))
+        trunk = trunks[told.start.parent.parent]
+        assert told.start == trunk.models / "run" / "weights.pt"
+        assert parser.parse_args(list(trunk.command)).hold_out == told.hold_out
+        assert trunk.model == told.model
+
+
+def test_trunks_are_done_before_what_starts_from_them(tmp_path: Path) -> None:
+    args = options(tmp_path, "--seeds", "1", "--trunk-steps", "2", "--jobs", "4", "--only", "U-Net; SFAN")
+    seen: list[Path] = []
+
+    def train(training: Training) -> None:
+        seen.append(training.models)
+        bundled(training)
+
+    def evaluate(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
+        path = tmp_path / f"{variant.run}-{seed}.json"
+        path.write_text(json.dumps({"methods": {variant.recipe: {"cases": scores(variant, seed)}}}))
+        return path
+
+    run_compare_segmenters(args, train=train, evaluate=evaluate)
+    late = [path for path in seen if not path.parent.name.startswith(("trunk", "coarse"))]
+    assert seen[-len(late) :] == late and len(seen) == 5 + 10 + 10
+    assert "after 2 steps of the same network without attention" in (tmp_path / "sfan.txt").read_text()
+
+
+def test_a_pyramid_for_all_variants(tmp_path: Path) -> None:
+    assert scales_of(options(tmp_path)) is None
+    assert scales_of(options(tmp_path, "--pyramid", "0.5,1")) == (0.5, 1.0)
+    assert protocol(options(tmp_path, "--pyramid", "0.5,1")).endswith("at 0.5, 1 times the size")
+    for wrong in ("x", "0", "1,-2"):
+        with pytest.raises(InputError, match="--pyramid"):
+            run_compare_segmenters(options(tmp_path, f"--pyramid={wrong}"))
+
+
+def slices(n: int, without: int, precision: float, recall: float, px: float | None) -> dict:
+    rest = {"dice": 0.5, "jaccard": 0.4, "specificity": 0.99, "hausdorff_px": px}
+    return {"n_slices": n, "n_without_distance": without, "precision": precision, "recall": recall, **rest}
+
+
+def test_seven_scores_are_pooled_over_slices() -> None:
+    rows = [
+        {"slices": slices(10, 5, 0.2, 0.8, 10.0)},
+        {"slices": slices(30, 30, 0.6, 0.4, None)},
+        {"slices": None},
+    ]
+    pooled = pooled_slices(rows)
+    assert pooled["precision"] == pytest.approx(0.5) and pooled["recall"] == pytest.approx(0.5)
+    assert pooled["f1"] == pytest.approx(0.5) and pooled["hausdorff_px"] == 10.0
+    assert math.isnan(pooled_slices([{"slices": None}])["dice"])
+    text = slices_table(FAMILIES["mscd"], {"MSCD": [{"a": rows[0]}, {"a": rows[0], "b": rows[1]}]})
+    line, published = text.splitlines()[2:4]
+    assert line.startswith("MSCD ") and "50.0 (0.0)" in line and "35.0 (21.2)" in line
+    assert published.split() == ["published", "82.16", "30.01", "73.46", "76.96", "91.18", "99.86", "83.37"]
 
 
 def synthliver(folder: Path, tests: int = 3) -> Path:
@@ -106,7 +197,7 @@ def test_on_synthliver_every_variant_is_trained_once_and_scored_on_the_test_scan
     args = parser.parse_args(
         ["sfan", str(data), "--out", str(tmp_path / "out"), "--seeds", "2", "--scans", "2"]
     )
-    jobs = trainings(args, FAMILIES["sfan"].variants)
+    jobs = flat(trainings(args, FAMILIES["sfan"].variants))
     assert len(jobs) == 2 * len(FAMILIES["sfan"].variants)
     trains = argparse.ArgumentParser()
     add_train_arguments(trains)
@@ -116,6 +207,13 @@ def test_on_synthliver_every_variant_is_trained_once_and_scored_on_the_test_scan
     assert "scored on 2 test scans" in protocol(args)
     args.family = "data"
     with pytest.raises(InputError, match="measured on the real scans"):
+        run_compare_segmenters(args, train=lambda training: None)
+
+
+def test_a_common_trunk_would_have_seen_what_rows_of_the_data_go_without(tmp_path: Path) -> None:
+    args = options(tmp_path, "--trunk-steps", "2")
+    args.family = "data"
+    with pytest.raises(InputError, match="--trunk-steps"):
         run_compare_segmenters(args, train=lambda training: None)
 
 
@@ -129,7 +227,7 @@ def test_scoring_on_synthliver_takes_the_trained_network_and_the_bundled_coarse_
     add_segmenter_arguments(parser)
     args = parser.parse_args(["sfan", str(data), "--out", str(tmp_path / "out"), "--scans", "2"])
     variant = FAMILIES["sfan"].variants[1]
-    job = next(job for job in trainings(args, [variant]))
+    job = next(iter(flat(trainings(args, [variant]))))
     bundled(job)
     asked: dict[str, object] = {}
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +26,8 @@ from ..training.cases import LITS_PATIENTS
 from ..training.readers.folders import layout_of
 from ..training.readers.synthliver import find_synthliver
 from ..weights import Manifest, models_folder
-from .bands import DICE_BANDS
-from .bootstrap import compare_paired, mean_interval
-from .segmenter_families import FAMILIES, Family, Variant
-from .tables import align, number, with_interval
-
-EQUAL_RATES = (0.5, 1.0, 2.0)
-"""False lesions per scan at which variants are compared: networks differ in how readily they speak."""
+from .segmenter_families import FAMILIES, Variant, trunk_of
+from .segmenter_tables import comparison_table, slices_table
 
 
 def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +46,19 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
         "--scans", type=int, metavar="N", help="score only the first N test scans of SynthLiver-1"
     )
     parser.add_argument("--cache", type=Path, default=Path(".cache"), help="prepared volumes and variants")
+    parser.add_argument(
+        "--trunk-steps",
+        type=int,
+        default=0,
+        metavar="N",
+        help="first train each network without its attention for N steps; every variant starts from that: "
+        "short trainings then differ in the attention, not in luck",
+    )
+    parser.add_argument(
+        "--pyramid",
+        metavar="SCALE,...",
+        help="scales of inference of all variants, such as 1.0: fast scoring",
+    )
     parser.add_argument("--only", default="", metavar="NAME;...", help="only these variants")
     parser.add_argument(
         "--bank",
@@ -87,28 +94,45 @@ def folds_of(args: argparse.Namespace) -> tuple[str, ...]:
     return ("train",) if on_synthliver(args) else tuple(sorted(set(LITS_PATIENTS.values())))
 
 
-def trainings(args: argparse.Namespace, variants: Sequence[Variant]) -> list[Training]:
-    """Every training that the comparison needs, coarse networks first; one folder a run and fold."""
+def trainings(args: argparse.Namespace, variants: Sequence[Variant]) -> list[list[Training]]:
+    """Every training that the comparison needs, one folder a run and fold: coarse networks and trunks, which
+    wait for nothing, and what starts from them."""
     common = ["--threads", str(args.threads), "--device", args.device, "--cache", str(args.cache)]
     common += ["--bank", str(args.bank)] if args.bank else []
     synth, folds = on_synthliver(args), folds_of(args)
-    jobs: dict[Path, Training] = {}
+    source = {fold: ("--synthliver", str(args.data)) if synth else ("--hold-out", fold) for fold in folds}
+    first: dict[Path, Training] = {}
     for fold in () if synth else folds:
         models = args.out / "coarse" / fold
         command = ["coarse_unet", "--hold-out", fold, "--out", str(models / "run"), "--bundle", str(models)]
-        jobs[models] = Training((*command, *common), models, "coarse_unet")
+        first[models] = Training((*command, *common), models, "coarse_unet")
+    for trunk in {trunk_of(variant): None for variant in variants} if args.trunk_steps else ():
+        for fold in folds:
+            models = trunk_folder(args, trunk) / fold
+            command = [trunk.recipe, "--steps", str(args.trunk_steps), *source[fold]]
+            command += [part for item in trunk.config for part in ("--config", item)]
+            command += ["--out", str(models / "run"), "--bundle", str(models)]
+            first[models] = Training((*command, *common), models, trunk.recipe)
+    jobs: dict[Path, Training] = {}
     for seed in range(args.seeds):
         for variant in variants:
             for fold in folds:
                 models = args.out / f"{variant.run}-{seed}" / fold
-                command = [variant.recipe, "--seed", str(seed), "--steps", str(args.steps)]
-                command += ["--synthliver", str(args.data)] if synth else ["--hold-out", fold]
+                command = [variant.recipe, "--seed", str(seed), "--steps", str(args.steps), *source[fold]]
+                if args.trunk_steps:
+                    trunk = trunk_folder(args, trunk_of(variant))
+                    command += ["--start", str(trunk / fold / "run" / "weights.pt")]
                 command += [part for item in variant.config for part in ("--config", item)]
                 command += [word for part in variant.without for word in ("--without", part)]
                 command += ["--shares", variant.shares] if variant.shares else []
                 command += ["--out", str(models / "run"), "--bundle", str(models)]
                 jobs[models] = Training((*command, *common), models, variant.recipe)
-    return list(jobs.values())
+    return [list(first.values()), list(jobs.values())]
+
+
+def trunk_folder(args: argparse.Namespace, trunk: Variant) -> Path:
+    """Where the trainings of a trunk are kept."""
+    return args.out / f"trunk-{trunk.run}"
 
 
 def run_training(training: Training) -> None:
@@ -131,7 +155,8 @@ def score(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
     from .command import add_evaluate_arguments, run_evaluate
     from .models import method_maker
 
-    name = variant.run if variant.pyramid is None else f"{variant.run}-{'_'.join(map(str, variant.pyramid))}"
+    pyramid = variant.pyramid or scales_of(args)
+    name = variant.run if pyramid is None else f"{variant.run}-{'_'.join(map(str, pyramid))}"
     out = args.out / "scores" / f"{name}-{seed}"
     if (out / "evaluation.json").is_file():
         return out / "evaluation.json"
@@ -142,17 +167,35 @@ def score(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
     chosen = [str(args.data), "--model", variant.recipe, "--out", str(out), "--no-figures"]
     if synth:
         scans = find_synthliver(args.data, "test")[: args.scans]
-        chosen += ["--split", "test", "--cases", ",".join(scan.name for scan in scans), "--no-distances"]
-        make = method_maker(args.device, None, None, None, variant.pyramid, models=folds / "train")
+        chosen += ["--split", "test", "--cases", ",".join(scan.name for scan in scans)]
+        chosen += [] if args.family == "mscd" else ["--no-distances"]
+        make = method_maker(args.device, None, None, None, pyramid, models=folds / "train")
     else:
         chosen += ["--folds", str(folds)]
-        make = method_maker(args.device, None, None, folds, variant.pyramid)
+        make = method_maker(args.device, None, None, folds, pyramid)
     parser = argparse.ArgumentParser()
     add_evaluate_arguments(parser)
     options = parser.parse_args(chosen)
     options.device = args.device
     run_evaluate(options, method=make, say=lambda text: None)
     return out / "evaluation.json"
+
+
+def scales_of(args: argparse.Namespace) -> tuple[float, ...] | None:
+    """The pyramid asked for; None for each recipe's own.
+
+    Raises:
+        InputError: not positive numbers.
+    """
+    if not args.pyramid:
+        return None
+    try:
+        scales = tuple(float(part) for part in args.pyramid.split(","))
+    except ValueError:
+        scales = ()
+    if not scales or min(scales) <= 0:
+        raise InputError(f"--pyramid {args.pyramid}: give scales above 0, such as 0.5,1.0,1.5.")
+    return scales
 
 
 def with_coarse(models: Path, coarse: Path) -> None:
@@ -182,18 +225,24 @@ def run_compare_segmenters(
     family = FAMILIES[args.family]
     names = [name.strip() for name in args.only.split(";") if name.strip()]
     known = [variant.name for variant in family.variants]
-    if set(names) - set(known) or args.seeds < 1 or args.steps < 1 or args.jobs < 1:
+    if set(names) - set(known) or min(args.seeds, args.steps, args.jobs) < 1 or args.trunk_steps < 0:
         raise InputError(f"--only takes {'; '.join(known)}; --seeds, --steps and --jobs numbers from 1.")
+    scales_of(args)
     if on_synthliver(args) and any(v.without or v.shares for v in family.variants):
         raise InputError(
             f"{args.family}: what the parts of the training data are worth is measured on the real scans; "
             "SynthLiver-1 brings its own."
         )
+    if args.trunk_steps and any(v.without or v.shares for v in family.variants):
+        raise InputError(f"{args.family}: --trunk-steps would show every row what it is to go without.")
     variants = [variant for variant in family.variants if not names or variant.name in names]
-    missing = [training for training in trainings(args, variants) if not training.done]
-    with ThreadPoolExecutor(args.jobs) as pool:
-        for number_done, _ in enumerate(pool.map(train, missing), start=1):
-            progress(f"trained {number_done} of {len(missing)}", 0.9 * number_done / len(missing))
+    missing = [[training for training in part if not training.done] for part in trainings(args, variants)]
+    total, trained = sum(map(len, missing)), 0
+    for part in missing:
+        with ThreadPoolExecutor(args.jobs) as pool:
+            for _ in pool.map(train, part):
+                trained += 1
+                progress(f"trained {trained} of {total}", 0.9 * trained / total)
     results: dict[str, list[dict[str, Any]]] = {}
     curves: dict[str, list[dict[str, Any]]] = {}
     for variant in variants:
@@ -204,7 +253,16 @@ def run_compare_segmenters(
             results.setdefault(variant.name, []).append({case["name"]: case for case in method["cases"]})
             curves.setdefault(variant.name, []).append(method.get("free_response") or {})
     progress("done", 1.0)
-    text = comparison_table(family, results, steps=args.steps, curves=curves, scored_on=protocol(args))
+    text = comparison_table(
+        family,
+        results,
+        steps=args.steps,
+        curves=curves,
+        scored_on=protocol(args),
+        trunk_steps=args.trunk_steps,
+    )
+    if args.family == "mscd":
+        text += "\n\n" + slices_table(family, results)
     say(text)
     write_text(args.out / f"{args.family}.txt", text + "\n")
     return 0
@@ -212,120 +270,9 @@ def run_compare_segmenters(
 
 def protocol(args: argparse.Namespace) -> str:
     """What the networks are trained and scored on, in words."""
+    scales = scales_of(args)
+    at = f" at {', '.join(f'{scale:g}' for scale in scales)} times the size" if scales else ""
     if not on_synthliver(args):
-        return "Real scans, one patient left out"
+        return f"Real scans, one patient left out{at}"
     count = len(find_synthliver(args.data, "test")[: args.scans])
-    return f"SynthLiver-1, trained on its training scans, scored on {count} test scans"
-
-
-def comparison_table(
-    family: Family,
-    results: Mapping[str, Sequence[Mapping[str, Any]]],
-    *,
-    steps: int,
-    curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
-    scored_on: str = "Real scans, one patient left out",
-) -> str:
-    """A line per variant: means over seeds, intervals over patients, the paired difference from the first.
-
-    Args:
-        curves: variant -> free response of every training, as `evaluate` writes it: the share of lesions
-            found where all variants give equally many false ones.
-        scored_on: what they were trained and scored on, in words.
-    """
-    rows = [
-        [
-            "",
-            "tumour Dice",
-            "SD of seeds",
-            "difference",
-            "p",
-            *(f"Dice {band.name}" for band in DICE_BANDS),
-            "found",
-            "false per scan",
-            *(f"found at {rate:g} false" for rate in EQUAL_RATES),
-            *(("published", "difference") if family.unit else ()),
-        ]
-    ]
-    published = {variant.name: variant.published for variant in family.variants}
-    first = next(iter(results))
-    for name, seeds in results.items():
-        patients = {case: row["patient"] for case, row in seeds[0].items()}
-        mean = mean_over_seeds(seeds)
-        interval = mean_interval(list(mean.values()), [patients[case] for case in mean], seed=0)
-        of_seeds = [sum(case_dice(row) for row in seed.values()) / len(seed) for seed in seeds]
-        spread = _deviation(of_seeds)
-        line = [name, with_interval(interval), number(spread) if len(seeds) > 1 else ""]
-        if name == first:
-            line += ["", ""]
-        else:
-            paired = compare_paired(mean_over_seeds(results[first]), mean, patients, seed=0)
-            line += [with_interval(paired.difference), number(paired.p_value)]
-        line += [number(value) for value in dice_by_band(seeds)]
-        lesions = [row["lesions"] for seed in seeds for row in seed.values()]
-        total = sum(part["total"] for part in lesions)
-        line.append(f"{sum(part['found'] for part in lesions) / total:.2f}" if total else "")
-        line.append(f"{sum(part['false'] for part in lesions) / len(lesions):.2f}")
-        line += [number(found_at((curves or {}).get(name, ()), rate)) for rate in EQUAL_RATES]
-        if not family.unit:
-            rows.append(line)
-            continue
-        ours, theirs = published[name], published[first]
-        line.append("" if ours is None else f"{ours:g}")
-        both = ours is not None and theirs is not None and name != first
-        line.append(f"{ours - theirs:+.1f}" if both else "")
-        rows.append(line)
-    seeds_used = len(next(iter(results.values())))
-    plural = "s" * (seeds_used > 1)
-    source = f" Published: {family.unit}, in per cent." if family.unit else ""
-    return (
-        f"{align(rows)}\n{scored_on}; {steps} steps, {seeds_used} seed{plural} each; "
-        "95 % bootstrap intervals over patients in brackets; p: two-sided permutation test over patients. "
-        f"Dice of lesions by diameter, missed ones 0. Found at so many false lesions per scan: free response."
-        f"{source}"
-    )
-
-
-def found_at(curves: Sequence[Mapping[str, Any]], rate: float) -> float:
-    """Share of lesions found with at most `rate` false ones per scan, mean over trainings; NaN without
-    curves."""
-    best = [
-        max((s for s, f in zip(c["sensitivity"], c["false_per_unit"], strict=True) if f <= rate), default=0.0)
-        for c in curves
-        if c
-    ]
-    return sum(best) / len(best) if best else math.nan
-
-
-def case_dice(row: Mapping[str, Any]) -> float:
-    """Tumour Dice of a scan; NaN where it is undefined."""
-    value = row["tumour"]["dice"]
-    return math.nan if value is None else float(value)
-
-
-def mean_over_seeds(seeds: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Scan -> tumour Dice, mean over the trainings.
-
-    Raises:
-        InputError: the trainings were not scored on the same scans.
-    """
-    if any(set(seed) != set(seeds[0]) for seed in seeds):
-        raise InputError("The trainings of one variant were scored on different scans; remove `scores`.")
-    return {case: sum(case_dice(seed[case]) for seed in seeds) / len(seeds) for case in seeds[0]}
-
-
-def dice_by_band(seeds: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Mean Dice of the lesions of each size band over scans and trainings; NaN for a band without lesions."""
-    lesions = [lesion for seed in seeds for row in seed.values() for lesion in row["lesions"]["reference"]]
-    groups = (
-        [float(lesion["dice"]) for lesion in lesions if band.holds(lesion["diameter_mm"])]
-        for band in DICE_BANDS
-    )
-    return [sum(group) / len(group) if group else math.nan for group in groups]
-
-
-def _deviation(values: Sequence[float]) -> float:
-    if len(values) < 2:
-        return math.nan
-    mean = sum(values) / len(values)
-    return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    return f"SynthLiver-1, trained on its training scans, scored on {count} test scans{at}"

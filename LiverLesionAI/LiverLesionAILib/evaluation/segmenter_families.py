@@ -16,6 +16,8 @@ class Variant:
             differ from the recipe's, as `train` takes them.
         pyramid: scales of inference for liver and lesions; None takes the recipe's own.
         published: the paper's figure for it, in the family's unit; None where the paper has none.
+        published_slices: the MSCD paper's row: Dice, Hausdorff distance in px, Jaccard, precision, recall,
+            specificity, F1; the others in per cent.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Variant:
     published: float | None = None
     without: tuple[str, ...] = ()
     shares: str = ""
+    published_slices: tuple[float, ...] = ()
 
     @property
     def run(self) -> str:
@@ -47,6 +50,22 @@ class Family:
 
     unit: str
     variants: tuple[Variant, ...]
+
+
+_PLAIN_SFAN = Variant("SFAN without both", "sfan", ("sat=false", "gca=false"))
+_PLAIN_VA = Variant("Mask R-CNN", "va_mask_rcnn", ("channel=false", "spatial=false"))
+_UNET = Variant("U-Net", "unet")
+
+_TRUNKS = {
+    "sfan": _PLAIN_SFAN,
+    "va_mask_rcnn": _PLAIN_VA,
+    **dict.fromkeys(("unet", "attention_unet", "se_unet", "danet_unet", "mscd"), _UNET),
+}
+
+
+def trunk_of(variant: Variant) -> Variant:
+    """The same network without what its paper adds: every weight of it has its place in the variant."""
+    return _TRUNKS[variant.recipe]
 
 
 FAMILIES: dict[str, Family] = {
@@ -89,11 +108,36 @@ FAMILIES: dict[str, Family] = {
     "mscd": Family(
         "Dice of 7190 LiTS slices with tumour",
         (
-            Variant("U-Net", "unet", published=73.62),
-            Variant("Attention U-Net", "attention_unet", published=78.70),
-            Variant("SE U-Net", "se_unet", published=77.88),
-            Variant("DANet head", "danet_unet", published=79.97),
-            Variant("MSCD", "mscd", published=82.16),
+            Variant(
+                "U-Net",
+                "unet",
+                published=73.62,
+                published_slices=(73.62, 52.65, 63.67, 67.46, 86.7, 99.76, 75.88),
+            ),
+            Variant(
+                "Attention U-Net",
+                "attention_unet",
+                published=78.70,
+                published_slices=(78.7, 37.13, 69.32, 72.93, 89.65, 99.83, 80.43),
+            ),
+            Variant(
+                "SE U-Net",
+                "se_unet",
+                published=77.88,
+                published_slices=(77.88, 39.09, 68.55, 72.39, 89.16, 99.82, 79.9),
+            ),
+            Variant(
+                "DANet head",
+                "danet_unet",
+                published=79.97,
+                published_slices=(79.97, 30.94, 71.0, 74.5, 90.38, 99.84, 81.67),
+            ),
+            Variant(
+                "MSCD",
+                "mscd",
+                published=82.16,
+                published_slices=(82.16, 30.01, 73.46, 76.96, 91.18, 99.86, 83.37),
+            ),
             Variant("MSCD, spatial only", "mscd", ("channel=false",)),
             Variant("MSCD, channel only", "mscd", ("spatial=false",)),
         ),

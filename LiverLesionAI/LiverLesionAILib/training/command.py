@@ -234,7 +234,9 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     torch.set_num_threads(args.threads)
     chosen = recipe(args.model)
     if args.steps:
-        chosen = replace(chosen, loop=replace(chosen.loop, steps=args.steps))
+        # A short run would else end before its warm-up does.
+        warmup = min(chosen.loop.warmup, max(1, args.steps // 5))
+        chosen = replace(chosen, loop=replace(chosen.loop, steps=args.steps, warmup=warmup))
     if args.shares:
         shares = {k: float(v) for k, v in (item.split("=") for item in args.shares.split(","))}
         chosen = replace(chosen, shares=shares)
