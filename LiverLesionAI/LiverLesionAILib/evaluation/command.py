@@ -73,6 +73,13 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detector", default="", help="of --model: looks for further lesions; none for masks only"
     )
+    parser.add_argument(
+        "--boxes",
+        action="append",
+        default=[],
+        metavar="DETECTOR",
+        help="what this detector's boxes find by themselves, per scan, instead of masks",
+    )
     parser.add_argument("--liver-labels", default="1", metavar="N,N", help="label values of liver")
     parser.add_argument("--tumour-labels", default="2", metavar="N,N", help="label values of tumours")
     parser.add_argument(
@@ -111,6 +118,12 @@ def run_evaluate(
     scans = _scans(args, meaning)
     if args.cases:
         scans = _chosen(scans, args.cases.split(","), args.data)
+    if args.boxes:
+        if args.model or args.predicted:
+            raise InputError("--boxes looks at boxes alone: give it without --model and --predicted.")
+        from .scan_boxes import run_scan_boxes
+
+        return run_scan_boxes(args, scans, progress=progress, say=say)
     sources = _sources(args, meaning, method)
     rules = LesionRules()
     methods = evaluate(
