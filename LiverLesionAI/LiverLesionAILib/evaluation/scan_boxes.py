@@ -106,8 +106,8 @@ def boxes_table(name: str, scans: Sequence[ScoredScan], *, seed: int = 0, n_draw
     interval = sensitivity_interval(scans, CASES_RATE, seed=seed, n_draws=n_draws)
     patients = len({s.patient for s in scans})
     return (
-        f"{align(rows)}\n{len(scans)} scans of {patients} patients; lesions of {LEAST_MM:g} mm and more, "
-        f"boxes inside the true liver. At {CASES_RATE:g} false a scan, 95 % bootstrap interval over patients: "
+        f"{align(rows)}\n{len(scans)} scans of {patients} patients; lesions from {LEAST_MM:g} mm, boxes "
+        f"inside the true liver. At {CASES_RATE:g} false a scan, 95 % bootstrap interval over patients: "
         f"{with_interval(interval)}."
     )
 
