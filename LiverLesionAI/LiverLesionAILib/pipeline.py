@@ -270,11 +270,13 @@ def _analyze_on(
                 level_hu,
                 tumour_zyx=tumour,
                 threshold=settings.detector_threshold,
+                mask_threshold=choice.score_threshold,
                 smallest_mm=settings.smallest_mm,
                 attention=settings.attention,
                 batch=device.batch,
                 progress=part(run.progress, 0.62, 0.77),
             )
+            masks = detected.masks
     run.progress("placing results on the CT", 0.78)
     with run.stage("place"):
         liver_zyx, labels_zyx = on_ct_grid(masks, liver, tumour, working, box, choice)
@@ -499,7 +501,7 @@ def on_ct_grid(
         fine_tumour >= choice.tumour_threshold * 255, resample_labels(grown_labels, working, box), 0
     ).astype(np.uint16)
     del fine_tumour
-    present = np.bincount(labels.ravel(), minlength=len(masks.scores) + 1)
+    present = np.bincount(labels.ravel(), minlength=max(masks.scores, default=0) + 1)
     for number in masks.scores:
         if not present[number]:
             labels[blocky == number] = number

@@ -13,6 +13,7 @@ from ..ct import Geometry, resample, resample_labels
 from ..findings import AttentionMap, Lesion, LesionSource
 from ..inputs import InputSpec
 from ..progress import Progress, part, silent
+from .agree import agreed_masks, score_without_box
 from .combine import (
     EdgesZyx,
     ellipsoid,
@@ -39,18 +40,23 @@ class Detected:
 
     Attributes:
         geometry: grid of the boxes.
-        by_label: label of a mask -> the box that found the same lesion.
+        masks: those that were given, or, where the detector's calibration says how its scores and the masks'
+            agree, those whose common score reaches the threshold, with that score.
+        by_label: label of one of `masks` -> the box that found the same lesion.
         alone: boxes above the threshold without a mask, best first.
         below: number of boxes without a mask under the threshold or too small.
         threshold: score from which a box alone is a finding.
+        agreed: whether the masks' scores are the common ones.
         attention: id of a box -> its maps, not yet told which lesion they belong to.
     """
 
     geometry: Geometry
+    masks: Masks
     by_label: Mapping[int, LinkedBox]
     alone: Sequence[LinkedBox]
     below: int
     threshold: float
+    agreed: bool = False
     attention: Mapping[int, tuple[AttentionMap, ...]] = field(default_factory=dict)
 
     def messages(self, lesions: Sequence[Lesion]) -> list[str]:
@@ -75,6 +81,7 @@ def detect_lesions(
     *,
     tumour_zyx: NDArray[np.uint8] | None = None,
     threshold: float | None = None,
+    mask_threshold: float = 0.5,
     smallest_mm: float = 4.0,
     attention: bool = False,
     batch: int = 4,
@@ -89,7 +96,8 @@ def detect_lesions(
         masks: what the segmenter found, on `working`.
         level_hu: of the liver.
         tumour_zyx: the segmenter's probability of tumour, 0..255, on `working`; see :func:`stands_alone`.
-        threshold: instead of the calibrated one.
+        threshold: of boxes alone, instead of the calibrated one.
+        mask_threshold: of the common score of a mask and its box, where there is one.
         smallest_mm: boxes alone whose shorter side in plane is below are left out.
         attention: whether to keep the attention of every lesion with a box.
         batch: slices at once.
@@ -106,19 +114,27 @@ def detect_lesions(
         if tumour_zyx is not None:
             tumour_zyx = np.rint(resample(tumour_zyx, working, geometry)).astype(np.uint8)
     limit = float(calibration.get("score_threshold", 0.9)) if threshold is None else threshold
-    nothing = Detected(geometry, {}, (), 0, limit)
+    without = score_without_box(calibration)
+    voxel_mm3 = working.voxel_volume_mm3
     closed = closed_liver(liver, geometry.spacing_zyx_mm, CLOSING_MM, REACH_MM) if liver.any() else liver
     view = view_around(closed, geometry.spacing_zyx_mm)
     if view is None:
-        return nothing
+        if without is not None:
+            masks = agreed_masks(masks, {}, voxel_mm3, without, mask_threshold)
+        return Detected(geometry, masks, {}, (), 0, limit, without is not None)
     found = boxes_in_slices(network, spec, hu, view, batch, part(progress, 0.0, 0.9))
     linked = inside_liver(link_boxes(found, LinkSettings.from_calibration(calibration)), closed)
     matched = match_masks(linked, labels)
+    by_label = matched.by_label
+    if without is not None:
+        masks = agreed_masks(masks, by_label, voxel_mm3, without, mask_threshold)
+        by_label = {label: one for label, one in by_label.items() if label in masks.scores}
     rules = {**calibration, "score_threshold": limit}
     alone = [b for b in matched.alone if stands_alone(b, geometry, rules, tumour_zyx, smallest_mm)]
-    kept = {id(b): b for b in [*matched.by_label.values(), *alone]}
+    kept = {id(b): b for b in [*by_label.values(), *alone]}
     shown = _attention(network, spec, hu, view, geometry, kept, progress) if attention else {}
-    return Detected(geometry, matched.by_label, alone, len(matched.alone) - len(alone), limit, shown)
+    below = len(matched.alone) - len(alone)
+    return Detected(geometry, masks, by_label, alone, below, limit, without is not None, shown)
 
 
 def boxes_in_slices(
@@ -220,8 +236,8 @@ def told_how_found(
 ) -> tuple[tuple[Lesion, ...], tuple[AttentionMap, ...]]:
     """Lesions with their source, score and box, and the detector's attention for each.
 
-    A lesion found by both keeps its mask's box and has the better of the two scores; one found by a box only
-    has the detector's box and score.
+    A lesion found by both keeps its mask's box; its score is the common one, or the better of the two where
+    nothing was fitted. One found by a box only has the detector's box and score.
 
     Args:
         lesions: measured on the masks.
@@ -247,7 +263,7 @@ def told_how_found(
             told.append(replace(lesion, source=source, score=linked.score, box=shown))
         else:
             shown = replace(lesion.box, score=linked.score)
-            score = max(lesion.score, linked.score)
+            score = lesion.score if detected.agreed else max(lesion.score, linked.score)
             told.append(replace(lesion, source=source, score=score, box=shown))
         maps += [
             replace(one, name=f"{one.name}, lesion {lesion.number}", lesion_number=lesion.number)

@@ -9,6 +9,7 @@ score, so that a threshold can be moved later without computing again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,12 +52,14 @@ class Masks:
         labels_zyx: uint16, 1.. in order of size, largest first.
         scores: lesion label -> 0..1.
         dropped: number of components under the score threshold, too small or outside the liver.
+        bare_zyx: bool, the liver before lesions were added to it.
     """
 
     liver_zyx: NDArray[np.bool_]
     labels_zyx: NDArray[np.uint16]
     scores: dict[int, float]
     dropped: int
+    bare_zyx: NDArray[np.bool_]
 
 
 def ball_distance_mm(
@@ -156,7 +159,22 @@ def masks_from_probabilities(
                 renumber[old + 1] = new
                 scores[new] = float(values[old])
             labels = renumber[components]
-        liver = liver | (labels > 0)
+    return Masks(_with_lesions(liver, labels), labels, scores, dropped, liver)
+
+
+def keep_lesions(masks: Masks, scores: Mapping[int, float]) -> Masks:
+    """Only the lesions of these labels, with these scores; labels stay what they are."""
+    kept = np.zeros(max(masks.scores, default=0) + 1, np.uint16)
+    kept[list(scores)] = list(scores)
+    labels = kept[masks.labels_zyx]
+    dropped = masks.dropped + len(masks.scores) - len(scores)
+    return Masks(_with_lesions(masks.bare_zyx, labels), labels, dict(scores), dropped, masks.bare_zyx)
+
+
+def _with_lesions(liver_zyx: NDArray[np.bool_], labels_zyx: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """The liver with its lesions, holes filled slice by slice."""
+    liver = liver_zyx | (labels_zyx > 0)
+    if liver_zyx.any():
         for plane in liver:
             ndimage.binary_fill_holes(plane, output=plane)
-    return Masks(liver, labels, scores, dropped)
+    return liver

@@ -162,6 +162,7 @@ _DETECT = replace(
         "score_threshold": 0.65,
         "least_suspicion": 0.2,
         "largest_alone_mm": 15.0,
+        "agree_without": 0.1,
     },
     scales={},
     title="CS-Att: lesion boxes (3DCE with contextual and spatial attention)",
