@@ -22,6 +22,7 @@ from LiverLesionAILib.stages.combine import (
 from LiverLesionAILib.stages.detected import Detected, place_detected, stands_alone, told_how_found
 from LiverLesionAILib.stages.link import LinkedBox, LinkSettings, SliceBoxes, chain_score, link_boxes
 from LiverLesionAILib.stages.measure import measure_case
+from LiverLesionAILib.stages.segment import Masks
 
 
 def linked(*rows: tuple, settings: LinkSettings | None = None) -> list[LinkedBox]:
@@ -265,14 +266,15 @@ class TestProposals:
 
 
 class TestLesionList:
-    def lesions(self) -> tuple[tuple[Lesion, ...], Detected, Geometry]:
+    def lesions(self, agreed: bool = False) -> tuple[tuple[Lesion, ...], Detected, Geometry]:
         hu, liver, _ = scene(-40.0)
         geometry = Geometry.make(hu.shape, (1.0, 1.0, 1.0))
         labels = np.zeros(hu.shape, np.uint16)
         labels[2:6, 4:10, 4:10] = 1
         labels[16:18, 44:48, 44:48] = 2
         both, alone = box_at((2, 4, 4), (6, 10, 11), 0.8), box_at(*BALL_BOX, 0.95)
-        detected = Detected(geometry, {1: both}, [alone], 3, 0.9)
+        masks = Masks(liver, labels, {1: 0.6, 2: 0.7}, 0, liver)
+        detected = Detected(geometry, masks, {1: both}, [alone], 3, 0.9, agreed)
         labels, boxed = place_detected(detected, labels, hu, liver, geometry)
         labels, numbers = number_by_size(labels)
         scores = {numbers[1]: 0.6, numbers[2]: 0.7}
@@ -290,6 +292,18 @@ class TestLesionList:
         assert told[0].box.size_xyz_mm == pytest.approx((13.0, 13.0, 13.0))
         assert told[1].box.size_xyz_mm == pytest.approx((6.0, 6.0, 4.0)), "the mask's own box"
         assert told[1].box.score == 0.8
+
+    def test_an_agreed_score_is_not_replaced_by_the_boxs(self) -> None:
+        told, _, _ = self.lesions(agreed=True)
+        assert [lesion.score for lesion in told] == [0.95, 0.6, 0.7]
+        assert told[1].source is LesionSource.BOTH and told[1].box.score == 0.8
+
+    def test_the_reader_is_told_what_the_detector_overruled(self) -> None:
+        told, detected, _ = self.lesions()
+        first, second = replace(detected, overruled=2).messages(told)
+        assert first.startswith("2 spots that the segmenter alone would have listed were left out")
+        assert "detector only" in second
+        assert replace(detected, overruled=1).messages(())[0].startswith("1 spot that")
 
     def test_the_reader_is_told(self) -> None:
         told, detected, _ = self.lesions()

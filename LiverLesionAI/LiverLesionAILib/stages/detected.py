@@ -47,6 +47,7 @@ class Detected:
         below: number of boxes without a mask under the threshold or too small.
         threshold: score from which a box alone is a finding.
         agreed: whether the masks' scores are the common ones.
+        overruled: masks that were dropped because the common score is under the threshold.
         attention: id of a box -> its maps, not yet told which lesion they belong to.
     """
 
@@ -57,16 +58,25 @@ class Detected:
     below: int
     threshold: float
     agreed: bool = False
+    overruled: int = 0
     attention: Mapping[int, tuple[AttentionMap, ...]] = field(default_factory=dict)
 
     def messages(self, lesions: Sequence[Lesion]) -> list[str]:
         """What the reader has to know about boxes."""
+        told = []
+        if self.overruled:
+            spots = "1 spot" if self.overruled == 1 else f"{self.overruled} spots"
+            was = "was" if self.overruled == 1 else "were"
+            told.append(
+                f"{spots} that the segmenter alone would have listed {was} left out, the detector being less "
+                "sure. A lower score threshold shows them."
+            )
         count = sum(lesion.source is LesionSource.BOX for lesion in lesions)
         if not count:
-            return []
+            return told
         which = "1 lesion was" if count == 1 else f"{count} lesions were"
         outline = "its outline is" if count == 1 else "their outlines are"
-        return [f"{which} found by the detector only; {outline} a proposal, grown inside the box."]
+        return [*told, f"{which} found by the detector only; {outline} a proposal, grown inside the box."]
 
 
 def detect_lesions(
@@ -118,10 +128,12 @@ def detect_lesions(
     voxel_mm3 = working.voxel_volume_mm3
     closed = closed_liver(liver, geometry.spacing_zyx_mm, CLOSING_MM, REACH_MM) if liver.any() else liver
     view = view_around(closed, geometry.spacing_zyx_mm)
+    asked = len(masks.scores)
     if view is None:
         if without is not None:
             masks = agreed_masks(masks, {}, voxel_mm3, without, mask_threshold)
-        return Detected(geometry, masks, {}, (), 0, limit, without is not None)
+        overruled = asked - len(masks.scores)
+        return Detected(geometry, masks, {}, (), 0, limit, without is not None, overruled)
     found = boxes_in_slices(network, spec, hu, view, batch, part(progress, 0.0, 0.9))
     linked = inside_liver(link_boxes(found, LinkSettings.from_calibration(calibration)), closed)
     matched = match_masks(linked, labels)
@@ -134,7 +146,10 @@ def detect_lesions(
     kept = {id(b): b for b in [*by_label.values(), *alone]}
     shown = _attention(network, spec, hu, view, geometry, kept, progress) if attention else {}
     below = len(matched.alone) - len(alone)
-    return Detected(geometry, masks, by_label, alone, below, limit, without is not None, shown)
+    overruled = asked - len(masks.scores)
+    return Detected(
+        geometry, masks, by_label, alone, below, limit, without is not None, overruled, attention=shown
+    )
 
 
 def boxes_in_slices(
