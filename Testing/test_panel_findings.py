@@ -134,6 +134,30 @@ def test_delete_takes_box_and_row_and_undo_brings_all_back(case):
     assert statuses(case)[1] == "AI"
 
 
+def test_undoing_a_deletion_brings_the_box_of_the_class_back(case):
+    import slicer
+    from LiverLesionAILib import scene_segments
+    from LiverLesionAILib import terminology as terms
+    from LiverLesionAILib.findings import Box
+    from LiverLesionAILib.panel.derived import follow
+
+    seen = Box((1.0, -2.0, 103.0), (9.0, 8.0, 7.0), score=0.7)
+    segment = case.panel.case.segmentation.GetSegmentation().GetSegment("lesion_2")
+    scene_segments.set_tag(segment, terms.TAG_CLASS_BOX, terms.class_box_text(seen))
+    case.panel.case = follow(slicer.mrmlScene, case.panel.case, ["lesion_2"])
+    assert len(case.panel.case.class_boxes) == 1
+    choose(case, 1)
+    click(case, "deleteButton")
+    assert case.panel.case.class_boxes == ()
+    click(case, "undoButton")
+    (roi,) = case.panel.case.class_boxes
+    assert list(roi.GetCenter()) == pytest.approx([-1.0, 2.0, 103.0])
+    assert list(roi.GetSize()) == pytest.approx([9.0, 8.0, 7.0])
+    assert roi.GetDisplayNode().GetVisibility() == 0
+    assert roi.GetName().endswith(": seen here")
+    assert len(case.panel.case.boxes) == 3
+
+
 def test_merge_and_split(case):
     union = mask(case, "lesion_1") | mask(case, "lesion_2")
     choose(case, 0, 1)

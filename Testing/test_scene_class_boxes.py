@@ -11,6 +11,7 @@ from case_factory import small_case
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 from LiverLesionAILib import scene as scenes  # noqa: E402
 from LiverLesionAILib import scene_nodes, scene_segments  # noqa: E402
+from LiverLesionAILib import terminology as terms  # noqa: E402
 from LiverLesionAILib.findings import Box, CaseResult, LesionStatus  # noqa: E402
 from LiverLesionAILib.panel.case_view import read_case  # noqa: E402
 from LiverLesionAILib.panel.derived import follow  # noqa: E402
@@ -108,6 +109,22 @@ def test_a_failure_takes_them_out_again(shown, monkeypatch):
     with pytest.raises(RuntimeError):
         scenes.apply_result(scene, with_class_boxes(result, 9.0), ct)
     assert {node.GetID(): node.GetName() for node in read_case(scene, ct).class_boxes} == before
+
+
+def test_they_are_a_tag_of_the_segment_too(shown):
+    _, _, result, nodes = shown
+    segmentation = nodes.segmentation.GetSegmentation()
+    for number in (1, 2, 3):
+        text = scene_segments.tag(segmentation.GetSegment(nodes.segment_ids[number]), terms.TAG_CLASS_BOX)
+        box, wanted = terms.parse_class_box(text), result.lesions[number - 1].class_box
+        if wanted is None:
+            assert box is None
+            continue
+        assert box.centre_lps == pytest.approx(wanted.centre_lps, rel=1e-5)
+        assert box.size_xyz_mm == wanted.size_xyz_mm and box.score == pytest.approx(wanted.score)
+        assert box.directions_lps == pytest.approx(wanted.directions_lps)
+    for damaged in ("", "1 2 3", "x " * 16, "1 2 3 -4 5 6 1 0 0 0 1 0 0 0 1 1", "nan " * 16):
+        assert terms.parse_class_box(damaged) is None
 
 
 def test_they_follow_the_lesions_name_and_go_with_it(shown):

@@ -8,9 +8,10 @@ name and tags.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
-from .findings import Lesion, LesionStatus
+from .findings import Box, Lesion, LesionStatus
 
 TAG_TERMINOLOGY = "TerminologyEntry"
 TAG_ROLE = "LiverLesionAI.Role"
@@ -22,6 +23,8 @@ TAG_CLASS = "LiverLesionAI.Class"
 TAG_READER_CLASS = "LiverLesionAI.ReaderClass"
 """The class the reader gave; the model's stays in TAG_CLASS."""
 TAG_PROBABILITIES = "LiverLesionAI.Probabilities"
+TAG_CLASS_BOX = "LiverLesionAI.ClassBox"
+"""Where the classifier saw the class: a deletion that is undone brings its box back."""
 TAG_MASK = "LiverLesionAI.Mask"
 """Fingerprint of the mask as the AI drew it: another mask means that the reader has edited it."""
 TAG_NAME = "LiverLesionAI.Name"
@@ -129,11 +132,31 @@ def lesion_tags(lesion: Lesion, algorithm: str, number: int | None = None) -> di
         tags[TAG_CLASS] = lesion.predicted_class
     if lesion.class_probabilities:
         tags[TAG_PROBABILITIES] = probabilities_text(lesion.class_probabilities)
+    if lesion.class_box is not None:
+        tags[TAG_CLASS_BOX] = class_box_text(lesion.class_box)
     if lesion.reader_class:
         tags[TAG_READER_CLASS] = lesion.reader_class
     if lesion.note:
         tags[TAG_NOTE] = lesion.note
     return tags
+
+
+def class_box_text(box: Box) -> str:
+    """A box as a tag: centre (LPS, mm), edge lengths, directions, score; 16 numbers."""
+    numbers = (*box.centre_lps, *box.size_xyz_mm, *box.directions_lps, box.score)
+    return " ".join(f"{number:.9g}" for number in numbers)
+
+
+def parse_class_box(text: str) -> Box | None:
+    """The box of such a tag; None for an empty or damaged one."""
+    try:
+        numbers = [float(word) for word in text.split()]
+    except ValueError:
+        return None
+    if len(numbers) != 16 or not all(map(math.isfinite, numbers)) or min(numbers[3:6]) <= 0:
+        return None
+    centre, size = (tuple(numbers[0:3]), tuple(numbers[3:6]))
+    return Box(centre, size, tuple(numbers[6:15]), numbers[15])  # type: ignore[arg-type]
 
 
 def probabilities_text(probabilities: Mapping[str, float]) -> str:

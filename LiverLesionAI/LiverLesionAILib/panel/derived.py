@@ -154,6 +154,7 @@ def place_lesion(
         node = None
     if node is not None:
         nodes.place_box(node, box, row.number)
+    place_class_box(scene, case, row)
     for role, ends in (
         (nodes.ROLE_LONG_AXIS, measurement.long_axis_lps),
         (nodes.ROLE_SHORT_AXIS, measurement.short_axis_lps),
@@ -163,6 +164,18 @@ def place_lesion(
         )
         line.RemoveAllControlPoints()
         nodes.place_axis(line, ends, row.number, label=role == nodes.ROLE_LONG_AXIS)
+
+
+def place_class_box(scene: slicer.vtkMRMLScene, case: CaseView, row: FindingRow) -> None:
+    """Bring back the box of a lesion's class, where a deletion that was undone had taken it away."""
+    segment = case.segmentation.GetSegmentation().GetSegment(row.segment_id)
+    box = terms.parse_class_box(segments.tag(segment, terms.TAG_CLASS_BOX))
+    there = any(node.GetAttribute(nodes.ATTR_SEGMENT) == row.segment_id for node in case.class_boxes)
+    if box is None or there:
+        return
+    node = new_markup(scene, case, row.number, row.segment_id, "vtkMRMLMarkupsROINode", nodes.ROLE_CLASS_BOX)
+    node.SetName(terms.class_box_name(row.name))
+    nodes.place_class_box(node, box, row.number)
 
 
 def new_markup(
@@ -176,7 +189,7 @@ def new_markup(
     node.SetNodeReferenceID(nodes.REF_VOLUME, case.volume.GetID())
     node.SetAndObserveTransformNodeID(case.volume.GetTransformNodeID())
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    like = case.boxes if role == nodes.ROLE_BOX else case.axes
+    like = case.boxes if role in (nodes.ROLE_BOX, nodes.ROLE_CLASS_BOX) else case.axes
     sibling = tree.GetItemByDataNode(like[0]) if like else 0
     parent = tree.GetItemParent(sibling or tree.GetItemByDataNode(case.segmentation))
     item = tree.GetItemByDataNode(node)

@@ -234,7 +234,7 @@ class MaskActions(ActionSteps):
         segment = slicer.vtkSegment()
         if like is not None:
             segment.DeepCopyMetadata(like)
-            for name in (terms.TAG_MASK, terms.TAG_NAME, TAG_DRAWN, TAG_LESION):
+            for name in (terms.TAG_MASK, terms.TAG_NAME, terms.TAG_CLASS_BOX, TAG_DRAWN, TAG_LESION):
                 segment.RemoveTag(name)
         if about is not None:
             for name, value in _told(about).items():
