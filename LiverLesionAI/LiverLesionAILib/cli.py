@@ -126,7 +126,9 @@ def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--classifier", default="", help="which classification model; see `info`")
     parser.add_argument(
-        "--detector", default="", help="which detection model looks for lesions besides; none for masks only"
+        "--detector",
+        default="",
+        help="which detection model looks for lesions besides, and doubts masks; none for masks only",
     )
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
     parser.add_argument(
