@@ -16,9 +16,9 @@ import numpy as np
 from .link import LinkedBox
 from .segment import Masks, keep_lesions
 
-LARGEST_JUDGED_MM = 40.0
-"""A mask of a larger equivalent diameter keeps its score where there is no box: no anchor is much larger, and
-nobody mistakes a vessel for it."""
+LARGEST_JUDGED_MM = 25.0
+"""A mask of a larger equivalent diameter keeps its score: fissures and vessels taken for lesions are smaller,
+and a large lesion of an unusual kind may have no good box."""
 
 
 def score_without_box(calibration: Mapping[str, float]) -> float | None:
@@ -56,10 +56,9 @@ def agreed_masks(
     counts = np.bincount(masks.labels_zyx.ravel())
     scores = {}
     for label, score in masks.scores.items():
-        box = by_label.get(label)
-        large = counts[label] * voxel_mm3 > math.pi / 6 * LARGEST_JUDGED_MM**3
-        if box is None and large:
+        if counts[label] * voxel_mm3 > math.pi / 6 * LARGEST_JUDGED_MM**3:
             scores[label] = score
-        else:
-            scores[label] = agreed_score(score, None if box is None else box.score, without)
+            continue
+        box = by_label.get(label)
+        scores[label] = agreed_score(score, None if box is None else box.score, without)
     return keep_lesions(masks, {label: score for label, score in scores.items() if score >= threshold})
