@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="PyTorch is not installed")
 from LiverLesionAILib.ct import CtVolume, Geometry
 from LiverLesionAILib.errors import Cancelled, InputError, ModelError
 from LiverLesionAILib.findings import CaseResult
-from LiverLesionAILib.pipeline import Settings, agreed_liver, analyze
+from LiverLesionAILib.pipeline import Settings, agreed_liver, analyze, near_liver
 from LiverLesionAILib.synthesis.sample import Sample
 from LiverLesionAILib.weights import Manifest, ModelStore
 from scipy import ndimage
@@ -194,11 +194,15 @@ def test_a_mean_of_two_models_is_the_mean_of_their_probabilities(sample: Sample,
         analyze(sample.volume, replace(MASKS, segmenter=name), store) for name in ("near", "far", "both")
     )
     assert set(mean.models) == {"coarse_unet", "near", "far"}
+    inside = np.ones(mean.probabilities["liver"].values_zyx.shape, bool)
     for kind in ("liver", "tumour"):
         a, b, c = (r.probabilities[kind].values_zyx.astype(int) for r in (one, two, mean))
-        # Far from the coarse liver no model is believed more than its tumour: bounded after the mean.
+        # Far from the coarse liver no model is believed more than its tumour: bounded after the mean; and
+        # far from its own liver no model shows a tumour.
         equal = c == (a + b + 1) // 2
-        assert equal.all() if kind == "tumour" else equal.mean() > 0.98
+        assert equal[inside].all() if kind == "tumour" else equal.mean() > 0.98
+        inside &= (a > 128) & (b > 128) & (c > 128)
+    assert inside.any()
         assert not np.array_equal(a, b)
 
 
@@ -303,3 +307,19 @@ def test_the_network_sees_the_liver_at_its_reference_level(
     for shift in (-25, 0, 25):
         analyze(replace(sample.volume, hu_zyx=sample.volume.hu_zyx + np.int16(shift)), MASKS_AT_ONCE, models)
     assert levels == pytest.approx([100.0] * 3, abs=6.0)
+
+
+def test_near_the_liver_means_within_a_box_round_one_of_its_voxels() -> None:
+    liver = np.zeros((9, 20, 20), bool)
+    liver[4, 10, 10] = True
+    near = near_liver(liver, (4.0, 2.0, 2.0), 8.0)
+    assert near[2:7, 6:15, 6:15].all() and near.sum() == 5 * 9 * 9
+    assert not near_liver(np.zeros_like(liver), (4.0, 2.0, 2.0)).any()
+
+
+def test_the_tumour_map_shows_nothing_far_from_the_liver(result: CaseResult) -> None:
+    tumour, liver = (result.probabilities[name] for name in ("tumour", "liver"))
+    found = liver.values_zyx >= 255 * liver.threshold
+    far = ndimage.distance_transform_edt(~found, sampling=liver.geometry.spacing_zyx_mm) > 25
+    assert far.any() and not tumour.values_zyx[far].any()
+    assert tumour.values_zyx.max() > 250

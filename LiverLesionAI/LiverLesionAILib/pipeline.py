@@ -40,6 +40,9 @@ NO_DETECTOR = "none"
 LIVER_REACH_MM = 6.0
 """A voxel this far from the coarse liver is liver only as part of a tumour."""
 
+SHOWN_REACH_MM = 8.0
+"""The tumour's probability is kept this far from the liver: what a reader may add to its edge."""
+
 TUMOUR_REACH_MM = 15.0
 """Nothing is looked for farther than this from the coarse liver."""
 
@@ -256,6 +259,8 @@ def _analyze_on(
         del distance_mm
         choice = segment_settings(entry, settings)
         masks = masks_from_probabilities(liver, tumour, working.spacing_zyx_mm, choice, near)
+        # Elsewhere lesions are not looked for, and a glowing stomach would only mislead.
+        tumour = np.where(near_liver(masks.liver_zyx, working.spacing_zyx_mm), tumour, 0).astype(np.uint8)
     detected: Detected | None = None
     if detector is not None:
         with run.stage("detect"):
@@ -463,6 +468,14 @@ def distance_to_coarse(where: LiverLocation, working: Geometry) -> NDArray[np.fl
     """Distance of every voxel of the working grid to the coarse liver, mm; 0 inside, cut off at 60."""
     distance = ndimage.distance_transform_edt(~where.mask_zyx, sampling=where.geometry.spacing_zyx_mm)
     return resample(np.minimum(distance, 4 * TUMOUR_REACH_MM).astype(np.float32), where.geometry, working)
+
+
+def near_liver(
+    liver_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float], reach_mm: float = SHOWN_REACH_MM
+) -> NDArray[np.bool_]:
+    """Voxels at most about `reach_mm` from the liver: one box of that half-width after another axis."""
+    sizes = [2 * int(np.ceil(reach_mm / spacing)) + 1 for spacing in spacing_zyx_mm]
+    return ndimage.maximum_filter(liver_zyx, size=sizes)
 
 
 def agreed_liver(
