@@ -201,9 +201,9 @@ def test_a_mean_of_two_models_is_the_mean_of_their_probabilities(sample: Sample,
         # far from its own liver no model shows a tumour.
         equal = c == (a + b + 1) // 2
         assert equal[inside].all() if kind == "tumour" else equal.mean() > 0.98
+        assert not np.array_equal(a, b)
         inside &= (a > 128) & (b > 128) & (c > 128)
     assert inside.any()
-        assert not np.array_equal(a, b)
 
 
 def test_a_second_case_is_the_same_again(sample: Sample, models: ModelStore, result: CaseResult) -> None:

@@ -57,7 +57,7 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def network() -> VaRcnn:
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     made = VaRcnn(CONFIG)
     with torch.no_grad():
         # Untrained heads say the same of everything; these do not.
