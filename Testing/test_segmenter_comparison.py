@@ -21,7 +21,6 @@ from LiverLesionAILib.evaluation.segmenter_comparison import (  # noqa: E402
     protocol,
     run_compare_segmenters,
     run_training,
-    scales_of,
     score,
     trainings,
     with_coarse,
@@ -32,6 +31,7 @@ from LiverLesionAILib.evaluation.segmenter_tables import (  # noqa: E402
     pooled_slices,
     slices_table,
 )
+from LiverLesionAILib.inputs import parse_pyramid  # noqa: E402
 from LiverLesionAILib.training.command import (  # noqa: E402
     add_train_arguments,
     bundle,
@@ -150,8 +150,8 @@ def test_trunks_are_done_before_what_starts_from_them(tmp_path: Path) -> None:
 
 
 def test_a_pyramid_for_all_variants(tmp_path: Path) -> None:
-    assert scales_of(options(tmp_path)) is None
-    assert scales_of(options(tmp_path, "--pyramid", "0.5,1")) == (0.5, 1.0)
+    assert parse_pyramid(options(tmp_path).pyramid) is None
+    assert parse_pyramid(options(tmp_path, "--pyramid", "0.5,1").pyramid) == (0.5, 1.0)
     assert protocol(options(tmp_path, "--pyramid", "0.5,1")).endswith("at 0.5, 1 times the size")
     for wrong in ("x", "0", "1,-2"):
         with pytest.raises(InputError, match="--pyramid"):

@@ -154,18 +154,9 @@ def _add_analysis_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
+    from .inputs import parse_pyramid
     from .pipeline import Settings
 
-    pyramid: tuple[float, ...] | None = None
-    if args.pyramid is not None:
-        try:
-            pyramid = tuple(float(scale) for scale in args.pyramid.split(","))
-        except ValueError:
-            pyramid = ()
-    if pyramid is not None and not (pyramid and all(0.2 <= scale <= 3 for scale in pyramid)):
-        raise LiverLesionAIError(
-            f"--pyramid {args.pyramid}: give scales between 0.2 and 3, such as 0.5,1,1.5."
-        )
     for name in ("tumour_threshold", "score_threshold", "detector_threshold"):
         value = getattr(args, name)
         if value is not None and not 0 < value < 1:
@@ -180,7 +171,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         score_threshold=args.score_threshold,
         detector_threshold=args.detector_threshold,
         smallest_mm=args.smallest_mm,
-        pyramid=pyramid,
+        pyramid=parse_pyramid(args.pyramid),
         attention=not args.no_attention,
     )
 

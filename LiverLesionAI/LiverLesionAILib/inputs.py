@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .errors import InputError
+
 AIR_HU = -160.0
 """Lowest HU that the training volumes hold; what lies outside an image counts as this."""
 
@@ -93,3 +95,20 @@ def liver_level_hu(values_hu: NDArray) -> float:
     smooth = ndimage.gaussian_filter1d(counts.astype(np.float64), 5.0)
     peak = int(smooth.argmax())
     return float((edges[peak] + edges[peak + 1]) / 2)
+
+
+def parse_pyramid(text: str | None) -> tuple[float, ...] | None:
+    """Scales of `--pyramid`, such as "0.5,1,1.5"; None where it was not given.
+
+    Raises:
+        InputError: anything but numbers from 0.2 to 3.
+    """
+    if text is None:
+        return None
+    try:
+        scales = tuple(float(scale) for scale in text.split(","))
+    except ValueError:
+        scales = ()
+    if not (scales and all(0.2 <= scale <= 3 for scale in scales)):
+        raise InputError(f"--pyramid {text}: give scales between 0.2 and 3, such as 0.5,1,1.5.")
+    return scales

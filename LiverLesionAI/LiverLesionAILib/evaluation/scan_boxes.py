@@ -37,8 +37,8 @@ LEAST_MM = 5.0
 MARGIN_MM = 45.0
 """Cut round the liver, as in training."""
 
-CASES_RATE = 1.0
-"""False boxes per scan at which intervals and size groups are compared."""
+INTERVAL_RATE = 1.0
+"""False boxes per scan at which the interval over patients is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +103,11 @@ def boxes_table(name: str, scans: Sequence[ScoredScan], *, seed: int = 0, n_draw
         if curve.n_lesions:
             rates = (number(curve.at(rate)) for rate in RATES_PER_SCAN)
             rows.append([title, str(curve.n_lesions), *rates])
-    interval = sensitivity_interval(scans, CASES_RATE, seed=seed, n_draws=n_draws)
+    interval = sensitivity_interval(scans, INTERVAL_RATE, seed=seed, n_draws=n_draws)
     patients = len({s.patient for s in scans})
     return (
         f"{align(rows)}\n{len(scans)} scans of {patients} patients; lesions from {LEAST_MM:g} mm, boxes "
-        f"inside the true liver. At {CASES_RATE:g} false a scan, 95 % bootstrap interval over patients: "
+        f"inside the true liver. At {INTERVAL_RATE:g} false a scan, 95 % bootstrap interval over patients: "
         f"{with_interval(interval)}."
     )
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from ..errors import InputError, LiverLesionAIError
 from ..files import replacing, write_text
+from ..inputs import parse_pyramid
 from ..progress import Progress, silent
 from ..training.cases import LITS_PATIENTS
 from ..training.readers.folders import layout_of
@@ -101,33 +102,35 @@ def trainings(args: argparse.Namespace, variants: Sequence[Variant]) -> list[lis
     common += ["--bank", str(args.bank)] if args.bank else []
     synth, folds = on_synthliver(args), folds_of(args)
     source = {fold: ("--synthliver", str(args.data)) if synth else ("--hold-out", fold) for fold in folds}
-    first: dict[Path, Training] = {}
-    for fold in () if synth else folds:
-        models = args.out / "coarse" / fold
-        command = ["coarse_unet", "--hold-out", fold, "--out", str(models / "run"), "--bundle", str(models)]
-        first[models] = Training((*command, *common), models, "coarse_unet")
+
+    def training(recipe: str, runs: Path, fold: str, *words: str, config: Sequence[str] = ()) -> Training:
+        models = runs / fold
+        changes = [word for item in config for word in ("--config", item)]
+        where = ["--out", str(models / "run"), "--bundle", str(models)]
+        return Training((recipe, *words, *source[fold], *changes, *where, *common), models, recipe)
+
+    first = [training("coarse_unet", args.out / "coarse", fold) for fold in folds if not synth]
     for trunk in {trunk_of(variant): None for variant in variants} if args.trunk_steps else ():
-        for fold in folds:
-            models = trunk_folder(args, trunk) / fold
-            command = [trunk.recipe, "--steps", str(args.trunk_steps), *source[fold]]
-            command += [part for item in trunk.config for part in ("--config", item)]
-            command += ["--out", str(models / "run"), "--bundle", str(models)]
-            first[models] = Training((*command, *common), models, trunk.recipe)
-    jobs: dict[Path, Training] = {}
+        steps = ("--steps", str(args.trunk_steps))
+        first += [
+            training(trunk.recipe, trunk_folder(args, trunk), fold, *steps, config=trunk.config)
+            for fold in folds
+        ]
+    # Variants that differ in inference only share a run.
+    then: dict[Path, Training] = {}
     for seed in range(args.seeds):
         for variant in variants:
             for fold in folds:
-                models = args.out / f"{variant.run}-{seed}" / fold
-                command = [variant.recipe, "--seed", str(seed), "--steps", str(args.steps), *source[fold]]
+                words = ["--seed", str(seed), "--steps", str(args.steps)]
                 if args.trunk_steps:
-                    trunk = trunk_folder(args, trunk_of(variant))
-                    command += ["--start", str(trunk / fold / "run" / "weights.pt")]
-                command += [part for item in variant.config for part in ("--config", item)]
-                command += [word for part in variant.without for word in ("--without", part)]
-                command += ["--shares", variant.shares] if variant.shares else []
-                command += ["--out", str(models / "run"), "--bundle", str(models)]
-                jobs[models] = Training((*command, *common), models, variant.recipe)
-    return [list(first.values()), list(jobs.values())]
+                    start = trunk_folder(args, trunk_of(variant)) / fold / "run" / "weights.pt"
+                    words += ["--start", str(start)]
+                words += [word for part in variant.without for word in ("--without", part)]
+                words += ["--shares", variant.shares] if variant.shares else []
+                runs = args.out / f"{variant.run}-{seed}"
+                job = training(variant.recipe, runs, fold, *words, config=variant.config)
+                then[job.models] = job
+    return [first, list(then.values())]
 
 
 def trunk_folder(args: argparse.Namespace, trunk: Variant) -> Path:
@@ -155,7 +158,7 @@ def score(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
     from .command import add_evaluate_arguments, run_evaluate
     from .models import method_maker
 
-    pyramid = variant.pyramid or scales_of(args)
+    pyramid = variant.pyramid or parse_pyramid(args.pyramid)
     name = variant.run if pyramid is None else f"{variant.run}-{'_'.join(map(str, pyramid))}"
     out = args.out / "scores" / f"{name}-{seed}"
     if (out / "evaluation.json").is_file():
@@ -179,23 +182,6 @@ def score(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
     options.device = args.device
     run_evaluate(options, method=make, say=lambda text: None)
     return out / "evaluation.json"
-
-
-def scales_of(args: argparse.Namespace) -> tuple[float, ...] | None:
-    """The pyramid asked for; None for each recipe's own.
-
-    Raises:
-        InputError: not positive numbers.
-    """
-    if not args.pyramid:
-        return None
-    try:
-        scales = tuple(float(part) for part in args.pyramid.split(","))
-    except ValueError:
-        scales = ()
-    if not scales or min(scales) <= 0:
-        raise InputError(f"--pyramid {args.pyramid}: give scales above 0, such as 0.5,1.0,1.5.")
-    return scales
 
 
 def with_coarse(models: Path, coarse: Path) -> None:
@@ -227,13 +213,14 @@ def run_compare_segmenters(
     known = [variant.name for variant in family.variants]
     if set(names) - set(known) or min(args.seeds, args.steps, args.jobs) < 1 or args.trunk_steps < 0:
         raise InputError(f"--only takes {'; '.join(known)}; --seeds, --steps and --jobs numbers from 1.")
-    scales_of(args)
-    if on_synthliver(args) and any(v.without or v.shares for v in family.variants):
+    parse_pyramid(args.pyramid)
+    on_data = any(v.without or v.shares for v in family.variants)
+    if on_synthliver(args) and on_data:
         raise InputError(
             f"{args.family}: what the parts of the training data are worth is measured on the real scans; "
             "SynthLiver-1 brings its own."
         )
-    if args.trunk_steps and any(v.without or v.shares for v in family.variants):
+    if args.trunk_steps and on_data:
         raise InputError(f"{args.family}: --trunk-steps would show every row what it is to go without.")
     variants = [variant for variant in family.variants if not names or variant.name in names]
     missing = [[training for training in part if not training.done] for part in trainings(args, variants)]
@@ -270,7 +257,7 @@ def run_compare_segmenters(
 
 def protocol(args: argparse.Namespace) -> str:
     """What the networks are trained and scored on, in words."""
-    scales = scales_of(args)
+    scales = parse_pyramid(args.pyramid)
     at = f" at {', '.join(f'{scale:g}' for scale in scales)} times the size" if scales else ""
     if not on_synthliver(args):
         return f"Real scans, one patient left out{at}"

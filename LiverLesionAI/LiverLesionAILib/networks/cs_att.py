@@ -207,12 +207,11 @@ class CsAtt(nn.Module):
             a cell.
         """
         hidden = F.relu(self.propose_hidden(key))
-        by_cell = [_pointwise(hidden, c.weight, c.bias) for c in (self.propose_score, self.propose_box)]
-        scores, deltas = (
-            _wide(x).reshape(len(key), -1, size) for x, size in zip(by_cell, (1, 4), strict=True)
-        )
+        scores = _wide(_pointwise(hidden, self.propose_score.weight, self.propose_score.bias)).flatten(1)
+        deltas = _wide(_pointwise(hidden, self.propose_box.weight, self.propose_box.bias))
+        deltas = deltas.reshape(len(key), -1, 4)
         cells = cell_anchors(self.config.anchor_sizes, self.config.anchor_ratios).to(deltas)
-        return scores[..., 0], deltas, grid_anchors(cells, tuple(key.shape[-2:]), self.multiple)  # type: ignore[arg-type]
+        return scores, deltas, grid_anchors(cells, tuple(key.shape[-2:]), self.multiple)  # type: ignore[arg-type]
 
     def classify(self, maps: Tensor, boxes: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         """Head: boxes (R, 4) of the windows `images` (R,) -> (logits (R, 2), deltas (R, 4)), float32 or more.

@@ -125,21 +125,17 @@ def detect_lesions(
             tumour_zyx = np.rint(resample(tumour_zyx, working, geometry)).astype(np.uint8)
     limit = float(calibration.get("score_threshold", 0.9)) if threshold is None else threshold
     without = score_without_box(calibration)
-    voxel_mm3 = working.voxel_volume_mm3
     closed = closed_liver(liver, geometry.spacing_zyx_mm, CLOSING_MM, REACH_MM) if liver.any() else liver
     view = view_around(closed, geometry.spacing_zyx_mm)
-    asked = len(masks.scores)
     if view is None:
-        if without is not None:
-            masks = agreed_masks(masks, {}, voxel_mm3, without, mask_threshold)
-        overruled = asked - len(masks.scores)
-        return Detected(geometry, masks, {}, (), 0, limit, without is not None, overruled)
+        # Without a liver there is no mask of a lesion either.
+        return Detected(geometry, masks, {}, (), 0, limit, without is not None)
     found = boxes_in_slices(network, spec, hu, view, batch, part(progress, 0.0, 0.9))
     linked = inside_liver(link_boxes(found, LinkSettings.from_calibration(calibration)), closed)
     matched = match_masks(linked, labels)
-    by_label = matched.by_label
+    by_label, asked = matched.by_label, len(masks.scores)
     if without is not None:
-        masks = agreed_masks(masks, by_label, voxel_mm3, without, mask_threshold)
+        masks = agreed_masks(masks, by_label, working.voxel_volume_mm3, without, mask_threshold)
         by_label = {label: one for label, one in by_label.items() if label in masks.scores}
     rules = {**calibration, "score_threshold": limit}
     alone = [b for b in matched.alone if stands_alone(b, geometry, rules, tumour_zyx, smallest_mm)]
