@@ -198,7 +198,7 @@ def test_rows_on_a_common_trunk(folder: Path, tmp_path: Path) -> None:
     assert not torch.equal(one["position_maps.weight"], average["position_maps.weight"]), "the rows learn"
 
 
-@pytest.mark.parametrize("name", ["cs_att", "va_faster_rcnn"])
+@pytest.mark.parametrize("name", ["cs_att", "va_faster_rcnn", "va_deformable"])
 def test_maps_made_once_are_the_networks_own(folder: Path, tmp_path: Path, name: str) -> None:
     torch.manual_seed(0)
     family = families("compact")[name]
@@ -262,7 +262,7 @@ def test_losses_from_images_are_the_networks(folder: Path) -> None:
 
 
 def test_every_published_row_is_there_and_can_be_built() -> None:
-    assert len(VARIANTS) == 11
+    assert len(VARIANTS) == 15
     for variant in VARIANTS:
         network = families("compact")[variant.family].build(
             variant.images, variant.contextual, variant.spatial
@@ -271,7 +271,9 @@ def test_every_published_row_is_there_and_can_be_built() -> None:
             assert network.config.in_slices == 3 * variant.images
         else:
             assert network.config.bag == variant.images
-            assert network.on_pyramid == variant.contextual == variant.spatial
+            assert network.on_pyramid == (variant.contextual or variant.spatial) == (variant.images > 1)
+            assert (network.config.channel, network.config.spatial) == (variant.contextual, variant.spatial)
+            assert bool(network.config.deformable) == (variant.family == "va_deformable")
         base = {v.name: v for v in VARIANTS}.get(variant.against)
         assert not variant.against or (base is not None and base.family == variant.family)
 

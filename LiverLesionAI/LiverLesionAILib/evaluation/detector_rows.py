@@ -17,7 +17,8 @@ class Variant:
         published: sensitivity in per cent at 0.5, 1, 2, 4, 8, 16 false positives per image on DeepLesion, NaN
             where the paper has none.
         against: the row whose published difference is shown beside ours.
-        family: "cs_att" (R-FCN, 3DCE, CS-Att) or "va_faster_rcnn" (Faster R-CNN, with and without VA).
+        family: "cs_att" (R-FCN, 3DCE, CS-Att), "va_faster_rcnn" (Faster R-CNN, with and without VA) or
+            "va_deformable" (the same with deformable convolution, and so with a trunk of its own).
         published_ap50: in per cent.
     """
 
@@ -37,6 +38,21 @@ class Variant:
 
 
 _R_FCN, _FASTER = "R-FCN, 3 slices", "Faster R-CNN, 3 slices"
+_DEFORMABLE = "Deformable Faster R-CNN, 3"
+
+
+def _va(
+    name: str,
+    gates: tuple[bool, bool],
+    published: tuple[float, float, float],
+    ap50: float,
+    family: str = "va_faster_rcnn",
+) -> Variant:
+    """A row of the VA paper: gates of channels and places; published at 0.5, 1 and 2."""
+    plain = _FASTER if family == "va_faster_rcnn" else _DEFORMABLE
+    images, against = (3, plain) if any(gates) else (1, "")
+    return Variant(name, images, *gates, (*published, nan, nan, nan), against, family, ap50)
+
 
 VARIANTS = (
     Variant(_R_FCN, 1, False, False, (56.5, 67.7, 76.9, 82.8, 87.0, 89.8)),
@@ -48,23 +64,10 @@ VARIANTS = (
     Variant("CS-Att, 21", 7, True, True, (71.4, 78.5, 84.0, 87.6, 90.2, 91.4), "3DCE, 21"),
     Variant("contextual only, 15", 5, True, False, (64.0, 74.0, 81.4, 86.0, 88.6, 90.5), "3DCE, 15"),
     Variant("spatial only, 15", 5, False, True, (69.0, 77.4, 83.1, 86.7, 89.1, 90.8), "3DCE, 15"),
-    Variant(
-        _FASTER,
-        1,
-        False,
-        False,
-        (nan, 73.4, nan, nan, nan, nan),
-        family="va_faster_rcnn",
-        published_ap50=60.0,
-    ),
-    Variant(
-        "VA Faster R-CNN, 9",
-        3,
-        True,
-        True,
-        (67.6, 75.6, 82.5, nan, nan, nan),
-        _FASTER,
-        family="va_faster_rcnn",
-        published_ap50=63.0,
-    ),
+    _va(_FASTER, (False, False), (nan, 73.4, nan), 60.0),
+    _va("VA Faster R-CNN, 9", (True, True), (67.6, 75.6, 82.5), 63.0),
+    _va(_DEFORMABLE, (False, False), (nan, 76.3, nan), 62.4, "va_deformable"),
+    _va("Deformable, channel only, 9", (True, False), (nan, 76.8, nan), 63.8, "va_deformable"),
+    _va("Deformable, spatial only, 9", (False, True), (nan, 76.9, nan), 64.1, "va_deformable"),
+    _va("Deformable VA Faster R-CNN, 9", (True, True), (69.1, 77.9, 83.8), 65.0, "va_deformable"),
 )

@@ -1,4 +1,4 @@
-"""Two families of box detectors on key slices behind one face, R-FCN (3DCE, CS-Att) and Faster R-CNN (VA):
+"""Families of box detectors on key slices behind one face, R-FCN (3DCE, CS-Att) and Faster R-CNN (VA):
 maps of three-slice images, and what is learnt and found from those of a key slice and its neighbours.
 
 Both compute the maps of every image by itself, so that they can be made once and used by every variant.
@@ -158,8 +158,13 @@ def _joined(network: nn.Module, levels: Levels) -> tuple:
 
 
 def families(size: str) -> dict[str, Family]:
-    """Both, in the `compact` or `paper` size."""
-    return {"cs_att": RFcn(cs_att.SIZES[size]), "va_faster_rcnn": FasterRcnn(va_faster_rcnn.SIZES[size])}
+    """All, `compact` or `paper` size; `va_deformable` from conv3 on, the VA paper does not say where."""
+    plain = va_faster_rcnn.SIZES[size]
+    return {
+        "cs_att": RFcn(cs_att.SIZES[size]),
+        "va_faster_rcnn": FasterRcnn(plain),
+        "va_deformable": FasterRcnn(replace(plain, deformable=(1, 2, 3))),
+    }
 
 
 def batch_truths(boxes: Tensor) -> list[Tensor]:
