@@ -43,6 +43,9 @@ LIVER_REACH_MM = 6.0
 SHOWN_REACH_MM = 8.0
 """The tumour's probability is kept this far from the liver: what a reader may add to its edge."""
 
+TOLD_CUT_ML = 5.0
+"""What was cut off the liver is told from here on."""
+
 TUMOUR_REACH_MM = 15.0
 """Nothing is looked for farther than this from the coarse liver."""
 
@@ -312,6 +315,11 @@ def _analyze_on(
             attention += shown
             run.messages.extend(detected.messages(lesions))
         organ = measure_liver(labels_zyx, liver_zyx, oriented.hu_zyx[cut], box)
+    if masks.cut_ml >= TOLD_CUT_ML:
+        run.messages.append(
+            f"{masks.cut_ml:.0f} mL that hung on the liver by a narrow neck were taken for another organ, "
+            "such as the stomach, and left out. Look whether a part of the liver is missing."
+        )
     if not lesions:
         run.messages.append(
             f"No lesion reached the threshold (score {choice.score_threshold:.2f}, "

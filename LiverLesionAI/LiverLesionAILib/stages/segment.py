@@ -10,13 +10,14 @@ score, so that a threshold can be moved later without computing again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from .locate import largest_component
+from .necks import without_necks
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Masks:
         scores: lesion label -> 0..1.
         dropped: number of components under the score threshold, too small or outside the liver.
         bare_zyx: bool, the liver before lesions were added to it.
+        cut_ml: how much was left out of the liver because it hung on it by a narrow neck.
     """
 
     liver_zyx: NDArray[np.bool_]
@@ -60,6 +62,7 @@ class Masks:
     scores: dict[int, float]
     dropped: int
     bare_zyx: NDArray[np.bool_]
+    cut_ml: float = 0.0
 
 
 def ball_distance_mm(
@@ -134,7 +137,9 @@ def masks_from_probabilities(
     candidate = liver_zyx >= round(settings.liver_threshold * 255)
     if near_zyx is not None:
         candidate = candidate & near_zyx
-    liver = largest_component(candidate)
+    whole = largest_component(candidate)
+    liver = without_necks(whole, spacing_zyx_mm)
+    cut_ml = float(whole.sum() - liver.sum()) * float(np.prod(spacing_zyx_mm)) / 1000.0
     tumour = tumour_zyx >= max(1, round(settings.tumour_threshold * 255))
     dropped = 0
     labels = np.zeros(liver.shape, np.uint16)
@@ -159,7 +164,7 @@ def masks_from_probabilities(
                 renumber[old + 1] = new
                 scores[new] = float(values[old])
             labels = renumber[components]
-    return Masks(_with_lesions(liver, labels), labels, scores, dropped, liver)
+    return Masks(_with_lesions(liver, labels), labels, scores, dropped, liver, cut_ml)
 
 
 def keep_lesions(masks: Masks, scores: Mapping[int, float]) -> Masks:
@@ -168,7 +173,8 @@ def keep_lesions(masks: Masks, scores: Mapping[int, float]) -> Masks:
     kept[list(scores)] = list(scores)
     labels = kept[masks.labels_zyx]
     dropped = masks.dropped + len(masks.scores) - len(scores)
-    return Masks(_with_lesions(masks.bare_zyx, labels), labels, dict(scores), dropped, masks.bare_zyx)
+    liver = _with_lesions(masks.bare_zyx, labels)
+    return replace(masks, liver_zyx=liver, labels_zyx=labels, scores=dict(scores), dropped=dropped)
 
 
 def _with_lesions(liver_zyx: NDArray[np.bool_], labels_zyx: NDArray[np.uint16]) -> NDArray[np.bool_]:
