@@ -184,3 +184,16 @@ def test_a_liver_cut_by_the_scans_end_is_said(case) -> None:
     )
     found = analyze(cut, PLAIN, ThresholdModels())
     assert any("first or last slice" in message for message in found.messages)
+
+
+@pytest.mark.parametrize(("cut_ml", "told"), [(12.4, True), (1.0, False)])
+def test_what_was_cut_off_the_liver_is_said(case, monkeypatch, cut_ml: float, told: bool) -> None:
+    from LiverLesionAILib import pipeline
+
+    made = pipeline.masks_from_probabilities
+    monkeypatch.setattr(
+        pipeline, "masks_from_probabilities", lambda *given: replace(made(*given), cut_ml=cut_ml)
+    )
+    found = analyze(case[0], PLAIN, ThresholdModels())
+    said = [message for message in found.messages if "narrow neck" in message]
+    assert len(said) == told and all(message.startswith("12 mL ") for message in said)
