@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ct_phantom import real_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from LiverLesionAILib.resampling import resample_labels
 from LiverLesionAILib.stages.necks import LARGEST_SHARE, without_necks
 from LiverLesionAILib.stages.segment import SegmentSettings, masks_from_probabilities
 
@@ -80,3 +82,22 @@ def test_lesions_of_what_was_cut_off_go_too_and_it_is_told() -> None:
     assert masks.labels_zyx[16, 48, 40] == 1 and not (masks.labels_zyx[STOMACH] > 0).any()
     # The ball of 17 mm and some of the neck.
     assert masks.cut_ml == pytest.approx(STOMACH.sum() * np.prod(SPACING) / 1000, rel=0.1)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_true_livers_stay_whole(number: int) -> None:
+    """The labelled public scans' own livers, on the segmenters' grid."""
+    from LiverLesionAILib.training.readers.folders import find_scans
+
+    folder = real_data("lits", f"lits00{number}_mask.nii.gz").parent
+    (scan,) = [one for one in find_scans(folder) if one.name == f"lits00{number}"]
+    labels, geometry = scan.read_labels()
+    liver = resample_labels((labels > 0).astype(np.uint8), geometry, geometry.with_spacing(SPACING)) > 0
+    kept = without_necks(liver, SPACING)
+    assert (liver & ~kept).sum() <= 0.001 * liver.sum()
+
+
+def test_the_samples_liver_stays_whole(sample) -> None:
+    liver = sample.liver_zyx.astype(bool)
+    kept = without_necks(liver, sample.volume.geometry.spacing_zyx_mm)
+    assert int((liver & ~kept).sum()) <= 0.001 * int(liver.sum())
