@@ -1,10 +1,8 @@
 """Liver and lesion masks from probabilities, on the CT's own grid.
 
 Lesions are connected components inside the liver, where "inside" means a liver that is closed, hole-filled
-and a
-little dilated (subcapsular lesions lie at its rim), and the liver includes its lesions. Each component
-carries a
-score, so that a threshold can be moved later without computing again.
+and a little dilated (subcapsular lesions lie at its rim), and the liver includes its lesions. Each component
+carries a score, so that a threshold can be moved later without computing again.
 """
 
 from __future__ import annotations
@@ -106,9 +104,8 @@ def closed_liver(
 def lesion_scores(probability_zyx: NDArray, labels_zyx: NDArray, count: int) -> NDArray[np.float32]:
     """Score of labels 1..count: the mean of the upper half of the lesion's probabilities (0..1).
 
-    A maximum follows single noisy voxels and a plain mean falls with the share of border voxels in
-    small lesions;
-    the upper half does neither.
+    A maximum follows single noisy voxels and a plain mean falls with the share of border voxels in small
+    lesions; the upper half does neither.
     """
     scores = np.zeros(count, np.float32)
     for number, box in enumerate(ndimage.find_objects(labels_zyx, max_label=count)):
@@ -126,7 +123,7 @@ def masks_from_probabilities(
     settings: SegmentSettings = SegmentSettings(),
     near_zyx: NDArray[np.bool_] | None = None,
 ) -> Masks:
-    """Threshold, keep one liver, and part the lesions.
+    """Threshold, keep one liver without what hangs on it by a narrow neck, and part the lesions.
 
     Args:
         liver_zyx: probability of liver or tumour, 0..255.
