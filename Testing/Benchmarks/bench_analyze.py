@@ -3,9 +3,8 @@
     python Testing/Benchmarks/bench_analyze.py [CT]
 
 The ratio is against a plain script run beside it that only reads the same CT and smooths it once with
-SimpleITK, so
-that the figure means the same on a faster or busier machine. Without CT it takes lits/lits003 of the real
-data.
+SimpleITK, so that the figure means the same on a faster or busier machine. Without CT it takes lits/lits003 of
+the real data.
 """
 
 from __future__ import annotations
@@ -49,6 +48,9 @@ def main() -> int:
     except InputError as error:
         print(f"skipped: {error}")
         return 0
+    if not ct.exists():
+        print(f"{ct}: no such CT.")
+        return 2
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
