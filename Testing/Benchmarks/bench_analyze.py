@@ -3,8 +3,8 @@
     python Testing/Benchmarks/bench_analyze.py [CT]
 
 The ratio is against a plain script run beside it that only reads the same CT and smooths it once with
-SimpleITK, so that the figure means the same on a faster or busier machine. Without CT it takes lits/lits003 of
-the real data.
+SimpleITK, so that the figure means the same on a faster or busier machine. Without CT it takes
+lits/lits003 of the real data.
 """
 
 from __future__ import annotations
