@@ -481,7 +481,7 @@ def distance_to_coarse(where: LiverLocation, working: Geometry) -> NDArray[np.fl
 def near_liver(
     liver_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float], reach_mm: float = SHOWN_REACH_MM
 ) -> NDArray[np.bool_]:
-    """Voxels at most about `reach_mm` from the liver: one box of that half-width after another axis."""
+    """Voxels within a box, of about `reach_mm` to every side, round a voxel of the liver."""
     sizes = [2 * int(np.ceil(reach_mm / spacing)) + 1 for spacing in spacing_zyx_mm]
     return ndimage.maximum_filter(liver_zyx, size=sizes)
 
