@@ -14,8 +14,8 @@ from scipy import ndimage
 from .locate import largest_component
 
 NECK_MM = 10.0
-"""Narrower than this is a neck: the narrowest, of those tried, that parts a left-out patient's stomach from the
-liver. Of the six true livers it takes less than 0.1 per cent each."""
+"""Narrower than this is a neck: the narrowest, of those tried, that parts a left-out patient's stomach from
+the liver. Of the six true livers it takes less than 0.1 per cent each."""
 
 LARGEST_SHARE = 0.2
 """A part larger than this share of the whole is kept: a left lobe on a thin isthmus rather than a stomach."""
