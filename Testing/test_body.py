@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from LiverLesionAILib.synthesis.body import BodySettings, SyntheticBody, acquire, make_anatomy, make_body
@@ -295,3 +297,24 @@ def test_thick_slices_blur_more() -> None:
         return float(((hu > -600) & (hu < -200)).mean())
 
     assert edge_share(10.0) > 1.15 * edge_share(5.0)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_full_stomach_can_be_as_bright_as_the_liver_and_lie_against_it(seed: int) -> None:
+    settings = replace(QUICK, phase=Phase.PORTAL_VENOUS, liver_kind=LiverKind.NORMAL)
+    bodies = [
+        make_anatomy(np.random.default_rng(seed), replace(settings, isodense_stomach=chance))
+        for chance in (0.0, 1.0)
+    ]
+    away_hu, volume, gap_mm = [], [], []
+    for body in bodies:
+        content = body.labels_zyx == Organ.STOMACH_CONTENT
+        stomach = content | (body.labels_zyx == Organ.STOMACH_WALL)
+        liver_hu = np.median(body.hu_zyx[body.labels_zyx == Organ.LIVER])
+        away_hu.append(abs(np.median(body.hu_zyx[content & (body.hu_zyx > -300)]) - liver_hu))
+        volume.append(content.sum())
+        distance = ndimage.distance_transform_edt(~body.liver_zyx, sampling=body.geometry.spacing_zyx_mm)
+        gap_mm.append(distance[stomach].min())
+    assert away_hu[0] > 40 > away_hu[1]
+    assert volume[1] > 1.1 * volume[0]
+    assert 0 < gap_mm[1] <= min(gap_mm[0], 6.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,10 @@ def test_real_phantom(real_shapes: PhantomShapes) -> None:
     _check(body)
     assert (body.labels_zyx == Organ.AORTA).sum() > 50
     assert (body.labels_zyx == Organ.KIDNEY_CORTEX).sum() > 1000
+    full = make_phantom_body(np.random.default_rng(3), replace(SETTINGS, isodense_stomach=1.0), real_shapes)
+    filled = ndimage.binary_erosion((full.labels_zyx == Organ.STOMACH_CONTENT) & (full.hu_zyx > -300))
+    liver_hu = np.median(full.hu_zyx[full.labels_zyx == Organ.LIVER])
+    assert abs(np.median(full.hu_zyx[filled]) - liver_hu) < 40
 
 
 def test_a_body_costs_no_more_than_some_filters() -> None:

@@ -253,6 +253,21 @@ class TestBodies:
         assert set(drawn(bodies.BodyMix(phantom_every=0))) == {"procedural"}
         assert set(drawn(bodies.BodyMix(), None)) == {"procedural"}
 
+    def test_the_coarse_network_meets_stomachs_as_bright_as_the_liver(self, monkeypatch) -> None:
+        from LiverLesionAILib.synthesis import body
+        from LiverLesionAILib.training.recipes import recipe
+
+        class Drawn(Exception):
+            pass
+
+        def stop(rng: np.random.Generator, wanted: body.BodySettings) -> None:
+            raise Drawn(wanted.isodense_stomach)
+
+        monkeypatch.setattr(body, "make_body", stop)
+        for name, chance in (("coarse_unet", 0.35), ("sfan", 0.0)):
+            with pytest.raises(Drawn, match=str(chance)):
+                bodies.make_body_case(0, 0, None, recipe(name).body_mix)
+
     def test_no_liver_slices_hold_no_liver_and_missing_files_are_left_out(self, tmp_path: Path) -> None:
         assert bodies.background_cases(tmp_path, SPACING) == []
         (tmp_path / "tiny").mkdir()

@@ -21,6 +21,7 @@ from .gut import (
     add_gallbladder,
     add_small_bowel,
     add_stomach,
+    isodense_fill,
     paint_gallbladder,
 )
 from .liver import liver_distance, liver_texture
@@ -45,6 +46,7 @@ class BodySettings:
         top_mm, bottom_mm: what is covered above and below the top of the liver; None draws a usual abdomen.
         phase, liver_kind, arms_down, noise_hu: see `Phase`, `LiverKind`, `Patient`, `Scanner`.
         coarse_mm: spacing of the grid that shapes are computed on.
+        isodense_stomach: chance that a full stomach is as bright as the liver.
     """
 
     spacing_zyx_mm: tuple[float, float, float] = (2.5, 1.25, 1.25)
@@ -57,6 +59,7 @@ class BodySettings:
     arms_down: bool | None = None
     noise_hu: float | None = None
     coarse_mm: float = 2.5
+    isodense_stomach: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +105,7 @@ def make_anatomy(rng: np.random.Generator, settings: BodySettings | None = None)
     """Draw a patient before the scanner: HU float32, no noise, no in-plane blur, slices averaged."""
     plan = make_plan(rng, settings or BodySettings())
     canvas = Canvas.blank(plan.fine)
-    liver = _draw(rng, plan.coarse, canvas, plan.patient, plan.hu)
+    liver = _draw(rng, plan, canvas)
     return finish_anatomy(rng, plan, canvas, liver)
 
 
@@ -218,10 +221,9 @@ def _fine_grid(rng: np.random.Generator, settings: BodySettings, patient: Patien
     return grid, step
 
 
-def _draw(
-    rng: np.random.Generator, coarse: Grid, canvas: Canvas, patient: Patient, hu: HuTable
-) -> NDArray[np.bool_]:
+def _draw(rng: np.random.Generator, plan: Plan, canvas: Canvas) -> NDArray[np.bool_]:
     """Paint the body; returns the liver mask on the canvas."""
+    coarse, patient, hu = plan.coarse, plan.patient, plan.hu
     torso = make_torso(rng, coarse, patient)
     warp = tuple((smooth_field(rng, coarse, 48) * 5).astype(np.float32) for _ in range(3))
     scene = Scene(rng, coarse, warp, patient, hu)  # type: ignore[arg-type]
@@ -240,7 +242,8 @@ def _draw(
     add_small_bowel(scene)
     colon = add_colon(scene)
     add_duodenum(scene)
-    stomach = add_stomach(scene)
+    full_hu = isodense_fill(scene, plan.settings.isodense_stomach)
+    stomach = add_stomach(scene, full_hu)
     add_pancreas(scene)
     kidneys = add_kidneys(scene)
     spleen = add_spleen(scene, torso.wall, torso.diaphragm)
@@ -264,7 +267,7 @@ def _draw(
 
     near = 1.2 + 1.8 * patient.visceral
     neighbours = [
-        seen(stomach, near),
+        seen(stomach, near if full_hu is None else 0.2),
         seen(colon, near),
         seen(vessels["ivc"], -0.5),
         seen(vessels["aorta"], 6.0),

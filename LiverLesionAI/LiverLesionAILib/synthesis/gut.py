@@ -72,10 +72,25 @@ def _smooth_1d(rng: np.random.Generator, n: int, scale: float) -> NDArray[np.flo
     return np.interp(np.arange(n) / scale, np.arange(len(nodes)), nodes)
 
 
-def add_stomach(scene: Scene) -> tuple[Box, Array]:
-    """Stomach: fundus under the left dome, body, antrum across the midline; food, fluid, contrast and gas."""
+def isodense_fill(scene: Scene, chance: float) -> float | None:
+    """HU of a stomach full of thin contrast medium or food, as bright as the liver or nearly so; None where
+    it is not. Without a chance nothing is drawn, so that other bodies stay what they are."""
+    if not chance or scene.rng.random() >= chance:
+        return None
+    return scene.hu[Organ.LIVER] + float(scene.rng.normal(0, 12))
+
+
+def add_stomach(scene: Scene, full_hu: float | None = None) -> tuple[Box, Array]:
+    """Stomach: fundus under the left dome, body, antrum across the midline; food, fluid, contrast and gas.
+
+    Args:
+        scene: where to.
+        full_hu: HU of what fills it to a thin wall; None for a usual stomach.
+    """
     rng = scene.rng
     size = float(np.clip(np.exp(rng.normal(0.08, 0.26)), 0.65, 1.6))
+    if full_hu is not None:
+        size = float(rng.uniform(1.1, 1.9))
     line = [
         (-32, 8, 52, 16),
         (-48, 6, 58, 30),
@@ -92,18 +107,22 @@ def add_stomach(scene: Scene) -> tuple[Box, Array]:
     fill = np.full(n, base) + 10 * _smooth_1d(rng, n, 12)
     gas = np.clip(rng.uniform(0.05, 0.55) + 0.08 * _smooth_1d(rng, n, 10), 0, 0.8)
     mottle = np.full(n, rng.choice([2.0, 12.0, 60.0], p=[0.5, 0.3, 0.2]))
+    wall_mm = rng.uniform(3, 6)
+    if full_hu is not None:
+        fill += full_hu - base
+        gas, mottle, wall_mm = 0.6 * gas, np.minimum(mottle, 12.0), 0.5 * wall_mm
     return add_hollow(
         scene,
         path,
         Organ.STOMACH_WALL,
         Organ.STOMACH_CONTENT,
-        rng.uniform(3, 6),
+        wall_mm,
         fill,
         gas,
         3.0,
         2.2,
         mottle,
-        2.0,
+        2.0 if full_hu is None else 0.5,
     )
 
 

@@ -23,7 +23,7 @@ from ..errors import InputError
 from .abdomen import Layer, Scene
 from .body import BodySettings, SyntheticBody, acquire, finish_anatomy, make_plan
 from .fields import Array, Box, Grid, smooth_field, smooth_max
-from .gut import GAS_HU
+from .gut import GAS_HU, isodense_fill
 from .liver import keep_largest, liver_texture
 from .liver_vessels import add_liver_trees
 from .organs import Organ
@@ -220,7 +220,7 @@ def make_phantom_anatomy(
     canvas = Canvas.blank(plan.fine)
     shift = [smooth_field(rng, coarse, 85) * 7 + smooth_field(rng, coarse, 30) * 2.0 for _ in range(3)]
     scene = Scene(rng, coarse, tuple(shift), patient, plan.hu)
-    liver = _paint(scene, canvas, shapes)
+    liver = _paint(scene, canvas, shapes, settings.isodense_stomach)
     return finish_anatomy(rng, plan, canvas, liver)
 
 
@@ -252,7 +252,7 @@ def _sampler(scene: Scene, shapes: PhantomShapes) -> Callable[..., tuple[Box, Ar
     return sample
 
 
-def _paint(scene: Scene, canvas: Canvas, shapes: PhantomShapes) -> NDArray[np.bool_]:
+def _paint(scene: Scene, canvas: Canvas, shapes: PhantomShapes, isodense_stomach: float) -> NDArray[np.bool_]:
     """Paint the phantom; returns the liver mask on the canvas."""
     rng, grid, hu, patient = scene.rng, scene.grid, scene.hu, scene.patient
     sample = _sampler(scene, shapes)
@@ -286,7 +286,8 @@ def _paint(scene: Scene, canvas: Canvas, shapes: PhantomShapes) -> NDArray[np.bo
         elif shape == "lung":
             paint(Organ.LUNG, box, sdf, lung_texture(scene)[box])
         elif shape in _HOLLOW:
-            _paint_hollow(scene, paint, shape, box, sdf)
+            level = isodense_fill(scene, isodense_stomach) if shape == "stomach" else None
+            _paint_hollow(scene, paint, shape, box, sdf, level)
         elif shape == "pancreas":
             part = grid.part(box)
             sdf = sdf + smooth_field(rng, part, 5) * np.float32(1.2 + patient.visceral)
@@ -314,8 +315,16 @@ def _paint(scene: Scene, canvas: Canvas, shapes: PhantomShapes) -> NDArray[np.bo
     return liver & np.isin(canvas.labels_zyx, inside)
 
 
-def _paint_hollow(scene: Scene, paint: Callable[..., None], shape: str, box: Box, sdf: Array) -> None:
-    """Stomach and bowel: wall, contents, and gas in front of a level that varies from loop to loop."""
+def _paint_hollow(
+    scene: Scene,
+    paint: Callable[..., None],
+    shape: str,
+    box: Box,
+    sdf: Array,
+    level_hu: float | None = None,
+) -> None:
+    """Stomach and bowel: wall, contents (of `level_hu` where given), and gas in front of a level that varies
+    from loop to loop."""
     rng, part = scene.rng, scene.grid.part(box)
     organ = _HOLLOW[shape]
     if shape.endswith("_wall"):
@@ -326,6 +335,8 @@ def _paint_hollow(scene: Scene, paint: Callable[..., None], shape: str, box: Box
     fill = rng.uniform(8, 45) + (
         rng.uniform(120, 350) * (smooth_field(rng, part, 35) > 0) if contrast else 0.0
     )
+    if level_hu is not None:
+        fill = level_hu
     fill = fill + 12 * smooth_field(rng, part, 12)
     if shape == "colon":
         stool = np.clip(smooth_field(rng, part, 40) + 0.4, 0, 1)

@@ -45,12 +45,14 @@ class BodyMix:
         lesion_free_every: one body in so many has no lesion; 0 for none.
         phantom_every: one body in so many is deformed from the ICRP label maps, where those are present; 0
             for none.
+        isodense_stomach: chance of a stomach as bright as the liver, which is often taken for liver.
     """
 
     lesions: LesionSettings = field(default_factory=LesionSettings)
     distractors: bool = True
     lesion_free_every: int = 5
     phantom_every: int = 4
+    isodense_stomach: float = 0.0
 
     def key(self) -> str:
         """Names the folder of bodies made with these settings."""
@@ -71,7 +73,7 @@ def make_body_case(number: int, seed: int, shapes: Path | None, mix: BodyMix | N
 
     mix = mix or BodyMix()
     rng = np.random.default_rng((seed, number, 7))
-    wanted = BodySettings(spacing_zyx_mm=BODY_SPACING_ZYX_MM)
+    wanted = BodySettings(spacing_zyx_mm=BODY_SPACING_ZYX_MM, isodense_stomach=mix.isodense_stomach)
     phantoms = find_phantoms(shapes.parent) if shapes is not None else []
     if phantoms and mix.phantom_every and number % mix.phantom_every == 2 % mix.phantom_every:
         # The two maps take turns.

@@ -231,6 +231,8 @@ RECIPES: dict[str, Recipe] = {
         augment=AugmentSettings(level_hu=30.0, scale=0.4),
         bank=BankSettings(seed=0),
         bodies=100,
+        # A left-out patient's stomach, full and as bright as the liver, was taken for liver.
+        body_mix=BodyMix(isodense_stomach=0.35),
         title="Coarse U-Net: finds the liver",
     ),
     "dadrn": Recipe(
