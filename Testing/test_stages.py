@@ -7,12 +7,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILib.ct import CtVolume, Geometry  # noqa: E402
 from LiverLesionAILib.device import Device, DeviceError, with_fallback  # noqa: E402
 from LiverLesionAILib.inputs import InputSpec, liver_level_hu  # noqa: E402
+from LiverLesionAILib.masks import drop_islands  # noqa: E402
 from LiverLesionAILib.pipeline import on_ct_grid  # noqa: E402
 from LiverLesionAILib.stages.inference import class_probabilities, liver_and_tumour  # noqa: E402
 from LiverLesionAILib.stages.locate import liver_from_coarse, locate  # noqa: E402
@@ -236,6 +238,35 @@ class TestSegment:
             assert after == pytest.approx(before, rel=0.1)
         liver_ml = np.count_nonzero(masks.liver_zyx) * working.voxel_volume_mm3
         assert np.count_nonzero(fine_liver) * fine.voxel_volume_mm3 == pytest.approx(liver_ml, rel=0.02)
+
+    def test_a_spot_that_a_corner_joined_is_no_lesion_of_its_own_on_a_finer_grid(self) -> None:
+        liver, tumour = self.probabilities()
+        tumour[:] = 0
+        tumour[18:22, 40:48, 50:58] = 255
+        tumour[22, 48, 58] = 255
+        masks = masks_from_probabilities(liver, tumour, self.spacing)
+        assert masks.labels_zyx[22, 48, 58] == 1
+        working = Geometry.make(self.shape, self.spacing)
+        fine = working.with_spacing((0.6, 0.6, 0.6))
+        pieces = {}
+        for smallest_mm in (0.0, 4.0):
+            settings = SegmentSettings(smallest_mm=smallest_mm)
+            labels = on_ct_grid(masks, liver, tumour, working, fine, settings)[1]
+            pieces[smallest_mm] = ndimage.label(labels, np.ones((3, 3, 3)))[1]
+        assert pieces == {0.0: 2, 4.0: 1}
+
+    def test_islands_go_but_for_large_ones_and_the_largest(self) -> None:
+        labels = np.zeros((6, 20, 20), np.uint16)
+        labels[1:5, 1:7, 1:7] = 1
+        labels[1:4, 10:13, 1:4] = 1
+        labels[2, 15, 1] = 1
+        labels[5, 7, 7] = 1
+        labels[0, 18, 18] = labels[3, 18, 15] = labels[3, 18, 14] = 2
+        labels[2, 1, 12] = 3
+        kept = labels.copy()
+        kept[2, 15, 1] = kept[0, 18, 18] = 0
+        drop_islands(labels, 20)
+        np.testing.assert_array_equal(labels, kept)
 
 
 class TestLiverLevel:

@@ -1,4 +1,4 @@
-"""Bounding boxes and numbers of masks and label maps."""
+"""Bounding boxes, numbers and pieces of masks and label maps."""
 
 from __future__ import annotations
 
@@ -55,3 +55,21 @@ def number_by_size(labels_zyx: NDArray) -> tuple[NDArray[np.uint16], dict[int, i
         box = boxes[old]
         out[box][labels_zyx[box] == old] = new
     return out, new_numbers
+
+
+def drop_islands(labels_zyx: NDArray, smallest_voxels: float) -> None:
+    """Clear, in place, pieces of a lesion that lie apart from its largest piece and have fewer voxels.
+
+    Args:
+        labels_zyx: integer labels, 0 none. Voxels that share a corner belong together.
+        smallest_voxels: pieces of this size stay.
+    """
+    for number, box in label_boxes(labels_zyx).items():
+        pieces, count = ndimage.label(labels_zyx[box] == number, structure=np.ones((3, 3, 3), bool))
+        if count < 2:
+            continue
+        sizes = np.bincount(pieces.ravel())
+        sizes[0] = 0
+        small = sizes < min(smallest_voxels, sizes.max())
+        small[0] = False
+        labels_zyx[box][small[pieces]] = 0

@@ -18,7 +18,7 @@ from .checking import check_ct
 from .ct import CtVolume, Geometry, permuted, reorient, resample, resample_labels
 from .findings import AttentionMap, CaseResult, ProbabilityMap
 from .inputs import liver_level_hu
-from .masks import number_by_size
+from .masks import drop_islands, number_by_size
 from .progress import Progress, part, silent
 from .stages.detected import Detected, detect_lesions, place_detected, told_how_found
 from .stages.measure import measure_case, measure_liver
@@ -526,6 +526,8 @@ def on_ct_grid(
     for number in masks.scores:
         if not present[number]:
             labels[blocky == number] = number
+    # Pieces that interpolation cuts off are no lesions of their own either.
+    drop_islands(labels, np.pi / 6 * choice.smallest_mm**3 / box.voxel_volume_mm3)
     near = resample_labels(ndimage.binary_dilation(masks.liver_zyx).astype(np.uint8), working, box) > 0
     fine_liver = (resample(liver, working, box) >= choice.liver_threshold * 255) & near
     fine_liver |= labels > 0
