@@ -527,7 +527,7 @@ def on_ct_grid(
         if not present[number]:
             labels[blocky == number] = number
     # Pieces that interpolation cuts off are no lesions of their own either.
-    drop_islands(labels, np.pi / 6 * choice.smallest_mm**3 / box.voxel_volume_mm3)
+    drop_islands(labels, choice.smallest_voxels(box.voxel_volume_mm3))
     near = resample_labels(ndimage.binary_dilation(masks.liver_zyx).astype(np.uint8), working, box) > 0
     fine_liver = (resample(liver, working, box) >= choice.liver_threshold * 255) & near
     fine_liver |= labels > 0

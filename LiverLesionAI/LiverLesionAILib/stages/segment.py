@@ -41,6 +41,10 @@ class SegmentSettings:
     reach_mm: float = 4.0
     closing_mm: float = 8.0
 
+    def smallest_voxels(self, voxel_mm3: float) -> float:
+        """Voxels of a ball of `smallest_mm`, of voxels of that volume."""
+        return float(np.pi) / 6 * self.smallest_mm**3 / voxel_mm3
+
 
 @dataclass(frozen=True, eq=False)
 class Masks:
@@ -146,7 +150,7 @@ def masks_from_probabilities(
         components, count = ndimage.label(tumour & inside, structure=np.ones((3, 3, 3), bool))
         if count:
             sizes = np.bincount(components.ravel(), minlength=count + 1)[1:]
-            smallest = np.pi / 6 * settings.smallest_mm**3 / float(np.prod(spacing_zyx_mm))
+            smallest = settings.smallest_voxels(float(np.prod(spacing_zyx_mm)))
             values = lesion_scores(tumour_zyx, components, count)
             solid = liver.copy()
             for plane in solid:
