@@ -114,7 +114,7 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
     def loadSampleCase(self):
         """Add the sample case's CT to the scene; its volume node. The one that is there already is taken
         again."""
-        from LiverLesionAILib.panel.sample_case import load_sample_volume
+        from LiverLesionAILib.panel.run.sample_case import load_sample_volume
 
         return load_sample_volume(slicer.mrmlScene)
 
@@ -123,7 +123,7 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
 
         threshold: lesions of a lower score (0 to 1) are kept aside for the threshold slider.
         """
-        from LiverLesionAILib.panel.result_steps import result_steps
+        from LiverLesionAILib.review.result_steps import result_steps
 
         for step in result_steps(slicer.mrmlScene, volumeNode, resultFolder, threshold):
             if isinstance(step, str):
@@ -136,8 +136,8 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
         findings.csv and findings.json in a folder; their paths. Raises LiverLesionAIError with a text for the
         reader.
         """
-        from LiverLesionAILib.reports.tables import write_tables
-        from LiverLesionAILib.scene_report import reader_result
+        from LiverLesionAILib.scene.report import reader_result
+        from LiverLesionAILib.writing.tables import write_tables
 
         return write_tables(reader_result(slicer.mrmlScene, volumeNode), folder)
 
@@ -145,11 +145,11 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
         """Analyse a volume here and now, for scripts without the panel: blocks, and needs torch in this
         process.
 
-        settings: LiverLesionAILib.pipeline.Settings or None. Returns the nodes
-        (LiverLesionAILib.scene.SceneNodes);
+        settings: LiverLesionAILib.analysis.pipeline.Settings or None. Returns the nodes
+        (LiverLesionAILib.scene.show.SceneNodes);
         raises LiverLesionAIError with a text for the reader.
         """
-        from LiverLesionAILib.panel.direct import analyze_volume
+        from LiverLesionAILib.review.direct import analyze_volume
 
         return analyze_volume(slicer.mrmlScene, volumeNode, settings)
 

@@ -12,15 +12,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
-    from LiverLesionAILib.findings import CaseResult
-    from LiverLesionAILib.synthesis.sample import Sample
-    from LiverLesionAILib.weights import ModelStore
+    from LiverLesionAILab.synthesis.sample import Sample
+    from LiverLesionAILib.case.findings import CaseResult
+    from LiverLesionAILib.models.weights import ModelStore
 
 
 @pytest.fixture(scope="session")
 def sample() -> Sample:
     """The sample case; tests leave its arrays as they are."""
-    from LiverLesionAILib.synthesis.sample import load_sample
+    from LiverLesionAILab.synthesis.sample import load_sample
 
     made = load_sample()
     for array in (made.volume.hu_zyx, made.liver_zyx, made.lesion_labels_zyx):
@@ -32,7 +32,7 @@ def sample() -> Sample:
 def models() -> ModelStore:
     """The bundled weights, kept warm."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    from LiverLesionAILib.weights import ModelStore
+    from LiverLesionAILib.models.weights import ModelStore
 
     return ModelStore.bundled()
 
@@ -40,6 +40,6 @@ def models() -> ModelStore:
 @pytest.fixture(scope="session")
 def sample_result(sample: Sample, models: ModelStore) -> CaseResult:
     """What the product finds in the sample case with its default settings."""
-    from LiverLesionAILib.pipeline import Settings, analyze
+    from LiverLesionAILib.analysis.pipeline import Settings, analyze
 
     return analyze(sample.volume, Settings(device="cpu"), models)

@@ -38,8 +38,8 @@ def timed(command: list[str], folder: str) -> tuple[float, float, str]:
 
 def main() -> int:
     sys.path.insert(0, str(LIBRARY))
-    from LiverLesionAILib.errors import InputError
-    from LiverLesionAILib.training.cases import data_folder
+    from LiverLesionAILab.data.cases import data_folder
+    from LiverLesionAILib.support.errors import InputError
 
     try:
         ct = (
@@ -55,7 +55,7 @@ def main() -> int:
         command = [
             sys.executable,
             "-m",
-            "LiverLesionAILib.cli",
+            "LiverLesionAILib.cli.main",
             "analyze",
             str(ct),
             "--out",

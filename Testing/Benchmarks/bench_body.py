@@ -16,8 +16,8 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "LiverLesionAI"))
 
-from LiverLesionAILib.synthesis.body import BodySettings, make_body
-from LiverLesionAILib.synthesis.phantom_body import find_phantoms, load_phantom, make_phantom_body
+from LiverLesionAILab.synthesis.body import BodySettings, make_body
+from LiverLesionAILab.synthesis.phantom_body import find_phantoms, load_phantom, make_phantom_body
 
 USUAL = BodySettings(spacing_zyx_mm=(2.5, 1.25, 1.25), field_mm=360.0, top_mm=40.0, bottom_mm=-260.0)
 """An abdomen as training uses it: 120 x 288 x 288 voxels."""

@@ -33,15 +33,15 @@ def fastest(run: Callable[[], object], times: int = 3) -> float:
 
 def main() -> int:
     import torch
-    from LiverLesionAILib.ct import CtVolume, reorient, resample, resample_labels
-    from LiverLesionAILib.device import choose_device
-    from LiverLesionAILib.errors import LiverLesionAIError
-    from LiverLesionAILib.networks.blocks import fold_batch_norm
+    from LiverLesionAILab.data.cases import data_folder, read_volume
+    from LiverLesionAILab.training.recipes import recipe
+    from LiverLesionAILib.models.device import choose_device
+    from LiverLesionAILib.models.weights import ModelStore
     from LiverLesionAILib.networks.dadrn import Dadrn
-    from LiverLesionAILib.stages.classify import ClassifySettings, classify_lesions, classify_slices
-    from LiverLesionAILib.training.cases import data_folder, read_volume
-    from LiverLesionAILib.training.recipes import recipe
-    from LiverLesionAILib.weights import ModelStore
+    from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
+    from LiverLesionAILib.stages.classify.lesions import ClassifySettings, classify_lesions, classify_slices
+    from LiverLesionAILib.support.errors import LiverLesionAIError
+    from LiverLesionAILib.volume.ct import CtVolume, reorient, resample, resample_labels
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="auto")

@@ -19,11 +19,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2] / "LiverLesionAI"))
 
 import torch
-from LiverLesionAILib.synthesis.body import BodySettings, make_body
-from LiverLesionAILib.training.bank import BankSettings, make_variant
-from LiverLesionAILib.training.cases import TrainingCase, crop_to_liver, encode_hu
-from LiverLesionAILib.training.recipes import recipe
-from LiverLesionAILib.training.sampling import CropSampler
+from LiverLesionAILab.data.cases import TrainingCase, crop_to_liver, encode_hu
+from LiverLesionAILab.synthesis.body import BodySettings, make_body
+from LiverLesionAILab.training.bank import BankSettings, make_variant
+from LiverLesionAILab.training.recipes import recipe
+from LiverLesionAILab.training.sampling import CropSampler
 
 CROP = 256
 LEAST_PER_S = 20.0

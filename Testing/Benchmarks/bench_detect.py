@@ -17,13 +17,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from LiverLesionAILib.ct import resample, resample_labels
-from LiverLesionAILib.networks.blocks import fold_batch_norm
+from LiverLesionAILab.synthesis.sample import load_sample
+from LiverLesionAILab.training.key_trunk import read_weights, take_parts
+from LiverLesionAILib.models.weights import Manifest
 from LiverLesionAILib.networks.cs_att import SIZES, CsAtt
-from LiverLesionAILib.stages.detect import VolumeWindows, slice_boxes, view_around
-from LiverLesionAILib.synthesis.sample import load_sample
-from LiverLesionAILib.training.key_trunk import read_weights, take_parts
-from LiverLesionAILib.weights import Manifest
+from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
+from LiverLesionAILib.stages.detect.slice_boxes import VolumeWindows, slice_boxes, view_around
+from LiverLesionAILib.volume.ct import resample, resample_labels
 
 
 def main() -> None:

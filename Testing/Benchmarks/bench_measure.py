@@ -19,8 +19,8 @@ import SimpleITK as sitk
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "LiverLesionAI"))
 
-from LiverLesionAILib.ct import Geometry
-from LiverLesionAILib.stages.measure import measure_case, measure_liver, measure_mask
+from LiverLesionAILib.stages.measure.lesions import measure_case, measure_liver, measure_mask
+from LiverLesionAILib.volume.ct import Geometry
 
 
 def add_ball(

@@ -17,11 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "LiverLesionAI"))
 import numpy as np
 import torch
 import torch.nn.functional as F
-from LiverLesionAILib.device import choose_device
-from LiverLesionAILib.inputs import InputSpec
-from LiverLesionAILib.stages.inference import liver_and_tumour
-from LiverLesionAILib.stages.volumetric import volumetric_liver_and_tumour
-from LiverLesionAILib.weights import ModelEntry, ModelStore
+from LiverLesionAILib.models.device import choose_device
+from LiverLesionAILib.models.inputs import InputSpec
+from LiverLesionAILib.models.weights import ModelEntry, ModelStore
+from LiverLesionAILib.stages.detect.volumetric import volumetric_liver_and_tumour
+from LiverLesionAILib.stages.segment.inference import liver_and_tumour
 from monai.inferers import sliding_window_inference
 from monai.networks.nets import UNet
 from torch import nn

@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "LiverLesionAI"))
 
 import numpy as np
 import torch
-from LiverLesionAILib.inputs import InputSpec
-from LiverLesionAILib.networks.blocks import fold_batch_norm
+from LiverLesionAILib.models.inputs import InputSpec
+from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
 from LiverLesionAILib.networks.va_mask_rcnn import SIZES
 from LiverLesionAILib.networks.va_rcnn import VaRcnn
-from LiverLesionAILib.stages.volumetric import SlabFeatures, walk
+from LiverLesionAILib.stages.detect.volumetric import SlabFeatures, walk
 
 
 def per_target(network: VaRcnn, spec: InputSpec, hu_zyx: np.ndarray) -> int:

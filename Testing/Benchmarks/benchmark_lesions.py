@@ -20,9 +20,9 @@ from scipy import ndimage
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "LiverLesionAI"), str(ROOT / "Testing")]
 
-from lesion_phantom import SPACING, noisy_liver  # noqa: E402
-from LiverLesionAILib.synthesis.distractors import add_distractors  # noqa: E402
-from LiverLesionAILib.synthesis.lesions import LesionSettings, add_lesions  # noqa: E402
+from LiverLesionAILab.synthesis.distractors import add_distractors
+from LiverLesionAILab.synthesis.lesions import LesionSettings, add_lesions
+from support.lesion_phantom import SPACING, noisy_liver
 
 SHAPE = (70, 170, 220)
 #: Ratio above which a change made it too slow: 0.8 s per crop on a core that filters the crop in 0.04 s.

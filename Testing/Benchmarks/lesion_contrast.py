@@ -19,11 +19,11 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "LiverLesionAI"))
 
-from LiverLesionAILib.errors import InputError
-from LiverLesionAILib.synthesis.appearance import LesionType
-from LiverLesionAILib.synthesis.lesions import add_lesions
-from LiverLesionAILib.training.bank import BankSettings, load_shapes
-from LiverLesionAILib.training.cases import TrainingCase, crop_to_liver, data_folder, decode_hu, lits_cases
+from LiverLesionAILab.data.cases import TrainingCase, crop_to_liver, data_folder, decode_hu, lits_cases
+from LiverLesionAILab.synthesis.appearance import LesionType
+from LiverLesionAILab.synthesis.lesions import add_lesions
+from LiverLesionAILab.training.bank import BankSettings, load_shapes
+from LiverLesionAILib.support.errors import InputError
 
 SPACING_ZYX_MM = (2.5, 1.25, 1.25)
 BANDS_MM = ((0, 8), (8, 10), (10, 20), (20, 45))

@@ -29,8 +29,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import initialise
-from .boxes import (
+from .cs_att_config import SIZES, SLICES_PER_IMAGE, CsAttConfig
+from .parts.blocks import initialise
+from .parts.boxes import (
     BACKGROUND,
     box_iou,
     cell_anchors,
@@ -43,8 +44,7 @@ from .boxes import (
     nms_mask,
     sample_matches,
 )
-from .cs_att_config import SIZES, SLICES_PER_IMAGE, CsAttConfig
-from .ps_roi import ps_roi_align, ps_roi_pool
+from .parts.ps_roi import ps_roi_align, ps_roi_pool
 
 
 class CsAttention(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .blocks import Norm
+from .parts.blocks import Norm
 
 SLICES_PER_IMAGE = 3
 

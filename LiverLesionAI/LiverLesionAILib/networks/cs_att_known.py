@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .cs_att import CsAtt, embedded, peak_softmax
-from .ps_roi import aligned_reading, bag_mean
+from .parts.ps_roi import aligned_reading, bag_mean
 
 LARGEST = 60.0
 

@@ -29,8 +29,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .blocks import global_average
-from .drn import Drn, DrnConfig
+from .parts.blocks import global_average
+from .parts.drn import Drn, DrnConfig
 
 Normalisation = Literal["sigmoid", "softmax"]
 Fusion = Literal["sum", "concat"]

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Norm, encoder_levels, global_average, initialise
+from .parts.blocks import Norm, encoder_levels, global_average, initialise
 
 
 @dataclass(frozen=True)

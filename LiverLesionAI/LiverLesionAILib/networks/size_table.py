@@ -17,9 +17,9 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from .blocks import parameter_count
-from .fpn import with_coarsest
-from .rcnn import BOX_CELLS, MASK_CELLS
+from .parts.blocks import parameter_count
+from .parts.fpn import with_coarsest
+from .parts.rcnn import BOX_CELLS, MASK_CELLS
 
 PAPER_PIXELS = {
     "coarse_unet": 128,

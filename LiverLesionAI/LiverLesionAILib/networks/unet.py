@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Norm, decoder_levels, encoder_levels, initialise
+from .parts.blocks import Norm, decoder_levels, encoder_levels, initialise
 
 
 @dataclass(frozen=True)

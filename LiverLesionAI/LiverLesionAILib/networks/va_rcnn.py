@@ -24,11 +24,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import boxes as bx
-from .blocks import initialise
-from .deformable import DeformableConv2d
-from .fpn import Fpn, with_coarsest
-from .rcnn import (
+from .parts import boxes as bx
+from .parts.blocks import initialise
+from .parts.deformable import DeformableConv2d
+from .parts.fpn import Fpn, with_coarsest
+from .parts.rcnn import (
     BOX_CELLS,
     MASK_CELLS,
     BoxHead,
@@ -39,9 +39,9 @@ from .rcnn import (
     pick_detections,
     sample_proposals,
 )
-from .rcnn_pooling import pyramid_level, roi_align
-from .residual import BlockKind, ResidualEncoder
-from .rpn import Proposals, Rpn, Truth, propose, rpn_loss
+from .parts.rcnn_pooling import pyramid_level, roi_align
+from .parts.residual import BlockKind, ResidualEncoder
+from .parts.rpn import Proposals, Rpn, Truth, propose, rpn_loss
 from .volumetric_attention import Embedded, LevelAttention, VolumetricAttention, bag_indices
 
 UNKNOWN_LABEL = 255

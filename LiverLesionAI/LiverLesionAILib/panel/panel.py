@@ -13,29 +13,29 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
-from ..mask_crops import Mask
-from .analysis_queue import AnalysisQueue
-from .attention_panel import AttentionPanel
-from .case_folder import remove_stale_folders
-from .case_view import CaseView, FindingRow, read_case
-from .edit_panel import EditPanel
-from .findings_panel import FindingsPanel
+from ..review.case_view import CaseView, FindingRow, read_case
+from ..review.reader_actions import ReaderActions
+from ..review.threshold import FAINTEST_SCORE
+from ..volume.crops import Mask
+from .edit.edit_panel import EditPanel
+from .edit.reader_panel import ReaderPanel
+from .findings.findings_panel import FindingsPanel
+from .findings.threshold_panel import ThresholdPanel
 from .icons import Icons
-from .map_panel import MapPanel
 from .message_line import MessageLine
-from .model_panel import ModelPanel
-from .overlays import apply_overlays
 from .parameters import PanelParameters
-from .reader_actions import ReaderActions
-from .reader_panel import ReaderPanel
 from .report_panel import ReportPanel
-from .run_panel import RunPanel
+from .run.model_panel import ModelPanel
+from .run.queue import AnalysisQueue
+from .run.run_panel import RunPanel
+from .run.temp_folders import remove_stale_folders
+from .run.volumes import first_ct, map_ids
+from .run.worker_client import WorkerClient, WorkerCommand, python_program
 from .shortcuts import Shortcuts
-from .threshold import FAINTEST_SCORE
-from .threshold_panel import ThresholdPanel
-from .views import Pulse, centre_ras, jump_to
-from .volumes import first_ct, map_ids
-from .worker_client import WorkerClient, WorkerCommand, python_program
+from .show.attention_panel import AttentionPanel
+from .show.map_panel import MapPanel
+from .show.overlays import apply_overlays
+from .show.views import Pulse, centre_ras, jump_to
 
 
 class Panel(VTKObservationMixin):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import qt
 import slicer
 
-from ..errors import LiverLesionAIError
+from ..support.errors import LiverLesionAIError
 from .parameters import PanelParameters
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import slicer
 
-from ..errors import ModelError
-from .torch_install import torch_is_there
+from ..support.errors import ModelError
+from .run.torch_install import torch_is_there
 
 TIMEOUT_S = 600.0
 SMALLEST_LIVER_DICE = 0.85
@@ -86,7 +86,7 @@ def five_clicks(test: Any) -> None:
     """Sample, Analyze, a row, Accept: real inference, compared with the sample's truth."""
     if not torch_is_there():
         raise unittest.SkipTest("PyTorch is not installed; the panel's button installs it")
-    from ..weights import ModelStore
+    from ..models.weights import ModelStore
 
     try:
         entries = ModelStore.bundled().manifest.entries
@@ -113,8 +113,9 @@ def five_clicks(test: Any) -> None:
 
 def compare_with_truth(test: Any, widget: Any) -> None:
     """The findings in the scene against the sample case's known liver and lesions."""
-    from ..scene import read_back
-    from ..synthesis.sample import load_sample
+    from LiverLesionAILab.synthesis.sample import load_sample
+
+    from ..scene.show import read_back
 
     case = widget.panel.case
     test.assertIsNotNone(case.segmentation, widget.ui.messageLabel.text)

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ..checking import check_ct
-from ..ct import CtVolume
-from ..errors import InputError
-from ..progress import Progress, silent
+from ..support.errors import InputError
+from ..support.progress import Progress, silent
+from ..volume.checking import check_ct
+from ..volume.ct import CtVolume
 from .dicom_headers import is_dicom, scan_files
 from .dicom_load import load_stack
 from .dicom_series import SeriesInfo, Stack, choose, describe_all, stacks_of

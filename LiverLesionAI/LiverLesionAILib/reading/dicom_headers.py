@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
-from ..progress import Progress
+from ..support.progress import Progress
 
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 _TAGS = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ct import CtVolume
-from ..errors import GeometryError, InputError
-from ..progress import Progress
+from ..support.errors import GeometryError, InputError
+from ..support.progress import Progress
+from ..volume.ct import CtVolume
 from .dicom_pixels import read_hu
 from .dicom_series import Stack, slice_positions
 from .slices import SliceStack, regular

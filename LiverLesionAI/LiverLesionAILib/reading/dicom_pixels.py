@@ -13,7 +13,7 @@ import pydicom.uid
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..ct import AIR_HU
+from ..volume.ct import AIR_HU
 from .dicom_headers import Frame
 
 # Read by pydicom with numpy alone: uncompressed (also deflated, big endian) and run-length encoded.

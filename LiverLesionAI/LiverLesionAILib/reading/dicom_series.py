@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pydicom.uid
 
-from ..checking import FEWEST_SLICES
-from ..errors import InputError
+from ..support.errors import InputError
+from ..volume.checking import FEWEST_SLICES
 from .dicom_headers import PASS_TAGS, Frame, Scan
 from .dicom_pixels import unreadable_syntax
 from .slices import slice_step_mm

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..checking import FEWEST_SLICES, whole_hu
-from ..ct import CtVolume, Geometry
-from ..errors import GeometryError, InputError
+from ..support.errors import GeometryError, InputError
+from ..volume.checking import FEWEST_SLICES, whole_hu
+from ..volume.ct import CtVolume, Geometry
 from .nifti import NiftiHeader, read_nifti_header, read_sheared_nifti, refuse_not_finite
 from .slices import SliceStack, regular
 

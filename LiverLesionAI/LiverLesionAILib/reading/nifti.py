@@ -13,8 +13,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from ..geometry import LPS_TO_RAS
+from ..support.errors import InputError
+from ..volume.geometry import LPS_TO_RAS
 
 _TYPES = {
     2: "u1",

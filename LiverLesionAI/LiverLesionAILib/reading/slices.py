@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..ct import AIR_HU, Geometry
-from ..errors import GeometryError
+from ..support.errors import GeometryError
+from ..volume.ct import AIR_HU, Geometry
 
 # Rounded positions in the headers must not count as uneven: share of the slice distance, and limits in mm.
 EVEN_SHARE, EVEN_LEAST_MM, EVEN_MOST_MM = 0.1, 0.06, 0.3

@@ -1,0 +1,1 @@
+"""The laboratory: synthesis, training, evaluation and comparisons; not installed in Slicer."""

@@ -1,0 +1,52 @@
+"""The laboratory's commands, as the command line finds them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+
+from LiverLesionAILib.cli.tools import Tool
+
+Parts = tuple[Callable[[argparse.ArgumentParser], None], Callable[..., int]]
+
+
+def _tool(module: str, add: str, run: str, text: str) -> Tool:
+    def load() -> Parts:
+        loaded = import_module(f"LiverLesionAILab.{module}")
+        return getattr(loaded, add), getattr(loaded, run)
+
+    return Tool(text, load)
+
+
+SYNTHESIZE = _tool(
+    "synthesis.synthliver.command",
+    "add_synthesize_arguments",
+    "run_synthesize",
+    "make the benchmark set SynthLiver-1 and check it",
+)
+TRAIN = _tool("training.command", "add_train_arguments", "run_train", "train a bundled network again")
+EVALUATE = _tool(
+    "evaluation.command",
+    "add_evaluate_arguments",
+    "run_evaluate",
+    "score masks or the bundled models against truth",
+)
+CALIBRATE = _tool(
+    "evaluation.calibrate",
+    "add_calibrate_arguments",
+    "run_calibrate",
+    "temperature and thresholds from patients a network has not seen",
+)
+ABLATION = _tool(
+    "compare.ablation",
+    "add_ablation_arguments",
+    "run_ablation",
+    "compare evaluations of runs that left out a part",
+)
+COMPARE = _tool(
+    "compare.command",
+    "add_comparison_arguments",
+    "run_comparison",
+    "train networks and their variants alike and score them alike",
+)

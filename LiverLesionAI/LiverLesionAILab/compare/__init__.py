@@ -1,0 +1,1 @@
+"""Networks beside each other: tables of several trainings under one protocol."""

@@ -1,0 +1,35 @@
+"""`liverlesionai compare segmenters | detectors | classifiers`: which comparison, and its options."""
+
+from __future__ import annotations
+
+import argparse
+
+from LiverLesionAILib.support.progress import Progress, silent
+
+from .classifiers import add_classifier_arguments, run_compare_classifiers
+from .detectors import add_compare_arguments, run_compare
+from .segmenters import add_segmenter_arguments, run_compare_segmenters
+
+KINDS = {
+    "segmenters": (add_segmenter_arguments, run_compare_segmenters, "SFAN, MSCD, VA Mask R-CNN, U-Nets"),
+    "detectors": (add_compare_arguments, run_compare, "CS-Att, 3DCE and R-FCN on key slices"),
+    "classifiers": (add_classifier_arguments, run_compare_classifiers, "DADRN and its eight variants"),
+}
+
+
+def add_comparison_arguments(parser: argparse.ArgumentParser) -> None:
+    """A subcommand for each kind of network."""
+    parser.description = "Train networks alike, score them alike, print the table."
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    for name, (add, _, text) in KINDS.items():
+        add(kinds.add_parser(name, help=text, description=text))
+
+
+def run_comparison(args: argparse.Namespace, progress: Progress = silent) -> int:
+    """Run the comparison that was asked for.
+
+    Raises:
+        LiverLesionAIError: options or data that make no sense, or a training that failed.
+    """
+    _, run, _ = KINDS[args.kind]
+    return run(args, progress)

@@ -1,0 +1,280 @@
+"""The figures of a method over a set of scans, each with its interval over patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from LiverLesionAILib.support.errors import InputError
+from numpy.typing import NDArray
+
+from ..metrics.bands import DETECTION_BANDS, DICE_BANDS
+from ..metrics.bootstrap import (
+    Interval,
+    PairedComparison,
+    bootstrap,
+    compare_paired,
+    mean_interval,
+    ratio_interval,
+)
+from ..metrics.freeresponse import FreeResponse
+from ..metrics.lesions import RATES_PER_SCAN, free_response_per_scan
+from ..metrics.segmentation import NAN, Counts, MaskScores, SliceScores, global_dice, harmonic_mean
+from .cases import CaseRow
+
+
+@dataclass(frozen=True)
+class Score:
+    """One line of a summary.
+
+    Attributes:
+        key: for JSON ("tumour_dice").
+        label: for readers.
+        unit: "", "mm", "mL", "%".
+        interval: the figure.
+        of: what it was counted over, for readers ("20 of 40 lesions", "5 scans"); may be empty.
+        group: heading it belongs under.
+    """
+
+    key: str
+    label: str
+    unit: str
+    interval: Interval
+    of: str
+    group: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A method over a set of scans.
+
+    Attributes:
+        method: its name.
+        n_cases, n_patients: what it was computed over.
+        scores: in the order to show.
+        slices: the per-slice protocol over all scans; None without a slice with tumour.
+        curve: the free-response curve per scan; None when lesions have no scores to rank them.
+    """
+
+    method: str
+    n_cases: int
+    n_patients: int
+    scores: tuple[Score, ...]
+    slices: SliceScores | None
+    curve: FreeResponse | None = field(default=None, compare=False)
+
+    def __getitem__(self, key: str) -> Interval:
+        """The figure with this key; KeyError without."""
+        return {s.key: s.interval for s in self.scores}[key]
+
+
+# Mask scores shown per case: attribute, label, unit.
+_MASK_LINES = (
+    ("dice", "Dice per case", ""),
+    ("jaccard", "Jaccard", ""),
+    ("precision", "precision", ""),
+    ("recall", "recall", ""),
+    ("specificity", "specificity", ""),
+    ("hausdorff_mm", "Hausdorff distance", "mm"),
+    ("hausdorff95_mm", "95 % Hausdorff distance", "mm"),
+    ("average_distance_mm", "average surface distance", "mm"),
+    ("volume_error_ml", "volume error", "mL"),
+    ("volume_error_percent", "volume error", "%"),
+)
+
+
+def summarise(method: str, rows: Sequence[CaseRow], *, seed: int = 0, n_draws: int = 2000) -> Summary:
+    """All figures of a method.
+
+    Raises:
+        InputError: no case.
+    """
+    if not rows:
+        raise InputError(f"{method}: no case was scored.")
+    patients = [row.patient for row in rows]
+    scores: list[Score] = []
+
+    def add(key: str, label: str, unit: str, interval: Interval, of: str, group: str) -> None:
+        scores.append(Score(key, label, unit, interval, of, group))
+
+    def mean_of(values: Sequence[float]) -> Interval:
+        return mean_interval(values, patients, seed=seed, n_draws=n_draws)
+
+    def ratio_of(parts: Sequence[float], wholes: Sequence[float]) -> Interval:
+        return ratio_interval(parts, wholes, patients, seed=seed, n_draws=n_draws)
+
+    for part, group, masks in (
+        ("liver", "Liver", [row.liver for row in rows]),
+        ("tumour", "Tumour", [row.tumour for row in rows]),
+    ):
+        if not any(masks):
+            continue
+        for name, label, unit in _MASK_LINES:
+            interval = mean_of([getattr(m, name) if m else NAN for m in masks])
+            of = "" if interval.n_cases == len(rows) else f"{interval.n_cases} of {len(rows)} scans"
+            add(f"{part}_{name}", label, unit, interval, of, group)
+            if name == "dice":
+                pooled = _global_dice(masks, patients, seed, n_draws)
+                add(f"{part}_dice_global", "Dice global", "", pooled, "", group)
+
+    found = [row.lesions.n_found for row in rows]
+    there = [row.lesions.n_lesions for row in rows]
+    group = "Lesions, per scan in 3D"
+    add("lesions_found", "found", "", ratio_of(found, there), _share(found, there), group)
+    for band in DETECTION_BANDS:
+        band_there = [sum(band.holds(x.diameter_mm) for x in row.lesions.reference) for row in rows]
+        if not sum(band_there):
+            continue
+        band_found = [
+            sum(band.holds(x.diameter_mm) and x.found for x in row.lesions.reference) for row in rows
+        ]
+        key = f"lesions_found {band.name}"
+        add(
+            key,
+            f"found, {band.name}",
+            "",
+            ratio_of(band_found, band_there),
+            _share(band_found, band_there),
+            group,
+        )
+    by_iou = [row.lesions.n_found_by_iou for row in rows]
+    add(
+        "lesions_found_by_iou",
+        "found with IoU >= 0.5",
+        "",
+        ratio_of(by_iou, there),
+        _share(by_iou, there),
+        group,
+    )
+    false = [float(row.lesions.n_false) for row in rows]
+    add("false_per_scan", "false lesions per scan", "", mean_of(false), f"{sum(false):.0f} in all", group)
+    healthy = [f if row.is_healthy else NAN for f, row in zip(false, rows, strict=True)]
+    if any(row.is_healthy for row in rows):
+        n = sum(row.is_healthy for row in rows)
+        add(
+            "false_per_healthy",
+            "false lesions per healthy liver",
+            "",
+            mean_of(healthy),
+            _count(n, "scan"),
+            group,
+        )
+    group = "Dice per lesion, missed ones 0"
+    for band in DICE_BANDS:
+        parts = [sum(x.dice for x in row.lesions.reference if band.holds(x.diameter_mm)) for row in rows]
+        wholes = [sum(band.holds(x.diameter_mm) for x in row.lesions.reference) for row in rows]
+        if sum(wholes):
+            key = f"lesion_dice {band.name}"
+            add(key, band.name, "", ratio_of(parts, wholes), _count(sum(wholes), "lesion"), group)
+
+    curve = None
+    if has_scores(rows) and sum(there):
+        curve = free_response_per_scan([row.lesions for row in rows])
+        for rate in RATES_PER_SCAN:
+            # Beyond the laxest threshold the curve would only repeat its end.
+            if rate <= curve.false_per_unit[-1]:
+                interval = bootstrap(
+                    _sensitivity_at(rows, rate), patients, seed=seed, n_draws=min(n_draws, 500)
+                )
+                threshold = curve.threshold_at(rate)
+                of = f"score >= {threshold:.3g}" if np.isfinite(threshold) else "no score is high enough"
+                label = f"found at {rate:g} false per scan"
+                add(f"sensitivity_at {rate:g}", label, "", interval, of, "Free response, per scan in 3D")
+    seconds = [row.seconds if row.seconds is not None else NAN for row in rows]
+    if not np.isnan(seconds).all():
+        add("seconds", "time per scan", "s", mean_of(seconds), "", "Time")
+    slices = pool_slices([row.slices for row in rows if row.slices is not None])
+    return Summary(method, len(rows), len(set(patients)), tuple(scores), slices, curve)
+
+
+def has_scores(rows: Sequence[CaseRow]) -> bool:
+    """Whether the method ranked its findings."""
+    return len({finding.score for row in rows for finding in row.lesions.predicted}) > 1
+
+
+def pool_slices(parts: Sequence[SliceScores]) -> SliceScores | None:
+    """The per-slice protocol over several scans, from each scan's means."""
+    if not parts:
+        return None
+    weights = np.array([p.n_slices for p in parts], float)
+    near = weights - [p.n_without_distance for p in parts]
+
+    def mean(name: str, by: NDArray[np.float64]) -> float:
+        values = np.array([getattr(p, name) for p in parts])
+        used = by > 0
+        return float(np.average(values[used], weights=by[used])) if used.any() else NAN
+
+    precision, recall = mean("precision", weights), mean("recall", weights)
+    return SliceScores(
+        n_slices=int(weights.sum()),
+        dice=mean("dice", weights),
+        jaccard=mean("jaccard", weights),
+        precision=precision,
+        recall=recall,
+        specificity=mean("specificity", weights),
+        f1=harmonic_mean(precision, recall),
+        hausdorff_px=mean("hausdorff_px", near),
+        hausdorff95_px=mean("hausdorff95_px", near),
+        n_without_distance=sum(p.n_without_distance for p in parts),
+    )
+
+
+# What two methods are compared on: key, label, value of a case (higher is better except where said).
+PAIRED: Mapping[str, tuple[str, Callable[[CaseRow], float]]] = {
+    "liver_dice": ("liver Dice", lambda row: row.liver.dice if row.liver else NAN),
+    "tumour_dice": ("tumour Dice per case", lambda row: row.tumour.dice),
+    "tumour_hausdorff95_mm": (
+        "tumour 95 % Hausdorff, mm (lower is better)",
+        lambda row: row.tumour.hausdorff95_mm,
+    ),
+    "lesions_found": (
+        "share of a scan's lesions found",
+        lambda row: row.lesions.n_found / row.lesions.n_lesions if row.lesions.n_lesions else NAN,
+    ),
+    "false_per_scan": ("false lesions (lower is better)", lambda row: float(row.lesions.n_false)),
+}
+
+
+def compare_methods(
+    first: Sequence[CaseRow], second: Sequence[CaseRow], *, seed: int = 0, n_draws: int = 10000
+) -> dict[str, PairedComparison]:
+    """The second method against the first on the same scans; lines without a value in any scan are left out.
+
+    Raises:
+        InputError: the two do not cover the same scans.
+    """
+    patients = {row.name: row.patient for row in first}
+    result = {}
+    for key, (_, value) in PAIRED.items():
+        a, b = ({row.name: value(row) for row in rows} for rows in (first, second))
+        if set(a) == set(b) and not any(np.isfinite(a[n]) and np.isfinite(b[n]) for n in a):
+            continue
+        result[key] = compare_paired(a, b, patients, seed=seed, n_draws=n_draws)
+    return result
+
+
+def _global_dice(
+    masks: Sequence[MaskScores | None], patients: Sequence[str], seed: int, n_draws: int
+) -> Interval:
+    counts = [m.counts if m else Counts(0, 0, 0, 0) for m in masks]
+
+    def pooled(rows: NDArray[np.int64]) -> float:
+        return global_dice(counts[i] for i in rows)
+
+    return bootstrap(pooled, patients, seed=seed, n_draws=n_draws)
+
+
+def _sensitivity_at(rows: Sequence[CaseRow], rate: float) -> Callable[[NDArray[np.int64]], float]:
+    def at(chosen: NDArray[np.int64]) -> float:
+        return free_response_per_scan([rows[i].lesions for i in chosen]).at(rate)
+
+    return at
+
+
+def _share(parts: Sequence[int], wholes: Sequence[int]) -> str:
+    return f"{sum(parts)} of {_count(sum(wholes), 'lesion')}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -1,0 +1,1 @@
+"""Figures of masks, lesions, boxes and classes against their truth."""

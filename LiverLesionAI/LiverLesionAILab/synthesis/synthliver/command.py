@@ -1,0 +1,75 @@
+"""`liverlesionai synthesize SynthLiver-1 --out DIR`: makes the benchmark set and checks it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.support.progress import Progress, silent
+
+from .build import build
+from .checksums import compare, recorded, write_recorded
+from .plan import NAME, PARTS
+
+
+def add_synthesize_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `synthesize`."""
+    parser.add_argument("set", choices=[NAME], help="which set")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the set")
+    parser.add_argument(
+        "--part", action="append", choices=PARTS, help="only this part; may be given several times"
+    )
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="a small set: N patients of each split (and class)"
+    )
+    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes")
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="write the checksums to this file instead of checking them",
+    )
+
+
+def run_synthesize(
+    args: argparse.Namespace, progress: Progress = silent, say: Callable[[str], None] = print
+) -> int:
+    """Make the set as the options say, or what is missing of it, and compare it with the recorded checksums.
+
+    Returns:
+        0; 1 where a patient differs from the recorded one.
+
+    Raises:
+        InputError: senseless options.
+        OutputError: the folder cannot be written.
+        Cancelled: from `progress`; what is finished stays and the same command goes on.
+    """
+    if args.jobs < 1 or (args.limit is not None and args.limit < 1):
+        raise InputError("--jobs and --limit take whole numbers from 1.")
+    if args.record is not None and (args.part or args.limit):
+        raise InputError("--record takes the whole set: leave out --part and --limit.")
+    known = {} if args.record is not None else recorded()
+    started = time.monotonic()
+    records = build(args.out, args.part or PARTS, limit=args.limit, jobs=args.jobs, progress=progress)
+    for part, patients in records.items():
+        rows = sum(len(r.get("rows", ())) for r in patients.values())
+        what = {"volumes": "", "slices": f", {rows} boxes", "classes": f", {rows} slices"}[part]
+        say(f"{part}: {len(patients)} patients{what}")
+    say(f"{args.out}: {time.monotonic() - started:.0f} s")
+    if args.record is not None:
+        say(f"{args.record}: checksum {write_recorded(records, args.record)}")
+        return 0
+    checks = compare(records, known)
+    for check in checks:
+        say(check.text())
+    if any(check.other for check in checks):
+        say(
+            "Some patients are not those of the recorded set: figures made with this folder are not "
+            "comparable. Was it made with another version of numpy, scipy or of this program?"
+        )
+        return 1
+    return 0

@@ -1,0 +1,1 @@
+"""Networks that are only compared with: U-Nets with other attentions."""

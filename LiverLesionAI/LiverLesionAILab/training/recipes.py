@@ -1,0 +1,267 @@
+"""How each bundled network is trained: one recipe a network, complete, so that a name and a seed decide
+everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+from LiverLesionAILib.models.inputs import InputSpec
+from LiverLesionAILib.networks import (
+    coarse_unet,
+    cs_att,
+    dadrn,
+    mscd,
+    sfan,
+    unet,
+    va_faster_rcnn,
+    va_mask_rcnn,
+)
+from LiverLesionAILib.support.errors import InputError
+
+from .bank import BankSettings
+from .baselines import attention_unet, danet_unet, se_unet
+from .bodies import BodyMix
+from .loop import LoopSettings
+from .sampling import AugmentSettings
+
+SEGMENT_INPUT = InputSpec(
+    spacing_zyx_mm=(2.5, 1.25, 1.25), window_hu=(-75.0, 175.0), in_slices=5, liver_hu=100.0, magnify=1.4
+)
+"""SFAN paper, section 3: window [-75, 175]. The grid: fine enough for 5 mm lesions, coarse enough that
+thin noisy slices are averaged. The liver's level is brought to 100 HU. Magnified, because held-out patients'
+lesions of 6 to 15 mm were missed at 1.25 mm and found when the same network saw the same slices enlarged."""
+
+DETECT_INPUT = replace(SEGMENT_INPUT, in_slices=cs_att.SIZES["compact"].in_slices, magnify=1.5625)
+"""Pixels of 0.8 mm, as 3DCE and CS-Att have them, on the segmentation's grid."""
+
+CLASS_INPUT = InputSpec(spacing_zyx_mm=(3.0, 1.5, 1.5), window_hu=(-40.0, 220.0), in_slices=3)
+"""DADRN sees a slice and its two neighbours. The level stays what it was measured as: water is told from
+tissue by its HU, and how bright a lesion is by the phase that the liver is in."""
+
+COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run but the fold.
+
+    Attributes:
+        network: module of `networks/`; config: its settings.
+        task: "segment", "locate", "detect" or "classify".
+        crop: edge of the square training crops, pixels.
+        shares: kind of case -> share of the samples.
+        tumour_share, liver_share: where crops are centred.
+        bodies: number of synthetic bodies; body_mix: what they are.
+        healthy_variants: synthetic variants of each unlabelled liver, where those have a share.
+        calibration: operating point of the model, read off leave-one-patient-out runs.
+        scales: image pyramids of liver and lesions, chosen on leave-one-patient-out runs.
+        title: one line for a menu.
+        bundled_as: name in the manifest, where it is not the recipe's.
+        margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
+        slab_targets: for networks with a bag of images: a sample is a slab with so many target slices and
+            their neighbours; 0 for crops of one slice.
+    """
+
+    network: str
+    task: str
+    config: Any
+    spec: InputSpec
+    crop: int
+    loop: LoopSettings
+    shares: dict[str, float]
+    tumour_share: float = 0.45
+    liver_share: float = 0.35
+    margin_mm: float | None = 45.0
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    bank: BankSettings = field(default_factory=lambda: BankSettings(seed=1))
+    bodies: int = 120
+    body_mix: BodyMix = field(default_factory=BodyMix)
+    healthy_variants: int = 0
+    calibration: dict[str, float] = field(default_factory=dict)
+    scales: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    title: str = ""
+    slab_targets: int = 0
+    bundled_as: str = ""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A model that is the mean of others' probabilities; it joins the manifest when all of them are there."""
+
+    members: tuple[str, ...]
+    title: str
+    calibration: dict[str, float]
+
+
+_SEGMENT = Recipe(
+    network="sfan",
+    task="segment",
+    config=sfan.SIZES["compact"],
+    spec=SEGMENT_INPUT,
+    crop=176,
+    loop=LoopSettings(steps=6000, batch=12, class_weights=(1.0, 1.0, 3.0), dice_per_image=True),
+    shares={"real": 0.3, "variant": 0.42, "body": 0.1, "healthy": 0.18},
+    healthy_variants=60,
+    augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0),
+    calibration={"tumour_threshold": 0.25, "score_threshold": 0.6},
+    scales={"liver": (0.7, 1.0), "lesions": (1.25, 1.75)},
+    title="SFAN: liver and tumours (semantic feature attention)",
+)
+
+
+def _baseline(name: str, module: ModuleType, title: str) -> Recipe:
+    """Another mask network, trained as SFAN is."""
+    title = f"{title}: liver and tumours (baseline)"
+    return replace(_SEGMENT, network=name, config=module.SIZES["compact"], title=title)
+
+
+_VA = replace(
+    _SEGMENT,
+    network="va_mask_rcnn",
+    config=va_mask_rcnn.SIZES["compact"],
+    spec=replace(SEGMENT_INPUT, in_slices=3),
+    loop=LoopSettings(steps=700, batch=3, learning_rate=1.2e-3, warmup=100, ema=0.996, checkpoint_every=50),
+    tumour_share=0.55,
+    liver_share=0.3,
+    calibration={"tumour_threshold": 0.3, "score_threshold": 0.52},
+    scales={"lesions": (1.4,)},
+    title="VA Mask R-CNN: liver and tumours (volumetric attention)",
+    slab_targets=4,
+)
+"""Slabs of 4 targets: their bags share images, so each target costs two passes of the encoder, not five."""
+
+_VA_FINISH = replace(
+    _VA,
+    bundled_as="va_mask_rcnn",
+    spec=replace(_VA.spec, magnify=1.75),
+    augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0, scale=0.6),
+    loop=replace(_VA.loop, steps=1000),
+    scales={"lesions": (1.12,)},
+)
+"""Second part, from the first one's weights: more magnified, a wider range of scales. A held-out patient's
+lesions were found best by the first part's network when it saw slices 1.4 times as large as in training."""
+
+_DETECT = replace(
+    _SEGMENT,
+    network="cs_att",
+    task="detect",
+    config=cs_att.SIZES["compact"],
+    spec=DETECT_INPUT,
+    crop=160,
+    tumour_share=0.6,
+    liver_share=0.3,
+    loop=LoopSettings(steps=2000, batch=8, learning_rate=1.2e-3, checkpoint_every=100),
+    # Read off two scans that training had not seen; see the model's card.
+    calibration={
+        "link_bias": -0.384,
+        "link_top": 0.871,
+        "link_support": 0.867,
+        "score_threshold": 0.65,
+        "least_suspicion": 0.2,
+        "largest_alone_mm": 15.0,
+        "agree_without": 0.1,
+    },
+    scales={},
+    title="CS-Att: lesion boxes (3DCE with contextual and spatial attention)",
+)
+
+RECIPES: dict[str, Recipe] = {
+    "sfan": _SEGMENT,
+    # Second part of the bundled SFAN, from the first one's weights: more magnified, a wider range of scales.
+    "sfan_finish": replace(
+        _SEGMENT,
+        bundled_as="sfan",
+        spec=replace(SEGMENT_INPUT, magnify=1.75),
+        crop=192,
+        augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0, scale=0.6),
+        loop=replace(_SEGMENT.loop, steps=2000, learning_rate=6e-4, warmup=30, ema=0.99),
+        scales={"liver": (0.56, 0.8), "lesions": (1.2, 1.68)},
+    ),
+    "unet": _baseline("unet", unet, "U-Net"),
+    "attention_unet": _baseline("attention_unet", attention_unet, "Attention U-Net"),
+    "se_unet": _baseline("se_unet", se_unet, "SE U-Net"),
+    "danet_unet": _baseline("danet_unet", danet_unet, "DANet head on a U-Net"),
+    "mscd": replace(
+        _SEGMENT,
+        network="mscd",
+        config=mscd.SIZES["compact"],
+        title="MSCD: liver and tumours (multi-scale contextual dependencies)",
+    ),
+    "va_mask_rcnn": _VA,
+    "va_mask_rcnn_finish": _VA_FINISH,
+    # Goes on from the mask network's weights too: encoder, pyramid and proposals are the same.
+    "va_faster_rcnn": replace(
+        _VA_FINISH,
+        bundled_as="",
+        network="va_faster_rcnn",
+        task="detect",
+        config=va_faster_rcnn.SIZES["compact"],
+        loop=replace(_VA.loop, steps=300),
+        scales={"lesions": (1.12,)},
+        # Of a held-out patient's two scans, half a false box each.
+        calibration={
+            "link_bias": -0.297,
+            "link_top": 0.0,
+            "link_support": 1.55,
+            "score_threshold": 0.605,
+        },
+        title="VA Faster R-CNN: lesion boxes (volumetric attention)",
+    ),
+    "cs_att": _DETECT,
+    # Second part of the bundled CS-Att, from the first one's weights: all patients, livers without lesions.
+    "cs_att_finish": replace(
+        _DETECT,
+        loop=replace(_DETECT.loop, steps=1300, learning_rate=6e-4, warmup=30, ema=0.995),
+        bundled_as="cs_att",
+    ),
+    "coarse_unet": Recipe(
+        network="coarse_unet",
+        task="locate",
+        config=coarse_unet.SIZES["compact"],
+        spec=COARSE_INPUT,
+        crop=128,
+        loop=LoopSettings(steps=1200, batch=16, class_weights=(1.0, 1.0)),
+        shares={"real": 0.45, "body": 0.4, "background": 0.15},
+        tumour_share=0.0,
+        liver_share=0.5,
+        margin_mm=None,
+        augment=AugmentSettings(level_hu=30.0, scale=0.4),
+        bank=BankSettings(seed=0),
+        bodies=100,
+        # A left-out patient's stomach, full and as bright as the liver, was taken for liver.
+        body_mix=BodyMix(isodense_stomach=0.35),
+        title="Coarse U-Net: finds the liver",
+    ),
+    "dadrn": Recipe(
+        network="dadrn",
+        task="classify",
+        config=dadrn.SIZES["compact"],
+        spec=CLASS_INPUT,
+        crop=160,
+        loop=LoopSettings(steps=3000, batch=32, learning_rate=1.5e-3, warmup=60, checkpoint_every=50),
+        shares={"body": 0.7, "real": 0.3},
+        bodies=110,
+        title="DADRN: class of lesions (dual attention dilated residual network)",
+    ),
+}
+
+MEANS: dict[str, Mean] = {
+    "sfan_mscd": Mean(
+        ("sfan", "mscd"),
+        "SFAN and MSCD together (mean of both)",
+        {"tumour_threshold": 0.25, "score_threshold": 0.6},
+    )
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        InputError: there is none; the text lists those there are.
+    """
+    if name not in RECIPES:
+        raise InputError(f"There is no recipe {name!r}. Choose one of: {', '.join(sorted(RECIPES))}.")
+    return RECIPES[name]

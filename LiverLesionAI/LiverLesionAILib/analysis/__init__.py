@@ -1,0 +1,1 @@
+"""From a CT to a case: settings, the row of stages, the worker that computes for the panel."""

@@ -1,0 +1,106 @@
+"""How a volume goes from one process to another: a private folder with the voxels and their geometry.
+
+The folder holds ``volume.npy`` (z, y, x) and, written last, ``volume.json``; a folder without the latter is
+not
+complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from ..support.errors import GeometryError, InputError
+from ..volume.ct import CtVolume, Geometry
+
+VOXELS_FILE = "volume.npy"
+GEOMETRY_FILE = "volume.json"
+SECOND_FOLDER = "second"
+"""Within a case's folder, where there is one: another contrast phase of the same patient."""
+SLAB_BYTES = 2 << 20
+
+
+def stored_type(dtype: np.dtype) -> np.dtype:
+    """The type voxels are handed over in: int16 where it holds every value of `dtype`, float32 otherwise."""
+    return np.dtype(np.int16) if np.can_cast(dtype, np.int16) else np.dtype(np.float32)
+
+
+def write_volume(
+    folder: Path,
+    hu_zyx: NDArray,
+    geometry: Geometry,
+    name: str,
+    warnings: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> Iterator[float]:
+    """Write a volume slab by slab, so that an event loop can run in between.
+
+    Args:
+        folder: exists and is private to this case.
+        hu_zyx: (z, y, x) HU on `geometry`, any numeric type.
+        warnings, notes: as in :class:`~LiverLesionAILib.volume.ct.CtVolume`.
+
+    Yields:
+        the share written, 0..1, after each slab of a few megabytes.
+
+    Raises:
+        OSError: no space or no permission.
+    """
+    target = stored_type(hu_zyx.dtype)
+    slices = max(1, SLAB_BYTES // max(1, int(np.prod(hu_zyx.shape[1:])) * target.itemsize))
+    with open(folder / VOXELS_FILE, "wb") as file:
+        npy_format.write_array_header_1_0(
+            file, {"descr": npy_format.dtype_to_descr(target), "fortran_order": False, "shape": hu_zyx.shape}
+        )
+        for start in range(0, hu_zyx.shape[0], slices):
+            slab = np.ascontiguousarray(hu_zyx[start : start + slices], dtype=target)
+            file.write(slab.data)
+            yield min(1.0, (start + slices) / hu_zyx.shape[0])
+    text = json.dumps(
+        {
+            "name": name,
+            "shape_zyx": geometry.shape_zyx,
+            "spacing_zyx_mm": geometry.spacing_zyx_mm,
+            "origin_lps": geometry.origin_lps,
+            "directions_lps": np.asarray(geometry.directions_lps).ravel().tolist(),
+            "warnings": list(warnings),
+            "notes": list(notes),
+        }
+    )
+    beside = folder / (GEOMETRY_FILE + ".part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, folder / GEOMETRY_FILE)
+
+
+def read_volume(folder: Path) -> CtVolume:
+    """Read what :func:`write_volume` wrote.
+
+    Raises:
+        InputError: the folder is incomplete or damaged.
+    """
+    try:
+        known = json.loads((folder / GEOMETRY_FILE).read_text(encoding="utf-8"))
+        geometry = Geometry.make(
+            known["shape_zyx"],
+            known["spacing_zyx_mm"],
+            known["origin_lps"],
+            np.array(known["directions_lps"]),
+        )
+        return CtVolume(
+            np.load(folder / VOXELS_FILE, allow_pickle=False),
+            geometry,
+            known["name"],
+            tuple(known["warnings"]),
+            tuple(known["notes"]),
+        )
+    # Damage shows as a file that cannot be read, as text of another shape, or as voxels off their grid.
+    except (OSError, ValueError, KeyError, TypeError, EOFError, GeometryError) as error:
+        raise InputError(
+            f"The volume handed over for the analysis cannot be read ({error}). Click Analyze again."
+        ) from error

@@ -1,0 +1,336 @@
+"""The process that computes for the panel: ``python -m LiverLesionAILib.analysis.worker``.
+
+It reads one JSON object per line from standard input and answers with one per line on standard output; it
+stays
+warm between cases. Commands (``id`` is chosen by the sender and comes back in every answer)::
+
+    {"command": "info", "id": 1}
+    {"command": "analyze", "id": 2, "folder": "...", "settings": {...}}
+    {"command": "sample", "id": 3, "folder": "..."}
+    {"command": "attend", "id": 4, "folder": "...", "settings": {...}}
+    {"command": "cancel", "id": 2}
+    {"command": "quit"}
+
+Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``done`` (result folder,
+seconds), ``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see
+:mod:`.handover`), a second phase of the patient in ``folder/second``; the result is written to
+``folder/result``. ``attend`` asks what one point attends to (see :mod:`.stages.attend`) in the same way; the
+sample case is written to ``folder`` as a volume is handed over. When standard input ends, its reader is
+gone: the worker removes the case it works on and exits.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import queue
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+from ..models.computer import describe_computer
+from ..support.errors import Cancelled, InputError, LiverLesionAIError, ModelError, OutputError
+from ..support.progress import Progress, TimedProgress
+from .handover import SECOND_FOLDER, read_volume, write_volume
+
+RESULT_FOLDER = "result"
+PROGRESS_INTERVAL_S = 0.1
+
+
+class Analysis(Protocol):
+    """What the worker runs; made once, so that models stay loaded."""
+
+    def info(self) -> Mapping[str, Any]:
+        """What the panel shows about this computer and the models."""
+
+    def run(self, folder: Path, settings: Mapping[str, Any], progress: Progress) -> None:
+        """Analyse the volume in `folder` and write the result to `folder/result`."""
+
+    def make_sample(self, folder: Path, progress: Progress) -> None:
+        """Write the sample case's CT to `folder`."""
+
+    def attend(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
+        """Write what a point of the volume in `folder` attends to, as maps, to `folder/result`."""
+
+
+class PipelineAnalysis:
+    """The product's analysis; imports torch when first used."""
+
+    def __init__(self) -> None:
+        self._models: Any = None
+
+    def _store(self) -> Any:
+        if self._models is None:
+            from ..models.weights import ModelStore
+
+            self._models = ModelStore.bundled()
+        return self._models
+
+    def info(self) -> Mapping[str, Any]:
+        computer = describe_computer()
+        return {**asdict(computer), "line": computer.line}
+
+    def run(self, folder: Path, settings: Mapping[str, Any], progress: Progress) -> None:
+        from ..case.store import save_result
+        from ..case.surfaces import save_surfaces
+        from ..volume.checking import check_ct, whole_hu
+        from ..volume.ct import CtVolume
+        from .pipeline import Settings, analyze
+
+        def checked(place: Path) -> CtVolume:
+            volume = read_volume(place)
+            return check_ct(replace(volume, hu_zyx=whole_hu(volume.hu_zyx)))
+
+        try:
+            chosen = Settings.from_json(settings)
+        except TypeError as error:
+            raise InputError(f"The analysis does not know a setting it was given ({error}).") from error
+        volume = checked(folder)
+        second = checked(folder / SECOND_FOLDER) if (folder / SECOND_FOLDER).is_dir() else None
+        result = analyze(volume, chosen, self._store(), progress, second)
+        progress("handing over the result", 1.0)
+        save_result(result, folder / RESULT_FOLDER)
+        save_surfaces(result, folder / RESULT_FOLDER)
+
+    def attend(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
+        from ..case.findings import CaseResult
+        from ..case.store import save_result
+        from ..models.device import choose_device
+        from ..stages.explain.mscd_point import can_attend, point_attention
+        from ..volume.checking import whole_hu
+
+        volume = read_volume(folder)
+        volume = replace(volume, hu_zyx=whole_hu(volume.hu_zyx))
+        models = self._store()
+        entry = models.manifest.find(request["model"])
+        if not can_attend(entry):
+            raise InputError(f"{entry.name} cannot tell what a point attends to.")
+        progress("following the point", 0.1)
+        device = choose_device(request["device"], request["precision"])
+        network = models.network(entry.name, device.name, device.precision)
+        point_lps = tuple(float(v) for v in request["point_lps"])
+        maps = point_attention(network, entry, volume, point_lps, float(request["level_hu"]))  # type: ignore[arg-type]
+        nothing = np.zeros(volume.geometry.shape_zyx, bool)
+        result = CaseResult(volume.name, volume.geometry, nothing, nothing.astype(np.uint16), attention=maps)
+        save_result(result, folder / RESULT_FOLDER)
+
+    def make_sample(self, folder: Path, progress: Progress) -> None:
+        from LiverLesionAILab.synthesis.sample import load_sample
+
+        progress("making the sample case", 0.1)
+        ct = load_sample().volume
+        for share in write_volume(folder, ct.hu_zyx, ct.geometry, ct.name, ct.warnings, ct.notes):
+            progress("handing over the sample case", 0.9 + 0.1 * share)
+
+
+class Channel:
+    """Writes answers, one JSON line each, whole lines only, from any thread."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def send(self, event: str, **content: Any) -> None:
+        line = json.dumps({"event": event, **content}, default=str).encode() + b"\n"
+        with self._lock:
+            try:
+                self._stream.write(line)
+                self._stream.flush()
+            except (OSError, ValueError):
+                # Nobody reads any more; the end of standard input will end this process.
+                pass
+
+
+def failure(error: BaseException) -> tuple[str, str]:
+    """Kind ("input", "model", "memory", "output", "internal") of an error and a text for the reader."""
+    if isinstance(error, ModelError):
+        return "model", str(error)
+    if isinstance(error, OutputError):
+        return "output", str(error)
+    if isinstance(error, LiverLesionAIError):
+        return "input", str(error)
+    if _is_out_of_memory(error):
+        return "memory", (
+            "Memory ran out. Close other programs or volumes, or crop the CT to the abdomen (Crop "
+            "Volume module), "
+            "and click Analyze again."
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "output", (
+            "The disk with the temporary folder is full. Free some space, or choose another "
+            "temporary folder in "
+            "Edit / Application Settings, and click Analyze again."
+        )
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            "install",
+            f"A needed package is missing: {error.name}. Install it with the button in the panel.",
+        )
+    return "internal", (
+        f"The analysis stopped by an error of the program ({type(error).__name__}: {error}). The "
+        "scene was not "
+        "changed; the log below has the details."
+    )
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text))
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    )
+
+
+class Worker:
+    """Runs commands one after the other; a second thread listens, so that cancel is heard at once."""
+
+    def __init__(self, commands: BinaryIO, channel: Channel, make_analysis: Callable[[], Analysis]) -> None:
+        self._commands = commands
+        self._channel = channel
+        self._make_analysis = make_analysis
+        self._analysis: Analysis | None = None
+        self._todo: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._cancelled: set[int] = set()
+        self._folder: Path | None = None
+
+    def serve(self) -> int:
+        """Answer commands until quit or the end of input; the process's exit code."""
+        self._channel.send("ready", pid=os.getpid())
+        threading.Thread(target=self._listen, daemon=True).start()
+        while (message := self._todo.get()) is not None:
+            if message["command"] == "info":
+                self._answer_info(message)
+            else:
+                self._answer_case(message)
+        return 0
+
+    def _listen(self) -> None:
+        for line in iter(self._commands.readline, b""):
+            try:
+                message = json.loads(line)
+                command = message["command"]
+            except (ValueError, KeyError, TypeError):
+                self._channel.send("failed", id=None, kind="internal", text="Unreadable command.", details="")
+                continue
+            if command == "cancel":
+                self._cancelled.add(message.get("id"))
+            elif command == "quit":
+                break
+            elif command in ("info", "analyze", "sample", "attend"):
+                self._todo.put(message)
+            else:
+                self._channel.send(
+                    "failed", id=message.get("id"), kind="internal", text=f"No command {command}.", details=""
+                )
+        self._leave()
+
+    def _leave(self) -> None:
+        """End now, whatever the other thread computes: the reader is gone or wants it."""
+        folder = self._folder
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        os._exit(0)
+
+    def _open(self) -> Analysis:
+        if self._analysis is None:
+            self._analysis = self._make_analysis()
+        return self._analysis
+
+    def _answer_info(self, message: Mapping[str, Any]) -> None:
+        try:
+            self._channel.send("info", id=message.get("id"), **self._open().info())
+        except Exception as error:
+            kind, text = failure(error)
+            self._channel.send(
+                "failed", id=message.get("id"), kind=kind, text=text, details=traceback.format_exc()
+            )
+
+    def _answer_case(self, message: Mapping[str, Any]) -> None:
+        number = message.get("id")
+        start_s = time.monotonic()
+        self._folder = Path(message["folder"])
+        try:
+            progress = self._progress(number)
+            progress("Start", 0.0)
+            if message["command"] == "sample":
+                self._open().make_sample(self._folder, progress)
+            elif message["command"] == "attend":
+                self._open().attend(self._folder, message.get("settings", {}), progress)
+            else:
+                self._open().run(self._folder, message.get("settings", {}), progress)
+            if number in self._cancelled:
+                raise Cancelled("Cancelled; nothing was kept.")
+            self._channel.send(
+                "done",
+                id=number,
+                result=str(self._folder / RESULT_FOLDER),
+                seconds=round(time.monotonic() - start_s, 2),
+            )
+        except Cancelled:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._channel.send("cancelled", id=number)
+        except Exception as error:
+            kind, text = failure(error)
+            details = traceback.format_exc()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._channel.send("failed", id=number, kind=kind, text=text, details=details)
+        finally:
+            self._folder = None
+            self._cancelled.discard(number)
+
+    def _progress(self, number: Any) -> Progress:
+        last = {"stage": None, "time_s": 0.0}
+
+        def report(stage: str, fraction: float, left_s: float | None) -> None:
+            now_s = time.monotonic()
+            if stage == last["stage"] and now_s - last["time_s"] < PROGRESS_INTERVAL_S:
+                return
+            last.update(stage=stage, time_s=now_s)
+            self._channel.send("progress", id=number, stage=stage, fraction=round(fraction, 4), left_s=left_s)
+
+        return TimedProgress(report, cancelled=lambda: number in self._cancelled)
+
+
+def private_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Standard input and output for the protocol alone.
+
+    Whatever else in this process prints goes to standard error, whatever reads finds an empty input: a
+    library
+    that prints cannot break a line of the protocol.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        for stream in (0, 1):
+            msvcrt.setmode(stream, os.O_BINARY)
+    commands = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return commands, answers
+
+
+def main(make_analysis: Callable[[], Analysis] = PipelineAnalysis) -> int:
+    """Serve this process's standard input and output until they end."""
+    commands, answers = private_streams()
+    if hasattr(os, "nice"):
+        os.nice(5)  # The reader's application comes first when both want the same core.
+    return Worker(commands, Channel(answers), make_analysis).serve()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

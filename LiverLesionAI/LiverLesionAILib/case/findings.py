@@ -1,0 +1,209 @@
+"""What an analysis hands back: lesions, boxes, measurements, maps, as frozen dataclasses.
+
+Coordinates are LPS mm, lengths mm, volumes mL, intensities HU; arrays are z, y, x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..volume.ct import Geometry
+
+PointLps = tuple[float, float, float]
+
+
+class LesionSource(str, Enum):
+    """What found a lesion; one of source BOX that has a mask has a proposed one, grown inside its box."""
+
+    MASK = "mask"
+    BOX = "box"
+    BOTH = "mask and box"
+    READER = "reader"
+
+
+class LesionStatus(str, Enum):
+    """What the reader has done with a lesion."""
+
+    AI = "AI"
+    EDITED = "edited"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box in patient space: outer voxel faces, axes along the CT's grid.
+
+    Attributes:
+        centre_lps: mm.
+        size_xyz_mm: full edge lengths along the grid's x, y, z axes.
+        directions_lps: 9 numbers, row-major 3 x 3; column k is the unit vector of the grid's x, y, z axis k.
+        score: 0..1.
+    """
+
+    centre_lps: PointLps
+    size_xyz_mm: tuple[float, float, float]
+    directions_lps: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    score: float = 1.0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured on one mask.
+
+    Attributes:
+        volume_ml: voxel count times voxel volume.
+        long_axis_mm, short_axis_mm: RECIST 1.1 long axis (largest in-plane diameter over the axial
+        slices) and the
+            largest perpendicular to it in the same slice.
+        long_axis_lps, short_axis_lps: the two end points of each.
+        hu_mean, hu_sd: over the mask.
+        surface_distance_mm: smallest distance from the lesion to the liver's surface; 0 where it touches.
+        percent_of_liver: share of the liver's volume (liver with its lesions), in per cent.
+    """
+
+    volume_ml: float
+    long_axis_mm: float
+    short_axis_mm: float
+    long_axis_lps: tuple[PointLps, PointLps]
+    short_axis_lps: tuple[PointLps, PointLps]
+    hu_mean: float
+    hu_sd: float
+    surface_distance_mm: float
+    percent_of_liver: float
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One lesion; its mask is `CaseResult.lesion_labels_zyx == number`.
+
+    Attributes:
+        number: 1, 2, ... in order of size, largest first.
+        score: 0..1, calibrated probability that it is a lesion.
+        centre_lps: centroid, mm.
+        predicted_class: one of the classifier's classes, "indeterminate", or None when not classified.
+        class_probabilities: by class name, the classifier's.
+        reader_class: the class the reader gave; None where the reader has said nothing.
+        note: the reader's.
+        class_box: where the classifier saw its class, None where it was not asked.
+    """
+
+    number: int
+    score: float
+    centre_lps: PointLps
+    box: Box
+    measurement: Measurement
+    source: LesionSource = LesionSource.MASK
+    status: LesionStatus = LesionStatus.AI
+    predicted_class: str | None = None
+    class_probabilities: Mapping[str, float] = field(default_factory=dict)
+    class_box: Box | None = None
+    reader_class: str | None = None
+    note: str = ""
+
+    @property
+    def shown_class(self) -> str | None:
+        """The reader's class, or the model's where the reader has given none."""
+        return self.reader_class or self.predicted_class
+
+
+@dataclass(frozen=True, eq=False)
+class ProbabilityMap:
+    """A probability kept at the resolution it was computed in, so that thresholds can move later.
+
+    Attributes:
+        values_zyx: uint8, 0..255 for probability 0..1.
+        geometry: its grid; axes parallel to the CT's.
+        threshold: the calibrated operating point, 0..1.
+    """
+
+    values_zyx: NDArray[np.uint8]
+    geometry: Geometry
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionMap:
+    """Where a network looked.
+
+    Attributes:
+        name: short, unique within the case ("SFAN semantic gate, level 2").
+        meaning: one sentence for the reader.
+        values_zyx: float32 on `geometry`.
+        value_range: smallest and largest value the map can take.
+        unit: "" when it has none.
+        lesion_number: the lesion it belongs to, or None for the whole liver.
+        bars: label -> value, for a small bar chart beside the map (weights of neighbouring slices).
+    """
+
+    name: str
+    meaning: str
+    values_zyx: NDArray[np.float32]
+    geometry: Geometry
+    value_range: tuple[float, float] = (0.0, 1.0)
+    unit: str = ""
+    lesion_number: int | None = None
+    bars: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PhaseEstimate:
+    """The contrast phase a CT seems to be in.
+
+    Attributes:
+        name: "non-contrast", "arterial", "portal venous" or "delayed".
+        probability: 0..1.
+        warning: what follows from it for the reader, "" for nothing.
+    """
+
+    name: str
+    probability: float
+    warning: str = ""
+
+    @property
+    def text(self) -> str:
+        """For the reader: "Portal venous phase (0.83)." and the warning."""
+        sure = f" ({self.probability:.2f})" if self.probability == self.probability else ""
+        return f"{self.name[:1].upper()}{self.name[1:]} phase{sure}. {self.warning}".strip()
+
+
+@dataclass(frozen=True, eq=False)
+class CaseResult:
+    """Everything one analysis found, on the grid of the CT that went in.
+
+    Attributes:
+        case_name: the CT's name.
+        geometry: the input CT's grid.
+        liver_zyx: bool; the liver with its lesions.
+        lesion_labels_zyx: uint16; 0 none, k the lesion with number k.
+        lesions: in order of number.
+        liver_volume_ml, liver_hu_mean, tumour_burden_percent: of the whole liver.
+        probabilities: "liver" and "tumour", on the working grid.
+        attention: maps of whatever ran.
+        messages: what the reader has to know ("No lesion above the threshold ...").
+        models: model name -> first 12 digits of its weights' SHA-256.
+        timings_s: stage -> seconds.
+        phase: contrast phase, where it was estimated.
+    """
+
+    case_name: str
+    geometry: Geometry
+    liver_zyx: NDArray[np.bool_]
+    lesion_labels_zyx: NDArray[np.uint16]
+    lesions: tuple[Lesion, ...] = ()
+    liver_volume_ml: float = 0.0
+    liver_hu_mean: float = float("nan")
+    tumour_burden_percent: float = 0.0
+    probabilities: Mapping[str, ProbabilityMap] = field(default_factory=dict)
+    attention: tuple[AttentionMap, ...] = ()
+    messages: tuple[str, ...] = ()
+    device: str = "cpu"
+    models: Mapping[str, str] = field(default_factory=dict)
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+    version: str = ""
+    phase: PhaseEstimate | None = None

@@ -1,0 +1,379 @@
+"""A :class:`CaseResult` saved to a folder and loaded back.
+
+Two files: ``case.json`` with everything that has a name, and an ``.npz`` with the arrays, which the first
+names together with its SHA-256. Every save writes an array file of its own first; renaming ``case.json`` into
+place is the moment the save happens, so that the folder holds one whole result at any time.
+
+``case.json``, schema version 1. Coordinates are LPS mm, lengths mm, volumes mL; a number that does not exist
+(NaN) is null. Grids are exact; other numbers are rounded far below what can be measured (mm 1e-4, mL 1e-6,
+HU 1e-3, probabilities and per cent 1e-6).
+
+======================  ===================================================================================
+schema, schema_version  "LiverLesionAI case", 1; a reader refuses a higher version
+version                 of the library that computed the result
+arrays                  file, sha256
+case_name               the CT's name
+geometry                shape_zyx, spacing_zyx_mm, origin_lps, directions_lps (9 numbers, row-major)
+liver                   volume_ml, hu_mean, tumour_burden_percent
+liver_mask              array (bits of the cropped mask, z slowest, first bit highest), start_zyx, shape_zyx
+lesion_labels           array (uint8 or uint16, cropped), start_zyx, shape_zyx
+lesions                 list: number, score, centre_lps, box, measurement, source, status, predicted_class,
+                        class_probabilities, reader_class, note, class_box (the last three may be missing);
+                        fields as in :mod:`.findings`
+probabilities           name -> array (uint8), geometry, threshold
+attention               list: name, meaning, array (float16), offset, scale (value = offset + scale *
+                        stored), geometry, value_range, unit, lesion_number, bars (label -> value; may be
+                        left out)
+messages, device, models, timings_s
+phase                   name, probability, warning; null, or left out, where it was not estimated
+======================  ===================================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import secrets
+import zipfile
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from ..support.errors import GeometryError, InputError
+from ..support.files import replacing, write_text
+from ..support.steps import Steps, finish, slabs
+from ..volume.ct import Geometry
+from ..volume.masks import bounding_box
+from .findings import AttentionMap, CaseResult, PhaseEstimate, ProbabilityMap
+from .store_json import (
+    Json,
+    describe_geometry,
+    describe_lesion,
+    read_geometry,
+    read_lesion,
+    read_number,
+    rounded,
+)
+
+CASE_FILE = "case.json"
+SCHEMA = "LiverLesionAI case"
+SCHEMA_VERSION = 1
+ARRAY_FILE_PATTERN = re.compile(r"case-[0-9a-f]{12}\.npz")
+# Fast and, on masks, hardly larger than the best.
+COMPRESSION_LEVEL = 1
+BLOCK_BYTES = 1 << 20
+_HEADERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
+
+
+def save_result(result: CaseResult, folder: Path) -> Path:
+    """Save a result; the folder is made when missing, and a result that is in it is replaced.
+
+    Attention maps are kept as float16: good to a 2000th of the map's own range.
+
+    Returns:
+        The path of ``case.json``.
+
+    Raises:
+        OutputError: no space or no permission; a result that was there before is still there.
+    """
+    folder = Path(folder)
+    arrays: dict[str, NDArray] = {}
+    described = _describe(result, arrays)
+    array_file = folder / f"case-{secrets.token_hex(6)}.npz"
+    with replacing(array_file) as part:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+        described["arrays"] = {"file": array_file.name, "sha256": _sha256(part)}
+    try:
+        write_text(folder / CASE_FILE, json.dumps(described, indent=1, allow_nan=False))
+    except BaseException:
+        with suppress(OSError):
+            array_file.unlink()
+        raise
+    for old in folder.glob("case-*.npz"):
+        if old != array_file and ARRAY_FILE_PATTERN.fullmatch(old.name):
+            with suppress(OSError):
+                old.unlink()
+    return folder / CASE_FILE
+
+
+def load_result(folder: Path) -> CaseResult:
+    """Load what :func:`save_result` saved.
+
+    Raises:
+        InputError: there is no result, it is damaged, or a newer version wrote it.
+    """
+    return finish(load_steps(folder))
+
+
+def load_steps(folder: Path) -> Steps[CaseResult]:
+    """:func:`load_result` in steps, for an event loop."""
+    folder = Path(folder)
+    try:
+        text = (folder / CASE_FILE).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{folder} holds no saved result: there is no {CASE_FILE} in it.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(folder / CASE_FILE, error) from error
+    try:
+        described = json.loads(text)
+        if described["schema"] != SCHEMA:
+            raise ValueError("not a result of LiverLesionAI")
+        version = described["schema_version"]
+        if version > SCHEMA_VERSION:
+            raise InputError(
+                f"{folder / CASE_FILE} was written by a newer LiverLesionAI (format {version}; this one "
+                f"reads up to {SCHEMA_VERSION}). Update the extension."
+            )
+        arrays = yield from _load_arrays(folder, described["arrays"])
+        return (yield from _restore(described, arrays))
+    except (
+        AttributeError,
+        EOFError,
+        GeometryError,
+        IndexError,
+        KeyError,
+        OSError,
+        OverflowError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise _damaged(folder / CASE_FILE, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    what = f"{error} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
+    return InputError(
+        f"{path} cannot be read ({what}). Analyse the CT again, or restore the folder from a copy."
+    )
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _load_arrays(folder: Path, entry: Json) -> Steps[dict[str, NDArray]]:
+    # Only names that save_result gives: a case file from elsewhere must not open other files.
+    if not ARRAY_FILE_PATTERN.fullmatch(entry["file"]):
+        raise ValueError(f"{entry['file']!r} is no array file's name")
+    path = folder / entry["file"]
+    if not path.is_file():
+        raise ValueError(f"its array file {path.name} is missing")
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+            yield
+    if digest.hexdigest() != entry["sha256"]:
+        raise ValueError(f"its array file {path.name} is damaged")
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                arrays[name.removesuffix(".npy")] = yield from _read_array(member)
+    return arrays
+
+
+def _read_array(member: IO[bytes]) -> Steps[NDArray]:
+    """An array in NumPy's own format."""
+    version = npy_format.read_magic(member)
+    if version not in _HEADERS:
+        raise ValueError("an array is of an unknown format")
+    shape, fortran_order, dtype = _HEADERS[version](member)
+    if dtype.hasobject:
+        raise ValueError("an array holds no plain numbers")
+    array = np.empty(math.prod(shape), dtype)
+    target = memoryview(array.view(np.uint8).reshape(-1))
+    done = 0
+    while done < len(target):
+        block = member.read(min(BLOCK_BYTES, len(target) - done))
+        if not block:
+            raise ValueError("an array is cut short")
+        target[done : done + len(block)] = block
+        done += len(block)
+        yield
+    return array.reshape(shape[::-1]).T if fortran_order else array.reshape(shape)
+
+
+def _describe(result: CaseResult, arrays: dict[str, NDArray]) -> Json:
+    """The JSON part of a result; its arrays are added to `arrays`."""
+    liver, liver_place = _cropped(result.liver_zyx)
+    labels, labels_place = _cropped(result.lesion_labels_zyx)
+    arrays["liver"] = np.packbits(liver > 0)
+    arrays["lesions"] = labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16)
+    probabilities = {}
+    for index, (name, probability) in enumerate(result.probabilities.items()):
+        array = f"probability_{index}"
+        arrays[array] = np.ascontiguousarray(probability.values_zyx, np.uint8)
+        probabilities[name] = {
+            "array": array,
+            "geometry": describe_geometry(probability.geometry),
+            "threshold": float(probability.threshold),
+        }
+    attention = []
+    for index, shown in enumerate(result.attention):
+        array = f"attention_{index}"
+        arrays[array], offset, scale = _to_half(shown.values_zyx)
+        attention.append(
+            {
+                "name": shown.name,
+                "meaning": shown.meaning,
+                "array": array,
+                "offset": offset,
+                "scale": scale,
+                "geometry": describe_geometry(shown.geometry),
+                "value_range": [rounded(v) for v in shown.value_range],
+                "unit": shown.unit,
+                "lesion_number": shown.lesion_number,
+                "bars": {str(label): rounded(value, 6) for label, value in shown.bars.items()},
+            }
+        )
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "version": result.version,
+        "case_name": result.case_name,
+        "geometry": describe_geometry(result.geometry),
+        "liver": {
+            "volume_ml": rounded(result.liver_volume_ml, 6),
+            "hu_mean": rounded(result.liver_hu_mean, 3),
+            "tumour_burden_percent": rounded(result.tumour_burden_percent, 6),
+        },
+        "liver_mask": {"array": "liver", **liver_place},
+        "lesion_labels": {"array": "lesions", **labels_place},
+        "lesions": [describe_lesion(lesion) for lesion in result.lesions],
+        "probabilities": probabilities,
+        "attention": attention,
+        "messages": list(result.messages),
+        "device": result.device,
+        "models": dict(result.models),
+        "timings_s": {stage: rounded(seconds, 6) for stage, seconds in result.timings_s.items()},
+        "phase": None
+        if (phase := result.phase) is None
+        else {
+            "name": phase.name,
+            "probability": rounded(phase.probability, 6),
+            "warning": phase.warning,
+        },
+    }
+
+
+def _restore(described: Json, arrays: Mapping[str, NDArray]) -> Steps[CaseResult]:
+    geometry = read_geometry(described["geometry"])
+    liver, labels = described["liver_mask"], described["lesion_labels"]
+    size = math.prod(liver["shape_zyx"])
+    bits = arrays[liver["array"]]
+    if size < 0 or bits.ndim != 1 or bits.dtype != np.uint8 or bits.size != (size + 7) // 8:
+        raise ValueError("the liver's mask does not have the size it should have")
+    mask = np.unpackbits(bits, count=size).view(bool)
+    yield
+    probabilities = {
+        name: ProbabilityMap(
+            _on_grid(arrays[entry["array"]], grid := read_geometry(entry["geometry"])).astype(
+                np.uint8, copy=False
+            ),
+            grid,
+            float(entry["threshold"]),
+        )
+        for name, entry in described["probabilities"].items()
+    }
+    attention = []
+    for entry in described["attention"]:
+        grid = read_geometry(entry["geometry"])
+        stored = _on_grid(arrays[entry["array"]], grid)
+        values = np.empty(stored.shape, np.float32)
+        for slab in slabs(stored.shape):
+            np.multiply(stored[slab], np.float32(entry["scale"]), out=values[slab], dtype=np.float32)
+            values[slab] += np.float32(entry["offset"])
+            yield
+        low, high = (read_number(v) for v in entry["value_range"])
+        number = entry["lesion_number"]
+        attention.append(
+            AttentionMap(
+                str(entry["name"]),
+                str(entry["meaning"]),
+                values,
+                grid,
+                (low, high),
+                str(entry["unit"]),
+                None if number is None else int(number),
+                {str(label): read_number(value) for label, value in entry.get("bars", {}).items()},
+            )
+        )
+    whole = described["liver"]
+    liver_zyx = yield from _placed(mask.reshape(liver["shape_zyx"]), liver, geometry, np.dtype(bool))
+    labels_zyx = yield from _placed(arrays[labels["array"]], labels, geometry, np.dtype(np.uint16))
+    return CaseResult(
+        case_name=str(described["case_name"]),
+        geometry=geometry,
+        liver_zyx=liver_zyx,
+        lesion_labels_zyx=labels_zyx,
+        lesions=tuple(read_lesion(entry) for entry in described["lesions"]),
+        liver_volume_ml=read_number(whole["volume_ml"]),
+        liver_hu_mean=read_number(whole["hu_mean"]),
+        tumour_burden_percent=read_number(whole["tumour_burden_percent"]),
+        probabilities=probabilities,
+        attention=tuple(attention),
+        messages=tuple(str(m) for m in described["messages"]),
+        device=str(described["device"]),
+        models={str(k): str(v) for k, v in described["models"].items()},
+        timings_s={str(k): read_number(v) for k, v in described["timings_s"].items()},
+        version=str(described["version"]),
+        phase=None
+        if (phase := described.get("phase")) is None
+        else PhaseEstimate(str(phase["name"]), read_number(phase["probability"]), str(phase["warning"])),
+    )
+
+
+def _cropped(array: NDArray) -> tuple[NDArray, Json]:
+    """The part of a mask or label map that is not empty, and where it lies."""
+    box = bounding_box(array) or (slice(0, 0),) * 3
+    start, shape = [s.start for s in box], [s.stop - s.start for s in box]
+    return np.ascontiguousarray(array[box]), {"start_zyx": start, "shape_zyx": shape}
+
+
+def _placed(part: NDArray, place: Json, geometry: Geometry, dtype: np.dtype) -> Steps[NDArray]:
+    """A cropped mask or label map back on the whole grid."""
+    start, shape = tuple(place["start_zyx"]), tuple(place["shape_zyx"])
+    stop = tuple(a + n for a, n in zip(start, shape, strict=True))
+    fits = all(0 <= a <= b <= n for a, b, n in zip(start, stop, geometry.shape_zyx, strict=True))
+    if part.shape != shape or not fits:
+        raise ValueError("a mask does not fit the scan's grid")
+    whole = np.zeros(geometry.shape_zyx, dtype)
+    inner = whole[tuple(map(slice, start, stop))]
+    for slab in slabs(part.shape):
+        inner[slab] = part[slab]
+        yield
+    return whole
+
+
+def _on_grid(array: NDArray, geometry: Geometry) -> NDArray:
+    if array.shape != geometry.shape_zyx:
+        raise ValueError("a map does not fit its grid")
+    return array
+
+
+def _to_half(values: NDArray) -> tuple[NDArray[np.float16], float, float]:
+    """float16 with the offset and scale that use its range: small and large numbers keep their digits."""
+    values = np.asarray(values, np.float32)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    scale = high - low if high > low else 1.0
+    with np.errstate(invalid="ignore"):
+        return ((values - np.float32(low)) / np.float32(scale)).astype(np.float16), low, scale

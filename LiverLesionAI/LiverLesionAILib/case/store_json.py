@@ -1,0 +1,143 @@
+"""The parts of a result as JSON: lesions, grids, numbers. :mod:`.case_files` documents the whole schema."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..volume.ct import Geometry
+from .findings import Box, Lesion, LesionSource, LesionStatus, Measurement
+
+Json = dict[str, Any]
+
+
+def describe_lesion(lesion: Lesion) -> Json:
+    """A lesion as numbers, texts, lists and dictionaries."""
+    measured = lesion.measurement
+    described = {
+        "number": lesion.number,
+        "score": rounded(lesion.score, 6),
+        "centre_lps": rounded_all(lesion.centre_lps, 4),
+        "box": _describe_box(lesion.box),
+        "measurement": {
+            "volume_ml": rounded(measured.volume_ml, 6),
+            "long_axis_mm": rounded(measured.long_axis_mm, 4),
+            "short_axis_mm": rounded(measured.short_axis_mm, 4),
+            "long_axis_lps": [rounded_all(p, 4) for p in measured.long_axis_lps],
+            "short_axis_lps": [rounded_all(p, 4) for p in measured.short_axis_lps],
+            "hu_mean": rounded(measured.hu_mean, 3),
+            "hu_sd": rounded(measured.hu_sd, 3),
+            "surface_distance_mm": rounded(measured.surface_distance_mm, 4),
+            "percent_of_liver": rounded(measured.percent_of_liver, 6),
+        },
+        "source": lesion.source.value,
+        "status": lesion.status.value,
+        "predicted_class": lesion.predicted_class,
+        "class_probabilities": {name: rounded(p, 6) for name, p in lesion.class_probabilities.items()},
+        "reader_class": lesion.reader_class,
+        "note": lesion.note,
+    }
+    if lesion.class_box is not None:
+        described["class_box"] = _describe_box(lesion.class_box)
+    return described
+
+
+def _describe_box(box: Box) -> Json:
+    return {
+        "centre_lps": rounded_all(box.centre_lps, 4),
+        "size_xyz_mm": rounded_all(box.size_xyz_mm, 4),
+        "directions_lps": [rounded(d) for d in box.directions_lps],
+        "score": rounded(box.score, 6),
+    }
+
+
+def _read_box(entry: Json) -> Box:
+    return Box(
+        read_numbers(entry["centre_lps"], 3),
+        read_numbers(entry["size_xyz_mm"], 3),
+        read_numbers(entry["directions_lps"], 9),
+        read_number(entry["score"]),
+    )
+
+
+def read_lesion(entry: Json) -> Lesion:
+    """The way back from :func:`describe_lesion`; KeyError, TypeError or ValueError where it is damaged."""
+    measured = entry["measurement"]
+    predicted = entry["predicted_class"]
+    ends = {
+        name: tuple(read_numbers(p, 3) for p in measured[name])
+        for name in ("long_axis_lps", "short_axis_lps")
+    }
+    if any(len(points) != 2 for points in ends.values()):
+        raise ValueError("an axis of a lesion does not have two ends")
+    numbers = (
+        "volume_ml",
+        "long_axis_mm",
+        "short_axis_mm",
+        "hu_mean",
+        "hu_sd",
+        "surface_distance_mm",
+        "percent_of_liver",
+    )
+    return Lesion(
+        number=int(entry["number"]),
+        score=read_number(entry["score"]),
+        centre_lps=read_numbers(entry["centre_lps"], 3),
+        box=_read_box(entry["box"]),
+        measurement=Measurement(**ends, **{name: read_number(measured[name]) for name in numbers}),
+        source=LesionSource(entry["source"]),
+        status=LesionStatus(entry["status"]),
+        predicted_class=None if predicted is None else str(predicted),
+        class_probabilities={str(k): read_number(v) for k, v in entry["class_probabilities"].items()},
+        class_box=None if entry.get("class_box") is None else _read_box(entry["class_box"]),
+        reader_class=str(entry["reader_class"]) if entry.get("reader_class") else None,
+        note=str(entry.get("note") or ""),
+    )
+
+
+def describe_geometry(geometry: Geometry) -> Json:
+    """A grid, exactly."""
+    return {
+        "shape_zyx": [int(n) for n in geometry.shape_zyx],
+        "spacing_zyx_mm": [float(s) for s in geometry.spacing_zyx_mm],
+        "origin_lps": [float(o) for o in geometry.origin_lps],
+        "directions_lps": [float(d) for d in np.ravel(geometry.directions_lps)],
+    }
+
+
+def read_geometry(entry: Json) -> Geometry:
+    """The way back from :func:`describe_geometry`."""
+    return Geometry.make(
+        tuple(entry["shape_zyx"]),
+        read_numbers(entry["spacing_zyx_mm"], 3),
+        read_numbers(entry["origin_lps"], 3),
+        np.array(read_numbers(entry["directions_lps"], 9)).reshape(3, 3),
+    )
+
+
+def rounded(value: float, digits: int | None = None) -> float | None:
+    """A number for JSON: None where it is not finite."""
+    value = float(value)
+    if not math.isfinite(value):
+        return None
+    return value if digits is None else round(value, digits)
+
+
+def rounded_all(values: Iterable[float], digits: int) -> list[float | None]:
+    """:func:`rounded` for every number of a point or a size."""
+    return [rounded(v, digits) for v in values]
+
+
+def read_number(value: float | None) -> float:
+    """The way back from :func:`rounded`: NaN for None."""
+    return float("nan") if value is None else float(value)
+
+
+def read_numbers(values: Sequence[float | None], length: int) -> tuple[float, ...]:
+    """The way back from :func:`rounded_all`; ValueError unless there are `length` of them."""
+    if len(values) != length:
+        raise ValueError(f"{length} numbers expected, {len(values)} found")
+    return tuple(read_number(v) for v in values)

@@ -1,0 +1,94 @@
+"""How findings are put into words, the same in every table and report."""
+
+from __future__ import annotations
+
+import math
+
+from ..volume.ct import Geometry, reoriented_geometry
+from .findings import CaseResult, Lesion, LesionSource, PointLps
+
+
+def summary(result: CaseResult) -> str:
+    """What was found, in one sentence for the reader."""
+    if not result.liver_volume_ml > 0 and not result.lesions:
+        return "no liver found, so no lesions were looked for."
+    liver = f"liver {small(result.liver_volume_ml, 0)} mL"
+    if math.isfinite(result.liver_hu_mean):
+        liver += f", {result.liver_hu_mean:.0f} HU"
+    if not result.lesions:
+        return f"no lesion found; {liver}."
+    count = len(result.lesions)
+    volume_ml = sum(x.measurement.volume_ml for x in result.lesions if is_measured(x))
+    burden = f"{small(result.tumour_burden_percent, 2)} % ({millilitres(volume_ml)} mL)"
+    return f"{count} lesion{'s' if count > 1 else ''}; {liver}; tumour burden {burden}."
+
+
+def notes(result: CaseResult) -> tuple[str, ...]:
+    """The messages for the reader, with what follows from the contrast phase; an empty result never goes
+    unexplained."""
+    warning = (result.phase.warning,) if result.phase is not None and result.phase.warning else ()
+    return _explained(result) + warning
+
+
+def _explained(result: CaseResult) -> tuple[str, ...]:
+    if result.messages or result.lesions:
+        return result.messages
+    if not result.liver_volume_ml > 0:
+        return ("No liver was found. Does the scan cover the upper abdomen, and is it a CT?",)
+    tumour = result.probabilities.get("tumour")
+    level = f" of {tumour.threshold:.2f}" if tumour is not None else ""
+    return (
+        f"Nothing in the liver reached the lesion threshold{level}. A lower one shows fainter candidates.",
+    )
+
+
+def class_probability(lesion: Lesion) -> float:
+    """Probability of the predicted class; NaN where the lesion was not classified."""
+    return float(lesion.class_probabilities.get(lesion.predicted_class or "", math.nan))
+
+
+def slice_number(lesion: Lesion, geometry: Geometry) -> tuple[int, int]:
+    """The axial slice to look at, and how many there are; 1 is the lowest (towards the feet).
+
+    It is the slice of the long axis, or of the centre where there is no mask.
+    """
+    axial = reoriented_geometry(geometry)
+    point = lesion.measurement.long_axis_lps[0] if is_measured(lesion) else lesion.centre_lps
+    index = round(float(axial.lps_to_index(point)[0]))
+    return min(max(index, 0), axial.shape_zyx[0] - 1) + 1, axial.shape_zyx[0]
+
+
+def position_text(point_lps: PointLps, digits: int = 1) -> str:
+    """A point in mm with the patient's directions in letters: "R 60.3 P 12.0 S 1034.2"."""
+    letters = ("LR", "PA", "SI")
+    parts = []
+    for value, (positive, negative) in zip(point_lps, letters, strict=True):
+        parts.append(f"{positive if value >= 0 else negative} {abs(value):.{digits}f}")
+    return " ".join(parts)
+
+
+def is_measured(lesion: Lesion) -> bool:
+    """Whether there was a mask to measure."""
+    return lesion.measurement.volume_ml > 0
+
+
+def found_by(lesion: Lesion) -> str:
+    """What found a lesion; a mask that was grown inside a detector's box is called a proposal."""
+    if lesion.source is LesionSource.BOX and is_measured(lesion):
+        return "box (outline proposed)"
+    return lesion.source.value
+
+
+def millilitres(volume_ml: float) -> str:
+    """A volume for reading: whole millilitres from 100 on."""
+    return small(volume_ml, 2 if volume_ml < 100 else 0)
+
+
+def small(value: float, digits: int) -> str:
+    """A number for reading: "-" when unknown, "<0.01" where rounding would make it nothing."""
+    if not math.isfinite(value):
+        return "-"
+    if 0 < value < 0.5 * 10**-digits and digits:
+        return f"<{10**-digits:.{digits}f}"
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if not float(text) else text

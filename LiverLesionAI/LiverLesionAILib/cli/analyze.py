@@ -1,0 +1,169 @@
+"""`liverlesionai analyze`, and what every command that analyses shares with it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..support.errors import LiverLesionAIError
+from ..support.progress import Progress, TimedProgress, part
+from .progress_bar import ProgressBar
+
+if TYPE_CHECKING:
+    from ..analysis.pipeline import Settings
+    from ..case.findings import CaseResult
+    from ..models.weights import ModelStore
+    from ..volume.ct import CtVolume
+    from .tools import Commands
+
+
+def add_analyze_command(commands: Commands) -> None:
+    """The parser of `analyze`."""
+    analyze = commands.add_parser("analyze", help="analyse one CT: a NIfTI, NRRD, MHA file or a DICOM folder")
+    analyze.add_argument("ct", type=Path, help="file or folder")
+    analyze.add_argument("--series", help="DICOM series: number, UID or part of its description")
+    analyze.add_argument(
+        "--out", type=Path, help="case folder (default: NAME_liverlesionai in the current folder)"
+    )
+    analyze.add_argument(
+        "--second-phase",
+        type=Path,
+        metavar="CT",
+        help="another contrast phase of the patient; used with the first for the lesions' classes",
+    )
+    add_analysis_options(analyze)
+    analyze.set_defaults(run=run_analyze)
+
+
+def add_analysis_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    parser.add_argument("--segmenter", default="", help="which segmentation model; see `info`")
+    parser.add_argument(
+        "--classify",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="give every lesion a class (default: yes, where there is a classifier)",
+    )
+    parser.add_argument("--classifier", default="", help="which classification model; see `info`")
+    parser.add_argument(
+        "--detector",
+        default="",
+        help="which detection model looks for lesions besides, and doubts masks; none for masks only",
+    )
+    parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
+    parser.add_argument(
+        "--pyramid",
+        metavar="SCALES",
+        help="image pyramid for liver and lesions alike, e.g. 0.5,1,1.5 (default: the model's own)",
+    )
+    parser.add_argument(
+        "--tumour-threshold", type=float, help="voxel probability, 0..1, instead of the calibrated one"
+    )
+    parser.add_argument(
+        "--score-threshold", type=float, help="lesion score, 0..1, instead of the calibrated one"
+    )
+    parser.add_argument(
+        "--detector-threshold", type=float, help="score of lesions that only the detector finds, 0..1"
+    )
+    parser.add_argument(
+        "--smallest-mm", type=float, default=4.0, help="leave out smaller lesions (default 4)"
+    )
+    parser.add_argument("--no-pictures", action="store_true", help="write no PNG pictures")
+    parser.add_argument("--no-attention", action="store_true", help="make no attention maps")
+    parser.add_argument("--timings", action="store_true", help="print the seconds of each stage")
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    from ..analysis.pipeline import Settings
+    from ..models.inputs import parse_pyramid
+
+    for name in ("tumour_threshold", "score_threshold", "detector_threshold"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < 1:
+            raise LiverLesionAIError(f"--{name.replace('_', '-')} {value}: give a number between 0 and 1.")
+    return Settings(
+        segmenter=args.segmenter,
+        classifier=args.classifier if args.classify else None,
+        detector=args.detector,
+        device=args.device,
+        precision=args.precision,
+        tumour_threshold=args.tumour_threshold,
+        score_threshold=args.score_threshold,
+        detector_threshold=args.detector_threshold,
+        smallest_mm=args.smallest_mm,
+        pyramid=parse_pyramid(args.pyramid),
+        attention=not args.no_attention,
+    )
+
+
+def analyse_into(
+    args: argparse.Namespace,
+    volume: CtVolume,
+    folder: Path,
+    models: ModelStore,
+    progress: Progress,
+    second_phase: CtVolume | None = None,
+) -> tuple[CaseResult, dict[str, Path], list[str], dict[str, float]]:
+    """Analyse a volume and write its case folder; returns (result, written, sentences to show, seconds)."""
+    from ..analysis.pipeline import analyze
+    from ..writing.case_folder import write_case_folder
+
+    said: list[str] = []
+    result = analyze(volume, settings_of(args), models, part(progress, 0.1, 0.65), second_phase)
+    started = time.perf_counter()
+    written = write_case_folder(
+        result,
+        volume,
+        folder,
+        pictures=not args.no_pictures,
+        say=said.append,
+        progress=part(progress, 0.65, 1.0),
+    )
+    timings = {**result.timings_s, "write": time.perf_counter() - started}
+    return result, written, said, timings
+
+
+def print_result(result: CaseResult, written: dict[str, Path], said: list[str], folder: Path) -> None:
+    from ..writing.tables import findings_text
+
+    print(findings_text(result))
+    for sentence in said:
+        print(sentence)
+    print(f"\nCase folder: {folder}")
+    width = max(len(name) for name in written)
+    for name, path in written.items():
+        print(f"  {name:<{width}}  {path.name}")
+
+
+def print_timings(timings: dict[str, float]) -> None:
+    total = sum(timings.values())
+    for name, seconds in timings.items():
+        print(f"  {name:<10} {seconds:6.2f} s  {100 * seconds / max(total, 1e-9):3.0f} %")
+    print(f"  {'total':<10} {total:6.2f} s")
+
+
+def run_analyze(args: argparse.Namespace) -> int:
+    """One CT to one case folder."""
+    from ..models.weights import ModelStore
+    from ..reading import read_ct
+
+    bar = ProgressBar()
+    progress = TimedProgress(bar)
+    try:
+        started = time.perf_counter()
+        models = ModelStore.bundled()
+        volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1))
+        second = read_ct(args.second_phase, None, part(progress, 0.1, 0.1)) if args.second_phase else None
+        read_s = time.perf_counter() - started
+        folder = args.out or Path(f"{volume.name}_liverlesionai")
+        result, written, said, timings = analyse_into(args, volume, folder, models, progress, second)
+    finally:
+        bar.done()
+    for note in volume.notes:
+        print(note)
+    print_result(result, written, said, folder)
+    if args.timings:
+        print_timings({"read": read_s, **timings})
+    return 0

@@ -1,0 +1,69 @@
+"""`liverlesionai demo`: the sample case beside its truth."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..support.progress import TimedProgress
+from .analyze import add_analysis_options, analyse_into, print_result, print_timings
+from .progress_bar import ProgressBar
+
+if TYPE_CHECKING:
+    from LiverLesionAILab.synthesis.sample import Sample
+    from numpy.typing import NDArray
+
+    from ..case.findings import CaseResult
+    from .tools import Commands
+
+
+def add_demo_command(commands: Commands) -> None:
+    """The parser of `demo`."""
+    demo = commands.add_parser("demo", help="analyse the bundled sample case and compare with its truth")
+    demo.add_argument("--out", type=Path, default=Path("liverlesionai_demo"), help="case folder")
+    add_analysis_options(demo)
+    demo.set_defaults(run=run_demo)
+
+
+def run_demo(args: argparse.Namespace) -> int:
+    """The sample case, with its truth beside the findings."""
+    from LiverLesionAILab.synthesis.sample import load_sample
+
+    from ..models.weights import ModelStore
+
+    bar = ProgressBar()
+    progress = TimedProgress(bar)
+    try:
+        models = ModelStore.bundled()
+        progress("making the sample case", 0.0)
+        sample = load_sample()
+        result, written, said, timings = analyse_into(args, sample.volume, args.out, models, progress)
+    finally:
+        bar.done()
+    print_result(result, written, said, args.out)
+    print()
+    print(truth_text(sample, result))
+    if args.timings:
+        print_timings(timings)
+    return 0
+
+
+def truth_text(sample: Sample, result: CaseResult) -> str:
+    """How the findings compare with the sample's known truth, for the terminal."""
+    import numpy as np
+
+    truth = sample.lesion_labels_zyx
+    labels = result.lesion_labels_zyx
+    numbers = [int(n) for n in np.unique(truth) if n]
+    found = sum(bool(np.mean(labels[truth == n] > 0) >= 0.1) for n in numbers)
+    false = sum(not truth[labels == lesion.number].any() for lesion in result.lesions)
+
+    def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+        return 2 * float(np.count_nonzero(a & b)) / max(1, np.count_nonzero(a) + np.count_nonzero(b))
+
+    liver_dice, lesion_dice = dice(result.liver_zyx, sample.liver_zyx), dice(labels > 0, truth > 0)
+    return (
+        f"Against the sample's truth (a synthetic CT): {found} of {len(numbers)} lesions found, "
+        f"{false} false; Dice liver {liver_dice:.3f}, lesions {lesion_dice:.3f}."
+    )

@@ -1,0 +1,89 @@
+"""The command line: `liverlesionai analyze | batch | demo | info`, and the tools installed beside it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from .. import __version__
+from ..support.errors import Cancelled, LiverLesionAIError
+from .analyze import add_analyze_command
+from .batch import add_batch_command
+from .demo import add_demo_command
+from .info import add_info_command
+from .tools import EXIT_CANCELLED, EXIT_ERROR, tools
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    parser = argparse.ArgumentParser(
+        prog="liverlesionai",
+        description="Liver lesions in CT: masks, measurements, attention maps. Research use.",
+    )
+    parser.add_argument("--version", action="version", version=f"liverlesionai {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    add_analyze_command(commands)
+    add_batch_command(commands)
+    add_demo_command(commands)
+    add_info_command(commands)
+    for name, point in tools().items():
+        commands.add_parser(name, help=point.load().help, add_help=False)
+    return parser
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM (a batch system, a shutdown) stops the work as Ctrl+C does, so that it cleans up as well."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; errors meant for the reader are printed as one line, without a traceback.
+
+    Returns:
+        0 done, 1 failed with a message, 2 wrong usage (from argparse), 130 cancelled.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _terminated_like_interrupted():
+            if arguments and (point := tools().get(arguments[0])) is not None:
+                return point.load().run(arguments[0], arguments[1:])
+            args = build_parser().parse_args(arguments)
+            return args.run(args)
+    except (KeyboardInterrupt, Cancelled):
+        print("\nCancelled; nothing was kept.", file=sys.stderr)
+        return EXIT_CANCELLED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_ERROR
+    except LiverLesionAIError as error:
+        print(f"liverlesionai: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except MemoryError:
+        print("liverlesionai: the memory ran out. Close other programs or crop the CT.", file=sys.stderr)
+        return EXIT_ERROR
+    except (OSError, json.JSONDecodeError) as error:
+        print(f"liverlesionai: {error}. Check the disk and the permissions.", file=sys.stderr)
+        return EXIT_ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

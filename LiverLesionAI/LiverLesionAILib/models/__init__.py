@@ -1,0 +1,1 @@
+"""The bundled networks: manifest, weights, inputs and the device they run on."""

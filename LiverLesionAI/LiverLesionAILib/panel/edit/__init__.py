@@ -1,0 +1,1 @@
+"""Panel: the selected lesion's outline and the reader's actions on it."""

@@ -1,0 +1,243 @@
+"""The buttons below the findings table: what the reader does to the selected lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import qt
+import slicer
+
+from ...case.findings import LesionStatus
+from ...review.case_view import CaseView, FindingRow
+from ...review.grow import grown_from, grown_in_box
+from ...review.reader_actions import ReaderActions
+from ...scene.ras import to_volume
+from ...support.errors import LiverLesionAIError
+from .place import PlanePlacer, PointPlacer
+
+
+class Host(Protocol):
+    """The panel, as its parts see it."""
+
+    case: CaseView
+    ui: Any
+
+    def selection(self) -> list[FindingRow]:
+        """The selected lesions."""
+
+    def select(self, segment_id: str) -> None:
+        """Select a lesion."""
+
+    def known_classes(self) -> list[str]:
+        """The classes a lesion can be given."""
+
+    def refresh(self) -> None:
+        """Show what the scene holds now."""
+
+    def show_message(self, text: str, kind: str = "info") -> None:
+        """Say something to the reader."""
+
+
+class ReaderPanel:
+    """Connects buttons and keys to :class:`ReaderActions`.
+
+    Attributes:
+        changed: called after an action, before the panel is refreshed.
+    """
+
+    def __init__(self, host: Host, actions: ReaderActions) -> None:
+        self._host, self.actions = host, actions
+        self.changed: Callable[[], None] = lambda: None
+        ui = host.ui
+        self._points = PointPlacer(slicer.mrmlScene, ui.findingsTable)
+        self._planes = PlanePlacer(slicer.mrmlScene)
+        for button, method in (
+            (ui.acceptButton, self.accept),
+            (ui.rejectButton, self.reject),
+            (ui.deleteButton, self.delete),
+            (ui.mergeButton, self.merge),
+            (ui.splitButton, self.split),
+            (ui.addButton, self.add),
+            (ui.undoButton, self.undo),
+            (ui.redoButton, self.redo),
+            (ui.outlineButton, self.outline),
+        ):
+            button.connect("clicked()", method)
+        ui.noteEdit.connect("editingFinished()", self._note)
+        self._class_menu = qt.QMenu(ui.findingsTable)
+        ui.findingsTable.connect("doubleClicked(QModelIndex)", lambda index: self.choose_class())
+
+    def keys(self) -> dict[str, Callable[[], None]]:
+        """Keys that work while the module is open."""
+        return {
+            "A": self.accept,
+            "X": self.reject,
+            "M": self.merge,
+            "C": self.choose_class,
+            "L": self.add,
+            "S": self.split,
+            "O": self.outline,
+            "Ctrl+Z": self.undo,
+            "Ctrl+Shift+Z": self.redo,
+        }
+
+    def close(self) -> None:
+        """Take away what is being placed."""
+        self._points.stop()
+        self._planes.stop()
+
+    def show(self) -> None:
+        """Enable what can be done now."""
+        ui, rows = self._host.ui, self._host.selection()
+        self.actions.use(self._host.case)
+        some, one = bool(rows), len(rows) == 1
+        ui.acceptButton.setEnabled(some)
+        ui.rejectButton.setEnabled(some)
+        ui.deleteButton.setEnabled(some)
+        ui.mergeButton.setEnabled(len(rows) > 1 and not any(row.box_only for row in rows))
+        ui.splitButton.setEnabled(one and not rows[0].box_only)
+        ui.outlineButton.setVisible(one and rows[0].box_only and not ui.findingsSection.collapsed)
+        ui.addButton.setEnabled(self._host.case.segmentation is not None)
+        history = self.actions.history
+        ui.undoButton.setEnabled(bool(history.next_undo))
+        ui.redoButton.setEnabled(bool(history.next_redo))
+        ui.undoButton.toolTip = (
+            f"Undo: {history.next_undo} (Ctrl+Z)" if history.next_undo else "Nothing to undo"
+        )
+        ui.redoButton.toolTip = (
+            f"Redo: {history.next_redo} (Ctrl+Shift+Z)" if history.next_redo else "Nothing to redo"
+        )
+        ui.noteEdit.setEnabled(one)
+        if not ui.noteEdit.focus:
+            ui.noteEdit.text = rows[0].note if one else ""
+
+    def accept(self) -> None:
+        self._mark(LesionStatus.ACCEPTED)
+
+    def reject(self) -> None:
+        self._mark(LesionStatus.REJECTED)
+
+    def delete(self) -> None:
+        self._act(lambda ids: self.actions.delete(ids))
+
+    def merge(self) -> None:
+        def act(ids: list[str]) -> None:
+            kept = self.actions.merge(ids)
+            self._host.refresh()
+            self._host.select(kept)
+
+        self._act(act)
+
+    def split(self) -> None:
+        """Into its parts; a lesion in one piece by a plane, which this button first draws and then
+        applies."""
+        if self._planes.active:
+            origin, normal = self._planes.take()
+            ahead = tuple(a + b for a, b in zip(origin, normal, strict=True))
+            volume = self._host.case.volume
+            plane = (to_volume(volume, origin), to_volume(volume, ahead))
+            self._act(lambda ids: self.actions.split(ids[0], plane))
+            return
+
+        def act(ids: list[str]) -> None:
+            try:
+                self.actions.split(ids[0])
+            except LiverLesionAIError:
+                self._planes.start(self._host.case, ids[0])
+                self._host.show_message(
+                    "This lesion is in one piece. Move and turn the plane to where it should be cut, "
+                    "then click Split "
+                    "again."
+                )
+
+        self._act(act)
+
+    def add(self) -> None:
+        """The next click in a view is the new lesion's place."""
+        if self._host.case.segmentation is None:
+            return
+        self._host.show_message("Click on the lesion's middle in a slice view (Esc to leave it).")
+        self._points.start(self._grow, lambda: self._host.show_message(""))
+
+    def outline(self) -> None:
+        """A proposal for the outline of a lesion that has only a box."""
+        rows = self._host.selection()
+        if len(rows) != 1 or not rows[0].box_only:
+            return
+        row_id = rows[0].segment_id
+
+        def act() -> None:
+            box = self._host.case.box(row_id)
+            new = self.actions.outline(row_id, grown_in_box(self._host.case, box))
+            self._host.refresh()
+            self._host.select(new)
+            self._host.show_message("This outline is a proposal. Correct it under Edit.")
+
+        self._guarded(act)
+
+    def undo(self) -> None:
+        self._moved(self.actions.undo(), "Undone")
+
+    def redo(self) -> None:
+        self._moved(self.actions.redo(), "Done again")
+
+    def choose_class(self) -> None:
+        """Offer the classes for the selected lesion."""
+        rows = self._host.selection()
+        if len(rows) != 1:
+            return
+        segment_id, menu = rows[0].segment_id, self._class_menu
+        menu.clear()
+        for name in self._host.known_classes():
+            action = menu.addAction(name)
+            action.setCheckable(True)
+            action.setChecked(name == rows[0].predicted_class)
+            action.connect("triggered()", lambda name=name: self.set_class(segment_id, name))
+        if rows[0].reader_class:
+            back = menu.addAction(f"Back to the model's class ({rows[0].model_class or 'none'})")
+            back.connect("triggered()", lambda: self.set_class(segment_id, ""))
+        menu.popup(qt.QCursor.pos())
+
+    def set_class(self, segment_id: str, name: str) -> None:
+        """Give a lesion another class."""
+        self._guarded(lambda: self.actions.set_class(segment_id, name))
+
+    def _grow(self, point_ras: tuple[float, float, float]) -> None:
+        def act() -> None:
+            mask = grown_from(self._host.case, point_ras, self.actions.liver_mask())
+            new = self.actions.add(mask)
+            self._host.refresh()
+            self._host.select(new)
+            self._host.show_message("Added. Correct its outline under Edit.")
+
+        self._guarded(act)
+
+    def _note(self) -> None:
+        rows = self._host.selection()
+        if len(rows) == 1:
+            text = self._host.ui.noteEdit.text
+            self._guarded(lambda: self.actions.set_note(rows[0].segment_id, text))
+
+    def _mark(self, status: LesionStatus) -> None:
+        self._act(lambda ids: self.actions.set_status(ids, status))
+
+    def _moved(self, label: str, word: str) -> None:
+        if label:
+            self._host.show_message(f"{word}: {label}.")
+            self.changed()
+            self._host.refresh()
+
+    def _act(self, act: Callable[[list[str]], None]) -> None:
+        ids = [row.segment_id for row in self._host.selection()]
+        if ids:
+            self._guarded(lambda: act(ids))
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        self.actions.use(self._host.case)
+        try:
+            act()
+        except LiverLesionAIError as error:
+            self._host.show_message(str(error), "warning")
+        self.changed()
+        self._host.refresh()

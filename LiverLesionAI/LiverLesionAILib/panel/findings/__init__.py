@@ -1,0 +1,1 @@
+"""Panel: the table of findings, its details and its threshold."""

@@ -1,0 +1,39 @@
+"""What is known of the selected lesion beyond its row: the model's and the reader's class, its source."""
+
+from __future__ import annotations
+
+from html import escape
+
+from ...case.findings import LesionSource
+from ...review.case_view import FindingRow
+from .bars import bars_html
+
+INDETERMINATE = "indeterminate"
+
+
+def details_html(row: FindingRow) -> str:
+    """Rich text for the panel; "" where there is nothing more to say."""
+    lines = []
+    if row.box_mm is not None:
+        edges = " × ".join(f"{edge:.0f}" for edge in row.box_mm)
+        lines.append(f"Found by a box of {edges} mm, without an outline.")
+    elif row.source is LesionSource.BOX:
+        lines.append("Its outline is a proposal, grown inside a detector's box.")
+    elif row.source is LesionSource.BOTH:
+        lines.append("Found by mask and box.")
+    if row.reader_class:
+        lines.append(f"Your class: <b>{escape(row.reader_class)}</b>")
+    if row.model_class:
+        lines.append(f"Model's class: {_model_class(row)}")
+    text = "<br>".join(lines)
+    if row.class_probabilities:
+        text += bars_html(dict(sorted(row.class_probabilities.items(), key=lambda item: -item[1])))
+    return text
+
+
+def _model_class(row: FindingRow) -> str:
+    if (row.model_class or "").lower() == INDETERMINATE:
+        return "<b>indeterminate</b>: unlike the classes it was trained on"
+    probability = row.class_probabilities.get(row.model_class or "")
+    said = "" if probability is None else f" ({probability:.2f})"
+    return f"<b>{escape(row.model_class or '')}</b>{said}"

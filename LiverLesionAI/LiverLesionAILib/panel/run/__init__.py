@@ -1,0 +1,1 @@
+"""Panel: input, models, worker, progress."""

@@ -1,0 +1,401 @@
+"""Cases one after the other: hand over, compute, put into the scene; each in short steps on the event
+loop."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+import qt
+import slicer
+import vtk
+from numpy.typing import NDArray
+
+from ...analysis.handover import SECOND_FOLDER, write_volume
+from ...scene.ras import numpy_matrix
+from ...support.errors import GeometryError, InputError, LiverLesionAIError
+from ...volume.ct import Geometry
+from .temp_folders import make_case_folder
+from .worker_client import WorkerClient
+
+HANDOVER_SHARE = 0.05
+COMPUTE_SHARE = 0.95
+STEP_BUDGET_S = 0.03
+
+
+def checked_geometry(volume: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
+    """The volume's grid.
+
+    Raises:
+        InputError: it has no voxels, several values per voxel, or a sheared grid; the text says what to do.
+    """
+    image, name = volume.GetImageData(), volume.GetName()
+    if image is None or not image.GetNumberOfPoints():
+        raise InputError(f"{name} has no voxels. Choose another CT.")
+    if image.GetNumberOfScalarComponents() != 1:
+        raise InputError(f"{name} has several values per voxel (a colour image, say). Choose a CT.")
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    try:
+        return Geometry.from_ijk_to_ras(image.GetDimensions()[::-1], numpy_matrix(matrix))
+    except GeometryError as error:
+        raise InputError(
+            f"{error} Resample it to a straight grid first (module Resample Scalar Volume)."
+        ) from error
+
+
+log = logging.getLogger(__name__)
+
+
+class Phase(Enum):
+    """What is under way."""
+
+    IDLE = "idle"
+    HANDOVER = "hand over"
+    COMPUTING = "computing"
+    APPLYING = "applying"
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """What the progress line shows; `left_s` is None while nobody can tell."""
+
+    stage: str = ""
+    fraction: float = 0.0
+    left_s: float | None = None
+
+
+class Question(Protocol):
+    """Something that is asked of a part of a volume."""
+
+    def prepare(self) -> tuple[NDArray, Geometry, Mapping[str, Any]]:
+        """The part's voxels and grid, and the question as plain types."""
+
+    def answer(self, result: Path) -> Iterator[str]:
+        """Put the answer into the scene, in steps; yields what each step does."""
+
+
+@dataclass(eq=False)
+class Case:
+    """A volume that waits or is worked on; without a volume it is the sample case, to be made.
+
+    Attributes:
+        second: another contrast phase of the same patient, for the lesions' classes.
+        question: what is asked of a point of it, instead of an analysis.
+    """
+
+    volume: slicer.vtkMRMLScalarVolumeNode | None
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+    question: Question | None = None
+    second: slicer.vtkMRMLScalarVolumeNode | None = None
+
+
+class QueueView(Protocol):
+    """The panel, as the queue sees it."""
+
+    def run_changed(self) -> None:
+        """Phase, progress, or what waits has changed."""
+
+    def apply_steps(self, volume: slicer.vtkMRMLScalarVolumeNode, result: Path) -> Iterator[str]:
+        """Put a result into the scene, in steps; yields what each step does."""
+
+    def sample_steps(self, folder: Path) -> Iterator[str]:
+        """Put the sample case's CT, handed over in `folder`, into the scene, in steps."""
+
+    def run_ended(self, case: Case, kind: str, text: str) -> None:
+        """A case has ended: kind "done", "cancelled", or a failure told in `text`."""
+
+    def worker_info(self, info: Mapping[str, Any]) -> None:
+        """The computer as the worker sees it."""
+
+    def worker_log(self, text: str) -> None:
+        """Something for the log."""
+
+
+class AnalysisQueue:
+    """Runs cases through one warm worker. Never blocks: long work is done in steps of about 30 ms."""
+
+    def __init__(
+        self,
+        view: QueueView,
+        make_client: Callable[[AnalysisQueue], WorkerClient],
+        temporary_root: str,
+    ) -> None:
+        self._view = view
+        self._client = make_client(self)
+        self._root = temporary_root
+        self._waiting: list[Case] = []
+        self._current: Case | None = None
+        self._steps: Iterator[Any] | None = None
+        self.phase = Phase.IDLE
+        self.progress = RunProgress()
+        self._timer = qt.QTimer()
+        self._timer.setInterval(0)
+        self._timer.connect("timeout()", self._step)
+
+    @property
+    def current(self) -> Case | None:
+        """The case that is worked on."""
+        return self._current
+
+    @property
+    def waiting(self) -> tuple[Case, ...]:
+        """Cases that wait, next one first."""
+        return tuple(self._waiting)
+
+    def holds(self, volume: slicer.vtkMRMLScalarVolumeNode | None) -> bool:
+        """Whether a volume is worked on or waits."""
+        cases = [*self._waiting, self._current] if self._current else self._waiting
+        return any(case.volume is volume and case.question is None for case in cases)
+
+    def request_info(self) -> None:
+        """Ask the worker about the computer; the view is told."""
+        if self._current is None:
+            self._client.request_info()
+
+    def add(
+        self,
+        volume: slicer.vtkMRMLScalarVolumeNode,
+        settings: Mapping[str, Any],
+        second: slicer.vtkMRMLScalarVolumeNode | None = None,
+    ) -> None:
+        """Analyse a volume now, or after those that wait; one that is already in the queue is not added
+        again.
+
+        Args:
+            second: another contrast phase of the same patient.
+        """
+        if self.holds(volume):
+            return
+        self._waiting.append(Case(volume, volume.GetName(), settings, second=second))
+        if self._current is None:
+            self._next()
+        else:
+            self._view.run_changed()
+
+    def ask(self, volume: slicer.vtkMRMLScalarVolumeNode, question: Question) -> None:
+        """Ask something of a volume, now or after those that wait; a question that still waits is dropped."""
+        self._waiting = [case for case in self._waiting if case.question is None]
+        self._waiting.append(Case(volume, volume.GetName(), question=question))
+        if self._current is None:
+            self._next()
+        else:
+            self._view.run_changed()
+
+    def add_sample(self) -> None:
+        """Make the sample case, now or after those that wait."""
+        if self.holds(None):
+            return
+        self._waiting.append(Case(None, "Sample case"))
+        if self._current is None:
+            self._next()
+        else:
+            self._view.run_changed()
+
+    def cancel(self) -> None:
+        """Stop the case under way; the next one starts."""
+        if self.phase is Phase.COMPUTING:
+            self.progress = RunProgress("Cancelling", self.progress.fraction)
+            self._client.cancel()
+            self._view.run_changed()
+        elif self._current is not None:
+            self._end("cancelled", "")
+
+    def clear_waiting(self) -> None:
+        """Forget the cases that wait."""
+        self._waiting.clear()
+        self._view.run_changed()
+
+    def drop_missing(self, present: Callable[[Any], bool], why: str) -> None:
+        """Forget the cases whose volume is gone; the one under way is ended and told with `why`."""
+        self._waiting = [case for case in self._waiting if case.volume is None or present(case.volume)]
+        for waiting in self._waiting:
+            if waiting.second is not None and not present(waiting.second):
+                waiting.second = None
+        case = self._current
+        if case is not None and case.volume is not None and not present(case.volume):
+            if self.phase is Phase.COMPUTING:
+                self._client.cancel()
+                self._detach(case)
+            self._end("gone", why)
+        else:
+            self._view.run_changed()
+
+    def stop(self) -> None:
+        """End everything at once, silently."""
+        self._waiting.clear()
+        self._timer.stop()
+        case, self._current, self._steps = self._current, None, None
+        self.phase = Phase.IDLE
+        self._client.stop()
+        if case is not None:
+            self._remove_folder(case)
+
+    def restart_worker(self) -> None:
+        """Let the next case start a fresh worker (PyTorch was installed, say)."""
+        if self._current is None:
+            self._client.stop()
+
+    # -- one case
+
+    def _next(self) -> None:
+        if self._current is not None:
+            return
+        if not self._waiting or self._client.busy:
+            self._view.run_changed()
+            return
+        self._current = self._waiting.pop(0)
+        self.phase = Phase.HANDOVER
+        self.progress = RunProgress("hand over the volume", 0.0)
+        self._run_steps(self._handover(self._current))
+        self._view.run_changed()
+
+    def _handover(self, case: Case) -> Iterator[Any]:
+        if case.volume is None:
+            case.folder = make_case_folder(self._root)
+            self.phase = Phase.COMPUTING
+            self.progress = RunProgress("start the computing process", HANDOVER_SHARE)
+            self._client.make_sample(case.folder)
+            return
+        geometry = checked_geometry(case.volume)
+        # The image is held here: should the node go, its voxels stay until this step ends.
+        image = case.volume.GetImageData()
+        array = slicer.util.arrayFromVolume(case.volume)
+        request: Mapping[str, Any] = {}
+        if case.question is not None:
+            array, geometry, request = case.question.prepare()
+        second = case.second
+        second_geometry = checked_geometry(second) if second is not None else None
+        case.folder = make_case_folder(self._root)
+        for share in write_volume(case.folder, array, geometry, case.name):
+            self.progress = RunProgress("hand over the volume", HANDOVER_SHARE * share)
+            yield image
+        if second is not None and second_geometry is not None:
+            folder, image = case.folder / SECOND_FOLDER, second.GetImageData()
+            folder.mkdir()
+            array = slicer.util.arrayFromVolume(second)
+            for _ in write_volume(folder, array, second_geometry, second.GetName()):
+                self.progress = RunProgress("hand over the second phase", HANDOVER_SHARE)
+                yield image
+        self.phase = Phase.COMPUTING
+        self.progress = RunProgress("start the computing process", HANDOVER_SHARE)
+        if case.question is not None:
+            self._client.attend(case.folder, request)
+        else:
+            self._client.analyze(case.folder, case.settings)
+
+    def _applying(self, case: Case, result: Path) -> Iterator[Any]:
+        if case.question is not None:
+            steps = case.question.answer(result)
+        elif case.volume is None:
+            steps = self._view.sample_steps(result.parent)
+        else:
+            steps = self._view.apply_steps(case.volume, result)
+        for stage in steps:
+            self.progress = RunProgress(stage, 1.0)
+            yield None
+        self._end("done", "")
+
+    def _run_steps(self, steps: Iterator[Any]) -> None:
+        self._steps = steps
+        self._timer.start()
+
+    def _step(self) -> None:
+        end_s = time.monotonic() + STEP_BUDGET_S
+        steps = self._steps
+        try:
+            while self._steps is steps and steps is not None and time.monotonic() < end_s:
+                next(steps)
+        except StopIteration:
+            if self._steps is steps:
+                self._steps = None
+                self._timer.stop()
+        except Exception as error:
+            self._fail(error)
+        if self._current is not None:
+            self._view.run_changed()
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, LiverLesionAIError):
+            self._end("failed", str(error))
+        elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            self._end(
+                "failed",
+                f"The disk with the temporary folder {self._root} is full. Free some space, or choose "
+                "another folder "
+                "in Edit / Application Settings / General, and click Analyze again.",
+            )
+        elif isinstance(error, OSError):
+            self._end("failed", f"The temporary folder {self._root} cannot be used: {error.strerror}.")
+        elif isinstance(error, MemoryError):
+            self._end("failed", "Memory ran out. Close other volumes, then click Analyze again.")
+        else:
+            log.exception("Analysis of a case failed in the panel")
+            self._end("failed", f"The result could not be shown ({type(error).__name__}: {error}).")
+
+    def _end(self, kind: str, text: str) -> None:
+        case = self._current
+        self._current, self._steps = None, None
+        self._timer.stop()
+        self.phase, self.progress = Phase.IDLE, RunProgress()
+        if case is None:
+            return
+        self._remove_folder(case)
+        self._view.run_ended(case, kind, text)
+        # From the event loop: the client may be in the middle of telling.
+        qt.QTimer.singleShot(0, self._next)
+
+    def _detach(self, case: Case) -> None:
+        """The client removes the folder itself when the worker has let go of it."""
+        case.folder = None
+
+    def _remove_folder(self, case: Case) -> None:
+        if case.folder is not None:
+            shutil.rmtree(case.folder, ignore_errors=True)
+            case.folder = None
+
+    # -- the worker's side (WorkerListener)
+
+    def worker_info(self, info: Mapping[str, Any]) -> None:
+        self._view.worker_info(info)
+
+    def worker_log(self, text: str) -> None:
+        self._view.worker_log(text)
+
+    def worker_progress(self, stage: str, fraction: float, left_s: float | None) -> None:
+        if self.phase is Phase.COMPUTING:
+            share = HANDOVER_SHARE + (COMPUTE_SHARE - HANDOVER_SHARE) * fraction
+            self.progress = RunProgress(stage, share, left_s)
+            self._view.run_changed()
+
+    def worker_done(self, result: Path) -> None:
+        case = self._current
+        if case is None or self.phase is not Phase.COMPUTING:
+            shutil.rmtree(result.parent, ignore_errors=True)
+            qt.QTimer.singleShot(0, self._next)
+            return
+        self.phase = Phase.APPLYING
+        self.progress = RunProgress("show the result", COMPUTE_SHARE)
+        self._run_steps(self._applying(case, result))
+        self._view.run_changed()
+
+    def worker_failed(self, kind: str, text: str) -> None:
+        if self.phase is Phase.COMPUTING:
+            self._end(kind, text)
+        else:
+            qt.QTimer.singleShot(0, self._next)
+
+    def worker_cancelled(self) -> None:
+        if self.phase is Phase.COMPUTING:
+            self._end("cancelled", "")
+        else:
+            qt.QTimer.singleShot(0, self._next)

@@ -1,0 +1,217 @@
+"""The upper part of the panel: device line, Analyze and Cancel, queue, progress, how a case ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import qt
+import slicer
+
+from ..parameters import PanelParameters
+from ..show.views import show_volume
+from .queue import AnalysisQueue, Case
+from .run_text import stage_line
+from .sample_case import find_sample, sample_steps
+from .torch_install import install_torch, torch_is_there
+from .volumes import all_cts
+
+
+class RunHost(Protocol):
+    """The panel, as this part sees it."""
+
+    ui: Any
+    parameters: PanelParameters | None
+
+    def settings(self) -> dict[str, Any]:
+        """The analysis' settings as the panel stands."""
+
+    def score_threshold(self) -> float:
+        """Lesions of a lower score are kept aside."""
+
+    def model_problem(self) -> str:
+        """Why nothing can be analysed, "" where all is well."""
+
+    def analysed(self) -> None:
+        """A case has come into the scene."""
+
+    def answered(self) -> None:
+        """The answer to a question has come into the scene."""
+
+    def show_message(self, text: str, kind: str = "info") -> None:
+        """Say something to the reader."""
+
+
+class RunPanel:
+    """Starts analyses and shows how they go; the queue's view.
+
+    Attributes:
+        queue: the analyses.
+    """
+
+    def __init__(self, host: RunHost, logic: Any, make_queue: Callable[[RunPanel], AnalysisQueue]) -> None:
+        self._host, self._logic, self._ui = host, logic, host.ui
+        self._torch_known = False
+        self.queue = make_queue(self)
+        ui = host.ui
+        ui.analyzeButton.connect("clicked()", self._analyze_or_cancel)
+        ui.sampleButton.connect("clicked()", self._load_sample)
+        ui.installButton.connect("clicked()", self._install)
+        self._menu = qt.QMenu(ui.queueButton)
+        self._menu.connect("aboutToShow()", self._fill_menu)
+        ui.queueButton.setMenu(self._menu)
+        self.show_torch()
+        self.run_changed()
+
+    def enter(self) -> None:
+        """The module is opened: how does the computer stand?"""
+        self.show_torch()
+        if torch_is_there():
+            self.queue.request_info()
+
+    # -- analyse
+
+    def _analyze_or_cancel(self) -> None:
+        if self.queue.current is not None:
+            self.queue.cancel()
+            return
+        parameters = self._host.parameters
+        volume = parameters.inputVolume if parameters is not None else None
+        if volume is None:
+            self._host.show_message(
+                "Load a CT first (drag its folder or file into Slicer), or click Sample.", "warning"
+            )
+        elif problem := self._host.model_problem():
+            self._host.show_message(problem, "error")
+        else:
+            self._host.show_message("")
+            self.queue.add(volume, self._host.settings(), self._second(volume))
+
+    def _second(self, volume: Any) -> Any:
+        """The second phase that is chosen for a volume, None without one and without classes to use it
+        for."""
+        parameters = self._host.parameters
+        second = parameters.secondVolume if parameters is not None and parameters.findClasses else None
+        return None if second is volume else second
+
+    def _fill_menu(self) -> None:
+        menu, parameters = self._menu, self._host.parameters
+        menu.clear()
+        volumes = [node for node in all_cts(slicer.mrmlScene) if not self.queue.holds(node)]
+        chosen = parameters.inputVolume if parameters is not None else None
+        if chosen is not None and not self.queue.holds(chosen):
+            menu.addAction(f"Add {chosen.GetName()}").connect("triggered()", lambda: self._enqueue([chosen]))
+        if len(volumes) > 1:
+            menu.addAction(f"Add all {len(volumes)} CTs of the scene").connect(
+                "triggered()", lambda: self._enqueue(volumes)
+            )
+        if self.queue.waiting:
+            menu.addAction(f"Forget the {len(self.queue.waiting)} that wait").connect(
+                "triggered()", self.queue.clear_waiting
+            )
+        if not menu.actions():
+            menu.addAction("No other CT in the scene").setEnabled(False)
+
+    def _enqueue(self, volumes: list[Any]) -> None:
+        if problem := self._host.model_problem():
+            self._host.show_message(problem, "error")
+            return
+        for volume in volumes:
+            self.queue.add(volume, self._host.settings())
+
+    def _load_sample(self) -> None:
+        there = find_sample(slicer.mrmlScene)
+        if there is None:
+            self._host.show_message("")
+            self.queue.add_sample()
+        else:
+            self._choose_sample(there)
+
+    def _choose_sample(self, volume: Any) -> None:
+        if self._host.parameters is not None:
+            self._host.parameters.inputVolume = volume
+        show_volume(slicer.mrmlScene, volume)
+        self._host.show_message("The sample case is loaded: a synthetic CT with five lesions. Click Analyze.")
+
+    # -- QueueView
+
+    def run_changed(self) -> None:
+        """Phase, progress, or what waits has changed."""
+        ui, case = self._ui, self.queue.current
+        busy = case is not None
+        ui.analyzeButton.text = "Cancel" if busy else "Analyze"
+        ui.analyzeButton.setEnabled(busy or self._torch_known)
+        ui.progressBar.setVisible(busy)
+        ui.stageLabel.setVisible(busy)
+        if case is not None:
+            progress = self.queue.progress
+            ui.progressBar.setValue(round(1000 * progress.fraction))
+            ui.stageLabel.text = stage_line(
+                case.name, progress.stage, progress.fraction, progress.left_s, len(self.queue.waiting)
+            )
+
+    def apply_steps(self, volume: Any, result: Path) -> Iterator[str]:
+        """Put a result into the scene, in steps."""
+        yield from self._logic.applySteps(volume, result, self._host.score_threshold())
+
+    def sample_steps(self, folder: Path) -> Iterator[str]:
+        """Put the sample case into the scene, in steps."""
+        return sample_steps(slicer.mrmlScene, folder)
+
+    def run_ended(self, case: Case, kind: str, text: str) -> None:
+        """A case has ended: kind "done", "cancelled", or a failure told in `text`."""
+        if kind == "done" and case.volume is None:
+            self._choose_sample(find_sample(slicer.mrmlScene))
+        elif kind == "done" and case.question is not None:
+            self._host.show_message("")
+            self._host.answered()
+        elif kind == "done":
+            outcome = self._logic.lastOutcome
+            self._host.show_message(" ".join(outcome.messages) if outcome.messages else "Done.")
+            self.worker_log(f"{case.name}: done. {' '.join(outcome.messages)}")
+            parameters = self._host.parameters
+            if parameters is not None and parameters.inputVolume is case.volume:
+                show_volume(slicer.mrmlScene, case.volume)
+            self._host.analysed()
+        elif kind == "cancelled":
+            self._host.show_message(f"{case.name}: cancelled. The scene is as before.")
+        else:
+            self._host.show_message(f"{case.name}: {text}", "error")
+            self.worker_log(f"{case.name}: {kind}: {text}")
+            if kind == "install":
+                self.show_torch()
+        self.run_changed()
+
+    def worker_info(self, info: Mapping[str, Any]) -> None:
+        """The computer as the worker sees it."""
+        if not info.get("torch_version"):
+            self.show_torch(str(info.get("problem", "")))
+            return
+        problem = info.get("problem") or ""
+        self._ui.deviceLabel.text = f"{info['line']}" + (f"<br>{problem}" if problem else "")
+
+    def worker_log(self, text: str) -> None:
+        """Something for the log."""
+        self._ui.logText.appendPlainText(text)
+
+    # -- PyTorch
+
+    def show_torch(self, problem: str = "") -> None:
+        """Offer to install PyTorch where it is missing."""
+        there = self._torch_known = torch_is_there() and not problem
+        label = self._ui.deviceLabel
+        self._ui.installButton.setVisible(not there)
+        if not there:
+            label.text = problem or "PyTorch is missing: the networks need it."
+        elif not label.text or label.text.startswith("PyTorch is missing"):
+            label.text = "Looking at the device …"
+
+    def _install(self) -> None:
+        done, text = install_torch()
+        self._host.show_message(text, "info" if done else "warning")
+        self.show_torch()
+        if done:
+            self.queue.restart_worker()
+            self.queue.request_info()
+        self.run_changed()

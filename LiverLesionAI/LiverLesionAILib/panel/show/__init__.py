@@ -1,0 +1,1 @@
+"""Panel: overlays, maps and views."""

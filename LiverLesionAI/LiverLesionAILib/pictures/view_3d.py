@@ -1,0 +1,152 @@
+"""A 3D picture of liver and lesions by offscreen VTK, in a process of its own.
+
+OpenGL may be missing, and VTK then ends the process (exit 139) instead of raising: nothing here that needs it
+runs in the caller's process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from ..case.colours import LIVER, lesion_colour
+from ..case.findings import CaseResult
+from ..volume.ct import Geometry
+from ..volume.masks import bounding_box, label_boxes
+
+TIMEOUT_S = 60.0
+CHILD = ("-m", "LiverLesionAILib.pictures.view_3d_child")
+GRID_MM = 2.0
+FINE_GRID_MM = 1.0
+HINT = (
+    "The 3D picture needs OpenGL, which this computer lacks or cannot use without a display; everything else "
+    "was written. On Debian and Ubuntu: sudo apt-get install libegl1 libgl1-mesa-dri"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """A 3D picture.
+
+    Attributes:
+        rgb: uint8, (height, width, 3).
+        places: lesion number -> (x, y) pixel of its centre.
+    """
+
+    rgb: NDArray[np.uint8]
+    places: dict[int, tuple[float, float]]
+
+
+class RenderJob:
+    """A picture being rendered by another process; closing it leaves neither process nor files."""
+
+    def __init__(self, result: CaseResult, width: int, height: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="liverlesionai-3d-")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._failure = ""
+        self._picture = Path(self._folder.name) / "picture.npz"
+        if not result.liver_zyx.any() and not result.lesion_labels_zyx.any():
+            return
+        try:
+            job = Path(self._folder.name) / "job.npz"
+            _write_job(result, job, width, height)
+            root = str(Path(__file__).resolve().parents[2])
+            path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+            self._process = subprocess.Popen(
+                [sys.executable, *CHILD, str(job), str(self._picture)],
+                env={**os.environ, "PYTHONPATH": path},
+                # Never written to: its end tells the child that this process is gone.
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            self._failure = f"The 3D picture could not be made ({error.strerror}); the rest was written."
+
+    def wait(self, timeout_s: float = TIMEOUT_S) -> tuple[Rendered | None, str]:
+        """The picture and "", or None and what to tell the reader ("" where there was nothing to draw)."""
+        if self._process is None:
+            return None, self._failure
+        try:
+            code = self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None, f"The 3D picture was given up after {timeout_s:.0f} s; the rest was written."
+        if code != 0 or not self._picture.is_file():
+            return None, HINT
+        with np.load(self._picture) as arrays:
+            numbers, points = arrays["numbers"], arrays["points"]
+            places = {int(n): (float(x), float(y)) for n, (x, y) in zip(numbers, points, strict=True)}
+            return Rendered(arrays["rgb"], places), ""
+
+    def __enter__(self) -> RenderJob:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.kill()
+            self._process.wait()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        self._folder.cleanup()
+
+
+def _write_job(result: CaseResult, path: Path, width: int, height: int) -> None:
+    """All that the child needs, cropped to the liver and on a coarser grid: a few MB."""
+    arrays: dict[str, NDArray] = {}
+    parts: list[dict] = []
+    liver_at = bounding_box(result.liver_zyx)
+    masks = [] if liver_at is None else [(0, result.liver_zyx[liver_at], liver_at, GRID_MM)]
+    boxes = label_boxes(result.lesion_labels_zyx)
+    for lesion in result.lesions:
+        if (where := boxes.get(lesion.number)) is not None:
+            inside = result.lesion_labels_zyx[where] == lesion.number
+            masks.append((lesion.number, inside, where, FINE_GRID_MM))
+    for number, inside, where, grid_mm in masks:
+        start = tuple(s.start - 3 for s in where)
+        stop = tuple(s.stop + 3 for s in where)
+        field, geometry = _field(inside, result.geometry.cropped(start, stop), grid_mm)
+        arrays[f"field{len(parts)}"] = field
+        parts.append(
+            {
+                "number": number,
+                "colour": LIVER if number == 0 else lesion_colour(number),
+                "ijk_to_lps": geometry.ijk_to_lps.tolist(),
+            }
+        )
+    lesions = [
+        {
+            "number": lesion.number,
+            "colour": lesion_colour(lesion.number),
+            "centre_lps": lesion.box.centre_lps,
+            "size_mm": lesion.box.size_xyz_mm,
+            "directions": lesion.box.directions_lps,
+        }
+        for lesion in result.lesions
+    ]
+    described = json.dumps({"parts": parts, "boxes": lesions, "width": width, "height": height})
+    np.savez(path, described=np.frombuffer(described.encode(), np.uint8), **arrays)
+
+
+def _field(inner: NDArray[np.bool_], geometry: Geometry, grid_mm: float) -> tuple[NDArray, Geometry]:
+    """A smooth field (0..255, surface at 127.5) of a mask with 3 voxels of air, on `grid_mm` or coarser."""
+    from ..volume.ct import resample
+
+    mask = np.pad(inner, 3).astype(np.float32)
+    finest = [max(grid_mm, s / 2) for s in geometry.spacing_zyx_mm]
+    target = geometry.with_spacing(tuple(finest))  # type: ignore[arg-type]
+    field = resample(mask, geometry, target)
+    # A little smoothing takes the steps off; small lesions keep their size because it is below their radius.
+    volume_mm3 = float(inner.sum()) * geometry.voxel_volume_mm3
+    sigma_mm = min(1.5 * grid_mm, 0.15 * volume_mm3 ** (1 / 3))
+    field = ndi.gaussian_filter(field, [sigma_mm / s for s in target.spacing_zyx_mm])
+    return np.round(field * 255).astype(np.uint8), target

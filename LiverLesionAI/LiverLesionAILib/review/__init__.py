@@ -1,0 +1,1 @@
+"""What the reader does to a case in the scene; no Qt."""

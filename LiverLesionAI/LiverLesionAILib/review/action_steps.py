@@ -1,0 +1,146 @@
+"""Actions on lesions as steps that can be undone: what every action of the reader is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import slicer
+
+from ..case import terminology as terms
+from ..case.findings import LesionStatus
+from ..scene import segments
+from ..scene.ras import volume_geometry
+from ..support.errors import InputError
+from ..volume.crops import Mask, union
+from ..volume.ct import Geometry
+from .box_findings import BoxState, capture_box, restore_box
+from .case_view import ATTR_LIVER_VOLUME, BOX_PREFIX, CaseView
+from .derived import follow
+from .history import History, SegmentState, States, Step, capture, restore
+
+
+class ActionSteps:
+    """Does, undoes and redoes actions on the lesions of one case.
+
+    Attributes:
+        history: what can be undone.
+        move_threshold: sets the threshold's slider, when a move of it is undone.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+        self.move_threshold: Callable[[float], None] = lambda value: None
+        self._scene = scene
+        self._case = CaseView(None, None, None)
+        self._key: tuple[str, int] | None = None
+        self._liver: tuple[Any, Mask] | None = None
+        self.history = History()
+
+    def use(self, case: CaseView) -> None:
+        """Work on this case; another one has another history."""
+        node = case.segmentation
+        key = (node.GetID(), id(node)) if node is not None else None
+        if key != self._key:
+            self.history.clear()
+            self._liver = None
+        self._case, self._key = case, key
+
+    def undo(self) -> str:
+        """Take the last step back; what it was, "" when there is none."""
+        return self._move(self.history.undo(), before=True)
+
+    def redo(self) -> str:
+        """Do the last undone step again; what it was, "" when there is none."""
+        return self._move(self.history.redo(), before=False)
+
+    def _move(self, step: Step | None, *, before: bool) -> str:
+        if step is None or self._case.segmentation is None:
+            return ""
+        if step.threshold is not None:
+            self.move_threshold(step.threshold[0 if before else 1])
+            return step.label
+        states = step.before if before else step.after
+        self._restore(states)
+        redrawn = [s for s, state in states.items() if isinstance(state, SegmentState) and state.mask]
+        self._case = follow(self._scene, self._case, redrawn, self.liver_mask())
+        if self._case.liver_segment in redrawn:
+            self._measure_liver()
+        return step.label
+
+    # -- parts
+
+    def _measure_liver(self) -> None:
+        """Note the volume of the liver with its lesions, as it is drawn now."""
+        masks = [self.liver_mask()]
+        masks += [
+            segments.read_mask(self._case.segmentation, row.segment_id, self._geometry())
+            for row in self._case.rows
+            if not row.box_only and row.status is not LesionStatus.REJECTED
+        ]
+        drawn = union([mask for mask in masks if mask is not None and mask.count])
+        volume_ml = drawn.count * self._geometry().voxel_volume_mm3 / 1000.0
+        if self._case.table is not None:
+            self._case.table.SetAttribute(ATTR_LIVER_VOLUME, f"{volume_ml:.3f}")
+
+    def liver_mask(self) -> Mask | None:
+        """The liver's voxels; read once while its labelmap stays as it is."""
+        node, segment_id = self._case.segmentation, self._case.liver_segment
+        if node is None or not segment_id:
+            return None
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        image = segment.GetRepresentation(segments.BINARY)
+        key = (segment_id, image.GetMTime() if image is not None else 0)
+        if self._liver is None or self._liver[0] != key:
+            self._liver = (key, segments.read_mask(node, segment_id, self._geometry()))
+        return self._liver[1]
+
+    def _geometry(self) -> Geometry:
+        return volume_geometry(self._case.volume)
+
+    def _do(
+        self,
+        label: str,
+        segment_ids: Iterable[str],
+        act: Callable[[Any], None],
+        *,
+        masks: bool,
+        measure: Sequence[str] = (),
+    ) -> None:
+        node, ids = self._case.segmentation, list(segment_ids)
+        if node is None or not ids:
+            return
+        before = self._capture(ids, masks)
+        try:
+            act(node)
+        except BaseException:
+            self._restore(before)
+            raise
+        self.history.add(Step(label, before, self._capture(ids, masks)))
+        self._case = follow(self._scene, self._case, measure, self.liver_mask())
+
+    def _capture(self, ids: Sequence[str], masks: bool) -> dict[str, SegmentState | BoxState | None]:
+        drawn = [i for i in ids if not i.startswith(BOX_PREFIX)]
+        found: dict[str, SegmentState | BoxState | None] = {}
+        found.update(capture(self._case.segmentation, drawn, self._geometry(), masks=masks))
+        for row_id in set(ids) - set(drawn):
+            found[row_id] = capture_box(self._scene, self._case, row_id)
+        return found
+
+    def _restore(self, states: States) -> None:
+        for row_id, state in states.items():
+            if row_id.startswith(BOX_PREFIX):
+                restore_box(self._scene, self._case, row_id, state)  # type: ignore[arg-type]
+        drawn = {i: state for i, state in states.items() if not i.startswith(BOX_PREFIX)}
+        restore(self._case.segmentation, drawn, self._geometry())
+
+    def _need_masks(self, row_ids: Sequence[str]) -> None:
+        if any(row_id.startswith(BOX_PREFIX) for row_id in row_ids):
+            raise InputError("This lesion has only a box. Click Outline first: it draws one in the box.")
+
+    def _undecided(self, node: Any, segment_id: str) -> LesionStatus:
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        mask = segments.read_mask(node, segment_id, self._geometry())
+        drawn = segments.tag(segment, terms.TAG_MASK)
+        return (
+            LesionStatus.AI if drawn and drawn == mask.fingerprint(self._geometry()) else LesionStatus.EDITED
+        )

@@ -1,0 +1,175 @@
+"""What is kept with a lesion so that nothing is computed again: the AI's own mask, and fainter candidates.
+
+The AI's mask is packed into a tag of the lesion's segment; candidates below the threshold lie, as text, in an
+attribute of the case's table node. Both are saved with the scene.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import slicer
+
+from ..case.findings import CaseResult, Lesion
+from ..case.lesion_masks import lesion_masks
+from ..case.store_json import describe_lesion, read_lesion
+from ..scene import segments
+from ..volume.crops import Mask
+from ..volume.ct import Geometry, axis_permutation, permuted, reoriented_geometry
+
+TAG_DRAWN = "LiverLesionAI.Drawn"
+TAG_LESION = "LiverLesionAI.Lesion"
+ATTR_CANDIDATES = "LiverLesionAI.Candidates"
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A lesion that is not shown, because its score is below the threshold."""
+
+    lesion: Lesion
+    mask: Mask
+
+
+def pack_mask(mask: Mask, geometry: Geometry) -> str:
+    """A mask as text; a lesion of 40 mm takes some kilobytes.
+
+    Kept on the upright grid: Slicer turns left-handed grids round when it loads them.
+    """
+    upright = turned(mask, geometry, reoriented_geometry(geometry))
+    bits = base64.b64encode(zlib.compress(np.packbits(upright.voxels_zyx).tobytes(), 6)).decode("ascii")
+    numbers = ",".join(str(int(n)) for n in (*upright.start_zyx, *upright.voxels_zyx.shape))
+    return f"{numbers};{bits}"
+
+
+def unpack_mask(text: str, geometry: Geometry) -> Mask | None:
+    """The way back from :func:`pack_mask`, onto `geometry`; None where the text is damaged."""
+    try:
+        numbers, bits = text.split(";")
+        values = [int(n) for n in numbers.split(",")]
+        start, shape = tuple(values[:3]), tuple(values[3:])
+        packed = np.frombuffer(zlib.decompress(base64.b64decode(bits)), np.uint8)
+        voxels = np.unpackbits(packed)[: int(np.prod(shape))].reshape(shape).astype(bool)
+    except (ValueError, zlib.error):
+        return None
+    return turned(Mask(voxels, start), reoriented_geometry(geometry), geometry)  # type: ignore[arg-type]
+
+
+def turned(mask: Mask, source: Geometry, target: Geometry) -> Mask:
+    """A mask on the same grid with its axes permuted and flipped."""
+    axes, flips = axis_permutation(source, target)
+    start = []
+    for axis, flip in zip(axes, flips, strict=True):
+        where = mask.slices[axis]
+        start.append(source.shape_zyx[axis] - where.stop if flip else where.start)
+    return Mask(np.ascontiguousarray(permuted(mask.voxels_zyx, source, target)), tuple(start))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A result cut in two by a threshold.
+
+    Attributes:
+        shown: the result with the lesions that are shown.
+        masks: of those, by their new numbers.
+        candidates: the others.
+        numbers: number in the whole result -> new number.
+    """
+
+    shown: CaseResult
+    masks: Mapping[int, Mask]
+    candidates: tuple[Candidate, ...]
+    numbers: Mapping[int, int]
+
+
+def split_by_score(result: CaseResult, threshold: float, masks: Mapping[int, Mask] | None = None) -> Split:
+    """The result with only the lesions that reach the threshold, and the others.
+
+    Numbers run on from one part to the other, each by size. A lesion that has only a box is always shown:
+    its row and its box are hidden by the threshold instead. The liver stays as it is: lesions that are not
+    shown are liver too. Maps of single lesions follow their lesion's number.
+
+    Args:
+        masks: the lesions' masks by number, where they are known already.
+    """
+    masks = lesion_masks(result) if masks is None else masks
+    shown = [lesion for lesion in result.lesions if lesion.score >= threshold or lesion.number not in masks]
+    faint = [lesion for lesion in result.lesions if lesion not in shown]
+    numbers = {lesion.number: number for number, lesion in enumerate([*shown, *faint], 1)}
+    if all(old == new for old, new in numbers.items()) and not faint:
+        return Split(result, masks, (), numbers)
+    # Not zeros_like, which would touch every page of a large scan.
+    labels = np.zeros(result.lesion_labels_zyx.shape, result.lesion_labels_zyx.dtype)
+    renumbered = tuple(replace(lesion, number=numbers[lesion.number]) for lesion in shown)
+    shown_masks = {numbers[lesion.number]: masks[lesion.number] for lesion in shown if lesion.number in masks}
+    for number, mask in shown_masks.items():
+        labels[mask.slices][mask.voxels_zyx] = number
+    candidates = tuple(
+        Candidate(replace(lesion, number=numbers[lesion.number]), masks[lesion.number]) for lesion in faint
+    )
+    attention = tuple(
+        shown_map
+        if shown_map.lesion_number is None
+        else replace(shown_map, lesion_number=numbers.get(shown_map.lesion_number, 0))
+        for shown_map in result.attention
+    )
+    part = replace(result, lesions=renumbered, lesion_labels_zyx=labels, attention=attention)
+    return Split(part, shown_masks, candidates, numbers)
+
+
+def keep_drawn(
+    node: slicer.vtkMRMLSegmentationNode, split: Split, segment_ids: Mapping[int, str]
+) -> Iterator[None]:
+    """Pack what the AI drew, and all it said of each lesion, into the lesions' segments; in steps."""
+    for lesion in split.shown.lesions:
+        segment = node.GetSegmentation().GetSegment(segment_ids.get(lesion.number, ""))
+        if segment is not None and lesion.number in split.masks and not segments.tag(segment, TAG_DRAWN):
+            tag_lesion(segment, lesion, split.masks[lesion.number], split.shown.geometry)
+        yield
+
+
+def tag_lesion(segment: slicer.vtkSegment, lesion: Lesion, mask: Mask, geometry: Geometry) -> None:
+    """Keep what the AI drew and said with its segment."""
+    segment.SetTag(TAG_DRAWN, pack_mask(mask, geometry))
+    segments.set_tag(segment, TAG_LESION, json.dumps(describe_lesion(lesion)))
+
+
+def write_candidates(
+    table: slicer.vtkMRMLTableNode, candidates: Sequence[Candidate], geometry: Geometry
+) -> None:
+    """Keep the candidates with a case."""
+    entries = [{"lesion": describe_lesion(c.lesion), "mask": pack_mask(c.mask, geometry)} for c in candidates]
+    table.SetAttribute(ATTR_CANDIDATES, json.dumps(entries))
+
+
+def read_candidates(table: slicer.vtkMRMLTableNode | None, geometry: Geometry) -> list[Candidate]:
+    """The candidates kept with a case; damaged ones are left out."""
+    text = table.GetAttribute(ATTR_CANDIDATES) if table is not None else None
+    found = []
+    for entry in json.loads(text) if text else ():
+        try:
+            mask = unpack_mask(entry["mask"], geometry)
+            if mask is not None:
+                found.append(Candidate(read_lesion(entry["lesion"]), mask))
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found
+
+
+def drawn_mask(segment: slicer.vtkSegment, geometry: Geometry) -> Mask | None:
+    """What the AI drew for a segment; None for one that the reader added."""
+    text = segments.tag(segment, TAG_DRAWN)
+    return unpack_mask(text, geometry) if text else None
+
+
+def told_lesion(segment: slicer.vtkSegment) -> Lesion | None:
+    """What the AI said of a lesion when it was found."""
+    text = segments.tag(segment, TAG_LESION)
+    try:
+        return read_lesion(json.loads(text)) if text else None
+    except (KeyError, TypeError, ValueError):
+        return None

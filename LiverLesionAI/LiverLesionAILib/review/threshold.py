@@ -1,0 +1,135 @@
+"""Moves lesions in and out of the findings by their kept scores; nothing is computed again."""
+
+from __future__ import annotations
+
+import slicer
+
+from ..case.findings import LesionStatus
+from ..scene import nodes, segments
+from ..scene.apply import ALGORITHM
+from ..scene.ras import volume_geometry
+from ..scene.read import free_number
+from ..scene.segments import build_lesions
+from ..support.errors import ModelError
+from ..volume.crops import same_lesion
+from .case_view import ATTR_BELOW, CaseView, read_case
+from .derived import drop_orphans, place_lesion, write_table
+from .history import put
+from .kept import Candidate, read_candidates, tag_lesion, told_lesion, write_candidates
+
+FAINTEST_SCORE = 0.15
+DEFAULT_SCORE = 0.7
+
+
+def calibrated_score(segmenter: str) -> float:
+    """The score from which the model's makers count a lesion; 0.7 where its manifest does not say."""
+    from ..models.weights import Manifest
+
+    try:
+        entry = Manifest.read().find(segmenter)
+    except ModelError:
+        return DEFAULT_SCORE
+    return float(entry.calibration.get("score_threshold", DEFAULT_SCORE))
+
+
+def apply_threshold(scene: slicer.vtkMRMLScene, case: CaseView, threshold: float) -> CaseView:
+    """Show exactly the AI's lesions whose score reaches the threshold.
+
+    What the reader edited, accepted, rejected, named or noted stays, whatever its score.
+
+    Returns:
+        The case as it then is; the same object where nothing moved.
+    """
+    node, table = case.segmentation, case.table
+    if node is None or table is None:
+        return case
+    boxes_moved = _hide_boxes(case, threshold)
+    if boxes_moved:
+        case = read_case(scene, case.volume)
+        write_table(case, {})
+    geometry = volume_geometry(case.volume)
+    candidates = read_candidates(table, geometry)
+    inward = [c for c in candidates if c.lesion.score >= threshold]
+    outward = _untouched_below(case, threshold)
+    if not inward and not outward:
+        return case
+    staying = [c for c in candidates if c.lesion.score < threshold] + list(outward.values())
+    for segment_id in outward:
+        node.GetSegmentation().RemoveSegment(segment_id)
+    placed = _bring_in(case, inward, set(outward))
+    write_candidates(table, staying, geometry)
+    fresh = read_case(scene, case.volume)
+    drop_orphans(scene, fresh)
+    measurements = {}
+    for segment_id, candidate in placed.items():
+        row = fresh.row(segment_id)
+        if row is not None:
+            place_lesion(scene, fresh, row, candidate.lesion.box, candidate.lesion.measurement)
+            measurements[row.number] = candidate.lesion.measurement
+    write_table(fresh, measurements)
+    return read_case(scene, case.volume)
+
+
+def _hide_boxes(case: CaseView, threshold: float) -> bool:
+    """Mark the boxes without a mask that are below the threshold; whether any changed."""
+    changed = False
+    for node in case.boxes:
+        if not nodes.is_box_only(node):
+            continue
+        score = float(node.GetAttribute(nodes.ATTR_SCORE) or 1.0)
+        below = "1" if score < threshold and not nodes.is_decided(node) else ""
+        if (node.GetAttribute(ATTR_BELOW) or "") != below:
+            node.SetAttribute(ATTR_BELOW, below)
+            changed = True
+    return changed
+
+
+def _untouched_below(case: CaseView, threshold: float) -> dict[str, Candidate]:
+    geometry = volume_geometry(case.volume)
+    found = {}
+    for row in case.rows:
+        if row.box_only or row.status is not LesionStatus.AI or (row.score or threshold) >= threshold:
+            continue
+        segment = case.segmentation.GetSegmentation().GetSegment(row.segment_id)
+        lesion = told_lesion(segment)
+        mask = segments.read_mask(case.segmentation, row.segment_id, geometry)
+        if lesion is not None and not segments.is_kept(segment, mask, geometry):
+            found[row.segment_id] = Candidate(lesion, mask)
+    return found
+
+
+def _bring_in(case: CaseView, inward: list[Candidate], leaving: set[str]) -> dict[str, Candidate]:
+    """Segments for candidates; one that the reader has drawn meanwhile is left out."""
+    node, geometry = case.segmentation, volume_geometry(case.volume)
+    segmentation = node.GetSegmentation()
+    leaving_numbers = {row.number for row in case.rows if row.segment_id in leaving}
+    taken = case.numbers - leaving_numbers
+    there = [
+        segments.read_mask(node, row.segment_id, geometry)
+        for row in case.rows
+        if row.segment_id not in leaving and row.status is not LesionStatus.AI and not row.box_only
+    ]
+    placed = {}
+    for candidate in inward:
+        if any(same_lesion(candidate.mask, mask) for mask in there):
+            continue
+        number = candidate.lesion.number
+        if number in taken:
+            number = free_number(taken)
+        taken.add(number)
+        built = build_lesions(
+            [candidate.lesion],
+            {candidate.lesion.number: candidate.mask},
+            {candidate.lesion.number: number},
+            geometry,
+            ALGORITHM,
+        )[0]
+        tag_lesion(built.segment, candidate.lesion, candidate.mask, geometry)
+        segment_id = segmentation.GenerateUniqueSegmentID(built.preferred_id)
+        put(node, segment_id, built.segment, "?")
+        placed[segment_id] = candidate
+        for shown in case.maps:
+            # A lesion's own maps wait for it under the number that the analysis gave it.
+            if shown.GetAttribute(nodes.ATTR_LESION) == str(candidate.lesion.number):
+                shown.SetAttribute(nodes.ATTR_SEGMENT, segment_id)
+    return placed

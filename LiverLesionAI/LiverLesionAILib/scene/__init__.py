@@ -1,0 +1,1 @@
+"""A case as nodes of a MRML scene, and back."""

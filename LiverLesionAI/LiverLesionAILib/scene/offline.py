@@ -1,0 +1,167 @@
+"""Scenes outside the Slicer application, and a case as a .mrb bundle, by Slicer's own MRML classes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import slicer
+
+from ..case.findings import CaseResult
+from ..support.errors import OutputError
+from ..volume.ct import CtVolume
+from .apply import SceneNodes
+from .ras import point_ras, set_volume
+
+CT_WINDOW_HU = 400.0
+CT_LEVEL_HU = 40.0
+
+_LOGICS = (
+    "vtkSlicerSegmentationsModuleLogic",
+    "vtkSlicerSubjectHierarchyModuleLogic",
+    "vtkSlicerMarkupsLogic",
+    "vtkSlicerTablesLogic",
+    "vtkSlicerUnitsLogic",
+    "vtkMRMLColorLogic",
+)
+# Slicer's three slice views: name, orientation, the colour of its bar.
+_VIEWS = (
+    ("Red", "Axial", (0.952941, 0.290196, 0.2)),
+    ("Yellow", "Sagittal", (0.929412, 0.835294, 0.298039)),
+    ("Green", "Coronal", (0.431373, 0.690196, 0.294118)),
+)
+# Class -> the subject hierarchy plugin that shows it; Slicer's own choice, which only its application makes.
+_OWNERS = (
+    ("vtkMRMLSegmentationNode", "Segmentations"),
+    ("vtkMRMLMarkupsNode", "Markups"),
+    ("vtkMRMLTableNode", "Tables"),
+    ("vtkMRMLScalarVolumeNode", "Volumes"),
+)
+
+
+def new_scene() -> slicer.vtkMRMLScene:
+    """An empty scene outside the application that knows every class a case uses."""
+    scene = slicer.vtkMRMLScene()
+    # The logics look for the selection node as soon as they see the scene.
+    scene.AddNode(slicer.vtkMRMLSelectionNode())
+    logics = [getattr(slicer, name)() for name in _LOGICS]
+    for logic in logics:
+        logic.SetMRMLScene(scene)
+    # A logic takes its nodes (the colours) along when it goes: it lives as long as the scene.
+    scene.logics = logics
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    return scene
+
+
+def add_ct(scene: slicer.vtkMRMLScene, volume: CtVolume) -> slicer.vtkMRMLScalarVolumeNode:
+    """A volume node with this CT in an abdominal window (W400 L40); it reads the array in place."""
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", volume.name)
+    set_volume(node, volume.hu_zyx, volume.geometry, copy=False)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(CT_WINDOW_HU, CT_LEVEL_HU)
+    return node
+
+
+def aim_views(scene: slicer.vtkMRMLScene, ct: slicer.vtkMRMLScalarVolumeNode, result: CaseResult) -> None:
+    """Make slice views open on the CT, at the largest lesion (or the CT's middle)."""
+    geometry = result.geometry
+    middle = geometry.index_to_lps((np.array(geometry.shape_zyx) - 1) / 2)
+    centre = result.lesions[0].centre_lps if result.lesions else tuple(middle)
+    extent_mm = float((np.array(geometry.shape_zyx) * geometry.spacing_zyx_mm).max())
+    for name, orientation, colour in _VIEWS:
+        view = scene.CreateNodeByClass("vtkMRMLSliceNode")
+        view.UnRegister(None)
+        view.SetName(name)
+        view.SetLayoutName(name)
+        view.SetLayoutLabel(name[0])
+        view.SetLayoutColor(*colour)
+        view.SetSingletonTag(name)
+        view = scene.AddNode(view)
+        view.SetOrientation(orientation)
+        view.SetFieldOfView(extent_mm, extent_mm, 1.0)
+        view.JumpSliceByCentering(*point_ras(centre))
+        composite = slicer.vtkMRMLSliceCompositeNode()
+        composite.SetName(name)
+        composite.SetLayoutName(name)
+        composite.SetSingletonTag(name)
+        composite = scene.AddNode(composite)
+        composite.SetBackgroundVolumeID(ct.GetID())
+    scene.GetFirstNodeByClass("vtkMRMLSelectionNode").SetActiveVolumeID(ct.GetID())
+
+
+def case_scene(result: CaseResult, volume: CtVolume) -> tuple[slicer.vtkMRMLScene, SceneNodes]:
+    """A fresh scene with the CT, everything that was found on it, and views that look at it."""
+    from .show import apply_result
+
+    scene = new_scene()
+    ct = add_ct(scene, volume)
+    made = apply_result(scene, result, ct, surfaces=True)
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    for index in range(scene.GetNumberOfNodes()):
+        item = tree.GetItemByDataNode(scene.GetNthNode(index))
+        for class_name, owner in _OWNERS:
+            if item and scene.GetNthNode(index).IsA(class_name):
+                tree.SetItemOwnerPluginName(item, owner)
+    aim_views(scene, ct, result)
+    return scene, made
+
+
+def write_bundle(scene: slicer.vtkMRMLScene, path: Path) -> None:
+    """Write a scene as .mrb, beside and then renamed.
+
+    Raises:
+        OutputError: it could not be written.
+    """
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLStorableNode")):
+        node = scene.GetNthNodeByClass(index, "vtkMRMLStorableNode")
+        if node.GetSaveWithScene() and node.IsA("vtkMRMLVolumeNode"):
+            node.AddDefaultStorageNode()
+            node.GetStorageNode().SetCompressionParameter("gzip_fastest")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".scene-", dir=path.parent) as folder:
+            inside = Path(folder) / path.stem
+            inside.mkdir()
+            if not scene.SaveSceneToSlicerDataBundleDirectory(str(inside)):
+                raise OutputError(
+                    f"{path} could not be written by Slicer's MRML library: "
+                    "is the disk full, is the folder writable?"
+                )
+            zip_folder(inside, part)
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(f"{path} could not be written: {error.strerror or error}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def zip_folder(folder: Path, path: Path) -> None:
+    """Zip a folder under its own name; what is compressed already is only stored."""
+    with zipfile.ZipFile(path, "w") as bundle:
+        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+            kind = zipfile.ZIP_STORED if file.suffix == ".nrrd" else zipfile.ZIP_DEFLATED
+            bundle.write(file, Path(folder.name) / file.relative_to(folder), kind)
+
+
+def read_bundle(path: Path, folder: Path) -> slicer.vtkMRMLScene:
+    """Load a .mrb, unpacked into `folder`, into a fresh scene.
+
+    Raises:
+        OutputError: it holds no scene, or the scene cannot be read.
+    """
+    with zipfile.ZipFile(path) as bundle:
+        bundle.extractall(folder)
+    scenes = sorted(folder.glob("*/*.mrml")) or sorted(folder.glob("*.mrml"))
+    if not scenes:
+        raise OutputError(f"{path} holds no .mrml scene.")
+    scene = new_scene()
+    scene.SetURL(str(scenes[0]))
+    if not scene.Import():
+        raise OutputError(f"{path}: the scene in it cannot be read.")
+    return scene

@@ -1,0 +1,226 @@
+"""What is to be put into a scene, computed in steps before anything in it is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import slicer
+import vtk
+
+from ..case import terminology as terms
+from ..case.findings import CaseResult, Lesion, LesionSource
+from ..case.lesion_masks import lesion_mask_steps
+from ..support.steps import Steps
+from ..volume.crops import Mask, mask_steps, same_lesion, without
+from . import nodes, segments
+from .ras import image_steps
+from .read import free_number
+
+
+def find_nodes(
+    scene: slicer.vtkMRMLScene, volume_node: slicer.vtkMRMLScalarVolumeNode | None, case_name: str = ""
+) -> dict[str, list]:
+    """The nodes of a case by role: of this CT, or without a CT those that carry the case's name."""
+    found: dict[str, list] = {}
+    collection = scene.GetNodes()
+    for index in range(collection.GetNumberOfItems()):
+        node = collection.GetItemAsObject(index)
+        role = node.GetAttribute(nodes.ATTR_ROLE)
+        if not role:
+            continue
+        reference = node.GetNodeReferenceID(nodes.REF_VOLUME)
+        if volume_node is not None:
+            belongs = reference == volume_node.GetID()
+        else:
+            belongs = not reference and node.GetAttribute(nodes.ATTR_CASE) == case_name
+        if belongs:
+            found.setdefault(role, []).append(node)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """What is to be put into the scene, computed before anything is changed.
+
+    Attributes:
+        state: of the segments it was computed for.
+        kept, kept_lesions: masks of the segments that stay.
+        kept_for: lesion number in the result -> the segment that stands for it already.
+        kept_liver: the liver's segment where the reader has touched it, "" otherwise.
+        copies: every segment as it was, to go back to.
+        new, numbers, segments: what comes in.
+    """
+
+    segmentation: slicer.vtkMRMLSegmentationNode | None
+    state: object
+    liver: Mask
+    kept: Mapping[str, Mask]
+    kept_lesions: Mapping[str, Mask]
+    kept_for: Mapping[int, str]
+    kept_liver: str
+    copies: Mapping[str, slicer.vtkSegment]
+    new: list[Lesion]
+    numbers: Mapping[int, int]
+    segments: list[segments.NewSegment]
+
+
+def _state(node: slicer.vtkMRMLSegmentationNode | None) -> object:
+    """Differs when any segment has changed."""
+    if node is None:
+        return None
+    found = []
+    for segment_id in segments.segment_ids(node):
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        image = segment.GetRepresentation(segments.BINARY)
+        found.append((segment_id, segment.GetMTime(), image.GetMTime() if image is not None else 0))
+    return found
+
+
+class Preparation:
+    """Computes a :class:`Ready` for one result.
+
+    Attributes:
+        ready: None before the first run of :meth:`steps`.
+        images: voxels of the maps, by the map's name.
+        old: the case's nodes by role, as they were then.
+    """
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        result: CaseResult,
+        volume: slicer.vtkMRMLScalarVolumeNode | None,
+        algorithm: str,
+        masks: Mapping[int, Mask] | None,
+    ) -> None:
+        self.scene, self.result, self.volume, self.algorithm = scene, result, volume, algorithm
+        self.old = find_nodes(scene, volume, result.case_name)
+        self.ready: Ready | None = None
+        self.images: dict[str, vtk.vtkImageData] = {}
+        self._masks = masks
+
+    def steps(self, *, maps: bool) -> Steps[None]:
+        """Everything that takes long and changes nothing in the scene; to be repeated where it is not
+        :attr:`fresh` any more."""
+        if self._masks is None:
+            self._masks = yield from lesion_mask_steps(self.result)
+        if self.ready is None:
+            liver = yield from mask_steps(self.result.liver_zyx)
+        else:
+            liver = self.ready.liver
+        if maps and not self.images:
+            values = {f"{name} {nodes.PROBABILITY}": p for name, p in self.result.probabilities.items()}
+            values.update({attention.name: attention for attention in self.result.attention})
+            for name, value in values.items():
+                self.images[name] = yield from image_steps(value.values_zyx)
+        self.old = find_nodes(self.scene, self.volume, self.result.case_name)
+        segmentation = (self.old.get(nodes.ROLE_SEGMENTATION) or [None])[0]
+        state = _state(segmentation)
+        before: dict[str, Mask] = {}
+        kept: dict[str, Mask] = {}
+        copies: dict[str, slicer.vtkSegment] = {}
+        for segment_id in segments.segment_ids(segmentation) if segmentation is not None else ():
+            segment = segmentation.GetSegmentation().GetSegment(segment_id)
+            if segment is None:
+                continue
+            mask = before[segment_id] = segments.read_mask(segmentation, segment_id, self.result.geometry)
+            yield
+            copies[segment_id] = segments.rebuilt(segment, mask, self.result.geometry)
+            yield
+            if segments.is_kept(segment, mask, self.result.geometry):
+                kept[segment_id] = mask
+            yield
+        self.ready = yield from self._build(segmentation, state, liver, kept, copies)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the scene still holds what was prepared for."""
+        now = find_nodes(self.scene, self.volume, self.result.case_name)
+        segmentation = (now.get(nodes.ROLE_SEGMENTATION) or [None])[0]
+        return (
+            self.ready is not None
+            and segmentation is self.ready.segmentation
+            and _state(segmentation) == self.ready.state
+        )
+
+    def _build(
+        self,
+        segmentation: slicer.vtkMRMLSegmentationNode | None,
+        state: object,
+        liver: Mask,
+        kept: Mapping[str, Mask],
+        copies: Mapping[str, slicer.vtkSegment],
+    ) -> Steps[Ready]:
+        result, masks = self.result, dict(self._masks or {})
+        kept_lesions = {k: m for k, m in kept.items() if segments.is_lesion(copies[k])}
+        taken = {
+            int(tag) for k in kept_lesions if (tag := segments.tag(copies[k], terms.TAG_NUMBER)).isdigit()
+        }
+        # Boxes without a mask that the reader has decided on keep their numbers too.
+        taken |= {
+            int(box.GetAttribute(nodes.ATTR_LESION) or 0)
+            for box in self.old.get(nodes.ROLE_BOX, [])
+            if nodes.is_decided(box)
+        }
+        kept_for: dict[int, str] = {}
+        for number, mask in masks.items():
+            for segment_id, kept_mask in kept_lesions.items():
+                if same_lesion(mask, kept_mask):
+                    kept_for[number] = segment_id
+                    break
+            else:
+                masks[number] = without(mask, kept_lesions.values())
+            yield
+        new = [
+            lesion
+            for lesion in result.lesions
+            if lesion.number not in kept_for and not self._decided_before(lesion)
+        ]
+        numbers = self._numbers(new, kept_for, taken, segmentation)
+        built = segments.build_lesions(new, masks, numbers, result.geometry, self.algorithm)
+        yield
+        kept_liver = next((k for k in kept if segments.is_liver(copies[k])), "")
+        built_liver = None if kept_liver else segments.build_liver(liver, result.geometry, self.algorithm)
+        yield
+        everything = ([built_liver] if built_liver else []) + built
+        return Ready(
+            segmentation,
+            state,
+            liver,
+            kept,
+            kept_lesions,
+            kept_for,
+            kept_liver,
+            copies,
+            new,
+            numbers,
+            everything,
+        )
+
+    def _decided_before(self, lesion: Lesion) -> bool:
+        """Whether the reader has accepted or rejected this box already, in an earlier run."""
+        return lesion.source is LesionSource.BOX and any(
+            nodes.is_decided(node)
+            and not node.GetAttribute(nodes.ATTR_SEGMENT)
+            and nodes.covers(node, lesion.box)
+            for node in self.old.get(nodes.ROLE_BOX, [])
+        )
+
+    def _numbers(
+        self,
+        new: list[Lesion],
+        kept_for: Mapping[int, str],
+        taken: set[int],
+        segmentation: slicer.vtkMRMLSegmentationNode | None,
+    ) -> dict[int, int]:
+        """Numbers to show: the result's own in a fresh scene; else the lowest that no kept lesion has."""
+        numbers, taken = {}, set(taken)
+        for lesion in new:
+            numbers[lesion.number] = lesion.number if lesion.number not in taken else free_number(taken)
+            taken.add(numbers[lesion.number])
+        for number, segment_id in kept_for.items():
+            text = segments.tag(segmentation.GetSegmentation().GetSegment(segment_id), terms.TAG_NUMBER)
+            numbers[number] = int(text) if text.isdigit() else free_number(taken)
+            taken.add(numbers[number])
+        return numbers

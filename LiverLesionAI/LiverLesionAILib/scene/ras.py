@@ -1,0 +1,155 @@
+"""Between the library's LPS arrays and MRML's RAS objects; nothing here touches a scene."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from vtk.util import numpy_support
+
+from ..case.findings import Box
+from ..support.steps import Steps, slabs
+from ..volume.crops import trimmed
+from ..volume.ct import Geometry
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def point_ras(point_lps: tuple[float, ...]) -> tuple[float, float, float]:
+    """An LPS point in RAS, mm."""
+    return (-float(point_lps[0]), -float(point_lps[1]), float(point_lps[2]))
+
+
+def ijk_to_ras(geometry: Geometry) -> NDArray[np.float64]:
+    """4 x 4 matrix from homogeneous (x, y, z) index to RAS mm, Slicer's IJKToRAS."""
+    return LPS_TO_RAS @ geometry.ijk_to_lps
+
+
+def vtk_matrix(matrix: NDArray) -> vtk.vtkMatrix4x4:
+    """A 4 x 4 array as vtkMatrix4x4."""
+    out = vtk.vtkMatrix4x4()
+    out.DeepCopy(tuple(float(v) for v in np.asarray(matrix).ravel()))
+    return out
+
+
+def numpy_matrix(matrix: vtk.vtkMatrix4x4) -> NDArray[np.float64]:
+    """A vtkMatrix4x4 as a 4 x 4 array."""
+    return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
+
+
+def volume_geometry(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
+    """The voxel grid of a volume node in its own space (before any parent transform), as LPS geometry."""
+    matrix = vtk.vtkMatrix4x4()
+    volume_node.GetIJKToRASMatrix(matrix)
+    lps = LPS_TO_RAS @ numpy_matrix(matrix)
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    image = volume_node.GetImageData()
+    shape = image.GetDimensions()[::-1] if image is not None else (0, 0, 0)
+    return Geometry.make(shape, tuple(spacing[::-1]), tuple(lps[:3, 3]), lps[:3, :3] / spacing)
+
+
+def set_volume(
+    node: slicer.vtkMRMLScalarVolumeNode, array_zyx: NDArray, geometry: Geometry, *, copy: bool = True
+) -> None:
+    """Give a scalar volume node its voxels and its place; without `copy` it shares the array's memory."""
+    image = vtk.vtkImageData()
+    image.SetDimensions(*geometry.shape_zyx[::-1])
+    array = np.ascontiguousarray(array_zyx)
+    scalars = numpy_support.numpy_to_vtk(array.reshape(-1), deep=copy)
+    scalars.SetName("ImageScalars")
+    image.GetPointData().SetScalars(scalars)
+    place_image(node, image, geometry)
+
+
+def place_image(node: slicer.vtkMRMLScalarVolumeNode, image: vtk.vtkImageData, geometry: Geometry) -> None:
+    """Give a scalar volume node voxels that are there already."""
+    node.SetIJKToRASMatrix(vtk_matrix(ijk_to_ras(geometry)))
+    node.SetAndObserveImageData(image)
+
+
+def image_steps(array_zyx: NDArray) -> Steps[vtk.vtkImageData]:
+    """Image data of float32 with an array's voxels, its place left out; uint8 arrays are taken as 0..1."""
+    image = vtk.vtkImageData()
+    image.SetDimensions(*array_zyx.shape[::-1])
+    image.AllocateScalars(vtk.VTK_FLOAT, 1)
+    scalars = image.GetPointData().GetScalars()
+    scalars.SetName("ImageScalars")
+    target = numpy_support.vtk_to_numpy(scalars).reshape(array_zyx.shape)
+    scale = np.float32(1 / 255 if array_zyx.dtype == np.uint8 else 1)
+    for slab in slabs(array_zyx.shape):
+        np.multiply(array_zyx[slab], scale, out=target[slab], dtype=np.float32)
+        yield
+    return image
+
+
+def labelmap(
+    labels_zyx: NDArray, start_zyx: tuple[int, int, int], geometry: Geometry
+) -> slicer.vtkOrientedImageData:
+    """A crop of a label array (its voxel 0 at index `start_zyx` of `geometry`) as oriented image data."""
+    image = slicer.vtkOrientedImageData()
+    image.SetImageToWorldMatrix(vtk_matrix(ijk_to_ras(geometry)))
+    (z, y, x), (depth, height, width) = start_zyx, labels_zyx.shape
+    image.SetExtent(x, x + width - 1, y, y + height - 1, z, z + depth - 1)
+    array = np.ascontiguousarray(labels_zyx)
+    if array.dtype == bool:
+        array = array.view(np.uint8)
+    scalars = numpy_support.numpy_to_vtk(array.reshape(-1), deep=True)
+    scalars.SetName("ImageScalars")
+    image.GetPointData().SetScalars(scalars)
+    return image
+
+
+def labelmap_crop(
+    image: slicer.vtkOrientedImageData, geometry: Geometry
+) -> tuple[NDArray[np.bool_], tuple[int, int, int]]:
+    """What a labelmap covers on `geometry`: (mask crop, index of its voxel 0), clipped to the grid.
+
+    A labelmap on another grid (drawn on another volume) is resampled by nearest neighbour.
+    """
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    to_index = np.linalg.inv(ijk_to_ras(geometry)) @ numpy_matrix(matrix)
+    if np.abs(to_index - np.round(to_index)).max() > 1e-3 or not np.allclose(
+        to_index[:3, :3], np.eye(3), atol=1e-3
+    ):
+        resampled = slicer.vtkOrientedImageData()
+        slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceGeometry(
+            image, vtk_matrix(ijk_to_ras(geometry)), resampled, False
+        )
+        image, to_index = resampled, np.eye(4)
+    shift_zyx = np.round(to_index[:3, 3]).astype(int)[::-1]
+    empty = np.zeros((0, 0, 0), bool)
+    scalars = image.GetPointData().GetScalars() if image is not None else None
+    x0, x1, y0, y1, z0, z1 = image.GetExtent()
+    if scalars is None or x1 < x0 or y1 < y0 or z1 < z0:
+        return empty, (0, 0, 0)
+    array = numpy_support.vtk_to_numpy(scalars).reshape(z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1) > 0
+    start = np.array((z0, y0, x0)) + shift_zyx
+    lo = np.maximum(start, 0)
+    hi = np.minimum(start + array.shape, geometry.shape_zyx)
+    if (hi <= lo).any():
+        return empty, (0, 0, 0)
+    inner = array[tuple(slice(a - s, b - s) for a, b, s in zip(lo, hi, start, strict=True))]
+    tight, offset = trimmed(inner)
+    return tight, tuple(int(a + b) for a, b in zip(lo, offset, strict=True))  # type: ignore[return-value]
+
+
+def box_to_ras(box: Box) -> NDArray[np.float64]:
+    """4 x 4 matrix from the box's own axes to RAS, right-handed as an ROI node wants it.
+
+    A box on a left-handed grid has its third axis turned round, which leaves the box where it was.
+    """
+    matrix = np.eye(4)
+    matrix[:3, :3] = LPS_TO_RAS[:3, :3] @ np.asarray(box.directions_lps, float).reshape(3, 3)
+    matrix[:3, 3] = point_ras(box.centre_lps)
+    if np.linalg.det(matrix[:3, :3]) < 0:
+        matrix[:3, 2] *= -1
+    return matrix
+
+
+def to_volume(volume: slicer.vtkMRMLVolumeNode, point_world: tuple[float, ...]) -> tuple[float, float, float]:
+    """A point of the world (RAS mm) in the volume's own space, LPS mm."""
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, volume.GetParentTransformNode(), transform)
+    return point_ras(transform.TransformPoint(*point_world))

@@ -1,0 +1,152 @@
+"""What a scene holds for one CT as a result again: the reader's masks, classes and marks, for the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import slicer
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..case import terminology as terms
+from ..case.attributes import read_phase
+from ..case.findings import Box, CaseResult, Lesion, LesionSource, LesionStatus, Measurement
+from ..stages.measure.lesions import box_of, measure_liver, measure_mask
+from ..support.errors import InputError
+from ..volume.masks import bounding_box
+from . import nodes
+from .prepare import find_nodes
+from .ras import LPS_TO_RAS, numpy_matrix
+from .read import ReaderCase, ReaderLesion, read_back
+
+
+def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode) -> CaseResult:
+    """The findings of a CT as the reader has left them, measured anew on the masks that are shown.
+
+    Rejected lesions are left out and named in a message. Overlapping lesions are each measured whole.
+    Probabilities, maps and timings are not in it.
+
+    Raises:
+        InputError: the CT was not analysed.
+        GeometryError: CT and segmentation are under different transforms.
+    """
+    found = find_nodes(scene, volume)
+    segmentation = (found.get(nodes.ROLE_SEGMENTATION) or [None])[0]
+    table = (found.get(nodes.ROLE_TABLE) or [None])[0]
+    if segmentation is None:
+        raise InputError(f"{volume.GetName()} has no findings yet. Click Analyze first.")
+    case = read_back(segmentation, volume)
+    hu_zyx = slicer.util.arrayFromVolume(volume)
+    rejected = {le.number: le.name for le in case.lesions if le.status is LesionStatus.REJECTED}
+    labels = _without(case, set(rejected))
+    liver_volume_ml = float(np.count_nonzero(case.liver_zyx)) * case.geometry.voxel_volume_mm3 / 1000.0
+    lesions = [
+        _lesion(lesion, hu_zyx, case, liver_volume_ml)
+        for lesion in case.lesions
+        if lesion.number not in rejected
+    ]
+    for node in found.get(nodes.ROLE_BOX, []):
+        if not nodes.is_box_only(node) or node.GetAttribute(nodes.ATTR_BELOW):
+            continue
+        boxed = _boxed(node)
+        if boxed.status is LesionStatus.REJECTED:
+            rejected[boxed.number] = terms.lesion_title(boxed)
+        else:
+            lesions.append(boxed)
+    whole = measure_liver(labels, case.liver_zyx, hu_zyx, case.geometry)
+    left_out = ", ".join(name for _, name in sorted(rejected.items()))
+    return CaseResult(
+        case_name=volume.GetName(),
+        geometry=case.geometry,
+        liver_zyx=case.liver_zyx,
+        lesion_labels_zyx=labels,
+        lesions=tuple(sorted(lesions, key=lambda lesion: lesion.number)),
+        liver_volume_ml=whole.volume_ml,
+        liver_hu_mean=whole.hu_mean,
+        tumour_burden_percent=whole.tumour_burden_percent,
+        messages=(f"Rejected by the reader and left out: {left_out}.",) if rejected else (),
+        device="",
+        version=__version__,
+        phase=read_phase(table.GetAttribute) if table is not None else None,
+    )
+
+
+def _without(case: ReaderCase, numbers: set[int]) -> NDArray[np.uint16]:
+    """The label map without these lesions; where one hid a part of another, that part comes back."""
+    labels = np.zeros_like(case.lesion_labels_zyx)
+    for lesion in sorted(case.lesions, key=lambda lesion: -lesion.mask.count):
+        if lesion.number not in numbers:
+            labels[lesion.mask.slices][lesion.mask.voxels_zyx] = lesion.number
+    return labels
+
+
+def _lesion(found: ReaderLesion, hu_zyx: NDArray, case: ReaderCase, liver_volume_ml: float) -> Lesion:
+    geometry = case.geometry
+    whole = np.zeros(geometry.shape_zyx, bool)
+    whole[found.mask.slices] = found.mask.voxels_zyx
+    box = bounding_box(whole)
+    assert box is not None
+    score = 1.0 if found.score is None else found.score
+    centroid_zyx = np.argwhere(found.mask.voxels_zyx).mean(axis=0) + found.mask.start_zyx
+    return Lesion(
+        number=found.number,
+        score=score,
+        centre_lps=_point(geometry.index_to_lps(centroid_zyx)),
+        box=box_of(box, geometry, score),
+        measurement=measure_mask(whole, hu_zyx, geometry, case.liver_zyx, liver_volume_ml=liver_volume_ml),
+        source=found.source,
+        status=found.status,
+        predicted_class=found.predicted_class,
+        class_probabilities=found.class_probabilities,
+        reader_class=found.reader_class,
+        note=found.note,
+    )
+
+
+def _boxed(node: slicer.vtkMRMLMarkupsROINode) -> Lesion:
+    """A lesion that has only a box."""
+
+    def said(name: str) -> str:
+        return node.GetAttribute(name) or ""
+
+    matrix = LPS_TO_RAS @ numpy_matrix(node.GetObjectToNodeMatrix())
+    centre = _point(matrix[:3, 3])
+    score = float(said(nodes.ATTR_SCORE) or 1.0)
+    unknown = float("nan")
+    nowhere = ((unknown,) * 3, (unknown,) * 3)
+    numbers: Mapping[str, float] = dict.fromkeys(
+        (
+            "volume_ml",
+            "long_axis_mm",
+            "short_axis_mm",
+            "hu_mean",
+            "hu_sd",
+            "surface_distance_mm",
+            "percent_of_liver",
+        ),
+        unknown,
+    )
+    return Lesion(
+        number=int(said(nodes.ATTR_LESION) or 0),
+        score=score,
+        centre_lps=centre,
+        box=Box(
+            centre,
+            _point(np.array(node.GetSize())),
+            tuple(float(v) for v in matrix[:3, :3].ravel()),
+            score,
+        ),
+        measurement=Measurement(long_axis_lps=nowhere, short_axis_lps=nowhere, **numbers),
+        source=LesionSource.BOX,
+        status=LesionStatus(said(nodes.ATTR_STATUS) or LesionStatus.AI.value),
+        predicted_class=said(nodes.ATTR_CLASS) or None,
+        class_probabilities=terms.parse_probabilities(said(nodes.ATTR_PROBABILITIES)),
+        reader_class=said(nodes.ATTR_READER_CLASS) or None,
+        note=said(nodes.ATTR_NOTE),
+    )
+
+
+def _point(values: NDArray) -> tuple[float, float, float]:
+    x, y, z = (float(v) for v in values)
+    return x, y, z

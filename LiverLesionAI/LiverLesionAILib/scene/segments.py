@@ -1,0 +1,176 @@
+"""Segments of one case: built from a result, read back, told apart into the AI's and the reader's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import vtk
+
+from ..case import terminology as terms
+from ..case.colours import LIVER, Colour, lesion_colour
+from ..case.findings import Lesion, LesionStatus
+from ..volume.crops import Mask
+from ..volume.ct import Geometry
+from .ras import labelmap, labelmap_crop
+
+BINARY = "Binary labelmap"
+CLOSED_SURFACE = "Closed surface"
+
+
+@dataclass(frozen=True, eq=False)
+class NewSegment:
+    """A segment ready to be added; `lesion` is None for the liver."""
+
+    segment: slicer.vtkSegment
+    preferred_id: str
+    lesion: Lesion | None
+    number: int
+
+
+def tag(segment: slicer.vtkSegment, name: str) -> str:
+    """A segment's tag, "" where it has none."""
+    value = vtk.reference("")
+    return terms.read_tag(str(value)) if segment.GetTag(name, value) else ""
+
+
+def set_tag(segment: slicer.vtkSegment, name: str, text: str) -> None:
+    """Give a segment a tag that survives being saved, whatever is in the text."""
+    segment.SetTag(name, terms.tag_text(text))
+
+
+def segment_ids(node: slicer.vtkMRMLSegmentationNode) -> list[str]:
+    """IDs of all segments in order."""
+    segmentation = node.GetSegmentation()
+    return [segmentation.GetNthSegmentID(i) for i in range(segmentation.GetNumberOfSegments())]
+
+
+def read_mask(node: slicer.vtkMRMLSegmentationNode, segment_id: str, geometry: Geometry) -> Mask:
+    """A segment's voxels on the CT's grid, trimmed; empty where it has none there."""
+    segmentation = node.GetSegmentation()
+    if not segmentation.GetSegment(segment_id).GetRepresentation(BINARY):
+        node.CreateBinaryLabelmapRepresentation()
+    image = slicer.vtkOrientedImageData()
+    node.GetBinaryLabelmapRepresentation(segment_id, image)
+    return Mask(*labelmap_crop(image, geometry))
+
+
+def is_liver(segment: slicer.vtkSegment) -> bool:
+    """Whether this is the liver's segment: by its role, or by its name where it has no role."""
+    role = tag(segment, terms.TAG_ROLE)
+    return role == terms.ROLE_LIVER or (not role and segment.GetName().strip().lower() == "liver")
+
+
+def is_lesion(segment: slicer.vtkSegment) -> bool:
+    """Whether this is a lesion: one of ours, or one the reader added that is not named as normal anatomy."""
+    role = tag(segment, terms.TAG_ROLE)
+    if role:
+        return role == terms.ROLE_LESION
+    return not is_liver(segment) and not terms.is_anatomy(tag(segment, terms.TAG_TERMINOLOGY))
+
+
+def is_kept(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
+    """Whether a new run leaves the segment alone: everything but the AI's own that nobody has touched."""
+    untouched = (
+        tag(segment, terms.TAG_STATUS) == LesionStatus.AI.value
+        and tag(segment, terms.TAG_MASK) == mask.fingerprint(geometry)
+        and tag(segment, terms.TAG_NAME) == segment.GetName()
+        and not tag(segment, terms.TAG_NOTE)
+        and not tag(segment, terms.TAG_READER_CLASS)
+    )
+    return not untouched
+
+
+def status(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> LesionStatus:
+    """What the reader has done: the status tag, or EDITED where the mask is not the one the AI drew.
+
+    A segment without our tags was added by the reader, which counts as EDITED.
+    """
+    said = tag(segment, terms.TAG_STATUS)
+    if said not in {s.value for s in LesionStatus}:
+        return LesionStatus.EDITED
+    drawn = tag(segment, terms.TAG_MASK)
+    if said == LesionStatus.AI.value and drawn != mask.fingerprint(geometry):
+        return LesionStatus.EDITED
+    return LesionStatus(said)
+
+
+def build_liver(mask: Mask, geometry: Geometry, algorithm: str) -> NewSegment | None:
+    """The liver's segment; None when no liver was found."""
+    if not mask.voxels_zyx.size:
+        return None
+    segment = _segment(terms.LIVER_NAME, LIVER, terms.liver_tags(algorithm), mask, geometry)
+    segment.SetLabelValue(1)
+    segment.AddRepresentation(BINARY, labelmap(mask.voxels_zyx, mask.start_zyx, geometry))
+    return NewSegment(segment, "liver", None, 0)
+
+
+def build_lesions(
+    lesions: Iterable[Lesion],
+    masks: Mapping[int, Mask],
+    numbers: Mapping[int, int],
+    geometry: Geometry,
+    algorithm: str,
+) -> list[NewSegment]:
+    """Segments of these lesions, all in one shared labelmap (they do not overlap): quick to draw and to edit.
+
+    Args:
+        masks: by the lesion's number; a lesion without voxels gets no segment.
+        numbers: the lesion's number -> the number it is shown with.
+    """
+    with_mask = [lesion for lesion in lesions if lesion.number in masks and masks[lesion.number].count]
+    if not with_mask:
+        return []
+    starts = np.array([masks[lesion.number].start_zyx for lesion in with_mask])
+    stops = np.array([[s.stop for s in masks[lesion.number].slices] for lesion in with_mask])
+    start = starts.min(axis=0)
+    dtype = np.uint8 if len(with_mask) < 256 else np.uint16
+    labels = np.zeros(stops.max(axis=0) - start, dtype)
+    for value, lesion in enumerate(with_mask, 1):
+        mask = masks[lesion.number]
+        place = tuple(slice(s.start - o, s.stop - o) for s, o in zip(mask.slices, start, strict=True))
+        labels[place][mask.voxels_zyx] = value
+    shared = labelmap(labels, tuple(int(s) for s in start), geometry)  # type: ignore[arg-type]
+    built = []
+    for value, lesion in enumerate(with_mask, 1):
+        number = numbers[lesion.number]
+        name = terms.lesion_title(lesion, number)
+        tags = terms.lesion_tags(lesion, algorithm, number)
+        segment = _segment(name, lesion_colour(number), tags, masks[lesion.number], geometry)
+        segment.SetLabelValue(value)
+        segment.AddRepresentation(BINARY, shared)
+        built.append(NewSegment(segment, f"lesion_{number}", lesion, number))
+    return built
+
+
+def rebuilt(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> slicer.vtkSegment:
+    """A copy of a segment with a labelmap of its own, so that nothing done to the original reaches it."""
+    copy = slicer.vtkSegment()
+    copy.DeepCopyMetadata(segment)
+    copy.SetLabelValue(1)
+    copy.AddRepresentation(BINARY, labelmap(mask.voxels_zyx, mask.start_zyx, geometry))
+    return copy
+
+
+def mark(segment: slicer.vtkSegment, new_status: LesionStatus) -> None:
+    """Record what the reader did; an edited segment becomes SEMIAUTOMATIC for DICOM SEG."""
+    segment.SetTag(terms.TAG_STATUS, new_status.value)
+    if new_status is LesionStatus.EDITED:
+        segment.SetTag(terms.TAG_ALGORITHM_TYPE, terms.algorithm_type(new_status))
+
+
+def _segment(
+    name: str, colour: Colour, tags: Mapping[str, str], mask: Mask, geometry: Geometry
+) -> slicer.vtkSegment:
+    segment = slicer.vtkSegment()
+    segment.SetName(name)
+    segment.SetNameAutoGenerated(False)
+    segment.SetColor(*colour)
+    segment.SetColorAutoGenerated(False)
+    for key, value in tags.items():
+        set_tag(segment, key, value)
+    set_tag(segment, terms.TAG_NAME, name)
+    segment.SetTag(terms.TAG_MASK, mask.fingerprint(geometry))
+    return segment

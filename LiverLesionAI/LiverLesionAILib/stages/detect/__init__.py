@@ -1,0 +1,1 @@
+"""Stage: boxes, and lesions of masks and boxes."""

@@ -1,0 +1,174 @@
+"""Run a detector over a volume: the backbone sees every three-slice image once, windows are gathered from
+what it made of them.
+
+The papers evaluate every target slice by itself, so that each slice passes the backbone once for every window
+it is in. Nothing in the backbone depends on the window: the numbers are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...models.inputs import AIR_HU, InputSpec
+from ...networks.cs_att import SLICES_PER_IMAGE, CsAtt, CsAttention, Detections, DetectSettings
+from ...networks.cs_att_known import KnownImage, judge_window, known_images
+from ...support.progress import Progress, silent
+from ..segment.inference import padded_size
+from .link import SliceBoxes
+
+
+@dataclass(frozen=True)
+class View:
+    """The part of a volume that a detector sees, and how large.
+
+    Attributes:
+        rows, columns: of every slice.
+        slices: whose boxes are wanted; their neighbours are seen too.
+    """
+
+    rows: slice
+    columns: slice
+    slices: range
+
+
+def view_around(
+    near_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float], margin_mm: float = 10.0
+) -> View | None:
+    """The smallest view that holds a mask with a margin in plane; None for an empty mask."""
+    used = [np.flatnonzero(near_zyx.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+    if not used[0].size:
+        return None
+    spans = []
+    for axis in (1, 2):
+        margin = int(np.ceil(margin_mm / spacing_zyx_mm[axis]))
+        low, high = int(used[axis][0]) - margin, int(used[axis][-1]) + 1 + margin
+        spans.append(slice(max(0, low), min(near_zyx.shape[axis], high)))
+    return View(spans[0], spans[1], range(int(used[0][0]), int(used[0][-1]) + 1))
+
+
+class VolumeWindows:
+    """Windows of a volume for :class:`~LiverLesionAILib.networks.cs_att.CsAtt`, features computed when first
+    needed and forgotten when no later slice needs them: memory does not grow with the number of slices.
+
+    Args:
+        network: eval mode, on its device and in its precision.
+        hu_zyx: HU on the network's grid, its liver's level shifted as `spec` wants.
+        view: what is looked at.
+        batch: three-slice images at once.
+    """
+
+    def __init__(self, network: CsAtt, spec: InputSpec, hu_zyx: NDArray, view: View, batch: int = 8) -> None:
+        self.network, self.spec, self.view, self.batch = network, spec, view, batch
+        self._hu = hu_zyx[:, view.rows, view.columns]
+        height, width = self._hu.shape[1:]
+        self.size_yx = (max(1, round(height * spec.magnify)), max(1, round(width * spec.magnify)))
+        self._padded_yx = padded_size(self.size_yx, network.multiple)
+        self._made: dict[int, KnownImage] = {}
+        # Beyond the ends the last slice is repeated, so all images further out are the same.
+        self._last = len(hu_zyx)
+
+    def image(self, centre: int) -> Tensor:
+        """The three-slice image round a slice, (3, H, W), padded with air; in the network's precision."""
+        around = np.clip(np.arange(centre - 1, centre + SLICES_PER_IMAGE - 1), 0, self._last - 1)
+        values = torch.from_numpy(self.spec.normalise(self._hu[around]))[None]
+        if self.size_yx != values.shape[-2:]:
+            values = F.interpolate(values, size=self.size_yx, mode="bilinear", align_corners=False)
+        below, right = (p - s for p, s in zip(self._padded_yx, self.size_yx, strict=True))
+        air = float(self.spec.normalise(AIR_HU))
+        parameter = next(self.network.parameters())
+        return F.pad(values, (0, right, 0, below), value=air)[0].to(parameter.device, parameter.dtype)
+
+    def _centre(self, slice_index: int) -> int:
+        return min(max(slice_index, -1), self._last)
+
+    def known(self, slices: Sequence[int]) -> list[list[KnownImage]]:
+        """The M images of the windows of these (rising) key slices."""
+        offsets = self.network.offsets
+        centres = [[self._centre(z + o) for o in offsets] for z in slices]
+        needed = sorted({centre for window in centres for centre in window} - set(self._made))
+        for first in range(0, len(needed), self.batch):
+            group = needed[first : first + self.batch]
+            images = torch.stack([self.image(centre) for centre in group])
+            self._made.update(zip(group, known_images(self.network, images), strict=True))
+        windows = [[self._made[centre] for centre in window] for window in centres]
+        done = self._centre(min(slices) + offsets[0])
+        for centre in [c for c in self._made if c < done]:
+            del self._made[centre]
+        return windows
+
+    def detections(self, slices: Sequence[int]) -> list[Detections]:
+        """Boxes in pixels of the images of these (rising) key slices."""
+        network, how = self.network, DetectSettings()
+        windows = self.known(slices)
+        key = torch.stack([window[len(window) // 2].features.movedim(0, 2) for window in windows])
+        proposed, owner = network.regions(*network.propose(key.movedim(3, 1)), self.size_yx, how)
+        found = []
+        for number, window in enumerate(windows):
+            boxes = proposed[owner == number]
+            found.append(network.pick(boxes, *judge_window(network, window, boxes), self.size_yx, how))
+        return found
+
+    def to_grid(self, found: Detections) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Boxes in voxels of the whole grid, with their scores."""
+        shape = np.array(self._hu.shape[1:])
+        scale = np.tile(shape / np.array(self.size_yx), 2)
+        shift = np.tile([self.view.rows.start, self.view.columns.start], 2)
+        boxes = found.boxes.double().cpu().numpy() * scale + shift
+        return boxes, found.scores.double().cpu().numpy()
+
+
+def slice_boxes(
+    network: CsAtt,
+    spec: InputSpec,
+    hu_zyx: NDArray,
+    view: View,
+    *,
+    batch: int = 4,
+    progress: Progress = silent,
+    stage: str = "looking for lesion boxes",
+) -> SliceBoxes:
+    """Scored 2D boxes on the slices of a view.
+
+    Args:
+        network, spec, hu_zyx, view: see :class:`VolumeWindows`.
+        batch: images through the backbone at once; on a GPU windows too.
+
+    Returns:
+        Boxes in voxels of `hu_zyx`'s grid.
+    """
+    windows = VolumeWindows(network, spec, hu_zyx, view, batch)
+    # On a CPU one window fits into the caches, several do not; a GPU is busy with several only.
+    together = batch if next(network.parameters()).is_cuda else 1
+    wanted = list(view.slices)
+    slices: list[int] = []
+    boxes: list[NDArray[np.float64]] = []
+    scores: list[NDArray[np.float64]] = []
+    with torch.inference_mode():
+        for first in range(0, len(wanted), together):
+            group = wanted[first : first + together]
+            found = windows.detections(group)
+            for z, one in zip(group, found, strict=True):
+                where, score = windows.to_grid(one)
+                slices += [z] * len(score)
+                boxes.append(where)
+                scores.append(score)
+            progress(stage, (first + len(group)) / len(wanted))
+    return SliceBoxes.make(slices, np.concatenate(boxes or [()]), np.concatenate(scores or [()]))
+
+
+def window_attention(
+    network: CsAtt, spec: InputSpec, hu_zyx: NDArray, view: View, key_slice: int
+) -> tuple[CsAttention, VolumeWindows]:
+    """What the network attends to when it looks at one key slice; with the windows, for their grid."""
+    windows = VolumeWindows(network, spec, hu_zyx, view)
+    with torch.inference_mode():
+        (window,) = windows.known([key_slice])
+        _, attention = network.attend(torch.stack([image.features for image in window])[None])
+    return attention, windows

@@ -1,0 +1,1 @@
+"""Stage: where the liver is."""

@@ -1,0 +1,1 @@
+"""Stage: diameters, volumes and HU."""

@@ -1,0 +1,1 @@
+"""Stage: masks of liver and tumours."""

@@ -1,0 +1,204 @@
+"""Run a slice-stack network over a volume, in slabs along z so that memory stays bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ...models.inputs import AIR_HU, InputSpec
+from ...support.progress import Progress, part, silent
+
+
+def padded_size(size_yx: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """The next multiple in both directions."""
+    return tuple(int(np.ceil(n / multiple)) * multiple for n in size_yx)  # type: ignore[return-value]
+
+
+def class_probabilities(
+    network: nn.Module,
+    spec: InputSpec,
+    hu_zyx: NDArray,
+    *,
+    classes: int,
+    pyramid: Sequence[float] = (1.0,),
+    batch: int = 8,
+    progress: Progress = silent,
+    stage: str = "segmenting",
+    collect: Callable[[NDArray[np.intp], Any, tuple[int, int]], None] | None = None,
+    slices: range | None = None,
+) -> NDArray[np.uint8]:
+    """Probabilities of every class but the background for every voxel.
+
+    Args:
+        network: eval mode; takes (B, in_slices, H, W) in its own dtype and device, gives `.logits`.
+        hu_zyx: HU on the network's grid.
+        classes: number of output classes.
+        pyramid: scales, times the input's own magnification, at which every slice is seen; probabilities
+            are resampled bilinearly to full size and averaged (SFAN paper, section 3, multi-scale inference).
+        batch: slices at once.
+        collect: called with (slices, network output with attention, unpadded size) for the scale nearest 1.
+        slices: to compute; None computes all. The others are seen as neighbours.
+
+    Returns:
+        (classes - 1, z, y, x) uint8, 0..255 for probability 0..1; z counts `slices`.
+    """
+    parameter = next(network.parameters())
+    device, dtype = parameter.device, parameter.dtype
+    n_slices, height, width = hu_zyx.shape
+    multiple = int(getattr(network, "multiple", 1))
+    nearest_one = min(pyramid, key=lambda scale: abs(scale - 1.0))
+    wanted_slices = range(n_slices) if slices is None else slices
+    out = np.empty((classes - 1, len(wanted_slices), height, width), np.uint8)
+    with torch.inference_mode():
+        for first in range(0, len(wanted_slices), batch):
+            centres = np.array(wanted_slices[first : first + batch])
+            indices = spec.stack_indices(centres, n_slices)
+            low = int(indices.min())
+            slab = torch.from_numpy(spec.normalise(hu_zyx[low : int(indices.max()) + 1]))
+            images = slab[torch.from_numpy(indices - low)].to(device)
+            total: Tensor | None = None
+            for scale in pyramid:
+                wanted = collect if scale == nearest_one else None
+                factor = scale * spec.magnify
+                logits = _logits(network, images, factor, multiple, dtype, spec, centres, wanted)
+                probabilities = logits.float().softmax(dim=1)[:, 1:]
+                if probabilities.shape[-2:] != (height, width):
+                    probabilities = F.interpolate(
+                        probabilities, size=(height, width), mode="bilinear", align_corners=False
+                    )
+                total = probabilities if total is None else total + probabilities
+            mean = total * (255.0 / len(pyramid))
+            out[:, first : first + len(centres)] = (
+                mean.round_().clamp_(0, 255).to(torch.uint8).permute(1, 0, 2, 3).cpu().numpy()
+            )
+            progress(stage, (first + len(centres)) / len(wanted_slices))
+    return out
+
+
+def liver_and_tumour(
+    network: nn.Module,
+    spec: InputSpec,
+    hu_zyx: NDArray,
+    *,
+    liver_scales: Sequence[float] = (1.0,),
+    lesion_scales: Sequence[float] = (1.0,),
+    near_zyx: NDArray[np.bool_] | None = None,
+    margin_mm: float = 12.0,
+    batch: int = 8,
+    progress: Progress = silent,
+    collect: Callable[[NDArray[np.intp], Any, tuple[int, int]], None] | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Probability of liver or tumour, and of tumour, each at the scales it is seen best at.
+
+    The liver is a large organ told by what surrounds it, a lesion a few voxels: where the scales differ, the
+    liver is found first, and lesions only within `margin_mm` of the box around it, slab by slab.
+
+    Args:
+        network: gives background, liver and tumour.
+        hu_zyx: HU on the network's grid.
+        liver_scales, lesion_scales: image pyramids, see :func:`class_probabilities`.
+        near_zyx: bool, where a liver can be at all; None for everywhere.
+        batch: slices at once at scale 1; fewer where they are enlarged.
+
+    Returns:
+        (liver_zyx, tumour_zyx), uint8 0..255; tumour is 0 outside the box.
+    """
+    same = tuple(liver_scales) == tuple(lesion_scales)
+    areas = [sum(scale**2 for scale in scales) for scales in (liver_scales, lesion_scales)]
+    first_share = 1.0 if same else areas[0] / sum(areas)
+    probabilities = class_probabilities(
+        network,
+        spec,
+        hu_zyx,
+        classes=3,
+        pyramid=liver_scales,
+        batch=_slices_at_once(batch, spec, liver_scales),
+        progress=part(progress, 0.0, first_share),
+        stage="segmenting liver and lesions" if same else "segmenting the liver",
+        collect=collect,
+    )
+    liver = np.clip(probabilities.sum(axis=0, dtype=np.uint16), 0, 255).astype(np.uint8)
+    if same:
+        return liver, probabilities[1]
+    tumour = np.zeros_like(liver)
+    seen = liver >= 128
+    if near_zyx is not None:
+        seen &= near_zyx
+    if not seen.any():
+        return liver, tumour
+    at_once = _slices_at_once(batch, spec, lesion_scales)
+    spacing = spec.spacing_zyx_mm
+    depth = int(np.ceil(margin_mm / spacing[0]))
+    found = np.flatnonzero(seen.any(axis=(1, 2)))
+    last = min(len(seen), int(found[-1]) + 1 + depth)
+    starts = range(max(0, int(found[0]) - depth), last, SLAB)
+    for number, first in enumerate(starts):
+        slab = range(first, min(first + SLAB, last))
+        # What the liver takes of these slices and of those nearby: at the dome it is a fraction of the whole.
+        outline = seen[max(0, first - depth) : slab.stop + depth].any(axis=0)
+        if not outline.any():
+            continue
+        rows, columns = (
+            _span(outline.any(axis=1 - axis), int(np.ceil(margin_mm / spacing[axis + 1])))
+            for axis in range(2)
+        )
+        half = spec.in_slices // 2
+        low, high = max(0, first - half), min(len(seen), slab.stop + half)
+        tumour[first : slab.stop, rows, columns] = class_probabilities(
+            network,
+            spec,
+            hu_zyx[low:high, rows, columns],
+            classes=3,
+            pyramid=lesion_scales,
+            batch=at_once,
+            slices=range(first - low, slab.stop - low),
+        )[1]
+        progress("segmenting lesions", first_share + (1 - first_share) * (number + 1) / len(starts))
+    return liver, tumour
+
+
+SLAB = 8
+"""Slices that share one box around the liver."""
+
+
+def _span(used: NDArray[np.bool_], margin: int) -> slice:
+    where = np.flatnonzero(used)
+    return slice(max(0, int(where[0]) - margin), min(len(used), int(where[-1]) + 1 + margin))
+
+
+def _slices_at_once(batch: int, spec: InputSpec, scales: Sequence[float]) -> int:
+    """So that memory stays what `batch` slices take at scale 1."""
+    return max(1, round(batch / max(1.0, (max(scales) * spec.magnify) ** 2)))
+
+
+def _logits(
+    network: nn.Module,
+    images: Tensor,
+    scale: float,
+    multiple: int,
+    dtype: torch.dtype,
+    spec: InputSpec,
+    centres: NDArray[np.intp],
+    collect: Callable[[NDArray[np.intp], Any, tuple[int, int]], None] | None,
+) -> Tensor:
+    height, width = images.shape[-2:]
+    if scale != 1.0:
+        size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        images = F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
+    inner_yx = images.shape[-2:]
+    padded_yx = padded_size(inner_yx, multiple)
+    air = float(spec.normalise(AIR_HU))
+    images = F.pad(
+        images, (0, padded_yx[1] - inner_yx[1], 0, padded_yx[0] - inner_yx[0]), mode="constant", value=air
+    )
+    images = images.to(dtype).contiguous(memory_format=torch.channels_last)
+    output = network(images, return_attention=collect is not None)
+    if collect is not None:
+        collect(centres, output, (inner_yx[0], inner_yx[1]))
+    return output.logits[..., : inner_yx[0], : inner_yx[1]]

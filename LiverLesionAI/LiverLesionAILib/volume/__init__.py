@@ -1,0 +1,1 @@
+"""A CT and arrays on its grid."""

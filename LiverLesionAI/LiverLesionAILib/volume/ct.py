@@ -1,0 +1,83 @@
+"""CT volumes and their geometry: the one place where coordinates are decided.
+
+Arrays are indexed z, y, x. Patient space is LPS in millimetres (x grows to the patient's left, y to
+posterior, z to superior), the space of DICOM and ITK. A voxel's coordinates are those of its centre.
+
+The parts are in :mod:`geometry` (grids) and :mod:`resampling` (values between grids); import them from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from numpy.typing import ArrayLike, NDArray
+
+from ..support.errors import GeometryError
+from .geometry import Geometry, axis_permutation, crop_array, lps_to_ras, paste, permuted, reoriented_geometry
+from .resampling import resample, resample_labels, resample_slabs, resampling_weights
+
+__all__ = [
+    "AIR_HU",
+    "CtVolume",
+    "Geometry",
+    "axis_permutation",
+    "crop",
+    "crop_array",
+    "lps_to_ras",
+    "paste",
+    "permuted",
+    "reorient",
+    "reoriented_geometry",
+    "resample",
+    "resample_labels",
+    "resample_slabs",
+    "resampling_weights",
+]
+
+AIR_HU = -1024
+
+
+@dataclass(frozen=True, eq=False)
+class CtVolume:
+    """A CT in Hounsfield units with its patient geometry.
+
+    Attributes:
+        hu_zyx: HU, int16 or float32.
+        geometry: its grid.
+        name: what the reader calls it (file or series name).
+        warnings: what was changed or is doubtful, in sentences for the reader.
+        notes: what was decided on reading without being doubtful (which series was taken), in sentences.
+    """
+
+    hu_zyx: NDArray
+    geometry: Geometry
+    name: str = "CT"
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if tuple(self.hu_zyx.shape) != self.geometry.shape_zyx:
+            raise GeometryError(
+                f"{self.name}: the array has shape {self.hu_zyx.shape}, its geometry "
+                f"{self.geometry.shape_zyx}."
+            )
+
+
+def reorient(volume: CtVolume) -> CtVolume:
+    """The same voxels with x, y, z running most nearly along L, P, S (oblique stays oblique); a view."""
+    target = reoriented_geometry(volume.geometry)
+    return replace(volume, hu_zyx=permuted(volume.hu_zyx, volume.geometry, target), geometry=target)
+
+
+def crop(volume: CtVolume, start_zyx: ArrayLike, stop_zyx: ArrayLike, fill_hu: float = AIR_HU) -> CtVolume:
+    """The voxels `start` to `stop` (not included) per axis with their geometry; beyond the scan lies
+    `fill_hu`.
+
+    Raises:
+        GeometryError: the box is empty.
+    """
+    return replace(
+        volume,
+        hu_zyx=crop_array(volume.hu_zyx, start_zyx, stop_zyx, fill_hu),
+        geometry=volume.geometry.cropped(start_zyx, stop_zyx),
+    )

@@ -1,0 +1,89 @@
+"""Lesion boxes as a Markups file (.mrk.json) that 3D Slicer opens: an ROI per lesion, in LPS, and one,
+hidden at first, where the classifier saw the lesion's class."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..case.colours import lesion_colour
+from ..case.findings import Box, CaseResult, Lesion
+from ..case.terminology import class_box_name, lesion_title
+
+SCHEMA = (
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
+    "markups-schema-v1.0.3.json#"
+)
+
+
+def boxes_document(result: CaseResult) -> dict[str, Any]:
+    """All boxes of a case in the Markups schema, version 1.0.3."""
+    boxes = [_box(lesion, lesion.box, lesion_title(lesion)) for lesion in result.lesions]
+    boxes += [
+        _box(lesion, lesion.class_box, class_box_name(lesion_title(lesion)), shown=False)
+        for lesion in result.lesions
+        if lesion.class_box is not None
+    ]
+    return {"@schema": SCHEMA, "markups": boxes}
+
+
+def write_boxes(path: Path, result: CaseResult) -> None:
+    """Write `boxes_document`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.write_text(json.dumps(boxes_document(result), indent=2) + "\n", encoding="utf-8")
+
+
+def _box(lesion: Lesion, box: Box, said: str, shown: bool = True) -> dict[str, Any]:
+    axes = np.asarray(box.directions_lps, float).reshape(3, 3).copy()
+    if np.linalg.det(axes) < 0:
+        # An ROI's axes are right-handed; a box is the same with an axis turned round.
+        axes[:, 2] *= -1
+    colour = list(lesion_colour(lesion.number))
+    return {
+        "type": "ROI",
+        "coordinateSystem": "LPS",
+        "coordinateUnits": "mm",
+        "locked": True,
+        "fixedNumberOfControlPoints": False,
+        "labelFormat": "%N-%d",
+        "lastUsedControlPointNumber": 1,
+        "roiType": "Box",
+        "center": list(box.centre_lps),
+        "orientation": axes.ravel().tolist(),
+        "size": list(box.size_xyz_mm),
+        "insideOut": False,
+        "controlPoints": [
+            {
+                "id": "1",
+                "label": said,
+                "description": f"box score {box.score:.2f}",
+                "associatedNodeID": "",
+                "position": list(box.centre_lps),
+                "orientation": axes.ravel().tolist(),
+                "selected": True,
+                "locked": True,
+                "visibility": True,
+                "positionStatus": "defined",
+            }
+        ],
+        "measurements": [],
+        "display": {
+            "visibility": shown,
+            "opacity": 1.0,
+            "color": colour,
+            "selectedColor": colour,
+            "activeColor": colour,
+            "propertiesLabelVisibility": False,
+            "pointLabelsVisibility": False,
+            "fillVisibility": True,
+            "outlineVisibility": True,
+            "fillOpacity": 0.0,
+            "handlesInteractive": False,
+        },
+    }

@@ -1,0 +1,196 @@
+"""A case as a folder of files: masks, boxes, findings, a Slicer scene, pictures. All of it or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from ..case.findings import CaseResult
+from ..support.errors import OutputError
+from ..support.files import output_error
+from ..support.progress import Progress, silent
+from ..volume.ct import CtVolume
+from . import boxes_file as markups
+from .mask_file import write_masks
+
+MARKER = ".liverlesionai-case.json"
+"""In every folder written here: names the files that are ours, so that only those are ever replaced."""
+
+MASKS = "masks.seg.nrrd"
+BOXES = "boxes.mrk.json"
+SCENE = "scene.mrb"
+
+
+def write_case_folder(
+    result: CaseResult,
+    volume: CtVolume,
+    folder: Path,
+    *,
+    pictures: bool = True,
+    say: Callable[[str], None] = lambda text: None,
+    progress: Progress = silent,
+) -> dict[str, Path]:
+    """Write everything about a case; the folder appears when it is complete.
+
+    ===================  ==================================================================================
+    masks                ``masks.seg.nrrd``: liver and lesions, on the CT's grid, opens in 3D Slicer
+    boxes                ``boxes.mrk.json``: an ROI per lesion
+    findings, table      ``findings.json``, ``findings.csv``
+    case                 ``case.json`` and its arrays: the whole result, for `case_files.load_result`
+    scene                ``scene.mrb``: CT, segmentation, boxes, diameters, table, maps; opens in 3D Slicer
+    overview, axial,     pictures (PNG); ``3d.png`` where OpenGL is there
+    coronal, 3d
+    ===================  ==================================================================================
+
+    Args:
+        volume: the CT that the result was made on, same grid.
+        folder: made with its parents; an earlier case folder there is replaced once the new one is complete,
+            and whatever else somebody put into it is kept.
+        pictures: also draw pictures.
+        say: told what the reader has to know (a picture that cannot be made here, and what would help).
+        progress: called with fractions 0..1; may raise Cancelled, which leaves nothing behind.
+
+    Returns:
+        What was written, by the names above.
+
+    Raises:
+        OutputError: no space, no permission, or a folder that is not one of ours and not empty. Nothing is
+            left behind, and an earlier case folder is as it was.
+        Cancelled: from `progress`.
+    """
+    folder = Path(os.path.abspath(folder))
+    _check_target(folder)
+    made = [parent for parent in folder.parents if not parent.exists()]
+    part = folder.parent / f".{folder.name}.part-{secrets.token_hex(4)}"
+    try:
+        part.mkdir(parents=True)
+        written = _write_all(result, volume, part, pictures, say, progress)
+        own = sorted(p.name for p in part.iterdir())
+        (part / MARKER).write_text(json.dumps({"files": own}) + "\n", encoding="utf-8")
+        _into_place(part, folder)
+    except BaseException as error:
+        shutil.rmtree(part, ignore_errors=True)
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise output_error(folder, error) from error
+        if isinstance(error, OutputError):
+            # Name the folder that was asked for, not the hidden one that was being filled.
+            raise OutputError(str(error).replace(str(part), str(folder))) from error
+        raise
+    return {name: folder / path.name for name, path in written.items()}
+
+
+def is_case_folder(folder: Path) -> bool:
+    """Whether a folder was written by `write_case_folder`."""
+    return (folder / MARKER).is_file()
+
+
+def _check_target(folder: Path) -> None:
+    try:
+        if folder.is_dir():
+            if not is_case_folder(folder) and any(folder.iterdir()):
+                raise OutputError(
+                    f"{folder} holds files that are not a LiverLesionAI case, so nothing was written there. "
+                    "Choose another folder, or a new name in it."
+                )
+        elif folder.exists() or folder.is_symlink():
+            raise OutputError(f"{folder} is a file. Choose a folder.")
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def _write_all(
+    result: CaseResult,
+    volume: CtVolume,
+    part: Path,
+    pictures: bool,
+    say: Callable[[str], None],
+    progress: Progress,
+) -> dict[str, Path]:
+    if pictures:
+        from ..pictures.overview import start_3d, write_pictures
+
+        # Another process draws it while the files are written here.
+        with start_3d(result) as view_3d:
+            written = _write_files(result, volume, part, progress)
+            progress("Drawing pictures", 0.6)
+            written.update(write_pictures(result, volume, part, view_3d=view_3d, say=say))
+    else:
+        written = _write_files(result, volume, part, progress)
+    progress("Writing", 1.0)
+    return written
+
+
+def _write_files(result: CaseResult, volume: CtVolume, part: Path, progress: Progress) -> dict[str, Path]:
+    from ..case import store as case_files
+    from .tables import write_tables
+
+    progress("Writing masks", 0.0)
+    write_masks(part / MASKS, result)
+    written = {"masks": part / MASKS, "boxes": part / BOXES}
+    markups.write_boxes(part / BOXES, result)
+    progress("Writing findings", 0.15)
+    written["case"] = case_files.save_result(result, part)
+    written["table"], written["findings"] = write_tables(result, part)
+    progress("Writing the scene", 0.25)
+    _scene(result, volume, part / SCENE)
+    written["scene"] = part / SCENE
+    return written
+
+
+def _scene(result: CaseResult, volume: CtVolume, path: Path) -> None:
+    """With Slicer's own classes where they are installed, else by our own writer."""
+    try:
+        from ..scene.offline import case_scene, write_bundle
+    except ImportError:
+        from .bundle_without_slicer import write_scene
+
+        write_scene(path, result, volume)
+        return
+    scene, _ = case_scene(result, volume)
+    write_bundle(scene, path)
+
+
+def _into_place(part: Path, folder: Path) -> None:
+    """Rename the finished folder to its name; an earlier case goes only once that has worked."""
+    if not folder.exists():
+        os.replace(part, folder)
+        return
+    old = folder.parent / f".{folder.name}.old-{secrets.token_hex(4)}"
+    os.replace(folder, old)
+    try:
+        os.replace(part, folder)
+    except OSError:
+        os.replace(old, folder)
+        raise
+    own = _own_files(old)
+    with suppress(OSError):
+        for path in list(old.iterdir()):
+            if path.name not in own and not (folder / path.name).exists():
+                os.replace(path, folder / path.name)
+        for name in own:
+            _remove(old / name)
+        # Only when nothing that is not ours is left in it.
+        old.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _own_files(folder: Path) -> set[str]:
+    try:
+        named = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError):
+        named = []
+    return {MARKER, *named}

@@ -1,0 +1,74 @@
+"""The bundled detector in the whole line, on the sample case."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from LiverLesionAILab.synthesis.sample import Sample
+from LiverLesionAILib.analysis.pipeline import Settings, analyze, detector_entry
+from LiverLesionAILib.case.findings import CaseResult, LesionSource
+from LiverLesionAILib.models.weights import ModelStore
+from LiverLesionAILib.stages.explain.cs_att import CONTEXTUAL, SPATIAL
+from LiverLesionAILib.support.errors import ModelError
+
+
+def test_cs_att_is_the_default(models: ModelStore) -> None:
+    assert detector_entry(models, "").name == "cs_att"
+    assert detector_entry(models, "none") is None
+    assert detector_entry(models, None) is None
+    with pytest.raises(ModelError, match=r"no model 'yolo' to detect.*cs_att"):
+        detector_entry(models, "yolo")
+
+
+def test_masks_and_boxes_agree_on_the_sample(sample: Sample, sample_result: CaseResult) -> None:
+    assert "cs_att" in sample_result.models
+    assert sample_result.timings_s["detect"] > 0
+    both = [lesion for lesion in sample_result.lesions if lesion.source is LesionSource.BOTH]
+    true = [x for x in both if sample.lesion_labels_zyx[sample_result.lesion_labels_zyx == x.number].any()]
+    assert len(true) >= 3
+    assert all(0.5 < lesion.box.score <= 1 for lesion in true)
+    assert all(lesion.score >= 0.6 for lesion in both)
+    judged = [lesion for lesion in both if lesion.measurement.volume_ml < 7.0]
+    assert len(judged) >= 2
+    assert all(lesion.score <= lesion.box.score**0.5 + 1e-6 for lesion in judged), "a mask's is 1 at most"
+    alone = [lesion for lesion in sample_result.lesions if lesion.source is LesionSource.BOX]
+    assert len(alone) <= 1
+    assert any("detector only" in message for message in sample_result.messages) == bool(alone)
+
+
+def test_attention_of_every_lesion_with_a_box(sample_result: CaseResult) -> None:
+    maps = [a for a in sample_result.attention if a.name.startswith((CONTEXTUAL, SPATIAL))]
+    boxed = {x.number for x in sample_result.lesions if x.source in (LesionSource.BOTH, LesionSource.BOX)}
+    assert {a.lesion_number for a in maps} == boxed
+    by_number = {lesion.number: lesion for lesion in sample_result.lesions}
+    for shown in maps:
+        lesion = by_number[shown.lesion_number]
+        assert shown.name.endswith(f", lesion {lesion.number}")
+        index = shown.geometry.lps_to_index(lesion.box.centre_lps)
+        assert (index[1:] > 0).all() and (index[1:] < np.array(shown.geometry.shape_zyx[1:])).all()
+        assert "key slice" in shown.bars and len(shown.bars) == 3
+    contextual = [a for a in maps if a.name.startswith(CONTEXTUAL)]
+    assert np.mean([max(a.bars, key=a.bars.get) == "key slice" for a in contextual]) >= 0.5
+
+
+def test_a_low_threshold_shows_proposals_inside_the_liver(
+    sample: Sample, models: ModelStore, sample_result: CaseResult
+) -> None:
+    settings = Settings(device="cpu", attention=False, detector_threshold=0.02)
+    found = analyze(sample.volume, settings, models)
+    labels = found.lesion_labels_zyx
+    alone = [lesion for lesion in found.lesions if lesion.source is LesionSource.BOX]
+    before = [lesion for lesion in sample_result.lesions if lesion.source is LesionSource.BOX]
+    assert len(found.lesions) - len(alone) == len(sample_result.lesions) - len(before)
+    assert len(alone) >= len(before)
+    assert [lesion.number for lesion in found.lesions] == list(range(1, len(found.lesions) + 1))
+    assert bool(found.liver_zyx[labels > 0].all())
+    for lesion in alone:
+        assert lesion.measurement.volume_ml > 0
+        index = np.argwhere(labels == lesion.number)
+        inside = found.geometry.lps_to_index(lesion.box.centre_lps)
+        half = np.array(lesion.box.size_xyz_mm[::-1]) / np.array(found.geometry.spacing_zyx_mm) / 2
+        assert (np.abs(index - inside) <= half + 1.0).all(), "a proposal stays in its box"

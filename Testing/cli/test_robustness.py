@@ -1,0 +1,211 @@
+"""The command stopped from outside: killed, interrupted, out of disk; never half a case under its name."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from LiverLesionAILab.synthesis.sample import Sample
+from LiverLesionAILib.cli import main as cli
+from LiverLesionAILib.volume.ct import CtVolume, crop
+from LiverLesionAILib.writing.case_folder import MARKER
+from LiverLesionAILib.writing.nrrd import write_image
+
+LIBRARY = Path(cli.__file__).resolve().parents[2]
+FILES = {"masks.seg.nrrd", "boxes.mrk.json", "findings.json", "findings.csv", "scene.mrb", "case.json"}
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX systems")
+
+
+@pytest.fixture(scope="module")
+def ct_file(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's liver alone, so that a run is short."""
+    import numpy as np
+
+    index = np.flatnonzero(sample.liver_zyx.any(axis=(1, 2)))
+    shape = sample.volume.geometry.shape_zyx
+    volume: CtVolume = crop(sample.volume, (int(index[0]), 0, 0), (int(index[-1]) + 1, *shape[1:]))
+    path = tmp_path_factory.mktemp("ct") / "ct.nrrd"
+    write_image(path, volume.hu_zyx, volume.geometry)
+    return path
+
+
+class Command:
+    """`liverlesionai analyze` in a process group of its own, so that whoever it starts can be found."""
+
+    def __init__(self, ct: Path, out: Path, *options: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(LIBRARY), "OMP_NUM_THREADS": "1"}
+        self.log = open(out.parent / ".." / f"{out.parent.name}.log", "w+", encoding="utf-8")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "LiverLesionAILib.cli.main",
+                "analyze",
+                str(ct),
+                "--out",
+                str(out),
+                "--device",
+                "cpu",
+                # One small scale: what is killed and when matters here, not what is found.
+                "--pyramid",
+                "0.6",
+                *options,
+            ],
+            env=environment,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+
+    def said(self) -> str:
+        self.log.flush()
+        return Path(self.log.name).read_text(encoding="utf-8")
+
+    def until(self, words: str, timeout_s: float = 120.0) -> None:
+        """Wait until the command has printed `words`."""
+        end_s = time.monotonic() + timeout_s
+        while words not in self.said():
+            assert self.process.poll() is None, f"ended before {words!r}: {self.said()}"
+            assert time.monotonic() < end_s, f"no {words!r} within {timeout_s} s: {self.said()}"
+            time.sleep(0.02)
+
+    def orphans(self) -> list[int]:
+        """Processes of its group that still run."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[2]) == self.process.pid and fields[0] not in "ZX":
+                found.append(int(entry.name))
+        return found
+
+    def no_orphans(self, within_s: float = 10.0) -> bool:
+        end_s = time.monotonic() + within_s
+        while self.orphans() and time.monotonic() < end_s:
+            time.sleep(0.1)
+        return not self.orphans()
+
+    def close(self) -> None:
+        for number in (*self.orphans(), *([self.process.pid] if self.process.poll() is None else [])):
+            os.kill(number, signal.SIGKILL)
+        self.process.wait(30)
+        self.log.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path, ct_file: Path) -> Iterator:
+    started: list[Command] = []
+
+    def begin(out: Path, *options: str) -> Command:
+        started.append(Command(ct_file, out, *options))
+        return started[-1]
+
+    yield begin
+    for command in started:
+        command.close()
+
+
+def whole(folder: Path) -> bool:
+    """Every file is there, and every one that the marker names."""
+    named = set(json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"])
+    there = {path.name for path in folder.iterdir()}
+    return named | {MARKER} == there and named >= FILES
+
+
+MOMENTS = ["looking for the liver", "segmenting", "measuring", "Writing the scene", "Drawing pictures"]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to find orphans")
+@pytest.mark.parametrize("seed", range(len(MOMENTS)))
+def test_killed_at_any_moment_it_leaves_no_half_case_and_no_orphan(start, tmp_path: Path, seed: int) -> None:
+    out = tmp_path / "case"
+    command = start(out)
+    command.until(MOMENTS[seed])
+    time.sleep(random.Random(seed).uniform(0.0, 0.6))
+    command.process.kill()
+    command.process.wait(30)
+    assert command.no_orphans(), f"still running: {command.orphans()}"
+    assert not out.exists() or whole(out)
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "segmenting"),
+        (signal.SIGTERM, "segmenting"),
+        (signal.SIGINT, "Drawing pictures"),
+        (signal.SIGTERM, "Writing the scene"),
+    ],
+    ids=lambda value: getattr(value, "name", str(value).replace(" ", "_")),
+)
+def test_interrupted_it_says_so_and_leaves_nothing(
+    start, tmp_path: Path, number: signal.Signals, moment: str
+) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    command = start(folder / "case")
+    command.until(moment)
+    command.process.send_signal(number)
+    assert command.process.wait(30) == 130
+    said = command.said()
+    assert "Cancelled; nothing was kept." in said
+    assert "Traceback" not in said
+    assert list(folder.iterdir()) == []
+    assert command.no_orphans(), f"still running: {command.orphans()}"
+
+
+def test_an_earlier_case_stays_when_the_next_run_is_killed(start, tmp_path: Path) -> None:
+    out = tmp_path / "case"
+    first = start(out, "--no-pictures", "--no-attention")
+    assert first.process.wait(200) == 0, first.said()
+    assert whole(out)
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    second = start(out, "--no-pictures", "--no-attention", "--smallest-mm", "15")
+    second.until("Writing the scene")
+    second.process.kill()
+    second.process.wait(30)
+    assert whole(out)
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    third = start(out, "--no-pictures", "--no-attention", "--smallest-mm", "15")
+    assert third.process.wait(200) == 0, third.said()
+    assert whole(out)
+    assert (out / "findings.csv").read_bytes() != before["findings.csv"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        pytest.skip(f"mounting a small disk is not permitted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(start, small_disk: Path, tmp_path: Path) -> None:
+    command = start(small_disk / "case")
+    assert command.process.wait(200) == 1
+    said = [line for line in command.said().splitlines() if line.startswith("liverlesionai:")]
+    assert len(said) == 1
+    assert "the disk is full" in said[0]
+    assert str(small_disk / "case") in said[0]
+    assert "Traceback" not in command.said()
+    assert list(small_disk.iterdir()) == []
+    assert command.no_orphans()

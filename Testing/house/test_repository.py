@@ -1,0 +1,118 @@
+"""What may be in the repository: its top level, sizes, no machine's paths, the README's promises."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from LiverLesionAILib.cli.main import build_parser
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tracked() -> list[Path]:
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this is no git checkout")
+    return [ROOT / name for name in listed.decode().split("\0") if name and (ROOT / name).exists()]
+
+
+def test_top_level_is_fixed() -> None:
+    names = {path.relative_to(ROOT).parts[0] for path in tracked()}
+    allowed = {"CMakeLists.txt", "LiverLesionAI", "Resources", "Testing", "README.md", "LiverLesionAI.png"}
+    assert {n for n in names if not n.startswith(".")} == allowed | {"LICENSE", "pyproject.toml"}
+
+
+def test_no_large_files_and_little_weight() -> None:
+    sizes = {path: path.stat().st_size for path in tracked()}
+    assert sum(size for path, size in sizes.items() if path.suffix == ".pt") < 25e6
+    assert max(sizes.values()) < 6e6
+    assert sum(sizes.values()) < 40e6
+
+
+def test_no_machine_paths_or_package_hosts() -> None:
+    homes = "|".join(("work", "home", "root", "tmp"))
+    paths = rf"(?<![\w.])/(?:{homes})/[A-Za-z]"
+    hosts = r"--(extra-)?index-url|--find-links|pythonhosted|pypi\.[a-z]+|download\.pytorch|file:///[a-z]"
+    pattern = re.compile(f"{paths}|{hosts}")
+    wrong = []
+    for path in tracked():
+        if path.suffix in {".png", ".pt", ".npz"} or path == Path(__file__):
+            continue
+        for number, line in enumerate(
+            path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1
+        ):
+            if pattern.search(line):
+                wrong.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}")
+    assert wrong == []
+
+
+def test_licence_is_the_whole_apache_licence() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert text.split()[:4] == ["Apache", "License", "Version", "2.0,"]
+    assert all(f"\n   {number}. " in text for number in range(1, 10))
+    assert "END OF TERMS AND CONDITIONS" in text
+
+
+def test_pictures_of_the_catalogue_exist() -> None:
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    targets = re.findall(r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/[^/]+/([^\s\")]+)", text)
+    assert len(targets) >= 2
+    for target in targets:
+        assert (ROOT / target).is_file(), target
+
+
+def readme() -> str:
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_readme_links_exist() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", readme()):
+        assert (ROOT / target).exists(), target
+    assert "<!--" not in readme(), "no section is left to be filled in"
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    found = re.findall(r"\.venv/bin/(python -m pytest.*)", readme())
+    assert len(found) == 1
+    assert found[0] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_readme_names_every_command_and_no_other_options() -> None:
+    commands = next(a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
+    used = set(re.findall(r"`liverlesionai ([a-z]+)", readme()))
+    assert used == set(commands)
+    for row in re.findall(r"^\| (`--.*?) \|", readme(), flags=re.MULTILINE):
+        for option in re.findall(r"--[a-z-]+", row):
+            for name in ("analyze", "batch", "demo"):
+                assert option in commands[name]._option_string_actions, f"{name} {option}"
+
+
+def spoken() -> list[str]:
+    """Every text in the library's sources, with a mark where a value is filled in."""
+    texts = []
+    for path in (ROOT / "LiverLesionAI" / "LiverLesionAILib").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (v.value if isinstance(v, ast.Constant) else "\x00" for v in node.values)
+                texts.append("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return texts
+
+
+def test_readme_quotes_messages_as_they_are() -> None:
+    troubles = readme().split("## When something is wrong")[1].split("\n## ")[0]
+    quoted = re.findall(r"^\| `(.*?)` \|", troubles, flags=re.MULTILINE)
+    assert len(quoted) > 10
+    texts = spoken()
+    for message in quoted:
+        pattern = re.compile(".*".join(re.escape(part) for part in message.split("...")))
+        assert any(pattern.search(text) for text in texts), message

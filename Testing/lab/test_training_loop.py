@@ -1,0 +1,149 @@
+"""The training loop: learns, resumes to the same curve, keeps what is good when the loss breaks."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from LiverLesionAILab.data.cases import TrainingCase, encode_hu
+from LiverLesionAILab.training import loop
+from LiverLesionAILab.training.loop import LoopSettings, TrainingError, soft_dice_loss, train
+from LiverLesionAILab.training.sampling import AugmentSettings, CropSampler
+from LiverLesionAILib.models.inputs import InputSpec
+from LiverLesionAILib.networks.unet import Unet, UnetConfig
+from LiverLesionAILib.support.errors import Cancelled
+
+SETTINGS = LoopSettings(
+    steps=24, batch=4, learning_rate=5e-3, warmup=2, class_weights=(1.0, 1.0), checkpoint_every=6, log_every=3
+)
+SPEC = InputSpec((2.5, 2.0, 2.0), (-75.0, 175.0), 3)
+
+
+def make_case() -> TrainingCase:
+    """A bright ball (liver) in darker noise."""
+    z, y, x = np.mgrid[:10, :40, :40]
+    ball = (z - 5) ** 2 * 4 + (y - 20) ** 2 + (x - 18) ** 2 < 120
+    hu = np.where(ball, 100.0, 0.0) + np.random.default_rng(0).normal(0, 10, ball.shape)
+    return TrainingCase("ball", "P", encode_hu(hu), ball.astype(np.uint8), SPEC.spacing_zyx_mm)
+
+
+def make_network() -> torch.nn.Module:
+    torch.manual_seed(1)
+    return Unet(UnetConfig(in_slices=3, classes=2, widths=(8, 16), norm="batch"))
+
+
+def make_sampler(seed: int = 0) -> CropSampler:
+    return CropSampler([make_case()], {"real": 1.0}, SPEC, 32, seed, AugmentSettings(level_hu=5.0))
+
+
+def curve(folder: Path) -> list[tuple[str, str]]:
+    with open(folder / "curve.csv", newline="") as file:
+        return [(row["step"], row["loss"]) for row in csv.DictReader(file)]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_learns_a_ball(tmp_path: Path) -> None:
+    network = train(make_network(), make_sampler().batch, replace(SETTINGS, steps=60), tmp_path, workers=0)
+    losses = [float(loss) for _, loss in curve(tmp_path)]
+    assert losses[-1] < 0.4 * losses[0]
+    images, labels = make_sampler(seed=9).batch(0, 8)
+    with torch.inference_mode():
+        predicted = network(images).logits.argmax(dim=1)
+    overlap = 2 * ((predicted == 1) & (labels == 1)).sum() / ((predicted == 1).sum() + (labels == 1).sum())
+    assert overlap > 0.8
+
+
+def test_resumes_to_the_same_curve_and_weights(tmp_path: Path) -> None:
+    whole = train(make_network(), make_sampler().batch, SETTINGS, tmp_path / "whole", workers=0)
+    calls = []
+
+    def killed_after(stage: str, fraction: float) -> None:
+        calls.append(fraction)
+        if fraction > 0.55:
+            raise Cancelled("killed")
+
+    with pytest.raises(Cancelled):
+        train(
+            make_network(), make_sampler().batch, SETTINGS, tmp_path / "cut", workers=0, progress=killed_after
+        )
+    resumed = train(make_network(), make_sampler().batch, SETTINGS, tmp_path / "cut", workers=0)
+    assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
+    for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_other_settings_are_not_resumed(tmp_path: Path) -> None:
+    train(make_network(), make_sampler().batch, replace(SETTINGS, steps=6), tmp_path, workers=0)
+    with pytest.raises(TrainingError, match="other settings"):
+        train(make_network(), make_sampler().batch, SETTINGS, tmp_path, workers=0)
+
+
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    sampler = make_sampler()
+
+    def poisoned(first: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = sampler.batch(first, size)
+        return (images * float("nan") if first >= 8 * SETTINGS.batch else images), labels
+
+    with pytest.raises(TrainingError, match="step 8"):
+        train(make_network(), poisoned, SETTINGS, tmp_path, workers=0)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 6
+    assert all(bool(v.isfinite().all()) for v in state["network"].values())
+    assert torch.load(tmp_path / "bad_batch.pt", weights_only=True)["step"] == 8
+
+
+def test_a_parameter_without_gradient_is_named(tmp_path: Path) -> None:
+    network = make_network()
+    network.unused = torch.nn.Parameter(torch.zeros(1))
+    with pytest.raises(TrainingError, match="unused"):
+        train(network, make_sampler().batch, SETTINGS, tmp_path, workers=0)
+
+
+def test_samples_depend_on_seed_and_number_alone() -> None:
+    one, other = make_sampler(), make_sampler()
+    other.sample(3)
+    assert torch.equal(one.sample(7)[0], other.sample(7)[0])
+    assert not torch.equal(one.sample(7)[0], one.sample(8)[0])
+    assert not torch.equal(one.sample(7)[0], make_sampler(seed=1).sample(7)[0])
+
+
+def test_unknown_pixels_do_not_count() -> None:
+    logits = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    labels = torch.randint(0, 2, (2, 8, 8), generator=torch.Generator().manual_seed(1))
+    labels[:, :4] = loop.UNKNOWN
+    changed = logits.clone()
+    changed[:, :, :4] += torch.randn(2, 2, 4, 8)
+    settings = replace(SETTINGS)
+    assert loop.segmentation_loss(logits, labels, settings) == pytest.approx(
+        float(loop.segmentation_loss(changed, labels, settings))
+    )
+
+
+def test_soft_dice_of_a_perfect_prediction_is_zero() -> None:
+    labels = torch.randint(0, 3, (1, 16, 16), generator=torch.Generator().manual_seed(0))
+    exact = torch.nn.functional.one_hot(labels, 3).permute(0, 3, 1, 2).float()
+    assert float(soft_dice_loss(exact, labels)) == pytest.approx(0.0, abs=1e-6)
+    assert float(soft_dice_loss(exact.flip(1), labels)) > 0.3
+
+
+def test_dice_per_image_counts_small_lesions_as_much_as_large_ones() -> None:
+    labels = torch.zeros(2, 64, 64, dtype=torch.long)
+    labels[0, :50, :50] = 2
+    labels[1, 5:15, 5:15] = 2
+    logits = torch.nn.functional.one_hot(labels, 3).permute(0, 3, 1, 2).float()
+    logits[1] = torch.nn.functional.one_hot(torch.zeros(64, 64, dtype=torch.long), 3).permute(2, 0, 1)
+    by_batch, by_image = soft_dice_loss(logits, labels), soft_dice_loss(logits, labels, per_image=True)
+    # Class 1 does not occur and is right; the small lesion is missed: 2500 of 2600 pixels, 1 of 2 images.
+    assert float(by_batch) == pytest.approx((1 - (5000 + 20) / (5100 + 20)) / 2, abs=1e-6)
+    assert float(by_image) == pytest.approx((1 - 20 / 120) / 2 / 2, abs=1e-6)

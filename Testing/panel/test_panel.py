@@ -1,0 +1,461 @@
+"""The panel driven by clicks in the stand-in for the Slicer desktop: run, progress, cancel, and what can go
+wrong."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+
+import pytest
+from support.desk import Desk, add_volume, truth_array
+
+pytest.importorskip("PySide6")
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """A desk with a worker that tells the truth, for all tests that leave it as it was."""
+    made = Desk()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def desk(request, shared):
+    """The shared desk, cleared; with another worker for a test that says how its worker behaves."""
+    mode = getattr(request, "param", "")
+    shared.fresh()
+    if mode:
+        hire(shared, mode)
+    yield shared
+    if mode:
+        shared.queue_idle()
+        hire(shared, "truth")
+
+
+def hire(desk: Desk, mode: str) -> None:
+    """Let the next analysis start a worker of this kind."""
+    client = desk.panel.queue._client
+    desk.until(lambda: not client.busy, 5)
+    client.stop()
+    client._command = Desk.command(mode)
+    desk.widget.exit()
+    desk.widget.enter()
+    desk.turn()
+
+
+def node_count(desk: Desk) -> int:
+    return desk.scene.GetNumberOfNodes()
+
+
+def rows(desk: Desk) -> int:
+    return desk.ui.findingsTable.model().rowCount()
+
+
+def cell(desk: Desk, row: int, column: int):
+    model = desk.ui.findingsTable.model()
+    return model.data(model.index(row, column))
+
+
+def worker_pid(desk: Desk) -> int:
+    return desk.panel.queue._client._pid
+
+
+def alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_an_empty_scene_says_what_to_do(desk):
+    desk.turn()
+    assert desk.ui.inputSelector.currentNode() is None
+    desk.ui.analyzeButton.click()
+    assert "Load a CT" in desk.message()
+    assert rows(desk) == 0
+    assert desk.idle()
+
+
+def test_five_clicks_from_volume_to_findings(desk):
+    volume = add_volume("Patient A")
+    desk.turn()
+    assert desk.ui.inputSelector.currentNode() is volume
+    desk.ui.analyzeButton.click()
+    assert desk.ui.analyzeButton.text == "Cancel"
+    assert desk.ui.progressBar.visible
+    seen = set()
+    desk.until(lambda: seen.add(desk.ui.stageLabel.text) or desk.idle())
+    desk.turn()
+    assert any("looking for" in text.lower() or "Locate the liver" in text for text in seen), seen
+    assert all(text.startswith("Patient A: ") for text in seen if text)
+    assert desk.ui.analyzeButton.text == "Analyze"
+    assert not desk.ui.progressBar.visible
+    assert rows(desk) == 3
+    assert "3 lesions" in desk.ui.summaryLabel.text
+    assert [cell(desk, r, 0) for r in range(3)] == ["1", "2", "3"]
+    assert cell(desk, 0, 1) == "HCC"
+    assert float(cell(desk, 0, 4)) == pytest.approx(10 * 12 * 14 * 2.5 * 1.5 * 1.5 / 1000, abs=0.06)
+    case = desk.panel.case
+    assert case.segmentation.GetSegmentation().GetNumberOfSegments() == 4
+    assert len(case.boxes) == 3
+    assert len(case.axes) == 6
+    assert case.table.GetNumberOfRows() == 3
+
+
+def test_the_selected_row_moves_the_views(desk):
+    import slicer
+
+    add_volume()
+    desk.turn()
+    desk.analyze()
+    red = desk.scene.GetNodeByID("vtkMRMLSliceNodeRed")
+    assert isinstance(red, slicer.vtkMRMLSliceNode)
+    offsets = []
+    for _ in range(3):
+        desk.ui.nextButton.click()
+        desk.turn()
+        offsets.append(round(red.GetSliceOffset(), 1))
+    # Lesion k spans these slices; the view shows its middle (or its longest axis' slice) within it.
+    for offset, (low, high) in zip(offsets, ((4, 14), (15, 20), (6, 9)), strict=True):
+        assert 100 + 2.5 * low - 1.25 <= offset <= 100 + 2.5 * high
+    assert desk.panel.parameters.selectedSegment == "lesion_3"
+    desk.ui.previousButton.click()
+    desk.turn()
+    assert round(red.GetSliceOffset(), 1) == offsets[1]
+    camera = desk.scene.GetNodeByID("vtkMRMLCameraNode1")
+    assert camera.GetFocalPoint()[2] == pytest.approx(red.GetSliceOffset(), abs=5)
+
+
+def test_a_second_case_finds_the_worker_warm(desk):
+    add_volume("one")
+    desk.turn()
+    desk.analyze()
+    pid = worker_pid(desk)
+    second = add_volume("two")
+    desk.ui.inputSelector.setCurrentNode(second)
+    desk.turn()
+    assert rows(desk) == 0
+    desk.analyze()
+    assert worker_pid(desk) == pid
+    assert rows(desk) == 3
+
+
+def test_several_volumes_run_one_after_the_other(desk):
+    volumes = [add_volume(f"CT {k}") for k in range(3)]
+    desk.turn()
+    desk.ui.queueButton.menu().aboutToShow.emit()
+    actions = {action.text: action for action in desk.ui.queueButton.menu().actions()}
+    actions["Add all 3 CTs of the scene"].trigger()
+    assert "2 more waiting" in desk.ui.stageLabel.text
+    desk.until(desk.idle)
+    for volume in volumes:
+        desk.ui.inputSelector.setCurrentNode(volume)
+        desk.turn()
+        assert rows(desk) == 3
+
+
+@pytest.mark.parametrize("desk", ["slow", "deaf"], indirect=True)
+def test_cancel_takes_under_two_seconds_and_leaves_the_scene_as_before(desk):
+    add_volume()
+    desk.turn()
+    before = node_count(desk)
+    desk.ui.analyzeButton.click()
+    desk.until(lambda: "Segment" in desk.ui.stageLabel.text or "Locate" in desk.ui.stageLabel.text)
+    start_s = time.monotonic()
+    desk.ui.analyzeButton.click()
+    desk.until(desk.idle)
+    assert time.monotonic() - start_s < 2
+    assert "cancelled" in desk.message()
+    assert node_count(desk) == before
+    assert rows(desk) == 0
+
+
+@pytest.mark.parametrize("desk", ["truth"], indirect=True)
+def test_after_a_hard_cancel_the_next_analysis_runs(desk):
+    hire(desk, "deaf")
+    add_volume()
+    desk.turn()
+    desk.ui.analyzeButton.click()
+    desk.until(lambda: "Segment" in desk.ui.stageLabel.text)
+    pid = worker_pid(desk)
+    desk.ui.analyzeButton.click()
+    desk.until(desk.idle)
+    desk.until(lambda: not alive(pid), 5)
+    hire(desk, "truth")
+    desk.analyze()
+    assert rows(desk) == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("desk", ["slow"], indirect=True)
+def test_a_killed_worker_is_told_and_replaced(desk):
+    add_volume()
+    desk.turn()
+    before = node_count(desk)
+    desk.ui.analyzeButton.click()
+    desk.until(lambda: "Locate" in desk.ui.stageLabel.text)
+    pid = worker_pid(desk)
+    os.kill(pid, signal.SIGKILL)
+    desk.until(desk.idle)
+    assert "ended from outside" in desk.message()
+    assert "click Analyze again" in desk.message()
+    assert node_count(desk) == before
+    hire(desk, "truth")
+    desk.analyze()
+    assert rows(desk) == 3
+    assert worker_pid(desk) != pid
+
+
+@pytest.mark.parametrize(
+    ("desk", "words"),
+    [
+        ("bad input", "choose a CT"),
+        ("memory", "Memory ran out"),
+        ("crash", "log below"),
+        ("killed", "ended from outside"),
+        ("disk", "disk"),
+    ],
+    indirect=["desk"],
+)
+def test_failures_are_told_in_the_panel(desk, words):
+    add_volume("CT")
+    desk.turn()
+    before = node_count(desk)
+    desk.analyze()
+    assert words in desk.message()
+    assert desk.message().startswith("CT: ")
+    assert "Traceback" not in desk.message()
+    assert node_count(desk) == before
+
+
+@pytest.mark.parametrize("desk", ["truth"], indirect=True)
+def test_a_missing_program_is_told(desk):
+    from LiverLesionAILib.panel.run.worker_client import WorkerCommand
+
+    desk.panel.queue._client.stop()
+    desk.panel.queue._client._command = WorkerCommand("/nowhere/PythonSlicer", (), "")
+    add_volume()
+    desk.turn()
+    desk.analyze()
+    assert "could not be started" in desk.message()
+
+
+@pytest.mark.parametrize("desk", ["slow"], indirect=True)
+def test_the_volume_is_deleted_while_it_is_analysed(desk):
+    volume = add_volume("gone")
+    desk.turn()
+    desk.ui.analyzeButton.click()
+    desk.until(lambda: "Locate" in desk.ui.stageLabel.text)
+    desk.scene.RemoveNode(volume)
+    desk.until(desk.idle)
+    assert "deleted" in desk.message()
+    desk.turn(0.1)
+    other = add_volume("other")
+    desk.turn()
+    desk.ui.inputSelector.setCurrentNode(other)
+    hire(desk, "truth")
+    desk.analyze()
+    assert rows(desk) == 3
+
+
+@pytest.mark.parametrize("desk", ["slow"], indirect=True)
+def test_the_scene_is_closed_while_it_is_analysed(desk):
+    add_volume("one")
+    add_volume("two")
+    desk.turn()
+    desk.ui.analyzeButton.click()
+    desk.until(lambda: "Locate" in desk.ui.stageLabel.text)
+    desk.scene.Clear(False)
+    desk.until(desk.idle)
+    desk.turn(0.1)
+    assert "scene was closed" in desk.message()
+    assert rows(desk) == 0
+    add_volume("new")
+    desk.turn()
+    hire(desk, "truth")
+    desk.analyze()
+    assert rows(desk) == 3
+
+
+def test_a_case_without_lesions_says_so(desk):
+    array = truth_array()
+    array[array > 1000] = 1000
+    add_volume("healthy", array)
+    desk.turn()
+    desk.analyze()
+    assert "No lesion above the threshold" in desk.message()
+    assert "no lesion" in desk.ui.summaryLabel.text
+
+
+def test_leaving_the_module_lets_the_analysis_go_on(desk):
+    add_volume()
+    desk.turn()
+    desk.ui.analyzeButton.click()
+    desk.widget.exit()
+    desk.until(desk.idle)
+    desk.widget.enter()
+    desk.turn()
+    assert rows(desk) == 3
+
+
+@pytest.mark.parametrize("desk", ["prints"], indirect=True)
+def test_prints_of_libraries_land_in_the_log(desk):
+    add_volume()
+    desk.turn()
+    desk.analyze()
+    assert rows(desk) == 3
+    desk.until(lambda: "a library prints" in desk.ui.logText.plainText)
+
+
+@pytest.mark.parametrize("desk", ["truth"], indirect=True)
+def test_a_missing_torch_shows_a_button(desk, monkeypatch):
+    from LiverLesionAILib.panel.run import run_panel
+
+    monkeypatch.setattr(run_panel, "torch_is_there", lambda: False)
+    desk.widget.enter()
+    add_volume()
+    desk.turn()
+    assert desk.ui.installButton.visible
+    assert not desk.ui.analyzeButton.enabled
+    assert "missing" in desk.ui.deviceLabel.text
+    monkeypatch.setattr(run_panel, "install_torch", lambda: (False, "no network: do this"))
+    desk.ui.installButton.click()
+    assert "no network" in desk.message()
+    monkeypatch.setattr(run_panel, "torch_is_there", lambda: True)
+    monkeypatch.setattr(run_panel, "install_torch", lambda: (True, "PyTorch is installed."))
+    desk.ui.installButton.click()
+    desk.until(lambda: "PyTorch 2.7.0" in desk.ui.deviceLabel.text)
+    assert not desk.ui.installButton.visible
+    assert desk.ui.analyzeButton.enabled
+
+
+LONGEST_STEP_S = 0.1
+
+
+def run_twice_and_watch(desk: Desk, volume) -> tuple[float, str]:
+    """A first and a second analysis; the longest step of the event loop and what was under way."""
+    desk.ui.inputSelector.setCurrentNode(volume)
+    desk.turn(0.1)
+    desk.longest_step_s, desk.longest_step = 0.0, ""
+    for _ in range(2):
+        desk.watched(desk.ui.analyzeButton.click)
+        desk.until(desk.idle, 120)
+        desk.turn()
+        assert rows(desk) == 3
+    return desk.longest_step_s, desk.longest_step
+
+
+def test_the_event_loop_never_computes_for_long(desk):
+    """No turn of the event loop computes for 0.1 s, in two analyses of eight million voxels.
+
+    Counted is the processor time of the thread that runs the loop: Python, Qt, MRML, and the kernel on their
+    behalf. So other programs that want the same cores cannot make this fail; but a loop that waits (for the
+    disk, for the worker) is not seen here, nor what another thread computes. Best of three, as a machine that
+    lowers its clock, or shares its caches, makes the same step dearer.
+    """
+    longest = []
+    # What hundreds of tests have left in this process is not the panel's to clear up.
+    gc.collect()
+    gc.freeze()
+    try:
+        for attempt in range(3):
+            desk.fresh()
+            volume = add_volume(f"large {attempt}", truth_array((120, 40, 48)).repeat(6, 1).repeat(6, 2))
+            desk.turn(0.3)
+            step_s, stage = run_twice_and_watch(desk, volume)
+            longest.append((round(step_s, 3), stage))
+            if step_s < LONGEST_STEP_S:
+                break
+    finally:
+        gc.unfreeze()
+    assert longest[-1][0] < LONGEST_STEP_S, f"computed for {longest}"
+
+
+def test_the_sample_button_loads_a_case_and_takes_it_again(desk):
+    desk.turn()
+    desk.ui.sampleButton.click()
+    desk.until(desk.idle)
+    desk.turn()
+    volume = desk.ui.inputSelector.currentNode()
+    assert volume.GetName() == "Sample CT"
+    assert "Click Analyze" in desk.message()
+    red = desk.scene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
+    assert red.GetBackgroundVolumeID() == volume.GetID()
+    desk.ui.sampleButton.click()
+    desk.turn()
+    assert desk.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1
+    desk.analyze()
+    assert rows(desk) >= 3
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (lambda node: node.SetAndObserveImageData(None), "no voxels"),
+        (lambda node: node.SetIJKToRASDirections(1, 0.4, 0, 0, 1, 0, 0, 0, 1), "straight grid"),
+    ],
+)
+def test_a_volume_that_cannot_be_handed_over_is_refused(desk, prepare, words):
+    volume = add_volume("bad")
+    prepare(volume)
+    desk.turn()
+    desk.analyze()
+    assert words in desk.message()
+
+
+def test_no_liver_says_so(desk):
+    add_volume("head", truth_array().clip(max=40))
+    desk.turn()
+    desk.analyze()
+    assert "No liver was found" in desk.message()
+    assert desk.ui.summaryLabel.text == "No liver was found."
+    assert rows(desk) == 0
+    desk.ui.nextButton.click()
+    desk.ui.hideAllButton.click()
+    desk.turn()
+
+
+@pytest.mark.parametrize("desk", ["truth"], indirect=True)
+def test_the_device_line_shows_memory_and_what_is_wrong_with_the_gpu(desk):
+    desk.until(lambda: "free" in desk.ui.deviceLabel.text)
+    assert "12.3 of 16 GB free" in desk.ui.deviceLabel.text
+    desk.panel.run.worker_info(
+        {
+            "torch_version": "2.7.0",
+            "line": "CPU: 4 cores, 12 of 16 GB free",
+            "problem": "The GPU cannot be used: its driver is too old.",
+        }
+    )
+    assert "driver is too old" in desk.ui.deviceLabel.text
+    assert desk.ui.analyzeButton.enabled
+
+
+def test_the_log_is_behind_a_disclosure(desk):
+    add_volume()
+    desk.turn()
+    desk.analyze()
+    assert not desk.ui.logText.visible
+    desk.ui.logSection.click()
+    desk.turn()
+    assert desk.ui.logText.visible
+    assert "CT: done." in desk.ui.logText.plainText
+
+
+@pytest.mark.parametrize("desk", ["no network"], indirect=True)
+def test_installing_without_a_network_says_what_to_do(desk, monkeypatch):
+    import slicer
+    from LiverLesionAILib.panel.run import torch_install
+
+    def fails(*_args):
+        raise RuntimeError("Could not find a version that satisfies torch")
+
+    monkeypatch.setattr(slicer.util, "pip_install", fails, raising=False)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_a, **_k: True, raising=False)
+    done, text = torch_install.install_torch()
+    assert not done
+    assert "Could not find a version" in text
+    assert "download the torch wheel" in text

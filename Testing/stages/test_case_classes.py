@@ -1,0 +1,129 @@
+"""Phase and classes added to a result, with and without a second phase; a network that reads densities."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.case.store_json import describe_lesion, read_lesion
+from LiverLesionAILib.models.inputs import InputSpec
+from LiverLesionAILib.models.weights import ModelEntry
+from LiverLesionAILib.stages.classify.stage import CaseClassifier
+from LiverLesionAILib.stages.measure.lesions import measure_case
+from LiverLesionAILib.volume.ct import CtVolume, Geometry, permuted
+from LiverLesionAILib.writing.boxes_file import boxes_document
+from LiverLesionAILib.writing.tables import findings_json
+from stages.test_classify import BrightOrDark
+
+ENTRY = ModelEntry(
+    "dadrn",
+    "classify",
+    "dadrn",
+    {},
+    InputSpec((3.0, 1.5, 1.5), (-40.0, 220.0), 3),
+    "",
+    "",
+    {"outlier_threshold": 0.5},
+)
+GEOMETRY = Geometry.make((24, 70, 70), (4.0, 3.0, 3.0), (-105.0, -105.0, 300.0))
+
+
+def scan(lesion_hu: float, seed: int = 0) -> tuple[CtVolume, np.ndarray, np.ndarray]:
+    """A trunk whose liver holds one lesion; a liver, spine and aorta of the portal venous phase."""
+    z, y, x = np.indices(GEOMETRY.shape_zyx)
+    hu = np.where(((y - 35) / 30) ** 2 + ((x - 35) / 33) ** 2 <= 1, -90.0, -1000.0)
+    hu[np.hypot(y - 52, x - 35) < 7] = 260
+    hu[np.hypot(y - 39, x - 40) < 3.5] = 150
+    liver = ((z - 12) / 9) ** 2 + ((y - 27) / 14) ** 2 + ((x - 20) / 14) ** 2 <= 1
+    lesion = ((z - 12) / 3) ** 2 + ((y - 25) / 4.5) ** 2 + ((x - 20) / 4.5) ** 2 <= 1
+    hu[liver] = 110
+    hu[liver & (np.hypot(y - 33, x - 20) < 1.6)] = 165
+    hu[lesion] = lesion_hu
+    hu = hu + np.random.default_rng(seed).normal(0, 4, hu.shape)
+    return CtVolume(hu.astype(np.float32), GEOMETRY, "scan"), liver, lesion
+
+
+def result_of(volume: CtVolume, liver: np.ndarray, lesion: np.ndarray) -> CaseResult:
+    labels = lesion.astype(np.uint16)
+    lesions = measure_case(labels, liver, volume.hu_zyx, volume.geometry, {1: 0.9})
+    return CaseResult(volume.name, volume.geometry, liver, labels, lesions)
+
+
+def test_class_probabilities_map_box_and_phase() -> None:
+    volume, liver, lesion = scan(10.0)
+    said: list[str] = []
+    found = CaseClassifier(ENTRY, BrightOrDark()).run(
+        result_of(volume, liver, lesion), volume, say=said.append
+    )
+    (one,) = found.lesions
+    assert one.predicted_class == "CYST"
+    assert found.phase.name == "portal venous" and found.phase.warning
+    (shown,) = found.attention
+    assert shown.lesion_number == 1
+    assert np.linalg.norm(np.array(one.class_box.centre_lps) - one.centre_lps) < 8
+    assert any("simulated" in text for text in said)
+    assert read_lesion(describe_lesion(one)).class_box.centre_lps == pytest.approx(
+        one.class_box.centre_lps, abs=1e-3
+    )
+    assert findings_json(found)["lesions"][0]["class_box"]["size_mm"] is not None
+    boxes = boxes_document(found)["markups"]
+    assert len(boxes) == 2
+    assert [box["display"]["visibility"] for box in boxes] == [True, False]
+    assert boxes[1]["center"] == pytest.approx(one.class_box.centre_lps)
+
+
+def test_the_arrays_order_does_not_matter() -> None:
+    volume, liver, lesion = scan(10.0)
+    straight = CaseClassifier(ENTRY, BrightOrDark()).run(result_of(volume, liver, lesion), volume)
+    turned = Geometry.make(
+        (70, 24, 70),
+        (3.0, 4.0, 3.0),
+        GEOMETRY.index_to_lps((23, 0, 0)),
+        np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]),
+    )
+    arrays = [np.ascontiguousarray(permuted(a, GEOMETRY, turned)) for a in (volume.hu_zyx, liver, lesion)]
+    other = CtVolume(arrays[0], turned, "turned")
+    found = CaseClassifier(ENTRY, BrightOrDark()).run(result_of(other, arrays[1], arrays[2]), other)
+    assert found.lesions[0].predicted_class == "CYST"
+    assert found.lesions[0].class_box.centre_lps == pytest.approx(
+        straight.lesions[0].class_box.centre_lps, abs=1.5
+    )
+    assert found.phase.name == straight.phase.name
+
+
+def test_without_a_network_the_phase_alone() -> None:
+    volume, liver, lesion = scan(10.0)
+    found = CaseClassifier(None, None).run(result_of(volume, liver, lesion), volume)
+    assert found.phase.name == "portal venous" and found.phase.warning == ""
+    assert found.lesions[0].predicted_class is None and found.attention == ()
+
+
+def test_a_second_phase_is_registered_and_counts() -> None:
+    volume, liver, lesion = scan(10.0)
+    second, _, _ = scan(210.0, seed=1)
+    moved = replace(second, hu_zyx=np.roll(second.hu_zyx, (1, 2), axis=(0, 1)), name="second")
+    said: list[str] = []
+    found = CaseClassifier(ENTRY, BrightOrDark()).run(
+        result_of(volume, liver, lesion), volume, moved, said.append
+    )
+    assert any("second" in text and "moved by" in text for text in said)
+    probabilities = found.lesions[0].class_probabilities
+    # Both are portal venous, so both count alike: one says water, the other a bright tumour.
+    assert probabilities["CYST"] > 0.3 and probabilities["HCC"] > 0.3
+    assert probabilities["CYST"] + probabilities["HCC"] > 0.9
+
+
+def test_a_second_phase_of_somebody_else_is_left_out() -> None:
+    volume, liver, lesion = scan(10.0)
+    lungs = replace(volume, hu_zyx=np.full(GEOMETRY.shape_zyx, -850, np.float32), name="chest")
+    said: list[str] = []
+    found = CaseClassifier(ENTRY, BrightOrDark()).run(
+        result_of(volume, liver, lesion), volume, lungs, said.append
+    )
+    assert found.lesions[0].predicted_class == "CYST"
+    assert any("chest" in text and "not used" in text for text in said)

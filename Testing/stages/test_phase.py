@@ -1,0 +1,91 @@
+"""The contrast phase: the aorta is found without labels, and phases told apart, on synthetic and real CTs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from LiverLesionAILab.synthesis.body import BodySettings, make_body
+from LiverLesionAILab.synthesis.organs import Organ, Phase
+from LiverLesionAILib.stages.phase.aorta import find_aorta
+from LiverLesionAILib.stages.phase.estimate import (
+    PHASES,
+    PhaseMeasures,
+    estimate,
+    measure_phase,
+    phase_probabilities,
+)
+from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient, resample, resample_labels
+
+DATA = Path(os.environ.get("LIVERLESIONAI_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+NAMES = dict(zip(("unenhanced", "arterial", "portal venous", "delayed"), PHASES, strict=True))
+
+
+def measured(volume: CtVolume, liver_zyx: np.ndarray) -> PhaseMeasures:
+    geometry = volume.geometry
+    slices = np.flatnonzero(liver_zyx.any(axis=(1, 2)))
+    heights = [float(geometry.index_to_lps((z, 0, 0))[2]) for z in (slices[0], slices[-1])]
+    working = geometry.with_spacing((3.0, 2.0, 2.0))
+    liver = resample_labels(liver_zyx.astype(np.uint8), geometry, working) > 0
+    hu = resample(volume.hu_zyx, geometry, working)
+    return measure_phase(volume, hu, liver, np.zeros_like(liver), working.spacing_zyx_mm, *heights)
+
+
+@pytest.mark.parametrize("phase", list(Phase), ids=lambda p: p.value)
+def test_synthetic_phases(phase: Phase) -> None:
+    for seed in (22,):
+        body = make_body(
+            np.random.default_rng(seed),
+            BodySettings(
+                spacing_zyx_mm=(4.0, 2.0, 2.0), phase=phase, top_mm=15.0, bottom_mm=-190.0, coarse_mm=4.0
+            ),
+        )
+        measures = measured(body.volume(), body.liver_zyx)
+        assert measures.aorta_hu == pytest.approx(body.hu[Organ.AORTA], abs=8)
+        assert estimate(measures, False).name == NAMES[phase.value]
+
+
+@pytest.mark.skipif(not (DATA / "lits").is_dir(), reason="the real CTs are not here")
+@pytest.mark.parametrize("case", range(6))
+def test_real_livers_are_none_of_them_arterial(case: int) -> None:
+    """The public liver tumour scans are portal venous, some late; the aorta is found in each."""
+    from LiverLesionAILab.data.cases import read_volume
+
+    volume = read_volume(DATA / "lits" / f"lits{case:03d}_ct.nii.gz")
+    mask = read_volume(DATA / "lits" / f"lits{case:03d}_mask.nii.gz")
+    liver = reorient(CtVolume(mask.hu_zyx, volume.geometry)).hu_zyx > 0
+    measures = measured(reorient(volume), liver)
+    assert 95 < measures.aorta_hu < 185
+    assert estimate(measures, True).name in ("portal venous", "delayed")
+
+
+def test_no_aorta_in_a_block_of_water() -> None:
+    volume = CtVolume(np.zeros((40, 100, 100), np.int16), Geometry.make((40, 100, 100), (4.0, 3.0, 3.0)))
+    assert find_aorta(volume, 0.0, 160.0) is None
+
+
+@pytest.mark.parametrize(
+    ("aorta", "vessels", "liver", "name"),
+    [
+        (40, 58, 55, "non-contrast"),
+        (300, 110, 72, "arterial"),
+        (420, 75, 62, "arterial"),
+        (150, 150, 110, "portal venous"),
+        (100, 106, 92, "delayed"),
+        (float("nan"), 150, 105, "portal venous"),
+    ],
+)
+def test_phases_by_density(aorta: float, vessels: float, liver: float, name: str) -> None:
+    shares = phase_probabilities(PhaseMeasures(aorta, vessels, liver))
+    assert shares.sum() == pytest.approx(1)
+    assert PHASES[int(shares.argmax())] == name
+
+
+def test_what_the_reader_is_told() -> None:
+    portal = PhaseMeasures(150.0, 150.0, 110.0)
+    assert "arterial" in estimate(portal, True).warning
+    assert estimate(portal, False).warning == "", "without classes the phase has no consequence"
+    assert estimate(PhaseMeasures(300.0, 110.0, 72.0), True).warning == ""
+    assert estimate(PhaseMeasures(float("nan"), float("nan"), 80.0), True) is None

@@ -1,0 +1,43 @@
+"""Small labelled scans on disk for the evaluation and reader tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from support.evaluation_masks import ball
+
+SHAPE, SPACING = (14, 40, 48), (3.0, 1.5, 1.5)
+
+
+def make_labels(seed: int, n_lesions: int) -> np.ndarray:
+    """A ball of liver with `n_lesions` balls of tumour in it."""
+    rng = np.random.default_rng(seed)
+    labels = ball(SHAPE, (7, 20, 24), 24, SPACING).astype(np.uint8)
+    for k in range(n_lesions):
+        centre = (7 + rng.integers(-2, 3), 20 + rng.integers(-6, 7), 14 + 9 * k)
+        labels[ball(SHAPE, centre, rng.uniform(4, 6), SPACING) & (labels > 0)] = 2
+    return labels
+
+
+def make_ct(labels: np.ndarray, seed: int = 0) -> np.ndarray:
+    """HU that go with labels."""
+    hu = np.choose(labels, [-60, 110, 60]) + np.random.default_rng(seed).normal(0, 12, labels.shape)
+    return hu.astype(np.int16)
+
+
+def write_image(path: Path, array: np.ndarray, spacing=SPACING, origin=(-30.0, 12.0, 400.0)) -> Path:
+    """A z, y, x array as an image file with LPS axes."""
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(spacing[::-1])
+    image.SetOrigin(origin)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def write_scan(folder: Path, name: str, labels: np.ndarray) -> None:
+    """NAME_ct.nii.gz and NAME_mask.nii.gz."""
+    write_image(folder / f"{name}_ct.nii.gz", make_ct(labels))
+    write_image(folder / f"{name}_mask.nii.gz", labels)

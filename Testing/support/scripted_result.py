@@ -1,0 +1,136 @@
+"""A CaseResult from a volume that carries its own truth (see scripted_worker): the networks' stand-in in
+panel tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from LiverLesionAILib.case.findings import (
+    AttentionMap,
+    CaseResult,
+    LesionSource,
+    Measurement,
+    PhaseEstimate,
+    ProbabilityMap,
+)
+from LiverLesionAILib.models.weights import Manifest
+from LiverLesionAILib.stages.measure.lesions import measure_case, measure_liver
+from LiverLesionAILib.volume.ct import CtVolume
+from LiverLesionAILib.volume.masks import number_by_size
+
+CLASSES = ("HCC", "Cyst", "Metastasis")
+LIVER_VALUE = 1000
+
+
+def result_of(volume: CtVolume, name: str, faint: bool = True) -> CaseResult:
+    """Voxels of 1000 and above are liver, 1000 + k lesion k; lesions get classes in turn.
+
+    Lesions beyond the third score less, when `faint`.
+    """
+    array = np.asarray(volume.hu_zyx)
+    liver = array >= LIVER_VALUE
+    labels, _ = number_by_size(np.where(liver, array - LIVER_VALUE, 0).astype(np.uint16))
+    tumour = np.where(labels > 0, 230, np.where(liver, 20, 0)).astype(np.uint8)
+    scores = {k: 0.9 if k <= 3 or not faint else max(0.2, 0.9 - 0.1 * k) for k in range(1, 100)}
+    lesions = []
+    for lesion in measure_case(labels, liver, array, volume.geometry, scores):
+        found = CLASSES[(lesion.number - 1) % 3]
+        lesions.append(replace(lesion, predicted_class=found, class_probabilities={found: 0.8, "FNH": 0.2}))
+    whole = measure_liver(labels, liver, array, volume.geometry)
+    return CaseResult(
+        name,
+        volume.geometry,
+        liver,
+        labels,
+        tuple(lesions),
+        whole.volume_ml,
+        whole.hu_mean,
+        whole.tumour_burden_percent,
+        probabilities={
+            "liver": ProbabilityMap(liver.astype(np.uint8) * 255, volume.geometry),
+            "tumour": ProbabilityMap(tumour, volume.geometry, 0.5),
+        },
+        attention=(
+            AttentionMap(
+                "Semantic gate",
+                "Where the network let the deep features through.",
+                (tumour / 255).astype(np.float32),
+                volume.geometry,
+                bars={"GCA gate, level 1": 0.25, "GCA gate, level 2": 0.5},
+            ),
+        ),
+        messages=_messages(bool(liver.any()), bool(lesions)),
+        models={
+            entry.name: entry.sha256[:12] for entry in Manifest.read().entries if entry.network == "mscd"
+        },
+    )
+
+
+def attended(volume: CtVolume, request: Mapping[str, Any]) -> CaseResult:
+    """Two maps on the slice of the point that is asked for: 1 there, 0.5 elsewhere in the liver."""
+    z, y, x = np.round(volume.geometry.lps_to_index(request["point_lps"])).astype(int)
+    array = np.asarray(volume.hu_zyx)
+    plane = np.where(array[z : z + 1] >= LIVER_VALUE, 0.5, 0.0).astype(np.float32)
+    plane[0, y, x] = 1.0
+    grid = volume.geometry.cropped((z, 0, 0), (z + 1, *array.shape[1:]))
+    maps = tuple(
+        AttentionMap(
+            f"MSCD point attention, level {level}",
+            f"asked of {request['model']} at {request['level_hu']:.0f} HU",
+            plane,
+            grid,
+            unit="relative",
+        )
+        for level in (4, 5)
+    )
+    nothing = np.zeros(array.shape, bool)
+    return CaseResult(volume.name, volume.geometry, nothing, nothing.astype(np.uint16), attention=maps)
+
+
+def with_boxes(result: CaseResult) -> CaseResult:
+    """The result as all networks together would give it: the last lesion has only a box, the one before it is
+    of no known class; a map for each lesion, and a contrast phase with its warning."""
+    *_, odd, boxed = result.lesions
+    nothing = float("nan")
+    nowhere = ((nothing,) * 3, (nothing,) * 3)
+    unknown = Measurement(nothing, nothing, nothing, nowhere, nowhere, nothing, nothing, nothing, nothing)
+    changed = {
+        odd.number: replace(
+            odd,
+            predicted_class="indeterminate",
+            class_probabilities={"HCC": 0.35, "HEM": 0.33, "FNH": 0.2, "CYST": 0.1, "Normal": 0.02},
+            source=LesionSource.BOTH,
+        ),
+        boxed.number: replace(boxed, source=LesionSource.BOX, measurement=unknown),
+    }
+    labels = result.lesion_labels_zyx.copy()
+    labels[labels == boxed.number] = 0
+    maps = tuple(
+        AttentionMap(
+            f"Grad-CAM, lesion {lesion.number}",
+            "Where the classifier looked.",
+            (result.lesion_labels_zyx == lesion.number).astype(np.float32) * 3,
+            result.geometry,
+            (0.0, 3.0),
+            "logit",
+            lesion.number,
+        )
+        for lesion in result.lesions
+        if lesion is not odd
+    )
+    return replace(
+        result,
+        lesions=tuple(changed.get(lesion.number, lesion) for lesion in result.lesions),
+        lesion_labels_zyx=labels,
+        attention=(*result.attention, *maps),
+        phase=PhaseEstimate("portal venous", 0.83, "The classes were learned in the arterial phase."),
+    )
+
+
+def _messages(liver: bool, lesions: bool) -> tuple[str, ...]:
+    if not liver:
+        return ("No liver was found. Check that it is a CT of the abdomen.",)
+    return () if lesions else ("No lesion above the threshold.",)

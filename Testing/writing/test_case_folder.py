@@ -1,0 +1,389 @@
+"""The case folder: what is in it, that Slicer reads it, and that it is there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from LiverLesionAILib.case import colours
+from LiverLesionAILib.case import store as case_files
+from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.support.errors import Cancelled, OutputError
+from LiverLesionAILib.volume.ct import CtVolume, Geometry
+from LiverLesionAILib.writing import boxes_file as markups
+from LiverLesionAILib.writing import bundle_without_slicer as mrb
+from LiverLesionAILib.writing import case_folder, nrrd
+from LiverLesionAILib.writing.case_folder import MARKER, is_case_folder, write_case_folder
+from LiverLesionAILib.writing.mask_file import write_masks
+from support.case_factory import box_corners_lps, oblique_geometry, small_case
+
+FILES = {"masks", "boxes", "case", "table", "findings", "scene"}
+
+
+@pytest.fixture(params=["oblique", "left-handed"])
+def case(request: pytest.FixtureRequest) -> tuple[CtVolume, CaseResult]:
+    return small_case(oblique_geometry(left_handed=request.param == "left-handed"), lesions=4)
+
+
+def same_place(image: sitk.Image, geometry: Geometry) -> bool:
+    directions = np.array(image.GetDirection()).reshape(3, 3)
+    read = Geometry.make(image.GetSize()[::-1], image.GetSpacing()[::-1], image.GetOrigin(), directions)
+    return read.matches(geometry)
+
+
+class TestMasks:
+    def test_read_by_itk(self, case, tmp_path):
+        _, result = case
+        write_masks(tmp_path / "m.seg.nrrd", result)
+        image = sitk.ReadImage(str(tmp_path / "m.seg.nrrd"))
+        layers = sitk.GetArrayFromImage(image)
+        assert np.array_equal(layers[..., 0] > 0, result.liver_zyx)
+        assert np.array_equal(layers[..., 1], result.lesion_labels_zyx)
+        assert same_place(image, result.geometry)
+        assert image.GetMetaData("Segment1_Name") == "Lesion 1 (HCC 0.82)"
+        assert "49755003" in image.GetMetaData("Segment1_Tags")
+        assert "DICOM.SegmentAlgorithmType:AUTOMATIC|" in image.GetMetaData("Segment0_Tags")
+
+    def test_read_by_slicer(self, case, tmp_path):
+        slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+        from LiverLesionAILib.scene import show as scene
+        from LiverLesionAILib.scene.offline import new_scene
+
+        _, result = case
+        path = tmp_path / "m.seg.nrrd"
+        write_masks(path, result)
+        mrml = new_scene()
+        node = mrml.AddNewNodeByClass("vtkMRMLSegmentationNode")
+        storage = slicer.vtkMRMLSegmentationStorageNode()
+        mrml.AddNode(storage)
+        storage.SetFileName(str(path))
+        assert storage.ReadData(node)
+        back = scene.read_back(node, geometry=result.geometry)
+        assert np.array_equal(back.liver_zyx, result.liver_zyx)
+        assert np.array_equal(back.lesion_labels_zyx, result.lesion_labels_zyx)
+        assert [le.status.value for le in back.lesions] == ["AI"] * len(result.lesions)
+        assert back.lesions[0].class_probabilities["HCC"] == pytest.approx(0.82)
+        first = node.GetSegmentation().GetSegment("lesion_1")
+        assert first.GetColor() == pytest.approx(colours.lesion_colour(1), abs=1e-5)
+
+    def test_without_liver_or_lesions(self, tmp_path):
+        _, result = small_case(lesions=0)
+        write_masks(tmp_path / "liver.seg.nrrd", result)
+        assert sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "liver.seg.nrrd"))).ndim == 3
+        empty = CaseResult("", result.geometry, np.zeros_like(result.liver_zyx), result.lesion_labels_zyx)
+        write_masks(tmp_path / "none.seg.nrrd", empty)
+        image = sitk.ReadImage(str(tmp_path / "none.seg.nrrd"))
+        assert not sitk.GetArrayFromImage(image).any()
+        assert "Segment0_Name" not in image.GetMetaDataKeys()
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float32])
+def test_nrrd_images_are_read_by_itk(tmp_path, dtype):
+    geometry = oblique_geometry((7, 5, 3))
+    array = np.arange(105).reshape(7, 5, 3).astype(dtype)
+    nrrd.write_image(tmp_path / "i.nrrd", array[:, ::-1], geometry)
+    image = sitk.ReadImage(str(tmp_path / "i.nrrd"))
+    assert np.array_equal(sitk.GetArrayFromImage(image), array[:, ::-1])
+    assert sitk.GetArrayFromImage(image).dtype == dtype
+    assert same_place(image, geometry)
+
+
+def test_nrrd_keeps_line_ends_in_values(tmp_path):
+    geometry = Geometry.make((2, 2, 2))
+    labels = np.ones((2, 2, 2), np.uint8)
+    segment = nrrd.FileSegment("a", "two\nlines", (1, 0, 0), {}, 0, 1, (0, 1, 0, 1, 0, 1))
+    nrrd.write_segmentation(tmp_path / "s.seg.nrrd", [labels], geometry, [segment])
+    assert sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "s.seg.nrrd"))).all()
+
+
+def test_boxes_are_read_by_slicer(case, tmp_path):
+    slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+    from LiverLesionAILib.scene.offline import new_scene
+    from LiverLesionAILib.scene.ras import numpy_matrix
+
+    _, result = case
+    markups.write_boxes(tmp_path / "b.mrk.json", result)
+    scene = new_scene()
+    scene.logics[2].LoadMarkups(str(tmp_path / "b.mrk.json"))
+    assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode") == len(result.lesions)
+    for index, lesion in enumerate(result.lesions):
+        roi = scene.GetNthNodeByClass(index, "vtkMRMLMarkupsROINode")
+        matrix = numpy_matrix(roi.GetObjectToWorldMatrix())
+        signs = np.array(np.meshgrid((-1, 1), (-1, 1), (-1, 1))).reshape(3, -1).T
+        corners = signs * np.array(roi.GetSize()) / 2 @ matrix[:3, :3].T + matrix[:3, 3]
+        expected = box_corners_lps(lesion.box) * (-1, -1, 1)
+        assert np.linalg.norm(corners[:, None] - expected[None], axis=2).min(axis=0).max() < 1e-3
+        assert roi.GetLocked()
+    assert slicer.vtkMRMLMarkupsROINode.ROITypeBox == roi.GetROIType()
+
+
+def test_hand_written_bundle_is_read_by_slicer(case, tmp_path):
+    pytest.importorskip("slicer", reason="slicer-core is not installed")
+    from LiverLesionAILib.scene import nodes as scene_nodes
+    from LiverLesionAILib.scene import show as scene
+    from LiverLesionAILib.scene.offline import read_bundle
+    from LiverLesionAILib.scene.ras import volume_geometry
+
+    volume, result = case
+    mrb.write_scene(tmp_path / "scene.mrb", result, volume)
+    assert [p.name for p in tmp_path.iterdir()] == ["scene.mrb"]
+    loaded = read_bundle(tmp_path / "scene.mrb", tmp_path / "unpacked")
+    ct = loaded.GetFirstNodeByName(volume.name)
+    found = scene.find_nodes(loaded, ct)
+    assert {k: len(v) for k, v in found.items()} == {
+        "segmentation": 1,
+        "table": 1,
+        "map": 2,
+        "box": len(result.lesions),
+    }
+    back = scene.read_back(found["segmentation"][0])
+    where = volume_geometry(ct).index_to_lps(np.argwhere(back.lesion_labels_zyx))
+    index = np.round(result.geometry.lps_to_index(where)).astype(int)
+    assert sorted(map(tuple, index)) == sorted(map(tuple, np.argwhere(result.lesion_labels_zyx)))
+    assert {le.status.value for le in back.lesions} == {"AI"}
+    assert not any(scene_nodes.was_moved(box) for box in found["box"])
+    assert found["table"][0].GetTable().GetNumberOfRows() == len(result.lesions)
+    tree = loaded.GetSubjectHierarchyNode()
+    nodes = [ct, *(node for group in found.values() for node in group)]
+    studies = {tree.GetItemAncestorAtLevel(tree.GetItemByDataNode(node), "Study") for node in nodes}
+    assert len(studies) == 1
+    assert studies != {0}
+    assert loaded.GetNodeByID("vtkMRMLSliceCompositeNodeRed").GetBackgroundVolumeID() == ct.GetID()
+    # A run in the panel on such a scene replaces what is in it.
+    if volume_geometry(ct).matches(result.geometry):
+        again = scene.apply_result(loaded, result, ct)
+        assert again.kept_segment_ids == ()
+        assert again.segmentation is found["segmentation"][0]
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_both_writers_keep_the_readers_class_and_the_contrast_phase(tmp_path, by_hand):
+    pytest.importorskip("slicer", reason="slicer-core is not installed")
+    from LiverLesionAILib.case.attributes import read_phase
+    from LiverLesionAILib.case.findings import PhaseEstimate
+    from LiverLesionAILib.scene import show as scene
+    from LiverLesionAILib.scene.offline import case_scene, read_bundle, write_bundle
+
+    volume, result = small_case(lesions=2)
+    first, second = result.lesions
+    phase = PhaseEstimate("delayed", 0.75, "Washout; look at the arterial phase: too.")
+    result = replace(
+        result, lesions=(replace(first, reader_class="Cyst", note="old; stable"), second), phase=phase
+    )
+    if by_hand:
+        mrb.write_scene(tmp_path / "scene.mrb", result, volume)
+    else:
+        write_bundle(case_scene(result, volume)[0], tmp_path / "scene.mrb")
+    loaded = read_bundle(tmp_path / "scene.mrb", tmp_path / "unpacked")
+    ct = loaded.GetFirstNodeByName(volume.name)
+    found = scene.find_nodes(loaded, ct)
+    table = found["table"][0].GetTable()
+    listed = [
+        [table.GetValueByName(k, name).ToString() for name in ("Name", "Class", "Reader class")]
+        for k in range(2)
+    ]
+    assert listed == [["Lesion 1 (Cyst)", "HCC", "Cyst"], ["Lesion 2 (CYST 0.82)", "CYST", ""]]
+    assert read_phase(found["table"][0].GetAttribute) == phase
+    assert found["table"][0].GetDescription() == phase.text
+    back = scene.read_back(found["segmentation"][0]).lesions[0]
+    assert (back.predicted_class, back.reader_class, back.note) == ("HCC", "Cyst", "old; stable")
+    # The reader has said something of the first: a new run leaves it alone.
+    again = scene.apply_result(loaded, replace(result, lesions=(first, second)), ct)
+    assert again.kept_segment_ids == ("lesion_1",)
+
+
+class TestFolder:
+    def test_all_of_it(self, case, tmp_path):
+        volume, result = case
+        steps: list[tuple[str, float]] = []
+        target = tmp_path / "new" / "case"
+        written = write_case_folder(
+            result, volume, target, pictures=False, progress=lambda *step: steps.append(step)
+        )
+        assert set(written) == FILES
+        assert all(path.is_file() and path.parent == target for path in written.values())
+        assert is_case_folder(target)
+        assert [fraction for _, fraction in steps] == sorted(fraction for _, fraction in steps)
+        assert steps[-1][1] == 1.0
+        assert len(json.loads(written["boxes"].read_text())["markups"]) == len(result.lesions)
+        assert zipfile.is_zipfile(written["scene"])
+        assert np.array_equal(case_files.load_result(target).lesion_labels_zyx, result.lesion_labels_zyx)
+        assert [p.name for p in (tmp_path / "new").iterdir()] == ["case"]
+
+    def test_without_slicers_library(self, case, tmp_path, monkeypatch):
+        volume, result = case
+        for name in [m for m in sys.modules if m.startswith("LiverLesionAILib.scene.show")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, "slicer", None)
+        written = write_case_folder(result, volume, tmp_path / "case", pictures=False)
+        with zipfile.ZipFile(written["scene"]) as bundle:
+            assert "scene/scene.mrml" in bundle.namelist()
+
+    def test_a_second_run_replaces_ours_and_keeps_the_rest(self, tmp_path):
+        volume, result = small_case(lesions=4)
+        target = tmp_path / "case"
+        write_case_folder(result, volume, target, pictures=False)
+        old_arrays = set(target.glob("case-*.npz"))
+        (target / "my notes.txt").write_text("mine")
+        _, fewer = small_case(lesions=1)
+        write_case_folder(fewer, volume, target, pictures=False)
+        assert len(case_files.load_result(target).lesions) == len(fewer.lesions)
+        assert (target / "my notes.txt").read_text() == "mine"
+        assert not old_arrays & set(target.iterdir())
+        assert [p.name for p in tmp_path.iterdir()] == ["case"]
+
+    def test_a_folder_that_is_not_ours_is_refused(self, tmp_path):
+        volume, result = small_case()
+        target = tmp_path / "home"
+        target.mkdir()
+        (target / "thesis.tex").write_text("years")
+        with pytest.raises(OutputError, match="not a LiverLesionAI case"):
+            write_case_folder(result, volume, target, pictures=False)
+        assert [p.name for p in target.iterdir()] == ["thesis.tex"]
+        assert [p.name for p in tmp_path.iterdir()] == ["home"]
+
+    def test_an_empty_folder_is_used_and_a_file_refused(self, tmp_path):
+        volume, result = small_case()
+        (tmp_path / "empty").mkdir()
+        write_case_folder(result, volume, tmp_path / "empty", pictures=False)
+        assert is_case_folder(tmp_path / "empty")
+        (tmp_path / "file").write_text("x")
+        with pytest.raises(OutputError, match="is a file"):
+            write_case_folder(result, volume, tmp_path / "file", pictures=False)
+        assert (tmp_path / "file").read_text() == "x"
+
+    @pytest.mark.parametrize("exists", [False, True])
+    def test_cancelling_leaves_what_was(self, tmp_path, exists):
+        volume, result = small_case()
+        target = tmp_path / "deep" / "case"
+        if exists:
+            write_case_folder(result, volume, target, pictures=False)
+        before = sorted(p.name for p in tmp_path.rglob("*"))
+
+        def cancel(stage: str, fraction: float) -> None:
+            if fraction > 0.2:
+                raise Cancelled("Cancelled; nothing was kept.")
+
+        with pytest.raises(Cancelled):
+            write_case_folder(result, volume, target, pictures=False, progress=cancel)
+        assert sorted(p.name for p in tmp_path.rglob("*")) == before
+
+    @pytest.mark.parametrize("step", ["write_masks", "_scene", "_into_place"])
+    @pytest.mark.parametrize("exists", [False, True])
+    def test_a_full_disk_at_any_step_leaves_what_was(self, tmp_path, monkeypatch, step, exists):
+        volume, result = small_case()
+        target = tmp_path / "case"
+        if exists:
+            write_case_folder(result, volume, target, pictures=False)
+        before = sorted(p.name for p in tmp_path.rglob("*"))
+        real = getattr(case_folder, step)
+
+        def full(*args: object) -> None:
+            if step != "_into_place":
+                real(*args)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(case_folder, step, full)
+        with pytest.raises(OutputError, match="disk is full") as caught:
+            write_case_folder(result, volume, target, pictures=False)
+        assert str(target) in str(caught.value)
+        assert ".part-" not in str(caught.value)
+        assert sorted(p.name for p in tmp_path.rglob("*")) == before
+
+    def test_a_swap_that_fails_puts_the_old_folder_back(self, tmp_path, monkeypatch):
+        volume, result = small_case()
+        target = tmp_path / "case"
+        write_case_folder(result, volume, target, pictures=False)
+        real, calls = os.replace, []
+
+        def second_fails(source: Path, place: Path) -> None:
+            if Path(place) == target and not calls:
+                calls.append(source)
+                raise PermissionError(errno.EACCES, "Permission denied")
+            real(source, place)
+
+        monkeypatch.setattr(case_folder.os, "replace", second_fails)
+        with pytest.raises(OutputError, match="no permission"):
+            write_case_folder(result, volume, target, pictures=False)
+        assert calls
+        assert is_case_folder(target)
+        assert [p.name for p in tmp_path.iterdir()] == ["case"]
+
+    def test_a_file_size_limit_is_a_clear_error(self, tmp_path):
+        """A real write error from the operating system, in every writer on the way (Slicer's library too)."""
+        pytest.importorskip("resource", reason="no file size limits on this system")
+        said = _run_child(
+            tmp_path / "case", "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))"
+        )
+        assert said.startswith("OutputError"), said
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("free_kb", [8, 24, 60, 100, 140])
+    def test_a_full_tmpfs(self, tmp_path, free_kb):
+        """A disk of `free_kb` that fills up while one or another file is being written."""
+        mount = tmp_path / "disk"
+        mount.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={free_kb}k", "tmpfs", str(mount)]
+        try:
+            done = subprocess.run(command, capture_output=True, check=False)
+        except FileNotFoundError:
+            pytest.skip("no mount command")
+        if done.returncode != 0:
+            pytest.skip("a tmpfs may not be mounted here")
+        try:
+            said = _run_child(mount / "case", "")
+            if said.startswith("written"):
+                pytest.skip(f"the case fits into {free_kb} kB here")
+            assert said.startswith("OutputError"), said
+            assert "full" in said
+            assert list(mount.iterdir()) == []
+        finally:
+            subprocess.run(["umount", str(mount)], check=True)
+
+    def test_no_permission_is_a_clear_error(self, tmp_path):
+        if not hasattr(os, "geteuid") or os.geteuid() == 0:
+            pytest.skip("root may write everywhere")
+        volume, result = small_case()
+        (tmp_path / "locked").mkdir(mode=0o500)
+        with pytest.raises(OutputError, match="no permission"):
+            write_case_folder(result, volume, tmp_path / "locked" / "case", pictures=False)
+
+
+def _run_child(target: Path, before: str) -> str:
+    """Write a case in a process of its own; its last line says how that ended."""
+    here = Path(__file__).resolve().parents[1]
+    program = f"""
+import signal, sys
+sys.path[:0] = [{str(here)!r}, {str(here.parent / "LiverLesionAI")!r}]
+from pathlib import Path
+from support.case_factory import small_case
+from LiverLesionAILib.writing.case_folder import write_case_folder
+volume, result = small_case()
+if hasattr(signal, "SIGXFSZ"):
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+{before}
+try:
+    write_case_folder(result, volume, Path({str(target)!r}), pictures=False)
+    print("written")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    return (done.stdout.strip().splitlines() or [done.stderr[-2000:]])[-1]
+
+
+def test_the_marker_names_what_is_ours(tmp_path):
+    volume, result = small_case()
+    written = write_case_folder(result, volume, tmp_path / "case", pictures=False)
+    named = set(json.loads((tmp_path / "case" / MARKER).read_text())["files"])
+    assert {path.name for path in written.values()} <= named
+    assert named == {p.name for p in (tmp_path / "case").iterdir()} - {MARKER}
