@@ -15,7 +15,8 @@ from ..support.progress import Progress
 
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 _TAGS = [
-    "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesNumber",
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "Modality",
+    "ImageType", "SeriesInstanceUID", "SeriesNumber",
     "SeriesDescription", "StudyDescription", "ProtocolName", "BodyPartExamined", "PatientID",
     "InstanceNumber", "AcquisitionNumber", "AcquisitionDate", "AcquisitionTime",
     "AcquisitionDateTime", "TemporalPositionIdentifier", "TemporalPositionIndex",
@@ -52,9 +53,12 @@ class Frame:
     index: int
     frames: int
     sop_class: str
+    sop_instance: str
     syntax: str
     modality: str
     series_uid: str
+    study_uid: str
+    frame_of_reference: str
     number: int | None
     description: str
     body: str
@@ -266,9 +270,12 @@ def _frames(path: Path, dataset: Dataset, sop_class: str, syntax: str) -> list[F
                 index=index,
                 frames=max(1, count),
                 sop_class=sop_class,
+                sop_instance=_text(dataset, "SOPInstanceUID"),
                 syntax=syntax,
                 modality=_text(dataset, "Modality").upper(),
                 series_uid=_text(dataset, "SeriesInstanceUID"),
+                study_uid=_text(dataset, "StudyInstanceUID"),
+                frame_of_reference=_text(dataset, "FrameOfReferenceUID"),
                 number=int(number) if number not in (None, "") else None,
                 description=_text(dataset, "SeriesDescription"),
                 body=body,

@@ -9,7 +9,8 @@ from ..support.progress import Progress
 from ..volume.ct import CtVolume
 from .dicom_pixels import read_hu
 from .dicom_series import Stack, slice_positions
-from .slices import SliceStack, regular
+from .dicom_source import source_of
+from .slices import SliceStack, regular, slices_at
 
 # Single damaged slices are bridged like missing ones; beyond this share the scan is not worth it.
 MOST_DAMAGED = 0.25
@@ -66,7 +67,10 @@ def load_stack(stack: Stack, source: str, progress: Progress) -> CtVolume:
             f"{label}: the slices do not make a volume. {error} Export the series again."
         ) from error
     name = source + (f" - {info.description}" if info.description else "")
-    return CtVolume(np.ascontiguousarray(values), geometry, name, (*warnings, *changes))
+    at_slices = [None if k is None else frames[taken[good][k]] for k in slices_at(geometry, positions)]
+    return CtVolume(
+        np.ascontiguousarray(values), geometry, name, (*warnings, *changes), dicom=source_of(at_slices)
+    )
 
 
 def _warnings(stack: Stack, places: list[list[int]], damaged: list[str], differing: int) -> list[str]:

@@ -100,6 +100,27 @@ def regular(values: NDArray, stack: SliceStack) -> tuple[NDArray, Geometry, tupl
     return values, geometry, tuple(warnings)
 
 
+def slices_at(geometry: Geometry, positions_lps: NDArray[np.float64]) -> list[int | None]:
+    """Which slice, if any, each plane of a grid shows, by their positions along the grid's z.
+
+    Args:
+        geometry: of a volume made of these slices.
+        positions_lps: (n, 3) first pixel of each slice, any order, mm.
+
+    Returns:
+        per z, the index of the slice that lies there; None where none does (the plane was interpolated).
+    """
+    along = (positions_lps - geometry.origin_lps) @ geometry.directions_lps[:, 2]
+    count, step = geometry.shape_zyx[0], geometry.spacing_zyx_mm[0]
+    order = np.argsort(along)
+    wanted = step * np.arange(count)
+    if len(order) == count and is_even(along[order]) and np.abs(along[order] - wanted).max() < step / 2:
+        return [int(k) for k in order]
+    nearest = np.abs(along[:, None] - wanted).argmin(axis=0)
+    close = np.abs(along[nearest] - wanted) < 0.03 * step
+    return [int(k) if near else None for k, near in zip(nearest, close, strict=True)]
+
+
 def _place(stack: SliceStack, distance_mm: float) -> str:
     """A position along the stack as the reader sees it."""
     normal = stack.normal_lps

@@ -8,11 +8,13 @@ The parts are in :mod:`geometry` (grids) and :mod:`resampling` (values between g
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..support.errors import GeometryError
+from .dicom import DicomSource
 from .geometry import Geometry, axis_permutation, crop_array, lps_to_ras, paste, permuted, reoriented_geometry
 from .resampling import resample, resample_labels, resample_slabs, resampling_weights
 
@@ -47,6 +49,7 @@ class CtVolume:
         name: what the reader calls it (file or series name).
         warnings: what was changed or is doubtful, in sentences for the reader.
         notes: what was decided on reading without being doubtful (which series was taken), in sentences.
+        dicom: the images it came from, one per slice, with patient, study and series; None for other formats.
     """
 
     hu_zyx: NDArray
@@ -54,6 +57,7 @@ class CtVolume:
     name: str = "CT"
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    dicom: DicomSource | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if tuple(self.hu_zyx.shape) != self.geometry.shape_zyx:
@@ -61,12 +65,25 @@ class CtVolume:
                 f"{self.name}: the array has shape {self.hu_zyx.shape}, its geometry "
                 f"{self.geometry.shape_zyx}."
             )
+        if self.dicom is not None and len(self.dicom.slices) != self.geometry.shape_zyx[0]:
+            raise GeometryError(
+                f"{self.name}: {len(self.dicom.slices)} DICOM images for {self.geometry.shape_zyx[0]} slices."
+            )
 
 
 def reorient(volume: CtVolume) -> CtVolume:
-    """The same voxels with x, y, z running most nearly along L, P, S (oblique stays oblique); a view."""
+    """The same voxels with x, y, z running most nearly along L, P, S (oblique stays oblique); a view.
+
+    Where slices of the result are cut across the images they came from, `dicom` becomes None.
+    """
     target = reoriented_geometry(volume.geometry)
-    return replace(volume, hu_zyx=permuted(volume.hu_zyx, volume.geometry, target), geometry=target)
+    dicom = volume.dicom
+    if dicom is not None:
+        axes, flips = axis_permutation(volume.geometry, target)
+        count = len(dicom.slices)
+        dicom = dicom.at_slices(range(count)[:: -1 if flips[0] else 1]) if axes[0] == 0 else None
+    values = permuted(volume.hu_zyx, volume.geometry, target)
+    return replace(volume, hu_zyx=values, geometry=target, dicom=dicom)
 
 
 def crop(volume: CtVolume, start_zyx: ArrayLike, stop_zyx: ArrayLike, fill_hu: float = AIR_HU) -> CtVolume:
@@ -76,8 +93,10 @@ def crop(volume: CtVolume, start_zyx: ArrayLike, stop_zyx: ArrayLike, fill_hu: f
     Raises:
         GeometryError: the box is empty.
     """
+    first, end = int(np.asarray(start_zyx)[0]), int(np.asarray(stop_zyx)[0])
     return replace(
         volume,
         hu_zyx=crop_array(volume.hu_zyx, start_zyx, stop_zyx, fill_hu),
         geometry=volume.geometry.cropped(start_zyx, stop_zyx),
+        dicom=volume.dicom and volume.dicom.at_slices(range(first, end)),
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from ..case.dicom_json import write_dicom
 from ..case.findings import CaseResult
 from ..support.errors import OutputError
 from ..support.files import output_error
@@ -42,6 +43,8 @@ def write_case_folder(
     boxes                ``boxes.mrk.json``: an ROI per lesion
     findings, table      ``findings.json``, ``findings.csv``
     case                 ``case.json`` and its arrays: the whole result, for `case_files.load_result`
+    dicom                ``dicom.json``: images, study and patient, for results as DICOM. Only for a CT
+                         read from DICOM, and the only file that names the patient
     scene                ``scene.mrb``: CT, segmentation, boxes, diameters, table, maps; opens in 3D Slicer
     overview, axial,     pictures (PNG); ``3d.png`` where OpenGL is there
     coronal, 3d
@@ -139,6 +142,8 @@ def _write_files(result: CaseResult, volume: CtVolume, part: Path, progress: Pro
     progress("Writing findings", 0.15)
     written["case"] = case_files.save_result(result, part)
     written["table"], written["findings"] = write_tables(result, part)
+    if volume.dicom is not None:
+        written["dicom"] = write_dicom(part, volume.dicom)
     progress("Writing the scene", 0.25)
     _scene(result, volume, part / SCENE)
     written["scene"] = part / SCENE

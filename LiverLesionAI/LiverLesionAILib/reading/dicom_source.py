@@ -1,0 +1,108 @@
+"""The patient, study and series that a volume's DICOM images belong to."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+
+from ..support.progress import silent
+from ..volume.ct import Geometry
+from ..volume.dicom import ATTRIBUTES, DicomSlice, DicomSource, keyword
+from .dicom_headers import Frame, scan_files
+from .slices import slices_at
+
+# Where enhanced multi-frame files keep what older ones have at the top.
+_NESTED = {
+    "kvp": ("CTXRayDetailsSequence", "KVP"),
+    "convolution_kernel": ("CTReconstructionSequence", "ConvolutionKernel"),
+    "slice_thickness": ("PixelMeasuresSequence", "SliceThickness"),
+    "acquisition_number": ("FrameContentSequence", "FrameAcquisitionNumber"),
+    "acquisition_date_time": ("FrameContentSequence", "FrameAcquisitionDateTime"),
+    "contrast_bolus_agent": ("ContrastBolusAgentSequence", "CodeMeaning"),
+}
+
+
+def source_of(frames: Sequence[Frame | None]) -> DicomSource | None:
+    """The source of a volume whose z-th slice shows `frames[z]`; None where no slice shows an image.
+
+    Attributes of the series are those of the first image along z.
+    """
+    known = [frame for frame in frames if frame is not None]
+    if not known:
+        return None
+    slices = tuple(frame and _slice(frame) for frame in frames)
+    first = known[0]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(first.path, stop_before_pixels=True, force=True)
+            values = {name: _value(dataset, name, first.index) for name in ATTRIBUTES}
+    except Exception:  # pydicom raises what it likes; the images are more than nothing
+        return DicomSource(
+            slices,
+            study_instance_uid=first.study_uid,
+            series_instance_uid=first.series_uid,
+            frame_of_reference_uid=first.frame_of_reference,
+            patient_id=first.patient,
+        )
+    return DicomSource(slices, **values)
+
+
+def source_of_files(paths: Sequence[Path], geometry: Geometry) -> DicomSource | None:
+    """The source of a volume that another program (Slicer) loaded from these DICOM files.
+
+    Args:
+        paths: the files of one series, any order; those that are no images are passed over.
+        geometry: the loaded volume's grid.
+
+    Returns:
+        Matched by position; None where no file lies on the grid.
+    """
+    frames = [f for f in scan_files(list(paths), silent).frames if f.usable and _lies_in(f, geometry)]
+    if not frames:
+        return None
+    positions = np.array([f.position_lps for f in frames], float)
+    return source_of([None if k is None else frames[k] for k in slices_at(geometry, positions)])
+
+
+def _lies_in(frame: Frame, geometry: Geometry) -> bool:
+    """Whether the image is parallel to the grid's slices."""
+    row, column = np.reshape(frame.orientation, (2, 3))  # type: ignore[arg-type]
+    return bool(abs(np.cross(row, column) @ geometry.directions_lps[:, 2]) > 0.999)
+
+
+def _slice(frame: Frame) -> DicomSlice:
+    return DicomSlice(frame.sop_class, frame.sop_instance, frame.index + 1 if frame.frames > 1 else None)
+
+
+def _value(dataset: Dataset, name: str, frame: int) -> Any:
+    value = dataset.get(keyword(name))
+    if value in (None, "") and name in _NESTED:
+        value = _nested(dataset, *_NESTED[name], frame)
+    if name in ("kvp", "series_number"):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            return None
+        return (number if name == "kvp" else int(number)) if math.isfinite(number) else None
+    if isinstance(value, (list, pydicom.multival.MultiValue)):
+        return "\\".join(str(v) for v in value)
+    return "" if value is None else str(value).strip()
+
+
+def _nested(dataset: Dataset, sequence: str, attribute: str, frame: int) -> Any:
+    """An attribute of a frame's functional groups, the shared ones, or a sequence at the top."""
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    for level in (*per_frame[frame : frame + 1], *shared[:1], dataset):
+        items = level.get(sequence)
+        if items and items[0].get(attribute) is not None:
+            return items[0].get(attribute)
+    return None
