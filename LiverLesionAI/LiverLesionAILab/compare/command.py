@@ -1,4 +1,4 @@
-"""`liverlesionai compare segmenters | detectors | classifiers`: which comparison, and its options."""
+"""`liverlesionai compare segmenters | detectors | classifiers | cases`: which comparison, and its options."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 
 from LiverLesionAILib.support.progress import Progress, silent
 
+from .cases import add_case_arguments, run_compare_cases
 from .classifiers import add_classifier_arguments, run_compare_classifiers
 from .detectors import add_compare_arguments, run_compare
 from .segmenters import add_segmenter_arguments, run_compare_segmenters
@@ -14,12 +15,13 @@ KINDS = {
     "segmenters": (add_segmenter_arguments, run_compare_segmenters, "SFAN, MSCD, VA Mask R-CNN, U-Nets"),
     "detectors": (add_compare_arguments, run_compare, "CS-Att, 3DCE and R-FCN on key slices"),
     "classifiers": (add_classifier_arguments, run_compare_classifiers, "DADRN and its eight variants"),
+    "cases": (add_case_arguments, run_compare_cases, "two runs over the same CTs: is anything different"),
 }
 
 
 def add_comparison_arguments(parser: argparse.ArgumentParser) -> None:
-    """A subcommand for each kind of network."""
-    parser.description = "Train networks alike, score them alike, print the table."
+    """A subcommand for each kind of comparison."""
+    parser.description = "Train networks alike, score them alike, print the table; or compare case folders."
     kinds = parser.add_subparsers(dest="kind", required=True)
     for name, (add, _, text) in KINDS.items():
         add(kinds.add_parser(name, help=text, description=text))
