@@ -24,7 +24,7 @@ from support.case_factory import small_case
 
 @pytest.fixture(scope="module")
 def result() -> CaseResult:
-    return small_case()[1]
+    return small_case(lesions=4)[1]
 
 
 def written(result: CaseResult, folder: Path) -> Path:
