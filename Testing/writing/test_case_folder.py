@@ -20,7 +20,6 @@ from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.support.errors import Cancelled, OutputError
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from LiverLesionAILib.writing import boxes_file as markups
-from LiverLesionAILib.writing import bundle_without_slicer as mrb
 from LiverLesionAILib.writing import case_folder, nrrd
 from LiverLesionAILib.writing.case_folder import MARKER, is_case_folder, write_case_folder
 from LiverLesionAILib.writing.mask_file import write_masks
@@ -126,47 +125,7 @@ def test_boxes_are_read_by_slicer(case, tmp_path):
     assert slicer.vtkMRMLMarkupsROINode.ROITypeBox == roi.GetROIType()
 
 
-def test_hand_written_bundle_is_read_by_slicer(case, tmp_path):
-    pytest.importorskip("slicer", reason="slicer-core is not installed")
-    from LiverLesionAILib.scene import nodes as scene_nodes
-    from LiverLesionAILib.scene import show as scene
-    from LiverLesionAILib.scene.offline import read_bundle
-    from LiverLesionAILib.scene.ras import volume_geometry
-
-    volume, result = case
-    mrb.write_scene(tmp_path / "scene.mrb", result, volume)
-    assert [p.name for p in tmp_path.iterdir()] == ["scene.mrb"]
-    loaded = read_bundle(tmp_path / "scene.mrb", tmp_path / "unpacked")
-    ct = loaded.GetFirstNodeByName(volume.name)
-    found = scene.find_nodes(loaded, ct)
-    assert {k: len(v) for k, v in found.items()} == {
-        "segmentation": 1,
-        "table": 1,
-        "map": 2,
-        "box": len(result.lesions),
-    }
-    back = scene.read_back(found["segmentation"][0])
-    where = volume_geometry(ct).index_to_lps(np.argwhere(back.lesion_labels_zyx))
-    index = np.round(result.geometry.lps_to_index(where)).astype(int)
-    assert sorted(map(tuple, index)) == sorted(map(tuple, np.argwhere(result.lesion_labels_zyx)))
-    assert {le.status.value for le in back.lesions} == {"AI"}
-    assert not any(scene_nodes.was_moved(box) for box in found["box"])
-    assert found["table"][0].GetTable().GetNumberOfRows() == len(result.lesions)
-    tree = loaded.GetSubjectHierarchyNode()
-    nodes = [ct, *(node for group in found.values() for node in group)]
-    studies = {tree.GetItemAncestorAtLevel(tree.GetItemByDataNode(node), "Study") for node in nodes}
-    assert len(studies) == 1
-    assert studies != {0}
-    assert loaded.GetNodeByID("vtkMRMLSliceCompositeNodeRed").GetBackgroundVolumeID() == ct.GetID()
-    # A run in the panel on such a scene replaces what is in it.
-    if volume_geometry(ct).matches(result.geometry):
-        again = scene.apply_result(loaded, result, ct)
-        assert again.kept_segment_ids == ()
-        assert again.segmentation is found["segmentation"][0]
-
-
-@pytest.mark.parametrize("by_hand", [True, False])
-def test_both_writers_keep_the_readers_class_and_the_contrast_phase(tmp_path, by_hand):
+def test_the_scene_keeps_the_readers_class_and_the_contrast_phase(tmp_path):
     pytest.importorskip("slicer", reason="slicer-core is not installed")
     from LiverLesionAILib.case.attributes import read_phase
     from LiverLesionAILib.case.findings import PhaseEstimate
@@ -179,10 +138,7 @@ def test_both_writers_keep_the_readers_class_and_the_contrast_phase(tmp_path, by
     result = replace(
         result, lesions=(replace(first, reader_class="Cyst", note="old; stable"), second), phase=phase
     )
-    if by_hand:
-        mrb.write_scene(tmp_path / "scene.mrb", result, volume)
-    else:
-        write_bundle(case_scene(result, volume)[0], tmp_path / "scene.mrb")
+    write_bundle(case_scene(result, volume)[0], tmp_path / "scene.mrb")
     loaded = read_bundle(tmp_path / "scene.mrb", tmp_path / "unpacked")
     ct = loaded.GetFirstNodeByName(volume.name)
     found = scene.find_nodes(loaded, ct)
@@ -219,14 +175,24 @@ class TestFolder:
         assert np.array_equal(case_files.load_result(target).lesion_labels_zyx, result.lesion_labels_zyx)
         assert [p.name for p in (tmp_path / "new").iterdir()] == ["case"]
 
-    def test_without_slicers_library(self, case, tmp_path, monkeypatch):
+    @pytest.mark.parametrize("class_box", [False, True])
+    def test_without_slicers_library_all_but_the_scene_is_there(self, case, tmp_path, monkeypatch, class_box):
         volume, result = case
-        for name in [m for m in sys.modules if m.startswith("LiverLesionAILib.scene.show")]:
+        if class_box:
+            first, *rest = result.lesions
+            result = replace(result, lesions=(replace(first, class_box=first.box), *rest))
+        for name in [m for m in sys.modules if m.startswith("LiverLesionAILib.scene")]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, "slicer", None)
-        written = write_case_folder(result, volume, tmp_path / "case", pictures=False)
-        with zipfile.ZipFile(written["scene"]) as bundle:
-            assert "scene/scene.mrml" in bundle.namelist()
+        said: list[str] = []
+        written = write_case_folder(result, volume, tmp_path / "case", pictures=False, say=said.append)
+        assert set(written) == FILES - {"scene"}
+        assert not (tmp_path / "case" / "scene.mrb").exists()
+        assert len(said) == 1
+        assert 'pip install "liverlesionai[scene]"' in said[0]
+        assert "\n" not in said[0]
+        boxes = json.loads(written["boxes"].read_text())["markups"]
+        assert len(boxes) == len(result.lesions) + class_box
 
     def test_a_second_run_replaces_ours_and_keeps_the_rest(self, tmp_path):
         volume, result = small_case(lesions=4)

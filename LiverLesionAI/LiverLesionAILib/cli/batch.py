@@ -68,6 +68,7 @@ def run_batch(args: argparse.Namespace) -> int:
     models = ModelStore.bundled()
     rows = [["case", "status", "lesions", "tumour burden (%)", "liver volume (mL)", "seconds", "message"]]
     failed = 0
+    said: dict[str, None] = {}
     for number, path in enumerate(inputs, start=1):
         name = volume_name(path) if path.is_file() else path.name
         folder = args.out / name
@@ -80,7 +81,7 @@ def run_batch(args: argparse.Namespace) -> int:
         started = time.perf_counter()
         try:
             volume = read_ct(path, None, part(progress, 0.0, 0.1))
-            result, _, _, _ = analyse_into(args, volume, folder, models, progress)
+            result, _, notes, _ = analyse_into(args, volume, folder, models, progress)
         except (OutputError, Cancelled):
             raise
         except LiverLesionAIError as error:
@@ -90,6 +91,7 @@ def run_batch(args: argparse.Namespace) -> int:
             rows.append([name, "failed", "", "", "", "", str(error)])
             continue
         bar.done()
+        said.update(dict.fromkeys(notes))
         seconds = time.perf_counter() - started
         print(
             f"{number}/{len(inputs)} {name}: {len(result.lesions)} lesions, "
@@ -109,5 +111,8 @@ def run_batch(args: argparse.Namespace) -> int:
         )
     lines = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows]
     write_text(args.out / "summary.csv", "\r\n".join(lines) + "\r\n")
+    # What could not be written here is the same for every case.
+    for sentence in said:
+        print(sentence)
     print(f"{len(inputs) - failed} of {len(inputs)} analysed; summary in {args.out / 'summary.csv'}")
     return EXIT_ERROR if failed else 0

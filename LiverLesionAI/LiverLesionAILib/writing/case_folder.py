@@ -25,6 +25,10 @@ MARKER = ".liverlesionai-case.json"
 MASKS = "masks.seg.nrrd"
 BOXES = "boxes.mrk.json"
 SCENE = "scene.mrb"
+NO_SCENE = (
+    f'{SCENE} was not written: it needs slicer-core (pip install "liverlesionai[scene]"). '
+    "Everything else is there."
+)
 
 
 def write_case_folder(
@@ -45,7 +49,8 @@ def write_case_folder(
     case                 ``case.json`` and its arrays: the whole result, for `case_files.load_result`
     dicom                ``dicom.json``: images, study and patient, for results as DICOM. Only for a CT
                          read from DICOM, and the only file that names the patient
-    scene                ``scene.mrb``: CT, segmentation, boxes, diameters, table, maps; opens in 3D Slicer
+    scene                ``scene.mrb``: CT, segmentation, boxes, diameters, table, maps; opens in 3D Slicer.
+                         Not written where slicer-core is not installed
     overview, axial,     pictures (PNG); ``3d.png`` where OpenGL is there
     coronal, 3d
     ===================  ==================================================================================
@@ -55,7 +60,7 @@ def write_case_folder(
         folder: made with its parents; an earlier case folder there is replaced once the new one is complete,
             and whatever else somebody put into it is kept.
         pictures: also draw pictures.
-        say: told what the reader has to know (a picture that cannot be made here, and what would help).
+        say: called with what the reader has to know: a scene or picture that cannot be made here, and why.
         progress: called with fractions 0..1; may raise Cancelled, which leaves nothing behind.
 
     Returns:
@@ -122,16 +127,18 @@ def _write_all(
 
         # Another process draws it while the files are written here.
         with start_3d(result) as view_3d:
-            written = _write_files(result, volume, part, progress)
+            written = _write_files(result, volume, part, say, progress)
             progress("Drawing pictures", 0.6)
             written.update(write_pictures(result, volume, part, view_3d=view_3d, say=say))
     else:
-        written = _write_files(result, volume, part, progress)
+        written = _write_files(result, volume, part, say, progress)
     progress("Writing", 1.0)
     return written
 
 
-def _write_files(result: CaseResult, volume: CtVolume, part: Path, progress: Progress) -> dict[str, Path]:
+def _write_files(
+    result: CaseResult, volume: CtVolume, part: Path, say: Callable[[str], None], progress: Progress
+) -> dict[str, Path]:
     from ..case import store as case_files
     from .tables import write_tables
 
@@ -145,22 +152,25 @@ def _write_files(result: CaseResult, volume: CtVolume, part: Path, progress: Pro
     if volume.dicom is not None:
         written["dicom"] = write_dicom(part, volume.dicom)
     progress("Writing the scene", 0.25)
-    _scene(result, volume, part / SCENE)
-    written["scene"] = part / SCENE
+    if _scene(result, volume, part / SCENE, say):
+        written["scene"] = part / SCENE
     return written
 
 
-def _scene(result: CaseResult, volume: CtVolume, path: Path) -> None:
-    """With Slicer's own classes where they are installed, else by our own writer."""
+def _scene(result: CaseResult, volume: CtVolume, path: Path, say: Callable[[str], None]) -> bool:
+    """Write the scene by Slicer's own classes; False, and said in one line, where they are not installed."""
     try:
-        from ..scene.offline import case_scene, write_bundle
-    except ImportError:
-        from .bundle_without_slicer import write_scene
+        import slicer  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "slicer":
+            raise
+        say(NO_SCENE)
+        return False
+    from ..scene.offline import case_scene, write_bundle
 
-        write_scene(path, result, volume)
-        return
     scene, _ = case_scene(result, volume)
     write_bundle(scene, path)
+    return True
 
 
 def _into_place(part: Path, folder: Path) -> None:
