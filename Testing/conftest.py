@@ -12,20 +12,20 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
-    from LiverLesionAILab.synthesis.sample import Sample
     from LiverLesionAILib.case.findings import CaseResult
+    from LiverLesionAILib.case.sample import SampleCase
     from LiverLesionAILib.models.weights import ModelStore
 
 
 @pytest.fixture(scope="session")
-def sample() -> Sample:
-    """The sample case; tests leave its arrays as they are."""
-    from LiverLesionAILab.synthesis.sample import load_sample
+def sample() -> SampleCase:
+    """The shipped sample case; tests leave its arrays as they are."""
+    from LiverLesionAILib.case.sample import load_sample
 
-    made = load_sample()
-    for array in (made.volume.hu_zyx, made.liver_zyx, made.lesion_labels_zyx):
+    case = load_sample()
+    for array in (case.volume.hu_zyx, case.liver_zyx, case.lesion_labels_zyx):
         array.setflags(write=False)
-    return made
+    return case
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def models() -> ModelStore:
 
 
 @pytest.fixture(scope="session")
-def sample_result(sample: Sample, models: ModelStore) -> CaseResult:
+def sample_result(sample: SampleCase, models: ModelStore) -> CaseResult:
     """What the product finds in the sample case with its default settings."""
     from LiverLesionAILib.analysis.pipeline import Settings, analyze
 

@@ -17,8 +17,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from LiverLesionAILab.synthesis.sample import load_sample
 from LiverLesionAILab.training.key_trunk import read_weights, take_parts
+from LiverLesionAILib.case.sample import load_sample
 from LiverLesionAILib.models.weights import Manifest
 from LiverLesionAILib.networks.cs_att import SIZES, CsAtt
 from LiverLesionAILib.networks.parts.blocks import fold_batch_norm

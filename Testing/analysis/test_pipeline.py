@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.synthesis.sample import Sample
 from LiverLesionAILib.analysis.pipeline import Settings, agreed_liver, analyze, near_liver
 from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.case.sample import SampleCase
 from LiverLesionAILib.models.weights import Manifest, ModelStore
 from LiverLesionAILib.support.errors import Cancelled, InputError, ModelError
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
@@ -31,7 +31,7 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
     return 2 * np.count_nonzero(a & b) / max(1, np.count_nonzero(a) + np.count_nonzero(b))
 
 
-def test_finds_the_samples_liver_and_lesions(sample: Sample, result: CaseResult) -> None:
+def test_finds_the_samples_liver_and_lesions(sample: SampleCase, result: CaseResult) -> None:
     truth = sample.lesion_labels_zyx
     numbers = [n for n in np.unique(truth) if n]
     found = [n for n in numbers if np.mean(result.lesion_labels_zyx[truth == n] > 0) >= 0.1]
@@ -56,7 +56,7 @@ def test_lesions_are_numbered_measured_and_inside_the_liver(result: CaseResult) 
     assert result.tumour_burden_percent == pytest.approx(share, rel=1e-6)
 
 
-def test_what_is_handed_back(sample: Sample, result: CaseResult) -> None:
+def test_what_is_handed_back(sample: SampleCase, result: CaseResult) -> None:
     assert result.geometry.matches(sample.volume.geometry)
     assert {"coarse_unet", "sfan"} <= set(result.models)
     assert {"liver", "tumour"} == set(result.probabilities)
@@ -86,7 +86,7 @@ def test_lesions_have_a_class_and_the_scan_a_phase(result: CaseResult) -> None:
 
 
 def test_without_a_classifier_there_are_no_classes(
-    sample: Sample, models: ModelStore, result: CaseResult
+    sample: SampleCase, models: ModelStore, result: CaseResult
 ) -> None:
     found = analyze(sample.volume, replace(PLAIN, classifier=None), models)
     assert [lesion.predicted_class for lesion in found.lesions] == [None] * len(result.lesions)
@@ -125,7 +125,7 @@ def stored(volume: CtVolume, order: tuple[int, int, int], flips: tuple[int, ...]
     ids=["feet first", "turned in plane", "coronal", "sagittal", "reversed axes"],
 )
 def test_storage_order_of_the_ct_does_not_matter(
-    sample: Sample,
+    sample: SampleCase,
     models: ModelStore,
     result: CaseResult,
     order: tuple[int, int, int],
@@ -148,7 +148,7 @@ def test_storage_order_of_the_ct_does_not_matter(
         assert one.measurement.long_axis_mm == pytest.approx(other.measurement.long_axis_mm, rel=1e-3)
 
 
-def test_no_liver_is_said_and_marks_nothing(sample: Sample, models: ModelStore) -> None:
+def test_no_liver_is_said_and_marks_nothing(sample: SampleCase, models: ModelStore) -> None:
     below = int(np.flatnonzero(sample.liver_zyx.any(axis=(1, 2)))[0]) - 4
     assert below >= 8, "the sample shows slices below its liver"
     geometry = sample.volume.geometry.cropped((0, 0, 0), (below, *sample.volume.geometry.shape_zyx[1:]))
@@ -159,13 +159,15 @@ def test_no_liver_is_said_and_marks_nothing(sample: Sample, models: ModelStore) 
     assert any("No liver was found in pelvis" in message for message in found.messages)
 
 
-def test_no_lesion_is_explained(sample: Sample, models: ModelStore) -> None:
+def test_no_lesion_is_explained(sample: SampleCase, models: ModelStore) -> None:
     found = analyze(sample.volume, replace(MASKS, smallest_mm=400.0), models)
     assert found.lesions == ()
     assert any("No lesion reached the threshold" in message for message in found.messages)
 
 
-def test_a_lower_threshold_never_loses_tumour(sample: Sample, models: ModelStore, result: CaseResult) -> None:
+def test_a_lower_threshold_never_loses_tumour(
+    sample: SampleCase, models: ModelStore, result: CaseResult
+) -> None:
     low = analyze(sample.volume, replace(MASKS, tumour_threshold=0.1, score_threshold=0.1), models)
     high = analyze(sample.volume, replace(MASKS, tumour_threshold=0.9, score_threshold=0.9), models)
     sizes = [np.count_nonzero(r.lesion_labels_zyx) for r in (low, result, high)]
@@ -173,7 +175,7 @@ def test_a_lower_threshold_never_loses_tumour(sample: Sample, models: ModelStore
 
 
 def test_the_image_pyramid_is_an_average_of_scales(
-    sample: Sample, models: ModelStore, result: CaseResult
+    sample: SampleCase, models: ModelStore, result: CaseResult
 ) -> None:
     found = analyze(sample.volume, replace(MASKS, pyramid=(0.5, 1.0, 1.5)), models)
     assert dice(found.liver_zyx, sample.liver_zyx) > 0.85
@@ -181,7 +183,9 @@ def test_the_image_pyramid_is_an_average_of_scales(
     assert not same
 
 
-def test_a_mean_of_two_models_is_the_mean_of_their_probabilities(sample: Sample, models: ModelStore) -> None:
+def test_a_mean_of_two_models_is_the_mean_of_their_probabilities(
+    sample: SampleCase, models: ModelStore
+) -> None:
     sfan = models.manifest.find("sfan")
     near = replace(sfan, name="near", scales={"liver": (0.5,), "lesions": (1.2,)})
     far = replace(sfan, name="far", scales={"liver": (0.7,), "lesions": (0.8,)})
@@ -206,14 +210,14 @@ def test_a_mean_of_two_models_is_the_mean_of_their_probabilities(sample: Sample,
     assert inside.any()
 
 
-def test_a_second_case_is_the_same_again(sample: Sample, models: ModelStore, result: CaseResult) -> None:
+def test_a_second_case_is_the_same_again(sample: SampleCase, models: ModelStore, result: CaseResult) -> None:
     again = analyze(sample.volume, Settings(device="cpu"), models)
     assert np.array_equal(again.lesion_labels_zyx, result.lesion_labels_zyx)
     assert again.lesions == result.lesions
 
 
 @pytest.mark.parametrize("at", [0.0, 0.15, 0.5, 0.85])
-def test_cancel(sample: Sample, models: ModelStore, at: float) -> None:
+def test_cancel(sample: SampleCase, models: ModelStore, at: float) -> None:
     def stop(stage: str, fraction: float) -> None:
         if fraction >= at:
             raise Cancelled("Cancelled.")
@@ -222,20 +226,20 @@ def test_cancel(sample: Sample, models: ModelStore, at: float) -> None:
         analyze(sample.volume, PLAIN, models, stop)
 
 
-def test_other_values_than_hounsfield_units_are_refused(sample: Sample, models: ModelStore) -> None:
+def test_other_values_than_hounsfield_units_are_refused(sample: SampleCase, models: ModelStore) -> None:
     wrong = replace(sample.volume, hu_zyx=(sample.volume.hu_zyx.astype(np.float32) / 1000), name="scaled")
     with pytest.raises(InputError, match="scaled"):
         analyze(wrong, PLAIN, models)
 
 
-def test_progress_only_grows(sample: Sample, models: ModelStore) -> None:
+def test_progress_only_grows(sample: SampleCase, models: ModelStore) -> None:
     seen: list[float] = []
     analyze(sample.volume, PLAIN, models, lambda stage, fraction: seen.append(fraction))
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
 
 
-def test_precisions_agree(sample: Sample, models: ModelStore) -> None:
+def test_precisions_agree(sample: SampleCase, models: ModelStore) -> None:
     exact, short = (
         analyze(sample.volume, replace(MASKS, precision=kind, pyramid=(0.8,)), models)
         for kind in ("float32", "bfloat16")
@@ -258,7 +262,9 @@ def test_a_water_phantom_is_refused(models: ModelStore) -> None:
         analyze(CtVolume(hu, Geometry.make(shape, spacing), "water"), PLAIN, models)
 
 
-def test_without_attention_there_are_no_maps(sample: Sample, models: ModelStore, result: CaseResult) -> None:
+def test_without_attention_there_are_no_maps(
+    sample: SampleCase, models: ModelStore, result: CaseResult
+) -> None:
     found = analyze(sample.volume, PLAIN, models)
     assert found.attention == ()
     assert np.array_equal(found.lesion_labels_zyx, result.lesion_labels_zyx), "maps change no finding"
@@ -288,7 +294,7 @@ def test_far_from_the_coarse_liver_only_a_tumour_is_believed() -> None:
 
 
 def test_the_network_sees_the_liver_at_its_reference_level(
-    sample: Sample, models: ModelStore, monkeypatch: pytest.MonkeyPatch
+    sample: SampleCase, models: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A CT that is brighter or darker throughout is shifted back: the network gets the same image."""
     from LiverLesionAILib.models.inputs import liver_level_hu

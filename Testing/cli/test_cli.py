@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
 import SimpleITK as sitk
-from LiverLesionAILab.synthesis.sample import Sample
+from LiverLesionAILib.case.sample import SampleCase
 from LiverLesionAILib.cli import main as cli
 from LiverLesionAILib.models.weights import models_folder
 from support.dicom_writer import axial_positions, write_series
@@ -36,7 +36,7 @@ def write_image(volume, path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ct_file(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ct_file(sample: SampleCase, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_image(sample.volume, tmp_path_factory.mktemp("ct") / "patient7.nii.gz")
 
 
@@ -182,7 +182,7 @@ def test_killed_it_leaves_no_half_written_case(ct_file: Path, tmp_path: Path, af
 
 @pytest.mark.parametrize("kind", [".nrrd", ".mha", "dicom"])
 def test_every_kind_of_input_gives_the_same_findings(
-    sample: Sample, sample_result, kind: str, tmp_path: Path, capsys
+    sample: SampleCase, sample_result, kind: str, tmp_path: Path, capsys
 ) -> None:
     volume = sample.volume
     if kind == "dicom":
@@ -207,7 +207,7 @@ def test_every_kind_of_input_gives_the_same_findings(
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
-def test_a_truncated_file_is_refused(sample: Sample, suffix: str, tmp_path: Path, capsys) -> None:
+def test_a_truncated_file_is_refused(sample: SampleCase, suffix: str, tmp_path: Path, capsys) -> None:
     path = write_image(sample.volume, tmp_path / f"cut{suffix}")
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) * 2 // 3])
@@ -226,8 +226,7 @@ def test_two_dimensional_images_are_refused(tmp_path: Path, capsys) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_demo_compares_with_the_truth(sample: Sample, tmp_path: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("LiverLesionAILab.synthesis.sample.load_sample", lambda: sample)
+def test_demo_compares_with_the_truth(tmp_path: Path, capsys) -> None:
     assert cli.main(["demo", "--out", str(tmp_path / "demo"), *QUICK]) == 0
     printed = capsys.readouterr().out
     found = int(printed.split("Against the sample's truth (a synthetic CT): ")[1].split(" of 5")[0])

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.synthesis.sample import Sample
+from LiverLesionAILib.case.sample import SampleCase
 from LiverLesionAILib.cli import main as cli
 from LiverLesionAILib.volume.ct import CtVolume, crop
 from LiverLesionAILib.writing.case_folder import MARKER
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of PO
 
 
 @pytest.fixture(scope="module")
-def ct_file(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ct_file(sample: SampleCase, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample's liver alone, so that a run is short."""
     import numpy as np
 

@@ -91,7 +91,8 @@ def test_opening_the_module_imports_no_torch():
     """In a fresh process: module, panel and form, as the application opens them."""
     pytest.importorskip("PySide6")
     script = (
-        "import sys, desk\n"
+        "import sys\n"
+        "from support import desk\n"
         "d = desk.Desk()\n"
         "heavy = [m for m in ('torch', 'monai', 'matplotlib', 'skimage') if m in sys.modules]\n"
         "d.close()\n"

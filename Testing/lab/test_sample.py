@@ -1,25 +1,37 @@
-"""The sample case: five lesions of known truth in a plausible scan, made in seconds, always the same."""
+"""The sample case: five lesions of known truth in a plausible scan; the command draws what is shipped."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from LiverLesionAILab.synthesis.sample import Sample, load_sample
+from LiverLesionAILab.synthesis.sample import Sample, draw_sample
+from LiverLesionAILib.case.sample import CT_FILE, TRUTH_FILE, load_sample, sample_folder
+from LiverLesionAILib.cli.main import main
+from LiverLesionAILib.support.errors import InputError
 from scipy import ndimage
 
 
-def test_geometry_and_values(sample: Sample) -> None:
-    volume = sample.volume
+@pytest.fixture(scope="module")
+def drawn() -> Sample:
+    return draw_sample()
+
+
+def test_geometry_and_values(drawn: Sample) -> None:
+    sample, volume = drawn, drawn.volume
     assert volume.hu_zyx.dtype == np.int16
     assert min(volume.geometry.shape_zyx[1:]) >= 256
     assert 2.5 <= volume.geometry.spacing_zyx_mm[0] <= 3.0
-    assert volume.hu_zyx.min() >= -1024
+    assert -1024 <= volume.hu_zyx.min() < -900
+    assert volume.hu_zyx.max() <= 600
     assert sample.liver_zyx.shape == sample.lesion_labels_zyx.shape == volume.hu_zyx.shape
     liver_ml = sample.liver_zyx.sum() * volume.geometry.voxel_volume_mm3 / 1000
     assert 1000 < liver_ml < 2500
 
 
-def test_five_lesions_of_8_to_45_mm(sample: Sample) -> None:
+def test_five_lesions_of_8_to_45_mm(drawn: Sample) -> None:
+    sample = drawn
     assert [lesion.number for lesion in sample.lesions] == [1, 2, 3, 4, 5]
     assert set(np.unique(sample.lesion_labels_zyx)) == {0, 1, 2, 3, 4, 5}
     voxel = sample.volume.geometry.voxel_volume_mm3
@@ -38,7 +50,8 @@ def test_five_lesions_of_8_to_45_mm(sample: Sample) -> None:
     assert min(sizes) < 10
 
 
-def test_lesions_are_darker_than_the_liver_and_apart(sample: Sample) -> None:
+def test_lesions_are_darker_than_the_liver_and_apart(drawn: Sample) -> None:
+    sample = drawn
     hu = sample.volume.hu_zyx
     liver = np.median(hu[sample.liver_zyx & (sample.lesion_labels_zyx == 0)])
     for lesion in sample.lesions:
@@ -47,8 +60,49 @@ def test_lesions_are_darker_than_the_liver_and_apart(sample: Sample) -> None:
     assert together == 5
 
 
-def test_same_every_time(sample: Sample) -> None:
-    again = load_sample()
-    np.testing.assert_array_equal(again.volume.hu_zyx, sample.volume.hu_zyx)
-    np.testing.assert_array_equal(again.lesion_labels_zyx, sample.lesion_labels_zyx)
-    assert again.volume.geometry.matches(sample.volume.geometry)
+def test_the_command_draws_what_is_shipped(
+    drawn: Sample, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`liverlesionai synthesize sample` makes the shipped files again: the same voxels, and as large."""
+    monkeypatch.setattr("LiverLesionAILab.synthesis.sample.draw_sample", lambda: drawn)
+    assert main(["synthesize", "sample", "--out", str(tmp_path)]) == 0
+    assert CT_FILE in capsys.readouterr().out
+    again, shipped = load_sample(tmp_path), load_sample()
+    for case in (again, shipped):
+        np.testing.assert_array_equal(case.volume.hu_zyx, drawn.volume.hu_zyx)
+        np.testing.assert_array_equal(case.liver_zyx, drawn.liver_zyx)
+        np.testing.assert_array_equal(case.lesion_labels_zyx, drawn.lesion_labels_zyx)
+        assert case.volume.geometry.matches(drawn.volume.geometry, 1e-9)
+    for name in (CT_FILE, TRUTH_FILE):
+        headers = [
+            (folder / name).read_bytes().split(b"\n\n", 1)[0] for folder in (tmp_path, sample_folder())
+        ]
+        assert headers[0] == headers[1]
+    assert sum(path.stat().st_size for path in sample_folder().iterdir()) < 6e6
+
+
+def test_the_shipped_files_are_what_itk_reads() -> None:
+    import SimpleITK as sitk
+
+    shipped = load_sample()
+    image = sitk.ReadImage(str(sample_folder() / CT_FILE))
+    np.testing.assert_array_equal(sitk.GetArrayViewFromImage(image), shipped.volume.hu_zyx)
+    np.testing.assert_allclose(image.GetOrigin(), shipped.volume.geometry.origin_lps)
+    np.testing.assert_allclose(image.GetSpacing()[::-1], shipped.volume.geometry.spacing_zyx_mm)
+    truth = sitk.GetArrayFromImage(sitk.ReadImage(str(sample_folder() / TRUTH_FILE)))
+    np.testing.assert_array_equal(truth[..., 0] > 0, shipped.liver_zyx)
+    np.testing.assert_array_equal(truth[..., 1], shipped.lesion_labels_zyx)
+
+
+@pytest.mark.parametrize("name", [CT_FILE, TRUTH_FILE])
+@pytest.mark.parametrize("damage", ["missing", "cut", "emptied"])
+def test_a_damaged_sample_is_told(name: str, damage: str, tmp_path: Path) -> None:
+    for file in (CT_FILE, TRUTH_FILE):
+        (tmp_path / file).write_bytes((sample_folder() / file).read_bytes())
+    content = (tmp_path / name).read_bytes()
+    if damage == "missing":
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(content[:-1000] if damage == "cut" else b"")
+    with pytest.raises(InputError, match="Install the extension again"):
+        load_sample(tmp_path)

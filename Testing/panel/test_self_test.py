@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import types
 import unittest
 
 import numpy as np
@@ -20,11 +19,8 @@ def module():
     desk.close()
 
 
-def test_unittest_runs_every_method(module, sample, monkeypatch):
-    """With real inference by the product's worker; only the truth is not made a second time."""
-    from LiverLesionAILab.synthesis import sample as sample_file
-
-    monkeypatch.setattr(sample_file, "load_sample", lambda: sample)
+def test_unittest_runs_every_method(module):
+    """With real inference by the product's worker."""
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(module.LiverLesionAITest)
     result = unittest.TestResult()
     suite.run(result)
@@ -58,14 +54,16 @@ def test_the_comparison_with_the_truth_can_fail(mode, passes, monkeypatch):
     from LiverLesionAILib.models.weights import Manifest, ModelStore
 
     monkeypatch.setattr(ModelStore, "bundled", lambda: ModelStore(Manifest(None, ("a model",))))
-    from LiverLesionAILab.synthesis import sample
+    from LiverLesionAILib.case import sample
+    from LiverLesionAILib.volume.ct import CtVolume, Geometry
 
     array = five_lesions()
-    small = types.SimpleNamespace(
-        liver_zyx=array >= 1000, lesion_labels_zyx=np.where(array > 1000, array - 1000, 0).astype(np.uint16)
-    )
+    volume = CtVolume(array, Geometry.make(array.shape, (2.5, 1.4, 1.4)), "sample")
+    lesions = np.where(array > 1000, array - 1000, 0).astype(np.uint16)
+    small = sample.SampleCase(volume, array >= 1000, lesions)
     monkeypatch.setattr(sample, "load_sample", lambda: small)
     desk = Desk(mode)
+    monkeypatch.setattr("LiverLesionAILib.panel.run.sample_case.load_sample", lambda: small)
     try:
         test = desk.module.LiverLesionAITest("test_2_theSampleCaseIsFoundAndMatchesItsTruth")
         result = unittest.TestResult()

@@ -19,10 +19,9 @@ from typing import Any
 
 import numpy as np
 from LiverLesionAILib.analysis import worker
-from LiverLesionAILib.analysis.handover import SECOND_FOLDER, read_volume, write_volume
+from LiverLesionAILib.analysis.handover import SECOND_FOLDER, read_volume
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress
-from LiverLesionAILib.volume.ct import Geometry
 
 STEPS = 20
 
@@ -95,13 +94,6 @@ class ScriptedAnalysis:
             progress("following the point", 0.5)
             time.sleep(0.1)
         save_result(attended(read_volume(folder), request), folder / worker.RESULT_FOLDER)
-
-    def make_sample(self, folder: Path, progress: Progress) -> None:
-        from support.desk import five_lesions
-
-        array = five_lesions()
-        for _ in write_volume(folder, array, Geometry.make(array.shape, (2.5, 1.4, 1.4)), "sample"):
-            progress("making the sample case", 0.5)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,21 @@
-"""The sample case: one synthetic abdominal CT with five liver lesions, made from fixed seeds in some seconds.
+"""The sample case: one synthetic abdominal CT with five liver lesions, drawn from fixed seeds in seconds.
 
-Nothing is stored: image and truth come from the same run, so they always agree, also where another version
-of numpy draws other numbers.
+`liverlesionai synthesize sample --out DIR` draws it and writes the two files that are shipped in
+`LiverLesionAILib/data/Sample`, which :mod:`LiverLesionAILib.case.sample` reads.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+from LiverLesionAILib.case.colours import LIVER, lesion_colour
+from LiverLesionAILib.case.sample import CT_FILE, NAME, TRUTH_FILE
+from LiverLesionAILib.support.files import replacing
+from LiverLesionAILib.volume.crops import Mask
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
+from LiverLesionAILib.writing import nrrd
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -20,6 +26,10 @@ from .organs import Organ
 from .patient import LiverKind
 
 SAMPLE_SEED = 17
+
+LOWEST_HU, HIGHEST_HU = -1024, 600
+FINE_FROM_HU, COARSE_STEP_HU = -200, 50
+"""Noise in air does not compress, and no network or measurement looks below -200 HU: gas is kept in steps."""
 
 # What is put in, largest first: equivalent diameter in mm, type, seed.
 _LESIONS: tuple[tuple[float, LesionType, int], ...] = (
@@ -36,7 +46,7 @@ class Sample:
     """The sample case with its truth.
 
     Attributes:
-        volume: the CT, int16 HU, 2.5 x 1.4 x 1.4 mm, portal venous phase.
+        volume: the CT, int16 HU, 2.5 x 1.4 x 1.4 mm, portal venous phase; see :func:`shipped_hu`.
         liver_zyx: bool, the liver with its lesions.
         lesion_labels_zyx: uint16, 0 none, k lesion number k.
         lesions: type, size and contrast of each, in order of number, largest first.
@@ -48,8 +58,8 @@ class Sample:
     lesions: tuple[SyntheticLesion, ...]
 
 
-def load_sample(seed: int = SAMPLE_SEED) -> Sample:
-    """Make the sample case (some seconds on one core; the same every time).
+def draw_sample(seed: int = SAMPLE_SEED) -> Sample:
+    """Draw the sample case (some seconds on one core; the same every time).
 
     Args:
         seed: another seed gives another patient with lesions of the same sizes.
@@ -92,10 +102,53 @@ def load_sample(seed: int = SAMPLE_SEED) -> Sample:
             labels[near][made.labels_zyx == lesion.number] = number
             lesions.append(_moved(lesion, number, tuple(s.start for s in near)))
         hu[near], liver[near] = made.hu_zyx, made.liver_zyx
-    volume = CtVolume(
-        np.clip(np.rint(hu), -1024, 3071).astype(np.int16), body.geometry, "LiverLesionAI sample case"
-    )
-    return Sample(volume, liver, labels, tuple(lesions))
+    return Sample(CtVolume(shipped_hu(hu), body.geometry, NAME), liver, labels, tuple(lesions))
+
+
+def shipped_hu(hu_zyx: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Whole HU from -1024 to 600; below -200 in steps of 50, so that the file stays small."""
+    hu = np.clip(np.rint(hu_zyx), LOWEST_HU, HIGHEST_HU)
+    steps = np.rint((FINE_FROM_HU - hu) / COARSE_STEP_HU)
+    coarse = np.maximum(FINE_FROM_HU - COARSE_STEP_HU * steps, LOWEST_HU)
+    return np.where(hu < FINE_FROM_HU, coarse, hu).astype(np.int16)
+
+
+def write_sample(sample: Sample, folder: Path) -> tuple[Path, Path]:
+    """Write the CT and its truth, a segmentation with the liver and each lesion, as they are shipped.
+
+    Returns:
+        Both files.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    ct_path, truth_path = folder / CT_FILE, folder / TRUTH_FILE
+    geometry = sample.volume.geometry
+    with replacing(ct_path) as part:
+        nrrd.write_image(part, sample.volume.hu_zyx, geometry, level=9)
+    segments = [_segment("liver", "Liver", LIVER, 0, 1, sample.liver_zyx)]
+    for lesion in sample.lesions:
+        name = f"Lesion {lesion.number}: {lesion.lesion_type.name.lower()}, {lesion.diameter_mm:.0f} mm"
+        mask = sample.lesion_labels_zyx == lesion.number
+        colour = lesion_colour(lesion.number)
+        segments.append(_segment(f"lesion_{lesion.number}", name, colour, 1, lesion.number, mask))
+    layers = (sample.liver_zyx.astype(np.uint8), sample.lesion_labels_zyx.astype(np.uint8))
+    with replacing(truth_path) as part:
+        nrrd.write_segmentation(part, layers, geometry, segments)
+    return ct_path, truth_path
+
+
+def _segment(
+    segment_id: str,
+    name: str,
+    colour: tuple[float, float, float],
+    layer: int,
+    label: int,
+    mask_zyx: NDArray[np.bool_],
+) -> nrrd.FileSegment:
+    z, y, x = Mask.of(mask_zyx).slices
+    extent = (x.start, x.stop - 1, y.start, y.stop - 1, z.start, z.stop - 1)
+    return nrrd.FileSegment(segment_id, name, colour, {}, layer, label, extent)
 
 
 def _box_around(mask_zyx: NDArray[np.bool_], margin: int) -> tuple[slice, slice, slice]:

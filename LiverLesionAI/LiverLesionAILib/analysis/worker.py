@@ -6,17 +6,15 @@ warm between cases. Commands (``id`` is chosen by the sender and comes back in e
 
     {"command": "info", "id": 1}
     {"command": "analyze", "id": 2, "folder": "...", "settings": {...}}
-    {"command": "sample", "id": 3, "folder": "..."}
-    {"command": "attend", "id": 4, "folder": "...", "settings": {...}}
+    {"command": "attend", "id": 3, "folder": "...", "settings": {...}}
     {"command": "cancel", "id": 2}
     {"command": "quit"}
 
 Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``done`` (result folder,
 seconds), ``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see
 :mod:`.handover`), a second phase of the patient in ``folder/second``; the result is written to
-``folder/result``. ``attend`` asks what one point attends to (see :mod:`.stages.attend`) in the same way; the
-sample case is written to ``folder`` as a volume is handed over. When standard input ends, its reader is
-gone: the worker removes the case it works on and exits.
+``folder/result``. ``attend`` asks what one point attends to (see :mod:`..stages.explain.mscd_point`) in the
+same way. When standard input ends, its reader is gone: the worker removes the case it works on and exits.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ import numpy as np
 from ..models.computer import describe_computer
 from ..support.errors import Cancelled, InputError, LiverLesionAIError, ModelError, OutputError
 from ..support.progress import Progress, TimedProgress
-from .handover import SECOND_FOLDER, read_volume, write_volume
+from .handover import SECOND_FOLDER, read_volume
 
 RESULT_FOLDER = "result"
 PROGRESS_INTERVAL_S = 0.1
@@ -54,9 +52,6 @@ class Analysis(Protocol):
 
     def run(self, folder: Path, settings: Mapping[str, Any], progress: Progress) -> None:
         """Analyse the volume in `folder` and write the result to `folder/result`."""
-
-    def make_sample(self, folder: Path, progress: Progress) -> None:
-        """Write the sample case's CT to `folder`."""
 
     def attend(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
         """Write what a point of the volume in `folder` attends to, as maps, to `folder/result`."""
@@ -122,14 +117,6 @@ class PipelineAnalysis:
         nothing = np.zeros(volume.geometry.shape_zyx, bool)
         result = CaseResult(volume.name, volume.geometry, nothing, nothing.astype(np.uint16), attention=maps)
         save_result(result, folder / RESULT_FOLDER)
-
-    def make_sample(self, folder: Path, progress: Progress) -> None:
-        from LiverLesionAILab.synthesis.sample import load_sample
-
-        progress("making the sample case", 0.1)
-        ct = load_sample().volume
-        for share in write_volume(folder, ct.hu_zyx, ct.geometry, ct.name, ct.warnings, ct.notes):
-            progress("handing over the sample case", 0.9 + 0.1 * share)
 
 
 class Channel:
@@ -227,7 +214,7 @@ class Worker:
                 self._cancelled.add(message.get("id"))
             elif command == "quit":
                 break
-            elif command in ("info", "analyze", "sample", "attend"):
+            elif command in ("info", "analyze", "attend"):
                 self._todo.put(message)
             else:
                 self._channel.send(
@@ -263,9 +250,7 @@ class Worker:
         try:
             progress = self._progress(number)
             progress("Start", 0.0)
-            if message["command"] == "sample":
-                self._open().make_sample(self._folder, progress)
-            elif message["command"] == "attend":
+            if message["command"] == "attend":
                 self._open().attend(self._folder, message.get("settings", {}), progress)
             else:
                 self._open().run(self._folder, message.get("settings", {}), progress)

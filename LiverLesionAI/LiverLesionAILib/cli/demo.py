@@ -11,10 +11,10 @@ from .analyze import add_analysis_options, analyse_into, print_result, print_tim
 from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
-    from LiverLesionAILab.synthesis.sample import Sample
     from numpy.typing import NDArray
 
     from ..case.findings import CaseResult
+    from ..case.sample import SampleCase
     from .tools import Commands
 
 
@@ -28,15 +28,14 @@ def add_demo_command(commands: Commands) -> None:
 
 def run_demo(args: argparse.Namespace) -> int:
     """The sample case, with its truth beside the findings."""
-    from LiverLesionAILab.synthesis.sample import load_sample
-
+    from ..case.sample import load_sample
     from ..models.weights import ModelStore
 
     bar = ProgressBar()
     progress = TimedProgress(bar)
     try:
         models = ModelStore.bundled()
-        progress("making the sample case", 0.0)
+        progress("reading the sample case", 0.0)
         sample = load_sample()
         result, written, said, timings = analyse_into(args, sample.volume, args.out, models, progress)
     finally:
@@ -49,7 +48,7 @@ def run_demo(args: argparse.Namespace) -> int:
     return 0
 
 
-def truth_text(sample: Sample, result: CaseResult) -> str:
+def truth_text(sample: SampleCase, result: CaseResult) -> str:
     """How the findings compare with the sample's known truth, for the terminal."""
     import numpy as np
 

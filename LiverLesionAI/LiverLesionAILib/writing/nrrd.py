@@ -48,14 +48,17 @@ class FileSegment:
     extent_xyz: tuple[int, int, int, int, int, int]
 
 
-def write_image(path: Path, array_zyx: NDArray, geometry: Geometry) -> None:
+def write_image(path: Path, array_zyx: NDArray, geometry: Geometry, *, level: int = 1) -> None:
     """Write one volume as gzip-compressed NRRD.
+
+    Args:
+        level: of compression, 1 (fast) to 9 (small).
 
     Raises:
         OSError: it cannot be written.
         KeyError: an element type that NRRD has no name for.
     """
-    _write(path, lambda a, b: array_zyx[a:b], array_zyx.dtype, 0, geometry, {})
+    _write(path, lambda a, b: array_zyx[a:b], array_zyx.dtype, 0, geometry, {}, level)
 
 
 def write_segmentation(
@@ -110,6 +113,7 @@ def _write(
     layers: int,
     geometry: Geometry,
     fields: Mapping[str, str],
+    level: int = 1,
 ) -> None:
     """Header, then the voxels as one gzip member; `layers` above 0 adds a list axis that runs fastest."""
     matrix = geometry.ijk_to_lps
@@ -133,7 +137,7 @@ def _write(
     ]
     depth, height, width = geometry.shape_zyx
     step = max(1, _SLAB_VOXELS // max(1, height * width))
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    packer = zlib.compressobj(level, zlib.DEFLATED, 31)
     with path.open("wb") as file:
         file.write(("\n".join(header) + "\n\n").encode())
         for first in range(0, depth, step):

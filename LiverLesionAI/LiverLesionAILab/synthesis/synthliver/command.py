@@ -1,4 +1,5 @@
-"""`liverlesionai synthesize SynthLiver-1 --out DIR`: makes the benchmark set and checks it."""
+"""`liverlesionai synthesize SynthLiver-1 --out DIR`: makes the benchmark set and checks it; `sample` instead
+draws the shipped sample case."""
 
 from __future__ import annotations
 
@@ -15,10 +16,12 @@ from .build import build
 from .checksums import compare, recorded, write_recorded
 from .plan import NAME, PARTS
 
+SAMPLE = "sample"
+
 
 def add_synthesize_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `synthesize`."""
-    parser.add_argument("set", choices=[NAME], help="which set")
+    parser.add_argument("set", choices=[NAME, SAMPLE], help="which set; sample: the shipped sample case")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the set")
     parser.add_argument(
         "--part", action="append", choices=PARTS, help="only this part; may be given several times"
@@ -52,6 +55,8 @@ def run_synthesize(
         raise InputError("--jobs and --limit take whole numbers from 1.")
     if args.record is not None and (args.part or args.limit):
         raise InputError("--record takes the whole set: leave out --part and --limit.")
+    if args.set == SAMPLE:
+        return _draw_sample(args.out, progress, say)
     known = {} if args.record is not None else recorded()
     started = time.monotonic()
     records = build(args.out, args.part or PARTS, limit=args.limit, jobs=args.jobs, progress=progress)
@@ -72,4 +77,14 @@ def run_synthesize(
             "comparable. Was it made with another version of numpy, scipy or of this program?"
         )
         return 1
+    return 0
+
+
+def _draw_sample(folder: Path, progress: Progress, say: Callable[[str], None]) -> int:
+    """The sample case as it is shipped; 0."""
+    from ..sample import draw_sample, write_sample
+
+    progress("drawing the sample case", 0.0)
+    for path in write_sample(draw_sample(), folder):
+        say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     return 0

@@ -84,14 +84,14 @@ class Question(Protocol):
 
 @dataclass(eq=False)
 class Case:
-    """A volume that waits or is worked on; without a volume it is the sample case, to be made.
+    """A volume that waits or is worked on.
 
     Attributes:
         second: another contrast phase of the same patient, for the lesions' classes.
         question: what is asked of a point of it, instead of an analysis.
     """
 
-    volume: slicer.vtkMRMLScalarVolumeNode | None
+    volume: slicer.vtkMRMLScalarVolumeNode
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
@@ -107,9 +107,6 @@ class QueueView(Protocol):
 
     def apply_steps(self, volume: slicer.vtkMRMLScalarVolumeNode, result: Path) -> Iterator[str]:
         """Put a result into the scene, in steps; yields what each step does."""
-
-    def sample_steps(self, folder: Path) -> Iterator[str]:
-        """Put the sample case's CT, handed over in `folder`, into the scene, in steps."""
 
     def run_ended(self, case: Case, kind: str, text: str) -> None:
         """A case has ended: kind "done", "cancelled", or a failure told in `text`."""
@@ -152,7 +149,7 @@ class AnalysisQueue:
         """Cases that wait, next one first."""
         return tuple(self._waiting)
 
-    def holds(self, volume: slicer.vtkMRMLScalarVolumeNode | None) -> bool:
+    def holds(self, volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
         """Whether a volume is worked on or waits."""
         cases = [*self._waiting, self._current] if self._current else self._waiting
         return any(case.volume is volume and case.question is None for case in cases)
@@ -191,16 +188,6 @@ class AnalysisQueue:
         else:
             self._view.run_changed()
 
-    def add_sample(self) -> None:
-        """Make the sample case, now or after those that wait."""
-        if self.holds(None):
-            return
-        self._waiting.append(Case(None, "Sample case"))
-        if self._current is None:
-            self._next()
-        else:
-            self._view.run_changed()
-
     def cancel(self) -> None:
         """Stop the case under way; the next one starts."""
         if self.phase is Phase.COMPUTING:
@@ -217,12 +204,12 @@ class AnalysisQueue:
 
     def drop_missing(self, present: Callable[[Any], bool], why: str) -> None:
         """Forget the cases whose volume is gone; the one under way is ended and told with `why`."""
-        self._waiting = [case for case in self._waiting if case.volume is None or present(case.volume)]
+        self._waiting = [case for case in self._waiting if present(case.volume)]
         for waiting in self._waiting:
             if waiting.second is not None and not present(waiting.second):
                 waiting.second = None
         case = self._current
-        if case is not None and case.volume is not None and not present(case.volume):
+        if case is not None and not present(case.volume):
             if self.phase is Phase.COMPUTING:
                 self._client.cancel()
                 self._detach(case)
@@ -260,12 +247,6 @@ class AnalysisQueue:
         self._view.run_changed()
 
     def _handover(self, case: Case) -> Iterator[Any]:
-        if case.volume is None:
-            case.folder = make_case_folder(self._root)
-            self.phase = Phase.COMPUTING
-            self.progress = RunProgress("start the computing process", HANDOVER_SHARE)
-            self._client.make_sample(case.folder)
-            return
         geometry = checked_geometry(case.volume)
         # The image is held here: should the node go, its voxels stay until this step ends.
         image = case.volume.GetImageData()
@@ -296,8 +277,6 @@ class AnalysisQueue:
     def _applying(self, case: Case, result: Path) -> Iterator[Any]:
         if case.question is not None:
             steps = case.question.answer(result)
-        elif case.volume is None:
-            steps = self._view.sample_steps(result.parent)
         else:
             steps = self._view.apply_steps(case.volume, result)
         for stage in steps:

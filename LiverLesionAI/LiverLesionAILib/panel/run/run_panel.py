@@ -9,11 +9,12 @@ from typing import Any, Protocol
 import qt
 import slicer
 
+from ...support.errors import LiverLesionAIError
 from ..parameters import PanelParameters
 from ..show.views import show_volume
 from .queue import AnalysisQueue, Case
 from .run_text import stage_line
-from .sample_case import find_sample, sample_steps
+from .sample_case import load_sample_volume
 from .torch_install import install_torch, torch_is_there
 from .volumes import all_cts
 
@@ -121,14 +122,11 @@ class RunPanel:
             self.queue.add(volume, self._host.settings())
 
     def _load_sample(self) -> None:
-        there = find_sample(slicer.mrmlScene)
-        if there is None:
-            self._host.show_message("")
-            self.queue.add_sample()
-        else:
-            self._choose_sample(there)
-
-    def _choose_sample(self, volume: Any) -> None:
+        try:
+            volume = load_sample_volume(slicer.mrmlScene)
+        except LiverLesionAIError as error:
+            self._host.show_message(str(error), "error")
+            return
         if self._host.parameters is not None:
             self._host.parameters.inputVolume = volume
         show_volume(slicer.mrmlScene, volume)
@@ -155,15 +153,9 @@ class RunPanel:
         """Put a result into the scene, in steps."""
         yield from self._logic.applySteps(volume, result, self._host.score_threshold())
 
-    def sample_steps(self, folder: Path) -> Iterator[str]:
-        """Put the sample case into the scene, in steps."""
-        return sample_steps(slicer.mrmlScene, folder)
-
     def run_ended(self, case: Case, kind: str, text: str) -> None:
         """A case has ended: kind "done", "cancelled", or a failure told in `text`."""
-        if kind == "done" and case.volume is None:
-            self._choose_sample(find_sample(slicer.mrmlScene))
-        elif kind == "done" and case.question is not None:
+        if kind == "done" and case.question is not None:
             self._host.show_message("")
             self._host.answered()
         elif kind == "done":

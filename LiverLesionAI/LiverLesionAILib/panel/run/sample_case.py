@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import slicer
 
-from ...analysis.handover import read_volume
+from ...case.sample import load_sample
 from ...scene.ras import set_volume
 from ...volume.ct import CtVolume
 
@@ -37,17 +34,10 @@ def add_sample(scene: slicer.vtkMRMLScene, ct: CtVolume) -> slicer.vtkMRMLScalar
     return node
 
 
-def sample_steps(scene: slicer.vtkMRMLScene, folder: Path) -> Iterator[str]:
-    """Add the sample case that the worker wrote to `folder`, in steps."""
-    yield "read the sample case"
-    ct = read_volume(folder)
-    yield "show the sample case"
-    add_sample(scene, ct)
-
-
 def load_sample_volume(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
-    """The sample's CT as a volume node, made here and now (some seconds); one that is there is taken
-    again."""
-    from LiverLesionAILab.synthesis.sample import load_sample
+    """The sample's CT as a volume node (a quarter of a second); one that is there is taken again.
 
+    Raises:
+        InputError: the shipped files are missing or damaged.
+    """
     return find_sample(scene) or add_sample(scene, load_sample().volume)

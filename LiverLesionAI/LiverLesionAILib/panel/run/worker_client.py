@@ -119,11 +119,6 @@ class WorkerClient:
         """Analyse the volume in `folder`, which is removed when anything but `worker_done` comes of it."""
         self._begin("analyze", folder, settings=dict(settings))
 
-    def make_sample(self, folder: Path) -> None:
-        """Write the sample case's CT to `folder`, which is removed when anything but `worker_done` comes of
-        it."""
-        self._begin("sample", folder)
-
     def attend(self, folder: Path, request: Mapping[str, Any]) -> None:
         """Ask what a point of the volume in `folder` attends to; the folder as in :meth:`analyze`."""
         self._begin("attend", folder, settings=dict(request))
