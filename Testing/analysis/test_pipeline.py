@@ -15,6 +15,7 @@ from LiverLesionAILib.case.sample import SampleCase
 from LiverLesionAILib.models.weights import Manifest, ModelStore
 from LiverLesionAILib.support.errors import Cancelled, InputError, ModelError
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
+from LiverLesionAILib.volume.overlap import dice
 from scipy import ndimage
 
 PLAIN = Settings(device="cpu", attention=False)
@@ -25,10 +26,6 @@ MASKS_AT_ONCE = replace(MASKS, pyramid=(0.6,))
 @pytest.fixture(scope="module")
 def result(sample_result: CaseResult) -> CaseResult:
     return sample_result
-
-
-def dice(a: np.ndarray, b: np.ndarray) -> float:
-    return 2 * np.count_nonzero(a & b) / max(1, np.count_nonzero(a) + np.count_nonzero(b))
 
 
 def test_finds_the_samples_liver_and_lesions(sample: SampleCase, result: CaseResult) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from LiverLesionAILib.case import store as case_files
 from LiverLesionAILib.case.findings import AttentionMap, CaseResult, ProbabilityMap
 from LiverLesionAILib.case.store import CASE_FILE, load_result, save_result
 from LiverLesionAILib.support import files
 from LiverLesionAILib.support.errors import InputError, OutputError
+from LiverLesionAILib.support.files import sha256_of
 from LiverLesionAILib.volume.ct import Geometry
 from support.results import empty_result, measured_result, results
 
@@ -242,6 +242,6 @@ class TestDamage:
             arrays = dict(archive)
         arrays["liver"] = np.array([print], object)
         np.savez(path, **arrays)
-        self.edit(folder, lambda d: d["arrays"].update(sha256=case_files._sha256(path)))
+        self.edit(folder, lambda d: d["arrays"].update(sha256=sha256_of(path)))
         with pytest.raises(InputError, match="no plain numbers"):
             load_result(folder)

@@ -14,10 +14,11 @@ from LiverLesionAILab.evaluation.cases import Prediction, prediction_of, score_c
 from LiverLesionAILab.evaluation.sources import folder_source, method_source
 from LiverLesionAILab.evaluation.summary import compare_methods, pool_slices, summarise
 from LiverLesionAILab.metrics.lesions import score_lesions
-from LiverLesionAILab.metrics.segmentation import dice, score_slices
+from LiverLesionAILab.metrics.segmentation import score_slices
 from LiverLesionAILib.case.findings import Box, CaseResult, Lesion, Measurement
 from LiverLesionAILib.support.errors import Cancelled, InputError
 from LiverLesionAILib.volume.ct import Geometry
+from LiverLesionAILib.volume.overlap import dice
 from support.evaluation_masks import mask_pairs
 from support.evaluation_scans import SPACING, make_ct, make_labels, write_image, write_scan
 
@@ -34,7 +35,7 @@ def worse(labels: np.ndarray, seed: int) -> np.ndarray:
 
 def result_of(labels: np.ndarray, scores: dict[int, float]) -> CaseResult:
     """A pipeline's result with the given score for each lesion number."""
-    from LiverLesionAILab.metrics.components import components
+    from LiverLesionAILib.volume.masks import components
 
     numbers, _ = components(labels == 2)
     point = (0.0, 0.0, 0.0)

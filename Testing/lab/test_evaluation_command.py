@@ -17,8 +17,8 @@ from LiverLesionAILab.metrics.bootstrap import Interval
 from LiverLesionAILab.metrics.classification import score_classes
 from LiverLesionAILab.metrics.freeresponse import free_response
 from LiverLesionAILab.metrics.froc import ImageBoxes, summarise_detection
-from LiverLesionAILab.metrics.segmentation import dice
 from LiverLesionAILib.support.errors import InputError, LiverLesionAIError, ModelError, OutputError
+from LiverLesionAILib.volume.overlap import dice
 from support.evaluation_masks import ball
 from support.evaluation_scans import make_labels, write_image, write_scan
 

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from LiverLesionAILab.metrics import bands
 from LiverLesionAILab.metrics import lesions as les
-from LiverLesionAILab.metrics.components import components
 from LiverLesionAILab.metrics.freeresponse import free_response
 from LiverLesionAILib.support.errors import InputError
 from skimage import measure
@@ -161,8 +160,6 @@ def test_wrong_input_is_named():
         les.score_lesions(np.zeros((4, 4)), np.zeros((4, 4)), (1, 1))
     with pytest.raises(InputError, match=r"scores have shape \(1, 4, 4\)"):
         les.score_lesions(np.ones((2, 4, 4)), np.ones((2, 4, 4)), (1, 1, 1), score_zyx=np.ones((1, 4, 4)))
-    with pytest.raises(ValueError, match="not 8"):
-        components(np.ones((2, 2, 2)), 8)
 
 
 def test_sizes_and_bands():

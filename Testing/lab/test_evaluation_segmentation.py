@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from LiverLesionAILab.metrics import segmentation as seg
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.overlap import Counts, count_voxels, dice, harmonic_mean
 from scipy.spatial.distance import cdist
 from sklearn import metrics as sk
 from support.evaluation_masks import ball, mask_pairs
@@ -38,7 +39,7 @@ def test_ratios_agree_with_scikit_learn(pair):
     scores = seg.score_masks(reference, prediction, spacing, distances=False)
     truth, found = reference.ravel(), prediction.ravel()
     tn, fp, fn, tp = sk.confusion_matrix(truth, found, labels=[False, True]).ravel().tolist()
-    assert scores.counts == seg.Counts(tp, fp, fn, tn)
+    assert scores.counts == Counts(tp, fp, fn, tn)
     zero = 0.0 if reference.any() or prediction.any() else 1.0
     assert scores.dice == pytest.approx(sk.f1_score(truth, found, zero_division=zero))
     assert scores.f1 == pytest.approx(scores.dice)
@@ -136,10 +137,10 @@ def test_two_full_masks_have_no_distance():
 def test_global_dice_pools_voxels():
     rng = np.random.default_rng(0)
     pairs = [(rng.random((4, 5, n)) < 0.5, rng.random((4, 5, n)) < 0.1 * n) for n in (2, 5, 9)]
-    pooled = seg.global_dice(seg.count_voxels(*p) for p in pairs)
+    pooled = seg.global_dice(count_voxels(*p) for p in pairs)
     truth, found = (np.concatenate([p[i].ravel() for p in pairs]) for i in (0, 1))
     assert pooled == pytest.approx(sk.f1_score(truth, found))
-    assert abs(pooled - np.mean([seg.dice(*p) for p in pairs])) > 0.01
+    assert abs(pooled - np.mean([dice(*p) for p in pairs])) > 0.01
 
 
 @given(mask_pairs(min_side=2))
@@ -178,22 +179,9 @@ def test_slices_agree_with_a_loop(pair):
 def test_f1_of_slices_is_the_papers():
     """Rows of the MSCD paper's table 1: its F1 is the harmonic mean of its precision and recall columns."""
     for precision, recall, f1 in ((67.46, 86.70, 75.88), (74.50, 90.38, 81.67), (72.93, 89.65, 80.43)):
-        assert seg.harmonic_mean(precision, recall) == pytest.approx(f1, abs=0.011)
+        assert harmonic_mean(precision, recall) == pytest.approx(f1, abs=0.011)
 
 
 def test_shapes_have_to_agree():
     with pytest.raises(InputError, match=r"\(2, 2, 2\).*\(2, 2, 3\)"):
         seg.score_masks(np.zeros((2, 2, 2)), np.zeros((2, 2, 3)), (1, 1, 1))
-
-
-@given(mask_pairs())
-@settings(max_examples=30, deadline=None)
-def test_bounding_slices_hold_everything_tightly(pair):
-    mask = pair[0]
-    box = seg.bounding_slices(mask)
-    if box is None:
-        assert not mask.any()
-        return
-    points = np.argwhere(mask)
-    assert [s.start for s in box] == points.min(axis=0).tolist()
-    assert [s.stop - 1 for s in box] == points.max(axis=0).tolist()

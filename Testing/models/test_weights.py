@@ -19,10 +19,10 @@ from LiverLesionAILib.models.weights import (
     load_network,
     models_folder,
     save_weights,
-    sha256_of,
 )
 from LiverLesionAILib.networks.unet import Unet, UnetConfig
 from LiverLesionAILib.support.errors import ModelError
+from LiverLesionAILib.support.files import sha256_of
 
 CONFIG = {"in_slices": 3, "classes": 2, "widths": [4, 8], "norm": "batch"}
 

@@ -19,9 +19,8 @@ import numpy as np
 from LiverLesionAILib.case.findings import CaseResult, Lesion
 from LiverLesionAILib.case.store import CASE_FILE, load_result
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.overlap import Counts
 from numpy.typing import NDArray
-
-from ..metrics.segmentation import Counts
 
 FINDINGS_FILE = "findings.json"
 OF_THE_RUN = ("seconds", "device", "version", "format_version", "run", "tracking_uid")

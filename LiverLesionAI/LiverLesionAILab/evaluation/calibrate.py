@@ -23,6 +23,7 @@ from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import resample_labels
 from LiverLesionAILib.volume.geometry import Geometry
+from LiverLesionAILib.volume.overlap import dice
 from numpy.typing import NDArray
 from scipy import optimize
 
@@ -30,7 +31,6 @@ from ..data.folders import find_scans, layout_of
 from ..data.scan import LabelMeaning, Scan
 from ..metrics.classification import calibration_error, reliability_curve
 from ..metrics.lesions import score_lesions
-from ..metrics.segmentation import dice
 from .models import pipeline_method
 from .tables import align
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from LiverLesionAILib.volume.masks import bounding_box
 from numpy.typing import NDArray
 
 from ..data.scan import TUMOUR
 from ..metrics.lesions import LesionScores
-from ..metrics.segmentation import bounding_slices
 
 GREY_WINDOW_HU = (-110.0, 190.0)
 MARGIN_PX = 12
@@ -48,7 +48,7 @@ def choose_pictures(
         lesions: the case's detection, on the same grid.
         spacing_yx_mm: pixel size.
     """
-    box = bounding_slices((reference_zyx > 0) | (labels_zyx > 0), MARGIN_PX)
+    box = bounding_box((reference_zyx > 0) | (labels_zyx > 0), MARGIN_PX)
     if box is None:
         return ()
     wanted: list[tuple[int, str]] = []

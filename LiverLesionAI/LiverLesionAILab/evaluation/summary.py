@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.overlap import Counts, harmonic_mean
 from numpy.typing import NDArray
 
 from ..metrics.bands import DETECTION_BANDS, DICE_BANDS
@@ -20,7 +21,7 @@ from ..metrics.bootstrap import (
 )
 from ..metrics.freeresponse import FreeResponse
 from ..metrics.lesions import RATES_PER_SCAN, free_response_per_scan
-from ..metrics.segmentation import NAN, Counts, MaskScores, SliceScores, global_dice, harmonic_mean
+from ..metrics.segmentation import NAN, MaskScores, SliceScores, global_dice
 from .cases import CaseRow
 
 
@@ -257,7 +258,7 @@ def compare_methods(
 def _global_dice(
     masks: Sequence[MaskScores | None], patients: Sequence[str], seed: int, n_draws: int
 ) -> Interval:
-    counts = [m.counts if m else Counts(0, 0, 0, 0) for m in masks]
+    counts = [m.counts if m else Counts() for m in masks]
 
     def pooled(rows: NDArray[np.int64]) -> float:
         return global_dice(counts[i] for i in rows)

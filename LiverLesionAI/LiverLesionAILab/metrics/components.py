@@ -6,26 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from LiverLesionAILib.volume.masks import components
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from .segmentation import NAN, surface_points
-
-
-def components(mask: NDArray, connectivity: int = 26) -> tuple[NDArray[np.int32], int]:
-    """Label the connected components of a z, y, x mask.
-
-    Returns:
-        (labels, n): int32 of the mask's shape, 0 outside, 1..n in scan order.
-
-    Raises:
-        ValueError: connectivity is not 6, 18 or 26.
-    """
-    rank = {6: 1, 18: 2, 26: 3}.get(connectivity)
-    if rank is None:
-        raise ValueError(f"Connectivity is 6, 18 or 26 neighbours, not {connectivity}.")
-    return ndimage.label(mask, ndimage.generate_binary_structure(3, rank), output=np.int32)  # type: ignore
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.masks import bounding_box
+from LiverLesionAILib.volume.overlap import as_masks
 from numpy.typing import ArrayLike, NDArray
 
 from .bands import DETECTION_BANDS, DICE_BANDS, Band, equivalent_diameter_mm
 from .components import Components, diameters, matched_ious, owners
 from .freeresponse import FreeResponse, free_response
-from .segmentation import NAN, as_masks, bounding_slices
+from .segmentation import NAN
 
 # Rates at which free-response curves per scan are read (those of LUNA16).
 RATES_PER_SCAN = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -179,7 +181,7 @@ def score_lesions(
     reference, prediction = as_masks(reference_zyx, prediction_zyx)
     if reference.ndim != 3:
         raise InputError(f"Lesions are matched in volumes; these masks have {reference.ndim} dimensions.")
-    boxes = [bounding_slices(reference), bounding_slices(prediction)]
+    boxes = [bounding_box(reference), bounding_box(prediction)]
     known = [box for box in boxes if box is not None]
     if not known:
         return LesionScores((), ())

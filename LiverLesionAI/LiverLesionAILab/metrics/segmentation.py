@@ -16,70 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.masks import bounding_box
+from LiverLesionAILib.volume.overlap import Counts, as_masks, count_voxels, harmonic_mean
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 NAN = float("nan")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Voxel counts of a binary comparison, and the ratios made from them.
-
-    Attributes:
-        true_positive, false_positive, false_negative, true_negative: voxels.
-    """
-
-    true_positive: int
-    false_positive: int
-    false_negative: int
-    true_negative: int
-
-    def _ratio(self, part: float, whole: float) -> float:
-        """`part / whole`; by the LiTS convention where the whole is empty."""
-        if whole > 0:
-            return part / whole
-        return float(self.false_positive == 0 and self.false_negative == 0)
-
-    @property
-    def dice(self) -> float:
-        """2 TP / (2 TP + FP + FN)."""
-        both = 2 * self.true_positive
-        return self._ratio(both, both + self.false_positive + self.false_negative)
-
-    @property
-    def jaccard(self) -> float:
-        """TP / (TP + FP + FN)."""
-        return self._ratio(self.true_positive, self.true_positive + self.false_positive + self.false_negative)
-
-    @property
-    def precision(self) -> float:
-        """TP / (TP + FP); 0 when a non-empty reference is met by an empty prediction."""
-        return self._ratio(self.true_positive, self.true_positive + self.false_positive)
-
-    @property
-    def recall(self) -> float:
-        """TP / (TP + FN); 0 when an empty reference is met by a non-empty prediction."""
-        return self._ratio(self.true_positive, self.true_positive + self.false_negative)
-
-    @property
-    def specificity(self) -> float:
-        """TN / (TN + FP); 1 when there is no background."""
-        background = self.true_negative + self.false_positive
-        return self.true_negative / background if background else 1.0
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall; of one comparison the same number as Dice."""
-        return harmonic_mean(self.precision, self.recall)
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.true_positive + other.true_positive,
-            self.false_positive + other.false_positive,
-            self.false_negative + other.false_negative,
-            self.true_negative + other.true_negative,
-        )
 
 
 @dataclass(frozen=True)
@@ -158,67 +100,17 @@ class SliceScores:
     n_without_distance: int
 
 
-def harmonic_mean(a: float, b: float) -> float:
-    """2 a b / (a + b); 0 when both are 0."""
-    return 2 * a * b / (a + b) if a + b > 0 else 0.0
-
-
-def as_masks(reference: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Both as bool arrays.
-
-    Raises:
-        InputError: the shapes differ.
-    """
-    reference, prediction = np.asarray(reference), np.asarray(prediction)
-    if reference.shape != prediction.shape:
-        raise InputError(
-            f"The reference mask has shape {reference.shape}, the prediction {prediction.shape}; "
-            "both have to lie on the same grid."
-        )
-    return reference.astype(bool, copy=False), prediction.astype(bool, copy=False)
-
-
-def bounding_slices(mask: NDArray, margin: int = 0) -> tuple[slice, ...] | None:
-    """The smallest box around the non-zero voxels, widened by `margin` within the array; None without any."""
-    box: list[slice] = []
-    view = mask
-    for axis in range(mask.ndim):
-        # Narrowing the view axis by axis leaves each later look with less to read.
-        other = tuple(a for a in range(mask.ndim) if a != axis)
-        used = np.flatnonzero(view.any(axis=other))
-        if used.size == 0:
-            return None
-        low, high = max(int(used[0]) - margin, 0), min(int(used[-1]) + 1 + margin, mask.shape[axis])
-        box.append(slice(low, high))
-        view = view[(slice(None),) * axis + (slice(int(used[0]), int(used[-1]) + 1),)]
-    return tuple(box)
-
-
-def count_voxels(reference: ArrayLike, prediction: ArrayLike) -> Counts:
-    """Compare two masks of one shape voxel by voxel."""
-    reference, prediction = as_masks(reference, prediction)
-    both = int(np.count_nonzero(reference & prediction))
-    n_reference, n_prediction = int(np.count_nonzero(reference)), int(np.count_nonzero(prediction))
-    return Counts(
-        both, n_prediction - both, n_reference - both, reference.size - n_reference - n_prediction + both
-    )
-
-
-def dice(reference: ArrayLike, prediction: ArrayLike) -> float:
-    """Dice of two masks; 1 when both are empty, 0 when one is."""
-    return count_voxels(reference, prediction).dice
-
-
 def global_dice(cases: Iterable[Counts]) -> float:
     """Dice of all cases' voxels taken as one (LiTS "Dice global")."""
-    return sum(cases, Counts(0, 0, 0, 0)).dice
+    return sum(cases, Counts()).dice
 
 
 def surface_points(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(n, ndim) indices of the mask's surface voxels, in the order of the array's axes."""
-    box = bounding_slices(mask)
+    """(n, ndim) indices of a 2D or 3D mask's surface voxels, in the order of the array's axes."""
+    box = bounding_box(mask if mask.ndim == 3 else mask[None])
     if box is None:
         return np.zeros((0, mask.ndim), np.int64)
+    box = box[-mask.ndim :]
     inside = np.pad(mask[box], 1)
     core = inside.copy()
     for axis in range(mask.ndim):

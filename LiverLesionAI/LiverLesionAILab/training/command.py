@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from LiverLesionAILib.models.weights import MEAN, Manifest, ModelEntry, save_weights, sha256_of
+from LiverLesionAILib.models.weights import MEAN, Manifest, ModelEntry, save_weights
 from LiverLesionAILib.support.errors import InputError
-from LiverLesionAILib.support.files import replacing
+from LiverLesionAILib.support.files import replacing, sha256_of
 from LiverLesionAILib.support.progress import Progress, silent
 
 from ..data.cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases

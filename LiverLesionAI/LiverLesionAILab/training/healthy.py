@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from LiverLesionAILib.models.inputs import liver_level_hu
 from LiverLesionAILib.models.weights import ModelStore
-from LiverLesionAILib.stages.locate.coarse import largest_component, liver_from_coarse
+from LiverLesionAILib.stages.locate.coarse import liver_from_coarse
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import CtVolume, reorient, reoriented_geometry, resample
+from LiverLesionAILib.volume.masks import largest_component
 from scipy import ndimage
 
 from ..data.cases import UNKNOWN, TrainingCase, encode_hu, read_volume

@@ -8,7 +8,6 @@ complete.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from ..support.errors import GeometryError, InputError
+from ..support.files import write_text
 from ..volume.ct import CtVolume, Geometry
 
 VOXELS_FILE = "volume.npy"
@@ -73,9 +73,7 @@ def write_volume(
             "notes": list(notes),
         }
     )
-    beside = folder / (GEOMETRY_FILE + ".part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, folder / GEOMETRY_FILE)
+    write_text(folder / GEOMETRY_FILE, text)
 
 
 def read_volume(folder: Path) -> CtVolume:

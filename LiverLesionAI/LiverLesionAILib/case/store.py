@@ -48,7 +48,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from ..support.errors import GeometryError, InputError
-from ..support.files import replacing, write_text
+from ..support.files import replacing, sha256_of, write_text
 from ..support.steps import Steps, finish, slabs
 from ..volume.ct import Geometry
 from ..volume.masks import bounding_box
@@ -93,7 +93,7 @@ def save_result(result: CaseResult, folder: Path) -> Path:
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
-        described["arrays"] = {"file": array_file.name, "sha256": _sha256(part)}
+        described["arrays"] = {"file": array_file.name, "sha256": sha256_of(part)}
     try:
         write_text(folder / CASE_FILE, json.dumps(described, indent=1, allow_nan=False))
     except BaseException:
@@ -158,14 +158,6 @@ def _damaged(path: Path, error: Exception) -> InputError:
     return InputError(
         f"{path} cannot be read ({what}). Analyse the CT again, or restore the folder from a copy."
     )
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _load_arrays(folder: Path, entry: Json) -> Steps[dict[str, NDArray]]:

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from ..support.errors import InputError
 from ..volume.crops import Mask
-from ..volume.ct import Geometry
+from ..volume.geometry import Geometry, lps_to_ras
 from .findings import CaseResult
 from .lesion_masks import lesion_masks
 
 SURFACES_FILE = "surfaces.npz"
-LPS_TO_RAS = np.array((-1.0, -1.0, 1.0))
 MOST_TRIANGLES = 120_000
 SMOOTHING_ITERATIONS = 30
 PASS_BAND = 0.02
@@ -67,7 +66,7 @@ def closed_surface(mask: Mask, geometry: Geometry) -> tuple[NDArray[np.float32],
     points = numpy_support.vtk_to_numpy(surface.GetPoints().GetData()).astype(float)
     cells = numpy_support.vtk_to_numpy(surface.GetPolys().GetConnectivityArray()).reshape(-1, 3)
     index_zyx = (points / np.array(spacing_xyz))[:, ::-1] - 1 + np.array(mask.start_zyx)
-    points_ras = geometry.index_to_lps(index_zyx) * LPS_TO_RAS
+    points_ras = lps_to_ras(geometry.index_to_lps(index_zyx))
     # Marching runs clockwise or not by the grid's handedness.
     if np.linalg.det(geometry.directions_lps) < 0:
         cells = cells[:, ::-1]

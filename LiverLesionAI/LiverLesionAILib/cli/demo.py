@@ -11,8 +11,6 @@ from .analyze import add_analysis_options, analyse_into, print_result, print_tim
 from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ..case.findings import CaseResult
     from ..case.sample import SampleCase
     from .tools import Commands
@@ -52,14 +50,13 @@ def truth_text(sample: SampleCase, result: CaseResult) -> str:
     """How the findings compare with the sample's known truth, for the terminal."""
     import numpy as np
 
+    from ..volume.overlap import dice
+
     truth = sample.lesion_labels_zyx
     labels = result.lesion_labels_zyx
     numbers = [int(n) for n in np.unique(truth) if n]
     found = sum(bool(np.mean(labels[truth == n] > 0) >= 0.1) for n in numbers)
     false = sum(not truth[labels == lesion.number].any() for lesion in result.lesions)
-
-    def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-        return 2 * float(np.count_nonzero(a & b)) / max(1, np.count_nonzero(a) + np.count_nonzero(b))
 
     liver_dice, lesion_dice = dice(result.liver_zyx, sample.liver_zyx), dice(labels > 0, truth > 0)
     return (

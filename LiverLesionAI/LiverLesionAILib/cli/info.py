@@ -30,7 +30,8 @@ def run_info(args: argparse.Namespace) -> int:
     import platform
 
     from ..models.device import choose_device, torch_missing
-    from ..models.weights import Manifest, sha256_of
+    from ..models.weights import Manifest
+    from ..support.files import sha256_of
 
     print(f"LiverLesionAI {__version__}, Python {platform.python_version()}, {platform.system()}")
     missing = torch_missing()

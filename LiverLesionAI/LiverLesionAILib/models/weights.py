@@ -13,7 +13,6 @@ import hashlib
 import importlib
 import io
 import json
-import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..support.errors import ModelError
+from ..support.files import replacing, sha256_of, write_text
 from .inputs import InputSpec
 
 if TYPE_CHECKING:
@@ -114,12 +114,9 @@ class Manifest:
         return cls(folder, entries)
 
     def write(self) -> None:
-        """Write `manifest.json`, beside and renamed."""
-        path = self.folder / "manifest.json"
-        beside = path.with_name(f".manifest.{os.getpid()}")
+        """Write `manifest.json`, whole or not at all."""
         data = {"version": MANIFEST_VERSION, "models": [entry.to_json() for entry in self.entries]}
-        beside.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        os.replace(beside, path)
+        write_text(self.folder / "manifest.json", json.dumps(data, indent=2) + "\n")
 
     def with_entry(self, entry: ModelEntry) -> Manifest:
         """The manifest with `entry` added, or put in place of the one of its name."""
@@ -157,11 +154,6 @@ class Manifest:
     def of_task(self, task: str) -> tuple[ModelEntry, ...]:
         """The models for a task."""
         return tuple(entry for entry in self.entries if entry.task == task)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def build_network(network: str, config: Mapping[str, Any]) -> nn.Module:
@@ -213,17 +205,15 @@ def load_network(entry: ModelEntry, folder: Path) -> nn.Module:
 
 
 def save_weights(network: nn.Module, path: Path) -> str:
-    """Write a network's state as float16, beside and renamed; returns its SHA-256."""
+    """Write a network's state as float16, whole or not at all; returns its SHA-256."""
     import torch
 
     state = {
         name: value.detach().cpu().half() if value.is_floating_point() else value.cpu()
         for name, value in network.state_dict().items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(state, beside)
-    os.replace(beside, path)
+    with replacing(path) as part:
+        torch.save(state, part)
     return sha256_of(path)
 
 

@@ -114,18 +114,15 @@ def compare_with_truth(test: Any, widget: Any) -> None:
     """The findings in the scene against the sample case's known liver and lesions."""
     from ..case.sample import load_sample
     from ..scene.show import read_back
+    from ..volume.overlap import dice
 
     case = widget.panel.case
     test.assertIsNotNone(case.segmentation, widget.ui.messageLabel.text)
     found = read_back(case.segmentation, case.volume)
     truth = load_sample()
-    liver_dice = _dice(found.liver_zyx, truth.liver_zyx)
+    liver_dice = dice(found.liver_zyx, truth.liver_zyx)
     test.assertGreater(liver_dice, SMALLEST_LIVER_DICE)
     numbers = np.unique(truth.lesion_labels_zyx[truth.lesion_labels_zyx > 0])
     hit = [n for n in numbers if (found.lesion_labels_zyx[truth.lesion_labels_zyx == n] > 0).any()]
     test.assertGreaterEqual(len(hit), FEWEST_FOUND)
     log.info("Sample case: liver Dice %.3f, %d of %d lesions found", liver_dice, len(hit), len(numbers))
-
-
-def _dice(a: np.ndarray, b: np.ndarray) -> float:
-    return 2.0 * np.count_nonzero(a & b) / max(1, np.count_nonzero(a) + np.count_nonzero(b))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import slicer
 
-from ..scene.ras import ijk_to_ras, volume_geometry
+from ..scene.ras import volume_geometry
 from ..scene.show import SceneNodes, apply_result
 from ..volume.checking import check_ct, volume_from_array
 
@@ -25,6 +25,6 @@ def analyze_volume(
     from ..analysis.pipeline import Settings, analyze
     from ..models.weights import ModelStore
 
-    matrix = ijk_to_ras(volume_geometry(volume))
+    matrix = volume_geometry(volume).ijk_to_ras
     ct = check_ct(volume_from_array(slicer.util.arrayFromVolume(volume), matrix, volume.GetName()))
     return apply_result(scene, analyze(ct, settings or Settings(), ModelStore.bundled()), volume)

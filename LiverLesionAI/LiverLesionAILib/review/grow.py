@@ -7,10 +7,10 @@ import slicer
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..scene.ras import numpy_matrix, point_ras, to_volume, trimmed, volume_geometry
+from ..scene.ras import numpy_matrix, point_ras, to_volume, volume_geometry
 from ..support.errors import InputError
-from ..volume.crops import Mask
-from ..volume.ct import Geometry
+from ..volume.crops import Mask, trimmed
+from ..volume.geometry import Geometry, lps_to_ras
 from .case_view import CaseView
 from .derived import cut_to
 
@@ -53,12 +53,12 @@ def grown_in_box(case: CaseView, box: slicer.vtkMRMLMarkupsROINode) -> Mask:
     """
     geometry = volume_geometry(case.volume)
     to_box = np.linalg.inv(numpy_matrix(box.GetObjectToNodeMatrix()))
-    middle_lps = point_ras(tuple(np.linalg.inv(to_box)[:3, 3]))
+    middle_lps = point_ras(np.linalg.inv(to_box)[:3, 3])
     limits = np.array(geometry.shape_zyx) - 1
     seed = np.clip(np.round(geometry.lps_to_index(middle_lps)), 0, limits).astype(int)
     frame = _frame(geometry, seed)
     grid = np.stack(np.meshgrid(*[np.arange(s.start, s.stop) for s in frame], indexing="ij"), axis=-1)
-    ras = geometry.index_to_lps(grid) * (-1.0, -1.0, 1.0)
+    ras = lps_to_ras(geometry.index_to_lps(grid))
     own = ras @ to_box[:3, :3].T + to_box[:3, 3]
     inside = (np.abs(own) <= np.array(box.GetSize()) / 2 + 1e-6).all(axis=-1)
     return _grown(case, geometry, seed, frame, inside, np.ones_like(inside))

@@ -15,7 +15,7 @@ from ..support.steps import finish
 from ..volume.crops import Mask
 from . import nodes, segments
 from .prepare import Preparation, Ready
-from .ras import ijk_to_ras, vtk_matrix
+from .ras import vtk_matrix
 from .read import free_number, reader_lesion
 from .tree import CaseTree
 
@@ -155,7 +155,7 @@ class Apply:
         else:
             nz, ny, nx = geometry.shape_zyx
             text = slicer.vtkSegmentationConverter.SerializeImageGeometry(
-                vtk_matrix(ijk_to_ras(geometry)), [0, nx - 1, 0, ny - 1, 0, nz - 1]
+                vtk_matrix(geometry.ijk_to_ras), [0, nx - 1, 0, ny - 1, 0, nz - 1]
             )
             name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
             segmentation.SetConversionParameter(name, text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import zipfile
 from pathlib import Path
@@ -12,6 +11,7 @@ import slicer
 
 from ..case.findings import CaseResult
 from ..support.errors import OutputError
+from ..support.files import replacing
 from ..volume.ct import CtVolume
 from .apply import SceneNodes
 from .ras import point_ras, set_volume
@@ -123,22 +123,15 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: Path) -> None:
         if node.GetSaveWithScene() and node.IsA("vtkMRMLVolumeNode"):
             node.AddDefaultStorageNode()
             node.GetStorageNode().SetCompressionParameter("gzip_fastest")
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with tempfile.TemporaryDirectory(prefix=".scene-", dir=path.parent) as folder:
-            inside = Path(folder) / path.stem
-            inside.mkdir()
-            if not scene.SaveSceneToSlicerDataBundleDirectory(str(inside)):
-                raise OutputError(
-                    f"{path} could not be written by Slicer's MRML library: "
-                    "is the disk full, is the folder writable?"
-                )
-            zip_folder(inside, part)
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(f"{path} could not be written: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, tempfile.TemporaryDirectory(prefix=".scene-", dir=path.parent) as folder:
+        inside = Path(folder) / path.stem
+        inside.mkdir()
+        if not scene.SaveSceneToSlicerDataBundleDirectory(str(inside)):
+            raise OutputError(
+                f"{path} could not be written by Slicer's MRML library: "
+                "is the disk full, is the folder writable?"
+            )
+        zip_folder(inside, part)
 
 
 def zip_folder(folder: Path, path: Path) -> None:

@@ -5,25 +5,18 @@ from __future__ import annotations
 import numpy as np
 import slicer
 import vtk
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from vtk.util import numpy_support
 
 from ..case.findings import Box
 from ..support.steps import Steps, slabs
 from ..volume.crops import trimmed
-from ..volume.ct import Geometry
-
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+from ..volume.geometry import LPS_TO_RAS, Geometry, Vec3, lps_to_ras, triple
 
 
-def point_ras(point_lps: tuple[float, ...]) -> tuple[float, float, float]:
-    """An LPS point in RAS, mm."""
-    return (-float(point_lps[0]), -float(point_lps[1]), float(point_lps[2]))
-
-
-def ijk_to_ras(geometry: Geometry) -> NDArray[np.float64]:
-    """4 x 4 matrix from homogeneous (x, y, z) index to RAS mm, Slicer's IJKToRAS."""
-    return LPS_TO_RAS @ geometry.ijk_to_lps
+def point_ras(point_lps: ArrayLike) -> Vec3:
+    """An LPS point in RAS, mm, or back."""
+    return triple(lps_to_ras(point_lps))
 
 
 def vtk_matrix(matrix: NDArray) -> vtk.vtkMatrix4x4:
@@ -42,11 +35,9 @@ def volume_geometry(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
     """The voxel grid of a volume node in its own space (before any parent transform), as LPS geometry."""
     matrix = vtk.vtkMatrix4x4()
     volume_node.GetIJKToRASMatrix(matrix)
-    lps = LPS_TO_RAS @ numpy_matrix(matrix)
-    spacing = np.linalg.norm(lps[:3, :3], axis=0)
     image = volume_node.GetImageData()
     shape = image.GetDimensions()[::-1] if image is not None else (0, 0, 0)
-    return Geometry.make(shape, tuple(spacing[::-1]), tuple(lps[:3, 3]), lps[:3, :3] / spacing)
+    return Geometry.from_ijk_to_ras(shape, numpy_matrix(matrix))
 
 
 def set_volume(
@@ -64,7 +55,7 @@ def set_volume(
 
 def place_image(node: slicer.vtkMRMLScalarVolumeNode, image: vtk.vtkImageData, geometry: Geometry) -> None:
     """Give a scalar volume node voxels that are there already."""
-    node.SetIJKToRASMatrix(vtk_matrix(ijk_to_ras(geometry)))
+    node.SetIJKToRASMatrix(vtk_matrix(geometry.ijk_to_ras))
     node.SetAndObserveImageData(image)
 
 
@@ -88,7 +79,7 @@ def labelmap(
 ) -> slicer.vtkOrientedImageData:
     """A crop of a label array (its voxel 0 at index `start_zyx` of `geometry`) as oriented image data."""
     image = slicer.vtkOrientedImageData()
-    image.SetImageToWorldMatrix(vtk_matrix(ijk_to_ras(geometry)))
+    image.SetImageToWorldMatrix(vtk_matrix(geometry.ijk_to_ras))
     (z, y, x), (depth, height, width) = start_zyx, labels_zyx.shape
     image.SetExtent(x, x + width - 1, y, y + height - 1, z, z + depth - 1)
     array = np.ascontiguousarray(labels_zyx)
@@ -109,13 +100,13 @@ def labelmap_crop(
     """
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
-    to_index = np.linalg.inv(ijk_to_ras(geometry)) @ numpy_matrix(matrix)
+    to_index = np.linalg.inv(geometry.ijk_to_ras) @ numpy_matrix(matrix)
     if np.abs(to_index - np.round(to_index)).max() > 1e-3 or not np.allclose(
         to_index[:3, :3], np.eye(3), atol=1e-3
     ):
         resampled = slicer.vtkOrientedImageData()
         slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceGeometry(
-            image, vtk_matrix(ijk_to_ras(geometry)), resampled, False
+            image, vtk_matrix(geometry.ijk_to_ras), resampled, False
         )
         image, to_index = resampled, np.eye(4)
     shift_zyx = np.round(to_index[:3, 3]).astype(int)[::-1]
@@ -148,7 +139,7 @@ def box_to_ras(box: Box) -> NDArray[np.float64]:
     return matrix
 
 
-def to_volume(volume: slicer.vtkMRMLVolumeNode, point_world: tuple[float, ...]) -> tuple[float, float, float]:
+def to_volume(volume: slicer.vtkMRMLVolumeNode, point_world: tuple[float, ...]) -> Vec3:
     """A point of the world (RAS mm) in the volume's own space, LPS mm."""
     transform = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, volume.GetParentTransformNode(), transform)

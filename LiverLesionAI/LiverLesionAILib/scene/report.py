@@ -14,10 +14,11 @@ from ..case.attributes import read_phase
 from ..case.findings import Box, CaseResult, Lesion, LesionSource, LesionStatus, Measurement
 from ..stages.measure.lesions import box_of, measure_liver, measure_mask
 from ..support.errors import InputError
+from ..volume.geometry import LPS_TO_RAS, triple
 from ..volume.masks import bounding_box
 from . import nodes
 from .prepare import find_nodes
-from .ras import LPS_TO_RAS, numpy_matrix
+from .ras import numpy_matrix
 from .read import ReaderCase, ReaderLesion, read_back
 
 
@@ -92,7 +93,7 @@ def _lesion(found: ReaderLesion, hu_zyx: NDArray, case: ReaderCase, liver_volume
     return Lesion(
         number=found.number,
         score=score,
-        centre_lps=_point(geometry.index_to_lps(centroid_zyx)),
+        centre_lps=triple(geometry.index_to_lps(centroid_zyx)),
         box=box_of(box, geometry, score),
         measurement=measure_mask(whole, hu_zyx, geometry, case.liver_zyx, liver_volume_ml=liver_volume_ml),
         source=found.source,
@@ -111,7 +112,7 @@ def _boxed(node: slicer.vtkMRMLMarkupsROINode) -> Lesion:
         return node.GetAttribute(name) or ""
 
     matrix = LPS_TO_RAS @ numpy_matrix(node.GetObjectToNodeMatrix())
-    centre = _point(matrix[:3, 3])
+    centre = triple(matrix[:3, 3])
     score = float(said(nodes.ATTR_SCORE) or 1.0)
     unknown = float("nan")
     nowhere = ((unknown,) * 3, (unknown,) * 3)
@@ -133,7 +134,7 @@ def _boxed(node: slicer.vtkMRMLMarkupsROINode) -> Lesion:
         centre_lps=centre,
         box=Box(
             centre,
-            _point(np.array(node.GetSize())),
+            triple(node.GetSize()),
             tuple(float(v) for v in matrix[:3, :3].ravel()),
             score,
         ),
@@ -145,8 +146,3 @@ def _boxed(node: slicer.vtkMRMLMarkupsROINode) -> Lesion:
         reader_class=said(nodes.ATTR_READER_CLASS) or None,
         note=said(nodes.ATTR_NOTE),
     )
-
-
-def _point(values: NDArray) -> tuple[float, float, float]:
-    x, y, z = (float(v) for v in values)
-    return x, y, z

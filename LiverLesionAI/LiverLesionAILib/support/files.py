@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -35,9 +36,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        with open(part, "r+b") as file:
+        with part.open("r+b") as file:
             os.fsync(file.fileno())  # some file systems report a full disk only now
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         raise output_error(path, error) from error
     finally:
@@ -49,6 +50,15 @@ def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
     """Write a text file with its line ends as they are; atomic like :func:`replacing`, same errors."""
     with replacing(path) as part:
         part.write_bytes(text.encode(encoding))
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal; OSError where it cannot be read."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def output_error(path: Path, error: OSError) -> OutputError:

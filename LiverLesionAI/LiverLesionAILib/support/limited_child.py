@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 Message = dict[str, Any]
 Handler = Callable[[Message], tuple[Message, bytes | memoryview]]
@@ -170,7 +170,7 @@ def _limit_time(timeout_s: float) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + timeout_s) + 2, hard))
 
 
-def _send(stream: BinaryIO, message: Message, data: bytes | memoryview = b"") -> None:
+def _send(stream: IO[bytes], message: Message, data: bytes | memoryview = b"") -> None:
     view = memoryview(data).cast("B")
     head = json.dumps({**message, "bytes": len(view)}).encode()
     stream.write(len(head).to_bytes(_LENGTH, "little") + head)
@@ -178,7 +178,7 @@ def _send(stream: BinaryIO, message: Message, data: bytes | memoryview = b"") ->
     stream.flush()
 
 
-def _receive(stream: BinaryIO) -> tuple[Message, bytes] | None:
+def _receive(stream: IO[bytes]) -> tuple[Message, bytes] | None:
     length = stream.read(_LENGTH)
     if len(length) < _LENGTH:
         return None
@@ -191,7 +191,9 @@ def _receive(stream: BinaryIO) -> tuple[Message, bytes] | None:
     return (message, data) if len(data) == message["bytes"] else None
 
 
-def _collect(process: subprocess.Popen[bytes], answers: queue.SimpleQueue) -> None:
+def _collect(
+    process: subprocess.Popen[bytes], answers: queue.SimpleQueue[tuple[Message, bytes] | None]
+) -> None:
     assert process.stdout is not None
     try:
         while (answer := _receive(process.stdout)) is not None:

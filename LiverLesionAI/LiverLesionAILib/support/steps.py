@@ -18,7 +18,8 @@ def finish(steps: Generator[Any, None, T]) -> T:
         try:
             next(steps)
         except StopIteration as end:
-            return end.value
+            result: T = end.value
+            return result
 
 
 def slabs(shape_zyx: tuple[int, ...]) -> Iterator[slice]:

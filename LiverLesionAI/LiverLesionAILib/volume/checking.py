@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,7 +34,7 @@ BONE_HU, BONE_SHARE = 800.0, 0.2
 FAT_HU, FAT_SHARE, CLIPPED_HU = (-150.0, -50.0), 0.03, -159.0
 
 
-def volume_from_array(array_zyx: NDArray, ijk_to_ras: ArrayLike, name: str) -> CtVolume:
+def volume_from_array(array_zyx: NDArray[Any], ijk_to_ras: ArrayLike, name: str) -> CtVolume:
     """A volume from what a Slicer node holds, in whole Hounsfield units; :func:`check_ct` comes after.
 
     Args:
@@ -52,7 +53,7 @@ def volume_from_array(array_zyx: NDArray, ijk_to_ras: ArrayLike, name: str) -> C
     return CtVolume(whole_hu(array_zyx), geometry, name)
 
 
-def whole_hu(values_zyx: NDArray) -> NDArray:
+def whole_hu(values_zyx: NDArray[Any]) -> NDArray[Any]:
     """int16 of any real array, rounded and clipped; float32 where that would hide NaN or a tiny range."""
     if values_zyx.dtype == np.int16:
         return values_zyx
@@ -66,7 +67,7 @@ def whole_hu(values_zyx: NDArray) -> NDArray:
     return result
 
 
-def _check_array(name: str, array: NDArray) -> None:
+def _check_array(name: str, array: NDArray[Any]) -> None:
     if array.ndim > 3:
         raise InputError(
             f"{name}: the image has {array.ndim} dimensions ({' x '.join(map(str, array.shape))}): a time "

@@ -5,12 +5,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..support.steps import Steps, slabs
-from .ct import Geometry, axis_permutation, permuted, reoriented_geometry
+from .geometry import Geometry, Index3, axis_permutation, index_triple, permuted, reoriented_geometry
 from .masks import BoxSlices, bounding_box
 
 
@@ -19,7 +20,7 @@ class Mask:
     """A crop of a boolean mask: `voxels_zyx[0, 0, 0]` lies at `start_zyx` of the CT's grid."""
 
     voxels_zyx: NDArray[np.bool_]
-    start_zyx: tuple[int, int, int]
+    start_zyx: Index3
 
     @classmethod
     def of(cls, mask_zyx: NDArray[np.bool_]) -> Mask:
@@ -32,7 +33,7 @@ class Mask:
         return int(np.count_nonzero(self.voxels_zyx))
 
     @property
-    def slices(self) -> tuple[slice, slice, slice]:
+    def slices(self) -> BoxSlices:
         """Where the crop lies in an array of the CT's shape."""
         z, y, x = (slice(a, a + n) for a, n in zip(self.start_zyx, self.voxels_zyx.shape, strict=True))
         return z, y, x
@@ -118,7 +119,7 @@ def mask_steps(mask_zyx: NDArray[np.bool_]) -> Steps[Mask]:
     return Mask(mask_zyx[z, y, x], (z.start, y.start, x.start))
 
 
-def trimmed(mask_zyx: NDArray) -> tuple[NDArray, tuple[int, int, int]]:
+def trimmed(mask_zyx: NDArray[Any]) -> tuple[NDArray[Any], Index3]:
     """The smallest crop that holds every non-zero voxel, and where it starts; empty for an empty mask."""
     where = bounding_box(mask_zyx)
     if where is None:
@@ -137,4 +138,4 @@ def union(masks: Sequence[Mask]) -> Mask:
     for mask in masks:
         place = tuple(slice(s.start - o, s.stop - o) for s, o in zip(mask.slices, low, strict=True))
         out[place] |= mask.voxels_zyx
-    return Mask(out, tuple(int(v) for v in low))  # type: ignore[arg-type]
+    return Mask(out, index_triple(low))

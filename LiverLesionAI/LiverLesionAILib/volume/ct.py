@@ -9,6 +9,7 @@ The parts are in :mod:`geometry` (grids) and :mod:`resampling` (values between g
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,7 +53,7 @@ class CtVolume:
         dicom: the images it came from, one per slice, with patient, study and series; None for other formats.
     """
 
-    hu_zyx: NDArray
+    hu_zyx: NDArray[Any]
     geometry: Geometry
     name: str = "CT"
     warnings: tuple[str, ...] = ()
@@ -87,8 +88,9 @@ def reorient(volume: CtVolume) -> CtVolume:
 
 
 def crop(volume: CtVolume, start_zyx: ArrayLike, stop_zyx: ArrayLike, fill_hu: float = AIR_HU) -> CtVolume:
-    """The voxels `start` to `stop` (not included) per axis with their geometry; beyond the scan lies
-    `fill_hu`.
+    """The voxels `start` to `stop` (not included) per axis with their geometry.
+
+    Beyond the scan lies `fill_hu`.
 
     Raises:
         GeometryError: the box is empty.

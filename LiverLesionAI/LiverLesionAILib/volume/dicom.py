@@ -23,7 +23,7 @@ class DicomSlice:
 
 def _patient() -> str:
     """A field that is never printed: what names the patient must not end in a log."""
-    return field(default="", repr=False)  # type: ignore[no-any-return]
+    return field(default="", repr=False)
 
 
 @dataclass(frozen=True)

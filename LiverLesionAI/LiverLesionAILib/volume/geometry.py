@@ -7,11 +7,16 @@ posterior, z to superior), the space of DICOM and ITK. A voxel's coordinates are
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..support.errors import GeometryError
+
+Vec3 = tuple[float, float, float]
+"""A point, a vector or lengths; its name says the space and the order of the axes."""
+Index3 = tuple[int, int, int]
 
 LPS_AXES = np.eye(3)
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # its own inverse
@@ -36,18 +41,16 @@ class Geometry:
             perpendicular.
     """
 
-    shape_zyx: tuple[int, int, int]
-    spacing_zyx_mm: tuple[float, float, float]
-    origin_lps: tuple[float, float, float]
+    shape_zyx: Index3
+    spacing_zyx_mm: Vec3
+    origin_lps: Vec3
     directions_lps: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        if len(self.shape_zyx) != 3 or min(self.shape_zyx) < 1:
-            raise GeometryError(
-                f"A volume of {self.shape_zyx} voxels (z, y, x) is empty or not three-dimensional."
-            )
+        if min(self.shape_zyx) < 1:
+            raise GeometryError(f"A volume of {self.shape_zyx} voxels (z, y, x) is empty.")
         spacing = np.asarray(self.spacing_zyx_mm, float)
-        if spacing.shape != (3,) or not np.isfinite(spacing).all() or spacing.min() <= 0:
+        if not np.isfinite(spacing).all() or spacing.min() <= 0:
             raise GeometryError(f"The voxel spacing {self.spacing_zyx_mm} mm (z, y, x) is not positive.")
         if not np.isfinite(np.asarray(self.origin_lps, float)).all():
             raise GeometryError(f"The origin {self.origin_lps} is not a position.")
@@ -66,10 +69,7 @@ class Geometry:
         """Build a geometry from any sequence types; directions default to the LPS axes."""
         directions = np.array(LPS_AXES if directions_lps is None else directions_lps, float).reshape(3, 3)
         directions.setflags(write=False)
-        shape = tuple(int(n) for n in np.asarray(shape_zyx))
-        spacing = tuple(float(s) for s in np.asarray(spacing_zyx_mm))
-        origin = tuple(float(o) for o in np.asarray(origin_lps))
-        return cls(shape, spacing, origin, directions)  # type: ignore[arg-type]
+        return cls(index_triple(shape_zyx), triple(spacing_zyx_mm), triple(origin_lps), directions)
 
     @classmethod
     def from_ijk_to_lps(cls, shape_zyx: ArrayLike, matrix: ArrayLike) -> Geometry:
@@ -99,7 +99,7 @@ class Geometry:
         return float(np.prod(self.spacing_zyx_mm))
 
     @property
-    def extent_zyx_mm(self) -> tuple[float, float, float]:
+    def extent_zyx_mm(self) -> Vec3:
         """Edge lengths of the grid between its outer voxel faces, mm, along the array's axes."""
         z, y, x = (n * s for n, s in zip(self.shape_zyx, self.spacing_zyx_mm, strict=True))
         return z, y, x
@@ -136,9 +136,8 @@ class Geometry:
             GeometryError: the box is empty.
         """
         start, stop = np.asarray(start_zyx, int), np.asarray(stop_zyx, int)
-        origin = tuple(float(v) for v in self.index_to_lps(start))
-        shape = tuple(int(n) for n in stop - start)
-        return replace(self, shape_zyx=shape, origin_lps=origin)  # type: ignore[arg-type]
+        origin_lps = triple(self.index_to_lps(start))
+        return replace(self, shape_zyx=index_triple(stop - start), origin_lps=origin_lps)
 
     def with_spacing(self, spacing_zyx_mm: ArrayLike) -> Geometry:
         """The grid over the same extent (outer voxel faces) with this spacing, axes unchanged.
@@ -163,12 +162,31 @@ class Geometry:
         return bool(np.abs(other.lps_to_index(self.index_to_lps(corners)) - corners).max() <= tolerance)
 
 
+def triple(values: ArrayLike) -> Vec3:
+    """Three numbers of any sequence type as plain floats.
+
+    Raises:
+        GeometryError: they are not three.
+    """
+    numbers = np.asarray(values, float).tolist()
+    if np.shape(numbers) != (3,):
+        raise GeometryError(f"{numbers} are not three numbers: the grid is not three-dimensional.")
+    return numbers[0], numbers[1], numbers[2]
+
+
+def index_triple(values: ArrayLike) -> Index3:
+    """:func:`triple` as whole numbers; fractions are cut off."""
+    first, second, third = triple(values)
+    return int(first), int(second), int(third)
+
+
 def lps_to_ras(points: ArrayLike) -> NDArray[np.float64]:
     """Turn (..., 3) points or vectors from LPS into RAS, or back: it is its own inverse."""
-    return np.asarray(points, float) * np.array([-1.0, -1.0, 1.0])
+    turned: NDArray[np.float64] = np.asarray(points, float) * LPS_TO_RAS.diagonal()[:3]
+    return turned
 
 
-def axis_permutation(source: Geometry, target: Geometry) -> tuple[tuple[int, int, int], tuple[bool, ...]]:
+def axis_permutation(source: Geometry, target: Geometry) -> tuple[Index3, tuple[bool, bool, bool]]:
     """How to permute and flip `source`'s array axes so that they run like `target`'s.
 
     Returns:
@@ -188,9 +206,8 @@ def axis_permutation(source: Geometry, target: Geometry) -> tuple[tuple[int, int
     )
     if sorted(order_xyz) != [0, 1, 2] or np.abs(others).max() > PARALLEL_TOLERANCE + skew:
         raise GeometryError("The two grids are rotated against each other; resample one of them first.")
-    axes = tuple(int(2 - order_xyz[2 - a]) for a in range(3))
-    flips = tuple(bool(cosines_xyz[2 - a, order_xyz[2 - a]] < 0) for a in range(3))
-    return axes, flips  # type: ignore[return-value]
+    flip_z, flip_y, flip_x = (bool(cosines_xyz[2 - a, order_xyz[2 - a]] < 0) for a in range(3))
+    return index_triple(2 - order_xyz[::-1]), (flip_z, flip_y, flip_x)
 
 
 def reoriented_geometry(geometry: Geometry) -> Geometry:
@@ -216,15 +233,18 @@ def reoriented_geometry(geometry: Geometry) -> Geometry:
     )
 
 
-def permuted(array_zyx: NDArray, source: Geometry, target: Geometry) -> NDArray:
+def permuted(array_zyx: NDArray[Any], source: Geometry, target: Geometry) -> NDArray[Any]:
     """View of `array_zyx` (on `source`) with its axes running like `target`'s; no copy."""
     axes, flips = axis_permutation(source, target)
     return np.transpose(array_zyx, axes)[tuple(slice(None, None, -1 if f else 1) for f in flips)]
 
 
-def crop_array(array_zyx: NDArray, start_zyx: ArrayLike, stop_zyx: ArrayLike, fill: float = 0) -> NDArray:
-    """`array[start:stop]` per axis, where indices outside the array give `fill`; a view when nothing is
-    outside.
+def crop_array(
+    array_zyx: NDArray[Any], start_zyx: ArrayLike, stop_zyx: ArrayLike, fill: float = 0
+) -> NDArray[Any]:
+    """`array[start:stop]` per axis, where indices outside the array give `fill`.
+
+    A view when nothing is outside.
 
     Raises:
         GeometryError: the box is empty.
@@ -244,7 +264,7 @@ def crop_array(array_zyx: NDArray, start_zyx: ArrayLike, stop_zyx: ArrayLike, fi
     return padded
 
 
-def paste(part_zyx: NDArray, whole_zyx: NDArray, start_zyx: ArrayLike) -> None:
+def paste(part_zyx: NDArray[Any], whole_zyx: NDArray[Any], start_zyx: ArrayLike) -> None:
     """Undo a crop: write `part` into `whole` with its first voxel at `start`; what lies outside is dropped.
 
     Args:

@@ -2,42 +2,82 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 BoxSlices = tuple[slice, slice, slice]
+# Neighbours of a voxel, by the rank of scipy's structuring element.
+_RANKS = {6: 1, 18: 2, 26: 3}
 
 
-def bounding_box(mask_zyx: NDArray) -> BoxSlices | None:
-    """The smallest box of slices that holds every non-zero voxel, or None if there is none."""
+def bounding_box(mask_zyx: NDArray[Any], margin: int = 0) -> BoxSlices | None:
+    """The smallest box of slices that holds every non-zero voxel, or None if there is none.
+
+    Args:
+        mask_zyx: z, y, x.
+        margin: voxels by which the box is widened on every side, as far as the array goes.
+    """
     # One slice at a time: a reduction over a whole scan at once would be several times slower.
     filled = np.flatnonzero([bool(plane.any()) for plane in mask_zyx])
     if not filled.size:
         return None
-    z = slice(int(filled[0]), int(filled[-1]) + 1)
     flat = np.zeros(mask_zyx.shape[1:], bool)
-    for plane in mask_zyx[z]:
+    for plane in mask_zyx[filled[0] : filled[-1] + 1]:
         np.logical_or(flat, plane, out=flat)
-    ranges = [np.flatnonzero(flat.any(axis=1 - axis)) for axis in (0, 1)]
-    y, x = (slice(int(r[0]), int(r[-1]) + 1) for r in ranges)
+    used = (filled, np.flatnonzero(flat.any(axis=1)), np.flatnonzero(flat.any(axis=0)))
+    z, y, x = (
+        slice(max(0, int(u[0]) - margin), min(n, int(u[-1]) + 1 + margin))
+        for u, n in zip(used, mask_zyx.shape, strict=True)
+    )
     return z, y, x
 
 
-def label_boxes(labels_zyx: NDArray) -> dict[int, BoxSlices]:
+def components(mask_zyx: NDArray[Any], neighbours: int = 26) -> tuple[NDArray[np.int32], int]:
+    """Label the connected pieces of a mask.
+
+    Args:
+        mask_zyx: z, y, x; non-zero is inside.
+        neighbours: 6, 18 or 26 of a voxel are connected to it.
+
+    Returns:
+        (labels_zyx, n): int32, 0 outside, 1..n in scan order.
+
+    Raises:
+        ValueError: another number of neighbours.
+    """
+    if neighbours not in _RANKS:
+        raise ValueError(f"A voxel has 6, 18 or 26 neighbours, not {neighbours}.")
+    structure = ndimage.generate_binary_structure(3, _RANKS[neighbours])
+    labels = np.empty(mask_zyx.shape, np.int32)
+    return labels, int(ndimage.label(mask_zyx, structure, output=labels))
+
+
+def largest_component(mask_zyx: NDArray[Any], neighbours: int = 6) -> NDArray[np.bool_]:
+    """The largest connected piece of a mask, the first of equally large ones; an empty mask stays empty."""
+    labels, count = components(mask_zyx, neighbours)
+    if count <= 1:
+        return labels > 0
+    largest: NDArray[np.bool_] = labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
+    return largest
+
+
+def label_boxes(labels_zyx: NDArray[Any]) -> dict[int, BoxSlices]:
     """The bounding box of every label that occurs, by label."""
     whole = bounding_box(labels_zyx)
     if whole is None:
         return {}
-    start = [s.start for s in whole]
-    return {
-        number: tuple(slice(s.start + o, s.stop + o) for s, o in zip(part, start, strict=True))
-        for number, part in enumerate(ndimage.find_objects(labels_zyx[whole]), start=1)
-        if part is not None
-    }  # type: ignore[misc]
+    boxes: dict[int, BoxSlices] = {}
+    for number, part in enumerate(ndimage.find_objects(labels_zyx[whole]), start=1):
+        if part is not None:
+            z, y, x = (slice(s.start + w.start, s.stop + w.start) for s, w in zip(part, whole, strict=True))
+            boxes[number] = z, y, x
+    return boxes
 
 
-def number_by_size(labels_zyx: NDArray) -> tuple[NDArray[np.uint16], dict[int, int]]:
+def number_by_size(labels_zyx: NDArray[Any]) -> tuple[NDArray[np.uint16], dict[int, int]]:
     """Renumber lesions 1, 2, ... from the largest voxel count down; equally large ones keep their order.
 
     Args:
@@ -57,7 +97,7 @@ def number_by_size(labels_zyx: NDArray) -> tuple[NDArray[np.uint16], dict[int, i
     return out, new_numbers
 
 
-def drop_islands(labels_zyx: NDArray, smallest_voxels: float) -> None:
+def drop_islands(labels_zyx: NDArray[Any], smallest_voxels: float) -> None:
     """Clear, in place, pieces of a lesion that lie apart from its largest piece and have fewer voxels.
 
     Args:
@@ -65,7 +105,7 @@ def drop_islands(labels_zyx: NDArray, smallest_voxels: float) -> None:
         smallest_voxels: pieces of this size stay.
     """
     for number, box in label_boxes(labels_zyx).items():
-        pieces, count = ndimage.label(labels_zyx[box] == number, structure=np.ones((3, 3, 3), bool))
+        pieces, count = components(labels_zyx[box] == number)
         if count < 2:
             continue
         sizes = np.bincount(pieces.ravel())

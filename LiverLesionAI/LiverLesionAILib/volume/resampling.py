@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -71,7 +72,7 @@ class _Axis:
         )
 
     def positions(self) -> NDArray[np.float64]:
-        return self.first + self.step * np.arange(self.n_out)
+        return np.float64(self.first) + self.step * np.arange(self.n_out, dtype=np.float64)
 
     def inside(self) -> tuple[int, int]:
         """First and one past the last output voxel whose centre lies within the input's outer faces."""
@@ -84,14 +85,15 @@ class _Axis:
 def _axes(source: Geometry, target: Geometry) -> tuple[_Axis, _Axis, _Axis]:
     order, flips = axis_permutation(source, target)
     corner = source.lps_to_index(target.index_to_lps((0.0, 0.0, 0.0)))
-    axes = []
-    for a in range(3):
+
+    def axis(a: int) -> _Axis:
         n_in = source.shape_zyx[order[a]]
         position = float(corner[order[a]])
         first = n_in - 1 - position if flips[a] else position
         step = target.spacing_zyx_mm[a] / source.spacing_zyx_mm[order[a]]
-        axes.append(_Axis(n_in, target.shape_zyx[a], first, step))
-    return tuple(axes)  # type: ignore[return-value]
+        return _Axis(n_in, target.shape_zyx[a], first, step)
+
+    return axis(0), axis(1), axis(2)
 
 
 def _band(weights: NDArray[np.float32]) -> tuple[int, int]:
@@ -122,7 +124,7 @@ def apply_along(weights: NDArray[np.float32], array: NDArray[np.float32], axis: 
 
 
 def resample_slabs(
-    array_zyx: NDArray, source: Geometry, target: Geometry, fill: float | None = None
+    array_zyx: NDArray[Any], source: Geometry, target: Geometry, fill: float | None = None
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """:func:`resample` one slab of target slices at a time, for results too large to hold as float32.
 
@@ -159,7 +161,7 @@ def resample_slabs(
         yield z, slab
 
 
-def _fill_outside(slab: NDArray, axes: tuple[_Axis, _Axis, _Axis], z: slice, fill: float) -> None:
+def _fill_outside(slab: NDArray[Any], axes: tuple[_Axis, _Axis, _Axis], z: slice, fill: float) -> None:
     """Set the voxels of `slab` (target slices z) outside the source's outer faces to `fill`, in place."""
     z_lo, z_hi = axes[0].inside()
     slab[: max(0, z_lo - z.start)] = fill
@@ -172,12 +174,12 @@ def _fill_outside(slab: NDArray, axes: tuple[_Axis, _Axis, _Axis], z: slice, fil
 
 
 def resample(
-    array_zyx: NDArray,
+    array_zyx: NDArray[Any],
     source: Geometry,
     target: Geometry,
     fill: float | None = None,
     dtype: DTypeLike = np.float32,
-) -> NDArray:
+) -> NDArray[Any]:
     """Resample onto a grid whose axes are parallel to the source's, with anti-aliased linear interpolation.
 
     Linear functions are reproduced exactly inside the source (up to float32); equal grids give equal values.
@@ -206,7 +208,9 @@ def resample(
     return result
 
 
-def resample_labels(array_zyx: NDArray, source: Geometry, target: Geometry, fill: float = 0) -> NDArray:
+def resample_labels(
+    array_zyx: NDArray[Any], source: Geometry, target: Geometry, fill: float = 0
+) -> NDArray[Any]:
     """Nearest-neighbour resampling, for labels and masks; `fill` outside the source's outer faces.
 
     Args:

@@ -12,6 +12,7 @@ from scipy import ndimage
 from ...models.inputs import InputSpec
 from ...support.progress import Progress, silent
 from ...volume.ct import CtVolume, Geometry, resample
+from ...volume.masks import largest_component
 
 LiverProbability = Callable[[NDArray[np.float32]], NDArray[np.uint8]]
 
@@ -38,14 +39,6 @@ class LiverLocation:
     stop_zyx: tuple[int, int, int]
     volume_ml: float
     cut_off: bool
-
-
-def largest_component(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest 6-connected component; an empty mask stays empty."""
-    components, count = ndimage.label(mask_zyx)
-    if count <= 1:
-        return mask_zyx.astype(bool)
-    return components == 1 + int(np.bincount(components.ravel())[1:].argmax())
 
 
 def liver_from_coarse(probability_zyx: NDArray[np.uint8]) -> NDArray[np.bool_]:

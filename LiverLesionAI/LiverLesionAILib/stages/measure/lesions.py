@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from ...case.findings import Box, Lesion, Measurement, PointLps
 from ...support.errors import InputError
 from ...volume.ct import Geometry, permuted, reoriented_geometry
+from ...volume.geometry import triple
 from ...volume.masks import BoxSlices, bounding_box, label_boxes
 from .calipers import measure_calipers
 
@@ -114,7 +115,7 @@ def measure_case(
             Lesion(
                 number=number,
                 score=score,
-                centre_lps=_point(geometry.index_to_lps(centroid_zyx)),
+                centre_lps=triple(geometry.index_to_lps(centroid_zyx)),
                 box=box_of(box, geometry, score),
                 measurement=_measure_crop(mask, box, hu_zyx, geometry, liver, liver_volume_ml),
             )
@@ -148,8 +149,8 @@ def box_of(box: BoxSlices, geometry: Geometry, score: float = 1.0) -> Box:
     start, stop = np.array([[s.start, s.stop] for s in box]).T
     size_zyx_mm = (stop - start) * np.array(geometry.spacing_zyx_mm)
     return Box(
-        centre_lps=_point(geometry.index_to_lps((start + stop - 1) / 2)),
-        size_xyz_mm=_point(size_zyx_mm[::-1]),
+        centre_lps=triple(geometry.index_to_lps((start + stop - 1) / 2)),
+        size_xyz_mm=triple(size_zyx_mm[::-1]),
         directions_lps=tuple(float(d) for d in geometry.directions_lps.ravel()),
         score=score,
     )
@@ -262,7 +263,7 @@ def _measure_crop(
     def ends_lps(ends_yx: NDArray) -> tuple[PointLps, PointLps]:
         index_zyx = np.insert(ends_yx, 0, calipers.slice_index, axis=1)
         first, second = axial.index_to_lps(index_zyx)
-        return _point(first), _point(second)
+        return triple(first), triple(second)
 
     volume_ml = float(np.count_nonzero(mask)) * geometry.voxel_volume_mm3 / 1000.0
     distance_mm, percent = float("nan"), float("nan")
@@ -281,8 +282,3 @@ def _measure_crop(
         surface_distance_mm=distance_mm,
         percent_of_liver=percent,
     )
-
-
-def _point(values: NDArray) -> PointLps:
-    x, y, z = (float(v) for v in values)
-    return x, y, z

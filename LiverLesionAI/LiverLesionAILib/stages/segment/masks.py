@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..locate.coarse import largest_component
+from ...volume.masks import largest_component
 from .necks import without_necks
 
 

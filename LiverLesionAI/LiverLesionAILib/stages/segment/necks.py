@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..locate.coarse import largest_component
+from ...volume.masks import largest_component
 
 NECK_MM = 10.0
 """Narrower than this is a neck: the narrowest, of those tried, that parts a left-out patient's stomach from
