@@ -241,7 +241,19 @@ def test_a_missing_program_is_told(desk):
     add_volume()
     desk.turn()
     desk.analyze()
-    assert "could not be started" in desk.message()
+    assert "could not be started: /nowhere/PythonSlicer is missing" in desk.message()
+
+
+def test_a_slicer_without_its_python_is_named_in_full(tmp_path, monkeypatch):
+    from LiverLesionAILib.panel.run import worker_client
+
+    monkeypatch.setattr(worker_client.shutil, "which", lambda name: None)
+    expected = str(tmp_path / "bin" / "PythonSlicer")
+    assert worker_client.python_program(str(tmp_path), "") == expected
+    assert worker_client.python_program(str(tmp_path), "/usr/bin/python3") == "/usr/bin/python3"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "PythonSlicer").touch()
+    assert worker_client.python_program(str(tmp_path), "/usr/bin/python3") == expected
 
 
 @pytest.mark.parametrize("desk", ["slow"], indirect=True)

@@ -281,7 +281,7 @@ class TestBoxes:
         case.panel.reader.set_class("box:5", "FNH")
         case.choose(4)
         case.turn()
-        rows, phase = case.panel.case.rows, case.ui.phaseLabel.text
+        rows, phase = case.panel.case.rows, case.ui.summaryLabel.text + case.ui.notesLabel.text
         folder = tmp_path / "saved"
         folder.mkdir()
         assert case.scene.SaveSceneToSlicerDataBundleDirectory(str(folder))
@@ -298,7 +298,7 @@ class TestBoxes:
                 new.status,
             )
             assert old.class_probabilities == new.class_probabilities
-        assert case.ui.phaseLabel.text == phase
+        assert case.ui.summaryLabel.text + case.ui.notesLabel.text == phase
         assert [row.segment_id for row in case.panel.selection()] == ["box:5"]
 
 
@@ -423,8 +423,13 @@ class TestMaps:
 
 
 def test_the_phase_is_shown_with_its_warning(case):
-    assert case.ui.phaseLabel.visible
-    assert case.ui.phaseLabel.text.startswith("Portal venous phase (0.83). The classes were learned")
+    assert case.ui.summaryLabel.text.endswith("Portal venous phase (0.83).")
+    assert case.ui.notesButton.visible and not case.ui.notesLabel.visible, "one line; the rest is a click away"
+    case.click("notesButton")
+    assert case.ui.notesLabel.visible
+    assert "The classes were learned in the arterial phase." in case.ui.notesLabel.text
+    case.click("notesButton")
+    assert not case.ui.notesLabel.visible
 
 
 def test_the_report_has_the_readers_class_beside_the_models(case, tmp_path):
@@ -531,17 +536,17 @@ def test_a_second_phase_goes_along_with_the_ct(desk):
     desk.turn()
     assert desk.ui.secondSelector.currentNode() is None
     desk.analyze()
-    assert "Second phase" not in desk.message()
+    assert "Second phase" not in desk.ui.notesLabel.text
     desk.ui.secondSelector.setCurrentNode(late)
     desk.turn()
     desk.analyze()
-    assert "Second phase late: (9, 12, 14), largest 77." in desk.message()
+    assert "Second phase late: (9, 12, 14), largest 77." in desk.ui.notesLabel.text
     # No classes, nothing to use it for.
     desk.ui.findClassesBox.click()
     desk.turn()
     assert not desk.ui.secondSelector.enabled
     desk.analyze()
-    assert "Second phase" not in desk.message()
+    assert "Second phase" not in desk.ui.notesLabel.text
 
 
 def test_a_ct_is_no_second_phase_of_itself(desk):
@@ -555,7 +560,7 @@ def test_a_ct_is_no_second_phase_of_itself(desk):
     desk.ui.inputSelector.setCurrentNode(second)
     desk.turn()
     desk.analyze()
-    assert "Second phase" not in desk.message()
+    assert "Second phase" not in desk.ui.notesLabel.text
 
 
 def test_a_second_phase_that_is_deleted_while_its_case_waits_is_done_without():
@@ -569,6 +574,6 @@ def test_a_second_phase_that_is_deleted_while_its_case_waits_is_done_without():
         desk.scene.RemoveNode(late)
         desk.until(desk.idle)
         desk.turn()
-        assert "Second phase" not in desk.message() and "two" in desk.ui.logText.plainText
+        assert "Second phase" not in desk.ui.notesLabel.text and "two" in desk.ui.logText.plainText
     finally:
         desk.close()

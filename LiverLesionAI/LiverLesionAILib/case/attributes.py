@@ -12,16 +12,19 @@ ATTR_PHASE = "LiverLesionAI.Phase"
 ATTR_PHASE_PROBABILITY = "LiverLesionAI.PhaseProbability"
 ATTR_PHASE_WARNING = "LiverLesionAI.PhaseWarning"
 ATTR_MODELS = "LiverLesionAI.Models"
+ATTR_NOTES = "LiverLesionAI.Notes"
+"""The analysis' messages to the reader, as a JSON list: they are read again when the scene is."""
 
 
 def case_attributes(result: CaseResult) -> dict[str, str]:
-    """Contrast phase ("" throughout where it was not estimated) and the models that ran."""
+    """Contrast phase ("" throughout where it was not estimated), the models that ran, and the messages."""
     phase = result.phase
     return {
         ATTR_PHASE: phase.name if phase else "",
         ATTR_PHASE_PROBABILITY: f"{phase.probability:.4f}" if phase else "",
         ATTR_PHASE_WARNING: phase.warning if phase else "",
         ATTR_MODELS: json.dumps(dict(result.models)),
+        ATTR_NOTES: json.dumps(list(result.messages)),
     }
 
 
@@ -44,3 +47,12 @@ def read_models(get: Callable[[str], str | None]) -> Mapping[str, str]:
     except ValueError:
         return {}
     return {str(name): str(digest) for name, digest in found.items()} if isinstance(found, dict) else {}
+
+
+def read_notes(get: Callable[[str], str | None]) -> tuple[str, ...]:
+    """The analysis' messages to the reader."""
+    try:
+        notes = json.loads(get(ATTR_NOTES) or "[]")
+    except ValueError:
+        return ()
+    return tuple(str(note) for note in notes) if isinstance(notes, list) else ()

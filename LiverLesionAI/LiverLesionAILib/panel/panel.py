@@ -19,6 +19,7 @@ from ..review.threshold import FAINTEST_SCORE
 from ..volume.crops import Mask
 from .edit.edit_panel import EditPanel
 from .edit.reader_panel import ReaderPanel
+from .findings.findings_model import CLASS
 from .findings.findings_panel import FindingsPanel
 from .findings.threshold_panel import ThresholdPanel
 from .icons import Icons
@@ -35,7 +36,7 @@ from .shortcuts import Shortcuts
 from .show.attention_panel import AttentionPanel
 from .show.map_panel import MapPanel
 from .show.overlays import apply_overlays
-from .show.views import Pulse, centre_ras, jump_to
+from .show.views import Pulse, centre_ras, frame_in_3d, jump_to
 
 
 class Panel(VTKObservationMixin):
@@ -189,6 +190,7 @@ class Panel(VTKObservationMixin):
         for section in (ui.findingsSection, ui.overlaysSection):
             section.connect("contentsCollapsed(bool)", lambda collapsed: self._refresh_soon())
         ui.hideAllButton.connect("toggled(bool)", self._hide_all)
+        ui.findingsTable.connect("doubleClicked(QModelIndex)", self._centre_on)
 
     def _toggle(self, button: qt.QPushButton) -> None:
         button.checked = not button.checked
@@ -298,11 +300,16 @@ class Panel(VTKObservationMixin):
         """Why nothing can be analysed, "" where all is well."""
         return self.models.problem
 
-    def analysed(self) -> None:
-        """A case has come into the scene."""
+    def analysed(self, first: bool = False) -> None:
+        """A case has come into the scene; `first`: its CT had none before, so no view looks at it yet."""
         # What could be undone was done to segments that the analysis may have replaced.
         self.reader.actions.history.clear()
         self._refresh_now()
+        if first and self.case.segmentation is not None:
+            bounds = [0.0] * 6
+            self.case.segmentation.GetRASBounds(bounds)
+            if bounds[0] <= bounds[1]:
+                frame_in_3d(slicer.mrmlScene, bounds)
 
     def selection(self) -> list[FindingRow]:
         """The selected lesions."""
@@ -325,10 +332,18 @@ class Panel(VTKObservationMixin):
         self.reader.show()
         self.edit.show()
         if len(rows) == 1:
-            point = centre_ras(self.case, rows[0].segment_id)
-            if point is not None:
-                jump_to(slicer.mrmlScene, point)
-                self._pulse.start(self.case, rows[0].segment_id)
+            self._go_to(rows[0].segment_id)
+
+    def _go_to(self, segment_id: str, *, centred: bool = False) -> None:
+        point = centre_ras(self.case, segment_id)
+        if point is not None:
+            jump_to(slicer.mrmlScene, point, centred=centred)
+            self._pulse.start(self.case, segment_id)
+
+    def _centre_on(self, index: Any) -> None:
+        """A double click beside the class, which opens the choice of classes, centres the slice views."""
+        if index.column() != CLASS:
+            self._go_to(self.findings.proxy.finding(index.row()).segment_id, centred=True)
 
     def _hide_all(self, hidden: bool) -> None:
         if self.parameters is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import slicer
 
 from ..case import terminology as terms
-from ..case.attributes import read_models, read_phase
+from ..case.attributes import read_models, read_notes, read_phase
 from ..case.colours import lesion_colour
 from ..case.findings import LesionSource, LesionStatus, PhaseEstimate
 from ..scene import nodes, segments
@@ -99,6 +99,15 @@ class CaseView:
     def models(self) -> Mapping[str, str]:
         """The models that ran, each with the first 12 digits of its weights' SHA-256."""
         return read_models(self.table.GetAttribute) if self.table is not None else {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader has to keep in mind: what follows from the contrast phase, and the analysis' messages."""
+        if self.table is None:
+            return ()
+        phase = self.phase
+        warnings = (phase.warning,) if phase is not None and phase.warning else ()
+        return (*warnings, *read_notes(self.table.GetAttribute))
 
     def box(self, row_id: str) -> slicer.vtkMRMLMarkupsROINode | None:
         """The box of a row that has only a box."""

@@ -37,7 +37,8 @@ class SceneNodes:
         maps: map's name -> volume node.
         kept_segment_ids: segments left alone because the reader had touched them.
         study_item: subject hierarchy item that holds them all.
-        messages: what the reader has to know, in sentences.
+        notes: what the analysis says the reader has to know, in sentences.
+        messages: what else the reader has to know: what was kept.
     """
 
     segmentation: slicer.vtkMRMLSegmentationNode
@@ -50,6 +51,7 @@ class SceneNodes:
     kept_segment_ids: tuple[str, ...] = ()
     study_item: int = 0
     messages: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     class_boxes: Mapping[int, slicer.vtkMRMLMarkupsROINode] = field(default_factory=dict)
 
 
@@ -100,7 +102,7 @@ class Apply:
         # Its steps join the others as they are made: a failure half-way takes them back too.
         tree.undo = self.undo
         study = tree.place(self.added, segmentation, table, boxes, axes, volumes, class_boxes)
-        messages = list(result.messages)
+        messages = []
         if ready.kept:
             names = ", ".join(segmentation.GetSegmentation().GetSegment(k).GetName() for k in ready.kept)
             messages.append(f"Kept as you left them: {names}.")
@@ -115,6 +117,7 @@ class Apply:
             tuple(ready.kept),
             study,
             tuple(messages),
+            result.messages,
             class_boxes,
         )
 

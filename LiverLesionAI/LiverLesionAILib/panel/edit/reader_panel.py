@@ -14,6 +14,7 @@ from ...review.grow import grown_from, grown_in_box
 from ...review.reader_actions import ReaderActions
 from ...scene.ras import to_volume
 from ...support.errors import LiverLesionAIError
+from ..findings.findings_model import CLASS
 from .place import PlanePlacer, PointPlacer
 
 
@@ -66,7 +67,7 @@ class ReaderPanel:
             button.connect("clicked()", method)
         ui.noteEdit.connect("editingFinished()", self._note)
         self._class_menu = qt.QMenu(ui.findingsTable)
-        ui.findingsTable.connect("doubleClicked(QModelIndex)", lambda index: self.choose_class())
+        ui.findingsTable.connect("doubleClicked(QModelIndex)", self._double_clicked)
 
     def keys(self) -> dict[str, Callable[[], None]]:
         """Keys that work while the module is open."""
@@ -198,6 +199,10 @@ class ReaderPanel:
             back = menu.addAction(f"Back to the model's class ({rows[0].model_class or 'none'})")
             back.connect("triggered()", lambda: self.set_class(segment_id, ""))
         menu.popup(qt.QCursor.pos())
+
+    def _double_clicked(self, index: Any) -> None:
+        if index.column() == CLASS:
+            self.choose_class()
 
     def set_class(self, segment_id: str, name: str) -> None:
         """Give a lesion another class."""

@@ -16,7 +16,7 @@ NUMBER, CLASS, PROBABILITY, AXES, VOLUME, HU, STATUS = range(7)
 HEADINGS = ("#", "Class", "P", "mm", "mL", "HU", "")
 TIPS = (
     "Number and colour of the lesion",
-    "The model's class, or yours; double-click a row, or press C, to change it",
+    "The model's class, or yours; double-click it, or press C, to change it",
     "The model's probability of the class, or that it is a lesion where it has no class; 0 to 1",
     "RECIST 1.1 long axis x short axis, in mm, on the axial slice where the long axis is longest; "
     "□: a box without an outline, its width x height",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import qt
@@ -47,6 +48,7 @@ class FindingsPanel:
         )
         self._set_class_filter([])
         ui.classFilter.connect("currentIndexChanged(int)", self._class_chosen)
+        ui.notesButton.connect("toggled(bool)", lambda shown: self.show_notes())
 
     def bind(self, parameters: PanelParameters | None) -> None:
         """The parameters that hold filters and selection; None between scenes."""
@@ -68,11 +70,17 @@ class FindingsPanel:
             self._quiet = False
         counted = [row for row in case.rows if row.status is not LesionStatus.REJECTED]
         self._ui.summaryLabel.text = self._headline(counted)
-        phase = case.phase.text if case.phase else ""
-        self._ui.phaseLabel.text = phase
-        closed = self._ui.findingsSection.collapsed
-        self._ui.phaseLabel.setVisible(bool(phase) and not closed)
+        self.show_notes()
         self.show_details()
+
+    def show_notes(self) -> None:
+        """What to keep in mind, one click away: how much there is, and the text where the reader wants it."""
+        notes, button, label = self._case.notes, self._ui.notesButton, self._ui.notesLabel
+        closed = self._ui.findingsSection.collapsed
+        button.text = f"{len(notes)} note{'s' if len(notes) > 1 else ''}"
+        button.setVisible(bool(notes) and not closed)
+        label.text = "\n".join(f"• {note}" for note in notes)
+        label.setVisible(bool(notes) and button.checked and not closed)
 
     def show_details(self) -> None:
         """What is known of the one selected lesion."""
@@ -88,7 +96,9 @@ class FindingsPanel:
                 "No findings for this CT yet." if self._case.segmentation is None else "No liver was found."
             )
         volumes = [row.volume_ml for row in counted if row.volume_ml == row.volume_ml]
-        return findings_line(len(counted), liver_ml, 100 * sum(volumes) / liver_ml)
+        line = findings_line(len(counted), liver_ml, 100 * sum(volumes) / liver_ml)
+        phase = self._case.phase
+        return f"{line} {replace(phase, warning='').text}" if phase is not None else line
 
     def apply_filters(self) -> None:
         """Filter by what the parameters say."""

@@ -9,11 +9,13 @@ from typing import Any, Protocol
 import qt
 import slicer
 
+from ...scene.nodes import ROLE_SEGMENTATION
+from ...scene.prepare import find_nodes
 from ...support.errors import LiverLesionAIError
 from ..parameters import PanelParameters
 from ..show.views import show_volume
 from .queue import AnalysisQueue, Case
-from .run_text import stage_line
+from .run_text import done_line, stage_line
 from .sample_case import load_sample_volume
 from .torch_install import install_torch, torch_is_there
 from .volumes import all_cts
@@ -34,8 +36,8 @@ class RunHost(Protocol):
     def model_problem(self) -> str:
         """Why nothing can be analysed, "" where all is well."""
 
-    def analysed(self) -> None:
-        """A case has come into the scene."""
+    def analysed(self, first: bool = False) -> None:
+        """A case has come into the scene; `first`: its CT had none before."""
 
     def answered(self) -> None:
         """The answer to a question has come into the scene."""
@@ -54,6 +56,7 @@ class RunPanel:
     def __init__(self, host: RunHost, logic: Any, make_queue: Callable[[RunPanel], AnalysisQueue]) -> None:
         self._host, self._logic, self._ui = host, logic, host.ui
         self._torch_known = False
+        self._first = False
         self.queue = make_queue(self)
         ui = host.ui
         ui.analyzeButton.connect("clicked()", self._analyze_or_cancel)
@@ -151,6 +154,7 @@ class RunPanel:
 
     def apply_steps(self, volume: Any, result: Path) -> Iterator[str]:
         """Put a result into the scene, in steps."""
+        self._first = not find_nodes(slicer.mrmlScene, volume).get(ROLE_SEGMENTATION)
         yield from self._logic.applySteps(volume, result, self._host.score_threshold())
 
     def run_ended(self, case: Case, kind: str, text: str) -> None:
@@ -160,12 +164,12 @@ class RunPanel:
             self._host.answered()
         elif kind == "done":
             outcome = self._logic.lastOutcome
-            self._host.show_message(" ".join(outcome.messages) if outcome.messages else "Done.")
-            self.worker_log(f"{case.name}: done. {' '.join(outcome.messages)}")
+            self._host.show_message(done_line(len(outcome.numbers), outcome.notes, outcome.messages))
+            self.worker_log(f"{case.name}: done. {' '.join((*outcome.notes, *outcome.messages))}")
             parameters = self._host.parameters
             if parameters is not None and parameters.inputVolume is case.volume:
                 show_volume(slicer.mrmlScene, case.volume)
-            self._host.analysed()
+            self._host.analysed(self._first)
         elif kind == "cancelled":
             self._host.show_message(f"{case.name}: cancelled. The scene is as before.")
         else:

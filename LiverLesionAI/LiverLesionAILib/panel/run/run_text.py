@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def time_left(seconds: float | None) -> str:
     """ "about 40 s left", in steps that do not flicker; "" when unknown."""
@@ -31,3 +33,10 @@ def findings_line(lesions: int, liver_ml: float, burden_percent: float) -> str:
     count = "no lesion" if lesions == 0 else f"{lesions} lesion{'s' if lesions > 1 else ''}"
     share = f", {burden_percent:.1f} % of it" if lesions else ""
     return f"Liver {liver_ml:.0f} mL, {count}{share}."
+
+
+def done_line(lesions: int, notes: Sequence[str], messages: Sequence[str]) -> str:
+    """What is said when a result has come: what was kept, and the notes only where no lesion stands below."""
+    if lesions:
+        return " ".join(messages)
+    return " ".join((*notes, *messages)) or "Done."

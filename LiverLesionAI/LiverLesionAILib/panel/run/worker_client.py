@@ -60,12 +60,15 @@ class WorkerCommand:
 
 
 def python_program(slicer_home: str, executable: str) -> str:
-    """The interpreter for a child process: PythonSlicer of this Slicer, or what runs now."""
-    for name in ("PythonSlicer", "PythonSlicer.exe"):
-        path = os.path.join(slicer_home, "bin", name)
+    """The interpreter for a child process: PythonSlicer of this Slicer, or what runs now.
+
+    Where there is none, the path at which Slicer should have it: the message that it is missing names it.
+    """
+    expected = os.path.join(slicer_home, "bin", "PythonSlicer")
+    for path in (expected, f"{expected}.exe"):
         if os.path.isfile(path):
             return path
-    return shutil.which("PythonSlicer") or executable
+    return shutil.which("PythonSlicer") or executable or expected
 
 
 def make_process() -> qt.QProcess:
@@ -306,9 +309,8 @@ class WorkerClient:
         self._disconnect(process)
         process.deleteLater()
         text = (
-            f"The computing process could not be started: {self._command.program} is missing or may "
-            "not be run. "
-            "Reinstall the extension, or Slicer."
+            f"The computing process could not be started: {self._command.program or 'PythonSlicer'} is "
+            "missing or may not be run. Reinstall the extension, or Slicer."
         )
         had_job = self.busy
         self._forget_job()

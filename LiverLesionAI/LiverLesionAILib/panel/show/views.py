@@ -3,11 +3,15 @@ window."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import qt
 import slicer
 
 from ...review.case_view import CaseView
 from ...scene import nodes
+from ...scene.ras import numpy_matrix
 
 
 def centre_ras(case: CaseView, segment_id: str) -> tuple[float, float, float] | None:
@@ -35,19 +39,61 @@ def centre_ras(case: CaseView, segment_id: str) -> tuple[float, float, float] | 
     return None if centre is None else tuple(centre)  # type: ignore[return-value]
 
 
-def jump_to(scene: slicer.vtkMRMLScene, point_ras: tuple[float, float, float]) -> None:
-    """All slice views show this point, and 3D views turn round it."""
+def jump_to(
+    scene: slicer.vtkMRMLScene, point_ras: tuple[float, float, float], *, centred: bool = False
+) -> None:
+    """All slice views show this point (world, RAS mm), and 3D views turn round it.
+
+    Slice views keep their pan and zoom; one whose frame the point lies outside of is centred on it.
+
+    Args:
+        centred: centre every slice view on the point.
+    """
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
-        scene.GetNthNodeByClass(index, "vtkMRMLSliceNode").JumpSliceByCentering(*point_ras)
+        view = scene.GetNthNodeByClass(index, "vtkMRMLSliceNode")
+        if centred or not in_frame(view, point_ras):
+            view.JumpSliceByCentering(*point_ras)
+        else:
+            view.JumpSliceByOffsetting(*point_ras)
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLCameraNode")):
         camera = scene.GetNthNodeByClass(index, "vtkMRMLCameraNode")
         focus, position = camera.GetFocalPoint(), camera.GetPosition()
         moved = [p + new - old for p, new, old in zip(position, point_ras, focus, strict=True)]
-        was = camera.StartModify()
-        camera.SetFocalPoint(*point_ras)
-        camera.SetPosition(*moved)
-        camera.ResetClippingRange()
-        camera.EndModify(was)
+        _aim(camera, point_ras, (moved[0], moved[1], moved[2]))
+
+
+def in_frame(view: slicer.vtkMRMLSliceNode, point_ras: tuple[float, float, float]) -> bool:
+    """Whether a point (world, RAS mm) lies within what a slice view shows of its plane, or of one beside it."""
+    to_ras = numpy_matrix(view.GetSliceToRAS())
+    across = (np.linalg.inv(to_ras) @ np.array([*point_ras, 1.0]))[:2]
+    middle, half = np.array(view.GetXYZOrigin())[:2], np.array(view.GetFieldOfView())[:2] / 2
+    return bool((np.abs(across - middle) <= half).all())
+
+
+def frame_in_3d(scene: slicer.vtkMRMLScene, bounds_ras: Sequence[float]) -> None:
+    """3D views look from the front at the whole of a box.
+
+    Args:
+        bounds_ras: low and high x, y, z in the world, mm.
+    """
+    low, high = np.array(bounds_ras[::2], float), np.array(bounds_ras[1::2], float)
+    x, y, z = ((low + high) / 2).tolist()
+    radius_mm = max(float(np.linalg.norm(high - low)) / 2, 1.0)
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLCameraNode")):
+        camera = scene.GetNthNodeByClass(index, "vtkMRMLCameraNode")
+        half_angle = np.radians(camera.GetViewAngle() or 30.0) / 2
+        camera.SetViewUp(0.0, 0.0, 1.0)
+        _aim(camera, (x, y, z), (x, y + radius_mm / float(np.sin(half_angle)), z))
+
+
+def _aim(
+    camera: slicer.vtkMRMLCameraNode, focus_ras: Sequence[float], position_ras: Sequence[float]
+) -> None:
+    was = camera.StartModify()
+    camera.SetFocalPoint(*focus_ras)
+    camera.SetPosition(*position_ras)
+    camera.ResetClippingRange()
+    camera.EndModify(was)
 
 
 def show_volume(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
