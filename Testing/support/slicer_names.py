@@ -40,8 +40,7 @@ def product_files() -> list[Path]:
     """Files of the product that know Slicer."""
     return [
         MODULE / "LiverLesionAI.py",
-        *sorted(LIBRARY.glob("scene*.py")),
-        *sorted((LIBRARY / "panel").glob("*.py")),
+        *sorted(path for room in ("scene", "review", "panel") for path in (LIBRARY / room).rglob("*.py")),
     ]
 
 
