@@ -86,9 +86,7 @@ def frame_in_3d(scene: slicer.vtkMRMLScene, bounds_ras: Sequence[float]) -> None
         _aim(camera, (x, y, z), (x, y + radius_mm / float(np.sin(half_angle)), z))
 
 
-def _aim(
-    camera: slicer.vtkMRMLCameraNode, focus_ras: Sequence[float], position_ras: Sequence[float]
-) -> None:
+def _aim(camera: slicer.vtkMRMLCameraNode, focus_ras: Sequence[float], position_ras: Sequence[float]) -> None:
     was = camera.StartModify()
     camera.SetFocalPoint(*focus_ras)
     camera.SetPosition(*position_ras)
