@@ -425,7 +425,7 @@ class TestMaps:
 def test_the_phase_is_shown_with_its_warning(case):
     assert case.ui.summaryLabel.text.endswith("Portal venous phase (0.83).")
     assert case.ui.notesButton.visible and not case.ui.notesLabel.visible, (
-        "one line; the rest is a click away"
+        "the rest is a click away"
     )
     case.click("notesButton")
     assert case.ui.notesLabel.visible

@@ -102,7 +102,7 @@ class CaseView:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader has to keep in mind: what follows from the contrast phase, and the analysis' messages."""
+        """What to keep in mind: what follows from the contrast phase, and the analysis' messages."""
         if self.table is None:
             return ()
         phase = self.phase

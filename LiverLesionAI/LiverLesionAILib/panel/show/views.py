@@ -63,7 +63,7 @@ def jump_to(
 
 
 def in_frame(view: slicer.vtkMRMLSliceNode, point_ras: tuple[float, float, float]) -> bool:
-    """Whether a point (world, RAS mm) lies within what a slice view shows of its plane, or of one beside it."""
+    """Whether a point (world, RAS mm) lies within a slice view's frame, on its plane or before it."""
     to_ras = numpy_matrix(view.GetSliceToRAS())
     across = (np.linalg.inv(to_ras) @ np.array([*point_ras, 1.0]))[:2]
     middle, half = np.array(view.GetXYZOrigin())[:2], np.array(view.GetFieldOfView())[:2] / 2
