@@ -77,7 +77,7 @@ def test_lesions_have_a_class_and_the_scan_a_phase(result: CaseResult) -> None:
     assert any("not been validated" in message for message in result.messages)
     assert "dadrn" in result.models
     for lesion in result.lesions:
-        assert lesion.predicted_class in (*CLASSES[1:], INDETERMINATE)
+        assert lesion.model_class in (*CLASSES[1:], INDETERMINATE)
         assert tuple(lesion.class_probabilities) == CLASSES
         assert sum(lesion.class_probabilities.values()) == pytest.approx(1, abs=1e-3)
 
@@ -86,7 +86,7 @@ def test_without_a_classifier_there_are_no_classes(
     sample: SampleCase, models: ModelStore, result: CaseResult
 ) -> None:
     found = analyze(sample.volume, replace(PLAIN, classifier=None), models)
-    assert [lesion.predicted_class for lesion in found.lesions] == [None] * len(result.lesions)
+    assert [lesion.model_class for lesion in found.lesions] == [None] * len(result.lesions)
     assert found.phase.warning == "" and "dadrn" not in found.models
     with pytest.raises(ModelError, match="classify"):
         analyze(sample.volume, replace(PLAIN, classifier="resnet"), models)

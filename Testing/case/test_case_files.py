@@ -105,7 +105,7 @@ class TestFolder:
         path = save_result(empty_result(), tmp_path)
         described = json.loads(path.read_text("utf-8"), parse_constant=lambda name: pytest.fail(name))
         assert described["liver"]["hu_mean"] is None
-        assert (described["schema"], described["schema_version"]) == ("LiverLesionAI case", 1)
+        assert (described["schema"], described["schema_version"]) == ("LiverLesionAI case", 2)
 
     def test_saving_again_replaces(self, tmp_path):
         (tmp_path / "case-notes.npz").write_text("the reader's own")
@@ -198,7 +198,7 @@ class TestDamage:
             load_result(folder)
 
     def test_newer_version(self, folder):
-        self.edit(folder, lambda d: d.update(schema_version=2))
+        self.edit(folder, lambda d: d.update(schema_version=3))
         with pytest.raises(InputError, match="newer"):
             load_result(folder)
 

@@ -119,7 +119,7 @@ def test_overlapping_lesions_stay_apart(desk):
     stroke(desk, "lesion_1", both)
     assert np.array_equal(mask(desk, "lesion_1"), both)
     assert np.array_equal(mask(desk, "lesion_2"), other)
-    assert [row.status.value for row in desk.panel.case.rows] == ["edited", "AI", "AI"]
+    assert [row.status_text for row in desk.panel.case.rows] == ["edited", "undecided", "undecided"]
     desk.analyze()
     assert np.array_equal(mask(desk, "lesion_1"), both)
     import slicer
@@ -165,7 +165,7 @@ def test_two_strokes_are_two_steps(desk):
     for expected in (second, first):
         desk.click("undoButton")
         assert np.array_equal(mask(desk, "lesion_2"), expected)
-    assert desk.panel.case.row("lesion_2").status.value == "AI"
+    assert desk.panel.case.row("lesion_2").status_text == "undecided"
 
 
 def test_what_the_reader_added_survives_a_second_analysis(desk):
@@ -180,7 +180,12 @@ def test_what_the_reader_added_survives_a_second_analysis(desk):
     new = desk.panel.reader.actions.add(Mask.of(voxels))
     desk.panel.refresh()
     desk.analyze()
-    assert [row.status.value for row in desk.panel.case.rows] == ["AI", "AI", "AI", "edited"]
+    assert [row.status_text for row in desk.panel.case.rows] == [
+        "undecided",
+        "undecided",
+        "undecided",
+        "edited",
+    ]
     assert np.array_equal(mask(desk, new), voxels)
     assert "Kept as you left them: Lesion 4" in desk.message()
 

@@ -37,7 +37,7 @@ def ids(desk: Desk) -> list[str]:
 
 
 def statuses(desk: Desk) -> list[str]:
-    return [row.status.value for row in desk.panel.case.rows]
+    return [row.status_text for row in desk.panel.case.rows]
 
 
 def click(desk: Desk, button: str) -> None:
@@ -99,23 +99,27 @@ def test_accept_reject_and_their_undo(case):
     display = case.panel.case.segmentation.GetDisplayNode()
     assert not display.GetSegmentVisibility("lesion_2")
     click(case, "undoButton")
-    assert statuses(case) == ["accepted", "AI", "AI"]
+    assert statuses(case) == ["accepted", "undecided", "undecided"]
     assert display.GetSegmentVisibility("lesion_2")
     click(case, "undoButton")
-    assert statuses(case) == ["AI", "AI", "AI"]
+    assert statuses(case) == ["undecided", "undecided", "undecided"]
     assert not case.ui.undoButton.enabled
     click(case, "redoButton")
-    assert statuses(case) == ["accepted", "AI", "AI"]
+    assert statuses(case) == ["accepted", "undecided", "undecided"]
     choose(case, 0)
     click(case, "acceptButton")
-    assert statuses(case) == ["AI", "AI", "AI"]
+    assert statuses(case) == ["undecided", "undecided", "undecided"]
 
 
 def test_the_table_node_follows(case):
     choose(case, 1)
     click(case, "rejectButton")
     table = case.panel.case.table.GetTable()
-    assert [table.GetValueByName(r, "Status").ToString() for r in range(3)] == ["AI", "rejected", "AI"]
+    assert [table.GetValueByName(r, "Status").ToString() for r in range(3)] == [
+        "undecided",
+        "rejected",
+        "undecided",
+    ]
     assert table.GetValueByName(0, "Volume [mL]").ToDouble() == pytest.approx(9.45, abs=0.01)
 
 
@@ -131,7 +135,7 @@ def test_delete_takes_box_and_row_and_undo_brings_all_back(case):
     assert np.array_equal(mask(case, "lesion_2"), before)
     assert len(case.panel.case.boxes) == 3
     assert case.panel.case.row("lesion_2").volume_ml == pytest.approx(before.sum() * 5.625 / 1000, abs=0.01)
-    assert statuses(case)[1] == "AI"
+    assert statuses(case)[1] == "undecided"
 
 
 def test_undoing_a_deletion_brings_the_box_of_the_class_back(case):
@@ -173,7 +177,7 @@ def test_merge_and_split(case):
     click(case, "undoButton")
     click(case, "undoButton")
     assert ids(case) == ["lesion_1", "lesion_2", "lesion_3"]
-    assert statuses(case) == ["AI", "AI", "AI"]
+    assert statuses(case) == ["undecided", "undecided", "undecided"]
 
 
 def test_a_lesion_in_one_piece_is_cut_by_a_plane(case):
@@ -213,7 +217,7 @@ def test_a_lesion_is_added_where_the_reader_clicks(case):
     case.turn(0.05)
     assert len(ids(case)) == 4
     new = case.panel.case.row(next(i for i in ids(case) if i not in ("lesion_1", "lesion_2", "lesion_3")))
-    assert new.status.value == "edited"
+    assert new.status_text == "edited"
     truth = np.zeros(array.shape, bool)
     truth[12:16, 22:28, 10:18] = True
     found = mask(case, new.segment_id)
@@ -296,7 +300,7 @@ def test_class_and_note(case):
     actions["FNH"].trigger()
     case.turn(0.02)
     row = case.panel.case.row("lesion_2")
-    assert row.predicted_class == "FNH"
+    assert row.shown_class == "FNH"
     assert row.name == "Lesion 2 (FNH)"
     assert "Lesion 2 (FNH)" in [node.GetName() for node in case.panel.case.boxes]
     choose(case, 1)
@@ -306,7 +310,7 @@ def test_class_and_note(case):
     assert case.panel.case.row("lesion_2").note == "control in 3 months"
     click(case, "undoButton")
     click(case, "undoButton")
-    assert case.panel.case.row("lesion_2").predicted_class == "Cyst"
+    assert case.panel.case.row("lesion_2").shown_class == "Cyst"
 
 
 def test_sorting_and_filters(case):
@@ -383,9 +387,9 @@ def test_a_move_of_the_threshold_is_one_step_of_undo(desk, monkeypatch):
     assert (len(ids(desk)), desk.ui.thresholdSlider.value) == (4, pytest.approx(0.45))
     click(desk, "undoButton")
     assert (len(ids(desk)), desk.ui.thresholdSlider.value) == (3, pytest.approx(0.7))
-    assert statuses(desk) == ["accepted", "AI", "AI"]
+    assert statuses(desk) == ["accepted", "undecided", "undecided"]
     click(desk, "undoButton")
-    assert statuses(desk) == ["AI", "AI", "AI"]
+    assert statuses(desk) == ["undecided", "undecided", "undecided"]
     assert not desk.ui.undoButton.enabled
     for _ in range(3):
         click(desk, "redoButton")
@@ -403,7 +407,7 @@ def test_a_new_analysis_starts_a_new_history(case):
     assert case.ui.undoButton.enabled
     case.analyze()
     assert not case.ui.undoButton.enabled
-    assert statuses(case) == ["accepted", "AI", "AI"]
+    assert statuses(case) == ["accepted", "undecided", "undecided"]
 
 
 def test_the_threshold_is_quick(desk):
@@ -434,7 +438,7 @@ def test_drawing_in_a_lesion_is_followed(case):
     assert time.thread_time() - start_s < 0.3
     row = case.panel.case.row("lesion_2")
     assert row.volume_ml == pytest.approx(before * 10 / 6, rel=0.02)
-    assert row.status.value == "edited"
+    assert row.status_text == "edited"
     segment = case.panel.case.segmentation.GetSegmentation().GetSegment("lesion_2")
     import vtk
 
@@ -443,14 +447,14 @@ def test_drawing_in_a_lesion_is_followed(case):
     assert str(value) == "SEMIAUTOMATIC"
     box = next(n for n in case.panel.case.boxes if n.GetAttribute("LiverLesionAI.Segment") == "lesion_2")
     assert max(box.GetSize()) == pytest.approx(15.0, abs=0.1)
-    assert statuses(case) == ["AI", "edited", "AI"]
+    assert statuses(case) == ["undecided", "edited", "undecided"]
     click(case, "undoButton")
     assert case.panel.case.row("lesion_2").volume_ml == pytest.approx(before)
-    assert statuses(case) == ["AI", "AI", "AI"]
+    assert statuses(case) == ["undecided", "undecided", "undecided"]
     click(case, "redoButton")
     click(case, "backToAiButton")
     assert case.panel.case.row("lesion_2").volume_ml == pytest.approx(before)
-    assert statuses(case) == ["AI", "AI", "AI"]
+    assert statuses(case) == ["undecided", "undecided", "undecided"]
 
 
 def test_overlays_are_switched(case):
@@ -534,7 +538,7 @@ def test_a_second_analysis_keeps_what_the_reader_did(case):
     drawn = mask(case, "lesion_2")
     assert drawn.sum() > before.sum()
     case.analyze()
-    assert statuses(case) == ["accepted", "edited", "AI"]
+    assert statuses(case) == ["accepted", "edited", "undecided"]
     assert np.array_equal(mask(case, "lesion_2"), drawn)
     assert case.panel.case.segmentation.GetSegmentation().GetNumberOfSegments() == 4
     assert "Kept as you left them" in case.message()

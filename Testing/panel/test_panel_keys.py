@@ -47,7 +47,7 @@ def selected(desk: Desk) -> list[int]:
 
 
 def statuses(desk: Desk) -> list[str]:
-    return [row.status.value for row in desk.panel.case.rows]
+    return [row.status_text for row in desk.panel.case.rows]
 
 
 def test_next_and_previous_wrap_round(case):
@@ -73,13 +73,13 @@ def test_arrow_keys_move_the_views(case):
 def test_accept_reject_undo_redo(case):
     press(case, "N")
     press(case, "A")
-    assert statuses(case) == ["accepted", "AI", "AI"]
+    assert statuses(case) == ["accepted", "undecided", "undecided"]
     press(case, "X")
-    assert statuses(case) == ["rejected", "AI", "AI"]
+    assert statuses(case) == ["rejected", "undecided", "undecided"]
     press(case, "Ctrl+Z")
-    assert statuses(case) == ["accepted", "AI", "AI"]
+    assert statuses(case) == ["accepted", "undecided", "undecided"]
     press(case, "Ctrl+Shift+Z")
-    assert statuses(case) == ["rejected", "AI", "AI"]
+    assert statuses(case) == ["rejected", "undecided", "undecided"]
 
 
 def test_merge_and_delete(case):
@@ -98,7 +98,7 @@ def test_delete_in_the_note_deletes_no_lesion(case):
     for key in ("Home", "Delete", "X", "N"):
         press(case, key, case.ui.noteEdit)
     assert len(case.panel.case.rows) == 3
-    assert statuses(case) == ["AI"] * 3
+    assert statuses(case) == ["undecided"] * 3
     assert selected(case) == [1]
     case.ui.noteEdit.text = ""
 
@@ -118,7 +118,7 @@ def test_split_and_outline_of_the_wrong_kind_say_so(case):
     assert "Move and turn the plane" in case.message()
     case.panel.reader.close()
     press(case, "O")
-    assert statuses(case) == ["AI"] * 3
+    assert statuses(case) == ["undecided"] * 3
 
 
 def test_one_key_hides_every_overlay(case):
@@ -139,7 +139,7 @@ def test_the_keys_work_only_while_the_module_is_open(case):
     press(case, "A", case.window)
     case.widget.enter()
     case.turn(0.02)
-    assert statuses(case) == ["AI"] * 3
+    assert statuses(case) == ["undecided"] * 3
 
 
 def test_tooltips_name_the_keys_that_work(case):

@@ -194,9 +194,9 @@ class TestBoxes:
     def test_marks_and_their_undo(self, case):
         case.choose(4)
         case.click("acceptButton")
-        assert row(case, 5).status.value == "accepted"
+        assert row(case, 5).status_text == "accepted"
         case.click("rejectButton")
-        assert row(case, 5).status.value == "rejected"
+        assert row(case, 5).status_text == "rejected"
         case.panel.reader.set_class("box:5", "FNH")
         case.choose(4)
         case.ui.noteEdit.text = "look again"
@@ -206,7 +206,7 @@ class TestBoxes:
         for _ in range(4):
             case.click("undoButton")
         now = row(case, 5)
-        assert (now.status.value, now.reader_class, now.note) == ("AI", None, "")
+        assert (now.status_text, now.reader_class, now.note) == ("undecided", None, "")
         assert not case.ui.undoButton.enabled
 
     def test_delete_and_undo(self, case):
@@ -231,7 +231,7 @@ class TestBoxes:
         case.click("outlineButton")
         new = row(case, 5)
         assert not new.box_only
-        assert new.status.value == "edited"
+        assert new.status_text == "edited"
         assert new.source.value == "mask and box"
         assert [row.number for row in case.panel.selection()] == [5]
         found = read_back(case.panel.case.segmentation, case.panel.case.volume)
@@ -269,12 +269,12 @@ class TestBoxes:
         case.click("rejectButton")
         case.analyze()
         assert [row.number for row in case.panel.case.rows] == [1, 2, 3, 4, 5]
-        assert row(case, 5).status.value == "rejected"
+        assert row(case, 5).status_text == "rejected"
         assert len(case.panel.case.boxes) == 5
         case.choose(4)
         case.click("rejectButton")
         case.analyze()
-        assert [row.status.value for row in case.panel.case.rows] == ["AI"] * 5
+        assert [row.status_text for row in case.panel.case.rows] == ["undecided"] * 5
         assert len(case.panel.case.boxes) == 5
 
     def test_saved_and_loaded(self, case, tmp_path):
@@ -292,9 +292,9 @@ class TestBoxes:
         case.turn(0.05)
         for old, new in zip(rows, case.panel.case.rows, strict=True):
             assert np.allclose(old.box_mm or 0, new.box_mm or 0)
-            assert (old.number, old.predicted_class, old.status) == (
+            assert (old.number, old.shown_class, old.status) == (
                 new.number,
-                new.predicted_class,
+                new.shown_class,
                 new.status,
             )
             assert old.class_probabilities == new.class_probabilities
@@ -323,7 +323,7 @@ class TestClasses:
         actions["Haemangioma"].trigger()
         case.turn()
         now = row(case, 4)
-        assert (now.predicted_class, now.model_class) == ("Haemangioma", "indeterminate")
+        assert (now.shown_class, now.model_class) == ("Haemangioma", "indeterminate")
         assert now.class_probabilities["HCC"] == pytest.approx(0.35)
         assert "Your class: <b>Haemangioma</b>" in case.ui.detailLabel.text
         assert "indeterminate" in case.ui.detailLabel.text
@@ -331,7 +331,7 @@ class TestClasses:
         from LiverLesionAILib.scene.show import read_back
 
         lesion = read_back(case.panel.case.segmentation, case.panel.case.volume).lesions[3]
-        assert (lesion.predicted_class, lesion.reader_class) == ("indeterminate", "Haemangioma")
+        assert (lesion.model_class, lesion.reader_class) == ("indeterminate", "Haemangioma")
         case.analyze()
         assert row(case, 4).reader_class == "Haemangioma"
         case.choose(3)
@@ -339,9 +339,9 @@ class TestClasses:
         actions = {action.text: action for action in case.panel.reader._class_menu.actions()}
         actions["Back to the model's class (indeterminate)"].trigger()
         case.turn()
-        assert row(case, 4).predicted_class == "indeterminate"
+        assert row(case, 4).shown_class == "indeterminate"
         case.click("undoButton")
-        assert row(case, 4).predicted_class == "Haemangioma"
+        assert row(case, 4).shown_class == "Haemangioma"
 
 
 class TestMaps:

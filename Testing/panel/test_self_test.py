@@ -138,7 +138,7 @@ def test_reload_reads_the_library_anew_and_goes_on_with_the_scene(library):
         assert desk.ui.inputSelector.currentNode().GetName() == "CT"
         desk.choose(0)
         desk.click("acceptButton")
-        assert [row.status.value for row in desk.panel.case.rows] == ["accepted", "AI", "AI"]
+        assert [row.status_text for row in desk.panel.case.rows] == ["accepted", "undecided", "undecided"]
         desk.scene.Clear(False)
         desk.turn(0.05)
         assert desk.ui.findingsTable.model().rowCount() == 0

@@ -109,10 +109,8 @@ def test_segments_are_the_label_map(case):
     back = scenes.read_back(nodes.segmentation)
     assert np.array_equal(back.lesion_labels_zyx, result.lesion_labels_zyx)
     assert np.array_equal(back.liver_zyx, result.liver_zyx)
-    assert [lesion.status for lesion in back.lesions] == [LesionStatus.AI] * len(result.lesions)
-    assert [lesion.predicted_class for lesion in back.lesions] == [
-        le.predicted_class for le in result.lesions
-    ]
+    assert [lesion.status_text for lesion in back.lesions] == ["undecided"] * len(result.lesions)
+    assert [lesion.model_class for lesion in back.lesions] == [le.model_class for le in result.lesions]
     assert back.lesions[0].class_probabilities["HCC"] == pytest.approx(0.82)
 
 
@@ -253,7 +251,7 @@ def test_a_second_run_keeps_edited_accepted_and_added(shown):
     back = {lesion.name: lesion for lesion in scenes.read_back(again.segmentation).lesions}
     assert len(back) == len(result.lesions) + 1
     assert np.array_equal(scenes.read_back(again.segmentation).lesion_labels_zyx == 1, edited)
-    assert back["Lesion 1 (HCC 0.82)"].status is LesionStatus.EDITED
+    assert back["Lesion 1 (HCC 0.82)"].status_text == "edited"
     assert back["Lesion 2 (CYST 0.82)"].status is LesionStatus.ACCEPTED
     assert back["biopsied"].number == 3
     assert back["seen on MR"].mask.count == added.sum()
@@ -359,7 +357,7 @@ def test_bundle_round_trip(tmp_path, geometry):
     expected = np.argwhere(result.lesion_labels_zyx > 0)
     index = np.round(result.geometry.lps_to_index(grid.index_to_lps(where))).astype(int)
     assert sorted(map(tuple, index)) == sorted(map(tuple, expected))
-    assert [lesion.status for lesion in back.lesions] == [LesionStatus.AI] * len(result.lesions)
+    assert [lesion.status_text for lesion in back.lesions] == ["undecided"] * len(result.lesions)
     assert not any(scene_nodes.was_moved(box) for box in found["box"])
     composite = loaded.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
     assert composite.GetBackgroundVolumeID() == ct.GetID()

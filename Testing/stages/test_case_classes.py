@@ -61,7 +61,7 @@ def test_class_probabilities_map_box_and_phase() -> None:
         result_of(volume, liver, lesion), volume, say=said.append
     )
     (one,) = found.lesions
-    assert one.predicted_class == "CYST"
+    assert one.model_class == "CYST"
     assert found.phase.name == "portal venous" and found.phase.warning
     (shown,) = found.attention
     assert shown.lesion_number == 1
@@ -89,7 +89,7 @@ def test_the_arrays_order_does_not_matter() -> None:
     arrays = [np.ascontiguousarray(permuted(a, GEOMETRY, turned)) for a in (volume.hu_zyx, liver, lesion)]
     other = CtVolume(arrays[0], turned, "turned")
     found = CaseClassifier(ENTRY, BrightOrDark()).run(result_of(other, arrays[1], arrays[2]), other)
-    assert found.lesions[0].predicted_class == "CYST"
+    assert found.lesions[0].model_class == "CYST"
     assert found.lesions[0].class_box.centre_lps == pytest.approx(
         straight.lesions[0].class_box.centre_lps, abs=1.5
     )
@@ -100,7 +100,7 @@ def test_without_a_network_the_phase_alone() -> None:
     volume, liver, lesion = scan(10.0)
     found = CaseClassifier(None, None).run(result_of(volume, liver, lesion), volume)
     assert found.phase.name == "portal venous" and found.phase.warning == ""
-    assert found.lesions[0].predicted_class is None and found.attention == ()
+    assert found.lesions[0].model_class is None and found.attention == ()
 
 
 def test_a_second_phase_is_registered_and_counts() -> None:
@@ -125,5 +125,5 @@ def test_a_second_phase_of_somebody_else_is_left_out() -> None:
     found = CaseClassifier(ENTRY, BrightOrDark()).run(
         result_of(volume, liver, lesion), volume, lungs, said.append
     )
-    assert found.lesions[0].predicted_class == "CYST"
+    assert found.lesions[0].model_class == "CYST"
     assert any("chest" in text and "not used" in text for text in said)

@@ -118,7 +118,7 @@ def result_of(
                 box=box_of(mask, volume.geometry),
                 measurement=measured(mask, volume.hu_zyx, volume.geometry, int(liver_zyx.sum())),
                 source=LesionSource.MASK,
-                predicted_class=predicted,
+                model_class=predicted,
                 class_probabilities={**others, predicted: 0.82} if predicted else {},
             )
         )

@@ -41,7 +41,7 @@ def measured_result(**changes) -> CaseResult:
     lesions = []
     for lesion in measure_case(labels, liver, hu, geometry, {1: 0.98, 2: 0.71, 3: 0.4}):
         classes = {} if lesion.number == 3 else {"HCC": 0.625, "FNH": 0.25, "CYST": 0.1, "HEM": 0.025}
-        fields = {"predicted_class": "HCC", "class_probabilities": classes} if classes else {}
+        fields = {"model_class": "HCC", "class_probabilities": classes} if classes else {}
         lesions.append(Lesion(**{**vars(lesion), **fields}))
     whole = measure_liver(labels, liver, hu, geometry)
     fields = {
@@ -101,7 +101,7 @@ def _lesions(number: int) -> st.SearchStrategy[Lesion]:
         measurement=st.builds(Measurement, *[_numbers] * 3, _ends, _ends, *[_numbers] * 4),
         source=st.sampled_from(LesionSource),
         status=st.sampled_from(LesionStatus),
-        predicted_class=st.none() | _texts,
+        model_class=st.none() | _texts,
         class_probabilities=st.dictionaries(_texts, _shares, max_size=3),
         reader_class=st.none() | st.text(min_size=1, max_size=12),
         note=_texts,

@@ -38,7 +38,7 @@ def result_of(volume: CtVolume, name: str, faint: bool = True) -> CaseResult:
     lesions = []
     for lesion in measure_case(labels, liver, array, volume.geometry, scores):
         found = CLASSES[(lesion.number - 1) % 3]
-        lesions.append(replace(lesion, predicted_class=found, class_probabilities={found: 0.8, "FNH": 0.2}))
+        lesions.append(replace(lesion, model_class=found, class_probabilities={found: 0.8, "FNH": 0.2}))
     whole = measure_liver(labels, liver, array, volume.geometry)
     return CaseResult(
         name,
@@ -100,7 +100,7 @@ def with_boxes(result: CaseResult) -> CaseResult:
     changed = {
         odd.number: replace(
             odd,
-            predicted_class="indeterminate",
+            model_class="indeterminate",
             class_probabilities={"HCC": 0.35, "HEM": 0.33, "FNH": 0.2, "CYST": 0.1, "Normal": 0.02},
             source=LesionSource.BOTH,
         ),

@@ -69,7 +69,7 @@ class TestMasks:
         back = scene.read_back(node, geometry=result.geometry)
         assert np.array_equal(back.liver_zyx, result.liver_zyx)
         assert np.array_equal(back.lesion_labels_zyx, result.lesion_labels_zyx)
-        assert [le.status.value for le in back.lesions] == ["AI"] * len(result.lesions)
+        assert [le.status_text for le in back.lesions] == ["undecided"] * len(result.lesions)
         assert back.lesions[0].class_probabilities["HCC"] == pytest.approx(0.82)
         first = node.GetSegmentation().GetSegment("lesion_1")
         assert first.GetColor() == pytest.approx(colours.lesion_colour(1), abs=1e-5)
@@ -151,7 +151,7 @@ def test_the_scene_keeps_the_readers_class_and_the_contrast_phase(tmp_path):
     assert read_phase(found["table"][0].GetAttribute) == phase
     assert found["table"][0].GetDescription() == phase.text
     back = scene.read_back(found["segmentation"][0]).lesions[0]
-    assert (back.predicted_class, back.reader_class, back.note) == ("HCC", "Cyst", "old; stable")
+    assert (back.model_class, back.reader_class, back.note) == ("HCC", "Cyst", "old; stable")
     # The reader has said something of the first: a new run leaves it alone.
     again = scene.apply_result(loaded, replace(result, lesions=(first, second)), ct)
     assert again.kept_segment_ids == ("lesion_1",)

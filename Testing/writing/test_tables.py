@@ -155,7 +155,7 @@ class TestJson:
         for entry, lesion in zip(found["lesions"], result.lesions, strict=True):
             m = lesion.measurement
             assert entry["number"] == lesion.number
-            assert entry["class"] == lesion.predicted_class
+            assert entry["class"] == lesion.model_class
             np.testing.assert_allclose(entry["long_axis_ends_lps_mm"], m.long_axis_lps, atol=0.0051)
             ends = np.array(entry["long_axis_ends_lps_mm"])
             assert np.linalg.norm(ends[1] - ends[0]) == pytest.approx(entry["long_axis_mm"], abs=0.03)
@@ -222,7 +222,7 @@ class TestText:
 
     def test_columns_that_say_nothing_are_left_out(self):
         result = measured_result()
-        plain = [replace(x, predicted_class=None, class_probabilities={}) for x in result.lesions]
+        plain = [replace(x, model_class=None, class_probabilities={}) for x in result.lesions]
         text = findings_text(replace(result, lesions=tuple(plain)))
         assert "Class" not in text
         assert "Status" not in text
@@ -235,7 +235,7 @@ class TestText:
             replace(
                 lesion,
                 number=number,
-                predicted_class="indeterminate lesion",
+                model_class="indeterminate lesion",
                 status=LesionStatus.REJECTED,
                 centre_lps=(-123.4, -345.6, -1234.5),
                 measurement=replace(
@@ -294,7 +294,7 @@ class TestText:
     @settings(max_examples=50, deadline=None)
     @given(results())
     def test_any_result(self, result):
-        lesions = tuple(replace(x, predicted_class=None) for x in result.lesions)
+        lesions = tuple(replace(x, model_class=None) for x in result.lesions)
         text = findings_text(
             replace(result, case_name="case", messages=(), models={}, device="", lesions=lesions)
         )
@@ -305,7 +305,7 @@ class TestText:
 
     def test_names_with_line_breaks_stay_on_their_line(self):
         result = measured_result(case_name="first\nsecond\t third")
-        lesions = (replace(result.lesions[0], predicted_class="H\nCC"), *result.lesions[1:])
+        lesions = (replace(result.lesions[0], model_class="H\nCC"), *result.lesions[1:])
         text = findings_text(replace(result, lesions=lesions))
         assert "first second third: 3 lesions" in text
         assert "H CC" in text

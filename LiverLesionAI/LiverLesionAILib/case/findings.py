@@ -27,12 +27,34 @@ class LesionSource(str, Enum):
 
 
 class LesionStatus(str, Enum):
-    """What the reader has done with a lesion."""
+    """What the reader has decided about a lesion. Whether its mask was changed is :attr:`Lesion.edited`."""
 
-    AI = "AI"
-    EDITED = "edited"
+    UNDECIDED = "undecided"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    NOT_LIVER = "not_liver"
+    TREATED = "treated"
+
+    @property
+    def title(self) -> str:
+        """For the reader."""
+        return self.value.replace("_", " ")
+
+    @property
+    def action(self) -> str:
+        """What the reader does to decide so: "accept", "mark as not liver"."""
+        verbs = {LesionStatus.ACCEPTED: "accept", LesionStatus.REJECTED: "reject"}
+        return verbs.get(self, f"mark as {self.title}")
+
+    @property
+    def counts(self) -> bool:
+        """Whether the lesion is part of the findings: reported, counted and measured."""
+        return self not in (LesionStatus.REJECTED, LesionStatus.NOT_LIVER)
+
+    @classmethod
+    def read(cls, text: str | None) -> LesionStatus:
+        """From its value; UNDECIDED for none, an unknown one, and the "AI" and "edited" of version 0.1."""
+        return next((status for status in cls if status.value == text), cls.UNDECIDED)
 
 
 @dataclass(frozen=True)
@@ -86,11 +108,14 @@ class Lesion:
         number: 1, 2, ... in order of size, largest first.
         score: 0..1, calibrated probability that it is a lesion.
         centre_lps: centroid, mm.
-        predicted_class: one of the classifier's classes, "indeterminate", or None when not classified.
+        status: what the reader has decided.
+        model_class: one of the classifier's classes, "indeterminate", or None when not classified.
         class_probabilities: by class name, the classifier's.
         reader_class: the class the reader gave; None where the reader has said nothing.
         note: the reader's.
         class_box: where the classifier saw its class, None where it was not asked.
+        edited: the reader has drawn its mask, or changed the one the AI drew.
+        tracking_uid: DICOM UID of this lesion, given once and kept (see :mod:`.tracking`); "" before that.
     """
 
     number: int
@@ -99,17 +124,31 @@ class Lesion:
     box: Box
     measurement: Measurement
     source: LesionSource = LesionSource.MASK
-    status: LesionStatus = LesionStatus.AI
-    predicted_class: str | None = None
+    status: LesionStatus = LesionStatus.UNDECIDED
+    model_class: str | None = None
     class_probabilities: Mapping[str, float] = field(default_factory=dict)
     class_box: Box | None = None
     reader_class: str | None = None
     note: str = ""
+    edited: bool = False
+    tracking_uid: str = ""
 
     @property
     def shown_class(self) -> str | None:
         """The reader's class, or the model's where the reader has given none."""
-        return self.reader_class or self.predicted_class
+        return self.reader_class or self.model_class
+
+    @property
+    def status_text(self) -> str:
+        """For the reader: "undecided", "edited", "accepted", "accepted, edited"."""
+        return status_text(self.status, self.edited)
+
+
+def status_text(status: LesionStatus, edited: bool) -> str:
+    """A decision and whether the mask was edited, in words."""
+    if not edited:
+        return status.title
+    return "edited" if status is LesionStatus.UNDECIDED else f"{status.title}, edited"
 
 
 @dataclass(frozen=True, eq=False)

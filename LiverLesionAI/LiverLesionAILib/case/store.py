@@ -4,12 +4,12 @@ Two files: ``case.json`` with everything that has a name, and an ``.npz`` with t
 names together with its SHA-256. Every save writes an array file of its own first; renaming ``case.json`` into
 place is the moment the save happens, so that the folder holds one whole result at any time.
 
-``case.json``, schema version 1. Coordinates are LPS mm, lengths mm, volumes mL; a number that does not exist
-(NaN) is null. Grids are exact; other numbers are rounded far below what can be measured (mm 1e-4, mL 1e-6,
-HU 1e-3, probabilities and per cent 1e-6).
+``case.json``, schema version 2 (1 is read too). Coordinates are LPS mm, lengths mm, volumes mL; a number that
+does not exist (NaN) is null. Grids are exact; other numbers are rounded far below what can be measured (mm
+1e-4, mL 1e-6, HU 1e-3, probabilities and per cent 1e-6).
 
 ======================  ===================================================================================
-schema, schema_version  "LiverLesionAI case", 1; a reader refuses a higher version
+schema, schema_version  "LiverLesionAI case", 2; a reader refuses a higher version
 version                 of the library that computed the result
 arrays                  file, sha256
 case_name               the CT's name
@@ -17,8 +17,8 @@ geometry                shape_zyx, spacing_zyx_mm, origin_lps, directions_lps (9
 liver                   volume_ml, hu_mean, tumour_burden_percent
 liver_mask              array (bits of the cropped mask, z slowest, first bit highest), start_zyx, shape_zyx
 lesion_labels           array (uint8 or uint16, cropped), start_zyx, shape_zyx
-lesions                 list: number, score, centre_lps, box, measurement, source, status, predicted_class,
-                        class_probabilities, reader_class, note, class_box (the last three may be missing);
+lesions                 list: number, score, centre_lps, box, measurement, source, status, model_class,
+                        class_probabilities, reader_class, note, edited, tracking_uid, class_box;
                         fields as in :mod:`.findings`
 probabilities           name -> array (uint8), geometry, threshold
 attention               list: name, meaning, array (float16), offset, scale (value = offset + scale *
@@ -65,7 +65,7 @@ from .store_json import (
 
 CASE_FILE = "case.json"
 SCHEMA = "LiverLesionAI case"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ARRAY_FILE_PATTERN = re.compile(r"case-[0-9a-f]{12}\.npz")
 # Fast and, on masks, hardly larger than the best.
 COMPRESSION_LEVEL = 1

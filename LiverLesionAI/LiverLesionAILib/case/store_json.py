@@ -10,8 +10,11 @@ import numpy as np
 
 from ..volume.ct import Geometry
 from .findings import Box, Lesion, LesionSource, LesionStatus, Measurement
+from .terminology import EDITED_BEFORE
 
 Json = dict[str, Any]
+_STATUS_BEFORE = ("AI", EDITED_BEFORE)
+"""In schema version 1, for lesions that the reader had not decided on."""
 
 
 def describe_lesion(lesion: Lesion) -> Json:
@@ -35,10 +38,12 @@ def describe_lesion(lesion: Lesion) -> Json:
         },
         "source": lesion.source.value,
         "status": lesion.status.value,
-        "predicted_class": lesion.predicted_class,
+        "model_class": lesion.model_class,
         "class_probabilities": {name: rounded(p, 6) for name, p in lesion.class_probabilities.items()},
         "reader_class": lesion.reader_class,
         "note": lesion.note,
+        "edited": lesion.edited,
+        "tracking_uid": lesion.tracking_uid,
     }
     if lesion.class_box is not None:
         described["class_box"] = _describe_box(lesion.class_box)
@@ -66,7 +71,8 @@ def _read_box(entry: Json) -> Box:
 def read_lesion(entry: Json) -> Lesion:
     """The way back from :func:`describe_lesion`; KeyError, TypeError or ValueError where it is damaged."""
     measured = entry["measurement"]
-    predicted = entry["predicted_class"]
+    # Version 1 had the model's class under another name, and "edited" among the decisions.
+    predicted = entry["model_class"] if "model_class" in entry else entry["predicted_class"]
     ends = {
         name: tuple(read_numbers(p, 3) for p in measured[name])
         for name in ("long_axis_lps", "short_axis_lps")
@@ -89,12 +95,14 @@ def read_lesion(entry: Json) -> Lesion:
         box=_read_box(entry["box"]),
         measurement=Measurement(**ends, **{name: read_number(measured[name]) for name in numbers}),
         source=LesionSource(entry["source"]),
-        status=LesionStatus(entry["status"]),
-        predicted_class=None if predicted is None else str(predicted),
+        status=LesionStatus(entry["status"] if entry["status"] not in _STATUS_BEFORE else "undecided"),
+        model_class=None if predicted is None else str(predicted),
         class_probabilities={str(k): read_number(v) for k, v in entry["class_probabilities"].items()},
         class_box=None if entry.get("class_box") is None else _read_box(entry["class_box"]),
         reader_class=str(entry["reader_class"]) if entry.get("reader_class") else None,
         note=str(entry.get("note") or ""),
+        edited=bool(entry.get("edited", entry["status"] == EDITED_BEFORE)),
+        tracking_uid=str(entry.get("tracking_uid") or ""),
     )
 
 

@@ -30,6 +30,10 @@ TAG_MASK = "LiverLesionAI.Mask"
 TAG_NAME = "LiverLesionAI.Name"
 """The name as the AI gave it: another name means that the reader has renamed it."""
 TAG_NOTE = "LiverLesionAI.Note"
+TAG_EDITED = "LiverLesionAI.Edited"
+""""1" where the reader has drawn or changed the mask."""
+EDITED_BEFORE = "edited"
+"""What version 0.1 wrote as status of such a lesion."""
 TAG_ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
 TAG_ALGORITHM_NAME = "DICOM.SegmentAlgorithmName"
 
@@ -66,11 +70,11 @@ def liver_terminology() -> str:
     return "~".join((_TYPES, _ANATOMY, _LIVER, _NONE, _REGIONS, _NONE, _NONE))
 
 
-def lesion_terminology(predicted_class: str | None) -> str:
+def lesion_terminology(class_name: str | None) -> str:
     """Terminology entry of a lesion in the liver; an unknown or missing class is a Lesion."""
     kind, modifier = _LESION, _NONE
     for prefix, known, known_modifier in _BY_CLASS:
-        if predicted_class and predicted_class.upper().startswith(prefix):
+        if class_name and class_name.upper().startswith(prefix):
             kind, modifier = known, known_modifier
     return "~".join((_TYPES, _ALTERED, kind, modifier, _REGIONS, _LIVER, _NONE))
 
@@ -81,11 +85,11 @@ def is_anatomy(entry: str) -> bool:
     return len(parts) > 1 and parts[1].split("^")[1:2] == ["123037004"]
 
 
-def lesion_name(number: int, predicted_class: str | None, probability: float | None = None) -> str:
+def lesion_name(number: int, class_name: str | None, probability: float | None = None) -> str:
     """ "Lesion 1", or "Lesion 1 (HCC 0.82)" when it is classified."""
-    if not predicted_class:
+    if not class_name:
         return f"Lesion {number}"
-    said = predicted_class if probability is None else f"{predicted_class} {probability:.2f}"
+    said = class_name if probability is None else f"{class_name} {probability:.2f}"
     return f"Lesion {number} ({said})"
 
 
@@ -102,17 +106,17 @@ def class_box_name(title: str) -> str:
 
 def class_probability(lesion: Lesion) -> float | None:
     """Probability of the lesion's predicted class; None when there is none."""
-    return None if lesion.predicted_class is None else lesion.class_probabilities.get(lesion.predicted_class)
+    return None if lesion.model_class is None else lesion.class_probabilities.get(lesion.model_class)
 
 
-def liver_tags(algorithm: str, status: LesionStatus = LesionStatus.AI) -> dict[str, str]:
+def liver_tags(algorithm: str) -> dict[str, str]:
     """All tags of the liver segment; `algorithm` is shown in DICOM SEG as its algorithm's name."""
     return {
         TAG_TERMINOLOGY: liver_terminology(),
-        TAG_ALGORITHM_TYPE: algorithm_type(status),
+        TAG_ALGORITHM_TYPE: algorithm_type(edited=False),
         TAG_ALGORITHM_NAME: algorithm,
         TAG_ROLE: ROLE_LIVER,
-        TAG_STATUS: status.value,
+        TAG_STATUS: LesionStatus.UNDECIDED.value,
     }
 
 
@@ -120,7 +124,7 @@ def lesion_tags(lesion: Lesion, algorithm: str, number: int | None = None) -> di
     """All tags of a lesion's segment; `number` replaces the lesion's own."""
     tags = {
         TAG_TERMINOLOGY: lesion_terminology(lesion.shown_class),
-        TAG_ALGORITHM_TYPE: algorithm_type(lesion.status),
+        TAG_ALGORITHM_TYPE: algorithm_type(edited=lesion.edited),
         TAG_ALGORITHM_NAME: algorithm,
         TAG_ROLE: ROLE_LESION,
         TAG_STATUS: lesion.status.value,
@@ -128,8 +132,8 @@ def lesion_tags(lesion: Lesion, algorithm: str, number: int | None = None) -> di
         TAG_SCORE: f"{lesion.score:.4f}",
         TAG_SOURCE: lesion.source.value,
     }
-    if lesion.predicted_class:
-        tags[TAG_CLASS] = lesion.predicted_class
+    if lesion.model_class:
+        tags[TAG_CLASS] = lesion.model_class
     if lesion.class_probabilities:
         tags[TAG_PROBABILITIES] = probabilities_text(lesion.class_probabilities)
     if lesion.class_box is not None:
@@ -138,6 +142,8 @@ def lesion_tags(lesion: Lesion, algorithm: str, number: int | None = None) -> di
         tags[TAG_READER_CLASS] = lesion.reader_class
     if lesion.note:
         tags[TAG_NOTE] = lesion.note
+    if lesion.edited:
+        tags[TAG_EDITED] = "1"
     return tags
 
 
@@ -186,6 +192,6 @@ def read_tag(tag: str) -> str:
     return tag.replace("%7C", "|").replace("%25", "%")
 
 
-def algorithm_type(status: LesionStatus) -> str:
+def algorithm_type(*, edited: bool) -> str:
     """DICOM's SegmentAlgorithmType: SEMIAUTOMATIC once a reader has changed the mask."""
-    return "SEMIAUTOMATIC" if status is LesionStatus.EDITED else "AUTOMATIC"
+    return "SEMIAUTOMATIC" if edited else "AUTOMATIC"

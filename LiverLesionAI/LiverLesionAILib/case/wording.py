@@ -44,7 +44,7 @@ def _explained(result: CaseResult) -> tuple[str, ...]:
 
 def class_probability(lesion: Lesion) -> float:
     """Probability of the predicted class; NaN where the lesion was not classified."""
-    return float(lesion.class_probabilities.get(lesion.predicted_class or "", math.nan))
+    return float(lesion.class_probabilities.get(lesion.model_class or "", math.nan))
 
 
 def slice_number(lesion: Lesion, geometry: Geometry) -> tuple[int, int]:

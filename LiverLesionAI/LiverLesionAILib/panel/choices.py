@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from ..case.findings import LesionStatus
+
 
 class Labelled(Enum):
     """An enum whose members are shown with a text of their own."""
@@ -68,13 +70,14 @@ class StatusFilter(Labelled):
     EDITED = "Edited"
     REJECTED = "Rejected"
 
-    def accepts(self, status: str) -> bool:
-        """Whether a lesion with this status (a LesionStatus value) is listed."""
+    def accepts(self, status: LesionStatus, edited: bool) -> bool:
+        """Whether a lesion of which the reader has decided this is listed."""
         return {
             StatusFilter.ALL: True,
-            StatusFilter.OPEN: status in ("AI", "edited"),
-            StatusFilter.KEPT: status != "rejected",
-        }.get(self, status == self.name.lower())
+            StatusFilter.OPEN: status is LesionStatus.UNDECIDED,
+            StatusFilter.KEPT: status.counts,
+            StatusFilter.EDITED: edited,
+        }.get(self, status.value == self.name.lower())
 
 
 class MaskStyle(Labelled):

@@ -7,8 +7,6 @@ from typing import Any
 
 import slicer
 
-from ..case import terminology as terms
-from ..case.findings import LesionStatus
 from ..scene import segments
 from ..scene.ras import volume_geometry
 from ..support.errors import InputError
@@ -75,7 +73,7 @@ class ActionSteps:
         masks += [
             segments.read_mask(self._case.segmentation, row.segment_id, self._geometry())
             for row in self._case.rows
-            if not row.box_only and row.status is not LesionStatus.REJECTED
+            if not row.box_only and row.status.counts
         ]
         drawn = union([mask for mask in masks if mask is not None and mask.count])
         volume_ml = drawn.count * self._geometry().voxel_volume_mm3 / 1000.0
@@ -136,11 +134,3 @@ class ActionSteps:
     def _need_masks(self, row_ids: Sequence[str]) -> None:
         if any(row_id.startswith(BOX_PREFIX) for row_id in row_ids):
             raise InputError("This lesion has only a box. Click Outline first: it draws one in the box.")
-
-    def _undecided(self, node: Any, segment_id: str) -> LesionStatus:
-        segment = node.GetSegmentation().GetSegment(segment_id)
-        mask = segments.read_mask(node, segment_id, self._geometry())
-        drawn = segments.tag(segment, terms.TAG_MASK)
-        return (
-            LesionStatus.AI if drawn and drawn == mask.fingerprint(self._geometry()) else LesionStatus.EDITED
-        )

@@ -12,7 +12,7 @@ import slicer
 from ..case import terminology as terms
 from ..case.attributes import read_models, read_notes, read_phase
 from ..case.colours import lesion_colour
-from ..case.findings import LesionSource, LesionStatus, PhaseEstimate
+from ..case.findings import LesionSource, LesionStatus, PhaseEstimate, status_text
 from ..scene import nodes, segments
 from ..scene.prepare import find_nodes
 
@@ -35,7 +35,7 @@ class FindingRow:
 
     Attributes:
         segment_id: of its segment; "box:5" for lesion 5 that has only a box.
-        predicted_class: the reader's class, or the model's where the reader has given none.
+        shown_class: the reader's class, or the model's where the reader has given none.
         probability: of the class where the model gives one, otherwise that it is a lesion; 0..1.
         score: that it is a lesion, 0..1.
         model_class, reader_class: None where there is none.
@@ -48,7 +48,7 @@ class FindingRow:
     name: str
     colour: tuple[float, float, float]
     status: LesionStatus
-    predicted_class: str | None
+    shown_class: str | None
     probability: float | None
     score: float | None = None
     long_axis_mm: float = math.nan
@@ -62,6 +62,17 @@ class FindingRow:
     class_probabilities: Mapping[str, float] = field(default_factory=dict)
     source: LesionSource = LesionSource.MASK
     box_mm: tuple[float, float, float] | None = None
+    edited: bool = False
+
+    @property
+    def touched(self) -> bool:
+        """Whether the reader has decided on it or changed its mask."""
+        return self.edited or self.status is not LesionStatus.UNDECIDED
+
+    @property
+    def status_text(self) -> str:
+        """Decision and edits in words."""
+        return status_text(self.status, self.edited)
 
     @property
     def box_only(self) -> bool:
@@ -180,7 +191,7 @@ def _row(segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[s
         number,
         segment.GetName(),
         tuple(segment.GetColor()),  # type: ignore[arg-type]
-        _status(segments.tag(segment, terms.TAG_STATUS)),
+        segments.status(segment),
         **_class_fields(
             segments.tag(segment, terms.TAG_CLASS),
             segments.tag(segment, terms.TAG_READER_CLASS),
@@ -188,6 +199,7 @@ def _row(segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[s
             score_text,
         ),
         note=segments.tag(segment, terms.TAG_NOTE),
+        edited=segments.is_marked_edited(segment),
         source=LesionSource(source) if source in {s.value for s in LesionSource} else LesionSource.READER,
         **measured.get(number, {}),
     )
@@ -207,9 +219,9 @@ def _box_row(node: slicer.vtkMRMLMarkupsROINode) -> FindingRow:
     return FindingRow(
         box_id(node),
         number,
-        terms.lesion_name(number, fields["predicted_class"]),
+        terms.lesion_name(number, fields["shown_class"]),
         lesion_colour(number),
-        _status(said(nodes.ATTR_STATUS) or LesionStatus.AI.value),
+        LesionStatus.read(said(nodes.ATTR_STATUS)),
         **fields,
         note=said(nodes.ATTR_NOTE),
         source=LesionSource.BOX,
@@ -222,16 +234,12 @@ def box_id(node: slicer.vtkMRMLMarkupsROINode) -> str:
     return f"{BOX_PREFIX}{node.GetAttribute(nodes.ATTR_LESION) or 0}"
 
 
-def _status(said: str) -> LesionStatus:
-    return LesionStatus(said) if said in {s.value for s in LesionStatus} else LesionStatus.EDITED
-
-
 def _class_fields(model: str, reader: str, probabilities_text: str, score_text: str) -> dict[str, Any]:
     probabilities = terms.parse_probabilities(probabilities_text)
     shown = reader or model
     score = float(score_text) if score_text else None
     return {
-        "predicted_class": shown or None,
+        "shown_class": shown or None,
         "probability": probabilities.get(shown, score),
         "score": score,
         "model_class": model or None,

@@ -122,7 +122,7 @@ def write_table(
         nodes.TableRow(
             row.number,
             row.name,
-            row.status,
+            row.status_text,
             row.model_class,
             row.class_probabilities.get(row.model_class or ""),
             row.score,
@@ -222,6 +222,6 @@ def _copy_status(case: CaseView) -> None:
             node.SetName(row.name)
         if nodes.is_box_only(node):
             continue
-        status = row.status if row is not None else LesionStatus.AI
+        status = row.status if row is not None else LesionStatus.UNDECIDED
         if node.GetAttribute(nodes.ATTR_STATUS) != status.value:
             node.SetAttribute(nodes.ATTR_STATUS, status.value)

@@ -175,9 +175,7 @@ class MaskActions(ActionSteps):
 
         def act(node: Any) -> None:
             self._replace_mask(node, segment_id, mask)
-            segments.mark(node.GetSegmentation().GetSegment(segment_id), self._undecided(node, segment_id))
-            again = node.GetSegmentation().GetSegment(segment_id)
-            again.SetTag(terms.TAG_ALGORITHM_TYPE, terms.algorithm_type(LesionStatus.AI))
+            segments.mark_edited(node.GetSegmentation().GetSegment(segment_id), False)
 
         self._do("back to AI mask", [segment_id], act, masks=True, measure=[segment_id])
 
@@ -200,7 +198,7 @@ class MaskActions(ActionSteps):
         if now.mask.fingerprint(geometry) == before.mask.fingerprint(geometry):
             return False
         node = self._case.segmentation
-        segments.mark(node.GetSegmentation().GetSegment(segment_id), LesionStatus.EDITED)
+        segments.mark_edited(node.GetSegmentation().GetSegment(segment_id))
         after = self.state(segment_id)
         self.history.add(Step("edit", {segment_id: before}, {segment_id: after}))
         self._case = follow(self._scene, self._case, [segment_id], self.liver_mask())
@@ -216,7 +214,7 @@ class MaskActions(ActionSteps):
         place = ids.index(segment_id)
         new = segments.rebuilt(segment, mask, self._geometry())
         put(node, segment_id, new, ids[place - 1] if place else "")
-        segments.mark(node.GetSegmentation().GetSegment(segment_id), LesionStatus.EDITED)
+        segments.mark_edited(node.GetSegmentation().GetSegment(segment_id))
 
     def _add_segment(
         self,
@@ -244,9 +242,10 @@ class MaskActions(ActionSteps):
         segment.SetColor(*lesion_colour(number))
         tags = {
             terms.TAG_TERMINOLOGY: terms.lesion_terminology(found),
-            terms.TAG_ALGORITHM_TYPE: terms.algorithm_type(LesionStatus.EDITED),
+            terms.TAG_ALGORITHM_TYPE: terms.algorithm_type(edited=True),
             terms.TAG_ROLE: terms.ROLE_LESION,
-            terms.TAG_STATUS: LesionStatus.EDITED.value,
+            terms.TAG_STATUS: LesionStatus.UNDECIDED.value,
+            terms.TAG_EDITED: "1",
             terms.TAG_NUMBER: str(number),
             terms.TAG_SOURCE: (LesionSource.BOTH if about else LesionSource.READER).value,
         }

@@ -16,22 +16,20 @@ class ReaderActions(MaskActions):
     """Every action on the lesions of one case."""
 
     def set_status(self, segment_ids: Sequence[str], status: LesionStatus) -> None:
-        """Accept or reject; lesions that all have that status go back to what they were before."""
+        """Decide on lesions; the decision is taken back where they all have it already."""
         rows = [row for row in self._case.rows if row.segment_id in segment_ids]
         back = bool(rows) and all(row.status is status for row in rows)
-        label = {LesionStatus.ACCEPTED: "accept", LesionStatus.REJECTED: "reject"}[status]
+        new = LesionStatus.UNDECIDED if back else status
 
         def act(node: Any) -> None:
             for segment_id in segment_ids:
                 box = self._case.box(segment_id)
                 if box is not None:
-                    box.SetAttribute(nodes.ATTR_STATUS, LesionStatus.AI.value if back else status.value)
+                    box.SetAttribute(nodes.ATTR_STATUS, new.value)
                     continue
-                segment = node.GetSegmentation().GetSegment(segment_id)
-                new = self._undecided(node, segment_id) if back else status
-                segments.mark(segment, new)
+                segments.mark(node.GetSegmentation().GetSegment(segment_id), new)
 
-        self._do(f"{'take back ' if back else ''}{label}", segment_ids, act, masks=False)
+        self._do(f"{'take back ' if back else ''}{status.action}", segment_ids, act, masks=False)
 
     def set_class(self, segment_id: str, name: str) -> None:
         """Give a lesion the reader's class; "" goes back to the model's, which is kept beside it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import slicer
 
-from ..case.findings import LesionStatus
 from ..scene import nodes, segments
 from ..scene.apply import ALGORITHM
 from ..scene.ras import volume_geometry
@@ -88,7 +87,7 @@ def _untouched_below(case: CaseView, threshold: float) -> dict[str, Candidate]:
     geometry = volume_geometry(case.volume)
     found = {}
     for row in case.rows:
-        if row.box_only or row.status is not LesionStatus.AI or (row.score or threshold) >= threshold:
+        if row.box_only or row.touched or (row.score or threshold) >= threshold:
             continue
         segment = case.segmentation.GetSegmentation().GetSegment(row.segment_id)
         lesion = told_lesion(segment)
@@ -107,7 +106,7 @@ def _bring_in(case: CaseView, inward: list[Candidate], leaving: set[str]) -> dic
     there = [
         segments.read_mask(node, row.segment_id, geometry)
         for row in case.rows
-        if row.segment_id not in leaving and row.status is not LesionStatus.AI and not row.box_only
+        if row.segment_id not in leaving and row.touched and not row.box_only
     ]
     placed = {}
     for candidate in inward:

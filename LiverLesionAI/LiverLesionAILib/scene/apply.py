@@ -10,7 +10,7 @@ import vtk
 
 from ..case import terminology as terms
 from ..case.attributes import case_attributes
-from ..case.findings import AttentionMap, CaseResult, Lesion
+from ..case.findings import AttentionMap, CaseResult, Lesion, status_text
 from ..support.steps import finish
 from ..volume.crops import Mask
 from . import nodes, segments
@@ -336,9 +336,9 @@ class Apply:
                 nodes.TableRow(
                     number,
                     lesion.name,
-                    lesion.status,
-                    lesion.predicted_class,
-                    lesion.class_probabilities.get(lesion.predicted_class or ""),
+                    status_text(lesion.status, lesion.edited),
+                    lesion.model_class,
+                    lesion.class_probabilities.get(lesion.model_class or ""),
                     lesion.score,
                     reader_class=lesion.reader_class,
                 )

@@ -66,7 +66,7 @@ class TableRow:
     """One lesion in the findings table; missing measurements stay empty.
 
     Attributes:
-        predicted_class: the model's.
+        model_class: the model's.
         probability: of the model's class, 0..1.
         reader_class: the reader's, None where there is none.
         score: calibrated probability that it is a lesion, 0..1.
@@ -74,8 +74,8 @@ class TableRow:
 
     number: int
     name: str
-    status: LesionStatus
-    predicted_class: str | None = None
+    status: str
+    model_class: str | None = None
     probability: float | None = None
     score: float | None = None
     measurement: Measurement | None = None
@@ -87,8 +87,8 @@ class TableRow:
         return cls(
             number,
             terms.lesion_title(lesion, number),
-            lesion.status,
-            lesion.predicted_class,
+            lesion.status_text,
+            lesion.model_class,
             terms.class_probability(lesion),
             lesion.score,
             lesion.measurement,
@@ -113,10 +113,10 @@ def findings_table(rows: Sequence[TableRow]) -> vtk.vtkTable:
     table = vtk.vtkTable()
     _column(table, vtk.vtkIntArray(), "Lesion", [row.number for row in rows])
     _text_column(table, "Name", [row.name for row in rows])
-    _text_column(table, "Class", [row.predicted_class or "" for row in rows])
+    _text_column(table, "Class", [row.model_class or "" for row in rows])
     _column(table, vtk.vtkDoubleArray(), "Class probability", [_rounded(row.probability, 2) for row in rows])
     _text_column(table, "Reader class", [row.reader_class or "" for row in rows])
-    _text_column(table, "Status", [row.status.value for row in rows])
+    _text_column(table, "Status", [row.status for row in rows])
     _column(table, vtk.vtkDoubleArray(), "Lesion probability", [_rounded(row.score, 2) for row in rows])
     for heading, _, attribute, digits in _MEASURED:
         values = [
@@ -221,7 +221,7 @@ def place_axis(
 def tell_box(node: slicer.vtkMRMLMarkupsROINode, lesion: Lesion) -> None:
     """Write on a box all that is known of a lesion that has no mask, so no segment to carry it."""
     node.SetAttribute(ATTR_SCORE, f"{lesion.score:.4f}")
-    node.SetAttribute(ATTR_CLASS, lesion.predicted_class or "")
+    node.SetAttribute(ATTR_CLASS, lesion.model_class or "")
     node.SetAttribute(ATTR_READER_CLASS, lesion.reader_class or "")
     node.SetAttribute(ATTR_NOTE, lesion.note)
     node.SetAttribute(ATTR_PROBABILITIES, terms.probabilities_text(lesion.class_probabilities))
@@ -267,9 +267,8 @@ def map_family(name: str) -> str:
 
 def is_decided(node: slicer.vtkMRMLMarkupsNode) -> bool:
     """Whether the reader has said anything of what this box or axis belongs to."""
-    return (node.GetAttribute(ATTR_STATUS) or LesionStatus.AI.value) != LesionStatus.AI.value or bool(
-        node.GetAttribute(ATTR_NOTE) or node.GetAttribute(ATTR_READER_CLASS)
-    )
+    decided = LesionStatus.read(node.GetAttribute(ATTR_STATUS)) is not LesionStatus.UNDECIDED
+    return decided or bool(node.GetAttribute(ATTR_NOTE) or node.GetAttribute(ATTR_READER_CLASS))
 
 
 def was_moved(node: slicer.vtkMRMLMarkupsNode) -> bool:

@@ -10,7 +10,7 @@ import slicer
 from numpy.typing import NDArray
 
 from ..case import terminology as terms
-from ..case.findings import LesionSource, LesionStatus
+from ..case.findings import LesionSource, LesionStatus, status_text
 from ..support.errors import GeometryError
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
@@ -20,7 +20,7 @@ from .ras import volume_geometry
 
 @dataclass(frozen=True, eq=False)
 class ReaderLesion:
-    """A lesion as it now stands in the scene; `predicted_class` is the model's, also where the reader said
+    """A lesion as it now stands in the scene; `model_class` is the model's, also where the reader said
     otherwise."""
 
     number: int
@@ -30,15 +30,21 @@ class ReaderLesion:
     source: LesionSource
     mask: Mask
     score: float | None = None
-    predicted_class: str | None = None
+    model_class: str | None = None
     class_probabilities: Mapping[str, float] = field(default_factory=dict)
     reader_class: str | None = None
     note: str = ""
+    edited: bool = False
 
     @property
     def shown_class(self) -> str | None:
         """The reader's class, or the model's where the reader has given none."""
-        return self.reader_class or self.predicted_class
+        return self.reader_class or self.model_class
+
+    @property
+    def status_text(self) -> str:
+        """Decision and edits in words."""
+        return status_text(self.status, self.edited)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +115,7 @@ def read_back(
     labels = np.zeros(geometry.shape_zyx, np.uint16)
     for lesion in sorted(found, key=lambda lesion: -lesion.mask.count):
         labels[lesion.mask.slices][lesion.mask.voxels_zyx] = lesion.number
-        if lesion.status is not LesionStatus.REJECTED:
+        if lesion.status.counts:
             liver[lesion.mask.slices] |= lesion.mask.voxels_zyx
     return ReaderCase(geometry, liver, labels, tuple(sorted(found, key=lambda lesion: lesion.number)))
 
@@ -124,11 +130,12 @@ def reader_lesion(
         number=int(number) if number.isdigit() else 0,
         segment_id=segment_id,
         name=segment.GetName(),
-        status=segments.status(segment, mask, geometry),
+        status=segments.status(segment),
+        edited=segments.is_edited(segment, mask, geometry),
         source=LesionSource(source) if source in {s.value for s in LesionSource} else LesionSource.READER,
         mask=mask,
         score=float(score) if score else None,
-        predicted_class=segments.tag(segment, terms.TAG_CLASS) or None,
+        model_class=segments.tag(segment, terms.TAG_CLASS) or None,
         class_probabilities=terms.parse_probabilities(segments.tag(segment, terms.TAG_PROBABILITIES)),
         reader_class=segments.tag(segment, terms.TAG_READER_CLASS) or None,
         note=segments.tag(segment, terms.TAG_NOTE),

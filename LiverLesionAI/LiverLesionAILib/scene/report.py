@@ -39,7 +39,7 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         raise InputError(f"{volume.GetName()} has no findings yet. Click Analyze first.")
     case = read_back(segmentation, volume)
     hu_zyx = slicer.util.arrayFromVolume(volume)
-    rejected = {le.number: le.name for le in case.lesions if le.status is LesionStatus.REJECTED}
+    rejected = {le.number: le.name for le in case.lesions if not le.status.counts}
     labels = _without(case, set(rejected))
     liver_volume_ml = float(np.count_nonzero(case.liver_zyx)) * case.geometry.voxel_volume_mm3 / 1000.0
     lesions = [
@@ -51,7 +51,7 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         if not nodes.is_box_only(node) or node.GetAttribute(nodes.ATTR_BELOW):
             continue
         boxed = _boxed(node)
-        if boxed.status is LesionStatus.REJECTED:
+        if not boxed.status.counts:
             rejected[boxed.number] = terms.lesion_title(boxed)
         else:
             lesions.append(boxed)
@@ -98,7 +98,8 @@ def _lesion(found: ReaderLesion, hu_zyx: NDArray, case: ReaderCase, liver_volume
         measurement=measure_mask(whole, hu_zyx, geometry, case.liver_zyx, liver_volume_ml=liver_volume_ml),
         source=found.source,
         status=found.status,
-        predicted_class=found.predicted_class,
+        edited=found.edited,
+        model_class=found.model_class,
         class_probabilities=found.class_probabilities,
         reader_class=found.reader_class,
         note=found.note,
@@ -140,8 +141,8 @@ def _boxed(node: slicer.vtkMRMLMarkupsROINode) -> Lesion:
         ),
         measurement=Measurement(long_axis_lps=nowhere, short_axis_lps=nowhere, **numbers),
         source=LesionSource.BOX,
-        status=LesionStatus(said(nodes.ATTR_STATUS) or LesionStatus.AI.value),
-        predicted_class=said(nodes.ATTR_CLASS) or None,
+        status=LesionStatus.read(said(nodes.ATTR_STATUS)),
+        model_class=said(nodes.ATTR_CLASS) or None,
         class_probabilities=terms.parse_probabilities(said(nodes.ATTR_PROBABILITIES)),
         reader_class=said(nodes.ATTR_READER_CLASS) or None,
         note=said(nodes.ATTR_NOTE),

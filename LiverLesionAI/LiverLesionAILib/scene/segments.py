@@ -17,6 +17,8 @@ from ..volume.ct import Geometry
 from .ras import labelmap, labelmap_crop
 
 BINARY = "Binary labelmap"
+UNDECIDED = (LesionStatus.UNDECIDED.value, "AI")
+"""Status of a segment that the reader has said nothing of; the second is what version 0.1 wrote."""
 CLOSED_SURFACE = "Closed surface"
 
 
@@ -74,7 +76,8 @@ def is_lesion(segment: slicer.vtkSegment) -> bool:
 def is_kept(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
     """Whether a new run leaves the segment alone: everything but the AI's own that nobody has touched."""
     untouched = (
-        tag(segment, terms.TAG_STATUS) == LesionStatus.AI.value
+        tag(segment, terms.TAG_STATUS) in UNDECIDED
+        and not tag(segment, terms.TAG_EDITED)
         and tag(segment, terms.TAG_MASK) == mask.fingerprint(geometry)
         and tag(segment, terms.TAG_NAME) == segment.GetName()
         and not tag(segment, terms.TAG_NOTE)
@@ -83,18 +86,20 @@ def is_kept(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
     return not untouched
 
 
-def status(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> LesionStatus:
-    """What the reader has done: the status tag, or EDITED where the mask is not the one the AI drew.
+def status(segment: slicer.vtkSegment) -> LesionStatus:
+    """What the reader has decided."""
+    return LesionStatus.read(tag(segment, terms.TAG_STATUS))
 
-    A segment without our tags was added by the reader, which counts as EDITED.
-    """
+
+def is_marked_edited(segment: slicer.vtkSegment) -> bool:
+    """Whether its tags say that the reader drew or changed it; one without tags is the reader's."""
     said = tag(segment, terms.TAG_STATUS)
-    if said not in {s.value for s in LesionStatus}:
-        return LesionStatus.EDITED
-    drawn = tag(segment, terms.TAG_MASK)
-    if said == LesionStatus.AI.value and drawn != mask.fingerprint(geometry):
-        return LesionStatus.EDITED
-    return LesionStatus(said)
+    return bool(tag(segment, terms.TAG_EDITED)) or said in ("", terms.EDITED_BEFORE)
+
+
+def is_edited(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
+    """Whether the reader drew or changed it: by its tags, or because its mask is not the one the AI drew."""
+    return is_marked_edited(segment) or tag(segment, terms.TAG_MASK) != mask.fingerprint(geometry)
 
 
 def build_liver(mask: Mask, geometry: Geometry, algorithm: str) -> NewSegment | None:
@@ -155,10 +160,21 @@ def rebuilt(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> slice
 
 
 def mark(segment: slicer.vtkSegment, new_status: LesionStatus) -> None:
-    """Record what the reader did; an edited segment becomes SEMIAUTOMATIC for DICOM SEG."""
+    """Record what the reader decided."""
+    if is_marked_edited(segment):
+        # Where an older version wrote "edited" as a status, the decision takes its place.
+        mark_edited(segment)
     segment.SetTag(terms.TAG_STATUS, new_status.value)
-    if new_status is LesionStatus.EDITED:
-        segment.SetTag(terms.TAG_ALGORITHM_TYPE, terms.algorithm_type(new_status))
+
+
+def mark_edited(segment: slicer.vtkSegment, edited: bool = True) -> None:
+    """Record that the reader drew or changed the mask; the segment becomes SEMIAUTOMATIC for DICOM SEG."""
+    segment.SetTag(terms.TAG_STATUS, status(segment).value)
+    if edited:
+        segment.SetTag(terms.TAG_EDITED, "1")
+    else:
+        segment.RemoveTag(terms.TAG_EDITED)
+    segment.SetTag(terms.TAG_ALGORITHM_TYPE, terms.algorithm_type(edited=edited))
 
 
 def _segment(

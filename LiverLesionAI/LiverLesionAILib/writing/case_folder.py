@@ -160,14 +160,12 @@ def _write_files(
 def _scene(result: CaseResult, volume: CtVolume, path: Path, say: Callable[[str], None]) -> bool:
     """Write the scene by Slicer's own classes; False, and said in one line, where they are not installed."""
     try:
-        import slicer  # noqa: F401
+        from ..scene.offline import case_scene, write_bundle
     except ModuleNotFoundError as error:
         if error.name != "slicer":
             raise
         say(NO_SCENE)
         return False
-    from ..scene.offline import case_scene, write_bundle
-
     scene, _ = case_scene(result, volume)
     write_bundle(scene, path)
     return True

@@ -106,7 +106,7 @@ def findings_csv(result: CaseResult) -> str:
         row = {
             "Finding": "lesion",
             "Number": lesion.number,
-            "Class": lesion.predicted_class or "",
+            "Class": lesion.model_class or "",
             "Class probability": _fixed(class_probability(lesion), 3),
             "Reader class": lesion.reader_class or "",
             "Score": _fixed(lesion.score, 3),
@@ -123,7 +123,7 @@ def findings_csv(result: CaseResult) -> str:
             "Centre z LPS (mm)": z,
             "Position": position_text(lesion.centre_lps),
             "Found by": found_by(lesion),
-            "Status": lesion.status.value,
+            "Status": lesion.status_text,
             "Notes": lesion.note,
         }
         writer.writerow(_safe({**case, **row}))
@@ -223,7 +223,7 @@ def _columns(result: CaseResult) -> list[list[str]]:
     slices = [slice_number(lesion, result.geometry) for lesion in result.lesions]
     of_slices = f"of {slices[0][1]}"
     boxes = any(lesion.source in (LesionSource.BOX, LesionSource.BOTH) for lesion in result.lesions)
-    edited = any(lesion.status is not LesionStatus.AI for lesion in result.lesions)
+    edited = any(lesion.edited or lesion.status is not LesionStatus.UNDECIDED for lesion in result.lesions)
     return [
         ["", "#", *(str(lesion.number) for lesion in result.lesions)],
         ["", "Class", *(_class_cell(lesion) for lesion in result.lesions)],
@@ -240,7 +240,7 @@ def _columns(result: CaseResult) -> list[list[str]]:
         ["% of", "liver", *(small(m.percent_of_liver, 2 if m.percent_of_liver < 10 else 1) for m in known)],
         ["Slice", of_slices, *(str(number) for number, _ in slices)],
         ["Found", "by", *(found_by(lesion) if boxes else "" for lesion in result.lesions)],
-        ["", "Status", *(lesion.status.value if edited else "" for lesion in result.lesions)],
+        ["", "Status", *(lesion.status_text if edited else "" for lesion in result.lesions)],
         ["Centre", "mm", *(position_text(lesion.centre_lps, 0) for lesion in result.lesions)],
     ]
 
@@ -251,7 +251,7 @@ def _pair(first: float, between: str, second: float, digits: int) -> str:
 
 
 def _class_cell(lesion: Lesion) -> str:
-    name, probability = _short(lesion.predicted_class), class_probability(lesion)
+    name, probability = _short(lesion.model_class), class_probability(lesion)
     return f"{name} {probability:.2f}" if math.isfinite(probability) else name
 
 
@@ -308,7 +308,7 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
 
     return {
         "number": lesion.number,
-        "class": lesion.predicted_class,
+        "class": lesion.model_class,
         "class_probabilities": {name: _rounded(p, 4) for name, p in lesion.class_probabilities.items()},
         "reader_class": lesion.reader_class,
         "note": lesion.note,
@@ -331,4 +331,5 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
         "found_by": lesion.source.value,
         "outline_proposed": lesion.source is LesionSource.BOX and is_measured(lesion),
         "status": lesion.status.value,
+        "edited": lesion.edited,
     }

@@ -193,7 +193,7 @@ class ReaderPanel:
         for name in self._host.known_classes():
             action = menu.addAction(name)
             action.setCheckable(True)
-            action.setChecked(name == rows[0].predicted_class)
+            action.setChecked(name == rows[0].shown_class)
             action.connect("triggered()", lambda name=name: self.set_class(segment_id, name))
         if rows[0].reader_class:
             back = menu.addAction(f"Back to the model's class ({rows[0].model_class or 'none'})")

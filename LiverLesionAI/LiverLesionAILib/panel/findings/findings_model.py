@@ -25,11 +25,13 @@ TIPS = (
     "What you have done with it: found by the AI, edited, accepted, rejected",
 )
 STATUS_ICONS = {
-    LesionStatus.AI: "StatusAI",
-    LesionStatus.EDITED: "StatusEdited",
+    LesionStatus.UNDECIDED: "StatusAI",
     LesionStatus.ACCEPTED: "StatusAccepted",
     LesionStatus.REJECTED: "StatusRejected",
+    LesionStatus.NOT_LIVER: "StatusRejected",
+    LesionStatus.TREATED: "StatusAccepted",
 }
+EDITED_ICON = "StatusEdited"
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -41,7 +43,7 @@ def cell_text(row: FindingRow, column: int) -> str:
     if column == NUMBER:
         return str(row.number) if row.number else "new"
     if column == CLASS:
-        return row.predicted_class or "–"
+        return row.shown_class or "–"
     if column == PROBABILITY:
         return _number(row.probability, 2)
     if column == AXES:
@@ -60,9 +62,9 @@ def cell_text(row: FindingRow, column: int) -> str:
 def sort_key(row: FindingRow, column: int) -> Any:
     """What a column is sorted by; unknown numbers come last when the largest comes first."""
     if column == CLASS:
-        return (row.predicted_class or "").lower()
+        return (row.shown_class or "").lower()
     if column == STATUS:
-        return row.status.value
+        return row.status_text
     value = {
         NUMBER: row.number,
         PROBABILITY: row.probability,
@@ -75,7 +77,7 @@ def sort_key(row: FindingRow, column: int) -> Any:
 
 def row_tip(row: FindingRow) -> str:
     """The whole lesion in a sentence or two."""
-    parts = [row.name, row.status.value]
+    parts = [row.name, row.status_text]
     if not math.isnan(row.long_axis_mm):
         parts.append(f"{row.long_axis_mm:.1f} x {row.short_axis_mm:.1f} mm, {row.volume_ml:.2f} mL")
     if not math.isnan(row.percent_of_liver):
@@ -96,6 +98,7 @@ class FindingsModel(qt.QAbstractTableModel):
         super().__init__(parent)
         self._rows: list[FindingRow] = []
         self._icons = {status: icons(name) for status, name in STATUS_ICONS.items()}
+        self._edited_icon = icons(EDITED_ICON)
         self._swatches: dict[tuple[float, float, float], qt.QPixmap] = {}
 
     def show(self, rows: Sequence[FindingRow]) -> None:
@@ -137,10 +140,11 @@ class FindingsModel(qt.QAbstractTableModel):
             if column == NUMBER:
                 return self._swatch(row.colour)
             if column == STATUS:
-                return self._icons[row.status]
+                undecided = row.status is LesionStatus.UNDECIDED
+                return self._edited_icon if row.edited and undecided else self._icons[row.status]
         if role == qt.Qt.TextAlignmentRole and column not in (CLASS, STATUS):
             return int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter)
-        if role == qt.Qt.ForegroundRole and row.status is LesionStatus.REJECTED:
+        if role == qt.Qt.ForegroundRole and not row.status.counts:
             return qt.QBrush(qt.QColor(128, 128, 128))
         return None
 
@@ -170,9 +174,9 @@ class FindingsFilter(qt.QSortFilterProxyModel):
     def filterAcceptsRow(self, source_row: int, source_parent: Any) -> bool:
         row = self._source.row_at(source_row)
         return (
-            (not self._class or (row.predicted_class or "") == self._class)
+            (not self._class or (row.shown_class or "") == self._class)
             and self._size.accepts(max(row.box_mm[:2]) if row.box_mm else row.long_axis_mm)
-            and self._status.accepts(row.status.value)
+            and self._status.accepts(row.status, row.edited)
         )
 
     def finding(self, row: int) -> FindingRow:

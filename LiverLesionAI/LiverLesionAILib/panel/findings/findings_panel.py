@@ -8,7 +8,6 @@ from typing import Any
 
 import qt
 
-from ...case.findings import LesionStatus
 from ...review.case_view import CaseView, FindingRow
 from ..parameters import PanelParameters
 from ..run.run_text import findings_line
@@ -62,13 +61,13 @@ class FindingsPanel:
         self._case = case
         self._quiet = True
         try:
-            self._set_class_filter(sorted({row.predicted_class for row in case.rows if row.predicted_class}))
+            self._set_class_filter(sorted({row.shown_class for row in case.rows if row.shown_class}))
             self.model.show(case.rows)
             self.apply_filters()
             self._select(selected)
         finally:
             self._quiet = False
-        counted = [row for row in case.rows if row.status is not LesionStatus.REJECTED]
+        counted = [row for row in case.rows if row.status.counts]
         self._ui.summaryLabel.text = self._headline(counted)
         self.show_notes()
         self.show_details()

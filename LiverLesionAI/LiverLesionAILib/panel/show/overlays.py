@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import slicer
 
-from ...case.findings import LesionStatus
 from ...review.case_view import CaseView, box_id
 from ...scene import nodes
 from ...stages.explain.mscd_point import POINT_MAP
@@ -19,7 +18,7 @@ def apply_overlays(scene: slicer.vtkMRMLScene, case: CaseView, parameters: Panel
     """Make the scene's display nodes agree with the panel's switches; untouched ones are not modified."""
     visible = not parameters.allHidden
     _show_segments(case, parameters, visible)
-    hidden = {row.segment_id for row in case.rows if row.status is LesionStatus.REJECTED}
+    hidden = {row.segment_id for row in case.rows if not row.status.counts}
     listed = {row.segment_id for row in case.rows}
     for group, shown in ((case.boxes, parameters.showBoxes), (case.axes, parameters.showAxes)):
         for node in group:
@@ -52,7 +51,7 @@ def _show_segments(case: CaseView, parameters: PanelParameters, visible: bool) -
         for row in case.rows:
             if row.box_only:
                 continue
-            display.SetSegmentVisibility(row.segment_id, row.status is not LesionStatus.REJECTED)
+            display.SetSegmentVisibility(row.segment_id, row.status.counts)
     finally:
         display.EndModify(was)
 

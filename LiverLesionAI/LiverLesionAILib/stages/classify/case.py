@@ -123,7 +123,7 @@ def with_classes(lesions: tuple[Lesion, ...], found: Mapping[int, LesionClass]) 
     return tuple(
         replace(
             lesion,
-            predicted_class=found[lesion.number].name,
+            model_class=found[lesion.number].name,
             class_probabilities=dict(found[lesion.number].probabilities),
             class_box=found[lesion.number].box,
         )
