@@ -110,7 +110,7 @@ import torch
 sys.path[:0] = {paths!r}
 from LiverLesionAILab.training.loop import train
 from LiverLesionAILab.training.processes import join, leave
-from test_training_watch import PLAIN, plain_network
+from lab.test_training_watch import PLAIN, plain_network
 from lab.test_training_loop import make_sampler
 torch.set_num_threads(1)
 group = join("cpu")

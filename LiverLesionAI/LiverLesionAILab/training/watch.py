@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import csv
-import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from LiverLesionAILib.support.files import replacing
 from torch import Tensor, nn
 
 
@@ -21,7 +22,8 @@ class Watch:
     """
 
     def __init__(self, folder: Path, patience: int, step: int, writes: bool = True) -> None:
-        """
+        """Start, or go on.
+
         Args:
             folder: gets `validation.csv`, `best.pt` and `tensorboard/` (where TensorBoard is installed).
             patience: so many validations without a better one are enough; 0 for no end.
@@ -33,9 +35,7 @@ class Watch:
         self.best: dict[str, Tensor] | None = None
         table = folder / "validation.csv"
         if step and table.is_file():
-            with open(table, newline="") as file:
-                rows = [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
-            self.rows = [row for row in rows if row[0] <= step]
+            self.rows = [(int(row[0]), row[1]) for row in read_rows(table) if row[0] <= step]
             if self.rows and (folder / "best.pt").is_file():
                 self.best = torch.load(folder / "best.pt", weights_only=True)
         self._board: Any = _board(folder / "tensorboard", step) if writes else None
@@ -63,15 +63,10 @@ class Watch:
         if not self.writes:
             return
         if better:
-            beside = self.folder / f".best.pt.{os.getpid()}"
-            torch.save(self.best, beside)
-            os.replace(beside, self.folder / "best.pt")
-        beside = self.folder / f".validation.csv.{os.getpid()}"
-        with open(beside, "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("step", "loss"))
-            writer.writerows((number, f"{value:.6f}") for number, value in self.rows)
-        os.replace(beside, self.folder / "validation.csv")
+            with replacing(self.folder / "best.pt") as part:
+                torch.save(self.best, part)
+        rows = [(number, f"{value:.6f}") for number, value in self.rows]
+        write_rows(self.folder / "validation.csv", ("step", "loss"), rows)
 
     def close(self) -> None:
         """Write what is left."""
@@ -86,3 +81,19 @@ def _board(folder: Path, step: int) -> Any:
     except ImportError:
         return None
     return SummaryWriter(str(folder), purge_step=step or None)
+
+
+def read_rows(path: Path) -> list[tuple[float, ...]]:
+    """The numbers of a curve that :func:`write_rows` wrote; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return [tuple(float(value) for value in row) for row in list(csv.reader(file))[1:]]
+
+
+def write_rows(path: Path, heading: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a curve as CSV, whole or not at all."""
+    with replacing(path) as part, part.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(heading)
+        writer.writerows(rows)
