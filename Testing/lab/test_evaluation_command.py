@@ -16,7 +16,6 @@ from LiverLesionAILab.evaluation import command, figures, results, tables
 from LiverLesionAILab.metrics.bootstrap import Interval
 from LiverLesionAILab.metrics.classification import score_classes
 from LiverLesionAILab.metrics.freeresponse import free_response
-from LiverLesionAILab.metrics.froc import ImageBoxes, summarise_detection
 from LiverLesionAILib.support.errors import InputError, LiverLesionAIError, ModelError, OutputError
 from LiverLesionAILib.volume.overlap import dice
 from support.evaluation_masks import ball
@@ -316,13 +315,6 @@ def test_confusion_and_reliability_figures():
     text = tables.classification_table({"m": scores})
     assert f"{scores.accuracy:.4f}" in text
     assert "m: true \\ predicted" in text
-
-
-def test_detection_table():
-    image = ImageBoxes([[0, 0, 10, 10]], [[0, 0, 10, 10]], [0.5], diameters_mm=[12.0])
-    text = tables.detection_table({"cs_att": summarise_detection([image])})
-    assert re.search(r"^cs_att +100.0 +100.0 +100.0 +100.0 +100.0 +100.0 +100.0$", text, re.MULTILINE)
-    assert re.search(r"^diameter 10-30 mm +100.0 \(1\)$", text, re.MULTILINE)
 
 
 def test_cells():

@@ -93,100 +93,117 @@ def summarise(method: str, rows: Sequence[CaseRow], *, seed: int = 0, n_draws: i
     """
     if not rows:
         raise InputError(f"{method}: no case was scored.")
-    patients = [row.patient for row in rows]
-    scores: list[Score] = []
+    figures = _Figures(rows, seed, n_draws)
+    figures.add_masks("liver", "Liver", [row.liver for row in rows])
+    figures.add_masks("tumour", "Tumour", [row.tumour for row in rows])
+    figures.add_lesions_found()
+    figures.add_false_lesions()
+    figures.add_dice_of_lesions()
+    curve = figures.add_free_response()
+    figures.add_seconds()
+    slices = pool_slices([row.slices for row in rows if row.slices is not None])
+    return Summary(method, len(rows), len(set(figures.patients)), tuple(figures.scores), slices, curve)
 
-    def add(key: str, label: str, unit: str, interval: Interval, of: str, group: str) -> None:
-        scores.append(Score(key, label, unit, interval, of, group))
 
-    def mean_of(values: Sequence[float]) -> Interval:
-        return mean_interval(values, patients, seed=seed, n_draws=n_draws)
+class _Figures:
+    """The lines of a summary, as they come.
 
-    def ratio_of(parts: Sequence[float], wholes: Sequence[float]) -> Interval:
-        return ratio_interval(parts, wholes, patients, seed=seed, n_draws=n_draws)
+    Attributes:
+        scores: so far.
+        patients: of every row.
+    """
 
-    for part, group, masks in (
-        ("liver", "Liver", [row.liver for row in rows]),
-        ("tumour", "Tumour", [row.tumour for row in rows]),
-    ):
+    def __init__(self, rows: Sequence[CaseRow], seed: int, n_draws: int) -> None:
+        self.rows, self.seed, self.n_draws = rows, seed, n_draws
+        self.patients = [row.patient for row in rows]
+        self.scores: list[Score] = []
+
+    def _add(
+        self, key: str, label: str, interval: Interval, group: str, of: str = "", unit: str = ""
+    ) -> None:
+        self.scores.append(Score(key, label, unit, interval, of, group))
+
+    def _mean(self, values: Sequence[float]) -> Interval:
+        return mean_interval(values, self.patients, seed=self.seed, n_draws=self.n_draws)
+
+    def _ratio(self, parts: Sequence[float], wholes: Sequence[float]) -> Interval:
+        return ratio_interval(parts, wholes, self.patients, seed=self.seed, n_draws=self.n_draws)
+
+    def add_masks(self, part: str, group: str, masks: Sequence[MaskScores | None]) -> None:
+        """Overlap, distances and volume of liver or tumour; nothing where no scan has a mask."""
         if not any(masks):
-            continue
+            return
         for name, label, unit in _MASK_LINES:
-            interval = mean_of([getattr(m, name) if m else NAN for m in masks])
-            of = "" if interval.n_cases == len(rows) else f"{interval.n_cases} of {len(rows)} scans"
-            add(f"{part}_{name}", label, unit, interval, of, group)
+            interval = self._mean([getattr(m, name) if m else NAN for m in masks])
+            n, of_all = interval.n_cases, len(self.rows)
+            of = "" if n == of_all else f"{n} of {of_all} scans"
+            self._add(f"{part}_{name}", label, interval, group, of, unit)
             if name == "dice":
-                pooled = _global_dice(masks, patients, seed, n_draws)
-                add(f"{part}_dice_global", "Dice global", "", pooled, "", group)
+                pooled = _global_dice(masks, self.patients, self.seed, self.n_draws)
+                self._add(f"{part}_dice_global", "Dice global", pooled, group)
 
-    found = [row.lesions.n_found for row in rows]
-    there = [row.lesions.n_lesions for row in rows]
-    group = "Lesions, per scan in 3D"
-    add("lesions_found", "found", "", ratio_of(found, there), _share(found, there), group)
-    for band in DETECTION_BANDS:
-        band_there = [sum(band.holds(x.diameter_mm) for x in row.lesions.reference) for row in rows]
-        if not sum(band_there):
-            continue
-        band_found = [
-            sum(band.holds(x.diameter_mm) and x.found for x in row.lesions.reference) for row in rows
-        ]
-        key = f"lesions_found {band.name}"
-        add(
-            key,
-            f"found, {band.name}",
-            "",
-            ratio_of(band_found, band_there),
-            _share(band_found, band_there),
-            group,
-        )
-    by_iou = [row.lesions.n_found_by_iou for row in rows]
-    add(
-        "lesions_found_by_iou",
-        "found with IoU >= 0.5",
-        "",
-        ratio_of(by_iou, there),
-        _share(by_iou, there),
-        group,
-    )
-    false = [float(row.lesions.n_false) for row in rows]
-    add("false_per_scan", "false lesions per scan", "", mean_of(false), f"{sum(false):.0f} in all", group)
-    healthy = [f if row.is_healthy else NAN for f, row in zip(false, rows, strict=True)]
-    if any(row.is_healthy for row in rows):
-        n = sum(row.is_healthy for row in rows)
-        add(
-            "false_per_healthy",
-            "false lesions per healthy liver",
-            "",
-            mean_of(healthy),
-            _count(n, "scan"),
-            group,
-        )
-    group = "Dice per lesion, missed ones 0"
-    for band in DICE_BANDS:
-        parts = [sum(x.dice for x in row.lesions.reference if band.holds(x.diameter_mm)) for row in rows]
-        wholes = [sum(band.holds(x.diameter_mm) for x in row.lesions.reference) for row in rows]
-        if sum(wholes):
-            key = f"lesion_dice {band.name}"
-            add(key, band.name, "", ratio_of(parts, wholes), _count(sum(wholes), "lesion"), group)
+    def _add_share(self, key: str, label: str, found: Sequence[int], there: Sequence[int]) -> None:
+        of = f"{sum(found)} of {_count(sum(there), 'lesion')}"
+        self._add(key, label, self._ratio(found, there), "Lesions, per scan in 3D", of)
 
-    curve = None
-    if has_scores(rows) and sum(there):
+    def add_lesions_found(self) -> None:
+        """Shares of the lesions found, in all and by size; by IoU in all."""
+        scans = [row.lesions for row in self.rows]
+        there = [scan.n_lesions for scan in scans]
+        self._add_share("lesions_found", "found", [scan.n_found for scan in scans], there)
+        for band in DETECTION_BANDS:
+            own = [[x for x in scan.reference if band.holds(x.diameter_mm)] for scan in scans]
+            if any(own):
+                found = [sum(x.found for x in lesions) for lesions in own]
+                key, label = f"lesions_found {band.name}", f"found, {band.name}"
+                self._add_share(key, label, found, [len(lesions) for lesions in own])
+        by_iou = [scan.n_found_by_iou for scan in scans]
+        self._add_share("lesions_found_by_iou", "found with IoU >= 0.5", by_iou, there)
+
+    def add_false_lesions(self) -> None:
+        """False lesions per scan, and per healthy liver where there is one."""
+        group = "Lesions, per scan in 3D"
+        false = [float(row.lesions.n_false) for row in self.rows]
+        of = f"{sum(false):.0f} in all"
+        self._add("false_per_scan", "false lesions per scan", self._mean(false), group, of)
+        if n := sum(row.is_healthy for row in self.rows):
+            healthy = [f if row.is_healthy else NAN for f, row in zip(false, self.rows, strict=True)]
+            label, of = "false lesions per healthy liver", _count(n, "scan")
+            self._add("false_per_healthy", label, self._mean(healthy), group, of)
+
+    def add_dice_of_lesions(self) -> None:
+        """Mean Dice per lesion by size, missed ones 0."""
+        for band in DICE_BANDS:
+            own = [[x.dice for x in r.lesions.reference if band.holds(x.diameter_mm)] for r in self.rows]
+            counts = [len(dices) for dices in own]
+            if sum(counts):
+                interval = self._ratio([sum(dices) for dices in own], counts)
+                group, of = "Dice per lesion, missed ones 0", _count(sum(counts), "lesion")
+                self._add(f"lesion_dice {band.name}", band.name, interval, group, of)
+
+    def add_free_response(self) -> FreeResponse | None:
+        """Sensitivity at rates of false lesions per scan; None where lesions have no scores to rank them."""
+        rows = self.rows
+        if not has_scores(rows) or not sum(row.lesions.n_lesions for row in rows):
+            return None
         curve = free_response_per_scan([row.lesions for row in rows])
+        n_draws = min(self.n_draws, 500)
         for rate in RATES_PER_SCAN:
             # Beyond the laxest threshold the curve would only repeat its end.
             if rate <= curve.false_per_unit[-1]:
-                interval = bootstrap(
-                    _sensitivity_at(rows, rate), patients, seed=seed, n_draws=min(n_draws, 500)
-                )
+                statistic = _sensitivity_at(rows, rate)
+                interval = bootstrap(statistic, self.patients, seed=self.seed, n_draws=n_draws)
                 threshold = curve.threshold_at(rate)
                 of = f"score >= {threshold:.3g}" if np.isfinite(threshold) else "no score is high enough"
-                label = f"found at {rate:g} false per scan"
-                add(f"sensitivity_at {rate:g}", label, "", interval, of, "Free response, per scan in 3D")
-    seconds = [row.seconds if row.seconds is not None else NAN for row in rows]
-    if not np.isnan(seconds).all():
-        add("seconds", "time per scan", "s", mean_of(seconds), "", "Time")
-    slices = pool_slices([row.slices for row in rows if row.slices is not None])
-    return Summary(method, len(rows), len(set(patients)), tuple(scores), slices, curve)
+                label, group = f"found at {rate:g} false per scan", "Free response, per scan in 3D"
+                self._add(f"sensitivity_at {rate:g}", label, interval, group, of)
+        return curve
+
+    def add_seconds(self) -> None:
+        """Time per scan, where it was taken."""
+        seconds = [row.seconds if row.seconds is not None else NAN for row in self.rows]
+        if not np.isnan(seconds).all():
+            self._add("seconds", "time per scan", self._mean(seconds), "Time", unit="s")
 
 
 def has_scores(rows: Sequence[CaseRow]) -> bool:
@@ -271,10 +288,6 @@ def _sensitivity_at(rows: Sequence[CaseRow], rate: float) -> Callable[[NDArray[n
         return free_response_per_scan([rows[i].lesions for i in chosen]).at(rate)
 
     return at
-
-
-def _share(parts: Sequence[int], wholes: Sequence[int]) -> str:
-    return f"{sum(parts)} of {_count(sum(wholes), 'lesion')}"
 
 
 def _count(n: int, what: str) -> str:

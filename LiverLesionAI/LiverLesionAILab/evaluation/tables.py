@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from ..metrics.bootstrap import Interval, PairedComparison
 from ..metrics.classification import ClassificationScores
-from ..metrics.froc import DetectionSummary
 from ..metrics.lesions import DETECTION_BANDS, count_by_size
 from ..metrics.segmentation import SliceScores
 from .cases import CaseRow
@@ -139,25 +138,6 @@ def paired_table(first: str, second: str, paired: Mapping[str, PairedComparison]
         )
     exact = "all" if all(c.exact for c in paired.values()) else "random"
     return f"{align(lines)}\np: two-sided permutation test over patients ({exact} sign changes)."
-
-
-def detection_table(results: Mapping[str, DetectionSummary]) -> str:
-    """FROC sensitivities in per cent, AP50 and groups of 2D detectors."""
-    rates = list(next(iter(results.values())).sensitivity)
-    groups = list(dict.fromkeys(name for r in results.values() for name in r.groups))
-    lines = [["sensitivity, % at FP per image", *(f"{r:g}" for r in rates), "AP50"]]
-    for method, result in results.items():
-        lines.append(
-            [method, *(number(100 * v, 1) for v in result.sensitivity.values()), number(100 * result.ap50, 1)]
-        )
-    text = align(lines)
-    if groups:
-        table = [["sensitivity, % at 4 FP per image", *results]]
-        for name in groups:
-            cells = [r.groups.get(name, (math.nan, 0)) for r in results.values()]
-            table.append([name, *(f"{number(100 * s, 1)} ({n})" for s, n in cells)])
-        text += "\n\n" + align(table)
-    return text
 
 
 def classification_table(results: Mapping[str, ClassificationScores]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 INFINITY = math.inf
@@ -51,8 +50,3 @@ DEEPLESION_BANDS = (
 def equivalent_diameter_mm(volume_mm3: float) -> float:
     """Diameter of the sphere with this volume."""
     return (6.0 * volume_mm3 / math.pi) ** (1.0 / 3.0)
-
-
-def band_of(diameter_mm: float, bands: Iterable[Band]) -> Band | None:
-    """The first group that holds the diameter, None when no group does."""
-    return next((band for band in bands if band.holds(diameter_mm)), None)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.geometry import triple
 from LiverLesionAILib.volume.masks import bounding_box
 from LiverLesionAILib.volume.overlap import as_masks
 from numpy.typing import ArrayLike, NDArray
 
-from .bands import DETECTION_BANDS, DICE_BANDS, Band, equivalent_diameter_mm
+from .bands import DETECTION_BANDS, Band, equivalent_diameter_mm
 from .components import Components, diameters, matched_ious, owners
 from .freeresponse import FreeResponse, free_response
 from .segmentation import NAN
@@ -181,79 +182,113 @@ def score_lesions(
     reference, prediction = as_masks(reference_zyx, prediction_zyx)
     if reference.ndim != 3:
         raise InputError(f"Lesions are matched in volumes; these masks have {reference.ndim} dimensions.")
-    boxes = [bounding_box(reference), bounding_box(prediction)]
-    known = [box for box in boxes if box is not None]
-    if not known:
+    values = None if score_zyx is None else np.asarray(score_zyx)
+    if values is not None and values.shape != reference.shape:
+        raise InputError(f"The scores have shape {values.shape}, the masks {reference.shape}.")
+    box = bounding_box(reference | prediction)
+    if box is None:
         return LesionScores((), ())
-    crop = tuple(slice(min(b[a].start for b in known), max(b[a].stop for b in known)) for a in range(3))
-    corner_zyx = np.array([s.start for s in crop], float)
-    spacing = np.asarray(spacing_zyx_mm, float)
-
-    found = Components.of(prediction[crop], rules.connectivity)
-    there = Components.of(reference[crop], rules.connectivity)
-    voxel_mm3 = float(spacing.prod())
-    # Components are ranked by size, so the specks come last.
-    n_lesions = sum(not _is_speck(int(n), voxel_mm3, rules) for n in there.sizes)
-
-    met = found.labels.ravel()[there.places]
-    pairs = there.numbers * (found.n + 1) + met
-    shared = np.bincount(pairs, minlength=(there.n + 1) * (found.n + 1)).reshape(there.n + 1, found.n + 1)
+    there = Components.of(reference[box], rules.connectivity)
+    found = Components.of(prediction[box], rules.connectivity)
     scores = np.ones(found.n)
-    if score_zyx is not None:
-        values = np.asarray(score_zyx)
-        if values.shape != reference.shape:
-            raise InputError(f"The scores have shape {values.shape}, the masks {reference.shape}.")
+    if values is not None:
         scores = np.full(found.n, -np.inf)
-        np.maximum.at(scores, found.numbers - 1, values[crop].ravel()[found.places])
+        np.maximum.at(scores, found.numbers - 1, values[box].ravel()[found.places])
+    matching = _Matching(there, found, scores, spacing_zyx_mm, np.array([s.start for s in box], float), rules)
+    return LesionScores(
+        matching.reference_lesions(rules, diameter), matching.predicted_lesions(), matching.n_specks
+    )
 
-    overlaps = shared[1 : n_lesions + 1, 1:]
-    ious = matched_ious(overlaps, there.sizes[:n_lesions], found.sizes)
-    belongs = owners(there.labels, found, overlaps, spacing)
-    parts = np.bincount(belongs, minlength=n_lesions + 1)[1:]
-    hits = overlaps.sum(axis=1)
-    axes = predicted_axes = np.full(n_lesions, NAN)
-    if diameter is not None:
-        axes = diameters(there.places, there.numbers, n_lesions, there.labels.shape, diameter)
-        predicted_axes = diameters(found.places, belongs, n_lesions, there.labels.shape, diameter)
-    all_centres = there.centres_zyx() + corner_zyx
-    lesions = []
-    for k in range(n_lesions):
-        size = int(there.sizes[k])
-        needed = max(rules.overlap * size, 1.0)
-        share = float(overlaps[k].sum()) / size
-        lesions.append(
-            ReferenceLesion(
+
+class _Matching:
+    """Components of a reference and a prediction, and the voxels they share.
+
+    Attributes:
+        n_lesions: of the reference's components, those that are no specks; they come first.
+        shared: (there.n + 1, found.n + 1) voxels; row and column 0 are the background.
+    """
+
+    def __init__(
+        self,
+        there: Components,
+        found: Components,
+        scores: NDArray[np.float64],
+        spacing_zyx_mm: Sequence[float],
+        corner_zyx: NDArray[np.float64],
+        rules: LesionRules,
+    ) -> None:
+        self.there, self.found, self.scores, self.corner_zyx = there, found, scores, corner_zyx
+        self.spacing = np.asarray(spacing_zyx_mm, float)
+        self.voxel_mm3 = float(self.spacing.prod())
+        # Components are ranked by size, so the specks come last.
+        self.n_lesions = sum(not _is_speck(int(n), self.voxel_mm3, rules) for n in there.sizes)
+        pairs = there.numbers * (found.n + 1) + found.labels.ravel()[there.places]
+        counts = np.bincount(pairs, minlength=(there.n + 1) * (found.n + 1))
+        self.shared = counts.reshape(there.n + 1, found.n + 1)
+
+    @property
+    def n_specks(self) -> int:
+        return self.there.n - self.n_lesions
+
+    @property
+    def overlaps(self) -> NDArray[np.int64]:
+        """(lesions, predicted components) voxels in common."""
+        return self.shared[1 : self.n_lesions + 1, 1:]
+
+    def _size(self, voxels: int) -> tuple[int, float, float]:
+        """Voxels, mL, and the diameter of the sphere of that volume, mm."""
+        volume_mm3 = voxels * self.voxel_mm3
+        return voxels, volume_mm3 / 1000.0, equivalent_diameter_mm(volume_mm3)
+
+    def reference_lesions(
+        self, rules: LesionRules, diameter: Callable[[NDArray[np.bool_]], float] | None
+    ) -> tuple[ReferenceLesion, ...]:
+        there, found, overlaps, n = self.there, self.found, self.overlaps, self.n_lesions
+        ious = matched_ious(overlaps, there.sizes[:n], found.sizes)
+        belongs = owners(there.labels, found, overlaps, self.spacing)
+        parts = np.bincount(belongs, minlength=n + 1)[1:]
+        axes = predicted_axes = np.full(n, NAN)
+        if diameter is not None:
+            axes = diameters(there.places, there.numbers, n, there.labels.shape, diameter)
+            predicted_axes = diameters(found.places, belongs, n, there.labels.shape, diameter)
+        centres = there.centres_zyx() + self.corner_zyx
+
+        def lesion(k: int) -> ReferenceLesion:
+            voxels, volume_ml, diameter_mm = self._size(int(there.sizes[k]))
+            needed = max(rules.overlap * voxels, 1.0)
+            hit = int(overlaps[k].sum())
+            return ReferenceLesion(
                 number=k + 1,
-                voxels=size,
-                volume_ml=size * voxel_mm3 / 1000.0,
-                diameter_mm=equivalent_diameter_mm(size * voxel_mm3),
-                centre_zyx=tuple(all_centres[k].tolist()),
-                overlap=share,
+                voxels=voxels,
+                volume_ml=volume_ml,
+                diameter_mm=diameter_mm,
+                centre_zyx=triple(centres[k]),
+                overlap=hit / voxels,
                 iou=float(ious[k]),
-                dice=float(2.0 * hits[k] / (size + parts[k])),
-                predicted_ml=float(parts[k]) * voxel_mm3 / 1000.0,
-                found=bool(overlaps[k].sum() >= needed - 1e-9),
+                dice=2.0 * hit / (voxels + int(parts[k])),
+                predicted_ml=float(parts[k]) * self.voxel_mm3 / 1000.0,
+                found=hit >= needed - 1e-9,
                 found_by_iou=bool(ious[k] >= rules.iou),
-                score=_score_when_found(overlaps[k], scores, needed),
+                score=_score_when_found(overlaps[k], self.scores, needed),
                 long_axis_mm=float(axes[k]),
                 predicted_axis_mm=float(predicted_axes[k]),
             )
+
+        return tuple(lesion(k) for k in range(n))
+
+    def predicted_lesions(self) -> tuple[PredictedLesion, ...]:
+        centres = self.found.centres_zyx() + self.corner_zyx
+        return tuple(
+            PredictedLesion(
+                j + 1,
+                *self._size(int(self.found.sizes[j])),
+                centre_zyx=triple(centres[j]),
+                score=float(self.scores[j]),
+                touches=tuple(int(k) + 1 for k in np.flatnonzero(self.overlaps[:, j])),
+                false=not self.shared[1:, j + 1].any(),
+            )
+            for j in range(self.found.n)
         )
-    found_centres = found.centres_zyx() + corner_zyx
-    findings = [
-        PredictedLesion(
-            number=j + 1,
-            voxels=int(found.sizes[j]),
-            volume_ml=int(found.sizes[j]) * voxel_mm3 / 1000.0,
-            diameter_mm=equivalent_diameter_mm(int(found.sizes[j]) * voxel_mm3),
-            centre_zyx=tuple(found_centres[j].tolist()),
-            score=float(scores[j]),
-            touches=tuple(int(k) + 1 for k in np.flatnonzero(overlaps[:, j])),
-            false=not shared[1:, j + 1].any(),
-        )
-        for j in range(found.n)
-    ]
-    return LesionScores(tuple(lesions), tuple(findings), n_specks=there.n - n_lesions)
 
 
 def count_by_size(cases: Iterable[LesionScores], bands: Sequence[Band] = DETECTION_BANDS) -> list[BandCount]:
@@ -267,21 +302,10 @@ def count_by_size(cases: Iterable[LesionScores], bands: Sequence[Band] = DETECTI
     return rows
 
 
-def dice_by_size(
-    cases: Iterable[LesionScores], bands: Sequence[Band] = DICE_BANDS
-) -> dict[str, tuple[float, int]]:
-    """Mean Dice per lesion by size group, missed lesions counting 0: name -> (mean or NaN, lesions)."""
-    lesions = [lesion for case in cases for lesion in case.reference]
-    result = {}
-    for band in bands:
-        values = [lesion.dice for lesion in lesions if band.holds(lesion.diameter_mm)]
-        result[band.name] = (float(np.mean(values)) if values else float("nan"), len(values))
-    return result
-
-
 def free_response_per_scan(cases: Sequence[LesionScores], band: Band | None = None) -> FreeResponse:
-    """The free-response curve over scans; with `band` of that size group's lesions only, against all false
-    findings.
+    """The free-response curve over scans.
+
+    With `band` of that size group's lesions only, against all false findings.
 
     Only what was segmented can appear on it: give predictions made at a low threshold, with their scores.
     """
