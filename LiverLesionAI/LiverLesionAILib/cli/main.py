@@ -1,4 +1,4 @@
-"""The command line: `liverlesionai analyze | batch | demo | info`, and the tools installed beside it."""
+"""The command line: the product's commands, and the tools that are installed beside it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..support.errors import Cancelled, LiverLesionAIError
 from .analyze import add_analyze_command
 from .batch import add_batch_command
 from .demo import add_demo_command
+from .export import add_export_command
 from .info import add_info_command
 from .tools import EXIT_CANCELLED, EXIT_ERROR, tools
 
@@ -32,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_analyze_command(commands)
     add_batch_command(commands)
     add_demo_command(commands)
+    add_export_command(commands)
     add_info_command(commands)
     for name, point in tools().items():
         commands.add_parser(name, help=point.load().help, add_help=False)

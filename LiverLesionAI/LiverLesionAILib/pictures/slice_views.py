@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from ..case.colours import LIVER, Colour, lesion_colour
-from ..case.findings import Box, CaseResult, Lesion
+from ..case.findings import Box, CaseResult, Lesion, PointLps
 from ..volume.ct import CtVolume, Geometry, permuted, reoriented_geometry
 from ..volume.masks import label_boxes
 from .canvas import Canvas, Point
@@ -118,17 +118,22 @@ def draw_slice(
     margin_mm: float | None = None,
     text_size: float = 20.0,
     snug: bool = False,
+    around: tuple[PointLps, float] | None = None,
 ) -> Canvas:
     """One slice, as large as fits into width x height at its true proportions.
 
     Args:
         margin_mm: show the liver with this margin; None shows the whole body.
         snug: make the picture no larger than what it shows.
+        around: show this many mm across a point (LPS) instead, as far as the scan goes.
     """
     geometry = case.geometry
     rows_mm, columns_mm = geometry.spacing_zyx_mm[plane.rows], geometry.spacing_zyx_mm[plane.columns]
     hu = _slice(case.volume.hu_zyx, plane, index).astype(np.float32)
-    r0, r1, c0, c1 = _window(case, plane, hu, margin_mm, width / height)
+    if around is None:
+        r0, r1, c0, c1 = _window(case, plane, hu, margin_mm, width / height)
+    else:
+        r0, r1, c0, c1 = _window_around(case, plane, *around, width / height)
     scale = min(width / ((c1 - c0) * columns_mm), height / ((r1 - r0) * rows_mm))
     if snug:
         width = round((c1 - c0) * columns_mm * scale)
@@ -299,6 +304,20 @@ def _window(
         bounds.append([max(0.0, lo - grow), min(float(mask.shape[axis]), hi + grow)])
     (r0, r1), (c0, c1) = bounds
     return r0, r1, c0, c1
+
+
+def _window_around(
+    case: Upright, plane: Plane, point_lps: PointLps, across_mm: float, aspect: float
+) -> tuple[float, float, float, float]:
+    """Rows and columns to show, `across_mm` wide round a point, moved rather than cut at the scan's edge."""
+    index = case.geometry.lps_to_index(point_lps)
+    bounds = []
+    for axis, size_mm in ((plane.rows, across_mm / aspect), (plane.columns, across_mm)):
+        count, spacing = case.geometry.shape_zyx[axis], case.geometry.spacing_zyx_mm[axis]
+        size = min(size_mm / spacing, float(count))
+        low = min(max(float(index[axis]) + 0.5 - size / 2, 0.0), count - size)
+        bounds.append((low, low + size))
+    return (*bounds[0], *bounds[1])
 
 
 def _body(hu: NDArray) -> NDArray[np.bool_]:

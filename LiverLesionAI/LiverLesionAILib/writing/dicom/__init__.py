@@ -1,0 +1,2 @@
+"""A case as DICOM objects: segmentation, structured report, encapsulated PDF, and a CT series where the CT
+had none. Needs `highdicom` (the extra ``dicom``)."""

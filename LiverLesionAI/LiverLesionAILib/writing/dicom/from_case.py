@@ -1,0 +1,123 @@
+"""A case's findings as what DICOM objects are written from."""
+
+from __future__ import annotations
+
+from ...case.colours import LIVER as LIVER_COLOUR
+from ...case.colours import lesion_colour
+from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
+from ...case.lesion_masks import lesion_masks
+from ...case.terminology import lesion_terminology
+from ...case.wording import is_measured, notes
+from ...volume.crops import Mask
+from ...volume.dicom import DicomSource
+from .content import Code, DicomContent, Region
+from .images import checked_source
+from .uids import uid_of
+
+LIVER: Code = ("10200004", "SCT", "Liver")
+ANATOMY: Code = ("123037004", "SCT", "Anatomical Structure")
+ALTERED: Code = ("49755003", "SCT", "Morphologically Altered Structure")
+SCHEME = "99LIVERLESIONAI"
+SCORE: Code = ("score", SCHEME, "Probability of being a lesion")
+BURDEN: Code = ("burden", SCHEME, "Tumour burden, share of the liver")
+SURFACE: Code = ("surface", SCHEME, "Distance to the liver's surface")
+SHARE: Code = ("share", SCHEME, "Share of the liver's volume")
+MEAN_HU: Code = ("112181", "DCM", "Attenuation Coefficient Mean")
+VOLUME: Code = ("118565006", "SCT", "Volume")
+CLASS: Code = ("class", SCHEME, "Class")
+DECISION: Code = ("decision", SCHEME, "Reader's decision")
+NOTE: Code = ("note", SCHEME, "Reader's note")
+_LEFT_OUT = {LesionStatus.REJECTED}
+
+
+def content_of(
+    result: CaseResult,
+    source: DicomSource,
+    *,
+    with_rejected: bool = False,
+    verified_by: str = "",
+    organisation: str = "",
+) -> DicomContent:
+    """Liver first, then the lesions in the table's order.
+
+    Args:
+        with_rejected: also what the reader rejected or took out of the liver.
+
+    Raises:
+        InputError: the source lacks what every object needs.
+    """
+    source = checked_source(source)
+    listed = [x for x in result.lesions if with_rejected or x.status not in _LEFT_OUT]
+    masks = lesion_masks(result)
+    undecided = sum(x.status is LesionStatus.AI for x in result.lesions)
+    remarks = [*notes(result)]
+    if not listed:
+        remarks.insert(0, _no_lesion(result))
+    return DicomContent(
+        source=source,
+        geometry=result.geometry,
+        regions=(
+            _liver(result, source),
+            *(_lesion(x, masks[x.number], result) for x in listed if x.number in masks),
+        ),
+        remarks=tuple(remarks),
+        version=result.version,
+        parameters=tuple(f"{name}={digest}" for name, digest in result.models.items()),
+        undecided=undecided,
+        lesions=len(result.lesions),
+        verified_by=verified_by,
+        organisation=organisation,
+    )
+
+
+def _no_lesion(result: CaseResult) -> str:
+    tumour = result.probabilities.get("tumour")
+    level = f" above the stated threshold of {tumour.threshold:.2f}" if tumour is not None else ""
+    return f"No lesion{level} was found."
+
+
+def _liver(result: CaseResult, source: DicomSource) -> Region:
+    return Region(
+        label="Liver",
+        mask=Mask.of(result.liver_zyx),
+        category=ANATOMY,
+        kind=LIVER,
+        site=(),
+        tracking_uid=uid_of("liver", source.frame_of_reference_uid),
+        colour=LIVER_COLOUR,
+        numbers={
+            VOLUME: (result.liver_volume_ml, "mL"),
+            MEAN_HU: (result.liver_hu_mean, "[hnsf'U]"),
+            BURDEN: (result.tumour_burden_percent, "%"),
+        },
+    )
+
+
+def _lesion(lesion: Lesion, mask: Mask, result: CaseResult) -> Region:
+    measured = lesion.measurement if is_measured(lesion) else None
+    numbers = {SCORE: (lesion.score, "1")}
+    if measured is not None:
+        numbers |= {
+            SURFACE: (measured.surface_distance_mm, "mm"),
+            SHARE: (measured.percent_of_liver, "%"),
+        }
+    texts = {DECISION: lesion.status.value}
+    if lesion.shown_class:
+        by = " (reader)" if lesion.reader_class else ""
+        texts[CLASS] = f"{lesion.shown_class}{by}"
+    if lesion.note:
+        texts[NOTE] = lesion.note
+    value, meaning = lesion_terminology(lesion.shown_class).split("~")[2].split("^")[1:3]
+    return Region(
+        label=f"Lesion {lesion.number}",
+        mask=mask,
+        category=ALTERED,
+        kind=(value, "SCT", meaning),
+        site=(LIVER,),
+        tracking_uid=getattr(lesion, "tracking_uid", "") or uid_of("lesion", lesion.number),
+        drawn_by_reader=lesion.source is LesionSource.READER or lesion.status is LesionStatus.EDITED,
+        colour=lesion_colour(lesion.number),
+        measurement=measured,
+        numbers=numbers,
+        texts=texts,
+    )

@@ -1,0 +1,253 @@
+"""A case for others: DICOM objects for the archive, a report for the meeting, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..case.findings import CaseResult
+from ..support.errors import InputError, OutputError
+from ..support.files import replacing
+from ..support.progress import Progress, silent
+from ..volume.ct import CtVolume
+from ..volume.dicom import DicomSource
+from .report.content import Options, report_content
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+NEEDS = {"dicom": ("highdicom",), "report": ("jinja2", "PIL"), "pdf": ("reportlab",)}
+REPORT_HTML, REPORT_PDF, REPORT_TEXT = "report.html", "report.pdf", "report.txt"
+
+
+@dataclass(frozen=True)
+class Export:
+    """What to write.
+
+    Attributes:
+        dicom: SEG and SR, and the report as Encapsulated PDF where `pdf` is asked for too.
+        as_dicom: write the CT itself as a derived series where it did not come from DICOM.
+        deflate: compress the SEG (Deflated Explicit VR Little Endian).
+        report, pdf, text, csv: those files.
+        template: the hospital's own text template.
+        verified_by, organisation: who signs the SR; "" leaves it UNVERIFIED and PARTIAL.
+    """
+
+    dicom: bool = False
+    as_dicom: bool = False
+    deflate: bool = False
+    report: bool = False
+    pdf: bool = False
+    text: bool = False
+    csv: bool = False
+    template: Path | None = None
+    verified_by: str = ""
+    organisation: str = ""
+    options: Options = field(default_factory=Options)
+
+    @property
+    def anything(self) -> bool:
+        return self.dicom or self.report or self.pdf or self.text or self.csv
+
+
+def export_case(
+    result: CaseResult,
+    source: DicomSource | None,
+    folder: Path,
+    what: Export,
+    *,
+    volume: CtVolume | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+    progress: Progress = silent,
+    now: datetime | None = None,
+) -> dict[str, Path]:
+    """Write what is asked for into a folder; nothing that is there already is touched.
+
+    Args:
+        source: the CT's DICOM images; None where it did not come from DICOM.
+        volume: the CT, for key images and `as_dicom`; the report has no pictures without it.
+        say: hears sentences for the reader (what was left out and why).
+
+    Returns:
+        The files by what they are.
+
+    Raises:
+        InputError: DICOM is asked for without a DICOM source, or a needed package is missing.
+        OutputError: no space, no permission, or a file of that name is there already.
+        Cancelled: `progress` asked for it.
+    """
+    check_packages(what)
+    now = now or datetime.now()
+    made_source = what.dicom and source is None
+    if made_source:
+        source = _derived(volume, what)
+    files = dict(_report_files(result, source, what, volume, say, progress))
+    if what.csv:
+        from .tables import findings_csv
+
+        files["findings.csv"] = findings_csv(result).encode("utf-8-sig")
+    progress("DICOM", 0.6)
+    objects = dict(_objects(result, source, what, files.get(REPORT_PDF), now)) if what.dicom else {}  # type: ignore[arg-type]
+    # Everything is made before anything is written.
+    for name, data in files.items():
+        _refuse_other(folder / name, data)
+    for name, dataset in objects.items():
+        _refuse_other_object(folder / f"{name}.dcm", dataset)
+    written: dict[str, Path] = {}
+    if made_source:
+        written |= _write_series(volume, source, folder, now)  # type: ignore[arg-type]
+    for name, data in files.items():
+        with replacing(folder / name) as part:
+            part.write_bytes(data)
+        written[name] = folder / name
+    for name, dataset in objects.items():
+        written[name] = save_object(dataset, folder / f"{name}.dcm")
+    progress("Exported", 1.0)
+    return written
+
+
+def check_packages(what: Export) -> None:
+    """Refuse before any work where a package is missing.
+
+    Raises:
+        InputError: names the packages and the extra that brings them.
+    """
+    from importlib.util import find_spec
+
+    asked = [k for k, wanted in (("dicom", what.dicom), ("report", what.report or what.text or what.pdf),
+                                 ("pdf", what.pdf)) if wanted]  # fmt: skip
+    missing = [name for key in asked for name in NEEDS[key] if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"The export needs {', '.join(missing)}. Install {'them' if len(missing) > 1 else 'it'} with: "
+            'pip install "liverlesionai[export]"'
+        )
+
+
+def _derived(volume: CtVolume | None, what: Export) -> DicomSource:
+    if not what.as_dicom:
+        raise InputError(
+            "The CT did not come from DICOM, so there is no study to file results in. Analyse the DICOM "
+            "series, or use --as-dicom: it writes the CT as a derived series of a new study without "
+            "a patient."
+        )
+    if volume is None:
+        raise InputError("--as-dicom writes the CT as DICOM: name its file with --ct.")
+    from .dicom.ct_series import derived_source
+
+    return derived_source(volume)
+
+
+def _write_series(volume: CtVolume, source: DicomSource, folder: Path, now: datetime) -> dict[str, Path]:
+    from .dicom.ct_series import ct_series
+
+    for number, image in enumerate(ct_series(volume, source, now), start=1):
+        save_object(image, folder / "CT" / f"CT{number:04d}.dcm")
+    return {"CT": folder / "CT"}
+
+
+def _report_files(
+    result: CaseResult,
+    source: DicomSource | None,
+    what: Export,
+    volume: CtVolume | None,
+    say: Callable[[str], None],
+    progress: Progress,
+) -> Iterator[tuple[str, bytes]]:
+    if not (what.report or what.pdf or what.text):
+        return
+    images, overview = {}, None
+    if volume is not None and (what.report or what.pdf):
+        if volume.hu_zyx.shape != result.geometry.shape_zyx:
+            raise InputError(f"{volume.name} is not the CT that was analysed: its size differs.")
+        from .report.key_images import key_images, overview_image
+
+        for done, (number, data) in enumerate(key_images(result, volume)):
+            progress("Key images", 0.5 * done / max(1, len(result.lesions)))
+            images[number] = data
+        overview = overview_image(result, volume)
+    elif what.report or what.pdf:
+        say("The report has no key images: the CT is not at hand. Name it with --ct.")
+    content = report_content(result, source, what.options, images, overview)
+    from .report.html import report_html, report_text
+
+    if what.report:
+        yield REPORT_HTML, report_html(content).encode()
+    if what.text:
+        yield REPORT_TEXT, report_text(content, what.template).encode()
+    if what.pdf:
+        from .report.pdf import report_pdf
+
+        yield REPORT_PDF, report_pdf(content)
+
+
+def _objects(
+    result: CaseResult, source: DicomSource, what: Export, pdf: bytes | None, now: datetime
+) -> Iterator[tuple[str, Dataset]]:
+    from .dicom.from_case import content_of
+    from .dicom.images import checked_source
+    from .dicom.pdf_object import encapsulated_pdf
+    from .dicom.segmentation import segmentation
+    from .dicom.structured_report import structured_report
+
+    content = content_of(
+        result,
+        source,
+        with_rejected=what.options.with_rejected,
+        verified_by=what.verified_by,
+        organisation=what.organisation,
+    )
+    seg = segmentation(content, deflate=what.deflate)
+    yield "SEG", seg
+    yield "SR", structured_report(content, seg)
+    if pdf is not None:
+        title = "Liver CT report"
+        yield (
+            "PDF",
+            encapsulated_pdf(
+                pdf, checked_source(source), title=title, version=result.version, draft=content.draft, now=now
+            ),
+        )
+
+
+def save_object(dataset: Dataset, path: Path) -> Path:
+    """Write an object: beside, then renamed; the preamble is empty. One that is there with the same UID holds
+    the same content and stays.
+
+    Raises:
+        OutputError: another file is there under that name, no space or no permission.
+    """
+    _refuse_other_object(path, dataset)
+    if not path.exists():
+        with replacing(path) as part:
+            dataset.preamble = b"\0" * 128
+            dataset.save_as(part, enforce_file_format=True)
+    return path
+
+
+def _refuse_other_object(path: Path, dataset: Dataset) -> None:
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    if not path.exists():
+        return
+    try:
+        there = dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+    except (InvalidDicomError, OSError):
+        there = None
+    if there is None or there.get("SOPInstanceUID") != dataset.SOPInstanceUID:
+        raise _is_there(path)
+
+
+def _refuse_other(path: Path, data: bytes) -> None:
+    if path.exists() and (not path.is_file() or path.read_bytes() != data):
+        raise _is_there(path)
+
+
+def _is_there(path: Path) -> OutputError:
+    return OutputError(
+        f"{path} is there already and is not overwritten: choose another folder with --out, or move it away."
+    )

@@ -1,0 +1,280 @@
+"""What the report says, as finished texts in one language: HTML, PDF and plain text only lay it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
+from ...case.wording import is_measured, notes, slice_number
+from ...volume.dicom import DicomSource
+from .strings import Language
+
+# Liver density in HU below which fat is likely, and up to which it is possible, by contrast phase.
+# Portal venous: < 80 HU found moderate fat at 86 % sensitivity and 90 % specificity, < 90 HU at 95 and 75 %;
+# unenhanced: < 40 HU is moderate.
+FAT_HU: Mapping[str, tuple[float, float]] = {"portal": (80.0, 90.0), "unenhanced": (40.0, 40.0)}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the reader chooses for a report.
+
+    Attributes:
+        language: code of :data:`.strings.LANGUAGES`.
+        with_patient: name, ID and birth date of the patient; else an empty field for the hospital's label.
+        with_rejected: list findings that the reader rejected.
+    """
+
+    language: str = "en"
+    with_patient: bool = False
+    with_rejected: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the findings table; texts are empty where nothing is known."""
+
+    number: int
+    cls: str
+    reasons: str
+    segment: str
+    axes: str
+    volume: str
+    density: str
+    slice: str
+    score: str
+    decision: str
+    note: str
+
+
+@dataclass(frozen=True)
+class KeyImage:
+    """A picture with its caption; `data` are the bytes of a JPEG or PNG."""
+
+    caption: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Content:
+    """The whole report.
+
+    Attributes:
+        draft: the banner's text, "" once all findings are reviewed.
+        patient: (label, value) pairs; () for an empty label field.
+        technique, liver: (label, value) pairs.
+        headings: of the findings table, in the order of :class:`Row`'s fields from `number` to `decision`.
+        small_print: (label, value) pairs of models, rules and version.
+    """
+
+    words: Language
+    case_name: str
+    study_date: str
+    draft: str
+    patient: tuple[tuple[str, str], ...]
+    technique: tuple[tuple[str, str], ...]
+    liver: tuple[tuple[str, str], ...]
+    rows: tuple[Row, ...]
+    summary: str
+    changes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    small_print: tuple[tuple[str, str], ...]
+    key_images: tuple[KeyImage, ...] = ()
+    overview: KeyImage | None = None
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        keys = ("number", "class", "segment", "axes", "volume_ml", "density_hu", "slice", "score", "decision")
+        return tuple(self.words(key) for key in keys)
+
+
+def report_content(
+    result: CaseResult,
+    source: DicomSource | None,
+    options: Options,
+    key_images: Mapping[int, bytes] = {},
+    overview: bytes | None = None,
+) -> Content:
+    """Put a case into words.
+
+    Args:
+        key_images: JPEG or PNG by lesion number.
+        overview: one of the whole case.
+    """
+    words = Language(options.language)
+    listed = [
+        x for x in result.lesions if options.with_rejected or decision_of(x) not in ("rejected", "not_liver")
+    ]
+    judged = [x for x in result.lesions if decision_of(x) != "undecided"]
+    undecided = len(result.lesions) - len(judged)
+    draft = words("draft", n=undecided, m=len(result.lesions)) if undecided else ""
+    rows = tuple(_row(x, result, words) for x in listed)
+    left_out = len(result.lesions) - len(listed)
+    warnings = [*notes(result)]
+    if left_out:
+        warnings.append(words("rejected_count", n=left_out))
+    return Content(
+        words=words,
+        case_name=result.case_name,
+        study_date=_study_date(source, words),
+        draft=draft,
+        patient=_patient(source, words) if options.with_patient else (),
+        technique=_technique(result, source, words),
+        liver=_liver(result, listed, words),
+        rows=rows,
+        summary=_summary(result, listed, words),
+        changes=tuple(_changes(result.lesions, words)),
+        warnings=tuple(warnings),
+        small_print=_small_print(result, words),
+        key_images=tuple(
+            KeyImage(
+                f"{row.number}: {row.cls or words('lesion_count')}, {row.axes} mm", key_images[row.number]
+            )
+            for row in rows
+            if row.number in key_images
+        ),
+        overview=None if overview is None else KeyImage(words("overview"), overview),
+    )
+
+
+def decision_of(lesion: Lesion) -> str:
+    """The reader's decision as a key of the report's words."""
+    return {
+        LesionStatus.AI: "undecided",
+        LesionStatus.EDITED: "edited",
+        LesionStatus.ACCEPTED: "accepted",
+        LesionStatus.REJECTED: "rejected",
+    }.get(lesion.status, lesion.status.value)
+
+
+def _row(lesion: Lesion, result: CaseResult, words: Language) -> Row:
+    m = lesion.measurement if is_measured(lesion) else None
+    own = "" if lesion.reader_class is None else f" ({words('by_reader')})"
+    shown = class_text(lesion.shown_class, words)
+    axes = density = volume = ""
+    if m is not None:
+        axes = f"{words.number(m.long_axis_mm, 1)} x {words.number(m.short_axis_mm, 1)}"
+        volume = words.number(m.volume_ml, 2)
+        density = f"{words.number(m.hu_mean, 0)} ± {words.number(m.hu_sd, 0)}"
+    place, count = slice_number(lesion, result.geometry)
+    drawn = lesion.source is LesionSource.READER
+    return Row(
+        number=lesion.number,
+        cls=(shown + own) if shown else "",
+        reasons="",
+        segment="",
+        axes=axes,
+        volume=volume,
+        density=density,
+        slice=f"{place}/{count}",
+        score=words("by_reader") if drawn else words.number(lesion.score, 2),
+        decision=words(decision_of(lesion)),
+        note=lesion.note,
+    )
+
+
+def class_text(name: str | None, words: Language) -> str:
+    """A class in the report's language; what the table lacks stays as the reader wrote it."""
+    if not name:
+        return ""
+    known = {
+        "cyst": "cyst", "hcc": "hcc", "fnh": "fnh", "hem": "haemangioma", "haemangioma": "haemangioma",
+        "metastasis": "metastasis", "benign": "benign", "indeterminate": "indeterminate",
+    }  # fmt: skip
+    key = known.get(name.lower())
+    return words(f"class.{key}") if key else name
+
+
+def _study_date(source: DicomSource | None, words: Language) -> str:
+    return words.date(source.study_date) if source is not None and source.study_date else words("unknown")
+
+
+def _patient(source: DicomSource | None, words: Language) -> tuple[tuple[str, str], ...]:
+    if source is None:
+        return ()
+    name = " ".join(filter(None, reversed(source.patient_name.split("=")[0].split("^")[:2])))
+    born = words.date(source.patient_birth_date)
+    return ((words("patient"), ", ".join(filter(None, (name, source.patient_id, born)))),)
+
+
+def _technique(
+    result: CaseResult, source: DicomSource | None, words: Language
+) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    count, spacing = result.geometry.shape_zyx[0], result.geometry.spacing_zyx_mm[0]
+    said = words("slices", n=count, s=words.number(spacing, 1))
+    if source is not None:
+        kvp = "" if source.kvp is None else f"{source.kvp:.0f} kV"
+        said = ", ".join(filter(None, (source.series_description, said, kvp, source.convolution_kernel)))
+    pairs.append((words("series"), said))
+    if result.phase is not None:
+        name = words(f"phase.{phase_key(result.phase.name)}")
+        pairs.append(
+            (words("phase"), f"{name} ({words('phase_note', p=words.number(result.phase.probability, 2))})")
+        )
+    return tuple(pairs)
+
+
+def phase_key(name: str) -> str:
+    """A phase's key: unenhanced, arterial, portal or delayed."""
+    return {"non-contrast": "unenhanced", "portal venous": "portal"}.get(name, name)
+
+
+def fat_text(hu_mean: float, phase: str | None, words: Language) -> str:
+    """What the liver's density says about fat in this phase."""
+    limits = FAT_HU.get(phase or "")
+    if limits is None or hu_mean != hu_mean:
+        return words("fat_unknown")
+    likely, possible = limits
+    hu = words.number(hu_mean, 0)
+    if hu_mean < likely:
+        return words("fat_moderate", hu=hu, cut=f"{likely:.0f}")
+    if hu_mean < possible:
+        return words("fat_possible", hu=hu, low=f"{likely:.0f}", cut=f"{possible:.0f}")
+    return words("fat_none", hu=hu)
+
+
+def _liver(result: CaseResult, listed: Sequence[Lesion], words: Language) -> tuple[tuple[str, str], ...]:
+    phase = None if result.phase is None else phase_key(result.phase.name)
+    total = sum(x.measurement.long_axis_mm for x in listed if is_measured(x))
+    pairs = [
+        (words("volume"), f"{words.number(result.liver_volume_ml, 0)} mL"),
+        (words("density"), f"{words.number(result.liver_hu_mean, 0)} HU"),
+        (words("fat"), fat_text(result.liver_hu_mean, phase, words)),
+        (words("lesion_count"), str(len(listed))),
+    ]
+    if listed:
+        pairs.append((words("sum_of_diameters"), f"{words.number(total, 1)} mm"))
+        pairs.append((words("burden"), f"{words.number(result.tumour_burden_percent, 2)} %"))
+    return tuple(pairs)
+
+
+def _summary(result: CaseResult, listed: Sequence[Lesion], words: Language) -> str:
+    if listed:
+        return ""
+    tumour = result.probabilities.get("tumour")
+    return words("no_lesion", t=words.number(tumour.threshold, 2) if tumour is not None else "-")
+
+
+def _changes(lesions: Sequence[Lesion], words: Language) -> list[str]:
+    said = []
+    for lesion in lesions:
+        parts = []
+        if decision_of(lesion) != "undecided":
+            parts.append(words(decision_of(lesion)))
+        if lesion.reader_class:
+            before = class_text(lesion.predicted_class, words) or words("none")
+            parts.append(f"{before} > {class_text(lesion.reader_class, words)}")
+        if lesion.source is LesionSource.READER:
+            parts.append(words("by_reader"))
+        if lesion.note:
+            parts.append(f"\N{LEFT DOUBLE QUOTATION MARK}{lesion.note}\N{RIGHT DOUBLE QUOTATION MARK}")
+        if parts:
+            said.append(f"{lesion.number}: {', '.join(parts)}")
+    return said
+
+
+def _small_print(result: CaseResult, words: Language) -> tuple[tuple[str, str], ...]:
+    models = ", ".join(f"{name} {digest}" for name, digest in result.models.items())
+    return ((words("made_by"), f"LiverLesionAI {result.version}, {result.device}"), (words("models"), models))

@@ -1,0 +1,206 @@
+"""The report as PDF, laid out by ReportLab: no browser and no system libraries."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .content import Content, KeyImage
+
+_BLUE, _RED, _GREY = "#1d3a5f", "#8a1c1c", "#444444"
+_WIDTHS_MM = (8, 31, 16, 24, 22, 24, 17, 16, 28)
+
+
+def report_pdf(content: Content) -> bytes:
+    """The PDF's bytes; the same content gives the same bytes."""
+    from reportlab.lib.pagesizes import A4
+    from reportlab.lib.units import mm
+    from reportlab.platypus import SimpleDocTemplate
+
+    buffer = io.BytesIO()
+    document = SimpleDocTemplate(
+        buffer,
+        pagesize=A4,
+        leftMargin=12 * mm,
+        rightMargin=12 * mm,
+        topMargin=12 * mm,
+        bottomMargin=14 * mm,
+        title=content.words("title"),
+        author="LiverLesionAI",
+        invariant=1,
+        lang=content.words.code,
+    )
+    styles = _styles()
+    story = [*_head(content, styles), *_facts(content, styles), *_table(content, styles)]
+    story += [*_images(content, styles), *_end(content, styles)]
+
+    def page(canvas: Any, layout: Any) -> None:
+        canvas.setFont(_fonts()[0], 7)
+        canvas.setFillColor(_GREY)
+        said = " - ".join(filter(None, (content.words("research"), content.draft)))
+        canvas.drawString(12 * mm, 8 * mm, said)
+        canvas.drawRightString(A4[0] - 12 * mm, 8 * mm, f"{content.study_date}   {layout.page}")
+
+    document.build(story, onFirstPage=page, onLaterPages=page)
+    return buffer.getvalue()
+
+
+@cache
+def _fonts() -> tuple[str, str]:
+    """Regular and bold: DejaVu Sans where it is installed (names in most alphabets), else Helvetica."""
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    spec = importlib.util.find_spec("matplotlib")
+    for root in (spec.submodule_search_locations or ()) if spec is not None else ():
+        folder = Path(root) / "mpl-data" / "fonts" / "ttf"
+        if (folder / "DejaVuSans-Bold.ttf").is_file():
+            pdfmetrics.registerFont(TTFont("DejaVuSans", str(folder / "DejaVuSans.ttf")))
+            pdfmetrics.registerFont(TTFont("DejaVuSans-Bold", str(folder / "DejaVuSans-Bold.ttf")))
+            return "DejaVuSans", "DejaVuSans-Bold"
+    return "Helvetica", "Helvetica-Bold"
+
+
+def _styles() -> dict[str, Any]:
+    from reportlab.lib.styles import ParagraphStyle
+
+    regular, bold = _fonts()
+    base = ParagraphStyle("base", fontName=regular, fontSize=8.5, leading=10.6)
+
+    def like(name: str, **values: Any) -> Any:
+        return ParagraphStyle(name, parent=base, **values)
+
+    return {
+        "base": base,
+        "h1": like("h1", fontName=bold, fontSize=14, leading=17, textColor=_BLUE),
+        "h2": like("h2", fontName=bold, fontSize=9.5, leading=12, textColor=_BLUE, spaceBefore=5),
+        "small": like("small", fontSize=7, leading=8.4, textColor=_GREY),
+        "cell": like("cell", fontSize=8, leading=9.4),
+        "head": like("head", fontName=bold, fontSize=7.5, leading=9),
+        "banner": like("banner", fontName=bold, textColor="white", backColor=_RED, borderPadding=3),
+    }
+
+
+def _text(said: str, style: Any) -> Any:
+    from xml.sax.saxutils import escape
+
+    from reportlab.platypus import Paragraph
+
+    return Paragraph(escape(said), style)
+
+
+def _pairs(pairs: tuple[tuple[str, str], ...], styles: dict[str, Any]) -> list[Any]:
+    from xml.sax.saxutils import escape
+
+    from reportlab.platypus import Paragraph
+
+    return [
+        Paragraph(f'<font color="{_GREY}">{escape(k)}:</font> {escape(v)}', styles["base"]) for k, v in pairs
+    ]
+
+
+def _head(content: Content, styles: dict[str, Any]) -> list[Any]:
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Spacer, Table, TableStyle
+
+    words = content.words
+    left = [
+        _text(words("title"), styles["h1"]),
+        _text(words("research"), styles["base"]),
+        _text(f"{words('study_date')}: {content.study_date}", styles["base"]),
+    ]
+    right = _pairs(content.patient, styles) or [_text(words("sticker"), styles["small"])]
+    table = Table([[left, right]], colWidths=[116 * mm, 70 * mm], rowHeights=[22 * mm])
+    dash = None if content.patient else (2, 2)
+    table.setStyle(
+        TableStyle([("BOX", (1, 0), (1, 0), 0.6, _GREY, None, dash), ("VALIGN", (0, 0), (-1, -1), "TOP")])
+    )
+    story: list[Any] = [table, Spacer(1, 2 * mm)]
+    if content.draft:
+        story += [_text(content.draft, styles["banner"]), Spacer(1, 1.5 * mm)]
+    return story
+
+
+def _facts(content: Content, styles: dict[str, Any]) -> list[Any]:
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Table, TableStyle
+
+    words = content.words
+    left = [_text(words("technique"), styles["h2"]), *_pairs(content.technique, styles)]
+    right = [_text(words("liver"), styles["h2"]), *_pairs(content.liver, styles)]
+    table = Table([[left, right]], colWidths=[93 * mm, 93 * mm])
+    table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
+    return [table]
+
+
+def _table(content: Content, styles: dict[str, Any]) -> list[Any]:
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Table, TableStyle
+
+    story = [_text(content.words("findings"), styles["h2"])]
+    if not content.rows:
+        return [*story, _text(content.summary, styles["base"])]
+    body = []
+    for row in content.rows:
+        kind = [_text(row.cls, styles["cell"])]
+        kind += [_text(said, styles["small"]) for said in (row.reasons, row.note) if said]
+        cells = (row.segment, row.axes, row.volume, row.density, row.slice, row.score, row.decision)
+        body.append(
+            [_text(str(row.number), styles["cell"]), kind, *(_text(c, styles["cell"]) for c in cells)]
+        )
+    table = Table(
+        [[_text(h, styles["head"]) for h in content.headings], *body],
+        colWidths=[w * mm for w in _WIDTHS_MM],
+        repeatRows=1,
+    )
+    table.setStyle(
+        TableStyle([
+            ("LINEBELOW", (0, 0), (-1, 0), 0.8, _BLUE),
+            ("LINEBELOW", (0, 1), (-1, -1), 0.3, "#bbbbbb"),
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("TOPPADDING", (0, 0), (-1, -1), 1),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
+        ])
+    )  # fmt: skip
+    return [*story, table]
+
+
+def _images(content: Content, styles: dict[str, Any]) -> list[Any]:
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Table, TableStyle
+
+    shown = [*content.key_images, *([content.overview] if content.overview else [])]
+    if not shown:
+        return []
+    across = 4
+    cells = [[_picture(i, 44 * mm), _text(i.caption, styles["small"])] for i in shown]
+    rows = [cells[k : k + across] for k in range(0, len(cells), across)]
+    rows[-1] += [""] * (across - len(rows[-1]))
+    table = Table(rows, colWidths=[46.5 * mm] * across)
+    table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
+    return [_text(content.words("key_images"), styles["h2"]), table]
+
+
+def _picture(image: KeyImage, width: float) -> Any:
+    from reportlab.lib.utils import ImageReader
+    from reportlab.platypus import Image
+
+    wide, high = ImageReader(io.BytesIO(image.data)).getSize()
+    return Image(io.BytesIO(image.data), width=width, height=width * high / wide)
+
+
+def _end(content: Content, styles: dict[str, Any]) -> list[Any]:
+    words = content.words
+    blank = "." * 60
+    story = [_text(words("for_reader"), styles["h2"])]
+    story += _pairs(tuple((words(k), blank) for k in ("spleen", "cirrhosis", "conclusion")), styles)
+    story.append(_text(words("changes"), styles["h2"]))
+    story += [_text(s, styles["base"]) for s in content.changes or (words("none"),)]
+    if content.warnings:
+        story.append(_text(words("warnings"), styles["h2"]))
+        story += [_text(s, styles["small"]) for s in content.warnings]
+    story.append(_text("; ".join(f"{k}: {v}" for k, v in content.small_print), styles["small"]))
+    return story

@@ -1,0 +1,199 @@
+"""The report's words in its languages; numbers and dates as each writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...support.errors import InputError
+
+LANGUAGES = ("en", "de", "no", "fr")
+
+# key: (English, German, Norwegian, French)
+_TABLE: Mapping[str, tuple[str, str, str, str]] = {
+    "title": ("Liver CT report", "Leber-CT-Befund", "CT lever, rapport", "Compte rendu de TDM hépatique"),
+    "research": (
+        "Research use only, not a medical device.",
+        "Nur für Forschungszwecke, kein Medizinprodukt.",
+        "Kun til forskning, ikke medisinsk utstyr.",
+        "Usage réservé à la recherche, pas un dispositif médical.",
+    ),
+    "draft": (
+        "DRAFT, {n} of {m} not reviewed",
+        "ENTWURF, {n} von {m} nicht geprüft",
+        "UTKAST, {n} av {m} ikke vurdert",
+        "BROUILLON, {n} sur {m} non revues",
+    ),
+    "patient": ("Patient", "Patient", "Pasient", "Patient"),
+    "sticker": (
+        "Patient label (place here)",
+        "Patientenetikett (hier aufkleben)",
+        "Pasientetikett (fest her)",
+        "Étiquette du patient (coller ici)",
+    ),
+    "study_date": ("Study date", "Untersuchungsdatum", "Undersøkelsesdato", "Date de l'examen"),
+    "unknown": ("not known", "nicht bekannt", "ikke kjent", "non connu"),
+    "technique": ("Technique", "Technik", "Teknikk", "Technique"),
+    "series": ("Series", "Serie", "Serie", "Série"),
+    "phase": ("Contrast phase", "Kontrastmittelphase", "Kontrastfase", "Phase de contraste"),
+    "phase_note": (
+        "estimated from the image, probability {p}",
+        "aus dem Bild geschätzt, Wahrscheinlichkeit {p}",
+        "anslått fra bildet, sannsynlighet {p}",
+        "estimée d'après l'image, probabilité {p}",
+    ),
+    "slices": (
+        "{n} slices of {s} mm",
+        "{n} Schichten zu {s} mm",
+        "{n} snitt à {s} mm",
+        "{n} coupes de {s} mm",
+    ),
+    "liver": ("Liver", "Leber", "Lever", "Foie"),
+    "volume": ("Volume", "Volumen", "Volum", "Volume"),
+    "density": ("Density", "Dichte", "Tetthet", "Densité"),
+    "burden": ("Tumour burden", "Tumorlast", "Tumorbyrde", "Charge tumorale"),
+    "lesion_count": ("Lesions", "Läsionen", "Lesjoner", "Lésions"),
+    "sum_of_diameters": (
+        "Sum of long axes",
+        "Summe der Längsdurchmesser",
+        "Sum av lengste diametre",
+        "Somme des grands axes",
+    ),
+    "fat": ("Fat", "Verfettung", "Fett", "Stéatose"),
+    "fat_moderate": (
+        "{hu} HU is below {cut} HU: at least moderate fat likely",
+        "{hu} HU liegt unter {cut} HU: mindestens mäßige Verfettung wahrscheinlich",
+        "{hu} HU er under {cut} HU: minst moderat fettinnhold sannsynlig",
+        "{hu} UH, sous {cut} UH : stéatose au moins modérée probable",
+    ),
+    "fat_possible": (
+        "{hu} HU is between {low} and {cut} HU: moderate fat possible",
+        "{hu} HU liegt zwischen {low} und {cut} HU: mäßige Verfettung möglich",
+        "{hu} HU er mellom {low} og {cut} HU: moderat fettinnhold mulig",
+        "{hu} UH, entre {low} et {cut} UH : stéatose modérée possible",
+    ),
+    "fat_none": (
+        "{hu} HU: no sign of moderate fat",
+        "{hu} HU: kein Hinweis auf mäßige Verfettung",
+        "{hu} HU: ingen tegn til moderat fettinnhold",
+        "{hu} UH : pas de signe de stéatose modérée",
+    ),
+    "fat_unknown": (
+        "not judged in this phase",
+        "in dieser Phase nicht beurteilt",
+        "ikke vurdert i denne fasen",
+        "non évaluée à cette phase",
+    ),
+    "for_reader": (
+        "To be filled in by the reader",
+        "Vom Befunder auszufüllen",
+        "Fylles ut av radiolog",
+        "À remplir par le radiologue",
+    ),
+    "spleen": ("Spleen", "Milz", "Milt", "Rate"),
+    "cirrhosis": ("Signs of cirrhosis", "Zirrhosezeichen", "Tegn til cirrhose", "Signes de cirrhose"),
+    "findings": ("Findings", "Befunde", "Funn", "Constatations"),
+    "no_lesion": (
+        "No lesion above the threshold of {t} was found.",
+        "Keine Läsion oberhalb der Schwelle von {t} gefunden.",
+        "Ingen lesjon over terskelen på {t} ble funnet.",
+        "Aucune lésion au-dessus du seuil de {t}.",
+    ),
+    "number": ("No.", "Nr.", "Nr.", "N°"),
+    "class": ("Class", "Klasse", "Klasse", "Classe"),
+    "segment": ("Segment", "Segment", "Segment", "Segment"),
+    "axes": ("Axes (mm)", "Achsen (mm)", "Akser (mm)", "Axes (mm)"),
+    "volume_ml": ("Volume (mL)", "Volumen (ml)", "Volum (ml)", "Volume (ml)"),
+    "density_hu": ("Density (HU)", "Dichte (HU)", "Tetthet (HU)", "Densité (UH)"),
+    "slice": ("Slice", "Schicht", "Snitt", "Coupe"),
+    "score": ("Score", "Score", "Score", "Score"),
+    "decision": ("Reader", "Befunder", "Radiolog", "Radiologue"),
+    "undecided": ("not reviewed", "nicht geprüft", "ikke vurdert", "non revue"),
+    "accepted": ("confirmed", "bestätigt", "bekreftet", "confirmée"),
+    "edited": ("corrected", "korrigiert", "korrigert", "corrigée"),
+    "rejected": ("rejected", "verworfen", "avvist", "rejetée"),
+    "not_liver": ("not liver", "nicht Leber", "ikke lever", "hors du foie"),
+    "treated": ("treated", "behandelt", "behandlet", "traitée"),
+    "by_reader": ("by the reader", "vom Befunder", "av radiolog", "par le radiologue"),
+    "changes": (
+        "Changed by the reader",
+        "Vom Befunder geändert",
+        "Endret av radiolog",
+        "Modifié par le radiologue",
+    ),
+    "none": ("nothing", "nichts", "ingenting", "rien"),
+    "key_images": ("Key images", "Schlüsselbilder", "Nøkkelbilder", "Images clés"),
+    "overview": ("Overview", "Übersicht", "Oversikt", "Vue d'ensemble"),
+    "warnings": (
+        "Warnings and limits",
+        "Warnungen und Grenzen",
+        "Advarsler og begrensninger",
+        "Avertissements et limites",
+    ),
+    "made_by": ("Made by", "Erstellt mit", "Laget med", "Produit par"),
+    "models": ("Models (SHA-256)", "Modelle (SHA-256)", "Modeller (SHA-256)", "Modèles (SHA-256)"),
+    "rules": ("Rules", "Regeln", "Regler", "Règles"),
+    "conclusion": ("Conclusion", "Beurteilung", "Konklusjon", "Conclusion"),
+    "rejected_count": (
+        "{n} finding(s) rejected by the reader are not listed.",
+        "{n} vom Befunder verworfene(r) Befund(e) nicht aufgeführt.",
+        "{n} funn avvist av radiolog er ikke listet.",
+        "{n} constatation(s) rejetée(s) par le radiologue, non listée(s).",
+    ),
+    "phase.unenhanced": ("unenhanced", "nativ", "nativ", "sans injection"),
+    "phase.arterial": ("arterial", "arteriell", "arteriell", "artérielle"),
+    "phase.portal": ("portal venous", "portalvenös", "portovenøs", "portale"),
+    "phase.delayed": ("delayed", "spät", "sen", "tardive"),
+    "class.cyst": ("cyst", "Zyste", "cyste", "kyste"),
+    "class.hcc": ("HCC", "HCC", "HCC", "CHC"),
+    "class.fnh": ("FNH", "FNH", "FNH", "HNF"),
+    "class.haemangioma": ("haemangioma", "Hämangiom", "hemangiom", "hémangiome"),
+    "class.metastasis": ("metastasis", "Metastase", "metastase", "métastase"),
+    "class.benign": ("benign other", "sonstige benigne", "annen benign", "autre bénigne"),
+    "class.indeterminate": ("indeterminate", "unbestimmt", "ubestemt", "indéterminée"),
+}
+
+
+@dataclass(frozen=True)
+class Language:
+    """Words, numbers and dates of one language.
+
+    Raises:
+        InputError: no such language.
+    """
+
+    code: str = "en"
+
+    def __post_init__(self) -> None:
+        if self.code not in LANGUAGES:
+            raise InputError(
+                f"The report is written in {', '.join(LANGUAGES)}; there is no language {self.code!r}."
+            )
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text under a key, its fields filled in; the key's last part where the table lacks it."""
+        texts = _TABLE.get(key)
+        if texts is None:
+            return key.rpartition(".")[2]
+        return texts[LANGUAGES.index(self.code)].format(**values)
+
+    def number(self, value: float | None, digits: int = 0) -> str:
+        """A number with the language's decimal mark; a dash where there is none."""
+        if value is None or value != value:
+            return "-"
+        text = f"{value:.{digits}f}"
+        text = text.lstrip("-") if float(text) == 0 else text
+        return text if self.code == "en" else text.replace(".", ",")
+
+    def date(self, dicom_date: str) -> str:
+        """A date YYYYMMDD as the language writes it; what is no date stays as it is."""
+        if len(dicom_date) != 8 or not dicom_date.isdigit():
+            return dicom_date
+        year, month, day = dicom_date[:4], dicom_date[4:6], dicom_date[6:]
+        form = {"en": "{y}-{m}-{d}", "fr": "{d}/{m}/{y}"}.get(self.code, "{d}.{m}.{y}")
+        return form.format(y=year, m=month, d=day)
+
+
+def keys() -> tuple[str, ...]:
+    """Every key of the table."""
+    return tuple(_TABLE)

