@@ -197,3 +197,8 @@ class Language:
 def keys() -> tuple[str, ...]:
     """Every key of the table."""
     return tuple(_TABLE)
+
+
+def texts(key: str) -> tuple[str, ...]:
+    """A key's text in every language, in the order of :data:`LANGUAGES`."""
+    return _TABLE[key]

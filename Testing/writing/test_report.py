@@ -1,0 +1,227 @@
+"""The report: one set of texts in HTML, PDF and plain text, in four languages, safe and small."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("jinja2", reason="Jinja2 is not installed (the extra export)")
+pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra export)")
+pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
+
+from LiverLesionAILib.case.findings import CaseResult, LesionStatus
+from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.dicom import DicomSource
+from LiverLesionAILib.writing.report.content import FAT_HU, Options, fat_text, report_content
+from LiverLesionAILib.writing.report.html import report_html, report_text
+from LiverLesionAILib.writing.report.key_images import key_images, overview_image
+from LiverLesionAILib.writing.report.pdf import report_pdf
+from LiverLesionAILib.writing.report.strings import LANGUAGES, Language, keys, texts
+from LiverLesionAILib.writing.tables import findings_csv
+from support.case_factory import small_case
+
+SOURCE = DicomSource(
+    (), patient_name="Secret^Person", patient_id="SECRET-1", study_date="20260131", kvp=120.0
+)
+
+
+class Page(HTMLParser):
+    """The words of a page, its cells by row, and what it asks for from outside."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.outside: list[str] = []
+        self.rows: list[list[str]] = []
+        self._hidden = False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self._hidden = tag == "style"
+        values = dict(attrs)
+        self.outside += [
+            v for k, v in values.items() if k in ("src", "href") and not (v or "").startswith("data:")
+        ]
+        assert tag != "script"
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        self._hidden = False
+
+    def handle_data(self, data):
+        if not self._hidden:
+            self.words.append(data)
+            if self.rows and self.rows[-1]:
+                self.rows[-1][-1] += data.strip()
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def pdf_text(data: bytes) -> str:
+    pages = pypdf.PdfReader(io.BytesIO(data)).pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def content(language: str = "en", result: CaseResult | None = None, **options):
+    return report_content(result or small_case()[1], SOURCE, Options(language, **options))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_html_pdf_and_text_say_the_same(language):
+    made = content(language)
+    said = {
+        "html": Page(report_html(made)).text,
+        "pdf": pdf_text(report_pdf(made)),
+        "text": report_text(made),
+    }
+    for row in made.rows:
+        for cell in (row.axes, row.volume, row.density, row.slice):
+            for name, text in said.items():
+                assert " ".join(cell.split()) in " ".join(text.split()), f"{cell} is missing in {name}"
+    for name, text in said.items():
+        for sentence in (made.words("research"), made.draft, made.study_date):
+            assert sentence in " ".join(text.split()), f"{sentence} is missing in {name}"
+
+
+def test_the_numbers_are_those_of_the_table():
+    _, result = small_case()
+    rows = [row for row in csv.DictReader(io.StringIO(findings_csv(result))) if row["Finding"] == "lesion"]
+    page = Page(report_html(content(result=result)))
+    cells = [row for row in page.rows if row and row[0].isdigit()]
+    assert len(rows) == len(cells) == len(result.lesions)
+    for row, shown in zip(rows, cells, strict=True):
+        assert shown[0] == row["Number"]
+        assert shown[3] == f"{row['Long axis (mm)']} x {row['Short axis (mm)']}"
+        assert float(shown[4]) == pytest.approx(float(row["Volume (mL)"]), abs=0.0051)
+        assert float(shown[5].split()[0]) == pytest.approx(float(row["Mean density (HU)"]), abs=0.51)
+        assert float(shown[7]) == pytest.approx(float(row["Score"]), abs=0.0051)
+
+
+def test_every_language_has_every_text_with_the_same_fields():
+    for key in keys():
+        fields = [set(re.findall(r"{(\w+)}", text)) for text in texts(key)]
+        assert all(one == fields[0] for one in fields), key
+
+
+def test_decimal_marks_and_dates_follow_the_language():
+    assert [Language(code).number(1234.5, 1) for code in LANGUAGES] == [
+        "1234.5",
+        "1234,5",
+        "1234,5",
+        "1234,5",
+    ]
+    dates = [Language(code).date("20260131") for code in LANGUAGES]
+    assert dates == ["2026-01-31", "31.01.2026", "31.01.2026", "31/01/2026"]
+    assert Language("en").number(math.nan) == "-"
+    with pytest.raises(InputError, match="'xx'"):
+        Language("xx")
+
+
+def test_no_name_unless_asked_for():
+    for made in (content(), content("de")):
+        for text in (report_html(made), report_text(made), pdf_text(report_pdf(made))):
+            assert "Secret" not in text
+            assert "SECRET" not in text
+    named = content(with_patient=True)
+    assert "Person Secret, SECRET-1" in Page(report_html(named)).text
+    assert "Person Secret, SECRET-1" in pdf_text(report_pdf(named))
+
+
+def test_a_report_without_a_name_has_the_date_and_a_field_for_the_label():
+    page = Page(report_html(content())).text
+    assert "2026-01-31" in page
+    assert "Patient label" in page
+
+
+def test_draft_until_every_finding_is_reviewed():
+    _, result = small_case()
+    assert (
+        content(result=result).draft == f"DRAFT, {len(result.lesions)} of {len(result.lesions)} not reviewed"
+    )
+    lesions = tuple(replace(x, status=LesionStatus.ACCEPTED) for x in result.lesions)
+    assert content(result=replace(result, lesions=lesions)).draft == ""
+
+
+def test_rejected_findings_are_counted_not_listed():
+    _, result = small_case()
+    lesions = (replace(result.lesions[0], status=LesionStatus.REJECTED), *result.lesions[1:])
+    made = content(result=replace(result, lesions=lesions))
+    assert [row.number for row in made.rows] == [x.number for x in lesions[1:]]
+    assert any("1 finding(s) rejected" in warning for warning in made.warnings)
+    with_rejected = content(result=replace(result, lesions=lesions), with_rejected=True)
+    assert [row.number for row in with_rejected.rows] == [x.number for x in lesions]
+
+
+def test_nothing_found_says_so():
+    volume, result = small_case(lesions=0)
+    made = content(result=result)
+    assert made.rows == ()
+    for text in (Page(report_html(made)).text, pdf_text(report_pdf(made)), report_text(made)):
+        assert "No lesion above the threshold of 0.42" in text
+
+
+def test_twelve_lesions_with_pictures_stay_small_and_self_contained(tmp_path):
+    volume, result = small_case()
+    pictures = dict(key_images(result, volume))
+    lesions = tuple(replace(result.lesions[k % 2], number=k + 1) for k in range(12))
+    twelve = {k + 1: pictures[k % 2 + 1] for k in range(12)}
+    result = replace(result, lesions=lesions)
+    made = report_content(result, SOURCE, Options(), twelve, overview_image(result, volume))
+    page = report_html(made)
+    assert len(page.encode()) < 2e6
+    assert Page(page).outside == []
+    assert page.count("<img ") == 13
+    assert all(alt for alt in re.findall(r'<img alt="([^"]*)"', page))
+    data = report_pdf(made)
+    assert len(pypdf.PdfReader(io.BytesIO(data)).pages) <= 2
+    assert data == report_pdf(made), "the same report, the same bytes"
+
+
+def test_a_note_cannot_break_the_page():
+    _, result = small_case()
+    note = '<script>alert("x")</script> & {{ c }} 100 %'
+    lesions = (replace(result.lesions[0], note=note), *result.lesions[1:])
+    made = content(result=replace(result, lesions=lesions))
+    assert note in Page(report_html(made)).text
+    assert note in report_text(made)
+    assert "alert" in pdf_text(report_pdf(made))
+
+
+def test_a_hospitals_own_text_template(tmp_path):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("Findings: {{ c.rows | length }}\n", encoding="utf-8")
+    assert report_text(content(), mine) == f"Findings: {len(small_case()[1].lesions)}\n"
+    mine.write_text("ok\n{{ c.nothing_like_it.x }}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"mine\.txt"):
+        report_text(content(), mine)
+    mine.write_text("{{ ''.__class__.__mro__[1].__subclasses__() }}", encoding="utf-8")
+    with pytest.raises(InputError):
+        report_text(content(), mine)
+    with pytest.raises(InputError, match=r"gone\.txt"):
+        report_text(content(), Path(tmp_path / "gone.txt"))
+
+
+@pytest.mark.parametrize(("phase", "hu", "key"), [
+    ("portal", 79.9, "fat_moderate"), ("portal", 80.0, "fat_possible"), ("portal", 89.9, "fat_possible"),
+    ("portal", 90.0, "fat_none"), ("unenhanced", 39.9, "fat_moderate"), ("unenhanced", 40.0, "fat_none"),
+    ("arterial", 60.0, "fat_unknown"), (None, 60.0, "fat_unknown"), ("portal", math.nan, "fat_unknown"),
+])  # fmt: skip
+def test_fat_by_density_and_phase(phase, hu, key):
+    words = Language("en")
+    likely, possible = FAT_HU.get(phase, (0, 0))
+    cut = possible if key == "fat_possible" else likely
+    assert fat_text(hu, phase, words) == words(
+        key, hu=words.number(hu), cut=f"{cut:.0f}", low=f"{likely:.0f}"
+    )
