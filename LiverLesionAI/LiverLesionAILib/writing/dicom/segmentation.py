@@ -58,7 +58,7 @@ def segmentation(content: DicomContent, *, deflate: bool = False) -> Dataset:
         device_serial_number="none",
         content_label="LIVERLESIONAI",
         content_description="Liver and lesions, research use only",
-        transfer_syntax_uid=DeflatedExplicitVRLittleEndian if deflate else ExplicitVRLittleEndian,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
         plane_positions=[
             hd.PlanePositionSequence(hd.CoordinateSystemNames.PATIENT, tuple(position_lps(geometry, z)), None)
             for z in planes
@@ -69,6 +69,8 @@ def segmentation(content: DicomContent, *, deflate: bool = False) -> Dataset:
     )
     _fill(seg, regions, content, planes)
     point_at_frames(seg, content.source)
+    if deflate:
+        seg.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     return seg
 
 
