@@ -17,6 +17,7 @@ from .analyze import add_analyze_command
 from .batch import add_batch_command
 from .demo import add_demo_command
 from .export import add_export_command
+from .import_case import add_import_command
 from .info import add_info_command
 from .tools import EXIT_CANCELLED, EXIT_ERROR, tools
 
@@ -34,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_batch_command(commands)
     add_demo_command(commands)
     add_export_command(commands)
+    add_import_command(commands)
     add_info_command(commands)
     for name, point in tools().items():
         commands.add_parser(name, help=point.load().help, add_help=False)
