@@ -52,10 +52,9 @@ def sort_segments(segments: Sequence[Segment]) -> Sorted:
     liver, lesions, others = [], [], []
     for segment in segments:
         kind, category, region = segment.kind[:2], segment.category[:2], segment.region[:2]
-        elsewhere = region[0] not in ("",) and region not in _LIVER
-        lesion_like = (
-            kind in _LESION_KINDS or category in _ALTERED or bool(_LESION_WORDS.search(segment.label))
-        )
+        named = segment.label.replace("_", " ").strip()
+        elsewhere = (bool(region[0]) and region not in _LIVER) or _OTHER_ORGANS.search(named) is not None
+        lesion_like = kind in _LESION_KINDS or category in _ALTERED or _LESION_WORDS.search(named) is not None
         if not segment.mask.count:
             others.append(segment)
         elif lesion_like and not elsewhere:
