@@ -25,7 +25,11 @@ _LESION_KINDS = {
 }  # fmt: skip
 _ALTERED = {("49755003", "SCT"), ("M-01000", "SRT")}
 _LESION_WORDS = re.compile(
-    r"lesion|tumou?r|metasta|cyst|mass|nodule|hcc|h[ae]{1,2}mangioma|fnh|abscess", re.I
+    r"lesion|tumou?r|metasta|cyst|mass|nodule|hcc|h[ae]{1,2}mangioma|fnh|abscess", re.IGNORECASE
+)
+_OTHER_ORGANS = re.compile(
+    r"kidney|renal|pancrea|spleen|splenic|adrenal|lung|brain|bone|ovar|gall ?bladder|bowel|colon",
+    re.IGNORECASE,
 )
 _LIVER_WORDS = re.compile(r"^(liver|leber|foie|lever|hepar)\b", re.IGNORECASE)
 _OWN = "99LIVERLESIONAI"
