@@ -1,0 +1,199 @@
+"""What can be measured on a lesion in one contrast phase: densities, edge, texture, and how many are alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ...volume.masks import label_boxes
+
+NEAR_MM = 14.0
+"""How far around a lesion its liver is measured."""
+GAP_MM = 3.0
+"""What lies nearer to a lesion is its edge, not liver."""
+CORE_DEPTH_MM = 2.0
+"""From the lesion's outline inwards, where partial volume ends."""
+RIM_MM = 3.0
+"""Width of the rim on either side of the outline."""
+EDGE_SHARES = (0.2, 0.8)
+"""An edge's width is between these shares of the way from the core's density to the liver's."""
+FEWEST_VOXELS = 6
+
+
+@dataclass(frozen=True)
+class LesionFeatures:
+    """One lesion in one phase; densities in HU, lengths in mm, NaN where it could not be measured.
+
+    Attributes:
+        core_hu: median of its inside, away from the outline; of small ones of the darkest (or brightest)
+            third.
+        core_error_hu: standard error of it from noise.
+        liver_hu: median of the liver around, without lesions and bright vessels.
+        noise_hu: robust SD of that liver.
+        rim_hu: highest mean of the shells within 3 mm of the outline, inside and outside.
+        spread_hu: robust SD of the core.
+        edge_mm: width of the edge.
+        diameter_mm: of the ball with its volume.
+        whole_core: whether there was an inside away from the outline.
+    """
+
+    core_hu: float
+    core_error_hu: float
+    liver_hu: float
+    noise_hu: float
+    rim_hu: float
+    spread_hu: float
+    edge_mm: float
+    diameter_mm: float
+    whole_core: bool
+
+    @property
+    def contrast_hu(self) -> float:
+        """Core minus liver."""
+        return self.core_hu - self.liver_hu
+
+    @property
+    def texture(self) -> float:
+        """Spread of the core against the liver's noise: 1 for a lesion as even as liver."""
+        return self.spread_hu / max(self.noise_hu, 1.0)
+
+    @property
+    def rim_contrast_hu(self) -> float:
+        """Rim above the core and the liver, whichever is brighter; positive for an enhancing rim."""
+        return self.rim_hu - max(self.core_hu, self.liver_hu)
+
+
+def measure_features(
+    hu_zyx: NDArray,
+    liver_zyx: NDArray[np.bool_],
+    labels_zyx: NDArray[np.uint16],
+    spacing_zyx_mm: tuple[float, float, float],
+) -> dict[int, LesionFeatures]:
+    """Every lesion's features, by number.
+
+    Args:
+        hu_zyx: HU; (z, y, x), as the other arrays.
+        liver_zyx: the liver with its lesions.
+        labels_zyx: 0, or the lesion's number.
+        spacing_zyx_mm: of all three arrays.
+    """
+    found = {}
+    margin = [math.ceil((NEAR_MM + GAP_MM) / s) + 1 for s in spacing_zyx_mm]
+    for number, box in label_boxes(labels_zyx).items():
+        wide = tuple(
+            slice(max(0, s.start - m), min(n, s.stop + m))
+            for s, m, n in zip(box, margin, labels_zyx.shape, strict=True)
+        )
+        found[number] = _measure(
+            np.asarray(hu_zyx[wide], np.float32),
+            liver_zyx[wide],
+            labels_zyx[wide] == number,
+            labels_zyx[wide] > 0,
+            spacing_zyx_mm,
+        )
+    return found
+
+
+def _measure(
+    hu: NDArray[np.float32],
+    liver: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
+    lesions: NDArray[np.bool_],
+    spacing: tuple[float, float, float],
+) -> LesionFeatures:
+    half = min(spacing) / 2
+    outside = ndimage.distance_transform_edt(~mask, sampling=spacing) - half
+    inside = ndimage.distance_transform_edt(mask, sampling=spacing) - half
+    distance = np.where(mask, -inside, outside)
+    around = liver & ~lesions & (outside > GAP_MM) & (outside <= NEAR_MM)
+    liver_hu, noise_hu = _liver(hu[around])
+    core, whole = _core(hu, mask, inside, liver_hu)
+    core_hu = float(np.median(core))
+    volume_mm3 = float(mask.sum()) * float(np.prod(spacing))
+    return LesionFeatures(
+        core_hu=core_hu,
+        core_error_hu=1.25 * _robust_sd(core) / math.sqrt(max(1.0, core.size / 8)),
+        liver_hu=liver_hu,
+        noise_hu=noise_hu,
+        rim_hu=_rim(hu, distance, liver | mask, lesions & ~mask),
+        spread_hu=_robust_sd(core),
+        edge_mm=_edge(hu, distance, (liver | mask) & ~(lesions & ~mask), core_hu, liver_hu),
+        diameter_mm=(6 * volume_mm3 / math.pi) ** (1 / 3),
+        whole_core=whole,
+    )
+
+
+def _liver(values: NDArray[np.float32]) -> tuple[float, float]:
+    """Level and noise of liver; vessels, the brightest part, are left out."""
+    if values.size < FEWEST_VOXELS:
+        return math.nan, math.nan
+    middle = float(np.median(values))
+    kept = values[np.abs(values - middle) <= 3 * max(_robust_sd(values), 1.0)]
+    return float(np.median(kept)), _robust_sd(kept)
+
+
+def _core(
+    hu: NDArray[np.float32], mask: NDArray[np.bool_], inside: NDArray, liver_hu: float
+) -> tuple[NDArray[np.float32], bool]:
+    """The lesion's inside; of one too small for that, the third of it farthest from the liver's density."""
+    deep = hu[mask & (inside >= CORE_DEPTH_MM)]
+    if deep.size >= FEWEST_VOXELS:
+        return deep, True
+    values = np.sort(hu[mask])
+    third = max(1, min(values.size, max(FEWEST_VOXELS, values.size // 3)))
+    dark = not math.isfinite(liver_hu) or float(np.median(values)) <= liver_hu
+    return (values[:third] if dark else values[-third:]), False
+
+
+def _robust_sd(values: NDArray) -> float:
+    if values.size < 2:
+        return 0.0
+    low, high = np.percentile(values, (25, 75))
+    return float(high - low) / 1.349
+
+
+def _rim(hu: NDArray, distance: NDArray, within: NDArray[np.bool_], others: NDArray[np.bool_]) -> float:
+    """Highest mean of the shells around the outline, 1 mm each."""
+    means = []
+    for low in np.arange(-RIM_MM, RIM_MM, 1.0):
+        shell = within & ~others & (distance > low) & (distance <= low + 1.0)
+        if shell.sum() >= FEWEST_VOXELS:
+            means.append(float(hu[shell].mean()))
+    return max(means, default=math.nan)
+
+
+def _edge(
+    hu: NDArray, distance: NDArray, within: NDArray[np.bool_], core_hu: float, liver_hu: float
+) -> float:
+    """Distance over which the mean density goes from the core's to the liver's."""
+    if not math.isfinite(liver_hu) or abs(core_hu - liver_hu) < 10:
+        return math.nan
+    places = np.arange(-6.0, 6.5, 0.5)
+    means = []
+    for place in places:
+        shell = within & (np.abs(distance - place) <= 0.75)
+        means.append(float(hu[shell].mean()) if shell.sum() >= FEWEST_VOXELS else math.nan)
+    known = np.isfinite(means)
+    if known.sum() < 4:
+        return math.nan
+    share = np.interp(places, places[known], (np.array(means)[known] - core_hu) / (liver_hu - core_hu))
+    share = np.maximum.accumulate(np.clip(share, 0, 1))
+    ends = [float(places[int(np.argmax(share >= s))]) if (share >= s).any() else 6.0 for s in EDGE_SHARES]
+    return max(0.0, ends[1] - ends[0])
+
+
+def alike(features: Mapping[int, LesionFeatures], within_hu: float = 20.0) -> dict[int, int]:
+    """For each lesion how many others have its contrast to the liver."""
+    return {
+        number: sum(
+            abs(one.contrast_hu - other.contrast_hu) <= within_hu
+            for key, other in features.items()
+            if key != number
+        )
+        for number, one in features.items()
+    }
