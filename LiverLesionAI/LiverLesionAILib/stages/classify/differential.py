@@ -21,14 +21,14 @@ UNENHANCED, ARTERIAL, PORTAL, DELAYED = "unenhanced", "arterial", "portal", "del
 PRIOR: Mapping[str, float] = {
     METASTASIS: 0.48, CYST: 0.26, HAEMANGIOMA: 0.12, HCC: 0.05, FNH: 0.03, BENIGN: 0.06,
 }  # fmt: skip
-"""How often a lesion in a contrast CT of the abdomen is one: dark lesions are mostly metastases and cysts, FNH
-and haemangiomas that are dark in the portal venous phase are rarities."""
+"""How often a lesion in a contrast CT of the abdomen is one: dark lesions are mostly metastases and cysts,
+FNH and haemangiomas that are dark in the portal venous phase are rarities."""
 
 NEED_ARTERIAL = (FNH, HCC)
 """Never said without an arterial phase: darkness alone is no sign of them."""
 
-# (what is compared, mean, SD) of the core's density. "hu": HU. "liver": HU above the liver. "vessels": share of
-# the way from the liver to the vessels.
+# (what is compared, mean, SD) of the core's density. "hu": HU. "liver": HU above the liver. "vessels": share
+# of the way from the liver to the vessels.
 EXPECTED: Mapping[str, Mapping[str, tuple[str, float, float]]] = {
     UNENHANCED: {
         CYST: ("hu", 8, 9), METASTASIS: ("liver", -22, 12), HAEMANGIOMA: ("liver", -20, 10),
@@ -86,7 +86,8 @@ class Context:
         alike: others of the same contrast.
         alike_metastasis: the highest probability of metastasis among larger ones that are alike.
         network: the network's probabilities by class, {} where it was not asked or knows nothing like it.
-        network_weight: 0..1, how far they count: the probability that the phase is the one they were learnt in.
+        network_weight: 0..1, how far they count: the probability that the phase is the one they were learnt
+            in.
         prior: how often each class is met.
     """
 
@@ -226,14 +227,7 @@ def _reasons(phases: Mapping[str, LesionFeatures], context: Context, why: str) -
             levels += f", vessels {vessels:.0f})" if math.isfinite(vessels) else ")"
         parts.append(f"{phase} {levels}")
     if math.isfinite(seen.edge_mm):
-        sharp = (
-            "sharp"
-            if seen.edge_mm <= SHARP_EDGE_MM
-            else "soft"
-            if seen.edge_mm >= SOFT_EDGE_MM
-            else "middling"
-        )
-        parts.append(f"edge {seen.edge_mm:.1f} mm ({sharp})")
+        parts.append(f"edge {seen.edge_mm:.1f} mm ({_sharpness(seen.edge_mm)})")
     if math.isfinite(seen.rim_contrast_hu) and seen.rim_contrast_hu > 12:
         parts.append(f"rim +{seen.rim_contrast_hu:.0f} HU")
     if seen.whole_core and math.isfinite(seen.texture):
@@ -242,3 +236,9 @@ def _reasons(phases: Mapping[str, LesionFeatures], context: Context, why: str) -
     if context.lesions > 1:
         parts.append(f"{context.lesions} lesions, {context.alike} others alike")
     return "; ".join(parts)
+
+
+def _sharpness(edge_mm: float) -> str:
+    if edge_mm <= SHARP_EDGE_MM:
+        return "sharp"
+    return "soft" if edge_mm >= SOFT_EDGE_MM else "middling"

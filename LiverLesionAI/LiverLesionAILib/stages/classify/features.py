@@ -1,4 +1,4 @@
-"""What can be measured on a lesion in one contrast phase: densities, edge, texture, and how many are alike."""
+"""What can be measured on a lesion in one contrast phase: densities, edge, texture, number alike."""
 
 from __future__ import annotations
 

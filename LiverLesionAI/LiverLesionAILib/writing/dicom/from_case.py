@@ -27,7 +27,6 @@ VOLUME: Code = ("118565006", "SCT", "Volume")
 CLASS: Code = ("class", SCHEME, "Class")
 DECISION: Code = ("decision", SCHEME, "Reader's decision")
 NOTE: Code = ("note", SCHEME, "Reader's note")
-_LEFT_OUT = {LesionStatus.REJECTED}
 
 
 def content_of(
@@ -47,9 +46,9 @@ def content_of(
         InputError: the source lacks what every object needs.
     """
     source = checked_source(source)
-    listed = [x for x in result.lesions if with_rejected or x.status not in _LEFT_OUT]
+    listed = [x for x in result.lesions if with_rejected or x.status.counts]
     masks = lesion_masks(result)
-    undecided = sum(x.status is LesionStatus.AI for x in result.lesions)
+    undecided = sum(x.status is LesionStatus.UNDECIDED and not x.edited for x in result.lesions)
     remarks = [*notes(result)]
     if not listed:
         remarks.insert(0, _no_lesion(result))
@@ -58,7 +57,7 @@ def content_of(
         geometry=result.geometry,
         regions=(
             _liver(result, source),
-            *(_lesion(x, masks[x.number], result) for x in listed if x.number in masks),
+            *(_lesion(x, masks[x.number], source) for x in listed if x.number in masks),
         ),
         remarks=tuple(remarks),
         version=result.version,
@@ -93,7 +92,7 @@ def _liver(result: CaseResult, source: DicomSource) -> Region:
     )
 
 
-def _lesion(lesion: Lesion, mask: Mask, result: CaseResult) -> Region:
+def _lesion(lesion: Lesion, mask: Mask, source: DicomSource) -> Region:
     measured = lesion.measurement if is_measured(lesion) else None
     numbers = {SCORE: (lesion.score, "1")}
     if measured is not None:
@@ -114,8 +113,8 @@ def _lesion(lesion: Lesion, mask: Mask, result: CaseResult) -> Region:
         category=ALTERED,
         kind=(value, "SCT", meaning),
         site=(LIVER,),
-        tracking_uid=getattr(lesion, "tracking_uid", "") or uid_of("lesion", lesion.number),
-        drawn_by_reader=lesion.source is LesionSource.READER or lesion.status is LesionStatus.EDITED,
+        tracking_uid=lesion.tracking_uid or uid_of("lesion", source.series_instance_uid, lesion.number),
+        drawn_by_reader=lesion.source is LesionSource.READER or lesion.edited,
         colour=lesion_colour(lesion.number),
         measurement=measured,
         numbers=numbers,

@@ -103,9 +103,7 @@ def report_content(
         overview: one of the whole case.
     """
     words = Language(options.language)
-    listed = [
-        x for x in result.lesions if options.with_rejected or decision_of(x) not in ("rejected", "not_liver")
-    ]
+    listed = [x for x in result.lesions if options.with_rejected or x.status.counts]
     judged = [x for x in result.lesions if decision_of(x) != "undecided"]
     undecided = len(result.lesions) - len(judged)
     draft = words("draft", n=undecided, m=len(result.lesions)) if undecided else ""
@@ -139,13 +137,10 @@ def report_content(
 
 
 def decision_of(lesion: Lesion) -> str:
-    """The reader's decision as a key of the report's words."""
-    return {
-        LesionStatus.AI: "undecided",
-        LesionStatus.EDITED: "edited",
-        LesionStatus.ACCEPTED: "accepted",
-        LesionStatus.REJECTED: "rejected",
-    }.get(lesion.status, lesion.status.value)
+    """The reader's decision as a key of the report's words; a corrected outline is reviewed."""
+    if lesion.status is LesionStatus.UNDECIDED and lesion.edited:
+        return "edited"
+    return lesion.status.value
 
 
 def _row(lesion: Lesion, result: CaseResult, words: Language) -> Row:
@@ -264,7 +259,7 @@ def _changes(lesions: Sequence[Lesion], words: Language) -> list[str]:
         if decision_of(lesion) != "undecided":
             parts.append(words(decision_of(lesion)))
         if lesion.reader_class:
-            before = class_text(lesion.predicted_class, words) or words("none")
+            before = class_text(lesion.model_class, words) or words("none")
             parts.append(f"{before} > {class_text(lesion.reader_class, words)}")
         if lesion.source is LesionSource.READER:
             parts.append(words("by_reader"))
