@@ -145,7 +145,7 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
         """Analyse a volume here and now, for scripts without the panel: blocks, and needs torch in this
         process.
 
-        settings: LiverLesionAILib.analysis.pipeline.Settings or None. Returns the nodes
+        settings: LiverLesionAILib.analysis.settings.Settings or None. Returns the nodes
         (LiverLesionAILib.scene.show.SceneNodes);
         raises LiverLesionAIError with a text for the reader.
         """

@@ -40,6 +40,7 @@ def models() -> ModelStore:
 @pytest.fixture(scope="session")
 def sample_result(sample: SampleCase, models: ModelStore) -> CaseResult:
     """What the product finds in the sample case with its default settings."""
-    from LiverLesionAILib.analysis.pipeline import Settings, analyze
+    from LiverLesionAILib.analysis.pipeline import analyze
+    from LiverLesionAILib.analysis.settings import Settings
 
     return analyze(sample.volume, Settings(device="cpu"), models)

@@ -35,6 +35,7 @@ def main() -> int:
     import torch
     from LiverLesionAILab.data.cases import data_folder, read_volume
     from LiverLesionAILab.training.recipes import recipe
+    from LiverLesionAILib.analysis.rules import Rules
     from LiverLesionAILib.models.device import choose_device
     from LiverLesionAILib.models.weights import ModelStore
     from LiverLesionAILib.networks.dadrn import Dadrn
@@ -76,7 +77,9 @@ def main() -> int:
         lesions[ball & liver] = number
     slices, _ = classify_slices(network, spec, hu, liver)
     all_s = fastest(lambda: classify_slices(network, spec, hu, liver))
-    maps_s = fastest(lambda: classify_lesions(network, spec, hu, liver, lesions, working, ClassifySettings()))
+    maps_s = fastest(
+        lambda: classify_lesions(network, spec, hu, liver, lesions, working, Rules().part(ClassifySettings))
+    )
     print(f"{device.description}, {torch.get_num_threads()} threads, {device.precision}")
     print(f"  {len(slices)} liver slices classified           {all_s:6.2f} s")
     print(f"  10 lesions classified, with Grad-CAM  {maps_s:6.2f} s")

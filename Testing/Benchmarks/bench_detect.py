@@ -22,7 +22,8 @@ from LiverLesionAILib.case.sample import load_sample
 from LiverLesionAILib.models.weights import Manifest
 from LiverLesionAILib.networks.cs_att import SIZES, CsAtt
 from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
-from LiverLesionAILib.stages.detect.slice_boxes import VolumeWindows, slice_boxes, view_around
+from LiverLesionAILib.stages.detect.slice_boxes import VolumeWindows, slice_boxes
+from LiverLesionAILib.stages.detect.view import view_around
 from LiverLesionAILib.volume.ct import resample, resample_labels
 
 

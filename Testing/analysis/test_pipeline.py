@@ -9,14 +9,18 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILib.analysis.pipeline import Settings, agreed_liver, analyze, near_liver
+from LiverLesionAILib.analysis.pipeline import analyze
+from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.case.sample import SampleCase
 from LiverLesionAILib.models.weights import Manifest, ModelStore
+from LiverLesionAILib.stages.segment.region import agreed_liver, near_liver
 from LiverLesionAILib.support.errors import Cancelled, InputError, ModelError
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from LiverLesionAILib.volume.overlap import dice
 from scipy import ndimage
+from support.rules import of_page
 
 PLAIN = Settings(device="cpu", attention=False)
 MASKS = replace(PLAIN, detector="none", classifier=None)
@@ -268,12 +272,13 @@ def test_without_attention_there_are_no_maps(
 
 
 def test_kept_probabilities_give_the_masks_again(result: CaseResult) -> None:
-    from LiverLesionAILib.stages.segment.masks import masks_from_probabilities
+    from LiverLesionAILib.stages.segment.masks import SegmentSettings, masks_from_probabilities
 
     liver, tumour = result.probabilities["liver"], result.probabilities["tumour"]
     assert liver.values_zyx.dtype == tumour.values_zyx.dtype == np.uint8
     assert bool(result.liver_zyx[result.lesion_labels_zyx > 0].all()), "liver includes its tumours"
-    masks = masks_from_probabilities(liver.values_zyx, tumour.values_zyx, tumour.geometry.spacing_zyx_mm)
+    spacing = tumour.geometry.spacing_zyx_mm
+    masks = masks_from_probabilities(liver.values_zyx, tumour.values_zyx, spacing, of_page(SegmentSettings))
     volume_ml = np.count_nonzero(masks.liver_zyx) * tumour.geometry.voxel_volume_mm3 / 1000
     assert volume_ml == pytest.approx(result.liver_volume_ml, rel=0.03)
     for lesion in result.lesions:
@@ -287,7 +292,12 @@ def test_far_from_the_coarse_liver_only_a_tumour_is_believed() -> None:
     liver = np.array([[250, 250], [240, 240], [230, 230]], np.uint8)
     tumour = np.array([[3, 3], [235, 235], [0, 0]], np.uint8)
     distance_mm = np.array([[0.0, 14.0], [0.0, 14.0], [0.0, 5.0]], np.float32)
-    assert agreed_liver(liver, tumour, distance_mm).tolist() == [[250, 3], [240, 235], [230, 230]]
+    beyond = distance_mm > Rules().liver_reach_mm
+    assert agreed_liver(liver, tumour, beyond).tolist() == [
+        [250, 3],
+        [240, 235],
+        [230, 230],
+    ]
 
 
 def test_the_network_sees_the_liver_at_its_reference_level(

@@ -8,7 +8,9 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILab.synthesis.sample import Sample
-from LiverLesionAILib.analysis.pipeline import Settings, analyze, detector_entry
+from LiverLesionAILib.analysis.choice import choose_detector
+from LiverLesionAILib.analysis.pipeline import analyze
+from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.case.findings import CaseResult, LesionSource
 from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.stages.explain.cs_att import CONTEXTUAL, SPATIAL
@@ -16,11 +18,11 @@ from LiverLesionAILib.support.errors import ModelError
 
 
 def test_cs_att_is_the_default(models: ModelStore) -> None:
-    assert detector_entry(models, "").name == "cs_att"
-    assert detector_entry(models, "none") is None
-    assert detector_entry(models, None) is None
+    assert choose_detector(models.manifest, "").name == "cs_att"
+    assert choose_detector(models.manifest, "none") is None
+    assert choose_detector(models.manifest, None) is None
     with pytest.raises(ModelError, match=r"no model 'yolo' to detect.*cs_att"):
-        detector_entry(models, "yolo")
+        choose_detector(models.manifest, "yolo")
 
 
 def test_masks_and_boxes_agree_on_the_sample(sample: Sample, sample_result: CaseResult) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILib.analysis.pipeline import Settings, analyze
+from LiverLesionAILib.analysis.pipeline import analyze
+from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.models.device import DeviceError
 from LiverLesionAILib.support.errors import Cancelled, InputError, ModelError
@@ -188,12 +189,10 @@ def test_a_liver_cut_by_the_scans_end_is_said(case) -> None:
 
 @pytest.mark.parametrize(("cut_ml", "told"), [(12.4, True), (1.0, False)])
 def test_what_was_cut_off_the_liver_is_said(case, monkeypatch, cut_ml: float, told: bool) -> None:
-    from LiverLesionAILib.analysis import pipeline
+    from LiverLesionAILib.analysis import row
 
-    made = pipeline.masks_from_probabilities
-    monkeypatch.setattr(
-        pipeline, "masks_from_probabilities", lambda *given: replace(made(*given), cut_ml=cut_ml)
-    )
+    made = row.masks_from_probabilities
+    monkeypatch.setattr(row, "masks_from_probabilities", lambda *given: replace(made(*given), cut_ml=cut_ml))
     found = analyze(case[0], PLAIN, ThresholdModels())
     said = [message for message in found.messages if "narrow neck" in message]
     assert len(said) == told and all(message.startswith("12 mL ") for message in said)

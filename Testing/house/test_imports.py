@@ -25,6 +25,10 @@ WITH_TORCH = (
     "stages/detect/volumetric.py",
     "stages/classify/lesions.py",
     "stages/classify/case.py",
+    "stages/classify/families.py",
+    "stages/detect/families.py",
+    "stages/locate/families.py",
+    "stages/segment/families.py",
     "stages/classify/liver_slices.py",
 )
 """Import torch when loaded; imported themselves inside functions only, or by one another."""

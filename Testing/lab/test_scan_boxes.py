@@ -22,6 +22,7 @@ from LiverLesionAILab.evaluation.scan_boxes import (
     sensitivity_interval,
 )
 from LiverLesionAILab.training.calibrate_detector import Candidate, HeldOutScan
+from LiverLesionAILib.analysis.rules import settings_from
 from LiverLesionAILib.stages.detect.link import LinkSettings, chain_score
 from LiverLesionAILib.support.errors import InputError, ModelError
 
@@ -45,7 +46,7 @@ def test_a_lesion_has_the_score_of_its_best_box_and_small_ones_are_no_false_find
         Candidate("s", 0.6, 0.6, ()),
     )
     scan = HeldOutScan("s", {1: 20.0, 2: 7.0, 3: 4.0, 4: 9.0}, candidates)
-    settings = LinkSettings.from_calibration(calibration)
+    settings = settings_from(calibration, LinkSettings)
     chain = [chain_score(c.best, c.total, settings) for c in candidates]
     got = scored(scan, "P", calibration)
     assert got.diameters_mm.tolist() == [20.0, 7.0, 4.0, 9.0]

@@ -20,6 +20,7 @@ from LiverLesionAILab.training.calibrate_detector import (
     held_out_scan,
     lesion_sensitivity,
     operating_point,
+    trained_detector,
     write_held_out,
 )
 from LiverLesionAILab.training.detection import DetectionSampler, detection_loss, instance_boxes, instances_of
@@ -27,6 +28,7 @@ from LiverLesionAILab.training.sampling import AugmentSettings
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.networks.cs_att import SIZES, CsAtt, CsAttConfig
 from LiverLesionAILib.stages.detect.link import LinkSettings, chain_score
+from support.rules import of_page
 
 SPEC = InputSpec((2.5, 1.25, 1.25), (-75.0, 175.0), 9, magnify=1.5)
 
@@ -99,7 +101,7 @@ def candidates_like(bias: float, top: float, support: float, count: int = 4000) 
     for _ in range(count):
         best = float(rng.uniform(0.05, 0.95))
         total = best * float(rng.uniform(1, 6))
-        chance = chain_score(best, total, LinkSettings(bias=bias, top=top, support=support))
+        chance = chain_score(best, total, of_page(LinkSettings, bias=bias, top=top, support=support))
         made.append(Candidate("scan", best, total, (1,) if rng.random() < chance else ()))
     return made
 
@@ -194,13 +196,12 @@ def test_learns_balls_and_finds_them_in_a_volume(tmp_path: Path) -> None:
         batch_loss=lambda images, instances, step: detection_loss(network, 0, images, instances, step),
         workers=0,
     )
-    scan = held_out_scan(trained, spec, case_with_balls("other", seed=1))
+    detector = trained_detector("cs_att", spec, trained.eval())
+    scan = held_out_scan(detector, case_with_balls("other", seed=1))
     assert sorted(scan.diameters_mm) == [1, 2]
     best = {n for c in scan.candidates[:3] for n in c.lesions}
     assert best == {1, 2}
-    text = write_held_out(
-        trained, spec, [case_with_balls("other", seed=1), case_with_balls("more", 2)], tmp_path
-    )
+    text = write_held_out(detector, [case_with_balls("other", seed=1), case_with_balls("more", 2)], tmp_path)
     if "Not calibrated" in text:
         # It finds the balls and nothing else: there is nothing false to tell them from.
         assert all(c.lesions for c in scan.candidates)

@@ -123,7 +123,7 @@ class TestModels:
             desk.close()
 
     def test_advanced_settings_are_the_pipelines(self, desk):
-        from LiverLesionAILib.analysis.pipeline import Settings
+        from LiverLesionAILib.analysis.settings import Settings
 
         desk.ui.precisionSelector.currentIndex = 1
         desk.ui.marginBox.value = 35.0

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from LiverLesionAILib.stages.detect.agree import (
-    LARGEST_JUDGED_MM,
-    agreed_masks,
-    agreed_score,
-    score_without_box,
-)
+from LiverLesionAILib.analysis.rules import settings_from
+from LiverLesionAILib.stages.detect.agree import AgreeSettings, agreed_masks, agreed_score
 from LiverLesionAILib.stages.detect.link import LinkedBox
 from LiverLesionAILib.stages.segment.masks import Masks, SegmentSettings, masks_from_probabilities
+from support.rules import of_page
 
 SCORES = st.floats(0.0, 1.0)
+SEGMENT = of_page(SegmentSettings, score_threshold=0.6)
+JUDGED = of_page(AgreeSettings, without_box=0.1, score_threshold=0.6)
 
 
 def box(score: float) -> LinkedBox:
@@ -49,27 +49,27 @@ def probabilities() -> tuple[np.ndarray, np.ndarray]:
 
 def made() -> Masks:
     liver, tumour = probabilities()
-    settings = SegmentSettings(score_threshold=0.6)
+    settings = SEGMENT
     return masks_from_probabilities(liver, tumour, (2.0, 2.0, 2.0), settings)
 
 
 def test_masks_without_a_believable_box_are_dropped_and_the_liver_is_as_without_them() -> None:
     masks = made()
     assert list(masks.scores) == [1, 2, 3] and masks.liver_zyx[7, 51, 34]
-    got = agreed_masks(masks, {1: box(0.9), 3: box(0.95)}, 8.0, 0.1, 0.6)
+    got = agreed_masks(masks, {1: box(0.9), 3: box(0.95)}, 8.0, JUDGED)
     assert got.scores == {1: pytest.approx(math.sqrt(masks.scores[1] * 0.9)), 3: masks.scores[3]}
     assert set(np.unique(got.labels_zyx)) == {0, 1, 3}
     assert (got.labels_zyx[masks.labels_zyx == 1] == 1).all()
     assert got.dropped == masks.dropped + 1
     liver, tumour = probabilities()
     tumour[6:10, 44:52, 30:38] = 0
-    again = masks_from_probabilities(liver, tumour, (2.0, 2.0, 2.0), SegmentSettings(score_threshold=0.6))
+    again = masks_from_probabilities(liver, tumour, (2.0, 2.0, 2.0), SEGMENT)
     assert (got.liver_zyx == again.liver_zyx).all(), "what bulged out of the liver is no liver now"
 
 
 def test_a_low_threshold_keeps_all_with_lower_scores() -> None:
     masks = made()
-    got = agreed_masks(masks, {}, 8.0, 0.1, 0.15)
+    got = agreed_masks(masks, {}, 8.0, replace(JUDGED, score_threshold=0.15))
     assert list(got.scores) == [1, 2, 3] and (got.labels_zyx == masks.labels_zyx).all()
     assert all(got.scores[n] == pytest.approx(math.sqrt(0.1 * masks.scores[n])) for n in got.scores)
 
@@ -77,20 +77,22 @@ def test_a_low_threshold_keeps_all_with_lower_scores() -> None:
 def test_a_large_mask_keeps_its_score_whatever_the_box() -> None:
     masks = made()
     voxels = int((masks.labels_zyx == 1).sum())
-    limit = math.pi / 6 * LARGEST_JUDGED_MM**3 / voxels
+    limit = math.pi / 6 * JUDGED.judged_mm**3 / voxels
     for seen in ({}, {1: box(0.2)}):
-        assert agreed_masks(masks, seen, limit * 1.01, 0.1, 0.6).scores.get(1) == masks.scores[1]
-        assert 1 not in agreed_masks(masks, seen, limit * 0.99, 0.1, 0.6).scores
+        assert agreed_masks(masks, seen, limit * 1.01, JUDGED).scores.get(1) == masks.scores[1]
+        assert 1 not in agreed_masks(masks, seen, limit * 0.99, JUDGED).scores
 
 
 def test_masks_of_nothing() -> None:
     liver, _ = probabilities()
     for organ in (liver, np.zeros_like(liver)):
-        masks = masks_from_probabilities(organ, np.zeros_like(liver), (2.0, 2.0, 2.0))
-        got = agreed_masks(masks, {}, 8.0, 0.1, 0.6)
+        masks = masks_from_probabilities(organ, np.zeros_like(liver), (2.0, 2.0, 2.0), SEGMENT)
+        got = agreed_masks(masks, {}, 8.0, JUDGED)
         assert got.scores == {} and not got.labels_zyx.any() and (got.liver_zyx == masks.liver_zyx).all()
 
 
 def test_detectors_that_have_no_say() -> None:
-    assert score_without_box({"score_threshold": 0.6}) is None
-    assert score_without_box({"agree_without": 0.1}) == 0.1
+    assert settings_from({"score_threshold": 0.6}, AgreeSettings).without_box is None
+    assert settings_from({"agree_without": 0.1}, AgreeSettings).without_box == 0.1
+    masks = made()
+    assert agreed_masks(masks, {}, 8.0, replace(JUDGED, without_box=None)) is masks

@@ -15,7 +15,8 @@ from LiverLesionAILib.case.store import load_result
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import ModelEntry, ModelStore
 from LiverLesionAILib.networks.mscd import Mscd, MscdConfig, point_affinity
-from LiverLesionAILib.stages.explain.mscd_point import can_attend, point_attention, region_around, request_of
+from LiverLesionAILib.stages.explain.mscd_point import point_attention, region_around, request_of
+from LiverLesionAILib.stages.faces import can_attend
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, permuted
 

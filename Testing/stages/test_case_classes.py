@@ -13,12 +13,17 @@ from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.case.store_json import describe_lesion, read_lesion
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import ModelEntry
-from LiverLesionAILib.stages.classify.stage import CaseClassifier
+from LiverLesionAILib.stages.classify.families import SliceClassifier
+from LiverLesionAILib.stages.classify.lesions import ClassifySettings
+from LiverLesionAILib.stages.classify.second_phase import RegisterSettings
+from LiverLesionAILib.stages.classify.stage import CaseClassifier, ClassStageSettings
 from LiverLesionAILib.stages.measure.lesions import measure_case
+from LiverLesionAILib.stages.phase.estimate import PhaseSettings
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, permuted
 from LiverLesionAILib.writing.boxes_file import boxes_document
 from LiverLesionAILib.writing.tables import findings_json
 from stages.test_classify import BrightOrDark
+from support.rules import of_page
 
 ENTRY = ModelEntry(
     "dadrn",
@@ -30,6 +35,8 @@ ENTRY = ModelEntry(
     "",
     {"outlier_threshold": 0.5},
 )
+SETTINGS = ClassStageSettings(of_page(ClassifySettings), of_page(PhaseSettings), of_page(RegisterSettings))
+BOTH = CaseClassifier(SliceClassifier(ENTRY, BrightOrDark()), SETTINGS)
 GEOMETRY = Geometry.make((24, 70, 70), (4.0, 3.0, 3.0), (-105.0, -105.0, 300.0))
 
 
@@ -56,22 +63,21 @@ def result_of(volume: CtVolume, liver: np.ndarray, lesion: np.ndarray) -> CaseRe
 
 def test_class_probabilities_map_box_and_phase() -> None:
     volume, liver, lesion = scan(10.0)
-    said: list[str] = []
-    found = CaseClassifier(ENTRY, BrightOrDark()).run(
-        result_of(volume, liver, lesion), volume, say=said.append
-    )
+    result = result_of(volume, liver, lesion)
+    found = BOTH.run(result, volume)
     (one,) = found.lesions
     assert one.model_class == "CYST"
     assert found.phase.name == "portal venous" and found.phase.warning
     (shown,) = found.attention
     assert shown.lesion_number == 1
     assert np.linalg.norm(np.array(one.class_box.centre_lps) - one.centre_lps) < 8
-    assert any("simulated" in text for text in said)
+    assert any("simulated" in text for text in found.messages)
     assert read_lesion(describe_lesion(one)).class_box.centre_lps == pytest.approx(
         one.class_box.centre_lps, abs=1e-3
     )
-    assert findings_json(found)["lesions"][0]["class_box"]["size_mm"] is not None
-    boxes = boxes_document(found)["markups"]
+    whole = replace(result, lesions=found.lesions)
+    assert findings_json(whole)["lesions"][0]["class_box"]["size_mm"] is not None
+    boxes = boxes_document(whole)["markups"]
     assert len(boxes) == 2
     assert [box["display"]["visibility"] for box in boxes] == [True, False]
     assert boxes[1]["center"] == pytest.approx(one.class_box.centre_lps)
@@ -79,7 +85,7 @@ def test_class_probabilities_map_box_and_phase() -> None:
 
 def test_the_arrays_order_does_not_matter() -> None:
     volume, liver, lesion = scan(10.0)
-    straight = CaseClassifier(ENTRY, BrightOrDark()).run(result_of(volume, liver, lesion), volume)
+    straight = BOTH.run(result_of(volume, liver, lesion), volume)
     turned = Geometry.make(
         (70, 24, 70),
         (3.0, 4.0, 3.0),
@@ -88,7 +94,7 @@ def test_the_arrays_order_does_not_matter() -> None:
     )
     arrays = [np.ascontiguousarray(permuted(a, GEOMETRY, turned)) for a in (volume.hu_zyx, liver, lesion)]
     other = CtVolume(arrays[0], turned, "turned")
-    found = CaseClassifier(ENTRY, BrightOrDark()).run(result_of(other, arrays[1], arrays[2]), other)
+    found = BOTH.run(result_of(other, arrays[1], arrays[2]), other)
     assert found.lesions[0].model_class == "CYST"
     assert found.lesions[0].class_box.centre_lps == pytest.approx(
         straight.lesions[0].class_box.centre_lps, abs=1.5
@@ -98,7 +104,7 @@ def test_the_arrays_order_does_not_matter() -> None:
 
 def test_without_a_network_the_phase_alone() -> None:
     volume, liver, lesion = scan(10.0)
-    found = CaseClassifier(None, None).run(result_of(volume, liver, lesion), volume)
+    found = CaseClassifier(None, SETTINGS).run(result_of(volume, liver, lesion), volume)
     assert found.phase.name == "portal venous" and found.phase.warning == ""
     assert found.lesions[0].model_class is None and found.attention == ()
 
@@ -107,11 +113,8 @@ def test_a_second_phase_is_registered_and_counts() -> None:
     volume, liver, lesion = scan(10.0)
     second, _, _ = scan(210.0, seed=1)
     moved = replace(second, hu_zyx=np.roll(second.hu_zyx, (1, 2), axis=(0, 1)), name="second")
-    said: list[str] = []
-    found = CaseClassifier(ENTRY, BrightOrDark()).run(
-        result_of(volume, liver, lesion), volume, moved, said.append
-    )
-    assert any("second" in text and "moved by" in text for text in said)
+    found = BOTH.run(result_of(volume, liver, lesion), volume, moved)
+    assert any("second" in text and "moved by" in text for text in found.messages)
     probabilities = found.lesions[0].class_probabilities
     # Both are portal venous, so both count alike: one says water, the other a bright tumour.
     assert probabilities["CYST"] > 0.3 and probabilities["HCC"] > 0.3
@@ -121,9 +124,6 @@ def test_a_second_phase_is_registered_and_counts() -> None:
 def test_a_second_phase_of_somebody_else_is_left_out() -> None:
     volume, liver, lesion = scan(10.0)
     lungs = replace(volume, hu_zyx=np.full(GEOMETRY.shape_zyx, -850, np.float32), name="chest")
-    said: list[str] = []
-    found = CaseClassifier(ENTRY, BrightOrDark()).run(
-        result_of(volume, liver, lesion), volume, lungs, said.append
-    )
+    found = BOTH.run(result_of(volume, liver, lesion), volume, lungs)
     assert found.lesions[0].model_class == "CYST"
-    assert any("chest" in text and "not used" in text for text in said)
+    assert any("chest" in text and "not used" in text for text in found.messages)

@@ -10,9 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from LiverLesionAILib.analysis.rules import settings_from
 from LiverLesionAILib.models.inputs import InputSpec
+from LiverLesionAILib.models.weights import ModelEntry
 from LiverLesionAILib.networks.dadrn import CLASSES
-from LiverLesionAILib.stages.classify.case import both_phases, classify_case, on_grid
+from LiverLesionAILib.stages.classify.case import both_phases
+from LiverLesionAILib.stages.classify.families import SliceClassifier
 from LiverLesionAILib.stages.classify.lesions import (
     INDETERMINATE,
     ClassifySettings,
@@ -23,11 +26,14 @@ from LiverLesionAILib.stages.classify.lesions import (
     outlier_score,
     slices_through,
 )
+from LiverLesionAILib.stages.classify.liver_box import LiverCrop, on_grid
 from LiverLesionAILib.stages.classify.liver_slices import fill_with_liver, place, slice_input
 from LiverLesionAILib.volume.ct import Geometry
 from scipy import ndimage
+from support.rules import of_page
 
 SPEC = InputSpec((3.0, 1.5, 1.5), (-40.0, 220.0), 3)
+CLASSIFY = of_page(ClassifySettings)
 GEOMETRY = Geometry.make((16, 90, 100), SPEC.spacing_zyx_mm, (-70.0, -60.0, 500.0))
 
 
@@ -88,7 +94,7 @@ class Strange(BrightOrDark):
 class TestLesions:
     def test_a_lesion_unlike_the_classes_is_indeterminate(self) -> None:
         hu, liver, labels = case()
-        settings = ClassifySettings(outlier_threshold=0.5)
+        settings = replace(CLASSIFY, outlier_threshold=0.5)
         found = classify_lesions(Strange(), SPEC, hu, liver, labels, GEOMETRY, settings)
         assert {n: c.name for n, c in found.items()} == {1: INDETERMINATE, 2: "CYST"}
         assert found[1].unlike > 5 and found[1].outlier > 0.9 and found[1].explained == "HCC"
@@ -97,7 +103,7 @@ class TestLesions:
     def test_each_lesion_has_its_own_class_also_in_slices_it_shares(self) -> None:
         hu, liver, labels = case()
         network = BrightOrDark()
-        found = classify_lesions(network, SPEC, hu, liver, labels, GEOMETRY, ClassifySettings())
+        found = classify_lesions(network, SPEC, hu, liver, labels, GEOMETRY, CLASSIFY)
         assert {n: c.name for n, c in found.items()} == {1: "HCC", 2: "CYST"}
         for one in found.values():
             assert sum(one.probabilities.values()) == pytest.approx(1, abs=1e-5)
@@ -110,7 +116,7 @@ class TestLesions:
 
     def test_maps_lie_on_the_lesion_in_patient_space(self) -> None:
         hu, liver, labels = case()
-        found = classify_lesions(BrightOrDark(), SPEC, hu, liver, labels, GEOMETRY, ClassifySettings())
+        found = classify_lesions(BrightOrDark(), SPEC, hu, liver, labels, GEOMETRY, CLASSIFY)
         for number, one in found.items():
             assert (one.map.name, one.map.lesion_number) == (f"Grad-CAM, lesion {number}", number)
             assert one.map.values_zyx.shape == one.map.geometry.shape_zyx
@@ -124,7 +130,7 @@ class TestLesions:
             assert all(10 < edge < 50 for edge in one.box.size_xyz_mm)
 
     def test_without_maps(self) -> None:
-        found = classify_lesions(BrightOrDark(), SPEC, *case(), GEOMETRY, ClassifySettings(), maps=False)
+        found = classify_lesions(BrightOrDark(), SPEC, *case(), GEOMETRY, CLASSIFY, maps=False)
         assert all(one.map is None and one.box is None for one in found.values())
 
     def test_a_lesion_that_looks_normal_is_indeterminate(self) -> None:
@@ -132,7 +138,7 @@ class TestLesions:
         labels[:] = 0
         labels[6:9, 60:66, 45:52] = 1
         hu = np.where(labels > 0, 80, np.clip(hu, 70, 90)).astype(np.float32)
-        found = classify_lesions(BrightOrDark(), SPEC, hu, liver, labels, GEOMETRY, ClassifySettings())
+        found = classify_lesions(BrightOrDark(), SPEC, hu, liver, labels, GEOMETRY, CLASSIFY)
         assert found[1].name == INDETERMINATE
         assert found[1].probabilities["Normal"] > 0.9
         assert found[1].box is None and not found[1].map.values_zyx.any()
@@ -145,15 +151,16 @@ class TestLesions:
         small = resample_labels(labels, GEOMETRY, fine)
         centre = np.rint(fine.lps_to_index(GEOMETRY.index_to_lps((11, 30, 40)))).astype(int)
         small[tuple(centre)] = 3
-        found = classify_case(
-            BrightOrDark(),
-            SPEC,
-            {"temperature": 2.0},
+        crop = LiverCrop(
             resample(hu, GEOMETRY, fine),
             resample_labels(liver.astype(np.uint8), GEOMETRY, fine) > 0,
             small,
             fine,
         )
+        entry = ModelEntry("dark", "classify", "dark", {}, SPEC, "", "", {"temperature": 2.0})
+        settings = settings_from(entry.calibration, ClassifySettings)
+        classifier = SliceClassifier(entry, BrightOrDark())
+        found = classifier.classes(crop.on_spacing(SPEC.spacing_zyx_mm), settings)
         assert {n: c.name for n, c in found.items()} == {1: "HCC", 2: "CYST", 3: INDETERMINATE}
 
     def test_every_liver_slice(self) -> None:
@@ -179,7 +186,7 @@ class TestSlices:
         lesion = np.zeros((60, 4, 4), bool)
         lesion[5:55, 0, :3] = True
         lesion[33, 0] = True
-        slices, weights = slices_through(lesion, ClassifySettings(most_slices=6))
+        slices, weights = slices_through(lesion, replace(CLASSIFY, most_slices=6))
         assert len(slices) == 6 and {5, 33, 54} <= set(slices.tolist())
         assert weights.sum() == pytest.approx(1)
 
@@ -202,7 +209,7 @@ class TestIndeterminate:
         ],
     )
     def test_names(self, probabilities: tuple[float, ...], name: str) -> None:
-        assert named(np.array(probabilities), CLASSES, ClassifySettings(outlier_threshold=0.4))[0] == name
+        assert named(np.array(probabilities), CLASSES, replace(CLASSIFY, outlier_threshold=0.4))[0] == name
 
     def test_score(self) -> None:
         table = np.array([[0, 1, 0, 0, 0], [0, 0.25, 0.25, 0.25, 0.25], [0.9, 0.1, 0, 0, 0]])
@@ -217,12 +224,12 @@ class TestIndeterminate:
             [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2)), 1 / (1 + np.exp(2))]
         )
         assert outlier_score(table, np.array([1.0, 5.0, 2.0]))[1] == pytest.approx(1 / (1 + np.exp(-3)))
-        settings = ClassifySettings(outlier_threshold=0.5)
+        settings = replace(CLASSIFY, outlier_threshold=0.5)
         assert named(np.array(sure), CLASSES, settings, 1.0)[0] == "CYST"
         assert named(np.array(sure), CLASSES, settings, 3.0)[0] == INDETERMINATE
 
     def test_settings_come_from_the_models_calibration(self) -> None:
-        settings = ClassifySettings.from_calibration({"temperature": 1.3, "outlier_threshold": 0.2, "x": 1})
+        settings = settings_from({"temperature": 1.3, "outlier_threshold": 0.2, "x": 1}, ClassifySettings)
         assert (settings.temperature, settings.outlier_threshold) == (1.3, 0.2)
 
 
@@ -234,29 +241,35 @@ class TestTwoPhases:
 
     def test_the_arterial_phase_counts_most(self) -> None:
         first, second = self.answer(HCC=0.2, HEM=0.8), self.answer(HCC=1.0)
-        found = both_phases({1: first}, {1: second}, (0.0, 1.0), {"outlier_threshold": 0.5})
+        found = both_phases({1: first}, {1: second}, (0.0, 1.0), replace(CLASSIFY, outlier_threshold=0.5))
         assert found[1].name == "HCC"
         assert found[1].probabilities["HEM"] == pytest.approx(0.8 * 0.1 / 1.1)
-        found = both_phases({1: first}, {1: second}, (1.0, 0.0), {"outlier_threshold": 0.5})
+        found = both_phases({1: first}, {1: second}, (1.0, 0.0), replace(CLASSIFY, outlier_threshold=0.5))
         assert found[1].name == "HEM"
 
     def test_phases_that_disagree_are_indeterminate(self) -> None:
         first, second = self.answer(HEM=1.0), self.answer(HCC=1.0)
         assert (
-            both_phases({1: first}, {1: second}, (1, 1), {"outlier_threshold": 0.4})[1].name == INDETERMINATE
+            both_phases({1: first}, {1: second}, (1, 1), replace(CLASSIFY, outlier_threshold=0.4))[1].name
+            == INDETERMINATE
         )
 
     def test_what_the_layer_for_outliers_said_is_averaged(self) -> None:
         first, second = (replace(self.answer(HEM=1.0), unlike=said) for said in (6.0, -2.0))
-        found = both_phases({1: first}, {1: second}, (1, 1), {"outlier_threshold": 0.6})
+        found = both_phases({1: first}, {1: second}, (1, 1), replace(CLASSIFY, outlier_threshold=0.6))
         assert found[1].unlike == pytest.approx(2.0)
         assert found[1].outlier == pytest.approx(0.5) and found[1].name == "HEM"
-        found = both_phases({1: first}, {1: replace(second, unlike=None)}, (1, 1), {"outlier_threshold": 0.6})
+        found = both_phases(
+            {1: first},
+            {1: replace(second, unlike=None)},
+            (1, 1),
+            replace(CLASSIFY, outlier_threshold=0.6),
+        )
         assert found[1].unlike is None and found[1].outlier == 0
 
     def test_what_only_one_phase_shows_stays(self) -> None:
         first = self.answer(FNH=1.0)
-        assert both_phases({1: first}, {}, (0, 1), {}) == {1: first}
+        assert both_phases({1: first}, {}, (0, 1), CLASSIFY) == {1: first}
 
 
 class TestInput:

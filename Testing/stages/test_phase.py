@@ -13,13 +13,16 @@ from LiverLesionAILib.stages.phase.aorta import find_aorta
 from LiverLesionAILib.stages.phase.estimate import (
     PHASES,
     PhaseMeasures,
+    PhaseSettings,
     estimate,
     measure_phase,
     phase_probabilities,
 )
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient, resample, resample_labels
+from support.rules import of_page
 
 DATA = Path(os.environ.get("LIVERLESIONAI_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+PHASE = of_page(PhaseSettings)
 NAMES = dict(zip(("unenhanced", "arterial", "portal venous", "delayed"), PHASES, strict=True))
 
 
@@ -44,7 +47,7 @@ def test_synthetic_phases(phase: Phase) -> None:
         )
         measures = measured(body.volume(), body.liver_zyx)
         assert measures.aorta_hu == pytest.approx(body.hu[Organ.AORTA], abs=8)
-        assert estimate(measures, False).name == NAMES[phase.value]
+        assert estimate(measures, False, PHASE).name == NAMES[phase.value]
 
 
 @pytest.mark.skipif(not (DATA / "lits").is_dir(), reason="the real CTs are not here")
@@ -58,7 +61,7 @@ def test_real_livers_are_none_of_them_arterial(case: int) -> None:
     liver = reorient(CtVolume(mask.hu_zyx, volume.geometry)).hu_zyx > 0
     measures = measured(reorient(volume), liver)
     assert 95 < measures.aorta_hu < 185
-    assert estimate(measures, True).name in ("portal venous", "delayed")
+    assert estimate(measures, True, PHASE).name in ("portal venous", "delayed")
 
 
 def test_no_aorta_in_a_block_of_water() -> None:
@@ -78,14 +81,14 @@ def test_no_aorta_in_a_block_of_water() -> None:
     ],
 )
 def test_phases_by_density(aorta: float, vessels: float, liver: float, name: str) -> None:
-    shares = phase_probabilities(PhaseMeasures(aorta, vessels, liver))
+    shares = phase_probabilities(PhaseMeasures(aorta, vessels, liver), PHASE)
     assert shares.sum() == pytest.approx(1)
     assert PHASES[int(shares.argmax())] == name
 
 
 def test_what_the_reader_is_told() -> None:
     portal = PhaseMeasures(150.0, 150.0, 110.0)
-    assert "arterial" in estimate(portal, True).warning
-    assert estimate(portal, False).warning == "", "without classes the phase has no consequence"
-    assert estimate(PhaseMeasures(300.0, 110.0, 72.0), True).warning == ""
-    assert estimate(PhaseMeasures(float("nan"), float("nan"), 80.0), True) is None
+    assert "arterial" in estimate(portal, True, PHASE).warning
+    assert estimate(portal, False, PHASE).warning == "", "without classes the phase has no consequence"
+    assert estimate(PhaseMeasures(300.0, 110.0, 72.0), True, PHASE).warning == ""
+    assert estimate(PhaseMeasures(float("nan"), float("nan"), 80.0), True, PHASE) is None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from LiverLesionAILib.stages.classify.second_phase import register_phase
+from LiverLesionAILib.stages.classify.liver_box import LiverCrop
+from LiverLesionAILib.stages.classify.second_phase import RegisterSettings, register_phase
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from scipy import ndimage
+from support.rules import of_page
 
 GEOMETRY = Geometry.make((32, 64, 64), (5.0, 4.0, 4.0), (-120.0, -130.0, 200.0))
 
@@ -27,6 +29,10 @@ def phantom(liver_hu: float, vessel_hu: float) -> tuple[np.ndarray, np.ndarray]:
     return (ndimage.gaussian_filter(hu, 0.6) + noise).astype(np.float32), liver
 
 
+def crop(hu: np.ndarray, liver: np.ndarray) -> LiverCrop:
+    return LiverCrop(hu, liver, np.zeros(hu.shape, np.uint16), GEOMETRY)
+
+
 def test_another_breath_and_another_contrast() -> None:
     first, liver = phantom(70, 95)
     second, _ = phantom(110, 165)
@@ -35,7 +41,7 @@ def test_another_breath_and_another_contrast() -> None:
     grid[1] += 1.2 * bend
     moved = ndimage.map_coordinates(second, grid, order=1, mode="nearest")
     found = register_phase(
-        CtVolume(first, GEOMETRY), GEOMETRY, liver, CtVolume(moved.astype(np.float32), GEOMETRY)
+        crop(first, liver), CtVolume(moved.astype(np.float32), GEOMETRY), of_page(RegisterSettings)
     )
     near = ndimage.binary_dilation(liver, iterations=2)
     before = np.abs(moved - second)[near].mean()
@@ -48,4 +54,4 @@ def test_a_scan_without_the_liver_is_not_used() -> None:
     first, liver = phantom(70, 95)
     lungs = np.full(GEOMETRY.shape_zyx, -850, np.float32)
     lungs += np.random.default_rng(0).normal(0, 20, lungs.shape).astype(np.float32)
-    assert register_phase(CtVolume(first, GEOMETRY), GEOMETRY, liver, CtVolume(lungs, GEOMETRY)) is None
+    assert register_phase(crop(first, liver), CtVolume(lungs, GEOMETRY), of_page(RegisterSettings)) is None

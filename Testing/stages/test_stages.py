@@ -11,16 +11,19 @@ from scipy import ndimage
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILib.analysis.pipeline import on_ct_grid
 from LiverLesionAILib.models.device import Device, DeviceError, with_fallback
 from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
-from LiverLesionAILib.stages.locate.coarse import liver_from_coarse, locate
+from LiverLesionAILib.stages.locate.coarse import LocateSettings, liver_from_coarse, locate
+from LiverLesionAILib.stages.place.grid import on_ct_grid
 from LiverLesionAILib.stages.segment.inference import class_probabilities, liver_and_tumour
-from LiverLesionAILib.stages.segment.masks import SegmentSettings, masks_from_probabilities
+from LiverLesionAILib.stages.segment.masks import Masks, SegmentSettings, masks_from_probabilities
+from LiverLesionAILib.stages.segment.segmented import Segmented
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from LiverLesionAILib.volume.masks import drop_islands
+from support.rules import of_page
 
 SPEC = InputSpec((3.0, 3.0, 3.0), (-100.0, 100.0), 3)
+LOCATE, SEGMENT = of_page(LocateSettings), of_page(SegmentSettings)
 
 
 def ball(shape: tuple[int, int, int], centre: tuple[float, ...], radius_mm: float, spacing=(1.0, 1.0, 1.0)):
@@ -36,7 +39,12 @@ class TestLocate:
 
     def test_box_holds_the_liver_and_its_margin(self) -> None:
         liver = ball((60, 80, 80), (30, 40, 25), 60, (3, 3, 3))
-        found = locate(self.volume(), lambda hu: liver.astype(np.uint8) * 255, SPEC, margin_mm=15.0)
+        found = locate(
+            self.volume(),
+            lambda hu: liver.astype(np.uint8) * 255,
+            SPEC,
+            replace(LOCATE, margin_mm=15.0),
+        )
         index = np.argwhere(liver)
         for axis in range(3):
             assert found.start_zyx[axis] == pytest.approx(max(0, index[:, axis].min() - 5), abs=1.5)
@@ -46,11 +54,11 @@ class TestLocate:
 
     def test_too_little_is_no_liver(self) -> None:
         speck = ball((60, 80, 80), (30, 40, 25), 25, (3, 3, 3))
-        assert locate(self.volume(), lambda hu: speck.astype(np.uint8) * 255, SPEC) is None
+        assert locate(self.volume(), lambda hu: speck.astype(np.uint8) * 255, SPEC, LOCATE) is None
 
     def test_a_liver_at_the_scans_end_is_cut_off(self) -> None:
         liver = ball((60, 80, 80), (2, 40, 25), 70, (3, 3, 3))
-        assert locate(self.volume(), lambda hu: liver.astype(np.uint8) * 255, SPEC).cut_off
+        assert locate(self.volume(), lambda hu: liver.astype(np.uint8) * 255, SPEC, LOCATE).cut_off
 
     def test_a_thin_bridge_does_not_make_the_spleen_liver(self) -> None:
         liver = ball((40, 60, 90), (20, 30, 25), 17)
@@ -60,6 +68,13 @@ class TestLocate:
         mask = liver_from_coarse(both.astype(np.uint8) * 255)
         assert not mask[spleen].any()
         assert np.count_nonzero(mask & liver) > 0.95 * liver.sum()
+
+
+def segmented(
+    masks: Masks, liver: np.ndarray, tumour: np.ndarray, working: Geometry, fine: Geometry
+) -> Segmented:
+    """What the segmenter leaves, without a CT."""
+    return Segmented(fine, np.zeros(fine.shape_zyx), working, 100.0, liver, tumour, masks)
 
 
 class Echo(torch.nn.Module):
@@ -181,7 +196,7 @@ class TestSegment:
         return liver, tumour
 
     def test_lesions_at_the_capsule_stay_and_far_ones_go(self) -> None:
-        masks = masks_from_probabilities(*self.probabilities(), self.spacing)
+        masks = masks_from_probabilities(*self.probabilities(), self.spacing, SEGMENT)
         assert sorted(masks.scores) == [1, 2]
         assert bool((masks.labels_zyx[self.inner] == 1).all()), "the largest is number one"
         assert np.mean(masks.labels_zyx[self.rim] == 2) > 0.5
@@ -194,23 +209,23 @@ class TestSegment:
             self.shape, (20, 50, 50), 47, self.spacing
         )
         tumour = np.where(beside | self.inner, 250, 2).astype(np.uint8)
-        assert sorted(masks_from_probabilities(liver, tumour, self.spacing).scores) == [1]
-        kept = masks_from_probabilities(liver, tumour, self.spacing, SegmentSettings(inside_share=0.0))
+        assert sorted(masks_from_probabilities(liver, tumour, self.spacing, SEGMENT).scores) == [1]
+        kept = masks_from_probabilities(liver, tumour, self.spacing, replace(SEGMENT, inside_share=0.0))
         assert sorted(kept.scores) == [1, 2]
 
     def test_holes_where_the_network_saw_no_liver_are_filled(self) -> None:
         liver, tumour = self.probabilities()
         liver[self.inner] = 0
-        masks = masks_from_probabilities(liver, tumour, self.spacing)
+        masks = masks_from_probabilities(liver, tumour, self.spacing, SEGMENT)
         assert bool((masks.labels_zyx[self.inner] == 1).all())
 
     def test_score_threshold_and_smallest_size(self) -> None:
         liver, tumour = self.probabilities()
         tumour[self.rim] = 140
-        assert sorted(masks_from_probabilities(liver, tumour, self.spacing).scores) == [1]
-        weak = masks_from_probabilities(liver, tumour, self.spacing, SegmentSettings(score_threshold=0.5))
+        assert sorted(masks_from_probabilities(liver, tumour, self.spacing, SEGMENT).scores) == [1]
+        weak = masks_from_probabilities(liver, tumour, self.spacing, replace(SEGMENT, score_threshold=0.5))
         assert weak.scores[2] == pytest.approx(140 / 255, abs=1e-3)
-        big = SegmentSettings(score_threshold=0.5, smallest_mm=15.0)
+        big = replace(SEGMENT, score_threshold=0.5, smallest_mm=15.0)
         only = masks_from_probabilities(liver, tumour, self.spacing, big)
         assert sorted(only.scores) == [1]
         assert only.dropped == 1
@@ -218,19 +233,21 @@ class TestSegment:
     def test_the_liver_is_one_piece_near_the_coarse_one(self) -> None:
         liver, tumour = self.probabilities()
         liver[2:6, 2:12, 2:12] = 250
-        masks = masks_from_probabilities(liver, tumour, self.spacing)
+        masks = masks_from_probabilities(liver, tumour, self.spacing, SEGMENT)
         assert not masks.liver_zyx[2:6, 2:12, 2:12].any()
         nowhere = np.zeros(self.shape, bool)
-        assert not masks_from_probabilities(liver, tumour, self.spacing, near_zyx=nowhere).liver_zyx.any()
+        assert not masks_from_probabilities(
+            liver, tumour, self.spacing, SEGMENT, near_zyx=nowhere
+        ).liver_zyx.any()
 
     def test_on_a_finer_grid_volumes_stay_and_every_lesion_keeps_a_voxel(self) -> None:
         liver, tumour = self.probabilities()
         tumour[10, 50, 60] = 255
-        settings = SegmentSettings(smallest_mm=0.5)
+        settings = replace(SEGMENT, smallest_mm=0.5)
         masks = masks_from_probabilities(liver, tumour, self.spacing, settings)
         working = Geometry.make(self.shape, self.spacing)
         fine = working.with_spacing((1.0, 0.7, 0.7))
-        fine_liver, fine_labels = on_ct_grid(masks, liver, tumour, working, fine, settings)
+        fine_liver, fine_labels = on_ct_grid(segmented(masks, liver, tumour, working, fine), settings)
         assert set(np.unique(fine_labels)) == {0, *masks.scores}
         for number in (1, 2):
             before = np.count_nonzero(masks.labels_zyx == number) * working.voxel_volume_mm3
@@ -244,14 +261,14 @@ class TestSegment:
         tumour[:] = 0
         tumour[18:22, 40:48, 50:58] = 255
         tumour[22, 48, 58] = 255
-        masks = masks_from_probabilities(liver, tumour, self.spacing)
+        masks = masks_from_probabilities(liver, tumour, self.spacing, SEGMENT)
         assert masks.labels_zyx[22, 48, 58] == 1
         working = Geometry.make(self.shape, self.spacing)
         fine = working.with_spacing((0.6, 0.6, 0.6))
         pieces = {}
         for smallest_mm in (0.0, 4.0):
-            settings = SegmentSettings(smallest_mm=smallest_mm)
-            labels = on_ct_grid(masks, liver, tumour, working, fine, settings)[1]
+            settings = replace(SEGMENT, smallest_mm=smallest_mm)
+            labels = on_ct_grid(segmented(masks, liver, tumour, working, fine), settings)[1]
             pieces[smallest_mm] = ndimage.label(labels, np.ones((3, 3, 3)))[1]
         assert pieces == {0.0: 2, 4.0: 1}
 

@@ -14,7 +14,8 @@ from LiverLesionAILib.networks import cs_att_known
 from LiverLesionAILib.networks.cs_att import SIZES, CsAtt, CsAttConfig
 from LiverLesionAILib.networks.cs_att_known import judge_window, known_images
 from LiverLesionAILib.stages.detect.link import LinkedBox
-from LiverLesionAILib.stages.detect.slice_boxes import View, VolumeWindows, slice_boxes, view_around
+from LiverLesionAILib.stages.detect.slice_boxes import VolumeWindows, slice_boxes
+from LiverLesionAILib.stages.detect.view import View, view_around
 from LiverLesionAILib.stages.explain.cs_att import CONTEXTUAL, SPATIAL, lesion_attention
 from LiverLesionAILib.volume.ct import Geometry
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from LiverLesionAILib.analysis.rules import settings_from
 from LiverLesionAILib.case.findings import Lesion, LesionSource
 from LiverLesionAILib.stages.detect.link import LinkedBox, LinkSettings, SliceBoxes, chain_score, link_boxes
 from LiverLesionAILib.stages.detect.match import (
+    ProposalSettings,
     ellipsoid,
     inside_liver,
     labels_with_proposals,
@@ -18,18 +20,28 @@ from LiverLesionAILib.stages.detect.match import (
     patient_box,
     proposed_mask,
 )
-from LiverLesionAILib.stages.detect.stage import Detected, place_detected, stands_alone, told_how_found
+from LiverLesionAILib.stages.detect.stage import (
+    AloneSettings,
+    Detected,
+    DetectSettings,
+    place_detected,
+    stands_alone,
+    with_sources,
+)
 from LiverLesionAILib.stages.measure.lesions import measure_case
 from LiverLesionAILib.stages.segment.masks import Masks
 from LiverLesionAILib.volume.ct import Geometry
 from LiverLesionAILib.volume.masks import number_by_size
+from support.rules import of_page
+
+DETECT, GROWN = of_page(DetectSettings), of_page(ProposalSettings)
 
 
 def linked(*rows: tuple, settings: LinkSettings | None = None) -> list[LinkedBox]:
     """Rows of slice, box, score; in a shuffled order, which must not matter."""
     rows = tuple(rows[i] for i in np.random.default_rng(len(rows)).permutation(len(rows)))
     found = SliceBoxes.make([r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows])
-    return link_boxes(found, settings or LinkSettings())
+    return link_boxes(found, settings or of_page(LinkSettings))
 
 
 def ball_boxes(
@@ -104,8 +116,9 @@ class TestLinking:
         assert box.stop_zyx[0] == 5
 
     def test_score_is_calibrated(self) -> None:
-        settings = LinkSettings.from_calibration(
-            {"link_bias": -1.0, "link_top": 0.5, "link_support": 2.0, "score_threshold": 0.7}
+        settings = settings_from(
+            {"link_bias": -1.0, "link_top": 0.5, "link_support": 2.0, "score_threshold": 0.7},
+            LinkSettings,
         )
         (box,) = linked(*[(z, (3, 3, 9, 9), 0.8) for z in range(3)], settings=settings)
         value = -1.0 + 0.5 * math.log(0.8 / 0.2) + 2.0 * math.log(2.4)
@@ -116,7 +129,9 @@ class TestLinking:
         rng = np.random.default_rng(4)
         low = rng.uniform(0, 60, (400, 2))
         boxes = np.concatenate([low, low + rng.uniform(3, 20, (400, 2))], axis=1)
-        found = link_boxes(SliceBoxes.make(rng.integers(0, 30, 400), boxes, rng.uniform(0, 1, 400)))
+        found = link_boxes(
+            SliceBoxes.make(rng.integers(0, 30, 400), boxes, rng.uniform(0, 1, 400)), of_page(LinkSettings)
+        )
         assert 10 < len(found) < 400
         assert [b.score for b in found] == sorted((b.score for b in found), reverse=True)
         for box in found:
@@ -143,14 +158,14 @@ class TestMatching:
         liver = np.zeros((20, 40, 40), bool)
         liver[:, 10:30, 10:30] = True
         inner, rim, outside = (box_at((5, y, 15), (10, y + 8, 23)) for y in (15, 7, 1))
-        assert inside_liver([inner, rim, outside], liver) == [inner, rim]
+        assert inside_liver([inner, rim, outside], liver, DETECT.box_liver_share) == [inner, rim]
 
     def test_both_mask_only_and_box_only(self) -> None:
         labels = np.zeros((20, 40, 40), np.uint16)
         labels[4:10, 5:15, 5:15] = 1
         labels[4:8, 25:31, 25:31] = 2
         near, elsewhere = box_at((5, 4, 6), (10, 14, 16), 0.7), box_at((12, 20, 5), (16, 28, 12), 0.8)
-        matched = match_masks([near, elsewhere], labels)
+        matched = match_masks([near, elsewhere], labels, DETECT.match_share)
         assert matched.by_label == {1: near}
         assert matched.alone == [elsewhere]
 
@@ -158,7 +173,7 @@ class TestMatching:
         labels = np.zeros((20, 60, 60), np.uint16)
         labels[2:18, 5:55, 5:55] = 1
         parts = [box_at((5, 10, 10), (9, 22, 22), 0.6), box_at((8, 30, 30), (14, 45, 45), 0.9)]
-        matched = match_masks(parts, labels)
+        matched = match_masks(parts, labels, DETECT.match_share)
         assert matched.by_label == {1: parts[1]}
         assert matched.alone == []
 
@@ -167,13 +182,13 @@ class TestMatching:
         labels[4:6, 5:9, 5:9] = 1
         labels[4:6, 14:18, 14:18] = 2
         box = box_at((3, 4, 4), (7, 19, 19))
-        assert match_masks([box], labels).by_label == {1: box, 2: box}
+        assert match_masks([box], labels, DETECT.match_share).by_label == {1: box, 2: box}
 
     def test_a_corner_in_common_is_no_match(self) -> None:
         labels = np.zeros((10, 40, 40), np.uint16)
         labels[2:8, 5:20, 5:20] = 1
         box = box_at((2, 18, 18), (8, 30, 30))
-        assert match_masks([box], labels).alone == [box]
+        assert match_masks([box], labels, DETECT.match_share).alone == [box]
 
     def test_boxes_between_grids(self) -> None:
         coarse = Geometry.make((10, 20, 20), (5.0, 2.0, 2.0), (-10.0, 4.0, 7.0))
@@ -188,7 +203,7 @@ class TestMatching:
 
 
 class TestStandingAlone:
-    RULES = {"score_threshold": 0.6, "least_suspicion": 0.2, "largest_alone_mm": 40.0}  # noqa: RUF012
+    RULES = of_page(AloneSettings, box_threshold=0.6, alone_suspicion=0.2, alone_largest_mm=40.0)
     GRID = Geometry.make((20, 40, 40), (2.5, 1.25, 1.25))
 
     def alone(self, box: LinkedBox, suspicion: float | None, **rules: float) -> bool:
@@ -196,13 +211,13 @@ class TestStandingAlone:
         if suspicion is not None:
             tumour = np.zeros(self.GRID.shape_zyx, np.uint8)
             tumour[7, 12, 12] = round(255 * suspicion)
-        return stands_alone(box, self.GRID, {**self.RULES, **rules}, tumour, 4.0)
+        return stands_alone(box, self.GRID, replace(self.RULES, **rules), tumour)
 
     def test_the_segmenter_has_to_suspect_something_too(self) -> None:
         box = box_at((5, 8, 8), (9, 16, 16), 0.7)
         assert self.alone(box, 0.25)
         assert not self.alone(box, 0.1)
-        assert self.alone(box, 0.0, least_suspicion=0.0)
+        assert self.alone(box, 0.0, alone_suspicion=0.0)
         assert self.alone(box, None)
         assert not self.alone(box_at((5, 20, 20), (9, 28, 28), 0.9), 0.9), "it suspects another place"
 
@@ -235,13 +250,13 @@ class TestProposals:
     def test_grown_to_the_lesion(self, contrast_hu: float) -> None:
         hu, liver, ball = scene(contrast_hu)
         wide = ((5.0, 21.0, 22.0), (21.0, 39.0, 41.0))
-        cut, mask = proposed_mask(wide, hu, liver, np.zeros(hu.shape, np.uint16), (1.0, 1.0, 1.0))
+        cut, mask = proposed_mask(wide, hu, liver, np.zeros(hu.shape, np.uint16), (1.0, 1.0, 1.0), GROWN)
         found = placed(hu.shape, cut, mask)
         assert 2 * (found & ball).sum() / (found.sum() + ball.sum()) > 0.85
 
     def test_without_contrast_the_ellipsoid(self) -> None:
         hu, liver, ball = scene(-2.0)
-        cut, mask = proposed_mask(BALL_BOX, hu, liver, np.zeros(hu.shape, np.uint16), (1.0, 1.0, 1.0))
+        cut, mask = proposed_mask(BALL_BOX, hu, liver, np.zeros(hu.shape, np.uint16), (1.0, 1.0, 1.0), GROWN)
         found = placed(hu.shape, cut, mask)
         assert 2 * (found & ball).sum() / (found.sum() + ball.sum()) > 0.85
 
@@ -250,7 +265,7 @@ class TestProposals:
         hu[12, 30, :] = 60.0
         labels = np.zeros(hu.shape, np.uint16)
         labels[:, :, 33:] = 4
-        made, box_of = labels_with_proposals(labels, [BALL_BOX], hu, liver, (1.0, 1.0, 1.0))
+        made, box_of = labels_with_proposals(labels, [BALL_BOX], hu, liver, (1.0, 1.0, 1.0), GROWN)
         assert box_of == {5: 0}
         assert np.array_equal(made == 4, labels == 4)
         zs, ys, xs = np.nonzero(made == 5)
@@ -260,7 +275,7 @@ class TestProposals:
     def test_where_all_is_taken_there_is_none(self) -> None:
         hu, liver, _ = scene(-40.0)
         labels = np.ones(hu.shape, np.uint16)
-        made, box_of = labels_with_proposals(labels, [BALL_BOX], hu, liver, (1.0, 1.0, 1.0))
+        made, box_of = labels_with_proposals(labels, [BALL_BOX], hu, liver, (1.0, 1.0, 1.0), GROWN)
         assert box_of == {}
         assert np.array_equal(made, labels)
 
@@ -274,12 +289,12 @@ class TestLesionList:
         labels[16:18, 44:48, 44:48] = 2
         both, alone = box_at((2, 4, 4), (6, 10, 11), 0.8), box_at(*BALL_BOX, 0.95)
         masks = Masks(liver, labels, {1: 0.6, 2: 0.7}, 0, liver)
-        detected = Detected(geometry, masks, {1: both}, [alone], 3, 0.9, agreed)
-        labels, boxed = place_detected(detected, labels, hu, liver, geometry)
+        detected = Detected(geometry, masks, {1: both}, [alone], 3, agreed)
+        labels, boxed = place_detected(detected, labels, hu, liver, geometry, GROWN)
         labels, numbers = number_by_size(labels)
         scores = {numbers[1]: 0.6, numbers[2]: 0.7}
         measured = measure_case(labels, liver, hu, geometry, scores)
-        told, maps = told_how_found(measured, detected, numbers, boxed, geometry)
+        told, maps = with_sources(measured, detected, numbers, boxed, geometry)
         assert maps == ()
         return told, detected, geometry
 

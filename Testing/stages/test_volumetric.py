@@ -9,7 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILib.analysis.pipeline import Settings, analyze
+from LiverLesionAILib.analysis.pipeline import analyze
+from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import Manifest, ModelEntry
 from LiverLesionAILib.networks.parts.rcnn import Detections

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from LiverLesionAILib.analysis.pipeline import Settings
+from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.models.weights import Manifest
 from LiverLesionAILib.stages.segment.masks import SegmentSettings, masks_from_probabilities, tempered
 from LiverLesionAILib.support.errors import InputError
@@ -196,7 +197,7 @@ def outcomes(scan: HeldOut, temperature: float) -> dict[Choice, Outcome]:
             scan.liver_zyx,
             tumour,
             scan.spacing_zyx_mm,
-            SegmentSettings(tumour_threshold=threshold, score_threshold=0.0),
+            replace(Rules().part(SegmentSettings), tumour_threshold=threshold, score_threshold=0.0),
         )
         values = np.array([0.0, *(masks.scores[n] for n in sorted(masks.scores))])
         for score in SCORE_THRESHOLDS:

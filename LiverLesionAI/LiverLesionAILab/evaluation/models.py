@@ -16,7 +16,7 @@ from ..data.scan import Scan
 from .sources import Analyse
 
 if TYPE_CHECKING:
-    from LiverLesionAILib.analysis.pipeline import Settings
+    from LiverLesionAILib.analysis.settings import Settings
     from LiverLesionAILib.models.weights import ModelStore
 
 
@@ -83,7 +83,7 @@ def method_maker(
     """
 
     def make(name: str) -> Analyse:
-        from LiverLesionAILib.analysis.pipeline import Settings
+        from LiverLesionAILib.analysis.settings import Settings
 
         settings = Settings(
             segmenter=name,

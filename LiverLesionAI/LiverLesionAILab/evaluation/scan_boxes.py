@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from LiverLesionAILib.analysis.rules import settings_from
 from LiverLesionAILib.models.weights import Manifest, ModelEntry, load_network, models_folder
 from LiverLesionAILib.stages.detect.link import LinkSettings
+from LiverLesionAILib.stages.faces import family_of
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
@@ -141,9 +143,9 @@ def boxes_of_scans(
         entry = Manifest.read(folder).find(name)
         if entry.task != "detect":
             raise InputError(f"--boxes {name}: this model gives no boxes; take a detector, such as cs_att.")
-        spec = entry.input.enlarged(entry.scales)
-        links = LinkSettings.from_calibration(entry.calibration)
-        found = held_out_scan(load_network(entry, folder), spec, scan_case(scan, entry), links)
+        detector = family_of(entry).load()(entry, load_network(entry, folder))
+        links = settings_from(entry.calibration, LinkSettings)
+        found = held_out_scan(detector, scan_case(scan, entry), links)
         rows.append(scored(found, scan.patient, entry.calibration))
     progress("Evaluated", 1.0)
     return rows

@@ -38,7 +38,8 @@ def mask_boxes(segmenter: str, device: str = "auto") -> BoxDetector:
 
     A box is put around each piece of its lesions in the key slice, with the lesion's score.
     """
-    from LiverLesionAILib.analysis.pipeline import Settings, analyze
+    from LiverLesionAILib.analysis.pipeline import analyze
+    from LiverLesionAILib.analysis.settings import Settings
     from LiverLesionAILib.models.weights import ModelStore
 
     models = ModelStore.bundled()
@@ -68,20 +69,22 @@ def mask_boxes(segmenter: str, device: str = "auto") -> BoxDetector:
 def pipeline_boxes(detector: str, device: str = "auto") -> BoxDetector:
     """A bundled detector inside the liver that the pipeline finds in a key slice's series, its 2D boxes as
     they are, before they are linked."""
-    from LiverLesionAILib.analysis.pipeline import NO_DETECTOR, Settings, analyze
+    from LiverLesionAILib.analysis.pipeline import analyze
+    from LiverLesionAILib.analysis.rules import Rules
+    from LiverLesionAILib.analysis.settings import NO_DETECTOR, Settings
     from LiverLesionAILib.models.device import choose_device
     from LiverLesionAILib.models.inputs import liver_level_hu
     from LiverLesionAILib.models.weights import ModelStore
-    from LiverLesionAILib.stages.detect.slice_boxes import view_around
-    from LiverLesionAILib.stages.detect.stage import CLOSING_MM, REACH_MM, boxes_in_slices
+    from LiverLesionAILib.stages.detect.view import view_around
+    from LiverLesionAILib.stages.faces import Runtime
     from LiverLesionAILib.stages.segment.masks import closed_liver
     from LiverLesionAILib.volume.ct import resample, resample_labels
 
     models = ModelStore.bundled()
     entry = models.manifest.choose("detect", detector)
     chosen = choose_device(device, "auto")
-    network = models.network(entry.name, chosen.name, chosen.precision)
-    spec = entry.input.enlarged(entry.scales)
+    opened = Runtime(models, replace(chosen, batch=1)).open(entry)
+    spec, rules = opened.input, Rules()
     settings = Settings(device=device, attention=False, detector=NO_DETECTOR)
     kept: dict[Path, tuple[CaseResult | None, CtVolume, int]] = {}
 
@@ -100,14 +103,14 @@ def pipeline_boxes(detector: str, device: str = "auto") -> BoxDetector:
         grid = volume.geometry.with_spacing(spec.spacing_zyx_mm)
         hu = resample(volume.hu_zyx, volume.geometry, grid)
         liver = resample_labels(result.liver_zyx.astype(np.uint8), volume.geometry, grid) > 0
-        closed = closed_liver(liver, grid.spacing_zyx_mm, CLOSING_MM, REACH_MM)
+        closed = closed_liver(liver, grid.spacing_zyx_mm, rules.closing_mm, rules.reach_mm)
         view = view_around(closed, grid.spacing_zyx_mm)
         if view is None:
             return Detections.make([], [])
         middle = volume.geometry.index_to_lps((key.slice_index - first, 0.0, 0.0))
         z = min(max(round(float(grid.lps_to_index(middle)[0])), 0), len(hu) - 1)
         hu = hu + np.float32(spec.shift_hu(liver_level_hu(hu[liver])))
-        found = boxes_in_slices(network, spec, hu, replace(view, slices=range(z, z + 1)), 1)
+        found = opened.boxes(hu, replace(view, slices=range(z, z + 1)))
         inside = [closed[z, int(y0 + y1) // 2, int(x0 + x1) // 2] for y0, x0, y1, x1 in found.boxes_yx]
         corners = np.zeros((2 * len(found.boxes_yx), 3))
         corners[:, 0] = z

@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from LiverLesionAILib.analysis.rules import Rules, settings_from
 from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
+from LiverLesionAILib.models.weights import ModelEntry
 from LiverLesionAILib.stages.detect.link import LinkedBox, LinkSettings, chain_score, link_boxes
 from LiverLesionAILib.stages.detect.match import inside_liver, match_masks
-from LiverLesionAILib.stages.detect.stage import CLOSING_MM, REACH_MM, boxes_in_slices
+from LiverLesionAILib.stages.detect.stage import DetectSettings
+from LiverLesionAILib.stages.detect.view import view_around
+from LiverLesionAILib.stages.faces import Detector, family_of
 from LiverLesionAILib.stages.segment.masks import closed_liver
 from LiverLesionAILib.support.files import write_text
 from numpy.typing import NDArray
@@ -61,17 +65,26 @@ class HeldOutScan:
     candidates: tuple[Candidate, ...]
 
 
+def trained_detector(name: str, spec: InputSpec, network: nn.Module) -> Detector:
+    """A network of that name that is in no manifest yet, behind the face of detectors.
+
+    Args:
+        spec: as it reads a scan, magnification included.
+    """
+    entry = ModelEntry(name, "detect", name, {}, spec, "", "")
+    return family_of(entry).load()(entry, network)
+
+
 def held_out_scan(
-    network: nn.Module, spec: InputSpec, case: TrainingCase, settings: LinkSettings | None = None
+    detector: Detector, case: TrainingCase, settings: LinkSettings | None = None
 ) -> HeldOutScan:
     """Run a detector on a labelled scan, inside its true liver."""
-    from LiverLesionAILib.stages.detect.slice_boxes import view_around
-
+    spec, rules = detector.input, Rules().part(DetectSettings)
     labels = np.asarray(case.labels_zyx)
     liver = (labels == 1) | (labels == 2)
     hu = decode_hu(case.grey_zyx)
     hu += np.float32(spec.shift_hu(liver_level_hu(hu[liver])))
-    closed = closed_liver(liver, case.spacing_zyx_mm, CLOSING_MM, REACH_MM)
+    closed = closed_liver(liver, case.spacing_zyx_mm, rules.closing_mm, rules.reach_mm)
     view = view_around(closed, case.spacing_zyx_mm)
     truth, count = ndimage.label(labels == 2, np.ones((3, 3, 3)))
     voxel = float(np.prod(case.spacing_zyx_mm))
@@ -79,13 +92,16 @@ def held_out_scan(
     diameters = {n + 1: float((6 / np.pi * size) ** (1 / 3)) for n, size in enumerate(sizes)}
     if view is None:
         return HeldOutScan(case.name, diameters, ())
-    found = boxes_in_slices(network, spec, hu, view, 4)
-    linked = inside_liver(link_boxes(found, settings or LinkSettings()), closed)
+    linked = inside_liver(
+        link_boxes(detector.boxes(hu, view), settings or rules.link), closed, rules.box_liver_share
+    )
     return HeldOutScan(case.name, diameters, tuple(_candidate(case.name, b, truth) for b in linked))
 
 
 def _candidate(scan: str, box: LinkedBox, truth: NDArray) -> Candidate:
-    return Candidate(scan, box.best, box.total, tuple(sorted(match_masks([box], truth).by_label)))
+    return Candidate(
+        scan, box.best, box.total, tuple(sorted(match_masks([box], truth, Rules().match_share).by_label))
+    )
 
 
 def fit_scores(candidates: Sequence[Candidate], ridge: float = 1.0, steps: int = 50) -> dict[str, float]:
@@ -126,7 +142,7 @@ def fit_scores(candidates: Sequence[Candidate], ridge: float = 1.0, steps: int =
 
 def calibrated(candidates: Sequence[Candidate], calibration: dict[str, float]) -> NDArray[np.float64]:
     """Scores of candidates, (n,)."""
-    settings = LinkSettings.from_calibration(calibration)
+    settings = settings_from(calibration, LinkSettings)
     return np.array([chain_score(c.best, c.total, settings) for c in candidates])
 
 
@@ -187,14 +203,13 @@ def calibrate(scans: Sequence[HeldOutScan], rate: float = FALSE_PER_SCAN) -> dic
 SIZES_MM = {"all": (0.0, np.inf), "< 10 mm": (0.0, 10.0), "10-20 mm": (10.0, 20.0), "> 20 mm": (20.0, np.inf)}
 
 
-def write_held_out(network: nn.Module, spec: InputSpec, cases: Sequence[TrainingCase], folder: Path) -> str:
+def write_held_out(detector: Detector, cases: Sequence[TrainingCase], folder: Path) -> str:
     """Score a detector on held-out patients and keep what was fitted on them in `folder`/calibration.json.
 
     Returns:
         A table: sensitivity by size at rates of false boxes per scan, inside the true liver.
     """
-    network.eval()
-    scans = [held_out_scan(network, spec, case) for case in cases]
+    scans = [held_out_scan(detector, case) for case in cases]
     try:
         calibration = calibrate(scans)
     except ValueError as error:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from LiverLesionAILib.analysis.rules import settings_from
 from LiverLesionAILib.models.weights import Manifest, build_network, save_weights
 from LiverLesionAILib.networks.dadrn import CLASSES
 from LiverLesionAILib.stages.classify.lesions import (
@@ -162,7 +163,7 @@ def report(found: Answers, calibration: Mapping[str, float]) -> dict[str, object
                 if (found.labels[chosen] == k).any()
             },
         }
-    settings = ClassifySettings.from_calibration(calibration)
+    settings = settings_from(calibration, ClassifySettings)
     means, labels = lesion_answers(found, calibration["temperature"])
     unlike = lesion_unlike(found)
     said = [None] * len(means) if unlike is None else unlike

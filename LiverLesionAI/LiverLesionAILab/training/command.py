@@ -20,7 +20,7 @@ from LiverLesionAILib.support.progress import Progress, silent
 from ..data.cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
-from .calibrate_detector import write_held_out
+from .calibrate_detector import trained_detector, write_held_out
 from .detection import DetectionSampler, detection_loss
 from .healthy import healthy_cases
 from .loop import segmentation_loss, take_weights, train
@@ -288,7 +288,8 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     writes = group is None or group.rank == 0
     if writes and chosen.task == "detect" and args.hold_out:
         held_out = held_out_cases(chosen, args.hold_out, args.cache)
-        print(write_held_out(network, chosen.spec.enlarged(chosen.scales), held_out, folder))
+        spec = chosen.spec.enlarged(chosen.scales)
+        print(write_held_out(trained_detector(chosen.network, spec, network.eval()), held_out, folder))
     leave()
     return _finish(args, chosen, network, folder) if writes else 0
 

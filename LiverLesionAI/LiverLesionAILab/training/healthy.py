@@ -82,7 +82,8 @@ def _pseudo_labelled(ct: CtVolume, spacing_zyx_mm: tuple[float, float, float]) -
 
 def _outlined(ct: CtVolume, spacing_zyx_mm: tuple[float, float, float]) -> TrainingCase:
     """The liver as the bundled line outlines it; unknown where it is unsure or suspects a lesion."""
-    from LiverLesionAILib.analysis.pipeline import Settings, analyze
+    from LiverLesionAILib.analysis.pipeline import analyze
+    from LiverLesionAILib.analysis.settings import Settings
 
     found = analyze(
         ct, Settings(attention=False, classifier=None, device="cpu"), ModelStore.bundled()

@@ -79,7 +79,8 @@ class PipelineAnalysis:
         from ..case.surfaces import save_surfaces
         from ..volume.checking import check_ct, whole_hu
         from ..volume.ct import CtVolume
-        from .pipeline import Settings, analyze
+        from .pipeline import analyze
+        from .settings import Settings
 
         def checked(place: Path) -> CtVolume:
             volume = read_volume(place)
@@ -100,7 +101,7 @@ class PipelineAnalysis:
         from ..case.findings import CaseResult
         from ..case.store import save_result
         from ..models.device import choose_device
-        from ..stages.explain.mscd_point import can_attend, point_attention
+        from ..stages.faces import Runtime, can_attend
         from ..volume.checking import whole_hu
 
         volume = read_volume(folder)
@@ -111,9 +112,9 @@ class PipelineAnalysis:
             raise InputError(f"{entry.name} cannot tell what a point attends to.")
         progress("following the point", 0.1)
         device = choose_device(request["device"], request["precision"])
-        network = models.network(entry.name, device.name, device.precision)
+        model = Runtime(models, device).open(entry)
         point_lps = tuple(float(v) for v in request["point_lps"])
-        maps = point_attention(network, entry, volume, point_lps, float(request["level_hu"]))  # type: ignore[arg-type]
+        maps = model.attend(volume, point_lps, float(request["level_hu"]))
         nothing = np.zeros(volume.geometry.shape_zyx, bool)
         result = CaseResult(volume.name, volume.geometry, nothing, nothing.astype(np.uint16), attention=maps)
         save_result(result, folder / RESULT_FOLDER)

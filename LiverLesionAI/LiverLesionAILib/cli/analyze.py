@@ -12,7 +12,7 @@ from ..support.progress import Progress, TimedProgress, part
 from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
-    from ..analysis.pipeline import Settings
+    from ..analysis.settings import Settings
     from ..case.findings import CaseResult
     from ..models.weights import ModelStore
     from ..volume.ct import CtVolume
@@ -68,7 +68,7 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         "--detector-threshold", type=float, help="score of lesions that only the detector finds, 0..1"
     )
     parser.add_argument(
-        "--smallest-mm", type=float, default=4.0, help="leave out smaller lesions (default 4)"
+        "--smallest-mm", type=float, help="leave out smaller lesions (default: the page's; see `rules`)"
     )
     parser.add_argument("--no-pictures", action="store_true", help="write no PNG pictures")
     parser.add_argument("--no-attention", action="store_true", help="make no attention maps")
@@ -76,7 +76,7 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
-    from ..analysis.pipeline import Settings
+    from ..analysis.settings import Settings
     from ..models.inputs import parse_pyramid
 
     for name in ("tumour_threshold", "score_threshold", "detector_threshold"):

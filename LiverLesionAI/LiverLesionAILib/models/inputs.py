@@ -15,6 +15,9 @@ from ..support.errors import InputError
 AIR_HU = -160.0
 """Lowest HU that the training volumes hold; what lies outside an image counts as this."""
 
+MOST_SHIFT_HU = 60.0
+"""A CT's liver is moved to where networks learnt it by at most this; training does the same."""
+
 
 @dataclass(frozen=True)
 class InputSpec:
@@ -67,10 +70,10 @@ class InputSpec:
         return np.clip(scaled, np.float32(-1), np.float32(1))
 
     def shift_hu(self, level_hu: float) -> float:
-        """What to add to a CT whose liver lies at `level_hu`; at most 60 HU either way."""
+        """What to add to a CT whose liver lies at `level_hu`; at most `MOST_SHIFT_HU` either way."""
         if self.liver_hu is None or not np.isfinite(level_hu):
             return 0.0
-        return float(np.clip(self.liver_hu - level_hu, -60.0, 60.0))
+        return float(np.clip(self.liver_hu - level_hu, -MOST_SHIFT_HU, MOST_SHIFT_HU))
 
     def stack_indices(self, centres: NDArray[np.integer], n_slices: int) -> NDArray[np.intp]:
         """(B,) centre slices -> (B, in_slices) slice indices, clamped to the volume."""

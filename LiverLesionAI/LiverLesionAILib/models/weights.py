@@ -70,7 +70,7 @@ class ModelEntry:
     @property
     def members(self) -> tuple[str, ...]:
         """Names of the models that compute: its own, or those that it is the mean of."""
-        return tuple(self.config["members"]) if self.network == MEAN else (self.name,)
+        return tuple(self.config.get("members", (self.name,)))
 
     def to_json(self) -> dict[str, Any]:
         """Plain types for the manifest."""

@@ -11,7 +11,7 @@ from ..scene.show import SceneNodes, apply_result
 from ..volume.checking import check_ct, volume_from_array
 
 if TYPE_CHECKING:
-    from ..analysis.pipeline import Settings
+    from ..analysis.settings import Settings
 
 
 def analyze_volume(
@@ -22,7 +22,8 @@ def analyze_volume(
     Raises:
         LiverLesionAIError: with a text for the reader.
     """
-    from ..analysis.pipeline import Settings, analyze
+    from ..analysis.pipeline import analyze
+    from ..analysis.settings import Settings
     from ..models.weights import ModelStore
 
     matrix = volume_geometry(volume).ijk_to_ras

@@ -10,7 +10,7 @@ import slicer
 from ...models.weights import Manifest, ModelEntry
 from ...review.case_view import CaseView
 from ...review.point_question import PointQuestion
-from ...stages.explain.mscd_point import can_attend
+from ...stages.faces import can_attend
 from ...support.errors import LiverLesionAIError, ModelError
 from ...volume.crops import Mask
 from ..edit.place import PointPlacer

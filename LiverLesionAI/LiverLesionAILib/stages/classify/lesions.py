@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -44,19 +45,17 @@ class ClassifySettings:
         most_slices: through one lesion.
         least_share: of its largest slice's area, under which a slice through a lesion tells nothing of it.
         others_mm: how far around other lesions is filled as well.
+        least_weight: of a phase that is surely not arterial, against 1 of one that surely is.
     """
 
-    temperature: float = 1.0
-    outlier_threshold: float = 0.5
-    most_slices: int = 9
-    least_share: float = 0.3
-    others_mm: float = 2.0
+    PREFIX: ClassVar[str] = "class_"
 
-    @classmethod
-    def from_calibration(cls, calibration: Mapping[str, float]) -> ClassifySettings:
-        """With the model's calibrated numbers."""
-        known = {k: float(calibration[k]) for k in ("temperature", "outlier_threshold") if k in calibration}
-        return cls(**known)
+    temperature: float
+    outlier_threshold: float
+    most_slices: int
+    least_share: float
+    others_mm: float
+    least_weight: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +242,7 @@ def classify_lesions(
 
 
 def slices_through(
-    lesion_zyx: NDArray[np.bool_], settings: ClassifySettings = ClassifySettings()
+    lesion_zyx: NDArray[np.bool_], settings: ClassifySettings
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Slices that show a lesion, and their weights: its area in each, sum 1.
 

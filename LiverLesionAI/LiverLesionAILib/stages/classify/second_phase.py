@@ -8,6 +8,7 @@ changes densities, so mutual information compares them rather than differences.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -16,16 +17,32 @@ from scipy import ndimage
 
 from ...support.errors import Cancelled
 from ...support.progress import Progress, silent
-from ...volume.ct import AIR_HU, CtVolume, Geometry, crop
+from ...volume.ct import AIR_HU, CtVolume, Geometry
+from ...volume.ct import crop as cropped
+from .liver_box import LiverCrop
 
 GRID_MM = (4.0, 3.0, 3.0)
-KNOTS_MM = 55.0
-REACH_MM = 15.0
-BREATH_MM = 60.0
-"""The liver lies this far away at most in the second phase."""
 
-LEAST_COVERED = 0.9
-"""Share of the liver that must lie on tissue of its density in the second phase; less is a failure."""
+
+@dataclass(frozen=True)
+class RegisterSettings:
+    """How a second phase is brought onto the first, and when it is believed.
+
+    Attributes:
+        knots_mm: between the knots of the deformation.
+        near_mm: registration looks at the liver and what lies this near to it.
+        breath_mm: the liver lies this far away at most in the second phase.
+        covered_share: of the liver that must lie on tissue of its density; less is a failure.
+        tissue_hu: that density, from and to.
+    """
+
+    PREFIX: ClassVar[str] = "second_"
+
+    knots_mm: float
+    near_mm: float
+    breath_mm: float
+    covered_share: float
+    tissue_hu: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,35 +61,32 @@ class Registered:
 
 
 def register_phase(
-    first: CtVolume,
-    geometry: Geometry,
-    liver_zyx: NDArray[np.bool_],
-    second: CtVolume,
-    progress: Progress = silent,
+    crop: LiverCrop, second: CtVolume, settings: RegisterSettings, progress: Progress = silent
 ) -> Registered | None:
-    """Bring `second` onto a part of `first`.
+    """Bring `second` onto the part of another CT that holds its liver.
 
     Args:
-        first, second: CTs of one patient in the same patient space, any grids.
-        geometry: grid of the result, of the part of `first` that holds the liver.
-        liver_zyx: bool, the liver on `geometry`; registration looks at it and what lies within 15 mm.
+        crop: its grid is that of the result.
+        second: a CT of the same patient in the same patient space, any grid.
 
     Returns:
         None where the second phase does not show the liver, or cannot be brought into line.
     """
     progress("registering the second phase", 0.0)
+    geometry, liver_zyx = crop.geometry, crop.liver_zyx
+    first = CtVolume(crop.hu_zyx, geometry)
     coarse = geometry.with_spacing(GRID_MM)
     fixed = _on(as_image(first), coarse)
     shift = _first_shift(first, second)
-    moving = as_image(_near(second, geometry, np.array(shift)))
-    mask = _mask(liver_zyx, geometry, coarse)
+    moving = as_image(_near(second, geometry, np.array(shift), settings.breath_mm))
+    mask = _mask(liver_zyx, geometry, coarse, settings.near_mm)
     start = sitk.Euler3DTransform()
     start.SetCenter([float(c) for c in _middle(liver_zyx, geometry)])
     start.SetTranslation(shift)
     try:
         rigid = _rigid(fixed, moving, mask, start)
         progress("registering the second phase", 0.3)
-        both = _deformable(fixed, moving, mask, rigid)
+        both = _deformable(fixed, moving, mask, rigid, settings.knots_mm)
     except Cancelled:
         raise
     except RuntimeError:
@@ -84,23 +98,24 @@ def register_phase(
     )
     hu = sitk.GetArrayFromImage(moved)
     inside = hu[liver_zyx]
-    covered = float(np.mean((inside > -20) & (inside < 260))) if inside.size else 0.0
-    if covered < LEAST_COVERED:
+    low, high = settings.tissue_hu
+    covered = float(np.mean((inside > low) & (inside < high))) if inside.size else 0.0
+    if covered < settings.covered_share:
         return None
     return Registered(hu, _mean_shift(both, liver_zyx, geometry), covered)
 
 
-def _near(volume: CtVolume, geometry: Geometry, shift_lps: NDArray[np.float64]) -> CtVolume:
+def _near(volume: CtVolume, geometry: Geometry, shift_lps: NDArray[np.float64], breath_mm: float) -> CtVolume:
     """The part of a scan that a liver box can lie on after a breath; all of it where they do not meet."""
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(geometry.shape_zyx) - 1)
     index = np.asarray(volume.geometry.lps_to_index(np.asarray(geometry.index_to_lps(corners)) + shift_lps))
-    margin = BREATH_MM / np.array(volume.geometry.spacing_zyx_mm)
+    margin = breath_mm / np.array(volume.geometry.spacing_zyx_mm)
     shape = np.array(volume.geometry.shape_zyx)
     start = np.clip(np.floor(index.min(axis=0) - margin), 0, shape).astype(int)
     stop = np.clip(np.ceil(index.max(axis=0) + margin) + 1, 0, shape).astype(int)
     if (stop - start < 4).any():
         return volume
-    return crop(volume, start, stop)
+    return cropped(volume, start, stop)
 
 
 def as_image(volume: CtVolume) -> sitk.Image:
@@ -129,8 +144,8 @@ def _on(image: sitk.Image, geometry: Geometry) -> sitk.Image:
     )
 
 
-def _mask(liver_zyx: NDArray[np.bool_], geometry: Geometry, coarse: Geometry) -> sitk.Image:
-    near = ndimage.distance_transform_edt(~liver_zyx, sampling=geometry.spacing_zyx_mm) <= REACH_MM
+def _mask(liver_zyx: NDArray[np.bool_], geometry: Geometry, coarse: Geometry, near_mm: float) -> sitk.Image:
+    near = ndimage.distance_transform_edt(~liver_zyx, sampling=geometry.spacing_zyx_mm) <= near_mm
     image = sitk.GetImageFromArray(near.astype(np.uint8))
     _place(image, geometry)
     return sitk.Resample(
@@ -179,10 +194,10 @@ def _rigid(
 
 
 def _deformable(
-    fixed: sitk.Image, moving: sitk.Image, mask: sitk.Image, rigid: sitk.Transform
+    fixed: sitk.Image, moving: sitk.Image, mask: sitk.Image, rigid: sitk.Transform, knots_mm: float
 ) -> sitk.Transform:
     extent = np.array(fixed.GetSize()) * np.array(fixed.GetSpacing())
-    mesh = [max(2, int(np.ceil(e / KNOTS_MM))) for e in extent]
+    mesh = [max(2, int(np.ceil(e / knots_mm))) for e in extent]
     spline = sitk.BSplineTransformInitializer(fixed, mesh, 3)
     method = _method(mask, 0.12)
     method.SetMovingInitialTransform(rigid)

@@ -3,29 +3,34 @@
 A mask network and a detector see the same voxels, but learnt different tasks in different ways: fissures and
 vessels that one of them is sure of seldom convince the other. Where the detector is less sure than the mask
 network, a lesion's score is the geometric mean of both. A surer detector raises nothing: a large box holds
-splinters of a mask, too, and what masks miss wholly is found by boxes alone (:func:`.detected.stands_alone`).
+splinters of a mask, too, and what masks miss wholly is found by boxes alone (:func:`.stage.stands_alone`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..segment.masks import Masks, keep_lesions
 from .link import LinkedBox
 
-LARGEST_JUDGED_MM = 25.0
-"""A mask of a larger equivalent diameter keeps its score: fissures and vessels taken for lesions are smaller,
-and a large lesion of an unusual kind may have no good box."""
 
+@dataclass(frozen=True)
+class AgreeSettings:
+    """How a mask's score and its box's become one.
 
-def score_without_box(calibration: Mapping[str, float]) -> float | None:
-    """What a missing box counts as, from a detector's calibration; None where the detector has no say in the
-    masks' scores."""
-    value = calibration.get("agree_without")
-    return None if value is None else float(value)
+    Attributes:
+        without_box: what a missing box counts as; None where the detector has no say in the masks' scores.
+        judged_mm: a mask of a larger equivalent diameter keeps its score.
+        score_threshold: of the score of both.
+    """
+
+    without_box: float | None
+    judged_mm: float
+    score_threshold: float
 
 
 def agreed_score(mask: float, box: float | None, without: float) -> float:
@@ -39,26 +44,25 @@ def agreed_score(mask: float, box: float | None, without: float) -> float:
 
 
 def agreed_masks(
-    masks: Masks,
-    by_label: Mapping[int, LinkedBox],
-    voxel_mm3: float,
-    without: float,
-    threshold: float,
+    masks: Masks, by_label: Mapping[int, LinkedBox], voxel_mm3: float, settings: AgreeSettings
 ) -> Masks:
     """Masks with the scores of both networks; those under the threshold are dropped.
 
     Args:
         by_label: label of a mask -> its box; the labels stay what they are.
         voxel_mm3: volume of a voxel of the masks.
-        without: see :func:`agreed_score`.
-        threshold: of the score of both, 0..1.
     """
+    without = settings.without_box
+    if without is None:
+        return masks
     counts = np.bincount(masks.labels_zyx.ravel())
     scores = {}
     for label, score in masks.scores.items():
-        if counts[label] * voxel_mm3 > math.pi / 6 * LARGEST_JUDGED_MM**3:
+        if counts[label] * voxel_mm3 > math.pi / 6 * settings.judged_mm**3:
             scores[label] = score
             continue
         box = by_label.get(label)
         scores[label] = agreed_score(score, None if box is None else box.score, without)
-    return keep_lesions(masks, {label: score for label, score in scores.items() if score >= threshold})
+    return keep_lesions(
+        masks, {label: score for label, score in scores.items() if score >= settings.score_threshold}
+    )

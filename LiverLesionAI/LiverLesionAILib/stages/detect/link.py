@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,20 +65,16 @@ class LinkSettings:
             defaults leave the best score as it is.
     """
 
-    least_score: float = 0.1
-    least_share: float = 0.25
-    overlap: float = 0.3
-    gap: int = 1
-    inside: float = 0.65
-    bias: float = 0.0
-    top: float = 1.0
-    support: float = 0.0
+    PREFIX: ClassVar[str] = "link_"
 
-    @classmethod
-    def from_calibration(cls, calibration: Mapping[str, float]) -> LinkSettings:
-        """From a model's manifest entry (`link_bias`, `link_top`, `link_support`, `link_least_score`)."""
-        names = ("bias", "top", "support", "least_score")
-        return cls(**{n: float(calibration[f"link_{n}"]) for n in names if f"link_{n}" in calibration})
+    least_score: float
+    least_share: float
+    overlap: float
+    gap: int
+    inside: float
+    bias: float
+    top: float
+    support: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +98,7 @@ class LinkedBox:
     boxes_yx: Mapping[int, tuple[float, float, float, float]]
 
 
-def link_boxes(found: SliceBoxes, settings: LinkSettings = LinkSettings()) -> list[LinkedBox]:
+def link_boxes(found: SliceBoxes, settings: LinkSettings) -> list[LinkedBox]:
     """3D boxes of one volume, best first; no box is used twice."""
     usable = np.flatnonzero(found.scores >= settings.least_score)
     order = usable[np.argsort(-found.scores[usable], kind="stable")]

@@ -11,13 +11,22 @@ from scipy import ndimage
 
 from ...case.findings import Box
 from ...volume.ct import Geometry
+from .contrast import ContrastSettings, level_and_spread, stands_out
 from .link import LinkedBox
 
 EdgesZyx = tuple[tuple[float, float, float], tuple[float, float, float]]
 """Start and stop of a box, outer edges in voxels of a grid."""
 
-SMOOTH_MM = 1.2
-LEAST_CONTRAST_HU = 8.0
+
+@dataclass(frozen=True)
+class ProposalSettings(ContrastSettings):
+    """How a mask is grown inside a box.
+
+    Attributes:
+        proposal_share: of the box's ellipsoid that a grown mask has to fill.
+    """
+
+    proposal_share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +63,7 @@ def ellipsoid(edges: EdgesZyx, shape_zyx: tuple[int, ...], scale: float = 1.0) -
     return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True)), inside
 
 
-def inside_liver(
-    boxes: Sequence[LinkedBox], closed_zyx: NDArray[np.bool_], least: float = 0.5
-) -> list[LinkedBox]:
+def inside_liver(boxes: Sequence[LinkedBox], closed_zyx: NDArray[np.bool_], least: float) -> list[LinkedBox]:
     """Boxes in or at the liver.
 
     Args:
@@ -72,7 +79,7 @@ def inside_liver(
     return kept
 
 
-def match_masks(boxes: Sequence[LinkedBox], labels_zyx: NDArray[np.integer], least: float = 0.2) -> Matched:
+def match_masks(boxes: Sequence[LinkedBox], labels_zyx: NDArray[np.integer], least: float) -> Matched:
     """Match boxes with masks on one grid.
 
     A box belongs to the masks of which it holds at least `least` of the voxels, and to the mask that fills
@@ -123,11 +130,12 @@ def proposed_mask(
     liver_zyx: NDArray[np.bool_],
     taken_zyx: NDArray,
     spacing_zyx_mm: tuple[float, float, float],
+    settings: ProposalSettings,
 ) -> tuple[tuple[slice, slice, slice], NDArray[np.bool_]]:
     """A mask for a lesion that only a detector saw, grown inside its box.
 
     The density of the box's core is the lesion's, the median of the liver round the box the other; what is
-    nearer to the first (after smoothing by 1.2 mm), hangs together with the core and lies in the box's
+    nearer to the first (after smoothing), hangs together with the core and lies in the box's
     ellipsoid, a little widened, is proposed. Where the two are too alike, the ellipsoid itself is.
 
     Args:
@@ -142,7 +150,9 @@ def proposed_mask(
     low = np.array([s.start for s in around])
     local: EdgesZyx = tuple(tuple(np.asarray(e, float) - low) for e in edges)  # type: ignore[assignment]
     shape = tuple(s.stop - s.start for s in around)
-    smooth = ndimage.gaussian_filter(hu_zyx[around].astype(np.float32), SMOOTH_MM / np.array(spacing_zyx_mm))
+    smooth = ndimage.gaussian_filter(
+        hu_zyx[around].astype(np.float32), settings.noise_mm / np.array(spacing_zyx_mm)
+    )
     free = taken_zyx[around] == 0
 
     def placed(scale: float) -> NDArray[np.bool_]:
@@ -158,16 +168,15 @@ def proposed_mask(
     proposal = whole
     ring = liver_zyx[around] & free & ~wide
     if core.any() and ring.sum() >= 50:
-        lesion_hu, liver_hu = float(np.median(smooth[core])), float(np.median(smooth[ring]))
-        spread = 1.4826 * float(np.median(np.abs(smooth[ring] - liver_hu)))
-        contrast = abs(lesion_hu - liver_hu)
-        if contrast >= max(LEAST_CONTRAST_HU, 0.8 * spread):
+        lesion_hu, (liver_hu, spread_hu) = float(np.median(smooth[core])), level_and_spread(smooth[ring])
+        if stands_out(lesion_hu, liver_hu, spread_hu, settings):
+            contrast = abs(lesion_hu - liver_hu)
             alike = np.abs(smooth - lesion_hu) < np.minimum(np.abs(smooth - liver_hu), contrast)
             pieces, _ = ndimage.label(alike & wide & bounds)
             at_core = np.bincount(pieces[core], minlength=2)[1:]
             if at_core.any():
                 grown = ndimage.binary_fill_holes(pieces == 1 + int(at_core.argmax())) & free
-                if grown.sum() >= 0.15 * whole.sum():
+                if grown.sum() >= settings.proposal_share * whole.sum():
                     proposal = grown
     return around, proposal
 
@@ -178,6 +187,7 @@ def labels_with_proposals(
     hu_zyx: NDArray,
     liver_zyx: NDArray[np.bool_],
     spacing_zyx_mm: tuple[float, float, float],
+    settings: ProposalSettings,
 ) -> tuple[NDArray[np.uint16], dict[int, int]]:
     """Labels with a proposed mask for every box.
 
@@ -189,7 +199,7 @@ def labels_with_proposals(
     box_of: dict[int, int] = {}
     following = int(labels.max(initial=0)) + 1
     for index, edges in enumerate(boxes):
-        cut, mask = proposed_mask(edges, hu_zyx, liver_zyx, labels, spacing_zyx_mm)
+        cut, mask = proposed_mask(edges, hu_zyx, liver_zyx, labels, spacing_zyx_mm, settings)
         if mask.any():
             labels[cut][mask] = following
             box_of[following] = index

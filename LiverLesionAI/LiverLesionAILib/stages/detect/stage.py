@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...case.findings import AttentionMap, Lesion, LesionSource
-from ...models.inputs import InputSpec
 from ...support.progress import Progress, part, silent
 from ...volume.ct import Geometry, resample, resample_labels
+from ..faces import Detector
 from ..segment.masks import Masks, closed_liver
-from .agree import agreed_masks, score_without_box
-from .link import LinkedBox, LinkSettings, SliceBoxes, link_boxes
-from .match import EdgesZyx, ellipsoid, inside_liver, labels_with_proposals, match_masks, on_grid, patient_box
-
-if TYPE_CHECKING:
-    from .slice_boxes import View
-
-CLOSING_MM, REACH_MM = 8.0, 4.0
-LARGEST_ALONE_MM, LEAST_SUSPICION = 15.0, 0.2
-"""For detectors whose calibration does not say; see :func:`stands_alone`."""
+from ..segment.segmented import Segmented
+from .agree import AgreeSettings, agreed_masks
+from .link import LinkedBox, LinkSettings, link_boxes
+from .match import (
+    EdgesZyx,
+    ProposalSettings,
+    ellipsoid,
+    inside_liver,
+    labels_with_proposals,
+    match_masks,
+    on_grid,
+    patient_box,
+)
+from .view import view_around
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,6 @@ class Detected:
         by_label: label of one of `masks` -> the box that found the same lesion.
         alone: boxes above the threshold without a mask, best first.
         below: number of boxes without a mask under the threshold or too small.
-        threshold: score from which a box alone is a finding.
         agreed: whether the masks' scores are the common ones.
         overruled: masks that were dropped because the common score is under the threshold.
         attention: id of a box -> its maps, not yet told which lesion they belong to.
@@ -48,7 +50,6 @@ class Detected:
     by_label: Mapping[int, LinkedBox]
     alone: Sequence[LinkedBox]
     below: int
-    threshold: float
     agreed: bool = False
     overruled: int = 0
     attention: Mapping[int, tuple[AttentionMap, ...]] = field(default_factory=dict)
@@ -71,144 +72,116 @@ class Detected:
         return [*told, f"{which} found by the detector only; {outline} a proposal, grown inside the box."]
 
 
+@dataclass(frozen=True)
+class AloneSettings:
+    """When a box without a mask is a finding; see :func:`stands_alone`.
+
+    Attributes:
+        box_threshold: its score has to reach it.
+        smallest_mm: its shorter side in plane has to reach it.
+        alone_largest_mm: no side may exceed it.
+        alone_suspicion: probability of tumour, 0..1, that the segmenter has to give somewhere in the box.
+    """
+
+    box_threshold: float
+    smallest_mm: float
+    alone_largest_mm: float
+    alone_suspicion: float
+
+
+@dataclass(frozen=True)
+class DetectSettings:
+    """How a detector's boxes become lesions.
+
+    Attributes:
+        closing_mm, reach_mm: of the liver they have to lie in; see
+            :func:`~LiverLesionAILib.stages.segment.masks.closed_liver`.
+        box_liver_share: of a box's ellipsoid that has to lie in it.
+        match_share: of a mask's voxels that a box holds, or of a box's ellipsoid that a mask fills, from
+            which they are one lesion.
+        link, agree, alone: of slices into boxes, of masks with boxes, of boxes without a mask.
+    """
+
+    closing_mm: float
+    reach_mm: float
+    box_liver_share: float
+    match_share: float
+    link: LinkSettings
+    agree: AgreeSettings
+    alone: AloneSettings
+
+
 def detect_lesions(
-    network: Any,
-    spec: InputSpec,
-    calibration: Mapping[str, float],
-    hu_zyx: NDArray,
-    box: Geometry,
-    masks: Masks,
-    working: Geometry,
-    level_hu: float,
-    *,
-    tumour_zyx: NDArray[np.uint8] | None = None,
-    threshold: float | None = None,
-    mask_threshold: float = 0.5,
-    smallest_mm: float = 4.0,
-    attention: bool = False,
-    batch: int = 4,
-    progress: Progress = silent,
+    detector: Detector, found: Segmented, settings: DetectSettings, progress: Progress = silent
 ) -> Detected:
     """Run a detector inside the liver's box.
 
     Args:
-        network: a detector of the manifest, in eval mode on its device.
-        spec, calibration: of its manifest entry (`score_threshold`, `link_...`).
-        hu_zyx: HU on `box`, the CT's own grid inside the liver's box.
-        masks: what the segmenter found, on `working`.
-        level_hu: of the liver.
-        tumour_zyx: the segmenter's probability of tumour, 0..255, on `working`; see :func:`stands_alone`.
-        threshold: of boxes alone, instead of the calibrated one.
-        mask_threshold: of the common score of a mask and its box, where there is one.
-        smallest_mm: boxes alone whose shorter side in plane is below are left out.
-        attention: whether to keep the attention of every lesion with a box.
-        batch: slices at once.
+        found: what the segmenter found.
     """
-    from .slice_boxes import view_around
-
-    geometry = box.with_spacing(spec.spacing_zyx_mm)
-    hu = resample(hu_zyx, box, geometry) + np.float32(spec.shift_hu(level_hu))
-    if geometry.matches(working):
-        liver, labels = masks.liver_zyx, masks.labels_zyx
-    else:
-        liver = resample_labels(masks.liver_zyx.astype(np.uint8), working, geometry) > 0
-        labels = resample_labels(masks.labels_zyx, working, geometry)
-        if tumour_zyx is not None:
-            tumour_zyx = np.rint(resample(tumour_zyx, working, geometry)).astype(np.uint8)
-    limit = float(calibration.get("score_threshold", 0.9)) if threshold is None else threshold
-    without = score_without_box(calibration)
-    closed = closed_liver(liver, geometry.spacing_zyx_mm, CLOSING_MM, REACH_MM) if liver.any() else liver
+    spec = detector.input
+    geometry = found.box.with_spacing(spec.spacing_zyx_mm)
+    hu = resample(found.hu_zyx, found.box, geometry) + np.float32(spec.shift_hu(found.level_hu))
+    liver, labels, tumour = _on_detectors_grid(found, geometry)
+    judges = settings.agree.without_box is not None
+    closed = liver
+    if liver.any():
+        closed = closed_liver(liver, geometry.spacing_zyx_mm, settings.closing_mm, settings.reach_mm)
     view = view_around(closed, geometry.spacing_zyx_mm)
     if view is None:
         # Without a liver there is no mask of a lesion either.
-        return Detected(geometry, masks, {}, (), 0, limit, without is not None)
-    found = boxes_in_slices(network, spec, hu, view, batch, part(progress, 0.0, 0.9))
-    linked = inside_liver(link_boxes(found, LinkSettings.from_calibration(calibration)), closed)
-    matched = match_masks(linked, labels)
-    by_label, asked = matched.by_label, len(masks.scores)
-    if without is not None:
-        masks = agreed_masks(masks, by_label, working.voxel_volume_mm3, without, mask_threshold)
-        by_label = {label: one for label, one in by_label.items() if label in masks.scores}
-    rules = {**calibration, "score_threshold": limit}
-    alone = [b for b in matched.alone if stands_alone(b, geometry, rules, tumour_zyx, smallest_mm)]
+        return Detected(geometry, found.masks, {}, (), 0, judges)
+    boxes = link_boxes(detector.boxes(hu, view, part(progress, 0.0, 0.9)), settings.link)
+    matched = match_masks(inside_liver(boxes, closed, settings.box_liver_share), labels, settings.match_share)
+    masks = agreed_masks(found.masks, matched.by_label, found.working.voxel_volume_mm3, settings.agree)
+    by_label = {label: one for label, one in matched.by_label.items() if label in masks.scores}
+    alone = [b for b in matched.alone if stands_alone(b, geometry, settings.alone, tumour)]
     kept = {id(b): b for b in [*by_label.values(), *alone]}
-    shown = _attention(network, spec, hu, view, geometry, kept, progress) if attention else {}
+    maps = {}
+    for number, (key, box) in enumerate(kept.items()):
+        progress("attention maps", 0.9 + 0.1 * number / len(kept))
+        maps[key] = detector.explain(hu, view, geometry, box)
+    overruled = len(found.masks.scores) - len(masks.scores)
     below = len(matched.alone) - len(alone)
-    overruled = asked - len(masks.scores)
-    return Detected(
-        geometry, masks, by_label, alone, below, limit, without is not None, overruled, attention=shown
+    return Detected(geometry, masks, by_label, alone, below, judges, overruled, attention=maps)
+
+
+def _on_detectors_grid(
+    found: Segmented, geometry: Geometry
+) -> tuple[NDArray[np.bool_], NDArray[np.uint16], NDArray[np.uint8]]:
+    """Liver, lesions and probability of tumour (0..255) on the detector's grid."""
+    masks, working = found.masks, found.working
+    if geometry.matches(working):
+        return masks.liver_zyx, masks.labels_zyx, found.tumour_zyx
+    return (
+        resample_labels(masks.liver_zyx.astype(np.uint8), working, geometry) > 0,
+        resample_labels(masks.labels_zyx, working, geometry),
+        np.rint(resample(found.tumour_zyx, working, geometry)).astype(np.uint8),
     )
 
 
-def boxes_in_slices(
-    network: Any, spec: InputSpec, hu_zyx: NDArray, view: View, batch: int, progress: Progress = silent
-) -> SliceBoxes:
-    """Scored 2D boxes of whichever detector it is, in voxels of `hu_zyx`."""
-    from ...networks.va_rcnn import VaRcnn
-    from .slice_boxes import slice_boxes
-    from .volumetric import volumetric_slice_boxes
-
-    if isinstance(network, VaRcnn):
-        return volumetric_slice_boxes(
-            network,
-            spec,
-            hu_zyx,
-            rows=view.rows,
-            columns=view.columns,
-            slices=view.slices,
-            batch=batch,
-            progress=progress,
-        )
-    return slice_boxes(network, spec, hu_zyx, view, batch=batch, progress=progress)
-
-
 def stands_alone(
-    box: LinkedBox,
-    geometry: Geometry,
-    calibration: Mapping[str, float],
-    tumour_zyx: NDArray[np.uint8] | None,
-    smallest_mm: float,
+    box: LinkedBox, geometry: Geometry, settings: AloneSettings, tumour_zyx: NDArray[np.uint8] | None
 ) -> bool:
     """Whether a box without a mask is a finding.
 
-    Its score has to reach `score_threshold`; its shorter side in plane `smallest_mm`, and no side may exceed
-    `largest_alone_mm`: what a mask network misses wholly is small. And the segmenter has to suspect something
-    there itself: its probability of tumour reaches `least_suspicion` somewhere in the box, far below what
+    Its score has to reach `box_threshold`; its shorter side in plane `smallest_mm`, and no side may exceed
+    `alone_largest_mm`: what a mask network misses wholly is small. And the segmenter has to suspect something
+    there itself: its probability of tumour reaches `alone_suspicion` somewhere in the box, far below what
     makes a mask. Two networks of different kinds seldom imagine the same thing.
 
     Args:
         tumour_zyx: 0..255 on `geometry`; None leaves the last rule out.
     """
     sides = (np.array(box.stop_zyx) - box.start_zyx) * geometry.spacing_zyx_mm
-    if box.score < calibration["score_threshold"] or min(sides[1:]) < smallest_mm:
+    if box.score < settings.box_threshold or min(sides[1:]) < settings.smallest_mm:
         return False
-    if sides.max() > calibration.get("largest_alone_mm", LARGEST_ALONE_MM):
+    if sides.max() > settings.alone_largest_mm:
         return False
     if tumour_zyx is None:
         return True
     cut, inside = ellipsoid((box.start_zyx, box.stop_zyx), tumour_zyx.shape)
-    return bool(tumour_zyx[cut][inside].max() >= 255 * calibration.get("least_suspicion", LEAST_SUSPICION))
-
-
-def _attention(
-    network: Any,
-    spec: InputSpec,
-    hu_zyx: NDArray,
-    view: View,
-    geometry: Geometry,
-    boxes: Mapping[int, LinkedBox],
-    progress: Progress,
-) -> dict[int, tuple[AttentionMap, ...]]:
-    from ...networks.va_rcnn import VaRcnn
-    from ..explain.cs_att import lesion_attention
-    from ..explain.va import volumetric_lesion_attention
-
-    attention_of = volumetric_lesion_attention if isinstance(network, VaRcnn) else lesion_attention
-    shown = {}
-    for number, (key, box) in enumerate(boxes.items()):
-        progress("attention maps", 0.9 + 0.1 * number / len(boxes))
-        shown[key] = attention_of(network, spec, hu_zyx, view, geometry, box)
-    return shown
+    return bool(tumour_zyx[cut][inside].max() >= 255 * settings.alone_suspicion)
 
 
 def place_detected(
@@ -217,6 +190,7 @@ def place_detected(
     hu_zyx: NDArray,
     liver_zyx: NDArray[np.bool_],
     box: Geometry,
+    settings: ProposalSettings,
 ) -> tuple[NDArray[np.uint16], dict[int, int]]:
     """Labels on the CT's grid with a proposed mask for every box that stands alone.
 
@@ -227,10 +201,10 @@ def place_detected(
         (labels_zyx, which): a new array, and new label -> index in `detected.alone`.
     """
     edges: list[EdgesZyx] = [on_grid(one, detected.geometry, box) for one in detected.alone]
-    return labels_with_proposals(labels_zyx, edges, hu_zyx, liver_zyx, box.spacing_zyx_mm)
+    return labels_with_proposals(labels_zyx, edges, hu_zyx, liver_zyx, box.spacing_zyx_mm, settings)
 
 
-def told_how_found(
+def with_sources(
     lesions: Sequence[Lesion],
     detected: Detected,
     numbers: Mapping[int, int],

@@ -13,7 +13,8 @@ from ...models.inputs import InputSpec
 from ...networks.cs_att import SLICES_PER_IMAGE, CsAtt
 from ...volume.ct import Geometry
 from ..detect.link import LinkedBox
-from ..detect.slice_boxes import View, VolumeWindows, window_attention
+from ..detect.slice_boxes import VolumeWindows, window_attention
+from ..detect.view import View
 
 CONTEXTUAL = "CS-Att contextual weight"
 SPATIAL = "CS-Att spatial attention"

@@ -22,19 +22,11 @@ if TYPE_CHECKING:
 
     from ...models.weights import ModelEntry
 
-NETWORKS = ("mscd",)
-"""Networks in which a point can be asked for."""
-
 POINT_MAP = "point attention"
 """In the names of the maps."""
 
 SLICES_BESIDE = 2
 """Slices that are handed over beside those the network sees, so that resampling is that of the whole scan."""
-
-
-def can_attend(entry: ModelEntry) -> bool:
-    """Whether a model relates every position to every other."""
-    return entry.network in NETWORKS and bool(entry.config.get("spatial", True))
 
 
 def region_around(

@@ -20,7 +20,7 @@ from ...networks.va_rcnn import VaRcnn, VaRcnnOutput
 from ...networks.volumetric_attention import LevelAttention
 from ...volume.ct import Geometry
 from ..detect.link import LinkedBox
-from ..detect.slice_boxes import View
+from ..detect.view import View
 from ..detect.volumetric import walk
 
 GATE = "VA spatial gate"
@@ -193,7 +193,7 @@ def volumetric_lesion_attention(
     network: VaRcnn, spec: InputSpec, hu_zyx: NDArray, view: View, geometry: Geometry, box: LinkedBox
 ) -> tuple[AttentionMap, ...]:
     """Slice weights and spatial gate for one lesion of a box detector, on its key slice; see
-    :func:`.explain_boxes.lesion_attention` for the arguments."""
+    :func:`.cs_att.lesion_attention` for the arguments."""
     key = box.key_slice
     found = next(
         walk(network, spec, hu_zyx[:, view.rows, view.columns], slices=range(key, key + 1), attention=True)

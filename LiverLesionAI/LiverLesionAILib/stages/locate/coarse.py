@@ -16,9 +16,20 @@ from ...volume.masks import largest_component
 
 LiverProbability = Callable[[NDArray[np.float32]], NDArray[np.uint8]]
 
-SMALLEST_LIVER_ML = 120.0
-"""Less than this is no liver, whole or after resection (future liver remnants start near 250 mL; a scan may
-cut it)."""
+
+@dataclass(frozen=True)
+class LocateSettings:
+    """What counts as a liver, and how much round it is looked at.
+
+    Attributes:
+        smallest_liver_ml: less is no liver.
+        cut_off_mm2: area of liver in the first and last slice together from which it is cut off by the scan.
+        margin_mm: added to the liver's box on every side.
+    """
+
+    smallest_liver_ml: float
+    cut_off_mm2: float
+    margin_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +68,7 @@ def locate(
     volume: CtVolume,
     probability_of: LiverProbability,
     spec: InputSpec,
-    *,
-    margin_mm: float = 20.0,
+    settings: LocateSettings,
     progress: Progress = silent,
 ) -> LiverLocation | None:
     """Find the liver and the box that the following stages work in.
@@ -67,7 +77,6 @@ def locate(
         volume: reoriented (axes along L, P, S).
         probability_of: coarse network over a volume on its grid, HU (z, y, x) -> uint8 (z, y, x).
         spec: the coarse network's input.
-        margin_mm: added to the liver's box on every side.
 
     Returns:
         None where no liver is seen.
@@ -77,11 +86,11 @@ def locate(
     hu_zyx = resample(volume.hu_zyx, volume.geometry, coarse)
     mask = liver_from_coarse(probability_of(hu_zyx))
     volume_ml = float(np.count_nonzero(mask)) * coarse.voxel_volume_mm3 / 1000
-    if volume_ml < SMALLEST_LIVER_ML:
+    if volume_ml < settings.smallest_liver_ml:
         return None
     occupied = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
-    low = np.array([o[0] for o in occupied]) - 0.5 - margin_mm / np.array(coarse.spacing_zyx_mm)
-    high = np.array([o[-1] for o in occupied]) + 0.5 + margin_mm / np.array(coarse.spacing_zyx_mm)
+    low = np.array([o[0] for o in occupied]) - 0.5 - settings.margin_mm / np.array(coarse.spacing_zyx_mm)
+    high = np.array([o[-1] for o in occupied]) + 0.5 + settings.margin_mm / np.array(coarse.spacing_zyx_mm)
     corners = volume.geometry.lps_to_index(coarse.index_to_lps(np.stack([low, high])))
     start = np.clip(np.floor(corners[0] + 0.5), 0, np.array(volume.geometry.shape_zyx) - 1).astype(int)
     stop = np.clip(np.ceil(corners[1] + 0.5), start + 1, volume.geometry.shape_zyx).astype(int)
@@ -93,5 +102,5 @@ def locate(
         tuple(int(v) for v in start),
         tuple(int(v) for v in stop),
         volume_ml,
-        bool(area_mm2 > 2000),
+        bool(area_mm2 > settings.cut_off_mm2),
     )

@@ -10,6 +10,7 @@ it is, and how far those stand out of the liver.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,27 @@ from .aorta import find_aorta
 PHASES = ("non-contrast", "arterial", "portal venous", "delayed")
 ARTERIAL = PHASES[1]
 
-# Rows as PHASES. Aorta, aorta minus vessels in the liver, vessels minus liver: mean and SD in HU. The vessels
-# are a little darker than the portal vein, as thin ones share their voxels with liver.
-_MEAN = ((42.0, -8.0, 8.0), (285.0, 170.0, 35.0), (145.0, -3.0, 38.0), (100.0, -5.0, 16.0))
-_SD = ((14.0, 14.0, 9.0), (75.0, 65.0, 22.0), (28.0, 22.0, 16.0), (15.0, 14.0, 9.0))
-_PRIOR = (0.1, 0.22, 0.54, 0.14)
+HuRows = tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True)
+class PhaseSettings:
+    """How densities become a phase. Rows as PHASES.
+
+    Attributes:
+        means_hu, sds_hu: of the aorta, of the aorta minus the vessels in the liver, of the vessels minus the
+            liver. The vessels are a little darker than the portal vein, as thin ones share their voxels with
+            liver.
+        priors: how often a phase is met.
+        sure: probability of a phase from which nobody is warned that it is uncertain.
+    """
+
+    PREFIX: ClassVar[str] = "phase_"
+
+    means_hu: HuRows
+    sds_hu: HuRows
+    priors: tuple[float, ...]
+    sure: float
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,7 @@ def measure_phase(
     return PhaseMeasures(aorta.hu if aorta is not None else float("nan"), vessels, level)
 
 
-def phase_probabilities(measures: PhaseMeasures) -> NDArray[np.float64]:
+def phase_probabilities(measures: PhaseMeasures, settings: PhaseSettings) -> NDArray[np.float64]:
     """Probability of each of PHASES; what could not be measured is left out."""
     seen = np.array(
         (
@@ -84,8 +101,8 @@ def phase_probabilities(measures: PhaseMeasures) -> NDArray[np.float64]:
         )
     )
     known = np.isfinite(seen)
-    logs = np.log(np.array(_PRIOR))
-    mean, sd = np.array(_MEAN)[:, known], np.array(_SD)[:, known]
+    logs = np.log(np.array(settings.priors))
+    mean, sd = np.array(settings.means_hu)[:, known], np.array(settings.sds_hu)[:, known]
     if known.any():
         # A brighter aorta than usual is no less arterial.
         shown = seen[known][None]
@@ -99,7 +116,7 @@ def phase_probabilities(measures: PhaseMeasures) -> NDArray[np.float64]:
     return shares / shares.sum()
 
 
-def estimate(measures: PhaseMeasures, classified: bool) -> PhaseEstimate | None:
+def estimate(measures: PhaseMeasures, classified: bool, settings: PhaseSettings) -> PhaseEstimate | None:
     """The most probable phase with its warning for the reader; None where nothing could be measured.
 
     Args:
@@ -107,13 +124,13 @@ def estimate(measures: PhaseMeasures, classified: bool) -> PhaseEstimate | None:
     """
     if not np.isfinite((measures.aorta_hu, measures.vessels_hu)).any():
         return None
-    shares = phase_probabilities(measures)
+    shares = phase_probabilities(measures, settings)
     name, probability = PHASES[int(shares.argmax())], float(shares.max())
     warning = ""
     if classified and name != ARTERIAL:
         warning = (
             f"The scan looks {name}; classes were learnt in the arterial phase and are less reliable here."
         )
-    elif classified and probability < 0.7:
+    elif classified and probability < settings.sure:
         warning = "The contrast phase is uncertain; classes were learnt in the arterial phase."
     return PhaseEstimate(name, probability, warning)

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ...volume.masks import largest_component
-from .necks import without_necks
+from .necks import NeckSettings, without_necks
 
 
 @dataclass(frozen=True)
-class SegmentSettings:
+class SegmentSettings(NeckSettings):
     """How probabilities become masks.
 
     Attributes:
@@ -33,13 +33,13 @@ class SegmentSettings:
         closing_mm: notches of the liver up to twice this wide are closed before lesions are looked for.
     """
 
-    liver_threshold: float = 0.5
-    tumour_threshold: float = 0.5
-    score_threshold: float = 0.7
-    smallest_mm: float = 4.0
-    inside_share: float = 0.12
-    reach_mm: float = 4.0
-    closing_mm: float = 8.0
+    liver_threshold: float
+    tumour_threshold: float
+    score_threshold: float
+    smallest_mm: float
+    inside_share: float
+    reach_mm: float
+    closing_mm: float
 
     def smallest_voxels(self, voxel_mm3: float) -> float:
         """Voxels of a ball of `smallest_mm`, of voxels of that volume."""
@@ -124,7 +124,7 @@ def masks_from_probabilities(
     liver_zyx: NDArray[np.uint8],
     tumour_zyx: NDArray[np.uint8],
     spacing_zyx_mm: tuple[float, float, float],
-    settings: SegmentSettings = SegmentSettings(),
+    settings: SegmentSettings,
     near_zyx: NDArray[np.bool_] | None = None,
 ) -> Masks:
     """Threshold, keep one liver without what hangs on it by a narrow neck, and part the lesions.
@@ -139,7 +139,7 @@ def masks_from_probabilities(
     if near_zyx is not None:
         candidate = candidate & near_zyx
     whole = largest_component(candidate)
-    liver = without_necks(whole, spacing_zyx_mm)
+    liver = without_necks(whole, spacing_zyx_mm, settings)
     cut_ml = float(whole.sum() - liver.sum()) * float(np.prod(spacing_zyx_mm)) / 1000.0
     tumour = tumour_zyx >= max(1, round(settings.tumour_threshold * 255))
     dropped = 0

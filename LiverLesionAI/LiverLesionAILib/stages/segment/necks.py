@@ -7,34 +7,41 @@ fits into liver and part alike does not fit through.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from ...volume.masks import largest_component
 
-NECK_MM = 10.0
-"""Narrower than this is a neck: the narrowest, of those tried, that parts a left-out patient's stomach from
-the liver. Of the six true livers it takes less than 0.1 per cent each."""
-
-LARGEST_SHARE = 0.2
-"""A part larger than this share of the whole is kept: a left lobe on a thin isthmus rather than a stomach."""
-
-SMALLEST_SHARE = 0.002
-"""Smaller parts are tips of the liver itself; they go only with what they hang on."""
-
 STEP_MM = 2.5
 """Necks are looked for at about this sampling: a fourth of a working grid's voxels, and of the time."""
 
 
+@dataclass(frozen=True)
+class NeckSettings:
+    """What counts as a neck, and as a part that hangs on it.
+
+    Attributes:
+        neck_mm: narrower than this is a neck.
+        neck_lobe_share: a part larger than this share of the whole is kept: a left lobe on a thin isthmus.
+        neck_tip_share: smaller parts are tips of the liver itself; they go only with what they hang on.
+    """
+
+    neck_mm: float
+    neck_lobe_share: float
+    neck_tip_share: float
+
+
 def without_necks(
-    liver_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float], neck_mm: float = NECK_MM
+    liver_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float], settings: NeckSettings
 ) -> NDArray[np.bool_]:
-    """The liver without what hangs on it by a neck narrower than `neck_mm`.
+    """The liver without what hangs on it by a neck narrower than `settings.neck_mm`.
 
     The balls of that diameter that fit into the liver, holes filled slice by slice, make its cores. A voxel
     goes with the nearest core, and stays if that is the largest, or one that is no smaller than a lobe
-    (`LARGEST_SHARE`). Where a scan ends the liver is taken to go on.
+    (`neck_lobe_share`). Where a scan ends the liver is taken to go on.
 
     Args:
         liver_zyx: bool, one component.
@@ -59,7 +66,7 @@ def without_necks(
         by_axis[0] &= first
         by_axis[-1] &= last
     depth = ndimage.distance_transform_edt(edges, sampling=spacing)[1:-1, 1:-1, 1:-1]
-    cores, count = ndimage.label(depth > neck_mm / 2)
+    cores, count = ndimage.label(depth > settings.neck_mm / 2)
     if count < 2:
         return liver_zyx
     nearest = ndimage.distance_transform_edt(
@@ -68,7 +75,7 @@ def without_necks(
     part = np.where(small, cores[tuple(nearest)], 0)
     sizes = np.bincount(part.ravel(), minlength=count + 1)
     sizes[0] = 0
-    stays = (sizes > LARGEST_SHARE * sizes.sum()) | (sizes < SMALLEST_SHARE * sizes.sum())
+    stays = (sizes > settings.neck_lobe_share * sizes.sum()) | (sizes < settings.neck_tip_share * sizes.sum())
     stays[[0, int(sizes.argmax())]] = True
     lost = ~stays[part]
     for axis, step in enumerate(steps):

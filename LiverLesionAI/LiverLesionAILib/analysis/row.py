@@ -1,0 +1,196 @@
+"""The stages in their row, each `(Draft, Rules, Models, Progress) -> Draft`.
+
+What a stage does is in `stages/`; here it is handed its lines of the page of rules and its network, and
+what it found is put into the draft. A stage that has nothing to do gives back the draft it was given. To
+add one, write it under `stages/`, give the draft a field for what it finds, and put a line into `ROW`:
+other organs beside the liver between "segment" and "detect" (it may take masks away from
+`draft.segmented`), a second look at lesions after "detect", anatomy after "measure", the comparison with an
+earlier scan at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from ..case.findings import AttentionMap
+from ..stages.classify.stage import CaseClassifier, ClassStageSettings
+from ..stages.detect.match import ProposalSettings
+from ..stages.detect.stage import DetectSettings, detect_lesions, place_detected, with_sources
+from ..stages.locate.coarse import LocateSettings, locate
+from ..stages.measure.lesions import measure_case, measure_liver
+from ..stages.phase.estimate import PhaseSettings
+from ..stages.place.grid import on_ct_grid
+from ..stages.segment.masks import SegmentSettings, masks_from_probabilities, tempered
+from ..stages.segment.region import ReachSettings, agreed_liver, near_liver, region_of
+from ..stages.segment.segmented import Segmented
+from ..support.progress import Progress, part
+from ..volume.masks import number_by_size
+from .choice import Models
+from .draft import Draft, Placed
+from .rules import Rules
+
+
+def locate_liver(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
+    """Where the liver is; without one no later stage runs."""
+    locator, settings = models.locator, rules.part(LocateSettings)
+    where = locate(
+        draft.oriented,
+        lambda hu_zyx: locator.probability(hu_zyx, part(progress, 0.25, 1.0)),
+        locator.entry.input,
+        settings,
+        part(progress, 0.0, 0.25),
+    )
+    draft = replace(draft, where=where)
+    if where is None:
+        return draft.say(
+            f"No liver was found in {draft.ct.name}. Check that it is a CT of the abdomen in "
+            f"Hounsfield units; "
+            "nothing was marked."
+        )
+    if where.cut_off:
+        return draft.say(
+            "The liver reaches the first or last slice: parts of it may lie outside the scan, "
+            "and its volume is that of the part that is shown."
+        )
+    return draft
+
+
+def segment(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
+    """Probabilities of liver and tumour on the network's grid, and the masks they make."""
+    assert draft.where is not None
+    settings, reach = rules.part(SegmentSettings), rules.part(ReachSettings)
+    region = region_of(draft.oriented, draft.where, models.segmenter.entry.input, reach)
+    said = models.segmenter.probabilities(region, progress)
+    spacing = region.geometry.spacing_zyx_mm
+    tumour = tempered(said.tumour_zyx, rules.temperature)
+    liver = agreed_liver(said.liver_zyx, tumour, region.beyond_zyx)
+    masks = masks_from_probabilities(liver, tumour, spacing, settings, region.near_zyx)
+    # Elsewhere lesions are not looked for, and a glowing stomach would only mislead.
+    near = near_liver(masks.liver_zyx, spacing, reach.shown_reach_mm)
+    found = Segmented(
+        draft.box,
+        draft.oriented.hu_zyx[draft.cut],
+        region.geometry,
+        region.level_hu,
+        liver,
+        np.where(near, tumour, 0).astype(np.uint8),
+        masks,
+        said.explainers,
+    )
+    thresholds = {"liver": settings.liver_threshold, "tumour": settings.tumour_threshold}
+    return replace(draft, segmented=found, thresholds=thresholds)
+
+
+def detect(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
+    """A detector's boxes: they doubt masks, and add lesions of their own."""
+    if models.detector is None or draft.segmented is None:
+        return draft
+    detected = detect_lesions(models.detector, draft.segmented, rules.part(DetectSettings), progress)
+    return replace(draft, detected=detected, segmented=replace(draft.segmented, masks=detected.masks))
+
+
+def place(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
+    """Masks on the CT's own voxels, lesions numbered by size."""
+    assert draft.segmented is not None
+    progress("placing results on the CT", 0.0)
+    found, detected = draft.segmented, draft.detected
+    liver_zyx, labels_zyx = on_ct_grid(found, rules.part(SegmentSettings))
+    boxed: dict[int, int] = {}
+    if detected is not None:
+        labels_zyx, boxed = place_detected(
+            detected, labels_zyx, found.hu_zyx, liver_zyx, found.box, rules.part(ProposalSettings)
+        )
+        liver_zyx |= labels_zyx > 0
+    labels_zyx, numbers = number_by_size(labels_zyx)
+    scores = {new: found.masks.scores.get(old, 0.0) for old, new in numbers.items()}
+    return replace(draft, placed=Placed(liver_zyx, labels_zyx, numbers, boxed, scores))
+
+
+def explain(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
+    """What the segmenter attended to."""
+    assert draft.segmented is not None and draft.placed is not None
+    working, labels = draft.segmented.working, draft.segmented.masks.labels_zyx
+    maps: tuple[AttentionMap, ...] = ()
+    for explainer in draft.segmented.explainers:
+        if explainer.filled:
+            progress("attention maps", 0.0)
+            maps += explainer.maps(working)
+            maps += explainer.lesion_maps(working, labels, draft.placed.numbers)
+    return replace(draft, attention=(*draft.attention, *maps))
+
+
+def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
+    """Sizes and densities on the masks that the reader sees, and how each lesion was found."""
+    assert draft.segmented is not None and draft.placed is not None
+    progress("measuring", 0.0)
+    placed, detected, hu_zyx, box = draft.placed, draft.detected, draft.segmented.hu_zyx, draft.box
+    # Measured inside the liver's box only; what lies outside it is not liver.
+    lesions = measure_case(placed.labels_zyx, placed.liver_zyx, hu_zyx, box, placed.scores)
+    if detected is not None:
+        lesions, maps = with_sources(lesions, detected, placed.numbers, placed.boxed, box)
+        draft = replace(draft, attention=(*draft.attention, *maps)).say(*detected.messages(lesions))
+    organ = measure_liver(placed.labels_zyx, placed.liver_zyx, hu_zyx, box)
+    return replace(draft, lesions=lesions, organ=organ).say(*_what_was_left_out(draft, rules, bool(lesions)))
+
+
+def _what_was_left_out(draft: Draft, rules: Rules, any_lesion: bool) -> list[str]:
+    """What the reader has to know about parts of the liver and spots that are not shown."""
+    assert draft.segmented is not None
+    masks, said = draft.segmented.masks, []
+    if masks.cut_ml >= rules.cut_message_ml:
+        said.append(
+            f"{masks.cut_ml:.0f} mL that hung on the liver by a narrow neck were taken for another organ, "
+            "such as the stomach, and left out. Look whether a part of the liver is missing."
+        )
+    if not any_lesion:
+        said.append(
+            f"No lesion reached the threshold (score {rules.score_threshold:.2f}, "
+            f"{rules.smallest_mm:g} mm or more); {masks.dropped} fainter or smaller spots were left out. "
+            "Lower the threshold to see them."
+        )
+    return said
+
+
+def classify(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
+    """Contrast phase, and the lesions' classes."""
+    if draft.placed is None or not draft.placed.liver_zyx.any():
+        return draft
+    from ..stages.classify.lesions import ClassifySettings
+    from ..stages.classify.second_phase import RegisterSettings
+
+    settings = ClassStageSettings(
+        rules.part(ClassifySettings), rules.part(PhaseSettings), rules.part(RegisterSettings)
+    )
+    stage = CaseClassifier(models.classifier, settings)
+    found = stage.run(draft.result(), draft.ct, draft.second_phase, progress)
+    attention = (*draft.attention, *found.attention)
+    return replace(draft, lesions=found.lesions, attention=attention, phase=found.phase).say(*found.messages)
+
+
+class Stage(NamedTuple):
+    """A stage in the row.
+
+    Attributes:
+        name: of its seconds.
+        run: does it.
+        share: of the whole progress, from and to.
+    """
+
+    name: str
+    run: Callable[[Draft, Rules, Models, Progress], Draft]
+    share: tuple[float, float]
+
+
+ROW = (
+    Stage("locate", locate_liver, (0.0, 0.2)),
+    Stage("segment", segment, (0.2, 0.62)),
+    Stage("detect", detect, (0.62, 0.77)),
+    Stage("place", place, (0.78, 0.82)),
+    Stage("explain", explain, (0.82, 0.88)),
+    Stage("measure", measure, (0.88, 0.9)),
+    Stage("classify", classify, (0.9, 0.99)),
+)

@@ -1,0 +1,1 @@
+"""Stage: what was found, on the CT's own grid."""
