@@ -178,7 +178,7 @@ class TestSlices:
         lesion = np.zeros((9, 10, 10), bool)
         for z, width in ((2, 1), (3, 6), (4, 10), (5, 6), (6, 2)):
             lesion[z, 0, :width] = True
-        slices, weights = slices_through(lesion)
+        slices, weights = slices_through(lesion, CLASSIFY)
         assert slices.tolist() == [3, 4, 5]
         assert weights.tolist() == pytest.approx([6 / 22, 10 / 22, 6 / 22])
 
