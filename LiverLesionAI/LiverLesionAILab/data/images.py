@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
-from LiverLesionAILib.reading.image_files import load_image_file
-from LiverLesionAILib.reading.nifti import read_nifti_header
+from LiverLesionAILib.reading.image_files import read_stored
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from numpy.typing import NDArray
@@ -38,32 +36,15 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> tuple[NDArray, Geometry]:
-    """A 3D image file as it is stored: (array z, y, x, its grid).
+    """A 3D image file with its values as they are stored: (array z, y, x, its grid).
 
     Raises:
-        InputError: missing, unreadable, truncated, or not a 3D scalar image.
+        InputError: missing, damaged, contradicting itself, or not a 3D scalar image.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing.")
-    if path.name.lower().endswith((".nii", ".nii.gz")):
-        # ITK fills up what is missing of a truncated NIfTI file with zeros: a lesion would vanish unnoticed.
-        read_nifti_header(path)
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        if "orthonormal" in str(error):  # some LiTS volumes: rounded direction cosines
-            volume = load_image_file(path)
-            return volume.hu_zyx, volume.geometry
-        raise InputError(f"{path} cannot be read; it is damaged, truncated or no image.") from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(
-            f"{path}: expected a 3D image with one value per voxel, found {image.GetDimension()}D with "
-            f"{image.GetNumberOfComponentsPerPixel()}."
-        )
-    geometry = Geometry.make(
-        image.GetSize()[::-1], image.GetSpacing()[::-1], image.GetOrigin(), np.array(image.GetDirection())
-    )
-    return sitk.GetArrayFromImage(image), geometry
+    stored = read_stored(path)
+    return stored.values_zyx, stored.geometry
 
 
 def read_ct_file(path: Path) -> CtVolume:

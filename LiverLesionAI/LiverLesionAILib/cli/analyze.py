@@ -23,7 +23,17 @@ def add_analyze_command(commands: Commands) -> None:
     """The parser of `analyze`."""
     analyze = commands.add_parser("analyze", help="analyse one CT: a NIfTI, NRRD, MHA file or a DICOM folder")
     analyze.add_argument("ct", type=Path, help="file or folder")
-    analyze.add_argument("--series", help="DICOM series: number, UID or part of its description")
+    analyze.add_argument(
+        "--series",
+        help="DICOM series: number, UID or part of its description; of a file with several volumes, one's "
+        "number",
+    )
+    analyze.add_argument(
+        "--grid",
+        default="",
+        choices=["sform", "qform"],
+        help="which to take where a NIfTI file's two contradict each other",
+    )
     analyze.add_argument(
         "--out", type=Path, help="case folder (default: NAME_liverlesionai in the current folder)"
     )
@@ -154,7 +164,7 @@ def run_analyze(args: argparse.Namespace) -> int:
     try:
         started = time.perf_counter()
         models = ModelStore.bundled()
-        volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1))
+        volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1), args.grid)
         second = read_ct(args.second_phase, None, part(progress, 0.1, 0.1)) if args.second_phase else None
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{volume.name}_liverlesionai")

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ..support.errors import InputError
 from ..support.progress import Progress, silent
+from ..support.text import path_text, printable
 from ..volume.checking import check_ct
 from ..volume.ct import CtVolume
+from .decoding import open_regular
 from .dicom_headers import is_dicom, scan_files
 from .dicom_load import load_stack
 from .dicom_series import SeriesInfo, Stack, choose, describe_all, stacks_of
@@ -18,15 +20,19 @@ from .image_files import FORMATS, is_image_file, load_image_file
 __all__ = ["SeriesInfo", "list_series", "load_ct", "read_ct"]
 
 
-def read_ct(path: Path | str, series: str | None = None, progress: Progress = silent) -> CtVolume:
+def read_ct(
+    path: Path | str, series: str | None = None, progress: Progress = silent, grid: str = ""
+) -> CtVolume:
     """Read a CT from a file or folder and check that it can be analysed.
 
     Args:
         path: NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file; a DICOM file (with
             the rest of its series beside it); or a folder searched for DICOM, subfolders included.
         series: for DICOM, the series to take: number ("4", or "4.2" for the second of its scans), UID or a
-            part of its description. None takes the largest CT series that covers an abdomen.
+            part of its description. None takes the largest CT series that covers an abdomen. For a file of
+            several volumes (phases), the volume's number from 1 or a part of its name.
         progress: told of 0..1; may cancel.
+        grid: "sform" or "qform": which to take of a NIfTI file whose two contradict each other.
 
     Returns:
         int16 HU on the scan's own grid, in patient space (LPS); `notes` say what was chosen, `warnings` what
@@ -37,30 +43,27 @@ def read_ct(path: Path | str, series: str | None = None, progress: Progress = si
         Cancelled: `progress` asked for it.
     """
     path = Path(path)
-    volume = load_ct(path, series, progress)
+    volume = load_ct(path, series, progress, grid)
     # Refusals name what the user gave.
-    given = path.name if path.is_file() else volume.name
+    given = printable(path.name) if path.is_file() else volume.name
     return replace(check_ct(replace(volume, name=given)), name=volume.name)
 
 
-def load_ct(path: Path | str, series: str | None = None, progress: Progress = silent) -> CtVolume:
+def load_ct(
+    path: Path | str, series: str | None = None, progress: Progress = silent, grid: str = ""
+) -> CtVolume:
     """:func:`read_ct` without the check of the content: whatever three-dimensional image the file holds.
 
     Values that cannot be whole Hounsfield units (NaN, a range of 0 to 1) stay float32.
     """
     path = Path(path)
     progress("Reading", 0.0)
-    if not path.exists():
-        raise InputError(f"{path}: there is no such file or folder. Check the path.")
-    if path.is_dir():
+    if _is_folder(path):
         volume = _load_folder(path, series, progress)
     elif is_dicom(path):
         volume = _load_dicom_file(path, series, progress)
     elif is_image_file(path):
-        volume = load_image_file(path)
-        if series is not None:
-            note = f"{path.name} is a single volume; the choice of series '{series}' does not apply to it."
-            volume = replace(volume, notes=(*volume.notes, note))
+        volume = load_image_file(path, series, grid, progress)
     else:
         size = path.stat().st_size
         what = (
@@ -68,9 +71,22 @@ def load_ct(path: Path | str, series: str | None = None, progress: Progress = si
             if size == 0
             else "the file is none of the formats that can be read, or is damaged"
         )
-        raise InputError(f"{path}: {what}. A CT is read from {FORMATS}, or from a folder with DICOM files.")
+        raise InputError(
+            f"{path_text(path)}: {what}. A CT is read from {FORMATS}, or from a folder with DICOM files."
+        )
     progress("Reading", 1.0)
     return volume
+
+
+def _is_folder(path: Path) -> bool:
+    """Raises: InputError where it is neither a folder nor a regular file that can be opened."""
+    try:
+        if path.is_dir():
+            return True
+    except (OSError, ValueError):
+        pass  # such names are refused below
+    open_regular(path).close()
+    return False
 
 
 def list_series(folder: Path | str, progress: Progress = silent) -> list[SeriesInfo]:
