@@ -38,6 +38,7 @@ import numpy as np
 from ..models.computer import describe_computer
 from ..support.errors import Cancelled, InputError, LiverLesionAIError, ModelError, OutputError
 from ..support.progress import Progress, TimedProgress
+from ..support.threads import let_threads_sleep
 from .handover import SECOND_FOLDER, read_volume
 
 RESULT_FOLDER = "result"
@@ -312,6 +313,7 @@ def private_streams() -> tuple[BinaryIO, BinaryIO]:
 
 def main(make_analysis: Callable[[], Analysis] = PipelineAnalysis) -> int:
     """Serve this process's standard input and output until they end."""
+    let_threads_sleep()
     commands, answers = private_streams()
     if hasattr(os, "nice"):
         os.nice(5)  # The reader's application comes first when both want the same core.

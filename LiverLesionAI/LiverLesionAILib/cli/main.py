@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from .. import __version__
 from ..support.errors import Cancelled, LiverLesionAIError
+from ..support.threads import let_threads_sleep
 from .analyze import add_analyze_command
 from .batch import add_batch_command
 from .demo import add_demo_command
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed with a message, 2 wrong usage (from argparse), 130 cancelled.
     """
+    let_threads_sleep()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with _terminated_like_interrupted():

@@ -8,6 +8,7 @@ import slicer
 
 from ..scene.ras import volume_geometry
 from ..scene.show import SceneNodes, apply_result
+from ..support.threads import let_threads_sleep
 from ..volume.checking import check_ct, volume_from_array
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def analyze_volume(
     from ..analysis.settings import Settings
     from ..models.weights import ModelStore
 
+    let_threads_sleep()
     matrix = volume_geometry(volume).ijk_to_ras
     ct = check_ct(volume_from_array(slicer.util.arrayFromVolume(volume), matrix, volume.GetName()))
     return apply_result(scene, analyze(ct, settings or Settings(), ModelStore.bundled()), volume)

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import qt
 
+from ...support.threads import let_threads_sleep
+
 CANCEL_PATIENCE_MS = 1200
 QUIT_PATIENCE_MS = 500
 
@@ -163,6 +165,7 @@ class WorkerClient:
         environment = dict(os.environ)
         paths = [self._command.library, environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+        let_threads_sleep(environment)
         environment["PYTHONUNBUFFERED"] = "1"
         environment["PYTHONIOENCODING"] = "utf-8"
         process.setEnvironment([f"{name}={value}" for name, value in environment.items()])
