@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from .. import __version__
 from ..support.errors import Cancelled, LiverLesionAIError
+from ..support.interrupts import as_keyboard_interrupt
 from ..support.threads import let_threads_sleep
 from .analyze import add_analyze_command
 from .batch import add_batch_command
@@ -43,23 +41,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM (a batch system, a shutdown) stops the work as Ctrl+C does, so that it cleans up as well."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; errors meant for the reader are printed as one line, without a traceback.
 
@@ -69,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     let_threads_sleep()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _terminated_like_interrupted():
+        with as_keyboard_interrupt():
             if arguments and (point := tools().get(arguments[0])) is not None:
                 return point.load().run(arguments[0], arguments[1:])
             args = build_parser().parse_args(arguments)

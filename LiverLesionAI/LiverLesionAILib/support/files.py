@@ -6,12 +6,15 @@ import errno
 import hashlib
 import os
 import secrets
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import OutputError
 
+_PATIENCE_S = 2.0
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -38,12 +41,32 @@ def replacing(path: Path) -> Iterator[Path]:
         yield part
         with part.open("r+b") as file:
             os.fsync(file.fileno())  # some file systems report a full disk only now
-        part.replace(path)
+        rename(part, path)
     except OSError as error:
         raise output_error(path, error) from error
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename a file or folder, over a file that is there.
+
+    Windows refuses that while a virus scanner, an indexer or a preview holds one of them open, mostly for an
+    instant: it is tried again for two seconds there.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    end_s = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            source.replace(target)
+            return
+        except PermissionError:
+            if sys.platform != "win32" or time.monotonic() > end_s:
+                raise
+            time.sleep(0.05)
 
 
 def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from ..case.dicom_json import write_dicom
 from ..case.findings import CaseResult
 from ..support.errors import OutputError
-from ..support.files import output_error
+from ..support.files import output_error, rename
+from ..support.interrupts import held_back
+from ..support.part_folders import PartFolder, clear_dead_parts, hidden_name, is_old, names_of
 from ..support.progress import Progress, silent
 from ..volume.ct import CtVolume
 from . import boxes_file as markups
@@ -74,18 +76,26 @@ def write_case_folder(
     folder = Path(os.path.abspath(folder))
     _check_target(folder)
     made = [parent for parent in folder.parents if not parent.exists()]
-    part = folder.parent / f".{folder.name}.part-{secrets.token_hex(4)}"
+    _finish_renaming(folder)
+    clear_dead_parts(folder.parent, MARKER)
+    filling: PartFolder | None = None
     try:
-        part.mkdir(parents=True)
+        filling = PartFolder(folder)
+        part = filling.path
         written = _write_all(result, volume, part, pictures, say, progress)
-        own = sorted(p.name for p in part.iterdir())
+        own = names_of(part)
         (part / MARKER).write_text(json.dumps({"files": own}) + "\n", encoding="utf-8")
-        _into_place(part, folder)
+        with held_back():
+            filling.release()
+            _into_place(part, folder)
     except BaseException as error:
-        shutil.rmtree(part, ignore_errors=True)
-        for parent in made:
-            with suppress(OSError):
-                parent.rmdir()
+        part = filling.path if filling is not None else folder
+        with held_back():
+            if filling is not None:
+                filling.discard()
+            for parent in made:
+                with suppress(OSError):
+                    parent.rmdir()
         if isinstance(error, OSError):
             raise output_error(folder, error) from error
         if isinstance(error, OutputError):
@@ -159,39 +169,58 @@ def _write_files(
 
 def _scene(result: CaseResult, volume: CtVolume, path: Path, say: Callable[[str], None]) -> bool:
     """Write the scene by Slicer's own classes; False, and said in one line, where they are not installed."""
-    try:
-        from ..scene.offline import case_scene, write_bundle
-    except ModuleNotFoundError as error:
-        if error.name != "slicer":
-            raise
-        say(NO_SCENE)
-        return False
-    scene, _ = case_scene(result, volume)
-    write_bundle(scene, path)
-    return True
+    # Whatever an exception cuts short in these classes, their loading included, may end the process.
+    with held_back():
+        try:
+            from ..scene.offline import case_scene, write_bundle
+        except ModuleNotFoundError as error:
+            if error.name != "slicer":
+                raise
+            say(NO_SCENE)
+            return False
+        scene, _ = case_scene(result, volume)
+        write_bundle(scene, path)
+        return True
 
 
 def _into_place(part: Path, folder: Path) -> None:
     """Rename the finished folder to its name; an earlier case goes only once that has worked."""
     if not folder.exists():
-        os.replace(part, folder)
+        rename(part, folder)
         return
-    old = folder.parent / f".{folder.name}.old-{secrets.token_hex(4)}"
-    os.replace(folder, old)
+    old = folder.with_name(f"{hidden_name(folder)}.old-{secrets.token_hex(4)}")
+    rename(folder, old)
     try:
-        os.replace(part, folder)
+        rename(part, folder)
     except OSError:
-        os.replace(old, folder)
+        rename(old, folder)
         raise
+    _replace_old(old, folder)
+
+
+def _replace_old(old: Path, folder: Path) -> None:
+    """Move what is not ours from the earlier case to the new one, and remove the rest."""
     own = _own_files(old)
     with suppress(OSError):
         for path in list(old.iterdir()):
             if path.name not in own and not (folder / path.name).exists():
-                os.replace(path, folder / path.name)
+                rename(path, folder / path.name)
         for name in own:
             _remove(old / name)
         # Only when nothing that is not ours is left in it.
         old.rmdir()
+
+
+def _finish_renaming(folder: Path) -> None:
+    """What a run killed between two renames left: the earlier case comes back to its name."""
+    start = f"{hidden_name(folder)}.old-"
+    with suppress(OSError):
+        for old in list(folder.parent.iterdir()):
+            if old.name.startswith(start) and is_case_folder(old) and is_old(old):
+                if folder.exists():
+                    _replace_old(old, folder)
+                else:
+                    rename(old, folder)
 
 
 def _remove(path: Path) -> None:
