@@ -11,7 +11,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILab.data.cases import TrainingCase, decode_hu, encode_hu
-from LiverLesionAILab.training import classes as made
+from LiverLesionAILab.training import class_bank as banks
+from LiverLesionAILab.training.class_bank import class_bank
 from LiverLesionAILab.training.class_calibration import (
     Answers,
     fit_temperature,
@@ -30,7 +31,6 @@ from LiverLesionAILab.training.classes import (
     ClassSettings,
     ClassSlices,
     arterialised,
-    class_bank,
 )
 from LiverLesionAILab.training.classify import bank_settings, class_sources, fit_classifier
 from LiverLesionAILab.training.loop import LoopSettings
@@ -76,7 +76,7 @@ class TestBank:
         small = replace(SETTINGS, bodies=0)
         case = TrainingCase("liver", "P", *liver_case(), SPEC.spacing_zyx_mm)
         first = class_bank(small, tmp_path, None, real=[case])
-        monkeypatch.setattr(made, "synthesis_pool", None)
+        monkeypatch.setattr(banks, "_make", None)
         again = class_bank(small, tmp_path, None, real=[case])
         assert np.array_equal(first[0].data, again[0].data)
         assert (first[0].kind, first[0].patient) == ("real", "P")

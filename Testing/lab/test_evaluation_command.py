@@ -193,7 +193,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
 
     target = tmp_path / "evaluation.json"
     results.write_json(target, {"a": 0})
-    results.write_bytes(tmp_path / "figure.png", b"before")
+    results.write_pictures({("figure", "A figure."): b"before"}, tmp_path)
 
     def full(self, content):
         self.touch()
@@ -203,7 +203,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="disk is full"):
         results.write_json(target, {"a": 1})
     with pytest.raises(OutputError, match="disk is full"):
-        results.write_bytes(tmp_path / "figure.png", b"after")
+        results.write_pictures({("figure", "A figure."): b"after"}, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["evaluation.json", "figure.png"]
     assert json.loads(target.read_text()) == {"a": 0}
 

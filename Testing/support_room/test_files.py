@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 from LiverLesionAILib.support.errors import OutputError
-from LiverLesionAILib.support.files import replacing, write_text
+from LiverLesionAILib.support.files import replacing, sha256_of, write_text
 
 
 def write_and_fail(path: Path, error: Exception) -> None:
@@ -30,6 +31,14 @@ def test_new_file_in_a_new_folder(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["findings.csv"]
 
 
+def test_checksum_of_a_file(tmp_path):
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+    assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    path.write_bytes(bytes(3 << 20))
+    assert sha256_of(path) == hashlib.sha256(bytes(3 << 20)).hexdigest()
+
+
 def test_part_has_the_same_suffix_and_folder(tmp_path):
     with replacing(tmp_path / "liver.seg.nrrd") as part:
         assert part.parent == tmp_path
@@ -46,10 +55,11 @@ def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == ["case.json"]
 
 
-def test_old_file_stays_until_the_end(tmp_path):
+@pytest.mark.parametrize("durable", [True, False])
+def test_old_file_stays_until_the_end(tmp_path, durable):
     path = tmp_path / "case.json"
     path.write_text("old")
-    with replacing(path) as part:
+    with replacing(path, durable) as part:
         part.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"

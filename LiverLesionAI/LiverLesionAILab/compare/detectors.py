@@ -26,7 +26,7 @@ from LiverLesionAILib.support.progress import Progress, part, silent
 from ..data.deeplesion import KeySlice
 from ..data.synthliver import read_synth_slices
 from ..evaluation.boxes import BoxDetector, BoxResult, boxes_from_file, boxes_json, evaluate_boxes
-from ..evaluation.set_reports import boxes_text, write_boxes_report
+from ..evaluation.set_reports import SetReport, boxes_text, write_boxes_report
 from .detector_rows import VARIANTS, Variant
 from .detector_tables import comparison_json, comparison_text
 from .key_detectors import key_slice_detector, map_detector
@@ -107,9 +107,9 @@ def run_compare(
     say(text)
     first = {v.name: comparison.scored(v, 0, 1000) for v in comparison.chosen}
     say(boxes_text(first))
-    title = f"{args.data.name}, test, seed 0"
     settings = {**comparison.settings, "seed": 0}
-    write_boxes_report(first, args.out, title, figures=not args.no_figures, settings=settings)
+    report = SetReport(args.out, f"{args.data.name}, test, seed 0", settings, figures=not args.no_figures)
+    write_boxes_report(first, report)
     return 0
 
 

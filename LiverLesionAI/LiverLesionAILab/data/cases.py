@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient, reoriented_geometry, resample
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -150,15 +151,12 @@ def cached(folder: Path, settings: dict, make: Callable[[], TrainingCase]) -> Tr
 
 
 def save_case(case: TrainingCase, path: Path) -> None:
-    """Write beside, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a case, whole or not at all."""
     meta = json.dumps(
         {"name": case.name, "patient": case.patient, "spacing": case.spacing_zyx_mm, "kind": case.kind}
     )
-    with open(beside, "wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         np.savez(file, grey=case.grey_zyx, labels=case.labels_zyx, meta=np.array(meta))
-    os.replace(beside, path)
 
 
 def load_case(path: Path) -> TrainingCase:

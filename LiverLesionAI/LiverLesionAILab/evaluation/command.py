@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from LiverLesionAILib.support.errors import InputError
@@ -22,8 +23,8 @@ from .cases import CaseRow, score_case
 from .groups import GroupScore, group_table, groups_of_scans, score_groups
 from .models import method_maker
 from .page import evaluation_page
-from .results import evaluation_json, plain, write_bytes, write_json
-from .set_command import run_set_part
+from .results import evaluation_json, figure_module, plain, write_json, write_pictures
+from .set_command import add_method, run_set_part
 from .sources import Analyse, Source, folder_source, method_source
 from .summary import Summary, compare_methods, summarise
 from .tables import case_table, paired_table, slice_table, summary_table
@@ -126,35 +127,26 @@ def run_evaluate(
 
         return run_scan_boxes(args, scans, progress=progress, say=say)
     sources = _sources(args, meaning, method)
-    rules = LesionRules()
     methods = evaluate(
         scans,
         sources,
-        rules=rules,
         distances=not args.no_distances,
         pictures=not args.no_figures,
         progress=progress,
     )
-    summaries = {n: summarise(n, rows, seed=args.seed, n_draws=args.draws) for n, rows in methods.items()}
-    first = next(iter(methods))
-    paired = {
-        name: compare_methods(methods[first], rows, seed=args.seed)
-        for name, rows in methods.items()
-        if name != first
-    }
-    text = report_text(methods, summaries, paired)
-    grouped: dict[str, dict[str, GroupScore]] = {}
-    tables: dict[str, str] = {}
-    if scans[0].data_set == SYNTHLIVER:
-        groups = groups_of_scans(scans)
-        grouped = {name: score_groups(rows, groups) for name, rows in methods.items()}
-        tables["By phase, liver and slices"] = group_table(grouped)
-        text += f"\n\n{group_table(grouped)}"
+    evaluation = _Evaluation.of(args, scans, methods)
+    text = evaluation.text()
     if args.model and args.folds is None and scans[0].data_set != SYNTHLIVER:
         text += f"\n\n{SEEN}"
     say(text)
-    name = args.data.resolve().name
-    settings = {
+    written = evaluation.write(args.out, text, _settings(args, meaning), figures=not args.no_figures)
+    say(f"Written to {args.out}: {', '.join(written)}")
+    return 0
+
+
+def _settings(args: argparse.Namespace, meaning: LabelMeaning) -> dict[str, object]:
+    """What the numbers depend on."""
+    return {
         "layout": args.layout,
         "split": args.split,
         "liver_labels": list(meaning.liver),
@@ -164,22 +156,61 @@ def run_evaluate(
         "intervals": "95 % percentile bootstrap over patients",
         "p_values": "two-sided sign-flip permutation test over patients",
     }
-    data = evaluation_json(name, methods, summaries, paired, rules, settings)
-    if grouped:
-        data["groups"] = plain(grouped)
-    write_json(args.out / "evaluation.json", data)
-    write_text(args.out / "evaluation.txt", text + "\n")
-    written = ["evaluation.json", "evaluation.txt"]
-    if not args.no_figures:
-        figures = make_figures(methods, summaries, seed=args.seed)
-        for (stem, _), png in figures.items():
-            write_bytes(args.out / f"{stem}.png", png)
-        captions = {caption: png for (_, caption), png in figures.items()}
-        page = evaluation_page(name, methods, summaries, paired, captions, tables=tables)
-        write_text(args.out / "evaluation.html", page)
-        written += [f"{stem}.png" for stem, _ in figures] + ["evaluation.html"]
-    say(f"Written to {args.out}: {', '.join(written)}")
-    return 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Evaluation:
+    """All methods on all scans.
+
+    Attributes:
+        name: of the data folder.
+        methods, summaries: by method.
+        paired: every method but the first against the first.
+        groups: by method; only of SynthLiver-1.
+        seed: of the bootstrap.
+    """
+
+    name: str
+    methods: Mapping[str, Sequence[CaseRow]]
+    summaries: Mapping[str, Summary]
+    paired: Mapping[str, Mapping[str, PairedComparison]]
+    groups: Mapping[str, Mapping[str, GroupScore]]
+    seed: int
+
+    @classmethod
+    def of(
+        cls, args: argparse.Namespace, scans: Sequence[Scan], methods: Mapping[str, Sequence[CaseRow]]
+    ) -> _Evaluation:
+        summaries = {n: summarise(n, rows, seed=args.seed, n_draws=args.draws) for n, rows in methods.items()}
+        first, *others = methods
+        paired = {n: compare_methods(methods[first], methods[n], seed=args.seed) for n in others}
+        groups = {}
+        if scans[0].data_set == SYNTHLIVER:
+            members = groups_of_scans(scans)
+            groups = {name: score_groups(rows, members) for name, rows in methods.items()}
+        return cls(args.data.resolve().name, methods, summaries, paired, groups, args.seed)
+
+    def text(self) -> str:
+        """All tables for the terminal."""
+        text = report_text(self.methods, self.summaries, self.paired)
+        return f"{text}\n\n{group_table(self.groups)}" if self.groups else text
+
+    def write(self, out: Path, text: str, settings: Mapping[str, object], *, figures: bool) -> list[str]:
+        """Write tables, JSON and, with `figures`, figures and page; the names of the files."""
+        data = evaluation_json(self.name, self.methods, self.summaries, self.paired, LesionRules(), settings)
+        if self.groups:
+            data["groups"] = plain(self.groups)
+        write_json(out / "evaluation.json", data)
+        write_text(out / "evaluation.txt", text + "\n")
+        written = ["evaluation.json", "evaluation.txt"]
+        if not figures:
+            return written
+        pictures = make_figures(self.methods, self.summaries, seed=self.seed)
+        captions = {caption: png for (_, caption), png in pictures.items()}
+        tables = {"By phase, liver and slices": group_table(self.groups)} if self.groups else {}
+        page = evaluation_page(self.name, self.methods, self.summaries, self.paired, captions, tables=tables)
+        write_text(out / "evaluation.html", page)
+        return [*written, *write_pictures(pictures, out), "evaluation.html"]
 
 
 def evaluate(
@@ -249,14 +280,8 @@ def make_figures(
     Raises:
         InputError: matplotlib is not installed.
     """
-    try:
-        from . import figures as fig
-
-        made = {("tumour_dice", "Tumour Dice of every scan."): fig.cases_figure(methods)}
-    except ImportError as error:
-        raise InputError(
-            "Figures need matplotlib: install it (pip install matplotlib), or give --no-figures."
-        ) from error
+    fig = figure_module()
+    made = {("tumour_dice", "Tumour Dice of every scan."): fig.cases_figure(methods)}
     if any(row.lesions.n_lesions for rows in methods.values() for row in rows):
         caption = "Lesions found by size (equivalent diameter); lines are 95 % intervals over patients."
         made["lesions_by_size", caption] = fig.size_figure(methods, seed=seed)
@@ -285,18 +310,12 @@ def _sources(
     for text in args.predicted:
         name, _, folder = text.rpartition("=")
         path = Path(folder)
-        _add(sources, name or path.resolve().name, folder_source(path, meaning))
+        add_method(sources, name or path.resolve().name, folder_source(path, meaning))
     for name in args.model:
-        _add(sources, name, method_source(make(name)))
+        add_method(sources, name, method_source(make(name)))
     if not sources:
         raise InputError("Nothing to evaluate: give --model NAME or --predicted DIR.")
     return sources
-
-
-def _add(sources: dict[str, Source], name: str, source: Source) -> None:
-    if name in sources:
-        raise InputError(f"Two methods are called {name}; name them with --predicted NAME=DIR.")
-    sources[name] = source
 
 
 def _scans(args: argparse.Namespace, meaning: LabelMeaning) -> list[Scan]:

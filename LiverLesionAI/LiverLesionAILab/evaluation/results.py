@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from LiverLesionAILib import __version__
+from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import replacing, write_text
 
 from ..metrics.bootstrap import PairedComparison
@@ -109,14 +112,35 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a binary file whole or not at all.
+def figure_module() -> ModuleType:
+    """The module that draws figures.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InputError(
+            "Figures need matplotlib: install it (pip install matplotlib), or give --no-figures."
+        )
+    from . import figures
+
+    return figures
+
+
+def write_pictures(pictures: Mapping[tuple[str, str], bytes], out: Path) -> list[str]:
+    """Write PNG files, each whole or not at all; their names.
+
+    Args:
+        pictures: (file stem, caption) -> PNG file.
+        out: folder.
 
     Raises:
         OutputError: no space, no permission.
     """
-    with replacing(path) as part:
-        part.write_bytes(content)
+    for (stem, _), png in pictures.items():
+        with replacing(out / f"{stem}.png") as part:
+            part.write_bytes(png)
+    return [f"{stem}.png" for stem, _ in pictures]
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -14,7 +14,7 @@ from ..data.synthliver import read_class_slices, read_synth_slices
 from ..synthesis.synthliver.plan import NAME
 from .boxes import BoxDetector, boxes_from_file, evaluate_boxes
 from .set_models import box_model, class_model
-from .set_reports import boxes_text, classes_text, write_boxes_report, write_classes_report
+from .set_reports import SetReport, boxes_text, classes_text, write_boxes_report, write_classes_report
 from .slice_classes import Classifier, classes_from_file, evaluate_classes
 
 Method = TypeVar("Method")
@@ -44,16 +44,15 @@ def run_set_part(
     """
     split = args.split or "test"
     settings = {"part": args.part, "split": split, "seed": args.seed, "draws": args.draws}
-    report = {"figures": not args.no_figures, "settings": settings}
     draws = {"seed": args.seed, "n_draws": args.draws, "progress": progress}
-    title = f"{NAME}, {split}"
+    report = SetReport(args.out, f"{NAME}, {split}", settings, figures=not args.no_figures)
     if args.part == "slices":
         keys = read_synth_slices(args.data, split)
         keys = [k for k in keys if not args.cases or k.name in args.cases.split(",")]
         found = _methods(args, detectors, boxes_from_file, lambda name: box_model(name, args.device))
         results = evaluate_boxes(keys, found, **draws)
         say(boxes_text(results))
-        written = write_boxes_report(results, args.out, title, **report)
+        written = write_boxes_report(results, report)
     else:
         settings["division"] = args.division
         slices = read_class_slices(args.data, split, args.division)
@@ -61,7 +60,7 @@ def run_set_part(
         named = _methods(args, classifiers, classes_from_file, lambda name: class_model(name, args.device))
         classes = evaluate_classes(slices, named, **draws)
         say(classes_text(classes))
-        written = write_classes_report(classes, args.out, title, **report)
+        written = write_classes_report(classes, report)
     say(f"Written to {args.out}: {', '.join(written)}")
     return 0
 
@@ -76,15 +75,20 @@ def _methods(
     methods: dict[str, Method] = dict(given or {})
     for text in args.predicted:
         name, _, file = text.rpartition("=")
-        _add(methods, name or Path(file).stem, from_file(Path(file)))
+        add_method(methods, name or Path(file).stem, from_file(Path(file)))
     for name in args.model:
-        _add(methods, name, of_model(name))
+        add_method(methods, name, of_model(name))
     if not methods:
         raise InputError("Nothing to evaluate: give --model NAME or --predicted FILE.")
     return methods
 
 
-def _add(methods: dict[str, Method], name: str, method: Method) -> None:
+def add_method(methods: dict[str, Method], name: str, method: Method) -> None:
+    """Add a method to those to evaluate.
+
+    Raises:
+        InputError: there is one of that name.
+    """
     if name in methods:
-        raise InputError(f"Two methods are called {name}; name them with --predicted NAME=FILE.")
+        raise InputError(f"Two methods are called {name}; name them with --predicted NAME=PATH.")
     methods[name] = method

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from LiverLesionAILib import __version__
-from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import write_text
 
 from ..metrics.bootstrap import Interval
 from .boxes import BoxResult, boxes_json
 from .page import STYLE, figure_html
-from .results import plain, write_bytes, write_json
+from .results import figure_module, plain, write_json, write_pictures
 from .slice_classes import ClassResult
 from .tables import align, classification_table, number, with_interval
 
@@ -66,14 +64,53 @@ def classes_text(results: Mapping[str, ClassResult]) -> str:
     return text
 
 
-def write_boxes_report(
-    results: Mapping[str, BoxResult],
-    out: Path,
-    data_set: str,
-    *,
-    figures: bool = True,
-    settings: Mapping[str, Any],
-) -> list[str]:
+@dataclass(frozen=True)
+class SetReport:
+    """Where a report goes, and what it says of how it was made.
+
+    Attributes:
+        out: folder.
+        data_set: on what, for the page's title.
+        settings: what the numbers depend on.
+        figures: also draw figures.
+    """
+
+    out: Path
+    data_set: str
+    settings: Mapping[str, Any]
+    figures: bool = True
+
+    def write(
+        self, task: str, text: str, methods: Mapping[str, Any], pictures: Mapping[tuple[str, str], bytes]
+    ) -> list[str]:
+        """Write evaluation.json, evaluation.txt, the pictures and evaluation.html; the names of the files.
+
+        Args:
+            task: "boxes" or "classes".
+            text: all tables.
+            methods: method -> its figures, as JSON has them.
+            pictures: (file stem, caption) -> PNG file.
+        """
+        data = {
+            "version": __version__,
+            "data_set": self.data_set,
+            "task": task,
+            "settings": plain(dict(self.settings)),
+            "methods": methods,
+        }
+        write_json(self.out / "evaluation.json", data)
+        write_text(self.out / "evaluation.txt", text + "\n")
+        page = set_page(
+            f"Evaluation on {self.data_set}: {task}",
+            "In brackets: 95 % bootstrap intervals over patients. Not for clinical use.",
+            [("Scores", text)],
+            {caption: png for (_, caption), png in pictures.items()},
+        )
+        write_text(self.out / "evaluation.html", page)
+        return ["evaluation.json", "evaluation.txt", *write_pictures(pictures, self.out), "evaluation.html"]
+
+
+def write_boxes_report(results: Mapping[str, BoxResult], report: SetReport) -> list[str]:
     """Write evaluation.json, evaluation.txt, froc.png, evaluation.html and NAME_boxes.json (the predictions).
 
     Returns:
@@ -82,7 +119,6 @@ def write_boxes_report(
     Raises:
         InputError: matplotlib is missing. OutputError: the folder cannot be written.
     """
-    text = boxes_text(results)
     methods = {
         name: {
             "images": r.summary.n_images,
@@ -95,27 +131,20 @@ def write_boxes_report(
         for name, r in results.items()
     }
     pictures = {}
-    if figures:
-        fig = _figures()
+    if report.figures:
+        fig = figure_module()
         curves = {name: r.summary.curve for name, r in results.items()}
         rates = list(next(iter(results.values())).sensitivity)
         caption = "Free response per image: lesions found against false findings (IoU above 0.5)."
         pictures["froc", caption] = fig.png_bytes(fig.froc_figure(curves, "image", rates))
-    written = _write(out, data_set, "boxes", text, settings, methods, pictures)
+    written = report.write("boxes", boxes_text(results), methods, pictures)
     for name, r in results.items():
-        write_json(out / f"{name}_boxes.json", boxes_json(r.images))
+        write_json(report.out / f"{name}_boxes.json", boxes_json(r.images))
         written.append(f"{name}_boxes.json")
     return written
 
 
-def write_classes_report(
-    results: Mapping[str, ClassResult],
-    out: Path,
-    data_set: str,
-    *,
-    figures: bool = True,
-    settings: Mapping[str, Any],
-) -> list[str]:
+def write_classes_report(results: Mapping[str, ClassResult], report: SetReport) -> list[str]:
     """Write evaluation.json, evaluation.txt, confusion matrices, reliability.png and evaluation.html.
 
     Returns:
@@ -140,15 +169,15 @@ def write_classes_report(
         for name, r in results.items()
     }
     pictures = {}
-    if figures:
-        fig = _figures()
+    if report.figures:
+        fig = figure_module()
         for name, r in results.items():
             figure = fig.confusion_figure(r.scores, name)
             pictures[f"confusion_{name}", f"Confusion matrix of {name}."] = fig.png_bytes(figure)
         caption = "How often predictions of a confidence are right."
         figure = fig.reliability_figure({name: r.scores for name, r in results.items()})
         pictures["reliability", caption] = fig.png_bytes(figure)
-    return _write(out, data_set, "classes", classes_text(results), settings, methods, pictures)
+    return report.write("classes", classes_text(results), methods, pictures)
 
 
 def set_page(title: str, note: str, texts: Sequence[tuple[str, str]], figures: Mapping[str, bytes]) -> str:
@@ -172,49 +201,5 @@ def set_page(title: str, note: str, texts: Sequence[tuple[str, str]], figures: M
     return "\n".join(parts)
 
 
-def _write(
-    out: Path,
-    data_set: str,
-    task: str,
-    text: str,
-    settings: Mapping[str, Any],
-    methods: Mapping[str, Any],
-    pictures: Mapping[tuple[str, str], bytes],
-) -> list[str]:
-    data = {
-        "version": __version__,
-        "data_set": data_set,
-        "task": task,
-        "settings": plain(dict(settings)),
-        "methods": methods,
-    }
-    write_json(out / "evaluation.json", data)
-    write_text(out / "evaluation.txt", text + "\n")
-    written = ["evaluation.json", "evaluation.txt"]
-    for (stem, _), png in pictures.items():
-        write_bytes(out / f"{stem}.png", png)
-        written.append(f"{stem}.png")
-    page = set_page(
-        f"Evaluation on {data_set}: {task}",
-        "In brackets: 95 % bootstrap intervals over patients. Not for clinical use.",
-        [("Scores", text)],
-        {caption: png for (_, caption), png in pictures.items()},
-    )
-    write_text(out / "evaluation.html", page)
-    return [*written, "evaluation.html"]
-
-
 def _percent(interval: Interval) -> Interval:
     return replace(interval, value=100 * interval.value, low=100 * interval.low, high=100 * interval.high)
-
-
-def _figures() -> ModuleType:
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            "Figures need matplotlib: install it (pip install matplotlib), or give --no-figures."
-        ) from error
-    from . import figures
-
-    return figures

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from LiverLesionAILib.support.errors import InputError, LiverLesionAIError
+from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient
 from numpy.typing import NDArray
 
@@ -118,10 +119,9 @@ def draw(rows: Sequence[Row], path: Path, window: tuple[float, float] = (-160.0,
         axis.set_xticks([])
         axis.set_yticks([])
     figure.tight_layout(pad=0.3)
-    beside = path.with_name("." + path.name)
-    figure.savefig(beside, dpi=60, format="png")
+    with replacing(path) as part:
+        figure.savefig(part, dpi=60, format="png")
     plt.close(figure)
-    os.replace(beside, path)
 
 
 def report(rows: Sequence[Row]) -> str:

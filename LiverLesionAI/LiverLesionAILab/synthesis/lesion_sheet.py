@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from LiverLesionAILib.support.errors import InputError, LiverLesionAIError
+from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.volume.ct import Geometry, resample
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -143,9 +144,8 @@ def _cases(data: Path) -> list[Path]:
 
 
 def _save(figure: object, out: Path) -> None:
-    part = out.with_name(out.name + ".part")
-    figure.savefig(part, dpi=70, format="png")  # type: ignore[attr-defined]
-    os.replace(part, out)
+    with replacing(out) as part:
+        figure.savefig(part, dpi=70, format="png")  # type: ignore[attr-defined]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,18 +1,14 @@
 """A bank of synthetic variants: real livers with further, synthetic lesions and with what fools a network.
 
 Made once, kept as memory-mapped 8-bit volumes that every training process shares. Variant k of a case is
-decided by
-the bank's seed, the case's name and k alone.
+decided by the bank's seed, the case's name and k alone.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +20,7 @@ from scipy import ndimage
 from ..data.cases import LITS_PATIENTS, TrainingCase, decode_hu, encode_hu
 from ..synthesis.distractors import DistractorSettings
 from ..synthesis.lesions import LesionSettings
-from ..synthesis.pool import synthesis_pool
+from .kept_folders import is_whole, make_all, name_digits, settings_key, write_folder
 
 if TYPE_CHECKING:
     from ..synthesis.shapes import ShapeBank
@@ -37,9 +33,8 @@ class BankSettings:
     """What a bank holds.
 
     Attributes:
-        lesions, distractors: how they are drawn; None for no distractors. Distractors at the liver's
-        surface are
-            rarer, and lesions there more common, than the synthesis' own defaults: with those, held-out
+        lesions, distractors: how they are drawn; None for no distractors. Distractors at the liver's surface
+            are rarer, and lesions there more common, than the synthesis' own defaults: with those, held-out
             subcapsular lesions were taken for what lies outside the liver. Lesions are fainter than the
             synthesis' own default: of real ones under 8 mm half are less than 20 HU darker than the liver.
         variants_per_patient: shared evenly among a patient's volumes.
@@ -59,42 +54,23 @@ class BankSettings:
 
     def key(self) -> str:
         """Names the folder of a bank made with these settings."""
-        return hashlib.sha256(f"{VERSION} {sorted(asdict(self).items())}".encode()).hexdigest()[:12]
+        return settings_key(self, VERSION)
 
 
 def save_mapped(case: TrainingCase, folder: Path) -> None:
     """Write a case as `data.npy` (2, z, y, x) uint8 and `case.json`, whole or not at all."""
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    np.save(beside / "data.npy", np.stack([case.grey_zyx, case.labels_zyx]))
-    meta = {"name": case.name, "patient": case.patient, "kind": case.kind, "spacing": case.spacing_zyx_mm}
-    (beside / "case.json").write_text(json.dumps(meta))
-    move_whole(beside, folder, lambda: bool(load_mapped(folder)))
 
+    def write(beside: Path) -> None:
+        np.save(beside / "data.npy", np.stack([case.grey_zyx, case.labels_zyx]))
+        meta = {
+            "name": case.name,
+            "patient": case.patient,
+            "kind": case.kind,
+            "spacing": case.spacing_zyx_mm,
+        }
+        (beside / "case.json").write_text(json.dumps(meta))
 
-def move_whole(beside: Path, folder: Path, whole: Callable[[], bool]) -> None:
-    """Put a folder that is complete in its place.
-
-    Args:
-        whole: tells that what lies there already is as good, or raises: another training that uses the same
-            cache may have made it meanwhile, and may be reading it.
-    """
-    try:
-        os.replace(beside, folder)
-        return
-    except OSError:
-        if not folder.is_dir():
-            raise
-    try:
-        there = whole()
-    except (OSError, ValueError, KeyError):
-        there = False
-    if not there:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(beside, folder)
-    else:
-        shutil.rmtree(beside, ignore_errors=True)
+    write_folder(folder, write, load_mapped)
 
 
 def load_mapped(folder: Path) -> TrainingCase:
@@ -165,26 +141,13 @@ def load_shapes(path: Path) -> ShapeBank:
     return ShapeBank.load(path, exclude=tuple(f"{name}_" for name in LITS_PATIENTS))
 
 
-def _make_one(task: tuple[Path, Path, int, int, BankSettings, Path | None]) -> Path:
+def _make_one(task: tuple[Path, Path, int, int, BankSettings, Path | None]) -> None:
     source, target, number, seed, settings, shapes = task
     case = load_mapped(source)
-    rng = np.random.default_rng((seed, number, int(hashlib.sha256(case.name.encode()).hexdigest()[:8], 16)))
-    bank = None
-    if shapes is not None:
-        bank = load_shapes(shapes)
+    rng = np.random.default_rng((seed, number, name_digits(case.name)))
+    bank = load_shapes(shapes) if shapes is not None else None
     variant = make_variant(case, rng, settings, bank)
-    save_mapped(
-        TrainingCase(
-            f"{case.name}-v{number:03d}",
-            variant.patient,
-            variant.grey_zyx,
-            variant.labels_zyx,
-            variant.spacing_zyx_mm,
-            variant.kind,
-        ),
-        target,
-    )
-    return target
+    save_mapped(replace(variant, name=f"{case.name}-v{number:03d}"), target)
 
 
 def build_bank(
@@ -195,7 +158,7 @@ def build_bank(
     shapes: Path | None,
     workers: int,
     progress: Progress = silent,
-    make: Callable[[tuple], Path] = _make_one,
+    make: Callable[[tuple], object] = _make_one,
 ) -> list[Path]:
     """Make (or find) the variants of `cases` under `folder`; what is there and whole is kept.
 
@@ -206,25 +169,14 @@ def build_bank(
     per_patient = {p: [c for c in cases if c.patient == p] for p in {c.patient for c in cases}}
     for case in cases:
         source = folder / "sources" / case.name
-        if not _whole(source):
+        if not is_whole(source, load_mapped):
             save_mapped(case, source)
         own = per_patient[case.patient]
         share = settings.variants_per_patient // len(own)
         for number in range(share):
             target = folder / f"{case.name}-v{number:03d}"
             targets.append(target)
-            if not _whole(target):
+            if not is_whole(target, load_mapped):
                 tasks.append((source, target, number, settings.seed, settings, shapes))
-    if tasks:
-        with synthesis_pool(workers) as pool:
-            for done, _ in enumerate(pool.map(make, tasks), start=1):
-                progress("synthesising", done / len(tasks))
+    make_all(make, tasks, workers, "synthesising", progress)
     return targets
-
-
-def _whole(folder: Path) -> bool:
-    try:
-        load_mapped(folder)
-    except (OSError, ValueError, KeyError):
-        return False
-    return True

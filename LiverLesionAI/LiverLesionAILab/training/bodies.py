@@ -1,15 +1,13 @@
 """Cases beyond the labelled livers: wholly synthetic bodies, and real slices known to hold no liver.
 
 The labelled real volumes end where the liver ends; without these a network has never seen lungs, pelvis or
-the slices
-next to the dome, and paints liver there.
+the slices next to the dome, and paints liver there.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +17,8 @@ from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient, reoriented_
 
 from ..data.cases import UNKNOWN, TrainingCase, crop_to_liver, encode_hu, read_volume, resample_labels
 from ..synthesis.lesions import LesionSettings
-from ..synthesis.pool import synthesis_pool
 from .bank import load_mapped, load_shapes, save_mapped
+from .kept_folders import is_whole, make_all, settings_key
 
 VERSION = 2
 BODY_SPACING_ZYX_MM = (2.5, 1.25, 1.25)
@@ -56,7 +54,7 @@ class BodyMix:
 
     def key(self) -> str:
         """Names the folder of bodies made with these settings."""
-        return hashlib.sha256(f"{VERSION} {sorted(asdict(self).items())}".encode()).hexdigest()[:12]
+        return settings_key(self, VERSION)
 
 
 def make_body_case(number: int, seed: int, shapes: Path | None, mix: BodyMix | None = None) -> TrainingCase:
@@ -137,18 +135,15 @@ def body_cases(
     tasks = []
     for number in range(count):
         target = made / f"body{number:04d}"
-        if not _there(target):
+        if not is_whole(target, load_mapped):
             tasks.append((number, seed, shapes, target, mix))
-    if tasks:
-        with synthesis_pool(workers) as pool:
-            for done, _ in enumerate(pool.map(_make_and_save, tasks), start=1):
-                progress("synthesising bodies", done / len(tasks))
+    make_all(_make_and_save, tasks, workers, "synthesising bodies", progress)
     grid = "x".join(f"{s:g}" for s in spacing_zyx_mm)
     margin = "whole" if margin_mm is None else f"m{margin_mm:g}"
     cases = []
     for number in range(count):
         target = cache / f"{name}-{grid}-{margin}" / f"body{number:04d}"
-        if not _there(target):
+        if not is_whole(target, load_mapped):
             case = load_mapped(made / f"body{number:04d}")
             if spacing_zyx_mm != BODY_SPACING_ZYX_MM:
                 case = on_grid(case, spacing_zyx_mm)
@@ -160,10 +155,9 @@ def body_cases(
 
 
 def background_cases(data: Path, spacing_zyx_mm: tuple[float, float, float]) -> list[TrainingCase]:
-    """Real slices without liver, and the organ-labelled crop, whole slices on a training grid; kind
-    "background".
+    """Real slices without liver, and the organ-labelled crop, whole slices on a training grid.
 
-    Files that are missing are left out.
+    Their kind is "background". Files that are missing are left out.
     """
     cases: list[TrainingCase] = []
     for name, (first, last) in NO_LIVER_SLICES.items():
@@ -196,14 +190,6 @@ def _background(
     return TrainingCase(
         Path(name).name, f"background:{name}", grey, labels, target.spacing_zyx_mm, "background"
     )
-
-
-def _there(folder: Path) -> bool:
-    try:
-        load_mapped(folder)
-    except (OSError, ValueError, KeyError):
-        return False
-    return True
 
 
 __all__: Sequence[str] = ("BodyMix", "background_cases", "body_cases", "make_body_case", "on_grid")

@@ -1,5 +1,4 @@
-"""Liver slices of known class for DADRN: synthetic lesions of one type each in synthetic bodies and in real
-livers.
+"""Liver slices of known class for DADRN: synthetic lesions of one type each, in synthetic and real livers.
 
 A liver gets lesions of one type, with the enhancement that this type has in the phase of the scan
 (:mod:`..synthesis.appearance`); slices through them carry the type, slices of the same liver without any are
@@ -8,31 +7,28 @@ Metastases and treated lesions are made as well: they are of none of the five cl
 has seen what it must not name says so more reliably than one that has not (outlier exposure, Hendrycks et
 al. 2019).
 
-Slices are kept whole, 8 bits, on one canvas around the liver, in files that all training processes share.
+Slices are whole, 8 bits, on one canvas around the liver.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
 from LiverLesionAILib.networks.dadrn import CLASSES
-from LiverLesionAILib.support.progress import Progress, silent
+from LiverLesionAILib.volume.masks import bounding_box
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..data.cases import TrainingCase, cached, crop_to_liver, decode_hu, encode_hu, lits_cases
+from ..data.cases import TrainingCase, decode_hu, encode_hu
 from ..synthesis.appearance import LesionType, Phase
 from ..synthesis.distractors import DistractorSettings, add_distractors
 from ..synthesis.lesions import LesionSettings, add_lesions
-from .bank import load_shapes, move_whole, synthesis_pool
+from .bank import load_shapes
+from .kept_folders import name_digits, settings_key
 
 VERSION = 2
 
@@ -94,7 +90,7 @@ class ClassSettings:
 
     def key(self) -> str:
         """Names the folder of a bank made with these settings."""
-        return hashlib.sha256(f"{VERSION} {sorted(asdict(self).items())}".encode()).hexdigest()[:12]
+        return settings_key(self, VERSION)
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,11 +290,8 @@ def body_slices(number: int, settings: ClassSettings, shapes_file: Path | None) 
             coarse_mm=3.0,
         ),
     )
-    window = []
-    for axis in range(3):
-        used = np.flatnonzero(body.liver_zyx.any(axis=tuple(a for a in range(3) if a != axis)))
-        window.append(slice(max(0, int(used[0]) - 6), int(used[-1]) + 7))
-    cut = tuple(window)
+    cut = bounding_box(body.liver_zyx, margin=6)
+    assert cut is not None
     hu = body.hu_zyx[cut].astype(np.float32)
     return _from_liver(
         hu, body.liver_zyx[cut], None, phase, False, settings, shapes_file, rng, settings.per_type
@@ -307,8 +300,7 @@ def body_slices(number: int, settings: ClassSettings, shapes_file: Path | None) 
 
 def real_slices(case: TrainingCase, settings: ClassSettings, shapes_file: Path | None) -> ClassSlices:
     """Slices of a real liver: as it is and as an arterial one, without its own lesions."""
-    digits = int(hashlib.sha256(case.name.encode()).hexdigest()[:8], 16)
-    rng = np.random.default_rng((settings.seed, digits, 12))
+    rng = np.random.default_rng((settings.seed, name_digits(case.name), 12))
     hu = decode_hu(case.grey_zyx)
     spared = case.labels_zyx == 2
     liver = (case.labels_zyx == 1) | spared
@@ -364,111 +356,3 @@ def _from_liver(
             image, seen_as = turned()
             lesion_slices(gathering, image, liver, spared, kind, seen_as, bank, rng)
     return gathering
-
-
-def save_slices(slices: ClassSlices, folder: Path) -> None:
-    """Write `data.npy` and `slices.json`, whole or not at all."""
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    np.save(beside / "data.npy", slices.data)
-    meta = {
-        "labels": slices.labels.tolist(),
-        "groups": slices.groups.tolist(),
-        "phases": slices.phases,
-        "source": slices.source,
-        "kind": slices.kind,
-        "patient": slices.patient,
-    }
-    (beside / "slices.json").write_text(json.dumps(meta))
-    move_whole(beside, folder, lambda: bool(load_slices(folder)))
-
-
-def load_slices(folder: Path) -> ClassSlices:
-    """What :func:`save_slices` wrote, memory-mapped.
-
-    Raises:
-        OSError, ValueError, KeyError: it is missing or damaged.
-    """
-    meta = json.loads((folder / "slices.json").read_text())
-    data = np.load(folder / "data.npy", mmap_mode="r", allow_pickle=False)
-    return ClassSlices(
-        data,
-        np.array(meta["labels"], int),
-        np.array(meta["groups"], int),
-        tuple(meta["phases"]),
-        meta["source"],
-        meta["kind"],
-        meta["patient"],
-    )
-
-
-def _make_body(task: tuple[int, ClassSettings, Path | None, Path]) -> None:
-    number, settings, shapes, folder = task
-    save_slices(body_slices(number, settings, shapes), folder)
-
-
-def _make_real(task: tuple[TrainingCase, ClassSettings, Path | None, Path]) -> None:
-    case, settings, shapes, folder = task
-    save_slices(real_slices(case, settings, shapes), folder)
-
-
-def class_bank(
-    settings: ClassSettings,
-    cache: Path,
-    shapes: Path | None,
-    *,
-    real: Sequence[TrainingCase] = (),
-    workers: int = 1,
-    progress: Progress = silent,
-) -> list[ClassSlices]:
-    """Make (or find) the class slices of all bodies and of `real` livers under `cache`."""
-    folder = cache / f"classes-{replace(settings, bodies=0).key()}"
-    jobs = [
-        (_make_body, (number, settings, shapes, folder / f"body{number:04d}"))
-        for number in range(settings.bodies)
-    ]
-    jobs += [(_make_real, (case, settings, shapes, folder / case.name)) for case in real]
-    missing = [job for job in jobs if not _there(job[1][3])]
-    if missing and workers == 1:
-        # Starting a process takes longer than a small bank.
-        for done, (make, task) in enumerate(missing, start=1):
-            make(task)
-            progress("synthesising slices of every class", done / len(missing))
-    elif missing:
-        with synthesis_pool(workers) as pool:
-            for done, future in enumerate([pool.submit(make, task) for make, task in missing], start=1):
-                future.result()
-                progress("synthesising slices of every class", done / len(missing))
-    return [load_slices(job[1][3]) for job in jobs]
-
-
-def _there(folder: Path) -> bool:
-    try:
-        load_slices(folder)
-    except (OSError, ValueError, KeyError):
-        return False
-    return True
-
-
-def real_livers(data: Path, cache: Path, spec: InputSpec) -> list[TrainingCase]:
-    """Real livers for class slices: the labelled ones, and those that are free of lesions."""
-    from .healthy import healthy_cases
-
-    cases = [crop_to_liver(c, 15.0) for c in lits_cases(data, cache / "cases", spec.spacing_zyx_mm)]
-    grid = list(spec.spacing_zyx_mm)
-    made: list[TrainingCase] = []
-
-    def healthy(name: str) -> TrainingCase:
-        if not made:
-            made.extend(healthy_cases(data, spec.spacing_zyx_mm))
-        return next(c for c in made if c.name == name)
-
-    for name in ("smooth", "torso"):
-        settings = {"name": f"class-{name}", "spacing": grid, "version": 1}
-        try:
-            case = cached(cache / "cases", settings, lambda name=name: healthy(name))
-        except StopIteration:
-            continue
-        cases.append(crop_to_liver(case, 15.0))
-    return cases

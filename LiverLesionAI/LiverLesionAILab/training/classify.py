@@ -12,8 +12,9 @@ from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
 
 from ..data.cases import LITS_PATIENTS, data_folder
+from .class_bank import class_bank, real_livers
 from .class_sampling import ClassSampler, class_loss
-from .classes import ClassSettings, ClassSlices, class_bank, real_livers
+from .classes import ClassSettings, ClassSlices
 from .loop import take_weights, train
 
 if TYPE_CHECKING:

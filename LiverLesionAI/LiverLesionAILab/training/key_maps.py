@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.networks.cs_att import SLICES_PER_IMAGE
-from LiverLesionAILib.support.files import write_text
+from LiverLesionAILib.support.files import replacing, write_text
 from LiverLesionAILib.support.progress import Progress, silent
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -123,9 +122,8 @@ class MapStore:
         with torch.inference_mode():
             made = self.family.maps(self.trunk, images.to(parameter.device, parameter.dtype))
         for number, level in enumerate(made):
-            beside = self.folder / f".{os.getpid()}.npy"
-            np.save(beside, level.permute(0, 2, 3, 1).to(torch.float16).cpu().numpy())
-            os.replace(beside, self._file(key, number))
+            with replacing(self._file(key, number), durable=False) as part:
+                np.save(part, level.permute(0, 2, 3, 1).to(torch.float16).cpu().numpy())
         known = {
             "size_yx": size,
             "boxes_yx": prepared.boxes_yx.tolist(),

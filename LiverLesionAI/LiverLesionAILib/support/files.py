@@ -19,7 +19,7 @@ _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """Write a file beside its place and rename it at the end, so that no reader ever sees half of it.
 
     The folder is made when it is missing. If the body fails, what was at `path` stays as it was and nothing
@@ -27,6 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Args:
         path: where the finished file goes; replaced if it exists.
+        durable: forced onto the disk before it is renamed; too slow for thousands of small files.
 
     Yields:
         The path to write to, in the same folder, with the same suffix.
@@ -39,8 +40,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        with part.open("r+b") as file:
-            os.fsync(file.fileno())  # some file systems report a full disk only now
+        if durable:
+            with part.open("r+b") as file:
+                os.fsync(file.fileno())  # some file systems report a full disk only now
         rename(part, path)
     except OSError as error:
         raise output_error(path, error) from error

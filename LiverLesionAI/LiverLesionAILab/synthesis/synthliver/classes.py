@@ -10,8 +10,6 @@ is the study's.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +17,9 @@ from typing import Any
 
 import numpy as np
 from LiverLesionAILib.support.errors import LiverLesionAIError
-from LiverLesionAILib.support.files import write_text
 
 from .case import LIVER, Case, digest, draw_case, fingerprint
-from .images import write_nifti
+from .images import write_nifti, write_rows
 from .plan import PatientPlan
 
 COLUMNS = ("name", "patient", "class", "split_1", "split_2", "lesion_mm2")
@@ -103,9 +100,4 @@ def example_slices(case: Case, count: int) -> list[int]:
 
 def write_table(records: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """classes.csv of all patients."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for record in records:
-        writer.writerows(record["rows"])
-    write_text(folder / "classes" / "classes.csv", text.getvalue())
+    write_rows(records, COLUMNS, folder / "classes" / "classes.csv")

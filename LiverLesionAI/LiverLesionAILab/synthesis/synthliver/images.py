@@ -1,14 +1,16 @@
-"""Image files of the set: thousands of them, so each is renamed into place but not forced to the disk."""
+"""Files of the set: thousands of images, so each is renamed into place but not forced onto the disk."""
 
 from __future__ import annotations
 
-import os
+import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from LiverLesionAILib.support.errors import OutputError
-from LiverLesionAILib.support.files import output_error
+from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.volume.ct import Geometry
 from numpy.typing import NDArray
 
@@ -38,19 +40,25 @@ def write_png16(hu_yx: NDArray[np.int16], path: Path) -> None:
     _write(sitk.GetImageFromArray((hu_yx.astype(np.int32) + HU_OFFSET).astype(np.uint16)), path, 3)
 
 
+def write_rows(records: Sequence[Mapping[str, Any]], columns: Sequence[str], path: Path) -> None:
+    """A table of the "rows" of all records.
+
+    Raises:
+        OutputError: no space or no permission.
+    """
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        for record in records:
+            writer.writerows(record["rows"])
+
+
 def _write(image: sitk.Image, path: Path, level: int) -> None:
-    beside = path.with_name(f".part-{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, durable=False) as part:
         try:
-            sitk.WriteImage(image, str(beside), useCompression=True, compressionLevel=level)
+            sitk.WriteImage(image, str(part), useCompression=True, compressionLevel=level)
         except RuntimeError as error:
             raise OutputError(
                 f"{path} could not be written: the disk is full, or the folder may not be written to. "
                 "Make room, or choose another folder; the same command goes on."
             ) from error
-        os.replace(beside, path)
-    except OSError as error:
-        raise output_error(path, error) from error
-    finally:
-        beside.unlink(missing_ok=True)

@@ -10,8 +10,6 @@ is of the type liver (4). Other than there: every lesion on a key slice has its 
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,11 +17,10 @@ from typing import Any
 
 import numpy as np
 from LiverLesionAILib.stages.measure.calipers import measure_calipers
-from LiverLesionAILib.support.files import write_text
 from numpy.typing import NDArray
 
 from .case import Case, digest, draw_case, fingerprint
-from .images import write_png16
+from .images import write_png16, write_rows
 from .plan import PatientPlan
 
 REACH_MM = 30.0
@@ -103,12 +100,7 @@ def key_slices(case: Case, count: int) -> list[int]:
 
 def write_table(records: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """DL_info.csv of all patients."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for record in records:
-        writer.writerows(record["rows"])
-    write_text(folder / "slices" / "DL_info.csv", text.getvalue())
+    write_rows(records, COLUMNS, folder / "slices" / "DL_info.csv")
 
 
 def _row(plan: PatientPlan, case: Case, key: int, mask: NDArray[np.bool_], near: range) -> dict[str, str]:
