@@ -414,7 +414,7 @@ class TestMaps:
                 assert foreground(case).GetAttribute("LiverLesionAI.Segment") == now.segment_id
 
     def test_families(self):
-        from LiverLesionAILib.scene.nodes import map_family
+        from LiverLesionAILib.case.description import map_family
 
         assert map_family("Grad-CAM, lesion 12") == "Grad-CAM"
         assert map_family("Grad-CAM (lesion 3)") == "Grad-CAM"

@@ -9,6 +9,7 @@ import pytest
 from support.case_factory import small_case
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+from LiverLesionAILib.case import tags
 from LiverLesionAILib.case import terminology as terms
 from LiverLesionAILib.case.findings import Box, CaseResult, LesionStatus
 from LiverLesionAILib.review.case_view import read_case
@@ -117,7 +118,7 @@ def test_they_are_a_tag_of_the_segment_too(shown):
     segmentation = nodes.segmentation.GetSegmentation()
     for number in (1, 2, 3):
         text = scene_segments.tag(segmentation.GetSegment(nodes.segment_ids[number]), terms.TAG_CLASS_BOX)
-        box, wanted = terms.parse_class_box(text), result.lesions[number - 1].class_box
+        box, wanted = tags.parse_box(text), result.lesions[number - 1].class_box
         if wanted is None:
             assert box is None
             continue
@@ -125,7 +126,7 @@ def test_they_are_a_tag_of_the_segment_too(shown):
         assert box.size_xyz_mm == wanted.size_xyz_mm and box.score == pytest.approx(wanted.score)
         assert box.directions_lps == pytest.approx(wanted.directions_lps)
     for damaged in ("", "1 2 3", "x " * 16, "1 2 3 -4 5 6 1 0 0 0 1 0 0 0 1 1", "nan " * 16):
-        assert terms.parse_class_box(damaged) is None
+        assert tags.parse_box(damaged) is None
 
 
 def test_they_follow_the_lesions_name_and_go_with_it(shown):

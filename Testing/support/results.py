@@ -79,6 +79,13 @@ _shares = st.floats(0, 1)
 _points = st.tuples(*[st.floats(-3000, 3000)] * 3)
 _texts = st.text(max_size=12)
 _ends = st.tuples(_points, _points)
+_lengths = st.floats(0, 500)
+_measurements = st.builds(
+    Measurement, st.floats(1e-3, 3000), _lengths, _lengths, _ends, _ends, *[_numbers] * 4
+)
+_boxes = st.builds(
+    Box, _points, st.tuples(*[st.floats(0.1, 500)] * 3), st.tuples(*[st.floats(-1, 1)] * 9), _shares
+)
 
 
 @st.composite
@@ -95,16 +102,17 @@ def _lesions(number: int) -> st.SearchStrategy[Lesion]:
         number=st.just(number),
         score=_shares,
         centre_lps=_points,
-        box=st.builds(
-            Box, _points, st.tuples(*[st.floats(0, 500)] * 3), st.tuples(*[st.floats(-1, 1)] * 9), _shares
-        ),
-        measurement=st.builds(Measurement, *[_numbers] * 3, _ends, _ends, *[_numbers] * 4),
+        box=_boxes,
+        measurement=st.none() | _measurements,
         source=st.sampled_from(LesionSource),
         status=st.sampled_from(LesionStatus),
         model_class=st.none() | _texts,
         class_probabilities=st.dictionaries(_texts, _shares, max_size=3),
         reader_class=st.none() | st.text(min_size=1, max_size=12),
         note=_texts,
+        class_box=st.none() | _boxes,
+        edited=st.booleans(),
+        tracking_uid=st.just("") | st.integers(1, 2**128 - 1).map("2.25.{}".format),
     )
 
 

@@ -12,7 +12,6 @@ from LiverLesionAILib.case.findings import (
     AttentionMap,
     CaseResult,
     LesionSource,
-    Measurement,
     PhaseEstimate,
     ProbabilityMap,
 )
@@ -94,9 +93,6 @@ def with_boxes(result: CaseResult) -> CaseResult:
     """The result as all networks together would give it: the last lesion has only a box, the one before it is
     of no known class; a map for each lesion, and a contrast phase with its warning."""
     *_, odd, boxed = result.lesions
-    nothing = float("nan")
-    nowhere = ((nothing,) * 3, (nothing,) * 3)
-    unknown = Measurement(nothing, nothing, nothing, nowhere, nowhere, nothing, nothing, nothing, nothing)
     changed = {
         odd.number: replace(
             odd,
@@ -104,7 +100,7 @@ def with_boxes(result: CaseResult) -> CaseResult:
             class_probabilities={"HCC": 0.35, "HEM": 0.33, "FNH": 0.2, "CYST": 0.1, "Normal": 0.02},
             source=LesionSource.BOTH,
         ),
-        boxed.number: replace(boxed, source=LesionSource.BOX, measurement=unknown),
+        boxed.number: replace(boxed, source=LesionSource.BOX, measurement=None),
     }
     labels = result.lesion_labels_zyx.copy()
     labels[labels == boxed.number] = 0

@@ -110,6 +110,7 @@ class Lesion:
         centre_lps: centroid, mm.
         status: what the reader has decided.
         model_class: one of the classifier's classes, "indeterminate", or None when not classified.
+        measurement: on its mask; None where it has none.
         class_probabilities: by class name, the classifier's.
         reader_class: the class the reader gave; None where the reader has said nothing.
         note: the reader's.
@@ -122,7 +123,7 @@ class Lesion:
     score: float
     centre_lps: PointLps
     box: Box
-    measurement: Measurement
+    measurement: Measurement | None
     source: LesionSource = LesionSource.MASK
     status: LesionStatus = LesionStatus.UNDECIDED
     model_class: str | None = None

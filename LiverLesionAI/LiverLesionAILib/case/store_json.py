@@ -13,29 +13,27 @@ from .findings import Box, Lesion, LesionSource, LesionStatus, Measurement
 from .terminology import EDITED_BEFORE
 
 Json = dict[str, Any]
+_MEASURED_DIGITS = {
+    "volume_ml": 6,
+    "long_axis_mm": 4,
+    "short_axis_mm": 4,
+    "hu_mean": 3,
+    "hu_sd": 3,
+    "surface_distance_mm": 4,
+    "percent_of_liver": 6,
+}
 _STATUS_BEFORE = ("AI", EDITED_BEFORE)
 """In schema version 1, for lesions that the reader had not decided on."""
 
 
 def describe_lesion(lesion: Lesion) -> Json:
     """A lesion as numbers, texts, lists and dictionaries."""
-    measured = lesion.measurement
     described = {
         "number": lesion.number,
         "score": rounded(lesion.score, 6),
         "centre_lps": rounded_all(lesion.centre_lps, 4),
         "box": _describe_box(lesion.box),
-        "measurement": {
-            "volume_ml": rounded(measured.volume_ml, 6),
-            "long_axis_mm": rounded(measured.long_axis_mm, 4),
-            "short_axis_mm": rounded(measured.short_axis_mm, 4),
-            "long_axis_lps": [rounded_all(p, 4) for p in measured.long_axis_lps],
-            "short_axis_lps": [rounded_all(p, 4) for p in measured.short_axis_lps],
-            "hu_mean": rounded(measured.hu_mean, 3),
-            "hu_sd": rounded(measured.hu_sd, 3),
-            "surface_distance_mm": rounded(measured.surface_distance_mm, 4),
-            "percent_of_liver": rounded(measured.percent_of_liver, 6),
-        },
+        "measurement": None if lesion.measurement is None else _describe_measurement(lesion.measurement),
         "source": lesion.source.value,
         "status": lesion.status.value,
         "model_class": lesion.model_class,
@@ -48,6 +46,27 @@ def describe_lesion(lesion: Lesion) -> Json:
     if lesion.class_box is not None:
         described["class_box"] = _describe_box(lesion.class_box)
     return described
+
+
+def _describe_measurement(measured: Measurement) -> Json:
+    return {
+        "long_axis_lps": [rounded_all(p, 4) for p in measured.long_axis_lps],
+        "short_axis_lps": [rounded_all(p, 4) for p in measured.short_axis_lps],
+        **{name: rounded(getattr(measured, name), digits) for name, digits in _MEASURED_DIGITS.items()},
+    }
+
+
+def _read_measurement(entry: Json | None) -> Measurement | None:
+    if entry is None:
+        return None
+    ends = [tuple(read_numbers(p, 3) for p in entry[name]) for name in ("long_axis_lps", "short_axis_lps")]
+    if any(len(points) != 2 for points in ends):
+        raise ValueError("an axis of a lesion does not have two ends")
+    numbers = {name: read_number(entry[name]) for name in _MEASURED_DIGITS}
+    # Version 1 had numbers that do not exist for a lesion without a mask.
+    if not numbers["volume_ml"] > 0:
+        return None
+    return Measurement(long_axis_lps=ends[0], short_axis_lps=ends[1], **numbers)
 
 
 def _describe_box(box: Box) -> Json:
@@ -70,30 +89,14 @@ def _read_box(entry: Json) -> Box:
 
 def read_lesion(entry: Json) -> Lesion:
     """The way back from :func:`describe_lesion`; KeyError, TypeError or ValueError where it is damaged."""
-    measured = entry["measurement"]
     # Version 1 had the model's class under another name, and "edited" among the decisions.
     predicted = entry["model_class"] if "model_class" in entry else entry["predicted_class"]
-    ends = {
-        name: tuple(read_numbers(p, 3) for p in measured[name])
-        for name in ("long_axis_lps", "short_axis_lps")
-    }
-    if any(len(points) != 2 for points in ends.values()):
-        raise ValueError("an axis of a lesion does not have two ends")
-    numbers = (
-        "volume_ml",
-        "long_axis_mm",
-        "short_axis_mm",
-        "hu_mean",
-        "hu_sd",
-        "surface_distance_mm",
-        "percent_of_liver",
-    )
     return Lesion(
         number=int(entry["number"]),
         score=read_number(entry["score"]),
         centre_lps=read_numbers(entry["centre_lps"], 3),
         box=_read_box(entry["box"]),
-        measurement=Measurement(**ends, **{name: read_number(measured[name]) for name in numbers}),
+        measurement=_read_measurement(entry["measurement"]),
         source=LesionSource(entry["source"]),
         status=LesionStatus(entry["status"] if entry["status"] not in _STATUS_BEFORE else "undecided"),
         model_class=None if predicted is None else str(predicted),

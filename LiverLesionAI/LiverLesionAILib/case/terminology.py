@@ -8,10 +8,9 @@ name and tags.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
-from .findings import Box, Lesion, LesionStatus
+from .findings import Lesion, LesionStatus
 
 TAG_TERMINOLOGY = "TerminologyEntry"
 TAG_ROLE = "LiverLesionAI.Role"
@@ -93,10 +92,10 @@ def lesion_name(number: int, class_name: str | None, probability: float | None =
     return f"Lesion {number} ({said})"
 
 
-def lesion_title(lesion: Lesion, number: int | None = None) -> str:
+def lesion_title(lesion: Lesion) -> str:
     """What a lesion is called: with the reader's class, or the model's and how sure it is of it."""
     said = None if lesion.reader_class else class_probability(lesion)
-    return lesion_name(lesion.number if number is None else number, lesion.shown_class, said)
+    return lesion_name(lesion.number, lesion.shown_class, said)
 
 
 def class_box_name(title: str) -> str:
@@ -105,7 +104,7 @@ def class_box_name(title: str) -> str:
 
 
 def class_probability(lesion: Lesion) -> float | None:
-    """Probability of the lesion's predicted class; None when there is none."""
+    """Probability of the class the model gave it; None where it gave none."""
     return None if lesion.model_class is None else lesion.class_probabilities.get(lesion.model_class)
 
 
@@ -118,51 +117,6 @@ def liver_tags(algorithm: str) -> dict[str, str]:
         TAG_ROLE: ROLE_LIVER,
         TAG_STATUS: LesionStatus.UNDECIDED.value,
     }
-
-
-def lesion_tags(lesion: Lesion, algorithm: str, number: int | None = None) -> dict[str, str]:
-    """All tags of a lesion's segment; `number` replaces the lesion's own."""
-    tags = {
-        TAG_TERMINOLOGY: lesion_terminology(lesion.shown_class),
-        TAG_ALGORITHM_TYPE: algorithm_type(edited=lesion.edited),
-        TAG_ALGORITHM_NAME: algorithm,
-        TAG_ROLE: ROLE_LESION,
-        TAG_STATUS: lesion.status.value,
-        TAG_NUMBER: str(lesion.number if number is None else number),
-        TAG_SCORE: f"{lesion.score:.4f}",
-        TAG_SOURCE: lesion.source.value,
-    }
-    if lesion.model_class:
-        tags[TAG_CLASS] = lesion.model_class
-    if lesion.class_probabilities:
-        tags[TAG_PROBABILITIES] = probabilities_text(lesion.class_probabilities)
-    if lesion.class_box is not None:
-        tags[TAG_CLASS_BOX] = class_box_text(lesion.class_box)
-    if lesion.reader_class:
-        tags[TAG_READER_CLASS] = lesion.reader_class
-    if lesion.note:
-        tags[TAG_NOTE] = lesion.note
-    if lesion.edited:
-        tags[TAG_EDITED] = "1"
-    return tags
-
-
-def class_box_text(box: Box) -> str:
-    """A box as a tag: centre (LPS, mm), edge lengths, directions, score; 16 numbers."""
-    numbers = (*box.centre_lps, *box.size_xyz_mm, *box.directions_lps, box.score)
-    return " ".join(f"{number:.9g}" for number in numbers)
-
-
-def parse_class_box(text: str) -> Box | None:
-    """The box of such a tag; None for an empty or damaged one."""
-    try:
-        numbers = [float(word) for word in text.split()]
-    except ValueError:
-        return None
-    if len(numbers) != 16 or not all(map(math.isfinite, numbers)) or min(numbers[3:6]) <= 0:
-        return None
-    centre, size = (tuple(numbers[0:3]), tuple(numbers[3:6]))
-    return Box(centre, size, tuple(numbers[6:15]), numbers[15])  # type: ignore[arg-type]
 
 
 def probabilities_text(probabilities: Mapping[str, float]) -> str:

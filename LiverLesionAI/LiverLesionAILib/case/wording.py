@@ -18,7 +18,7 @@ def summary(result: CaseResult) -> str:
     if not result.lesions:
         return f"no lesion found; {liver}."
     count = len(result.lesions)
-    volume_ml = sum(x.measurement.volume_ml for x in result.lesions if is_measured(x))
+    volume_ml = sum(x.measurement.volume_ml for x in result.lesions if x.measurement is not None)
     burden = f"{small(result.tumour_burden_percent, 2)} % ({millilitres(volume_ml)} mL)"
     return f"{count} lesion{'s' if count > 1 else ''}; {liver}; tumour burden {burden}."
 
@@ -42,18 +42,13 @@ def _explained(result: CaseResult) -> tuple[str, ...]:
     )
 
 
-def class_probability(lesion: Lesion) -> float:
-    """Probability of the predicted class; NaN where the lesion was not classified."""
-    return float(lesion.class_probabilities.get(lesion.model_class or "", math.nan))
-
-
 def slice_number(lesion: Lesion, geometry: Geometry) -> tuple[int, int]:
     """The axial slice to look at, and how many there are; 1 is the lowest (towards the feet).
 
     It is the slice of the long axis, or of the centre where there is no mask.
     """
     axial = reoriented_geometry(geometry)
-    point = lesion.measurement.long_axis_lps[0] if is_measured(lesion) else lesion.centre_lps
+    point = lesion.centre_lps if lesion.measurement is None else lesion.measurement.long_axis_lps[0]
     index = round(float(axial.lps_to_index(point)[0]))
     return min(max(index, 0), axial.shape_zyx[0] - 1) + 1, axial.shape_zyx[0]
 
@@ -67,16 +62,14 @@ def position_text(point_lps: PointLps, digits: int = 1) -> str:
     return " ".join(parts)
 
 
-def is_measured(lesion: Lesion) -> bool:
-    """Whether there was a mask to measure."""
-    return lesion.measurement.volume_ml > 0
-
-
 def found_by(lesion: Lesion) -> str:
     """What found a lesion; a mask that was grown inside a detector's box is called a proposal."""
-    if lesion.source is LesionSource.BOX and is_measured(lesion):
-        return "box (outline proposed)"
-    return lesion.source.value
+    return "box (outline proposed)" if is_proposed(lesion) else lesion.source.value
+
+
+def is_proposed(lesion: Lesion) -> bool:
+    """Whether its mask was grown inside a detector's box."""
+    return lesion.source is LesionSource.BOX and lesion.measurement is not None
 
 
 def millilitres(volume_ml: float) -> str:

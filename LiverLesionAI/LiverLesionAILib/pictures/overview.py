@@ -185,11 +185,8 @@ def _summary(result: CaseResult) -> str:
 def _line(lesion: Lesion) -> str:
     measured = lesion.measurement
     parts = [lesion_title(lesion)]
-    # A box without a mask has no measurements.
-    if math.isfinite(measured.long_axis_mm):
+    if measured is not None:
         parts.append(f"{measured.long_axis_mm:.0f} × {measured.short_axis_mm:.0f} mm")
-    if math.isfinite(measured.volume_ml):
         parts.append(f"{measured.volume_ml:.1f} mL")
-    if math.isfinite(measured.hu_mean):
         parts.append(f"{measured.hu_mean:.0f} HU")
     return "    ".join(parts)

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from ..case.colours import LIVER, Colour, lesion_colour
+from ..case.description import CT_LEVEL_HU, CT_WINDOW_HU, lesion_axes
 from ..case.findings import Box, CaseResult, Lesion, PointLps
 from ..volume.ct import CtVolume, Geometry, permuted, reoriented_geometry
 from ..volume.masks import label_boxes
 from .canvas import Canvas, Point
 
-WINDOW_HU = 400.0
-LEVEL_HU = 40.0
 WHITE: Colour = (1.0, 1.0, 1.0)
 _SOFT: Colour = (0.86, 0.88, 0.9)
 
@@ -154,7 +153,7 @@ def draw_slice(
         )
 
     grey = _sample(hu, rows, columns, order=1, outside=-1000.0)
-    canvas.paste(np.clip((grey - LEVEL_HU) / WINDOW_HU + 0.5, 0, 1), 0, 0)
+    canvas.paste(np.clip((grey - CT_LEVEL_HU) / CT_WINDOW_HU + 0.5, 0, 1), 0, 0)
     liver = _slice(case.liver_zyx, plane, index)
     thin = max(1.2, text_size / 13)
     if liver.any():
@@ -192,10 +191,10 @@ def _draw_axes(
     canvas: Canvas, lesion: Lesion, geometry: Geometry, plane: Plane, index: int, at: object, thin: float
 ) -> None:
     """The RECIST axes where they lie in this slice."""
-    if plane is not AXIAL or not lesion.measurement.long_axis_mm > 0:
+    if plane is not AXIAL:
         return
-    for ends in (lesion.measurement.long_axis_lps, lesion.measurement.short_axis_lps):
-        points = geometry.lps_to_index(np.array(ends))
+    for axis in lesion_axes(lesion, ""):
+        points = geometry.lps_to_index(np.array(axis.ends_lps))
         if np.abs(points[:, plane.axis] - index).max() > 0.5:
             continue
         start, end = (at(p[plane.rows], p[plane.columns]) for p in points)  # type: ignore[operator]
@@ -258,7 +257,7 @@ def _furnish(canvas: Canvas, case: Upright, plane: Plane, index: int, scale: flo
     canvas.text(bottom, width / 2, height - pad, size=1.2 * size, anchor=(0.5, 1), bold=True, colour=_SOFT)
     count = case.geometry.shape_zyx[plane.axis]
     canvas.text(f"{plane.name}  slice {index + 1} of {count}", pad, pad, size=size, colour=_SOFT)
-    window = f"W {WINDOW_HU:.0f}  L {LEVEL_HU:.0f}"
+    window = f"W {CT_WINDOW_HU:.0f}  L {CT_LEVEL_HU:.0f}"
     canvas.text(window, width - pad, height - pad, size=size, anchor=(1, 1), colour=_SOFT)
     bar_mm = next((b for b in (100, 50, 20, 10) if b * scale < 0.3 * width), 5)
     x0, y0 = pad, height - pad

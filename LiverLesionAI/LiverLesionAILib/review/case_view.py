@@ -12,13 +12,13 @@ import slicer
 from ..case import terminology as terms
 from ..case.attributes import read_models, read_notes, read_phase
 from ..case.colours import lesion_colour
+from ..case.description import BOX_PREFIX
 from ..case.findings import LesionSource, LesionStatus, PhaseEstimate, status_text
 from ..scene import nodes, segments
 from ..scene.prepare import find_nodes
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
 ATTR_BELOW = nodes.ATTR_BELOW
-BOX_PREFIX = nodes.BOX_PREFIX
 
 _MEASURED = {
     "long_axis_mm": "Long axis [mm]",

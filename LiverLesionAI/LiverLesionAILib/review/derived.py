@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import slicer
 
+from ..case import tags
 from ..case import terminology as terms
+from ..case.description import BOX_PREFIX
 from ..case.findings import Box, LesionStatus, Measurement
 from ..scene import nodes, segments
 from ..scene.ras import volume_geometry
@@ -168,7 +170,7 @@ def place_lesion(
 def place_class_box(scene: slicer.vtkMRMLScene, case: CaseView, row: FindingRow) -> None:
     """Bring back the box of a lesion's class, where a deletion that was undone had taken it away."""
     segment = case.segmentation.GetSegmentation().GetSegment(row.segment_id)
-    box = terms.parse_class_box(segments.tag(segment, terms.TAG_CLASS_BOX))
+    box = tags.parse_box(segments.tag(segment, terms.TAG_CLASS_BOX))
     there = any(node.GetAttribute(nodes.ATTR_SEGMENT) == row.segment_id for node in case.class_boxes)
     if box is None or there:
         return
@@ -212,7 +214,7 @@ def _copy_status(case: CaseView) -> None:
     rows = {row.segment_id: row for row in case.rows}
     for node in case.class_boxes:
         number = node.GetAttribute(nodes.ATTR_LESION) or 0
-        row = rows.get(node.GetAttribute(nodes.ATTR_SEGMENT) or f"{nodes.BOX_PREFIX}{number}")
+        row = rows.get(node.GetAttribute(nodes.ATTR_SEGMENT) or f"{BOX_PREFIX}{number}")
         if row is not None and node.GetName() != terms.class_box_name(row.name):
             node.SetName(terms.class_box_name(row.name))
     for node in case.boxes:

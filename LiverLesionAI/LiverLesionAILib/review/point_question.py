@@ -11,6 +11,7 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 
+from ..case.description import attention_map
 from ..case.findings import AttentionMap
 from ..case.store import load_steps
 from ..models.inputs import liver_level_hu
@@ -97,15 +98,12 @@ class PointQuestion:
         self.shown = tuple(shown.name for shown in found.attention)
 
     def _fill(self, shown: AttentionMap, image: vtk.vtkImageData, node: Any) -> None:
+        described = attention_map(shown, self._case.volume.GetName(), {})
         if node is None:
-            node = self._scene.AddNewNodeByClass(
-                "vtkMRMLScalarVolumeNode", f"{self._case.volume.GetName()} {shown.name}"
-            )
+            node = self._scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", described.name)
             node.SetAttribute(nodes.ATTR_MAP, shown.name)
             self._own(node, nodes.ROLE_MAP)
-        low, high = shown.value_range
-        nodes.fill_map(node, shown, shown.meaning, low + 0.25 * (high - low), shown.value_range, image)
-        nodes.tell_map(node, shown, "")
+        nodes.fill_map(node, described, image)
 
     def _mark(self) -> None:
         """A mark where the reader clicked; one for each case."""

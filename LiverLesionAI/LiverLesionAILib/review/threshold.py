@@ -5,7 +5,6 @@ from __future__ import annotations
 import slicer
 
 from ..scene import nodes, segments
-from ..scene.apply import ALGORITHM
 from ..scene.ras import volume_geometry
 from ..scene.read import free_number
 from ..scene.segments import build_lesions
@@ -121,7 +120,6 @@ def _bring_in(case: CaseView, inward: list[Candidate], leaving: set[str]) -> dic
             {candidate.lesion.number: candidate.mask},
             {candidate.lesion.number: number},
             geometry,
-            ALGORITHM,
         )[0]
         tag_lesion(built.segment, candidate.lesion, candidate.mask, geometry)
         segment_id = segmentation.GenerateUniqueSegmentID(built.preferred_id)

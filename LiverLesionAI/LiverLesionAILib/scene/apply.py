@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import slicer
 import vtk
 
-from ..case import terminology as terms
 from ..case.attributes import case_attributes
-from ..case.findings import AttentionMap, CaseResult, Lesion, status_text
+from ..case.description import BOX_PREFIX, case_maps, class_box, lesion_axes, lesion_box
+from ..case.findings import CaseResult, Lesion, status_text
 from ..support.steps import finish
 from ..volume.crops import Mask
 from . import nodes, segments
@@ -18,8 +18,6 @@ from .prepare import Preparation, Ready
 from .ras import vtk_matrix
 from .read import free_number, reader_lesion
 from .tree import CaseTree
-
-ALGORITHM = "LiverLesionAI"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +61,10 @@ class Apply:
         scene: slicer.vtkMRMLScene,
         result: CaseResult,
         volume_node: object,
-        algorithm: str,
         masks: Mapping[int, Mask] | None = None,
     ) -> None:
-        self.scene, self.result, self.volume, self.algorithm = scene, result, volume_node, algorithm
-        self.prepared = Preparation(scene, result, volume_node, algorithm, masks)
+        self.scene, self.result, self.volume = scene, result, volume_node
+        self.prepared = Preparation(scene, result, volume_node, masks)
         self.added: list = []
         self.undo: list[Callable[[], None]] = []
         self.replaced: list = []
@@ -258,26 +255,20 @@ class Apply:
         for lesion in [*new, *unboxed]:
             number = numbers[lesion.number]
             segment_id = ids.get(lesion.number, "")
-            # Its name is the label beside it in the views.
-            box = self._add("vtkMRMLMarkupsROINode", terms.lesion_title(lesion, number))
+            described = lesion_box(replace(lesion, number=number), segment_id)
+            box = self._add("vtkMRMLMarkupsROINode", described.name)
             self._own(box, nodes.ROLE_BOX)
             box.SetAttribute(nodes.ATTR_SEGMENT, segment_id)
             box.SetAttribute(nodes.ATTR_STATUS, lesion.status.value)
             nodes.place_box(box, lesion.box, number)
-            if not segment_id:
-                nodes.tell_box(box, lesion)
+            nodes.write_tags(box, described.tags)
             boxes[number] = box
-            if not diameters or not lesion.measurement.long_axis_mm > 0:
-                continue
-            for role, ends in (
-                (nodes.ROLE_LONG_AXIS, lesion.measurement.long_axis_lps),
-                (nodes.ROLE_SHORT_AXIS, lesion.measurement.short_axis_lps),
-            ):
-                line = self._add("vtkMRMLMarkupsLineNode", f"Lesion {number} {role}")
-                self._own(line, role)
+            for axis in lesion_axes(replace(lesion, number=number), segment_id) if diameters else ():
+                line = self._add("vtkMRMLMarkupsLineNode", axis.name)
+                self._own(line, axis.role)
                 line.SetAttribute(nodes.ATTR_SEGMENT, segment_id)
-                nodes.place_axis(line, ends, number, label=role == nodes.ROLE_LONG_AXIS)
-                lines.setdefault(number, {})[role] = line
+                nodes.place_axis(line, axis.ends_lps, number, label=axis.labelled)
+                lines.setdefault(number, {})[axis.role] = line
         axes = {
             number: (pair[nodes.ROLE_LONG_AXIS], pair[nodes.ROLE_SHORT_AXIS])
             for number, pair in lines.items()
@@ -308,11 +299,13 @@ class Apply:
             if lesion.class_box is None:
                 continue
             number = numbers[lesion.number]
-            title = terms.lesion_title(lesion, number)
-            box = self._add("vtkMRMLMarkupsROINode", terms.class_box_name(title))
+            described = class_box(
+                replace(lesion, number=number), lesion.class_box, ids.get(lesion.number, "")
+            )
+            box = self._add("vtkMRMLMarkupsROINode", described.name)
             self._own(box, nodes.ROLE_CLASS_BOX)
-            box.SetAttribute(nodes.ATTR_SEGMENT, ids.get(lesion.number, ""))
-            nodes.place_class_box(box, lesion.class_box, number)
+            box.SetAttribute(nodes.ATTR_SEGMENT, described.segment_id)
+            nodes.place_class_box(box, described.box, number)
             made[number] = box
         return made
 
@@ -375,40 +368,19 @@ class Apply:
         self, ids: Mapping[int, str], numbers: Mapping[int, int]
     ) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
         """Volumes of probabilities and attention; an earlier run's of the same name are filled anew."""
-        wanted = []
-        for name, probability in self.result.probabilities.items():
-            meaning = f"Probability of {name}, 0 to 1; the masks were cut at {probability.threshold:.2f}."
-            shown_from = min(0.1, probability.threshold / 2)
-            wanted.append((f"{name} {nodes.PROBABILITY}", probability, meaning, shown_from, (0.0, 1.0)))
-        for attention in self.result.attention:
-            low, high = attention.value_range
-            wanted.append(
-                (
-                    attention.name,
-                    attention,
-                    attention.meaning,
-                    low + 0.25 * (high - low),
-                    attention.value_range,
-                )
-            )
+        boxed = {number: f"{BOX_PREFIX}{shown}" for number, shown in numbers.items()}
         existing = {node.GetAttribute(nodes.ATTR_MAP): node for node in self.old.get(nodes.ROLE_MAP, [])}
         volumes = {}
-        for name, values, meaning, shown_from, value_range in wanted:
-            node = existing.pop(name, None)
+        for described in case_maps(self.result, {**boxed, **ids}):
+            node = existing.pop(described.key, None)
             if node is None:
-                node = self._add("vtkMRMLScalarVolumeNode", f"{self.result.case_name} {name}")
-                node.SetAttribute(nodes.ATTR_MAP, name)
+                node = self._add("vtkMRMLScalarVolumeNode", described.name)
+                node.SetAttribute(nodes.ATTR_MAP, described.key)
                 self._own(node, nodes.ROLE_MAP)
             else:
                 self._remember_volume(node)
-            nodes.fill_map(node, values, meaning, shown_from, value_range, self.prepared.images.get(name))
-            if isinstance(values, AttentionMap):
-                number = values.lesion_number or 0
-                boxed = numbers.get(number)
-                nodes.tell_map(node, values, ids.get(number, f"{nodes.BOX_PREFIX}{boxed}" if boxed else ""))
-            else:
-                node.SetAttribute(nodes.ATTR_UNIT, nodes.PROBABILITY)
-            volumes[name] = node
+            nodes.fill_map(node, described, self.prepared.images.get(described.key))
+            volumes[described.key] = node
         self.replaced.extend([*existing.values(), *self.old.get(nodes.ROLE_POINT, [])])
         return volumes
 

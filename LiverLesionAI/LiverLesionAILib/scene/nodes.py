@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import slicer
 import vtk
 
-from ..case import terminology as terms
+from ..case import tags
 from ..case.colours import Colour, lesion_colour
-from ..case.findings import AttentionMap, Box, Lesion, LesionStatus, Measurement, PointLps, ProbabilityMap
+from ..case.columns import MEASURED
+from ..case.description import AXIS_COLOUR, SceneMap
+from ..case.findings import Box, Lesion, LesionSource, LesionStatus, Measurement, PointLps
+from ..case.terminology import class_probability, lesion_title
 from ..support.steps import finish
-from .ras import box_to_ras, image_steps, numpy_matrix, place_image, point_ras, vtk_matrix
+from .ras import box_from_ras, box_to_ras, image_steps, numpy_matrix, place_image, point_ras, vtk_matrix
 
 ATTR_CASE = "LiverLesionAI.Case"
 ATTR_ROLE = "LiverLesionAI.Role"
@@ -40,11 +42,6 @@ ATTR_BELOW = "LiverLesionAI.BelowThreshold"
 """On a box without a mask: "1" while its score is below the threshold."""
 REF_VOLUME = "LiverLesionAI.Volume"
 
-PROBABILITY = "probability"
-"""Unit of probability maps, and the end of their names."""
-BOX_PREFIX = "box:"
-"""With its number: what stands for the segment's ID of a lesion that has only a box."""
-
 ROLE_SEGMENTATION = "segmentation"
 ROLE_BOX = "box"
 ROLE_CLASS_BOX = "class box"
@@ -56,7 +53,6 @@ ROLE_MAP = "map"
 ROLE_POINT = "point"
 """Where the reader asked what a point attends to."""
 
-AXIS_COLOUR = (1.0, 1.0, 1.0)
 COLOUR_NODE = "vtkMRMLColorTableNodeIron"
 """Built into every Slicer, also without its colour files."""
 
@@ -86,26 +82,14 @@ class TableRow:
         """The row of a lesion as it came out of the analysis, shown with `number`."""
         return cls(
             number,
-            terms.lesion_title(lesion, number),
+            lesion_title(replace(lesion, number=number)),
             lesion.status_text,
             lesion.model_class,
-            terms.class_probability(lesion),
+            class_probability(lesion),
             lesion.score,
             lesion.measurement,
             lesion.reader_class,
         )
-
-
-# Heading, unit, attribute of Measurement, digits after the point.
-_MEASURED = (
-    ("Long axis [mm]", "mm", "long_axis_mm", 1),
-    ("Short axis [mm]", "mm", "short_axis_mm", 1),
-    ("Volume [mL]", "mL", "volume_ml", 2),
-    ("Mean [HU]", "HU", "hu_mean", 0),
-    ("SD [HU]", "HU", "hu_sd", 0),
-    ("To surface [mm]", "mm", "surface_distance_mm", 1),
-    ("Of liver [%]", "%", "percent_of_liver", 2),
-)
 
 
 def findings_table(rows: Sequence[TableRow]) -> vtk.vtkTable:
@@ -118,11 +102,12 @@ def findings_table(rows: Sequence[TableRow]) -> vtk.vtkTable:
     _text_column(table, "Reader class", [row.reader_class or "" for row in rows])
     _text_column(table, "Status", [row.status for row in rows])
     _column(table, vtk.vtkDoubleArray(), "Lesion probability", [_rounded(row.score, 2) for row in rows])
-    for heading, _, attribute, digits in _MEASURED:
+    for column in MEASURED:
         values = [
-            _rounded(getattr(row.measurement, attribute) if row.measurement else None, digits) for row in rows
+            _rounded(getattr(row.measurement, column.field) if row.measurement else None, column.digits or 0)
+            for row in rows
         ]
-        _column(table, vtk.vtkDoubleArray(), heading, values)
+        _column(table, vtk.vtkDoubleArray(), column.table_heading, values)
     return table
 
 
@@ -138,8 +123,8 @@ def show_table(node: slicer.vtkMRMLTableNode, table: vtk.vtkTable) -> None:
     else:  # before Slicer 5.9
         node.SetUseColumnNameAsColumnHeader(True)
     node.SetAndObserveTable(table)
-    for heading, unit, _, _ in _MEASURED:
-        node.SetColumnUnitLabel(heading, unit)
+    for column in MEASURED:
+        node.SetColumnUnitLabel(column.table_heading, column.unit)
 
 
 def carry_measurements(before: vtk.vtkTable, after: vtk.vtkTable, numbers: set[int]) -> None:
@@ -151,7 +136,7 @@ def carry_measurements(before: vtk.vtkTable, after: vtk.vtkTable, numbers: set[i
         number = after.GetValueByName(row, "Lesion").ToInt()
         if number not in numbers or number not in rows:
             continue
-        for heading, _, _, _ in _MEASURED:
+        for heading in (column.table_heading for column in MEASURED):
             if before.GetColumnByName(heading) is not None:
                 value = before.GetValueByName(rows[number], heading).ToDouble()
                 after.SetValueByName(row, heading, vtk.vtkVariant(value))
@@ -218,13 +203,25 @@ def place_axis(
     display.SetTextScale(2.2)
 
 
-def tell_box(node: slicer.vtkMRMLMarkupsROINode, lesion: Lesion) -> None:
-    """Write on a box all that is known of a lesion that has no mask, so no segment to carry it."""
-    node.SetAttribute(ATTR_SCORE, f"{lesion.score:.4f}")
-    node.SetAttribute(ATTR_CLASS, lesion.model_class or "")
-    node.SetAttribute(ATTR_READER_CLASS, lesion.reader_class or "")
-    node.SetAttribute(ATTR_NOTE, lesion.note)
-    node.SetAttribute(ATTR_PROBABILITIES, terms.probabilities_text(lesion.class_probabilities))
+def write_tags(node: slicer.vtkMRMLMarkupsROINode, tags: Mapping[str, str]) -> None:
+    """Write on a box what its lesion's segment would carry, where it has none."""
+    for name, text in tags.items():
+        node.SetAttribute(name, text)
+
+
+def box_lesion(node: slicer.vtkMRMLMarkupsROINode) -> Lesion:
+    """The lesion of a box that stands for one without a mask, where the box is now."""
+    names = node.GetAttributeNames() or ()
+    lesion = tags.read({name: node.GetAttribute(name) or "" for name in names})
+    box = box_from_ras(numpy_matrix(node.GetObjectToNodeMatrix()), node.GetSize(), lesion.score)
+    return replace(
+        lesion,
+        number=int(node.GetAttribute(ATTR_LESION) or 0),
+        centre_lps=box.centre_lps,
+        box=box,
+        source=LesionSource.BOX,
+        edited=False,
+    )
 
 
 def is_box_only(node: slicer.vtkMRMLMarkupsNode) -> bool:
@@ -239,16 +236,6 @@ def covers(node: slicer.vtkMRMLMarkupsROINode, box: Box) -> bool:
     return bool((np.abs(inside[:3]) <= np.array(node.GetSize()) / 2 + 1e-6).all())
 
 
-def tell_map(node: slicer.vtkMRMLScalarVolumeNode, shown: AttentionMap, segment_id: str) -> None:
-    """Write on a map its unit, and for one lesion's map whose it is."""
-    node.SetAttribute(ATTR_UNIT, shown.unit)
-    node.SetAttribute(ATTR_BARS, json.dumps(dict(shown.bars)) if shown.bars else "")
-    number = shown.lesion_number
-    node.SetAttribute(ATTR_FAMILY, map_family(shown.name) if number is not None else "")
-    node.SetAttribute(ATTR_LESION, str(number) if number is not None else "")
-    node.SetAttribute(ATTR_SEGMENT, segment_id if number is not None else "")
-
-
 def read_bars(node: slicer.vtkMRMLScalarVolumeNode) -> dict[str, float]:
     """The numbers that belong beside a map, by label."""
     try:
@@ -258,11 +245,6 @@ def read_bars(node: slicer.vtkMRMLScalarVolumeNode) -> dict[str, float]:
         }
     except (ValueError, TypeError, AttributeError):
         return {}
-
-
-def map_family(name: str) -> str:
-    """A map's name without the lesion it belongs to: "Grad-CAM, lesion 3" is of the family "Grad-CAM"."""
-    return re.sub(r"[\s,;:·–-]*\(?(?:(?:of|for)\s+)?lesion\s*#?\d+\)?\s*$", "", name, flags=re.I) or name
 
 
 def is_decided(node: slicer.vtkMRMLMarkupsNode) -> bool:
@@ -282,23 +264,23 @@ def was_moved(node: slicer.vtkMRMLMarkupsNode) -> bool:
 
 
 def fill_map(
-    node: slicer.vtkMRMLScalarVolumeNode,
-    values: AttentionMap | ProbabilityMap,
-    meaning: str,
-    threshold: float,
-    value_range: tuple[float, float],
-    image: vtk.vtkImageData | None = None,
+    node: slicer.vtkMRMLScalarVolumeNode, described: SceneMap, image: vtk.vtkImageData | None = None
 ) -> None:
-    """Fill a volume node with a map and make it show as one: colours, window, and nothing below `threshold`.
+    """Fill a volume node with a map and make it show as one: colours, window, nothing below its threshold.
 
     Display settings that are there already stay: they are the reader's.
 
     Args:
-        image: the map's voxels, where they were made ready before (see :func:`.scene_geometry.image_steps`).
+        image: the map's voxels, where they were made ready before (see :func:`.ras.image_steps`).
     """
-    place_image(node, image or finish(image_steps(values.values_zyx)), values.geometry)
-    node.SetAttribute(ATTR_MEANING, meaning)
-    node.SetDescription(meaning)
+    place_image(node, image or finish(image_steps(described.values_zyx)), described.geometry)
+    node.SetAttribute(ATTR_MEANING, described.meaning)
+    node.SetDescription(described.meaning)
+    node.SetAttribute(ATTR_UNIT, described.unit)
+    node.SetAttribute(ATTR_BARS, described.bars_text)
+    node.SetAttribute(ATTR_FAMILY, described.family)
+    node.SetAttribute(ATTR_LESION, "" if described.number is None else str(described.number))
+    node.SetAttribute(ATTR_SEGMENT, described.segment_id)
     if node.GetDisplayNode() is not None:
         return
     # Not CreateDefaultDisplayNodes: it looks for a window in all voxels, which takes a while.
@@ -309,9 +291,9 @@ def fill_map(
     display = scene.AddNode(display)
     node.SetAndObserveDisplayNodeID(display.GetID())
     display.SetAndObserveColorNodeID(COLOUR_NODE)
-    display.SetWindowLevelMinMax(*value_range)
+    display.SetWindowLevelMinMax(*described.window)
     display.SetAutoThreshold(False)
-    display.SetThreshold(threshold, value_range[1])
+    display.SetThreshold(described.visible_from, described.window[1])
     display.SetApplyThreshold(True)
 
 

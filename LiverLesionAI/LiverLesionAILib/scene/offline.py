@@ -6,18 +6,15 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import slicer
 
+from ..case.description import CT_LEVEL_HU, CT_WINDOW_HU, case_views
 from ..case.findings import CaseResult
 from ..support.errors import OutputError
 from ..support.files import replacing
 from ..volume.ct import CtVolume
 from .apply import SceneNodes
 from .ras import point_ras, set_volume
-
-CT_WINDOW_HU = 400.0
-CT_LEVEL_HU = 40.0
 
 _LOGICS = (
     "vtkSlicerSegmentationsModuleLogic",
@@ -70,10 +67,7 @@ def add_ct(scene: slicer.vtkMRMLScene, volume: CtVolume) -> slicer.vtkMRMLScalar
 
 def aim_views(scene: slicer.vtkMRMLScene, ct: slicer.vtkMRMLScalarVolumeNode, result: CaseResult) -> None:
     """Make slice views open on the CT, at the largest lesion (or the CT's middle)."""
-    geometry = result.geometry
-    middle = geometry.index_to_lps((np.array(geometry.shape_zyx) - 1) / 2)
-    centre = result.lesions[0].centre_lps if result.lesions else tuple(middle)
-    extent_mm = float((np.array(geometry.shape_zyx) * geometry.spacing_zyx_mm).max())
+    described = case_views(result)
     for name, orientation, colour in _VIEWS:
         view = scene.CreateNodeByClass("vtkMRMLSliceNode")
         view.UnRegister(None)
@@ -84,8 +78,8 @@ def aim_views(scene: slicer.vtkMRMLScene, ct: slicer.vtkMRMLScalarVolumeNode, re
         view.SetSingletonTag(name)
         view = scene.AddNode(view)
         view.SetOrientation(orientation)
-        view.SetFieldOfView(extent_mm, extent_mm, 1.0)
-        view.JumpSliceByCentering(*point_ras(centre))
+        view.SetFieldOfView(described.extent_mm, described.extent_mm, 1.0)
+        view.JumpSliceByCentering(*point_ras(described.centre_lps))
         composite = slicer.vtkMRMLSliceCompositeNode()
         composite.SetName(name)
         composite.SetLayoutName(name)

@@ -9,6 +9,7 @@ import slicer
 import vtk
 
 from ..case import terminology as terms
+from ..case.description import PROBABILITY
 from ..case.findings import CaseResult, Lesion, LesionSource
 from ..case.lesion_masks import lesion_mask_steps
 from ..support.steps import Steps
@@ -91,10 +92,9 @@ class Preparation:
         scene: slicer.vtkMRMLScene,
         result: CaseResult,
         volume: slicer.vtkMRMLScalarVolumeNode | None,
-        algorithm: str,
         masks: Mapping[int, Mask] | None,
     ) -> None:
-        self.scene, self.result, self.volume, self.algorithm = scene, result, volume, algorithm
+        self.scene, self.result, self.volume = scene, result, volume
         self.old = find_nodes(scene, volume, result.case_name)
         self.ready: Ready | None = None
         self.images: dict[str, vtk.vtkImageData] = {}
@@ -110,7 +110,7 @@ class Preparation:
         else:
             liver = self.ready.liver
         if maps and not self.images:
-            values = {f"{name} {nodes.PROBABILITY}": p for name, p in self.result.probabilities.items()}
+            values = {f"{name} {PROBABILITY}": p for name, p in self.result.probabilities.items()}
             values.update({attention.name: attention for attention in self.result.attention})
             for name, value in values.items():
                 self.images[name] = yield from image_steps(value.values_zyx)
@@ -178,10 +178,10 @@ class Preparation:
             if lesion.number not in kept_for and not self._decided_before(lesion)
         ]
         numbers = self._numbers(new, kept_for, taken, segmentation)
-        built = segments.build_lesions(new, masks, numbers, result.geometry, self.algorithm)
+        built = segments.build_lesions(new, masks, numbers, result.geometry)
         yield
         kept_liver = next((k for k in kept if segments.is_liver(copies[k])), "")
-        built_liver = None if kept_liver else segments.build_liver(liver, result.geometry, self.algorithm)
+        built_liver = None if kept_liver else segments.build_liver(liver, result.geometry)
         yield
         everything = ([built_liver] if built_liver else []) + built
         return Ready(

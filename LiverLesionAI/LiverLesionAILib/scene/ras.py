@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import slicer
 import vtk
@@ -137,6 +139,14 @@ def box_to_ras(box: Box) -> NDArray[np.float64]:
     if np.linalg.det(matrix[:3, :3]) < 0:
         matrix[:3, 2] *= -1
     return matrix
+
+
+def box_from_ras(matrix: NDArray, size_mm: Sequence[float], score: float = 1.0) -> Box:
+    """The way back from :func:`box_to_ras`: an ROI's matrix and edges as a box in LPS."""
+    lps = LPS_TO_RAS @ matrix
+    x, y, z = (float(v) for v in lps[:3, 3])
+    a, b, c = (float(v) for v in size_mm)
+    return Box((x, y, z), (a, b, c), tuple(float(v) for v in lps[:3, :3].ravel()), score)
 
 
 def to_volume(volume: slicer.vtkMRMLVolumeNode, point_world: tuple[float, ...]) -> Vec3:

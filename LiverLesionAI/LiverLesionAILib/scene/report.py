@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import slicer
 from numpy.typing import NDArray
@@ -11,14 +9,13 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..case import terminology as terms
 from ..case.attributes import read_phase
-from ..case.findings import Box, CaseResult, Lesion, LesionSource, LesionStatus, Measurement
+from ..case.findings import CaseResult, Lesion
 from ..stages.measure.lesions import box_of, measure_liver, measure_mask
 from ..support.errors import InputError
-from ..volume.geometry import LPS_TO_RAS, triple
+from ..volume.geometry import triple
 from ..volume.masks import bounding_box
 from . import nodes
 from .prepare import find_nodes
-from .ras import numpy_matrix
 from .read import ReaderCase, ReaderLesion, read_back
 
 
@@ -50,7 +47,7 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
     for node in found.get(nodes.ROLE_BOX, []):
         if not nodes.is_box_only(node) or node.GetAttribute(nodes.ATTR_BELOW):
             continue
-        boxed = _boxed(node)
+        boxed = nodes.box_lesion(node)
         if not boxed.status.counts:
             rejected[boxed.number] = terms.lesion_title(boxed)
         else:
@@ -103,47 +100,4 @@ def _lesion(found: ReaderLesion, hu_zyx: NDArray, case: ReaderCase, liver_volume
         class_probabilities=found.class_probabilities,
         reader_class=found.reader_class,
         note=found.note,
-    )
-
-
-def _boxed(node: slicer.vtkMRMLMarkupsROINode) -> Lesion:
-    """A lesion that has only a box."""
-
-    def said(name: str) -> str:
-        return node.GetAttribute(name) or ""
-
-    matrix = LPS_TO_RAS @ numpy_matrix(node.GetObjectToNodeMatrix())
-    centre = triple(matrix[:3, 3])
-    score = float(said(nodes.ATTR_SCORE) or 1.0)
-    unknown = float("nan")
-    nowhere = ((unknown,) * 3, (unknown,) * 3)
-    numbers: Mapping[str, float] = dict.fromkeys(
-        (
-            "volume_ml",
-            "long_axis_mm",
-            "short_axis_mm",
-            "hu_mean",
-            "hu_sd",
-            "surface_distance_mm",
-            "percent_of_liver",
-        ),
-        unknown,
-    )
-    return Lesion(
-        number=int(said(nodes.ATTR_LESION) or 0),
-        score=score,
-        centre_lps=centre,
-        box=Box(
-            centre,
-            triple(node.GetSize()),
-            tuple(float(v) for v in matrix[:3, :3].ravel()),
-            score,
-        ),
-        measurement=Measurement(long_axis_lps=nowhere, short_axis_lps=nowhere, **numbers),
-        source=LesionSource.BOX,
-        status=LesionStatus.read(said(nodes.ATTR_STATUS)),
-        model_class=said(nodes.ATTR_CLASS) or None,
-        class_probabilities=terms.parse_probabilities(said(nodes.ATTR_PROBABILITIES)),
-        reader_class=said(nodes.ATTR_READER_CLASS) or None,
-        note=said(nodes.ATTR_NOTE),
     )

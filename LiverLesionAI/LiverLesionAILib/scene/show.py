@@ -19,7 +19,7 @@ from ..case.findings import CaseResult
 from ..support.errors import GeometryError, InputError
 from ..support.steps import Steps, finish
 from ..volume.crops import Mask
-from .apply import ALGORITHM, Apply, SceneNodes
+from .apply import Apply, SceneNodes
 from .nodes import TableRow, fill_table
 from .prepare import find_nodes
 from .ras import volume_geometry
@@ -47,7 +47,6 @@ def apply_result(
     result: CaseResult,
     volume_node: slicer.vtkMRMLScalarVolumeNode | None = None,
     *,
-    algorithm: str = ALGORITHM,
     diameters: bool = True,
     maps: bool = True,
     surfaces: bool = False,
@@ -71,7 +70,6 @@ def apply_result(
             scene,
             result,
             volume_node,
-            algorithm=algorithm,
             diameters=diameters,
             maps=maps,
             surfaces=surfaces,
@@ -84,7 +82,6 @@ def apply_steps(
     result: CaseResult,
     volume_node: slicer.vtkMRMLScalarVolumeNode | None = None,
     *,
-    algorithm: str = ALGORITHM,
     diameters: bool = True,
     maps: bool = True,
     surfaces: bool = False,
@@ -103,7 +100,7 @@ def apply_steps(
             f"The result of {result.case_name} is not on the grid of the volume {volume_node.GetName()}: "
             "the volume was changed after the analysis began. Analyze it again."
         )
-    work = Apply(scene, result, volume_node, algorithm, masks)
+    work = Apply(scene, result, volume_node, masks)
     for _ in range(MOST_TRIES):
         yield from work.prepared.steps(maps=maps)
         if work.prepared.fresh:

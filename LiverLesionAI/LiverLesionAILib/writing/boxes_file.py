@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..case.colours import lesion_colour
-from ..case.findings import Box, CaseResult, Lesion
-from ..case.terminology import class_box_name, lesion_title
+from ..case.description import SceneBox, case_boxes
+from ..case.findings import CaseResult
 
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
@@ -21,13 +20,7 @@ SCHEMA = (
 
 def boxes_document(result: CaseResult) -> dict[str, Any]:
     """All boxes of a case in the Markups schema, version 1.0.3."""
-    boxes = [_box(lesion, lesion.box, lesion_title(lesion)) for lesion in result.lesions]
-    boxes += [
-        _box(lesion, lesion.class_box, class_box_name(lesion_title(lesion)), shown=False)
-        for lesion in result.lesions
-        if lesion.class_box is not None
-    ]
-    return {"@schema": SCHEMA, "markups": boxes}
+    return {"@schema": SCHEMA, "markups": [_box(box) for box in case_boxes(result, {})]}
 
 
 def write_boxes(path: Path, result: CaseResult) -> None:
@@ -39,12 +32,13 @@ def write_boxes(path: Path, result: CaseResult) -> None:
     path.write_text(json.dumps(boxes_document(result), indent=2) + "\n", encoding="utf-8")
 
 
-def _box(lesion: Lesion, box: Box, said: str, shown: bool = True) -> dict[str, Any]:
+def _box(described: SceneBox) -> dict[str, Any]:
+    box = described.box
     axes = np.asarray(box.directions_lps, float).reshape(3, 3).copy()
     if np.linalg.det(axes) < 0:
         # An ROI's axes are right-handed; a box is the same with an axis turned round.
         axes[:, 2] *= -1
-    colour = list(lesion_colour(lesion.number))
+    colour = list(described.colour)
     return {
         "type": "ROI",
         "coordinateSystem": "LPS",
@@ -61,7 +55,7 @@ def _box(lesion: Lesion, box: Box, said: str, shown: bool = True) -> dict[str, A
         "controlPoints": [
             {
                 "id": "1",
-                "label": said,
+                "label": described.name,
                 "description": f"box score {box.score:.2f}",
                 "associatedNodeID": "",
                 "position": list(box.centre_lps),
@@ -74,7 +68,7 @@ def _box(lesion: Lesion, box: Box, said: str, shown: bool = True) -> dict[str, A
         ],
         "measurements": [],
         "display": {
-            "visibility": shown,
+            "visibility": described.visible,
             "opacity": 1.0,
             "color": colour,
             "selectedColor": colour,

@@ -7,14 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..case import terminology as terms
-from ..case.colours import LIVER, Colour, lesion_colour
+from ..case.description import CaseScene, SceneSegment
 from ..case.findings import CaseResult
-from ..case.lesion_masks import lesion_masks
-from ..volume.crops import Mask
 from . import nrrd
-
-ALGORITHM = "LiverLesionAI"
 
 
 def write_masks(path: Path, result: CaseResult) -> None:
@@ -25,28 +20,22 @@ def write_masks(path: Path, result: CaseResult) -> None:
     """
     layers: list[NDArray] = []
     segments: list[nrrd.FileSegment] = []
-    geometry = result.geometry
-
-    def add(segment_id: str, name: str, colour: Colour, tags: dict[str, str], label: int, mask: Mask) -> None:
-        drawn = {terms.TAG_NAME: name, terms.TAG_MASK: mask.fingerprint(geometry)}
-        z, y, x = mask.slices
-        extent = (x.start, x.stop - 1, y.start, y.stop - 1, z.start, z.stop - 1)
-        segments.append(
-            nrrd.FileSegment(segment_id, name, colour, {**tags, **drawn}, len(layers), label, extent)
-        )
-
-    liver = Mask.of(result.liver_zyx)
-    if liver.count:
-        add("liver", terms.LIVER_NAME, LIVER, terms.liver_tags(ALGORITHM), 1, liver)
+    described = CaseScene.of(result).segments
+    organs = [segment for segment in described if segment.lesion is None]
+    lesions = [segment for segment in described if segment.lesion is not None]
+    if organs:
+        segments.append(_file_segment(organs[0], len(layers), 1))
         layers.append(result.liver_zyx.view(np.uint8))
-    masks = lesion_masks(result)
-    lesions = [lesion for lesion in result.lesions if lesion.number in masks]
-    for lesion in lesions:
-        number = lesion.number
-        name = terms.lesion_title(lesion)
-        tags = terms.lesion_tags(lesion, ALGORITHM)
-        add(f"lesion_{number}", name, lesion_colour(number), tags, number, masks[number])
+    segments += [_file_segment(segment, len(layers), segment.lesion.number) for segment in lesions]
     if lesions or not layers:
         small = result.lesion_labels_zyx.max(initial=0) < 256
         layers.append(result.lesion_labels_zyx.astype(np.uint8 if small else np.uint16, copy=False))
-    nrrd.write_segmentation(path, layers, geometry, segments)
+    nrrd.write_segmentation(path, layers, result.geometry, segments)
+
+
+def _file_segment(segment: SceneSegment, layer: int, label: int) -> nrrd.FileSegment:
+    z, y, x = segment.mask.slices
+    extent = (x.start, x.stop - 1, y.start, y.stop - 1, z.start, z.stop - 1)
+    return nrrd.FileSegment(
+        segment.segment_id, segment.name, segment.colour, segment.tags, layer, label, extent
+    )

@@ -14,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..case.findings import Box, CaseResult, Lesion, LesionSource, LesionStatus, Measurement, PointLps
+from ..case.columns import BY_KEY, MEASURED, fixed
+from ..case.findings import Box, CaseResult, Lesion, LesionSource, LesionStatus, PointLps
+from ..case.terminology import class_probability
 from ..case.wording import (
-    class_probability,
     found_by,
-    is_measured,
+    is_proposed,
     millilitres,
     notes,
     position_text,
@@ -44,21 +45,24 @@ TEXT_HEADERS = (
     ["Centre", "mm"],
 )
 
+_CSV_LESION = tuple(
+    BY_KEY[key]
+    for key in (
+        "number",
+        "class",
+        "class_probability",
+        "reader_class",
+        "score",
+        *(column.key for column in MEASURED),
+        "found_by",
+        "status",
+        "note",
+    )
+)
 CSV_COLUMNS = (
     "Case",
     "Finding",
-    "Number",
-    "Class",
-    "Class probability",
-    "Reader class",
-    "Score",
-    "Long axis (mm)",
-    "Short axis (mm)",
-    "Volume (mL)",
-    "Mean density (HU)",
-    "SD density (HU)",
-    "Distance to liver surface (mm)",
-    "Share of liver (%)",
+    *(column.file_heading for column in _CSV_LESION[:-3]),
     "Axial slice (1 = most inferior)",
     "Centre x LPS (mm)",
     "Centre y LPS (mm)",
@@ -95,36 +99,21 @@ def findings_csv(result: CaseResult) -> str:
     case = {
         "Case": result.case_name,
         "Contrast phase": phase.name if phase else "",
-        "Phase probability": _fixed(phase.probability, 2) if phase else "",
+        "Phase probability": fixed(phase.probability, 2) if phase else "",
     }
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, CSV_COLUMNS, restval="")
     writer.writeheader()
     for lesion in result.lesions:
-        m = _known(lesion)
-        x, y, z = (_fixed(c, 1) for c in lesion.centre_lps)
+        x, y, z = (fixed(c, 1) for c in lesion.centre_lps)
         row = {
             "Finding": "lesion",
-            "Number": lesion.number,
-            "Class": lesion.model_class or "",
-            "Class probability": _fixed(class_probability(lesion), 3),
-            "Reader class": lesion.reader_class or "",
-            "Score": _fixed(lesion.score, 3),
-            "Long axis (mm)": _fixed(m.long_axis_mm, 1),
-            "Short axis (mm)": _fixed(m.short_axis_mm, 1),
-            "Volume (mL)": _fixed(m.volume_ml, 3),
-            "Mean density (HU)": _fixed(m.hu_mean, 1),
-            "SD density (HU)": _fixed(m.hu_sd, 1),
-            "Distance to liver surface (mm)": _fixed(m.surface_distance_mm, 1),
-            "Share of liver (%)": _fixed(m.percent_of_liver, 3),
+            **{column.file_heading: column.file_text(lesion) for column in _CSV_LESION},
             "Axial slice (1 = most inferior)": slice_number(lesion, result.geometry)[0],
             "Centre x LPS (mm)": x,
             "Centre y LPS (mm)": y,
             "Centre z LPS (mm)": z,
             "Position": position_text(lesion.centre_lps),
-            "Found by": found_by(lesion),
-            "Status": lesion.status_text,
-            "Notes": lesion.note,
         }
         writer.writerow(_safe({**case, **row}))
     writer.writerow(
@@ -132,9 +121,10 @@ def findings_csv(result: CaseResult) -> str:
             {
                 **case,
                 "Finding": "liver",
-                "Volume (mL)": _fixed(result.liver_volume_ml, 3),
-                "Mean density (HU)": _fixed(result.liver_hu_mean, 1),
-                "Share of liver (%)": _fixed(result.tumour_burden_percent, 3),
+                **{
+                    BY_KEY[key].file_heading: fixed(value, BY_KEY[key].file_digits)
+                    for key, value in _liver(result).items()
+                },
                 "Notes": " ".join((LIVER_NOTE, *notes(result))),
             }
         )
@@ -199,6 +189,15 @@ def findings_text(result: CaseResult, width: int = 100) -> str:
     return "\n".join(wrapped).rstrip("\n") + "\n"
 
 
+def _liver(result: CaseResult) -> dict[str, float]:
+    """What the whole liver has in the columns of the lesions."""
+    return {
+        "volume_ml": result.liver_volume_ml,
+        "mean_hu": result.liver_hu_mean,
+        "percent_of_liver": result.tumour_burden_percent,
+    }
+
+
 def _table(result: CaseResult, width: int) -> list[str]:
     """Two header lines, a rule, and a line per lesion."""
     columns = [column for column in _columns(result) if any(cell not in ("", "-") for cell in column[2:])]
@@ -219,29 +218,31 @@ def _table(result: CaseResult, width: int) -> list[str]:
 
 def _columns(result: CaseResult) -> list[list[str]]:
     """Every column as two header lines and a cell per lesion, the least needed last."""
-    known = [_known(lesion) for lesion in result.lesions]
-    slices = [slice_number(lesion, result.geometry) for lesion in result.lesions]
+    lesions = result.lesions
+    slices = [slice_number(lesion, result.geometry) for lesion in lesions]
     of_slices = f"of {slices[0][1]}"
-    boxes = any(lesion.source in (LesionSource.BOX, LesionSource.BOTH) for lesion in result.lesions)
-    edited = any(lesion.edited or lesion.status is not LesionStatus.UNDECIDED for lesion in result.lesions)
+    boxes = any(lesion.source in (LesionSource.BOX, LesionSource.BOTH) for lesion in lesions)
+    decided = any(lesion.edited or lesion.status is not LesionStatus.UNDECIDED for lesion in lesions)
+
+    def numbers(key: str) -> list[float]:
+        return [BY_KEY[key].number(lesion) for lesion in lesions]
+
+    axes = zip(numbers("long_axis_mm"), numbers("short_axis_mm"), strict=True)
+    density = zip(numbers("mean_hu"), numbers("sd_hu"), strict=True)
     return [
-        ["", "#", *(str(lesion.number) for lesion in result.lesions)],
-        ["", "Class", *(_class_cell(lesion) for lesion in result.lesions)],
-        ["Reader's", "class", *(_short(lesion.reader_class) for lesion in result.lesions)],
-        ["", "Score", *(small(lesion.score, 2) for lesion in result.lesions)],
-        [
-            "Long x short",
-            "axis, mm",
-            *(_pair(m.long_axis_mm, " x ", m.short_axis_mm, 1) for m in known),
-        ],
-        ["Volume", "mL", *(millilitres(m.volume_ml) for m in known)],
-        ["Mean +/- SD", "HU", *(_pair(m.hu_mean, " +/- ", m.hu_sd, 0) for m in known)],
-        ["To liver", "edge, mm", *(small(m.surface_distance_mm, 1) for m in known)],
-        ["% of", "liver", *(small(m.percent_of_liver, 2 if m.percent_of_liver < 10 else 1) for m in known)],
+        ["", "#", *(str(lesion.number) for lesion in lesions)],
+        ["", "Class", *(_class_cell(lesion) for lesion in lesions)],
+        ["Reader's", "class", *(_short(lesion.reader_class) for lesion in lesions)],
+        ["", "Score", *(small(lesion.score, 2) for lesion in lesions)],
+        ["Long x short", "axis, mm", *(_pair(long, " x ", short, 1) for long, short in axes)],
+        ["Volume", "mL", *map(millilitres, numbers("volume_ml"))],
+        ["Mean +/- SD", "HU", *(_pair(mean, " +/- ", sd, 0) for mean, sd in density)],
+        ["To liver", "edge, mm", *(small(mm, 1) for mm in numbers("distance_to_liver_surface_mm"))],
+        ["% of", "liver", *(small(share, 2 if share < 10 else 1) for share in numbers("percent_of_liver"))],
         ["Slice", of_slices, *(str(number) for number, _ in slices)],
-        ["Found", "by", *(found_by(lesion) if boxes else "" for lesion in result.lesions)],
-        ["", "Status", *(lesion.status_text if edited else "" for lesion in result.lesions)],
-        ["Centre", "mm", *(position_text(lesion.centre_lps, 0) for lesion in result.lesions)],
+        ["Found", "by", *(found_by(lesion) if boxes else "" for lesion in lesions)],
+        ["", "Status", *(lesion.status_text if decided else "" for lesion in lesions)],
+        ["Centre", "mm", *(position_text(lesion.centre_lps, 0) for lesion in lesions)],
     ]
 
 
@@ -252,7 +253,7 @@ def _pair(first: float, between: str, second: float, digits: int) -> str:
 
 def _class_cell(lesion: Lesion) -> str:
     name, probability = _short(lesion.model_class), class_probability(lesion)
-    return f"{name} {probability:.2f}" if math.isfinite(probability) else name
+    return name if probability is None else f"{name} {probability:.2f}"
 
 
 def _short(class_name: str | None) -> str:
@@ -266,21 +267,6 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _known(lesion: Lesion) -> Measurement:
-    """The measurement, with NaN for what a lesion without a mask does not have."""
-    m = lesion.measurement
-    if is_measured(lesion):
-        return m
-    axes = {k: getattr(m, k) if getattr(m, k) > 0 else math.nan for k in ("long_axis_mm", "short_axis_mm")}
-    unknown = ("volume_ml", "hu_mean", "hu_sd", "surface_distance_mm", "percent_of_liver")
-    return replace(m, **axes, **dict.fromkeys(unknown, math.nan))
-
-
-def _fixed(value: float, digits: int) -> str:
-    """A number for a cell: always the same number of decimals, empty when unknown."""
-    return f"{value:.{digits}f}" if math.isfinite(value) else ""
-
-
 def _rounded(value: float, digits: int) -> float | None:
     return round(float(value), digits) if math.isfinite(value) else None
 
@@ -291,45 +277,43 @@ def _safe(row: dict[str, Any]) -> dict[str, Any]:
     return {k: f"'{v}" if k in free_text and v[:1] in tuple("=+-@\t\r") and v else v for k, v in row.items()}
 
 
+def _box_json(box: Box) -> dict[str, Any]:
+    return {
+        "centre_lps_mm": [_rounded(c, 2) for c in box.centre_lps],
+        "size_mm": [_rounded(s, 2) for s in box.size_xyz_mm],
+        "directions_lps": [_rounded(d, 6) for d in box.directions_lps],
+        "score": _rounded(box.score, 4),
+    }
+
+
+def _ends_json(points: tuple[PointLps, PointLps]) -> list[list[float | None]]:
+    return [[_rounded(c, 2) for c in p] for p in points]
+
+
 def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
-    m = _known(lesion)
+    numbers = {column.key: column.json_number(lesion) for column in (BY_KEY["score"], *MEASURED)}
+    first = {key: numbers.pop(key) for key in ("score", "long_axis_mm", "short_axis_mm")}
+    measured = lesion.measurement
     slice_index, slice_count = slice_number(lesion, geometry)
-
-    def box_json(box: Box) -> dict[str, Any]:
-        return {
-            "centre_lps_mm": [_rounded(c, 2) for c in box.centre_lps],
-            "size_mm": [_rounded(s, 2) for s in box.size_xyz_mm],
-            "directions_lps": [_rounded(d, 6) for d in box.directions_lps],
-            "score": _rounded(box.score, 4),
-        }
-
-    def ends(points: tuple[PointLps, PointLps]) -> list[list[float | None]] | None:
-        return [[_rounded(c, 2) for c in p] for p in points] if is_measured(lesion) else None
-
     return {
         "number": lesion.number,
+        "tracking_uid": lesion.tracking_uid,
         "class": lesion.model_class,
         "class_probabilities": {name: _rounded(p, 4) for name, p in lesion.class_probabilities.items()},
         "reader_class": lesion.reader_class,
         "note": lesion.note,
-        "score": _rounded(lesion.score, 4),
-        "long_axis_mm": _rounded(m.long_axis_mm, 2),
-        "short_axis_mm": _rounded(m.short_axis_mm, 2),
-        "long_axis_ends_lps_mm": ends(m.long_axis_lps),
-        "short_axis_ends_lps_mm": ends(m.short_axis_lps),
-        "volume_ml": _rounded(m.volume_ml, 4),
-        "mean_hu": _rounded(m.hu_mean, 2),
-        "sd_hu": _rounded(m.hu_sd, 2),
-        "distance_to_liver_surface_mm": _rounded(m.surface_distance_mm, 2),
-        "percent_of_liver": _rounded(m.percent_of_liver, 4),
+        **first,
+        "long_axis_ends_lps_mm": None if measured is None else _ends_json(measured.long_axis_lps),
+        "short_axis_ends_lps_mm": None if measured is None else _ends_json(measured.short_axis_lps),
+        **numbers,
         "axial_slice_from_below": slice_index,
         "axial_slice_count": slice_count,
         "centre_lps_mm": [_rounded(c, 2) for c in lesion.centre_lps],
         "position": position_text(lesion.centre_lps),
-        "box": box_json(lesion.box),
-        "class_box": None if lesion.class_box is None else box_json(lesion.class_box),
+        "box": _box_json(lesion.box),
+        "class_box": None if lesion.class_box is None else _box_json(lesion.class_box),
         "found_by": lesion.source.value,
-        "outline_proposed": lesion.source is LesionSource.BOX and is_measured(lesion),
+        "outline_proposed": is_proposed(lesion),
         "status": lesion.status.value,
         "edited": lesion.edited,
     }

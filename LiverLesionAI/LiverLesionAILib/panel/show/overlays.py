@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import slicer
 
+from ...case.description import PROBABILITY
 from ...review.case_view import CaseView, box_id
 from ...scene import nodes
 from ...stages.explain.mscd_point import POINT_MAP
@@ -11,7 +12,7 @@ from ..choices import MapColours, MaskStyle
 from ..parameters import PanelParameters
 
 LEGEND_FONT = 10
-FIRST_MAP = f"tumour {nodes.PROBABILITY}"
+FIRST_MAP = f"tumour {PROBABILITY}"
 
 
 def apply_overlays(scene: slicer.vtkMRMLScene, case: CaseView, parameters: PanelParameters) -> None:
@@ -74,7 +75,7 @@ def map_names(case: CaseView) -> list[str]:
         node.GetAttribute(nodes.ATTR_FAMILY) or node.GetAttribute(nodes.ATTR_MAP) or node.GetName()
         for node in case.maps
     }
-    return sorted(names, key=lambda name: (name != FIRST_MAP, name.endswith(nodes.PROBABILITY), name))
+    return sorted(names, key=lambda name: (name != FIRST_MAP, name.endswith(PROBABILITY), name))
 
 
 def is_family(case: CaseView, name: str) -> bool:

@@ -7,7 +7,7 @@ from ...case.colours import lesion_colour
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ...case.lesion_masks import lesion_masks
 from ...case.terminology import lesion_terminology
-from ...case.wording import is_measured, notes
+from ...case.wording import notes
 from ...volume.crops import Mask
 from ...volume.dicom import DicomSource
 from .content import Code, DicomContent, Region
@@ -93,7 +93,7 @@ def _liver(result: CaseResult, source: DicomSource) -> Region:
 
 
 def _lesion(lesion: Lesion, mask: Mask, source: DicomSource) -> Region:
-    measured = lesion.measurement if is_measured(lesion) else None
+    measured = lesion.measurement
     numbers = {SCORE: (lesion.score, "1")}
     if measured is not None:
         numbers |= {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
-from ...case.wording import is_measured, notes, slice_number
+from ...case.wording import notes, slice_number
 from ...volume.dicom import DicomSource
 from .strings import Language
 
@@ -144,7 +144,7 @@ def decision_of(lesion: Lesion) -> str:
 
 
 def _row(lesion: Lesion, result: CaseResult, words: Language) -> Row:
-    m = lesion.measurement if is_measured(lesion) else None
+    m = lesion.measurement
     own = "" if lesion.reader_class is None else f" ({words('by_reader')})"
     shown = class_text(lesion.shown_class, words)
     axes = density = volume = ""
@@ -232,7 +232,7 @@ def fat_text(hu_mean: float, phase: str | None, words: Language) -> str:
 
 def _liver(result: CaseResult, listed: Sequence[Lesion], words: Language) -> tuple[tuple[str, str], ...]:
     phase = None if result.phase is None else phase_key(result.phase.name)
-    total = sum(x.measurement.long_axis_mm for x in listed if is_measured(x))
+    total = sum(x.measurement.long_axis_mm for x in listed if x.measurement is not None)
     pairs = [
         (words("volume"), f"{words.number(result.liver_volume_ml, 0)} mL"),
         (words("density"), f"{words.number(result.liver_hu_mean, 0)} HU"),

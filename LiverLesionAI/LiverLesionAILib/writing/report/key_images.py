@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...case.findings import CaseResult
-from ...case.wording import is_measured
 from ...pictures.slice_views import AXIAL, CORONAL, Upright, best_slices, draw_slice
 from ...volume.ct import CtVolume
 
@@ -22,11 +21,11 @@ def key_images(result: CaseResult, volume: CtVolume) -> Iterator[tuple[int, byte
     """(Lesion's number, JPEG) with outline, axes, letters and a scale, one by one."""
     case = Upright.of(result, volume)
     for lesion in result.lesions:
-        m, measured = lesion.measurement, is_measured(lesion)
-        point = m.long_axis_lps[0] if measured else lesion.centre_lps
+        m = lesion.measurement
+        point = lesion.centre_lps if m is None else m.long_axis_lps[0]
         index = round(float(case.geometry.lps_to_index(point)[0]))
         index = min(max(index, 0), case.geometry.shape_zyx[0] - 1)
-        around = (lesion.centre_lps, max(ACROSS_MM, 2.2 * m.long_axis_mm if measured else 0.0))
+        around = (lesion.centre_lps, max(ACROSS_MM, 0.0 if m is None else 2.2 * m.long_axis_mm))
         canvas = draw_slice(
             case, AXIAL, index, width=WIDTH, height=HEIGHT, text_size=17.0, snug=True, around=around
         )

@@ -1,0 +1,132 @@
+"""The table of findings: every column with its heading, unit, digits and where its value comes from.
+
+CSV, JSON's numbers, the text for the terminal, the scene's table and the panel's are cut from it, so that a
+number cannot differ between them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .findings import Lesion
+from .terminology import class_probability, lesion_title
+from .wording import found_by
+
+Value = str | float | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the findings.
+
+    Attributes:
+        key: its name in JSON; for what is measured, the field of `Measurement` is `field`.
+        heading: in files, without the unit.
+        short: in the scene's table, without the unit.
+        value: what a lesion has in it; None, NaN or "" where there is nothing.
+        unit: "" for texts and pure numbers.
+        digits: after the point, for reading; None for texts and whole numbers.
+        file_digits: after the point in CSV; JSON has one more.
+        field: of `Measurement`, "" for what does not come from there.
+    """
+
+    key: str
+    heading: str
+    short: str
+    value: Callable[[Lesion], Value]
+    unit: str = ""
+    digits: int | None = None
+    file_digits: int = 0
+    field: str = ""
+
+    @property
+    def file_heading(self) -> str:
+        """Heading in CSV: "Volume (mL)"."""
+        return f"{self.heading} ({self.unit})" if self.unit else self.heading
+
+    @property
+    def table_heading(self) -> str:
+        """Heading in the scene's table: "Volume [mL]"."""
+        return f"{self.short} [{self.unit}]" if self.unit else self.short
+
+    def number(self, lesion: Lesion) -> float:
+        """Its value as a number; NaN where there is none."""
+        value = self.value(lesion)
+        return math.nan if value is None else float(value)
+
+    def rounded(self, lesion: Lesion) -> float:
+        """Its number for reading, rounded; NaN where there is none."""
+        return round(self.number(lesion), self.digits or 0)
+
+    def file_text(self, lesion: Lesion) -> str:
+        """Its cell in CSV: always the same number of decimals, empty where there is nothing."""
+        if self.digits is None:
+            value = self.value(lesion)
+            return "" if value is None else str(value)
+        return fixed(self.number(lesion), self.file_digits)
+
+    def json_number(self, lesion: Lesion) -> float | None:
+        """Its number in JSON; None where there is none."""
+        number = self.number(lesion)
+        return round(number, self.file_digits + 1) if math.isfinite(number) else None
+
+
+def fixed(value: float, digits: int) -> str:
+    """A number for a cell: always the same number of decimals, empty when unknown."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else ""
+
+
+def _measured(
+    key: str, field: str, heading: str, short: str, unit: str, digits: int, file_digits: int
+) -> Column:
+    def value(lesion: Lesion) -> float | None:
+        return None if lesion.measurement is None else float(getattr(lesion.measurement, field))
+
+    return Column(key, heading, short, value, unit, digits, file_digits, field)
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("number", "Number", "Lesion", lambda lesion: lesion.number),
+    Column("name", "Name", "Name", lesion_title),
+    Column("class", "Class", "Class", lambda lesion: lesion.model_class),
+    Column(
+        "class_probability",
+        "Class probability",
+        "Class probability",
+        class_probability,
+        digits=2,
+        file_digits=3,
+    ),
+    Column("reader_class", "Reader class", "Reader class", lambda lesion: lesion.reader_class),
+    Column("status", "Status", "Status", lambda lesion: lesion.status_text),
+    Column("score", "Score", "Lesion probability", lambda lesion: lesion.score, digits=2, file_digits=3),
+    _measured("long_axis_mm", "long_axis_mm", "Long axis", "Long axis", "mm", 1, 1),
+    _measured("short_axis_mm", "short_axis_mm", "Short axis", "Short axis", "mm", 1, 1),
+    _measured("volume_ml", "volume_ml", "Volume", "Volume", "mL", 2, 3),
+    _measured("mean_hu", "hu_mean", "Mean density", "Mean", "HU", 0, 1),
+    _measured("sd_hu", "hu_sd", "SD density", "SD", "HU", 0, 1),
+    _measured(
+        "distance_to_liver_surface_mm",
+        "surface_distance_mm",
+        "Distance to liver surface",
+        "To surface",
+        "mm",
+        1,
+        1,
+    ),
+    _measured("percent_of_liver", "percent_of_liver", "Share of liver", "Of liver", "%", 2, 3),
+    Column("found_by", "Found by", "Found by", found_by),
+    Column("note", "Notes", "Note", lambda lesion: lesion.note),
+)
+BY_KEY = {column.key: column for column in COLUMNS}
+MEASURED = tuple(column for column in COLUMNS if column.field)
+SCENE_TABLE = (
+    tuple(
+        BY_KEY[key]
+        for key in ("number", "name", "class", "class_probability", "reader_class", "status", "score")
+    )
+    + MEASURED
+)
+"""Columns of the table in the scene."""
