@@ -140,6 +140,7 @@ def test_delete_takes_box_and_row_and_undo_brings_all_back(case):
 
 def test_undoing_a_deletion_brings_the_box_of_the_class_back(case):
     import slicer
+    from LiverLesionAILib.case import tags
     from LiverLesionAILib.case import terminology as terms
     from LiverLesionAILib.case.findings import Box
     from LiverLesionAILib.review.derived import follow
@@ -147,7 +148,7 @@ def test_undoing_a_deletion_brings_the_box_of_the_class_back(case):
 
     seen = Box((1.0, -2.0, 103.0), (9.0, 8.0, 7.0), score=0.7)
     segment = case.panel.case.segmentation.GetSegmentation().GetSegment("lesion_2")
-    scene_segments.set_tag(segment, terms.TAG_CLASS_BOX, terms.class_box_text(seen))
+    scene_segments.set_tag(segment, terms.TAG_CLASS_BOX, tags.box_text(seen))
     case.panel.case = follow(slicer.mrmlScene, case.panel.case, ["lesion_2"])
     assert len(case.panel.case.class_boxes) == 1
     choose(case, 1)
