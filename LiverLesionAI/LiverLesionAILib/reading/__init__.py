@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from ..support.text import path_text, printable
 from ..volume.checking import check_ct
 from ..volume.ct import CtVolume
 from .decoding import open_regular
-from .dicom_headers import is_dicom, scan_files
-from .dicom_load import load_stack
-from .dicom_series import SeriesInfo, Stack, choose, describe_all, stacks_of
+from .dicom_folder import list_series, load_dicom_file, load_folder
+from .dicom_headers import is_dicom
+from .dicom_series import SeriesInfo
 from .image_files import FORMATS, is_image_file, load_image_file
 
 __all__ = ["SeriesInfo", "list_series", "load_ct", "read_ct"]
@@ -59,9 +58,9 @@ def load_ct(
     path = Path(path)
     progress("Reading", 0.0)
     if _is_folder(path):
-        volume = _load_folder(path, series, progress)
+        volume = load_folder(path, series, progress)
     elif is_dicom(path):
-        volume = _load_dicom_file(path, series, progress)
+        volume = load_dicom_file(path, series, progress)
     elif is_image_file(path):
         volume = load_image_file(path, series, grid, progress)
     else:
@@ -87,89 +86,3 @@ def _is_folder(path: Path) -> bool:
         pass  # such names are refused below
     open_regular(path).close()
     return False
-
-
-def list_series(folder: Path | str, progress: Progress = silent) -> list[SeriesInfo]:
-    """What a folder's DICOM files hold, subfolders included, the one that would be taken first.
-
-    Series that cannot be analysed are listed last; their `refused` says why.
-
-    Raises:
-        InputError: there is no such folder.
-        Cancelled: `progress` asked for it.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder. Check the path.")
-    scan = scan_files(_files(folder.rglob("*")), progress)
-    return [stack.info for stack in stacks_of(scan)]
-
-
-def _files(paths: Iterable[Path]) -> list[Path]:
-    """The files among `paths`, without what desktops leave beside them (.DS_Store, ._copy.dcm)."""
-    return [p for p in sorted(paths) if p.is_file() and not p.name.startswith(".")]
-
-
-def _load_folder(folder: Path, series: str | None, progress: Progress) -> CtVolume:
-    paths = _files(folder.rglob("*"))
-    scan = scan_files(paths, lambda stage, fraction: progress(stage, 0.3 * fraction))
-    stacks = stacks_of(scan)
-    if not stacks:
-        volumes = [p for p in paths if is_image_file(p)]
-        if not paths:
-            what = "the folder is empty"
-        elif scan.unreadable and len(scan.unreadable) == len(paths):
-            what = "no file in the folder can be read"
-        elif volumes:
-            what = (
-                f"the folder holds no DICOM files, but {volumes[0].name}: give the path of that file itself"
-            )
-        else:
-            what = "the folder holds no DICOM files"
-        raise InputError(f"{folder}: {what}. A CT is read from {FORMATS}, or from a folder with DICOM files.")
-    chosen = choose(stacks, series, str(folder))
-    volume = load_stack(chosen, folder.name, lambda stage, fraction: progress(stage, 0.3 + 0.7 * fraction))
-    notes, warnings = list(volume.notes), list(volume.warnings)
-    if len(stacks) > 1:
-        notes.insert(
-            0, f"Of {len(stacks)} series, {chosen.info.label} was taken. {describe_all(stacks, chosen)}"
-        )
-    if scan.unreadable:
-        names = ", ".join(p.name for p in scan.unreadable[:3]) + (" ..." if len(scan.unreadable) > 3 else "")
-        count = len(scan.unreadable)
-        warnings.append(
-            f"{count} file{'s' if count > 1 else ''} in the folder could not be read ({names}); "
-            "if they belong to the scan, slices are missing."
-        )
-    if len(scan.patients) > 1:
-        warnings.append(
-            f"The folder holds scans of {len(scan.patients)} patients; only {chosen.info.label} was read."
-        )
-    return replace(volume, notes=tuple(notes), warnings=tuple(warnings))
-
-
-def _load_dicom_file(path: Path, series: str | None, progress: Progress) -> CtVolume:
-    own = scan_files([path], silent)
-    if own.is_directory_file:
-        return _load_folder(path.parent, series, progress)
-    if not own.frames:
-        raise InputError(
-            f"{path}: the DICOM file cannot be read. It may be incomplete: copy or export it again."
-        )
-    if len(own.frames) > 1 or not own.frames[0].usable:
-        stack: Stack = choose(stacks_of(own), series, str(path))
-        return load_stack(stack, path.stem, progress)
-    # One slice stands for its series: the slices beside it.
-    beside = _files(path.parent.iterdir())
-    scan = scan_files(beside, lambda stage, fraction: progress(stage, 0.3 * fraction))
-    holding = [s for s in stacks_of(scan) if any(f.path == path for f in s.frames)]
-    if not holding:
-        raise InputError(
-            f"{path}: the DICOM file cannot be read. It may be incomplete: copy or export it again."
-        )
-    stack = choose(holding, series, str(path))
-    volume = load_stack(
-        stack, path.parent.name, lambda stage, fraction: progress(stage, 0.3 + 0.7 * fraction)
-    )
-    note = f"{path.name} is one slice of {stack.info.label}; the whole series was read."
-    return replace(volume, notes=(note, *volume.notes))

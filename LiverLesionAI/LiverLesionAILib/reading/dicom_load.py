@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..support.errors import GeometryError, InputError
 from ..support.progress import Progress
+from ..support.text import printable
 from ..volume.ct import CtVolume
+from .dicom_checks import slice_doubts, slice_notes
+from .dicom_frames import Frame
 from .dicom_pixels import read_hu
-from .dicom_series import Stack, slice_positions
+from .dicom_places import slice_positions
+from .dicom_series import Stack
 from .dicom_source import source_of
 from .slices import SliceStack, regular, slices_at
 
@@ -16,11 +24,30 @@ from .slices import SliceStack, regular, slices_at
 MOST_DAMAGED = 0.25
 
 
+@dataclass(eq=False)
+class _Pixels:
+    """Decoded slices of a scan.
+
+    Attributes:
+        hu_zyx: int16 HU, one plane per position.
+        taken: index of the frame at each position, -1 where none could be decoded.
+        damaged: file names and why they could not be decoded.
+        odd: what is odd about pixels that were read, with the number of slices.
+        differing: images left out because another at their position, with other values, was taken.
+    """
+
+    hu_zyx: NDArray[np.int16]
+    taken: NDArray[np.int64]
+    damaged: dict[str, str] = field(default_factory=dict)
+    odd: Counter[str] = field(default_factory=Counter)
+    differing: int = 0
+
+
 def load_stack(stack: Stack, source: str, progress: Progress) -> CtVolume:
     """Decode a scan and put its slices onto an even grid by their positions.
 
     Args:
-        stack: chosen by :func:`~.dicom_series.choose`.
+        stack: chosen by :func:`~.dicom_choice.choose`.
         source: name of the folder or file, for the volume's name and messages.
 
     Raises:
@@ -30,34 +57,12 @@ def load_stack(stack: Stack, source: str, progress: Progress) -> CtVolume:
     info, frames = stack.info, list(stack.frames)
     label = f"{source}, {info.label}"
     places = slice_positions(frames)
-    place_of = {k: p for p, place in enumerate(places) for k in place}
-    values = np.zeros((len(places), *frames[0].shape_yx), np.int16)
-    taken = np.full(len(places), -1)
-    damaged: list[str] = []
-    differing = 0
-    for done, (k, hu) in enumerate(read_hu(frames)):
-        if done % 8 == 0:
-            progress("Reading", done / len(frames))
-        p = place_of[k]
-        if hu is None:
-            damaged.append(frames[k].path.name)
-        elif taken[p] < 0:
-            values[p], taken[p] = hu, k
-        elif not np.array_equal(values[p], hu):
-            differing += 1
-            if frames[k].instance < frames[taken[p]].instance:
-                values[p], taken[p] = hu, k
-    warnings = _warnings(stack, places, damaged, differing)
-    good = taken >= 0
-    if good.sum() < len(places) * (1 - MOST_DAMAGED) or not good.any():
-        raise InputError(
-            f"{label}: {int((~good).sum())} of {len(places)} slices cannot be read (such as {damaged[0]}). "
-            "The files are damaged or incomplete: copy or export them again."
-        )
-    if not good.all():
-        values = values[good]
-    positions = np.array([frames[k].position_lps for k in taken[good]])
+    pixels = _decoded(frames, places, label, progress)
+    good = pixels.taken >= 0
+    shown = [frames[k] for k in pixels.taken[good]]
+    positions = np.array([f.position_lps for f in shown])
     row, column = np.reshape(frames[0].orientation, (2, 3))  # type: ignore[arg-type]
+    values = pixels.hu_zyx if good.all() else pixels.hu_zyx[good]
     try:
         values, geometry, changes = regular(
             values, SliceStack(positions, row, column, frames[0].spacing_yx_mm)  # type: ignore[arg-type]
@@ -66,27 +71,68 @@ def load_stack(stack: Stack, source: str, progress: Progress) -> CtVolume:
         raise InputError(
             f"{label}: the slices do not make a volume. {error} Export the series again."
         ) from error
-    name = source + (f" - {info.description}" if info.description else "")
-    at_slices = [None if k is None else frames[taken[good][k]] for k in slices_at(geometry, positions)]
+    at_slices = [None if k is None else shown[k] for k in slices_at(geometry, positions)]
     return CtVolume(
-        np.ascontiguousarray(values), geometry, name, (*warnings, *changes), dicom=source_of(at_slices)
+        np.ascontiguousarray(values),
+        geometry,
+        source + (f" - {info.description}" if info.description else ""),
+        (*_warnings(stack, places, pixels), *slice_doubts(shown, stack.numbers), *changes),
+        tuple(slice_notes(shown)),
+        source_of(at_slices),
     )
 
 
-def _warnings(stack: Stack, places: list[list[int]], damaged: list[str], differing: int) -> list[str]:
+def _decoded(frames: list[Frame], places: list[list[int]], label: str, progress: Progress) -> _Pixels:
+    """The pixels at each position; of several images at one, those with the lowest instance number."""
+    place_of = {k: p for p, place in enumerate(places) for k in place}
+    pixels = _Pixels(
+        np.zeros((len(places), *frames[0].shape_yx), np.int16), np.full(len(places), -1, np.int64)
+    )
+    for done, image in enumerate(read_hu(frames)):
+        if done % 8 == 0:
+            progress("Reading", done / len(frames))
+        k, p = image.k, place_of[image.k]
+        pixels.odd.update(image.remarks)
+        if image.hu_yx is None:
+            pixels.damaged.setdefault(printable(frames[k].path.name), image.problem)
+            continue
+        before = int(pixels.taken[p])
+        if before >= 0 and not np.array_equal(pixels.hu_zyx[p], image.hu_yx):
+            pixels.differing += 1
+        if before < 0 or frames[k].instance < frames[before].instance:
+            pixels.hu_zyx[p], pixels.taken[p] = image.hu_yx, k
+    missing = int((pixels.taken < 0).sum())
+    if missing > len(places) * MOST_DAMAGED or missing == len(places):
+        name, why = next(iter(pixels.damaged.items()))
+        raise InputError(
+            f"{label}: {missing} of {len(places)} slices cannot be read ({name}: {why}). "
+            "The files are damaged or incomplete: copy or export them again."
+        )
+    return pixels
+
+
+def _warnings(stack: Stack, places: list[list[int]], pixels: _Pixels) -> list[str]:
     info = stack.info
-    sentences = []
+    sentences = list(stack.remarks)
     if info.doubt:
         sentences.append(f"{info.label[0].upper()}{info.label[1:]}: {info.doubt}.")
-    if damaged:
-        names = ", ".join(damaged[:3]) + (" ..." if len(damaged) > 3 else "")
+    if pixels.damaged:
+        names = "; ".join(f"{name}: {why}" for name, why in list(pixels.damaged.items())[:3])
+        count = len(pixels.damaged)
         sentences.append(
-            f"{len(damaged)} damaged slice file{'s' if len(damaged) > 1 else ''} left out ({names})."
+            f"{count} damaged slice file{'s' if count > 1 else ''} left out ({names}"
+            f"{'; ...' if count > 3 else ''})."
+        )
+    for remark, count in pixels.odd.items():
+        sentences.append(
+            f"Of {len(stack.frames)} images, {count} {remark}." if count > 1 else f"One image {remark}."
         )
     repeated = sum(len(place) > 1 for place in places)
     if repeated:
         same = (
-            "they differ, the first of each was used" if differing else "they are equal, one of each was used"
+            "they differ, the first of each was used"
+            if pixels.differing
+            else "they are equal, one of each was used"
         )
         sentences.append(
             f"{repeated} slice position{'s hold' if repeated > 1 else ' holds'} more than one image; {same}."

@@ -1,87 +1,219 @@
-"""Stored pixels of DICOM images as Hounsfield units."""
+"""Stored pixels of DICOM images as Hounsfield units, the same way for every transfer syntax.
+
+Uncompressed pixels are read here; compressed ones are decoded by a child process with limits, to the stored
+values and frame by frame, so that each frame gets its own rescale and padding.
+"""
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pydicom.uid
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from ..support.limited_child import ChildFailure, LimitedChild
 from ..volume.ct import AIR_HU
-from .dicom_headers import Frame
+from .codestreams import RLE, decodable
+from .dicom_frames import UNCOMPRESSED, Frame, StoredFormat
 
-# Read by pydicom with numpy alone: uncompressed (also deflated, big endian) and run-length encoded.
-_PLAIN = {
-    "", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99",
-    "1.2.840.10008.1.2.5",
-}  # fmt: skip
-# Read by the decoders within SimpleITK: JPEG, JPEG-LS, JPEG 2000.
-_GDCM = {f"1.2.840.10008.1.2.4.{k}" for k in (50, 51, 57, 70, 80, 81, 90, 91)}
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+CHILD = "LiverLesionAILib.reading.dicom_decode_child"
+DECODE_S = 8.0
+# After so many slices that end the decoder or stop it the series is given up: each costs seconds.
+MOST_FAILURES = 2
+# Beside a multiple of the file and the frame, for libraries that work in floating point.
+DECODE_BYTES = 600_000_000
 # Padding of at most this many HU, or at least that many, is no tissue and can safely become air.
 _PADDING_BELOW_HU, _PADDING_ABOVE_HU = -1000.0, 3000.0
 
 
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """One decoded image.
+
+    Attributes:
+        k: its index in the frames asked for.
+        hu_yx: int16 HU (rows, columns); None where it cannot be decoded.
+        problem: why not, to stand behind the file's name.
+        remarks: what is odd about its pixels though it was read.
+    """
+
+    k: int
+    hu_yx: NDArray[np.int16] | None
+    problem: str = ""
+    remarks: tuple[str, ...] = ()
+
+
 def unreadable_syntax(syntax: str) -> str:
     """The name of a transfer syntax that no decoder here reads, or ""."""
-    return "" if syntax in _PLAIN | _GDCM else pydicom.uid.UID(syntax).name
+    if syntax in UNCOMPRESSED or syntax == RLE or decodable(syntax):
+        return ""
+    return pydicom.uid.UID(syntax).name
 
 
-def read_hu(frames: Sequence[Frame]) -> Iterator[tuple[int, NDArray[np.int16] | None]]:
-    """Decode images, each file opened once.
-
-    Yields:
-        (k, hu): index into `frames` and its int16 HU (rows, columns), or None where it cannot be decoded.
-    """
+def read_hu(frames: Sequence[Frame]) -> Iterator[Decoded]:
+    """Decode images, each file opened once; in the order of files, not of `frames`."""
     order = sorted(range(len(frames)), key=lambda k: (str(frames[k].path), frames[k].index))
-    for path, group in groupby(order, key=lambda k: frames[k].path):
-        indices = list(group)
-        try:
-            stored, is_hu = _stored(path, frames[indices[0]])
-        except Exception:  # decoders raise what they like on damaged data
+    with tempfile.TemporaryDirectory(prefix="liverlesionai-") as folder, _Decoder(Path(folder)) as decoder:
+        for path, group in groupby(order, key=lambda k: frames[k].path):
+            indices = list(group)
+            plain = frames[indices[0]].format.syntax in UNCOMPRESSED
+            source = _PlainFile(path) if plain else decoder
             for k in indices:
-                yield k, None
-            continue
-        for k in indices:
-            plane = stored[frames[k].index]
-            yield k, _padded_to_air(plane if is_hu else _rescaled(plane, frames[k]), frames[k])
+                yield _decoded(source, frames[k], k)
 
 
-def _stored(path: Path, frame: Frame) -> tuple[NDArray, bool]:
-    """All images of a file (n, rows, columns), and whether they are already HU."""
-    shape = (frame.frames, *frame.shape_yx)
-    if frame.syntax in _PLAIN:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path, force=True)
-            if not frame.syntax:
-                dataset.file_meta.TransferSyntaxUID = (
-                    pydicom.uid.ImplicitVRLittleEndian
-                    if dataset.is_implicit_VR
-                    else pydicom.uid.ExplicitVRLittleEndian
-                )
-            return _sign_extended(dataset.pixel_array, dataset).reshape(shape), False
-    image = sitk.ReadImage(str(path))
-    return sitk.GetArrayFromImage(image).reshape(shape), True
+def _decoded(source: _PlainFile | _Decoder, frame: Frame, k: int) -> Decoded:
+    try:
+        stored, remarks = source.stored(frame)
+        values, more = settled(stored, frame.format, frame.padding)
+        return Decoded(k, _padded_to_air(_rescaled(values, frame), frame), "", (*remarks, *more))
+    except (ChildFailure, ValueError) as error:
+        return Decoded(k, None, str(error))
+    except Exception:  # pydicom raises what it likes on damaged data
+        return Decoded(k, None, "its pixel data are damaged")
 
 
-def _sign_extended(stored: NDArray, dataset: pydicom.Dataset) -> NDArray:
-    """Signed values of fewer bits than their words: the upper bits may be zero, and pydicom 2 keeps them."""
-    unused = 8 * stored.dtype.itemsize - int(dataset.get("BitsStored") or 16)
-    if dataset.get("PixelRepresentation") != 1 or unused <= 0 or stored.dtype.kind != "i":
-        return stored
-    return (stored << unused) >> unused
+class _PlainFile:
+    """The pixels of an uncompressed (or deflated) file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pixels: bytes | None = None
+
+    def stored(self, frame: Frame) -> tuple[NDArray, list[str]]:
+        if self._pixels is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                dataset = pydicom.dcmread(self._path, force=True)
+                pixels = dataset.get("PixelData")
+            if not isinstance(pixels, bytes) or not pixels:
+                raise ValueError("it holds no pixel data")
+            self._pixels = pixels
+        kind = stored_type(frame.format, ">" if frame.format.syntax == BIG_ENDIAN else "<")
+        count = frame.shape_yx[0] * frame.shape_yx[1]
+        surplus = len(self._pixels) - count * kind.itemsize * frame.frames
+        if surplus < 0:
+            raise ValueError(f"its pixel data are cut short by {-surplus} bytes")
+        values = np.frombuffer(self._pixels, kind, count, frame.index * count * kind.itemsize)
+        # A single byte makes the length even.
+        odd = [f"has {surplus} bytes more pixel data than its size says"] if surplus > 1 else []
+        return values.reshape(frame.shape_yx).astype(kind.newbyteorder("=")), odd
 
 
-def _rescaled(stored: NDArray, frame: Frame) -> NDArray:
+class _Decoder:
+    """Decodes compressed frames in a child process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._child: LimitedChild | None = None
+        self._failures = 0
+
+    def __enter__(self) -> _Decoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child is not None:
+            self._child.close()
+
+    def stored(self, frame: Frame) -> tuple[NDArray, list[str]]:
+        if self._failures >= MOST_FAILURES:
+            raise ValueError("decoding was given up after others had failed")
+        kind = stored_type(frame.format, "<")
+        frame_bytes = frame.shape_yx[0] * frame.shape_yx[1] * kind.itemsize
+        if self._child is None:
+            allowed = DECODE_BYTES + 3 * frame.path.stat().st_size + 60 * frame_bytes
+            self._child = LimitedChild(CHILD, allowed)
+        request = {
+            "path": str(frame.path),
+            "index": frame.index,
+            "frames": frame.frames,
+            "shape_yx": frame.shape_yx,
+            "format": asdict(frame.format),
+            "folder": str(self._folder),
+        }
+        try:
+            answer, data = self._child.ask(request, DECODE_S)
+        except ChildFailure as error:
+            self._failures += error.ended
+            raise
+        values = np.frombuffer(data, np.dtype(answer["dtype"])).reshape(frame.shape_yx)
+        return values, []
+
+
+def stored_type(stored: StoredFormat, order: str) -> np.dtype:
+    """The type of a stored pixel.
+
+    Raises:
+        ValueError: none that images of Hounsfield units have.
+    """
+    if stored.allocated not in (8, 16, 32) or not 1 <= stored.stored <= stored.allocated:
+        raise ValueError(f"it says {stored.stored} of {stored.allocated} bits a pixel, which is impossible")
+    return np.dtype(f"{order}{'i' if stored.signed else 'u'}{stored.allocated // 8}")
+
+
+def settled(
+    values: NDArray, stored: StoredFormat, padding: tuple[int, int] | None = None
+) -> tuple[NDArray[np.int32], list[str]]:
+    """Numbers out of words of more bits than they need, whatever the unused bits hold.
+
+    Args:
+        values: (rows, columns) as stored, any integer type.
+        padding: stored values that may lie beyond the stored bits.
+
+    Returns:
+        (values, what is odd about them).
+
+    Raises:
+        ValueError: the pixels contradict BitsStored and HighBit.
+    """
+    wide = values.astype(np.int64)
+    bits, low = stored.stored, stored.high + 1 - stored.stored
+    ours = np.ones(wide.shape, bool)
+    if padding is not None:
+        ours = (wide < padding[0]) | (wide > padding[1])
+    remarks = []
+    if low != 0:
+        named = f"BitsStored {bits} and HighBit {stored.high}"
+        if _fits(wide[ours], bits, stored.signed):
+            remarks.append(f"has {named}, which do not fit together; the values fit BitsStored")
+        elif 0 < low <= stored.allocated - bits and not (wide & ((1 << low) - 1)).any():
+            remarks.append(f"has its values in the upper bits ({named})")
+            wide >>= low
+        else:
+            raise ValueError(f"its pixels contradict its header ({named})")
+    mask = (1 << bits) - 1
+    if stored.overlay and bits < stored.allocated:
+        wide &= mask
+    elif not _fits(wide[ours], bits, stored.signed) and not (
+        stored.signed and _fits(wide[ours], bits, signed=False)
+    ):
+        raise ValueError(f"its pixels need more bits than its header says (BitsStored {bits})")
+    if stored.signed:
+        half = 1 << (bits - 1)
+        extended = ((wide & mask) ^ half) - half
+        wide = np.where(ours, extended, wide) if padding is not None else extended
+    return wide.astype(np.int32), remarks
+
+
+def _fits(values: NDArray[np.int64], bits: int, signed: bool) -> bool:
+    if not values.size:
+        return True
+    low, high = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
+    return bool(values.min() >= low and values.max() < high)
+
+
+def _rescaled(stored: NDArray[np.int32], frame: Frame) -> NDArray:
     if frame.slope == 1.0 and frame.intercept == int(frame.intercept):
-        return stored.astype(np.int32) + int(frame.intercept)
-    return stored.astype(np.float32) * np.float32(frame.slope) + np.float32(frame.intercept)
+        return stored + np.int64(frame.intercept)
+    return stored.astype(np.float64) * frame.slope + frame.intercept
 
 
 def _padded_to_air(hu: NDArray, frame: Frame) -> NDArray[np.int16]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pydicom.uid
 
-from ..support.errors import InputError
+from ..support.text import printable
 from ..volume.checking import FEWEST_SLICES
-from .dicom_headers import PASS_TAGS, Frame, Scan
+from .dicom_acquisitions import split_acquisitions
+from .dicom_frames import Frame
+from .dicom_headers import Scan
 from .dicom_pixels import unreadable_syntax
+from .dicom_places import distances_mm, slice_positions
+from .dicom_sorting import alike, is_scout, same_kind, series_of
+from .dicom_values import known
 from .slices import slice_step_mm
 
 CT_CLASSES = {
@@ -46,7 +51,6 @@ _PROJECTIONS = {
     "VRT",
     "RENDERED",
 }
-_SCOUTS = {"LOCALIZER", "SCOUT", "SCANOGRAM", "TOPOGRAM", "SURVIEW"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class SeriesInfo:
         covers_abdomen: long and wide enough for an abdomen, and not said to be another part of the body.
         refused: why it cannot be analysed; "" where it can.
         doubt: why it is only taken when there is nothing better, or asked for; "" where there is no doubt.
+        detail: what tells it from the other scans of its series, "" for the only one.
     """
 
     key: str
@@ -79,6 +84,7 @@ class SeriesInfo:
     covers_abdomen: bool
     refused: str = ""
     doubt: str = ""
+    detail: str = ""
 
     @property
     def label(self) -> str:
@@ -92,6 +98,7 @@ class SeriesInfo:
 
     def __str__(self) -> str:
         size = f", {self.slices} slices, {self.extent_mm:.0f} mm" if self.slices > 1 else ""
+        size += f", {self.detail}" if self.detail else ""
         state = f": not usable, {self.refused}" if self.refused else f": {self.doubt}" if self.doubt else ""
         return f"{self.label} ({self.modality or 'no modality'}{size}){state}"
 
@@ -104,116 +111,78 @@ class Stack:
         info: the judgement.
         frames: one or more per slice position, sorted by position along the normal, then instance number.
         sharp: reconstructed for lung or bone.
+        remarks: what the reader has to know about how it was put together, in sentences.
+        numbers: instance numbers of all images of the series.
     """
 
     info: SeriesInfo
     frames: tuple[Frame, ...]
     sharp: bool = False
+    remarks: tuple[str, ...] = ()
+    numbers: frozenset[int] = frozenset()
 
 
 def stacks_of(scan: Scan) -> list[Stack]:
     """Sort the images of a folder into scans, best first; those that cannot be analysed last."""
-    series: dict[str, list[Frame]] = defaultdict(list)
-    for frame in scan.frames:
-        series[frame.series_uid].append(frame)
-    stacks = []
+    stacks: list[Stack] = []
     used: set[str] = set()
-    for uid, frames in series.items():
-        parts = [part for group in _alike(frames) for part in _passes(group)]
-        parts.sort(key=lambda part: (-len(part), part[0].instance))
-        number = frames[0].number
+    for frames, remarks in series_of(scan.frames):
+        number, uid = frames[0].number, frames[0].series_uid
         base = str(number) if number is not None else uid[-8:]
         if base in used:  # two series of one number: told apart by the end of their UID
             base = f"{base}-{uid[-6:]}"
         used.add(base)
-        scans = [p for p in parts if _refusal(p) == ""]
-        order = {id(p): k + 1 for k, p in enumerate(sorted(scans, key=lambda p: p[0].instance))}
-        for part in parts:
-            key = base
-            if len(scans) > 1 or not scans:
-                key = f"{base}.{order[id(part)]}" if id(part) in order else base
-            elif id(part) not in order:
-                key = f"{base} (scout)" if _is_scout(part[0]) else f"{base} (rest)"
-            stacks.append(_judged(part, key))
+        stacks += _stacks(frames, base, remarks)
     stacks.sort(key=_rank, reverse=True)
     return stacks
 
 
-def _alike(frames: list[Frame]) -> list[list[Frame]]:
-    """Groups of images that can lie in one volume: same size, spacing, orientation and kind."""
-    groups: list[list[Frame]] = []
-    for frame in sorted(frames, key=lambda f: (f.instance, str(f.path), f.index)):
-        for group in groups:
-            if _same_kind(group[0], frame):
-                group.append(frame)
-                break
-        else:
-            groups.append([frame])
-    return groups
+def _stacks(frames: list[Frame], base: str, remarks: tuple[str, ...]) -> list[Stack]:
+    """The scans of one series, keyed "4.1", "4.2" where there are several."""
+    parts = [part for group in alike(frames) for part in split_acquisitions(group)]
+    parts.sort(key=lambda part: (-len(part[0]), part[0][0].instance))
+    refusals = [_refusal(part) for part, _ in parts]
+    scans = [k for k, refusal in enumerate(refusals) if not refusal]
+    order = {k: n for n, k in enumerate(sorted(scans, key=lambda k: _first(parts[k][0])), start=1)}
+    numbers = frozenset(f.instance for f in frames)
+    left_out = _left_out([part for part, _ in parts], refusals)
+    stacks = []
+    for k, (part, words) in enumerate(parts):
+        key = base
+        if len(scans) > 1 and k in order:
+            key = f"{base}.{order[k]}"
+        elif scans and k not in order:
+            key = f"{base} (scout)" if is_scout(part[0]) else f"{base} (rest)"
+        more = (*remarks, *left_out) if k in order else ()
+        stacks.append(_judged(part, key, refusals[k], words, more, numbers))
+    return stacks
 
 
-def _same_kind(a: Frame, b: Frame) -> bool:
-    if (a.shape_yx, a.samples, a.sop_class, a.usable) != (b.shape_yx, b.samples, b.sop_class, b.usable):
-        return False
-    if _is_scout(a) != _is_scout(b):
-        return False
-    if not a.usable:
-        return True
-    return bool(
-        np.allclose(a.orientation, b.orientation, atol=2e-3)  # type: ignore[arg-type]
-        and np.allclose(a.spacing_yx_mm, b.spacing_yx_mm, rtol=2e-3)  # type: ignore[arg-type]
-    )
+def _first(frames: Sequence[Frame]) -> tuple[float, int]:
+    """When a scan was made, as far as its headers say: acquisition time, then the first image's number."""
+    times = known(f.moments[0] for f in frames)
+    return (min(times) if times else 0.0, min(f.instance for f in frames))
 
 
-def _is_scout(frame: Frame) -> bool:
-    return bool(_SCOUTS.intersection(frame.image_type))
-
-
-def _distances(frames: list[Frame]) -> np.ndarray:
-    row, column = np.reshape(frames[0].orientation, (2, 3))  # type: ignore[arg-type]
-    normal = np.cross(row, column)
-    return np.array([f.position_lps for f in frames]) @ (normal / np.linalg.norm(normal))
-
-
-def slice_positions(frames: list[Frame] | tuple[Frame, ...]) -> list[list[int]]:
-    """Indices of the frames at each slice position along the normal; within 0.01 mm is the same position."""
-    distances = _distances(list(frames))
-    places: list[list[int]] = []
-    for k in np.argsort(distances, kind="stable"):
-        if places and distances[k] - distances[places[-1][0]] < 0.01:
-            places[-1].append(int(k))
-        else:
-            places.append([int(k)])
-    return places
-
-
-def _sorted(frames: list[Frame]) -> list[Frame]:
-    return [frames[k] for place in slice_positions(frames) for k in place]
-
-
-def _passes(frames: list[Frame]) -> list[list[Frame]]:
-    """Split what was scanned several times over the same slices (contrast phases, time points)."""
-    if not frames[0].usable or frames[0].shape_yx[0] == 0:
-        return [frames]
-    places = slice_positions(frames)
-    if sum(len(p) > 1 for p in places) < max(2, 0.3 * len(places)):
-        return [_sorted(frames)]
-    for k in range(len(PASS_TAGS)):
-        groups: dict[str, list[Frame]] = defaultdict(list)
-        for frame in frames:
-            groups[frame.passes[k]].append(frame)
-        if len(groups) < 2:
+def _left_out(parts: list[list[Frame]], refusals: list[str]) -> tuple[str, ...]:
+    """Images of a series that are in none of its scans, though they look as if they should."""
+    largest = max((p for p, r in zip(parts, refusals, strict=True) if not r), key=len, default=None)
+    sentences = []
+    for part, refusal in zip(parts, refusals, strict=True):
+        first = part[0]
+        if not refusal or largest is None or first.sop_class not in CT_CLASSES or is_scout(first):
             continue
-        repeats = sum(len(g) - len(slice_positions(g)) for g in groups.values())
-        # A value per image (a time) splits into crumbs, not into scans.
-        if repeats <= 0.05 * len(frames) and len(groups) <= 0.25 * len(frames):
-            return [_sorted(group) for group in groups.values()]
-    # Nothing in the headers: the k-th image at each place, in the order of instances.
-    parts: dict[int, list[Frame]] = defaultdict(list)
-    for place in places:
-        for k, index in enumerate(sorted(place)):
-            parts[k].append(frames[index])
-    return [_sorted(part) for part in parts.values()]
+        if not first.usable:
+            why = "they do not say where in the patient they lie"
+        elif len(part) > MOST_PHASES and len(slice_positions(part)) == 1:
+            continue  # a time series of one slice, as for the arrival of the contrast medium
+        elif not same_kind(largest[0], first):
+            why = "their size, pixel size or orientation is another"
+        else:
+            why = "they belong to another scan"
+        count = f"{len(part)} image{'s' if len(part) > 1 else ''}"
+        sentences.append(f"{count} of the series ({printable(first.path.name)}) left out: {why}.")
+    return tuple(sentences)
 
 
 def _refusal(frames: list[Frame]) -> str:
@@ -228,17 +197,17 @@ def _refusal(frames: list[Frame]) -> str:
         if first.shape_yx[0] == 0:
             return "it holds no images (a report or a dose record)"
         return "it is a secondary capture, a picture without Hounsfield units"
-    if _is_scout(first):
+    if is_scout(first):
         return "it is a localizer (scout)"
     if _PROJECTIONS.intersection(first.image_type) or re.search(
         r"\bm(ax|in)?ip\b", first.description.lower()
     ):
         return "it is a projection (MIP), not slices"
-    if first.samples != 1:
-        return "its images are in colour"
+    if first.format.samples != 1 or first.format.photometric not in ("", "MONOCHROME1", "MONOCHROME2"):
+        return f"its images are in colour ({first.format.photometric})"
     if first.rescale_type not in ("", "HU", "US", "UNSPECIFIED", "HU_MOD"):
         return f"its values are {first.rescale_type}, not Hounsfield units"
-    if syntax := unreadable_syntax(first.syntax):
+    if syntax := unreadable_syntax(first.format.syntax):
         return f"its images are compressed as {syntax}, which cannot be read here; export them uncompressed"
     if not first.usable or first.shape_yx[0] == 0:
         return "its images do not say where in the patient they lie"
@@ -250,14 +219,20 @@ def _refusal(frames: list[Frame]) -> str:
     return ""
 
 
-def _judged(frames: list[Frame], key: str) -> Stack:
+def _judged(
+    frames: list[Frame],
+    key: str,
+    refused: str,
+    detail: str,
+    remarks: tuple[str, ...],
+    numbers: frozenset[int],
+) -> Stack:
     first = frames[0]
-    refused = _refusal(frames)
     slices, extent, spacing, axial = len(frames), 0.0, 0.0, False
     field = (0.0, 0.0)
     if first.usable and first.shape_yx[0]:
         places = slice_positions(frames)
-        distances = np.sort(_distances(frames))[np.cumsum([0] + [len(p) for p in places])[:-1]]
+        distances = np.sort(distances_mm(frames))[np.cumsum([0] + [len(p) for p in places])[:-1]]
         slices = len(places)
         spacing = slice_step_mm(distances) if slices > 1 else 0.0
         extent = float(distances[-1] - distances[0]) + spacing
@@ -283,9 +258,9 @@ def _judged(frames: list[Frame], key: str) -> Stack:
         )
     info = SeriesInfo(
         key, first.number, first.series_uid, first.description, first.modality, slices, extent, field,
-        spacing, axial, covers, refused, "" if refused else " and ".join(doubts),
+        spacing, axial, covers, refused, "" if refused else " and ".join(doubts), detail,
     )  # fmt: skip
-    return Stack(info, tuple(frames), _is_sharp(first))
+    return Stack(info, tuple(frames), _is_sharp(first), remarks, numbers)
 
 
 def _is_sharp(frame: Frame) -> bool:
@@ -302,70 +277,5 @@ def _rank(stack: Stack) -> tuple:
         round(info.extent_mm / 30),
         not stack.sharp,
         info.slices,
-        stack.frames[0].instance,
+        _first(stack.frames),
     )
-
-
-def describe_all(stacks: list[Stack], chosen: Stack) -> str:
-    """One sentence on what else is there and how to take it."""
-    others = [str(s.info) for s in stacks if s is not chosen]
-    text = "; ".join(others[:8]) + (f"; and {len(others) - 8} more" if len(others) > 8 else "")
-    return f"Not taken: {text}. Another can be chosen by its number, UID or description."
-
-
-def choose(stacks: list[Stack], wanted: str | None, source: str) -> Stack:
-    """The scan to analyse: the best of `stacks` (as sorted by :func:`stacks_of`), or the one `wanted`.
-
-    Args:
-        wanted: number or key, UID, or part of the description (any case).
-        source: path named in messages.
-
-    Raises:
-        InputError: nothing that can be analysed, nothing or several series that fit `wanted`.
-    """
-    pool = stacks
-    if wanted is not None:
-        pool = _matching(stacks, wanted.strip())
-        listing = "; ".join(str(s.info) for s in stacks[:12])
-        if not pool:
-            raise InputError(f"{source}: no series fits '{wanted}'. There are: {listing}.")
-        if len({s.info.uid for s in pool}) > 1 and len({s.info.uid for s in pool if not s.info.refused}) != 1:
-            fits = ", ".join(s.info.label for s in pool)
-            raise InputError(
-                f"{source}: several series fit '{wanted}': {fits}. Give the number or the whole UID."
-            )
-    usable = [s for s in pool if not s.info.refused]
-    if not usable:
-        if len(pool) == 1:
-            raise InputError(
-                f"{source}: {pool[0].info.label} cannot be analysed: {pool[0].info.refused}. Give an "
-                "abdominal CT series."
-            )
-        reasons = "; ".join(f"{s.info.label}: {s.info.refused}" for s in pool[:12])
-        raise InputError(
-            f"{source}: no CT that can be analysed. {reasons}. Give a folder with an abdominal CT series."
-        )
-    best = usable[0]
-    same = [s for s in usable if s.info.uid == best.info.uid]
-    if len(same) > MOST_PHASES and (wanted is None or "." not in wanted):
-        raise InputError(
-            f"{source}: series {best.info.key.split('.')[0]} is a time series ({len(same)} scans of the same "
-            f"slices). Give one of them, by its key {same[0].info.key} to {same[-1].info.key}, or a series "
-            "with one contrast phase."
-        )
-    return best
-
-
-def _matching(stacks: list[Stack], wanted: str) -> list[Stack]:
-    """The scans that fit by key, else by number, UID, whole description, or part of it."""
-    low = wanted.lower()
-    for fits in (
-        lambda i: i.key == wanted,
-        lambda i: i.number is not None and str(i.number) == wanted.lstrip("#"),
-        lambda i: i.uid == wanted,
-        lambda i: i.description.lower() == low,
-        lambda i: bool(low) and low in i.description.lower(),
-    ):
-        if found := [s for s in stacks if fits(s.info)]:
-            return found
-    return []

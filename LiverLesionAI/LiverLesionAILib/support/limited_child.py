@@ -29,7 +29,15 @@ _LENGTH = 8
 
 
 class ChildFailure(Exception):
-    """The child could not answer; the text says why, to stand behind the name of what it worked on."""
+    """The child could not answer; the text says why, to stand behind the name of what it worked on.
+
+    Attributes:
+        ended: whether the child had to be ended, so that the next question takes a new one.
+    """
+
+    def __init__(self, text: str, ended: bool = True) -> None:
+        super().__init__(text)
+        self.ended = ended
 
 
 class LimitedChild:
@@ -70,7 +78,7 @@ class LimitedChild:
             raise ChildFailure("the process that decodes it ended") from None
         answer, data = self._wait(time.monotonic() + timeout_s)
         if "error" in answer:
-            raise ChildFailure(str(answer["error"]))
+            raise ChildFailure(str(answer["error"]), ended=False)
         return answer, data
 
     def close(self) -> None:
