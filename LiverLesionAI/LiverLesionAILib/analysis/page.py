@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from ..models.weights import ModelEntry
 from ..support.errors import InputError
@@ -46,6 +46,7 @@ class Line:
 
     Attributes:
         set_by: a model's calibration or the user; "" for the page itself.
+        heading: of the lines that begin here, "" where none does.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Line:
     why: str
     evidence: str
     set_by: str
+    heading: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,11 @@ class Page:
     """Rules; those who derive from it write the lines.
 
     Attributes:
+        HEADINGS: first rule of a group -> its heading.
         set_by: rule -> who changed it.
     """
+
+    HEADINGS: ClassVar[Mapping[str, str]] = {}
 
     set_by: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
@@ -82,6 +87,7 @@ class Page:
                 line.metadata["why"],
                 line.metadata["evidence"],
                 self.set_by.get(name, ""),
+                self.HEADINGS.get(name, ""),
             )
             for name, line in self.known().items()
         )

@@ -15,6 +15,7 @@ from ..volume.checking import check_ct
 from ..volume.ct import CtVolume
 from .choice import Choice, Models
 from .draft import Draft
+from .like import manifest_of
 from .row import ROW
 from .rules import Rules, rules_of
 from .settings import Settings
@@ -67,6 +68,7 @@ def analyze(
         return run_row(draft, rules, choice.open(models, current), progress, seconds)
 
     done, used = with_fallback(compute, device, notes.append, models.release)
+    run = manifest_of(choice, rules, draft, used.description, seconds)
     progress("done", 1.0)
     return replace(
         done.result(),
@@ -75,6 +77,7 @@ def analyze(
         timings_s=seconds,
         models={entry.name: entry.sha256[:12] for entry in choice.computing},
         version=__version__,
+        run=run,
     )
 
 

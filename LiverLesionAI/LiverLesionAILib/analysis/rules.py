@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..models.inputs import MOST_SHIFT_HU
 from .page import Page, Part, rule
@@ -34,7 +34,15 @@ _CHAINS = "Testing/lab/test_training_detection.py::test_finds_the_law"
 class Rules(Page):
     """Every rule, stage by stage; the page it prints says what each means."""
 
-    # Where the liver is
+    HEADINGS: ClassVar[Mapping[str, str]] = {
+        "smallest_liver_ml": "Where the liver is",
+        "tumour_reach_mm": "Which voxels are liver and tumour",
+        "score_threshold": "Which spots are lesions",
+        "link_least_score": "What a detector's boxes say",
+        "phase_means_hu": "Contrast phase",
+        "class_temperature": "Classes",
+    }
+
     smallest_liver_ml: float = rule(
         120.0,
         "mL",
@@ -51,7 +59,7 @@ class Rules(Page):
     margin_mm: float = rule(
         20.0,
         "mm",
-        "The coarse liver misses up to this at its rim; networks see its box with this margin.",
+        "Networks see the coarse liver's box with this margin: it misses parts of the liver's rim.",
         f"{_POLICY}::test_a_margin_changes_the_box_not_the_findings",
         setting="margin_mm",
     )
@@ -63,7 +71,6 @@ class Rules(Page):
         f"{_PIPELINE}::test_the_network_sees_the_liver_at_its_reference_level",
         fixed=True,
     )
-    # Which voxels are liver and tumour
     tumour_reach_mm: float = rule(
         15.0,
         "mm",
@@ -132,7 +139,6 @@ class Rules(Page):
         "From here on the reader is told what was left out of the liver.",
         f"{_POLICY}::test_what_was_cut_off_the_liver_is_said",
     )
-    # Which spots are lesions
     score_threshold: float = rule(
         0.7,
         "0..1",
@@ -169,7 +175,6 @@ class Rules(Page):
         "ones at its rim.",
         f"{_STAGES}::test_lesions_at_the_capsule_stay_and_far_ones_go",
     )
-    # What a detector's boxes say
     link_least_score: float = rule(
         0.1,
         "0..1",
@@ -283,7 +288,6 @@ class Rules(Page):
         "A grown mask that fills less of its box is noise; the ellipsoid is proposed.",
         "none: chosen by eye",
     )
-    # Contrast phase
     phase_means_hu: tuple[tuple[float, float, float], ...] = rule(
         ((42.0, -8.0, 8.0), (285.0, 170.0, 35.0), (145.0, -3.0, 38.0), (100.0, -5.0, 16.0)),
         "HU",
@@ -307,7 +311,6 @@ class Rules(Page):
         "A phase less probable is called uncertain where lesions get a class.",
         "none: chosen by eye",
     )
-    # Classes
     class_temperature: float = rule(
         1.0,
         "",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..volume.ct import Geometry
+from .manifest import RunManifest
 
 PointLps = tuple[float, float, float]
 
@@ -229,6 +230,7 @@ class CaseResult:
         models: model name -> first 12 digits of its weights' SHA-256.
         timings_s: stage -> seconds.
         phase: contrast phase, where it was estimated.
+        run: how the case was made; None for cases of versions that kept no manifest.
     """
 
     case_name: str
@@ -247,3 +249,4 @@ class CaseResult:
     timings_s: Mapping[str, float] = field(default_factory=dict)
     version: str = ""
     phase: PhaseEstimate | None = None
+    run: RunManifest | None = None

@@ -26,6 +26,7 @@ attention               list: name, meaning, array (float16), offset, scale (val
                         left out)
 messages, device, models, timings_s
 phase                   name, probability, warning; null, or left out, where it was not estimated
+run                     how it was made, see :mod:`.manifest`; null, or left out, where nobody kept it
 ======================  ===================================================================================
 """
 
@@ -53,6 +54,7 @@ from ..support.steps import Steps, finish, slabs
 from ..volume.ct import Geometry
 from ..volume.masks import bounding_box
 from .findings import AttentionMap, CaseResult, PhaseEstimate, ProbabilityMap
+from .manifest import CASE_FILE, RunManifest
 from .store_json import (
     Json,
     describe_geometry,
@@ -63,7 +65,6 @@ from .store_json import (
     rounded,
 )
 
-CASE_FILE = "case.json"
 SCHEMA = "LiverLesionAI case"
 SCHEMA_VERSION = 2
 ARRAY_FILE_PATTERN = re.compile(r"case-[0-9a-f]{12}\.npz")
@@ -263,6 +264,7 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray]) -> Json:
             "probability": rounded(phase.probability, 6),
             "warning": phase.warning,
         },
+        "run": None if result.run is None else result.run.to_json(),
     }
 
 
@@ -330,6 +332,7 @@ def _restore(described: Json, arrays: Mapping[str, NDArray]) -> Steps[CaseResult
         phase=None
         if (phase := described.get("phase")) is None
         else PhaseEstimate(str(phase["name"]), read_number(phase["probability"]), str(phase["warning"])),
+        run=None if described.get("run") is None else RunManifest.from_json(described["run"]),
     )
 
 

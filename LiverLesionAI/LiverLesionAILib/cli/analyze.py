@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from ..support.progress import Progress, TimedProgress, part
 from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
+    from ..analysis.rules import Rules
     from ..analysis.settings import Settings
     from ..case.findings import CaseResult
     from ..models.weights import ModelStore
@@ -42,6 +44,12 @@ def add_analyze_command(commands: Commands) -> None:
         type=Path,
         metavar="CT",
         help="another contrast phase of the patient; used with the first for the lesions' classes",
+    )
+    analyze.add_argument(
+        "--like",
+        type=Path,
+        metavar="CASE.json",
+        help="by the models, settings and rules of that case; refused where weights or version differ",
     )
     add_analysis_options(analyze)
     analyze.set_defaults(run=run_analyze)
@@ -108,6 +116,39 @@ def settings_of(args: argparse.Namespace) -> Settings:
     )
 
 
+OF_THE_RULES = (
+    "segmenter",
+    "classify",
+    "classifier",
+    "detector",
+    "precision",
+    "pyramid",
+    "tumour_threshold",
+    "score_threshold",
+    "detector_threshold",
+    "smallest_mm",
+)
+"""Options that `--like` decides."""
+
+
+def same_rules(args: argparse.Namespace, models: ModelStore) -> tuple[Settings, Rules]:
+    """Settings and rules of the case that `--like` names; device and maps are chosen anew.
+
+    Raises:
+        LiverLesionAIError: options that `--like` decides were given too, or the case cannot be followed.
+    """
+    from ..analysis.like import like_case
+
+    plain = argparse.ArgumentParser()
+    add_analysis_options(plain)
+    given = [name for name in OF_THE_RULES if getattr(args, name) != plain.get_default(name)]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise LiverLesionAIError(f"--like takes the rules of that case as they are: leave out {options}.")
+    settings, rules = like_case(args.like, models.manifest)
+    return replace(settings, device=args.device, attention=not args.no_attention), rules
+
+
 def analyse_into(
     args: argparse.Namespace,
     volume: CtVolume,
@@ -115,13 +156,19 @@ def analyse_into(
     models: ModelStore,
     progress: Progress,
     second_phase: CtVolume | None = None,
+    how: tuple[Settings, Rules | None] | None = None,
 ) -> tuple[CaseResult, dict[str, Path], list[str], dict[str, float]]:
-    """Analyse a volume and write its case folder; returns (result, written, sentences to show, seconds)."""
+    """Analyse a volume and write its case folder; returns (result, written, sentences to show, seconds).
+
+    Args:
+        how: settings and rules; None takes the settings of `args`.
+    """
     from ..analysis.pipeline import analyze
     from ..writing.case_folder import write_case_folder
 
     said: list[str] = []
-    result = analyze(volume, settings_of(args), models, part(progress, 0.1, 0.65), second_phase)
+    settings, rules = how or (settings_of(args), None)
+    result = analyze(volume, settings, models, part(progress, 0.1, 0.65), second_phase, rules)
     started = time.perf_counter()
     written = write_case_folder(
         result,
@@ -164,11 +211,12 @@ def run_analyze(args: argparse.Namespace) -> int:
     try:
         started = time.perf_counter()
         models = ModelStore.bundled()
+        how = None if args.like is None else same_rules(args, models)
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1), args.grid)
         second = read_ct(args.second_phase, None, part(progress, 0.1, 0.1)) if args.second_phase else None
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{volume.name}_liverlesionai")
-        result, written, said, timings = analyse_into(args, volume, folder, models, progress, second)
+        result, written, said, timings = analyse_into(args, volume, folder, models, progress, second, how)
     finally:
         bar.done()
     for note in volume.notes:

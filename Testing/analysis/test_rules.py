@@ -1,0 +1,192 @@
+"""The page of clinical decisions: complete, with evidence that exists, overrides that show, and obeyed."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from LiverLesionAILib.analysis.page import Page
+from LiverLesionAILib.analysis.rules import Rules, settings_from
+from LiverLesionAILib.analysis.settings import Settings
+from LiverLesionAILib.cli.rules import rules_markdown
+from LiverLesionAILib.models.inputs import InputSpec
+from LiverLesionAILib.models.weights import Manifest
+from LiverLesionAILib.stages.detect.agree import AgreeSettings
+from LiverLesionAILib.stages.detect.link import LinkSettings
+from LiverLesionAILib.stages.segment.masks import SegmentSettings
+from LiverLesionAILib.support.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ROOT / "LiverLesionAI" / "LiverLesionAILib" / "stages"
+
+TECHNICAL = {
+    "ARTERIAL": "place in the list of phases",
+    "BLOOD_HU": "how an aorta is recognised",
+    "BODY_HU, BONE_HU": "how an aorta is recognised",
+    "EDGE_PX": "input that the classifier was trained with",
+    "ENTROPY_WEIGHT": "part of the score that the outlier threshold is calibrated on",
+    "FARTHEST": "saves memory; decides nothing",
+    "FITTED_SHARE": "input that the classifier was trained with",
+    "GRID_MM": "sampling of the registration",
+    "LESION_MARGIN_MM": "size of a map that is shown",
+    "MARGIN_MM": "crop round the liver",
+    "MAX_TIES": "calipers, exact",
+    "NORMAL": "place in the list of classes",
+    "N_DIRECTIONS": "calipers, exact",
+    "OUTLINE_LEVEL": "input that the classifier was trained with",
+    "QUERY_FIRST": "speed of a search",
+    "RADII_MM": "how an aorta is recognised",
+    "SD_OF_MAD": "mathematics",
+    "SLAB": "memory",
+    "SLICES_BESIDE": "what is handed over for a point",
+    "SMOOTHING_PX": "input that the classifier was trained with",
+    "SPACING_MM": "sampling of the search for the aorta",
+    "STEP_MM": "sampling of the search for necks",
+    "TIE_MM": "calipers, exact",
+}
+"""Numbers in stages that decide nothing which is reported, or that a network's training fixed."""
+
+PAGES_OF_THEIR_OWN = {"classify/differential.py", "classify/features.py"}
+"""Tables that print themselves with their reasons."""
+
+
+@pytest.mark.parametrize("line", Rules().lines, ids=lambda line: line.name)
+def test_every_rule_has_a_reason_and_evidence_that_exists(line) -> None:
+    assert len(line.why) > 8 and line.why.endswith(".")
+    if line.evidence.startswith("none"):
+        assert re.fullmatch(r"none: .+", line.evidence), "what is known instead"
+        return
+    file, _, test = line.evidence.partition("::")
+    if not test:
+        assert line.evidence.startswith("liverlesionai ")
+        commands = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        assert f"\n{line.evidence.split()[1]} = " in commands
+        return
+    assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_models_and_users_override_and_it_is_told_who_did() -> None:
+    manifest = Manifest.read()
+    sfan, cs_att = manifest.find("sfan"), manifest.find("cs_att")
+    rules = Rules().calibrated(sfan).calibrated(cs_att)
+    assert rules.score_threshold == sfan.calibration["score_threshold"]
+    assert rules.box_threshold == cs_att.calibration["score_threshold"], "each task has its own"
+    assert rules.without_box == 0.1 and Rules().without_box is None
+    assert rules.set_by["tumour_threshold"] == "calibration of sfan"
+    user = rules.chosen(Settings(smallest_mm=6.0, detector_threshold=0.3))
+    assert (user.smallest_mm, user.box_threshold) == (6.0, 0.3)
+    assert user.set_by["smallest_mm"] == user.set_by["box_threshold"] == "the user"
+    assert user.score_threshold == rules.score_threshold
+    assert "smallest_mm" not in rules.set_by
+
+
+def test_unknown_rules_and_those_networks_were_trained_with_cannot_be_set() -> None:
+    with pytest.raises(InputError, match="no rule 'smallest'"):
+        Rules().changed({"smallest": 3.0}, "me")
+    with pytest.raises(InputError, match="level_shift_hu cannot be changed"):
+        Rules().changed({"level_shift_hu": 90.0}, "me")
+    assert Rules().changed({"level_shift_hu": 60.0}, "me").level_shift_hu == 60.0
+    spec = InputSpec((1.0, 1.0, 1.0), (-100.0, 100.0), 3, liver_hu=100.0)
+    assert spec.shift_hu(-50.0) == Rules().level_shift_hu, "printed is what is used"
+
+
+def test_there_and_back_through_json() -> None:
+    rules = Rules().changed({"smallest_mm": 7.5, "without_box": 0.2}, "me")
+    again = Rules.from_json(json.loads(json.dumps(rules.to_json())), "a case")
+    assert replace(again, set_by={}) == replace(rules, set_by={})
+    values = rules.to_json()
+    del values["neck_mm"]
+    with pytest.raises(InputError, match="lacks the rules neck_mm"):
+        Rules.from_json(values, "a case")
+    with pytest.raises(InputError, match="no rule 'more'"):
+        Rules.from_json({**rules.to_json(), "more": 1}, "a case")
+
+
+def test_parts_are_the_pages_lines() -> None:
+    rules = Rules().changed({"link_gap": 3, "neck_mm": 12.0}, "me")
+    assert rules.part(LinkSettings).gap == 3
+    assert rules.part(SegmentSettings).neck_mm == 12.0
+    links = settings_from({"link_bias": -1.0, "score_threshold": 0.4, "else": 5.0}, LinkSettings)
+    assert links == replace(Rules().part(LinkSettings), bias=-1.0)
+    assert settings_from({"agree_without": 0.3}, AgreeSettings).without_box == 0.3
+
+
+def stage_modules() -> Iterator[Path]:
+    yield from (p for p in sorted(STAGES.rglob("*.py")) if p.name != "__init__.py")
+
+
+def test_settings_of_stages_have_no_number_of_their_own() -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    seen = set()
+    for path in stage_modules():
+        name = ".".join(path.relative_to(STAGES.parents[1]).with_suffix("").parts)
+        for key, value in vars(importlib.import_module(name)).items():
+            if not (isinstance(value, type) and is_dataclass(value) and key.endswith("Settings")):
+                continue
+            if value.__module__ != name:
+                continue
+            seen.add(key)
+            defaults = [f.name for f in fields(value) if f.default is not MISSING]
+            assert defaults == [], f"{name}.{key} has numbers of its own"
+            if key != "ClassStageSettings":
+                assert isinstance(Rules().part(value), value)
+    assert {"SegmentSettings", "LinkSettings", "PhaseSettings", "RegisterSettings"} <= seen
+
+
+def test_stages_have_no_threshold_beside_the_page() -> None:
+    wrong = []
+    for path in stage_modules():
+        where = path.relative_to(STAGES).as_posix()
+        if where in PAGES_OF_THEIR_OWN:
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+                continue
+            target = ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
+            numbers = [
+                one
+                for one in ast.walk(node.value)
+                if isinstance(one, ast.Constant) and type(one.value) in (int, float)
+            ]
+            if numbers and target.strip("()") not in TECHNICAL:
+                wrong.append(f"{where}: {target}")
+    assert wrong == [], "on the page of rules, or in TECHNICAL with the reason why not"
+
+
+def test_a_changed_rule_changes_what_is_reported() -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from LiverLesionAILib.analysis.pipeline import analyze
+    from support.threshold_models import ThresholdModels, phantom
+
+    volume, _ = phantom()
+    settings = Settings(device="cpu", precision="float32", attention=False)
+    larger = Rules().changed({"smallest_mm": 28.0}, "me")
+    found = analyze(volume, settings, ThresholdModels(), rules=larger)
+    (lesion,) = found.lesions
+    assert lesion.measurement.volume_ml > 20, "the smaller one, of 7 mL, is left out"
+    assert found.run.rules["smallest_mm"] == 28.0 and found.run.set_by == {"smallest_mm": "me"}
+    none = Rules().changed({"smallest_liver_ml": 5000.0}, "me")
+    assert not np.any(analyze(volume, settings, ThresholdModels(), rules=none).liver_zyx)
+
+
+def test_the_documentation_is_what_the_command_prints() -> None:
+    from LiverLesionAILib.analysis.choice import Choice
+    from LiverLesionAILib.analysis.rules import rules_of
+
+    page = (ROOT / "Resources" / "RULES.md").read_text(encoding="utf-8")
+    printed = rules_markdown(rules_of(Choice.of(Manifest.read(), Settings())))
+    assert printed in page, "liverlesionai rules --markdown prints what belongs below the introduction"
+
+
+def test_every_rule_is_on_the_page_once() -> None:
+    assert issubclass(Rules, Page)
+    names = [line.name for line in Rules().lines]
+    assert len(names) == len(set(names)) > 50
+    assert set(Rules.HEADINGS) <= set(names)
