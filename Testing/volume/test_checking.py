@@ -166,11 +166,21 @@ class TestRefusesGrids:
     def test_one_slice(self) -> None:
         refused(CtVolume(phantom_hu()[:1], Geometry.make((1, 64, 64), (10, 3, 3)), "flat"), "two-dimensional")
 
-    @pytest.mark.parametrize("pixel_mm", [0.1, 0.25, 3.2, 10.0])
+    @pytest.mark.parametrize("pixel_mm", [0.05, 0.14, 3.2, 10.0])
     def test_pixels(self, pixel_mm: float) -> None:
         shape = (30, 64, 64)
         geometry = Geometry.make(shape, (5, pixel_mm, pixel_mm))
-        refused(CtVolume(phantom_hu(shape), geometry, "pixels"), f"{pixel_mm:.3g} mm", "0.3 to 3 mm")
+        refused(CtVolume(phantom_hu(shape), geometry, "pixels"), f"{pixel_mm:.3g} mm", "0.15 to 3 mm")
+
+    @pytest.mark.parametrize("spacing_mm", [(3.0, 0.29, 0.29), (1.0, 0.2, 0.2), (2.0, 0.5, 0.4)])
+    def test_infants_and_fine_pixels_are_read(self, spacing_mm: tuple[float, float, float]) -> None:
+        """Fields of 74 to 200 mm, pixels of 0.2 to 0.5 mm."""
+        shape = (40, *(256 if step > 0.3 else 380 for step in spacing_mm[1:]))
+        hu = phantom_hu(shape)
+        volume = check_ct(CtVolume(hu, Geometry.make(shape, spacing_mm), "infant"))
+        assert volume.hu_zyx is hu
+        narrow = min(shape[1] * spacing_mm[1], shape[2] * spacing_mm[2]) < 120
+        assert any("small child" in w for w in volume.warnings) == narrow
 
     @pytest.mark.parametrize("slice_mm", [0.1, 13.0])
     def test_slices(self, slice_mm: float) -> None:

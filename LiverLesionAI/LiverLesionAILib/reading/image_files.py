@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,10 @@ from .image_header import ImageHeader, damaged
 from .metaimage import read_metaimage_header
 from .nifti import read_nifti_header
 from .nrrd import read_nrrd_header
-from .slices import SliceStack, regular
+from .slices import SHIFT_PIXELS, SliceStack, regular, slice_axis
 
 FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd)"
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
-# Axes of a tilted gantry: slices run along the coarsest axis if it is so much coarser.
-COARSER = 1.2
 
 
 def volume_name(path: Path) -> str:
@@ -266,19 +265,29 @@ def straightened(
     if skew.max() <= PARALLEL_TOLERANCE:
         return values_zyx, Geometry.from_ijk_to_lps(values_zyx.shape, ijk_to_lps), ()
 
-    # Slices run along an axis whose two others are perpendicular to each other.
-    def others(axis: int) -> tuple[int, int]:
-        return tuple(a for a in range(3) if a != axis)  # type: ignore[return-value]
+    if (rounded := _nearest_straight(values_zyx.shape[::-1], ijk_to_lps)) is not None:
+        return values_zyx, Geometry.from_ijk_to_lps(values_zyx.shape, rounded), ()
 
-    possible = [a for a in range(3) if skew[others(a)] <= 1e-3]
-    if not possible:
+    along = slice_axis(axes, spacing_xyz)
+    if along is None:
         raise GeometryError("No two of its axes are perpendicular.")
-    coarsest = max(possible, key=lambda a: (spacing_xyz[a], a))
-    along = coarsest if spacing_xyz[coarsest] > COARSER * min(spacing_xyz) else max(possible)
-    row, column = others(along)
+    row, column = (a for a in range(3) if a != along)
     positions = ijk_to_lps[:3, 3] + np.arange(values_zyx.shape[2 - along])[:, None] * ijk_to_lps[:3, along]
     stack = SliceStack(
         positions, axes[:, row], axes[:, column], (float(spacing_xyz[column]), float(spacing_xyz[row]))
     )
     slices = values_zyx.transpose([2 - along, 2 - column, 2 - row])
     return regular(slices, stack)
+
+
+def _nearest_straight(shape_xyz: tuple[int, ...], matrix: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The perpendicular grid about the same centre; None where it would move a corner by half a voxel."""
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    left, _, right = np.linalg.svd(matrix[:3, :3] / spacing)
+    straight = matrix.copy()
+    straight[:3, :3] = left @ right * spacing
+    half = (np.array(shape_xyz) - 1) / 2
+    straight[:3, 3] += (matrix[:3, :3] - straight[:3, :3]) @ half
+    corners = half * np.array(list(product((-1, 1), repeat=3)))
+    moved = corners @ (straight[:3, :3] - matrix[:3, :3]).T @ np.linalg.inv(straight[:3, :3]).T
+    return straight if np.abs(moved).max() <= SHIFT_PIXELS / 2 else None

@@ -17,7 +17,6 @@ from .decoding import AGAIN, Contents
 # A header is text of a few kilobytes; what is longer is none.
 LONGEST_HEADER = 2**20
 LONGEST_FIELD = 2**16
-LONGEST_NAME = 1024
 LONGEST_AXIS = 100_000
 MOST_AXES = 16
 # Lengths in headers are rounded: differences up to this share say nothing.
@@ -134,32 +133,6 @@ def axis_sizes(path: Path, field: str, sizes: tuple[int, ...]) -> tuple[int, ...
         text = " x ".join(map(str, sizes[:MOST_AXES]))
         raise damaged(path, f"its header makes no sense: '{field}' says {text or 'nothing'}")
     return sizes
-
-
-def data_path(path: Path, field: str, name: str) -> Path:
-    """The data file that a header names, beside it or by its full path; it is not looked at.
-
-    Raises:
-        InputError: the name is empty, endless, or no name.
-    """
-    shown = printable(name, 60)
-    if not name or len(name) > LONGEST_NAME or "\0" in name or "\n" in name:
-        raise damaged(path, f"its field '{field}' is no file's name ('{shown}', {len(name)} characters)")
-    return path.parent / name
-
-
-def refuse_missing_data(path: Path, data: Path) -> None:
-    """Raises: InputError where a header's data file is not there."""
-    try:
-        there = data.exists()
-    except OSError:
-        there = False
-    if not there:
-        raise InputError(
-            f"{path_text(path)}: its data file is missing ({path_text(data.name)} beside it). Copy "
-            "both files into "
-            "one folder, under the names they had."
-        )
 
 
 def same_size(a: float, b: float) -> bool:

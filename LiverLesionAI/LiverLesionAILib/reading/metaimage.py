@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..support.text import printable
+from .data_files import data_files
 from .decoding import Contents, open_regular
 from .image_header import (
     LONGEST_FIELD,
@@ -18,9 +19,7 @@ from .image_header import (
     ImageHeader,
     axis_sizes,
     damaged,
-    data_path,
     numbers,
-    refuse_missing_data,
     same_size,
     whole_numbers,
     wrong_header,
@@ -176,12 +175,7 @@ def _parts(fields: _Fields) -> tuple[tuple[Path, ...], int]:
         )
     else:
         names = [value]
-    if not 1 <= len(names) <= 100_000:
-        raise damaged(path, f"its header names {len(names)} data files")
-    parts = tuple(data_path(path, _LAST, name) for name in names)
-    for part in parts:
-        refuse_missing_data(path, part)
-    return parts, 0
+    return data_files(path, _LAST, names), 0
 
 
 def _matrix(fields: _Fields, axes: int) -> NDArray[np.float64]:

@@ -17,12 +17,13 @@ from ..support.errors import InputError
 from ..support.text import path_text
 from ..volume.geometry import LPS_TO_RAS
 from .image_header import damaged, same_size
+from .slices import slice_axis
 
 GRIDS = ("sform", "qform")
 # Two readings that differ by less than this, in voxels, are one.
 ONE_VOXEL, ROUNDING_VOXELS = 1.0, 0.05
 # Cosine between axes of a tilted gantry's grid; less is rounding.
-SHEAR = 0.005
+SHEAR = 0.002
 CODES = range(6)
 
 
@@ -188,22 +189,25 @@ def _against_pixdim(place: NiftiPlace, sform: NDArray[np.float64]) -> list[str]:
     ]
 
 
-def _perpendicular(matrix: NDArray[np.float64]) -> bool:
-    axes = matrix[:, :3] / np.linalg.norm(matrix[:, :3], axis=0)
-    return bool(np.abs(axes.T @ axes - np.eye(3)).max() <= SHEAR)
+def _tilt_axis(matrix: NDArray[np.float64]) -> int | None:
+    """The axis of a tilted gantry's slices; None where the grid is not tilted."""
+    lengths = np.linalg.norm(matrix[:, :3], axis=0)
+    axes = matrix[:, :3] / lengths
+    sheared = bool(np.abs(axes.T @ axes - np.eye(3)).max() > SHEAR)
+    return slice_axis(axes, lengths) if sheared else None
 
 
-def _unsheared(matrix: NDArray[np.float64], like: NDArray[np.float64]) -> NDArray[np.float64]:
+def _unsheared(matrix: NDArray[np.float64], along: int, like: NDArray[np.float64]) -> NDArray[np.float64]:
     """The grid that a qform can say of a tilted one: each slice moved back within its plane."""
     result = matrix.copy()
-    first, second = (matrix[:, k] / np.linalg.norm(matrix[:, k]) for k in (0, 1))
+    first, second = (matrix[:, k] / np.linalg.norm(matrix[:, k]) for k in range(3) if k != along)
     normal = np.cross(first, second)
     normal /= np.linalg.norm(normal)
-    along = float(matrix[:, 2] @ normal)
-    length = float(np.linalg.norm(matrix[:, 2]))
+    distance = float(matrix[:, along] @ normal)
+    length = float(np.linalg.norm(matrix[:, along]))
     # Some writers keep the distance between slices, some the length of the sheared axis.
-    wanted = float(np.linalg.norm(like[:, 2]))
-    result[:, 2] = normal * (math.copysign(length, along) if same_size(wanted, length) else along)
+    wanted = float(np.linalg.norm(like[:, along]))
+    result[:, along] = normal * (math.copysign(length, distance) if same_size(wanted, length) else distance)
     return result
 
 
@@ -220,8 +224,9 @@ def _compared(
     path: Path, place: NiftiPlace, sform: NDArray[np.float64], qform: NDArray[np.float64], grid: str
 ) -> list[str]:
     """Sentences on two readings that can stand beside each other; refuses those that cannot."""
-    tilted = not _perpendicular(sform)
-    straight = _unsheared(sform, qform) if tilted else sform
+    along = _tilt_axis(sform)
+    tilted = along is not None
+    straight = sform if along is None else _unsheared(sform, along, qform)
     differences = []
     if np.linalg.det(sform[:, :3]) * np.linalg.det(qform[:, :3]) < 0:
         differences.append("one is the mirror image of the other")

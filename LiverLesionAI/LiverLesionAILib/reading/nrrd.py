@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..support.text import printable
-from .decoding import BLOCK, Contents, open_regular
+from .data_files import after_lines, data_files, pattern_names
+from .decoding import Contents, open_regular
 from .image_header import (
     LONGEST_FIELD,
     LONGEST_HEADER,
@@ -18,9 +19,7 @@ from .image_header import (
     ImageHeader,
     axis_sizes,
     damaged,
-    data_path,
     numbers,
-    refuse_missing_data,
     same_size,
     whole_numbers,
     wrong_header,
@@ -347,7 +346,7 @@ def _contents(fields: _Fields) -> tuple[np.dtype, bool, Contents]:
         raise damaged(path, f"its header skips {line_skip} lines and {byte_skip} bytes, which cannot be")
     parts, start = _parts(fields)
     if line_skip:
-        start = _after_lines(path, parts[0], start, line_skip)
+        start = after_lines(path, parts[0], start, line_skip)
     if encoding == "ascii":
         return dtype, True, Contents(parts, "raw", start, max(0, byte_skip))
     if encoding == "raw" and byte_skip >= 0:
@@ -365,42 +364,10 @@ def _parts(fields: _Fields) -> tuple[tuple[Path, ...], int]:
     if words[:1] == ["LIST"]:
         names = fields.files
     elif "%" in value:
-        names = _pattern_names(path, value)
+        names = pattern_names(path, value)
     else:
         names = [value]
-    if not 1 <= len(names) <= 100_000:
-        raise damaged(path, f"its header names {len(names)} data files")
-    parts = tuple(data_path(path, "data file", name) for name in names)
-    for part in parts:
-        refuse_missing_data(path, part)
-    return parts, 0
-
-
-def _pattern_names(path: Path, value: str) -> list[str]:
-    """``slice%03d.raw 1 30 1``: first, last, step. Any other pattern is refused, not tried."""
-    words = value.split()
-    match = re.fullmatch(r"([^%]*)%(0?)(\d{0,2})d([^%]*)", words[0])
-    if match is None or len(words) not in (4, 5):
-        raise wrong_header(
-            path,
-            f"its field 'data file' is a pattern that is not read ('{printable(value, 60)}')",
-            "Save the volume as one file.",
-        )
-    first, last, step = whole_numbers(path, "data file", " ".join(words[1:4]), 3)
-    if step == 0 or not 0 <= (last - first) / step < 100_000:
-        raise damaged(path, f"its field 'data file' counts from {first} to {last} by {step}")
-    before, zero, width, after = match.groups()
-    stop = last + (1 if step > 0 else -1)
-    return [f"{before}{n:{zero}{width}d}{after}" for n in range(first, stop, step)]
-
-
-def _after_lines(path: Path, part: Path, start: int, lines: int) -> int:
-    with open_regular(part) as file:
-        file.seek(start)
-        for _ in range(lines):
-            if not file.readline(BLOCK).endswith(b"\n"):
-                raise damaged(path, f"its header skips {lines} lines, which its data do not have")
-        return file.tell()
+    return data_files(path, "data file", names), 0
 
 
 def _volume_names(fields: _Fields) -> tuple[str, ...]:

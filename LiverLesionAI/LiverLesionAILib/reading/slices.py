@@ -18,6 +18,10 @@ EVEN_SHARE, EVEN_LEAST_MM, EVEN_MOST_MM = 0.1, 0.06, 0.3
 WIDEST_GAP_MM = 40.0
 # Slices that lie within half a pixel of the straight stack are left where they are.
 SHIFT_PIXELS = 0.5
+# Cosine between row and column that is rounding.
+PERPENDICULAR = 1e-3
+# Slices run along the coarsest axis of a tilted grid if it is so much coarser than the finest.
+COARSER = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +88,7 @@ def regular(values: NDArray, stack: SliceStack) -> tuple[NDArray, Geometry, tupl
         GeometryError: rows and columns that are not perpendicular, or slices shifted too far to make one
             volume.
     """
-    if abs(float(stack.row_lps @ stack.column_lps)) > 1e-3:
+    if abs(float(stack.row_lps @ stack.column_lps)) > PERPENDICULAR:
         raise GeometryError("Rows and columns of the slices are not perpendicular.")
     positions = np.asarray(stack.positions_lps, float)
     if len(positions) > 1 and stack.distances_mm[-1] < stack.distances_mm[0]:
@@ -98,6 +102,25 @@ def regular(values: NDArray, stack: SliceStack) -> tuple[NDArray, Geometry, tupl
     left, _, right = np.linalg.svd(np.stack([stack.row_lps, stack.column_lps, stack.normal_lps], axis=1))
     geometry = Geometry.make(values.shape, (step, *stack.spacing_yx_mm), first_lps, left @ right)
     return values, geometry, tuple(warnings)
+
+
+def slice_axis(axes: NDArray[np.float64], spacing_xyz: NDArray[np.float64]) -> int | None:
+    """Along which stored axis a tilted grid has its slices: the two others are perpendicular to each other.
+
+    Args:
+        axes: 3 x 3, unit vectors of the stored axes as columns.
+        spacing_xyz: distances along them.
+
+    Returns:
+        0, 1 or 2 for x, y, z; None where no two axes are perpendicular.
+    """
+    skew = np.abs(axes.T @ axes)
+    pairs = {along: tuple(a for a in range(3) if a != along) for along in range(3)}
+    possible = [along for along, pair in pairs.items() if skew[pair] <= PERPENDICULAR]
+    if not possible:
+        return None
+    coarsest = max(possible, key=lambda a: (spacing_xyz[a], a))
+    return coarsest if spacing_xyz[coarsest] > COARSER * min(spacing_xyz) else max(possible)
 
 
 def slices_at(geometry: Geometry, positions_lps: NDArray[np.float64]) -> list[int | None]:

@@ -12,12 +12,14 @@ from ..support.errors import GeometryError, InputError
 from .ct import CtVolume, Geometry, reoriented_geometry
 
 FEWEST_SLICES = 8
-IN_PLANE_MM = (0.3, 3.0)
+IN_PLANE_MM = (0.15, 3.0)
 SLICE_MM = (0.2, 12.0)
 # Spacings from headers are rounded.
 ROUNDING = 1.01
 # Below these a scan cannot show a liver; above, the spacing is not in millimetres.
-SHORTEST_MM, NARROWEST_MM, LONGEST_MM, WIDEST_MM = 40.0, 120.0, 2500.0, 1000.0
+SHORTEST_MM, NARROWEST_MM, LONGEST_MM, WIDEST_MM = 40.0, 70.0, 2500.0, 1000.0
+# Below this an adult's body is cut off: it is an infant, or a part.
+ADULT_MM = 120.0
 # Values that span less than this are no Hounsfield units; rounding them would hide what they are.
 SMALLEST_RANGE = 50.0
 SAMPLES = 1_000_000
@@ -156,7 +158,7 @@ def _check_grid(volume: CtVolume) -> list[str]:
     if in_plane.min() < IN_PLANE_MM[0] / ROUNDING or in_plane.max() > IN_PLANE_MM[1] * ROUNDING:
         wrong = float(in_plane.min() if in_plane.min() < IN_PLANE_MM[0] / ROUNDING else in_plane.max())
         raise InputError(
-            f"{name}: its pixels are {wrong:.3g} mm wide; {IN_PLANE_MM[0]:g} to {IN_PLANE_MM[1]:g} mm can be "
+            f"{name}: its pixels are {wrong:.4g} mm wide; {IN_PLANE_MM[0]:g} to {IN_PLANE_MM[1]:g} mm can be "
             "analysed. Check the volume's spacing, or give the original CT series."
         )
     if not SLICE_MM[0] / ROUNDING <= slice_mm <= SLICE_MM[1] * ROUNDING:
@@ -177,6 +179,12 @@ def _check_grid(volume: CtVolume) -> list[str]:
             "head-foot), larger than a patient. Check the volume's spacing; it has to be in millimetres."
         )
     warnings = []
+    if min(depth, width) < ADULT_MM:
+        warnings.append(
+            f"The scan is only {width:.0f} mm wide and {depth:.0f} mm deep: a small child, or a part "
+            "of a body. "
+            "The networks were trained on adults; look at every slice yourself."
+        )
     if slice_axis != 0 and slice_mm > IN_PLANE_MM[1]:
         warnings.append(
             f"The slices are not axial and {slice_mm:.1f} mm apart; the networks work on axial slices, so "
