@@ -1,6 +1,7 @@
 """LiverLesionAI: liver lesions in CT, found by published attention networks, as a module of 3D Slicer.
 
 Everything clinical and numerical is in LiverLesionAILib; the panel's parts are in LiverLesionAILib.panel.
+This file alone also runs under Python 3.9, to say that Slicer is too old.
 """
 
 from __future__ import annotations
@@ -9,13 +10,30 @@ import sys
 
 import slicer
 from LiverLesionAILib import __version__
-from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+
+try:
+    from slicer.i18n import tr as _
+except ImportError:  # Slicer before 5.4
+
+    def _(text):
+        return text
+
+
+OLDEST_PYTHON = (3, 10)
+TOO_OLD = (
+    ""
+    if sys.version_info >= OLDEST_PYTHON
+    else "LiverLesionAI needs Slicer 5.10 or newer: this Slicer brings Python "
+    f"{sys.version_info[0]}.{sys.version_info[1]}, which is too old. "
+    "Install the current Slicer from download.slicer.org, and this extension in it."
+)
+"""Why nothing works here, for the reader; "" where it does. Official Slicers carry 3.9 up to 5.8, 3.12 from 5.10."""
 
 HOMEPAGE = "https://github.com/LiverLesionAI/LiverLesionAI"
 
@@ -71,9 +89,12 @@ class LiverLesionAIWidget(ScriptedLoadableModuleWidget):
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
     def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        if TOO_OLD:
+            self._say_too_old()
+            return
         from LiverLesionAILib.panel.panel import Panel
 
-        ScriptedLoadableModuleWidget.setup(self)
         self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/LiverLesionAI.ui"))
         self.layout.addWidget(self.uiWidget)
         self.ui = slicer.util.childWidgetVariables(self.uiWidget)
@@ -83,6 +104,14 @@ class LiverLesionAIWidget(ScriptedLoadableModuleWidget):
         if getattr(self.parent, "isEntered", False) is True:
             # Reloaded while it is open: the application does not say so again.
             self.panel.enter()
+
+    def _say_too_old(self) -> None:
+        import qt
+
+        label = qt.QLabel(TOO_OLD)
+        label.setWordWrap(True)
+        self.layout.addWidget(label)
+        self.layout.addStretch(1)
 
     def enter(self) -> None:
         if self.panel is not None:
@@ -108,6 +137,9 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
     """What other modules and scripts may call."""
 
     def __init__(self) -> None:
+        """Raises RuntimeError where Slicer is too old."""
+        if TOO_OLD:
+            raise RuntimeError(TOO_OLD)
         ScriptedLoadableModuleLogic.__init__(self)
         self.lastOutcome = None
 
@@ -159,6 +191,8 @@ class LiverLesionAITest(ScriptedLoadableModuleTest):
     stand-in."""
 
     def setUp(self) -> None:
+        if TOO_OLD:
+            self.skipTest(TOO_OLD)
         slicer.mrmlScene.Clear(0)
 
     def runTest(self) -> None:

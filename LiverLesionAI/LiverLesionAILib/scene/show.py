@@ -1,6 +1,6 @@
 """A case in a Slicer scene: results become MRML nodes, and the reader's edits come back.
 
-Runs in 3D Slicer 5.8 and newer and, without its application, on the `slicer-core` package. This is where LPS
+Runs in 3D Slicer 5.10 and newer and, without its application, on the `slicer-core` package. This is where LPS
 becomes RAS. All nodes live in the CT's own space under the CT's parent transform, so what is shown stays on
 the CT wherever it is moved.
 

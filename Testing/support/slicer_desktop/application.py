@@ -17,7 +17,7 @@ class Application:
 
     applicationName = "Slicer"
     majorVersion = 5
-    minorVersion = 8
+    minorVersion = 10
 
     def __init__(self, qt_application: QtWidgets.QApplication, scene: Any) -> None:
         self._qt = qt_application
