@@ -33,7 +33,7 @@ TOO_OLD = (
     f"{sys.version_info[0]}.{sys.version_info[1]}, which is too old. "
     "Install the current Slicer from download.slicer.org, and this extension in it."
 )
-"""Why nothing works here, for the reader; "" where it does. Official Slicers carry 3.9 up to 5.8, 3.12 from 5.10."""
+"""Why nothing works here, for the reader, or "". Slicer up to 5.8 brings Python 3.9, from 5.10 on 3.12."""
 
 HOMEPAGE = "https://github.com/LiverLesionAI/LiverLesionAI"
 

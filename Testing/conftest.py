@@ -1,20 +1,39 @@
-"""What several test files share and is slow to make: the sample case and what is found in it."""
+"""What all tests share: threads and display, markers, the sample case and what is found in it."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from LiverLesionAILib.support.threads import let_threads_sleep
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Before torch is loaded: more threads than cores spend their time waiting for each other.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before torch, numpy and Qt are loaded. One thread a process: on small arrays more wait for each other.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+let_threads_sleep()
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 if TYPE_CHECKING:
     from LiverLesionAILib.case.findings import CaseResult
     from LiverLesionAILib.case.sample import SampleCase
     from LiverLesionAILib.models.weights import ModelStore
+
+TESTING = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Panel tests need the desktop; a file's tests run in one process, and those on the analysed sample case
+    too, so that it is analysed once (`--dist loadgroup`)."""
+    for item in items:
+        room = item.path.relative_to(TESTING).parts[0] if item.path.is_relative_to(TESTING) else ""
+        if room == "panel":
+            item.add_marker(pytest.mark.desktop)
+        if item.get_closest_marker("xdist_group") is None:
+            on_sample = "sample_result" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("sample" if on_sample else f"{room}/{item.path.stem}"))
 
 
 @pytest.fixture(scope="session")

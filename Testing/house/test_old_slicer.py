@@ -1,4 +1,4 @@
-"""A Slicer that is too old gets one sentence: the module file loads under Python 3.9 and nothing else is asked."""
+"""A Slicer that is too old gets one sentence: the module file alone loads under Python 3.9."""
 
 from __future__ import annotations
 
@@ -109,8 +109,10 @@ def test_here_nothing_is_too_old() -> None:
         desk.close()
 
 
-@pytest.mark.parametrize("name", ["README.md", "Resources/TUTORIAL.md", "pyproject.toml", "LiverLesionAI/LiverLesionAI.py"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "Resources/TUTORIAL.md", "pyproject.toml", "LiverLesionAI/LiverLesionAI.py"]
+)
 def test_the_oldest_slicer_is_named_alike(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert OLDEST in text
-    assert not re.search(r"Slicer 5\.[0-9]\b(?! carr)", text.replace("before 5.4", ""))
+    assert not re.findall(r"Slicer 5\.[0-9]\b and newer", text)

@@ -6,50 +6,19 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.data.cases import TrainingCase, encode_hu
 from LiverLesionAILab.training import loop
-from LiverLesionAILab.training.loop import LoopSettings, TrainingError, soft_dice_loss, train
-from LiverLesionAILab.training.sampling import AugmentSettings, CropSampler
-from LiverLesionAILib.models.inputs import InputSpec
-from LiverLesionAILib.networks.unet import Unet, UnetConfig
+from LiverLesionAILab.training.loop import TrainingError, soft_dice_loss, train
 from LiverLesionAILib.support.errors import Cancelled
-
-SETTINGS = LoopSettings(
-    steps=24, batch=4, learning_rate=5e-3, warmup=2, class_weights=(1.0, 1.0), checkpoint_every=6, log_every=3
-)
-SPEC = InputSpec((2.5, 2.0, 2.0), (-75.0, 175.0), 3)
-
-
-def make_case() -> TrainingCase:
-    """A bright ball (liver) in darker noise."""
-    z, y, x = np.mgrid[:10, :40, :40]
-    ball = (z - 5) ** 2 * 4 + (y - 20) ** 2 + (x - 18) ** 2 < 120
-    hu = np.where(ball, 100.0, 0.0) + np.random.default_rng(0).normal(0, 10, ball.shape)
-    return TrainingCase("ball", "P", encode_hu(hu), ball.astype(np.uint8), SPEC.spacing_zyx_mm)
-
-
-def make_network() -> torch.nn.Module:
-    torch.manual_seed(1)
-    return Unet(UnetConfig(in_slices=3, classes=2, widths=(8, 16), norm="batch"))
-
-
-def make_sampler(seed: int = 0) -> CropSampler:
-    return CropSampler([make_case()], {"real": 1.0}, SPEC, 32, seed, AugmentSettings(level_hu=5.0))
+from support.small_training import SETTINGS, make_network, make_sampler
 
 
 def curve(folder: Path) -> list[tuple[str, str]]:
     with open(folder / "curve.csv", newline="") as file:
         return [(row["step"], row["loss"]) for row in csv.DictReader(file)]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def test_learns_a_ball(tmp_path: Path) -> None:

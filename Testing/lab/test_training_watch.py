@@ -14,19 +14,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from lab.test_training_loop import SETTINGS, SPEC, make_case, make_network, make_sampler
 from LiverLesionAILab.training.command import changed_config, validation
 from LiverLesionAILab.training.loop import train
 from LiverLesionAILab.training.processes import Group
 from LiverLesionAILab.training.recipes import RECIPES
 from LiverLesionAILib.networks import sfan
-from LiverLesionAILib.networks.unet import Unet, UnetConfig
 from LiverLesionAILib.support.errors import InputError
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
+from support.small_training import PLAIN, SETTINGS, SPEC, make_case, make_network, make_sampler, plain_network
 
 
 def validations(folder: Path) -> list[tuple[int, float]]:
@@ -110,8 +104,7 @@ import torch
 sys.path[:0] = {paths!r}
 from LiverLesionAILab.training.loop import train
 from LiverLesionAILab.training.processes import join, leave
-from lab.test_training_watch import PLAIN, plain_network
-from lab.test_training_loop import make_sampler
+from support.small_training import PLAIN, make_sampler, plain_network
 torch.set_num_threads(1)
 group = join("cpu")
 network = train(plain_network(), make_sampler().batch, PLAIN, Path(sys.argv[1]), group=group, workers=0)
@@ -119,14 +112,6 @@ if group.rank == 0:
     torch.save(network.state_dict(), Path(sys.argv[1]) / "joint.pt")
 leave()
 """
-
-PLAIN = replace(SETTINGS, steps=6, dice_weight=0.0, clip=1e9)
-"""A loss that is a plain mean over pixels: that of the whole batch is the mean of that of its halves."""
-
-
-def plain_network() -> torch.nn.Module:
-    torch.manual_seed(1)
-    return Unet(UnetConfig(in_slices=3, classes=2, widths=(8, 16), norm="none"))
 
 
 def test_two_processes_train_as_one_with_the_whole_batch(tmp_path: Path) -> None:

@@ -14,14 +14,6 @@ from support.desk import Desk, add_volume, truth_array
 pytest.importorskip("PySide6")
 
 
-@pytest.fixture(scope="module")
-def shared():
-    """A desk with a worker that tells the truth, for all tests that leave it as it was."""
-    made = Desk()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def desk(request, shared):
     """The shared desk, cleared; with another worker for a test that says how its worker behaves."""

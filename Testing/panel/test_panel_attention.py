@@ -10,13 +10,6 @@ pytest.importorskip("PySide6")
 MAPS = ["MSCD point attention, level 4", "MSCD point attention, level 5"]
 
 
-@pytest.fixture(scope="module")
-def shared():
-    made = Desk()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def case(shared):
     """Three lesions, found by a run in which MSCD took part."""

@@ -11,18 +11,6 @@ from support.desk import Desk, add_volume, truth_array
 pytest.importorskip("PySide6")
 
 
-@pytest.fixture(scope="module")
-def shared():
-    made = Desk()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def desk(shared):
-    return shared.fresh()
-
-
 def mask(desk: Desk, segment_id: str) -> np.ndarray:
     """A segment's voxels on the CT's grid."""
     from LiverLesionAILib.scene.ras import volume_geometry

@@ -11,18 +11,6 @@ from support.desk import Desk, add_volume, five_lesions
 pytest.importorskip("PySide6")
 
 
-@pytest.fixture(scope="module")
-def shared():
-    made = Desk()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def desk(shared):
-    return shared.fresh()
-
-
 @pytest.fixture
 def case(desk):
     """A desk with a case analysed: three lesions."""

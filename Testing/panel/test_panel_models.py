@@ -28,11 +28,6 @@ def shared():
 
 
 @pytest.fixture
-def desk(shared):
-    return shared.fresh()
-
-
-@pytest.fixture
 def case(desk, monkeypatch):
     """Five lesions: the fourth of no known class, the fifth with only a box and a score of 0.4."""
     from LiverLesionAILib.panel.findings import threshold_panel

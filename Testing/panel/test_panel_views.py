@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.desk import Desk, add_volume
+from support.desk import add_volume
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
 
-@pytest.fixture(scope="module")
-def module_desk():
-    made = Desk()
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def desk(module_desk):
+def desk(shared):
     """The panel with three lesions found."""
-    desk = module_desk.fresh()
+    desk = shared.fresh()
     add_volume("CT")
     desk.turn()
     desk.analyze()
@@ -86,10 +79,10 @@ def test_a_double_click_centres_and_one_on_the_class_offers_classes(desk):
     assert frame(slice_view(desk, "Red"))[0][:2] == pytest.approx(point[:2])
 
 
-def test_3d_looks_at_the_first_result_and_keeps_the_readers_view_after_it(module_desk):
+def test_3d_looks_at_the_first_result_and_keeps_the_readers_view_after_it(shared):
     import slicer
 
-    desk = module_desk.fresh()
+    desk = shared.fresh()
     camera = desk.scene.GetFirstNodeByClass("vtkMRMLCameraNode")
     camera.SetPosition(0.0, 5000.0, 0.0)
     camera.SetFocalPoint(900.0, 900.0, 900.0)

@@ -22,8 +22,8 @@ from LiverLesionAILib.stages.phase.estimate import PhaseSettings
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, permuted
 from LiverLesionAILib.writing.boxes_file import boxes_document
 from LiverLesionAILib.writing.tables import findings_json
-from stages.test_classify import BrightOrDark
 from support.rules import of_page
+from support.toy_classifier import BrightOrDark
 
 ENTRY = ModelEntry(
     "dadrn",

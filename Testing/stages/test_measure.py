@@ -20,7 +20,7 @@ from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import Geometry, permuted
 from LiverLesionAILib.volume.masks import bounding_box, number_by_size
 from scipy.spatial.distance import cdist
-from stages.test_measure_shapes import SPACINGS, ellipsoid, masks, rotation, spacings
+from support.lesion_shapes import SPACINGS, ellipsoid, masks, rotation, spacings
 
 angles = st.tuples(*[st.floats(-180.0, 180.0)] * 3)
 

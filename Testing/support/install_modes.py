@@ -1,7 +1,7 @@
-"""Every way of installing, each from an empty virtual environment: ``python Testing/support/install_modes.py``.
+"""Every way of installing, each from an empty environment: ``python Testing/support/install_modes.py``.
 
-Makes a copy of the checkout's files, installs it in one way, and runs `demo` and `analyze` in a folder elsewhere.
-With names of modes as arguments only those; a mode takes some minutes, most of them for torch.
+Makes a copy of the checkout's files, installs it in one way, and runs `demo` and `analyze` elsewhere. With
+names of modes as arguments only those; a mode takes some minutes, most of them for torch.
 
     wheel      a built wheel
     install    pip install .
@@ -19,10 +19,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 import venv
 from collections.abc import Sequence
 from pathlib import Path
+
+import tomllib
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support import cmake_lists
