@@ -24,14 +24,14 @@ TESTING = Path(__file__).parent
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Panel tests need the desktop; a file's tests run in one process, and those on the analysed sample case
     too, so that it is analysed once (`--dist loadgroup`)."""
     for item in items:
         room = item.path.relative_to(TESTING).parts[0] if item.path.is_relative_to(TESTING) else ""
         if room == "panel":
             item.add_marker(pytest.mark.desktop)
-        if item.get_closest_marker("xdist_group") is None:
+        if config.pluginmanager.hasplugin("xdist") and item.get_closest_marker("xdist_group") is None:
             on_sample = "sample_result" in getattr(item, "fixturenames", ())
             item.add_marker(pytest.mark.xdist_group("sample" if on_sample else f"{room}/{item.path.stem}"))
 

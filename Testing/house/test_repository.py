@@ -68,28 +68,56 @@ def test_pictures_of_the_catalogue_exist() -> None:
         assert (ROOT / target).is_file(), target
 
 
-def readme() -> str:
-    return (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = ["README.md", *(f"Resources/{name}.md" for name in ("MANUAL", "EVIDENCE", "TUTORIAL", "RULES"))]
 
 
-def test_readme_links_exist() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", readme()):
-        assert (ROOT / target).exists(), target
-    assert "<!--" not in readme(), "no section is left to be filled in"
+def document(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def anchors(text: str) -> set[str]:
+    """Where links with # may lead, as code forges make them from headings."""
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name: str) -> None:
+    text = document(name)
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", text):
+        path, _, anchor = target.partition("#")
+        file = (ROOT / name).parent / path if path else ROOT / name
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file.read_text(encoding="utf-8")), target
+    assert "<!--" not in text, "no section is left to be filled in"
+
+
+def test_the_readme_leads_a_newcomer() -> None:
+    text = document("README.md")
+    assert len(text.splitlines()) <= 150
+    assert text.index("overview.png") < text.index("liverlesionai demo") < text.index("### Five clicks")
+    evidence = document("Resources/EVIDENCE.md")
+    assert "2026-11-28" in evidence
+    # What the README says of accuracy stands on the page of evidence.
+    for figure in ("0.955", "0.676 [0.567, 0.785]", "9 of 13", "11 of 39"):
+        assert figure in text, figure
+        assert figure in evidence, figure
 
 
 def test_ci_runs_the_readmes_test_command() -> None:
-    found = re.findall(r"\.venv/bin/(python -m pytest.*)", readme())
+    found = re.findall(r"\.venv/bin/(python -m pytest.*)", document("README.md"))
     assert len(found) == 1
     assert found[0] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-def test_readme_names_every_command_and_no_other_options() -> None:
+def test_the_manual_names_every_command_and_no_other_options() -> None:
+    manual = document("Resources/MANUAL.md")
     commands = next(a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
-    used = set(re.findall(r"`liverlesionai ([a-z]+)", readme()))
+    used = set(re.findall(r"`liverlesionai ([a-z]+)", manual))
     assert used == set(commands)
-    for row in re.findall(r"^\| (`--.*?) \|", readme(), flags=re.MULTILINE):
+    assert set(re.findall(r"`liverlesionai ([a-z]+)", document("README.md"))) <= used
+    for row in re.findall(r"^\| (`--.*?) \|", manual, flags=re.MULTILINE):
         for option in re.findall(r"--[a-z-]+", row):
             for name in ("analyze", "batch", "demo"):
                 assert option in commands[name]._option_string_actions, f"{name} {option}"
@@ -108,8 +136,8 @@ def spoken() -> list[str]:
     return texts
 
 
-def test_readme_quotes_messages_as_they_are() -> None:
-    troubles = readme().split("## When something is wrong")[1].split("\n## ")[0]
+def test_the_manual_quotes_messages_as_they_are() -> None:
+    troubles = document("Resources/MANUAL.md").split("## When something is wrong")[1].split("\n## ")[0]
     quoted = re.findall(r"^\| `(.*?)` \|", troubles, flags=re.MULTILINE)
     assert len(quoted) > 10
     texts = spoken()
