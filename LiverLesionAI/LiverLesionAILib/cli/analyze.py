@@ -205,17 +205,22 @@ def run_analyze(args: argparse.Namespace) -> int:
     """One CT to one case folder."""
     from ..models.weights import ModelStore
     from ..reading import read_ct
+    from ..support.text import file_name
+    from ..writing.case_folder import check_target
 
     bar = ProgressBar()
     progress = TimedProgress(bar)
     try:
         started = time.perf_counter()
+        if args.out:
+            check_target(args.out)
         models = ModelStore.bundled()
         how = None if args.like is None else same_rules(args, models)
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1), args.grid)
         second = read_ct(args.second_phase, None, part(progress, 0.1, 0.1)) if args.second_phase else None
         read_s = time.perf_counter() - started
-        folder = args.out or Path(f"{volume.name}_liverlesionai")
+        folder = args.out or Path(f"{file_name(volume.name)}_liverlesionai")
+        check_target(folder)
         result, written, said, timings = analyse_into(args, volume, folder, models, progress, second, how)
     finally:
         bar.done()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +12,18 @@ from typing import TYPE_CHECKING
 from ..support.errors import Cancelled, LiverLesionAIError, OutputError
 from ..support.progress import TimedProgress, part
 from .analyze import add_analysis_options, analyse_into
+from .batch_plan import BatchCase, batch_inputs, plan_batch, write_index
 from .progress_bar import ProgressBar
 from .tools import EXIT_ERROR
 
 if TYPE_CHECKING:
+    from ..models.weights import ModelStore
     from .tools import Commands
+
+SUMMARY_FILE = "summary.csv"
+COLUMNS = (
+    "case", "status", "lesions", "tumour burden (%)", "liver volume (mL)", "seconds", "message", "input",
+)  # fmt: skip
 
 
 def add_batch_command(commands: Commands) -> None:
@@ -27,92 +36,109 @@ def add_batch_command(commands: Commands) -> None:
     batch.set_defaults(run=run_batch)
 
 
-def batch_inputs(folder: Path) -> list[Path]:
-    """What `batch` analyses: every image file in `folder` and every subfolder that holds DICOM files.
-
-    Raises:
-        LiverLesionAIError: the folder is missing or holds neither.
-    """
-    from ..reading import list_series
-    from ..reading.image_files import is_image_file
-
-    if not folder.is_dir():
-        raise LiverLesionAIError(f"{folder}: there is no such folder. Check the path.")
-    inputs = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_file() and is_image_file(path):
-            inputs.append(path)
-        elif path.is_dir():
-            try:
-                if list_series(path):
-                    inputs.append(path)
-            except LiverLesionAIError:
-                continue
-    if not inputs:
-        raise LiverLesionAIError(
-            f"{folder}: holds no NIfTI, NRRD or MHA file and no folder with DICOM files."
-        )
-    return inputs
-
-
 def run_batch(args: argparse.Namespace) -> int:
     """Many CTs; one that fails is reported and does not stop the others. Exit status 1 if any failed."""
     from ..models.weights import ModelStore
-    from ..reading import read_ct
-    from ..reading.image_files import volume_name
-    from ..support.files import write_text
+    from ..writing.case_folder import check_target
 
     inputs = batch_inputs(args.folder)
+    # A folder that cannot be written to is found out now, not after the first analysis.
+    check_target(args.out / "case")
+    cases = plan_batch(args.folder, inputs, args.out, args.again)
     models = ModelStore.bundled()
-    rows = [["case", "status", "lesions", "tumour burden (%)", "liver volume (mL)", "seconds", "message"]]
-    failed = 0
+    rows: list[dict[str, str]] = []
     said: dict[str, None] = {}
-    for number, path in enumerate(inputs, start=1):
-        name = volume_name(path) if path.is_file() else path.name
-        folder = args.out / name
-        if (folder / "findings.json").is_file() and not args.again:
-            print(f"{number}/{len(inputs)} {name}: there already, left as it is (--again analyses it anew)")
-            rows.append([name, "kept", "", "", "", "", ""])
-            continue
-        bar = ProgressBar()
-        progress = TimedProgress(bar)
-        started = time.perf_counter()
-        try:
-            volume = read_ct(path, None, part(progress, 0.0, 0.1))
-            result, _, notes, _ = analyse_into(args, volume, folder, models, progress)
-        except (OutputError, Cancelled):
-            raise
-        except LiverLesionAIError as error:
-            bar.done()
-            failed += 1
-            print(f"{number}/{len(inputs)} {name}: {error}")
-            rows.append([name, "failed", "", "", "", "", str(error)])
-            continue
-        bar.done()
-        said.update(dict.fromkeys(notes))
-        seconds = time.perf_counter() - started
-        print(
-            f"{number}/{len(inputs)} {name}: {len(result.lesions)} lesions, "
-            f"liver {result.liver_volume_ml:.0f} mL, burden {result.tumour_burden_percent:.1f} %, "
-            f"{seconds:.0f} s"
-        )
-        rows.append(
-            [
-                name,
-                "done",
-                str(len(result.lesions)),
-                f"{result.tumour_burden_percent:.2f}",
-                f"{result.liver_volume_ml:.0f}",
-                f"{seconds:.1f}",
-                " ".join(result.messages),
-            ]
-        )
-    lines = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows]
-    write_text(args.out / "summary.csv", "\r\n".join(lines) + "\r\n")
+    for number, case in enumerate(cases, start=1):
+        row = {"case": case.name, "input": case.path.name}
+        rows.append(row)
+        before = f"{number}/{len(cases)} {case.name}:"
+        if case.problem:
+            row |= {"status": "failed", "message": case.problem}
+            print(before, case.problem)
+        elif case.kept:
+            row |= {"status": "kept"}
+            print(before, "there already, left as it is (--again analyses it anew)")
+        else:
+            try:
+                row |= _analysed(args, case, models, said)
+                print(before, row.pop("line"))
+            except (KeyboardInterrupt, Cancelled):
+                row |= {"status": "cancelled"}
+                _note(args, rows, [])
+                raise
+            except Exception as error:
+                row |= {"status": "failed", "message": _why(error)}
+                print(before, row["message"])
+        _note(args, rows, [case] if row["status"] == "done" else [])
     # What could not be written here is the same for every case.
     for sentence in said:
         print(sentence)
-    print(f"{len(inputs) - failed} of {len(inputs)} analysed; summary in {args.out / 'summary.csv'}")
+    failed = [row for row in rows if row["status"] == "failed"]
+    write_summary(args.out, rows)
+    print(f"{len(rows) - len(failed)} of {len(rows)} analysed; summary in {args.out / SUMMARY_FILE}")
+    for row in failed:
+        print(f"  failed: {row['case']}: {row['message']}")
     return EXIT_ERROR if failed else 0
+
+
+def _analysed(
+    args: argparse.Namespace, case: BatchCase, models: ModelStore, said: dict[str, None]
+) -> dict[str, str]:
+    """Analyse a case and write its folder; its cells of the summary, and the line to print."""
+    from ..reading import read_ct
+
+    bar = ProgressBar()
+    progress = TimedProgress(bar)
+    started = time.perf_counter()
+    try:
+        volume = read_ct(case.path, None, part(progress, 0.0, 0.1))
+        result, _, notes, _ = analyse_into(args, volume, case.folder, models, progress)
+    finally:
+        bar.done()
+    said.update(dict.fromkeys(notes))
+    seconds = time.perf_counter() - started
+    return {
+        "status": "done",
+        "lesions": str(len(result.lesions)),
+        "tumour burden (%)": f"{result.tumour_burden_percent:.2f}",
+        "liver volume (mL)": f"{result.liver_volume_ml:.0f}",
+        "seconds": f"{seconds:.1f}",
+        "message": " ".join((*volume.notes, *result.messages)),
+        "line": f"{len(result.lesions)} lesions, liver {result.liver_volume_ml:.0f} mL, "
+        f"burden {result.tumour_burden_percent:.1f} %, {seconds:.0f} s",
+    }
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, LiverLesionAIError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "The memory ran out. Close other programs or crop the CT."
+    return f"The analysis failed ({type(error).__name__}: {error}). Please report it with the file's format."
+
+
+def _note(args: argparse.Namespace, rows: list[dict[str, str]], done: list[BatchCase]) -> None:
+    """What is done so far, so that a run that ends early leaves it; nothing here stops the batch."""
+    try:
+        if done:
+            write_index(args.out, args.folder, done)
+        write_summary(args.out, rows)
+    except OutputError as error:
+        print(error)
+
+
+def write_summary(out: Path, rows: list[dict[str, str]]) -> None:
+    """``summary.csv``, a line per input.
+
+    Raises:
+        OutputError: no space or no permission.
+    """
+    from ..support.files import write_text
+    from ..writing.tables import formula_guarded
+
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, restval="", quoting=csv.QUOTE_ALL)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: formula_guarded(value) for key, value in row.items()})
+    write_text(out / SUMMARY_FILE, buffer.getvalue())

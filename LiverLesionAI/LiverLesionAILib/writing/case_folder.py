@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -74,7 +75,7 @@ def write_case_folder(
         Cancelled: from `progress`.
     """
     folder = Path(os.path.abspath(folder))
-    _check_target(folder)
+    check_target(folder)
     made = [parent for parent in folder.parents if not parent.exists()]
     _finish_renaming(folder)
     clear_dead_parts(folder.parent, MARKER)
@@ -110,7 +111,13 @@ def is_case_folder(folder: Path) -> bool:
     return (folder / MARKER).is_file()
 
 
-def _check_target(folder: Path) -> None:
+def check_target(folder: Path) -> None:
+    """Find out before the work whether a case can be written there; leaves nothing behind.
+
+    Raises:
+        OutputError: the folder holds other files, or it cannot be made or written to.
+    """
+    folder = Path(os.path.abspath(folder))
     try:
         if folder.is_dir():
             if not is_case_folder(folder) and any(folder.iterdir()):
@@ -120,6 +127,10 @@ def _check_target(folder: Path) -> None:
                 )
         elif folder.exists() or folder.is_symlink():
             raise OutputError(f"{folder} is a file. Choose a folder.")
+        there = next(parent for parent in folder.parents if parent.exists())
+        if not there.is_dir():
+            raise OutputError(f"{there} is a file, so that nothing can be written below it. Choose a folder.")
+        tempfile.TemporaryDirectory(prefix=".liverlesionai-", dir=there).cleanup()
     except OSError as error:
         raise output_error(folder, error) from error
 

@@ -274,7 +274,12 @@ def _rounded(value: float, digits: int) -> float | None:
 def _safe(row: dict[str, Any]) -> dict[str, Any]:
     """Texts that a spreadsheet would take for a formula get an apostrophe in front; numbers stay numbers."""
     free_text = ("Case", "Class", "Reader class", "Contrast phase", "Notes")
-    return {k: f"'{v}" if k in free_text and v[:1] in tuple("=+-@\t\r") and v else v for k, v in row.items()}
+    return {k: formula_guarded(v) if k in free_text else v for k, v in row.items()}
+
+
+def formula_guarded(text: str) -> str:
+    """Text that a spreadsheet would take for a formula, with an apostrophe in front; other text as it is."""
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r") and text else text
 
 
 def _box_json(box: Box) -> dict[str, Any]:
