@@ -25,7 +25,8 @@ from LiverLesionAILab.compare.segmenters import (
     trainings,
     with_coarse,
 )
-from LiverLesionAILab.training.command import add_train_arguments, bundle, changed_config, smaller_bank
+from LiverLesionAILab.training.bundling import bundle
+from LiverLesionAILab.training.command import add_train_arguments, changed_config, smaller_bank
 from LiverLesionAILab.training.loop import take_weights
 from LiverLesionAILab.training.recipes import RECIPES
 from LiverLesionAILib.cli import main as cli

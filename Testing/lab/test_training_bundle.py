@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.training.command import bundle, bundle_means
+from LiverLesionAILab.training.bundling import bundle, bundle_means
 from LiverLesionAILab.training.recipes import MEANS, RECIPES, Recipe
 from LiverLesionAILib.models.weights import MEAN, Manifest, build_network, load_network, save_weights
 

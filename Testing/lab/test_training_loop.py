@@ -10,8 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.training import loop
-from LiverLesionAILab.training.loop import TrainingError, soft_dice_loss, train
+from LiverLesionAILab.data.cases import UNKNOWN
+from LiverLesionAILab.training.loop import TrainingError, train
+from LiverLesionAILab.training.losses import segmentation_loss, soft_dice_loss
 from LiverLesionAILib.support.errors import Cancelled
 from support.small_training import SETTINGS, make_network, make_sampler
 
@@ -90,12 +91,12 @@ def test_samples_depend_on_seed_and_number_alone() -> None:
 def test_unknown_pixels_do_not_count() -> None:
     logits = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(0))
     labels = torch.randint(0, 2, (2, 8, 8), generator=torch.Generator().manual_seed(1))
-    labels[:, :4] = loop.UNKNOWN
+    labels[:, :4] = UNKNOWN
     changed = logits.clone()
     changed[:, :, :4] += torch.randn(2, 2, 4, 8)
     settings = replace(SETTINGS)
-    assert loop.segmentation_loss(logits, labels, settings) == pytest.approx(
-        float(loop.segmentation_loss(changed, labels, settings))
+    assert segmentation_loss(logits, labels, settings) == pytest.approx(
+        float(segmentation_loss(changed, labels, settings))
     )
 
 

@@ -12,7 +12,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILab.data.cases import UNKNOWN, TrainingCase, encode_hu
-from LiverLesionAILab.training.command import bundle, fit, take_weights
+from LiverLesionAILab.training.bundling import bundle
+from LiverLesionAILab.training.fitting import fit
+from LiverLesionAILab.training.loop import take_weights
 from LiverLesionAILab.training.recipes import recipe
 from LiverLesionAILab.training.sampling import AugmentSettings
 from LiverLesionAILab.training.slabs import SlabSampler, numbered

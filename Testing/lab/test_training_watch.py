@@ -14,7 +14,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.training.command import changed_config, validation
+from LiverLesionAILab.training.command import changed_config
+from LiverLesionAILab.training.fitting import validation
 from LiverLesionAILab.training.loop import train
 from LiverLesionAILab.training.processes import Group
 from LiverLesionAILab.training.recipes import RECIPES

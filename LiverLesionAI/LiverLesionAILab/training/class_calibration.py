@@ -35,11 +35,11 @@ from LiverLesionAILib.support.files import write_text
 from numpy.typing import NDArray
 
 from ..data.cases import data_folder
+from .bundling import bundle
 from .class_bank import class_bank, real_livers
 from .class_sampling import plain_inputs
 from .classes import OUTLIER, ClassSettings, ClassSlices
 from .classify import LIVERS, bank_settings
-from .command import bundle
 from .outlier_layer import with_outlier_layer
 from .recipes import recipe
 

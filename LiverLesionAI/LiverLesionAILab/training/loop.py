@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-import torch.nn.functional as F
 from LiverLesionAILib.support.errors import LiverLesionAIError
 from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.support.progress import Progress, silent
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from ..data.cases import UNKNOWN
+from .losses import segmentation_loss
 from .processes import Group
 from .watch import Watch, read_rows, write_rows
 
@@ -49,7 +48,7 @@ class LoopSettings:
         warmup: steps of linear warm-up; the rest is a cosine to 1 % of the peak.
         class_weights: of the cross entropy, per class.
         dice_weight: weight of the soft Dice term (classes above 0, over the batch).
-        dice_per_image: the tumour's part of it image by image; see :func:`soft_dice_loss`.
+        dice_per_image: the tumour's part of it image by image; see :func:`~.losses.soft_dice_loss`.
         clip: largest gradient norm.
         ema: decay of the moving average of the weights.
         seed: of the initialisation; samples carry their own.
@@ -100,39 +99,6 @@ class Batches(Dataset):
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         share = self.size // self.world
         return self.draw(step * self.size + self.rank * share, share)
-
-
-def soft_dice_loss(probabilities: Tensor, labels: Tensor, per_image: bool = False) -> Tensor:
-    """1 - soft Dice, mean over the classes above 0; unknown pixels do not count.
-
-    Args:
-        probabilities: (B, C, H, W), sum 1 over C.
-        labels: (B, H, W) int64, 255 unknown.
-        per_image: tumour (class 2 and above) is scored image by image, so that a small lesion counts as
-            much as a large one and a false one in an image without tumour is not drowned by the batch.
-    """
-    known = labels != UNKNOWN
-    losses = []
-    for value in range(1, probabilities.shape[1]):
-        truth = ((labels == value) & known).float()
-        predicted = probabilities[:, value] * known
-        axes = (1, 2) if per_image and value > 1 else (0, 1, 2)
-        overlap = (predicted * truth).sum(dim=axes)
-        total = predicted.sum(dim=axes) + truth.sum(dim=axes)
-        losses.append((1 - (2 * overlap + 20.0) / (total + 20.0)).mean())
-    return torch.stack(losses).mean()
-
-
-def segmentation_loss(logits: Tensor, labels: Tensor, settings: LoopSettings) -> Tensor:
-    """Weighted cross entropy (SFAN paper, section 3) plus `dice_weight` times :func:`soft_dice_loss`."""
-    logits = logits.float()
-    weights = torch.tensor(settings.class_weights, device=logits.device)
-    entropy = F.cross_entropy(logits, labels, weight=weights, ignore_index=UNKNOWN)
-    if not settings.dice_weight:
-        return entropy
-    return entropy + settings.dice_weight * soft_dice_loss(
-        logits.softmax(dim=1), labels, settings.dice_per_image
-    )
 
 
 def learning_rate(step: int, settings: LoopSettings) -> float:

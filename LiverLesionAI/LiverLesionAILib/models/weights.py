@@ -1,16 +1,15 @@
 """Bundled weights: the manifest, checksums, and networks ready to compute.
 
-`data/Models/manifest.json` lists every model: network file, configuration, input, calibrated
-thresholds, weight
-file and its SHA-256. Weight files are float16 state dictionaries, read with `weights_only=True` after their
-checksum
-has been verified: loading never executes code.
+`data/Models/manifest.json` lists every model: network file, configuration, input, calibrated thresholds,
+weight file and its SHA-256. Weight files are float16 state dictionaries, read with `weights_only=True` after
+their checksum has been verified: loading never executes code.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
 import io
 import json
 import pickle
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 MANIFEST_VERSION = 1
+_PACKAGES = ["LiverLesionAILib.networks"]
 
 MEAN = "mean"
 """Network of an entry that has no weights of its own: its answer is the mean of its members' answers."""
@@ -156,6 +156,12 @@ class Manifest:
         return tuple(entry for entry in self.entries if entry.task == task)
 
 
+def add_networks(package: str) -> None:
+    """Look for networks in the modules of a further package too."""
+    if package not in _PACKAGES:
+        _PACKAGES.append(package)
+
+
 def build_network(network: str, config: Mapping[str, Any]) -> nn.Module:
     """An untrained network from its module's name and its configuration.
 
@@ -163,7 +169,9 @@ def build_network(network: str, config: Mapping[str, Any]) -> nn.Module:
         ModelError: no such network, or a configuration it does not know.
     """
     try:
-        module = importlib.import_module(f"LiverLesionAILib.networks.{network}")
+        names = [f"{package}.{network}" for package in _PACKAGES]
+        known = next((name for name in names if importlib.util.find_spec(name)), names[0])
+        module = importlib.import_module(known)
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
         return module.build(module.CONFIG(**values))
     except (ImportError, TypeError) as error:

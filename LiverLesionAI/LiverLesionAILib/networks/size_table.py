@@ -1,4 +1,4 @@
-"""Parameters and operations of every network in both sizes, as a table: `liverlesionai info --networks`.
+"""Parameters and operations of every network here in both sizes, as a table: `liverlesionai info --networks`.
 
 Operations are multiplications and additions (2 per pair) of convolutions, linear layers and matrix products
 for one target slice as the paper evaluates it: of a bag or window of images all are counted. Nothing is
@@ -30,9 +30,6 @@ PAPER_PIXELS = {
     "cs_att": 512,
     "dadrn": 224,
     "unet": 512,
-    "attention_unet": 512,
-    "se_unet": 512,
-    "danet_unet": 512,
 }
 """Edge of the square slices in the papers; where one is silent, of the CT."""
 
