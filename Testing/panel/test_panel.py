@@ -471,3 +471,28 @@ def test_installing_without_a_network_says_what_to_do(desk, monkeypatch):
     assert not done
     assert "Could not find a version" in text
     assert "download the torch wheel" in text
+
+
+def test_a_volume_that_lies_otherwise_than_its_file_says_is_named_before_it_is_analysed(desk, tmp_path):
+    """As Slicer's reader may settle a header that contradicts itself."""
+    import numpy as np
+    import slicer
+    from LiverLesionAILab.fuzz.writers import nifti
+    from LiverLesionAILib.scene.ras import volume_geometry
+
+    volume = add_volume("Mirrored")
+    geometry = volume_geometry(volume)
+    matrix = geometry.ijk_to_ras @ np.diag([-1.0, 1, 1, 1])
+    sizes = (1.0, *geometry.spacing_zyx_mm[::-1], 0, 0, 0, 0)
+    values = np.zeros(geometry.shape_zyx, np.int16)
+    (tmp_path / "ct.nii").write_bytes(nifti(values, qform_code=0, srow=matrix[:3], pixdim=sizes))
+    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    storage.SetFileName(str(tmp_path / "ct.nii"))
+    desk.scene.AddNode(storage)
+    volume.SetAndObserveStorageNodeID(storage.GetID())
+    desk.turn()
+    desk.ui.analyzeButton.click()
+    assert "mirror image" in desk.message()
+    assert "ct.nii" in desk.message()
+    assert any("mirror image" in sentence for sentence in desk.panel.queue.current.warnings)
+    desk.until(desk.idle)

@@ -89,6 +89,7 @@ class Case:
     Attributes:
         second: another contrast phase of the same patient, for the lesions' classes.
         question: what is asked of a point of it, instead of an analysis.
+        warnings: what is doubtful about it, for the findings.
     """
 
     volume: slicer.vtkMRMLScalarVolumeNode
@@ -97,6 +98,7 @@ class Case:
     folder: Path | None = None
     question: Question | None = None
     second: slicer.vtkMRMLScalarVolumeNode | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class QueueView(Protocol):
@@ -164,16 +166,18 @@ class AnalysisQueue:
         volume: slicer.vtkMRMLScalarVolumeNode,
         settings: Mapping[str, Any],
         second: slicer.vtkMRMLScalarVolumeNode | None = None,
+        warnings: tuple[str, ...] = (),
     ) -> None:
         """Analyse a volume now, or after those that wait; one that is already in the queue is not added
         again.
 
         Args:
             second: another contrast phase of the same patient.
+            warnings: what is doubtful about the volume, for the findings.
         """
         if self.holds(volume):
             return
-        self._waiting.append(Case(volume, volume.GetName(), settings, second=second))
+        self._waiting.append(Case(volume, volume.GetName(), settings, second=second, warnings=warnings))
         if self._current is None:
             self._next()
         else:
@@ -257,7 +261,7 @@ class AnalysisQueue:
         second = case.second
         second_geometry = checked_geometry(second) if second is not None else None
         case.folder = make_case_folder(self._root)
-        for share in write_volume(case.folder, array, geometry, case.name):
+        for share in write_volume(case.folder, array, geometry, case.name, case.warnings):
             self.progress = RunProgress("hand over the volume", HANDOVER_SHARE * share)
             yield image
         if second is not None and second_geometry is not None:

@@ -18,7 +18,7 @@ from .queue import AnalysisQueue, Case
 from .run_text import done_line, stage_line
 from .sample_case import load_sample_volume
 from .torch_install import install_torch, torch_is_there
-from .volumes import all_cts
+from .volumes import all_cts, grid_warnings
 
 
 class RunHost(Protocol):
@@ -90,7 +90,14 @@ class RunPanel:
             self._host.show_message(problem, "error")
         else:
             self._host.show_message("")
-            self.queue.add(volume, self._host.settings(), self._second(volume))
+            self._add(volume, self._second(volume))
+
+    def _add(self, volume: Any, second: Any = None) -> None:
+        """Analyse a volume; where it does not lie as its file says, say so before."""
+        warnings = grid_warnings(volume)
+        if warnings:
+            self._host.show_message(" ".join(warnings), "warning")
+        self.queue.add(volume, self._host.settings(), second, warnings)
 
     def _second(self, volume: Any) -> Any:
         """The second phase that is chosen for a volume, None without one and without classes to use it
@@ -122,7 +129,7 @@ class RunPanel:
             self._host.show_message(problem, "error")
             return
         for volume in volumes:
-            self.queue.add(volume, self._host.settings())
+            self._add(volume)
 
     def _load_sample(self) -> None:
         try:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import slicer
+from pathlib import Path
 
+import slicer
+import vtk
+
+from ...reading.node_grid import grid_difference
 from ...scene.nodes import ATTR_ROLE
+from ...scene.ras import numpy_matrix
 
 
 def all_cts(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
@@ -35,3 +40,15 @@ def first_ct(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode | Non
             if node.GetID() == shown:
                 return node
     return cts[0] if cts else None
+
+
+def grid_warnings(volume: slicer.vtkMRMLScalarVolumeNode) -> tuple[str, ...]:
+    """What to say where Slicer placed a volume otherwise than its file's header does; mostly nothing."""
+    storage, image = volume.GetStorageNode(), volume.GetImageData()
+    file = storage.GetFileName() if storage is not None else None
+    if not file or image is None:
+        return ()
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    sentence = grid_difference(Path(file), image.GetDimensions()[::-1], numpy_matrix(matrix))
+    return (sentence,) if sentence else ()
