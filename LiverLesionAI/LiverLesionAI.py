@@ -150,13 +150,17 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
 
         return load_sample_volume(slicer.mrmlScene)
 
-    def applySteps(self, volumeNode, resultFolder, threshold=0.7):
+    def applySteps(self, volumeNode, resultFolder, threshold=None):
         """Put a result from the worker into the scene, in steps (a generator; yields what each does).
 
-        threshold: lesions of a lower score (0 to 1) are kept aside for the threshold slider.
+        threshold: lesions of a lower score (0 to 1) are kept aside for the threshold slider; None takes
+        the rules' (`liverlesionai rules`).
         """
+        from LiverLesionAILib.analysis.rules import Rules
         from LiverLesionAILib.review.result_steps import result_steps
 
+        if threshold is None:
+            threshold = Rules().score_threshold
         for step in result_steps(slicer.mrmlScene, volumeNode, resultFolder, threshold):
             if isinstance(step, str):
                 yield step

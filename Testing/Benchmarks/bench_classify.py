@@ -41,6 +41,7 @@ def main() -> int:
     from LiverLesionAILib.networks.dadrn import Dadrn
     from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
     from LiverLesionAILib.stages.classify.lesions import ClassifySettings, classify_lesions, classify_slices
+    from LiverLesionAILib.stages.classify.liver_box import LiverCrop
     from LiverLesionAILib.support.errors import LiverLesionAIError
     from LiverLesionAILib.volume.ct import CtVolume, reorient, resample, resample_labels
 
@@ -77,9 +78,8 @@ def main() -> int:
         lesions[ball & liver] = number
     slices, _ = classify_slices(network, spec, hu, liver)
     all_s = fastest(lambda: classify_slices(network, spec, hu, liver))
-    maps_s = fastest(
-        lambda: classify_lesions(network, spec, hu, liver, lesions, working, Rules().part(ClassifySettings))
-    )
+    crop, settings = LiverCrop(hu, liver, lesions, working), Rules().part(ClassifySettings)
+    maps_s = fastest(lambda: classify_lesions(network, spec, crop, settings))
     print(f"{device.description}, {torch.get_num_threads()} threads, {device.precision}")
     print(f"  {len(slices)} liver slices classified           {all_s:6.2f} s")
     print(f"  10 lesions classified, with Grad-CAM  {maps_s:6.2f} s")

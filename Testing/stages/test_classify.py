@@ -61,7 +61,7 @@ class TestLesions:
     def test_a_lesion_unlike_the_classes_is_indeterminate(self) -> None:
         hu, liver, labels = case()
         settings = replace(CLASSIFY, outlier_threshold=0.5)
-        found = classify_lesions(Strange(), SPEC, hu, liver, labels, GEOMETRY, settings)
+        found = classify_lesions(Strange(), SPEC, LiverCrop(hu, liver, labels, GEOMETRY), settings)
         assert {n: c.name for n, c in found.items()} == {1: INDETERMINATE, 2: "CYST"}
         assert found[1].unlike > 5 and found[1].outlier > 0.9 and found[1].explained == "HCC"
         assert found[2].unlike < -4 and found[2].outlier < 0.1
@@ -69,7 +69,7 @@ class TestLesions:
     def test_each_lesion_has_its_own_class_also_in_slices_it_shares(self) -> None:
         hu, liver, labels = case()
         network = BrightOrDark()
-        found = classify_lesions(network, SPEC, hu, liver, labels, GEOMETRY, CLASSIFY)
+        found = classify_lesions(network, SPEC, LiverCrop(hu, liver, labels, GEOMETRY), CLASSIFY)
         assert {n: c.name for n, c in found.items()} == {1: "HCC", 2: "CYST"}
         for one in found.values():
             assert sum(one.probabilities.values()) == pytest.approx(1, abs=1e-5)
@@ -82,7 +82,7 @@ class TestLesions:
 
     def test_maps_lie_on_the_lesion_in_patient_space(self) -> None:
         hu, liver, labels = case()
-        found = classify_lesions(BrightOrDark(), SPEC, hu, liver, labels, GEOMETRY, CLASSIFY)
+        found = classify_lesions(BrightOrDark(), SPEC, LiverCrop(hu, liver, labels, GEOMETRY), CLASSIFY)
         for number, one in found.items():
             assert (one.map.name, one.map.lesion_number) == (f"Grad-CAM, lesion {number}", number)
             assert one.map.values_zyx.shape == one.map.geometry.shape_zyx
@@ -96,7 +96,7 @@ class TestLesions:
             assert all(10 < edge < 50 for edge in one.box.size_xyz_mm)
 
     def test_without_maps(self) -> None:
-        found = classify_lesions(BrightOrDark(), SPEC, *case(), GEOMETRY, CLASSIFY, maps=False)
+        found = classify_lesions(BrightOrDark(), SPEC, LiverCrop(*case(), GEOMETRY), CLASSIFY, maps=False)
         assert all(one.map is None and one.box is None for one in found.values())
 
     def test_a_lesion_that_looks_normal_is_indeterminate(self) -> None:
@@ -104,7 +104,7 @@ class TestLesions:
         labels[:] = 0
         labels[6:9, 60:66, 45:52] = 1
         hu = np.where(labels > 0, 80, np.clip(hu, 70, 90)).astype(np.float32)
-        found = classify_lesions(BrightOrDark(), SPEC, hu, liver, labels, GEOMETRY, CLASSIFY)
+        found = classify_lesions(BrightOrDark(), SPEC, LiverCrop(hu, liver, labels, GEOMETRY), CLASSIFY)
         assert found[1].name == INDETERMINATE
         assert found[1].probabilities["Normal"] > 0.9
         assert found[1].box is None and not found[1].map.values_zyx.any()

@@ -7,6 +7,7 @@ from typing import Annotated
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+from ..analysis.rules import Rules
 from .choices import Device, MapColours, MaskStyle, Precision, SizeFilter, StatusFilter
 
 
@@ -35,8 +36,8 @@ class PanelParameters:
     findClasses: bool = True
     device: Device = Device.AUTO
     precision: Precision = Precision.AUTO
-    marginMm: Annotated[float, WithinRange(0.0, 60.0)] = 20.0
-    smallestMm: Annotated[float, WithinRange(0.0, 20.0)] = 4.0
+    marginMm: Annotated[float, WithinRange(0.0, 60.0)] = Rules().margin_mm
+    smallestMm: Annotated[float, WithinRange(0.0, 20.0)] = Rules().smallest_mm
     pyramid: bool = False
     threshold: Annotated[float, WithinRange(0.02, 0.98)] = 0.5
     thresholdSet: bool = False

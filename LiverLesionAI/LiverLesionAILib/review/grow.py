@@ -7,7 +7,9 @@ import slicer
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..analysis.rules import Rules
 from ..scene.ras import numpy_matrix, point_ras, to_volume, volume_geometry
+from ..stages.detect.contrast import ContrastSettings, level_and_spread, stands_out
 from ..support.errors import InputError
 from ..volume.crops import Mask, trimmed
 from ..volume.geometry import Geometry, lps_to_ras
@@ -16,17 +18,18 @@ from .derived import cut_to
 
 REACH_MM = 30.0
 SEED_MM = 2.5
-NOISE_MM = 1.2
-SMALLEST_MM = 4.0
+BALL_MM = 4.0
+"""Radius of what is proposed where nothing stands out."""
+
+CONTRAST = Rules().part(ContrastSettings)
 
 
 def grown_from(case: CaseView, point_world: tuple[float, float, float], liver: Mask | None) -> Mask:
     """A mask proposal for a lesion round a point (RAS mm, world).
 
-    The CT is smoothed by 1.2 mm; tissue within 2.5 mm of the point gives the lesion's density, the liver's
-    median the other; what lies nearer to the first, is in the liver, hangs together and is within 30 mm
-    belongs to
-    it. Where the two densities are too near, a ball of 4 mm radius is proposed.
+    The CT is smoothed (rule `noise_mm`); tissue within 2.5 mm of the point gives the lesion's density, the
+    liver's median the other; what lies nearer to the first, is in the liver, hangs together and is within
+    30 mm belongs to it. Where the two densities are too near, a ball of 4 mm radius is proposed.
 
     Raises:
         InputError: the point is outside the CT or outside the liver.
@@ -83,14 +86,14 @@ def _grown(
     low = np.array([s.start for s in frame])
     at = tuple(seed - low)
     hu = slicer.util.arrayFromVolume(case.volume)[frame].astype(np.float32)
-    smooth = ndimage.gaussian_filter(hu, NOISE_MM / spacing)
+    smooth = ndimage.gaussian_filter(hu, CONTRAST.noise_mm / spacing)
     offsets = np.stack(np.meshgrid(*[np.arange(n) for n in hu.shape], indexing="ij"), axis=-1) - np.array(at)
     distance_mm = np.linalg.norm(offsets * spacing, axis=-1)
     lesion_hu = float(np.median(smooth[distance_mm <= max(SEED_MM, spacing.max() / 2)]))
     liver_hu, liver_sd = _background(smooth, background, distance_mm)
-    ball = distance_mm <= SMALLEST_MM
+    ball = distance_mm <= BALL_MM
     found = ball
-    if abs(lesion_hu - liver_hu) >= max(8.0, 0.8 * liver_sd):
+    if stands_out(lesion_hu, liver_hu, liver_sd, CONTRAST):
         nearer = np.abs(smooth - lesion_hu) < np.abs(smooth - liver_hu)
         not_beyond = np.abs(smooth - lesion_hu) < abs(lesion_hu - liver_hu)
         found = _piece(nearer & not_beyond & inside & (distance_mm <= REACH_MM), at, spacing)
@@ -108,8 +111,7 @@ def _background(
     ring = smooth[inside & (distance_mm > REACH_MM / 3)]
     if ring.size < 50:
         ring = smooth[inside]
-    median = float(np.median(ring))
-    return median, 1.4826 * float(np.median(np.abs(ring - median)))
+    return level_and_spread(ring)
 
 
 def _piece(mask: NDArray[np.bool_], at: tuple, spacing: NDArray) -> NDArray[np.bool_]:

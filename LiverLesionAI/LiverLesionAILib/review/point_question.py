@@ -11,6 +11,7 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 
+from ..analysis.rules import Rules
 from ..case.description import attention_map
 from ..case.findings import AttentionMap
 from ..case.store import load_steps
@@ -53,7 +54,7 @@ class PointQuestion:
         self.point_world = point_world
         self._point_lps = to_volume(case.volume, point_world)
         self._geometry = volume_geometry(case.volume)
-        margin_mm = float(self._settings.get("margin_mm", 20.0))
+        margin_mm = float(self._settings.get("margin_mm", Rules().margin_mm))
         self._region = region_around(self._geometry, self._point_lps, liver.slices, entry, margin_mm)
         self.shown: tuple[str, ...] = ()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import slicer
 
+from ..analysis.rules import Rules
+from ..models.weights import Manifest
 from ..scene import nodes, segments
 from ..scene.ras import volume_geometry
 from ..scene.read import free_number
@@ -16,18 +18,14 @@ from .history import put
 from .kept import Candidate, read_candidates, tag_lesion, told_lesion, write_candidates
 
 FAINTEST_SCORE = 0.15
-DEFAULT_SCORE = 0.7
 
 
 def calibrated_score(segmenter: str) -> float:
-    """The score from which the model's makers count a lesion; 0.7 where its manifest does not say."""
-    from ..models.weights import Manifest
-
+    """The score from which the model's makers count a lesion; the page's where its manifest does not say."""
     try:
-        entry = Manifest.read().find(segmenter)
+        return Rules().calibrated(Manifest.read().find(segmenter)).score_threshold
     except ModelError:
-        return DEFAULT_SCORE
-    return float(entry.calibration.get("score_threshold", DEFAULT_SCORE))
+        return Rules().score_threshold
 
 
 def apply_threshold(scene: slicer.vtkMRMLScene, case: CaseView, threshold: float) -> CaseView:

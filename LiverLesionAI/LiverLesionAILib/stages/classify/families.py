@@ -40,10 +40,7 @@ class SliceClassifier:
         return classify_lesions(
             self.network,
             self.entry.input,
-            crop.hu_zyx,
-            crop.liver_zyx,
-            crop.labels_zyx,
-            crop.geometry,
+            crop,
             settings,
             maps=self.explain,
             batch=self.batch,

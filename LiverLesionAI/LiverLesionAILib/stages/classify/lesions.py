@@ -28,6 +28,7 @@ from ...models.inputs import InputSpec
 from ...networks.parts.gradients import grad_cam, localise
 from ...support.progress import Progress, silent
 from ...volume.ct import Geometry
+from .liver_box import LiverCrop
 from .liver_slices import Placement, fill_with_liver, place, slice_input
 
 INDETERMINATE = "indeterminate"
@@ -174,10 +175,7 @@ def classify_slices(
 def classify_lesions(
     network: nn.Module,
     spec: InputSpec,
-    hu_zyx: NDArray[np.float32],
-    liver_zyx: NDArray[np.bool_],
-    labels_zyx: NDArray[np.integer],
-    geometry: Geometry,
+    crop: LiverCrop,
     settings: ClassifySettings,
     *,
     maps: bool = True,
@@ -188,57 +186,54 @@ def classify_lesions(
 
     Args:
         network: in inference form, with `config.classes`.
-        hu_zyx, liver_zyx, labels_zyx: CT, liver (with its lesions) and lesions on `geometry`, the network's
-            grid.
-        geometry: axes along L, P, S.
+        crop: on the network's grid.
         maps: also make Grad-CAM maps and boxes.
 
     Returns:
         By lesion number; lesions without a voxel on this grid are left out.
     """
     found: dict[int, LesionClass] = {}
-    stride = int(getattr(network, "multiple", 8))
-    boxes = ndimage.find_objects(labels_zyx)
+    boxes = ndimage.find_objects(crop.labels_zyx)
     numbers = [number for number, box in enumerate(boxes, start=1) if box is not None]
     for index, number in enumerate(numbers):
         progress("classifying lesions", index / len(numbers))
-        slices, weights = slices_through(labels_zyx == number, settings)
-        inputs = [
-            _input(spec, hu_zyx, liver_zyx, int(z), _others(labels_zyx, number, int(z), spec, settings))
-            for z in slices
-        ]
-        images = torch.stack([image for image, _ in inputs])
-        each, features = probabilities_of(network, images, settings.temperature, batch)
-        mean = (each * weights[:, None]).sum(axis=0)
-        classes = tuple(network.config.classes)  # type: ignore[union-attr, arg-type]
-        said = unlike_of(network, features)
-        unlike = None if said is None else float(said @ weights)
-        name, explained, score = named(mean, classes, settings, unlike)
-        shown, box = None, None
-        if maps:
-            chosen = torch.full((len(slices),), classes.index(explained))
-            planes = grad_cam(network, features, chosen).cpu()  # type: ignore[arg-type]
-            shown, box = _map(
-                number,
-                name,
-                explained,
-                planes,
-                slices,
-                [p.inverse_grid(labels_zyx.shape[1:], stride) for _, p in inputs],
-                liver_zyx,
-                geometry,
-            )
-        found[number] = LesionClass(
-            name,
-            {c: float(p) for c, p in zip(classes, mean, strict=True)},
-            score,
-            explained,
-            shown,
-            box,
-            unlike,
-        )
+        found[number] = _classified(network, spec, crop, number, settings, maps, batch)
     progress("classifying lesions", 1.0)
     return found
+
+
+def _classified(
+    network: nn.Module,
+    spec: InputSpec,
+    crop: LiverCrop,
+    number: int,
+    settings: ClassifySettings,
+    maps: bool,
+    batch: int,
+) -> LesionClass:
+    """Class of one lesion from the slices through it, the others in them filled with liver."""
+    labels_zyx, liver_zyx = crop.labels_zyx, crop.liver_zyx
+    slices, weights = slices_through(labels_zyx == number, settings)
+    inputs = [
+        _input(spec, crop.hu_zyx, liver_zyx, int(z), _others(labels_zyx, number, int(z), spec, settings))
+        for z in slices
+    ]
+    images = torch.stack([image for image, _ in inputs])
+    each, features = probabilities_of(network, images, settings.temperature, batch)
+    mean = (each * weights[:, None]).sum(axis=0)
+    classes = tuple(network.config.classes)  # type: ignore[union-attr, arg-type]
+    said = unlike_of(network, features)
+    unlike = None if said is None else float(said @ weights)
+    name, explained, score = named(mean, classes, settings, unlike)
+    shown, box = None, None
+    if maps:
+        chosen = torch.full((len(slices),), classes.index(explained))
+        planes = grad_cam(network, features, chosen).cpu()  # type: ignore[arg-type]
+        stride = int(getattr(network, "multiple", 8))
+        grids = [where.inverse_grid(labels_zyx.shape[1:], stride) for _, where in inputs]
+        shown, box = _map(number, name, explained, planes, slices, grids, liver_zyx, crop.geometry)
+    probabilities = {c: float(p) for c, p in zip(classes, mean, strict=True)}
+    return LesionClass(name, probabilities, score, explained, shown, box, unlike)
 
 
 def slices_through(

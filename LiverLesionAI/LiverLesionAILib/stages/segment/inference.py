@@ -126,15 +126,30 @@ def liver_and_tumour(
     liver = np.clip(probabilities.sum(axis=0, dtype=np.uint16), 0, 255).astype(np.uint8)
     if same:
         return liver, probabilities[1]
-    tumour = np.zeros_like(liver)
     seen = liver >= 128
     if near_zyx is not None:
         seen &= near_zyx
     if not seen.any():
-        return liver, tumour
+        return liver, np.zeros_like(liver)
+    margin = tuple(int(np.ceil(margin_mm / spacing)) for spacing in spec.spacing_zyx_mm)
     at_once = _slices_at_once(batch, spec, lesion_scales)
-    spacing = spec.spacing_zyx_mm
-    depth = int(np.ceil(margin_mm / spacing[0]))
+    rest = part(progress, first_share, 1.0)
+    return liver, _tumour_near(network, spec, hu_zyx, seen, margin, lesion_scales, at_once, rest)
+
+
+def _tumour_near(
+    network: nn.Module,
+    spec: InputSpec,
+    hu_zyx: NDArray,
+    seen_zyx: NDArray[np.bool_],
+    margin_zyx: tuple[int, ...],
+    scales: Sequence[float],
+    batch: int,
+    progress: Progress,
+) -> NDArray[np.uint8]:
+    """Probability of tumour, 0..255, within a margin (voxels) of the box round the liver, slab by slab."""
+    tumour = np.zeros(hu_zyx.shape, np.uint8)
+    depth, seen = margin_zyx[0], seen_zyx
     found = np.flatnonzero(seen.any(axis=(1, 2)))
     last = min(len(seen), int(found[-1]) + 1 + depth)
     starts = range(max(0, int(found[0]) - depth), last, SLAB)
@@ -144,10 +159,7 @@ def liver_and_tumour(
         outline = seen[max(0, first - depth) : slab.stop + depth].any(axis=0)
         if not outline.any():
             continue
-        rows, columns = (
-            _span(outline.any(axis=1 - axis), int(np.ceil(margin_mm / spacing[axis + 1])))
-            for axis in range(2)
-        )
+        rows, columns = (_span(outline.any(axis=1 - axis), margin_zyx[axis + 1]) for axis in range(2))
         half = spec.in_slices // 2
         low, high = max(0, first - half), min(len(seen), slab.stop + half)
         tumour[first : slab.stop, rows, columns] = class_probabilities(
@@ -155,12 +167,12 @@ def liver_and_tumour(
             spec,
             hu_zyx[low:high, rows, columns],
             classes=3,
-            pyramid=lesion_scales,
-            batch=at_once,
+            pyramid=scales,
+            batch=batch,
             slices=range(first - low, slab.stop - low),
         )[1]
-        progress("segmenting lesions", first_share + (1 - first_share) * (number + 1) / len(starts))
-    return liver, tumour
+        progress("segmenting lesions", (number + 1) / len(starts))
+    return tumour
 
 
 SLAB = 8
