@@ -5,17 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import struct
-from dataclasses import dataclass
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from hypothesis import given
-from hypothesis import strategies as st
-from LiverLesionAILab.data import splits
 from LiverLesionAILab.data.deeplesion import load_resampled, load_slices, read_deeplesion
-from LiverLesionAILab.data.folders import find_scans, layout_of, without_shared_cases
+from LiverLesionAILab.data.folders import find_scans, layout_of
 from LiverLesionAILab.data.scan import LabelMeaning
 from LiverLesionAILab.data.volumes import find_plain
 from LiverLesionAILib.support.errors import InputError
@@ -548,70 +544,6 @@ def test_deeplesion_mistakes(tmp_path):
     (tmp_path / "DL_info.csv").write_text(text)
     with pytest.raises(InputError, match="the column Possibly_noisy is missing"):
         read_deeplesion(tmp_path, "test")
-
-
-# ---------------------------------------------------------------- splits
-
-
-@dataclass(frozen=True)
-class Item:
-    patient: str
-
-
-PATIENTS = st.lists(st.integers(0, 8).map(lambda n: Item(f"p{n}")), min_size=1, max_size=30)
-
-
-@given(PATIENTS, st.integers(1, 6), st.one_of(st.none(), st.integers(0, 99)))
-def test_folds_never_separate_a_patient(items, n_folds, seed):
-    n_patients = len({i.patient for i in items})
-    if n_patients < n_folds:
-        with pytest.raises(InputError, match="cannot be split"):
-            splits.k_fold(items, n_folds, seed=seed)
-        return
-    folds = splits.k_fold(items, n_folds, seed=seed)
-    assert sorted(i for fold in folds for i in fold.test) == list(range(len(items)))
-    for fold in folds:
-        assert fold.test
-        assert sorted(fold.train + fold.test) == list(range(len(items)))
-        assert not {items[i].patient for i in fold.train} & {items[i].patient for i in fold.test}
-        assert set(fold.patients) == {items[i].patient for i in fold.test}
-    assert folds == splits.k_fold(items, n_folds, seed=seed)
-
-
-@given(PATIENTS, st.floats(0.05, 0.95), st.integers(0, 99))
-def test_hold_out_never_separates_a_patient(items, fraction, seed):
-    patients = {i.patient for i in items}
-    if len(patients) < 2:
-        with pytest.raises(InputError, match="cannot be split"):
-            splits.hold_out(items, fraction, seed=seed)
-        return
-    train, test = splits.hold_out(items, fraction, seed=seed)
-    assert train
-    assert test
-    assert len(train) + len(test) == len(items)
-    assert not {i.patient for i in train} & {i.patient for i in test}
-    n_test = len({i.patient for i in test})
-    assert n_test >= min(fraction * len(patients) - 1e-9, len(patients) - 1)
-
-
-def test_leave_one_patient_out():
-    folds = splits.leave_one_patient_out([Item("A"), Item("A"), Item("B"), Item("C")])
-    assert sorted((fold.patients, fold.test) for fold in folds) == [
-        (("A",), (0, 1)),
-        (("B",), (2,)),
-        (("C",), (3,)),
-    ]
-
-
-def test_sets_that_share_patients(tmp_path):
-    lits = find_scans(make_lits(tmp_path / "lits"))
-    msd = find_scans(make_msd(tmp_path / "msd"))
-    make_ircadb(tmp_path / "ircadb")
-    ircadb = find_scans(tmp_path / "ircadb")
-    names = [s.name for s in without_shared_cases([*lits, *msd, *ircadb])]
-    # LiTS 28 is one of IRCADb's; MSD 0 and 1 are LiTS 0 and 1, MSD 5 is new.
-    assert names == ["lits000", "lits001", "lits002", "liver_5", "ircadb03"]
-    assert [s.name for s in without_shared_cases(lits)] == ["lits000", "lits001", "lits002", "lits028"]
 
 
 def test_the_real_training_scans():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,11 +12,7 @@ from LiverLesionAILib.networks.dadrn import Dadrn, DadrnConfig
 from LiverLesionAILib.networks.parts.drn import DrnConfig
 from LiverLesionAILib.networks.parts.gradients import (
     grad_cam,
-    guided_backpropagation,
-    guided_grad_cam,
-    guided_rectifiers,
     localise,
-    on_input,
 )
 from LiverLesionAILib.stages.classify.liver_slices import Placement
 
@@ -65,85 +60,27 @@ def test_grad_cam_by_finite_differences(network: Dadrn, images: torch.Tensor) ->
     assert (found >= 0).all() and found.any()
 
 
-def test_guided_backpropagation_is_the_gradient_but_for_the_rectifiers(
-    network: Dadrn, images: torch.Tensor
-) -> None:
-    classes = torch.tensor([2, 0])
-    # Without rectifiers nothing is cut, and what is left is the plain gradient.
-    plain = Dadrn(CONFIG).double().eval()
-    for part in plain.modules():
-        for name, child in part.named_children():
-            if isinstance(child, torch.nn.ReLU):
-                setattr(part, name, torch.nn.Softplus())
-    found = guided_backpropagation(plain, images, classes)
-    for place in ((0, 0, 3, 4), (0, 0, 12, 20), (1, 0, 20, 30)):
-        moved = images.clone()
-        moved[place] += 1e-5
-        with torch.no_grad():
-            up = plain(moved).logits[place[0], classes[place[0]]]
-            moved[place] -= 2e-5
-            slope = float(up - plain(moved).logits[place[0], classes[place[0]]]) / 2e-5
-        assert float(found[place]) == pytest.approx(slope, rel=1e-3, abs=1e-7)
+def on_input(maps: torch.Tensor, size_yx: tuple[int, int], stride: int) -> torch.Tensor:
+    """Maps of a network at the size of its input, bilinear; beyond the last cell its value.
 
+    Cell i of a map made by odd kernels with `stride` looks at input pixel stride * i. `interpolate` takes it
+    for the middle of stride pixels and puts everything half a stride too far down and right.
 
-def test_a_guided_rectifier_passes_positive_gradients_of_positive_inputs_only() -> None:
-    part = torch.nn.Sequential(torch.nn.ReLU())
-    x = torch.tensor([[1.0, 2.0, -1.0, -2.0]], requires_grad=True)
-    with guided_rectifiers(part):
-        (part(x) * torch.tensor([[3.0, -3.0, 3.0, -3.0]])).sum().backward()
-    assert x.grad.tolist() == [[3.0, 0.0, 0.0, 0.0]]
-    x.grad = None
-    (part(x) * torch.tensor([[3.0, -3.0, 3.0, -3.0]])).sum().backward()
-    assert x.grad.tolist() == [[3.0, -3.0, 0.0, 0.0]], "hooks are gone again"
+    Args:
+        maps: (B, h, w); size_yx: of the input, pixels.
 
-
-def test_guided_grad_cam_is_the_product(network: Dadrn, images: torch.Tensor) -> None:
-    classes = torch.tensor([4, 4])
-    with torch.inference_mode():
-        found = guided_grad_cam(network, images, classes)
-        coarse = grad_cam(network, network(images).features, classes)
-    fine = on_input(coarse, (24, 32), network.multiple)[:, None]
-    assert fine[:, 0, ::8, ::8].equal(coarse), "cell i looks at pixel 8 i"
-    assert torch.allclose(found, guided_backpropagation(network, images, classes) * fine, atol=1e-6)
-    assert all(p.grad is None for p in network.parameters()), "the network's own gradients stay untouched"
-
-
-class Stepwise(torch.nn.Module):
-    """Three halvings by odd kernels that only smooth: where it looks is known without running it."""
-
-    multiple = 8
-
-    def __init__(self) -> None:
-        super().__init__()
-        steps = [torch.nn.Conv2d(1, 1, 3, stride=2, padding=1, bias=False) for _ in range(3)]
-        taps = torch.tensor([0.25, 0.5, 0.25])
-        for step in steps:
-            torch.nn.init.zeros_(step.weight)
-            step.weight.data += taps[:, None] * taps
-        self.body = torch.nn.Sequential(*steps)
-
-    def head(self, features: torch.Tensor) -> torch.Tensor:
-        return features.mean(dim=(2, 3))
-
-    def forward(self, x: torch.Tensor) -> SimpleNamespace:
-        features = self.body(x)
-        return SimpleNamespace(features=features, logits=self.head(features))
-
-
-def test_guided_grad_cam_lies_on_what_was_seen() -> None:
-    """Around a spot in the middle of a cell's field the answer is the same on all sides."""
-    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(80.0), indexing="ij")
-    spot = torch.exp(-((y - 24) ** 2 + (x - 40) ** 2) / (2 * 9**2))[None, None]
-    network, classes = Stepwise(), torch.tensor([0])
-    coarse = grad_cam(network, network(spot).features, classes)
-    fine = on_input(coarse, (64, 80), 8)[0]
-    assert divmod(int(fine.argmax()), 80) == (24, 40)
-    found = guided_grad_cam(network, spot, classes)[0, 0]
-    for image in (fine, found):
-        around = image[24 - 14 : 24 + 15, 40 - 14 : 40 + 15]
-        assert around.max() > 0
-        assert torch.allclose(around, around.flip(0), atol=1e-3 * float(around.max()))
-        assert torch.allclose(around, around.flip(1), atol=1e-3 * float(around.max()))
+    Returns:
+        (B, H, W).
+    """
+    axes = [
+        torch.arange(size, device=maps.device, dtype=maps.dtype) * (2 / (stride * max(1, cells - 1))) - 1
+        for size, cells in zip(size_yx, maps.shape[-2:], strict=True)
+    ]
+    y, x = torch.meshgrid(*axes, indexing="ij")
+    grid = torch.stack([x, y], dim=-1).expand(len(maps), -1, -1, -1)
+    return torch.nn.functional.grid_sample(
+        maps[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True
+    )[:, 0]
 
 
 def test_maps_lie_on_the_input_as_on_the_slice() -> None:

@@ -209,8 +209,10 @@ def compare_cases(name: str, a: Path, b: Path, tolerance: Tolerance = Tolerance(
 
 
 def matched_lesions(a: CaseResult, b: CaseResult) -> list[tuple[Lesion | None, Lesion | None]]:
-    """Lesions of two results on one grid, each with the one whose mask it shares most voxels with; None
-    where there is none. Every lesion is in one pair."""
+    """Lesions of two results on one grid, each with the one whose mask it shares most voxels with.
+
+    None where there is none. Every lesion is in one pair.
+    """
     shared = np.zeros(
         (int(a.lesion_labels_zyx.max(initial=0)) + 1, int(b.lesion_labels_zyx.max(initial=0)) + 1)
     )

@@ -1,5 +1,7 @@
-"""The rows of `liverlesionai compare detectors`: tables 1 and 3 of the CS-Att paper, tables 3 and 4 of the VA
-paper, with what was published for them on DeepLesion."""
+"""The rows of `liverlesionai compare detectors`, with what was published for them on DeepLesion.
+
+They are those of tables 1 and 3 of the CS-Att paper, and of tables 3 and 4 of the VA paper.
+"""
 
 from __future__ import annotations
 

@@ -13,8 +13,10 @@ from .detector_rows import VARIANTS, Variant
 
 
 def comparison_text(results: Mapping[str, Sequence[BoxResult]], foot: str = "") -> str:
-    """Ours (mean over seeds, SD where there are several) and the published values, and both differences to
-    the row that a variant builds on."""
+    """Measured and published values, and both differences to the row that a variant builds on.
+
+    Measured ones are means over seeds, with SD where there are several.
+    """
     rates = list(RATES_PER_IMAGE)
     rows = {v.name: v for v in VARIANTS}
     lines = [["sensitivity at FP per image, %", *(f"{r:g}" for r in rates), "AP50, %"]]

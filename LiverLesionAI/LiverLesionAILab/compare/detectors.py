@@ -1,12 +1,12 @@
-"""`liverlesionai compare detectors`: CS-Att and VA Faster R-CNN against what they are built on, on DeepLesion
-or on anything in its layout (the slices of SynthLiver-1).
+"""`liverlesionai compare detectors`: CS-Att and VA Faster R-CNN against what they are built on.
 
-The rows are those of :mod:`.detector_rows`, trained and scored alike, with the same budget and seeds.
-Finished runs are kept, so that an interrupted comparison goes on. With `--trunk-steps` a plain detector of
-single images is trained first, once a family, on every second patient. Its backbone is then common to all
-rows and learns no more, and rows learn from the other patients: where the trunk knows a slice by heart, a
-single image tells everything. Rows differ only in what the papers are about, how many images there are and
-how they are weighted. Without, every row is trained end to end.
+The data are DeepLesion, or anything in its layout (the slices of SynthLiver-1). The rows are those of
+:mod:`.detector_rows`, trained and scored alike, with the same budget and seeds. Finished runs are kept, so
+that an interrupted comparison goes on. With `--trunk-steps` a plain detector of single images is trained
+first, once a family, on every second patient. Its backbone is then common to all rows and learns no more, and
+rows learn from the other patients: where the trunk knows a slice by heart, a single image tells everything.
+Rows differ only in what the papers are about, how many images there are and how they are weighted. Without,
+every row is trained end to end.
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
 def run_compare(
     args: argparse.Namespace, progress: Progress = silent, say: Callable[[str], None] = print
 ) -> int:
-    """Train and score every variant and seed; prints and writes the tables, `comparison.txt` and `.json`
-    after every run.
+    """Train and score every variant and seed; prints the tables.
+
+    They are written after every run, to `comparison.txt` and `.json`.
 
     Raises:
         InputError: options or data that make no sense.

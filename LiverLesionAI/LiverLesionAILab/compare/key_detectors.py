@@ -1,5 +1,7 @@
-"""Detectors of the comparison as callables from a key slice to boxes: from its slices, or from maps that are
-there already."""
+"""Detectors of the comparison as callables from a key slice to boxes.
+
+They start from its slices, or from maps that are there already.
+"""
 
 from __future__ import annotations
 

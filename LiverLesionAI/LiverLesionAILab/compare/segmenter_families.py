@@ -1,5 +1,4 @@
-"""What `compare segmenters` compares: the rows of the papers' tables, and of what the training data are
-worth."""
+"""What `compare segmenters` compares: rows of the papers' tables, and parts of the training data."""
 
 from __future__ import annotations
 

@@ -97,8 +97,7 @@ def comparison_table(
 
 
 def found_at(curves: Sequence[Mapping[str, Any]], rate: float) -> float:
-    """Share of lesions found with at most `rate` false ones per scan, mean over trainings; NaN without
-    curves."""
+    """Share of lesions found at `rate` false ones per scan, mean over trainings; NaN without curves."""
     best = [
         max((s for s, f in zip(c["sensitivity"], c["false_per_unit"], strict=True) if f <= rate), default=0.0)
         for c in curves

@@ -1,7 +1,7 @@
-"""`liverlesionai compare segmenters FAMILY DATA`: mask networks trained and scored alike, on the real scans
-leaving one patient out, or on the training and test scans of SynthLiver-1.
+"""`liverlesionai compare segmenters FAMILY DATA`: mask networks trained and scored alike.
 
-The comparisons and ablations of the SFAN, MSCD and VA papers, by one command each. Every variant gets the
+Either on the real scans, leaving one patient out, or on the training and test scans of SynthLiver-1. The
+comparisons and ablations of the SFAN, MSCD and VA papers, by one command each. Every variant gets the
 same steps, samples and seeds, the same coarse network finds the liver, and every run that is there already is
 kept, so that an interrupted comparison goes on. What the papers report stands beside, on their own patients:
 only the differences can be compared.
@@ -97,8 +97,10 @@ def folds_of(args: argparse.Namespace) -> tuple[str, ...]:
 
 
 def trainings(args: argparse.Namespace, variants: Sequence[Variant]) -> list[list[Training]]:
-    """Every training that the comparison needs, one folder a run and fold: coarse networks and trunks, which
-    wait for nothing, and what starts from them."""
+    """Every training that the comparison needs, one folder a run and fold.
+
+    First coarse networks and trunks, which wait for nothing, then what starts from them.
+    """
     common = ["--threads", str(args.threads), "--device", args.device, "--cache", str(args.cache)]
     common += ["--bank", str(args.bank)] if args.bank else []
     synth, folds = on_synthliver(args), folds_of(args)
@@ -154,8 +156,7 @@ def run_training(training: Training) -> None:
 
 
 def score(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
-    """Evaluate one variant and seed on scans that its networks have not seen; the path of its
-    `evaluation.json`."""
+    """Evaluate one variant and seed on scans unseen in training; the path of its `evaluation.json`."""
     from ..evaluation.command import add_evaluate_arguments, run_evaluate
     from ..evaluation.models import method_maker
 
@@ -181,7 +182,7 @@ def score(args: argparse.Namespace, variant: Variant, seed: int) -> Path:
     add_evaluate_arguments(parser)
     options = parser.parse_args(chosen)
     options.device = args.device
-    run_evaluate(options, method=make, say=lambda text: None)
+    run_evaluate(options, method=make, say=lambda _: None)
     return out / "evaluation.json"
 
 

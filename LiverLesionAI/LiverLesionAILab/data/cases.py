@@ -93,8 +93,7 @@ def read_volume(path: Path) -> CtVolume:
 
 
 def resample_labels(labels_zyx: NDArray, source: Geometry, target: Geometry) -> NDArray[np.uint8]:
-    """Resample a label map by majority of anti-aliased one-hot maps, so that small lesions keep their
-    volume."""
+    """Resample a label map by majority of anti-aliased one-hot maps: small lesions keep their volume."""
     best = np.full(target.shape_zyx, 0.5, np.float32)
     out = np.zeros(target.shape_zyx, np.uint8)
     body = resample((labels_zyx > 0).astype(np.float32), source, target)

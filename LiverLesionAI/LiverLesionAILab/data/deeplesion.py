@@ -87,7 +87,7 @@ def read_deeplesion(
     table = folder / "DL_info.csv"
     if not table.is_file():
         raise InputError(f"{table} is missing.")
-    with open(table, newline="", encoding="utf-8") as file:
+    with table.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         lacking = [c for c in COLUMNS if c not in (reader.fieldnames or [])]
         if lacking:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from LiverLesionAILib.support.errors import InputError
@@ -14,7 +12,6 @@ from .scan import LITS_LABELS, LabelMeaning, Scan
 from .synthliver import find_synthliver
 from .volumes import find_lits, find_msd, find_plain
 
-IRCADB_IN_LITS = range(28, 48)
 LAYOUTS = ("lits", "msd", "ircadb", "chaos", "synthliver", "plain")
 
 
@@ -59,22 +56,3 @@ def find_scans(folder: Path, layout: str = "auto", labels: LabelMeaning = LITS_L
     if layout not in finders:
         raise InputError(f"There is no layout {layout}; known are {', '.join(LAYOUTS)}.")
     return finders[layout](folder)
-
-
-def without_shared_cases(scans: Sequence[Scan]) -> list[Scan]:
-    """Several data sets together, each patient once.
-
-    MSD Task03 is LiTS again, and LiTS volumes 28 to 47 are taken from 3D-IRCADb-01. Of a patient in several
-    sets the scans of the set that comes first are kept; of IRCADb's always its own copy.
-    """
-    sets = list(dict.fromkeys(scan.data_set for scan in scans))
-    has_ircadb = "3D-IRCADb-01" in sets
-    kept: list[Scan] = []
-    owner: dict[str, str] = {}
-    for scan in scans:
-        number = re.fullmatch(r"lits-(\d+)", scan.patient)
-        if number and has_ircadb and int(number[1]) in IRCADB_IN_LITS:
-            continue
-        if owner.setdefault(scan.patient, scan.data_set) == scan.data_set:
-            kept.append(scan)
-    return kept

@@ -68,16 +68,6 @@ def read_lesions(scan: Scan) -> dict[str, Any]:
         raise InputError(f"{path} is missing or damaged.") from error
 
 
-def read_lesion_labels(scan: Scan) -> NDArray[np.uint8]:
-    """(z, y, x) uint8 on the CT's grid: 0 none, k lesion number k.
-
-    Raises:
-        InputError: missing or damaged.
-    """
-    values, _ = read_image(scan.label_path)
-    return np.where(values > 1, values - 1, 0).astype(np.uint8)
-
-
 def read_synth_slices(folder: Path, split: str) -> list[KeySlice]:
     """The key slices of a split; `folder` is that of the set or its `slices`.
 
@@ -156,7 +146,7 @@ def read_class_slices(folder: Path, split: str, division: int = 1) -> list[Class
     table = root / "classes.csv"
     if not table.is_file():
         raise InputError(f"{table} is missing. Make it with `liverlesionai synthesize {NAME}`.")
-    with open(table, newline="", encoding="utf-8") as file:
+    with table.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if missing := [c for c in COLUMNS if c not in (reader.fieldnames or [])]:
             raise InputError(f"{table}: the column {missing[0]} is missing.")

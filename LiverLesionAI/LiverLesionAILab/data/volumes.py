@@ -187,7 +187,7 @@ def _patient_table(folder: Path) -> dict[str, str]:
     path = folder / "patients.csv"
     if not path.is_file():
         return {}
-    with open(path, newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if not rows or not {"name", "patient"} <= set(rows[0]):
         raise InputError(f"{path}: expected a table with the columns name and patient.")

@@ -67,8 +67,10 @@ def mask_boxes(segmenter: str, device: str = "auto") -> BoxDetector:
 
 
 def pipeline_boxes(detector: str, device: str = "auto") -> BoxDetector:
-    """A bundled detector inside the liver that the pipeline finds in a key slice's series, its 2D boxes as
-    they are, before they are linked."""
+    """A bundled detector inside the liver that the pipeline finds in a key slice's series.
+
+    Its 2D boxes are as they come, before they are linked.
+    """
     from LiverLesionAILib.analysis.pipeline import analyze
     from LiverLesionAILib.analysis.rules import Rules
     from LiverLesionAILib.analysis.settings import NO_DETECTOR, Settings

@@ -171,14 +171,14 @@ def classes_from_file(path: Path) -> Classifier:
         InputError: the file is missing or damaged; when called: it has no row for a slice.
     """
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows = {row["name"]: np.array([float(row[c]) for c in CLASSES]) for row in csv.DictReader(file)}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} holds no class probabilities ({error}). Expected the columns name, {', '.join(CLASSES)}."
         ) from error
 
-    def classify(one: ClassSlice, image: ClassImage) -> ClassPrediction:
+    def classify(one: ClassSlice, _image: ClassImage) -> ClassPrediction:
         if one.name not in rows:
             raise InputError(f"{path}: no row for {one.name}.")
         return ClassPrediction(rows[one.name])

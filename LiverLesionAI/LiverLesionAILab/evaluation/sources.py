@@ -42,7 +42,7 @@ def folder_source(folder: Path, labels: LabelMeaning) -> Source:
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder of predicted masks.")
 
-    def predict(scan: Scan, ct: Callable[[], CtVolume]) -> Prediction:
+    def predict(scan: Scan, _ct: Callable[[], CtVolume]) -> Prediction:
         for name in (scan.name, f"{scan.name}_ct"):
             if (folder / name / CASE_FILE).is_file():
                 result = load_result(folder / name)

@@ -1,5 +1,6 @@
 """Image files written field by field, so that any field can be wrong. Not for data: those are written by
-SimpleITK."""
+SimpleITK.
+"""
 
 from __future__ import annotations
 

@@ -197,8 +197,7 @@ def is_localised(
 def localisation_accuracy(
     classes: Sequence[str], predicted: Sequence[str], localised: Sequence[bool]
 ) -> dict[str, Localisation]:
-    """Localisation accuracy per class (DADRN): a slice is correct when its class is and its map is on the
-    lesion.
+    """Localisation accuracy per class (DADRN): a slice is right when its class and its map's place are.
 
     Args:
         classes: true class of every slice with a lesion.

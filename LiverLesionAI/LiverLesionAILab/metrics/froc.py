@@ -224,7 +224,7 @@ def summarise_detection(
             len(image.diameters_mm) and band.holds(float(image.diameters_mm[i]))
         )
     for band in SLICE_INTERVAL_BANDS:
-        choices[f"slice interval {band.name}"] = lambda image, i, band=band: band.holds(
+        choices[f"slice interval {band.name}"] = lambda image, _, band=band: band.holds(
             image.slice_interval_mm
         )
     for name in sorted({t for image in images for t in image.lesion_types}):

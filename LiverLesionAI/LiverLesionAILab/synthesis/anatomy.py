@@ -47,8 +47,9 @@ def _no_bone_or_air(tissue: LiverTissue, box: Box) -> Array:
 
 
 def gallbladder(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
-    """A pear of 40-100 x 18-45 mm, bile of 0-25 HU (sludge or vicarious contrast to 60, stones), a wall of
-    1-3 mm.
+    """A pear of 40-100 x 18-45 mm with a wall of 1-3 mm.
+
+    Bile of 0-25 HU, with sludge or vicarious contrast up to 60, or stones.
     """
     spot = tissue.surface_spot(VISCERAL, rng, FOSSA if rng.random() < 0.8 else None)
     if spot is None:
@@ -92,9 +93,7 @@ def gallbladder(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
 
 
 def bowel_loop(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
-    """A loop of 20-60 mm against the visceral surface or the left lobe: fluid (0-45 HU) or contrast, gas,
-    wall.
-    """
+    """A loop of 20-60 mm at the visceral surface or left lobe: fluid (0-45 HU) or contrast, gas, wall."""
     spot = tissue.surface_spot(VISCERAL if rng.random() < 0.6 else (-0.3, 0.3, 1.0), rng)
     if spot is None:
         return None
@@ -128,9 +127,7 @@ def bowel_loop(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
 
 
 def fissure(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
-    """A sheet of fat (-110 to -40 HU) from the surface inwards, 1-7 mm wide at its mouth, tapering and
-    curved.
-    """
+    """A curved, tapering sheet of fat (-110 to -40 HU) from the surface inwards, 1-7 mm at its mouth."""
     # Round ligament from below and in front; venous ligament and others from behind.
     in_front = rng.random() < 0.6
     aim, near = ((-0.6, -0.4, 0.2), (-20.0, -30.0, 30.0)) if in_front else ((-0.3, 0.8, 0.3), HILUM)
@@ -173,8 +170,7 @@ def fissure(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
 
 
 def focal_fat(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
-    """Fat (a change of -8 to -25 HU) or sparing (+6 to +15) at the falciform ligament, hilum or gallbladder
-    fossa.
+    """Fat (-8 to -25 HU) or sparing (+6 to +15) at falciform ligament, hilum or gallbladder fossa.
 
     Geographic outline, no mass effect: vessels run through it as they were.
     """
@@ -304,7 +300,7 @@ def bright_vessels(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
     return "enhanced vessels"
 
 
-def _duct_trees(tissue: LiverTissue, hilum_mm: NDArray, rng: np.random.Generator) -> list[Segment]:
+def _duct_trees(hilum_mm: NDArray, rng: np.random.Generator) -> list[Segment]:
     segments: list[Segment] = []
     for _ in range(int(rng.integers(2, 6))):
         heading = rng.standard_normal(3)
@@ -327,13 +323,14 @@ def dilated_ducts(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
     if spot is None:
         return None
     hilum = (spot[0] - spot[1] * 12.0 / np.array(tissue.spacing)) * np.array(tissue.spacing)
-    _shift_tubes(tissue, _duct_trees(tissue, hilum, rng), rng.uniform(0, 20) - tissue.level_hu)
+    _shift_tubes(tissue, _duct_trees(hilum, rng), rng.uniform(0, 20) - tissue.level_hu)
     return "dilated bile ducts"
 
 
 def biliary_stent(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
-    """A tube 2.5-10 mm wide from inside the liver out of the hilum: plastic (100-300 HU) or metal mesh, fluid
-    or gas in it.
+    """A tube 2.5-10 mm wide from inside the liver out of the hilum, fluid or gas in it.
+
+    Plastic (100-300 HU) or a metal mesh.
     """
     spot = tissue.surface_spot(VISCERAL, rng, HILUM)
     if spot is None:
@@ -347,7 +344,7 @@ def biliary_stent(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
     pieces = [Segment(inside, middle, radius, radius), Segment(middle, outside, radius, radius)]
     said = "biliary stent"
     if rng.random() < 0.5:
-        _shift_tubes(tissue, _duct_trees(tissue, inside, rng), rng.uniform(0, 20) - tissue.level_hu)
+        _shift_tubes(tissue, _duct_trees(inside, rng), rng.uniform(0, 20) - tissue.level_hu)
         said = "biliary stent with dilated ducts"
     everywhere = tuple(slice(0, n) for n in tissue.hu.shape)
     core = draw_tubes(tissue, pieces, 0.4)

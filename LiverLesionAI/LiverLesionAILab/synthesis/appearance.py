@@ -196,9 +196,7 @@ def _cyst(phase: Phase, d: float, liver_hu: float, rng: np.random.Generator, har
 
 
 def _fnh(phase: Phase, d: float, liver_hu: float, rng: np.random.Generator, hard: float) -> Appearance:
-    """Homogeneous strong arterial enhancement but for a scar, near isodense otherwise; no capsule (EASL
-    2016).
-    """
+    """Strong even arterial enhancement but for a scar, near isodense else; no capsule (EASL 2016)."""
     scar_hu = {
         Phase.UNENHANCED: (-20.0, -5.0),
         Phase.ARTERIAL: (-60.0, -25.0),
@@ -220,9 +218,7 @@ def _fnh(phase: Phase, d: float, liver_hu: float, rng: np.random.Generator, hard
 
 
 def _hcc(phase: Phase, d: float, liver_hu: float, rng: np.random.Generator, hard: float) -> Appearance:
-    """Arterial hyperenhancement, washout and capsule afterwards, mosaic and necrosis when large (LI-RADS
-    v2018).
-    """
+    """Arterial hyperenhancement, then washout and capsule; mosaic and necrosis if large (LI-RADS v2018)."""
     body = _between(rng, *BODY_HU[LesionType.HCC][phase])
     is_hard = phase is not Phase.ARTERIAL and rng.random() < hard
     if is_hard:
@@ -251,9 +247,7 @@ def _hcc(phase: Phase, d: float, liver_hu: float, rng: np.random.Generator, hard
 def _haemangioma(
     phase: Phase, d: float, liver_hu: float, rng: np.random.Generator, hard: float
 ) -> Appearance:
-    """Peripheral nodular, discontinuous enhancement like the blood pool that fills in; small ones flash (EASL
-    2016).
-    """
+    """Peripheral, nodular enhancement like the blood pool that fills in; small ones flash (EASL 2016)."""
     pool = _between(rng, *BLOOD_POOL_HU[phase])
     kind = LesionType.HAEMANGIOMA
     common = {
@@ -352,9 +346,7 @@ def _metastasis(phase: Phase, d: float, liver_hu: float, rng: np.random.Generato
 
 
 def _treated(phase: Phase, d: float, liver_hu: float, rng: np.random.Generator, hard: float) -> Appearance:
-    """Ablation zone: no enhancement, sharp, denser centre when fresh, thin hyperaemic rim, gas; lipiodol
-    (Park 2008).
-    """
+    """Ablation zone: sharp, not enhancing, denser centre and rim when fresh, gas; lipiodol (Park 2008)."""
     body = _between(rng, *TREATED_HU) - liver_hu
     draw = rng.random()
     parts: dict[str, float] = {}

@@ -23,9 +23,7 @@ def _bump(n: int, centre: float, width: float) -> Array:
 
 
 def clips(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
-    """One to four surgical clips (700-2500 HU, 3-8 mm) with star-shaped bright and dark streaks in their
-    slices.
-    """
+    """One to four surgical clips (700-2500 HU, 3-8 mm) with bright and dark streaks in their slices."""
     count = int(rng.integers(1, 5))
     spacing = np.array(tissue.spacing)
     first = tissue.inner_spot(2.0, rng) if rng.random() < 0.5 else None
@@ -79,9 +77,7 @@ def _star(tissue: LiverTissue, centre: NDArray, strength_hu: float, rng: np.rand
 
 
 def beam_hardening(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
-    """Arms at the side of the body: two to six horizontal bands of 4-14 HU across the slice, drifting along
-    z.
-    """
+    """Arms at the side of the body: two to six bands of 4-14 HU across the slice, drifting along z."""
     n_z, n_y, n_x = tissue.hu.shape
     y = (np.arange(n_y) * tissue.spacing[1]).astype(np.float32)[:, None]
     x = (np.arange(n_x) * tissue.spacing[2]).astype(np.float32)[None, :]
@@ -149,9 +145,7 @@ def rib_streaks(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
 
 
 def motion(tissue: LiverTissue, rng: np.random.Generator) -> str | None:
-    """Breathing or heart: double contours 1.5-5 mm apart over some slices, streaks of fat and lung at the
-    border.
-    """
+    """Breathing or heart: double contours 1.5-5 mm apart over some slices, streaks at the border."""
     n_z = tissue.hu.shape[0]
     centre, width = rng.uniform(0, n_z), rng.uniform(6, 25) / tissue.spacing[0]
     shift_mm = rng.uniform(1.5, 5.0) * _unit(rng)[1:]

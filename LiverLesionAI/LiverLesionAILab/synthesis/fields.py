@@ -167,8 +167,10 @@ def rotation_about(about_z: float, about_y: float, about_x: float) -> NDArray:
 
 
 def spline_path(points_zyx: NDArray, step_mm: float) -> NDArray[np.float64]:
-    """Points about `step_mm` apart on a Catmull-Rom curve through `points_zyx` (n, k); columns past z, y, x
-    (radii and the like) are interpolated along."""
+    """Points about `step_mm` apart on a Catmull-Rom curve through `points_zyx` (n, k).
+
+    Columns past z, y, x (radii and the like) are interpolated along.
+    """
     p = np.asarray(points_zyx, float)
     padded = np.vstack([2 * p[0] - p[1], p, 2 * p[-1] - p[-2]])
     out = []

@@ -73,8 +73,10 @@ def _smooth_1d(rng: np.random.Generator, n: int, scale: float) -> NDArray[np.flo
 
 
 def isodense_fill(scene: Scene, chance: float) -> float | None:
-    """HU of a stomach full of thin contrast medium or food, as bright as the liver or nearly so; None where
-    it is not. Without a chance nothing is drawn, so that other bodies stay what they are."""
+    """HU of a stomach full of thin contrast medium or food, bright as the liver; None where it is not.
+
+    Without a chance nothing is drawn, so that other bodies stay what they are.
+    """
     if not chance or scene.rng.random() >= chance:
         return None
     return scene.hu[Organ.LIVER] + float(scene.rng.normal(0, 12))

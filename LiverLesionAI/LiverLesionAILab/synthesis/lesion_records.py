@@ -138,9 +138,7 @@ class SliceBox:
 
 
 def slice_boxes(labels_zyx: NDArray[np.uint16], z: int, least_voxels: int = 2) -> tuple[SliceBox, ...]:
-    """Boxes of the lesions in slice z, one per lesion number; parts under `least_voxels` voxels are left
-    out.
-    """
+    """Boxes of the lesions in slice z, one per lesion number, without parts under `least_voxels` voxels."""
     plane = labels_zyx[z]
     boxes = []
     for number, found in enumerate(ndimage.find_objects(plane), start=1):

@@ -33,8 +33,9 @@ CROP_MM = 70.0
 def read_case(
     ct: Path, spacing_mm: float
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], tuple[float, float, float]]:
-    """Image and mask (1 liver, 2 tumour) around the liver, in plane at `spacing_mm`, slices at twice that or
-    thicker.
+    """Image and mask (1 liver, 2 tumour) around the liver.
+
+    In plane at `spacing_mm`, slices at twice that or thicker.
     """
     import SimpleITK
 
@@ -72,9 +73,7 @@ def _crops(
 
 
 def lesion_sheet(out: Path, data: Path, spacing_mm: float, seed: int, columns: int = 8) -> None:
-    """Per scan: a row of real lesions, a row of synthetic ones in the same scan; liver window, then abdomen
-    window.
-    """
+    """Per scan a row of real lesions and one of synthetic ones in it; liver window, then abdomen window."""
     import matplotlib
 
     matplotlib.use("Agg")

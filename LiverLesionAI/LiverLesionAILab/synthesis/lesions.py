@@ -124,9 +124,7 @@ def add_lesions(
 
 
 def _fitting(diameters: list[float], liver_mm3: float, least_mm: float) -> list[float]:
-    """Hold the sizes to what the liver holds: one beyond 45 mm at most, all together under 60 % of its
-    volume.
-    """
+    """Hold the sizes to what the liver holds: one over 45 mm at most, all under 60 % of its volume."""
     left = 0.6 * liver_mm3
     out = []
     for index, diameter in enumerate(diameters):
@@ -250,8 +248,7 @@ def _try_one(
 def _strengthened(
     fine: NDArray[np.float32], mask: NDArray[np.bool_], look: Appearance, noise: NoiseModel, least: float
 ) -> float | None:
-    """Factor (1 and more) on a lesion's HU that lets a reader outline it; None where its type has not so
-    much.
+    """Factor (1 and more) on a lesion's HU that lets a reader outline it; None where its type has less.
 
     Rose's criterion on its largest slice: mean contrast over the SD of the noise's mean on that area.
     """
@@ -294,9 +291,7 @@ def _blend(
     look: Appearance,
     rng: np.random.Generator,
 ) -> None:
-    """Change the image in the box: liver without structure, plus the lesion (`fine`, blurred), plus the
-    scan's noise.
-    """
+    """Change the image in the box: plain liver, plus the lesion (`fine`, blurred), plus the scan's noise."""
     tissue = scene.tissue
     hu = tissue.hu[box]
     plain = tissue.liver[box] & (scene.labels[box] == 0)

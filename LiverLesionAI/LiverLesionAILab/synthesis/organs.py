@@ -112,12 +112,6 @@ class HuTable:
         return self.hu[organ]
 
 
-def typical_hu(organ: Organ, phase: Phase) -> tuple[float, float]:
-    """Mean over patients and standard deviation between patients, HU."""
-    row = _HU[organ]
-    return row[_PHASES.index(phase)], row[4]
-
-
 def draw_hu(rng: np.random.Generator, phase: Phase, fatty_hu: float = 0.0) -> HuTable:
     """A patient's HU per organ.
 

@@ -108,9 +108,7 @@ class PhantomShapes:
 
 
 def find_phantoms(folder: str | os.PathLike[str] | None = None) -> list[Path]:
-    """Label maps in `folder`; without it in $LIVERLESIONAI_DATA/shapes or the repository's
-    ../shared/data/shapes.
-    """
+    """Label maps in `folder`, by default $LIVERLESIONAI_DATA/shapes or ../shared/data/shapes."""
     if folder is None:
         data = os.environ.get("LIVERLESIONAI_DATA")
         root = Path(data) if data else Path(__file__).resolve().parents[3].parent / "shared" / "data"
@@ -323,8 +321,10 @@ def _paint_hollow(
     sdf: Array,
     level_hu: float | None = None,
 ) -> None:
-    """Stomach and bowel: wall, contents (of `level_hu` where given), and gas in front of a level that varies
-    from loop to loop."""
+    """Stomach and bowel: wall, contents (of `level_hu` where given), and gas in front.
+
+    How far the gas reaches varies from loop to loop.
+    """
     rng, part = scene.rng, scene.grid.part(box)
     organ = _HOLLOW[shape]
     if shape.endswith("_wall"):

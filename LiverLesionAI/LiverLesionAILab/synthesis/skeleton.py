@@ -45,7 +45,7 @@ def paint_frame(scene: Scene, canvas: Canvas, torso: Torso) -> None:
     paint_bone(scene, canvas, np.minimum(spine["bone"], spine["arch"]), 1.2, 15.0)
     paint(Organ.CARTILAGE, spine["disc"], hu[Organ.CARTILAGE] - 10)
     paint(Organ.SPINAL_CANAL, spine["canal"] + 0.5)
-    pelvis = pelvis_distance(rng, grid, torso, patient)
+    pelvis = pelvis_distance(rng, grid, patient)
     if pelvis is not None:
         paint_bone(scene, canvas, pelvis, 1.6, -20.0)
     sz, _, sx = patient.scale_zyx

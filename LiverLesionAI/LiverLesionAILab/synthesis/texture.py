@@ -41,9 +41,7 @@ def smooth_noise(
 
 
 def gaussian(array: NDArray, sigma_mm: float | Spacing, spacing_zyx_mm: Spacing) -> NDArray[np.float32]:
-    """Gaussian filter with sigma in mm, float32, kernels cut at three sigma; axes under 0.25 voxel are left
-    alone.
-    """
+    """Gaussian filter with sigma in mm, float32, cut at three sigma; not along axes under 0.25 voxel."""
     sigmas = np.broadcast_to(np.asarray(sigma_mm, float), (3,)) / np.asarray(spacing_zyx_mm, float)
     out = np.asarray(array, np.float32)
     for axis, sigma in enumerate(sigmas):
@@ -55,9 +53,7 @@ def gaussian(array: NDArray, sigma_mm: float | Spacing, spacing_zyx_mm: Spacing)
 def local_mean(
     hu: NDArray[np.float32], weight: NDArray, sigma_mm: float, spacing_zyx_mm: Spacing
 ) -> NDArray[np.float32]:
-    """Mean of `hu` where `weight` counts, weighted by a Gaussian; the weighted overall mean where nothing
-    counts.
-    """
+    """Gaussian mean of `hu` where `weight` counts; the weighted overall mean where nothing does."""
     weight = np.asarray(weight, np.float32)
     total = float(weight.sum())
     overall = float((hu * weight).sum() / total) if total > 0 else 0.0
@@ -83,9 +79,7 @@ class NoiseModel:
         return float(np.sqrt(max(self.covariance_zyx[middle], 0.0)))
 
     def sd_of_mean(self, voxels: float) -> float:
-        """SD (HU) of the mean over so many voxels of one slice: noise that is correlated averages out
-        slowly.
-        """
+        """SD (HU) of the mean over so many voxels of a slice: correlated noise averages out slowly."""
         plane = self.covariance_zyx[self.covariance_zyx.shape[0] // 2]
         # Negative lobes at far lags are mostly estimation error: no less than one voxel's share.
         spread = max(float(plane.sum()), float(plane.max()))

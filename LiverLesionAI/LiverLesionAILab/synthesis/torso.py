@@ -201,7 +201,7 @@ def spine_distance(rng: np.random.Generator, grid: Grid, torso: Torso, patient: 
     }
 
 
-def pelvis_distance(rng: np.random.Generator, grid: Grid, torso: Torso, patient: Patient) -> Array | None:
+def pelvis_distance(rng: np.random.Generator, grid: Grid, patient: Patient) -> Array | None:
     """Distance to the pelvic bones and femoral heads, or None where the grid does not reach them."""
     sz, sy, sx = patient.scale_zyx
     if grid.origin_zyx_mm[0] > -225 * sz:

@@ -102,8 +102,7 @@ def fit_temperature(logits: NDArray, labels: NDArray) -> float:
 
 
 def lesion_answers(found: Answers, temperature: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Mean probabilities of the slices of every lesion volume, and its label; volumes without lesions left
-    out."""
+    """Mean probabilities of the slices of every volume with lesions, and its label."""
     probabilities = softmax(found.logits, temperature)
     means, labels = [], []
     for group in np.unique(found.groups[found.labels > 0]):
@@ -131,8 +130,10 @@ def fit_threshold(
 def named_outliers(
     probabilities: NDArray, labels: NDArray, share: float, unlike: NDArray | None = None
 ) -> float | None:
-    """Share of lesions of no class that are given one by the threshold that names `share` of the others; None
-    where the network calls too many of those normal."""
+    """Share of lesions of no class that are given one by the threshold that names `share` of the others.
+
+    None where the network calls too many of those normal.
+    """
     named_at_all = probabilities.argmax(axis=1) != NORMAL
     scores = np.where(named_at_all, outlier_score(probabilities, unlike), np.inf)
     known = np.sort(scores[labels != OUTLIER])

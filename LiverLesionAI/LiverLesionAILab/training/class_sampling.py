@@ -152,7 +152,7 @@ def plain_inputs(source: ClassSlices, spec: InputSpec, edge: int = EDGE_PX) -> T
     return torch.stack(images)
 
 
-def class_loss(logits: Tensor, labels: Tensor, settings: LoopSettings) -> Tensor:
+def class_loss(logits: Tensor, labels: Tensor, _settings: LoopSettings | None = None) -> Tensor:
     """Cross entropy, a little smoothed; for outliers against all lesion classes alike (outlier exposure).
 
     Args:

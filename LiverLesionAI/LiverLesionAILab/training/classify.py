@@ -33,8 +33,7 @@ LIVERS = {
 def class_sources(
     chosen: Recipe, hold_out: str, cache: Path, workers: int, progress: Progress = silent
 ) -> list[ClassSlices]:
-    """Slices of synthetic bodies, and of the real livers that are not held out; bodies alone where there is
-    no data folder.
+    """Slices of synthetic bodies, and, where there is a data folder, of real livers not held out.
 
     Raises:
         InputError: `hold_out` names a liver that does not exist.
@@ -61,8 +60,11 @@ def class_sources(
 
 
 def bank_settings(chosen: Recipe) -> list[ClassSettings]:
-    """Two sets of synthetic bodies, and of lesions in the real livers. The second has more in it that is no
-    lesion and was called one: fissures, vessels that are dark or not yet filled."""
+    """Two sets of synthetic bodies, and of lesions in the real livers.
+
+    The second has more in it that is no lesion and was called one: fissures, vessels that are dark or not yet
+    filled.
+    """
     first = ClassSettings(chosen.spec, bodies=chosen.bodies)
     more = replace(first.distractors, fissure=0.3, dark_vessels=0.25, turned_vessels=0.25)
     return [first, replace(first, seed=1, distractors=more)]

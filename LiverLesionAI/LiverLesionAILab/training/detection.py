@@ -62,8 +62,10 @@ def instance_boxes(instances: Tensor) -> Tensor:
 
 
 class DetectionSampler(CropSampler):
-    """Draws crops as :class:`CropSampler` does, of all slices of the network's window, with instances of the
-    middle slice as labels."""
+    """Draws crops as :class:`CropSampler` does, with instances of the middle slice as labels.
+
+    Crops are of all slices of the network's window.
+    """
 
     def sample(self, number: int) -> tuple[Tensor, Tensor]:
         """Sample `number`: image (in_slices, crop, crop) float32 in -1..1, instances (crop, crop) int64."""

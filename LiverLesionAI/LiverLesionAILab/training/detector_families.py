@@ -1,6 +1,6 @@
-"""Families of box detectors on key slices behind one face, R-FCN (3DCE, CS-Att) and Faster R-CNN (VA):
-maps of three-slice images, and what is learnt and found from those of a key slice and its neighbours.
+"""Families of box detectors on key slices behind one face: R-FCN (3DCE, CS-Att) and Faster R-CNN (VA).
 
+Maps of three-slice images, and what is learnt and found from those of a key slice and its neighbours.
 Both compute the maps of every image by itself, so that they can be made once and used by every variant.
 """
 
@@ -32,8 +32,10 @@ class Family(Protocol):
     shared: tuple[str, ...]
 
     def build(self, images: int, first: bool, second: bool) -> nn.Module:
-        """The network for bags of `images`; its two attentions (contextual and spatial; channel and spatial)
-        each on or off."""
+        """The network for bags of `images`, each of its two attentions on or off.
+
+        They are contextual and spatial, or channel and spatial.
+        """
 
     def strides(self, network: nn.Module) -> tuple[int, ...]:
         """Pixels per cell of every level, finest first."""

@@ -1,5 +1,6 @@
-"""Livers of scans without labels: more patients and scanners, and the answer to smooth livers that a network
-takes for one large tumour.
+"""Livers of scans without labels.
+
+More patients and scanners, and the answer to smooth livers that a network takes for one large tumour.
 
 The liver is outlined by the bundled networks and the density of parenchyma; what is uncertain, and what might
 be a lesion, is labelled unknown. Which scans are used, and which of their livers show no lesion, was decided

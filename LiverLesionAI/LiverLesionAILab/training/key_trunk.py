@@ -1,5 +1,8 @@
-"""The common trunk of a comparison of detectors: a plain detector of single three-slice images, trained end
-to end on the key slices; every variant starts from what it has learnt, as the papers from ImageNet."""
+"""The common trunk of a comparison of detectors.
+
+A plain detector of single three-slice images, trained end to end on the key slices; every variant starts from
+what it has learnt, as the papers from ImageNet.
+"""
 
 from __future__ import annotations
 

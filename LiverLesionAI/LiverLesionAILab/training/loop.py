@@ -110,7 +110,7 @@ def learning_rate(step: int, settings: LoopSettings) -> float:
 
 
 def ema_update(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """average = decay * average + (1 - decay) * network.
+    """Average the weights: average = decay * average + (1 - decay) * network.
 
     Running statistics are averaged alike, counters are copied.
     """

@@ -1,5 +1,4 @@
-"""How each bundled network is trained: one recipe a network, complete, so that a name and a seed decide
-everything."""
+"""How each bundled network is trained: a complete recipe each, so that name and seed decide everything."""
 
 from __future__ import annotations
 

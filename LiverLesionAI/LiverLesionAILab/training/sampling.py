@@ -12,7 +12,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
-from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
@@ -91,8 +90,10 @@ def affine_grid(
     shape_yx: tuple[int, int],
     magnify: float = 1.0,
 ) -> Tensor:
-    """Sampling grid (1, crop, crop, 2) for grid_sample(align_corners=True): a random affine map about a
-    centre, enlarging by `magnify`."""
+    """Sampling grid (1, crop, crop, 2) of a random affine map about a centre, enlarging by `magnify`.
+
+    For grid_sample(align_corners=True).
+    """
     angle = np.deg2rad(rng.uniform(-augment.rotate_degree, augment.rotate_degree))
     zoom = 2.0 ** rng.uniform(-augment.scale, augment.scale) / magnify
     stretch = 2.0 ** (rng.uniform(-augment.scale, augment.scale) / 4)
@@ -223,9 +224,3 @@ class CropSampler:
         """Samples first .. first + size - 1, stacked: (B, S, H, W) and (B, H, W)."""
         images, labels = zip(*(self.sample(first + i) for i in range(size)), strict=True)
         return torch.stack(images), torch.stack(labels)
-
-
-def label_counts(labels: NDArray) -> dict[int, int]:
-    """How often each label occurs."""
-    values, counts = np.unique(labels, return_counts=True)
-    return {int(v): int(c) for v, c in zip(values, counts, strict=True)}

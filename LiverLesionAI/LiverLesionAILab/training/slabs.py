@@ -76,8 +76,7 @@ class SlabSampler(CropSampler):
         return images.contiguous(), labels.long()
 
     def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
-        """Samples first .. first + size - 1, one after the other: (size * K, S, H, W) and
-        (size * targets, 2, H, W)."""
+        """Samples first .. first + size - 1, as (size * K, S, H, W) and (size * targets, 2, H, W)."""
         images, labels = zip(*(self.sample(first + i) for i in range(size)), strict=True)
         return torch.cat(images), torch.cat(labels)
 

@@ -1,6 +1,6 @@
-"""The coarse U-Net that finds the liver on a 3 mm grid (SFAN paper, section 3: "A U-Net is trained to
-obtain a coarse
-segmentation of liver in advance").
+"""The coarse U-Net that finds the liver on a 3 mm grid.
+
+SFAN paper, section 3: "A U-Net is trained to obtain a coarse segmentation of liver in advance".
 
 A :mod:`unet` of four narrow levels that sees whole axial slices with two neighbours above and below, so
 that it does

@@ -1,5 +1,7 @@
-"""Lesion detection with 3D contextual and spatial attention (Tao et al., "Improving Deep Lesion Detection
-Using 3D Contextual and Spatial Attention", MICCAI 2019) on 3DCE (Yan et al., MICCAI 2018).
+"""CS-Att: lesion detection with 3D contextual and spatial attention, on 3DCE.
+
+Tao et al., "Improving Deep Lesion Detection Using 3D Contextual and Spatial Attention", MICCAI 2019; 3DCE:
+Yan et al., MICCAI 2018.
 
 3 M neighbouring slices are M images of three slices, the key slice in the middle of the middle one. All pass
 one backbone; the features of each place are weighted against those of the other images (contextual
@@ -171,13 +173,14 @@ class CsAtt(nn.Module):
         return tuple(SLICES_PER_IMAGE * i for i in range(-half, half + 1))
 
     def features(self, images: Tensor) -> Tensor:
-        """Backbone: (N, 3, H, W) -> (N, C, H / stride, W / stride); each image once, whatever window it is
-        in."""
+        """Backbone: (N, 3, H, W) -> (N, C, H / stride, W / stride); each image once for all its windows."""
         return self.backbone(images)
 
     def context_scores(self, features: Tensor) -> Tensor | None:
-        """Equation 1 over the temperature, for images (N, C, h, w), whatever window they are in; None where
-        contextual attention is off."""
+        """Equation 1 over the temperature, for images (N, C, h, w), whatever window they are in.
+
+        None where contextual attention is off.
+        """
         if self.phi_contextual is None:
             return None
         return embedded(self.phi_contextual, features, self.config.contextual_temperature)

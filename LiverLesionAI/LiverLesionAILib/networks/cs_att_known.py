@@ -1,5 +1,6 @@
-"""CS-Att on many windows of one volume: what depends on one image alone is computed once, and behind the
-attention only what some proposal reads.
+"""CS-Att on many windows of one volume.
+
+What depends on one image alone is computed once, and behind the attention only what some proposal reads.
 
 Equations 1 to 3 give image i of a window, at every place and channel, the weight
 
@@ -68,8 +69,10 @@ def in_context(images: Sequence[KnownImage]) -> Tensor:
 
 
 def judge_window(network: CsAtt, images: Sequence[KnownImage], boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (R, 2) and deltas (R, 4) of proposals (R, 4) in one window: what :meth:`.CsAtt.attend`,
-    :meth:`.CsAtt.maps` and :meth:`.CsAtt.classify` make of them."""
+    """Logits (R, 2) and deltas (R, 4) of proposals (R, 4) in one window.
+
+    What :meth:`.CsAtt.attend`, :meth:`.CsAtt.maps` and :meth:`.CsAtt.classify` make of them.
+    """
     config = network.config
     x = in_context(images)
     size_yx = (x.shape[2], x.shape[3])

@@ -1,5 +1,7 @@
-"""Dual attention dilated residual network (Chen et al., "A dual attention dilated residual network for liver
-lesion classification and localization on CT images", ICIP 2019).
+"""DADRN: dual attention dilated residual network.
+
+Chen et al., "A dual attention dilated residual network for liver lesion classification and localization on CT
+images", ICIP 2019.
 
 A dilated residual network sees the liver slice and its two neighbours; on its last map A (Group 5, an eighth
 of the input's edge) every position gathers from all positions that are like it, every channel from all
@@ -266,8 +268,7 @@ class Dadrn(nn.Module):
         return self.classify(self.dropout(self.pooled(features)))
 
     def unlike(self, features: Tensor) -> Tensor | None:
-        """Logit that what the map (B, C, H, W) shows is of none of the classes, (B,); None without the layer
-        for it."""
+        """Logit (B,) that the map (B, C, H, W) shows none of the classes; None without the layer for it."""
         return self.outlier(self.pooled(features))[:, 0] if self.config.outlier else None
 
     def forward(self, x: Tensor, return_attention: bool = False) -> DadrnOutput:

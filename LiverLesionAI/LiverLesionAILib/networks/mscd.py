@@ -1,5 +1,7 @@
-"""Multi-scale contextual dependencies (Pang et al., "Correlation Matters: Multi-scale Fine-grained Contextual
-Information Extraction for Hepatic Tumor Segmentation", PAKDD 2020).
+"""MSCD: multi-scale contextual dependencies.
+
+Pang et al., "Correlation Matters: Multi-scale Fine-grained Contextual Information Extraction for Hepatic
+Tumor Segmentation", PAKDD 2020.
 
 An encoder-decoder whose deeper encoder levels pass through a context aggregation block: every position
 gathers from all positions that are like it (spatial context extractor), every channel from all channels that
@@ -66,8 +68,7 @@ SIZES = {
 
 
 class ContextAttention(NamedTuple):
-    """What one context aggregation block attends to; affinities of chosen points come from
-    :func:`point_affinity`.
+    """What one context aggregation block attends to; see :func:`point_affinity` for chosen points.
 
     Attributes:
         level: of the encoder.

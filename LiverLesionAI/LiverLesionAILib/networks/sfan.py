@@ -1,5 +1,6 @@
-"""Semantic Feature Attention Network (Zhang et al., "Semantic Feature Attention Network for Liver Tumor
-Segmentation in Large-scale CT database").
+"""SFAN: semantic feature attention network.
+
+Zhang et al., "Semantic Feature Attention Network for Liver Tumor Segmentation in Large-scale CT database".
 
 An encoder of five blocks; Semantic Attention Transmission (SAT, equation 1) weights the features of each
 level by

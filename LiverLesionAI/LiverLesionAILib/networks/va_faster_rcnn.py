@@ -1,5 +1,6 @@
-"""Faster R-CNN with volumetric attention (Wang et al., MICCAI 2019, section 3.3): lesion boxes from a bag of
-3 images.
+"""Faster R-CNN with volumetric attention: lesion boxes from a bag of 3 images.
+
+Wang et al., MICCAI 2019, section 3.3.
 
 See :mod:`.va_rcnn`. The paper's best detector is deformable: `deformable=(1, 2, 3)`.
 """

@@ -1,5 +1,6 @@
-"""Mask R-CNN and Faster R-CNN with volumetric attention: what :mod:`.va_mask_rcnn` and :mod:`.va_faster_rcnn`
-have in common (Wang et al., MICCAI 2019, figure 2).
+"""What :mod:`.va_mask_rcnn` and :mod:`.va_faster_rcnn` have in common.
+
+Mask R-CNN and Faster R-CNN with volumetric attention (Wang et al., MICCAI 2019, figure 2).
 
 A 2.5D image is `in_slices` adjacent slices; features are extracted from every image alone. For a target the
 features of its bag are weighted by :mod:`.volumetric_attention`, then RPN and heads work as without it. So
@@ -294,8 +295,10 @@ class VaRcnn(nn.Module):
         images: Tensor,
         cells: int,
     ) -> Tensor:
-        """The features inside boxes (R, 4) of targets `images` (R,), (R, C, cells, cells); weighted by what
-        the bag shows in the same box where attention is before the head."""
+        """The features inside boxes (R, 4) of targets `images` (R,), (R, C, cells, cells).
+
+        Weighted by what the bag shows in the same box where attention is before the head.
+        """
         level_of = pyramid_level(boxes, self.strides)
         dtype = self.box_head.first.weight.dtype
         if not self.on_heads:
@@ -373,8 +376,10 @@ class VaRcnn(nn.Module):
         generator: torch.Generator,
         meaning: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Every part of the loss: "objects" and "boxes" of the RPN, "classes", "refined" boxes and "masks"
-        of the heads, the "dense" map's.
+        """Every part of the loss.
+
+        "objects" and "boxes" of the RPN, "classes", "refined" boxes and "masks" of the heads, the "dense"
+        map's.
 
         Args:
             truths: of the targets.

@@ -1,5 +1,6 @@
-"""Volumetric attention (Wang et al., "Volumetric Attention for 3D Medical Image Segmentation and Detection",
-MICCAI 2019, section 2): what a target image shows is weighted by what its neighbours along z show.
+"""Volumetric attention: what a target image shows is weighted by what its neighbours along z show.
+
+Wang et al., "Volumetric Attention for 3D Medical Image Segmentation and Detection", MICCAI 2019, section 2.
 
 For one level of the feature pyramid, X_tgt in R^{C x H x W} and its bag X_long in R^{N x C x H x W}
 (equation 1), the target among them:
@@ -214,8 +215,9 @@ class VolumetricAttention(nn.Module):
 
 
 def bag_indices(targets: Tensor, images: int, size: int, step: int) -> Tensor:
-    """Which images make the bags: `size` images `step` slices apart, the target in the middle; beyond the
-    first and last image that one is repeated.
+    """Which images make the bags: `size` images `step` slices apart, the target in the middle.
+
+    Beyond the first and last image that one is repeated.
 
     Args:
         targets: (T,) int64, slice numbers.

@@ -82,8 +82,7 @@ def make_patient_slices(plan: PatientPlan, folder: Path) -> dict[str, Any]:
 
 
 def example_slices(case: Case, count: int) -> list[int]:
-    """`count` slices that show the patient's class, spread over those there are; fewer where there are
-    not."""
+    """At most `count` slices that show the patient's class, spread over those there are."""
     pixel_mm2 = float(np.prod(case.geometry.spacing_zyx_mm[1:]))
     lesion = np.count_nonzero(case.labels_zyx > LIVER, axis=(1, 2)) * pixel_mm2
     liver = np.count_nonzero(case.labels_zyx, axis=(1, 2)) * pixel_mm2

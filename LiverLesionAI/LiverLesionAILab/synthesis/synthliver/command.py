@@ -1,5 +1,7 @@
-"""`liverlesionai synthesize SynthLiver-1 --out DIR`: makes the benchmark set and checks it; `sample` instead
-draws the shipped sample case."""
+"""`liverlesionai synthesize SynthLiver-1 --out DIR`: makes the benchmark set and checks it.
+
+`sample` in place of the set draws the shipped sample case.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Attention U-Net (Oktay et al., "Attention U-Net: Learning Where to Look for the Pancreas", MIDL 2018), a
-baseline of the MSCD paper's table 1.
+"""Attention U-Net, a baseline of the MSCD paper's table 1.
+
+Oktay et al., "Attention U-Net: Learning Where to Look for the Pancreas", MIDL 2018.
 
 A U-Net whose skip connections pass an additive attention gate (equations 1 and 2 of that paper): where the
 skip's features agree with the coarser decoder features they pass, elsewhere they are damped.
@@ -31,7 +32,7 @@ class AttentionGate(nn.Module):
         self.psi = nn.Conv2d(inner, 1, 1)
 
     def forward(self, x: Tensor, g: Tensor) -> Tensor:
-        """x (B, C, H, W) and g (B, C', H/2, W/2) -> alpha (B, 1, H, W) in 0..1."""
+        """Features x (B, C, H, W) and g (B, C', H/2, W/2) -> alpha (B, 1, H, W) in 0..1."""
         coarse = F.avg_pool2d(self.of_skip(x), 2) + self.of_gate(g)
         weight = torch.sigmoid(self.psi(F.relu(coarse)))
         return F.interpolate(weight, scale_factor=2, mode="bilinear", align_corners=False)

@@ -1,5 +1,6 @@
-"""U-Net with a dual attention head (Fu et al., "Dual Attention Network for Scene Segmentation", CVPR 2019),
-the strongest baseline of the MSCD paper's table 1.
+"""U-Net with a dual attention head, the strongest baseline of the MSCD paper's table 1.
+
+Fu et al., "Dual Attention Network for Scene Segmentation", CVPR 2019.
 
 The deepest features pass a position attention module (equations 1 and 2 of that paper) and a channel
 attention module (equations 3 and 4); both are added. What MSCD changes against it: several levels instead of

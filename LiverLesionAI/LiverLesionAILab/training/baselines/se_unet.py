@@ -1,5 +1,6 @@
-"""U-Net with squeeze-and-excitation (Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018), the baseline
-"SENet" of the MSCD paper's table 1.
+"""U-Net with squeeze-and-excitation, the baseline "SENet" of the MSCD paper's table 1.
+
+Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018.
 
 Every encoder level's features are weighted channel by channel by what the whole slice shows:
 s = sigmoid(W_2 ReLU(W_1 gap(x))), x' = s x (equations 2 to 4 of that paper), reduction 4 in narrow levels, 16

@@ -25,8 +25,7 @@ def box_area(boxes: Tensor) -> Tensor:
 
 
 def box_iou(first: Tensor, second: Tensor) -> Tensor:
-    """Intersection over union of every pair, (..., N, 4) and (..., M, 4) -> (..., N, M); 0 where both are
-    empty."""
+    """IoU of every pair, (..., N, 4) and (..., M, 4) -> (..., N, M); 0 where both are empty."""
     top = torch.maximum(first[..., :, None, :2], second[..., None, :, :2])
     bottom = torch.minimum(first[..., :, None, 2:], second[..., None, :, 2:])
     sides = (bottom - top).clamp_min(0)
@@ -95,8 +94,10 @@ def nms(
 def encode_boxes(
     boxes: Tensor, references: Tensor, weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0)
 ) -> Tensor:
-    """Boxes as offsets from references (R-CNN's coding): (dy, dx) in the reference's sides, (dh, dw)
-    logarithmic, times `weights`; (..., 4) each, sides larger than 0."""
+    """Boxes as offsets from references (R-CNN's coding), (..., 4) each, sides larger than 0.
+
+    (dy, dx) in the reference's sides, (dh, dw) logarithmic, times `weights`.
+    """
     sides, centres = _sides_and_centres(boxes)
     reference_sides, reference_centres = _sides_and_centres(references)
     moved = (centres - reference_centres) / reference_sides
@@ -146,8 +147,10 @@ def mask_boxes(masks: Tensor) -> Tensor:
 
 
 def cell_anchors(sizes: Sequence[float], ratios: Sequence[float]) -> Tensor:
-    """Anchors of one cell, centred on (0, 0): for every size (side of the square of equal area, px) every
-    ratio (height / width); (len(sizes) * len(ratios), 4) float32."""
+    """Anchors of one cell, centred on (0, 0); (len(sizes) * len(ratios), 4) float32.
+
+    For every size (side of the square of equal area, px) every ratio (height / width).
+    """
     anchors = []
     for size in sizes:
         for ratio in ratios:

@@ -1,6 +1,8 @@
-"""Dilated residual network (Yu, Koltun and Funkhouser, "Dilated Residual Networks", CVPR 2017) and the
-residual network it is made from (He et al. 2016), with squeeze-and-excitation (Hu et al. 2018) or residual
-attention (Wang et al. 2017) where asked for: the backbones that DADRN is built on and compared with.
+"""Dilated residual network: the backbones that DADRN is built on and compared with.
+
+Yu, Koltun and Funkhouser, "Dilated Residual Networks", CVPR 2017, and the residual network it is made from
+(He et al. 2016), with squeeze-and-excitation (Hu et al. 2018) or residual attention (Wang et al. 2017) where
+asked for.
 
 DRN-50 is ResNet-50 whose two deepest groups keep the resolution and dilate their convolutions by 2 and 4
 instead: the last map has an eighth of the input's edge (28 x 28 of 224 x 224) rather than a thirty-second.
@@ -9,7 +11,6 @@ Decisions:
 - Residual attention ResNet-50: an attention module after each of the first three groups, (1 + M) * T with one
   residual unit each before, in the trunk and in the mask (p = t = r = 1), so that it stays as deep as the
   others.
-- Every rectifier is a module of its own and works out of place: guided backpropagation hooks into each.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ class Fpn(nn.Module):
 
 
 def with_coarsest(levels: Sequence[Tensor]) -> list[Tensor]:
-    """The levels and one more, half the size of the last (each second cell of it), for the largest anchors
-    (FPN paper, footnote 2 of section 4.1)."""
+    """The levels and one more for the largest anchors: each second cell of the last.
+
+    FPN paper, footnote 2 of section 4.1.
+    """
     return [*levels, F.max_pool2d(levels[-1], 1, stride=2)]

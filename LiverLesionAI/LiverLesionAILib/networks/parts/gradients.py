@@ -1,5 +1,6 @@
-"""Where a classifier looked: Grad-CAM (Selvaraju et al. 2017), guided backpropagation (Springenberg et al.
-2015), guided Grad-CAM, and the weakly supervised localisation that DADRN makes of the first.
+"""Where a classifier looked.
+
+Grad-CAM (Selvaraju et al. 2017), and the weakly supervised localisation that DADRN makes of it.
 
 All of it works on networks that were loaded for inference, also where gradients are switched off around the
 call.
@@ -17,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy import ndimage
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Classifier(Protocol):
@@ -56,80 +57,6 @@ def grad_cam(network: Classifier, features: Tensor, classes: Tensor) -> Tensor:
     return F.relu((weights * features.detach().float()).sum(dim=1))
 
 
-@contextmanager
-def guided_rectifiers(network: nn.Module) -> Iterator[None]:
-    """Within it, gradients that a rectifier hands back are cut at zero as well."""
-
-    def positive(module: nn.Module, given: tuple[Tensor, ...], out: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return tuple(F.relu(g) for g in given)
-
-    hooks = [
-        part.register_full_backward_hook(positive) for part in network.modules() if isinstance(part, nn.ReLU)
-    ]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def guided_backpropagation(network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """Gradient of the class's logit by the input, through rectifiers that pass positive gradients only.
-
-    Args:
-        network: in eval mode; every rectifier an `nn.ReLU`.
-        images: (B, S, H, W).
-        classes: (B,) class indices.
-
-    Returns:
-        (B, S, H, W) float32.
-    """
-    with gradients(), guided_rectifiers(network):
-        seen = images.detach().clone().requires_grad_()
-        logits = network(seen).logits
-        score = logits.gather(1, classes.to(logits.device)[:, None]).sum()
-        (slope,) = torch.autograd.grad(score, seen)
-    return slope.float()
-
-
-def on_input(maps: Tensor, size_yx: tuple[int, int], stride: int) -> Tensor:
-    """Maps of a network at the size of its input, bilinear; beyond the last cell its value.
-
-    Cell i of a map made by odd kernels with `stride` looks at input pixel stride * i. `interpolate` takes it
-    for the middle of stride pixels and puts everything half a stride too far down and right.
-
-    Args:
-        maps: (B, h, w); size_yx: of the input, pixels.
-
-    Returns:
-        (B, H, W).
-    """
-    axes = [
-        torch.arange(size, device=maps.device, dtype=maps.dtype) * (2 / (stride * max(1, cells - 1))) - 1
-        for size, cells in zip(size_yx, maps.shape[-2:], strict=True)
-    ]
-    y, x = torch.meshgrid(*axes, indexing="ij")
-    grid = torch.stack([x, y], dim=-1).expand(len(maps), -1, -1, -1)
-    return F.grid_sample(maps[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True)[
-        :, 0
-    ]
-
-
-def guided_grad_cam(network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """Guided backpropagation times Grad-CAM at the input's size, (B, S, H, W) float32.
-
-    Args:
-        network: with a `multiple`, the input's pixels per cell of its last map.
-        images, classes: as for :func:`guided_backpropagation`.
-    """
-    with torch.no_grad():
-        features = network(images.detach()).features
-    coarse = grad_cam(network, features, classes)  # type: ignore[arg-type]
-    size = (int(images.shape[-2]), int(images.shape[-1]))
-    fine = on_input(coarse, size, int(network.multiple))  # type: ignore[arg-type]
-    return guided_backpropagation(network, images, classes) * fine[:, None]
-
-
 @dataclass(frozen=True, eq=False)
 class Localisation:
     """Where a map says the lesion is.
@@ -146,8 +73,7 @@ class Localisation:
 
 
 def localise(map_yx: NDArray, threshold: float = 0.5) -> Localisation | None:
-    """The part of a map at or above `threshold` of its maximum that is connected with its peak; None of an
-    empty map.
+    """The part of a map from `threshold` of its maximum up around its peak; None of an empty map.
 
     Raises:
         ValueError: the threshold is not within 0..1, 0 excluded.

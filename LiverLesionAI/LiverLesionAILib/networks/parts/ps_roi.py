@@ -1,5 +1,6 @@
-"""Position-sensitive RoI pooling (R-FCN, Dai et al. 2016, equation 1): bin (i, j) of a box reads maps of its
-own, so that the pooled vector says which part of a lesion is where.
+"""Position-sensitive RoI pooling (R-FCN, Dai et al. 2016, equation 1).
+
+Bin (i, j) of a box reads maps of its own, so that the pooled vector says which part of a lesion is where.
 
 Maps are (B, K * K * D, H, W); channel (i * K + j) * D + d belongs to bin (i, j) of output channel d: in
 channels_last memory what one bin reads at one place lies together, so that nothing is copied.
@@ -50,8 +51,9 @@ def ps_roi_pool(maps: Tensor, boxes: Tensor, images: Tensor, bins: int, stride: 
 def ps_roi_align(
     maps: Tensor, boxes: Tensor, images: Tensor, bins: int, stride: float, points: int = 2
 ) -> Tensor:
-    """Mean over `points` x `points` evenly spread places of every bin, read bilinearly: edges are not
-    rounded, which matters for boxes of one or two cells.
+    """Mean over `points` x `points` evenly spread places of every bin, read bilinearly.
+
+    Edges are not rounded, which matters for boxes of one or two cells.
 
     Args and returns as :func:`ps_roi_pool`; beyond the maps their border goes on.
     """

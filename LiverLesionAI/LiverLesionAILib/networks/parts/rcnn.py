@@ -1,5 +1,7 @@
-"""The second stage of Faster and Mask R-CNN: what is in each proposal, its box and its mask (Ren et al.,
-NeurIPS 2015; He et al., ICCV 2017)."""
+"""The second stage of Faster and Mask R-CNN: what is in each proposal, its box and its mask.
+
+Ren et al., NeurIPS 2015; He et al., ICCV 2017.
+"""
 
 from __future__ import annotations
 
@@ -102,8 +104,10 @@ class Sampled(NamedTuple):
 def sample_proposals(
     proposals: Proposals, truths: Sequence[Truth], samples: int, share: float, generator: torch.Generator
 ) -> Sampled:
-    """`samples` proposals an image, at most `share` of them for true boxes (IoU 0.5 or more); the true boxes
-    themselves are among the candidates."""
+    """`samples` proposals an image, at most `share` of them for true boxes (IoU 0.5 or more).
+
+    The true boxes themselves are among the candidates.
+    """
     parts = []
     for image, truth in enumerate(truths):
         own = proposals.boxes[image][proposals.valid[image]]

@@ -16,9 +16,11 @@ from .boxes import box_sides
 
 
 def pyramid_level(boxes: Tensor, strides: Sequence[int]) -> Tensor:
-    """Which level a box is pooled from: the FPN paper's equation 1, k = floor(k0 + log2(sqrt(wh) / 224)) with
-    k0 = 4 for its strides 4, 8, 16, 32; in other words 14 to 28 cells of the level across, the finest level
-    for what is smaller. (R, 4) -> (R,) int64 in 0..len(strides) - 1."""
+    """Which level a box is pooled from, (R, 4) -> (R,) int64 in 0..len(strides) - 1.
+
+    The FPN paper's equation 1, k = floor(k0 + log2(sqrt(wh) / 224)) with k0 = 4 for its strides 4, 8, 16, 32;
+    in other words 14 to 28 cells of the level across, the finest level for what is smaller.
+    """
     sides = box_sides(boxes).clamp_min(1e-6)
     size = (sides[:, 0] * sides[:, 1]).sqrt()
     level = torch.floor(torch.log2(size / (14.0 * strides[0])) + 1e-6)

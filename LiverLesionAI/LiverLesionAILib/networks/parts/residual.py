@@ -25,7 +25,9 @@ def conv3x3(channels_in: int, channels_out: int, stride: int, deformable: bool) 
 
 
 class ResidualBlock(nn.Module):
-    """ "basic": two 3 x 3 convolutions; "bottleneck": 1 x 1, 3 x 3 and 1 x 1 to four times the width.
+    """A residual block.
+
+    "basic": two 3 x 3 convolutions; "bottleneck": 1 x 1, 3 x 3 and 1 x 1 to four times the width.
 
     Args:
         channels_in: of the input.

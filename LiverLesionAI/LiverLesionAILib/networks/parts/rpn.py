@@ -60,8 +60,10 @@ class Rpn(nn.Module):
         self.deltas = nn.Conv2d(channels, 4 * len(self.ratios), 1)
 
     def forward(self, levels: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """Per level (B, C, H, W): objectness logits (B, H * W * A) and box deltas (B, H * W * A, 4), float32
-        at least, in the order of :func:`.boxes.grid_anchors`."""
+        """Per level (B, C, H, W): objectness logits (B, H * W * A) and box deltas (B, H * W * A, 4).
+
+        Float32 at least, in the order of :func:`.boxes.grid_anchors`.
+        """
         found = []
         for level in levels:
             hidden = F.relu(self.shared(level))
