@@ -48,7 +48,7 @@ class Draft:
         lesions: in order of number; organ: the whole liver.
         attention: maps of whatever ran.
         phase: contrast phase, where it was estimated.
-        threshold: probability, 0..1, from which a voxel is liver, and tumour, in the maps that are kept.
+        thresholds: probability, 0..1, from which a voxel is liver, and tumour, in the maps that are kept.
         messages: what the reader has to know.
     """
 

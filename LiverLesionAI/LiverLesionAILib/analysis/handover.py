@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -33,7 +34,7 @@ def stored_type(dtype: np.dtype) -> np.dtype:
 
 def write_volume(
     folder: Path,
-    hu_zyx: NDArray,
+    hu_zyx: NDArray[Any],
     geometry: Geometry,
     name: str,
     warnings: Sequence[str] = (),

@@ -72,7 +72,7 @@ class Page:
     set_by: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     @classmethod
-    def known(cls) -> dict[str, Field]:
+    def known(cls) -> dict[str, Field[Any]]:
         """The page's lines by name, in its order."""
         return {line.name: line for line in fields(cls) if "unit" in line.metadata}
 

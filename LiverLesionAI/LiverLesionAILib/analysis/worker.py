@@ -277,13 +277,14 @@ class Worker:
             self._cancelled.discard(number)
 
     def _progress(self, number: Any) -> Progress:
-        last = {"stage": None, "time_s": 0.0}
+        last_stage, last_s = "", 0.0
 
         def report(stage: str, fraction: float, left_s: float | None) -> None:
+            nonlocal last_stage, last_s
             now_s = time.monotonic()
-            if stage == last["stage"] and now_s - last["time_s"] < PROGRESS_INTERVAL_S:
+            if stage == last_stage and now_s - last_s < PROGRESS_INTERVAL_S:
                 return
-            last.update(stage=stage, time_s=now_s)
+            last_stage, last_s = stage, now_s
             self._channel.send("progress", id=number, stage=stage, fraction=round(fraction, 4), left_s=left_s)
 
         return TimedProgress(report, cancelled=lambda: number in self._cancelled)

@@ -92,15 +92,15 @@ def describe_computer() -> ComputerInfo:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
         problem = "PyTorch is not installed in this Python." if missing else f"PyTorch does not load: {error}"
         return ComputerInfo("", "cpu", _cpu_name(), *host_memory_gb(), problem)
-    problem = cuda_problem()
-    if problem is None:
+    without_gpu = cuda_problem()
+    if without_gpu is None:
         free, total = torch.cuda.mem_get_info()
         return ComputerInfo(
             torch.__version__, "cuda", torch.cuda.get_device_name(), free * 1e-9, total * 1e-9
         )
     # A computer without such a GPU has no problem to tell.
-    told = f"The GPU is not used: {problem}" if _has_nvidia_device() else ""
-    return ComputerInfo(torch.__version__, "cpu", _cpu_name(), *host_memory_gb(), told)
+    problem = f"The GPU is not used: {without_gpu}" if _has_nvidia_device() else ""
+    return ComputerInfo(torch.__version__, "cpu", _cpu_name(), *host_memory_gb(), problem)
 
 
 def _has_nvidia_device() -> bool:

@@ -61,13 +61,14 @@ class InputSpec:
         """Plain types for the manifest."""
         return asdict(self)
 
-    def normalise(self, hu: NDArray) -> NDArray[np.float32]:
+    def normalise(self, hu: NDArray[Any]) -> NDArray[np.float32]:
         """HU to -1..1, any shape."""
         low, high = self.window_hu
         scaled = np.asarray(hu, np.float32) * np.float32(2 / (high - low)) - np.float32(
             (high + low) / (high - low)
         )
-        return np.clip(scaled, np.float32(-1), np.float32(1))
+        clipped: NDArray[np.float32] = np.clip(scaled, np.float32(-1), np.float32(1))
+        return clipped
 
     def shift_hu(self, level_hu: float) -> float:
         """What to add to a CT whose liver lies at `level_hu`; at most `MOST_SHIFT_HU` either way."""
@@ -81,7 +82,7 @@ class InputSpec:
         return np.clip(np.asarray(centres)[:, None] + np.arange(-half, half + 1), 0, n_slices - 1)
 
 
-def liver_level_hu(values_hu: NDArray) -> float:
+def liver_level_hu(values_hu: NDArray[Any]) -> float:
     """The HU that most of a liver has: the peak of its smoothed histogram, which lesions and vessels do not
     move.
 

@@ -173,7 +173,8 @@ def build_network(network: str, config: Mapping[str, Any]) -> nn.Module:
         known = next((name for name in names if importlib.util.find_spec(name)), names[0])
         module = importlib.import_module(known)
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-        return module.build(module.CONFIG(**values))
+        built: nn.Module = module.build(module.CONFIG(**values))
+        return built
     except (ImportError, TypeError) as error:
         raise ModelError(f"The network {network!r} cannot be built with {dict(config)}: {error}.") from error
 
@@ -256,7 +257,7 @@ class ModelStore:
         if key not in self._loaded:
             network = fold_batch_norm(load_network(self.manifest.find(name), self.manifest.folder))
             dtype = getattr(torch, precision)
-            self._loaded[key] = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+            self._loaded[key] = network.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self._loaded[key]
 
     def release(self) -> None:
