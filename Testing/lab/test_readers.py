@@ -15,6 +15,7 @@ from LiverLesionAILab.data.folders import find_scans, layout_of
 from LiverLesionAILab.data.scan import LabelMeaning
 from LiverLesionAILab.data.volumes import find_plain
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.ct import reorient
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from support.evaluation_scans import make_ct, make_labels, write_image, write_scan
@@ -388,15 +389,19 @@ def test_slices_whose_normal_points_to_the_feet(tmp_path):
     for k, path in enumerate(paths):
         write_dicom(path, hu[k] + 1024, -5.0 * k, normal_down=True)
     stack = read_stack(paths, "x")
-    assert np.array_equal(stack.values_zyx, hu[::-1])
-    # Row y + 1 lies 0.7 mm further front: the y axis is flipped, z still runs to the head.
-    point = stack.geometry.index_to_lps((1, 1, 1))
-    assert point == pytest.approx((-10.0 + 0.8, 20.0 - 0.7, -10.0))
+    assert [path.name for path in stack.paths] == [f"{k}.dcm" for k in range(4)]
+    assert np.array_equal(stack.ct.hu_zyx, hu)
+    # Row y + 1 lies 0.7 mm further front, slice z + 1 5 mm nearer to the feet.
+    point = stack.ct.geometry.index_to_lps((1, 1, 1))
+    assert point == pytest.approx((-10.0 + 0.8, 20.0 - 0.7, -5.0))
+    upright = reorient(stack.ct)
+    assert np.array_equal(upright.hu_zyx, hu[::-1, ::-1])
+    assert upright.geometry.index_to_lps((3, 4, 0)) == pytest.approx((-10.0, 20.0, 0.0))
     path = paths[0]
     header = pydicom.dcmread(path)
     del header.PixelSpacing
     header.save_as(path)
-    with pytest.raises(InputError, match=r"0.dcm: the DICOM header lacks PixelSpacing"):
+    with pytest.raises(InputError, match=r"0.dcm: the DICOM header lacks .* pixel spacing"):
         read_stack(paths, "x")
 
 

@@ -10,6 +10,7 @@ liver lesions (the challenge's description), so what is not marked is background
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -63,8 +64,7 @@ def find_chaos(folder: Path) -> list[Scan]:
 
 def read_chaos_ct(folder: Path) -> CtVolume:
     """The CT of a DICOM_anon folder."""
-    stack = read_stack(_files(folder, ".dcm"), str(folder))
-    return CtVolume(stack.values_zyx, stack.geometry, f"CHAOS {folder.parent.name}")
+    return replace(read_stack(_files(folder, ".dcm"), str(folder)).ct, name=f"CHAOS {folder.parent.name}")
 
 
 def read_chaos_labels(ct: Path, ground: Path) -> tuple[NDArray[np.uint8], Geometry]:
@@ -78,7 +78,7 @@ def read_chaos_labels(ct: Path, ground: Path) -> tuple[NDArray[np.uint8], Geomet
         raise InputError(f"{ground}: {len(masks)} masks for {len(files)} slices in {ct.name}.")
     stack = read_stack(files, str(ct))
     mask_of = dict(zip(files, masks, strict=True))
-    labels = np.zeros(stack.geometry.shape_zyx, np.uint8)
+    labels = np.zeros(stack.ct.geometry.shape_zyx, np.uint8)
     for z, path in enumerate(stack.paths):
         mask = mask_of[path]
         try:
@@ -88,7 +88,7 @@ def read_chaos_labels(ct: Path, ground: Path) -> tuple[NDArray[np.uint8], Geomet
         if pixels.shape != labels.shape[1:]:
             raise InputError(f"{mask}: {pixels.shape} pixels, its CT slice has {labels.shape[1:]}.")
         labels[z][pixels > 0] = LIVER
-    return labels, stack.geometry
+    return labels, stack.ct.geometry
 
 
 def _files(folder: Path, extension: str) -> list[Path]:

@@ -1,6 +1,7 @@
-"""Plain CT slices in DICOM files, as the public data sets ship them, stacked by position.
+"""CT slices of public data sets in DICOM files, one slice a file, decoded as the product decodes them.
 
-For data sets only: one series per folder, every slice a file. The reader for clinical input does far more.
+What the product mends in a patient's scan (gaps, doubled slices, a tilted gantry) is refused here: a label
+belongs to a slice of the file that it was drawn on.
 """
 
 from __future__ import annotations
@@ -10,79 +11,63 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
+from LiverLesionAILib.reading.dicom_frames import Frame
+from LiverLesionAILib.reading.dicom_headers import scan_files
+from LiverLesionAILib.reading.dicom_pixels import read_hu
+from LiverLesionAILib.reading.dicom_places import distances_mm
+from LiverLesionAILib.reading.slices import SliceStack, is_even, regular
 from LiverLesionAILib.support.errors import InputError
-from LiverLesionAILib.volume.ct import Geometry
+from LiverLesionAILib.support.progress import silent
+from LiverLesionAILib.volume.ct import CtVolume
 from numpy.typing import NDArray
-
-# Neighbouring slice distances may differ by rounding of the positions, mm.
-SPACING_TOLERANCE_MM = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class SliceStack:
-    """Slices of one scan in order of position, feet first.
+class SliceFiles:
+    """A scan and the files of its slices.
 
     Attributes:
-        paths: file of every slice, in that order.
-        values_zyx: int16 HU (stored values for masks).
-        geometry: the grid.
+        paths: file of every slice, in the order of the volume's z.
+        ct: the volume.
     """
 
     paths: tuple[Path, ...]
-    values_zyx: NDArray[np.int16]
-    geometry: Geometry
+    ct: CtVolume
 
 
-def read_stack(paths: Sequence[Path], what: str) -> SliceStack:
-    """Read slices and sort them along the slice normal towards the head.
+def read_stack(paths: Sequence[Path], where: str) -> SliceFiles:
+    """Read slices and sort them by position.
 
     Args:
         paths: DICOM files, one slice each.
-        what: folder or name for messages.
+        where: folder or name, for messages and the volume's name.
 
     Raises:
         InputError: unreadable files, different sizes or orientations, missing or doubled slices.
     """
-    if not paths:
-        raise InputError(f"{what}: no DICOM slice in it.")
-    headers = [_read(path) for path in paths]
-    first = headers[0]
-    orientation = np.array([float(v) for v in first.ImageOrientationPatient])
-    row, column = orientation[:3], orientation[3:]
-    normal = np.cross(row, column)
-    if normal[2] < 0:
-        normal = -normal
-    for path, header in zip(paths, headers, strict=True):
-        if (header.Rows, header.Columns) != (first.Rows, first.Columns):
-            raise InputError(f"{path}: {header.Columns} x {header.Rows} pixels, others of its series differ.")
-        if not np.allclose([float(v) for v in header.ImageOrientationPatient], orientation, atol=1e-3):
-            raise InputError(f"{path}: its orientation differs from the others of its series.")
-    origins = np.array([[float(v) for v in h.ImagePositionPatient] for h in headers])
-    heights = origins @ normal
-    order = np.argsort(heights, kind="stable")
-    steps = np.diff(heights[order])
     if len(paths) < 2:
-        raise InputError(f"{what}: a single slice is no scan.")
-    spacing = float(np.median(steps))
-    odd = np.flatnonzero(np.abs(steps - spacing) > max(SPACING_TOLERANCE_MM, 0.02 * spacing))
-    if spacing <= 0 or odd.size:
-        k = int(odd[0]) if odd.size else 0
-        raise InputError(
-            f"{paths[order[k + 1]]}: {steps[k]:.2f} mm from its neighbour, other slices {spacing:.2f} mm. "
-            "A slice is missing or doubled."
-        )
-    pixel = [float(v) for v in first.PixelSpacing]
-    values = np.empty((len(paths), first.Rows, first.Columns), np.int16)
-    for z, k in enumerate(order):
-        values[z] = _pixels(paths[k], headers[k])
-    geometry = Geometry.make(
-        values.shape,
-        (spacing, pixel[0], pixel[1]),
-        tuple(origins[order[0]]),
-        np.stack([row, column, normal], axis=1),
-    )
-    return SliceStack(tuple(paths[k] for k in order), values, geometry)
+        raise InputError(f"{where}: {'a single' if paths else 'no'} DICOM slice in it is no scan.")
+    frames = _frames(paths)
+    first = frames[0]
+    for frame in frames:
+        if not frame.usable:
+            raise InputError(f"{frame.path}: the DICOM header lacks position, orientation or pixel spacing.")
+        if frame.shape_yx != first.shape_yx:
+            height, width = frame.shape_yx
+            raise InputError(f"{frame.path}: {width} x {height} pixels, others of its series differ.")
+        if not np.allclose(frame.orientation, first.orientation, atol=1e-3):  # type: ignore[arg-type]
+            raise InputError(f"{frame.path}: its orientation differs from the others of its series.")
+    distances = distances_mm(frames)
+    order = np.argsort(distances, kind="stable")
+    frames = [frames[k] for k in order]
+    _refuse_gaps(frames, distances[order])
+    row, column = np.reshape(first.orientation, (2, 3))  # type: ignore[arg-type]
+    positions = np.array([frame.position_lps for frame in frames], float)
+    stack = SliceStack(positions, row, column, first.spacing_yx_mm)  # type: ignore[arg-type]
+    values, geometry, changes = regular(np.stack(_pixels(frames)), stack)
+    if changes:
+        raise InputError(f"{where}: {' '.join(changes)} Labels would no longer lie on their slices.")
+    return SliceFiles(tuple(frame.path for frame in frames), CtVolume(values, geometry, where))
 
 
 def read_slice(path: Path, shape_yx: tuple[int, int]) -> NDArray[np.int16]:
@@ -91,35 +76,40 @@ def read_slice(path: Path, shape_yx: tuple[int, int]) -> NDArray[np.int16]:
     Raises:
         InputError: unreadable, or another size.
     """
-    header = _read(path, geometry=False)
-    if (header.Rows, header.Columns) != shape_yx:
-        raise InputError(
-            f"{path}: {header.Columns} x {header.Rows} pixels, its CT slice {shape_yx[1]} x {shape_yx[0]}."
-        )
-    return _pixels(path, header)
+    (frame,) = _frames([path])
+    if frame.shape_yx != shape_yx:
+        height, width = frame.shape_yx
+        raise InputError(f"{path}: {width} x {height} pixels, its CT slice {shape_yx[1]} x {shape_yx[0]}.")
+    return _pixels([frame])[0]
 
 
-def _read(path: Path, geometry: bool = True) -> pydicom.Dataset:
-    needed = ["Rows", "Columns"]
-    if geometry:
-        needed += ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"]
-    try:
-        header = pydicom.dcmread(path, force=False)
-    except Exception as error:  # pydicom raises many kinds on damaged files
-        raise InputError(f"{path} cannot be read as DICOM; it is damaged or something else.") from error
-    for name in needed:
-        if name not in header:
-            raise InputError(f"{path}: the DICOM header lacks {name}.")
-    return header
+def _frames(paths: Sequence[Path]) -> list[Frame]:
+    """The image of every file, in the files' order."""
+    scan = scan_files(list(paths), silent)
+    by_path = {frame.path: frame for frame in scan.frames if frame.shape_yx[0] and frame.frames == 1}
+    for path in paths:
+        if path not in by_path:
+            why = scan.unreadable.get(path, "it holds no single image")
+            raise InputError(f"{path} cannot be read as a DICOM slice: {why}.")
+    return [by_path[path] for path in paths]
 
 
-def _pixels(path: Path, header: pydicom.Dataset) -> NDArray[np.int16]:
-    try:
-        stored = header.pixel_array
-    except Exception as error:  # truncated or compressed pixel data fail in many ways
-        raise InputError(f"{path}: its pixels cannot be read; the file is damaged or compressed.") from error
-    slope, intercept = (
-        float(header.get("RescaleSlope", 1) or 1),
-        float(header.get("RescaleIntercept", 0) or 0),
+def _pixels(frames: Sequence[Frame]) -> list[NDArray[np.int16]]:
+    planes: list[NDArray[np.int16] | None] = [None] * len(frames)
+    for image in read_hu(frames):
+        if image.hu_yx is None:
+            raise InputError(f"{frames[image.k].path}: {image.problem}.")
+        planes[image.k] = image.hu_yx
+    return [plane for plane in planes if plane is not None]
+
+
+def _refuse_gaps(frames: Sequence[Frame], distances: NDArray[np.float64]) -> None:
+    steps = np.diff(distances)
+    usual = float(np.median(steps))
+    if usual > 0 and is_even(distances):
+        return
+    k = int(np.abs(steps - usual).argmax())
+    raise InputError(
+        f"{frames[k + 1].path}: {steps[k]:.2f} mm from its neighbour, other slices {usual:.2f} mm. "
+        "A slice is missing or doubled."
     )
-    return np.clip(np.rint(stored * slope + intercept), -32768, 32767).astype(np.int16)

@@ -11,6 +11,7 @@ the same file name; mask headers are not relied on.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -62,8 +63,7 @@ def find_ircadb(folder: Path) -> list[Scan]:
 
 def read_ircadb_ct(folder: Path) -> CtVolume:
     """The CT of a PATIENT_DICOM folder."""
-    stack = read_stack(_slices(folder), str(folder))
-    return CtVolume(stack.values_zyx, stack.geometry, folder.parent.name)
+    return replace(read_stack(_slices(folder), str(folder)).ct, name=folder.parent.name)
 
 
 def read_ircadb_labels(ct: Path, masks: Path) -> tuple[NDArray[np.uint8], Geometry]:
@@ -75,7 +75,7 @@ def read_ircadb_labels(ct: Path, masks: Path) -> tuple[NDArray[np.uint8], Geomet
         InputError: a mask lacks a slice, or a slice has another size.
     """
     stack = read_stack(_slices(ct), str(ct))
-    labels = np.zeros(stack.geometry.shape_zyx, np.uint8)
+    labels = np.zeros(stack.ct.geometry.shape_zyx, np.uint8)
     structures = [(masks / "liver", LIVER)]
     structures += [(p, TUMOUR) for p in sorted(masks.iterdir()) if p.is_dir() and LESION.match(p.name)]
     for folder, value in structures:
@@ -84,7 +84,7 @@ def read_ircadb_labels(ct: Path, masks: Path) -> tuple[NDArray[np.uint8], Geomet
             if not mask.is_file():
                 raise InputError(f"{mask} is missing: every slice of the CT needs one in every mask.")
             labels[z][read_slice(mask, labels.shape[1:]) > 0] = value
-    return labels, stack.geometry
+    return labels, stack.ct.geometry
 
 
 def _slices(folder: Path) -> list[Path]:
