@@ -110,8 +110,8 @@ class Command:
 def start(tmp_path: Path, ct_file: Path) -> Iterator:
     started: list[Command] = []
 
-    def begin(out: Path, *options: str) -> Command:
-        started.append(Command(ct_file, out, *options))
+    def begin(out: Path, *options: str, ct: Path = ct_file) -> Command:
+        started.append(Command(ct, out, *options))
         return started[-1]
 
     yield begin
@@ -209,3 +209,27 @@ def test_a_full_disk_is_named_and_nothing_is_left(start, small_disk: Path, tmp_p
     assert "Traceback" not in command.said()
     assert list(small_disk.iterdir()) == []
     assert command.no_orphans()
+
+
+def test_names_that_are_no_utf8_in_and_out_on_a_terminal_of_ascii(
+    start, ct_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file and a folder named by some other system; the terminal takes ASCII only."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/Bef\xfcnde"))
+    try:
+        place.mkdir()
+    except OSError:
+        pytest.skip("this file system takes only names in UTF-8")
+    ct = place / os.fsdecode(b"M\xfcller.nrrd")
+    ct.write_bytes(ct_file.read_bytes())
+    command = start(place / "case", "--no-attention", "--no-classify", ct=ct)
+    assert command.process.wait(300) == 0, command.said()
+    assert {p.name for p in (place / "case").iterdir()} >= FILES
+    assert "M\\xfcller" in command.said()
+    assert json.loads((place / "case" / "findings.json").read_text(encoding="utf-8"))
+    # Damaged, it is refused by the name that it has.
+    ct.write_bytes(ct_file.read_bytes()[:-5000])
+    command = start(place / "other", ct=ct)
+    assert command.process.wait(120) == 1
+    assert "M\\xfcller.nrrd" in command.said() and "Traceback" not in command.said()

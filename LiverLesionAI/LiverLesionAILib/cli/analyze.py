@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..support.errors import LiverLesionAIError
 from ..support.progress import Progress, TimedProgress, part
+from ..support.text import file_name, path_text
 from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def print_result(result: CaseResult, written: dict[str, Path], said: list[str], 
     print(findings_text(result))
     for sentence in said:
         print(sentence)
-    print(f"\nCase folder: {folder}")
+    print(f"\nCase folder: {path_text(folder)}")
     width = max(len(name) for name in written)
     for name, path in written.items():
         print(f"  {name:<{width}}  {path.name}")
@@ -205,7 +206,6 @@ def run_analyze(args: argparse.Namespace) -> int:
     """One CT to one case folder."""
     from ..models.weights import ModelStore
     from ..reading import read_ct
-    from ..support.text import file_name
     from ..writing.case_folder import check_target
 
     bar = ProgressBar()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..support.errors import Cancelled, LiverLesionAIError
 from ..support.interrupts import as_keyboard_interrupt
+from ..support.text import printable_streams
 from ..support.threads import let_threads_sleep
 from .analyze import add_analyze_command
 from .batch import add_batch_command
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 failed with a message, 2 wrong usage (from argparse), 130 cancelled.
     """
     let_threads_sleep()
+    printable_streams()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with as_keyboard_interrupt():

@@ -117,7 +117,7 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: Path) -> None:
         if node.GetSaveWithScene() and node.IsA("vtkMRMLVolumeNode"):
             node.AddDefaultStorageNode()
             node.GetStorageNode().SetCompressionParameter("gzip_fastest")
-    with replacing(path) as part, tempfile.TemporaryDirectory(prefix=".scene-", dir=path.parent) as folder:
+    with replacing(path) as part, tempfile.TemporaryDirectory(prefix=".scene-", dir=_plain(path)) as folder:
         inside = Path(folder) / path.stem
         inside.mkdir()
         if not scene.SaveSceneToSlicerDataBundleDirectory(str(inside)):
@@ -126,6 +126,15 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: Path) -> None:
                 "is the disk full, is the folder writable?"
             )
         zip_folder(inside, part)
+
+
+def _plain(path: Path) -> Path | None:
+    """The folder of `path` where MRML can write; None (the system's) where its name is no text to MRML."""
+    try:
+        str(path.parent).encode()
+    except UnicodeEncodeError:
+        return None
+    return path.parent
 
 
 def zip_folder(folder: Path, path: Path) -> None:
