@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from LiverLesionAILib.case.findings import AttentionMap, CaseResult, ProbabilityMap
 from LiverLesionAILib.case.store import CASE_FILE, load_result, save_result
+from LiverLesionAILib.case.tracking import with_tracking
 from LiverLesionAILib.support import files
 from LiverLesionAILib.support.errors import InputError, OutputError
 from LiverLesionAILib.support.files import sha256_of
@@ -63,13 +64,13 @@ class TestRoundTrip:
     def test_any_result(self, result: CaseResult):
         with tempfile.TemporaryDirectory() as folder:
             save_result(result, Path(folder))
-            assert_same(result, load_result(Path(folder)))
+            assert_same(with_tracking(result), load_result(Path(folder)))
 
     def test_measured_result(self, tmp_path):
         result = measured_result()
         path = save_result(result, tmp_path / "new" / "folder")
         assert path.name == CASE_FILE
-        assert_same(result, load_result(path.parent))
+        assert_same(with_tracking(result), load_result(path.parent))
 
     def test_empty_result(self, tmp_path):
         save_result(empty_result(), tmp_path)
@@ -97,7 +98,7 @@ class TestRoundTrip:
             lesion_labels_zyx=np.ascontiguousarray(result.lesion_labels_zyx.T).T.astype(np.int64),
         )
         save_result(as_views, tmp_path)
-        assert_same(result, load_result(tmp_path))
+        assert_same(with_tracking(result), load_result(tmp_path))
 
 
 class TestFolder:
@@ -111,7 +112,7 @@ class TestFolder:
         (tmp_path / "case-notes.npz").write_text("the reader's own")
         save_result(empty_result(), tmp_path)
         save_result(measured_result(), tmp_path)
-        assert_same(measured_result(), load_result(tmp_path))
+        assert_same(with_tracking(measured_result()), load_result(tmp_path))
         names = sorted(os.listdir(tmp_path))
         assert len(names) == 3
         assert {CASE_FILE, "case-notes.npz"} < set(names)

@@ -96,7 +96,8 @@ def geometries(draw, shape_zyx=None) -> Geometry:
     return Geometry.make(shape, spacing, draw(_points), Rotation.from_euler("xyz", angles, True).as_matrix())
 
 
-def _lesions(number: int) -> st.SearchStrategy[Lesion]:
+def any_lesion(number: int = 1) -> st.SearchStrategy[Lesion]:
+    """Lesions with or without a mask's measurement, a class, a class's box, the reader's words."""
     return st.builds(
         Lesion,
         number=st.just(number),
@@ -147,7 +148,7 @@ def results(draw) -> CaseResult:
         geometry=geometry,
         liver_zyx=rng.random(geometry.shape_zyx) < draw(st.sampled_from([0.0, 0.02, 0.5, 1.0])),
         lesion_labels_zyx=labels.astype(np.uint16),
-        lesions=tuple(draw(_lesions(k)) for k in range(1, draw(st.integers(0, 3)) + 1)),
+        lesions=tuple(draw(any_lesion(k)) for k in range(1, draw(st.integers(0, 3)) + 1)),
         liver_volume_ml=draw(_numbers),
         liver_hu_mean=draw(_numbers),
         tumour_burden_percent=draw(_numbers),

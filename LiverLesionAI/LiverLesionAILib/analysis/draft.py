@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..case.findings import AttentionMap, CaseResult, Lesion, PhaseEstimate, ProbabilityMap
+from ..case.tracking import with_tracking
 from ..stages.detect.stage import Detected
 from ..stages.locate.coarse import LiverLocation
 from ..stages.measure.lesions import LiverMeasurement
@@ -97,7 +98,7 @@ class Draft:
         permuted(liver, geometry, self.oriented.geometry)[self.cut] = self.placed.liver_zyx
         permuted(labels, geometry, self.oriented.geometry)[self.cut] = self.placed.labels_zyx
         working = self.segmented.working
-        return replace(
+        found = replace(
             result,
             lesions=self.lesions,
             liver_volume_ml=self.organ.volume_ml,
@@ -110,3 +111,4 @@ class Draft:
             attention=self.attention,
             phase=self.phase,
         )
+        return with_tracking(found)

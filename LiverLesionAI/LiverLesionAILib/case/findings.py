@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..volume.ct import Geometry
+from .classes import Phase
 from .manifest import RunManifest
 
 PointLps = tuple[float, float, float]
@@ -197,7 +198,7 @@ class PhaseEstimate:
     """The contrast phase a CT seems to be in.
 
     Attributes:
-        name: "non-contrast", "arterial", "portal venous" or "delayed".
+        name: title of a :class:`.Phase`: "non-contrast", "arterial", "portal venous", "delayed".
         probability: 0..1.
         warning: what follows from it for the reader, "" for nothing.
     """
@@ -205,6 +206,11 @@ class PhaseEstimate:
     name: str
     probability: float
     warning: str = ""
+
+    @property
+    def phase(self) -> Phase | None:
+        """The phase that is named."""
+        return Phase.of(self.name)
 
     @property
     def text(self) -> str:

@@ -64,6 +64,7 @@ from .store_json import (
     read_number,
     rounded,
 )
+from .tracking import with_tracking
 
 SCHEMA = "LiverLesionAI case"
 SCHEMA_VERSION = 2
@@ -87,7 +88,7 @@ def save_result(result: CaseResult, folder: Path) -> Path:
     """
     folder = Path(folder)
     arrays: dict[str, NDArray] = {}
-    described = _describe(result, arrays)
+    described = _describe(with_tracking(result), arrays)
     array_file = folder / f"case-{secrets.token_hex(6)}.npz"
     with replacing(array_file) as part:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as archive:
@@ -137,7 +138,8 @@ def load_steps(folder: Path) -> Steps[CaseResult]:
                 f"reads up to {SCHEMA_VERSION}). Update the extension."
             )
         arrays = yield from _load_arrays(folder, described["arrays"])
-        return (yield from _restore(described, arrays))
+        # Version 1 had no tracking UIDs.
+        return with_tracking((yield from _restore(described, arrays)))
     except (
         AttributeError,
         EOFError,

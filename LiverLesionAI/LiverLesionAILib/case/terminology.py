@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .classes import LesionClass
 from .findings import Lesion, LesionStatus
 
 TAG_TERMINOLOGY = "TerminologyEntry"
@@ -46,22 +47,7 @@ _NONE = "^^"
 _ANATOMY = "SCT^123037004^Anatomical Structure"
 _ALTERED = "SCT^49755003^Morphologically Altered Structure"
 _LIVER = "SCT^10200004^Liver"
-_MASS = "SCT^4147007^Mass"
 _LESION = "SCT^52988006^Lesion"
-_CYST = "SCT^367643001^Cyst"
-_NEOPLASM = "SCT^108369006^Neoplasm"
-_PRIMARY = "SCT^86049000^Primary"
-_SECONDARY = "SCT^14799000^Secondary"
-
-# First letters of the class's name -> type and modifier.
-_BY_CLASS: tuple[tuple[str, str, str], ...] = (
-    ("CYST", _CYST, _NONE),
-    ("HCC", _NEOPLASM, _PRIMARY),
-    ("MET", _NEOPLASM, _SECONDARY),
-    ("FNH", _MASS, _NONE),
-    ("HEM", _MASS, _NONE),
-    ("HAEM", _MASS, _NONE),
-)
 
 
 def liver_terminology() -> str:
@@ -71,10 +57,9 @@ def liver_terminology() -> str:
 
 def lesion_terminology(class_name: str | None) -> str:
     """Terminology entry of a lesion in the liver; an unknown or missing class is a Lesion."""
-    kind, modifier = _LESION, _NONE
-    for prefix, known, known_modifier in _BY_CLASS:
-        if class_name and class_name.upper().startswith(prefix):
-            kind, modifier = known, known_modifier
+    known = LesionClass.of(class_name)
+    kind = _LESION if known is None else known.kind.text
+    modifier = known.modifier.text if known is not None and known.modifier is not None else _NONE
     return "~".join((_TYPES, _ALTERED, kind, modifier, _REGIONS, _LIVER, _NONE))
 
 

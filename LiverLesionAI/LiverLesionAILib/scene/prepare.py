@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import slicer
 import vtk
@@ -12,6 +12,8 @@ from ..case import terminology as terms
 from ..case.description import PROBABILITY
 from ..case.findings import CaseResult, Lesion, LesionSource
 from ..case.lesion_masks import lesion_mask_steps
+from ..case.tags import TAG_TRACKING_UID
+from ..case.tracking import match_masks
 from ..support.steps import Steps
 from ..volume.crops import Mask, mask_steps, same_lesion, without
 from . import nodes, segments
@@ -78,6 +80,23 @@ def _state(node: slicer.vtkMRMLSegmentationNode | None) -> object:
     return found
 
 
+def with_uids_of(
+    new: list[Lesion],
+    masks: Mapping[int, Mask],
+    before: Mapping[str, Mask],
+    segments_before: Mapping[str, slicer.vtkSegment],
+) -> list[Lesion]:
+    """New lesions with the tracking UIDs of the segments that they lie on and replace."""
+    uids = [segments.tag(segments_before[k], TAG_TRACKING_UID) for k in before]
+    earlier = {i: mask for i, (uid, mask) in enumerate(zip(uids, before.values(), strict=True)) if uid}
+    own = {lesion.number: masks[lesion.number] for lesion in new if lesion.number in masks}
+    pairs = match_masks(own, earlier)
+    return [
+        replace(lesion, tracking_uid=uids[pairs[lesion.number]]) if lesion.number in pairs else lesion
+        for lesion in new
+    ]
+
+
 class Preparation:
     """Computes a :class:`Ready` for one result.
 
@@ -131,7 +150,7 @@ class Preparation:
             if segments.is_kept(segment, mask, self.result.geometry):
                 kept[segment_id] = mask
             yield
-        self.ready = yield from self._build(segmentation, state, liver, kept, copies)
+        self.ready = yield from self._build(segmentation, state, liver, before, kept, copies)
 
     @property
     def fresh(self) -> bool:
@@ -149,6 +168,7 @@ class Preparation:
         segmentation: slicer.vtkMRMLSegmentationNode | None,
         state: object,
         liver: Mask,
+        before: Mapping[str, Mask],
         kept: Mapping[str, Mask],
         copies: Mapping[str, slicer.vtkSegment],
     ) -> Steps[Ready]:
@@ -177,6 +197,7 @@ class Preparation:
             for lesion in result.lesions
             if lesion.number not in kept_for and not self._decided_before(lesion)
         ]
+        new = with_uids_of(new, masks, {k: m for k, m in before.items() if k not in kept}, copies)
         numbers = self._numbers(new, kept_for, taken, segmentation)
         built = segments.build_lesions(new, masks, numbers, result.geometry)
         yield

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..case import terminology as terms
 from ..case.findings import LesionSource, LesionStatus, status_text
+from ..case.tags import TAG_TRACKING_UID
 from ..support.errors import GeometryError
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
@@ -35,6 +36,7 @@ class ReaderLesion:
     reader_class: str | None = None
     note: str = ""
     edited: bool = False
+    tracking_uid: str = ""
 
     @property
     def shown_class(self) -> str | None:
@@ -132,6 +134,7 @@ def reader_lesion(
         name=segment.GetName(),
         status=segments.status(segment),
         edited=segments.is_edited(segment, mask, geometry),
+        tracking_uid=segments.tag(segment, TAG_TRACKING_UID),
         source=LesionSource(source) if source in {s.value for s in LesionSource} else LesionSource.READER,
         mask=mask,
         score=float(score) if score else None,

@@ -10,6 +10,7 @@ from .. import __version__
 from ..case import terminology as terms
 from ..case.attributes import read_phase
 from ..case.findings import CaseResult, Lesion
+from ..case.tracking import mask_uid
 from ..stages.measure.lesions import box_of, measure_liver, measure_mask
 from ..support.errors import InputError
 from ..volume.geometry import triple
@@ -100,4 +101,5 @@ def _lesion(found: ReaderLesion, hu_zyx: NDArray, case: ReaderCase, liver_volume
         class_probabilities=found.class_probabilities,
         reader_class=found.reader_class,
         note=found.note,
+        tracking_uid=found.tracking_uid or mask_uid(found.mask, geometry),
     )

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from ..case.dicom_json import write_dicom
 from ..case.findings import CaseResult
-from ..support.errors import OutputError
+from ..case.store import load_result, save_result
+from ..case.tracking import with_tracking_of
+from ..support.errors import InputError, OutputError
 from ..support.files import output_error, rename
 from ..support.interrupts import held_back
 from ..support.part_folders import PartFolder, clear_dead_parts, hidden_name, is_old, names_of
@@ -80,6 +82,7 @@ def write_case_folder(
     _finish_renaming(folder)
     clear_dead_parts(folder.parent, MARKER)
     filling: PartFolder | None = None
+    result = with_earlier_tracking(result, folder)
     try:
         filling = PartFolder(folder)
         part = filling.path
@@ -104,6 +107,17 @@ def write_case_folder(
             raise OutputError(str(error).replace(str(part), str(folder))) from error
         raise
     return {name: folder / path.name for name, path in written.items()}
+
+
+def with_earlier_tracking(result: CaseResult, folder: Path) -> CaseResult:
+    """The result whose lesions keep the tracking UIDs of those that an earlier run left in the folder."""
+    if not is_case_folder(folder):
+        return result
+    try:
+        return with_tracking_of(result, load_result(folder))
+    except InputError:
+        # A damaged or newer case says nothing of its lesions.
+        return result
 
 
 def is_case_folder(folder: Path) -> bool:
@@ -160,7 +174,6 @@ def _write_all(
 def _write_files(
     result: CaseResult, volume: CtVolume, part: Path, say: Callable[[str], None], progress: Progress
 ) -> dict[str, Path]:
-    from ..case import store as case_files
     from .tables import write_tables
 
     progress("Writing masks", 0.0)
@@ -168,7 +181,7 @@ def _write_files(
     written = {"masks": part / MASKS, "boxes": part / BOXES}
     markups.write_boxes(part / BOXES, result)
     progress("Writing findings", 0.15)
-    written["case"] = case_files.save_result(result, part)
+    written["case"] = save_result(result, part)
     written["table"], written["findings"] = write_tables(result, part)
     if volume.dicom is not None:
         written["dicom"] = write_dicom(part, volume.dicom)

@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ...case.classes import Phase
 from ...case.findings import PhaseEstimate
 from ...models.inputs import liver_level_hu
 from ...volume.ct import CtVolume
 from .aorta import find_aorta
 
-PHASES = ("non-contrast", "arterial", "portal venous", "delayed")
+PHASES = tuple(phase.title for phase in Phase)
 ARTERIAL = PHASES[1]
 
 HuRows = tuple[tuple[float, float, float], ...]

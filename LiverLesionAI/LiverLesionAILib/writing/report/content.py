@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...case.classes import LesionClass, Phase
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ...case.wording import notes, slice_number
 from ...volume.dicom import DicomSource
@@ -173,11 +174,8 @@ def class_text(name: str | None, words: Language) -> str:
     """A class in the report's language; what the table lacks stays as the reader wrote it."""
     if not name:
         return ""
-    known = {
-        "cyst": "cyst", "hcc": "hcc", "fnh": "fnh", "hem": "haemangioma", "haemangioma": "haemangioma",
-        "metastasis": "metastasis", "benign": "benign", "indeterminate": "indeterminate",
-    }  # fmt: skip
-    key = known.get(name.lower())
+    known = LesionClass.of(name) if " " not in name else None
+    key = None if known is None else known.code.lower()
     return words(f"class.{key}") if key else name
 
 
@@ -213,7 +211,8 @@ def _technique(
 
 def phase_key(name: str) -> str:
     """A phase's key: unenhanced, arterial, portal or delayed."""
-    return {"non-contrast": "unenhanced", "portal venous": "portal"}.get(name, name)
+    phase = Phase.of(name)
+    return name if phase is None else phase.value
 
 
 def fat_text(hu_mean: float, phase: str | None, words: Language) -> str:
