@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..support.errors import InputError
+from ..volume.checking import FEWEST_SLICES
 from .dicom_series import MOST_PHASES, Stack
 
 
@@ -40,6 +41,12 @@ def choose(stacks: list[Stack], wanted: str | None, source: str) -> Stack:
             raise InputError(
                 f"{source}: {pool[0].info.label} cannot be analysed: {pool[0].info.refused}. Give an "
                 "abdominal CT series."
+            )
+        single = sum(s.info.slices == 1 and s.info.modality == "CT" for s in pool)
+        if single >= FEWEST_SLICES:
+            raise InputError(
+                f"{source}: it holds {single} series of one slice each, which do not fit together (description, "
+                "size, orientation or distance differ). Export the scan again as one series."
             )
         reasons = "; ".join(f"{s.info.label}: {s.info.refused}" for s in pool[:12])
         raise InputError(
