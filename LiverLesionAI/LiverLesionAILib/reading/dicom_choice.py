@@ -45,8 +45,8 @@ def choose(stacks: list[Stack], wanted: str | None, source: str) -> Stack:
         single = sum(s.info.slices == 1 and s.info.modality == "CT" for s in pool)
         if single >= FEWEST_SLICES:
             raise InputError(
-                f"{source}: it holds {single} series of one slice each, which do not fit together (description, "
-                "size, orientation or distance differ). Export the scan again as one series."
+                f"{source}: it holds {single} series of one slice each, which do not fit together ("
+                "description, size, orientation or distance differ). Export the scan again as one series."
             )
         reasons = "; ".join(f"{s.info.label}: {s.info.refused}" for s in pool[:12])
         raise InputError(
