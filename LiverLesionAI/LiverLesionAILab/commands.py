@@ -50,3 +50,9 @@ COMPARE = _tool(
     "run_comparison",
     "train networks and their variants alike and score them alike",
 )
+KILLS = _tool(
+    "fuzz.kills",
+    "add_kills_arguments",
+    "run_kills",
+    "kill analyze and batch at random moments and look at what is left",
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from LiverLesionAILib.cli.main import build_parser
+from LiverLesionAILib.cli.tools import tools
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,6 +94,12 @@ def test_links_lead_somewhere(name: str) -> None:
     assert "<!--" not in text, "no section is left to be filled in"
 
 
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_files_that_are_named_exist(name: str) -> None:
+    for path in re.findall(r"`((?:Testing|Resources|LiverLesionAI)/[\w/.-]+\.\w+)", document(name)):
+        assert (ROOT / path).is_file(), path
+
+
 def test_the_readme_leads_a_newcomer() -> None:
     text = document("README.md")
     assert len(text.splitlines()) <= 150
@@ -111,11 +119,31 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
+def laboratory_commands() -> dict[str, str]:
+    """Command -> where it is, from pyproject.toml."""
+    return dict(
+        re.findall(r'^(\w+) = "(LiverLesionAILab\.\w+:\w+)"$', document("pyproject.toml"), re.MULTILINE)
+    )
+
+
+def test_the_laboratorys_commands_are_there() -> None:
+    assert len(laboratory_commands()) >= 6
+    for name, place in laboratory_commands().items():
+        module, attribute = place.split(":")
+        tool = getattr(importlib.import_module(module), attribute)
+        assert tool.help, name
+        add, run = tool.load()
+        add(argparse.ArgumentParser())
+        assert callable(run), name
+
+
 def test_the_manual_names_every_command_and_no_other_options() -> None:
     manual = document("Resources/MANUAL.md")
     commands = next(a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
     used = set(re.findall(r"`liverlesionai ([a-z]+)", manual))
-    assert used == set(commands)
+    # Of the laboratory's what pyproject.toml says, whatever was installed when.
+    product = set(commands) - set(tools())
+    assert used == product | set(laboratory_commands())
     assert set(re.findall(r"`liverlesionai ([a-z]+)", document("README.md"))) <= used
     for row in re.findall(r"^\| (`--.*?) \|", manual, flags=re.MULTILINE):
         for option in re.findall(r"--[a-z-]+", row):

@@ -1,0 +1,96 @@
+"""Runs killed at random moments leave nothing half-written; and the command that looks for it would find it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from LiverLesionAILab.fuzz import kills
+from LiverLesionAILab.fuzz.kills import Stand, add_kills_arguments, run_kills
+from LiverLesionAILib.support import part_folders
+from LiverLesionAILib.volume.ct import crop
+from LiverLesionAILib.writing.case_folder import MARKER
+from LiverLesionAILib.writing.nrrd import write_image
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX systems")
+
+
+def options(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_kills_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+@pytest.mark.slow
+def test_a_handful_of_kills(sample, tmp_path: Path, capsys) -> None:
+    """`liverlesionai kills` with count 100 is the whole of it."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    index = np.flatnonzero(sample.liver_zyx.any(axis=(1, 2)))
+    shape = sample.volume.geometry.shape_zyx
+    volume = crop(sample.volume, (int(index[0]), 0, 0), (int(index[-1]) + 1, *shape[1:]))
+    write_image(tmp_path / "ct.nrrd", volume.hu_zyx, volume.geometry)
+    arguments = options(str(tmp_path / "ct.nrrd"), "--out", str(tmp_path / "out"), "--count", "6")
+    assert run_kills(arguments) == 0, capsys.readouterr().out
+    told = json.loads((tmp_path / "out" / "kills.json").read_text())
+    assert [kill["command"] for kill in told] == ["analyze"] * 3 + ["batch"] * 3
+    assert not [kill for kill in told if kill["wrong"]]
+
+
+HALF = """
+import sys, time
+from pathlib import Path
+results = Path(sys.argv[1])
+folder = results / "case"
+folder.mkdir(exist_ok=True)
+(folder / "masks.seg.nrrd").write_text("half")
+(results / ".case.part-0123abcd").mkdir(exist_ok=True)
+time.sleep(60)
+"""
+
+STUBBORN = """
+import signal, subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    monkeypatch.setattr(kills, "END_S", 5.0)
+    (tmp_path / "ct.nrrd").touch()
+    return Stand(tmp_path / "ct.nrrd", tmp_path / "out", "analyze", ())
+
+
+def test_a_half_written_case_and_leftovers_are_found(stand: Stand, tmp_path: Path) -> None:
+    stand._call = (sys.executable, "-c", HALF, str(tmp_path / "out" / "results"))
+    kill = stand.kill(signal.SIGTERM, 2.0)
+    assert "case is not whole" in kill.wrong
+    assert "left behind: .case.part-0123abcd" in kill.wrong
+
+
+def test_a_process_that_runs_on_is_found(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphans = Stand._orphans
+    monkeypatch.setattr(Stand, "_orphans", staticmethod(lambda group: orphans(group, 0.5)))
+    stand._call = (sys.executable, "-c", STUBBORN)
+    kill = stand.kill(signal.SIGKILL, 2.0)
+    assert len(kill.wrong) == 1
+    assert kill.wrong[0].startswith("processes run on")
+
+
+def test_an_earlier_case_that_goes_is_found(stand: Stand, tmp_path: Path) -> None:
+    case = tmp_path / "out" / "results" / "case"
+    case.mkdir()
+    (case / MARKER).write_text(json.dumps({"files": []}))
+    stand._call = (sys.executable, "-c", f"import shutil; shutil.rmtree({str(case)!r})")
+    assert stand.kill(signal.SIGKILL, 5.0).wrong == ("the earlier case is gone",)
+
+
+def test_the_wait_before_the_last_run_is_long_enough() -> None:
+    """The next run clears what is older than this; the command waits a second longer."""
+    assert kills.YOUNG_S == part_folders.YOUNG_S <= 15
