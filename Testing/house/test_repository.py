@@ -121,9 +121,8 @@ def test_ci_runs_the_readmes_test_command() -> None:
 
 def laboratory_commands() -> dict[str, str]:
     """Command -> where it is, from pyproject.toml."""
-    return dict(
-        re.findall(r'^(\w+) = "(LiverLesionAILab\.\w+:\w+)"$', document("pyproject.toml"), re.MULTILINE)
-    )
+    pattern = r'^(\w+) = "(LiverLesionAILab\.\w+:\w+)"$'
+    return dict(re.findall(pattern, document("pyproject.toml"), re.MULTILINE))
 
 
 def test_the_laboratorys_commands_are_there() -> None:

@@ -1,7 +1,7 @@
-"""How much of each room the tests run through: ``python Testing/support/coverage_rooms.py [pytest's options]``.
+"""How much of each room the tests run through: ``python Testing/support/coverage_rooms.py [OPTIONS]``.
 
-Runs the tests with pytest-cov (all of them, or what the options say) and prints the lines covered, room by room.
-``--json FILE`` instead reads what ``pytest --cov-report=json:FILE`` has written.
+Runs the tests with pytest-cov (all of them, or what pytest's OPTIONS say) and prints the lines covered, room
+by room. ``--json FILE`` instead reads what ``pytest --cov-report=json:FILE`` has written.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`liverlesionai kills CT`: `analyze` and `batch` killed at random moments, and what they leave behind.
 
-After every kill: the case folder is whole or not there, an earlier one is as it was, no process runs on. After
-a signal that can be heard nothing else is left either, and the exit status is 130; what SIGKILL leaves is gone
-after the next run that ends.
+After every kill: the case folder is whole or not there, an earlier one is as it was, no process runs on.
+After a signal that can be heard nothing else is left either, and the exit status is 130; what SIGKILL leaves
+is gone after the next run that ends.
 """
 
 from __future__ import annotations
