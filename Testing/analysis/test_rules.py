@@ -85,6 +85,8 @@ def test_models_and_users_override_and_it_is_told_who_did() -> None:
     assert user.set_by["smallest_mm"] == user.set_by["box_threshold"] == "the user"
     assert user.score_threshold == rules.score_threshold
     assert "smallest_mm" not in rules.set_by
+    same = rules.chosen(Settings(smallest_mm=rules.smallest_mm, margin_mm=rules.margin_mm))
+    assert same == rules, "a setting that says what the page says changes nothing"
 
 
 def test_unknown_rules_and_those_networks_were_trained_with_cannot_be_set() -> None:

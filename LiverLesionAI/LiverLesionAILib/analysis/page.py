@@ -132,7 +132,9 @@ class Page:
             for name, line in self.known().items()
             if line.metadata["setting"]
         }
-        return self.changed({k: value for k, value in wanted.items() if value is not None}, "the user")
+        # The panel hands over what it shows, also where that is the page's own value.
+        other = {k: value for k, value in wanted.items() if value not in (None, getattr(self, k))}
+        return self.changed(other, "the user")
 
     def part(self, cls: type[Part]) -> Part:
         """A stage's lines: a dataclass whose fields are called as the rules are, after its `PREFIX`; fields
