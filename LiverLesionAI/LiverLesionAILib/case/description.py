@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +111,7 @@ class SceneMap:
     key: str
     name: str
     meaning: str
-    values_zyx: NDArray
+    values_zyx: NDArray[Any]
     geometry: Geometry
     unit: str
     window: tuple[float, float]

@@ -38,7 +38,7 @@ class LesionStatus(str, Enum):
     TREATED = "treated"
 
     @property
-    def title(self) -> str:
+    def title(self) -> str:  # type: ignore[override]
         """For the reader."""
         return self.value.replace("_", " ")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def load_sample(folder: Path | None = None) -> SampleCase:
     return SampleCase(volume, liver > 0, lesions.astype(np.uint16))
 
 
-def _read(path: Path) -> tuple[NDArray, Geometry]:
+def _read(path: Path) -> tuple[NDArray[Any], Geometry]:
     """Voxels (z, y, x, then layers where there are any) and grid of an NRRD as :mod:`..writing.nrrd` writes
     it."""
     header, packed = path.read_bytes().split(b"\n\n", 1)

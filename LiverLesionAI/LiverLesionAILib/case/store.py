@@ -42,7 +42,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -87,7 +87,7 @@ def save_result(result: CaseResult, folder: Path) -> Path:
         OutputError: no space or no permission; a result that was there before is still there.
     """
     folder = Path(folder)
-    arrays: dict[str, NDArray] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     described = _describe(with_tracking(result), arrays)
     array_file = folder / f"case-{secrets.token_hex(6)}.npz"
     with replacing(array_file) as part:
@@ -163,7 +163,7 @@ def _damaged(path: Path, error: Exception) -> InputError:
     )
 
 
-def _load_arrays(folder: Path, entry: Json) -> Steps[dict[str, NDArray]]:
+def _load_arrays(folder: Path, entry: Json) -> Steps[dict[str, NDArray[Any]]]:
     # Only names that save_result gives: a case file from elsewhere must not open other files.
     if not ARRAY_FILE_PATTERN.fullmatch(entry["file"]):
         raise ValueError(f"{entry['file']!r} is no array file's name")
@@ -185,7 +185,7 @@ def _load_arrays(folder: Path, entry: Json) -> Steps[dict[str, NDArray]]:
     return arrays
 
 
-def _read_array(member: IO[bytes]) -> Steps[NDArray]:
+def _read_array(member: IO[bytes]) -> Steps[NDArray[Any]]:
     """An array in NumPy's own format."""
     version = npy_format.read_magic(member)
     if version not in _HEADERS:
@@ -194,7 +194,7 @@ def _read_array(member: IO[bytes]) -> Steps[NDArray]:
     if dtype.hasobject:
         raise ValueError("an array holds no plain numbers")
     array = np.empty(math.prod(shape), dtype)
-    target = memoryview(array.view(np.uint8).reshape(-1))
+    target = memoryview(array.view(np.uint8).reshape(-1))  # type: ignore[arg-type]
     done = 0
     while done < len(target):
         block = member.read(min(BLOCK_BYTES, len(target) - done))
@@ -206,7 +206,7 @@ def _read_array(member: IO[bytes]) -> Steps[NDArray]:
     return array.reshape(shape[::-1]).T if fortran_order else array.reshape(shape)
 
 
-def _describe(result: CaseResult, arrays: dict[str, NDArray]) -> Json:
+def _describe(result: CaseResult, arrays: dict[str, NDArray[Any]]) -> Json:
     """The JSON part of a result; its arrays are added to `arrays`."""
     liver, liver_place = _cropped(result.liver_zyx)
     labels, labels_place = _cropped(result.lesion_labels_zyx)
@@ -270,7 +270,7 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray]) -> Json:
     }
 
 
-def _restore(described: Json, arrays: Mapping[str, NDArray]) -> Steps[CaseResult]:
+def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseResult]:
     geometry = read_geometry(described["geometry"])
     liver, labels = described["liver_mask"], described["lesion_labels"]
     size = math.prod(liver["shape_zyx"])
@@ -338,14 +338,14 @@ def _restore(described: Json, arrays: Mapping[str, NDArray]) -> Steps[CaseResult
     )
 
 
-def _cropped(array: NDArray) -> tuple[NDArray, Json]:
+def _cropped(array: NDArray[Any]) -> tuple[NDArray[Any], Json]:
     """The part of a mask or label map that is not empty, and where it lies."""
     box = bounding_box(array) or (slice(0, 0),) * 3
     start, shape = [s.start for s in box], [s.stop - s.start for s in box]
     return np.ascontiguousarray(array[box]), {"start_zyx": start, "shape_zyx": shape}
 
 
-def _placed(part: NDArray, place: Json, geometry: Geometry, dtype: np.dtype) -> Steps[NDArray]:
+def _placed(part: NDArray[Any], place: Json, geometry: Geometry, dtype: np.dtype) -> Steps[NDArray[Any]]:
     """A cropped mask or label map back on the whole grid."""
     start, shape = tuple(place["start_zyx"]), tuple(place["shape_zyx"])
     stop = tuple(a + n for a, n in zip(start, shape, strict=True))
@@ -360,13 +360,13 @@ def _placed(part: NDArray, place: Json, geometry: Geometry, dtype: np.dtype) -> 
     return whole
 
 
-def _on_grid(array: NDArray, geometry: Geometry) -> NDArray:
+def _on_grid(array: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
     if array.shape != geometry.shape_zyx:
         raise ValueError("a map does not fit its grid")
     return array
 
 
-def _to_half(values: NDArray) -> tuple[NDArray[np.float16], float, float]:
+def _to_half(values: NDArray[Any]) -> tuple[NDArray[np.float16], float, float]:
     """float16 with the offset and scale that use its range: small and large numbers keep their digits."""
     values = np.asarray(values, np.float32)
     finite = values[np.isfinite(values)]

@@ -1,4 +1,4 @@
-"""The parts of a result as JSON: lesions, grids, numbers. :mod:`.case_files` documents the whole schema."""
+"""The parts of a result as JSON: lesions, grids, numbers. :mod:`.store` documents the whole schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..volume.ct import Geometry
+from ..volume.geometry import Geometry, Vec3
 from .findings import Box, Lesion, LesionSource, LesionStatus, Measurement
 from .terminology import EDITED_BEFORE
 
@@ -59,14 +59,18 @@ def _describe_measurement(measured: Measurement) -> Json:
 def _read_measurement(entry: Json | None) -> Measurement | None:
     if entry is None:
         return None
-    ends = [tuple(read_numbers(p, 3) for p in entry[name]) for name in ("long_axis_lps", "short_axis_lps")]
-    if any(len(points) != 2 for points in ends):
-        raise ValueError("an axis of a lesion does not have two ends")
+    long_axis, short_axis = (_read_ends(entry[name]) for name in ("long_axis_lps", "short_axis_lps"))
     numbers = {name: read_number(entry[name]) for name in _MEASURED_DIGITS}
     # Version 1 had numbers that do not exist for a lesion without a mask.
     if not numbers["volume_ml"] > 0:
         return None
-    return Measurement(long_axis_lps=ends[0], short_axis_lps=ends[1], **numbers)
+    return Measurement(long_axis_lps=long_axis, short_axis_lps=short_axis, **numbers)
+
+
+def _read_ends(points: list[list[float]]) -> tuple[Vec3, Vec3]:
+    if len(points) != 2:
+        raise ValueError("an axis of a lesion does not have two ends")
+    return read_triple(points[0]), read_triple(points[1])
 
 
 def _describe_box(box: Box) -> Json:
@@ -80,8 +84,8 @@ def _describe_box(box: Box) -> Json:
 
 def _read_box(entry: Json) -> Box:
     return Box(
-        read_numbers(entry["centre_lps"], 3),
-        read_numbers(entry["size_xyz_mm"], 3),
+        read_triple(entry["centre_lps"]),
+        read_triple(entry["size_xyz_mm"]),
         read_numbers(entry["directions_lps"], 9),
         read_number(entry["score"]),
     )
@@ -94,7 +98,7 @@ def read_lesion(entry: Json) -> Lesion:
     return Lesion(
         number=int(entry["number"]),
         score=read_number(entry["score"]),
-        centre_lps=read_numbers(entry["centre_lps"], 3),
+        centre_lps=read_triple(entry["centre_lps"]),
         box=_read_box(entry["box"]),
         measurement=_read_measurement(entry["measurement"]),
         source=LesionSource(entry["source"]),
@@ -145,6 +149,12 @@ def rounded_all(values: Iterable[float], digits: int) -> list[float | None]:
 def read_number(value: float | None) -> float:
     """The way back from :func:`rounded`: NaN for None."""
     return float("nan") if value is None else float(value)
+
+
+def read_triple(values: Sequence[float | None]) -> Vec3:
+    """:func:`read_numbers` of a point or three lengths."""
+    first, second, third = read_numbers(values, 3)
+    return first, second, third
 
 
 def read_numbers(values: Sequence[float | None], length: int) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ Made where the result is computed: smoothing a liver takes a second or more, too
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,7 @@ def closed_surface(mask: Mask, geometry: Geometry) -> tuple[NDArray[np.float32],
 def save_surfaces(result: CaseResult, folder: Path) -> Path:
     """Make and save the surfaces of a result: "0" is the liver, otherwise the lesion's number."""
     masks = {0: Mask.of(result.liver_zyx), **lesion_masks(result)}
-    arrays: dict[str, NDArray] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for number, mask in masks.items():
         points, triangles = closed_surface(mask, result.geometry)
         if len(triangles):

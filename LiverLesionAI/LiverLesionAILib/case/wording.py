@@ -55,7 +55,7 @@ def slice_number(lesion: Lesion, geometry: Geometry) -> tuple[int, int]:
 
 def position_text(point_lps: PointLps, digits: int = 1) -> str:
     """A point in mm with the patient's directions in letters: "R 60.3 P 12.0 S 1034.2"."""
-    letters = ("LR", "PA", "SI")
+    letters = (("L", "R"), ("P", "A"), ("S", "I"))
     parts = []
     for value, (positive, negative) in zip(point_lps, letters, strict=True):
         parts.append(f"{positive if value >= 0 else negative} {abs(value):.{digits}f}")

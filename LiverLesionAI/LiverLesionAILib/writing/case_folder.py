@@ -51,7 +51,7 @@ def write_case_folder(
     masks                ``masks.seg.nrrd``: liver and lesions, on the CT's grid, opens in 3D Slicer
     boxes                ``boxes.mrk.json``: an ROI per lesion
     findings, table      ``findings.json``, ``findings.csv``
-    case                 ``case.json`` and its arrays: the whole result, for `case_files.load_result`
+    case                 ``case.json`` and its arrays: the whole result, for `case.store.load_result`
     dicom                ``dicom.json``: images, study and patient, for results as DICOM. Only for a CT
                          read from DICOM, and the only file that names the patient
     scene                ``scene.mrb``: CT, segmentation, boxes, diameters, table, maps; opens in 3D Slicer.
