@@ -13,6 +13,7 @@ from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.case.store_json import describe_lesion, read_lesion
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import ModelEntry
+from LiverLesionAILib.stages.classify.differential import DifferentialSettings
 from LiverLesionAILib.stages.classify.families import SliceClassifier
 from LiverLesionAILib.stages.classify.lesions import ClassifySettings
 from LiverLesionAILib.stages.classify.second_phase import RegisterSettings
@@ -35,7 +36,10 @@ ENTRY = ModelEntry(
     "",
     {"outlier_threshold": 0.5},
 )
-SETTINGS = ClassStageSettings(of_page(ClassifySettings), of_page(PhaseSettings), of_page(RegisterSettings))
+SETTINGS = ClassStageSettings(
+    of_page(ClassifySettings), of_page(PhaseSettings), of_page(RegisterSettings), differential=None
+)
+CLINICAL = replace(SETTINGS, differential=of_page(DifferentialSettings))
 BOTH = CaseClassifier(SliceClassifier(ENTRY, BrightOrDark()), SETTINGS)
 GEOMETRY = Geometry.make((24, 70, 70), (4.0, 3.0, 3.0), (-105.0, -105.0, 300.0))
 
@@ -127,3 +131,25 @@ def test_a_second_phase_of_somebody_else_is_left_out() -> None:
     found = BOTH.run(result_of(volume, liver, lesion), volume, lungs)
     assert found.lesions[0].model_class == "CYST"
     assert any("chest" in text and "not used" in text for text in found.messages)
+
+
+@pytest.mark.parametrize(("lesion_hu", "name"), [(8.0, "cyst"), (58.0, "metastasis")])
+def test_in_the_portal_venous_phase_densities_decide(lesion_hu: float, name: str) -> None:
+    """The network, made for the arterial phase, calls every dark lesion a cyst."""
+    volume, liver, lesion = scan(lesion_hu)
+    result = result_of(volume, liver, lesion)
+    found = CaseClassifier(SliceClassifier(ENTRY, BrightOrDark()), CLINICAL).run(result, volume)
+    (one,) = found.lesions
+    assert one.model_class == name
+    assert not {"FNH", "HCC"} & set(one.class_probabilities)
+    assert f"portal {lesion_hu:.0f} HU (liver 1" in one.class_reasons
+    assert "arterial phase" in found.phase.warning
+    assert found.attention, "the network's map is shown all the same"
+    assert read_lesion(describe_lesion(one)).class_reasons == one.class_reasons
+
+
+def test_the_papers_classes_stay_available() -> None:
+    volume, liver, lesion = scan(58.0)
+    (one,) = BOTH.run(result_of(volume, liver, lesion), volume).lesions
+    assert one.model_class in ("CYST", "indeterminate")
+    assert one.class_reasons == ""

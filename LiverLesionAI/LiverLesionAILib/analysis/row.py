@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..case.findings import AttentionMap
+from ..stages.classify.differential import DifferentialSettings
 from ..stages.classify.stage import CaseClassifier, ClassStageSettings
 from ..stages.detect.match import ProposalSettings
 from ..stages.detect.stage import DetectSettings, detect_lesions, place_detected, with_sources
@@ -163,7 +164,10 @@ def classify(draft: Draft, rules: Rules, models: Models, progress: Progress) -> 
     from ..stages.classify.second_phase import RegisterSettings
 
     settings = ClassStageSettings(
-        rules.part(ClassifySettings), rules.part(PhaseSettings), rules.part(RegisterSettings)
+        rules.part(ClassifySettings),
+        rules.part(PhaseSettings),
+        rules.part(RegisterSettings),
+        None if rules.classes_said == "paper" else rules.part(DifferentialSettings),
     )
     stage = CaseClassifier(models.classifier, settings)
     found = stage.run(draft.result(), draft.ct, draft.second_phase, progress)

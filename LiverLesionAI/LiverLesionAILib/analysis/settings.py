@@ -31,6 +31,7 @@ class Settings:
             None takes the model's own.
         margin_mm: around the liver's box.
         attention: whether to deliver attention maps.
+        classes: "clinical" or "paper"; see the page of rules.
     """
 
     segmenter: str = ""
@@ -46,6 +47,7 @@ class Settings:
     pyramid: tuple[float, ...] | None = None
     margin_mm: float | None = None
     attention: bool = True
+    classes: str | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Settings:

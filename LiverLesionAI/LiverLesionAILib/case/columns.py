@@ -99,6 +99,7 @@ COLUMNS: tuple[Column, ...] = (
         digits=2,
         file_digits=3,
     ),
+    Column("class_reasons", "Class reasons", "Reasons", lambda lesion: lesion.class_reasons),
     Column("reader_class", "Reader class", "Reader class", lambda lesion: lesion.reader_class),
     Column("status", "Status", "Status", lambda lesion: lesion.status_text),
     Column("score", "Score", "Lesion probability", lambda lesion: lesion.score, digits=2, file_digits=3),

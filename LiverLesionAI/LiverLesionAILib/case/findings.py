@@ -113,7 +113,8 @@ class Lesion:
         status: what the reader has decided.
         model_class: one of the classifier's classes, "indeterminate", or None when not classified.
         measurement: on its mask; None where it has none.
-        class_probabilities: by class name, the classifier's.
+        class_probabilities: by class name, the model's; most probable first.
+        class_reasons: one line of figures behind the model's class; "" where there are none.
         reader_class: the class the reader gave; None where the reader has said nothing.
         note: the reader's.
         class_box: where the classifier saw its class, None where it was not asked.
@@ -135,6 +136,7 @@ class Lesion:
     note: str = ""
     edited: bool = False
     tracking_uid: str = ""
+    class_reasons: str = ""
 
     @property
     def shown_class(self) -> str | None:

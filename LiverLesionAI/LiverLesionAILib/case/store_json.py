@@ -42,6 +42,7 @@ def describe_lesion(lesion: Lesion) -> Json:
         "note": lesion.note,
         "edited": lesion.edited,
         "tracking_uid": lesion.tracking_uid,
+        "class_reasons": lesion.class_reasons,
     }
     if lesion.class_box is not None:
         described["class_box"] = _describe_box(lesion.class_box)
@@ -110,6 +111,7 @@ def read_lesion(entry: Json) -> Lesion:
         note=str(entry.get("note") or ""),
         edited=bool(entry.get("edited", entry["status"] == EDITED_BEFORE)),
         tracking_uid=str(entry.get("tracking_uid") or ""),
+        class_reasons=str(entry.get("class_reasons") or ""),
     )
 
 

@@ -13,6 +13,7 @@ from . import terminology as terms
 from .findings import Box, Lesion, LesionSource, LesionStatus, PointLps
 
 TAG_TRACKING_UID = "LiverLesionAI.TrackingUID"
+TAG_REASONS = "LiverLesionAI.ClassReasons"
 TAG_BOX = "LiverLesionAI.Box"
 TAG_AXES = "LiverLesionAI.Axes"
 """End points of the long, then of the short axis: 12 numbers, empty where nothing was measured."""
@@ -42,6 +43,7 @@ def write(lesion: Lesion) -> dict[str, str]:
         terms.TAG_READER_CLASS: lesion.reader_class or "",
         terms.TAG_NOTE: lesion.note,
         TAG_TRACKING_UID: lesion.tracking_uid,
+        TAG_REASONS: lesion.class_reasons,
         TAG_BOX: box_text(lesion.box),
         terms.TAG_CLASS_BOX: box_text(lesion.class_box),
         TAG_AXES: axes_text(*ends) if ends is not None else "",
@@ -77,6 +79,7 @@ def read(tags: Mapping[str, str]) -> Lesion:
         # A segment without a status was added by the reader; version 0.1 had "edited" among the decisions.
         edited=bool(text(terms.TAG_EDITED)) or said in ("", terms.EDITED_BEFORE),
         tracking_uid=text(TAG_TRACKING_UID),
+        class_reasons=text(TAG_REASONS),
     )
 
 

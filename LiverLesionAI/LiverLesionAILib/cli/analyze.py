@@ -67,6 +67,12 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--classifier", default="", help="which classification model; see `info`")
     parser.add_argument(
+        "--classes",
+        choices=["clinical", "paper"],
+        help="clinical: what the phase can show, by measurements and network (default); paper: the network's "
+        "five published classes",
+    )
+    parser.add_argument(
         "--detector",
         default="",
         help="which detection model looks for lesions besides, and doubts masks; none for masks only",
@@ -114,6 +120,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         smallest_mm=args.smallest_mm,
         pyramid=parse_pyramid(args.pyramid),
         attention=not args.no_attention,
+        classes=args.classes,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...case.findings import Lesion
+from .differential import Differential
 from .lesions import ClassifySettings, LesionClass, named
 
 
@@ -65,6 +66,21 @@ def with_classes(lesions: tuple[Lesion, ...], found: Mapping[int, LesionClass]) 
             model_class=found[lesion.number].name,
             class_probabilities=dict(found[lesion.number].probabilities),
             class_box=found[lesion.number].box,
+        )
+        if lesion.number in found
+        else lesion
+        for lesion in lesions
+    )
+
+
+def with_differentials(lesions: tuple[Lesion, ...], found: Mapping[int, Differential]) -> tuple[Lesion, ...]:
+    """The lesions with what measurements and network say together, and why."""
+    return tuple(
+        replace(
+            lesion,
+            model_class=found[lesion.number].name,
+            class_probabilities=dict(found[lesion.number].probabilities),
+            class_reasons=found[lesion.number].reasons,
         )
         if lesion.number in found
         else lesion

@@ -187,13 +187,13 @@ def _edge(
     return max(0.0, ends[1] - ends[0])
 
 
-def alike(features: Mapping[int, LesionFeatures], within_hu: float = 20.0) -> dict[int, int]:
-    """For each lesion how many others have its contrast to the liver."""
+def alike(features: Mapping[int, LesionFeatures], within_hu: float) -> dict[int, tuple[int, ...]]:
+    """For each lesion the others whose contrast to the liver differs by at most `within_hu`."""
     return {
-        number: sum(
-            abs(one.contrast_hu - other.contrast_hu) <= within_hu
+        number: tuple(
+            key
             for key, other in features.items()
-            if key != number
+            if key != number and abs(one.contrast_hu - other.contrast_hu) <= within_hu
         )
         for number, one in features.items()
     }

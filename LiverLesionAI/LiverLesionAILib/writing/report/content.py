@@ -158,7 +158,7 @@ def _row(lesion: Lesion, result: CaseResult, words: Language) -> Row:
     return Row(
         number=lesion.number,
         cls=(shown + own) if shown else "",
-        reasons="",
+        reasons="" if lesion.reader_class else lesion.class_reasons,
         segment="",
         axes=axes,
         volume=volume,

@@ -1,0 +1,302 @@
+"""The first part of the page of clinical decisions: the liver, its lesions, the phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..models.inputs import MOST_SHIFT_HU
+from .page import Page, rule
+
+_STAGES = "Testing/stages/test_stages.py"
+_LINK = "Testing/stages/test_stages_link.py"
+_NECKS = "Testing/stages/test_stages_necks.py"
+_AGREE = "Testing/stages/test_agree.py"
+_PIPELINE = "Testing/analysis/test_pipeline.py"
+_POLICY = "Testing/analysis/test_pipeline_policy.py"
+_CALIBRATE = "liverlesionai calibrate"
+_CHAINS = "Testing/lab/test_training_detection.py::test_finds_the_law"
+
+
+@dataclass(frozen=True)
+class FindingRules(Page):
+    """Rules of the stages from locating the liver to the contrast phase."""
+
+    HEADINGS: ClassVar[Mapping[str, str]] = {
+        "smallest_liver_ml": "Where the liver is",
+        "tumour_reach_mm": "Which voxels are liver and tumour",
+        "score_threshold": "Which spots are lesions",
+        "link_least_score": "What a detector's boxes say",
+        "phase_means_hu": "Contrast phase",
+        "classes_said": "Classes",
+    }
+
+    smallest_liver_ml: float = rule(
+        120.0,
+        "mL",
+        "Less is no liver, whole or after resection: future liver remnants start near 250 mL, and a "
+        "scan may cut one.",
+        f"{_STAGES}::test_too_little_is_no_liver",
+    )
+    cut_off_mm2: float = rule(
+        2000.0,
+        "mm2",
+        "With more liver in the first and last slice, the reader is told that the scan cuts it.",
+        f"{_STAGES}::test_a_liver_at_the_scans_end_is_cut_off",
+    )
+    margin_mm: float = rule(
+        20.0,
+        "mm",
+        "Networks see the coarse liver's box with this margin: it misses parts of the liver's rim.",
+        f"{_POLICY}::test_a_margin_changes_the_box_not_the_findings",
+        setting="margin_mm",
+    )
+    level_shift_hu: float = rule(
+        MOST_SHIFT_HU,
+        "HU",
+        "A CT is shifted by at most this so that its liver lies where networks learnt it: phase, "
+        "dose, scanner.",
+        f"{_PIPELINE}::test_the_network_sees_the_liver_at_its_reference_level",
+        fixed=True,
+    )
+    tumour_reach_mm: float = rule(
+        15.0,
+        "mm",
+        "Nothing is looked for farther from the coarse liver.",
+        f"{_PIPELINE}::test_the_tumour_map_shows_nothing_far_from_the_liver",
+    )
+    liver_reach_mm: float = rule(
+        6.0,
+        "mm",
+        "Farther from the coarse liver a voxel is liver only as part of a tumour: heart muscle is "
+        "taken for liver.",
+        f"{_PIPELINE}::test_far_from_the_coarse_liver_only_a_tumour_is_believed",
+    )
+    shown_reach_mm: float = rule(
+        8.0,
+        "mm",
+        "The tumour's probability is kept this far from the liver: what a reader may add to its edge.",
+        f"{_PIPELINE}::test_near_the_liver_means_within_a_box_round_one_of_its_voxels",
+    )
+    temperature: float = rule(
+        1.0,
+        "",
+        "Divides the log-odds of the tumour's probability: above 1 less sure of itself.",
+        _CALIBRATE,
+        calibrated="segment temperature",
+        setting="temperature",
+    )
+    liver_threshold: float = rule(
+        0.5,
+        "0..1",
+        "Voxels at or above it are liver.",
+        "none: more probable than not",
+        calibrated="segment liver_threshold",
+    )
+    tumour_threshold: float = rule(
+        0.5,
+        "0..1",
+        "Voxels at or above it belong to a lesion.",
+        _CALIBRATE,
+        calibrated="segment tumour_threshold",
+        setting="tumour_threshold",
+    )
+    neck_mm: float = rule(
+        10.0,
+        "mm",
+        "What hangs on the liver by a narrower neck is another organ: the narrowest, of those tried, "
+        "that parts a "
+        "left-out patient's stomach. Of six true livers it takes less than 0.1 % each.",
+        f"{_NECKS}::test_true_livers_stay_whole",
+    )
+    neck_lobe_share: float = rule(
+        0.2,
+        "of the whole",
+        "A larger part is a left lobe on a thin isthmus rather than a stomach, and stays.",
+        f"{_NECKS}::test_a_large_part_is_a_lobe_however_thin_its_neck",
+    )
+    neck_tip_share: float = rule(
+        0.002,
+        "of the whole",
+        "Smaller parts are tips of the liver itself; they go only with what they hang on.",
+        f"{_NECKS}::test_true_livers_stay_whole",
+    )
+    cut_message_ml: float = rule(
+        5.0,
+        "mL",
+        "From here on the reader is told what was left out of the liver.",
+        f"{_POLICY}::test_what_was_cut_off_the_liver_is_said",
+    )
+    score_threshold: float = rule(
+        0.7,
+        "0..1",
+        "A lesion's score, the mean of the upper half of its probabilities, has to reach it.",
+        _CALIBRATE,
+        calibrated="segment score_threshold",
+        setting="score_threshold",
+    )
+    smallest_mm: float = rule(
+        4.0,
+        "mm",
+        "Equivalent diameter of the smallest lesion: three voxels of the networks' grid across, below which "
+        "fissures and vessels look alike.",
+        f"{_STAGES}::test_score_threshold_and_smallest_size",
+        setting="smallest_mm",
+    )
+    inside_share: float = rule(
+        0.12,
+        "of its voxels",
+        "Of a lesion that must lie in the liver itself: one at the capsule is often half taken for what lies "
+        "outside, one in ascites or stomach wholly.",
+        f"{_STAGES}::test_what_lies_wholly_beside_the_liver_goes_though_it_is_near",
+    )
+    reach_mm: float = rule(
+        4.0,
+        "mm",
+        "Lesions may lie this far outside the predicted liver.",
+        f"{_STAGES}::test_lesions_at_the_capsule_stay_and_far_ones_go",
+    )
+    closing_mm: float = rule(
+        8.0,
+        "mm",
+        "Notches of the liver up to twice this wide are closed before lesions are looked for: unseen "
+        "ones at its rim.",
+        f"{_STAGES}::test_lesions_at_the_capsule_stay_and_far_ones_go",
+    )
+    link_least_score: float = rule(
+        0.1,
+        "0..1",
+        "Fainter boxes of single slices are left out.",
+        f"{_LINK}::test_no_box",
+        calibrated="detect link_least_score",
+    )
+    link_least_share: float = rule(
+        0.25,
+        "of the best",
+        "Boxes far fainter than the best of a lesion do not prolong it.",
+        f"{_LINK}::test_far_fainter_boxes_do_not_prolong_a_lesion",
+    )
+    link_overlap: float = rule(
+        0.3,
+        "IoU",
+        "With the box one slice away from which a box goes on a lesion.",
+        f"{_LINK}::test_lesions_touching_one_above_the_other_stay_two",
+    )
+    link_gap: int = rule(
+        1,
+        "slices",
+        "That may be missing within a lesion.",
+        f"{_LINK}::test_a_missing_slice_is_bridged_two_are_not",
+    )
+    link_inside: float = rule(
+        0.65,
+        "of a box",
+        "From which a box inside another lesion's is the same lesion.",
+        f"{_LINK}::test_the_same_lesion_twice_is_one",
+    )
+    link_bias: float = rule(0.0, "log-odds", "Of a lesion's score.", _CHAINS, calibrated="detect link_bias")
+    link_top: float = rule(
+        1.0, "", "Weight of its best box in that score.", _CHAINS, calibrated="detect link_top"
+    )
+    link_support: float = rule(
+        0.0, "", "Weight of the sum over its slices in that score.", _CHAINS, calibrated="detect link_support"
+    )
+    box_liver_share: float = rule(
+        0.5,
+        "of its ellipsoid",
+        "Of a box that must lie in the closed liver.",
+        f"{_LINK}::test_only_in_or_at_the_liver",
+    )
+    match_share: float = rule(
+        0.2,
+        "of mask or ellipsoid",
+        "Shared from which a box and a mask are one lesion: several boxes lie in a large one, one "
+        "round small ones.",
+        f"{_LINK}::test_a_corner_in_common_is_no_match",
+    )
+    without_box: float | None = rule(
+        None,
+        "0..1",
+        "What a missing box counts as in the geometric mean of a mask's and its box's score; none: "
+        "boxes do not "
+        "doubt masks.",
+        f"{_AGREE}::test_masks_without_a_believable_box_are_dropped_and_the_liver_is_as_without_them",
+        calibrated="detect agree_without",
+    )
+    judged_mm: float = rule(
+        25.0,
+        "mm",
+        "A mask of a larger equivalent diameter keeps its score: false ones are smaller, and a large "
+        "lesion of an "
+        "unusual kind may have no good box.",
+        f"{_AGREE}::test_a_large_mask_keeps_its_score_whatever_the_box",
+    )
+    box_threshold: float = rule(
+        0.9,
+        "0..1",
+        "Score from which a box without a mask is a finding: at most one false one in two scans.",
+        "Testing/lab/test_training_detection.py::test_operating_point_counts_false_boxes",
+        calibrated="detect score_threshold",
+        setting="detector_threshold",
+    )
+    alone_largest_mm: float = rule(
+        15.0,
+        "mm",
+        "No side of such a box may be longer: what a mask network misses wholly is small.",
+        f"{_LINK}::test_score_and_size",
+        calibrated="detect largest_alone_mm",
+    )
+    alone_suspicion: float = rule(
+        0.2,
+        "0..1",
+        "Probability of tumour that the segmenter has to give somewhere in such a box: two networks "
+        "of different "
+        "kinds seldom imagine the same thing.",
+        f"{_LINK}::test_the_segmenter_has_to_suspect_something_too",
+        calibrated="detect least_suspicion",
+    )
+    contrast_hu: float = rule(
+        8.0,
+        "HU",
+        "Difference from the liver round it from which a spot has an outline to be grown to.",
+        f"{_LINK}::test_without_contrast_the_ellipsoid",
+    )
+    contrast_spread: float = rule(
+        0.8,
+        "SD",
+        "The same in SDs of that liver: in noise an outline follows the noise.",
+        f"{_LINK}::test_grown_to_the_lesion",
+    )
+    noise_mm: float = rule(
+        1.2, "mm", "SD of the smoothing before a lesion is grown.", f"{_LINK}::test_grown_to_the_lesion"
+    )
+    proposal_share: float = rule(
+        0.15,
+        "of the ellipsoid",
+        "A grown mask that fills less of its box is noise; the ellipsoid is proposed.",
+        "none: chosen by eye",
+    )
+    phase_means_hu: tuple[tuple[float, float, float], ...] = rule(
+        ((42.0, -8.0, 8.0), (285.0, 170.0, 35.0), (145.0, -3.0, 38.0), (100.0, -5.0, 16.0)),
+        "HU",
+        "Unenhanced, arterial, portal venous, delayed: aorta, aorta minus vessels in the liver, "
+        "vessels minus liver, "
+        "at 120 kV.",
+        "Testing/stages/test_phase.py::test_synthetic_phases",
+    )
+    phase_sds_hu: tuple[tuple[float, float, float], ...] = rule(
+        ((14.0, 14.0, 9.0), (75.0, 65.0, 22.0), (28.0, 22.0, 16.0), (15.0, 14.0, 9.0)),
+        "HU",
+        "How far patients scatter round these means.",
+        "Testing/stages/test_phase.py::test_real_livers_are_none_of_them_arterial",
+    )
+    phase_priors: tuple[float, ...] = rule(
+        (0.1, 0.22, 0.54, 0.14), "0..1", "How often each phase is met in the liver's CT.", "none: no survey"
+    )
+    phase_sure: float = rule(
+        0.7,
+        "0..1",
+        "A phase less probable is called uncertain where lesions get a class.",
+        "none: chosen by eye",
+    )

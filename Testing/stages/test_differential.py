@@ -1,0 +1,206 @@
+"""The second voice: what is measured on a lesion, and what that can mean in the phases at hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.stages.classify.differential import (
+    ARTERIAL,
+    BENIGN,
+    CYST,
+    DELAYED,
+    FNH,
+    HAEMANGIOMA,
+    HCC,
+    INDETERMINATE,
+    METASTASIS,
+    PORTAL,
+    UNENHANCED,
+    Context,
+    DifferentialSettings,
+    differential,
+)
+from LiverLesionAILib.stages.classify.features import LesionFeatures, alike, measure_features
+
+RULES = Rules().part(DifferentialSettings)
+LIVER = {UNENHANCED: 57.0, ARTERIAL: 72.0, PORTAL: 112.0, DELAYED: 92.0}
+VESSELS = {UNENHANCED: 62.0, ARTERIAL: 130.0, PORTAL: 165.0, DELAYED: 118.0}
+
+
+def seen(phase: str, core_hu: float, **changes) -> LesionFeatures:
+    made = LesionFeatures(
+        core_hu=core_hu,
+        core_error_hu=2.0,
+        liver_hu=LIVER[phase],
+        noise_hu=12.0,
+        rim_hu=LIVER[phase],
+        spread_hu=12.0,
+        edge_mm=3.2,
+        diameter_mm=18.0,
+        whole_core=True,
+    )
+    return replace(made, **changes)
+
+
+def say(phases: dict[str, LesionFeatures], **context):
+    return differential(phases, Context(vessels_hu=VESSELS, **context), RULES)
+
+
+@pytest.mark.parametrize(("phases", "name"), [
+    ({PORTAL: seen(PORTAL, 8, edge_mm=1.5)}, CYST),
+    ({PORTAL: seen(PORTAL, 65)}, METASTASIS),
+    ({PORTAL: seen(PORTAL, 60, rim_hu=135, edge_mm=5)}, METASTASIS),
+    ({DELAYED: seen(DELAYED, 60)}, METASTASIS),
+    ({DELAYED: seen(DELAYED, 10, edge_mm=1.5)}, CYST),
+    ({ARTERIAL: seen(ARTERIAL, 5, edge_mm=1.5)}, CYST),
+    ({ARTERIAL: seen(ARTERIAL, 45)}, METASTASIS),
+    ({UNENHANCED: seen(UNENHANCED, 6, edge_mm=1.5)}, CYST),
+    ({ARTERIAL: seen(ARTERIAL, 115), PORTAL: seen(PORTAL, 92), DELAYED: seen(DELAYED, 70)}, HCC),
+    ({ARTERIAL: seen(ARTERIAL, 95), PORTAL: seen(PORTAL, 150), DELAYED: seen(DELAYED, 116)}, HAEMANGIOMA),
+])  # fmt: skip
+def test_typical_lesions_are_named(phases, name):
+    assert say(phases).name == name
+
+
+@given(st.floats(-20, 200), st.floats(0.5, 9), st.floats(3, 90), st.floats(-30, 60), st.booleans())
+def test_without_an_arterial_phase_never_fnh_or_hcc(core, edge, diameter, rim, whole):
+    for phase in (PORTAL, DELAYED, UNENHANCED):
+        lesion = seen(
+            phase, core, edge_mm=edge, diameter_mm=diameter, rim_hu=LIVER[phase] + rim, whole_core=whole
+        )
+        found = say({phase: lesion}, network={FNH: 0.9, HCC: 0.1}, network_weight=0.3)
+        assert not {FNH, HCC} & set(found.probabilities)
+        assert found.name not in (FNH, HCC)
+        assert sum(found.probabilities.values()) == pytest.approx(1)
+        assert list(found.probabilities.values()) == sorted(found.probabilities.values(), reverse=True)
+
+
+@given(st.floats(-20, 200), st.floats(0.5, 9), st.floats(3, 90))
+def test_only_water_is_a_cyst(core, edge, diameter):
+    for phase in (UNENHANCED, ARTERIAL, PORTAL, DELAYED):
+        lesion = seen(phase, core, edge_mm=edge, diameter_mm=diameter)
+        found = say({phase: lesion}, network={CYST: 1.0}, network_weight=1.0)
+        if found.name == CYST:
+            assert core - lesion.core_error_hu <= RULES.water_hu
+
+
+def test_between_two_classes_none_is_named():
+    found = say({PORTAL: seen(PORTAL, 26, edge_mm=2.0)})
+    first, second = list(found.probabilities)[:2]
+    assert {first, second} == {CYST, METASTASIS} or found.name == METASTASIS
+    weak = say({PORTAL: seen(PORTAL, 95)})
+    assert weak.name == INDETERMINATE or weak.probabilities[weak.name] >= RULES.sure
+    bright = say({PORTAL: seen(PORTAL, 120)})
+    assert bright.name == INDETERMINATE
+    assert bright.probabilities[INDETERMINATE] > 0.1
+
+
+def test_too_small_to_characterise():
+    small = seen(PORTAL, 70, diameter_mm=4.0, whole_core=False, edge_mm=math.nan)
+    alone = say({PORTAL: small})
+    assert alone.name == INDETERMINATE
+    assert alone.reasons.startswith("too small to characterise")
+    water = seen(PORTAL, 12, diameter_mm=4.0, whole_core=False, edge_mm=math.nan)
+    assert say({PORTAL: water}).name == CYST
+
+
+def test_small_ones_lean_on_larger_ones_that_are_alike():
+    small = seen(PORTAL, 70, diameter_mm=4.0, whole_core=False, edge_mm=math.nan)
+    assert say({PORTAL: small}, lesions=4, alike=3, alike_metastasis=0.95).name == METASTASIS
+    features = {1: seen(PORTAL, 60), 2: seen(PORTAL, 75), 3: seen(PORTAL, 5)}
+    assert alike(features, RULES.alike_hu) == {1: (2,), 2: (1,), 3: ()}
+
+
+def test_unenhanced_solid_lesions_are_not_told_apart():
+    found = say({UNENHANCED: seen(UNENHANCED, 34)})
+    assert found.name == INDETERMINATE
+    assert "contrast" in found.reasons
+
+
+def test_a_rim_speaks_against_water():
+    plain, rimmed = seen(PORTAL, 24), seen(PORTAL, 24, rim_hu=140)
+    assert say({PORTAL: rimmed}).probabilities[CYST] < say({PORTAL: plain}).probabilities[CYST]
+
+
+def test_texture():
+    even, uneven = seen(PORTAL, 24), seen(PORTAL, 24, spread_hu=30)
+    assert say({PORTAL: uneven}).probabilities[CYST] < say({PORTAL: even}).probabilities[CYST]
+    assert "uneven" in say({PORTAL: uneven}).reasons
+
+
+def test_the_network_counts_in_the_phase_it_learnt_in():
+    lesion = seen(ARTERIAL, 140)
+    alone = say({ARTERIAL: lesion})
+    with_network = say(
+        {ARTERIAL: lesion}, network={FNH: 0.9, HCC: 0.05, HAEMANGIOMA: 0.05}, network_weight=1.0
+    )
+    assert with_network.probabilities[FNH] > alone.probabilities[FNH] + 0.2
+    assert with_network.name == FNH
+    off = say({ARTERIAL: lesion}, network={FNH: 0.9, HCC: 0.1}, network_weight=0.0)
+    assert off.probabilities == alone.probabilities
+
+
+def test_voices_that_contradict_each_other_make_it_indeterminate():
+    found = say(
+        {ARTERIAL: seen(ARTERIAL, 6, edge_mm=1.5)}, network={FNH: 0.95, CYST: 0.05}, network_weight=1.0
+    )
+    assert found.name == INDETERMINATE
+    assert "disagree" in found.reasons
+
+
+def test_the_reasons_are_figures():
+    said = say({PORTAL: seen(PORTAL, 65)}, lesions=6, alike=4).reasons
+    for part in (
+        "portal 65 HU (liver 112, vessels 165)",
+        "edge 3.2 mm (middling)",
+        "18 mm",
+        "6 lesions, 4 others alike",
+    ):
+        assert part in said
+
+
+def ball(radius_mm: float, core: float, blur: float, spacing=(2.0, 0.8, 0.8)):
+    """A lesion in even liver with noise: HU, liver, labels."""
+    shape = (40, 100, 100)
+    z, y, x = (np.arange(n) * s for n, s in zip(shape, spacing, strict=True))
+    middle = [n * s / 2 for n, s in zip(shape, spacing, strict=True)]
+    distance = np.sqrt(
+        (z[:, None, None] - middle[0]) ** 2 + (y[:, None] - middle[1]) ** 2 + (x - middle[2]) ** 2
+    )
+    share = 1 / (1 + np.exp((distance - radius_mm) / max(blur, 0.05)))
+    rng = np.random.default_rng(0)
+    hu = 110 + (core - 110) * share + rng.normal(0, 10, shape)
+    return hu.astype(np.float32), np.ones(shape, bool), (distance <= radius_mm).astype(np.uint16), spacing
+
+
+def test_edges_are_measured():
+    sharp, soft = (measure_features(*ball(12, 20, blur))[1] for blur in (0.3, 2.2))
+    assert sharp.edge_mm <= RULES.sharp_mm
+    assert soft.edge_mm >= RULES.soft_mm
+    assert sharp.liver_hu == pytest.approx(110, abs=2)
+    assert sharp.noise_hu == pytest.approx(10, abs=1.5)
+    assert sharp.core_hu == pytest.approx(20, abs=2)
+    assert sharp.diameter_mm == pytest.approx(24, abs=1)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(4, 15), st.floats(-10, 90))
+def test_the_core_is_measured_whatever_the_size(radius, core):
+    found = measure_features(*ball(radius, core, 0.3))[1]
+    assert found.core_hu == pytest.approx(core, abs=8)
+
+
+def test_tiny_and_liverless_lesions_give_numbers_or_nan():
+    hu, liver, labels, spacing = ball(1.0, 60, 0.3)
+    tiny = measure_features(hu, liver, labels, spacing)[1]
+    assert math.isfinite(tiny.core_hu)
+    assert not tiny.whole_core
+    alone = measure_features(hu, labels > 0, labels, spacing)[1]
+    assert math.isnan(alone.liver_hu)
+    assert differential({PORTAL: alone}, Context(), RULES).name in (INDETERMINATE, CYST, METASTASIS, BENIGN)
