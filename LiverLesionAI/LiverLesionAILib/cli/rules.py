@@ -115,4 +115,4 @@ def value_text(value: Any) -> str:
     if isinstance(value, tuple):
         inner = ", ".join(value_text(one) for one in value)
         return f"({inner})" if any(isinstance(one, tuple) for one in value) else f"[{inner}]"
-    return f"{value:g}"
+    return value if isinstance(value, str) else f"{value:g}"
