@@ -68,7 +68,7 @@ def table_text(results: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
 
 def confusion_text(runs: Sequence[Path]) -> str:
     """Confusion matrix summed over runs, rows the true class in per cent."""
-    matrices = [json.loads((run / "result.json").read_text())["confusion"] for run in runs]
+    matrices = [json.loads((run / "result.json").read_text(encoding="utf-8"))["confusion"] for run in runs]
     total = np.sum(matrices, axis=0)
     shares = 100 * total / np.maximum(total.sum(axis=1, keepdims=True), 1)
     lines = ["true \\ said  " + "".join(f"{name:>8}" for name in CLASSES)]

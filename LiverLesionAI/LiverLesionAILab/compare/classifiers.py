@@ -135,7 +135,7 @@ def run_one(
     """Train and test one variant; its figures, kept in `folder`/result.json."""
     kept = folder / "result.json"
     if kept.is_file():
-        return json.loads(kept.read_text())["figures"]
+        return json.loads(kept.read_text(encoding="utf-8"))["figures"]
     shared = bench()
     own = replace(shared.chosen, config=variant(name, shared.chosen.config))
     network = fit_classifier(

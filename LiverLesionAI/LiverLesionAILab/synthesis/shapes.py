@@ -166,7 +166,7 @@ class ShapeBank:
         """
         path = Path(path)
         try:
-            entries = json.loads(path.with_suffix(".json").read_text())
+            entries = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             entries = [e for e in entries if not organs or e["organ"] in organs]
             entries = [e for e in entries if not e["key"].startswith(tuple(exclude))]
             if most is not None:

@@ -79,7 +79,7 @@ def load_mapped(folder: Path) -> TrainingCase:
     Raises:
         OSError, ValueError, KeyError: it is missing or damaged.
     """
-    meta = json.loads((folder / "case.json").read_text())
+    meta = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     try:
         data = np.load(folder / "data.npy", mmap_mode="r", allow_pickle=False)
     except EOFError as error:

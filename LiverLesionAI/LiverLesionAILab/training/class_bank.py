@@ -40,7 +40,7 @@ def load_slices(folder: Path) -> ClassSlices:
     Raises:
         OSError, ValueError, KeyError: it is missing or damaged.
     """
-    meta = json.loads((folder / "slices.json").read_text())
+    meta = json.loads((folder / "slices.json").read_text(encoding="utf-8"))
     data = np.load(folder / "data.npy", mmap_mode="r", allow_pickle=False)
     return ClassSlices(
         data,

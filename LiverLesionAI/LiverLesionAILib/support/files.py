@@ -15,6 +15,9 @@ from pathlib import Path
 from .errors import OutputError
 
 _PATIENCE_S = 2.0
+LONGEST_WINDOWS_PATH = 200
+"""Of 259 characters, less what is written into a case folder, and its hidden name while it is filled."""
+
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -92,6 +95,11 @@ def output_error(path: Path, error: OSError) -> OutputError:
         return OutputError(
             f"{path} could not be written: the disk is full. Make room, or choose another folder, and save "
             "again."
+        )
+    if sys.platform == "win32" and len(str(path)) > LONGEST_WINDOWS_PATH:
+        return OutputError(
+            f"{path} could not be written: the path is {len(str(path))} characters long, and Windows takes "
+            f"about {LONGEST_WINDOWS_PATH}. Choose a folder nearer to the drive's top, or a shorter name."
         )
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return OutputError(

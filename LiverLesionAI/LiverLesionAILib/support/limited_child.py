@@ -165,7 +165,7 @@ def _limit_memory(memory_bytes: int) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        mapped = int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (mapped + memory_bytes, mapped + memory_bytes))
 
 
@@ -215,7 +215,9 @@ def resident_bytes(process: subprocess.Popen[bytes]) -> int | None:
     """Memory that a child uses now; None where the system does not say."""
     try:
         if sys.platform == "linux":
-            return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            return int(Path(f"/proc/{process.pid}/statm").read_bytes().split()[1]) * os.sysconf(
+                "SC_PAGE_SIZE"
+            )
         if sys.platform == "darwin":
             info = (ctypes.c_uint64 * 12)()  # struct proc_taskinfo; its second number
             size = ctypes.CDLL("/usr/lib/libproc.dylib").proc_pidinfo(
