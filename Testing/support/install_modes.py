@@ -23,8 +23,6 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
-import tomllib
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support import cmake_lists
 
@@ -87,6 +85,8 @@ class Installation:
 
     def _module_path(self, pip: Sequence[str | Path]) -> None:
         """The listed files alone, as the installed extension has them, and the libraries that Slicer has."""
+        import tomllib
+
         text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
         self.run(*pip, *tomllib.loads(text)["project"]["dependencies"])
         modules = self.folder / "qt-scripted-modules"
