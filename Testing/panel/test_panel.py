@@ -93,8 +93,11 @@ def test_five_clicks_from_volume_to_findings(desk):
     assert float(cell(desk, 0, 4)) == pytest.approx(10 * 12 * 14 * 2.5 * 1.5 * 1.5 / 1000, abs=0.06)
     case = desk.panel.case
     assert case.segmentation.GetSegmentation().GetNumberOfSegments() == 4
-    assert len(case.boxes) == 3
-    assert len(case.axes) == 6
+    assert [row.place.box is not None for row in case.rows] == [True] * 3
+    # One box, two lines, one model and one list of numbers, however many lesions there are.
+    assert desk.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode") == 4
+    assert desk.scene.GetNumberOfNodesByClass("vtkMRMLModelNode") == 1
+    assert case.marks.labels.GetNumberOfControlPoints() == 3
     assert case.table.GetNumberOfRows() == 3
 
 

@@ -24,6 +24,13 @@ def ids(desk: Desk) -> list[str]:
     return [row.segment_id for row in desk.panel.case.rows]
 
 
+def labels(desk) -> list[str]:
+    """What is written beside the lesions in the views."""
+    desk.turn()
+    node = desk.panel.case.marks.labels
+    return [node.GetNthControlPointLabel(k) for k in range(node.GetNumberOfControlPoints())]
+
+
 def statuses(desk: Desk) -> list[str]:
     return [row.status_text for row in desk.panel.case.rows]
 
@@ -116,12 +123,11 @@ def test_delete_takes_box_and_row_and_undo_brings_all_back(case):
     choose(case, 1)
     click(case, "deleteButton")
     assert ids(case) == ["lesion_1", "lesion_3"]
-    assert len(case.panel.case.boxes) == 2
-    assert len(case.panel.case.axes) == 4
+    assert labels(case) == ["1", "3"]
     click(case, "undoButton")
     assert ids(case) == ["lesion_1", "lesion_2", "lesion_3"]
     assert np.array_equal(mask(case, "lesion_2"), before)
-    assert len(case.panel.case.boxes) == 3
+    assert len(labels(case)) == 3
     assert case.panel.case.row("lesion_2").volume_ml == pytest.approx(before.sum() * 5.625 / 1000, abs=0.01)
     assert statuses(case)[1] == "undecided"
 
@@ -138,17 +144,15 @@ def test_undoing_a_deletion_brings_the_box_of_the_class_back(case):
     segment = case.panel.case.segmentation.GetSegmentation().GetSegment("lesion_2")
     scene_segments.set_tag(segment, terms.TAG_CLASS_BOX, tags.box_text(seen))
     case.panel.case = follow(slicer.mrmlScene, case.panel.case, ["lesion_2"])
-    assert len(case.panel.case.class_boxes) == 1
+    assert case.panel.case.row("lesion_2").place.class_box is not None
     choose(case, 1)
     click(case, "deleteButton")
-    assert case.panel.case.class_boxes == ()
+    assert case.panel.case.row("lesion_2") is None
     click(case, "undoButton")
-    (roi,) = case.panel.case.class_boxes
-    assert list(roi.GetCenter()) == pytest.approx([-1.0, 2.0, 103.0])
-    assert list(roi.GetSize()) == pytest.approx([9.0, 8.0, 7.0])
-    assert roi.GetDisplayNode().GetVisibility() == 0
-    assert roi.GetName().endswith(": seen here")
-    assert len(case.panel.case.boxes) == 3
+    place = case.panel.case.row("lesion_2").place
+    assert place.class_box.centre_lps == pytest.approx((1.0, -2.0, 103.0))
+    assert place.class_box.size_xyz_mm == pytest.approx((9.0, 8.0, 7.0))
+    assert place.box is not None
 
 
 def test_merge_and_split(case):
@@ -291,7 +295,7 @@ def test_class_and_note(case):
     row = case.panel.case.row("lesion_2")
     assert row.shown_class == "FNH"
     assert row.name == "Lesion 2 (FNH)"
-    assert "Lesion 2 (FNH)" in [node.GetName() for node in case.panel.case.boxes]
+    assert any(text.startswith("Lesion 2 (FNH), ") for text in labels(case))
     choose(case, 1)
     case.ui.noteEdit.text = "control in 3 months"
     case.ui.noteEdit.editingFinished.emit()
@@ -335,7 +339,7 @@ def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):
     assert len(ids(desk)) == 4
     faint = desk.panel.case.rows[-1]
     assert faint.volume_ml == pytest.approx(2 * 4 * 3 * 5.625 / 1000, abs=0.01)
-    assert len(desk.panel.case.boxes) == 4
+    assert len(labels(desk)) == 4
     desk.ui.thresholdSlider.value = 0.3
     desk.turn()
     assert len(ids(desk)) == 5
@@ -344,7 +348,7 @@ def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):
     desk.ui.thresholdSlider.value = 0.95
     desk.turn()
     assert statuses(desk) == ["accepted"]
-    assert len(desk.panel.case.boxes) == 1
+    assert len(labels(desk)) == 1
     click(desk, "thresholdResetButton")
     assert len(ids(desk)) == 4
 
@@ -434,7 +438,9 @@ def test_drawing_in_a_lesion_is_followed(case):
     value = vtk.reference("")
     assert segment.GetTag("DICOM.SegmentAlgorithmType", value)
     assert str(value) == "SEMIAUTOMATIC"
-    box = next(n for n in case.panel.case.boxes if n.GetAttribute("LiverLesionAI.Segment") == "lesion_2")
+    case.turn()
+    box = case.panel.case.marks.box
+    assert box.GetAttribute("LiverLesionAI.Segment") == "lesion_2"
     assert max(box.GetSize()) == pytest.approx(15.0, abs=0.1)
     assert statuses(case) == ["undecided", "edited", "undecided"]
     click(case, "undoButton")
@@ -455,11 +461,27 @@ def test_overlays_are_switched(case):
     case.ui.boxesBox.checked = True
     case.turn()
     assert not display.GetVisibility2DFill()
-    for node in case.panel.case.boxes:
-        assert node.GetDisplayNode().GetVisibility()
-        # Slicer writes a box's name beside it.
-        assert node.GetDisplayNode().GetPropertiesLabelVisibility()
-        assert node.GetName() == case.panel.case.row(node.GetAttribute("LiverLesionAI.Segment")).name
+    marks = case.panel.case.marks
+    with_boxes = marks.model.GetPolyData().GetNumberOfCells()
+    # Three boxes of six faces, and three times two tubes as many.
+    assert with_boxes == 3 * 6 + 6 * 6 and marks.model.GetDisplayNode().GetVisibility()
+    case.ui.axesBox.checked = False
+    case.turn()
+    assert marks.model.GetPolyData().GetNumberOfCells() == 3 * 6
+    case.ui.axesBox.checked = True
+    # Numbers alone; the whole text for the selected lesion, whose box and lines are nodes of their own.
+    assert labels(case) == ["1", "2", "3"]
+    choose(case, 1)
+    assert labels(case) == ["1", "Lesion 2 (Cyst 0.80), 12 × 12 mm", "3"]
+    assert marks.model.GetPolyData().GetNumberOfCells() == 2 * 6 + 4 * 6
+    assert [bool(node.GetDisplayNode().GetVisibility()) for node in marks.all] == [True] * 5
+    # No node writes another text into the views.
+    assert not any(n.GetDisplayNode().GetPropertiesLabelVisibility() for n in marks.all[1:])
+    case.ui.numbersBox.checked = False
+    case.turn()
+    assert not marks.labels.GetDisplayNode().GetVisibility()
+    case.ui.numbersBox.checked = True
+    case.turn()
     case.ui.mapBox.checked = True
     case.turn()
     composite = case.scene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
@@ -508,7 +530,7 @@ def test_overlays_are_switched(case):
     case.ui.hideAllButton.click()
     case.turn()
     assert composite.GetForegroundVolumeID() is None
-    assert not any(node.GetDisplayNode().GetVisibility() for node in case.panel.case.boxes)
+    assert not any(node.GetDisplayNode().GetVisibility() for node in case.panel.case.marks.all)
     assert not display.GetVisibility3D()
     case.ui.hideAllButton.click()
     case.turn()
@@ -561,8 +583,9 @@ def test_a_saved_scene_shows_the_same_panel(case, tmp_path):
     assert case.ui.boxesBox.checked
     assert [row.segment_id for row in case.panel.selection()] == ["lesion_2"]
     assert slicer.util.getNode("CT") is case.panel.case.volume
-    assert [node.GetNumberOfControlPoints() for node in case.panel.case.axes] == [2] * 6
-    assert all(min(node.GetSize()) > 1 for node in case.panel.case.boxes)
+    marks = case.panel.case.marks
+    assert [node.GetNumberOfControlPoints() for node in (marks.long_axis, marks.short_axis)] == [2, 2]
+    assert min(marks.box.GetSize()) > 1 and len(labels(case)) == 3
 
 
 def test_kept_masks_survive_a_grid_that_is_turned_round():

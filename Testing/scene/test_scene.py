@@ -12,14 +12,20 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 import vtk
 from LiverLesionAILib.case import terminology as terms
 from LiverLesionAILib.case.findings import CaseResult, LesionSource, LesionStatus
+from LiverLesionAILib.review.case_view import read_case
+from LiverLesionAILib.review.derived import keep_moved_box
 from LiverLesionAILib.scene import apply as scene_apply
 from LiverLesionAILib.scene import nodes as scene_nodes
 from LiverLesionAILib.scene import segments as scene_segments
 from LiverLesionAILib.scene import show as scenes
+from LiverLesionAILib.scene.colour_table import colour_index
+from LiverLesionAILib.scene.marks import ROLES, MarkNodes, Shown, draw_marks, moved_box
 from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, read_bundle, write_bundle
 from LiverLesionAILib.scene.ras import labelmap, numpy_matrix, volume_geometry, vtk_matrix
 from LiverLesionAILib.support.errors import GeometryError
+from LiverLesionAILib.support.steps import finish
 from LiverLesionAILib.volume.ct import Geometry
+from vtk.util import numpy_support
 
 TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
@@ -49,6 +55,12 @@ def shown():
 
 def segment(nodes: scenes.SceneNodes, segment_id: str) -> slicer.vtkSegment:
     return nodes.segmentation.GetSegmentation().GetSegment(segment_id)
+
+
+def select(nodes: scenes.SceneNodes, result: CaseResult, number: int) -> None:
+    """What the panel does when a lesion is selected."""
+    marks = scene_apply.case_marks(nodes.segmentation, ())
+    draw_marks(nodes.marks, marks, Shown(selected=nodes.segment_ids[number]), result.geometry)
 
 
 def draw(nodes: scenes.SceneNodes, segment_id: str, mask_zyx: np.ndarray, result: CaseResult) -> None:
@@ -123,16 +135,22 @@ def test_boxes_lie_on_the_lesions_under_a_parent_transform(case):
     transform.SetMatrixTransformToParent(vtk_matrix(to_world))
     ct.SetAndObserveTransformNodeID(transform.GetID())
     nodes = scenes.apply_result(scene, result, ct)
+    assert all(node.GetTransformNodeID() == transform.GetID() for node in nodes.marks.all)
+    points = numpy_support.vtk_to_numpy(nodes.marks.model.GetPolyData().GetPoints().GetData())
+    drawn = points @ to_world[:3, :3].T + to_world[:3, 3]
+    select(nodes, result, 2)
     for lesion in result.lesions:
-        roi = nodes.boxes[lesion.number]
-        assert roi.GetTransformNodeID() == transform.GetID()
-        object_to_world = numpy_matrix(roi.GetObjectToWorldMatrix())
-        signs = np.array(list(itertools.product((-1, 1), repeat=3)))
-        corners = signs * np.array(roi.GetSize()) / 2 @ object_to_world[:3, :3].T + object_to_world[:3, 3]
         expected = box_corners_lps(lesion.box) @ TO_RAS @ to_world[:3, :3].T + to_world[:3, 3]
-        distances = np.linalg.norm(corners[:, None] - expected[None], axis=2)
+        distances = np.linalg.norm(drawn[:, None] - expected[None], axis=2)
         assert distances.min(axis=0).max() < 1e-3
-        assert np.linalg.det(object_to_world[:3, :3]) == pytest.approx(1.0)
+        if lesion.number == 2:
+            roi = nodes.marks.box
+            object_to_world = numpy_matrix(roi.GetObjectToWorldMatrix())
+            signs = np.array(list(itertools.product((-1, 1), repeat=3)))
+            corners = signs * np.array(roi.GetSize()) / 2 @ object_to_world[:3, :3].T + object_to_world[:3, 3]
+            distances = np.linalg.norm(corners[:, None] - expected[None], axis=2)
+            assert distances.min(axis=0).max() < 1e-3
+            assert np.linalg.det(object_to_world[:3, :3]) == pytest.approx(1.0)
 
 
 def test_names_colours_and_codes(shown):
@@ -150,16 +168,23 @@ def test_names_colours_and_codes(shown):
     assert nodes.segmentation.GetSegmentation().GetNthSegmentID(0) == nodes.segment_ids[0]
     colours = {segment(nodes, i).GetColor() for i in nodes.segment_ids.values()}
     assert len(colours) == len(result.lesions) + 1
-    assert all(
-        roi.GetDisplayNode().GetSelectedColor() == segment(nodes, nodes.segment_ids[k]).GetColor()
-        for k, roi in nodes.boxes.items()
-    )
+    for number, segment_id in nodes.segment_ids.items():
+        if number:
+            select(nodes, result, number)
+            colour = nodes.marks.box.GetDisplayNode().GetSelectedColor()
+            assert colour == pytest.approx(segment(nodes, segment_id).GetColor())
+    model = nodes.marks.model.GetDisplayNode()
+    found = [0.0] * 4
+    model.GetColorNode().GetColor(colour_index(3), found)
+    assert found[:3] == pytest.approx(segment(nodes, nodes.segment_ids[3]).GetColor(), abs=0.01)
 
 
 def test_axes_table_and_maps(shown):
     _, _, result, nodes = shown
     lesion = result.lesions[0]
-    long_axis = nodes.axes[1][0]
+    select(nodes, result, 1)
+    long_axis = nodes.marks.long_axis
+    assert long_axis.GetDisplayNode().GetVisibility()
     ends = np.array([long_axis.GetNthControlPointPosition(i) for i in range(2)])
     assert np.allclose(ends, np.array(lesion.measurement.long_axis_lps) @ TO_RAS, atol=1e-5)
     table = nodes.table.GetTable()
@@ -182,8 +207,7 @@ def test_axes_table_and_maps(shown):
 def test_everything_is_under_the_study_of_the_ct(shown):
     scene, ct, _, nodes = shown
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    ours = [nodes.segmentation, nodes.table, *nodes.boxes.values(), *nodes.maps.values(), ct]
-    ours += [line for pair in nodes.axes.values() for line in pair]
+    ours = [nodes.segmentation, nodes.table, *nodes.marks.all, *nodes.maps.values(), ct]
     for node in ours:
         assert tree.GetItemAncestorAtLevel(tree.GetItemByDataNode(node), "Study") == nodes.study_item
 
@@ -260,20 +284,26 @@ def test_a_second_run_keeps_edited_accepted_and_added(shown):
     assert again.segment_ids == nodes.segment_ids
     assert len(again.kept_segment_ids) == 4
     assert "seen on MR" in again.messages[-1]
-    assert again.boxes[1] is nodes.boxes[1]
+    assert again.marks.all == nodes.marks.all
     assert again.table.GetTable().GetNumberOfRows() == len(back)
     assert again.table.GetTable().GetValueByName(0, "Volume [mL]").ToDouble() == 99.0
 
 
 def test_a_box_that_was_moved_stays(shown):
     scene, ct, result, nodes = shown
-    nodes.boxes[1].SetCenter(1.0, 2.0, 3.0)
-    scenes.apply_result(scene, result, ct)
-    assert scene.IsNodePresent(nodes.boxes[1])
-    assert not scene.IsNodePresent(nodes.boxes[2])
+    select(nodes, result, 1)
+    nodes.marks.box.SetCenter(1.0, 2.0, 3.0)
+    assert keep_moved_box(read_case(scene, ct))
+    again = scenes.apply_result(scene, result, ct)
+    assert again.kept_segment_ids == (nodes.segment_ids[1],), "what the reader has moved is the reader's"
+    place = scene_segments.place(segment(again, nodes.segment_ids[1]))
+    assert place.moved and place.box.centre_lps == pytest.approx((-1.0, -2.0, 3.0))
+    select(again, result, 1)
+    assert list(again.marks.box.GetCenter()) == pytest.approx([1.0, 2.0, 3.0])
+    assert not keep_moved_box(read_case(scene, ct)), "it has been taken note of"
 
 
-@pytest.mark.parametrize("step", ["place", "_markups", "_table", "_maps"])
+@pytest.mark.parametrize("step", ["place", "_marks", "_table", "_lesion_maps", "_add_segments"])
 def test_a_failure_leaves_the_scene_as_before(shown, monkeypatch, step):
     scene, ct, _, nodes = shown
     scenes.mark(segment(nodes, nodes.segment_ids[2]), LesionStatus.ACCEPTED)
@@ -283,7 +313,9 @@ def test_a_failure_leaves_the_scene_as_before(shown, monkeypatch, step):
     real = getattr(owner, step)
 
     def fails_at_the_end(self, *args, **kwargs):
-        real(self, *args, **kwargs)
+        done = real(self, *args, **kwargs)
+        if step == "_lesion_maps":
+            finish(done)
         raise MemoryError("made up")
 
     monkeypatch.setattr(owner, step, fails_at_the_end)
@@ -303,7 +335,7 @@ def test_a_failure_of_the_first_run_leaves_nothing(monkeypatch):
         scenes.apply_result(scene, result, ct)
     after = everything(scene)
     # Asking for the CT's place in the tree may list the CT; nothing else.
-    assert [text for text in after if text not in before] == []
+    assert [text for text in after if text not in (*before, f"{ct.GetName()} under Scene")] == []
 
 
 def test_reading_back_refuses_different_transforms(shown):
@@ -346,10 +378,14 @@ def test_bundle_round_trip(tmp_path, geometry):
         "segmentation": 1,
         "table": 1,
         "map": 2,
-        "box": len(nodes.boxes),
-        "long axis": len(nodes.axes),
-        "short axis": len(nodes.axes),
+        **dict.fromkeys(ROLES, 1),
     }
+    marks = MarkNodes.of(found)
+    surface, before = marks.model.GetPolyData(), nodes.marks.model.GetPolyData()
+    assert surface.GetNumberOfCells() == before.GetNumberOfCells() > 0
+    assert surface.GetBounds() == pytest.approx(before.GetBounds(), abs=1e-3)
+    assert marks.model.GetDisplayNode().GetColorNode().GetNumberOfColors() == 22
+    assert marks.labels.GetNumberOfControlPoints() == len(result.lesions)
     # Slicer turns a left-handed grid round when it reads a volume, so the voxels are compared in space.
     back = scenes.read_back(found["segmentation"][0], geometry=result.geometry, volume_node=None)
     grid = volume_geometry(ct)
@@ -358,6 +394,6 @@ def test_bundle_round_trip(tmp_path, geometry):
     index = np.round(result.geometry.lps_to_index(grid.index_to_lps(where))).astype(int)
     assert sorted(map(tuple, index)) == sorted(map(tuple, expected))
     assert [lesion.status_text for lesion in back.lesions] == ["undecided"] * len(result.lesions)
-    assert not any(scene_nodes.was_moved(box) for box in found["box"])
+    assert moved_box(marks.box) is None
     composite = loaded.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
     assert composite.GetBackgroundVolumeID() == ct.GetID()

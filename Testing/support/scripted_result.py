@@ -126,6 +126,30 @@ def with_boxes(result: CaseResult) -> CaseResult:
     )
 
 
+def graded(result: CaseResult, faint_below_voxels: int = 50) -> CaseResult:
+    """Any number of lesions: large ones score 0.9, small ones 0.3; each has a map, and its class a box."""
+    voxel_ml = result.geometry.voxel_volume_mm3 / 1000
+    lesions = tuple(
+        replace(
+            lesion,
+            score=0.9 if lesion.measurement.volume_ml > faint_below_voxels * voxel_ml else 0.3,
+            class_box=lesion.box,
+        )
+        for lesion in result.lesions
+    )
+    maps = tuple(
+        AttentionMap(
+            f"Grad-CAM, lesion {lesion.number}",
+            "Where the classifier looked.",
+            (result.lesion_labels_zyx[:4] == lesion.number).astype(np.float32),
+            result.geometry.cropped((0, 0, 0), (4, *result.geometry.shape_zyx[1:])),
+            lesion_number=lesion.number,
+        )
+        for lesion in lesions
+    )
+    return replace(result, lesions=lesions, attention=(*result.attention, *maps))
+
+
 def _messages(liver: bool, lesions: bool) -> tuple[str, ...]:
     if not liver:
         return ("No liver was found. Check that it is a CT of the abdomen.",)

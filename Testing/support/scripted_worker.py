@@ -71,13 +71,15 @@ class ScriptedAnalysis:
         volume = read_volume(folder)
         from LiverLesionAILib.case.store import save_result
         from LiverLesionAILib.case.surfaces import save_surfaces
-        from support.scripted_result import LIVER_VALUE, result_of, with_boxes
+        from support.scripted_result import LIVER_VALUE, graded, result_of, with_boxes
 
         if mode == "sample without lesions":
             volume = replace(volume, hu_zyx=np.minimum(volume.hu_zyx, LIVER_VALUE))
         result = result_of(volume, f"case {self.cases}", faint=not mode.startswith("sample"))
         if mode == "boxes":
             result = with_boxes(result)
+        elif mode == "graded":
+            result = graded(result)
         if (folder / SECOND_FOLDER).is_dir():
             second = read_volume(folder / SECOND_FOLDER)
             told = f"Second phase {second.name}: {second.hu_zyx.shape}, largest {second.hu_zyx.max()}."

@@ -20,6 +20,9 @@ _BASE: tuple[Colour, ...] = (
 )
 
 
+DIFFERENT_COLOURS = 3 * len(_BASE)
+
+
 def lesion_colour(number: int) -> Colour:
     """RGB in 0..1 for the lesion with this number (1, 2, ...).
 

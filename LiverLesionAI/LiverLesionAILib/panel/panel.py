@@ -14,8 +14,11 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from ..review.case_view import CaseView, FindingRow, read_case
+from ..review.derived import keep_moved_box
 from ..review.reader_actions import ReaderActions
 from ..review.threshold import FAINTEST_SCORE
+from ..scene.prepare import find_nodes
+from ..scene.upgrade import upgrade
 from ..volume.crops import Mask
 from .edit.edit_panel import EditPanel
 from .edit.reader_panel import ReaderPanel
@@ -248,7 +251,7 @@ class Panel(VTKObservationMixin):
         if self.parameters is None:
             return
         self._hide_maps_from_choice()
-        self.case = read_case(slicer.mrmlScene, self.parameters.inputVolume)
+        self.case = self._read_case()
         moved = self.threshold.follow(self.case)
         if moved is not self.case:
             self.case = moved
@@ -265,6 +268,14 @@ class Panel(VTKObservationMixin):
         self.ui.hideAllButton.blockSignals(was)
         apply_overlays(slicer.mrmlScene, self.case, self.parameters)
         self.run.run_changed()
+
+    def _read_case(self) -> CaseView:
+        """What the scene holds; a case of an older version is made one of today first."""
+        scene, volume = slicer.mrmlScene, self.parameters.inputVolume if self.parameters else None
+        if volume is not None and self.queue.current is None:
+            upgrade(scene, volume, find_nodes(scene, volume))
+        case = read_case(scene, volume)
+        return read_case(scene, volume) if keep_moved_box(case) else case
 
     def answered(self) -> None:
         """The answer to a question has come into the scene."""
@@ -329,6 +340,8 @@ class Panel(VTKObservationMixin):
 
     def _lesion_selected(self) -> None:
         rows = self.findings.selection()
+        if keep_moved_box(self.case) and self.parameters is not None:
+            self.case = read_case(slicer.mrmlScene, self.parameters.inputVolume)
         self.reader.show()
         self.edit.show()
         if len(rows) == 1:

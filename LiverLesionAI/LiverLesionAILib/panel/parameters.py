@@ -48,6 +48,7 @@ class PanelParameters:
     maskStyle: MaskStyle = MaskStyle.BOTH
     showBoxes: bool = False
     showAxes: bool = True
+    showNumbers: bool = True
     show3d: bool = True
     showMap: bool = False
     mapName: str = ""

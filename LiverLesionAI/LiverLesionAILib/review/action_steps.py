@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import slicer
 
+from ..case.description import BOX_PREFIX
 from ..scene import segments
+from ..scene.boxed import BoxedLesion, read_boxed, write_boxed
 from ..scene.ras import volume_geometry
 from ..support.errors import InputError
 from ..volume.crops import Mask, union
 from ..volume.ct import Geometry
-from .box_findings import BoxState, capture_box, restore_box
-from .case_view import ATTR_LIVER_VOLUME, BOX_PREFIX, CaseView
+from .case_view import ATTR_LIVER_VOLUME, CaseView
 from .derived import follow
 from .history import History, SegmentState, States, Step, capture, restore
 
@@ -109,27 +110,34 @@ class ActionSteps:
             return
         before = self._capture(ids, masks)
         try:
-            act(node)
+            with segments.one_change(node):
+                act(node)
         except BaseException:
             self._restore(before)
             raise
         self.history.add(Step(label, before, self._capture(ids, masks)))
         self._case = follow(self._scene, self._case, measure, self.liver_mask())
 
-    def _capture(self, ids: Sequence[str], masks: bool) -> dict[str, SegmentState | BoxState | None]:
+    def _capture(self, ids: Sequence[str], masks: bool) -> dict[str, SegmentState | BoxedLesion | None]:
         drawn = [i for i in ids if not i.startswith(BOX_PREFIX)]
-        found: dict[str, SegmentState | BoxState | None] = {}
+        found: dict[str, SegmentState | BoxedLesion | None] = {}
         found.update(capture(self._case.segmentation, drawn, self._geometry(), masks=masks))
-        for row_id in set(ids) - set(drawn):
-            found[row_id] = capture_box(self._scene, self._case, row_id)
+        boxed = read_boxed(self._case.table)
+        found.update({row_id: boxed.get(row_id) for row_id in ids if row_id.startswith(BOX_PREFIX)})
         return found
 
     def _restore(self, states: States) -> None:
-        for row_id, state in states.items():
-            if row_id.startswith(BOX_PREFIX):
-                restore_box(self._scene, self._case, row_id, state)  # type: ignore[arg-type]
+        boxes = {i: state for i, state in states.items() if i.startswith(BOX_PREFIX)}
+        if boxes:
+            self._write_boxes(boxes)  # type: ignore[arg-type]
         drawn = {i: state for i, state in states.items() if not i.startswith(BOX_PREFIX)}
-        restore(self._case.segmentation, drawn, self._geometry())
+        with segments.one_change(self._case.segmentation):
+            restore(self._case.segmentation, drawn, self._geometry())
+
+    def _write_boxes(self, changed: Mapping[str, BoxedLesion | None]) -> None:
+        """Keep these lesions without a mask; None takes one out."""
+        boxed = {**read_boxed(self._case.table), **changed}
+        write_boxed(self._case.table, [one for one in boxed.values() if one is not None])
 
     def _need_masks(self, row_ids: Sequence[str]) -> None:
         if any(row_id.startswith(BOX_PREFIX) for row_id in row_ids):

@@ -12,13 +12,15 @@ import slicer
 from ..case import terminology as terms
 from ..case.attributes import read_models, read_notes, read_phase
 from ..case.colours import lesion_colour
-from ..case.description import BOX_PREFIX
 from ..case.findings import LesionSource, LesionStatus, PhaseEstimate, status_text
+from ..case.place import Place
 from ..scene import nodes, segments
+from ..scene.boxed import BoxedLesion, read_boxed
+from ..scene.map_stack import ROLE_STACK
+from ..scene.marks import Mark, MarkNodes
 from ..scene.prepare import find_nodes
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
-ATTR_BELOW = nodes.ATTR_BELOW
 
 _MEASURED = {
     "long_axis_mm": "Long axis [mm]",
@@ -40,6 +42,7 @@ class FindingRow:
         score: that it is a lesion, 0..1.
         model_class, reader_class: None where there is none.
         class_probabilities: the model's.
+        place: where it lies.
         box_mm: edges of its box along the CT's x, y, z axes; None for a lesion with a mask.
     """
 
@@ -63,6 +66,7 @@ class FindingRow:
     source: LesionSource = LesionSource.MASK
     box_mm: tuple[float, float, float] | None = None
     edited: bool = False
+    place: Place = field(default_factory=Place)
 
     @property
     def touched(self) -> bool:
@@ -87,13 +91,13 @@ class CaseView:
     volume: slicer.vtkMRMLScalarVolumeNode | None
     segmentation: slicer.vtkMRMLSegmentationNode | None
     table: slicer.vtkMRMLTableNode | None
-    boxes: tuple[slicer.vtkMRMLMarkupsROINode, ...] = ()
-    axes: tuple[slicer.vtkMRMLMarkupsLineNode, ...] = ()
     maps: tuple[slicer.vtkMRMLScalarVolumeNode, ...] = ()
     rows: tuple[FindingRow, ...] = ()
     liver_segment: str = ""
     points: tuple[slicer.vtkMRMLMarkupsFiducialNode, ...] = ()
-    class_boxes: tuple[slicer.vtkMRMLMarkupsROINode, ...] = ()
+    marks: MarkNodes | None = None
+    stack: slicer.vtkMRMLScalarVolumeNode | None = None
+    boxed: Mapping[str, BoxedLesion] = field(default_factory=dict)
 
     @property
     def liver_ml(self) -> float | None:
@@ -120,15 +124,22 @@ class CaseView:
         warnings = (phase.warning,) if phase is not None and phase.warning else ()
         return (*warnings, *read_notes(self.table.GetAttribute))
 
-    def box(self, row_id: str) -> slicer.vtkMRMLMarkupsROINode | None:
-        """The box of a row that has only a box."""
-        return next((n for n in self.boxes if nodes.is_box_only(n) and box_id(n) == row_id), None)
+    def box(self, row_id: str) -> BoxedLesion | None:
+        """A lesion that has only a box, by its row."""
+        return self.boxed.get(row_id)
 
     @property
     def numbers(self) -> set[int]:
         """Numbers that are taken, those of boxes below the threshold too."""
-        boxed = {int(node.GetAttribute(nodes.ATTR_LESION) or 0) for node in self.boxes}
-        return {row.number for row in self.rows} | boxed
+        return {row.number for row in self.rows} | {one.lesion.number for one in self.boxed.values()}
+
+    def drawn(self) -> list[Mark]:
+        """The marks of the lesions that count."""
+        return [
+            Mark(row.segment_id, row.number, _label(row), row.place, row.box_only)
+            for row in self.rows
+            if row.status.counts
+        ]
 
     def row(self, segment_id: str) -> FindingRow | None:
         """The row of a segment."""
@@ -151,21 +162,27 @@ def read_case(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode
                 liver = segment_id
             elif segments.is_lesion(segment):
                 rows.append(_row(segment, segment_id, measured))
-    for node in found.get(nodes.ROLE_BOX, []):
-        if nodes.is_box_only(node) and not node.GetAttribute(ATTR_BELOW):
-            rows.append(_box_row(node))
+    boxed = read_boxed(table)
+    rows += [_box_row(one) for one in boxed.values() if not one.below]
     return CaseView(
         volume,
         segmentation,
         table,
-        tuple(found.get(nodes.ROLE_BOX, [])),
-        tuple(found.get(nodes.ROLE_LONG_AXIS, []) + found.get(nodes.ROLE_SHORT_AXIS, [])),
         tuple(found.get(nodes.ROLE_MAP, [])),
         tuple(sorted(rows, key=lambda row: (row.number or 10**6, row.name))),
         liver,
         tuple(found.get(nodes.ROLE_POINT, [])),
-        tuple(found.get(nodes.ROLE_CLASS_BOX, [])),
+        MarkNodes.of(found),
+        (found.get(ROLE_STACK) or [None])[0],
+        boxed,
     )
+
+
+def _label(row: FindingRow) -> str:
+    """The whole text beside a lesion: its name and its size."""
+    if math.isnan(row.long_axis_mm):
+        return row.name
+    return f"{row.name}, {row.long_axis_mm:.0f} × {row.short_axis_mm:.0f} mm"
 
 
 def table_values(table: slicer.vtkMRMLTableNode | None) -> dict[int, dict[str, float]]:
@@ -201,37 +218,30 @@ def _row(segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[s
         note=segments.tag(segment, terms.TAG_NOTE),
         edited=segments.is_marked_edited(segment),
         source=LesionSource(source) if source in {s.value for s in LesionSource} else LesionSource.READER,
+        place=segments.place(segment),
         **measured.get(number, {}),
     )
 
 
-def _box_row(node: slicer.vtkMRMLMarkupsROINode) -> FindingRow:
-    def said(name: str) -> str:
-        return node.GetAttribute(name) or ""
-
-    number = int(said(nodes.ATTR_LESION) or 0)
-    fields = _class_fields(
-        said(nodes.ATTR_CLASS),
-        said(nodes.ATTR_READER_CLASS),
-        said(nodes.ATTR_PROBABILITIES),
-        said(nodes.ATTR_SCORE),
-    )
+def _box_row(one: BoxedLesion) -> FindingRow:
+    lesion = one.lesion
     return FindingRow(
-        box_id(node),
-        number,
-        terms.lesion_name(number, fields["shown_class"]),
-        lesion_colour(number),
-        LesionStatus.read(said(nodes.ATTR_STATUS)),
-        **fields,
-        note=said(nodes.ATTR_NOTE),
+        one.row_id,
+        lesion.number,
+        terms.lesion_name(lesion.number, lesion.shown_class),
+        lesion_colour(lesion.number),
+        lesion.status,
+        lesion.shown_class,
+        lesion.class_probabilities.get(lesion.shown_class or "", lesion.score),
+        lesion.score,
+        note=lesion.note,
+        model_class=lesion.model_class,
+        reader_class=lesion.reader_class,
+        class_probabilities=lesion.class_probabilities,
         source=LesionSource.BOX,
-        box_mm=tuple(node.GetSize()),  # type: ignore[arg-type]
+        box_mm=lesion.box.size_xyz_mm,
+        place=one.place,
     )
-
-
-def box_id(node: slicer.vtkMRMLMarkupsROINode) -> str:
-    """The row's ID of a lesion that has only a box."""
-    return f"{BOX_PREFIX}{node.GetAttribute(nodes.ATTR_LESION) or 0}"
 
 
 def _class_fields(model: str, reader: str, probabilities_text: str, score_text: str) -> dict[str, Any]:

@@ -4,22 +4,22 @@ an edit."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import slicer
 
-from ..case import tags
-from ..case import terminology as terms
-from ..case.description import BOX_PREFIX
-from ..case.findings import Box, LesionStatus, Measurement
+from ..case.findings import Box, Measurement
 from ..scene import nodes, segments
+from ..scene.boxed import write_boxed
+from ..scene.marks import moved_box
 from ..scene.ras import volume_geometry
 from ..stages.measure.lesions import box_of, measure_mask
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from ..volume.masks import bounding_box
-from .case_view import CaseView, FindingRow, box_id, read_case
+from .case_view import CaseView, FindingRow, read_case
 
 MARGIN_MM = 10.0
 
@@ -79,7 +79,7 @@ def follow(
     changed: Iterable[str] = (),
     liver: Mask | None = None,
 ) -> CaseView:
-    """Bring table, boxes and diameters in line with the segments.
+    """Bring table and places in line with the segments.
 
     Args:
         case: the nodes; its rows may be out of date.
@@ -94,26 +94,30 @@ def follow(
     geometry = volume_geometry(case.volume)
     measurements: dict[int, Measurement] = {}
     emptied: set[int] = set()
-    for segment_id in changed:
-        row = fresh.row(segment_id)
-        if row is None:
-            continue
-        mask = segments.read_mask(fresh.segmentation, segment_id, geometry)
-        if not mask.count:
-            # Erased to the last voxel: nothing is left to measure or to mark.
-            emptied.add(row.number)
-            for node in (*fresh.boxes, *fresh.axes, *fresh.class_boxes):
-                if node.GetAttribute(nodes.ATTR_SEGMENT) == segment_id:
-                    nodes.remove_node(scene, node)
-            continue
-        box, measurement = measured(fresh, mask, liver)
-        measurements[row.number] = measurement
-        place_lesion(scene, fresh, row, box, measurement)
-    drop_orphans(scene, fresh)
+    with segments.one_change(fresh.segmentation):
+        for segment_id in changed:
+            row = fresh.row(segment_id)
+            if row is None:
+                continue
+            mask = segments.read_mask(fresh.segmentation, segment_id, geometry)
+            if not mask.count:
+                # Erased to the last voxel: nothing is left to measure or to mark.
+                emptied.add(row.number)
+                segments.set_place(_segment(fresh, segment_id), replace(row.place, **_NOWHERE))
+                continue
+            box, measurement = measured(fresh, mask, liver)
+            measurements[row.number] = measurement
+            place_lesion(fresh, row, box, measurement)
     if fresh.table is not None:
         write_table(fresh, measurements, emptied)
-    _copy_status(fresh)
     return read_case(scene, case.volume)
+
+
+_NOWHERE = {"box": None, "long_axis_lps": None, "short_axis_lps": None}
+
+
+def _segment(case: CaseView, segment_id: str) -> slicer.vtkSegment:
+    return case.segmentation.GetSegmentation().GetSegment(segment_id)
 
 
 def write_table(
@@ -139,91 +143,31 @@ def write_table(
     nodes.show_table(case.table, table)
 
 
-def place_lesion(
-    scene: slicer.vtkMRMLScene, case: CaseView, row: FindingRow, box: Box, measurement: Measurement
-) -> None:
-    """Put a lesion's box and diameters where they belong; a box that the reader moved stays."""
-    found = {
-        node.GetAttribute(nodes.ATTR_ROLE): node
-        for node in (*case.boxes, *case.axes)
-        if node.GetAttribute(nodes.ATTR_SEGMENT) == row.segment_id
-    }
-    node = found.get(nodes.ROLE_BOX)
-    if node is None:
-        node = new_markup(scene, case, row.number, row.segment_id, "vtkMRMLMarkupsROINode", nodes.ROLE_BOX)
-    elif nodes.was_moved(node):
-        node = None
-    if node is not None:
-        nodes.place_box(node, box, row.number)
-    place_class_box(scene, case, row)
-    for role, ends in (
-        (nodes.ROLE_LONG_AXIS, measurement.long_axis_lps),
-        (nodes.ROLE_SHORT_AXIS, measurement.short_axis_lps),
-    ):
-        line = found.get(role) or new_markup(
-            scene, case, row.number, row.segment_id, "vtkMRMLMarkupsLineNode", role
-        )
-        line.RemoveAllControlPoints()
-        nodes.place_axis(line, ends, row.number, label=role == nodes.ROLE_LONG_AXIS)
+def place_lesion(case: CaseView, row: FindingRow, box: Box, measurement: Measurement) -> None:
+    """Keep with a lesion's segment where it lies now; a box that the reader moved stays."""
+    measured_now = measurement.long_axis_mm > 0
+    place = replace(
+        row.place,
+        box=row.place.box if row.place.moved and row.place.box is not None else box,
+        long_axis_lps=measurement.long_axis_lps if measured_now else None,
+        short_axis_lps=measurement.short_axis_lps if measured_now else None,
+    )
+    segments.set_place(_segment(case, row.segment_id), place)
 
 
-def place_class_box(scene: slicer.vtkMRMLScene, case: CaseView, row: FindingRow) -> None:
-    """Bring back the box of a lesion's class, where a deletion that was undone had taken it away."""
-    segment = case.segmentation.GetSegmentation().GetSegment(row.segment_id)
-    box = tags.parse_box(segments.tag(segment, terms.TAG_CLASS_BOX))
-    there = any(node.GetAttribute(nodes.ATTR_SEGMENT) == row.segment_id for node in case.class_boxes)
-    if box is None or there:
-        return
-    node = new_markup(scene, case, row.number, row.segment_id, "vtkMRMLMarkupsROINode", nodes.ROLE_CLASS_BOX)
-    node.SetName(terms.class_box_name(row.name))
-    nodes.place_class_box(node, box, row.number)
-
-
-def new_markup(
-    scene: slicer.vtkMRMLScene, case: CaseView, number: int, segment_id: str, class_name: str, role: str
-) -> slicer.vtkMRMLMarkupsNode:
-    """A box or line of a lesion, with the CT and in its place in the tree; still to be placed."""
-    node = scene.AddNewNodeByClass(class_name, f"Lesion {number} {role}")
-    node.SetAttribute(nodes.ATTR_ROLE, role)
-    node.SetAttribute(nodes.ATTR_CASE, case.segmentation.GetAttribute(nodes.ATTR_CASE))
-    node.SetAttribute(nodes.ATTR_SEGMENT, segment_id)
-    node.SetNodeReferenceID(nodes.REF_VOLUME, case.volume.GetID())
-    node.SetAndObserveTransformNodeID(case.volume.GetTransformNodeID())
-    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    like = case.boxes if role in (nodes.ROLE_BOX, nodes.ROLE_CLASS_BOX) else case.axes
-    sibling = tree.GetItemByDataNode(like[0]) if like else 0
-    parent = tree.GetItemParent(sibling or tree.GetItemByDataNode(case.segmentation))
-    item = tree.GetItemByDataNode(node)
-    if item and parent:
-        tree.SetItemParent(item, parent)
-    return node
-
-
-def drop_orphans(scene: slicer.vtkMRMLScene, case: CaseView) -> None:
-    """Boxes and diameters of lesions that are no more."""
-    alive = {row.segment_id for row in case.rows}
-    for node in (*case.boxes, *case.axes, *case.class_boxes):
-        segment_id = node.GetAttribute(nodes.ATTR_SEGMENT) or ""
-        if segment_id and segment_id not in alive:
-            nodes.remove_node(scene, node)
-
-
-def _copy_status(case: CaseView) -> None:
-    """A box carries its lesion's name, as a label in the views, and its status, so that a new run knows it
-    was decided upon."""
-    rows = {row.segment_id: row for row in case.rows}
-    for node in case.class_boxes:
-        number = node.GetAttribute(nodes.ATTR_LESION) or 0
-        row = rows.get(node.GetAttribute(nodes.ATTR_SEGMENT) or f"{BOX_PREFIX}{number}")
-        if row is not None and node.GetName() != terms.class_box_name(row.name):
-            node.SetName(terms.class_box_name(row.name))
-    for node in case.boxes:
-        owner = box_id(node) if nodes.is_box_only(node) else node.GetAttribute(nodes.ATTR_SEGMENT) or ""
-        row = rows.get(owner)
-        if row is not None and node.GetName() != row.name:
-            node.SetName(row.name)
-        if nodes.is_box_only(node):
-            continue
-        status = row.status if row is not None else LesionStatus.UNDECIDED
-        if node.GetAttribute(nodes.ATTR_STATUS) != status.value:
-            node.SetAttribute(nodes.ATTR_STATUS, status.value)
+def keep_moved_box(case: CaseView) -> bool:
+    """Take note of where the reader has moved the selected lesion's box to; whether it was moved."""
+    node = case.marks.box if case.marks is not None else None
+    box = moved_box(node) if node is not None else None
+    if box is None:
+        return False
+    row_id = node.GetAttribute(nodes.ATTR_SEGMENT) or ""
+    boxed, row = case.box(row_id), case.row(row_id)
+    if boxed is not None:
+        moved = replace(boxed.changed(box=replace(box, score=boxed.lesion.score)), moved=True)
+        write_boxed(case.table, {**case.boxed, row_id: moved}.values())
+    elif row is not None:
+        segments.set_place(_segment(case, row_id), replace(row.place, box=box, moved=True))
+    else:
+        return False
+    return True

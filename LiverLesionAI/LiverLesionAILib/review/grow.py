@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..analysis.rules import Rules
-from ..scene.ras import numpy_matrix, point_ras, to_volume, volume_geometry
+from ..case.findings import Box
+from ..scene.ras import to_volume, volume_geometry
 from ..stages.detect.contrast import ContrastSettings, level_and_spread, stands_out
 from ..support.errors import InputError
 from ..volume.crops import Mask, trimmed
-from ..volume.geometry import Geometry, lps_to_ras
+from ..volume.geometry import Geometry
 from .case_view import CaseView
 from .derived import cut_to
 
@@ -49,21 +50,20 @@ def grown_from(case: CaseView, point_world: tuple[float, float, float], liver: M
     return _grown(case, geometry, seed, frame, inside, inside)
 
 
-def grown_in_box(case: CaseView, box: slicer.vtkMRMLMarkupsROINode) -> Mask:
+def grown_in_box(case: CaseView, box: Box) -> Mask:
     """A mask proposal for a lesion that has only a box: as :func:`grown_from` its middle, but within the box.
 
     Where lesion and surroundings are too alike, a ball of 4 mm radius is proposed, cut by the box.
     """
     geometry = volume_geometry(case.volume)
-    to_box = np.linalg.inv(numpy_matrix(box.GetObjectToNodeMatrix()))
-    middle_lps = point_ras(np.linalg.inv(to_box)[:3, 3])
+    middle_lps = np.asarray(box.centre_lps)
     limits = np.array(geometry.shape_zyx) - 1
     seed = np.clip(np.round(geometry.lps_to_index(middle_lps)), 0, limits).astype(int)
     frame = _frame(geometry, seed)
     grid = np.stack(np.meshgrid(*[np.arange(s.start, s.stop) for s in frame], indexing="ij"), axis=-1)
-    ras = lps_to_ras(geometry.index_to_lps(grid))
-    own = ras @ to_box[:3, :3].T + to_box[:3, 3]
-    inside = (np.abs(own) <= np.array(box.GetSize()) / 2 + 1e-6).all(axis=-1)
+    axes = np.asarray(box.directions_lps, float).reshape(3, 3)
+    own = (geometry.index_to_lps(grid) - middle_lps) @ axes
+    inside = (np.abs(own) <= np.array(box.size_xyz_mm) / 2 + 1e-6).all(axis=-1)
     return _grown(case, geometry, seed, frame, inside, np.ones_like(inside))
 
 

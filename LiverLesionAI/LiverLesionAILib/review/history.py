@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import slicer
 
 from ..scene import segments
+from ..scene.boxed import BoxedLesion
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
-from .box_findings import BoxState
 
 MOST_STEPS = 50
 
@@ -31,7 +31,7 @@ class SegmentState:
     after: str
 
 
-States = Mapping[str, "SegmentState | BoxState | None"]
+States = Mapping[str, "SegmentState | BoxedLesion | None"]
 """By segment ID, or by the row's ID of a lesion that has only a box."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..case.findings import CaseResult, Lesion
 from ..case.lesion_masks import lesion_masks
 from ..case.store_json import describe_lesion, read_lesion
 from ..scene import segments
+from ..support.steps import Steps
 from ..volume.crops import Mask
 from ..volume.ct import Geometry, axis_permutation, permuted, reoriented_geometry
 
@@ -121,21 +122,25 @@ def split_by_score(result: CaseResult, threshold: float, masks: Mapping[int, Mas
     return Split(part, shown_masks, candidates, numbers)
 
 
-def keep_drawn(
-    node: slicer.vtkMRMLSegmentationNode, split: Split, segment_ids: Mapping[int, str]
-) -> Iterator[None]:
-    """Pack what the AI drew, and all it said of each lesion, into the lesions' segments; in steps."""
+def drawn_tags(split: Split) -> Steps[dict[int, dict[str, str]]]:
+    """What the AI drew, and all it said of each lesion, as tags by the lesion's number; in steps."""
+    tags = {}
     for lesion in split.shown.lesions:
-        segment = node.GetSegmentation().GetSegment(segment_ids.get(lesion.number, ""))
-        if segment is not None and lesion.number in split.masks and not segments.tag(segment, TAG_DRAWN):
-            tag_lesion(segment, lesion, split.masks[lesion.number], split.shown.geometry)
+        if lesion.number in split.masks:
+            tags[lesion.number] = lesion_tags(lesion, split.masks[lesion.number], split.shown.geometry)
         yield
+    return tags
+
+
+def lesion_tags(lesion: Lesion, mask: Mask, geometry: Geometry) -> dict[str, str]:
+    """What the AI drew and said, as tags."""
+    return {TAG_DRAWN: pack_mask(mask, geometry), TAG_LESION: json.dumps(describe_lesion(lesion))}
 
 
 def tag_lesion(segment: slicer.vtkSegment, lesion: Lesion, mask: Mask, geometry: Geometry) -> None:
     """Keep what the AI drew and said with its segment."""
-    segment.SetTag(TAG_DRAWN, pack_mask(mask, geometry))
-    segments.set_tag(segment, TAG_LESION, json.dumps(describe_lesion(lesion)))
+    for name, text in lesion_tags(lesion, mask, geometry).items():
+        segments.set_tag(segment, name, text)
 
 
 def write_candidates(

@@ -11,14 +11,16 @@ from scipy import ndimage
 
 from ..case import terminology as terms
 from ..case.colours import lesion_colour
+from ..case.description import BOX_PREFIX
 from ..case.findings import LesionSource, LesionStatus
-from ..scene import nodes, segments
+from ..case.place import PLACE_TAGS
+from ..scene import segments
 from ..scene.read import free_number
 from ..support.errors import InputError
 from ..volume.crops import Mask, union
 from ..volume.ct import Geometry
 from .action_steps import ActionSteps
-from .case_view import BOX_PREFIX, FindingRow
+from .case_view import FindingRow
 from .derived import follow
 from .history import SegmentState, Step, capture, put
 from .kept import TAG_DRAWN, TAG_LESION, drawn_mask
@@ -32,9 +34,8 @@ class MaskActions(ActionSteps):
 
         def act(node: Any) -> None:
             for segment_id in segment_ids:
-                box = self._case.box(segment_id)
-                if box is not None:
-                    nodes.remove_node(self._scene, box)
+                if self._case.box(segment_id) is not None:
+                    self._write_boxes({segment_id: None})
                 else:
                     node.GetSegmentation().RemoveSegment(segment_id)
 
@@ -145,9 +146,7 @@ class MaskActions(ActionSteps):
 
         def act(node: Any) -> None:
             self._add_segment(node, new_id, row.number, mask, about=row)
-            box.SetAttribute(nodes.ATTR_SEGMENT, new_id)
-            # Round the outline from now on, so it counts as where the AI put it.
-            nodes.follow_again(box)
+            self._write_boxes({row_id: None})
 
         self._do("outline", [row_id, new_id], act, masks=True, measure=[new_id])
         return new_id
@@ -231,7 +230,7 @@ class MaskActions(ActionSteps):
         segment = slicer.vtkSegment()
         if like is not None:
             segment.DeepCopyMetadata(like)
-            for name in (terms.TAG_MASK, terms.TAG_NAME, terms.TAG_CLASS_BOX, TAG_DRAWN, TAG_LESION):
+            for name in (terms.TAG_MASK, terms.TAG_NAME, *PLACE_TAGS, TAG_DRAWN, TAG_LESION):
                 segment.RemoveTag(name)
         if about is not None:
             for name, value in _told(about).items():

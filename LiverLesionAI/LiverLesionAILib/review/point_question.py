@@ -19,6 +19,7 @@ from ..models.inputs import liver_level_hu
 from ..models.weights import ModelEntry
 from ..scene import nodes
 from ..scene.ras import image_steps, to_volume, volume_geometry
+from ..scene.upgrade import own_like
 from ..stages.explain.mscd_point import map_title, region_around, request_of
 from ..support.errors import InputError
 from ..volume.crops import Mask
@@ -100,18 +101,22 @@ class PointQuestion:
 
     def _fill(self, shown: AttentionMap, image: vtk.vtkImageData, node: Any) -> None:
         described = attention_map(shown, self._case.volume.GetName(), {})
-        if node is None:
-            node = self._scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", described.name)
+        new = node is None
+        if new:
+            node = self._new(
+                "vtkMRMLScalarVolumeNode", f"{self._case.volume.GetName()} {shown.name}", nodes.ROLE_MAP
+            )
             node.SetAttribute(nodes.ATTR_MAP, shown.name)
-            self._own(node, nodes.ROLE_MAP)
         nodes.fill_map(node, described, image)
+        if new:
+            nodes.give_map_display(self._scene, node, described)
+            self._join(node)
 
     def _mark(self) -> None:
         """A mark where the reader clicked; one for each case."""
         node = next((node for node in self._case.points if self._scene.IsNodePresent(node)), None)
         if node is None:
-            node = self._scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Point asked for")
-            self._own(node, nodes.ROLE_POINT)
+            node = self._join(self._new("vtkMRMLMarkupsFiducialNode", "Point asked for", nodes.ROLE_POINT))
             node.CreateDefaultDisplayNodes()
             display = node.GetDisplayNode()
             for paint in (display.SetColor, display.SetSelectedColor, display.SetActiveColor):
@@ -123,18 +128,25 @@ class PointQuestion:
         node.AddControlPointWorld(vtk.vtkVector3d(*self.point_world))
         node.SetLocked(True)
 
-    def _own(self, node: slicer.vtkMRMLNode, role: str) -> None:
+    def _new(self, class_name: str, name: str, role: str) -> slicer.vtkMRMLNode:
+        """A node of the case, not in the scene yet."""
+        node = self._scene.CreateNodeByClass(class_name)
+        node.UnRegister(None)
+        node.SetName(name)
+        own_like(node, self._case.segmentation, self._case.volume, role)
+        return node
+
+    def _join(self, node: slicer.vtkMRMLNode) -> slicer.vtkMRMLNode:
+        """Add a node, beside the other maps in the tree."""
         case = self._case
-        node.SetAttribute(nodes.ATTR_ROLE, role)
-        node.SetAttribute(nodes.ATTR_CASE, case.segmentation.GetAttribute(nodes.ATTR_CASE))
-        node.SetNodeReferenceID(nodes.REF_VOLUME, case.volume.GetID())
-        node.SetAndObserveTransformNodeID(case.volume.GetTransformNodeID())
+        node = self._scene.AddNode(node)
         tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self._scene)
         sibling = tree.GetItemByDataNode(case.maps[0]) if case.maps else 0
         parent = tree.GetItemParent(sibling or tree.GetItemByDataNode(case.segmentation))
         item = tree.GetItemByDataNode(node)
         if item and parent:
             tree.SetItemParent(item, parent)
+        return node
 
 
 def _imaged(shown: AttentionMap) -> Iterator[Any]:

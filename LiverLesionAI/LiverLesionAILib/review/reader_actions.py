@@ -8,7 +8,7 @@ from typing import Any
 
 from ..case import terminology as terms
 from ..case.findings import LesionStatus
-from ..scene import nodes, segments
+from ..scene import segments
 from .mask_actions import MaskActions
 
 
@@ -25,7 +25,7 @@ class ReaderActions(MaskActions):
             for segment_id in segment_ids:
                 box = self._case.box(segment_id)
                 if box is not None:
-                    box.SetAttribute(nodes.ATTR_STATUS, new.value)
+                    self._write_boxes({segment_id: box.changed(status=new)})
                     continue
                 segments.mark(node.GetSegmentation().GetSegment(segment_id), new)
 
@@ -41,7 +41,7 @@ class ReaderActions(MaskActions):
         def act(node: Any) -> None:
             box = self._case.box(segment_id)
             if box is not None:
-                box.SetAttribute(nodes.ATTR_READER_CLASS, name)
+                self._write_boxes({segment_id: box.changed(reader_class=name or None)})
                 return
             segment = node.GetSegmentation().GetSegment(segment_id)
             if name:
@@ -64,7 +64,7 @@ class ReaderActions(MaskActions):
         def act(node: Any) -> None:
             box = self._case.box(segment_id)
             if box is not None:
-                box.SetAttribute(nodes.ATTR_NOTE, text.strip())
+                self._write_boxes({segment_id: box.changed(note=text.strip())})
                 return
             segment = node.GetSegmentation().GetSegment(segment_id)
             if text.strip():

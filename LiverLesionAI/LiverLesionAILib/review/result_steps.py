@@ -7,19 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import slicer
-import vtk
-from numpy.typing import NDArray
-from vtk.util import numpy_support
 
 from ..case.lesion_masks import lesion_mask_steps
 from ..case.surfaces import load_surfaces
-from ..scene.segments import CLOSED_SURFACE
-from ..scene.show import SceneNodes, apply_steps
+from ..scene.show import Extras, SceneNodes, apply_steps
 from ..support.errors import InputError
 from .case_view import ATTR_LIVER_VOLUME
-from .kept import Split, keep_drawn, split_by_score, write_candidates
+from .kept import drawn_tags, split_by_score, write_candidates
 
 T = TypeVar("T")
 
@@ -58,16 +53,14 @@ def result_steps(
                 "threshold below the table to see them.",
             ),
         )
-    made: SceneNodes = yield from _say(
-        "show the result", apply_steps(scene, shown, volume, masks=split.masks)
-    )
-    yield from _say("keep what was found", keep_drawn(made.segmentation, split, made.segment_ids))
+    tags = yield from _say("show the result", drawn_tags(split))
+    by_number = {
+        split.numbers.get(n, -1) if n else 0: surface for n, surface in load_surfaces(folder).items()
+    }
+    extras = Extras(split.masks, tags, by_number)
+    made: SceneNodes = yield from _say("show the result", apply_steps(scene, shown, volume, extras=extras))
     made.table.SetAttribute(ATTR_LIVER_VOLUME, f"{result.liver_volume_ml:.3f}")
     write_candidates(made.table, candidates, result.geometry)
-    yield "show the surfaces"
-    for segment_id, surface in _surfaces(split, made, folder).items():
-        show_surface(made.segmentation, segment_id, *surface)
-        yield "show the surfaces"
     yield made
 
 
@@ -79,43 +72,3 @@ def _say(stage: str, steps: Generator[Any, None, T]) -> Generator[str, None, T]:
         except StopIteration as end:
             return end.value
         yield stage
-
-
-def _surfaces(
-    split: Split, made: SceneNodes, folder: Path
-) -> dict[str, tuple[NDArray[np.float32], NDArray[np.int32]]]:
-    """Surfaces by segment ID; those of segments that the reader has touched are left as they are."""
-    found = {}
-    for number, surface in load_surfaces(folder).items():
-        segment_id = made.segment_ids.get(split.numbers.get(number, -1) if number else 0)
-        if segment_id and segment_id not in made.kept_segment_ids:
-            found[segment_id] = surface
-    return found
-
-
-def show_surface(
-    node: slicer.vtkMRMLSegmentationNode,
-    segment_id: str,
-    points_ras: NDArray[np.float32],
-    triangles: NDArray[np.int32],
-) -> None:
-    """Give a segment its closed surface, so that 3D views show it."""
-    points = vtk.vtkPoints()
-    points.SetData(numpy_support.numpy_to_vtk(points_ras, deep=True))
-    cells = vtk.vtkCellArray()
-    connectivity = numpy_support.numpy_to_vtkIdTypeArray(triangles.astype(np.int64).ravel(), deep=True)
-    offsets = numpy_support.numpy_to_vtkIdTypeArray(
-        np.arange(0, triangles.size + 1, 3, dtype=np.int64), deep=True
-    )
-    cells.SetData(offsets, connectivity)
-    surface = vtk.vtkPolyData()
-    surface.SetPoints(points)
-    surface.SetPolys(cells)
-    normals = vtk.vtkPolyDataNormals()
-    normals.SetInputData(surface)
-    normals.SplittingOff()
-    normals.ConsistencyOff()
-    normals.Update()
-    segment = node.GetSegmentation().GetSegment(segment_id)
-    if segment is not None:
-        segment.AddRepresentation(CLOSED_SURFACE, normals.GetOutput())

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import slicer
 
 from ..analysis.rules import Rules
+from ..case.surfaces import closed_surface
 from ..models.weights import Manifest
-from ..scene import nodes, segments
-from ..scene.ras import volume_geometry
+from ..scene import segments
+from ..scene.boxed import write_boxed
+from ..scene.map_stack import read_entries, with_rows, write_entries
+from ..scene.ras import surface_data, volume_geometry
 from ..scene.read import free_number
 from ..scene.segments import build_lesions
 from ..support.errors import ModelError
 from ..volume.crops import same_lesion
-from .case_view import ATTR_BELOW, CaseView, read_case
-from .derived import drop_orphans, place_lesion, write_table
+from .case_view import CaseView, read_case
+from .derived import write_table
 from .history import put
 from .kept import Candidate, read_candidates, tag_lesion, told_lesion, write_candidates
 
@@ -39,8 +44,7 @@ def apply_threshold(scene: slicer.vtkMRMLScene, case: CaseView, threshold: float
     node, table = case.segmentation, case.table
     if node is None or table is None:
         return case
-    boxes_moved = _hide_boxes(case, threshold)
-    if boxes_moved:
+    if _hide_boxes(case, threshold):
         case = read_case(scene, case.volume)
         write_table(case, {})
     geometry = volume_geometry(case.volume)
@@ -50,34 +54,34 @@ def apply_threshold(scene: slicer.vtkMRMLScene, case: CaseView, threshold: float
     if not inward and not outward:
         return case
     staying = [c for c in candidates if c.lesion.score < threshold] + list(outward.values())
-    for segment_id in outward:
-        node.GetSegmentation().RemoveSegment(segment_id)
-    placed = _bring_in(case, inward, set(outward))
+    with segments.one_change(node):
+        for segment_id in outward:
+            node.GetSegmentation().RemoveSegment(segment_id)
+        placed = _bring_in(case, inward, set(outward))
     write_candidates(table, staying, geometry)
+    if case.stack is not None:
+        numbers = {candidate.lesion.number: segment_id for segment_id, candidate in placed.items()}
+        write_entries(case.stack, with_rows(read_entries(case.stack), numbers))
     fresh = read_case(scene, case.volume)
-    drop_orphans(scene, fresh)
-    measurements = {}
-    for segment_id, candidate in placed.items():
-        row = fresh.row(segment_id)
-        if row is not None:
-            place_lesion(scene, fresh, row, candidate.lesion.box, candidate.lesion.measurement)
-            measurements[row.number] = candidate.lesion.measurement
+    measurements = {
+        row.number: placed[row.segment_id].lesion.measurement
+        for row in fresh.rows
+        if row.segment_id in placed
+    }
     write_table(fresh, measurements)
     return read_case(scene, case.volume)
 
 
 def _hide_boxes(case: CaseView, threshold: float) -> bool:
-    """Mark the boxes without a mask that are below the threshold; whether any changed."""
-    changed = False
-    for node in case.boxes:
-        if not nodes.is_box_only(node):
-            continue
-        score = float(node.GetAttribute(nodes.ATTR_SCORE) or 1.0)
-        below = "1" if score < threshold and not nodes.is_decided(node) else ""
-        if (node.GetAttribute(ATTR_BELOW) or "") != below:
-            node.SetAttribute(ATTR_BELOW, below)
-            changed = True
-    return changed
+    """Mark the lesions without a mask that are below the threshold; whether any changed."""
+    now = {
+        key: replace(one, below=one.lesion.score < threshold and not one.touched)
+        for key, one in case.boxed.items()
+    }
+    if all(now[key].below == one.below for key, one in case.boxed.items()):
+        return False
+    write_boxed(case.table, now.values())
+    return True
 
 
 def _untouched_below(case: CaseView, threshold: float) -> dict[str, Candidate]:
@@ -98,6 +102,7 @@ def _bring_in(case: CaseView, inward: list[Candidate], leaving: set[str]) -> dic
     """Segments for candidates; one that the reader has drawn meanwhile is left out."""
     node, geometry = case.segmentation, volume_geometry(case.volume)
     segmentation = node.GetSegmentation()
+    surfaces = segmentation.ContainsRepresentation(segments.CLOSED_SURFACE)
     leaving_numbers = {row.number for row in case.rows if row.segment_id in leaving}
     taken = case.numbers - leaving_numbers
     there = [
@@ -120,11 +125,11 @@ def _bring_in(case: CaseView, inward: list[Candidate], leaving: set[str]) -> dic
             geometry,
         )[0]
         tag_lesion(built.segment, candidate.lesion, candidate.mask, geometry)
+        if surfaces:
+            # Slicer would make one itself, more slowly.
+            surface = surface_data(*closed_surface(candidate.mask, geometry))
+            built.segment.AddRepresentation(segments.CLOSED_SURFACE, surface)
         segment_id = segmentation.GenerateUniqueSegmentID(built.preferred_id)
         put(node, segment_id, built.segment, "?")
         placed[segment_id] = candidate
-        for shown in case.maps:
-            # A lesion's own maps wait for it under the number that the analysis gave it.
-            if shown.GetAttribute(nodes.ATTR_LESION) == str(candidate.lesion.number):
-                shown.SetAttribute(nodes.ATTR_SEGMENT, segment_id)
     return placed

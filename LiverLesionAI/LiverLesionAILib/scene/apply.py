@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import slicer
 import vtk
 
+from ..case import terminology as terms
 from ..case.attributes import case_attributes
-from ..case.description import BOX_PREFIX, case_maps, class_box, lesion_axes, lesion_box
-from ..case.findings import CaseResult, Lesion, status_text
-from ..support.steps import finish
-from ..volume.crops import Mask
+from ..case.description import BOX_PREFIX, LIVER_FILL, LIVER_OPACITY, SceneMap
+from ..case.findings import CaseResult, status_text
+from ..support.steps import Steps, finish
 from . import nodes, segments
-from .prepare import Preparation, Ready
+from .boxed import BoxedLesion, read_boxed, write_boxed
+from .map_stack import ROLE_STACK, lesion_map_steps, with_rows, write_entries
+from .marks import Mark, MarkNodes, Shown, draw_marks, make_marks
+from .prepare import Extras, Preparation, Ready
 from .ras import vtk_matrix
 from .read import free_number, reader_lesion
 from .tree import CaseTree
@@ -22,35 +25,30 @@ from .tree import CaseTree
 
 @dataclass(frozen=True, eq=False)
 class SceneNodes:
-    """What one case has in the scene.
+    """What one case has in the scene; the number of nodes does not depend on the number of lesions.
 
     Attributes:
         segment_ids: lesion number in the result -> ID of its segment (of the reader's, where one was kept
-        for it);
-            0 is the liver.
+            for it); 0 is the liver.
         numbers: lesion number in the result -> number it is shown with.
-        boxes: number shown -> ROI node.
-        axes: number shown -> (long axis, short axis) line nodes.
-        class_boxes: number shown -> ROI node round where the classifier saw the class.
-        maps: map's name -> volume node.
+        marks: boxes, diameters and numbers of all lesions.
+        maps: map's name, or kind's for maps of single lesions -> volume node.
         kept_segment_ids: segments left alone because the reader had touched them.
         study_item: subject hierarchy item that holds them all.
-        notes: what the analysis says the reader has to know, in sentences.
         messages: what else the reader has to know: what was kept.
+        notes: what the analysis says the reader has to know, in sentences.
     """
 
     segmentation: slicer.vtkMRMLSegmentationNode
     table: slicer.vtkMRMLTableNode
     segment_ids: Mapping[int, str]
     numbers: Mapping[int, int]
-    boxes: Mapping[int, slicer.vtkMRMLMarkupsROINode]
-    axes: Mapping[int, tuple[slicer.vtkMRMLMarkupsLineNode, slicer.vtkMRMLMarkupsLineNode]]
+    marks: MarkNodes
     maps: Mapping[str, slicer.vtkMRMLScalarVolumeNode]
     kept_segment_ids: tuple[str, ...] = ()
     study_item: int = 0
     messages: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    class_boxes: Mapping[int, slicer.vtkMRMLMarkupsROINode] = field(default_factory=dict)
 
 
 class Apply:
@@ -61,10 +59,10 @@ class Apply:
         scene: slicer.vtkMRMLScene,
         result: CaseResult,
         volume_node: object,
-        masks: Mapping[int, Mask] | None = None,
+        extras: Extras,
     ) -> None:
         self.scene, self.result, self.volume = scene, result, volume_node
-        self.prepared = Preparation(scene, result, volume_node, masks)
+        self.prepared = Preparation(scene, result, volume_node, extras)
         self.added: list = []
         self.undo: list[Callable[[], None]] = []
         self.replaced: list = []
@@ -74,49 +72,32 @@ class Apply:
         """The case's nodes by role, as they were when everything was prepared."""
         return self.prepared.old
 
-    def run(self, *, diameters: bool, maps: bool, surfaces: bool) -> SceneNodes:
-        """Change what is there, as prepared; the old goes in `remove_replaced`."""
+    def steps(self, *, diameters: bool, maps: bool, surfaces: bool) -> Steps[SceneNodes]:
+        """Change what is there, as prepared: the findings at once, then the maps one by one; what these
+        replace goes in `remove_replaced`."""
         if self.prepared.ready is None:
-            finish(self.prepared.steps(maps=maps))
-        ready, result = self.prepared.ready, self.result
+            yield from self.prepared.steps(maps=maps)
+        ready = self.prepared.ready
         assert ready is not None
-        segmentation = ready.segmentation
-        if segmentation is None:
-            segmentation = self._add("vtkMRMLSegmentationNode", f"{result.case_name} liver and lesions")
-            self._own(segmentation, nodes.ROLE_SEGMENTATION)
-        ids = self._swap_segments(segmentation, ready)
-        ids.update(ready.kept_for)
-        if ready.kept_liver:
-            ids[0] = ready.kept_liver
-        boxes, axes = self._markups(ready.new, ready.kept_for, ready.numbers, ids, set(ready.kept), diameters)
-        class_boxes = self._class_boxes(ready.new, ready.numbers, ids, set(ready.kept), boxes)
-        table = self._table(ready.new, ready.numbers, ready.kept_lesions, segmentation)
-        volumes = self._maps(ids, ready.numbers) if maps else {}
-        if surfaces:
-            segmentation.CreateClosedSurfaceRepresentation()
-        before = (self.old.get(nodes.ROLE_SEGMENTATION) or [None])[0]
-        tree = CaseTree(self.scene, self.volume, result.case_name, before)
-        # Its steps join the others as they are made: a failure half-way takes them back too.
-        tree.undo = self.undo
-        study = tree.place(self.added, segmentation, table, boxes, axes, volumes, class_boxes)
-        messages = []
-        if ready.kept:
-            names = ", ".join(segmentation.GetSegmentation().GetSegment(k).GetName() for k in ready.kept)
-            messages.append(f"Kept as you left them: {names}.")
-        return SceneNodes(
-            segmentation,
-            table,
-            ids,
-            ready.numbers,
-            boxes,
-            axes,
-            volumes,
-            tuple(ready.kept),
-            study,
-            tuple(messages),
-            result.messages,
-            class_boxes,
-        )
+        batch = ready.segmentation is None
+        if batch:
+            # The application looks at many new nodes once, at the end.
+            self.scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
+        try:
+            made = self._findings(ready, diameters=diameters, surfaces=surfaces)
+        finally:
+            if batch:
+                self.scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
+        yield
+        volumes: dict[str, slicer.vtkMRMLScalarVolumeNode] = {}
+        if maps:
+            volumes = yield from self._maps(made.segment_ids, ready.numbers)
+        self._place(made, volumes)
+        return replace(made, maps=volumes)
+
+    def run(self, *, diameters: bool = True, maps: bool = True, surfaces: bool = False) -> SceneNodes:
+        """All of :meth:`steps` at once."""
+        return finish(self.steps(diameters=diameters, maps=maps, surfaces=surfaces))
 
     def roll_back(self) -> None:
         """Undo every change, last first, then take the added nodes out again."""
@@ -130,12 +111,50 @@ class Apply:
         for node in self.replaced:
             nodes.remove_node(self.scene, node)
 
-    def _add(self, class_name: str, name: str) -> slicer.vtkMRMLNode:
-        node = self.scene.AddNewNodeByClass(class_name, name)
+    def _findings(self, ready: Ready, *, diameters: bool, surfaces: bool) -> SceneNodes:
+        """Segments, boxes, diameters and table."""
+        segmentation, ids = self._segments(ready)
+        ids.update(ready.kept_for)
+        if ready.kept_liver:
+            ids[0] = ready.kept_liver
+        boxed = self._boxed(ready)
+        table = self._table(ready, segmentation, boxed)
+        marks = self._marks(segmentation, boxed, diameters)
+        if surfaces:
+            segmentation.CreateClosedSurfaceRepresentation()
+        messages = []
+        if ready.kept:
+            names = ", ".join(segmentation.GetSegmentation().GetSegment(k).GetName() for k in ready.kept)
+            messages.append(f"Kept as you left them: {names}.")
+        # In their place in the tree at once; the maps follow.
+        study = self._place_nodes(segmentation, table, marks.all, ())
+        return SceneNodes(
+            segmentation,
+            table,
+            ids,
+            ready.numbers,
+            marks,
+            {},
+            tuple(ready.kept),
+            study,
+            tuple(messages),
+            self.result.messages,
+        )
+
+    def _new(self, class_name: str, name: str, role: str) -> slicer.vtkMRMLNode:
+        """A node that says whose it is, and is not in the scene yet."""
+        node = self.scene.CreateNodeByClass(class_name)
         if node is None:
             raise RuntimeError(f"This Slicer cannot make a {class_name}.")
-        self.added.append(node)
+        node.UnRegister(None)
+        node.SetName(name)
+        self._own(node, role)
         return node
+
+    def _add(self, node: slicer.vtkMRMLNode) -> slicer.vtkMRMLNode:
+        added = self.scene.AddNode(node)
+        self.added.append(added)
+        return added
 
     def _own(self, node: slicer.vtkMRMLNode, role: str) -> None:
         node.SetAttribute(nodes.ATTR_ROLE, role)
@@ -145,37 +164,65 @@ class Apply:
             if node.IsA("vtkMRMLTransformableNode"):
                 node.SetAndObserveTransformNodeID(self.volume.GetTransformNodeID())
 
-    def _swap_segments(self, node: slicer.vtkMRMLSegmentationNode, ready: Ready) -> dict[int, str]:
-        """Take the untouched segments out and put the new ones in."""
-        segmentation, geometry = node.GetSegmentation(), self.result.geometry
-        fresh = segmentation.GetNumberOfSegments() == 0
-        node.SetSourceRepresentationToBinaryLabelmap()
+    # -- segments
+
+    def _segments(self, ready: Ready) -> tuple[slicer.vtkMRMLSegmentationNode, dict[int, str]]:
+        """The node with the new segments in it, and their IDs; one change, however many they are."""
+        node = ready.segmentation
+        if node is None:
+            node = self._new(
+                "vtkMRMLSegmentationNode",
+                f"{self.result.case_name} liver and lesions",
+                nodes.ROLE_SEGMENTATION,
+            )
+            node.GetSegmentation().SetSourceRepresentationName(segments.BINARY)
+            ids = self._add_segments(node, ready)
+            self._add(node)
+            node.CreateDefaultDisplayNodes()
+            with segments.one_change(node):
+                self._refer_to_ct(node)
+                display = node.GetDisplayNode()
+                display.SetAllSegmentsOpacity2DFill(0.5)
+                display.SetSliceIntersectionThickness(2)
+                self._style_liver(node, ids)
+            return node, ids
+        with segments.one_change(node):
+            node.SetSourceRepresentationToBinaryLabelmap()
+            node.CreateDefaultDisplayNodes()
+            self._refer_to_ct(node)
+            self._remember_segments(node, ready.copies)
+            self._take_out(node, ready)
+            ids = self._add_segments(node, ready)
+            self._style_liver(node, ids)
+        return node, ids
+
+    def _refer_to_ct(self, node: slicer.vtkMRMLSegmentationNode) -> None:
         if self.volume is not None:
             node.SetReferenceImageGeometryParameterFromVolumeNode(self.volume)
-        else:
-            nz, ny, nx = geometry.shape_zyx
-            text = slicer.vtkSegmentationConverter.SerializeImageGeometry(
-                vtk_matrix(geometry.ijk_to_ras), [0, nx - 1, 0, ny - 1, 0, nz - 1]
-            )
-            name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
-            segmentation.SetConversionParameter(name, text)
-        node.CreateDefaultDisplayNodes()
-        display = node.GetDisplayNode()
-        if fresh:
-            display.SetAllSegmentsOpacity2DFill(0.5)
-            display.SetSliceIntersectionThickness(2)
-        else:
-            self._remember_segments(node, ready.copies)
+            return
+        nz, ny, nx = self.result.geometry.shape_zyx
+        text = slicer.vtkSegmentationConverter.SerializeImageGeometry(
+            vtk_matrix(self.result.geometry.ijk_to_ras), [0, nx - 1, 0, ny - 1, 0, nz - 1]
+        )
+        name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+        node.GetSegmentation().SetConversionParameter(name, text)
+
+    def _take_out(self, node: slicer.vtkMRMLSegmentationNode, ready: Ready) -> None:
+        """All segments but those that are kept."""
+        segmentation = node.GetSegmentation()
         for segment_id in segments.segment_ids(node):
-            if segment_id in ready.kept:
-                # A kept segment may share its labelmap with one that goes: give it its own first.
-                old = segmentation.GetSegment(segment_id)
-                if segmentation.IsSharedBinaryLabelmap(segment_id):
-                    image = ready.copies[segment_id].GetRepresentation(segments.BINARY)
-                    old.SetLabelValue(1)
-                    old.AddRepresentation(segments.BINARY, image)
-            else:
+            if segment_id not in ready.kept:
                 segmentation.RemoveSegment(segment_id)
+                continue
+            # A kept segment may share its labelmap with one that goes: give it its own first.
+            old = segmentation.GetSegment(segment_id)
+            if segmentation.IsSharedBinaryLabelmap(segment_id):
+                image = ready.copies[segment_id].GetRepresentation(segments.BINARY)
+                old.SetLabelValue(1)
+                old.AddRepresentation(segments.BINARY, image)
+
+    def _add_segments(self, node: slicer.vtkMRMLSegmentationNode, ready: Ready) -> dict[int, str]:
+        segmentation = node.GetSegmentation()
         ids: dict[int, str] = {}
         for item in ready.segments:
             segment_id = segmentation.GenerateUniqueSegmentID(item.preferred_id)
@@ -185,10 +232,13 @@ class Apply:
             if not segmentation.AddSegment(item.segment, segment_id, before):
                 raise RuntimeError(f"{item.segment.GetName()} could not be added to the segmentation.")
             ids[item.lesion.number if item.lesion else 0] = segment_id
-            if item.lesion is None:
-                display.SetSegmentOpacity2DFill(segment_id, 0.12)
-                display.SetSegmentOpacity3D(segment_id, 0.35)
         return ids
+
+    @staticmethod
+    def _style_liver(node: slicer.vtkMRMLSegmentationNode, ids: Mapping[int, str]) -> None:
+        if 0 in ids:
+            node.GetDisplayNode().SetSegmentOpacity2DFill(ids[0], LIVER_FILL)
+            node.GetDisplayNode().SetSegmentOpacity3D(ids[0], LIVER_OPACITY)
 
     def _remember_segments(
         self, node: slicer.vtkMRMLSegmentationNode, copies: Mapping[str, slicer.vtkSegment]
@@ -221,105 +271,48 @@ class Apply:
 
         self.undo.append(restore)
 
-    def _markups(
-        self,
-        new: list[Lesion],
-        kept_for: Mapping[int, str],
-        numbers: Mapping[int, int],
-        ids: Mapping[int, str],
-        kept_ids: set[str],
-        diameters: bool,
-    ) -> tuple[dict, dict]:
-        boxes: dict[int, slicer.vtkMRMLMarkupsROINode] = {}
-        lines: dict[int, dict[str, slicer.vtkMRMLMarkupsLineNode]] = {}
-        boxed: set[str] = set()
-        for role in (nodes.ROLE_BOX, nodes.ROLE_LONG_AXIS, nodes.ROLE_SHORT_AXIS):
-            for node in self.old.get(role, []):
-                segment_id = node.GetAttribute(nodes.ATTR_SEGMENT) or ""
-                decided = nodes.is_decided(node)
-                if segment_id in kept_ids or decided or nodes.was_moved(node):
-                    number = int(node.GetAttribute(nodes.ATTR_LESION) or 0)
-                    if segment_id in kept_ids or decided:
-                        if role == nodes.ROLE_BOX:
-                            boxes[number] = node
-                            boxed.add(segment_id)
-                        else:
-                            lines.setdefault(number, {})[role] = node
-                else:
-                    self.replaced.append(node)
-        unboxed = [
-            lesion
-            for lesion in self.result.lesions
-            if lesion.number in kept_for and kept_for[lesion.number] not in boxed
-        ]
-        for lesion in [*new, *unboxed]:
-            number = numbers[lesion.number]
-            segment_id = ids.get(lesion.number, "")
-            described = lesion_box(replace(lesion, number=number), segment_id)
-            box = self._add("vtkMRMLMarkupsROINode", described.name)
-            self._own(box, nodes.ROLE_BOX)
-            box.SetAttribute(nodes.ATTR_SEGMENT, segment_id)
-            box.SetAttribute(nodes.ATTR_STATUS, lesion.status.value)
-            nodes.place_box(box, lesion.box, number)
-            nodes.write_tags(box, described.tags)
-            boxes[number] = box
-            for axis in lesion_axes(replace(lesion, number=number), segment_id) if diameters else ():
-                line = self._add("vtkMRMLMarkupsLineNode", axis.name)
-                self._own(line, axis.role)
-                line.SetAttribute(nodes.ATTR_SEGMENT, segment_id)
-                nodes.place_axis(line, axis.ends_lps, number, label=axis.labelled)
-                lines.setdefault(number, {})[axis.role] = line
-        axes = {
-            number: (pair[nodes.ROLE_LONG_AXIS], pair[nodes.ROLE_SHORT_AXIS])
-            for number, pair in lines.items()
-            if len(pair) == 2
-        }
-        return boxes, axes
+    # -- boxes and diameters
 
-    def _class_boxes(
+    def _boxed(self, ready: Ready) -> dict[str, BoxedLesion]:
+        """The lesions without a mask: the new ones, and earlier ones that the reader has touched."""
+        table = (self.old.get(nodes.ROLE_TABLE) or [None])[0]
+        boxed = {key: one for key, one in read_boxed(table).items() if one.touched}
+        for lesion in ready.new:
+            if lesion.number not in ready.masked:
+                new = BoxedLesion(replace(lesion, number=ready.numbers[lesion.number]))
+                boxed[new.row_id] = new
+        return boxed
+
+    def _marks(
         self,
-        new: list[Lesion],
-        numbers: Mapping[int, int],
-        ids: Mapping[int, str],
-        kept_ids: set[str],
-        boxes: Mapping[int, slicer.vtkMRMLMarkupsROINode],
-    ) -> dict[int, slicer.vtkMRMLMarkupsROINode]:
-        """Where the classifier saw its classes; earlier ones stay with the lesions that stay."""
-        made: dict[int, slicer.vtkMRMLMarkupsROINode] = {}
-        kept_numbers = {number for number, box in boxes.items() if box not in self.added}
-        for node in self.old.get(nodes.ROLE_CLASS_BOX, []):
-            number = int(node.GetAttribute(nodes.ATTR_LESION) or 0)
-            segment_id = node.GetAttribute(nodes.ATTR_SEGMENT)
-            stays = segment_id in kept_ids if segment_id else number in kept_numbers
-            if stays:
-                made[number] = node
-            elif not nodes.was_moved(node):
-                self.replaced.append(node)
-        for lesion in new:
-            if lesion.class_box is None:
-                continue
-            number = numbers[lesion.number]
-            described = class_box(
-                replace(lesion, number=number), lesion.class_box, ids.get(lesion.number, "")
+        segmentation: slicer.vtkMRMLSegmentationNode,
+        boxed: Mapping[str, BoxedLesion],
+        diameters: bool,
+    ) -> MarkNodes:
+        there = MarkNodes.of(self.old)
+        made = make_marks(self.scene, self.result.case_name, self._own, self._add, self.old)
+        if there is None:
+            draw_marks(
+                made, case_marks(segmentation, boxed.values()), Shown(axes=diameters), self.result.geometry
             )
-            box = self._add("vtkMRMLMarkupsROINode", described.name)
-            self._own(box, nodes.ROLE_CLASS_BOX)
-            box.SetAttribute(nodes.ATTR_SEGMENT, described.segment_id)
-            nodes.place_class_box(box, described.box, number)
-            made[number] = box
+        # Those that are there show what the reader has switched on: whoever shows the case draws them anew.
         return made
 
+    # -- table
+
     def _table(
-        self,
-        new: list[Lesion],
-        numbers: Mapping[int, int],
-        kept_lesions: Mapping[str, Mask],
-        segmentation: slicer.vtkMRMLSegmentationNode,
+        self, ready: Ready, segmentation: slicer.vtkMRMLSegmentationNode, boxed: Mapping[str, BoxedLesion]
     ) -> slicer.vtkMRMLTableNode:
-        rows = [nodes.TableRow.of(lesion, numbers[lesion.number]) for lesion in new]
-        taken = {row.number for row in rows} | set(numbers.values())
+        rows = [nodes.TableRow.of(lesion, ready.numbers[lesion.number]) for lesion in ready.new]
+        there = {row.number for row in rows}
+        rows += [
+            nodes.TableRow.of(one.lesion, one.lesion.number)
+            for one in boxed.values()
+            if one.lesion.number not in there
+        ]
+        taken = {row.number for row in rows} | set(ready.numbers.values())
         kept_numbers: set[int] = set()
-        for segment_id, mask in kept_lesions.items():
+        for segment_id, mask in ready.kept_lesions.items():
             segment = segmentation.GetSegmentation().GetSegment(segment_id)
             lesion = reader_lesion(segment, segment_id, mask, self.result.geometry)
             number = lesion.number or free_number(taken)
@@ -339,59 +332,157 @@ class Apply:
         table = nodes.findings_table(sorted(rows, key=lambda row: row.number))
         existing = (self.old.get(nodes.ROLE_TABLE) or [None])[0]
         if existing is None:
-            existing = self._add("vtkMRMLTableNode", f"{self.result.case_name} findings")
-            self._own(existing, nodes.ROLE_TABLE)
-        else:
-            before = existing.GetTable()
-            nodes.carry_measurements(before, table, kept_numbers)
-            self.undo.append(lambda: existing.SetAndObserveTable(before))
-        nodes.show_table(existing, table)
-        self._tell_case(existing)
+            existing = self._new("vtkMRMLTableNode", f"{self.result.case_name} findings", nodes.ROLE_TABLE)
+            nodes.show_table(existing, table)
+            self._tell_case(existing, boxed.values())
+            return self._add(existing)
+        before = existing.GetTable()
+        nodes.carry_measurements(before, table, kept_numbers)
+        self.undo.append(lambda: existing.SetAndObserveTable(before))
+        was = existing.StartModify()
+        try:
+            nodes.show_table(existing, table)
+            self._tell_case(existing, boxed.values())
+        finally:
+            existing.EndModify(was)
         return existing
 
-    def _tell_case(self, table: slicer.vtkMRMLTableNode) -> None:
+    def _tell_case(self, table: slicer.vtkMRMLTableNode, boxed: Iterable[BoxedLesion]) -> None:
+        """What the table's node says of the whole case."""
         phase, attributes = self.result.phase, case_attributes(self.result)
-        told = {name: table.GetAttribute(name) for name in attributes}
-        said = table.GetDescription()
+        before = {name: table.GetAttribute(name) for name in attributes}
+        boxed_before = tuple(read_boxed(table).values())
+        description = table.GetDescription()
 
         def restore() -> None:
-            for name, value in told.items():
+            for name, value in before.items():
                 table.SetAttribute(name, value)
-            table.SetDescription(said)
+            write_boxed(table, boxed_before)
+            table.SetDescription(description)
 
         self.undo.append(restore)
         for name, value in attributes.items():
             table.SetAttribute(name, value)
+        write_boxed(table, boxed)
         table.SetDescription(phase.text if phase else "")
+
+    # -- maps
 
     def _maps(
         self, ids: Mapping[int, str], numbers: Mapping[int, int]
-    ) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
-        """Volumes of probabilities and attention; an earlier run's of the same name are filled anew."""
-        boxed = {number: f"{BOX_PREFIX}{shown}" for number, shown in numbers.items()}
+    ) -> Steps[dict[str, slicer.vtkMRMLScalarVolumeNode]]:
+        """Volumes of probabilities and attention, one in a step; an earlier run's are filled anew."""
         existing = {node.GetAttribute(nodes.ATTR_MAP): node for node in self.old.get(nodes.ROLE_MAP, [])}
-        volumes = {}
-        for described in case_maps(self.result, {**boxed, **ids}):
-            node = existing.pop(described.key, None)
-            if node is None:
-                node = self._add("vtkMRMLScalarVolumeNode", described.name)
-                node.SetAttribute(nodes.ATTR_MAP, described.key)
-                self._own(node, nodes.ROLE_MAP)
-            else:
-                self._remember_volume(node)
-            nodes.fill_map(node, described, self.prepared.images.get(described.key))
-            volumes[described.key] = node
+        volumes: dict[str, slicer.vtkMRMLScalarVolumeNode] = {}
+        for described in self.prepared.whole_maps:
+            key = described.key
+            node, fresh = self._map_node(key, existing.pop(key, None))
+            nodes.fill_map(node, described, self.prepared.images.get(key))
+            volumes[key] = self._add_map(node, described) if fresh else node
+            yield
+        yield from self._lesion_maps(ids, numbers, existing, volumes)
         self.replaced.extend([*existing.values(), *self.old.get(nodes.ROLE_POINT, [])])
         return volumes
 
+    def _lesion_maps(
+        self,
+        ids: Mapping[int, str],
+        numbers: Mapping[int, int],
+        existing: dict[str, slicer.vtkMRMLScalarVolumeNode],
+        volumes: dict[str, slicer.vtkMRMLScalarVolumeNode],
+    ) -> Steps[None]:
+        """The stack of all lesions' maps, and a volume of each kind that shows one of them."""
+        stack, node = self.prepared.stack, (self.old.get(ROLE_STACK) or [None])[0]
+        if stack is None:
+            if node is not None:
+                self.replaced.append(node)
+            return
+        rows = {number: f"{BOX_PREFIX}{shown}" for number, shown in numbers.items()} | dict(ids)
+        entries = with_rows(stack.entries, rows)
+        if node is None:
+            node = self._new(
+                "vtkMRMLScalarVolumeNode", f"{self.result.case_name} maps of lesions", ROLE_STACK
+            )
+            node.SetHideFromEditors(True)
+            node.SetAndObserveImageData(stack.image)
+            write_entries(node, entries)
+            self._add(node)
+        else:
+            self._remember_volume(node)
+            node.SetAndObserveImageData(stack.image)
+            write_entries(node, entries)
+        yield
+        for kind in dict.fromkeys(entry.kind for entry in entries):
+            first = next(entry for entry in entries if entry.kind == kind)
+            image, described = yield from lesion_map_steps(stack.image, first, self.result.case_name)
+            shown, fresh = self._map_node(kind, existing.pop(kind, None))
+            nodes.fill_map(shown, described, image)
+            volumes[kind] = self._add_map(shown, described) if fresh else shown
+            yield
+
+    def _map_node(
+        self, name: str, node: slicer.vtkMRMLScalarVolumeNode | None
+    ) -> tuple[slicer.vtkMRMLScalarVolumeNode, bool]:
+        """The node for a map, and whether it is new, so not in the scene yet."""
+        if node is not None:
+            self._remember_volume(node)
+            return node, False
+        node = self._new("vtkMRMLScalarVolumeNode", f"{self.result.case_name} {name}", nodes.ROLE_MAP)
+        node.SetAttribute(nodes.ATTR_MAP, name)
+        return node, True
+
+    def _add_map(
+        self, node: slicer.vtkMRMLScalarVolumeNode, described: SceneMap
+    ) -> slicer.vtkMRMLScalarVolumeNode:
+        # Its voxels first: a display without any would complain.
+        nodes.give_map_display(self.scene, node, described)
+        return self._add(node)
+
     def _remember_volume(self, node: slicer.vtkMRMLScalarVolumeNode) -> None:
         image, matrix, meaning = node.GetImageData(), vtk.vtkMatrix4x4(), node.GetDescription()
+        attributes = {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
         node.GetIJKToRASMatrix(matrix)
 
         def restore() -> None:
             node.SetIJKToRASMatrix(matrix)
             node.SetAndObserveImageData(image)
             node.SetDescription(meaning)
-            node.SetAttribute(nodes.ATTR_MEANING, meaning)
+            for name, value in attributes.items():
+                node.SetAttribute(name, value)
 
         self.undo.append(restore)
+
+    # -- tree
+
+    def _place(self, made: SceneNodes, volumes: Mapping[str, slicer.vtkMRMLScalarVolumeNode]) -> None:
+        self._place_nodes(made.segmentation, made.table, (), tuple(volumes.values()))
+
+    def _place_nodes(
+        self,
+        segmentation: slicer.vtkMRMLSegmentationNode,
+        table: slicer.vtkMRMLTableNode,
+        marks: tuple,
+        volumes: tuple,
+    ) -> int:
+        before = (self.old.get(nodes.ROLE_SEGMENTATION) or [None])[0]
+        tree = CaseTree(self.scene, self.volume, self.result.case_name, before or segmentation)
+        # Its steps join the others as they are made: a failure half-way takes them back too.
+        tree.undo = self.undo
+        return tree.place(self.added, (segmentation, table), {"boxes": marks, "maps": volumes})
+
+
+def case_marks(segmentation: slicer.vtkMRMLSegmentationNode, boxed: Iterable[BoxedLesion]) -> list[Mark]:
+    """The marks of all lesions that a scene holds, rejected ones left out."""
+    marks = []
+    for segment_id in segments.segment_ids(segmentation):
+        segment = segmentation.GetSegmentation().GetSegment(segment_id)
+        if not segments.is_lesion(segment) or not segments.status(segment).counts:
+            continue
+        number = segments.tag(segment, terms.TAG_NUMBER)
+        place = segments.place(segment)
+        marks.append(Mark(segment_id, int(number) if number.isdigit() else 0, segment.GetName(), place))
+    for one in boxed:
+        if not one.below and one.lesion.status.counts:
+            title = terms.lesion_title(one.lesion)
+            marks.append(Mark(one.row_id, one.lesion.number, title, one.place, box_only=True))
+    return marks

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import slicer
 import vtk
+from numpy.typing import NDArray
 
 from ..case import terminology as terms
-from ..case.description import PROBABILITY
+from ..case.description import case_maps
 from ..case.findings import CaseResult, Lesion, LesionSource
 from ..case.lesion_masks import lesion_mask_steps
 from ..case.tags import TAG_TRACKING_UID
@@ -17,7 +19,9 @@ from ..case.tracking import match_masks
 from ..support.steps import Steps
 from ..volume.crops import Mask, mask_steps, same_lesion, without
 from . import nodes, segments
-from .ras import image_steps
+from .boxed import BoxedLesion, covers, read_boxed
+from .map_stack import Stack, stack_steps
+from .ras import image_steps, surface_data
 from .read import free_number
 
 
@@ -42,6 +46,25 @@ def find_nodes(
     return found
 
 
+Surface = tuple[NDArray[np.float32], NDArray[np.int32]]
+"""Points (n, 3) in RAS mm and triangles (m, 3) into them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Extras:
+    """What is known of the lesions of a result besides it.
+
+    Attributes:
+        masks: by the lesion's number; None where they are still to be taken out of the label map.
+        tags: lesion's number -> tags that its segment gets besides its own.
+        surfaces: lesion's number, 0 for the liver -> its closed surface, so that 3D views have it at once.
+    """
+
+    masks: Mapping[int, Mask] | None = None
+    tags: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    surfaces: Mapping[int, Surface] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Ready:
     """What is to be put into the scene, computed before anything is changed.
@@ -53,6 +76,7 @@ class Ready:
         kept_liver: the liver's segment where the reader has touched it, "" otherwise.
         copies: every segment as it was, to go back to.
         new, numbers, segments: what comes in.
+        masked: numbers of the lesions in the result that have a mask.
     """
 
     segmentation: slicer.vtkMRMLSegmentationNode | None
@@ -66,6 +90,7 @@ class Ready:
     new: list[Lesion]
     numbers: Mapping[int, int]
     segments: list[segments.NewSegment]
+    masked: frozenset[int]
 
 
 def _state(node: slicer.vtkMRMLSegmentationNode | None) -> object:
@@ -102,7 +127,9 @@ class Preparation:
 
     Attributes:
         ready: None before the first run of :meth:`steps`.
-        images: voxels of the maps, by the map's name.
+        whole_maps: the maps that are of the whole liver.
+        images: their voxels, by key.
+        stack: the maps of single lesions.
         old: the case's nodes by role, as they were then.
     """
 
@@ -111,13 +138,16 @@ class Preparation:
         scene: slicer.vtkMRMLScene,
         result: CaseResult,
         volume: slicer.vtkMRMLScalarVolumeNode | None,
-        masks: Mapping[int, Mask] | None,
+        extras: Extras,
     ) -> None:
         self.scene, self.result, self.volume = scene, result, volume
         self.old = find_nodes(scene, volume, result.case_name)
         self.ready: Ready | None = None
+        self.whole_maps = [one for one in case_maps(result, {}) if one.number is None]
         self.images: dict[str, vtk.vtkImageData] = {}
-        self._masks = masks
+        self.stack: Stack | None = None
+        self._extras = extras
+        self._masks = extras.masks
 
     def steps(self, *, maps: bool) -> Steps[None]:
         """Everything that takes long and changes nothing in the scene; to be repeated where it is not
@@ -129,10 +159,9 @@ class Preparation:
         else:
             liver = self.ready.liver
         if maps and not self.images:
-            values = {f"{name} {PROBABILITY}": p for name, p in self.result.probabilities.items()}
-            values.update({attention.name: attention for attention in self.result.attention})
-            for name, value in values.items():
-                self.images[name] = yield from image_steps(value.values_zyx)
+            for one in self.whole_maps:
+                self.images[one.key] = yield from image_steps(one.values_zyx)
+            self.stack = yield from stack_steps(self.result.attention)
         self.old = find_nodes(self.scene, self.volume, self.result.case_name)
         segmentation = (self.old.get(nodes.ROLE_SEGMENTATION) or [None])[0]
         state = _state(segmentation)
@@ -177,12 +206,8 @@ class Preparation:
         taken = {
             int(tag) for k in kept_lesions if (tag := segments.tag(copies[k], terms.TAG_NUMBER)).isdigit()
         }
-        # Boxes without a mask that the reader has decided on keep their numbers too.
-        taken |= {
-            int(box.GetAttribute(nodes.ATTR_LESION) or 0)
-            for box in self.old.get(nodes.ROLE_BOX, [])
-            if nodes.is_decided(box)
-        }
+        # Lesions without a mask that the reader has decided on keep their numbers too.
+        taken |= {one.lesion.number for one in self._boxed if one.touched}
         kept_for: dict[int, str] = {}
         for number, mask in masks.items():
             for segment_id, kept_mask in kept_lesions.items():
@@ -205,6 +230,8 @@ class Preparation:
         built_liver = None if kept_liver else segments.build_liver(liver, result.geometry)
         yield
         everything = ([built_liver] if built_liver else []) + built
+        for item in everything:
+            yield from self._equip(item)
         return Ready(
             segmentation,
             state,
@@ -217,15 +244,28 @@ class Preparation:
             new,
             numbers,
             everything,
+            frozenset(number for number, mask in masks.items() if mask.count),
         )
+
+    @property
+    def _boxed(self) -> list[BoxedLesion]:
+        """The lesions without a mask that the scene holds."""
+        return list(read_boxed((self.old.get(nodes.ROLE_TABLE) or [None])[0]).values())
+
+    def _equip(self, item: segments.NewSegment) -> Steps[None]:
+        """Give a segment tags and surface before it joins: afterwards each would be a change to draw."""
+        number = item.lesion.number if item.lesion else 0
+        for name, text in self._extras.tags.get(number, {}).items():
+            segments.set_tag(item.segment, name, text)
+        surface = self._extras.surfaces.get(number)
+        if surface is not None:
+            item.segment.AddRepresentation(segments.CLOSED_SURFACE, surface_data(*surface))
+        yield
 
     def _decided_before(self, lesion: Lesion) -> bool:
         """Whether the reader has accepted or rejected this box already, in an earlier run."""
         return lesion.source is LesionSource.BOX and any(
-            nodes.is_decided(node)
-            and not node.GetAttribute(nodes.ATTR_SEGMENT)
-            and nodes.covers(node, lesion.box)
-            for node in self.old.get(nodes.ROLE_BOX, [])
+            one.touched and covers(one.lesion.box, lesion.box.centre_lps) for one in self._boxed
         )
 
     def _numbers(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import slicer
 import vtk
@@ -141,12 +139,38 @@ def box_to_ras(box: Box) -> NDArray[np.float64]:
     return matrix
 
 
-def box_from_ras(matrix: NDArray, size_mm: Sequence[float], score: float = 1.0) -> Box:
+def box_from_ras(matrix: NDArray, size_mm: ArrayLike, score: float = 1.0) -> Box:
     """The way back from :func:`box_to_ras`: an ROI's matrix and edges as a box in LPS."""
     lps = LPS_TO_RAS @ matrix
-    x, y, z = (float(v) for v in lps[:3, 3])
-    a, b, c = (float(v) for v in size_mm)
-    return Box((x, y, z), (a, b, c), tuple(float(v) for v in lps[:3, :3].ravel()), score)
+    return Box(triple(lps[:3, 3]), triple(size_mm), tuple(float(v) for v in lps[:3, :3].ravel()), score)
+
+
+def surface_data(points_ras: NDArray[np.float32], triangles: NDArray[np.int32]) -> vtk.vtkPolyData:
+    """A closed surface with its normals: points (n, 3) in RAS mm, triangles (m, 3) into them."""
+    points = vtk.vtkPoints()
+    points.SetData(numpy_support.numpy_to_vtk(points_ras, deep=True))
+    cells = vtk.vtkCellArray()
+    connectivity = numpy_support.numpy_to_vtkIdTypeArray(triangles.astype(np.int64).ravel(), deep=True)
+    offsets = numpy_support.numpy_to_vtkIdTypeArray(
+        np.arange(0, triangles.size + 1, 3, dtype=np.int64), deep=True
+    )
+    cells.SetData(offsets, connectivity)
+    surface = vtk.vtkPolyData()
+    surface.SetPoints(points)
+    surface.SetPolys(cells)
+    normals = vtk.vtkPolyDataNormals()
+    normals.SetInputData(surface)
+    normals.SplittingOff()
+    normals.ConsistencyOff()
+    normals.Update()
+    return normals.GetOutput()
+
+
+def to_world(volume: slicer.vtkMRMLVolumeNode, point_lps: ArrayLike) -> Vec3:
+    """A point of the volume's own space (LPS, mm) in the world (RAS, mm)."""
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(volume.GetParentTransformNode(), None, transform)
+    return triple(transform.TransformPoint(*point_ras(point_lps)))
 
 
 def to_volume(volume: slicer.vtkMRMLVolumeNode, point_world: tuple[float, ...]) -> Vec3:

@@ -16,6 +16,7 @@ from ..support.errors import InputError
 from ..volume.geometry import triple
 from ..volume.masks import bounding_box
 from . import nodes
+from .boxed import read_boxed
 from .prepare import find_nodes
 from .read import ReaderCase, ReaderLesion, read_back
 
@@ -45,14 +46,13 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         for lesion in case.lesions
         if lesion.number not in rejected
     ]
-    for node in found.get(nodes.ROLE_BOX, []):
-        if not nodes.is_box_only(node) or node.GetAttribute(nodes.ATTR_BELOW):
+    for one in read_boxed(table).values():
+        if one.below:
             continue
-        boxed = nodes.box_lesion(node)
-        if not boxed.status.counts:
-            rejected[boxed.number] = terms.lesion_title(boxed)
+        if not one.lesion.status.counts:
+            rejected[one.lesion.number] = terms.lesion_title(one.lesion)
         else:
-            lesions.append(boxed)
+            lesions.append(one.lesion)
     whole = measure_liver(labels, case.liver_zyx, hu_zyx, case.geometry)
     left_out = ", ".join(name for _, name in sorted(rejected.items()))
     return CaseResult(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ import vtk
 from ..case import terminology as terms
 from ..case.description import SceneSegment, lesion_segment, liver_segment
 from ..case.findings import Lesion, LesionStatus
+from ..case.place import TAG_BOX_MOVED, Place, place_tags, read_place
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from .ras import labelmap, labelmap_crop
@@ -41,6 +43,36 @@ def tag(segment: slicer.vtkSegment, name: str) -> str:
 def set_tag(segment: slicer.vtkSegment, name: str, text: str) -> None:
     """Give a segment a tag that survives being saved, whatever is in the text."""
     segment.SetTag(name, terms.tag_text(text))
+
+
+def place(segment: slicer.vtkSegment) -> Place:
+    """Where its lesion lies."""
+    return read_place(lambda name: tag(segment, name))
+
+
+def set_place(segment: slicer.vtkSegment, new: Place) -> None:
+    """Keep with a segment where its lesion lies; what is so already is left alone."""
+    for name, text in place_tags(new).items():
+        if tag(segment, name) == text:
+            continue
+        if text:
+            segment.SetTag(name, text)
+        else:
+            segment.RemoveTag(name)
+
+
+@contextmanager
+def one_change(node: slicer.vtkMRMLSegmentationNode) -> Iterator[None]:
+    """All that is done to segments and their looks inside is one change for those who watch the node."""
+    display = node.GetDisplayNode()
+    was = node.StartModify()
+    was_shown = display.StartModify() if display is not None else 0
+    try:
+        yield
+    finally:
+        if display is not None:
+            display.EndModify(was_shown)
+        node.EndModify(was)
 
 
 def segment_ids(node: slicer.vtkMRMLSegmentationNode) -> list[str]:
@@ -82,6 +114,7 @@ def is_kept(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
         and tag(segment, terms.TAG_NAME) == segment.GetName()
         and not tag(segment, terms.TAG_NOTE)
         and not tag(segment, terms.TAG_READER_CLASS)
+        and not tag(segment, TAG_BOX_MOVED)
     )
     return not untouched
 

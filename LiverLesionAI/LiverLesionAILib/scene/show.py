@@ -6,27 +6,26 @@ the CT wherever it is moved.
 
 A case's nodes are found again by a reference to their CT ("LiverLesionAI.Volume") or, without a CT in the
 scene, by the case's name ("LiverLesionAI.Case"). A new run replaces what the AI made and nobody touched; a
-segment, box, or line that the reader edited, accepted, rejected, renamed or added stays.
+lesion that the reader edited, moved, decided on, renamed or added stays. The lesions share their nodes: how
+many there are changes nothing in how many nodes a case has (see :mod:`.marks`, :mod:`.map_stack`).
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import slicer
 
 from ..case.findings import CaseResult
 from ..support.errors import GeometryError, InputError
 from ..support.steps import Steps, finish
-from ..volume.crops import Mask
 from .apply import Apply, SceneNodes
 from .nodes import TableRow, fill_table
-from .prepare import find_nodes
+from .prepare import Extras, find_nodes
 from .ras import volume_geometry
 from .read import ReaderCase, ReaderLesion, read_back
 from .segments import mark
 
 __all__ = [
+    "Extras",
     "ReaderCase",
     "ReaderLesion",
     "SceneNodes",
@@ -85,12 +84,13 @@ def apply_steps(
     diameters: bool = True,
     maps: bool = True,
     surfaces: bool = False,
-    masks: Mapping[int, Mask] | None = None,
+    extras: Extras | None = None,
 ) -> Steps[SceneNodes]:
-    """:func:`apply_result` in steps: all but the last one leave the scene as it is.
+    """:func:`apply_result` in steps: what takes long is prepared first, then the findings come in one step,
+    and the maps in one each. Whoever leaves off half-way finds the scene as it was.
 
     Args:
-        masks: the lesions' masks by number, where they are known already.
+        extras: what is known of the lesions besides the result.
 
     Raises:
         InputError: the volume was taken out of the scene meanwhile; besides what `apply_result` raises.
@@ -100,7 +100,7 @@ def apply_steps(
             f"The result of {result.case_name} is not on the grid of the volume {volume_node.GetName()}: "
             "the volume was changed after the analysis began. Analyze it again."
         )
-    work = Apply(scene, result, volume_node, masks)
+    work = Apply(scene, result, volume_node, extras or Extras())
     for _ in range(MOST_TRIES):
         yield from work.prepared.steps(maps=maps)
         if work.prepared.fresh:
@@ -111,7 +111,7 @@ def apply_steps(
     if volume_node is not None and not scene.IsNodePresent(volume_node):
         raise InputError("The CT was deleted; its result was not shown.")
     try:
-        made = work.run(diameters=diameters, maps=maps, surfaces=surfaces)
+        made = yield from work.steps(diameters=diameters, maps=maps, surfaces=surfaces)
     except BaseException:
         work.roll_back()
         raise

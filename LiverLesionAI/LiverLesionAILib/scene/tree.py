@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import slicer
 
@@ -27,40 +27,35 @@ class CaseTree:
 
     def place(
         self,
-        added: list,
-        segmentation: slicer.vtkMRMLSegmentationNode,
-        table: slicer.vtkMRMLTableNode,
-        boxes: Mapping[int, slicer.vtkMRMLNode],
-        axes: Mapping[int, tuple],
-        volumes: Mapping[str, slicer.vtkMRMLNode],
-        class_boxes: Mapping[int, slicer.vtkMRMLNode],
+        added: Sequence[slicer.vtkMRMLNode],
+        direct: Sequence[slicer.vtkMRMLNode],
+        folders: Mapping[str, Sequence[slicer.vtkMRMLNode]],
     ) -> int:
-        """Put what was added under the CT's study (made where it has none); the study's item."""
+        """Put those that were added under the CT's study (made where it has none); the study's item.
+
+        Args:
+            direct: nodes right under the study.
+            folders: what is in a folder -> the nodes in it.
+        """
         tree = self._tree
         study = self._study()
-        name = self._name
-        folders = (
-            ("", [segmentation, table]),
-            (f"{name} boxes", [*boxes.values(), *class_boxes.values()]),
-            (f"{name} diameters", [line for pair in axes.values() for line in pair]),
-            (f"{name} maps", list(volumes.values())),
-        )
-        for folder_name, members in folders:
+        for folder_name, members in {"": direct, **folders}.items():
             members = [node for node in members if node in added]
             if not members:
                 continue
             parent = study
             if folder_name:
-                parent = tree.GetItemChildWithName(study, folder_name)
+                title = f"{self._name} {folder_name}"
+                parent = tree.GetItemChildWithName(study, title)
                 if not parent:
-                    parent = tree.CreateFolderItem(study, folder_name)
+                    parent = tree.CreateFolderItem(study, title)
                     self._undo_item(parent)
             for node in members:
                 item = tree.GetItemByDataNode(node)
-                if item:
-                    tree.SetItemParent(item, parent)
-                else:
+                if not item:
                     tree.CreateItem(parent, node)
+                elif tree.GetItemParent(item) != parent:
+                    tree.SetItemParent(item, parent)
         return study
 
     def _study(self) -> int:
@@ -72,7 +67,8 @@ class CaseTree:
             if study:
                 return study
         elif self._before is not None:
-            study = tree.GetItemAncestorAtLevel(tree.GetItemByDataNode(self._before), "Study")
+            own = tree.GetItemByDataNode(self._before)
+            study = tree.GetItemAncestorAtLevel(own, "Study") if own else 0
             if study:
                 return study
         parent = tree.GetItemParent(item) if item else root

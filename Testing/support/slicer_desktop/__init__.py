@@ -35,7 +35,7 @@ def install() -> Any:
 
     pythonqt.install()
     from . import ctk_widgets, mrml_widgets, parameter_node, scripted_module
-    from .application import Application, add_views, modules, qSlicerScriptedLoadableModuleWidget
+    from .application import Application, add_views, keep_tree, modules, qSlicerScriptedLoadableModuleWidget
     from .qt_module import QtModule
 
     sys.modules["qt"] = QtModule("qt")
@@ -67,6 +67,7 @@ def install() -> Any:
     slicer.selfTests = {}
     slicer.qSlicerScriptedLoadableModuleWidget = qSlicerScriptedLoadableModuleWidget
     add_views(scene)
+    keep_tree(scene)
     for name, cls in mrml_widgets.WIDGETS.items():
         setattr(slicer, name, cls)
     for name, module in (

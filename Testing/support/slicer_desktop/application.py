@@ -116,6 +116,16 @@ def add_views(scene: Any) -> None:
     scene.AddNode(camera)
 
 
+def keep_tree(scene: Any) -> None:
+    """A scene that is closed leaves nothing in the subject hierarchy, as the application's plugins see to."""
+
+    def closes(caller: Any = None, event: str = "") -> None:
+        tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        tree.RemoveAllItems(False)
+
+    scene.AddObserver(scene.StartCloseEvent, closes)
+
+
 def modules() -> types.SimpleNamespace:
     """``slicer.modules``: no other module is loaded here."""
     return types.SimpleNamespace()

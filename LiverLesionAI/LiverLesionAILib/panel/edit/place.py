@@ -11,6 +11,7 @@ import vtk
 
 from ...review.case_view import CaseView
 from ...scene.nodes import remove_node
+from ...scene.ras import to_world
 from ..shortcuts import Shortcuts
 from ..show.views import centre_ras
 
@@ -161,15 +162,11 @@ class PlanePlacer:
 
 def _long_axis(case: CaseView, segment_id: str) -> tuple[float, float, float]:
     """Unit vector along the lesion's long axis (RAS, world); to the right where there is none."""
-    for node in case.axes:
-        if node.GetAttribute("LiverLesionAI.Segment") != segment_id:
-            continue
-        if node.GetAttribute("LiverLesionAI.Role") != "long axis" or node.GetNumberOfControlPoints() != 2:
-            continue
-        ends = ([0.0] * 3, [0.0] * 3)
-        for index, end in enumerate(ends):
-            node.GetNthControlPointPositionWorld(index, end)
-        vector = [b - a for a, b in zip(*ends, strict=True)]
+    row = case.row(segment_id)
+    axis = row.place.long_axis_lps if row is not None else None
+    if axis is not None:
+        start, end = (to_world(case.volume, point) for point in axis)
+        vector = [b - a for a, b in zip(start, end, strict=True)]
         if vtk.vtkMath.Normalize(vector) > 0:
             return (vector[0], vector[1], vector[2])
     return (1.0, 0.0, 0.0)

@@ -170,7 +170,7 @@ class ReaderPanel:
 
         def act() -> None:
             box = self._host.case.box(row_id)
-            new = self.actions.outline(row_id, grown_in_box(self._host.case, box))
+            new = self.actions.outline(row_id, grown_in_box(self._host.case, box.lesion.box))
             self._host.refresh()
             self._host.select(new)
             self._host.show_message("This outline is a proposal. Correct it under Edit.")

@@ -8,7 +8,7 @@ from ...review.case_view import CaseView
 from ...scene import nodes
 from ..findings.bars import bars_html
 from ..parameters import PanelParameters
-from .overlays import chosen_map, is_family, map_names, map_range
+from .overlays import chosen_map, fill_lesion_maps, is_family, map_names, map_range
 
 _WIDGETS = ("mapBox", "mapSelector", "mapOpacity", "mapThreshold", "mapColours", "legendBox")
 
@@ -43,6 +43,8 @@ class MapPanel:
         if wanted in names:
             box.setCurrentIndex(names.index(wanted))
         box.blockSignals(was)
+        if self._parameters is not None and is_family(case, wanted):
+            fill_lesion_maps(case, self._parameters.selectedSegment)
         self._ui.mapMeaning.text = self._meaning(case, wanted)
         node = chosen_map(case, wanted, self._parameters.selectedSegment) if self._parameters else None
         bars = nodes.read_bars(node) if node is not None else {}

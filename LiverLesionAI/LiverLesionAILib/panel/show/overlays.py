@@ -5,9 +5,13 @@ from __future__ import annotations
 import slicer
 
 from ...case.description import PROBABILITY
-from ...review.case_view import CaseView, box_id
+from ...review.case_view import CaseView
 from ...scene import nodes
+from ...scene.map_stack import lesion_map_steps, read_entries
+from ...scene.marks import Shown, draw_marks
+from ...scene.ras import volume_geometry
 from ...stages.explain.mscd_point import POINT_MAP
+from ...support.steps import finish
 from ..choices import MapColours, MaskStyle
 from ..parameters import PanelParameters
 
@@ -19,22 +23,15 @@ def apply_overlays(scene: slicer.vtkMRMLScene, case: CaseView, parameters: Panel
     """Make the scene's display nodes agree with the panel's switches; untouched ones are not modified."""
     visible = not parameters.allHidden
     _show_segments(case, parameters, visible)
-    hidden = {row.segment_id for row in case.rows if not row.status.counts}
-    listed = {row.segment_id for row in case.rows}
-    for group, shown in ((case.boxes, parameters.showBoxes), (case.axes, parameters.showAxes)):
-        for node in group:
-            display = node.GetDisplayNode()
-            if display is None:
-                continue
-            owner = node.GetAttribute(nodes.ATTR_SEGMENT) or ""
-            wanted = shown
-            if nodes.is_box_only(node):
-                # Nothing else shows where such a lesion is: its box is seen while it is selected.
-                owner = box_id(node)
-                wanted = owner in listed and (shown or owner == parameters.selectedSegment)
-            display.SetVisibility(visible and wanted and owner not in hidden)
-            if node.IsA("vtkMRMLMarkupsROINode"):
-                display.SetPropertiesLabelVisibility(True)
+    if case.marks is not None:
+        shown = Shown(
+            boxes=parameters.showBoxes,
+            axes=parameters.showAxes,
+            labels=parameters.showNumbers,
+            selected=parameters.selectedSegment,
+        )
+        marks = case.drawn() if visible else []
+        draw_marks(case.marks, marks, shown, volume_geometry(case.volume))
     show_map(scene, case, parameters)
 
 
@@ -58,23 +55,32 @@ def _show_segments(case: CaseView, parameters: PanelParameters, visible: bool) -
 
 
 def chosen_map(case: CaseView, name: str, selected: str = "") -> slicer.vtkMRMLScalarVolumeNode | None:
-    """The map of this name; of a family of maps, one for each lesion, that of the selected lesion."""
+    """The map of this name; one of a kind that each lesion has, where it shows the selected lesion's."""
     for node in case.maps:
-        if family := node.GetAttribute(nodes.ATTR_FAMILY):
-            if family == name and selected and node.GetAttribute(nodes.ATTR_SEGMENT) == selected:
-                return node
-        elif node.GetAttribute(nodes.ATTR_MAP) == name:
-            return node
+        if node.GetAttribute(nodes.ATTR_MAP) == name:
+            of_lesion = bool(node.GetAttribute(nodes.ATTR_FAMILY))
+            return node if not of_lesion or node.GetAttribute(nodes.ATTR_SEGMENT) == selected != "" else None
     return None
 
 
+def fill_lesion_maps(case: CaseView, selected: str) -> None:
+    """Let the volume of each kind show the selected lesion's map, where it has one."""
+    if not selected or case.stack is None:
+        return
+    kinds = {node.GetAttribute(nodes.ATTR_FAMILY): node for node in case.maps}
+    for entry in read_entries(case.stack):
+        node = kinds.get(entry.kind)
+        if entry.row_id != selected or node is None or node.GetAttribute(nodes.ATTR_SEGMENT) == selected:
+            continue
+        name = case.volume.GetName()
+        image, described = finish(lesion_map_steps(case.stack.GetImageData(), entry, name))
+        nodes.fill_map(node, described, image)
+
+
 def map_names(case: CaseView) -> list[str]:
-    """What can be chosen, maps and families of maps: the tumour's probability first, as it is what the masks
+    """What can be chosen, maps and kinds of maps: the tumour's probability first, as it is what the masks
     come from, then where the networks looked, then other probabilities."""
-    names = {
-        node.GetAttribute(nodes.ATTR_FAMILY) or node.GetAttribute(nodes.ATTR_MAP) or node.GetName()
-        for node in case.maps
-    }
+    names = {node.GetAttribute(nodes.ATTR_MAP) or node.GetName() for node in case.maps}
     return sorted(names, key=lambda name: (name != FIRST_MAP, name.endswith(PROBABILITY), name))
 
 

@@ -10,30 +10,16 @@ import qt
 import slicer
 
 from ...review.case_view import CaseView
-from ...scene import nodes
-from ...scene.ras import numpy_matrix
+from ...scene.ras import numpy_matrix, to_world
 
 
 def centre_ras(case: CaseView, segment_id: str) -> tuple[float, float, float] | None:
     """Where to go for a lesion, in the world's RAS mm: on its long axis' slice, otherwise its middle."""
-    box = case.box(segment_id)
-    if box is not None:
-        middle = [0.0, 0.0, 0.0]
-        box.GetCenterWorld(middle)
-        return (middle[0], middle[1], middle[2])
-    segmentation = case.segmentation
+    row, segmentation = case.row(segment_id), case.segmentation
+    if row is not None and row.place.centre_lps is not None:
+        return to_world(case.volume, row.place.centre_lps)
     if segmentation is None or segmentation.GetSegmentation().GetSegment(segment_id) is None:
         return None
-    for node in case.axes:
-        if (
-            node.GetAttribute(nodes.ATTR_SEGMENT) == segment_id
-            and node.GetAttribute(nodes.ATTR_ROLE) == nodes.ROLE_LONG_AXIS
-            and node.GetNumberOfControlPoints() == 2
-        ):
-            ends = ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0])
-            for index, end in enumerate(ends):
-                node.GetNthControlPointPositionWorld(index, end)
-            return tuple((a + b) / 2 for a, b in zip(*ends, strict=True))  # type: ignore[return-value]
     # A labelmap may be shared between segments: only this call looks at the segment's own voxels.
     centre = segmentation.GetSegmentCenterRAS(segment_id)
     return None if centre is None else tuple(centre)  # type: ignore[return-value]
