@@ -117,12 +117,12 @@ class CaseView:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to keep in mind: what follows from the contrast phase, and the analysis' messages."""
+        """What to keep in mind: the contrast phase with what follows from it, and the analysis' messages."""
         if self.table is None:
             return ()
         phase = self.phase
-        warnings = (phase.warning,) if phase is not None and phase.warning else ()
-        return (*warnings, *read_notes(self.table.GetAttribute))
+        first = () if phase is None else (phase.text,)
+        return (*first, *read_notes(self.table.GetAttribute))
 
     def box(self, row_id: str) -> BoxedLesion | None:
         """A lesion that has only a box, by its row."""

@@ -171,6 +171,9 @@ def _style_labels(node: slicer.vtkMRMLMarkupsNode, display: slicer.vtkMRMLMarkup
     # The point itself is not seen, only what is written beside it.
     display.SetGlyphScale(0.01)
     display.SetTextScale(LABEL_TEXT_SCALE)
+    # In 3D the liver's surface is round every lesion: without this no number would be seen.
+    display.SetOccludedVisibility(True)
+    display.SetOccludedOpacity(1.0)
 
 
 def _style_box(node: slicer.vtkMRMLMarkupsNode, display: slicer.vtkMRMLMarkupsDisplayNode, _: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import qt
@@ -95,9 +94,7 @@ class FindingsPanel:
                 "No findings for this CT yet." if self._case.segmentation is None else "No liver was found."
             )
         volumes = [row.volume_ml for row in counted if row.volume_ml == row.volume_ml]
-        line = findings_line(len(counted), liver_ml, 100 * sum(volumes) / liver_ml)
-        phase = self._case.phase
-        return f"{line} {replace(phase, warning='').text}" if phase is not None else line
+        return findings_line(len(counted), liver_ml, 100 * sum(volumes) / liver_ml)
 
     def apply_filters(self) -> None:
         """Filter by what the parameters say."""
