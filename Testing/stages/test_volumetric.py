@@ -14,7 +14,8 @@ from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import Manifest, ModelEntry
 from LiverLesionAILib.networks.parts.rcnn import Detections
-from LiverLesionAILib.networks.va_rcnn import Features, VaRcnn, VaRcnnConfig, VaRcnnOutput
+from LiverLesionAILib.networks.va_rcnn import Features, VaRcnn, VaRcnnOutput
+from LiverLesionAILib.networks.va_rcnn_config import VaRcnnConfig
 from LiverLesionAILib.networks.volumetric_attention import LevelAttention
 from LiverLesionAILib.stages.detect.volumetric import (
     SlabFeatures,

@@ -41,7 +41,9 @@ from .parts.boxes import (
     decode_boxes,
     encode_boxes,
     grid_anchors,
+    jittered,
     match_boxes,
+    middle_in,
     nms,
     nms_mask,
     sample_matches,
@@ -317,7 +319,7 @@ class CsAtt(nn.Module):
         for image, truth in enumerate(truths):
             high, low = self.config.anchor_overlap
             matched = match_boxes(box_iou(truth, anchors), high, low, best_always=True)
-            matched[(matched == BACKGROUND) & _middle_in(unknown[image], anchors)] = BACKGROUND - 1
+            matched[(matched == BACKGROUND) & middle_in(unknown[image], anchors)] = BACKGROUND - 1
             positive, negative = sample_matches(matched, 32, 0.5, generator)
             chosen = torch.cat([positive, negative])
             wanted = torch.cat([torch.ones(len(positive)), torch.zeros(len(negative))]).to(scores)
@@ -333,10 +335,10 @@ class CsAtt(nn.Module):
         boxes, owners, labels, moves = [], [], [], []
         for image, truth in enumerate(truths):
             # The true boxes and their neighbourhood are regions too: the head learns from the first step on.
-            near = _jittered(truth, generator, size_yx)
+            near = jittered(truth, generator, size_yx)
             candidates = torch.cat([proposed[owner == image], truth, near])
             matched = match_boxes(box_iou(truth, candidates), 0.5, 0.5)
-            matched[(matched == BACKGROUND) & _middle_in(unknown[image], candidates)] = BACKGROUND - 1
+            matched[(matched == BACKGROUND) & middle_in(unknown[image], candidates)] = BACKGROUND - 1
             positive, negative = sample_matches(matched, 32, 0.25, generator)
             boxes.append(torch.cat([candidates[positive], candidates[negative]]))
             owners.append(torch.full((len(boxes[-1]),), image, device=x.device))
@@ -375,24 +377,6 @@ def _backbone(config: CsAttConfig) -> nn.Sequential:
             layers.append(nn.ReLU(inplace=True))
             channels = width
     return nn.Sequential(*layers)
-
-
-def _middle_in(mask: Tensor, boxes: Tensor) -> Tensor:
-    """(H, W) bool, (N, 4) -> (N,) bool: whether a box's middle lies in the mask."""
-    middle = ((boxes[:, :2] + boxes[:, 2:]) / 2).long()
-    y = middle[:, 0].clamp(0, mask.shape[0] - 1)
-    x = middle[:, 1].clamp(0, mask.shape[1] - 1)
-    return mask[y, x]
-
-
-def _jittered(boxes: Tensor, generator: torch.Generator, size_yx: tuple[int, int], copies: int = 3) -> Tensor:
-    """Every box moved by up to 15 % of its sides and scaled by up to 20 %, `copies` times."""
-    many = boxes.repeat(copies, 1)
-    sides = many[:, 2:] - many[:, :2]
-    draw = torch.rand(len(many), 4, generator=generator).to(many) * 2 - 1
-    middle = (many[:, :2] + many[:, 2:]) / 2 + draw[:, :2] * 0.15 * sides
-    half = sides / 2 * (1 + 0.2 * draw[:, 2:])
-    return clip_boxes(torch.cat([middle - half, middle + half], dim=1), size_yx)
 
 
 def build(config: CsAttConfig) -> CsAtt:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .va_rcnn import COMPACT, PAPER, VaRcnn, VaRcnnConfig
+from .va_rcnn import VaRcnn
+from .va_rcnn_config import COMPACT, PAPER, VaRcnnConfig
 
 SIZES = {
     "paper": replace(PAPER, bag=3, classes=2, mask=False),

@@ -6,7 +6,8 @@ far. See :mod:`.va_rcnn`.
 
 from __future__ import annotations
 
-from .va_rcnn import COMPACT, PAPER, VaRcnn, VaRcnnConfig
+from .va_rcnn import VaRcnn
+from .va_rcnn_config import COMPACT, PAPER, VaRcnnConfig
 
 SIZES = {"paper": PAPER, "compact": COMPACT}
 

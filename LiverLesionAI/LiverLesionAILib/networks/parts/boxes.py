@@ -220,3 +220,21 @@ def sample_matches(
         chosen.append(members[picked.to(device)])
         room -= take
     return chosen[0], chosen[1]
+
+
+def middle_in(mask: Tensor, boxes: Tensor) -> Tensor:
+    """(H, W) bool, (N, 4) -> (N,) bool: whether a box's middle lies in the mask."""
+    middle = ((boxes[:, :2] + boxes[:, 2:]) / 2).long()
+    y = middle[:, 0].clamp(0, mask.shape[0] - 1)
+    x = middle[:, 1].clamp(0, mask.shape[1] - 1)
+    return mask[y, x]
+
+
+def jittered(boxes: Tensor, generator: torch.Generator, size_yx: tuple[int, int], copies: int = 3) -> Tensor:
+    """(N, 4) -> (copies * N, 4): every box moved by up to 15 % of its sides and scaled by up to 20 %."""
+    many = boxes.repeat(copies, 1)
+    sides = many[:, 2:] - many[:, :2]
+    draw = torch.rand(len(many), 4, generator=generator).to(many) * 2 - 1
+    middle = (many[:, :2] + many[:, 2:]) / 2 + draw[:, :2] * 0.15 * sides
+    half = sides / 2 * (1 + 0.2 * draw[:, 2:])
+    return clip_boxes(torch.cat([middle - half, middle + half], dim=1), size_yx)
