@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -173,20 +171,17 @@ def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+    from vtkmodules.vtkCommonDataModel import vtkImageData
+    from vtkmodules.vtkIOImage import vtkPNGWriter
+
     height, width, _ = rgb.shape
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)
-    # Filter type 2 ("up") on every row: small files from smooth pictures.
-    rows[:, 0] = 2
-    flat = np.ascontiguousarray(rgb).reshape(height, -1)
-    rows[0, 1:] = flat[0]
-    rows[1:, 1:] = flat[1:] - flat[:-1]
-    with path.open("wb") as file:
-        file.write(b"\x89PNG\r\n\x1a\n")
-        for kind, data in (
-            (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
-            (b"IDAT", zlib.compress(rows.tobytes(), 6)),
-            (b"IEND", b""),
-        ):
-            file.write(
-                struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-            )
+    image, writer = vtkImageData(), vtkPNGWriter()
+    image.SetDimensions(width, height, 1)
+    # VTK's rows run upwards.
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(rgb[::-1]).reshape(-1, 3), deep=True))
+    writer.SetInputData(image)
+    # Through memory: a full disk is then an OSError, as everywhere.
+    writer.WriteToMemoryOn()
+    writer.Write()
+    path.write_bytes(vtk_to_numpy(writer.GetResult()).tobytes())
