@@ -25,12 +25,15 @@ TESTING = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Panel tests need the desktop; a file's tests run in one process, and those on the analysed sample case
-    too, so that it is analysed once (`--dist loadgroup`)."""
+    """Panel tests need the desktop, and what runs the bundled networks is slow. A file's tests run in one
+    process, those on the analysed sample case too, so that it is analysed once (`--dist loadgroup`).
+    """
     for item in items:
         room = item.path.relative_to(TESTING).parts[0] if item.path.is_relative_to(TESTING) else ""
         if room == "panel":
             item.add_marker(pytest.mark.desktop)
+        if {"sample_result", "models"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
         if config.pluginmanager.hasplugin("xdist") and item.get_closest_marker("xdist_group") is None:
             on_sample = "sample_result" in getattr(item, "fixturenames", ())
             item.add_marker(pytest.mark.xdist_group("sample" if on_sample else f"{room}/{item.path.stem}"))

@@ -25,7 +25,10 @@ from LiverLesionAILib.writing.nrrd import write_image
 LIBRARY = Path(cli.__file__).resolve().parents[2]
 FILES = {"masks.seg.nrrd", "boxes.mrk.json", "findings.json", "findings.csv", "scene.mrb", "case.json"}
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX systems")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX systems"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -146,6 +146,7 @@ def real_shapes() -> PhantomShapes:
     return load_phantom(found[0])
 
 
+@pytest.mark.real_data
 def test_real_phantom(real_shapes: PhantomShapes) -> None:
     missing = {"liver", "spleen", "kidney", "colon", "stomach", "pancreas", "vessels", "bone"} - set(
         real_shapes.boxes

@@ -18,6 +18,7 @@ def test_nothing_without_data(tmp_path: Path) -> None:
     assert healthy_cases(tmp_path, (2.5, 1.25, 1.25)) == []
 
 
+@pytest.mark.real_data
 def test_livers_are_plausible_and_hold_no_tumour() -> None:
     try:
         data = data_folder()

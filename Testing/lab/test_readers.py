@@ -551,6 +551,7 @@ def test_deeplesion_mistakes(tmp_path):
         read_deeplesion(tmp_path, "test")
 
 
+@pytest.mark.real_data
 def test_the_real_training_scans():
     """Patients and lesions of the real data, where it is there."""
     from LiverLesionAILab.data.cases import data_folder

@@ -19,6 +19,7 @@ def module():
     desk.close()
 
 
+@pytest.mark.slow
 def test_unittest_runs_every_method(module):
     """With real inference by the product's worker."""
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(module.LiverLesionAITest)

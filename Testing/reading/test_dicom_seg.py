@@ -132,6 +132,7 @@ def test_what_is_no_such_object_is_said_so(read, tmp_path):
         read(tmp_path / "half.dcm", result.geometry)
 
 
+@pytest.mark.real_data
 def test_a_segmentation_and_a_report_of_others():
     """A SEG with codes of an older scheme over three slices, and a report of another program."""
     data = real_data("dicom")

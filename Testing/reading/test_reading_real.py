@@ -29,6 +29,7 @@ LABELS = [
 ]
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize("name", CTS)
 def test_ct_passes_unchanged(name: str) -> None:
     path = real_data(name)
@@ -43,6 +44,7 @@ def test_ct_passes_unchanged(name: str) -> None:
     assert check_ct(volume) is volume
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize("name", LABELS)
 def test_label_map_is_refused(name: str) -> None:
     path = real_data(name)
@@ -51,6 +53,7 @@ def test_label_map_is_refused(name: str) -> None:
     assert path.name in str(caught.value)
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize("name", ["tiny/torso_3mm_ct.nii.gz", "unlabelled/tcga_09_2043_ct.nii.gz"])
 def test_offset_of_a_real_ct_is_found(name: str) -> None:
     volume = read_ct(real_data(name))
@@ -59,6 +62,7 @@ def test_offset_of_a_real_ct_is_found(name: str) -> None:
     np.testing.assert_array_equal(result.hu_zyx, np.clip(volume.hu_zyx, -1024, None))
 
 
+@pytest.mark.real_data
 def test_labels_survive_the_working_grid() -> None:
     """Liver and tumour to 1.25 x 1.25 x 2.5 mm and back: hardly a voxel at the surface changes."""
     image = sitk.ReadImage(str(real_data("lits/lits001_mask.nii.gz")))
@@ -87,6 +91,7 @@ class TestIrregularDicom:
                     found[float(item.ImagePositionPatient[2])] = hu
         return found
 
+    @pytest.mark.real_data
     def test_every_slice_lies_where_its_header_says(self) -> None:
         folder = real_data("dicom", "irregular")
         volume = read_ct(folder)
@@ -106,6 +111,7 @@ class TestIrregularDicom:
         between = (slices[-349.0] + slices[-333.0]) / 2
         np.testing.assert_allclose(volume.hu_zyx[round(bridged)], between, atol=0.51)
 
+    @pytest.mark.real_data
     def test_the_finding_says_so(self) -> None:
         volume = read_ct(real_data("dicom", "irregular"))
         text = " ".join(volume.warnings)
@@ -115,6 +121,7 @@ class TestIrregularDicom:
         assert "000000.dcm" in text
         assert "series 4" in volume.notes[0]
 
+    @pytest.mark.real_data
     def test_list(self) -> None:
         first, second = list_series(real_data("dicom", "irregular"))
         assert (first.key, first.modality, first.slices, first.refused, first.doubt) == (
@@ -128,12 +135,14 @@ class TestIrregularDicom:
         assert "not CT" in second.refused
 
 
+@pytest.mark.real_data
 def test_three_slices_are_refused() -> None:
     for path in (real_data("dicom", "ct_3slice"), real_data("dicom", "ct_3slice") / "02.dcm"):
         with pytest.raises(InputError, match="3 slices; at least 8"):
             read_ct(path)
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize(
     ("name", "word"),
     [("ct_3slice_liver_seg.dcm", "SEG"), ("tid1500_sr_example.dcm", "SR"), ("irregular/000001.dcm", "OT")],
@@ -143,12 +152,14 @@ def test_other_dicom_objects_are_refused(name: str, word: str) -> None:
         read_ct(real_data("dicom", *name.split("/")))
 
 
+@pytest.mark.real_data
 def test_whole_data_folder_takes_the_abdominal_ct() -> None:
     volume = read_ct(real_data("dicom"))
     assert volume.hu_zyx.shape[0] == 36
     assert any("patients" in w for w in volume.warnings)
 
 
+@pytest.mark.real_data
 def test_reoriented_torso_runs_along_lps() -> None:
     """The torso files run to the right and to the front: reorienting turns both, and back is exact."""
     volume = read_ct(real_data("tiny", "torso_3mm_ct.nii.gz"))

@@ -50,6 +50,7 @@ def test_synthetic_phases(phase: Phase) -> None:
         assert estimate(measures, False, PHASE).name == NAMES[phase.value]
 
 
+@pytest.mark.real_data
 @pytest.mark.skipif(not (DATA / "lits").is_dir(), reason="the real CTs are not here")
 @pytest.mark.parametrize("case", range(6))
 def test_real_livers_are_none_of_them_arterial(case: int) -> None:

@@ -86,6 +86,7 @@ def test_lesions_of_what_was_cut_off_go_too_and_it_is_told() -> None:
     assert masks.cut_ml == pytest.approx(STOMACH.sum() * np.prod(SPACING) / 1000, rel=0.1)
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize("number", range(6))
 def test_true_livers_stay_whole(number: int) -> None:
     """The labelled public scans' own livers, on the segmenters' grid."""
