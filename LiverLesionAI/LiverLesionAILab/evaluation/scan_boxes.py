@@ -30,7 +30,7 @@ from ..metrics.freeresponse import FreeResponse, free_response
 from ..metrics.lesions import RATES_PER_SCAN
 from ..training.calibrate_detector import HeldOutScan, calibrated, held_out_scan
 from .models import fold_folder
-from .results import plain, write_bytes, write_json
+from .results import plain, write_json, write_pictures
 from .tables import align, number, with_interval
 
 LEAST_MM = 5.0
@@ -175,7 +175,7 @@ def run_scan_boxes(
         from .figures import froc_figure, png_bytes
 
         curves = {name: boxes_curve(rows) for name, rows in results.items()}
-        write_bytes(args.out / "boxes.png", png_bytes(froc_figure(curves, "scan", RATES_PER_SCAN)))
-        written.append("boxes.png")
+        figure = png_bytes(froc_figure(curves, "scan", RATES_PER_SCAN))
+        written += write_pictures({("boxes", "Boxes by scan"): figure}, args.out)
     say(f"Written to {args.out}: {', '.join(written)}")
     return 0
