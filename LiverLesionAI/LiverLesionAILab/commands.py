@@ -56,3 +56,9 @@ KILLS = _tool(
     "run_kills",
     "kill analyze and batch at random moments and look at what is left",
 )
+GALLBLADDERS = _tool(
+    "evaluation.gallbladders",
+    "add_gallbladder_arguments",
+    "run_gallbladders",
+    "score the gallbladder's network and rule on slices and synthetic scans",
+)

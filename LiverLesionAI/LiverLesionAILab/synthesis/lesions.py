@@ -57,6 +57,7 @@ class _Scene:
     vessels: NDArray[np.bool_] | None
     phase: Phase
     placed: list[tuple[NDArray[np.float64], float]] = field(default_factory=list)
+    near: NDArray[np.bool_] | None = None
 
 
 def add_lesions(
@@ -68,6 +69,7 @@ def add_lesions(
     occupied_zyx: NDArray[np.bool_] | None = None,
     vessels_zyx: NDArray[np.bool_] | None = None,
     shape_bank: ShapeBank | None = None,
+    near_zyx: NDArray[np.bool_] | None = None,
 ) -> SyntheticLesions:
     """Put lesions into a liver.
 
@@ -80,6 +82,7 @@ def add_lesions(
         occupied_zyx: existing lesions; new ones keep 2 voxels away from them.
         vessels_zyx: known vessels; their structure ends in a lesion (vessels are also found from the image).
         shape_bank: real outlines; procedural ones without it.
+        near_zyx: where lesions' centres may lie; None for the whole liver.
 
     Returns:
         Image, labels, liver and the list of lesions. Fewer lesions than asked for where the liver has no
@@ -101,7 +104,9 @@ def add_lesions(
         raise InputError("The liver mask is empty: there is nowhere to put a lesion.")
     tissue = LiverTissue.measure(hu, liver, spacing_zyx_mm, rng, without=occupied_zyx)
     tissue.protected = None if occupied_zyx is None else np.array(occupied_zyx, bool)
-    scene = _Scene(tissue, labels, vessels_zyx, settings.phase or estimate_phase(tissue.level_hu))
+    scene = _Scene(
+        tissue, labels, vessels_zyx, settings.phase or estimate_phase(tissue.level_hu), near=near_zyx
+    )
     diameters = sorted((draw_diameter_mm(settings, rng) for _ in range(count)), reverse=True)
     diameters = _fitting(diameters, tissue.volume_mm3, settings.diameter_mm[0])
     kinds = list(settings.type_weights)
@@ -150,6 +155,10 @@ def _draw_centre(
     spots = np.argwhere((depth >= low) & (depth <= high) & (depth > 0))
     if len(spots) == 0:
         spots = np.argwhere((depth >= min(low, 0.6 * deepest)) & (depth > 0))
+    if scene.near is not None:
+        spots = spots[scene.near[tuple((spots * tissue.step).T)]]
+        if len(spots) == 0:
+            return None
     spacing = np.array(tissue.spacing)
     for _ in range(12):
         if clustered and scene.placed:

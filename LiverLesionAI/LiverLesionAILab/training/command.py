@@ -146,9 +146,10 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
         InputError: options that do not go together.
     """
     chosen = recipe(args.model)
-    if (args.without or args.synthliver) and chosen.task == "classify":
+    if (args.without or args.synthliver) and chosen.task in ("classify", "neighbour"):
         raise InputError(
-            "--without and --synthliver are for networks that learn from volumes, not for slice classifiers."
+            "--without and --synthliver are for networks that learn tumours from volumes, not for slice "
+            "classifiers or neighbours of the liver."
         )
     if args.synthliver and (args.without or args.hold_out or args.shares):
         raise InputError("--synthliver brings its own data: leave out --without, --hold-out and --shares.")
@@ -195,6 +196,7 @@ def smaller_bank(chosen: Recipe, count: int) -> Recipe:
         bank=replace(chosen.bank, variants_per_patient=min(count, chosen.bank.variants_per_patient)),
         bodies=min(count, chosen.bodies),
         healthy_variants=min(count, chosen.healthy_variants),
+        gallbladders=chosen.gallbladders and chosen.gallbladders.smaller(count),
     )
 
 

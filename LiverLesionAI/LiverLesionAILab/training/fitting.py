@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..data.cases import TrainingCase
 from .detection import DetectionSampler, detection_loss
-from .loop import take_weights, train
+from .loop import mixed_precision, take_weights, train
 from .losses import segmentation_loss
 from .processes import Group
 from .recipes import Recipe
@@ -120,7 +120,7 @@ def validation(
 
     def loss(network: nn.Module) -> float:
         total = 0.0
-        with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16):
+        with torch.inference_mode(), mixed_precision(torch.device(device).type):
             for number, (images, labels) in enumerate(fixed):
                 images = images.to(device, memory_format=torch.channels_last)
                 labels = labels.to(device)

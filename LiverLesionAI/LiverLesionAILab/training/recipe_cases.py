@@ -11,6 +11,7 @@ from LiverLesionAILib.support.progress import Progress, silent
 from ..data.cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
+from .gallbladder_cases import gallbladder_cases
 from .healthy import healthy_cases
 from .recipes import Recipe
 
@@ -23,6 +24,11 @@ def training_cases(
     if unknown:
         raise InputError(f"There is no patient {', '.join(sorted(unknown))}; patients are A to E.")
     data, spacing = data_folder(), chosen.spec.spacing_zyx_mm
+    if chosen.gallbladders is not None:
+        # Whole slices: a gallbladder's place is told by the body around it.
+        whole = [c for c in lits_cases(data, cache / "cases", spacing) if c.patient not in set(hold_out)]
+        mix = chosen.gallbladders
+        return gallbladder_cases(data, whole, cache, mix, workers=workers, progress=progress)
     grid = "x".join(f"{s:g}" for s in spacing)
     margin = "whole" if chosen.margin_mm is None else f"m{chosen.margin_mm:g}"
     file = data / "shapes" / "lesion_masks.npz"

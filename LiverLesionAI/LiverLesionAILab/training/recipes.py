@@ -22,6 +22,7 @@ from LiverLesionAILib.support.errors import InputError
 from .bank import BankSettings
 from .baselines import attention_unet, danet_unet, se_unet
 from .bodies import BodyMix
+from .gallbladder_cases import GRID_MM, GallbladderMix
 from .loop import LoopSettings
 from .sampling import AugmentSettings
 
@@ -39,6 +40,13 @@ CLASS_INPUT = InputSpec(spacing_zyx_mm=(3.0, 1.5, 1.5), window_hu=(-40.0, 220.0)
 """DADRN sees a slice and its two neighbours. The level stays what it was measured as: water is told from
 tissue by its HU, and how bright a lesion is by the phase that the liver is in."""
 
+GALLBLADDER_INPUT = InputSpec(
+    spacing_zyx_mm=(3.0, GRID_MM, GRID_MM), window_hu=(-60.0, 220.0), in_slices=5, magnify=0.75
+)
+"""Bile is told from tissue by its HU, so the level stays. Fat and air lie below the window: they look alike
+in scans and in the axial slices, which were cut at 0 HU. Pixels of 2 mm, between the coarse network's and the
+segmenters'."""
+
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
 
@@ -48,7 +56,7 @@ class Recipe:
 
     Attributes:
         network: module of `networks/`; config: its settings.
-        task: "segment", "locate", "detect" or "classify".
+        task: "segment", "locate", "detect", "classify" or "neighbour" (an organ beside the liver).
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
@@ -59,6 +67,7 @@ class Recipe:
         title: one line for a menu.
         bundled_as: name in the manifest, where it is not the recipe's.
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
+        gallbladders: the synthetic gallbladders to learn from; None where the network has no such class.
         slab_targets: for networks with a bag of images: a sample is a slab with so many target slices and
             their neighbours; 0 for crops of one slice.
     """
@@ -81,6 +90,7 @@ class Recipe:
     calibration: dict[str, float] = field(default_factory=dict)
     scales: dict[str, tuple[float, ...]] = field(default_factory=dict)
     title: str = ""
+    gallbladders: GallbladderMix | None = None
     slab_targets: int = 0
     bundled_as: str = ""
 
@@ -232,6 +242,29 @@ RECIPES: dict[str, Recipe] = {
         # A left-out patient's stomach, full and as bright as the liver, was taken for liver.
         body_mix=BodyMix(isodense_stomach=0.35),
         title="Coarse U-Net: finds the liver",
+    ),
+    "gallbladder_unet": Recipe(
+        network="unet",
+        task="neighbour",
+        config=unet.UnetConfig(in_slices=5, classes=3, widths=(16, 32, 64, 96, 64), norm="batch"),
+        spec=GALLBLADDER_INPUT,
+        crop=80,
+        # Goes on from the coarse network's upper levels (--start), which know the organs.
+        loop=LoopSettings(
+            steps=900,
+            batch=16,
+            warmup=40,
+            ema=0.995,
+            class_weights=(1.0, 1.0, 1.5),
+            dice_per_image=True,
+            checkpoint_every=50,
+        ),
+        shares={"outlined": 0.25, "none": 0.12, "painted": 0.28, "tissue": 0.17, "gallbladder body": 0.18},
+        tumour_share=0.5,
+        liver_share=0.35,
+        augment=AugmentSettings(level_hu=10.0, contrast=0.2, noise_hu=15.0),
+        gallbladders=GallbladderMix(),
+        title="Gallbladder U-Net: what beside the liver is the gallbladder",
     ),
     "dadrn": Recipe(
         network="dadrn",
