@@ -28,6 +28,7 @@ WITH_TORCH = (
     "stages/classify/families.py",
     "stages/detect/families.py",
     "stages/locate/families.py",
+    "stages/neighbours/families.py",
     "stages/segment/families.py",
     "stages/classify/liver_slices.py",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -397,3 +398,26 @@ def test_bundle_round_trip(tmp_path, geometry):
     assert moved_box(marks.box) is None
     composite = loaded.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
     assert composite.GetBackgroundVolumeID() == ct.GetID()
+
+
+def test_the_gallbladder_is_a_segment_that_3d_leaves_out(geometry: Geometry):
+    volume, result = small_case(geometry)
+    organ = np.zeros(geometry.shape_zyx, bool)
+    organ[2:6, 3:9, 30:40] = True
+    organ &= ~result.liver_zyx
+    scene = new_scene()
+    ct = add_ct(scene, volume)
+    nodes = scenes.apply_result(scene, replace(result, gallbladder_zyx=organ), ct)
+    ids = scene_segments.segment_ids(nodes.segmentation)
+    assert ids[:2] == ["liver", "gallbladder"]
+    drawn = segment(nodes, "gallbladder")
+    assert not scene_segments.is_lesion(drawn) and not scene_segments.is_liver(drawn)
+    assert (scene_segments.read_mask(nodes.segmentation, "gallbladder", geometry).count) == organ.sum()
+    display = nodes.segmentation.GetDisplayNode()
+    assert not display.GetSegmentVisibility3D("gallbladder") and display.GetSegmentVisibility3D("liver")
+    # A run that sees none takes it away; one that sees it again brings one back, not two.
+    again = scenes.apply_result(scene, result, ct)
+    assert "gallbladder" not in scene_segments.segment_ids(again.segmentation)
+    for _ in range(2):
+        again = scenes.apply_result(scene, replace(result, gallbladder_zyx=organ), ct)
+    assert scene_segments.segment_ids(again.segmentation).count("gallbladder") == 1

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.stages.neighbours.gallbladder import (
-    GallbladderRules,
+    GallbladderSettings,
     gallbladder_mask,
     messages,
     separate_gallbladder,
 )
 
+SETTINGS = Rules().part(GallbladderSettings)
 SPACING = (3.0, 1.5, 1.5)
 SHAPE = (16, 60, 60)
 LIVER, BILE, FAT, TUMOUR = 110.0, 10.0, -100.0, 60.0
@@ -42,7 +44,9 @@ def lesions(*masks):
 
 def test_listed_gallbladder_is_no_lesion_and_no_liver(scene):
     liver, gallbladder, hu = scene
-    apart = separate_gallbladder(liver | gallbladder, lesions(gallbladder), gallbladder, hu, SPACING)
+    apart = separate_gallbladder(
+        liver | gallbladder, lesions(gallbladder), gallbladder, hu, SPACING, SETTINGS
+    )
     assert apart.removed == (1,) and not apart.labels_zyx.any()
     assert not (apart.liver_zyx & gallbladder).any()
     assert (apart.liver_zyx == (liver & ~gallbladder)).all()
@@ -53,7 +57,7 @@ def test_listed_gallbladder_is_no_lesion_and_no_liver(scene):
 def test_candidate_with_the_wall_around_the_gallbladder_is_no_lesion_either(scene):
     liver, gallbladder, hu = scene
     wide = ball((24, 45, 51), 14)
-    apart = separate_gallbladder(liver | wide, lesions(wide), gallbladder, hu, SPACING)
+    apart = separate_gallbladder(liver | wide, lesions(wide), gallbladder, hu, SPACING, SETTINGS)
     assert apart.removed == (1,)
     # The rim outside the liver came with the lesion and goes with it.
     assert not (apart.liver_zyx & wide & ~liver).any()
@@ -63,7 +67,7 @@ def test_lesion_beside_the_gallbladder_stays_and_is_reported(scene):
     liver, gallbladder, hu = scene
     tumour = ball((24, 45, 32), 10) & ~gallbladder & liver
     hu[tumour] = TUMOUR
-    apart = separate_gallbladder(liver | gallbladder, lesions(tumour), gallbladder, hu, SPACING)
+    apart = separate_gallbladder(liver | gallbladder, lesions(tumour), gallbladder, hu, SPACING, SETTINGS)
     assert apart.removed == () and (apart.labels_zyx > 0).sum() == tumour.sum()
     assert apart.doubtful == (1,)
     assert "Lesion 4 lies at the gallbladder" in messages(apart, {1: 4}, 7.0)[0]
@@ -71,7 +75,7 @@ def test_lesion_beside_the_gallbladder_stays_and_is_reported(scene):
 
 def test_lesion_far_away_is_not_doubtful(scene):
     liver, gallbladder, hu = scene
-    apart = separate_gallbladder(liver, lesions(ball((24, 60, 20), 6)), gallbladder, hu, SPACING)
+    apart = separate_gallbladder(liver, lesions(ball((24, 60, 20), 6)), gallbladder, hu, SPACING, SETTINGS)
     assert apart.removed == apart.doubtful == () and messages(apart, {1: 1}, 7.0) == []
 
 
@@ -79,7 +83,7 @@ def test_growth_from_gallbladder_into_liver_keeps_its_liver_part(scene):
     liver, gallbladder, hu = scene
     tumour = ball((24, 45, 30), 13)
     hu[tumour & ~gallbladder] = TUMOUR
-    apart = separate_gallbladder(liver | tumour, lesions(tumour), gallbladder, hu, SPACING)
+    apart = separate_gallbladder(liver | tumour, lesions(tumour), gallbladder, hu, SPACING, SETTINGS)
     assert apart.removed == () and apart.doubtful == (1,)
     assert (apart.labels_zyx > 0).sum() == (tumour & ~gallbladder).sum()
 
@@ -87,20 +91,20 @@ def test_growth_from_gallbladder_into_liver_keeps_its_liver_part(scene):
 def test_mass_in_the_wall_is_reported(scene):
     liver, gallbladder, hu = scene
     hu[ball((24, 45, 44), 8) & gallbladder] = 85.0
-    apart = separate_gallbladder(liver, lesions(), gallbladder, hu, SPACING)
+    apart = separate_gallbladder(liver, lesions(), gallbladder, hu, SPACING, SETTINGS)
     assert apart.solid_mm >= 10
     assert "dense as tissue" in messages(apart, {}, 7.0)[0]
 
 
 def test_plain_bile_is_not_reported_as_a_mass(scene):
     liver, gallbladder, hu = scene
-    assert separate_gallbladder(liver, lesions(), gallbladder, hu, SPACING).solid_mm == 0
+    assert separate_gallbladder(liver, lesions(), gallbladder, hu, SPACING, SETTINGS).solid_mm == 0
 
 
 def test_absent_gallbladder_changes_nothing(scene):
     liver, _, hu = scene
     labels = lesions(ball((24, 45, 20), 8))
-    apart = separate_gallbladder(liver, labels, np.zeros(SHAPE, bool), hu, SPACING)
+    apart = separate_gallbladder(liver, labels, np.zeros(SHAPE, bool), hu, SPACING, SETTINGS)
     assert apart.liver_zyx is liver and apart.labels_zyx is labels and messages(apart, {1: 1}, 0.0) == []
 
 
@@ -110,19 +114,19 @@ def test_mask_is_one_gallbladder_without_fat_and_specks(scene):
     probability[ball((24, 20, 80), 4)] = 230
     probability[ball((24, 45, 66), 6) & ~gallbladder] = 200  # fat beside it
     hu[ball((24, 20, 80), 6)] = BILE
-    mask = gallbladder_mask(probability, hu, SPACING)
+    mask = gallbladder_mask(probability, hu, SPACING, SETTINGS)
     assert mask[gallbladder].mean() > 0.85
     assert not mask[ball((24, 20, 80), 4)].any()
     assert (mask & ~gallbladder).sum() < 0.05 * gallbladder.sum()
 
 
 @pytest.mark.parametrize(
-    ("value", "radius", "rules"),
-    [(150, 12, GallbladderRules()), (230, 4, GallbladderRules()), (120, 12, GallbladderRules())],
+    ("value", "radius"),
+    [(150, 12), (230, 4), (120, 12)],
     ids=["never sure", "too small", "below the threshold"],
 )
-def test_doubtful_probability_is_no_gallbladder(scene, value, radius, rules):
+def test_doubtful_probability_is_no_gallbladder(scene, value, radius):
     _, _, hu = scene
     hu[:] = BILE
     probability = np.where(ball((24, 45, 51), radius), value, 0).astype(np.uint8)
-    assert not gallbladder_mask(probability, hu, SPACING, rules).any()
+    assert not gallbladder_mask(probability, hu, SPACING, SETTINGS).any()

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import ModelStore, build_network
 from LiverLesionAILib.stages.neighbours.gallbladder import (
-    GallbladderRules,
+    GallbladderSettings,
     gallbladder_mask,
     separate_gallbladder,
 )
@@ -72,20 +73,20 @@ class GallbladderRow:
     removed: bool = False
 
 
-def slice_rules(rules: GallbladderRules) -> GallbladderRules:
+def slice_rules(settings: GallbladderSettings) -> GallbladderSettings:
     """The rules for a slice alone: its volume says nothing."""
-    return replace(rules, smallest_ml=0.0)
+    return replace(settings, smallest_ml=0.0)
 
 
 def predicted(
     network: nn.Module,
     spec: InputSpec,
     hu_zyx: NDArray[np.float32],
-    rules: GallbladderRules,
+    settings: GallbladderSettings,
 ) -> NDArray[np.bool_]:
     """The gallbladder that the network and the rules see on the network's own grid."""
     probability = class_probabilities(network, spec, hu_zyx, classes=3)[1]
-    return gallbladder_mask(probability, hu_zyx, spec.spacing_zyx_mm, rules)
+    return gallbladder_mask(probability, hu_zyx, spec.spacing_zyx_mm, settings)
 
 
 def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
@@ -95,11 +96,11 @@ def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 
 def slice_rows(
-    network: nn.Module, spec: InputSpec, data: Path, rules: GallbladderRules, paintings: int
+    network: nn.Module, spec: InputSpec, data: Path, settings: GallbladderSettings, paintings: int
 ) -> Iterator[GallbladderRow]:
     """The validation patients' slices as they are, then with synthetic gallbladders and lesions."""
     mix = GallbladderMix(seed=TEST_SEED, lesions=1.0)
-    own = slice_rules(rules)
+    own = slice_rules(settings)
     area = GRID_MM**2
     for one in axial_slices(data):
         if not one.validation:
@@ -121,7 +122,7 @@ def scan_rows(
     network: nn.Module,
     spec: InputSpec,
     data: Path,
-    rules: GallbladderRules,
+    settings: GallbladderSettings,
     numbers: Sequence[int],
     progress: Progress = silent,
 ) -> Iterator[GallbladderRow]:
@@ -130,7 +131,7 @@ def scan_rows(
     for done, number in enumerate(numbers, start=1):
         body = gallbladder_body(number, mix, data / "shapes")
         hu = np.clip(body.hu_zyx, -160, 240)
-        found = predicted(network, spec, hu, rules)
+        found = predicted(network, spec, hu, settings)
         yield from _candidates(
             "scan",
             f"scan{number:03d}",
@@ -139,7 +140,7 @@ def scan_rows(
             body.lesions_zyx,
             found,
             float(np.prod(body.spacing_zyx_mm)),
-            rules,
+            settings,
             body,
         )
         progress("synthetic scans", done / len(numbers))
@@ -153,7 +154,7 @@ def _candidates(
     lesions: NDArray[np.uint16] | None,
     found: NDArray[np.bool_],
     voxel: float,
-    rules: GallbladderRules,
+    settings: GallbladderSettings,
     source: object,
 ) -> Iterator[GallbladderRow]:
     """What would become of candidates that are exactly the gallbladder, or exactly a lesion."""
@@ -165,7 +166,7 @@ def _candidates(
     own = int(candidates.max()) + 1
     candidates[truth] = own
     hu = np.zeros(labels.shape, np.float32)
-    apart = separate_gallbladder(np.isin(labels, (1, 2)), candidates, found, hu, spacing, rules)
+    apart = separate_gallbladder(np.isin(labels, (1, 2)), candidates, found, hu, spacing, settings)
     if truth.any():
         yield GallbladderRow(
             part,
@@ -287,9 +288,9 @@ def run_gallbladders(args: argparse.Namespace, progress: Progress = silent) -> i
     torch.set_num_threads(args.threads)
     data = data_folder()
     network, spec = trained_network(args.run)
-    rules = GallbladderRules()
-    rows = list(slice_rows(network, spec, data, rules, args.paintings))
-    rows += scan_rows(network, spec, data, rules, range(args.scans), progress)
+    settings = Rules().part(GallbladderSettings)
+    rows = list(slice_rows(network, spec, data, settings, args.paintings))
+    rows += scan_rows(network, spec, data, settings, range(args.scans), progress)
     print(summary(rows))
     if args.out:
         write_rows(rows, args.out)

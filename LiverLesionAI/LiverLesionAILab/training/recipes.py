@@ -251,8 +251,8 @@ RECIPES: dict[str, Recipe] = {
         crop=80,
         # Goes on from the coarse network's upper levels (--start), which know the organs.
         loop=LoopSettings(
-            steps=900,
-            batch=16,
+            steps=800,
+            batch=8,
             warmup=40,
             ema=0.995,
             class_weights=(1.0, 1.0, 1.5),

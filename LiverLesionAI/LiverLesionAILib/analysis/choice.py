@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..models.weights import Manifest, ModelEntry, ModelStore
-from ..stages.faces import Classifier, Detector, Locator, Runtime, Segmenter
+from ..stages.faces import Classifier, Detector, Locator, Neighbour, Runtime, Segmenter
 from .settings import NO_DETECTOR, Settings
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class Models:
     segmenter: Segmenter
     detector: Detector | None
     classifier: Classifier | None
+    gallbladder: Neighbour | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Choice:
     Attributes:
         members: of the segmenter: itself, or those that it is the mean of.
         settings: by which they were chosen.
+        gallbladder: what finds it; None where the manifest has no such model.
     """
 
     locator: ModelEntry
@@ -38,6 +40,7 @@ class Choice:
     detector: ModelEntry | None
     classifier: ModelEntry | None
     settings: Settings
+    gallbladder: ModelEntry | None = None
 
     @classmethod
     def of(cls, manifest: Manifest, settings: Settings) -> Choice:
@@ -54,13 +57,14 @@ class Choice:
             choose_detector(manifest, settings.detector),
             choose_classifier(manifest, settings.classifier),
             settings,
+            manifest.choose("neighbour") if manifest.of_task("neighbour") else None,
         )
 
     @property
     def computing(self) -> tuple[ModelEntry, ...]:
         """All models that have weights, in the order they run in."""
-        others = (entry for entry in (self.detector, self.classifier) if entry is not None)
-        return (self.locator, *self.members, *others)
+        others = (self.detector, self.gallbladder, self.classifier)
+        return (self.locator, *self.members, *(entry for entry in others if entry is not None))
 
     def open(self, store: ModelStore, device: Device) -> Models:
         """The networks on a device; those that are loaded already stay warm.
@@ -74,6 +78,7 @@ class Choice:
             runtime.open(self.segmenter),
             None if self.detector is None else runtime.open(self.detector),
             None if self.classifier is None else runtime.open(self.classifier),
+            None if self.gallbladder is None else runtime.open(self.gallbladder),
         )
 
 

@@ -13,6 +13,8 @@ from ..case.tracking import with_tracking
 from ..stages.detect.stage import Detected
 from ..stages.locate.coarse import LiverLocation
 from ..stages.measure.lesions import LiverMeasurement
+from ..stages.neighbours.gallbladder import Separated
+from ..stages.neighbours.stage import FoundGallbladder
 from ..stages.segment.segmented import Segmented
 from ..volume.ct import CtVolume, Geometry, permuted, reorient
 
@@ -26,6 +28,7 @@ class Placed:
         numbers: label on the working grid -> the lesion's number.
         boxed: label before numbering -> index of the box, without a mask, that it was grown in.
         scores: number -> 0..1, of lesions with a mask.
+        separated: what the gallbladder took; None where nothing looked for it.
     """
 
     liver_zyx: NDArray[np.bool_]
@@ -33,6 +36,7 @@ class Placed:
     numbers: Mapping[int, int]
     boxed: Mapping[int, int]
     scores: Mapping[int, float]
+    separated: Separated | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +49,7 @@ class Draft:
         where: the coarse liver; None before it is looked for, and where none is seen.
         segmented: probabilities and masks on the network's grid.
         detected: what a detector added to them; None without one.
+        gallbladder: where nothing looked for it None.
         placed: masks on the CT's grid.
         lesions: in order of number; organ: the whole liver.
         attention: maps of whatever ran.
@@ -59,6 +64,7 @@ class Draft:
     where: LiverLocation | None = None
     segmented: Segmented | None = None
     detected: Detected | None = None
+    gallbladder: FoundGallbladder | None = None
     placed: Placed | None = None
     lesions: tuple[Lesion, ...] = ()
     organ: LiverMeasurement | None = None
@@ -98,6 +104,12 @@ class Draft:
         permuted(liver, geometry, self.oriented.geometry)[self.cut] = self.placed.liver_zyx
         permuted(labels, geometry, self.oriented.geometry)[self.cut] = self.placed.labels_zyx
         working = self.segmented.working
+        if self.gallbladder is not None and self.gallbladder.mask_zyx.any():
+            organ = np.zeros(geometry.shape_zyx, bool)
+            permuted(organ, geometry, self.oriented.geometry)[self.gallbladder.cut] = (
+                self.gallbladder.mask_zyx
+            )
+            result = replace(result, gallbladder_zyx=organ)
         found = replace(
             result,
             lesions=self.lesions,

@@ -29,6 +29,7 @@ class FindingRules(Page):
         "score_threshold": "Which spots are lesions",
         "link_least_score": "What a detector's boxes say",
         "phase_means_hu": "Contrast phase",
+        "gallbladder_below_mm": "What is gallbladder",
         "classes_said": "Classes",
     }
 

@@ -3,8 +3,7 @@
 What a stage does is in `stages/`; here it is handed its lines of the page of rules and its network, and
 what it found is put into the draft. A stage that has nothing to do gives back the draft it was given. To
 add one, write it under `stages/`, give the draft a field for what it finds, and put a line into `ROW`:
-other organs beside the liver between "segment" and "detect" (it may take masks away from
-`draft.segmented`), a second look at lesions after "detect", anatomy after "measure", the comparison with an
+a second look at lesions after "detect", anatomy after "measure", the comparison with an
 earlier scan at the end.
 """
 
@@ -23,6 +22,8 @@ from ..stages.detect.match import ProposalSettings
 from ..stages.detect.stage import DetectSettings, detect_lesions, place_detected, with_sources
 from ..stages.locate.coarse import LocateSettings, locate
 from ..stages.measure.lesions import measure_case, measure_liver
+from ..stages.neighbours.gallbladder import GallbladderSettings, messages, separate_gallbladder
+from ..stages.neighbours.stage import find_gallbladder, without_gallbladder
 from ..stages.phase.estimate import PhaseSettings
 from ..stages.place.grid import on_ct_grid
 from ..stages.segment.masks import SegmentSettings, masks_from_probabilities, tempered
@@ -94,8 +95,18 @@ def detect(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dr
     return replace(draft, detected=detected, segmented=replace(draft.segmented, masks=detected.masks))
 
 
+def gallbladder(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
+    """Where the gallbladder is, which is often taken for a lesion."""
+    if models.gallbladder is None:
+        return draft
+    assert draft.where is not None
+    settings = rules.part(GallbladderSettings)
+    found = find_gallbladder(models.gallbladder, draft.oriented, draft.where, settings, progress)
+    return replace(draft, gallbladder=found)
+
+
 def place(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
-    """Masks on the CT's own voxels, lesions numbered by size."""
+    """Masks on the CT's own voxels without the gallbladder, lesions numbered by size."""
     assert draft.segmented is not None
     progress("placing results on the CT", 0.0)
     found, detected = draft.segmented, draft.detected
@@ -106,9 +117,17 @@ def place(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dra
             detected, labels_zyx, found.hu_zyx, liver_zyx, found.box, rules.part(ProposalSettings)
         )
         liver_zyx |= labels_zyx > 0
+    separated = None
+    if draft.gallbladder is not None:
+        organ, settings = draft.gallbladder.within(draft.cut), rules.part(GallbladderSettings)
+        separated = separate_gallbladder(
+            liver_zyx, labels_zyx, organ, found.hu_zyx, found.box.spacing_zyx_mm, settings
+        )
+        draft = replace(draft, segmented=without_gallbladder(found, separated, labels_zyx))
+        liver_zyx, labels_zyx = separated.liver_zyx, separated.labels_zyx
     labels_zyx, numbers = number_by_size(labels_zyx)
     scores = {new: found.masks.scores.get(old, 0.0) for old, new in numbers.items()}
-    return replace(draft, placed=Placed(liver_zyx, labels_zyx, numbers, boxed, scores))
+    return replace(draft, placed=Placed(liver_zyx, labels_zyx, numbers, boxed, scores, separated))
 
 
 def explain(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
@@ -140,8 +159,10 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
 
 def _what_was_left_out(draft: Draft, rules: Rules, any_lesion: bool) -> list[str]:
     """What the reader has to know about parts of the liver and spots that are not shown."""
-    assert draft.segmented is not None
+    assert draft.segmented is not None and draft.placed is not None
     masks, said = draft.segmented.masks, []
+    if draft.gallbladder is not None and draft.placed.separated is not None:
+        said += messages(draft.placed.separated, draft.placed.numbers, draft.gallbladder.volume_ml)
     if masks.cut_ml >= rules.cut_message_ml:
         said.append(
             f"{masks.cut_ml:.0f} mL that hung on the liver by a narrow neck were taken for another organ, "
@@ -192,7 +213,8 @@ class Stage(NamedTuple):
 ROW = (
     Stage("locate", locate_liver, (0.0, 0.2)),
     Stage("segment", segment, (0.2, 0.62)),
-    Stage("detect", detect, (0.62, 0.77)),
+    Stage("detect", detect, (0.62, 0.74)),
+    Stage("gallbladder", gallbladder, (0.74, 0.78)),
     Stage("place", place, (0.78, 0.82)),
     Stage("explain", explain, (0.82, 0.88)),
     Stage("measure", measure, (0.88, 0.9)),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from . import class_tables
 from .class_tables import Expected
-from .finding_rules import FindingRules
+from .neighbour_rules import NeighbourRules
 from .page import Part, rule
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _REGISTER = "Testing/stages/test_register.py"
 
 
 @dataclass(frozen=True)
-class Rules(FindingRules):
+class Rules(NeighbourRules):
     """Every rule, stage by stage; the page it prints says what each means."""
 
     classes_said: str = rule(
@@ -162,7 +162,7 @@ class Rules(FindingRules):
 def rules_of(choice: Choice) -> Rules:
     """The page as the chosen models' calibration and the user's settings change it."""
     rules = Rules()
-    for entry in (choice.segmenter, choice.detector, choice.classifier):
+    for entry in (choice.segmenter, choice.detector, choice.gallbladder, choice.classifier):
         if entry is not None:
             rules = rules.calibrated(entry)
     return rules.chosen(choice.settings)

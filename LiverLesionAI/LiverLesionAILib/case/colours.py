@@ -1,4 +1,4 @@
-"""Colours of liver and lesions, the same in segments, boxes, pictures and reports."""
+"""Colours of organs and lesions, the same in segments, boxes, pictures and reports."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ Colour = tuple[float, float, float]
 
 LIVER: Colour = (0.85, 0.66, 0.48)
 """Muted, so that lesions stand out before it."""
+
+GALLBLADDER: Colour = (0.55, 0.59, 0.38)
+"""Green as bile and as muted as the liver: it is no finding."""
 
 # Okabe and Ito's colour-blind safe set ("Color Universal Design", 2008) without black, its blue made lighter
 # to be seen on a dark CT, in an order that sets neighbours apart.

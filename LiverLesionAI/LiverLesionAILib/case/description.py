@@ -20,7 +20,7 @@ from ..volume.ct import Geometry
 from . import tags
 from . import terminology as terms
 from .attributes import case_attributes
-from .colours import LIVER, Colour, lesion_colour
+from .colours import GALLBLADDER, LIVER, Colour, lesion_colour
 from .findings import AttentionMap, Box, CaseResult, Lesion, PointLps
 from .lesion_masks import lesion_masks
 
@@ -29,6 +29,7 @@ ALGORITHM = "LiverLesionAI"
 CT_WINDOW_HU, CT_LEVEL_HU = 400.0, 40.0
 """Abdominal window: -160 to 240 HU."""
 LIVER_ID = "liver"
+GALLBLADDER_ID = "gallbladder"
 BOX_PREFIX = "box:"
 """With its number: what stands for the segment's ID of a lesion that has only a box."""
 PROBABILITY = "probability"
@@ -49,6 +50,7 @@ class SceneSegment:
     Attributes:
         tags: all it carries, with the fingerprint of its mask and its name as the AI gave them.
         fill, opacity: 2D fill and 3D opacity, 0..1; None for the segmentation's own.
+        in_3d: whether it is drawn in 3D at first.
     """
 
     segment_id: str
@@ -59,6 +61,7 @@ class SceneSegment:
     lesion: Lesion | None = None
     fill: float | None = None
     opacity: float | None = None
+    in_3d: bool = True
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,8 @@ class CaseScene:
         liver = Mask.of(result.liver_zyx) if liver is None else liver
         geometry = result.geometry
         segments = [liver_segment(liver, geometry)] if liver.count else []
+        if result.gallbladder_zyx is not None and result.gallbladder_zyx.any():
+            segments.append(gallbladder_segment(Mask.of(result.gallbladder_zyx), geometry))
         segments += [
             lesion_segment(lesion, masks[lesion.number], geometry)
             for lesion in result.lesions
@@ -201,6 +206,21 @@ def liver_segment(mask: Mask, geometry: Geometry) -> SceneSegment:
     """The liver, with its lesions."""
     written = {**terms.liver_tags(ALGORITHM), **_as_drawn(terms.LIVER_NAME, mask, geometry)}
     return SceneSegment(LIVER_ID, terms.LIVER_NAME, LIVER, mask, written, None, LIVER_FILL, LIVER_OPACITY)
+
+
+def gallbladder_segment(mask: Mask, geometry: Geometry) -> SceneSegment:
+    """The gallbladder with its wall, in slices alone: in 3D it would hide lesions beside it."""
+    written = {**terms.gallbladder_tags(ALGORITHM), **_as_drawn(terms.GALLBLADDER_NAME, mask, geometry)}
+    return SceneSegment(
+        GALLBLADDER_ID,
+        terms.GALLBLADDER_NAME,
+        GALLBLADDER,
+        mask,
+        written,
+        fill=LIVER_FILL,
+        opacity=LIVER_OPACITY,
+        in_3d=False,
+    )
 
 
 def lesion_segment(lesion: Lesion, mask: Mask, geometry: Geometry) -> SceneSegment:

@@ -239,6 +239,7 @@ class CaseResult:
         timings_s: stage -> seconds.
         phase: contrast phase, where it was estimated.
         run: how the case was made; None for cases of versions that kept no manifest.
+        gallbladder_zyx: bool; None where none is seen or nothing looked for it. Neither liver nor lesion.
     """
 
     case_name: str
@@ -258,3 +259,11 @@ class CaseResult:
     version: str = ""
     phase: PhaseEstimate | None = None
     run: RunManifest | None = None
+    gallbladder_zyx: NDArray[np.bool_] | None = None
+
+    @property
+    def gallbladder_ml(self) -> float:
+        """Volume of the gallbladder with its wall, mL; 0 where none is seen."""
+        if self.gallbladder_zyx is None:
+            return 0.0
+        return float(np.count_nonzero(self.gallbladder_zyx)) * self.geometry.voxel_volume_mm3 / 1000.0

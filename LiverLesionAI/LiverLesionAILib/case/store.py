@@ -211,6 +211,11 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray[Any]]) -> Json:
     liver, liver_place = _cropped(result.liver_zyx)
     labels, labels_place = _cropped(result.lesion_labels_zyx)
     arrays["liver"] = np.packbits(liver > 0)
+    neighbour: Json = {}
+    if result.gallbladder_zyx is not None:
+        gallbladder, place = _cropped(result.gallbladder_zyx)
+        arrays["gallbladder"] = np.packbits(gallbladder > 0)
+        neighbour = {"gallbladder_mask": {"array": "gallbladder", **place}}
     arrays["lesions"] = labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16)
     probabilities = {}
     for index, (name, probability) in enumerate(result.probabilities.items()):
@@ -251,6 +256,7 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray[Any]]) -> Json:
             "tumour_burden_percent": rounded(result.tumour_burden_percent, 6),
         },
         "liver_mask": {"array": "liver", **liver_place},
+        **neighbour,
         "lesion_labels": {"array": "lesions", **labels_place},
         "lesions": [describe_lesion(lesion) for lesion in result.lesions],
         "probabilities": probabilities,
@@ -272,13 +278,11 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray[Any]]) -> Json:
 
 def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseResult]:
     geometry = read_geometry(described["geometry"])
-    liver, labels = described["liver_mask"], described["lesion_labels"]
-    size = math.prod(liver["shape_zyx"])
-    bits = arrays[liver["array"]]
-    if size < 0 or bits.ndim != 1 or bits.dtype != np.uint8 or bits.size != (size + 7) // 8:
-        raise ValueError("the liver's mask does not have the size it should have")
-    mask = np.unpackbits(bits, count=size).view(bool)
-    yield
+    labels = described["lesion_labels"]
+    liver_zyx = yield from _unpacked(described["liver_mask"], arrays, geometry)
+    gallbladder_zyx = None
+    if "gallbladder_mask" in described:
+        gallbladder_zyx = yield from _unpacked(described["gallbladder_mask"], arrays, geometry)
     probabilities = {
         name: ProbabilityMap(
             _on_grid(arrays[entry["array"]], grid := read_geometry(entry["geometry"])).astype(
@@ -313,7 +317,6 @@ def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseR
             )
         )
     whole = described["liver"]
-    liver_zyx = yield from _placed(mask.reshape(liver["shape_zyx"]), liver, geometry, np.dtype(bool))
     labels_zyx = yield from _placed(arrays[labels["array"]], labels, geometry, np.dtype(np.uint16))
     return CaseResult(
         case_name=str(described["case_name"]),
@@ -335,7 +338,20 @@ def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseR
         if (phase := described.get("phase")) is None
         else PhaseEstimate(str(phase["name"]), read_number(phase["probability"]), str(phase["warning"])),
         run=None if described.get("run") is None else RunManifest.from_json(described["run"]),
+        gallbladder_zyx=gallbladder_zyx,
     )
+
+
+def _unpacked(
+    place: Json, arrays: Mapping[str, NDArray[Any]], geometry: Geometry
+) -> Steps[NDArray[np.bool_]]:
+    """An organ's mask on the whole grid."""
+    size, bits = math.prod(place["shape_zyx"]), arrays[place["array"]]
+    if size < 0 or bits.ndim != 1 or bits.dtype != np.uint8 or bits.size != (size + 7) // 8:
+        raise ValueError("an organ's mask does not have the size it should have")
+    mask = np.unpackbits(bits, count=size).view(bool)
+    yield
+    return (yield from _placed(mask.reshape(place["shape_zyx"]), place, geometry, np.dtype(bool)))
 
 
 def _cropped(array: NDArray[Any]) -> tuple[NDArray[Any], Json]:

@@ -39,7 +39,10 @@ TAG_ALGORITHM_NAME = "DICOM.SegmentAlgorithmName"
 
 ROLE_LIVER = "liver"
 ROLE_LESION = "lesion"
+ROLE_NEIGHBOUR = "neighbour"
+"""Of an organ beside the liver, which is neither liver nor lesion."""
 LIVER_NAME = "Liver"
+GALLBLADDER_NAME = "Gallbladder"
 
 _TYPES = "Segmentation category and type - DICOM master list"
 _REGIONS = "Anatomic codes - DICOM master list"
@@ -47,12 +50,18 @@ _NONE = "^^"
 _ANATOMY = "SCT^123037004^Anatomical Structure"
 _ALTERED = "SCT^49755003^Morphologically Altered Structure"
 _LIVER = "SCT^10200004^Liver"
+_GALLBLADDER = "SCT^28231008^Gallbladder"
 _LESION = "SCT^52988006^Lesion"
 
 
 def liver_terminology() -> str:
     """Terminology entry of the liver segment."""
     return "~".join((_TYPES, _ANATOMY, _LIVER, _NONE, _REGIONS, _NONE, _NONE))
+
+
+def gallbladder_terminology() -> str:
+    """Terminology entry of the gallbladder's segment."""
+    return "~".join((_TYPES, _ANATOMY, _GALLBLADDER, _NONE, _REGIONS, _NONE, _NONE))
 
 
 def lesion_terminology(class_name: str | None) -> str:
@@ -101,6 +110,15 @@ def liver_tags(algorithm: str) -> dict[str, str]:
         TAG_ALGORITHM_NAME: algorithm,
         TAG_ROLE: ROLE_LIVER,
         TAG_STATUS: LesionStatus.UNDECIDED.value,
+    }
+
+
+def gallbladder_tags(algorithm: str) -> dict[str, str]:
+    """All tags of the gallbladder's segment; see :func:`liver_tags`."""
+    return {
+        **liver_tags(algorithm),
+        TAG_TERMINOLOGY: gallbladder_terminology(),
+        TAG_ROLE: ROLE_NEIGHBOUR,
     }
 
 

@@ -43,7 +43,7 @@ class ModelEntry:
 
     Attributes:
         name: what users choose ("sfan").
-        task: "locate", "segment", "detect" or "classify".
+        task: "locate", "segment", "neighbour", "detect" or "classify".
         network: module under `networks/`, or "mean".
         config: keyword arguments of that module's CONFIG; for "mean" the names of its `members`.
         input: what it wants to see.

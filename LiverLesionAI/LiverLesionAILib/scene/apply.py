@@ -184,7 +184,7 @@ class Apply:
                 display = node.GetDisplayNode()
                 display.SetAllSegmentsOpacity2DFill(0.5)
                 display.SetSliceIntersectionThickness(2)
-                self._style_liver(node, ids)
+                self._style_organs(node, ids)
             return node, ids
         with segments.one_change(node):
             node.SetSourceRepresentationToBinaryLabelmap()
@@ -193,7 +193,7 @@ class Apply:
             self._remember_segments(node, ready.copies)
             self._take_out(node, ready)
             ids = self._add_segments(node, ready)
-            self._style_liver(node, ids)
+            self._style_organs(node, ids)
         return node, ids
 
     def _refer_to_ct(self, node: slicer.vtkMRMLSegmentationNode) -> None:
@@ -227,18 +227,24 @@ class Apply:
         for item in ready.segments:
             segment_id = segmentation.GenerateUniqueSegmentID(item.preferred_id)
             before = ""
-            if item.lesion is None and segmentation.GetNumberOfSegments():
+            if item.number == segments.LIVER and segmentation.GetNumberOfSegments():
                 before = segmentation.GetNthSegmentID(0)
             if not segmentation.AddSegment(item.segment, segment_id, before):
                 raise RuntimeError(f"{item.segment.GetName()} could not be added to the segmentation.")
-            ids[item.lesion.number if item.lesion else 0] = segment_id
+            if item.number != segments.GALLBLADDER:
+                ids[item.lesion.number if item.lesion else 0] = segment_id
         return ids
 
     @staticmethod
-    def _style_liver(node: slicer.vtkMRMLSegmentationNode, ids: Mapping[int, str]) -> None:
-        if 0 in ids:
-            node.GetDisplayNode().SetSegmentOpacity2DFill(ids[0], LIVER_FILL)
-            node.GetDisplayNode().SetSegmentOpacity3D(ids[0], LIVER_OPACITY)
+    def _style_organs(node: slicer.vtkMRMLSegmentationNode, ids: Mapping[int, str]) -> None:
+        """Lesions are to be seen through organs, and beside the gallbladder in 3D."""
+        display = node.GetDisplayNode()
+        neighbours = segments.neighbour_ids(node)
+        for segment_id in (*([ids[0]] if 0 in ids else []), *neighbours):
+            display.SetSegmentOpacity2DFill(segment_id, LIVER_FILL)
+            display.SetSegmentOpacity3D(segment_id, LIVER_OPACITY)
+        for segment_id in neighbours:
+            display.SetSegmentVisibility3D(segment_id, False)
 
     def _remember_segments(
         self, node: slicer.vtkMRMLSegmentationNode, copies: Mapping[str, slicer.vtkSegment]

@@ -229,7 +229,12 @@ class Preparation:
         kept_liver = next((k for k in kept if segments.is_liver(copies[k])), "")
         built_liver = None if kept_liver else segments.build_liver(liver, result.geometry)
         yield
-        everything = ([built_liver] if built_liver else []) + built
+        organs = [built_liver] if built_liver else []
+        organ_zyx = result.gallbladder_zyx
+        if organ_zyx is not None and not any(segments.is_neighbour(copies[k]) for k in kept):
+            gallbladder = segments.build_gallbladder((yield from mask_steps(organ_zyx)), result.geometry)
+            organs += [gallbladder] if gallbladder else []
+        everything = organs + built
         for item in everything:
             yield from self._equip(item)
         return Ready(
@@ -254,7 +259,7 @@ class Preparation:
 
     def _equip(self, item: segments.NewSegment) -> Steps[None]:
         """Give a segment tags and surface before it joins: afterwards each would be a change to draw."""
-        number = item.lesion.number if item.lesion else 0
+        number = item.lesion.number if item.lesion else item.number
         for name, text in self._extras.tags.get(number, {}).items():
             segments.set_tag(item.segment, name, text)
         surface = self._extras.surfaces.get(number)

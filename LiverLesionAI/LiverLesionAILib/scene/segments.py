@@ -11,7 +11,7 @@ import slicer
 import vtk
 
 from ..case import terminology as terms
-from ..case.description import SceneSegment, lesion_segment, liver_segment
+from ..case.description import SceneSegment, gallbladder_segment, lesion_segment, liver_segment
 from ..case.findings import Lesion, LesionStatus
 from ..case.place import TAG_BOX_MOVED, Place, place_tags, read_place
 from ..volume.crops import Mask
@@ -26,12 +26,16 @@ CLOSED_SURFACE = "Closed surface"
 
 @dataclass(frozen=True, eq=False)
 class NewSegment:
-    """A segment ready to be added; `lesion` is None for the liver."""
+    """A segment ready to be added; `lesion` is None for organs, `number` LIVER or GALLBLADDER then."""
 
     segment: slicer.vtkSegment
     preferred_id: str
     lesion: Lesion | None
     number: int
+    in_3d: bool = True
+
+
+LIVER, GALLBLADDER = 0, -1
 
 
 def tag(segment: slicer.vtkSegment, name: str) -> str:
@@ -143,7 +147,29 @@ def build_liver(mask: Mask, geometry: Geometry) -> NewSegment | None:
     segment = _segment(described)
     segment.SetLabelValue(1)
     segment.AddRepresentation(BINARY, labelmap(mask.voxels_zyx, mask.start_zyx, geometry))
-    return NewSegment(segment, described.segment_id, None, 0)
+    return NewSegment(segment, described.segment_id, None, LIVER)
+
+
+def build_gallbladder(mask: Mask, geometry: Geometry) -> NewSegment | None:
+    """The gallbladder's segment; None when none was seen."""
+    if not mask.voxels_zyx.size:
+        return None
+    described = gallbladder_segment(mask, geometry)
+    segment = _segment(described)
+    segment.SetLabelValue(1)
+    segment.AddRepresentation(BINARY, labelmap(mask.voxels_zyx, mask.start_zyx, geometry))
+    return NewSegment(segment, described.segment_id, None, GALLBLADDER, described.in_3d)
+
+
+def is_neighbour(segment: slicer.vtkSegment) -> bool:
+    """Whether this is an organ beside the liver, drawn by the AI."""
+    return tag(segment, terms.TAG_ROLE) == terms.ROLE_NEIGHBOUR
+
+
+def neighbour_ids(node: slicer.vtkMRMLSegmentationNode) -> list[str]:
+    """IDs of the organs beside the liver."""
+    segmentation = node.GetSegmentation()
+    return [k for k in segment_ids(node) if is_neighbour(segmentation.GetSegment(k))]
 
 
 def build_lesions(

@@ -6,6 +6,7 @@ answers. A network that keeps to the plain contract of its task needs no family 
 =========  ==================================================================================================
 locate     images (B, in_slices, H, W) -> `.logits` (B, 2, H, W): background, liver
 segment    images (B, in_slices, H, W) -> `.logits` (B, 3, H, W): background, liver, tumour
+neighbour  images (B, in_slices, H, W) -> `.logits` (B, 3, H, W): background, liver with lesions, gallbladder
 detect     images (B, in_slices, H, W) -> a list of B pairs: boxes (n, 4) y0, x0, y1, x1 px; scores (n,) 0..1
 classify   images (B, in_slices, 160, 160) -> `.logits` (B, classes) and `.features` (B, C, h, w);
            `head(features)` -> logits; `config.classes`, the first of them "Normal"
@@ -74,6 +75,15 @@ class Probabilities(NamedTuple):
 
 class Locator(Protocol):
     """Finds the liver on a coarse grid."""
+
+    entry: ModelEntry
+
+    def probability(self, hu_zyx: NDArray[np.float32], progress: Progress = silent) -> NDArray[np.uint8]:
+        """0..255 for every voxel of HU on the grid of `entry.input`."""
+
+
+class Neighbour(Protocol):
+    """Finds an organ beside the liver that is taken for a lesion: the gallbladder."""
 
     entry: ModelEntry
 
@@ -201,6 +211,7 @@ OF_NETWORK: Mapping[str, Family] = {
 OF_TASK: Mapping[str, Family] = {
     "locate": Family("locate.families", "SliceLocator"),
     "segment": Family("segment.families", "SliceSegmenter"),
+    "neighbour": Family("neighbours.families", "SliceNeighbour"),
     "detect": Family("detect.families", "SliceDetector"),
     "classify": Family("classify.families", "SliceClassifier"),
 }
@@ -211,7 +222,7 @@ def family_of(entry: ModelEntry) -> Family:
     """Which code answers for a model.
 
     Raises:
-        ModelError: its task is none of locate, segment, detect, classify.
+        ModelError: its task is none of `OF_TASK`.
     """
     try:
         return OF_NETWORK.get(entry.network) or OF_TASK[entry.task]

@@ -1,4 +1,4 @@
-"""Liver and lesions as a segmentation file that opens in 3D Slicer."""
+"""Organs and lesions as a segmentation file that opens in 3D Slicer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import nrrd
 
 
 def write_masks(path: Path, result: CaseResult) -> None:
-    """Liver and lesions as a Slicer segmentation; the liver in one layer, all lesions in the next.
+    """Liver and lesions as a Slicer segmentation; a layer for each organ, one for all lesions.
 
     Raises:
         OSError: it cannot be written.
@@ -23,14 +23,20 @@ def write_masks(path: Path, result: CaseResult) -> None:
     described = CaseScene.of(result).segments
     organs = [segment for segment in described if segment.lesion is None]
     lesions = [segment for segment in described if segment.lesion is not None]
-    if organs:
-        segments.append(_file_segment(organs[0], len(layers), 1))
-        layers.append(result.liver_zyx.view(np.uint8))
+    for organ, mask_zyx in zip(organs, organ_masks(result), strict=True):
+        segments.append(_file_segment(organ, len(layers), 1))
+        layers.append(mask_zyx.view(np.uint8))
     segments += [_file_segment(segment, len(layers), segment.lesion.number) for segment in lesions]
     if lesions or not layers:
         small = result.lesion_labels_zyx.max(initial=0) < 256
         layers.append(result.lesion_labels_zyx.astype(np.uint8 if small else np.uint16, copy=False))
     nrrd.write_segmentation(path, layers, result.geometry, segments)
+
+
+def organ_masks(result: CaseResult) -> list[NDArray[np.bool_]]:
+    """Masks of the organs that are seen, in the order of their segments."""
+    masks = (result.liver_zyx, result.gallbladder_zyx)
+    return [mask for mask in masks if mask is not None and mask.any()]
 
 
 def _file_segment(segment: SceneSegment, layer: int, label: int) -> nrrd.FileSegment:

@@ -7,33 +7,24 @@ What lies beside the gallbladder, or half in it, stays a lesion and is reported 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...support.progress import Progress, silent
-from ...volume.ct import Geometry, resample
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from ...models.inputs import InputSpec
-
-REACH_BELOW_MM = 45.0
-"""How far below the liver's box the gallbladder is looked for: a long one hangs out of it."""
-
 
 @dataclass(frozen=True)
-class GallbladderRules:
+class GallbladderSettings:
     """How the gallbladder's probability becomes a mask, and what it means for a lesion.
 
     Attributes:
+        below_mm: how far below the liver's box it is looked for.
         threshold: voxels at or above it are gallbladder.
         peak: the mean of its surest tenth has to reach this; else none is seen.
-        smallest_ml: a smaller one is none (collapsed ones hold 2 mL and more with their wall).
+        smallest_ml: a smaller one is none.
         fragment_mm: parts farther from its largest part than this do not belong to it.
         fat_hu: smoothed voxels below are fat or gas, never gallbladder.
         lesion_share: a lesion of which so much is gallbladder is not one.
@@ -41,18 +32,25 @@ class GallbladderRules:
         beside_mm: so is one whose border lies as close to the gallbladder over `beside_share` of it.
         beside_share: see `beside_mm`.
         solid_mm: a part of the gallbladder that is dense as tissue over such a width is reported.
+        solid_level: as dense as tissue is denser than this share of the liver's HU.
+        bright_hu: what is brighter than the liver by more is stone or contrast medium.
     """
 
-    threshold: float = 0.5
-    peak: float = 0.8
-    smallest_ml: float = 0.7
-    fragment_mm: float = 8.0
-    fat_hu: float = -25.0
-    lesion_share: float = 0.5
-    doubt_share: float = 0.15
-    beside_mm: float = 2.5
-    beside_share: float = 0.05
-    solid_mm: float = 10.0
+    PREFIX: ClassVar[str] = "gallbladder_"
+
+    below_mm: float
+    threshold: float
+    peak: float
+    smallest_ml: float
+    fragment_mm: float
+    fat_hu: float
+    lesion_share: float
+    doubt_share: float
+    beside_mm: float
+    beside_share: float
+    solid_mm: float
+    solid_level: float
+    bright_hu: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,45 +76,11 @@ class Separated:
     solid_mm: float = 0.0
 
 
-def gallbladder_probability(
-    network: nn.Module,
-    spec: InputSpec,
-    hu_zyx: NDArray,
-    geometry: Geometry,
-    *,
-    batch: int = 8,
-    progress: Progress = silent,
-) -> tuple[NDArray[np.uint8], Geometry]:
-    """Probability of gallbladder in a part of a CT.
-
-    Args:
-        network: gives background, liver and gallbladder.
-        spec: its input.
-        hu_zyx: HU on `geometry`, axes along L, P, S: the liver's box, and `REACH_BELOW_MM` below.
-
-    Returns:
-        (probability_zyx uint8 0..255, its grid).
-    """
-    from ..segment.inference import class_probabilities
-
-    grid = geometry.with_spacing(spec.spacing_zyx_mm)
-    found = class_probabilities(
-        network,
-        spec,
-        resample(hu_zyx, geometry, grid),
-        classes=3,
-        batch=batch,
-        progress=progress,
-        stage="looking for the gallbladder",
-    )
-    return found[1], grid
-
-
 def gallbladder_mask(
     probability_zyx: NDArray[np.uint8],
     hu_zyx: NDArray[np.float32],
     spacing_zyx_mm: tuple[float, float, float],
-    rules: GallbladderRules = GallbladderRules(),
+    settings: GallbladderSettings,
 ) -> NDArray[np.bool_]:
     """The one gallbladder, or an empty mask.
 
@@ -124,24 +88,24 @@ def gallbladder_mask(
         probability_zyx: 0..255.
         hu_zyx: HU on the same grid.
     """
-    level = max(1, round(rules.threshold * 255))
+    level = max(1, round(settings.threshold * 255))
     none = np.zeros(probability_zyx.shape, bool)
     likely = probability_zyx >= level
     if not likely.any():
         return none
     smooth = ndimage.gaussian_filter(np.asarray(hu_zyx, np.float32), [1.0 / s for s in spacing_zyx_mm])
-    likely &= smooth >= rules.fat_hu
+    likely &= smooth >= settings.fat_hu
     parts, count = ndimage.label(likely, structure=np.ones((3, 3, 3), bool))
     if not count:
         return none
     index = np.arange(1, count + 1)
     weights = ndimage.sum_labels(probability_zyx.astype(np.float32), parts, index)
     main = parts == 1 + int(np.argmax(weights))
-    near = ndimage.distance_transform_edt(~main, sampling=spacing_zyx_mm) <= rules.fragment_mm
+    near = ndimage.distance_transform_edt(~main, sampling=spacing_zyx_mm) <= settings.fragment_mm
     mask = main | np.isin(parts, np.setdiff1d(np.unique(parts[near]), 0))
     values = np.sort(probability_zyx[mask])
     volume_ml = float(mask.sum()) * float(np.prod(spacing_zyx_mm)) / 1000.0
-    if volume_ml < rules.smallest_ml or values[-max(1, len(values) // 10) :].mean() < rules.peak * 255:
+    if volume_ml < settings.smallest_ml or values[-max(1, len(values) // 10) :].mean() < settings.peak * 255:
         return none
     for plane in mask:
         ndimage.binary_fill_holes(plane, output=plane)
@@ -154,7 +118,7 @@ def separate_gallbladder(
     gallbladder_zyx: NDArray[np.bool_],
     hu_zyx: NDArray,
     spacing_zyx_mm: tuple[float, float, float],
-    rules: GallbladderRules = GallbladderRules(),
+    settings: GallbladderSettings,
 ) -> Separated:
     """Take the gallbladder out of liver and lesions.
 
@@ -169,7 +133,7 @@ def separate_gallbladder(
     sizes = np.bincount(labels_zyx.ravel())
     inner = np.bincount(labels_zyx[gallbladder_zyx], minlength=len(sizes))
     shares = {n: float(inner[n] / sizes[n]) for n in range(1, len(sizes)) if sizes[n]}
-    removed = tuple(n for n, share in shares.items() if share >= rules.lesion_share)
+    removed = tuple(n for n, share in shares.items() if share >= settings.lesion_share)
     # What hangs on the gallbladder of a removed lesion (its wall, partial volume) is not liver tissue proven.
     gone = np.isin(labels_zyx, removed)
     kept = np.where(gone | gallbladder_zyx, 0, labels_zyx).astype(labels_zyx.dtype)
@@ -177,7 +141,9 @@ def separate_gallbladder(
         n
         for n, share in shares.items()
         if n not in removed
-        and (share >= rules.doubt_share or _beside(labels_zyx, n, gallbladder_zyx, spacing_zyx_mm, rules))
+        and (
+            share >= settings.doubt_share or _beside(labels_zyx, n, gallbladder_zyx, spacing_zyx_mm, settings)
+        )
     )
     liver = liver_zyx & ~gallbladder_zyx & ~_outside_part(gone & ~gallbladder_zyx, liver_zyx, labels_zyx)
     return Separated(
@@ -187,7 +153,7 @@ def separate_gallbladder(
         shares,
         removed,
         doubtful,
-        solid_width_mm(gallbladder_zyx, hu_zyx, liver, spacing_zyx_mm, rules),
+        solid_width_mm(gallbladder_zyx, hu_zyx, liver, spacing_zyx_mm, settings),
     )
 
 
@@ -206,13 +172,13 @@ def _beside(
     number: int,
     gallbladder_zyx: NDArray[np.bool_],
     spacing_zyx_mm: tuple[float, float, float],
-    rules: GallbladderRules,
+    settings: GallbladderSettings,
 ) -> bool:
     """Whether so much of a lesion's border lies at the gallbladder."""
     box = ndimage.find_objects(labels_zyx, max_label=number)[number - 1]
     if box is None:
         return False
-    margin = [int(np.ceil(rules.beside_mm / s)) + 1 for s in spacing_zyx_mm]
+    margin = [int(np.ceil(settings.beside_mm / s)) + 1 for s in spacing_zyx_mm]
     cut = tuple(slice(max(0, b.start - m), b.stop + m) for b, m in zip(box, margin, strict=True))
     near = gallbladder_zyx[cut]
     if not near.any():
@@ -220,7 +186,7 @@ def _beside(
     lesion = labels_zyx[cut] == number
     border = lesion & ~ndimage.binary_erosion(lesion, border_value=1)
     distance = ndimage.distance_transform_edt(~near, sampling=spacing_zyx_mm)
-    return bool((distance[border] <= rules.beside_mm).mean() >= rules.beside_share)
+    return bool((distance[border] <= settings.beside_mm).mean() >= settings.beside_share)
 
 
 def solid_width_mm(
@@ -228,28 +194,28 @@ def solid_width_mm(
     hu_zyx: NDArray,
     liver_zyx: NDArray[np.bool_],
     spacing_zyx_mm: tuple[float, float, float],
-    rules: GallbladderRules = GallbladderRules(),
+    settings: GallbladderSettings,
 ) -> float:
     """Width of the widest part of the gallbladder that is as dense as tissue: a mass in its wall, sludge, a
     wall collapsed upon itself; 0 where it is nowhere `solid_mm` wide.
 
-    Dense as tissue is nearer to the liver's density than to water's, and no denser than the liver by 60 HU
-    (stones, contrast medium).
+    Stones and contrast medium are denser than tissue and do not count.
     """
     if not gallbladder_zyx.any() or not liver_zyx.any():
         return 0.0
     box = tuple(slice(int(w.min()), int(w.max()) + 1) for w in np.nonzero(gallbladder_zyx))
     smooth = ndimage.gaussian_filter(np.asarray(hu_zyx[box], np.float32), [1.5 / s for s in spacing_zyx_mm])
     level = float(np.median(hu_zyx[liver_zyx]))
-    solid = gallbladder_zyx[box] & (smooth > 0.55 * level) & (smooth < level + 60)
+    solid = gallbladder_zyx[box] & (smooth > settings.solid_level * level)
+    solid &= smooth < level + settings.bright_hu
     if not solid.any():
         return 0.0
     depth = ndimage.distance_transform_edt(np.pad(solid, 1), sampling=spacing_zyx_mm)
     width = 2.0 * float(depth.max())
-    return width if width >= rules.solid_mm else 0.0
+    return width if width >= settings.solid_mm else 0.0
 
 
-def messages(separated: Separated, numbers: dict[int, int], volume_ml: float) -> list[str]:
+def messages(separated: Separated, numbers: Mapping[int, int], volume_ml: float) -> list[str]:
     """What the reader has to know about the gallbladder.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...case.colours import GALLBLADDER as GALLBLADDER_COLOUR
 from ...case.colours import LIVER as LIVER_COLOUR
 from ...case.colours import lesion_colour
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
@@ -15,6 +16,7 @@ from .images import checked_source
 from .uids import uid_of
 
 LIVER: Code = ("10200004", "SCT", "Liver")
+GALLBLADDER: Code = ("28231008", "SCT", "Gallbladder")
 ANATOMY: Code = ("123037004", "SCT", "Anatomical Structure")
 ALTERED: Code = ("49755003", "SCT", "Morphologically Altered Structure")
 SCHEME = "99LIVERLESIONAI"
@@ -57,6 +59,7 @@ def content_of(
         geometry=result.geometry,
         regions=(
             _liver(result, source),
+            *_gallbladder(result, source),
             *(_lesion(x, masks[x.number], source) for x in listed if x.number in masks),
         ),
         remarks=tuple(remarks),
@@ -90,6 +93,23 @@ def _liver(result: CaseResult, source: DicomSource) -> Region:
             BURDEN: (result.tumour_burden_percent, "%"),
         },
     )
+
+
+def _gallbladder(result: CaseResult, source: DicomSource) -> tuple[Region, ...]:
+    """The gallbladder's region, where one is seen."""
+    if result.gallbladder_zyx is None or not result.gallbladder_zyx.any():
+        return ()
+    region = Region(
+        label="Gallbladder",
+        mask=Mask.of(result.gallbladder_zyx),
+        category=ANATOMY,
+        kind=GALLBLADDER,
+        site=(),
+        tracking_uid=uid_of("gallbladder", source.frame_of_reference_uid),
+        colour=GALLBLADDER_COLOUR,
+        numbers={VOLUME: (result.gallbladder_ml, "mL")},
+    )
+    return (region,)
 
 
 def _lesion(lesion: Lesion, mask: Mask, source: DicomSource) -> Region:

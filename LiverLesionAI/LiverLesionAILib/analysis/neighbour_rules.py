@@ -1,0 +1,98 @@
+"""The second part of the page of clinical decisions: organs beside the liver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .finding_rules import FindingRules
+from .page import rule
+
+_GALLBLADDER = "Testing/stages/test_gallbladder.py"
+_MEASURED = "liverlesionai gallbladders"
+
+
+@dataclass(frozen=True)
+class NeighbourRules(FindingRules):
+    """What is gallbladder, and what of the liver and its lesions it takes."""
+
+    gallbladder_below_mm: float = rule(
+        45.0,
+        "mm",
+        "It is looked for so far below the liver's box: a long one hangs out of it.",
+        "none: anatomy",
+    )
+    gallbladder_threshold: float = rule(
+        0.5,
+        "0..1",
+        "Voxels at or above it are gallbladder.",
+        _MEASURED,
+        calibrated="neighbour threshold",
+    )
+    gallbladder_peak: float = rule(
+        0.8,
+        "0..1",
+        "The mean of its surest tenth has to reach it; else none is seen.",
+        _MEASURED,
+        calibrated="neighbour peak",
+    )
+    gallbladder_smallest_ml: float = rule(
+        0.7,
+        "mL",
+        "A smaller one is none: collapsed ones hold 2 mL and more with their wall.",
+        f"{_GALLBLADDER}::test_doubtful_probability_is_no_gallbladder",
+    )
+    gallbladder_fragment_mm: float = rule(
+        8.0,
+        "mm",
+        "Parts farther from its largest part do not belong to it.",
+        f"{_GALLBLADDER}::test_mask_is_one_gallbladder_without_fat_and_specks",
+    )
+    gallbladder_fat_hu: float = rule(
+        -25.0,
+        "HU",
+        "Smoothed voxels below are fat or gas, never gallbladder.",
+        f"{_GALLBLADDER}::test_mask_is_one_gallbladder_without_fat_and_specks",
+    )
+    gallbladder_lesion_share: float = rule(
+        0.5,
+        "of its voxels",
+        "A lesion of which so much is gallbladder is not one.",
+        _MEASURED,
+        calibrated="neighbour lesion_share",
+    )
+    gallbladder_doubt_share: float = rule(
+        0.15,
+        "of its voxels",
+        "A lesion of which so much is gallbladder is listed as doubtful.",
+        f"{_GALLBLADDER}::test_growth_from_gallbladder_into_liver_keeps_its_liver_part",
+    )
+    gallbladder_beside_mm: float = rule(
+        2.5,
+        "mm",
+        "A lesion's border this near to it touches it: a voxel of the networks' grid.",
+        f"{_GALLBLADDER}::test_lesion_beside_the_gallbladder_stays_and_is_reported",
+    )
+    gallbladder_beside_share: float = rule(
+        0.05,
+        "of its border",
+        "A lesion that touches it with so much is listed as doubtful.",
+        f"{_GALLBLADDER}::test_lesion_beside_the_gallbladder_stays_and_is_reported",
+    )
+    gallbladder_solid_mm: float = rule(
+        10.0,
+        "mm",
+        "A part of it as dense as tissue over such a width is reported: a mass in its wall, or dense bile.",
+        f"{_GALLBLADDER}::test_mass_in_the_wall_is_reported",
+    )
+    gallbladder_solid_level: float = rule(
+        0.55,
+        "of the liver's HU",
+        "As dense as tissue is nearer to the liver than to water.",
+        f"{_GALLBLADDER}::test_plain_bile_is_not_reported_as_a_mass",
+    )
+    gallbladder_bright_hu: float = rule(
+        60.0,
+        "HU",
+        "What is brighter than the liver by more is stone or contrast medium, not tissue.",
+        "none: stones and contrast medium lie above",
+    )
