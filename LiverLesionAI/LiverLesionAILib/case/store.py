@@ -16,6 +16,7 @@ case_name               the CT's name
 geometry                shape_zyx, spacing_zyx_mm, origin_lps, directions_lps (9 numbers, row-major)
 liver                   volume_ml, hu_mean, tumour_burden_percent
 liver_mask              array (bits of the cropped mask, z slowest, first bit highest), start_zyx, shape_zyx
+gallbladder_mask        as liver_mask; left out where none is seen
 lesion_labels           array (uint8 or uint16, cropped), start_zyx, shape_zyx
 lesions                 list: number, score, centre_lps, box, measurement, source, status, model_class,
                         class_probabilities, class_reasons, reader_class, note, edited, tracking_uid,
