@@ -32,7 +32,6 @@ class NewSegment:
     preferred_id: str
     lesion: Lesion | None
     number: int
-    in_3d: bool = True
 
 
 LIVER, GALLBLADDER = 0, -1
@@ -158,7 +157,7 @@ def build_gallbladder(mask: Mask, geometry: Geometry) -> NewSegment | None:
     segment = _segment(described)
     segment.SetLabelValue(1)
     segment.AddRepresentation(BINARY, labelmap(mask.voxels_zyx, mask.start_zyx, geometry))
-    return NewSegment(segment, described.segment_id, None, GALLBLADDER, described.in_3d)
+    return NewSegment(segment, described.segment_id, None, GALLBLADDER)
 
 
 def is_neighbour(segment: slicer.vtkSegment) -> bool:
