@@ -270,6 +270,16 @@ class TestLengths:
         )
         np.testing.assert_array_equal(warned(folder, "One image has 1000 bytes more"), phantom_hu())
 
+    def test_bytes_inserted_and_appended(self, tmp_path: Path) -> None:
+        """The element's length stays: what is pushed out stands behind it."""
+        folder = series(tmp_path / "ct")
+        one, two, *_ = sorted(folder.iterdir())
+        raw = one.read_bytes()
+        one.write_bytes(raw[:-4000] + bytes(1000) + raw[-4000:])
+        warned(folder, "1000 bytes behind its pixel data")
+        two.write_bytes(two.read_bytes() + bytes(500))
+        warned(folder, "500 bytes behind its pixel data")
+
     def test_million_frames(self, tmp_path: Path) -> None:
         write_enhanced(tmp_path / "e.dcm", phantom_hu(), axial_positions(30))
         for syntax in ("", RLE):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ..support.limited_child import ChildFailure, LimitedChild
 from ..volume.ct import AIR_HU
 from .codestreams import RLE, decodable
-from .dicom_frames import UNCOMPRESSED, Frame, StoredFormat
+from .dicom_frames import DEFLATED, UNCOMPRESSED, Frame, StoredFormat
 
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 CHILD = "LiverLesionAILib.reading.dicom_decode_child"
@@ -87,17 +87,14 @@ class _PlainFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._pixels: bytes | None = None
+        self._trailing = 0
 
     def stored(self, frame: Frame) -> tuple[NDArray, list[str]]:
+        order = ">" if frame.format.syntax == BIG_ENDIAN else "<"
         if self._pixels is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                dataset = pydicom.dcmread(self._path, force=True)
-                pixels = dataset.get("PixelData")
-            if not isinstance(pixels, bytes) or not pixels:
-                raise ValueError("it holds no pixel data")
-            self._pixels = pixels
-        kind = stored_type(frame.format, ">" if frame.format.syntax == BIG_ENDIAN else "<")
+            inflate = frame.format.syntax == DEFLATED
+            self._pixels, self._trailing = _inflated(self._path) if inflate else _element(self._path, order)
+        kind = stored_type(frame.format, order)
         count = frame.shape_yx[0] * frame.shape_yx[1]
         surplus = len(self._pixels) - count * kind.itemsize * frame.frames
         if surplus < 0:
@@ -105,7 +102,41 @@ class _PlainFile:
         values = np.frombuffer(self._pixels, kind, count, frame.index * count * kind.itemsize)
         # A single byte makes the length even.
         odd = [f"has {surplus} bytes more pixel data than its size says"] if surplus > 1 else []
+        if self._trailing:
+            odd.append(f"has {self._trailing} bytes behind its pixel data that belong to nothing")
         return values.reshape(frame.shape_yx).astype(kind.newbyteorder("=")), odd
+
+
+def _inflated(path: Path) -> tuple[bytes, int]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pixels = pydicom.dcmread(path, force=True).get("PixelData")
+    if not isinstance(pixels, bytes) or not pixels:
+        raise ValueError("it holds no pixel data")
+    return pixels, 0
+
+
+def _element(path: Path, order: str) -> tuple[bytes, int]:
+    """(the pixel data's bytes, number of bytes behind them that are no element that may follow)."""
+    end = "big" if order == ">" else "little"
+    tag = b"".join(n.to_bytes(2, end) for n in (0x7FE0, 0x0010))
+    with path.open("rb") as file:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pydicom.dcmread(file, stop_before_pixels=True, force=True)
+        head = file.read(12)
+        if head[:4] != tag:
+            raise ValueError("it holds no pixel data")
+        explicit = head[4:6] in (b"OB", b"OW", b"UN")
+        if not explicit:
+            file.seek(-4, 1)
+        length = int.from_bytes(head[8:12] if explicit else head[4:8], end)
+        if length == 0xFFFFFFFF:
+            raise ValueError("its pixel data are compressed, though it says that they are not")
+        pixels, rest = file.read(length), file.read()
+    # Signatures and padding may follow.
+    follows = rest[:4] in (b"\xfa\xff\xfa\xff", b"\xfc\xff\xfc\xff", b"\xff\xfa\xff\xfa", b"\xff\xfc\xff\xfc")
+    return pixels, 0 if follows else len(rest)
 
 
 class _Decoder:
