@@ -62,3 +62,6 @@ GALLBLADDERS = _tool(
     "run_gallbladders",
     "score the gallbladder's network and rule on slices and synthetic scans",
 )
+FUZZ = _tool(
+    "fuzz.command", "add_fuzz_arguments", "run_fuzz", "throw damaged and contradicting inputs at the reader"
+)

@@ -122,7 +122,7 @@ class TestNrrd:
             {"space_directions": "(3,0,0) (0,3,0) (0,0,0)"},
             {"space_directions": "(3,0) (0,3) (0,0)"},
             {"space_directions": "(3,0,0) (0,3,0) (0,0,nan)"},
-            {"space_origin": "(1,2)"}, {"space_origin": "1 2 3"},
+            {"space_origin": "(1,2)"}, {"space_origin": "(0,0,1e30)"}, {"space_origin": "1 2 3"},
             {"byte_skip": "-2"}, {"byte_skip": "10"}, {"line_skip": "100000"}, {"line_skip": "-1"},
             {"space": None, "space_dimension": "2"},
         ],
@@ -196,7 +196,7 @@ class TestMetaImage:
             {"BinaryData": "Maybe"}, {"CompressedData": "True"}, {"CompressedDataSize": "77"},
             {"HeaderSize": "-2"}, {"HeaderSize": "9"}, {"NDims": "2.5"},
             {"ObjectType": "Tube"}, {"ElementNumberOfChannels": "-3"},
-            {"ElementDataFile": None}, {"NDims": None}, {"Offset": "1 2 inf"},
+            {"ElementDataFile": None}, {"NDims": None}, {"Offset": "1 2 inf"}, {"Offset": "1e9 2 3"},
         ],
     )  # fmt: skip
     def test_nonsense(self, folder: Path, changes: dict[str, str | None]) -> None:

@@ -4,6 +4,7 @@ library."""
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path
 
 from ..support.errors import InputError
@@ -47,16 +48,21 @@ def _data_path(path: Path, field: str, name: str) -> Path:
 
 
 def _refuse_missing(path: Path, data: Path) -> None:
-    """Raises: InputError where a header's data file is not there."""
+    """Raises: InputError where a header's data file is not there, or is no file."""
+    name = path_text(data.name)
     try:
-        there = data.exists()
-    except OSError:
-        there = False
-    if not there:
+        mode = data.stat().st_mode
+    except (OSError, ValueError) as error:
         raise InputError(
-            f"{path_text(path)}: its data file is missing ({path_text(data.name)} beside it). Copy "
-            "both files into "
-            "one folder, under the names they had."
+            f"{path_text(path)}: its data file is missing ({name} beside it). Copy both files into "
+            "one folder, "
+            "under the names they had."
+        ) from error
+    if not stat.S_ISREG(mode):
+        raise InputError(
+            f"{path_text(path)}: its data file ({name or '.'}) is a folder, a pipe or a device, not a "
+            "file. Give the "
+            "header with its data file."
         )
 
 

@@ -24,6 +24,8 @@ from .nrrd import read_nrrd_header
 from .slices import SHIFT_PIXELS, SliceStack, regular, slice_axis
 
 FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd)"
+# No scanner puts a patient further from its centre; some have a position of some metres on the table.
+FURTHEST_MM = 1e5
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
@@ -116,6 +118,11 @@ def read_stored(
     header = read_header(path, grid)
     _refuse_other_than_volumes(header)
     number, notes = _choose_volume(header, series)
+    furthest = float(np.abs(header.ijk_to_lps[:3, 3]).max())
+    if furthest > FURTHEST_MM:
+        raise damaged(
+            path, f"its first voxel would lie {furthest / 1000:.3g} m away from the scanner's centre"
+        )
     values, remarks = _values(header, number, progress)
     values = _scaled(values, header)
     if whole:

@@ -1,0 +1,16 @@
+"""The formats that the fuzzer knows; each brings its samples and its mutators."""
+
+from __future__ import annotations
+
+from .corpus import metaimage_samples, nifti_samples, nrrd_samples
+from .data_mutators import DATA_MUTATORS
+from .mutation import Format
+from .name_mutators import NAME_MUTATORS
+from .nifti_mutators import NIFTI_MUTATORS
+from .text_mutators import TEXT_MUTATORS
+
+FORMATS: dict[str, Format] = {
+    "nifti": Format(nifti_samples, (*NIFTI_MUTATORS, *DATA_MUTATORS, *NAME_MUTATORS)),
+    "nrrd": Format(nrrd_samples, (*TEXT_MUTATORS, *DATA_MUTATORS, *NAME_MUTATORS)),
+    "metaimage": Format(metaimage_samples, (*TEXT_MUTATORS, *DATA_MUTATORS, *NAME_MUTATORS)),
+}

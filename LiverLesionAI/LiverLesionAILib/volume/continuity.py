@@ -1,0 +1,90 @@
+"""Whether neighbouring rows and slices of a volume fit each other, or its dimensions were exchanged."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+SLICES = 24
+# Neighbours have to fit so much better when they are moved before anything is said.
+MARGIN = 0.002
+# A gantry tilted by 30 degrees moves slices 12 mm apart by up to this share of the narrowest image.
+TILT_SHARE = 0.06
+# Narrower images say nothing.
+FEWEST_PIXELS = 16
+CLIP_HU = (-1000.0, 1000.0)
+
+
+def row_shift(hu_zyx: NDArray) -> int:
+    """By how many pixels each row would have to move to continue the one before it.
+
+    Rows of a body go on from one to the next. Where a header says another row length than the voxels were
+    written
+    with, each row starts some pixels further, the same number in all slices.
+
+    Returns:
+        pixels along x, 0 for a sound volume and where nothing can be said.
+    """
+    width = hu_zyx.shape[2]
+    if hu_zyx.shape[1] < 2 or width < FEWEST_PIXELS:
+        return 0
+    product = np.zeros(width // 2 + 1, np.complex128)
+    for z in _places(len(hu_zyx)):
+        plane = np.clip(np.asarray(hu_zyx[z], np.float32), *CLIP_HU)
+        spectrum = np.fft.rfft(plane - plane.mean(axis=1, keepdims=True), axis=1)
+        product += (np.conj(spectrum[:-1]) * spectrum[1:]).sum(axis=0)
+    return _best_shift(product, width)
+
+
+def slice_shift(hu_zyx: NDArray) -> int:
+    """By how many rows each slice would have to move to continue the one before it.
+
+    Returns:
+        rows along y, 0 for a sound volume, for shifts that a tilted gantry explains, and where nothing can
+        be said.
+    """
+    rows = hu_zyx.shape[1]
+    if rows < FEWEST_PIXELS or hu_zyx.shape[0] < 3:
+        return 0
+    product = np.zeros(rows // 2 + 1, np.complex128)
+    for z in _places(hu_zyx.shape[0] - 1):
+        pair = np.clip(np.asarray(hu_zyx[z : z + 2], np.float32), *CLIP_HU)
+        columns = pair - pair.mean(axis=1, keepdims=True)
+        spectrum = np.fft.rfft(columns, axis=1)
+        product += (np.conj(spectrum[0]) * spectrum[1]).sum(axis=1)
+    shift = _best_shift(product, rows)
+    return shift if abs(shift) > TILT_SHARE * rows else 0
+
+
+def continuity_warning(hu_zyx: NDArray) -> str | None:
+    """A sentence where rows or slices do not continue each other; None for a sound volume."""
+    if rows := row_shift(hu_zyx):
+        return (
+            f"The rows of the image do not continue each other: each seems to start {abs(rows)} "
+            "pixels off. Its "
+            "width in the header is probably wrong or exchanged with another dimension. Look at the "
+            "slices before "
+            "you trust anything, and convert it from DICOM again."
+        )
+    if slices := slice_shift(hu_zyx):
+        return (
+            f"The slices of the image do not continue each other: each seems to start {abs(slices)} "
+            "rows off. Its "
+            "height and number of slices in the header are probably exchanged or wrong. Look at the "
+            "slices before "
+            "you trust anything, and convert it from DICOM again."
+        )
+    return None
+
+
+def _places(count: int) -> list[int]:
+    return sorted({int(k) for k in np.linspace(0, count - 1, SLICES)})
+
+
+def _best_shift(spectrum: NDArray[np.complex128], length: int) -> int:
+    """The circular shift with clearly the highest correlation, in -length/2..length/2; 0 where none is."""
+    correlation = np.fft.irfft(spectrum, length)
+    best = int(correlation.argmax())
+    if correlation[best] <= 0 or correlation[best] - correlation[0] <= MARGIN * correlation[best]:
+        return 0
+    return best - length if best > length // 2 else best
