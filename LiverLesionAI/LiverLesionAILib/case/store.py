@@ -229,22 +229,7 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray[Any]]) -> Json:
         }
     attention = []
     for index, shown in enumerate(result.attention):
-        array = f"attention_{index}"
-        arrays[array], offset, scale = _to_half(shown.values_zyx)
-        attention.append(
-            {
-                "name": shown.name,
-                "meaning": shown.meaning,
-                "array": array,
-                "offset": offset,
-                "scale": scale,
-                "geometry": describe_geometry(shown.geometry),
-                "value_range": [rounded(v) for v in shown.value_range],
-                "unit": shown.unit,
-                "lesion_number": shown.lesion_number,
-                "bars": {str(label): rounded(value, 6) for label, value in shown.bars.items()},
-            }
-        )
+        attention.append(_describe_map(shown, f"attention_{index}", arrays))
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -277,6 +262,22 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray[Any]]) -> Json:
     }
 
 
+def _describe_map(shown: AttentionMap, array: str, arrays: dict[str, NDArray[Any]]) -> Json:
+    arrays[array], offset, scale = _to_half(shown.values_zyx)
+    return {
+        "name": shown.name,
+        "meaning": shown.meaning,
+        "array": array,
+        "offset": offset,
+        "scale": scale,
+        "geometry": describe_geometry(shown.geometry),
+        "value_range": [rounded(v) for v in shown.value_range],
+        "unit": shown.unit,
+        "lesion_number": shown.lesion_number,
+        "bars": {str(label): rounded(value, 6) for label, value in shown.bars.items()},
+    }
+
+
 def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseResult]:
     geometry = read_geometry(described["geometry"])
     labels = described["lesion_labels"]
@@ -296,27 +297,7 @@ def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseR
     }
     attention = []
     for entry in described["attention"]:
-        grid = read_geometry(entry["geometry"])
-        stored = _on_grid(arrays[entry["array"]], grid)
-        values = np.empty(stored.shape, np.float32)
-        for slab in slabs(stored.shape):
-            np.multiply(stored[slab], np.float32(entry["scale"]), out=values[slab], dtype=np.float32)
-            values[slab] += np.float32(entry["offset"])
-            yield
-        low, high = (read_number(v) for v in entry["value_range"])
-        number = entry["lesion_number"]
-        attention.append(
-            AttentionMap(
-                str(entry["name"]),
-                str(entry["meaning"]),
-                values,
-                grid,
-                (low, high),
-                str(entry["unit"]),
-                None if number is None else int(number),
-                {str(label): read_number(value) for label, value in entry.get("bars", {}).items()},
-            )
-        )
+        attention.append((yield from _read_map(entry, arrays)))
     whole = described["liver"]
     labels_zyx = yield from _placed(arrays[labels["array"]], labels, geometry, np.dtype(np.uint16))
     return CaseResult(
@@ -353,6 +334,28 @@ def _unpacked(
     mask = np.unpackbits(bits, count=size).view(bool)
     yield
     return (yield from _placed(mask.reshape(place["shape_zyx"]), place, geometry, np.dtype(bool)))
+
+
+def _read_map(entry: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[AttentionMap]:
+    grid = read_geometry(entry["geometry"])
+    stored = _on_grid(arrays[entry["array"]], grid)
+    values = np.empty(stored.shape, np.float32)
+    for slab in slabs(stored.shape):
+        np.multiply(stored[slab], np.float32(entry["scale"]), out=values[slab], dtype=np.float32)
+        values[slab] += np.float32(entry["offset"])
+        yield
+    low, high = (read_number(v) for v in entry["value_range"])
+    number = entry["lesion_number"]
+    return AttentionMap(
+        str(entry["name"]),
+        str(entry["meaning"]),
+        values,
+        grid,
+        (low, high),
+        str(entry["unit"]),
+        None if number is None else int(number),
+        {str(label): read_number(value) for label, value in entry.get("bars", {}).items()},
+    )
 
 
 def _cropped(array: NDArray[Any]) -> tuple[NDArray[Any], Json]:

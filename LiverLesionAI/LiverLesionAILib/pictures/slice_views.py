@@ -126,51 +126,102 @@ def draw_slice(
         snug: make the picture no larger than what it shows.
         around: show this many mm across a point (LPS) instead, as far as the scan goes.
     """
-    geometry = case.geometry
-    rows_mm, columns_mm = geometry.spacing_zyx_mm[plane.rows], geometry.spacing_zyx_mm[plane.columns]
     hu = _slice(case.volume.hu_zyx, plane, index).astype(np.float32)
     if around is None:
-        r0, r1, c0, c1 = _window(case, plane, hu, margin_mm, width / height)
+        window = _window(case, plane, hu, margin_mm, width / height)
     else:
-        r0, r1, c0, c1 = _window_around(case, plane, *around, width / height)
-    scale = min(width / ((c1 - c0) * columns_mm), height / ((r1 - r0) * rows_mm))
-    if snug:
-        width = round((c1 - c0) * columns_mm * scale)
-        height = round((r1 - r0) * rows_mm * scale)
-    canvas = Canvas(width, height)
-    # Index of every pixel; a row of voxels at the picture's edge is half outside, like in any viewer.
-    middle_r, middle_c = (r0 + r1) / 2 - 0.5, (c0 + c1) / 2 - 0.5
-    step_r, step_c = 1 / (scale * rows_mm), 1 / (scale * columns_mm)
-    if plane.flip_rows:
-        step_r = -step_r
-    rows = middle_r + (np.arange(height) - (height - 1) / 2) * step_r
-    columns = middle_c + (np.arange(width) - (width - 1) / 2) * step_c
-
-    def at(row: float, column: float) -> Point:
-        return (
-            (column - middle_c) / step_c + (width - 1) / 2,
-            (row - middle_r) / step_r + (height - 1) / 2,
-        )
-
+        window = _window_around(case, plane, *around, width / height)
+    grid = _PixelGrid.of(case.geometry, plane, window, width, height, snug)
+    canvas = Canvas(grid.width, grid.height)
+    rows, columns = grid.rows, grid.columns
     grey = _sample(hu, rows, columns, order=1, outside=-1000.0)
     canvas.paste(np.clip((grey - CT_LEVEL_HU) / CT_WINDOW_HU + 0.5, 0, 1), 0, 0)
     liver = _slice(case.liver_zyx, plane, index)
     thin = max(1.2, text_size / 13)
     if liver.any():
         canvas.region(_soft(liver, rows, columns), LIVER, outline=1.0, width=1.2 * thin)
+    _draw_lesions(canvas, case, plane, index, grid, text_size)
+    _furnish(canvas, case, plane, index, grid.scale, text_size)
+    return canvas
+
+
+@dataclass(frozen=True, eq=False)
+class _PixelGrid:
+    """Where a picture's pixels lie in a slice.
+
+    Attributes:
+        width, height: of the picture, pixels.
+        scale: pixels per mm.
+        middle: index (row, column) in the slice of the picture's middle.
+        step: from one pixel to the next, in rows and columns of the slice.
+    """
+
+    width: int
+    height: int
+    scale: float
+    middle: tuple[float, float]
+    step: tuple[float, float]
+
+    @classmethod
+    def of(
+        cls,
+        geometry: Geometry,
+        plane: Plane,
+        window: tuple[float, float, float, float],
+        width: int,
+        height: int,
+        snug: bool,
+    ) -> _PixelGrid:
+        rows_mm, columns_mm = geometry.spacing_zyx_mm[plane.rows], geometry.spacing_zyx_mm[plane.columns]
+        r0, r1, c0, c1 = window
+        scale = min(width / ((c1 - c0) * columns_mm), height / ((r1 - r0) * rows_mm))
+        if snug:
+            width = round((c1 - c0) * columns_mm * scale)
+            height = round((r1 - r0) * rows_mm * scale)
+        # A row of voxels at the picture's edge is half outside, like in any viewer.
+        middle_r, middle_c = (r0 + r1) / 2 - 0.5, (c0 + c1) / 2 - 0.5
+        step_r, step_c = 1 / (scale * rows_mm), 1 / (scale * columns_mm)
+        if plane.flip_rows:
+            step_r = -step_r
+        return cls(width, height, scale, (middle_r, middle_c), (step_r, step_c))
+
+    @property
+    def rows(self) -> NDArray[np.float64]:
+        """Index in the slice of every row of pixels."""
+        return self.middle[0] + (np.arange(self.height) - (self.height - 1) / 2) * self.step[0]
+
+    @property
+    def columns(self) -> NDArray[np.float64]:
+        """Index in the slice of every column of pixels."""
+        return self.middle[1] + (np.arange(self.width) - (self.width - 1) / 2) * self.step[1]
+
+    def at(self, row: float, column: float) -> Point:
+        """The pixel (x, y) of an index in the slice."""
+        return (
+            (column - self.middle[1]) / self.step[1] + (self.width - 1) / 2,
+            (row - self.middle[0]) / self.step[0] + (self.height - 1) / 2,
+        )
+
+
+def _draw_lesions(
+    canvas: Canvas, case: Upright, plane: Plane, index: int, grid: _PixelGrid, text_size: float
+) -> None:
+    """Masks, boxes, axes and numbers of the lesions in a slice."""
+    thin = max(1.2, text_size / 13)
     labels = _slice(case.labels_zyx, plane, index)
     shown = []
     for lesion in case.lesions:
         colour = lesion_colour(lesion.number)
         mask = labels == lesion.number
-        lo, hi = _box_index(lesion.box, geometry)
+        lo, hi = _box_index(lesion.box, case.geometry)
         boxed_only = lesion.number not in case.boxes_zyx
         if not mask.any() and not (boxed_only and lo[plane.axis] <= index <= hi[plane.axis]):
             continue
         if mask.any():
-            canvas.region(_soft(mask, rows, columns), colour, fill=0.22, outline=1.0, width=1.3 * thin)
+            soft = _soft(mask, grid.rows, grid.columns)
+            canvas.region(soft, colour, fill=0.22, outline=1.0, width=1.3 * thin)
         corners = [
-            at(r, c)
+            grid.at(r, c)
             for r, c in (
                 (lo[plane.rows], lo[plane.columns]),
                 (lo[plane.rows], hi[plane.columns]),
@@ -180,15 +231,19 @@ def draw_slice(
         ]
         grown = _grown(corners, 3 * thin)
         canvas.polygon(grown, colour, width=0.8 * thin, alpha=0.95, dash=0.0)
-        _draw_axes(canvas, lesion, geometry, plane, index, at, thin)
+        _draw_axes(canvas, lesion, case.geometry, plane, index, grid, thin)
         shown.append((lesion.number, grown, colour))
     _number_boxes(canvas, shown, text_size)
-    _furnish(canvas, case, plane, index, scale, text_size)
-    return canvas
 
 
 def _draw_axes(
-    canvas: Canvas, lesion: Lesion, geometry: Geometry, plane: Plane, index: int, at: object, thin: float
+    canvas: Canvas,
+    lesion: Lesion,
+    geometry: Geometry,
+    plane: Plane,
+    index: int,
+    grid: _PixelGrid,
+    thin: float,
 ) -> None:
     """The RECIST axes where they lie in this slice."""
     if plane is not AXIAL:
@@ -197,7 +252,7 @@ def _draw_axes(
         points = geometry.lps_to_index(np.array(axis.ends_lps))
         if np.abs(points[:, plane.axis] - index).max() > 0.5:
             continue
-        start, end = (at(p[plane.rows], p[plane.columns]) for p in points)  # type: ignore[operator]
+        start, end = (grid.at(p[plane.rows], p[plane.columns]) for p in points)
         if np.hypot(end[0] - start[0], end[1] - start[1]) < 14 * thin:
             continue
         canvas.line(start, end, (0.0, 0.0, 0.0), width=2.2 * thin, alpha=0.45)

@@ -8,6 +8,7 @@ import shutil
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +30,7 @@ def main(job: str, picture: str) -> None:
     points = []
     for part, field in zip(described["parts"], fields, strict=True):
         actor = surface(field, np.array(part["ijk_to_lps"]))
-        look = actor.GetProperty()
-        look.SetColor(*part["colour"])
-        look.SetInterpolationToPhong()
-        look.SetAmbient(0.15)
-        look.SetDiffuse(0.8)
-        look.SetSpecular(0.25)
-        look.SetSpecularPower(25)
-        if part["number"] == 0:
-            look.SetOpacity(0.3)
-            look.SetAmbient(0.35)
+        dress(actor, part["colour"], translucent=part["number"] == 0)
         renderer.AddActor(actor)
     for box in described["boxes"]:
         renderer.AddActor(frame(box))
@@ -75,6 +67,20 @@ def main(job: str, picture: str) -> None:
         numbers=np.array([box["number"] for box in described["boxes"]], int),
         points=np.array(places, float).reshape(-1, 2),
     )
+
+
+def dress(actor: Any, colour: tuple[float, float, float], translucent: bool) -> None:
+    """Give a surface its colour and its shine."""
+    look = actor.GetProperty()
+    look.SetColor(*colour)
+    look.SetInterpolationToPhong()
+    look.SetAmbient(0.15)
+    look.SetDiffuse(0.8)
+    look.SetSpecular(0.25)
+    look.SetSpecularPower(25)
+    if translucent:
+        look.SetOpacity(0.3)
+        look.SetAmbient(0.35)
 
 
 def surface(field_zyx: NDArray[np.uint8], ijk_to_lps: NDArray) -> object:

@@ -93,20 +93,24 @@ def write_case_folder(
             filling.release()
             _into_place(part, folder)
     except BaseException as error:
-        part = filling.path if filling is not None else folder
-        with held_back():
-            if filling is not None:
-                filling.discard()
-            for parent in made:
-                with suppress(OSError):
-                    parent.rmdir()
+        _clear(filling, made)
         if isinstance(error, OSError):
             raise output_error(folder, error) from error
-        if isinstance(error, OutputError):
+        if isinstance(error, OutputError) and filling is not None:
             # Name the folder that was asked for, not the hidden one that was being filled.
-            raise OutputError(str(error).replace(str(part), str(folder))) from error
+            raise OutputError(str(error).replace(str(filling.path), str(folder))) from error
         raise
     return {name: folder / path.name for name, path in written.items()}
+
+
+def _clear(filling: PartFolder | None, made: list[Path]) -> None:
+    """Remove what was begun, the parents that were made for it included."""
+    with held_back():
+        if filling is not None:
+            filling.discard()
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
 
 
 def with_earlier_tracking(result: CaseResult, folder: Path) -> CaseResult:
