@@ -15,7 +15,8 @@ from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.pictures import view_3d as picture_3d
 from LiverLesionAILib.pictures.canvas import Canvas, text_coverage, write_png
 from LiverLesionAILib.pictures.overview import write_pictures
-from LiverLesionAILib.pictures.slice_views import AXIAL, CORONAL, Upright, best_slices, draw_slice
+from LiverLesionAILib.pictures.planes import AXIAL, CORONAL
+from LiverLesionAILib.pictures.slice_views import Upright, best_slices, draw_slice
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from support.case_factory import small_case
 

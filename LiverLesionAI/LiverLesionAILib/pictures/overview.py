@@ -15,7 +15,8 @@ from ..case.findings import CaseResult, Lesion
 from ..case.terminology import lesion_title
 from ..volume.ct import CtVolume
 from .canvas import Canvas, write_png
-from .slice_views import AXIAL, CORONAL, Plane, Upright, best_slices, draw_slice
+from .planes import AXIAL, CORONAL, Plane
+from .slice_views import Upright, best_slices, draw_slice
 from .view_3d import Rendered, RenderJob
 
 _GROUND: Colour = (0.09, 0.10, 0.12)

@@ -1,4 +1,18 @@
-"""A case as a folder of files: masks, boxes, findings, a Slicer scene, pictures. All of it or nothing."""
+"""A case as a folder of files: masks, boxes, findings, a Slicer scene, pictures. All of it or nothing.
+
+===================  ==================================================================================
+masks                ``masks.seg.nrrd``: liver and lesions, on the CT's grid, opens in 3D Slicer
+boxes                ``boxes.mrk.json``: an ROI per lesion
+findings, table      ``findings.json``, ``findings.csv``
+case                 ``case.json`` and its arrays: the whole result, for `case.store.load_result`
+dicom                ``dicom.json``: images, study and patient, for results as DICOM. Only for a CT
+                     read from DICOM, and the only file that names the patient
+scene                ``scene.mrb``: CT, segmentation, boxes, diameters, table, maps; opens in 3D Slicer.
+                     Not written where slicer-core is not installed
+overview, axial,     pictures (PNG); ``3d.png`` where OpenGL is there
+coronal, 3d
+===================  ==================================================================================
+"""
 
 from __future__ import annotations
 
@@ -46,19 +60,6 @@ def write_case_folder(
     progress: Progress = silent,
 ) -> dict[str, Path]:
     """Write everything about a case; the folder appears when it is complete.
-
-    ===================  ==================================================================================
-    masks                ``masks.seg.nrrd``: liver and lesions, on the CT's grid, opens in 3D Slicer
-    boxes                ``boxes.mrk.json``: an ROI per lesion
-    findings, table      ``findings.json``, ``findings.csv``
-    case                 ``case.json`` and its arrays: the whole result, for `case.store.load_result`
-    dicom                ``dicom.json``: images, study and patient, for results as DICOM. Only for a CT
-                         read from DICOM, and the only file that names the patient
-    scene                ``scene.mrb``: CT, segmentation, boxes, diameters, table, maps; opens in 3D Slicer.
-                         Not written where slicer-core is not installed
-    overview, axial,     pictures (PNG); ``3d.png`` where OpenGL is there
-    coronal, 3d
-    ===================  ==================================================================================
 
     Args:
         volume: the CT that the result was made on, same grid.

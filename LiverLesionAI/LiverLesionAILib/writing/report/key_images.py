@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...case.findings import CaseResult
-from ...pictures.slice_views import AXIAL, CORONAL, Upright, best_slices, draw_slice
+from ...pictures.planes import AXIAL, CORONAL
+from ...pictures.slice_views import Upright, best_slices, draw_slice
 from ...volume.ct import CtVolume
 
 WIDTH, HEIGHT = 460, 350
