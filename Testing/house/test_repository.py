@@ -70,7 +70,7 @@ def test_pictures_of_the_catalogue_exist() -> None:
         assert (ROOT / target).is_file(), target
 
 
-DOCUMENTS = ["README.md", *(f"Resources/{name}.md" for name in ("MANUAL", "EVIDENCE", "TUTORIAL", "RULES"))]
+DOCUMENTS = ["README.md", *sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "Resources").rglob("*.md"))]
 
 
 def document(name: str) -> str:
