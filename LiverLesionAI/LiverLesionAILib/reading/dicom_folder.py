@@ -77,7 +77,7 @@ def load_dicom_file(path: Path, series: str | None, progress: Progress) -> CtVol
     if len(own.frames) > 1 or not own.frames[0].usable:
         stacks = stacks_of(own)
         stack = choose(stacks, series, path_text(path))
-        volume = load_stack(stack, printable(path.stem), progress)
+        volume = load_stack(stack, printable(path.name), progress)
         if len(stacks) > 1:
             volume = replace(volume, notes=(_choice(stacks, stack), *volume.notes))
         return volume

@@ -75,7 +75,7 @@ def load_stack(stack: Stack, source: str, progress: Progress) -> CtVolume:
     return CtVolume(
         np.ascontiguousarray(values),
         geometry,
-        source + (f" - {info.description}" if info.description else ""),
+        source.removesuffix(".dcm") + (f" - {info.description}" if info.description else ""),
         (*_warnings(stack, places, pixels), *slice_doubts(shown, stack.numbers), *changes),
         tuple(slice_notes(shown)),
         source_of(at_slices),
