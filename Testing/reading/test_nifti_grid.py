@@ -91,7 +91,8 @@ class TestQformAlone:
         ras = turn.as_matrix() * [3, 3, -5 if qfac < 0 else 5]
         expected = np.eye(4)
         expected[:3] = np.column_stack([ras, SFORM[:, 3]])
-        same(volume, Geometry.from_ijk_to_ras(HU.shape, expected), 0.01)
+        # Near half a turn single precision leaves 3e-4 radians.
+        same(volume, Geometry.from_ijk_to_ras(HU.shape, expected), 0.05)
 
     @pytest.mark.parametrize(
         "fields",

@@ -96,6 +96,9 @@ class TestNrrd:
         refused(nrrd(folder, space_units='"cm" "cm" "cm"'), "cm", "millimetres")
         warned(nrrd(folder, space_units='"mm" "mm" "mm"'))
 
+    def test_values_that_were_scaled(self, folder: Path) -> None:
+        warned(nrrd(folder, old_min="-1000"), "old min")
+
     def test_a_field_that_nrrd_does_not_know(self, folder: Path) -> None:
         volume = warned(nrrd(folder, **{"spbce_directions": "x"}), "spbce directions")
         assert len(volume.warnings) == 1
@@ -167,6 +170,39 @@ class TestMetaImage:
 
     def test_without_origin(self, folder: Path) -> None:
         warned(mha(folder, Offset=None), "no Offset", grid=Geometry.make(HU.shape, (5, 3, 3)))
+
+    def test_another_unit(self, folder: Path) -> None:
+        refused(mha(folder, DistanceUnits="cm"), "cm", "millimetres")
+        assert warned(mha(folder, DistanceUnits="mm")).warnings == ()
+
+    def test_another_modality(self, folder: Path) -> None:
+        warned(mha(folder, Modality="MET_MOD_MR"), "MET_MOD_MR")
+        assert warned(mha(folder, Modality="MET_MOD_CT")).warnings == ()
+
+    def test_a_scale(self, folder: Path) -> None:
+        stored = (HU + 1024) // 2 * 2
+        said = {
+            "ElementToIntensityFunctionSlope": "2",
+            "ElementToIntensityFunctionOffset": "-1024",
+            **writers.metaimage_fields(HU),
+        }
+        (folder / "a.mha").write_bytes(writers.metaimage(said, (stored // 2).tobytes()))
+        volume = read_ct(folder / "a.mha")
+        np.testing.assert_array_equal(volume.hu_zyx, stored - 1024)
+        assert any("scales the values by 2" in w for w in volume.warnings)
+
+    def test_big_endian(self, folder: Path) -> None:
+        said = {**writers.metaimage_fields(HU), "BinaryDataByteOrderMSB": "True"}
+        (folder / "a.mha").write_bytes(writers.metaimage(said, HU.astype(">i2").tobytes()))
+        assert warned(folder / "a.mha").warnings == ()
+
+    def test_lines_that_end_as_on_windows(self, folder: Path) -> None:
+        head = writers.metaimage(writers.metaimage_fields(HU), b"").replace(b"\n", b"\r\n")
+        (folder / "a.mha").write_bytes(head + HU.tobytes())
+        assert warned(folder / "a.mha").warnings == ()
+        head = writers.nrrd(writers.nrrd_fields(HU), b"").replace(b"\n", b"\r\n")
+        (folder / "a.nrrd").write_bytes(head + HU.tobytes())
+        assert warned(folder / "a.nrrd").warnings == ()
 
     def test_letters_against_matrix(self, folder: Path) -> None:
         warned(mha(folder, AnatomicalOrientation="LAI"), "LAI", "RAI")

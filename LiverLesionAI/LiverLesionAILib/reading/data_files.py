@@ -49,7 +49,7 @@ def _data_path(path: Path, field: str, name: str) -> Path:
 
 def _refuse_missing(path: Path, data: Path) -> None:
     """Raises: InputError where a header's data file is not there, or is no file."""
-    name = path_text(data.name)
+    name = path_text(Path(data.name))
     try:
         mode = data.stat().st_mode
     except (OSError, ValueError) as error:
@@ -60,7 +60,7 @@ def _refuse_missing(path: Path, data: Path) -> None:
         ) from error
     if not stat.S_ISREG(mode):
         raise InputError(
-            f"{path_text(path)}: its data file ({name or '.'}) is a folder, a pipe or a device, not a "
+            f"{path_text(path)}: its data file ({name}) is a folder, a pipe or a device, not a "
             "file. Give the "
             "header with its data file."
         )

@@ -163,7 +163,7 @@ def _read_parts(
         progress("Reading", k / count)
         data, said = read_contents(part, replace(contents, parts=(part,)), total // count)
         kept.append(data)
-        remarks += [f"{path_text(part.name)}: {sentence}" for sentence in said]
+        remarks += [f"{path_text(Path(part.name))}: {sentence}" for sentence in said]
     first, length = window or (0, total)
     return np.concatenate(kept)[first : first + length], remarks
 

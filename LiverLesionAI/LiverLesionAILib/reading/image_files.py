@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class StoredVolume:
         warnings, notes: sentences, as of :class:`CtVolume`.
     """
 
-    values_zyx: NDArray
+    values_zyx: NDArray[Any]
     geometry: Geometry
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
@@ -188,7 +189,7 @@ def _choose_volume(header: ImageHeader, series: str | None) -> tuple[int, list[s
     return chosen[0], [f"Of the {count} volumes of the file, number {chosen[0] + 1}{called} was taken."]
 
 
-def _values(header: ImageHeader, number: int, progress: Progress) -> tuple[NDArray, list[str]]:
+def _values(header: ImageHeader, number: int, progress: Progress) -> tuple[NDArray[Any], list[str]]:
     """(stored values of the chosen volume as z, y, x, sentences)."""
     assert header.dtype is not None
     total = math.prod(header.sizes)
@@ -216,7 +217,7 @@ def _values(header: ImageHeader, number: int, progress: Progress) -> tuple[NDArr
     return array.reshape(-1, *shape_zyx)[number], remarks
 
 
-def _text_values(header: ImageHeader, total: int, progress: Progress) -> tuple[NDArray, list[str]]:
+def _text_values(header: ImageHeader, total: int, progress: Progress) -> tuple[NDArray[Any], list[str]]:
     """Voxels that are written as decimal numbers."""
     path = header.path
     if len(header.contents.parts) > 1:
@@ -243,7 +244,7 @@ def _text_values(header: ImageHeader, total: int, progress: Progress) -> tuple[N
     return values.astype(header.dtype), []
 
 
-def _scaled(values: NDArray, header: ImageHeader) -> NDArray:
+def _scaled(values: NDArray[Any], header: ImageHeader) -> NDArray[Any]:
     if not values.dtype.isnative:
         values = values.byteswap(inplace=values.flags.writeable).view(values.dtype.newbyteorder("="))
     if (header.slope, header.intercept) == (1.0, 0.0):
@@ -252,8 +253,8 @@ def _scaled(values: NDArray, header: ImageHeader) -> NDArray:
 
 
 def straightened(
-    values_zyx: NDArray, ijk_to_lps: NDArray[np.float64]
-) -> tuple[NDArray, Geometry, tuple[str, ...]]:
+    values_zyx: NDArray[Any], ijk_to_lps: NDArray[np.float64]
+) -> tuple[NDArray[Any], Geometry, tuple[str, ...]]:
     """Values of a grid that may be sheared (a tilted gantry) on a straight one.
 
     Args:

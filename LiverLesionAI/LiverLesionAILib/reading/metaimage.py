@@ -83,13 +83,15 @@ def read_metaimage_header(path: Path) -> ImageHeader:
     if not 1 <= channels <= 10_000:
         raise damaged(path, f"its voxels have {channels} values")
     dtype, text_values, contents = _contents(fields)
+    slope, intercept = _scale(fields)
+    _judge_words(fields)
     matrix = _matrix(fields, axes) if axes >= 3 else np.eye(4)
     value_axis, domain = None, tuple(range(min(3, axes)))
     if channels > 1:
         sizes, value_axis, domain = (channels, *sizes), 0, tuple(a + 1 for a in domain)
     return ImageHeader(
         path, "MetaImage", sizes, domain, dtype, contents, matrix, value_axis, fields.values["ElementType"],
-        text_values, warnings=tuple(fields.warnings),
+        text_values, slope, intercept, warnings=tuple(fields.warnings),
     )  # fmt: skip
 
 
@@ -159,6 +161,41 @@ def _contents(fields: _Fields) -> tuple[np.dtype, bool, Contents]:
     if skip < 0:
         return dtype, not binary, Contents(parts, "raw", start, -1)
     return dtype, not binary, Contents(parts, "raw", start + skip)
+
+
+def _scale(fields: _Fields) -> tuple[float, float]:
+    """(slope, intercept) of the real values."""
+    path, values = fields.path, fields.values
+    slope, intercept = (
+        numbers(path, name, values.get(name, default), 1)[0]
+        for name, default in (
+            ("ElementToIntensityFunctionSlope", "1"),
+            ("ElementToIntensityFunctionOffset", "0"),
+        )
+    )
+    if slope == 0:
+        raise damaged(path, "its header scales its values by 0")
+    if (slope, intercept) != (1.0, 0.0):
+        fields.warnings.append(
+            f"The header scales the values by {slope:g} and adds {intercept:g}; that was done, though "
+            "not every "
+            "program does. Check the HU of fat or air."
+        )
+    return slope, intercept
+
+
+def _judge_words(fields: _Fields) -> None:
+    """Raises: InputError for another unit than mm; a modality other than CT is a warning."""
+    unit = fields.values.get("DistanceUnits", "mm")
+    if unit.lower() not in ("mm", "?", ""):
+        raise wrong_header(
+            fields.path,
+            f"its space is measured in {printable(unit, 40)}, not in mm",
+            "Export it again in millimetres.",
+        )
+    modality = fields.values.get("Modality", "MET_MOD_CT").upper()
+    if modality not in ("MET_MOD_CT", "MET_MOD_UNKNOWN", "MET_MOD_OTHER", "CT"):
+        fields.warnings.append(f"The header says {printable(modality, 40)}, not CT. Check that it is a CT.")
 
 
 def _parts(fields: _Fields) -> tuple[tuple[Path, ...], int]:

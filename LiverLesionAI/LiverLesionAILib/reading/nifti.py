@@ -244,11 +244,17 @@ def _place(path: Path, fields: dict[str, Any], sizes: tuple[int, ...], warnings:
         warnings.append(f"The header's unit of length (code {unit}) is none that NIfTI has; mm was taken.")
     if UNITS_MM.get(unit, 1.0) != 1.0:
         warnings.append(f"The header's unit of length is {'metres' if unit == 1 else 'micrometres'}.")
-    pixdim = tuple(float(v) for v in fields["pixdim"][:4])
-    if fields["qform_code"] > 0 and pixdim[0] not in (-1.0, 0.0, 1.0):
-        warnings.append(f"The header's qfac is {pixdim[0]:g} instead of 1 or -1; its sign alone was used.")
-    shape = (*sizes, 1, 1, 1)[:3]
+    qfac, dx, dy, dz = (float(v) for v in fields["pixdim"][:4])
+    if fields["qform_code"] > 0 and qfac not in (-1.0, 0.0, 1.0):
+        warnings.append(f"The header's qfac is {qfac:g} instead of 1 or -1; its sign alone was used.")
+    nx, ny, nz = (*sizes, 1, 1, 1)[:3]
     return NiftiPlace(
-        shape, pixdim, int(fields["qform_code"]), int(fields["sform_code"]), tuple(fields["quatern"]),
-        tuple(fields["qoffset"]), np.reshape(fields["srow"], (3, 4)).astype(float), UNITS_MM.get(unit, 1.0),
-    )  # type: ignore[arg-type]  # fmt: skip
+        (nx, ny, nz),
+        (qfac, dx, dy, dz),
+        int(fields["qform_code"]),
+        int(fields["sform_code"]),
+        tuple(fields["quatern"]),
+        tuple(fields["qoffset"]),
+        np.reshape(fields["srow"], (3, 4)).astype(float),
+        UNITS_MM.get(unit, 1.0),
+    )

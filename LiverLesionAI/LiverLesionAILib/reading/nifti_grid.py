@@ -107,7 +107,7 @@ def nifti_grid(path: Path, place: NiftiPlace, grid: str = "") -> NiftiGrid:
 
 
 def _lps(ras: NDArray[np.float64], unit_mm: float) -> NDArray[np.float64]:
-    matrix = LPS_TO_RAS @ np.vstack([ras, [0, 0, 0, 1]])
+    matrix: NDArray[np.float64] = LPS_TO_RAS @ np.vstack([ras, [0, 0, 0, 1]])
     matrix[:3] *= unit_mm
     return matrix
 
@@ -170,7 +170,8 @@ def _sizes_text(sizes: NDArray[np.float64] | tuple[float, ...], unit_mm: float) 
 
 def _thickness(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """Distance of neighbouring planes across each axis; equal to the axes' lengths without shear."""
-    return 1.0 / np.linalg.norm(np.linalg.inv(matrix[:, :3]), axis=1)
+    distances: NDArray[np.float64] = 1.0 / np.linalg.norm(np.linalg.inv(matrix[:, :3]), axis=1)
+    return distances
 
 
 def _against_pixdim(place: NiftiPlace, sform: NDArray[np.float64]) -> list[str]:

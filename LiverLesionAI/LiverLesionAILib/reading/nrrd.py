@@ -97,6 +97,12 @@ def read_nrrd_header(path: Path) -> ImageHeader:
     directions, origin = _space(fields, dimension)
     domain, value_axis, directions = _axes(fields, sizes, directions)
     dtype, text_values, contents = _contents(fields)
+    if any(name in fields.values for name in ("old min", "old max")):
+        fields.warnings.append(
+            "The header says that the values were scaled when they were stored (old min, old max); "
+            "they were read as "
+            "they are. Check the HU of fat or air."
+        )
     if len(domain) == 3:
         matrix = _matrix(fields, domain, directions, origin)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ def is_even(distances_mm: NDArray[np.float64]) -> bool:
     return bool(np.abs(distances_mm - (distances_mm[0] + step * np.arange(n))).max() <= tolerance)
 
 
-def regular(values: NDArray, stack: SliceStack) -> tuple[NDArray, Geometry, tuple[str, ...]]:
+def regular(values: NDArray[Any], stack: SliceStack) -> tuple[NDArray[Any], Geometry, tuple[str, ...]]:
     """Put slices onto a regular grid by their real positions.
 
     Even, straight stacks come back as they are. A tilted gantry (each slice shifted against the one before)
@@ -155,7 +156,9 @@ def _place(stack: SliceStack, distance_mm: float) -> str:
     return f"{distance_mm - stack.distances_mm[0]:.1f}"
 
 
-def _longest_part(values: NDArray, stack: SliceStack, warnings: list[str]) -> tuple[NDArray, SliceStack]:
+def _longest_part(
+    values: NDArray[Any], stack: SliceStack, warnings: list[str]
+) -> tuple[NDArray[Any], SliceStack]:
     distances = stack.distances_mm
     if len(distances) < 3:
         return values, stack
@@ -179,7 +182,9 @@ def _longest_part(values: NDArray, stack: SliceStack, warnings: list[str]) -> tu
     return values[lo:hi], part
 
 
-def _straightened(values: NDArray, stack: SliceStack, warnings: list[str]) -> tuple[NDArray, SliceStack]:
+def _straightened(
+    values: NDArray[Any], stack: SliceStack, warnings: list[str]
+) -> tuple[NDArray[Any], SliceStack]:
     """Move slices within their planes so that first pixels lie on one line along the normal."""
     relative = stack.positions_lps - stack.positions_lps[0]
     spacing_yx = np.array(stack.spacing_yx_mm)
@@ -234,8 +239,8 @@ def _shift_sentence(stack: SliceStack, shift_yx_mm: NDArray[np.float64]) -> str:
 
 
 def _evened(
-    values: NDArray, stack: SliceStack, warnings: list[str]
-) -> tuple[NDArray, NDArray[np.float64], float]:
+    values: NDArray[Any], stack: SliceStack, warnings: list[str]
+) -> tuple[NDArray[Any], NDArray[np.float64], float]:
     """(values, first pixel of the first slice in LPS, slice distance in mm) on evenly spaced slices."""
     distances = stack.distances_mm
     n = len(distances)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,7 @@ FEWEST_PIXELS = 16
 CLIP_HU = (-1000.0, 1000.0)
 
 
-def row_shift(hu_zyx: NDArray) -> int:
+def row_shift(hu_zyx: NDArray[Any]) -> int:
     """By how many pixels each row would have to move to continue the one before it.
 
     Rows of a body go on from one to the next. Where a header says another row length than the voxels were
@@ -36,7 +38,7 @@ def row_shift(hu_zyx: NDArray) -> int:
     return _best_shift(product, width)
 
 
-def slice_shift(hu_zyx: NDArray) -> int:
+def slice_shift(hu_zyx: NDArray[Any]) -> int:
     """By how many rows each slice would have to move to continue the one before it.
 
     Returns:
@@ -56,7 +58,7 @@ def slice_shift(hu_zyx: NDArray) -> int:
     return shift if abs(shift) > TILT_SHARE * rows else 0
 
 
-def continuity_warning(hu_zyx: NDArray) -> str | None:
+def continuity_warning(hu_zyx: NDArray[Any]) -> str | None:
     """A sentence where rows or slices do not continue each other; None for a sound volume."""
     if rows := row_shift(hu_zyx):
         return (
