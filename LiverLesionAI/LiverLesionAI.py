@@ -144,8 +144,10 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
         self.lastOutcome = None
 
     def loadSampleCase(self):
-        """Add the sample case's CT to the scene; its volume node. The one that is there already is taken
-        again."""
+        """Add the sample case's CT to the scene; its volume node.
+
+        The one that is there already is taken again.
+        """
         from LiverLesionAILib.panel.run.sample_case import load_sample_volume
 
         return load_sample_volume(slicer.mrmlScene)
@@ -168,7 +170,8 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
                 self.lastOutcome = step
 
     def writeReport(self, volumeNode, folder):
-        """Write the findings as they now stand in the scene, with the reader's classes and edits:
+        """Write the findings as they now stand in the scene, with the reader's classes and edits.
+
         findings.csv and findings.json in a folder; their paths. Raises LiverLesionAIError with a text for the
         reader.
         """
@@ -178,8 +181,9 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
         return write_tables(reader_result(slicer.mrmlScene, volumeNode), folder)
 
     def analyze(self, volumeNode, settings=None):
-        """Analyse a volume here and now, for scripts without the panel: blocks, and needs torch in this
-        process.
+        """Analyse a volume here and now, for scripts without the panel.
+
+        Blocks, and needs torch in this process.
 
         settings: LiverLesionAILib.analysis.settings.Settings or None. Returns the nodes
         (LiverLesionAILib.scene.show.SceneNodes);
@@ -191,8 +195,10 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
 
 
 class LiverLesionAITest(ScriptedLoadableModuleTest):
-    """Clicks through the panel: in Slicer by "Reload and Test", and without it in the repository's
-    stand-in."""
+    """Clicks through the panel.
+
+    In Slicer by "Reload and Test", and without it in the repository's stand-in.
+    """
 
     def setUp(self) -> None:
         if TOO_OLD:

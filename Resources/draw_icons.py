@@ -1,5 +1,6 @@
-"""Draws the extension's icon and the panel's button icons: ``python Resources/draw_icons.py`` (needs
-PySide6).
+"""Draws the extension's icon and the panel's button icons.
+
+``python Resources/draw_icons.py`` (needs PySide6).
 
 Strokes have a middle tone that is seen on Slicer's light and dark style.
 """
@@ -31,8 +32,10 @@ def pen(colour: QColor, width: float) -> QPen:
 
 
 def liver_path() -> QPainterPath:
-    """A liver seen from the front, in a 128 x 128 field: large right lobe on the left, thin left lobe on
-    the right."""
+    """A liver seen from the front, in a 128 x 128 field.
+
+    Large right lobe on the left, thin left lobe on the right.
+    """
     path = QPainterPath(QPointF(10, 62))
     path.cubicTo(12, 34, 34, 20, 60, 24)
     path.cubicTo(82, 27, 104, 26, 120, 38)

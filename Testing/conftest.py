@@ -25,8 +25,10 @@ TESTING = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Panel tests need the desktop, and what runs the bundled networks is slow. A file's tests run in one
-    process, those on the analysed sample case too, so that it is analysed once (`--dist loadgroup`).
+    """Panel tests need the desktop, and what runs the bundled networks is slow.
+
+    A file's tests run in one process, those on the analysed sample case too, so that it is analysed once
+    (`--dist loadgroup`).
     """
     for item in items:
         room = item.path.relative_to(TESTING).parts[0] if item.path.is_relative_to(TESTING) else ""

@@ -1,5 +1,7 @@
-"""Whole volumes by the bundled mask networks at one scale, against MONAI's sliding_window_inference over
-MONAI's U-Net of equal operations per pixel, on the same slices with the same threads and precision.
+"""Whole volumes by the bundled mask networks at one scale, against MONAI.
+
+MONAI's sliding_window_inference runs over its U-Net of equal operations per pixel, on the same slices with
+the same threads and precision.
 
     python Testing/Benchmarks/bench_monai.py [--slices 60] [--pixels 256] [--models sfan mscd va_mask_rcnn]
 """

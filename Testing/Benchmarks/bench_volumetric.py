@@ -1,7 +1,8 @@
-"""Whole volumes by VA networks: every image's features once, against the papers' evaluation of every target
-by itself.
+"""Whole volumes by VA networks.
 
-    python Testing/Benchmarks/bench_volumetric.py [--slices 24] [--pixels 256] [--bags 3 5 9] [--device cpu]
+Every image's features once, against the papers' evaluation of every target by itself.
+
+python Testing/Benchmarks/bench_volumetric.py [--slices 24] [--pixels 256] [--bags 3 5 9] [--device cpu]
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""What an installed extension holds: CMake lists, form, icons, and that nothing heavy loads with the
-module."""
+"""What an installed extension holds.
+
+CMake lists, form, icons, and that nothing heavy loads with the module.
+"""
 
 from __future__ import annotations
 

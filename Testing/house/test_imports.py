@@ -72,8 +72,10 @@ def room_of(path: Path) -> str:
 
 @cache
 def parsed(path: Path) -> tuple[tuple[str, int, bool], ...]:
-    """(absolute module, line, whether it is imported when the file is loaded) of every import; those under
-    TYPE_CHECKING do not run and are left out."""
+    """(absolute module, line, whether it is imported when the file is loaded) of every import.
+
+    Those under TYPE_CHECKING do not run and are left out.
+    """
     package = path.relative_to(PACKAGES).parent.parts
 
     def names(node: ast.AST) -> Iterator[str]:

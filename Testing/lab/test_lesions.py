@@ -25,7 +25,7 @@ from LiverLesionAILib.support.errors import InputError
 from scipy import ndimage
 from support.lesion_phantom import SPACING, noisy_liver
 
-EVERY = {kind: 1.0 for kind in LesionType}
+EVERY = dict.fromkeys(LesionType, 1.0)
 
 
 def only(kind: LesionType, **changes: object) -> LesionSettings:

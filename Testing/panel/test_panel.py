@@ -1,5 +1,7 @@
-"""The panel driven by clicks in the stand-in for the Slicer desktop: run, progress, cancel, and what can go
-wrong."""
+"""The panel driven by clicks in the stand-in for the Slicer desktop.
+
+Run, progress, cancel, and what can go wrong.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The panel with detectors and classifiers: what the manifest offers, boxes without a mask, classes, maps of
-single lesions, contrast phase."""
+"""The panel with detectors and classifiers.
+
+What the manifest offers, boxes without a mask, classes, maps of single lesions, contrast phase.
+"""
 
 from __future__ import annotations
 

@@ -50,8 +50,7 @@ def test_a_failure_is_a_failure(module, monkeypatch):
 
 @pytest.mark.parametrize(("mode", "passes"), [("sample truth", True), ("sample without lesions", False)])
 def test_the_comparison_with_the_truth_can_fail(mode, passes, monkeypatch):
-    """The five clicks with a worker that hands back the sample's truth, and with one that misses every
-    lesion."""
+    """The five clicks with a worker that gives the sample's truth, and with one that misses every lesion."""
     from LiverLesionAILib.models.weights import Manifest, ModelStore
 
     monkeypatch.setattr(ModelStore, "bundled", lambda: ModelStore(Manifest(None, ("a model",))))

@@ -100,7 +100,7 @@ class TestNrrd:
         warned(nrrd(folder, old_min="-1000"), "old min")
 
     def test_a_field_that_nrrd_does_not_know(self, folder: Path) -> None:
-        volume = warned(nrrd(folder, **{"spbce_directions": "x"}), "spbce directions")
+        volume = warned(nrrd(folder, spbce_directions="x"), "spbce directions")
         assert len(volume.warnings) == 1
 
     def test_a_field_given_twice(self, folder: Path) -> None:

@@ -107,7 +107,7 @@ def result_of(
         labels[mask] = number
         named = number % 4 != 0
         predicted = classes[(number - 1) % len(classes)] if named else None
-        others = {c: 0.06 for c in classes}
+        others = dict.fromkeys(classes, 0.06)
         lesions.append(
             Lesion(
                 number=number,

@@ -1,5 +1,7 @@
-"""A CaseResult from a volume that carries its own truth (see scripted_worker): the networks' stand-in in
-panel tests."""
+"""A CaseResult from a volume that carries its own truth (see scripted_worker).
+
+The networks' stand-in in panel tests.
+"""
 
 from __future__ import annotations
 
@@ -90,8 +92,11 @@ def attended(volume: CtVolume, request: Mapping[str, Any]) -> CaseResult:
 
 
 def with_boxes(result: CaseResult) -> CaseResult:
-    """The result as all networks together would give it: the last lesion has only a box, the one before it is
-    of no known class; a map for each lesion, and a contrast phase with its warning."""
+    """The result as all networks together would give it.
+
+    The last lesion has only a box, the one before it is of no known class; a map for each lesion, and a
+    contrast phase with its warning.
+    """
     *_, odd, boxed = result.lesions
     changed = {
         odd.number: replace(

@@ -1,5 +1,4 @@
-"""Which names of the Slicer application the module, its form and the stand-in use, and which of those are
-real.
+"""Which names of the Slicer application module, form and stand-in use, and which of those are real.
 
 ``python Testing/slicer_names.py --write`` extracts what was read off a running Slicer
 (``../shared/slicer_api/api.json``

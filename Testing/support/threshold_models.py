@@ -60,8 +60,10 @@ class ThresholdModels:
 
 
 def phantom(seed: int = 0) -> tuple[CtVolume, np.ndarray]:
-    """A fat and muscle cylinder with a liver ball of 75 mm radius and two lesions in it; and the lesions'
-    labels."""
+    """A fat and muscle cylinder with a liver ball of 75 mm radius and two lesions in it.
+
+    And the lesions' labels.
+    """
     spacing = (4.0, 3.0, 3.0)
     geometry = Geometry.make((64, 120, 120), spacing, (-180.0, -180.0, 0.0))
     z, y, x = np.meshgrid(

@@ -50,7 +50,9 @@ def add_ablation_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_ablation(
-    args: argparse.Namespace, say: Callable[[str], None] = print, progress: object = None
+    args: argparse.Namespace,
+    say: Callable[[str], None] = print,
+    progress: object = None,  # noqa: ARG001 (every command gets one)
 ) -> int:
     """Print the table.
 

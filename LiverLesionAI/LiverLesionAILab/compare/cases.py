@@ -126,7 +126,9 @@ def add_case_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_compare_cases(
-    args: argparse.Namespace, progress: object = None, say: Callable[[str], None] = print
+    args: argparse.Namespace,
+    progress: object = None,  # noqa: ARG001 (every command gets one)
+    say: Callable[[str], None] = print,
 ) -> int:
     """Print every case and what differs.
 

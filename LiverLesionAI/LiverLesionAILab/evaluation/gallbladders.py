@@ -234,7 +234,7 @@ def summary(rows: Sequence[GallbladderRow]) -> str:
 
 def write_rows(rows: Sequence[GallbladderRow], path: Path) -> None:
     """One line a row, beside and renamed."""
-    with replacing(path) as beside, open(beside, "w", newline="") as file:
+    with replacing(path) as beside, beside.open("w", newline="") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(GallbladderRow)])
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)

@@ -51,7 +51,7 @@ def no_file(sample: Sample, rng: Generator) -> Mutation:
     )
 
 
-def packed_whole(sample: Sample, rng: Generator) -> Mutation:
+def packed_whole(sample: Sample, _rng: Generator) -> Mutation:
     """The opened file compressed once more, under the same name."""
     content = sample.files[sample.opened]
     assert isinstance(content, bytes)

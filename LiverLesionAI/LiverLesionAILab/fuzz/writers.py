@@ -1,5 +1,6 @@
-"""Image files written field by field, so that any field can be wrong. Not for data: those are written by
-SimpleITK.
+"""Image files written field by field, so that any field can be wrong.
+
+Not for data: those are written by SimpleITK.
 """
 
 from __future__ import annotations

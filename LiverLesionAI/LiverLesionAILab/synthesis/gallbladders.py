@@ -309,7 +309,7 @@ def paint(
         fat = coverage(depth + np.float32(look.fat_mm), 1.0) * room * np.clip(free, 0, 1)
         fat_hu = np.float32(-95) + 10 * smooth_noise(depth.shape, tissue.spacing, 6.0, rng)
         tissue.paint(box, fat.astype(np.float32), fat_hu, rng)
-    content = _contents(tissue, box, depth, look, rng)
+    content = _contents(tissue, depth, look, rng)
     wall = np.full(depth.shape, look.wall_hu, np.float32)
     wall += 6 * smooth_noise(depth.shape, tissue.spacing, 5.0, rng)
     # A wall is nowhere as thick as elsewhere.
@@ -327,9 +327,7 @@ def paint(
     return mask
 
 
-def _contents(
-    tissue: LiverTissue, box: Box, depth: Array, look: GallbladderLook, rng: np.random.Generator
-) -> Array:
+def _contents(tissue: LiverTissue, depth: Array, look: GallbladderLook, rng: np.random.Generator) -> Array:
     """Bile with what lies at its bottom (the patient lies on the back: +y)."""
     content = np.full(depth.shape, look.bile_hu, np.float32)
     inside = np.nonzero(depth > 0)

@@ -15,6 +15,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,15 +34,16 @@ from LiverLesionAILib.stages.classify.lesions import (
 from LiverLesionAILib.support.errors import LiverLesionAIError
 from LiverLesionAILib.support.files import write_text
 from numpy.typing import NDArray
+from torch import nn
 
-from ..data.cases import data_folder
+from ..data.cases import TrainingCase, data_folder
 from .bundling import bundle
 from .class_bank import class_bank, real_livers
 from .class_sampling import plain_inputs
 from .classes import OUTLIER, ClassSettings, ClassSlices
 from .classify import LIVERS, bank_settings
 from .outlier_layer import with_outlier_layer
-from .recipes import recipe
+from .recipes import Recipe, recipe
 
 VALIDATION_SEED, VALIDATION_BODIES = 1000, 40
 TEST_SEED, TEST_BODIES = 2000, 30
@@ -205,29 +207,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"{args.run / name} is missing; train the run first.")
     torch.set_num_threads(args.threads)
     chosen = recipe("dadrn")
-    network = build_network(chosen.network, asdict(chosen.config))
-    state = torch.load(args.run / "weights.pt", weights_only=True)
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    network.eval()
-    try:
-        data = data_folder()
-        real = real_livers(data, args.cache, chosen.spec)
-        shapes: Path | None = data / "shapes" / "lesion_masks.npz"
-    except LiverLesionAIError as error:
-        print(f"No real livers: {error}", file=sys.stderr)
-        real, shapes = [], None
-    held_out = {LIVERS[letter] for letter in args.hold_out}
-    real = [case for case in real if case.patient in held_out]
-    learnt_from = [
-        source
-        for bank in bank_settings(replace(chosen, bodies=LAYER_BODIES))
-        for source in class_bank(bank, args.cache, shapes, workers=args.threads)
-    ]
-    network = with_outlier_layer(network, learnt_from, chosen.spec)
-    save_weights(network, args.run / "calibrated.pt")
+    real, shapes = _real_livers(args, chosen)
+    network = _with_layer(args, chosen, shapes)
     settings = ClassSettings(chosen.spec, bodies=VALIDATION_BODIES, seed=VALIDATION_SEED)
-    bodies = class_bank(settings, args.cache, shapes, workers=args.threads)
-    found = answers(network, bodies)
+    make = partial(class_bank, cache=args.cache, shapes=shapes, workers=args.threads)
+    found = answers(network, make(settings))
     known = found.labels != OUTLIER
     temperature = fit_temperature(found.logits[known], found.labels[known])
     means, labels = lesion_answers(found, temperature)
@@ -236,20 +220,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "outlier_threshold": round(fit_threshold(means, labels, unlike=lesion_unlike(found)), 3),
     }
     record: dict[str, object] = {"calibration": calibration, "synthetic": report(found, calibration)}
-    others = replace(settings, bodies=TEST_BODIES, seed=TEST_SEED)
-    tested = answers(network, class_bank(others, args.cache, shapes, workers=args.threads))
+    tested = answers(network, make(replace(settings, bodies=TEST_BODIES, seed=TEST_SEED)))
     record["other_bodies"] = report(tested, calibration)
-    livers = class_bank(ClassSettings(chosen.spec, bodies=0), args.cache, shapes, real=real)
-    for source in livers:
+    for source in class_bank(ClassSettings(chosen.spec, bodies=0), args.cache, shapes, real=real):
         if len(source.labels):
-            one = answers(network, [source])
-            normal = one.labels == 0
-            said = softmax(one.logits, temperature)[normal].argmax(axis=1)
-            record[source.source] = {
-                "normal_slices": int(normal.sum()),
-                "called_normal": round(float((said == 0).mean()), 4),
-                **report(one, calibration),
-            }
+            record[source.source] = _liver_report(network, source, calibration)
     text = json.dumps(record, indent=1)
     write_text(args.run / "calibration.json", text + "\n")
     print(text)
@@ -259,6 +234,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         manifest = Manifest.read(args.bundle)
         manifest.with_entry(replace(manifest.find("dadrn"), calibration=calibration)).write()
     return 0
+
+
+def _real_livers(args: argparse.Namespace, chosen: Recipe) -> tuple[list[TrainingCase], Path | None]:
+    """The held-out real livers and the bank of real outlines; none without a data folder."""
+    try:
+        data = data_folder()
+        real = real_livers(data, args.cache, chosen.spec)
+    except LiverLesionAIError as error:
+        print(f"No real livers: {error}", file=sys.stderr)
+        return [], None
+    held_out = {LIVERS[letter] for letter in args.hold_out}
+    return [case for case in real if case.patient in held_out], data / "shapes" / "lesion_masks.npz"
+
+
+def _with_layer(args: argparse.Namespace, chosen: Recipe, shapes: Path | None) -> nn.Module:
+    """The run's network with a layer for outliers; kept as `calibrated.pt`."""
+    network = build_network(chosen.network, asdict(chosen.config))
+    state = torch.load(args.run / "weights.pt", weights_only=True)
+    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    learnt_from = [
+        source
+        for bank in bank_settings(replace(chosen, bodies=LAYER_BODIES))
+        for source in class_bank(bank, args.cache, shapes, workers=args.threads)
+    ]
+    network = with_outlier_layer(network.eval(), learnt_from, chosen.spec)
+    save_weights(network, args.run / "calibrated.pt")
+    return network
+
+
+def _liver_report(
+    network: nn.Module, source: ClassSlices, calibration: Mapping[str, float]
+) -> dict[str, object]:
+    """What the network says of one real liver, its normal slices apart."""
+    one = answers(network, [source])
+    normal = one.labels == 0
+    said = softmax(one.logits, calibration["temperature"])[normal].argmax(axis=1)
+    return {
+        "normal_slices": int(normal.sum()),
+        "called_normal": round(float((said == 0).mean()), 4),
+        **report(one, calibration),
+    }
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Training cases of the gallbladder network: labels 0 background, 1 liver with its lesions, 2 gallbladder
-with its wall, 255 unknown.
+"""Training cases of the gallbladder network.
+
+Labels 0 background, 1 liver with its lesions, 2 gallbladder with its wall, 255 unknown.
 
 Kinds: "outlined" and "none" are real axial slices; "painted" are slices without a gallbladder that got a
 synthetic one; "tissue" are the labelled real volumes with a synthetic one; "gallbladder body" are synthetic

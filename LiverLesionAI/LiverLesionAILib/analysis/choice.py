@@ -83,8 +83,9 @@ class Choice:
 
 
 def choose_detector(manifest: Manifest, name: str | None) -> ModelEntry | None:
-    """The detector to run: the named one, the manifest's first for ""; None for "none" or None, or where
-    there is none.
+    """The detector to run: the named one, the manifest's first for "".
+
+    None for "none" or None, or where there is none.
 
     Raises:
         ModelError: there is none of that name.

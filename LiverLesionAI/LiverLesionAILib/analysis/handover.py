@@ -55,7 +55,7 @@ def write_volume(
     """
     target = stored_type(hu_zyx.dtype)
     slices = max(1, SLAB_BYTES // max(1, int(np.prod(hu_zyx.shape[1:])) * target.itemsize))
-    with open(folder / VOXELS_FILE, "wb") as file:
+    with (folder / VOXELS_FILE).open("wb") as file:
         npy_format.write_array_header_1_0(
             file, {"descr": npy_format.dtype_to_descr(target), "fortran_order": False, "shape": hu_zyx.shape}
         )

@@ -1,5 +1,7 @@
-"""What a page of rules can do: lines with unit, reason and evidence, overrides with their source, parts for
-stages, plain types."""
+"""What a page of rules can do.
+
+Lines with unit, reason and evidence, overrides with their source, parts for stages, plain types.
+"""
 
 from __future__ import annotations
 
@@ -137,8 +139,10 @@ class Page:
         return self.changed(other, "the user")
 
     def part(self, cls: type[Part]) -> Part:
-        """A stage's lines: a dataclass whose fields are called as the rules are, after its `PREFIX`; fields
-        that are such dataclasses themselves are filled alike."""
+        """A stage's lines: a dataclass whose fields are called as the rules are, after its `PREFIX`.
+
+        Fields that are such dataclasses themselves are filled alike.
+        """
         prefix, kinds = getattr(cls, "PREFIX", ""), get_type_hints(cls)
         return cls(
             **{

@@ -63,8 +63,10 @@ def load_sample(folder: Path | None = None) -> SampleCase:
 
 
 def _read(path: Path) -> tuple[NDArray[Any], Geometry]:
-    """Voxels (z, y, x, then layers where there are any) and grid of an NRRD as :mod:`..writing.nrrd` writes
-    it."""
+    """Voxels and grid of an NRRD as :mod:`..writing.nrrd` writes it.
+
+    Axes are z, y, x, then layers where there are any.
+    """
     header, packed = path.read_bytes().split(b"\n\n", 1)
     fields = dict(line.split(": ", 1) for line in header.decode().splitlines() if ": " in line)
     sizes = [int(n) for n in fields["sizes"].split()]

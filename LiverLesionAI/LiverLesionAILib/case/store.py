@@ -172,7 +172,7 @@ def _load_arrays(folder: Path, entry: Json) -> Steps[dict[str, NDArray[Any]]]:
     if not path.is_file():
         raise ValueError(f"its array file {path.name} is missing")
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
             yield

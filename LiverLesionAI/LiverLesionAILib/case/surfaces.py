@@ -83,7 +83,7 @@ def save_surfaces(result: CaseResult, folder: Path) -> Path:
         if len(triangles):
             arrays[f"{number} points"], arrays[f"{number} triangles"] = points, triangles
     path = folder / SURFACES_FILE
-    with open(path, "wb") as file:
+    with path.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     return path
 

@@ -24,8 +24,10 @@ def summary(result: CaseResult) -> str:
 
 
 def notes(result: CaseResult) -> tuple[str, ...]:
-    """The messages for the reader, with what follows from the contrast phase; an empty result never goes
-    unexplained."""
+    """The messages for the reader, with what follows from the contrast phase.
+
+    An empty result never goes unexplained.
+    """
     warning = (result.phase.warning,) if result.phase is not None and result.phase.warning else ()
     return _explained(result) + warning
 

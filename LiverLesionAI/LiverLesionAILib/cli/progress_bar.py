@@ -8,8 +8,10 @@ from typing import TextIO
 
 
 class ProgressBar:
-    """One line that is redrawn: bar, per cent, time left, stage. Silent where nobody watches (no
-    terminal)."""
+    """One line that is redrawn: bar, per cent, time left, stage.
+
+    Silent where nobody watches (no terminal).
+    """
 
     def __init__(self, stream: TextIO = sys.stderr, width: int = 28) -> None:
         self.stream, self.width = stream, width

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from .device import cuda_problem
 
@@ -47,7 +48,7 @@ def host_memory_gb() -> tuple[float, float]:
         return _windows_memory_gb()
     free = total = 0.0
     try:
-        with open("/proc/meminfo", encoding="ascii") as file:
+        with Path("/proc/meminfo").open(encoding="ascii") as file:
             kilobytes = {line.split(":")[0]: float(line.split()[1]) for line in file}
         free, total = kilobytes["MemAvailable"] * 1024e-9, kilobytes["MemTotal"] * 1024e-9
     except (OSError, KeyError, ValueError):
@@ -56,10 +57,10 @@ def host_memory_gb() -> tuple[float, float]:
         except (ValueError, OSError, AttributeError):
             return 0.0, 0.0
     try:
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
-            limit = float(file.read()) * 1e-9
-        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as file:
-            used = float(file.read()) * 1e-9
+        group, names = Path("/sys/fs/cgroup"), ("memory.max", "memory.current")
+        limit, used = (
+            float((group / f"memory.{name}").read_text("ascii")) * 1e-9 for name in ("max", "current")
+        )
         if limit < total:
             free, total = max(0.0, min(free, limit - used)), limit
     except (OSError, ValueError):
@@ -83,8 +84,10 @@ def _windows_memory_gb() -> tuple[float, float]:
 
 
 def describe_computer() -> ComputerInfo:
-    """Import torch and look at the devices. Takes seconds the first time: never call it in the
-    application."""
+    """Import torch and look at the devices.
+
+    Takes seconds the first time: never call it in the application.
+    """
     try:
         import torch
     except Exception as error:
@@ -104,7 +107,7 @@ def describe_computer() -> ComputerInfo:
 
 
 def _has_nvidia_device() -> bool:
-    return os.path.exists("/dev/nvidia0") or os.path.exists("/proc/driver/nvidia/version")
+    return any(Path(place).exists() for place in ("/dev/nvidia0", "/proc/driver/nvidia/version"))
 
 
 def _cpu_name() -> str:

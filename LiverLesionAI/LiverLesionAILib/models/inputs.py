@@ -53,8 +53,11 @@ class InputSpec:
         )
 
     def enlarged(self, scales: Mapping[str, Sequence[float]]) -> InputSpec:
-        """The input as a detector reads a scan: magnified further by the first of the scales for lesions,
-        where there are any. Mask networks read several and take their mean; boxes have no mean."""
+        """The input as a detector reads a scan.
+
+        Magnified further by the first of the scales for lesions, where there are any. Mask networks read
+        several and take their mean; boxes have no mean.
+        """
         return replace(self, magnify=self.magnify * scales.get("lesions", (1.0,))[0])
 
     def to_json(self) -> dict[str, Any]:
@@ -83,8 +86,9 @@ class InputSpec:
 
 
 def liver_level_hu(values_hu: NDArray[Any]) -> float:
-    """The HU that most of a liver has: the peak of its smoothed histogram, which lesions and vessels do not
-    move.
+    """The HU that most of a liver has.
+
+    The peak of its smoothed histogram, which lesions and vessels do not move.
 
     Args:
         values_hu: HU of (roughly) the liver's voxels, any shape.

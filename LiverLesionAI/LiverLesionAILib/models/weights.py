@@ -243,8 +243,9 @@ class ModelStore:
         return cls(Manifest.read(folder))
 
     def network(self, name: str, device: str, precision: str) -> nn.Module:
-        """The network `name` on `device` as "float32" or "bfloat16" (or "float16"), batch norm
-        folded, channels_last.
+        """The network `name` on `device`, batch norm folded, channels_last.
+
+        Its type is "float32" or "bfloat16" (or "float16").
 
         Raises:
             ModelError: see :func:`load_network`.

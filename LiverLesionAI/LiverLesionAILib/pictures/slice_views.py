@@ -106,7 +106,7 @@ def draw_slice(
     """
     hu = _slice(case.volume.hu_zyx, plane, index).astype(np.float32)
     if around is None:
-        window = _window(case, plane, hu, margin_mm, width / height)
+        window = _window(case, plane, hu, margin_mm)
     else:
         window = _window_around(case, plane, *around, width / height)
     grid = PixelGrid.of(case.geometry, plane, window, width, height, snug)
@@ -261,7 +261,7 @@ def _soft(mask: NDArray[np.bool_], rows: NDArray, columns: NDArray) -> NDArray[n
 
 
 def _window(
-    case: Upright, plane: Plane, hu: NDArray, margin_mm: float | None, aspect: float
+    case: Upright, plane: Plane, hu: NDArray, margin_mm: float | None
 ) -> tuple[float, float, float, float]:
     """Rows and columns to show, in voxel faces: r0, r1, c0, c1."""
     spacing = case.geometry.spacing_zyx_mm

@@ -1,5 +1,7 @@
-"""The files in which a header says that its voxels are: named, listed or counted; never tried out by a
-library."""
+"""The files in which a header says that its voxels are: named, listed or counted.
+
+Never tried out by a library.
+"""
 
 from __future__ import annotations
 

@@ -256,12 +256,12 @@ def _decoded(contents: Contents, remarks: list[str]) -> Iterator[bytes]:
             yield from decode[contents.encoding](file, remarks)
 
 
-def _raw(file: BinaryIO, remarks: list[str]) -> Iterator[bytes]:
+def _raw(file: BinaryIO, _remarks: list[str]) -> Iterator[bytes]:
     while block := file.read(BLOCK):
         yield block
 
 
-def _hex(file: BinaryIO, remarks: list[str]) -> Iterator[bytes]:
+def _hex(file: BinaryIO, _remarks: list[str]) -> Iterator[bytes]:
     digits = b""
     while block := file.read(BLOCK):
         digits += b"".join(block.split())

@@ -189,8 +189,10 @@ def _in_plane(frames: list[Frame]) -> list[str]:
 
 
 def _assembled(groups: _Proposal, count: int, name: Callable[[str], str]) -> Iterator[_Proposal]:
-    """Groups joined where they continue one another (a scan in several rotations), if the scans then lie
-    within one another."""
+    """Groups joined where they continue one another (a scan in several rotations).
+
+    Only if the scans then lie within one another.
+    """
     if not 1 < len(groups) <= count / 2:
         return
     if not any(a.lies_within(b) for (a, _), (b, _) in combinations(groups[:200], 2)):

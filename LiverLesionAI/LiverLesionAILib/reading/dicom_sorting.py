@@ -1,5 +1,7 @@
-"""DICOM images sorted into series and kinds: copies are dropped, slices that each got a series identifier of
-their own are put together."""
+"""DICOM images sorted into series and kinds.
+
+Copies are dropped, slices that each got a series identifier of their own are put together.
+"""
 
 from __future__ import annotations
 

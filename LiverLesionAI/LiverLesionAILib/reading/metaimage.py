@@ -119,11 +119,11 @@ def _read_fields(path: Path) -> _Fields:
         if fields.values[_LAST].upper() == "LOCAL" and not line.endswith(b"\n"):
             raise damaged(path, "it ends with its header, so its voxels are missing")
         if fields.values[_LAST].split()[:1] == ["LIST"]:
-            fields.files = _listed(fields, file.read(LONGEST_HEADER))
+            fields.files = _listed(file.read(LONGEST_HEADER))
     return fields
 
 
-def _listed(fields: _Fields, raw: bytes) -> list[str]:
+def _listed(raw: bytes) -> list[str]:
     return [line.strip() for line in raw.decode("utf-8", "surrogateescape").splitlines() if line.strip()]
 
 

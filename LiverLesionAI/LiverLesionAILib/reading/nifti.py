@@ -93,7 +93,7 @@ def read_nifti_header(path: Path, grid: str = "") -> ImageHeader:
     value_axis = 4 if len(sizes) > 4 and sizes[4] > 1 else None
     if components > 1:
         sizes, value_axis = (*sizes, components), len(sizes)
-    place = _place(path, fields, sizes, warnings)
+    place = _place(fields, sizes, warnings)
     taken = nifti_grid(path, place, grid)
     said = path.name.lower()
     if compressed and not said.endswith(".gz"):
@@ -238,7 +238,7 @@ def _scale(path: Path, fields: dict[str, Any], warnings: list[str]) -> tuple[flo
     return float(slope), float(intercept)
 
 
-def _place(path: Path, fields: dict[str, Any], sizes: tuple[int, ...], warnings: list[str]) -> NiftiPlace:
+def _place(fields: dict[str, Any], sizes: tuple[int, ...], warnings: list[str]) -> NiftiPlace:
     unit = int(fields["xyzt_units"]) & 7
     if unit not in UNITS_MM:
         warnings.append(f"The header's unit of length (code {unit}) is none that NIfTI has; mm was taken.")

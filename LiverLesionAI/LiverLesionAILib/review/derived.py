@@ -1,5 +1,7 @@
-"""What follows from a lesion's mask: measurements, table row, box and diameters. Brought up to date after
-an edit."""
+"""What follows from a lesion's mask: measurements, table row, box and diameters.
+
+Brought up to date after an edit.
+"""
 
 from __future__ import annotations
 

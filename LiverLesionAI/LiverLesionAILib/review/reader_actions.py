@@ -1,5 +1,7 @@
-"""What the reader does to lesions: accept, reject, class, note, and all that changes masks. Each is one undo
-step."""
+"""What the reader does to lesions: accept, reject, class, note, and all that changes masks.
+
+Each is one undo step.
+"""
 
 from __future__ import annotations
 

@@ -73,8 +73,10 @@ class Apply:
         return self.prepared.old
 
     def steps(self, *, diameters: bool, maps: bool, surfaces: bool) -> Steps[SceneNodes]:
-        """Change what is there, as prepared: the findings at once, then the maps one by one; what these
-        replace goes in `remove_replaced`."""
+        """Change what is there, as prepared: the findings at once, then the maps one by one.
+
+        What these replace goes in `remove_replaced`.
+        """
         if self.prepared.ready is None:
             yield from self.prepared.steps(maps=maps)
         ready = self.prepared.ready

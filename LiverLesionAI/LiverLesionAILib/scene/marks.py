@@ -299,8 +299,11 @@ def _draw_labels(
 
 
 def label_point(place: Place) -> tuple[float, float, float] | None:
-    """Where a lesion's number stands (RAS, mm): at the patient's left end of its long axis, which is right in
-    a picture, so that the text does not lie on the lesion; else in the middle of the box's left face."""
+    """Where a lesion's number stands (RAS, mm).
+
+    At the patient's left end of its long axis, which is right in a picture, so that the text does not lie on
+    the lesion; else in the middle of the box's left face.
+    """
     if place.long_axis_lps is not None:
         return min((point_ras(end) for end in place.long_axis_lps), key=lambda point: point[0])
     if place.box is None:

@@ -150,8 +150,10 @@ class Preparation:
         self._masks = extras.masks
 
     def steps(self, *, maps: bool) -> Steps[None]:
-        """Everything that takes long and changes nothing in the scene; to be repeated where it is not
-        :attr:`fresh` any more."""
+        """Everything that takes long and changes nothing in the scene.
+
+        To be repeated where it is not :attr:`fresh` any more.
+        """
         if self._masks is None:
             self._masks = yield from lesion_mask_steps(self.result)
         if self.ready is None:

@@ -21,8 +21,10 @@ from .ras import volume_geometry
 
 @dataclass(frozen=True, eq=False)
 class ReaderLesion:
-    """A lesion as it now stands in the scene; `model_class` is the model's, also where the reader said
-    otherwise."""
+    """A lesion as it now stands in the scene.
+
+    `model_class` is the model's, also where the reader said otherwise.
+    """
 
     number: int
     segment_id: str

@@ -86,8 +86,10 @@ def apply_steps(
     surfaces: bool = False,
     extras: Extras | None = None,
 ) -> Steps[SceneNodes]:
-    """:func:`apply_result` in steps: what takes long is prepared first, then the findings come in one step,
-    and the maps in one each. Whoever leaves off half-way finds the scene as it was.
+    """:func:`apply_result` in steps.
+
+    What takes long is prepared first, then the findings come in one step, and the maps in one each. Whoever
+    leaves off half-way finds the scene as it was.
 
     Args:
         extras: what is known of the lesions besides the result.

@@ -121,8 +121,10 @@ class Detector(Protocol):
         """As a scan is read: magnified by the first of the scales for lesions."""
 
     def boxes(self, hu_zyx: NDArray, view: View, progress: Progress = silent) -> SliceBoxes:
-        """2D boxes on the view's slices, in voxels of `hu_zyx` (HU on the grid of `input`, its liver's level
-        shifted as `input` wants)."""
+        """2D boxes on the view's slices, in voxels of `hu_zyx`.
+
+        That is HU on the grid of `input`, its liver's level shifted as `input` wants.
+        """
 
     def explain(
         self, hu_zyx: NDArray, view: View, geometry: Geometry, box: LinkedBox
@@ -172,7 +174,7 @@ class Runtime:
         return self.store.network(entry.name, self.device.name, self.device.precision)
 
 
-def _never(config: Mapping[str, Any]) -> bool:
+def _never(_config: Mapping[str, Any]) -> bool:
     return False
 
 

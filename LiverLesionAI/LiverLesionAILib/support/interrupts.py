@@ -21,7 +21,7 @@ def as_keyboard_interrupt() -> Iterator[None]:
     What is ignored outside (`nohup`) stays ignored.
     """
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     with _handled_by(stop):

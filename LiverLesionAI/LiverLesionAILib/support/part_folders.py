@@ -125,4 +125,4 @@ def _lock(file: IO[bytes]) -> bool:
 
 def names_of(folder: Path) -> list[str]:
     """What a part folder holds, without the owner's file, sorted."""
-    return sorted(name for name in os.listdir(folder) if name != OWNER)
+    return sorted(path.name for path in folder.iterdir() if path.name != OWNER)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def printable(text: str | os.PathLike[str] | bytes, longest: int = 0) -> str:
-    r"""Text that every output can take: bytes that are no UTF-8, control characters and unpaired
-    surrogates are
-    escaped (``M\xfcller``).
+    r"""Text that every output can take.
+
+    Bytes that are no UTF-8, control characters and unpaired surrogates are escaped (``M\xfcller``).
 
     Args:
         text: bytes, or text as Python makes it of a file's name (with surrogates for undecodable bytes).
@@ -31,8 +31,9 @@ def printable(text: str | os.PathLike[str] | bytes, longest: int = 0) -> str:
 
 
 def file_name(text: str, longest_bytes: int = 100) -> str:
-    """One name for a file or folder made of any text: no separators, no hidden or reserved names,
-    encodable here.
+    """One name for a file or folder made of any text.
+
+    No separators, no hidden or reserved names, encodable here.
 
     Equal texts give equal names; different texts may give one name.
 

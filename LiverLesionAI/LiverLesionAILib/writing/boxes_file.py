@@ -1,5 +1,7 @@
-"""Lesion boxes as a Markups file (.mrk.json) that 3D Slicer opens: an ROI per lesion, in LPS, and one,
-hidden at first, where the classifier saw the lesion's class."""
+"""Lesion boxes as a Markups file (.mrk.json) that 3D Slicer opens.
+
+An ROI per lesion, in LPS, and one, hidden at first, where the classifier saw the lesion's class.
+"""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def write_case_folder(
             left behind, and an earlier case folder is as it was.
         Cancelled: from `progress`.
     """
-    folder = Path(os.path.abspath(folder))
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 (links stay, ".." goes)
     check_target(folder)
     made = [parent for parent in folder.parents if not parent.exists()]
     _finish_renaming(folder)
@@ -136,7 +136,7 @@ def check_target(folder: Path) -> None:
     Raises:
         OutputError: the folder holds other files, or it cannot be made or written to.
     """
-    folder = Path(os.path.abspath(folder))
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 (links stay, ".." goes)
     try:
         if folder.is_dir():
             if not is_case_folder(folder) and any(folder.iterdir()):

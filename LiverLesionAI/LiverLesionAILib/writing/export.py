@@ -214,8 +214,9 @@ def _objects(
 
 
 def save_object(dataset: Dataset, path: Path) -> Path:
-    """Write an object: beside, then renamed; the preamble is empty. One that is there with the same UID holds
-    the same content and stays.
+    """Write an object: beside, then renamed; the preamble is empty.
+
+    One that is there with the same UID holds the same content and stays.
 
     Raises:
         OutputError: another file is there under that name, no space or no permission.

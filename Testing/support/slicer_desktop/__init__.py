@@ -1,5 +1,6 @@
-"""A stand-in for the Slicer desktop: `qt`, `ctk`, and the parts of `slicer` that slicer-core lacks, on
-PySide6.
+"""A stand-in for the Slicer desktop.
+
+`qt`, `ctk`, and the parts of `slicer` that slicer-core lacks, on PySide6.
 
 For tests only. MRML, segmentations and their logic are the real ones (slicer-core); the desktop here covers
 what the
@@ -20,8 +21,10 @@ MODULE_FILE = REPOSITORY / "LiverLesionAI" / "LiverLesionAI.py"
 
 
 def install() -> Any:
-    """Put the stand-in into ``sys.modules`` and ``slicer``; the QApplication. Calling again changes
-    nothing."""
+    """Put the stand-in into ``sys.modules`` and ``slicer``; the QApplication.
+
+    Calling again changes nothing.
+    """
     import slicer
 
     if hasattr(slicer, "app"):

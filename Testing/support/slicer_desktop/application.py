@@ -88,8 +88,7 @@ class _ModuleManager:
 
 
 def add_views(scene: Any) -> None:
-    """The slice and 3D view nodes of the default layout, kept when the scene is cleared, as in the
-    application."""
+    """The default layout's slice and 3D view nodes, kept when the scene is cleared, as in Slicer."""
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal")):
         node = scene.CreateNodeByClass("vtkMRMLSliceNode")

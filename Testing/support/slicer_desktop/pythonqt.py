@@ -161,8 +161,11 @@ def _note(self: QtCore.QObject, name: str) -> None:
 
 @functools.cache
 def _set_by(cls: type) -> frozenset[str]:
-    """Names that a class's methods set on `self`: its own, also where an object lacks them (the wrapper that
-    C++ gets for an object whose first wrapper has gone)."""
+    """Names that a class's methods set on `self`.
+
+    Its own, also where an object lacks them (the wrapper that C++ gets for an object whose first wrapper has
+    gone).
+    """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     except (OSError, TypeError, SyntaxError):

@@ -1,5 +1,7 @@
-"""Loads Designer's .ui files as Slicer's loader does: known qMRML and ctk classes, unknown ones become
-QWidget."""
+"""Loads Designer's .ui files as Slicer's loader does.
+
+Known qMRML and ctk classes, unknown ones become QWidget.
+"""
 
 from __future__ import annotations
 

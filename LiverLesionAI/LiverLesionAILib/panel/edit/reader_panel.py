@@ -131,8 +131,10 @@ class ReaderPanel:
         self._act(act)
 
     def split(self) -> None:
-        """Into its parts; a lesion in one piece by a plane, which this button first draws and then
-        applies."""
+        """Into its parts; a lesion in one piece by a plane.
+
+        This button first draws the plane and then applies it.
+        """
         if self._planes.active:
             origin, normal = self._planes.take()
             ahead = tuple(a + b for a, b in zip(origin, normal, strict=True))

@@ -1,5 +1,7 @@
-"""Cases one after the other: hand over, compute, put into the scene; each in short steps on the event
-loop."""
+"""Cases one after the other: hand over, compute, put into the scene.
+
+Each in short steps on the event loop.
+"""
 
 from __future__ import annotations
 
@@ -168,8 +170,9 @@ class AnalysisQueue:
         second: slicer.vtkMRMLScalarVolumeNode | None = None,
         warnings: tuple[str, ...] = (),
     ) -> None:
-        """Analyse a volume now, or after those that wait; one that is already in the queue is not added
-        again.
+        """Analyse a volume now, or after those that wait.
+
+        One that is already in the queue is not added again.
 
         Args:
             second: another contrast phase of the same patient.

@@ -100,8 +100,7 @@ class RunPanel:
         self.queue.add(volume, self._host.settings(), second, warnings)
 
     def _second(self, volume: Any) -> Any:
-        """The second phase that is chosen for a volume, None without one and without classes to use it
-        for."""
+        """The second phase that is chosen for a volume; None without one or without classes."""
         parameters = self._host.parameters
         second = parameters.secondVolume if parameters is not None and parameters.findClasses else None
         return None if second is volume else second

@@ -21,8 +21,10 @@ QUIT_PATIENCE_MS = 500
 
 
 class WorkerListener(Protocol):
-    """Who is told what the worker says. Called from the event loop, never from inside a call to the
-    client."""
+    """Who is told what the worker says.
+
+    Called from the event loop, never from inside a call to the client.
+    """
 
     def worker_info(self, info: Mapping[str, Any]) -> None:
         """The computer as the worker sees it."""

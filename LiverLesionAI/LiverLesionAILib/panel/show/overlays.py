@@ -78,8 +78,11 @@ def fill_lesion_maps(case: CaseView, selected: str) -> None:
 
 
 def map_names(case: CaseView) -> list[str]:
-    """What can be chosen, maps and kinds of maps: the tumour's probability first, as it is what the masks
-    come from, then where the networks looked, then other probabilities."""
+    """What can be chosen, maps and kinds of maps.
+
+    The tumour's probability first, as it is what the masks come from, then where the networks looked, then
+    other probabilities.
+    """
     names = {node.GetAttribute(nodes.ATTR_MAP) or node.GetName() for node in case.maps}
     return sorted(names, key=lambda name: (name != FIRST_MAP, name.endswith(PROBABILITY), name))
 

@@ -1,5 +1,7 @@
-"""Slice and 3D views go to a lesion. Works on view nodes, so it does nothing harmful without a main
-window."""
+"""Slice and 3D views go to a lesion.
+
+Works on view nodes, so it does nothing harmful without a main window.
+"""
 
 from __future__ import annotations
 

@@ -109,8 +109,10 @@ def outlier_score(probabilities: NDArray, unlike: NDArray | None = None) -> NDAr
 def named(
     probabilities: NDArray, classes: Sequence[str], settings: ClassifySettings, unlike: float | None = None
 ) -> tuple[str, str, float]:
-    """(class or "indeterminate", most probable lesion class, outlier score) of five probabilities and, where
-    the network has a layer for outliers, what that says."""
+    """(class or "indeterminate", most probable lesion class, outlier score) of five probabilities.
+
+    And of what the layer for outliers says, where the network has one.
+    """
     values = np.asarray(probabilities, float)
     best = 1 + int(np.delete(values, NORMAL).argmax())
     score = float(outlier_score(values, None if unlike is None else np.asarray(unlike)))
@@ -330,8 +332,10 @@ def _map(
 
 
 def _box(values_zyx: NDArray[np.float32], geometry: Geometry) -> Box | None:
-    """The paper's weakly supervised localisation, slice by slice, as one box: where the map is above half of
-    its largest value, connected with that."""
+    """The paper's weakly supervised localisation, slice by slice, as one box.
+
+    Where the map is above half of its largest value, connected with that.
+    """
     peak = int(values_zyx.max(axis=(1, 2)).argmax())
     if localise(values_zyx[peak]) is None:
         return None

@@ -30,8 +30,9 @@ FITTED_SHARE = 0.94
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a square input lies on a slice: input pixel (r, c) is slice pixel centre + scale * (r, c -
-    middle).
+    """Where a square input lies on a slice.
+
+    Input pixel (r, c) is slice pixel centre + scale * (r, c - middle).
 
     Attributes:
         centre_yx: middle of the liver in the slice, pixels.
@@ -61,8 +62,9 @@ class Placement:
         return torch.from_numpy(np.stack([x, y], axis=-1).astype(np.float32))
 
     def inverse_grid(self, shape_yx: tuple[int, int], stride: int = 8) -> Tensor:
-        """For grid_sample(align_corners=False) from a map of the network onto a slice of this shape: (H, W,
-        2).
+        """For grid_sample(align_corners=False) from a map of the network onto a slice of this shape.
+
+        (H, W, 2).
 
         Cell i of a map made by odd kernels with `stride` looks at input pixel stride * i, its corner and not
         its
@@ -113,8 +115,10 @@ def masked(image_hu: Tensor, liver: Tensor, spec: InputSpec) -> Tensor:
 def slice_input(
     stack_hu: NDArray[np.float32], liver_yx: NDArray[np.bool_], spec: InputSpec, placement: Placement
 ) -> Tensor:
-    """One slice and its neighbours, HU (S, H, W) on the network's grid, as the network sees them, (S, edge,
-    edge)."""
+    """One slice and its neighbours as the network sees them, (S, edge, edge).
+
+    From HU (S, H, W) on the network's grid.
+    """
     shape = (liver_yx.shape[0], liver_yx.shape[1])
     grid = placement.sampling_grid(shape)[None]
     both = np.concatenate([np.asarray(stack_hu, np.float32), liver_yx[None].astype(np.float32)])
@@ -130,8 +134,9 @@ def fill_with_liver(
     liver_yx: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """The slices with an area made to look like liver: its median and its noise. Takes away the lesions that
-    are not asked about.
+    """The slices with an area made to look like liver: its median and its noise.
+
+    Takes away the lesions that are not asked about.
 
     Args:
         stack_hu: (S, H, W) HU.

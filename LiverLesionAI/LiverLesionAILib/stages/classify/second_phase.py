@@ -1,5 +1,6 @@
-"""A second contrast phase brought onto the first: rigidly, then deformably, by mutual information
-(SimpleITK).
+"""A second contrast phase brought onto the first.
+
+Rigidly, then deformably, by mutual information (SimpleITK).
 
 Between phases a patient breathes differently, so the liver lies elsewhere and has another shape; contrast
 changes densities, so mutual information compares them rather than differences.

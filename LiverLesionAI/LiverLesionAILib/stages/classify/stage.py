@@ -149,8 +149,10 @@ class CaseClassifier:
         second_phase: CtVolume,
         progress: Progress,
     ) -> tuple[dict[int, LesionClass], PhaseView | None, str]:
-        """Classes from both phases, the second one (None where it could not be used), and a sentence for the
-        reader."""
+        """Classes from both phases, the second one, and a sentence for the reader.
+
+        The second phase is None where it could not be used.
+        """
         from .case import both_phases
         from .second_phase import register_phase
 

@@ -1,5 +1,7 @@
-"""Whether a spot stands out of the liver round it: asked of the detector's proposals and of what the reader
-grows from a point."""
+"""Whether a spot stands out of the liver round it.
+
+Asked of the detector's proposals and of what the reader grows from a point.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Run a detector over a volume: the backbone sees every three-slice image once, windows are gathered from
-what it made of them.
+"""Run a detector over a volume.
+
+The backbone sees every three-slice image once, windows are gathered from what it made of them.
 
 The papers evaluate every target slice by itself, so that each slice passes the backbone once for every window
 it is in. Nothing in the backbone depends on the window: the numbers are the same.
@@ -25,8 +26,10 @@ from .view import View
 
 
 class VolumeWindows:
-    """Windows of a volume for :class:`~LiverLesionAILib.networks.cs_att.CsAtt`, features computed when first
-    needed and forgotten when no later slice needs them: memory does not grow with the number of slices.
+    """Windows of a volume for :class:`~LiverLesionAILib.networks.cs_att.CsAtt`.
+
+    Features are computed when first needed and forgotten when no later slice needs them: memory does not grow
+    with the number of slices.
 
     Args:
         network: eval mode, on its device and in its precision.

@@ -1,5 +1,6 @@
-"""Run a network with volumetric attention over a volume: features of every slice's image are computed once,
-and every target takes its bag from them.
+"""Run a network with volumetric attention over a volume.
+
+Features of every slice's image are computed once, and every target takes its bag from them.
 
 The papers evaluate every target by itself, so that an image passes the encoder once for every bag it is in.
 Nothing in the encoder depends on the bag: the numbers are the same. Memory does not grow with the volume:
@@ -153,8 +154,9 @@ def volumetric_liver_and_tumour(
     progress: Progress = silent,
     collect: Collect | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Probability of liver or tumour, and of tumour, from instances stacked over the slices (paper, section
-    3.2).
+    """Probability of liver or tumour, and of tumour, from instances stacked over the slices.
+
+    Paper, section 3.2.
 
     A voxel's probability is that of the instance that claims it most: its score times its mask. The liver's
     is the dense map's where the network has one. A lesion is at most as probable as the liver is there: the

@@ -1,5 +1,7 @@
-"""What CS-Att attends to for one lesion, on the working grid: the contextual weight of every image of the
-window, and each image's spatial map."""
+"""What CS-Att attends to for one lesion, on the working grid.
+
+The contextual weight of every image of the window, and each image's spatial map.
+"""
 
 from __future__ import annotations
 
@@ -81,8 +83,10 @@ def lesion_attention(
 
 
 def seen_range(values: NDArray[np.float32]) -> tuple[float, float]:
-    """The range that a map covers here, in steps of 0.05: a mean over channels hardly reaches 0 or 1, and
-    shown over 0..1 it would look flat."""
+    """The range that a map covers here, in steps of 0.05.
+
+    A mean over channels hardly reaches 0 or 1, and shown over 0..1 it would look flat.
+    """
     low, high = np.floor(values.min() * 20) / 20, np.ceil(values.max() * 20) / 20
     return float(low), float(max(high, low + 0.05))
 

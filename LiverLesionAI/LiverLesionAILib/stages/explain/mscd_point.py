@@ -91,7 +91,7 @@ def point_attention(
     scales = entry.scales.get("lesions", (1.0,))
     found: list[_Row] = []
 
-    def collect(centres: Any, output: Any, inner_yx: tuple[int, int]) -> None:
+    def collect(_centres: Any, output: Any, inner_yx: tuple[int, int]) -> None:
         found.extend(_rows(output, (y, x), inner_yx, working.shape_zyx[1:]))
 
     class_probabilities(

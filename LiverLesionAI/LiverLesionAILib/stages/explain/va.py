@@ -1,5 +1,8 @@
-"""What volumetric attention attends to: its spatial gates on the working grid, and how much each neighbouring
-image counts, over the whole liver and for one lesion."""
+"""What volumetric attention attends to.
+
+Its spatial gates on the working grid, and how much each neighbouring image counts, over the whole liver and
+for one lesion.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +60,9 @@ def bag_labels(images: int, step: int, slice_mm: float) -> list[str]:
 
 @dataclass
 class VolumetricAttentionCollector:
-    """Gathers gates and slice weights while a network with volumetric attention runs; no second pass is
-    needed.
+    """Gathers gates and slice weights while a network with volumetric attention runs.
+
+    No second pass is needed.
 
     Attributes:
         network: that runs.
@@ -192,8 +196,10 @@ def weights_map(
 def volumetric_lesion_attention(
     network: VaRcnn, spec: InputSpec, hu_zyx: NDArray, view: View, geometry: Geometry, box: LinkedBox
 ) -> tuple[AttentionMap, ...]:
-    """Slice weights and spatial gate for one lesion of a box detector, on its key slice; see
-    :func:`.cs_att.lesion_attention` for the arguments."""
+    """Slice weights and spatial gate for one lesion of a box detector, on its key slice.
+
+    See :func:`.cs_att.lesion_attention` for the arguments.
+    """
     key = box.key_slice
     found = next(
         walk(network, spec, hu_zyx[:, view.rows, view.columns], slices=range(key, key + 1), attention=True)

@@ -53,8 +53,10 @@ class LiverLocation:
 
 
 def liver_from_coarse(probability_zyx: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Coarse probability (0..255) to one liver: smoothed, thresholded, opened against bridges, largest
-    part."""
+    """Coarse probability (0..255) to one liver.
+
+    Smoothed, thresholded, opened against bridges, largest part.
+    """
     smooth = ndimage.gaussian_filter(probability_zyx.astype(np.float32), (1.0, 0.7, 0.7))
     mask = smooth > 127.5
     # A bridge of one or two voxels to spleen, heart or stomach must not make them liver.

@@ -196,8 +196,9 @@ def solid_width_mm(
     spacing_zyx_mm: tuple[float, float, float],
     settings: GallbladderSettings,
 ) -> float:
-    """Width of the widest part of the gallbladder that is as dense as tissue: a mass in its wall, sludge, a
-    wall collapsed upon itself; 0 where it is nowhere `solid_mm` wide.
+    """Width of the widest part of the gallbladder that is as dense as tissue.
+
+    A mass in its wall, sludge, a wall collapsed upon itself; 0 where it is nowhere `solid_mm` wide.
 
     Stones and contrast medium are denser than tissue and do not count.
     """

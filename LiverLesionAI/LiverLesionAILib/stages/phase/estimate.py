@@ -1,5 +1,4 @@
-"""Which contrast phase a CT is in, from the density of the aorta, of the vessels in the liver, and of the
-liver.
+"""Which contrast phase a CT is in, from the density of the aorta, of the liver and of the vessels in it.
 
 Typical densities at 120 kV (unenhanced; late arterial, 35 to 45 s; portal venous, 65 to 80 s; delayed, 3 to 5
 min): aorta 42, 290, 155, 105 HU; portal vein 41, 125, 170, 110 HU; liver 57, 72, 112, 92 HU. What is compared

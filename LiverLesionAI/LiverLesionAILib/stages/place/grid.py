@@ -13,8 +13,9 @@ from ..segment.segmented import Segmented
 
 
 def on_ct_grid(found: Segmented, settings: SegmentSettings) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
-    """Masks on the CT's voxels: probabilities are interpolated, then thresholded, so that outlines stay
-    smooth.
+    """Masks on the CT's voxels.
+
+    Probabilities are interpolated, then thresholded, so that outlines stay smooth.
 
     Returns:
         (liver_zyx bool, labels_zyx uint16) on `found.box`; every lesion keeps at least one voxel.

@@ -71,8 +71,10 @@ def region_of(volume: CtVolume, where: LiverLocation, spec: InputSpec, settings:
 
 
 def distance_to_coarse(where: LiverLocation, working: Geometry, farthest_mm: float) -> NDArray[np.float32]:
-    """Distance of every voxel of the working grid to the coarse liver, mm; 0 inside, cut off at the
-    farthest."""
+    """Distance of every voxel of the working grid to the coarse liver, mm.
+
+    0 inside, cut off at the farthest.
+    """
     distance = ndimage.distance_transform_edt(~where.mask_zyx, sampling=where.geometry.spacing_zyx_mm)
     return resample(np.minimum(distance, farthest_mm).astype(np.float32), where.geometry, working)
 

@@ -1,5 +1,7 @@
-"""A PDF as a DICOM object of the CT's study (Encapsulated PDF, PS3.3 A.45): most archives show neither SEG
-nor SR."""
+"""A PDF as a DICOM object of the CT's study (Encapsulated PDF, PS3.3 A.45).
+
+Most archives show neither SEG nor SR.
+"""
 
 from __future__ import annotations
 
