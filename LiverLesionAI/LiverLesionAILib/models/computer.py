@@ -57,7 +57,7 @@ def host_memory_gb() -> tuple[float, float]:
         except (ValueError, OSError, AttributeError):
             return 0.0, 0.0
     try:
-        group, names = Path("/sys/fs/cgroup"), ("memory.max", "memory.current")
+        group = Path("/sys/fs/cgroup")
         limit, used = (
             float((group / f"memory.{name}").read_text("ascii")) * 1e-9 for name in ("max", "current")
         )
