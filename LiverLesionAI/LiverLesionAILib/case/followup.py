@@ -1,0 +1,284 @@
+"""This scan beside earlier ones: which lesions are which, how they changed, what the reader said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from enum import Enum
+
+
+class LesionState(str, Enum):
+    """What became of a lesion between two scans."""
+
+    NEW = "new"
+    GONE = "gone"
+    GROWN = "grown"
+    SHRUNK = "shrunk"
+    STABLE = "stable"
+    MERGED = "merged"
+    SPLIT = "split"
+    TREATED = "treated"
+    NOT_COVERED = "not covered"
+
+
+@dataclass(frozen=True)
+class LesionSize:
+    """One lesion at one time point.
+
+    Attributes:
+        number: in that time point's case.
+        tracking_uid: "" where it has none.
+        long_axis_mm, short_axis_mm, volume_ml: NaN where there is no mask.
+        low_mm, high_mm: interval of the long axis; NaN where it is not known.
+        treated: the reader called it treated.
+    """
+
+    number: int
+    tracking_uid: str = ""
+    long_axis_mm: float = math.nan
+    short_axis_mm: float = math.nan
+    volume_ml: float = math.nan
+    low_mm: float = math.nan
+    high_mm: float = math.nan
+    treated: bool = False
+
+
+@dataclass(frozen=True)
+class TimePoint:
+    """One scan of a follow-up.
+
+    Attributes:
+        name: of its case.
+        day: of the study; None where it is not known.
+        lesions: those that count, by number.
+        slice_thickness_mm: of its CT.
+        decided: whether the reader has judged every lesion.
+    """
+
+    name: str
+    day: date | None
+    lesions: Mapping[int, LesionSize]
+    slice_thickness_mm: float
+    decided: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Lesions of two scans that are the same.
+
+    Attributes:
+        prior, current: numbers; empty for new and gone ones, several for split and merged ones.
+        state: see :class:`LesionState`.
+        distance_mm: between the prior's place in the current scan and the current lesion; NaN where one is
+            missing.
+        by_reader: whether the reader linked or unlinked it.
+    """
+
+    prior: tuple[int, ...]
+    current: tuple[int, ...]
+    state: LesionState
+    distance_mm: float = math.nan
+    by_reader: bool = False
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """A current scan beside one earlier one.
+
+    Attributes:
+        prior, current: the two time points.
+        pairs: every lesion of both is in exactly one of them.
+        failed: why lesions could not be paired ("" where they were).
+        warnings: for the reader.
+        dice, gap_mm: how well the livers lie on each other.
+    """
+
+    prior: TimePoint
+    current: TimePoint
+    pairs: tuple[Pair, ...] = ()
+    failed: str = ""
+    warnings: tuple[str, ...] = ()
+    dice: float = math.nan
+    gap_mm: float = math.nan
+
+    @property
+    def days(self) -> int | None:
+        """Between the two scans; negative where their order is wrong, None where a date is missing."""
+        if self.prior.day is None or self.current.day is None:
+            return None
+        return (self.current.day - self.prior.day).days
+
+    def pair_of(self, number: int) -> Pair | None:
+        """The pair that holds a lesion of the current scan."""
+        return next((pair for pair in self.pairs if number in pair.current), None)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A lesion's change; NaN where it cannot be said.
+
+    Attributes:
+        long_axis_mm: now minus before.
+        long_axis_percent, volume_ml, volume_percent: likewise.
+        doubling_days: time in which its volume doubles (negative: halves); NaN without dates or change.
+    """
+
+    long_axis_mm: float = math.nan
+    long_axis_percent: float = math.nan
+    volume_ml: float = math.nan
+    volume_percent: float = math.nan
+    doubling_days: float = math.nan
+
+
+def change_of(followup: FollowUp, pair: Pair) -> Change:
+    """What a pair's lesions have become.
+
+    Parts of one that split are added; of ones that merged, the common axis stands against the sum of before
+    (RECIST 1.1).
+    """
+    before = [followup.prior.lesions[n] for n in pair.prior]
+    now = [followup.current.lesions[n] for n in pair.current]
+    if not before or not now:
+        return Change()
+    axis0, axis1 = sum(x.long_axis_mm for x in before), sum(x.long_axis_mm for x in now)
+    volume0, volume1 = sum(x.volume_ml for x in before), sum(x.volume_ml for x in now)
+    doubling = math.nan
+    days = followup.days
+    if days and days > 0 and volume0 > 0 and volume1 > 0 and volume0 != volume1:
+        doubling = days * math.log(2) / math.log(volume1 / volume0)
+    return Change(
+        axis1 - axis0,
+        100 * (axis1 - axis0) / axis0 if axis0 > 0 else math.nan,
+        volume1 - volume0,
+        100 * (volume1 - volume0) / volume0 if volume0 > 0 else math.nan,
+        doubling,
+    )
+
+
+GROWN_SHARE, GROWN_MM = 0.2, 5.0
+SHRUNK_SHARE = 0.3
+"""RECIST's cuts, for a single lesion."""
+REPEAT_MM = 3.0
+"""What one reader's second measurement of a lesion differs by; smaller changes are none."""
+
+
+def state_of(before: Sequence[LesionSize], now: Sequence[LesionSize]) -> LesionState:
+    """The state of lesions that are in both scans."""
+    if any(x.treated for x in (*before, *now)):
+        return LesionState.TREATED
+    if len(before) > 1:
+        return LesionState.MERGED
+    if len(now) > 1:
+        return LesionState.SPLIT
+    axis0, axis1 = before[0].long_axis_mm, now[0].long_axis_mm
+    if not (math.isfinite(axis0) and math.isfinite(axis1)):
+        return LesionState.STABLE
+    rise = axis1 - axis0
+    if rise >= GROWN_MM and rise >= GROWN_SHARE * axis0:
+        return LesionState.GROWN
+    if -rise >= SHRUNK_SHARE * axis0 and -rise >= REPEAT_MM:
+        return LesionState.SHRUNK
+    return LesionState.STABLE
+
+
+def linked(followup: FollowUp, prior: int, current: int) -> FollowUp:
+    """The reader says that two lesions are the same; both leave the pairs they were in.
+
+    Raises:
+        KeyError: no such lesion.
+    """
+    before, now = followup.prior.lesions[prior], followup.current.lesions[current]
+    pair = Pair((prior,), (current,), state_of([before], [now]), by_reader=True)
+    return replace(followup, pairs=_ordered((*_without(followup, prior, current), pair)))
+
+
+def unlinked(followup: FollowUp, prior: int, current: int) -> FollowUp:
+    """The reader says that two lesions are not the same: one is gone, one is new.
+
+    Raises:
+        KeyError: no such lesion.
+    """
+    _ = followup.prior.lesions[prior], followup.current.lesions[current]
+    apart = (
+        Pair((prior,), (), LesionState.GONE, by_reader=True),
+        Pair((), (current,), LesionState.NEW, by_reader=True),
+    )
+    return replace(followup, pairs=_ordered((*_without(followup, prior, current), *apart)))
+
+
+def _without(followup: FollowUp, prior: int, current: int) -> list[Pair]:
+    """The pairs less two lesions; what stays of a pair keeps together."""
+    kept = []
+    for pair in followup.pairs:
+        before = tuple(n for n in pair.prior if n != prior)
+        now = tuple(n for n in pair.current if n != current)
+        if (before, now) == (pair.prior, pair.current):
+            kept.append(pair)
+        elif before and now:
+            state = state_of(
+                [followup.prior.lesions[n] for n in before], [followup.current.lesions[n] for n in now]
+            )
+            kept.append(replace(pair, prior=before, current=now, state=state))
+        elif before:
+            kept.append(Pair(before, (), LesionState.GONE, by_reader=pair.by_reader))
+        elif now:
+            kept.append(Pair((), now, LesionState.NEW, by_reader=pair.by_reader))
+    return kept
+
+
+def _ordered(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """By the current number, those that are gone last."""
+    return tuple(sorted(pairs, key=lambda p: (not p.current, min(p.current or p.prior))))
+
+
+def with_reader_links(fresh: FollowUp, before: FollowUp) -> FollowUp:
+    """A new pairing with what the reader had linked or unlinked, as far as those lesions are still there.
+
+    Lesions are recognised by their tracking UID, or by their number where they have none.
+    """
+    for pair in before.pairs:
+        if not pair.by_reader:
+            continue
+        prior = [_again(before.prior.lesions[n], fresh.prior.lesions) for n in pair.prior]
+        current = [_again(before.current.lesions[n], fresh.current.lesions) for n in pair.current]
+        if len(prior) == len(current) == 1 and prior[0] and current[0]:
+            fresh = linked(fresh, prior[0], current[0])
+        elif not prior and len(current) == 1 and current[0]:
+            together = fresh.pair_of(current[0])
+            if together is not None and together.prior:
+                fresh = unlinked(fresh, together.prior[0], current[0])
+    return fresh
+
+
+def _again(lesion: LesionSize, lesions: Mapping[int, LesionSize]) -> int | None:
+    if lesion.tracking_uid:
+        return next((n for n, x in lesions.items() if x.tracking_uid == lesion.tracking_uid), None)
+    return lesion.number if lesion.number in lesions else None
+
+
+@dataclass(frozen=True)
+class Provisional:
+    """Why a response is not final yet."""
+
+    reasons: tuple[str, ...] = field(default=())
+
+    @property
+    def text(self) -> str:
+        return "; ".join(self.reasons)
+
+
+def provisional(followup: FollowUp) -> Provisional:
+    """What the reader has to confirm before a category is a response: a network's "gone" is a
+    proposal."""
+    reasons = []
+    if followup.failed:
+        reasons.append("the scans could not be brought into line")
+    for point, name in ((followup.prior, "prior"), (followup.current, "current")):
+        if not point.decided:
+            reasons.append(f"lesions of the {name} scan are not reviewed")
+    open_states = {LesionState.NEW, LesionState.GONE}
+    if any(pair.state in open_states and not pair.by_reader for pair in followup.pairs):
+        reasons.append("new or gone lesions are not confirmed")
+    return Provisional(tuple(reasons))

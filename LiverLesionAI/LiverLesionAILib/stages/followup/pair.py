@@ -1,0 +1,168 @@
+"""Which lesion of the prior scan is which of the current one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial import cKDTree
+
+from ...case.followup import LesionSize, LesionState, Pair, state_of
+from ...volume.crops import Mask
+from ...volume.ct import Geometry
+from .register import LiverTransform
+
+REACH_MM = 8.0
+"""How far beside its expected place a lesion of no size may be; its radius comes on top."""
+UNLIKE = 0.5
+"""Weight of the volumes' log ratio against the distance in reaches."""
+MOST_POINTS = 300
+INSIDE_MM = 3.0
+"""What is nearer than this to another's voxels counts as inside it."""
+PART = 0.5
+"""Share of a lesion that has to lie inside another for a merge or split."""
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A lesion as pairing sees it.
+
+    Attributes:
+        points_lps: some of its voxels' centres, (n, 3) mm.
+        centre_lps: their mean.
+        radius_mm: of the ball with its volume.
+    """
+
+    points_lps: NDArray[np.float64]
+    centre_lps: NDArray[np.float64]
+    radius_mm: float
+
+    @classmethod
+    def of(cls, mask: Mask, geometry: Geometry) -> Place:
+        """From a mask that is not empty."""
+        index = np.argwhere(mask.voxels_zyx) + np.array(mask.start_zyx)
+        volume_mm3 = len(index) * geometry.voxel_volume_mm3
+        points = np.asarray(geometry.index_to_lps(index))
+        step = max(1, math.ceil(len(points) / MOST_POINTS))
+        return cls(points[::step], points.mean(axis=0), (3 * volume_mm3 / (4 * math.pi)) ** (1 / 3))
+
+    def moved(self, transform: LiverTransform) -> Place:
+        """Where it lies after a registration."""
+        points = transform.points(self.points_lps)
+        return Place(points, transform.points(self.centre_lps[None])[0], self.radius_mm)
+
+
+def pair_lesions(
+    prior: Mapping[int, Place],
+    current: Mapping[int, Place],
+    transform: LiverTransform,
+    sizes: tuple[Mapping[int, LesionSize], Mapping[int, LesionSize]],
+    covered: tuple[Geometry, Geometry],
+) -> tuple[Pair, ...]:
+    """Pairs such that every lesion is in exactly one.
+
+    Args:
+        prior, current: lesions by number, in their own scans' patient space.
+        transform: from the prior's space to the current one's.
+        sizes: of the prior's and the current lesions.
+        covered: the two CTs' grids: what lies outside of one is "not covered" by it.
+    """
+    expected = {number: place.moved(transform) for number, place in prior.items()}
+    links = _assigned(expected, current)
+    before: dict[int, list[int]] = {c: [p] for p, c in links.items()}
+    after: dict[int, list[int]] = {p: [c] for p, c in links.items()}
+    for p in sorted(set(prior) - set(links)):
+        home = _host(expected[p], current)
+        if home is not None and home in before and len(after[before[home][0]]) == 1:
+            before[home].append(p)
+    paired = {c for cs in after.values() for c in cs}
+    for c in sorted(set(current) - paired):
+        home = _host(current[c], expected)
+        if home is not None and home in after and len(before[after[home][0]]) == 1:
+            after[home].append(c)
+    return _pairs(before, after, expected, current, transform, sizes, covered)
+
+
+def _assigned(expected: Mapping[int, Place], current: Mapping[int, Place]) -> dict[int, int]:
+    """Prior number -> current number, the cheapest one-to-one assignment within reach."""
+    rows, columns = sorted(expected), sorted(current)
+    if not rows or not columns:
+        return {}
+    far = 1e3
+    cost = np.full((len(rows), len(columns)), far)
+    for i, p in enumerate(rows):
+        for j, c in enumerate(columns):
+            one, other = expected[p], current[c]
+            reach = REACH_MM + max(one.radius_mm, other.radius_mm)
+            distance = float(np.linalg.norm(one.centre_lps - other.centre_lps))
+            if distance <= reach:
+                unlike = abs(3 * math.log(one.radius_mm / other.radius_mm))
+                cost[i, j] = distance / reach + UNLIKE * unlike / 3
+    # A place of its own for every lesion: to be paired has to be better than that.
+    nothing = np.full((len(rows), len(rows)), far)
+    np.fill_diagonal(nothing, 1.5)
+    i, j = linear_sum_assignment(np.hstack([cost, nothing]))
+    return {rows[a]: columns[b] for a, b in zip(i, j, strict=True) if b < len(columns) and cost[a, b] < far}
+
+
+def _host(lesion: Place, others: Mapping[int, Place]) -> int | None:
+    """The lesion that most of this one lies in; None where none does."""
+    best, most = None, PART
+    for number, other in others.items():
+        if other.radius_mm < lesion.radius_mm:
+            continue
+        near, _ = cKDTree(other.points_lps).query(lesion.points_lps)
+        spacing = 2 * other.radius_mm / max(1.0, len(other.points_lps) ** (1 / 3))
+        share = float((near <= max(INSIDE_MM, spacing)).mean())
+        if share >= most:
+            best, most = number, share
+    return best
+
+
+def _pairs(
+    before: Mapping[int, list[int]],
+    after: Mapping[int, list[int]],
+    expected: Mapping[int, Place],
+    current: Mapping[int, Place],
+    transform: LiverTransform,
+    sizes: tuple[Mapping[int, LesionSize], Mapping[int, LesionSize]],
+    covered: tuple[Geometry, Geometry],
+) -> tuple[Pair, ...]:
+    made: list[Pair] = []
+    for first, numbers in sorted(after.items()):
+        olds = before.get(numbers[0], [first])
+        distance = float(np.linalg.norm(expected[first].centre_lps - current[numbers[0]].centre_lps))
+        state = state_of([sizes[0][n] for n in olds], [sizes[1][n] for n in numbers])
+        made.append(Pair(tuple(sorted(olds)), tuple(sorted(numbers)), state, distance))
+    paired_before = {n for pair in made for n in pair.prior}
+    paired_now = {n for pair in made for n in pair.current}
+    for number in sorted(set(expected) - paired_before):
+        seen = _inside(expected[number].centre_lps, covered[1])
+        made.append(Pair((number,), (), LesionState.GONE if seen else LesionState.NOT_COVERED))
+    for number in sorted(set(current) - paired_now):
+        back = came_from(current[number].centre_lps, transform)
+        seen = back is None or _inside(back, covered[0])
+        made.append(Pair((), (number,), LesionState.NEW if seen else LesionState.NOT_COVERED))
+    return tuple(sorted(made, key=lambda p: (not p.current, min(p.current or p.prior))))
+
+
+def _inside(point_lps: NDArray[np.float64], geometry: Geometry) -> bool:
+    """Whether a scan shows a point: at least half a voxel and 2 mm away from its ends."""
+    index = np.asarray(geometry.lps_to_index(point_lps))
+    edge = np.maximum(2.0 / np.array(geometry.spacing_zyx_mm) - 0.5, 0.0)
+    return bool(((index >= edge) & (index <= np.array(geometry.shape_zyx) - 1 - edge)).all())
+
+
+def came_from(point_lps: NDArray[np.float64], transform: LiverTransform) -> NDArray[np.float64] | None:
+    """The prior's point that lies at a current one now, by iteration; None where it does not settle."""
+    guess = np.asarray(point_lps, float).copy()
+    for _ in range(60):
+        step = transform.points(guess[None])[0] - point_lps
+        guess = guess - step
+        if np.abs(step).max() < 0.1:
+            return guess
+    return None
