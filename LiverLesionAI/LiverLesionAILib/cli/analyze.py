@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from ..support.text import file_name, path_text
 from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
+    from ..analysis.followup import Examined
     from ..analysis.rules import Rules
     from ..analysis.settings import Settings
     from ..case.findings import CaseResult
@@ -53,6 +55,15 @@ def add_analyze_command(commands: Commands) -> None:
         help="by the models, settings and rules of that case; refused where weights or version differ",
     )
     add_analysis_options(analyze)
+    analyze.add_argument(
+        "--prior", type=Path, metavar="CASE", help="case folder of an earlier scan to compare with"
+    )
+    analyze.add_argument(
+        "--prior-ct",
+        type=Path,
+        metavar="CT",
+        help="the earlier CT: livers are brought onto each other better",
+    )
     analyze.set_defaults(run=run_analyze)
 
 
@@ -135,6 +146,7 @@ OF_THE_RULES = (
     "score_threshold",
     "detector_threshold",
     "smallest_mm",
+    "classes",
 )
 """Options that `--like` decides."""
 
@@ -165,11 +177,13 @@ def analyse_into(
     progress: Progress,
     second_phase: CtVolume | None = None,
     how: tuple[Settings, Rules | None] | None = None,
+    prior: Examined | None = None,
 ) -> tuple[CaseResult, dict[str, Path], list[str], dict[str, float]]:
     """Analyse a volume and write its case folder; returns (result, written, sentences to show, seconds).
 
     Args:
         how: settings and rules; None takes the settings of `args`.
+        prior: an earlier case to compare with.
     """
     from ..analysis.pipeline import analyze
     from ..writing.case_folder import write_case_folder
@@ -178,16 +192,56 @@ def analyse_into(
     settings, rules = how or (settings_of(args), None)
     result = analyze(volume, settings, models, part(progress, 0.1, 0.65), second_phase, rules)
     started = time.perf_counter()
+    texts = {}
+    if prior is not None:
+        texts = compare_with_prior(prior, result, volume, said.append, part(progress, 0.65, 0.8))
     written = write_case_folder(
         result,
         volume,
         folder,
         pictures=not args.no_pictures,
         say=said.append,
-        progress=part(progress, 0.65, 1.0),
+        progress=part(progress, 0.8 if prior else 0.65, 1.0),
+        texts=texts,
     )
     timings = {**result.timings_s, "write": time.perf_counter() - started}
     return result, written, said, timings
+
+
+def read_prior(args: argparse.Namespace, progress: Progress) -> Examined | None:
+    """The earlier case that `--prior` names.
+
+    Raises:
+        LiverLesionAIError: it cannot be read, or `--prior-ct` is not its CT.
+    """
+    if args.prior is None:
+        if args.prior_ct is not None:
+            raise LiverLesionAIError("--prior-ct belongs to --prior: name the earlier case folder too.")
+        return None
+    from ..analysis.followup import Examined
+    from ..case.dicom_json import read_dicom
+    from ..case.store import load_result
+    from ..reading import read_ct
+
+    earlier = load_result(args.prior)
+    volume = None if args.prior_ct is None else read_ct(args.prior_ct, None, progress)
+    if volume is not None and volume.hu_zyx.shape != earlier.geometry.shape_zyx:
+        raise LiverLesionAIError(f"{args.prior_ct} is not the CT of {args.prior}: its size differs.")
+    return Examined(earlier, volume, read_dicom(args.prior))
+
+
+def compare_with_prior(
+    prior: Examined, result: CaseResult, volume: CtVolume, say: Callable[[str], None], progress: Progress
+) -> dict[str, str]:
+    """Tell the comparison; the file it goes into, by name."""
+    from ..analysis.followup import Examined, follow_up, response
+    from ..writing.followup_file import FOLLOWUP_FILE, followup_json, followup_text
+
+    compared = follow_up(prior, Examined(result, volume, volume.dicom), progress)
+    judged = response(compared)
+    say("")
+    say(followup_text(compared, judged))
+    return {FOLLOWUP_FILE: followup_json(compared, judged)}
 
 
 def print_result(result: CaseResult, written: dict[str, Path], said: list[str], folder: Path) -> None:
@@ -225,10 +279,13 @@ def run_analyze(args: argparse.Namespace) -> int:
         how = None if args.like is None else same_rules(args, models)
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1), args.grid)
         second = read_ct(args.second_phase, None, part(progress, 0.1, 0.1)) if args.second_phase else None
+        prior = read_prior(args, part(progress, 0.1, 0.1))
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{file_name(volume.name)}_liverlesionai")
         check_target(folder)
-        result, written, said, timings = analyse_into(args, volume, folder, models, progress, second, how)
+        result, written, said, timings = analyse_into(
+            args, volume, folder, models, progress, second, how, prior
+        )
     finally:
         bar.done()
     for note in volume.notes:

@@ -21,7 +21,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from ..case.findings import CaseResult
 from ..case.store import load_result, save_result
 from ..case.tracking import with_tracking_of
 from ..support.errors import InputError, OutputError
-from ..support.files import output_error, rename
+from ..support.files import output_error, rename, write_text
 from ..support.interrupts import held_back
 from ..support.part_folders import PartFolder, clear_dead_parts, hidden_name, is_old, names_of
 from ..support.progress import Progress, silent
@@ -58,6 +58,7 @@ def write_case_folder(
     pictures: bool = True,
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = silent,
+    texts: Mapping[str, str] | None = None,
 ) -> dict[str, Path]:
     """Write everything about a case; the folder appears when it is complete.
 
@@ -68,6 +69,7 @@ def write_case_folder(
         pictures: also draw pictures.
         say: called with what the reader has to know: a scene or picture that cannot be made here, and why.
         progress: called with fractions 0..1; may raise Cancelled, which leaves nothing behind.
+        texts: further text files of the case by their name, such as the comparison with an earlier scan.
 
     Returns:
         What was written, by the names above.
@@ -88,6 +90,9 @@ def write_case_folder(
         filling = PartFolder(folder)
         part = filling.path
         written = _write_all(result, volume, part, pictures, say, progress)
+        for name, text in (texts or {}).items():
+            write_text(part / name, text)
+            written[Path(name).stem] = part / name
         own = names_of(part)
         (part / MARKER).write_text(json.dumps({"files": own}) + "\n", encoding="utf-8")
         with held_back():

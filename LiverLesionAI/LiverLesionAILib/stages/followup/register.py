@@ -24,9 +24,11 @@ FAR_MM = 25.0
 REACH_MM = 10.0
 """Around the liver that mutual information looks at."""
 KNOTS_MM = 50.0
-STARTS_MM = (-60.0, -30.0, 0.0, 30.0, 60.0)
+STARTS_MM = (0.0, -30.0, 30.0, -60.0, 60.0)
 """Along the body: the middles of two partly covered livers may lie this far from each other."""
 WINDOW_HU = (-120.0, 260.0)
+GOOD_DICE, GOOD_GAP_MM = 0.9, 4.0
+"""A start that comes this close needs no other."""
 LEAST_DICE = 0.80
 """Of the livers' common part after registration; less is a failure that is told."""
 MOST_GAP_MM = 6.0
@@ -38,10 +40,11 @@ class ScanLiver:
     """A scan as registration sees it.
 
     Attributes:
-        hu_zyx, liver_zyx: CT and liver (with lesions) on `geometry`.
+        hu_zyx: CT on `geometry`; None where it is not at hand: then the outlines alone decide.
+        liver_zyx: liver with its lesions on `geometry`.
     """
 
-    hu_zyx: NDArray
+    hu_zyx: NDArray | None
     liver_zyx: NDArray[np.bool_]
     geometry: Geometry
 
@@ -54,12 +57,14 @@ class LiverTransform:
         transform: maps LPS points of the prior scan to the current one.
         dice: of the livers after registration, where both scans cover them.
         gap_mm: median distance between the outlines there.
+        rigid_dice: before the shape was bent: livers of two patients can be bent onto each other.
         shift_mm: mean length by which points of the liver move.
     """
 
     transform: sitk.Transform
     dice: float
     gap_mm: float
+    rigid_dice: float
     shift_mm: float
 
     @property
@@ -105,20 +110,22 @@ def register_livers(
     progress("aligning the livers", 0.4)
     best: sitk.Transform = rigid
     candidates = [rigid]
+    densities = prior.hu_zyx is not None and current.hu_zyx is not None
     try:
-        refined = _by_density(fixed, moving, rigid)
+        refined = _by_density(fixed, moving, rigid) if densities else rigid
         candidates.append(refined)
         if deformable:
             progress("aligning the livers", 0.6)
             start = min((rigid, refined), key=lambda t: -_agreement(t, fixed, moving)[0])
-            candidates.append(_deformed(fixed, moving, start))
+            candidates.append(_deformed(fixed, moving, start, densities=densities))
     except RuntimeError:
         # Too little in common for a sample of both: the outlines' answer stays.
         pass
     progress("aligning the livers", 0.95)
     scored = [(_agreement(t, fixed, moving), t) for t in candidates]
     (dice, gap), best = max(scored, key=lambda s: s[0][0] - 0.01 * s[0][1])
-    return LiverTransform(best, dice, gap, _mean_shift(best, prior))
+    rigid_dice = max(_agreement(t, fixed, moving)[0] for t in candidates[:2])
+    return LiverTransform(best, dice, gap, rigid_dice, _mean_shift(best, prior))
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +154,8 @@ class _Prepared:
         margin = np.ceil(MARGIN_MM / np.array(GRID_MM)).astype(int)
         start, stop = where.min(axis=0) - margin, where.max(axis=0) + 1 + margin
         grid = coarse.cropped(start, stop)
-        hu = _resampled(np.asarray(scan.hu_zyx, np.float32), scan.geometry, grid, float(AIR_HU))
+        known = np.zeros(scan.geometry.shape_zyx) if scan.hu_zyx is None else scan.hu_zyx
+        hu = _resampled(np.asarray(known, np.float32), scan.geometry, grid, float(AIR_HU))
         inside = _resampled(np.ones(scan.geometry.shape_zyx, np.float32), scan.geometry, grid, 0.0) >= 0.5
         liver = _resampled(scan.liver_zyx.astype(np.float32), scan.geometry, grid, 0.0) >= 0.5
         outside_mm = ndimage.distance_transform_edt(~liver, sampling=GRID_MM)
@@ -193,6 +201,8 @@ def _by_outline(fixed: _Prepared, moving: _Prepared, progress: Progress) -> sitk
         score = dice - 0.01 * gap
         if best is None or score > best[0]:
             best = (score, found)
+        if dice >= GOOD_DICE and gap <= GOOD_GAP_MM:
+            break
     return best[1] if best is not None else start
 
 
@@ -205,7 +215,9 @@ def _by_density(fixed: _Prepared, moving: _Prepared, start: sitk.Transform) -> s
     return method.Execute(fixed.hu, moving.hu)
 
 
-def _deformed(fixed: _Prepared, moving: _Prepared, rigid: sitk.Transform) -> sitk.Transform:
+def _deformed(
+    fixed: _Prepared, moving: _Prepared, rigid: sitk.Transform, *, densities: bool
+) -> sitk.Transform:
     """A coarse B-spline on top: first by the outlines, then by the densities."""
     extent = np.array(fixed.hu.GetSize()) * np.array(fixed.hu.GetSpacing())
     mesh = [max(2, int(np.ceil(e / KNOTS_MM))) for e in extent]
@@ -221,6 +233,8 @@ def _deformed(fixed: _Prepared, moving: _Prepared, rigid: sitk.Transform) -> sit
     outline.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-4, numberOfIterations=12)
     outline.SetInitialTransform(spline, inPlace=False)
     shaped = outline.Execute(fixed.distance, moving.distance)
+    if not densities:
+        return sitk.CompositeTransform([rigid, _single(shaped)])
     method = _mutual_information(fixed, moving, 0.15)
     method.SetMovingInitialTransform(rigid)
     method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-4, numberOfIterations=20)

@@ -1,0 +1,129 @@
+"""The comparison with an earlier scan as JSON for programs and as text for the terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from ..case.followup import FollowUp, LesionSize, TimePoint, change_of, provisional
+from ..case.recist import Assessment
+
+FOLLOWUP_FILE = "followup.json"
+FORMAT, VERSION = "LiverLesionAI follow-up", 1
+
+
+def followup_json(followup: FollowUp, response: Assessment | None) -> str:
+    """Pairs, changes and response; numbers that do not exist are null. Of patient data the dates only."""
+    pairs = []
+    for pair in followup.pairs:
+        change = change_of(followup, pair)
+        pairs.append({
+            "prior": list(pair.prior),
+            "current": list(pair.current),
+            "state": pair.state.value,
+            "by_reader": pair.by_reader,
+            "distance_mm": _number(pair.distance_mm, 1),
+            "change_mm": _number(change.long_axis_mm, 1),
+            "change_percent": _number(change.long_axis_percent, 1),
+            "change_ml": _number(change.volume_ml, 3),
+            "change_volume_percent": _number(change.volume_percent, 1),
+            "doubling_days": _number(change.doubling_days, 0),
+        })  # fmt: skip
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "prior": _time_point(followup.prior),
+        "current": _time_point(followup.current),
+        "days": followup.days,
+        "registration": {
+            "dice": _number(followup.dice, 3),
+            "gap_mm": _number(followup.gap_mm, 1),
+            "failed": followup.failed,
+        },
+        "pairs": pairs,
+        "recist": None if response is None else _response(response),
+        "provisional": list(provisional(followup).reasons),
+        "warnings": list(followup.warnings),
+    }
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def followup_text(followup: FollowUp, response: Assessment | None) -> str:
+    """A table of pairs, the response with its arithmetic, and what is doubtful."""
+    days = "" if followup.days is None else f", {followup.days} days"
+    lines = [f"Beside {followup.prior.name}{days}:"]
+    if followup.failed:
+        return "\n".join([*lines, followup.failed, *followup.warnings])
+    lines.append(f"{'now':>6} {'before':>7}  {'state':<12} {'long axis mm':>22}  {'volume mL':>20}")
+    for pair in followup.pairs:
+        change = change_of(followup, pair)
+        before = [followup.prior.lesions[n] for n in pair.prior]
+        now = [followup.current.lesions[n] for n in pair.current]
+        axis = _from_to(_sum(before, "long_axis_mm"), _sum(now, "long_axis_mm"), 1)
+        volume = _from_to(_sum(before, "volume_ml"), _sum(now, "volume_ml"), 2)
+        percent = "" if math.isnan(change.long_axis_percent) else f" ({change.long_axis_percent:+.0f} %)"
+        lines.append(
+            f"{_numbers(pair.current):>6} {_numbers(pair.prior):>7}  {pair.state.value:<12} "
+            f"{axis + percent:>22}  {volume:>20}"
+        )
+    if response is not None:
+        lines.append(f"RECIST 1.1 of the liver's targets: {response.overall.value}.")
+        lines += [f"  {sentence}" for sentence in response.arithmetic]
+        if response.uncertain:
+            lines.append(f"  Uncertain: {' or '.join(r.value for r in response.possible)}.")
+    reasons = provisional(followup).text
+    if reasons:
+        lines.append(f"Provisional: {reasons}.")
+    return "\n".join([*lines, *(f"Note: {warning}" for warning in followup.warnings)])
+
+
+def _time_point(point: TimePoint) -> dict[str, Any]:
+    return {
+        "name": point.name,
+        "day": None if point.day is None else point.day.isoformat(),
+        "slice_thickness_mm": _number(point.slice_thickness_mm, 3),
+        "reviewed": point.decided,
+        "lesions": [
+            {
+                "number": x.number,
+                "tracking_uid": x.tracking_uid,
+                "long_axis_mm": _number(x.long_axis_mm, 2),
+                "short_axis_mm": _number(x.short_axis_mm, 2),
+                "volume_ml": _number(x.volume_ml, 4),
+                "treated": x.treated,
+            }
+            for x in point.lesions.values()
+        ],
+    }
+
+
+def _response(response: Assessment) -> dict[str, Any]:
+    sums = response.sums
+    return {
+        "overall": response.overall.value,
+        "targets": response.target.value,
+        "baseline_mm": _number(sums.baseline_mm, 1),
+        "nadir_mm": _number(sums.nadir_mm, 1),
+        "now_mm": _number(sums.now_mm, 1),
+        "possible": [r.value for r in response.possible],
+        "arithmetic": list(response.arithmetic),
+        "provisional": response.provisional,
+    }
+
+
+def _sum(lesions: list[LesionSize], name: str) -> float:
+    return sum(getattr(x, name) for x in lesions) if lesions else math.nan
+
+
+def _from_to(before: float, now: float, digits: int) -> str:
+    one, other = ("-" if math.isnan(v) else f"{v:.{digits}f}" for v in (before, now))
+    return f"{one} > {other}"
+
+
+def _numbers(numbers: tuple[int, ...]) -> str:
+    return "+".join(map(str, numbers)) or "-"
+
+
+def _number(value: float, digits: int) -> float | None:
+    return round(float(value), digits) if math.isfinite(value) else None

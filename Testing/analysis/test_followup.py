@@ -1,0 +1,264 @@
+"""A case beside an earlier one: registration, pairs, states, what is doubtful, and the response."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+from LiverLesionAILib.analysis.followup import Examined, follow_up, response
+from LiverLesionAILib.case.findings import CaseResult, LesionStatus
+from LiverLesionAILib.case.followup import (
+    LesionState,
+    change_of,
+    linked,
+    provisional,
+    unlinked,
+    with_reader_links,
+)
+from LiverLesionAILib.case.recist import Response
+from LiverLesionAILib.stages.followup.register import register_livers
+from LiverLesionAILib.stages.measure.lesions import measure_case, measure_liver
+from LiverLesionAILib.volume.ct import CtVolume, Geometry
+from LiverLesionAILib.volume.dicom import DicomSource
+from LiverLesionAILib.writing.followup_file import followup_json, followup_text
+
+Balls = dict[int, tuple[tuple[float, float, float], float]]
+
+FIRST: Balls = {
+    1: ((0, 0, 0), 14.0),
+    2: ((-45, 20, 15), 9.0),
+    3: ((38, -18, -20), 8.0),
+    4: ((-30, -25, -28), 7.0),
+}
+
+
+def body(
+    balls: Balls,
+    *,
+    shift=(0.0, 0.0, 0.0),
+    spacing=(4.0, 2.5, 2.5),
+    cut_mm: float = 0.0,
+    day: int | None = None,
+    seed=0,
+) -> Examined:
+    """A liver of an odd shape with balls in it; `shift` moves liver and lesions (a breath), LPS mm."""
+    size = (140.0, 190.0, 240.0)
+    shape = tuple(int(s / d) for s, d in zip(size, spacing, strict=True))
+    geometry = Geometry.make(shape, spacing, (-size[2] / 2, -size[1] / 2, -size[0] / 2))
+    if cut_mm:
+        geometry = geometry.cropped((int(cut_mm / spacing[0]), 0, 0), shape)
+    index = np.moveaxis(np.indices(geometry.shape_zyx), 0, -1)
+    lps = np.asarray(geometry.index_to_lps(index)) - np.array(shift)
+    x, y, z = lps[..., 0], lps[..., 1], lps[..., 2]
+    liver = (x / 85) ** 2 + (y / 52) ** 2 + (z / 48) ** 2 < 1
+    liver &= ~((x > 20) & (y > 15 + 0.2 * x)) & ~((z < -20) & (x > 45))
+    labels = np.zeros(geometry.shape_zyx, np.uint16)
+    for number, (centre, radius) in balls.items():
+        labels[(((lps - centre) ** 2).sum(-1) < radius**2) & liver] = number
+    vessels = np.sin(x / 7) * np.sin(y / 9) * np.sin(z / 8)
+    hu = np.where(liver, 110 + 35 * (vessels > 0.55), -60.0)
+    hu[labels > 0] = 60
+    hu = hu + np.random.default_rng(seed).normal(0, 8, hu.shape)
+    volume = CtVolume(hu.astype(np.float32), geometry, f"scan {day}")
+    lesions = measure_case(labels, liver, volume.hu_zyx, geometry)
+    organ = measure_liver(labels, liver, volume.hu_zyx, geometry)
+    result = CaseResult(volume.name, geometry, liver, labels, lesions, organ.volume_ml, organ.hu_mean)
+    when = None if day is None else date(2026, 1, day)
+    return Examined(result, volume, day=when)
+
+
+@pytest.fixture(scope="module")
+def first() -> Examined:
+    return body(FIRST, day=1)
+
+
+@pytest.fixture(scope="module")
+def second() -> Examined:
+    """A breath lower, other spacing; 1 grown, 2 smaller, 3 gone, 4 as it was, a new one."""
+    balls = {1: (FIRST[1][0], 18.0), 2: (FIRST[2][0], 5.5), 3: FIRST[4], 4: ((30, 10, 20), 7.0)}
+    return body(balls, shift=(6.0, -4.0, -22.0), spacing=(3.0, 2.2, 2.2), day=31, seed=1)
+
+
+FOUND: list = []
+"""The registration of the two, made once."""
+
+
+@pytest.fixture(scope="module")
+def compared(first, second):
+    def kept(*args):
+        FOUND[:] = [register_livers(*args)]
+        return FOUND[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("LiverLesionAILib.analysis.followup.register_livers", kept)
+        return follow_up(first, second)
+
+
+def test_lesions_are_paired_across_a_breath(compared):
+    assert not compared.failed
+    assert compared.dice > 0.93
+    states = {(pair.prior, pair.current): pair.state for pair in compared.pairs}
+    assert states == {
+        ((1,), (1,)): LesionState.GROWN,
+        ((2,), (2,)): LesionState.SHRUNK,
+        ((4,), (3,)): LesionState.STABLE,
+        ((3,), ()): LesionState.GONE,
+        ((), (4,)): LesionState.NEW,
+    }
+    assert max(pair.distance_mm for pair in compared.pairs if pair.prior and pair.current) < 8
+
+
+def test_the_other_way_round_gives_the_same_pairs(first, second, compared):
+    back = follow_up(second, first)
+    forward = {(p.prior, p.current) for p in compared.pairs if p.prior and p.current}
+    assert {(p.current, p.prior) for p in back.pairs if p.prior and p.current} == forward
+
+
+def test_without_the_earlier_ct_the_outlines_do(first, second, compared):
+    without = follow_up(replace(first, volume=None), second)
+    pairs = [(p.prior, p.current) for p in without.pairs]
+    assert pairs == [(p.prior, p.current) for p in compared.pairs]
+
+
+def test_changes_and_doubling(compared):
+    pair = next(p for p in compared.pairs if p.current == (1,))
+    change = change_of(compared, pair)
+    assert change.long_axis_mm == pytest.approx(8.0, abs=2.0)
+    assert change.volume_percent == pytest.approx(100 * ((18 / 14) ** 3 - 1), rel=0.15)
+    assert compared.days == 30
+    assert change.doubling_days == pytest.approx(30 * math.log(2) / math.log((18 / 14) ** 3), rel=0.15)
+    gone = next(p for p in compared.pairs if not p.current)
+    assert math.isnan(change_of(compared, gone).long_axis_mm)
+
+
+def test_what_a_scan_does_not_show_is_not_covered(first):
+    part = body(FIRST, cut_mm=62.0, seed=2)
+    found = follow_up(first, part)
+    states = {pair.prior: pair.state for pair in found.pairs if not pair.current}
+    assert states.get((3,)) is LesionState.NOT_COVERED
+    assert states.get((4,)) is LesionState.NOT_COVERED
+
+
+def test_lesions_that_merge_and_split():
+    apart = body({1: ((-20, 0, 0), 9.0), 2: ((4, 0, 0), 9.0)})
+    together = body({1: ((-20, 0, 0), 13.0)}, seed=3)
+    labels = together.result.lesion_labels_zyx.copy()
+    labels[body({1: ((4, 0, 0), 13.0)}).result.lesion_labels_zyx > 0] = 1
+    lesions = measure_case(
+        labels, together.result.liver_zyx, together.volume.hu_zyx, together.result.geometry
+    )
+    together = replace(together, result=replace(together.result, lesion_labels_zyx=labels, lesions=lesions))
+    merged = follow_up(apart, together)
+    assert [(p.prior, p.current, p.state) for p in merged.pairs] == [((1, 2), (1,), LesionState.MERGED)]
+    split = follow_up(together, apart)
+    assert [(p.prior, p.current, p.state) for p in split.pairs] == [((1,), (1, 2), LesionState.SPLIT)]
+    change = change_of(split, split.pairs[0])
+    assert change.long_axis_mm == pytest.approx(36 - lesions[0].measurement.long_axis_mm, abs=3)
+
+
+def test_another_patient_is_told(first):
+    other = body({1: ((0, 0, 0), 8.0)}, seed=4)
+    stretched = Geometry.make(other.result.geometry.shape_zyx, (4.0, 1.4, 4.2), (-200, -60, -70))
+    other = Examined(
+        replace(other.result, geometry=stretched), CtVolume(other.volume.hu_zyx, stretched, "other")
+    )
+    found = follow_up(first, other)
+    assert found.failed or any("fit badly" in warning for warning in found.warnings)
+
+
+def test_the_same_scan_twice_is_stable(first):
+    found = follow_up(first, first)
+    assert {pair.state for pair in found.pairs} == {LesionState.STABLE}
+    assert response(found).overall is Response.SD
+
+
+def test_the_reader_links_and_unlinks(compared):
+    apart = unlinked(compared, 1, 1)
+    states = {(p.prior, p.current): p.state for p in apart.pairs}
+    assert states[((1,), ())] is LesionState.GONE
+    assert states[((), (1,))] is LesionState.NEW
+    again = linked(apart, 3, 4)
+    assert again.pair_of(4).prior == (3,)
+    assert sorted(n for p in again.pairs for n in p.prior) == [1, 2, 3, 4]
+    assert sorted(n for p in again.pairs for n in p.current) == [1, 2, 3, 4]
+    kept = with_reader_links(compared, again)
+    assert {(p.prior, p.current) for p in kept.pairs} == {(p.prior, p.current) for p in again.pairs}
+
+
+def test_file_and_text(compared):
+    judged = response(compared)
+    document = json.loads(followup_json(compared, judged))
+    assert document["days"] == 30
+    assert {p["state"] for p in document["pairs"]} == {"grown", "shrunk", "stable", "gone", "new"}
+    assert document["recist"]["overall"] == judged.overall.value
+    said = followup_text(compared, judged)
+    assert "RECIST 1.1" in said
+    assert "Provisional:" in said
+    for pair in compared.pairs:
+        assert pair.state.value in said
+
+
+@pytest.fixture
+def registered(monkeypatch, compared) -> None:
+    """The livers' registration taken as it was found once."""
+    monkeypatch.setattr("LiverLesionAILib.analysis.followup.register_livers", lambda *args: FOUND[0])
+
+
+def decided(examined: Examined, status: LesionStatus, *numbers: int) -> Examined:
+    """The reader's decision on some lesions, on all where none is named."""
+    lesions = tuple(
+        replace(x, status=status) if not numbers or x.number in numbers else x
+        for x in examined.result.lesions
+    )
+    return replace(examined, result=replace(examined.result, lesions=lesions))
+
+
+@pytest.mark.usefixtures("registered")
+def test_rejected_lesions_are_no_part_of_it(first, second):
+    found = follow_up(first, decided(second, LesionStatus.REJECTED, 4))
+    assert 4 not in found.current.lesions
+    assert not any(p.state is LesionState.NEW for p in found.pairs)
+
+
+@pytest.mark.usefixtures("registered")
+def test_treated_ones_are_never_progression(first, second):
+    found = follow_up(first, decided(second, LesionStatus.TREATED, 1))
+    assert found.pair_of(1).state is LesionState.TREATED
+
+
+@pytest.mark.usefixtures("registered")
+def test_files_that_name_another_patient_are_told_without_a_name(first, second):
+    one, other = (DicomSource((), patient_id=f"SECRET{k}", patient_sex="F") for k in (1, 2))
+    found = follow_up(replace(first, source=one), replace(second, source=other))
+    assert any("patient ID differs" in warning for warning in found.warnings)
+    assert "SECRET" not in " ".join(found.warnings)
+
+
+@pytest.mark.usefixtures("registered")
+def test_wrong_order(first, second):
+    found = follow_up(replace(first, day=second.day), replace(second, day=first.day))
+    assert any("wrong way round" in warning for warning in found.warnings)
+    assert found.days == -30
+
+
+def test_no_liver(first, second):
+    nothing = replace(first, result=replace(first.result, liver_zyx=np.zeros_like(first.result.liver_zyx)))
+    found = follow_up(nothing, second)
+    assert "no liver" in found.failed
+    assert response(found) is None
+    assert "no liver" in followup_text(found, None)
+
+
+@pytest.mark.usefixtures("registered")
+def test_response_is_provisional_until_the_reader_has_confirmed(first, second, compared):
+    judged = response(compared)
+    assert judged.overall in (Response.PD, Response.SD)
+    assert "not reviewed" in judged.provisional
+    assert "not confirmed" in judged.provisional
+    confirmed = follow_up(*(decided(e, LesionStatus.ACCEPTED) for e in (first, second)))
+    assert "not reviewed" not in provisional(confirmed).text
+    assert "not confirmed" in provisional(confirmed).text
