@@ -270,8 +270,7 @@ class Provisional:
 
 
 def provisional(followup: FollowUp) -> Provisional:
-    """What the reader has to confirm before a category is a response: a network's "gone" is a
-    proposal."""
+    """What the reader has to confirm before a category is a response: "gone" and "new" are proposals."""
     reasons = []
     if followup.failed:
         reasons.append("the scans could not be brought into line")
