@@ -24,7 +24,8 @@ def test_any_result_is_described(result: CaseResult):
     masks = lesion_masks(result)
     with_mask = [lesion.number for lesion in result.lesions if lesion.number in masks]
     assert [s.lesion.number for s in scene.segments if s.lesion is not None] == with_mask
-    assert sum(s.lesion is None for s in scene.segments) == bool(result.liver_zyx.any())
+    organs = [s.segment_id for s in scene.segments if s.lesion is None]
+    assert organs == ["liver"] * bool(result.liver_zyx.any()) + ["gallbladder"] * bool(result.gallbladder_ml)
     assert len({s.segment_id for s in scene.segments}) == len(scene.segments)
     assert sum(box.role == BOX for box in scene.boxes) == len(result.lesions)
     seen = [lesion.number for lesion in result.lesions if lesion.class_box is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import strategies as st
+from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.findings import (
     AttentionMap,
     Box,
@@ -12,6 +13,7 @@ from LiverLesionAILib.case.findings import (
     LesionSource,
     LesionStatus,
     Measurement,
+    PhaseEstimate,
     ProbabilityMap,
 )
 from LiverLesionAILib.stages.measure.lesions import measure_case, measure_liver
@@ -96,6 +98,9 @@ def geometries(draw, shape_zyx=None) -> Geometry:
     return Geometry.make(shape, spacing, draw(_points), Rotation.from_euler("xyz", angles, True).as_matrix())
 
 
+_phases = st.builds(PhaseEstimate, st.sampled_from(Phase).map(lambda phase: phase.title), _shares, _texts)
+
+
 def any_lesion(number: int = 1) -> st.SearchStrategy[Lesion]:
     """Lesions with or without a mask's measurement, a class, a class's box, the reader's words."""
     return st.builds(
@@ -123,9 +128,9 @@ def results(draw) -> CaseResult:
     geometry = draw(geometries())
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     density = draw(st.sampled_from([0.0, 0.02, 0.5, 1.0]))
-    labels = (rng.random(geometry.shape_zyx) < density) * rng.integers(
-        1, draw(st.sampled_from([2, 256, 65536]))
-    )
+    shape, most = geometry.shape_zyx, draw(st.sampled_from([2, 4, 256, 65536]))
+    labels = (rng.random(shape) < density) * rng.integers(1, most, shape)
+    liver = rng.random(geometry.shape_zyx) < draw(st.sampled_from([0.0, 0.02, 0.5, 1.0]))
     grids = draw(st.lists(geometries(), max_size=2))
     attention = tuple(
         AttentionMap(
@@ -146,7 +151,8 @@ def results(draw) -> CaseResult:
     return CaseResult(
         case_name=draw(_texts),
         geometry=geometry,
-        liver_zyx=rng.random(geometry.shape_zyx) < draw(st.sampled_from([0.0, 0.02, 0.5, 1.0])),
+        liver_zyx=liver,
+        gallbladder_zyx=draw(st.sampled_from([None, (labels == 0) & ~liver])),
         lesion_labels_zyx=labels.astype(np.uint16),
         lesions=tuple(draw(any_lesion(k)) for k in range(1, draw(st.integers(0, 3)) + 1)),
         liver_volume_ml=draw(_numbers),
@@ -159,4 +165,5 @@ def results(draw) -> CaseResult:
         models=draw(st.dictionaries(_texts, _texts, max_size=2)),
         timings_s=draw(st.dictionaries(_texts, st.floats(0, 100), max_size=2)),
         version=draw(_texts),
+        phase=draw(st.none() | _phases),
     )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..support.text import printable
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from . import tags
@@ -198,7 +199,7 @@ class CaseScene:
             case_maps(result, ids),
             case_table(result),
             case_views(result),
-            f"{result.case_name} liver and lesions",
+            f"{printable(result.case_name)} liver and lesions",
         )
 
 
@@ -305,7 +306,7 @@ def case_maps(result: CaseResult, segment_ids: Mapping[int, str]) -> tuple[Scene
     maps = [
         SceneMap(
             f"{name} {PROBABILITY}",
-            f"{result.case_name} {name} {PROBABILITY}",
+            f"{printable(result.case_name)} {name} {PROBABILITY}",
             f"Probability of {name}, 0 to 1; the masks were cut at {probability.threshold:.2f}.",
             probability.values_zyx,
             probability.geometry,
@@ -324,7 +325,7 @@ def attention_map(shown: AttentionMap, case_name: str, segment_ids: Mapping[int,
     number = shown.lesion_number
     return SceneMap(
         shown.name,
-        f"{case_name} {shown.name}",
+        f"{printable(case_name)} {printable(shown.name)}",
         shown.meaning,
         shown.values_zyx,
         shown.geometry,
@@ -347,7 +348,7 @@ def case_table(result: CaseResult) -> SceneTable:
     """The findings, with what is said of the whole case as attributes."""
     phase = result.phase
     return SceneTable(
-        f"{result.case_name} findings",
+        f"{printable(result.case_name)} findings",
         tuple(sorted(result.lesions, key=lambda lesion: lesion.number)),
         case_attributes(result),
         phase.text if phase else "",

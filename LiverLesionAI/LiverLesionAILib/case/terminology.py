@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..support.text import printable
 from .classes import LesionClass
 from .findings import Lesion, LesionStatus
 
@@ -82,7 +83,8 @@ def lesion_name(number: int, class_name: str | None, probability: float | None =
     """ "Lesion 1", or "Lesion 1 (HCC 0.82)" when it is classified."""
     if not class_name:
         return f"Lesion {number}"
-    said = class_name if probability is None else f"{class_name} {probability:.2f}"
+    name = printable(class_name)
+    said = name if probability is None else f"{name} {probability:.2f}"
     return f"Lesion {number} ({said})"
 
 

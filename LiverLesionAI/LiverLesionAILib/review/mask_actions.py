@@ -9,18 +9,20 @@ import numpy as np
 import slicer
 from scipy import ndimage
 
+from ..case import tags
 from ..case import terminology as terms
 from ..case.colours import lesion_colour
 from ..case.description import BOX_PREFIX
-from ..case.findings import LesionSource, LesionStatus
+from ..case.findings import Lesion, LesionSource, LesionStatus
 from ..case.place import PLACE_TAGS
+from ..case.tags import TAG_TRACKING_UID
+from ..case.tracking import mask_uid
 from ..scene import segments
 from ..scene.read import free_number
 from ..support.errors import InputError
 from ..volume.crops import Mask, union
 from ..volume.ct import Geometry
 from .action_steps import ActionSteps
-from .case_view import FindingRow
 from .derived import follow
 from .history import SegmentState, Step, capture, put
 from .kept import TAG_DRAWN, TAG_LESION, drawn_mask
@@ -145,7 +147,7 @@ class MaskActions(ActionSteps):
         new_id = node.GetSegmentation().GenerateUniqueSegmentID(f"lesion_{row.number}")
 
         def act(node: Any) -> None:
-            self._add_segment(node, new_id, row.number, mask, about=row)
+            self._add_segment(node, new_id, row.number, mask, about=box.lesion)
             self._write_boxes({row_id: None})
 
         self._do("outline", [row_id, new_id], act, masks=True, measure=[new_id])
@@ -224,22 +226,23 @@ class MaskActions(ActionSteps):
         *,
         like: Any = None,
         after: str = "?",
-        about: FindingRow | None = None,
+        about: Lesion | None = None,
     ) -> None:
-        """`like`: a segment whose tags it takes over; `about`: a row that it makes an outline for."""
+        """`like`: a segment whose tags it takes over; `about`: one with only a box that it outlines."""
         segment = slicer.vtkSegment()
         if like is not None:
             segment.DeepCopyMetadata(like)
-            for name in (terms.TAG_MASK, terms.TAG_NAME, *PLACE_TAGS, TAG_DRAWN, TAG_LESION):
+            own = (terms.TAG_MASK, terms.TAG_NAME, TAG_TRACKING_UID, *PLACE_TAGS, TAG_DRAWN, TAG_LESION)
+            for name in own:
                 segment.RemoveTag(name)
         if about is not None:
-            for name, value in _told(about).items():
+            for name, value in tags.write(about).items():
                 segments.set_tag(segment, name, value)
         reader = segments.tag(segment, terms.TAG_READER_CLASS)
         found = reader or segments.tag(segment, terms.TAG_CLASS) or None
         segment.SetName(terms.lesion_name(number, found))
         segment.SetColor(*lesion_colour(number))
-        tags = {
+        written = {
             terms.TAG_TERMINOLOGY: terms.lesion_terminology(found),
             terms.TAG_ALGORITHM_TYPE: terms.algorithm_type(edited=True),
             terms.TAG_ROLE: terms.ROLE_LESION,
@@ -248,21 +251,11 @@ class MaskActions(ActionSteps):
             terms.TAG_NUMBER: str(number),
             terms.TAG_SOURCE: (LesionSource.BOTH if about else LesionSource.READER).value,
         }
-        for name, value in tags.items():
+        if not segments.tag(segment, TAG_TRACKING_UID):
+            written[TAG_TRACKING_UID] = mask_uid(mask, self._geometry(), "reader")
+        for name, value in written.items():
             segment.SetTag(name, value)
         put(node, segment_id, segments.rebuilt(segment, mask, self._geometry()), after)
-
-
-def _told(row: FindingRow) -> dict[str, str]:
-    """What a box said of its lesion, as tags of a segment."""
-    tags = {
-        terms.TAG_CLASS: row.model_class or "",
-        terms.TAG_READER_CLASS: row.reader_class or "",
-        terms.TAG_PROBABILITIES: terms.probabilities_text(row.class_probabilities),
-        terms.TAG_NOTE: row.note,
-        terms.TAG_SCORE: "" if row.score is None else f"{row.score:.4f}",
-    }
-    return {name: value for name, value in tags.items() if value}
 
 
 def _in_front(mask: Mask, geometry: Geometry, plane: tuple[Sequence[float], Sequence[float]]) -> np.ndarray:

@@ -13,6 +13,7 @@ from ..case.attributes import case_attributes
 from ..case.description import BOX_PREFIX, LIVER_FILL, LIVER_OPACITY, SceneMap
 from ..case.findings import CaseResult, status_text
 from ..support.steps import Steps, finish
+from ..support.text import printable
 from . import nodes, segments
 from .boxed import BoxedLesion, read_boxed, write_boxed
 from .map_stack import ROLE_STACK, lesion_map_steps, with_rows, write_entries
@@ -149,7 +150,7 @@ class Apply:
         if node is None:
             raise RuntimeError(f"This Slicer cannot make a {class_name}.")
         node.UnRegister(None)
-        node.SetName(name)
+        node.SetName(printable(name))
         self._own(node, role)
         return node
 

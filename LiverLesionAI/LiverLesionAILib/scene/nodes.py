@@ -15,6 +15,7 @@ from ..case.description import SceneMap
 from ..case.findings import Lesion, Measurement
 from ..case.terminology import class_probability, lesion_title
 from ..support.steps import finish
+from ..support.text import printable
 from .ras import image_steps, place_image
 
 ATTR_CASE = "LiverLesionAI.Case"
@@ -218,5 +219,6 @@ def _text_column(table: vtk.vtkTable, name: str, values: Sequence[str]) -> None:
     column = vtk.vtkStringArray()
     column.SetName(name)
     for value in values:
-        column.InsertNextValue(value)
+        # A line's end would be a row's end in the table's file.
+        column.InsertNextValue(printable(value))
     table.AddColumn(column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..case.description import CT_LEVEL_HU, CT_WINDOW_HU, case_views
 from ..case.findings import CaseResult
 from ..support.errors import OutputError
 from ..support.files import replacing
+from ..support.text import printable
 from ..volume.ct import CtVolume
 from .apply import SceneNodes
 from .ras import point_ras, set_volume
@@ -55,7 +57,7 @@ def new_scene() -> slicer.vtkMRMLScene:
 
 def add_ct(scene: slicer.vtkMRMLScene, volume: CtVolume) -> slicer.vtkMRMLScalarVolumeNode:
     """A volume node with this CT in an abdominal window (W400 L40); it reads the array in place."""
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", volume.name)
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", printable(volume.name))
     set_volume(node, volume.hu_zyx, volume.geometry, copy=False)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
@@ -125,6 +127,8 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: Path) -> None:
                 f"{path} could not be written by Slicer's MRML library: "
                 "is the disk full, is the folder writable?"
             )
+        for file in inside.glob("*.mrml"):
+            file.write_text(_escaped(file.read_text(encoding="utf-8")), encoding="utf-8")
         zip_folder(inside, part)
 
 
@@ -135,6 +139,15 @@ def _plain(path: Path) -> Path | None:
     except UnicodeEncodeError:
         return None
     return path.parent
+
+
+def _escaped(mrml: str) -> str:
+    """A scene's XML that every reader takes.
+
+    Slicer leaves an "&" in files' names as it is, and characters that XML has no place for.
+    """
+    possible = re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "", mrml)
+    return re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)", "&amp;", possible)
 
 
 def zip_folder(folder: Path, path: Path) -> None:

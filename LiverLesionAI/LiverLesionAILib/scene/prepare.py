@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..case import terminology as terms
 from ..case.description import case_maps
-from ..case.findings import CaseResult, Lesion, LesionSource
+from ..case.findings import CaseResult, Lesion
 from ..case.lesion_masks import lesion_mask_steps
 from ..case.tags import TAG_TRACKING_UID
 from ..case.tracking import match_masks
@@ -271,7 +271,7 @@ class Preparation:
 
     def _decided_before(self, lesion: Lesion) -> bool:
         """Whether the reader has accepted or rejected this box already, in an earlier run."""
-        return lesion.source is LesionSource.BOX and any(
+        return lesion.number not in (self._masks or {}) and any(
             one.touched and covers(one.lesion.box, lesion.box.centre_lps) for one in self._boxed
         )
 

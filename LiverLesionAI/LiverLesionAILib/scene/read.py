@@ -66,6 +66,7 @@ class ReaderCase:
     liver_zyx: NDArray[np.bool_]
     lesion_labels_zyx: NDArray[np.uint16]
     lesions: tuple[ReaderLesion, ...]
+    gallbladder_zyx: NDArray[np.bool_] | None = None
 
 
 def read_back(
@@ -97,6 +98,7 @@ def read_back(
     if geometry is None:
         raise GeometryError(f"{segmentation_node.GetName()} refers to no CT: choose the CT it was made on.")
     liver = np.zeros(geometry.shape_zyx, bool)
+    gallbladder: NDArray[np.bool_] | None = None
     found: list[ReaderLesion] = []
     unnumbered: list[int] = []
     for segment_id in segments.segment_ids(segmentation_node):
@@ -104,6 +106,10 @@ def read_back(
         if segments.is_liver(segment):
             mask = segments.read_mask(segmentation_node, segment_id, geometry)
             liver[mask.slices] |= mask.voxels_zyx
+        elif segments.is_neighbour(segment):
+            mask = segments.read_mask(segmentation_node, segment_id, geometry)
+            gallbladder = np.zeros(geometry.shape_zyx, bool)
+            gallbladder[mask.slices] = mask.voxels_zyx
         elif segments.is_lesion(segment):
             mask = segments.read_mask(segmentation_node, segment_id, geometry)
             if mask.count:
@@ -121,7 +127,8 @@ def read_back(
         labels[lesion.mask.slices][lesion.mask.voxels_zyx] = lesion.number
         if lesion.status.counts:
             liver[lesion.mask.slices] |= lesion.mask.voxels_zyx
-    return ReaderCase(geometry, liver, labels, tuple(sorted(found, key=lambda lesion: lesion.number)))
+    ordered = tuple(sorted(found, key=lambda lesion: lesion.number))
+    return ReaderCase(geometry, liver, labels, ordered, gallbladder)
 
 
 def reader_lesion(

@@ -60,6 +60,7 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         geometry=case.geometry,
         liver_zyx=case.liver_zyx,
         lesion_labels_zyx=labels,
+        gallbladder_zyx=case.gallbladder_zyx,
         lesions=tuple(sorted(lesions, key=lambda lesion: lesion.number)),
         liver_volume_ml=whole.volume_ml,
         liver_hu_mean=whole.hu_mean,

@@ -1,0 +1,73 @@
+"""Any result in a Slicer scene and back: class's boxes, boxes without a mask, a reader's words, nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from support.results import results
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.case.lesion_masks import lesion_masks
+from LiverLesionAILib.case.tracking import with_tracking
+from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, read_bundle, write_bundle
+from LiverLesionAILib.scene.prepare import find_nodes
+from LiverLesionAILib.scene.report import reader_result
+from LiverLesionAILib.scene.show import apply_result, read_back
+from LiverLesionAILib.volume.ct import CtVolume
+
+
+def ct_of(result: CaseResult) -> CtVolume:
+    return CtVolume(np.zeros(result.geometry.shape_zyx, np.int16), result.geometry, "any CT")
+
+
+@settings(max_examples=25, deadline=None)
+@given(results())
+def test_what_is_put_into_a_scene_is_read_from_it(result: CaseResult):
+    result = with_tracking(result)
+    scene = new_scene()
+    ct = add_ct(scene, ct_of(result))
+    made = apply_result(scene, result, ct)
+    masks = lesion_masks(result)
+    back = {lesion.number: lesion for lesion in read_back(made.segmentation, ct).lesions}
+    assert sorted(back) == sorted(masks)
+    for lesion in result.lesions:
+        if lesion.number not in masks:
+            continue
+        found = back[lesion.number]
+        for name in ("status", "edited", "source", "tracking_uid", "note", "shown_class", "model_class"):
+            assert getattr(found, name) == (getattr(lesion, name) or type(getattr(found, name))()), name
+    report = reader_result(scene, ct)
+    assert {x.number for x in report.lesions} == {x.number for x in result.lesions if x.status.counts}
+    # A second run finds what nobody touched, and takes its place.
+    again = apply_result(scene, result, ct)
+    untouched = {
+        x.number
+        for x in result.lesions
+        if x.number in masks
+        and not x.edited
+        and x.status.value == "undecided"
+        and not x.note
+        and not x.reader_class
+    }
+    kept = {read.number for read in read_back(again.segmentation, ct).lesions}
+    assert untouched <= kept
+    assert len(find_nodes(scene, ct)["table"]) == 1
+
+
+@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(results())
+def test_a_bundle_of_it_opens(result: CaseResult):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "scene.mrb"
+        scene, _ = case_scene(result, ct_of(result))
+        write_bundle(scene, path)
+        loaded = read_bundle(path, Path(folder) / "unpacked")
+        found = find_nodes(loaded, loaded.GetFirstNodeByName("any CT"))
+        assert set(found) >= {"segmentation", "table"}
+        listed = found["table"][0].GetTable().GetNumberOfRows()
+        assert listed == len(result.lesions)
