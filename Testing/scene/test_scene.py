@@ -19,6 +19,7 @@ from LiverLesionAILib.scene import apply as scene_apply
 from LiverLesionAILib.scene import nodes as scene_nodes
 from LiverLesionAILib.scene import segments as scene_segments
 from LiverLesionAILib.scene import show as scenes
+from LiverLesionAILib.scene.boxed import case_marks
 from LiverLesionAILib.scene.colour_table import colour_index
 from LiverLesionAILib.scene.marks import ROLES, MarkNodes, Shown, draw_marks, moved_box
 from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, read_bundle, write_bundle
@@ -60,7 +61,7 @@ def segment(nodes: scenes.SceneNodes, segment_id: str) -> slicer.vtkSegment:
 
 def select(nodes: scenes.SceneNodes, result: CaseResult, number: int) -> None:
     """What the panel does when a lesion is selected."""
-    marks = scene_apply.case_marks(nodes.segmentation, ())
+    marks = case_marks(nodes.segmentation, ())
     draw_marks(nodes.marks, marks, Shown(selected=nodes.segment_ids[number]), result.geometry)
 
 
@@ -304,17 +305,17 @@ def test_a_box_that_was_moved_stays(shown):
     assert not keep_moved_box(read_case(scene, ct)), "it has been taken note of"
 
 
-@pytest.mark.parametrize("step", ["place", "_marks", "_table", "_lesion_maps", "_add_segments"])
+@pytest.mark.parametrize("step", ["place", "_marks", "_table", "_lesion_maps", "add_segments"])
 def test_a_failure_leaves_the_scene_as_before(shown, monkeypatch, step):
     scene, ct, _, nodes = shown
     scenes.mark(segment(nodes, nodes.segment_ids[2]), LesionStatus.ACCEPTED)
     nodes.segmentation.GetDisplayNode().SetSegmentOpacity2DFill(nodes.segment_ids[1], 0.77)
     before = everything(scene)
-    owner = scene_apply.CaseTree if step == "place" else scene_apply.Apply
+    owner = {"place": scene_apply.CaseTree, "add_segments": scene_apply}.get(step, scene_apply.Apply)
     real = getattr(owner, step)
 
-    def fails_at_the_end(self, *args, **kwargs):
-        done = real(self, *args, **kwargs)
+    def fails_at_the_end(*args, **kwargs):
+        done = real(*args, **kwargs)
         if step == "_lesion_maps":
             finish(done)
         raise MemoryError("made up")

@@ -8,18 +8,17 @@ from dataclasses import dataclass, replace
 import slicer
 import vtk
 
-from ..case import terminology as terms
 from ..case.attributes import case_attributes
-from ..case.description import BOX_PREFIX, LIVER_FILL, LIVER_OPACITY, SceneMap
+from ..case.description import BOX_PREFIX, SceneMap
 from ..case.findings import CaseResult, status_text
 from ..support.steps import Steps, finish
 from ..support.text import printable
 from . import nodes, segments
-from .boxed import BoxedLesion, read_boxed, write_boxed
+from .apply_segments import add_segments, refer_to_ct, restoring_segments, style_organs, take_out
+from .boxed import BoxedLesion, case_marks, read_boxed, write_boxed
 from .map_stack import ROLE_STACK, lesion_map_steps, with_rows, write_entries
-from .marks import Mark, MarkNodes, Shown, draw_marks, make_marks
+from .marks import MarkNodes, Shown, draw_marks, make_marks
 from .prepare import Extras, Preparation, Ready
-from .ras import vtk_matrix
 from .read import free_number, reader_lesion
 from .tree import CaseTree
 
@@ -179,106 +178,25 @@ class Apply:
                 nodes.ROLE_SEGMENTATION,
             )
             node.GetSegmentation().SetSourceRepresentationName(segments.BINARY)
-            ids = self._add_segments(node, ready)
+            ids = add_segments(node, ready)
             self._add(node)
             node.CreateDefaultDisplayNodes()
             with segments.one_change(node):
-                self._refer_to_ct(node)
+                refer_to_ct(node, self.volume, self.result.geometry)
                 display = node.GetDisplayNode()
                 display.SetAllSegmentsOpacity2DFill(0.5)
                 display.SetSliceIntersectionThickness(2)
-                self._style_organs(node, ids)
+                style_organs(node, ids)
             return node, ids
         with segments.one_change(node):
             node.SetSourceRepresentationToBinaryLabelmap()
             node.CreateDefaultDisplayNodes()
-            self._refer_to_ct(node)
-            self._remember_segments(node, ready.copies)
-            self._take_out(node, ready)
-            ids = self._add_segments(node, ready)
-            self._style_organs(node, ids)
+            refer_to_ct(node, self.volume, self.result.geometry)
+            self.undo.append(restoring_segments(node, ready.copies))
+            take_out(node, ready)
+            ids = add_segments(node, ready)
+            style_organs(node, ids)
         return node, ids
-
-    def _refer_to_ct(self, node: slicer.vtkMRMLSegmentationNode) -> None:
-        if self.volume is not None:
-            node.SetReferenceImageGeometryParameterFromVolumeNode(self.volume)
-            return
-        nz, ny, nx = self.result.geometry.shape_zyx
-        text = slicer.vtkSegmentationConverter.SerializeImageGeometry(
-            vtk_matrix(self.result.geometry.ijk_to_ras), [0, nx - 1, 0, ny - 1, 0, nz - 1]
-        )
-        name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
-        node.GetSegmentation().SetConversionParameter(name, text)
-
-    def _take_out(self, node: slicer.vtkMRMLSegmentationNode, ready: Ready) -> None:
-        """All segments but those that are kept."""
-        segmentation = node.GetSegmentation()
-        for segment_id in segments.segment_ids(node):
-            if segment_id not in ready.kept:
-                segmentation.RemoveSegment(segment_id)
-                continue
-            # A kept segment may share its labelmap with one that goes: give it its own first.
-            old = segmentation.GetSegment(segment_id)
-            if segmentation.IsSharedBinaryLabelmap(segment_id):
-                image = ready.copies[segment_id].GetRepresentation(segments.BINARY)
-                old.SetLabelValue(1)
-                old.AddRepresentation(segments.BINARY, image)
-
-    def _add_segments(self, node: slicer.vtkMRMLSegmentationNode, ready: Ready) -> dict[int, str]:
-        segmentation = node.GetSegmentation()
-        ids: dict[int, str] = {}
-        for item in ready.segments:
-            segment_id = segmentation.GenerateUniqueSegmentID(item.preferred_id)
-            before = ""
-            if item.number == segments.LIVER and segmentation.GetNumberOfSegments():
-                before = segmentation.GetNthSegmentID(0)
-            if not segmentation.AddSegment(item.segment, segment_id, before):
-                raise RuntimeError(f"{item.segment.GetName()} could not be added to the segmentation.")
-            if item.number != segments.GALLBLADDER:
-                ids[item.lesion.number if item.lesion else 0] = segment_id
-        return ids
-
-    @staticmethod
-    def _style_organs(node: slicer.vtkMRMLSegmentationNode, ids: Mapping[int, str]) -> None:
-        """Lesions are to be seen through organs, and beside the gallbladder in 3D."""
-        display = node.GetDisplayNode()
-        neighbours = segments.neighbour_ids(node)
-        for segment_id in (*([ids[0]] if 0 in ids else []), *neighbours):
-            display.SetSegmentOpacity2DFill(segment_id, LIVER_FILL)
-            display.SetSegmentOpacity3D(segment_id, LIVER_OPACITY)
-        for segment_id in neighbours:
-            display.SetSegmentVisibility3D(segment_id, False)
-
-    def _remember_segments(
-        self, node: slicer.vtkMRMLSegmentationNode, copies: Mapping[str, slicer.vtkSegment]
-    ) -> None:
-        """How to bring all segments back, in order, with their looks."""
-        segmentation = node.GetSegmentation()
-        had_surface = segmentation.ContainsRepresentation(segments.CLOSED_SURFACE)
-        display = node.GetDisplayNode()
-        looks = {
-            segment_id: (
-                display.GetSegmentVisibility(segment_id),
-                display.GetSegmentOpacity2DFill(segment_id),
-                display.GetSegmentOpacity2DOutline(segment_id),
-                display.GetSegmentOpacity3D(segment_id),
-            )
-            for segment_id in copies
-        }
-
-        def restore() -> None:
-            segmentation.RemoveAllSegments()
-            for segment_id, segment in copies.items():
-                segmentation.AddSegment(segment, segment_id)
-                visible, fill, outline, opacity = looks[segment_id]
-                display.SetSegmentVisibility(segment_id, visible)
-                display.SetSegmentOpacity2DFill(segment_id, fill)
-                display.SetSegmentOpacity2DOutline(segment_id, outline)
-                display.SetSegmentOpacity3D(segment_id, opacity)
-            if had_surface:
-                node.CreateClosedSurfaceRepresentation()
-
-        self.undo.append(restore)
 
     # -- boxes and diameters
 
@@ -478,20 +396,3 @@ class Apply:
         # Its steps join the others as they are made: a failure half-way takes them back too.
         tree.undo = self.undo
         return tree.place(self.added, (segmentation, table), {"boxes": marks, "maps": volumes})
-
-
-def case_marks(segmentation: slicer.vtkMRMLSegmentationNode, boxed: Iterable[BoxedLesion]) -> list[Mark]:
-    """The marks of all lesions that a scene holds, rejected ones left out."""
-    marks = []
-    for segment_id in segments.segment_ids(segmentation):
-        segment = segmentation.GetSegmentation().GetSegment(segment_id)
-        if not segments.is_lesion(segment) or not segments.status(segment).counts:
-            continue
-        number = segments.tag(segment, terms.TAG_NUMBER)
-        place = segments.place(segment)
-        marks.append(Mark(segment_id, int(number) if number.isdigit() else 0, segment.GetName(), place))
-    for one in boxed:
-        if not one.below and one.lesion.status.counts:
-            title = terms.lesion_title(one.lesion)
-            marks.append(Mark(one.row_id, one.lesion.number, title, one.place, box_only=True))
-    return marks

@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import slicer
 
+from ..case import terminology as terms
 from ..case.description import BOX_PREFIX
 from ..case.findings import Box, Lesion, LesionStatus, PointLps
 from ..case.place import Place
 from ..case.store_json import describe_lesion, read_lesion
+from . import segments
+from .marks import Mark
 
 ATTR_BOXED = "LiverLesionAI.BoxLesions"
 
@@ -90,3 +93,20 @@ def _entries(text: str | None) -> list[dict]:
     except ValueError:
         return []
     return entries if isinstance(entries, list) else []
+
+
+def case_marks(segmentation: slicer.vtkMRMLSegmentationNode, boxed: Iterable[BoxedLesion]) -> list[Mark]:
+    """The marks of all lesions that a scene holds, rejected ones left out."""
+    marks = []
+    for segment_id in segments.segment_ids(segmentation):
+        segment = segmentation.GetSegmentation().GetSegment(segment_id)
+        if not segments.is_lesion(segment) or not segments.status(segment).counts:
+            continue
+        number = segments.tag(segment, terms.TAG_NUMBER)
+        place = segments.place(segment)
+        marks.append(Mark(segment_id, int(number) if number.isdigit() else 0, segment.GetName(), place))
+    for one in boxed:
+        if not one.below and one.lesion.status.counts:
+            title = terms.lesion_title(one.lesion)
+            marks.append(Mark(one.row_id, one.lesion.number, title, one.place, box_only=True))
+    return marks
