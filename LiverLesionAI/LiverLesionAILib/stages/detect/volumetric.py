@@ -156,11 +156,10 @@ def volumetric_liver_and_tumour(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Probability of liver or tumour, and of tumour, from instances stacked over the slices.
 
-    Paper, section 3.2.
-
-    A voxel's probability is that of the instance that claims it most: its score times its mask. The liver's
-    is the dense map's where the network has one. A lesion is at most as probable as the liver is there: the
-    paper's logical AND of both, which takes away what is seen in stomach, ascites or gallbladder.
+    Paper, section 3.2: a voxel's probability is that of the instance that claims it most, its score times its
+    mask. The liver's is the dense map's where the network has one. A lesion is at most as probable as the
+    liver is there: the paper's logical AND of both, which takes away what is seen in stomach, ascites or
+    gallbladder.
 
     Args:
         network: with a mask head; classes background, liver, lesion.
