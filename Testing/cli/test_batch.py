@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -217,3 +218,20 @@ def test_the_default_folder_is_one_safe_name(
     folders.clear()
     assert main(["analyze", "ct"]) == 1
     assert folders == []
+
+
+def test_names_that_are_no_utf8(run, source: Path, tmp_path: Path) -> None:
+    """Inputs of another system and an output folder of its, analysed and named in the summary."""
+    try:
+        (source / os.fsdecode(b"M\xfcller.nii")).write_bytes(b"one")
+        (source / os.fsdecode(b"M\xfcller.mha")).write_bytes(b"two")
+        (into := tmp_path / os.fsdecode(b"Bef\xfcnde")).mkdir()
+    except OSError:
+        pytest.skip("this file system takes only names in UTF-8")
+    for expected in ("done", "kept"):
+        code, rows = run(into=into)
+        assert code == 0
+        case_of = names(rows, status=expected)
+        assert {"M\\xfcller.nii", "M\\xfcller.mha"} < set(case_of)
+        assert len(set(case_of.values())) == len(case_of) == 8
+        assert all((into / name / "findings.json").is_file() for name in case_of.values())

@@ -134,11 +134,12 @@ def write_summary(out: Path, rows: list[dict[str, str]]) -> None:
         OutputError: no space or no permission.
     """
     from ..support.files import write_text
+    from ..support.text import printable
     from ..writing.tables import formula_guarded
 
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, restval="", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     for row in rows:
-        writer.writerow({key: formula_guarded(value) for key, value in row.items()})
+        writer.writerow({key: formula_guarded(printable(value)) for key, value in row.items()})
     write_text(out / SUMMARY_FILE, buffer.getvalue())

@@ -75,9 +75,12 @@ def rename(source: Path, target: Path) -> None:
 
 
 def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
-    """Write a text file with its line ends as they are; atomic like :func:`replacing`, same errors."""
+    """Write a text file with its line ends as they are; atomic like :func:`replacing`, same errors.
+
+    What the encoding lacks (undecodable bytes of a file's name) is escaped.
+    """
     with replacing(path) as part:
-        part.write_bytes(text.encode(encoding))
+        part.write_bytes(text.encode(encoding, "backslashreplace"))
 
 
 def sha256_of(path: Path) -> str:
