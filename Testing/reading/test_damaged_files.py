@@ -356,6 +356,13 @@ class TestHeaders:
         said["sizes"] = "90000 90000 90000"
         refused(put(folder, "h.nrrd", {"h.nrrd": writers.nrrd(said, b"")}), "GB of voxels")
 
+    @pytest.mark.parametrize("encoding", ["gzip", "bzip2"])
+    def test_a_trap_for_the_memory(self, folder: Path, encoding: str) -> None:
+        """3 GB of voxels out of 6 MB: refused before a byte of it is made."""
+        said = {**writers.nrrd_fields(HU, encoding=encoding), "sizes": "1200 1200 1000"}
+        path = put(folder, "h.nrrd", {"h.nrrd": writers.nrrd(said, b"\x1f\x8b" + bytes(6_000_000))})
+        refused(path, "-fold to 2.9 GB")
+
     @pytest.mark.parametrize("order", ["<", ">"])
     @pytest.mark.parametrize("version", [1, 2])
     @pytest.mark.parametrize("dtype", ["i2", "i4", "f4", "f8"])

@@ -24,7 +24,9 @@ BLOCK = 2**22
 GZIP, BZIP2 = b"\x1f\x8b", b"BZh"
 # Deflate makes at most 1032 bytes of one; a header that wants more of a file is wrong.
 DEFLATE_MOST = 1032
-LARGEST_BYTES = 2**34
+LARGEST_BYTES = 2**33
+# A CT has noise and shrinks to a third; more than a gigabyte that grows so many times is a trap.
+BOMB_BYTES, BOMB_GROWTH = 2**30, 200
 # Zeros after the voxels up to here are padding to a block of some medium.
 PADDING_BYTES = 2**16
 AGAIN = "The file is damaged or incomplete: copy or export it again."
@@ -198,6 +200,12 @@ def _refuse_bomb(encoding: str, stored: int, expected: int) -> None:
     most = {"raw": 1, "ascii": 1, "hex": 1, "gzip": DEFLATE_MOST, "zlib": DEFLATE_MOST}.get(encoding)
     if most is not None and expected > most * stored:
         raise Damaged(_missing(most * stored, expected))
+    if expected > BOMB_BYTES and expected > BOMB_GROWTH * stored and most != 1:
+        raise Damaged(
+            f"its compressed voxels would grow {expected / max(stored, 1):.0f}-fold to "
+            f"{expected / 1e9:.1f} GB, "
+            "which those of a CT do not"
+        )
 
 
 def _filled(
