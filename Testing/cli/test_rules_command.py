@@ -66,6 +66,14 @@ def test_another_ct_by_the_rules_of_a_case(
     again = ["analyze", str(paths[1]), "--like", case, "--smallest-mm", "3", *plain, str(second)]
     assert main(again) == 1
     assert "leave out --smallest-mm" in capsys.readouterr().err
+    assert main(["analyze", str(paths[1]), "--like", case, "--classes", "paper", *plain, str(second)]) == 1
+    assert "leave out --classes" in capsys.readouterr().err
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    paths[0].rename(scans / "ct0.nii.gz")
+    assert main(["batch", str(scans), "--like", case, *plain, str(tmp_path / "many")]) == 0
+    batched = json.loads((tmp_path / "many" / "ct0" / "case.json").read_text())["run"]
+    assert batched["rules"] == runs[0]["rules"] and batched["ct"] == runs[0]["ct"]
     manifest = json.loads((models / "manifest.json").read_text())
     manifest["models"][1]["sha256"] = "0" * 64
     (models / "manifest.json").write_text(json.dumps(manifest))

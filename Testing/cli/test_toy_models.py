@@ -46,7 +46,7 @@ def findings(folder: Path) -> dict:
 
 def test_toys_run_from_the_command_line(toys: Manifest, ct: Path, tmp_path: Path) -> None:
     plain = ["analyze", str(ct), "--device", "cpu", "--no-pictures"]
-    assert main([*plain, "--out", str(tmp_path / "all")]) == 0
+    assert main([*plain, "--classes", "paper", "--out", str(tmp_path / "all")]) == 0
     made = findings(tmp_path / "all")
     assert set(made["computation"]["models"]) == set(TOYS)
     assert [lesion["found_by"] for lesion in made["lesions"]] == ["mask and box"] * 2

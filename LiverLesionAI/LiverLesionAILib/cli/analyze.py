@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,12 +47,6 @@ def add_analyze_command(commands: Commands) -> None:
         type=Path,
         metavar="CT",
         help="another contrast phase of the patient; used with the first for the lesions' classes",
-    )
-    analyze.add_argument(
-        "--like",
-        type=Path,
-        metavar="CASE.json",
-        help="by the models, settings and rules of that case; refused where weights or version differ",
     )
     add_analysis_options(analyze)
     analyze.add_argument(
@@ -106,6 +100,12 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--smallest-mm", type=float, help="leave out smaller lesions (default: the page's; see `rules`)"
     )
+    parser.add_argument(
+        "--like",
+        type=Path,
+        metavar="CASE.json",
+        help="by the models, settings and rules of that case; refused where weights or version differ",
+    )
     parser.add_argument("--no-pictures", action="store_true", help="write no PNG pictures")
     parser.add_argument("--no-attention", action="store_true", help="make no attention maps")
     parser.add_argument("--timings", action="store_true", help="print the seconds of each stage")
@@ -135,20 +135,8 @@ def settings_of(args: argparse.Namespace) -> Settings:
     )
 
 
-OF_THE_RULES = (
-    "segmenter",
-    "classify",
-    "classifier",
-    "detector",
-    "precision",
-    "pyramid",
-    "tumour_threshold",
-    "score_threshold",
-    "detector_threshold",
-    "smallest_mm",
-    "classes",
-)
-"""Options that `--like` decides."""
+OF_THIS_RUN = {"like", "device", "no_attention", "no_pictures", "timings"}
+"""Options that `--like` leaves open; it decides all others."""
 
 
 def same_rules(args: argparse.Namespace, models: ModelStore) -> tuple[Settings, Rules]:
@@ -161,7 +149,8 @@ def same_rules(args: argparse.Namespace, models: ModelStore) -> tuple[Settings, 
 
     plain = argparse.ArgumentParser()
     add_analysis_options(plain)
-    given = [name for name in OF_THE_RULES if getattr(args, name) != plain.get_default(name)]
+    defaults = vars(plain.parse_args([]))
+    given = [name for name in defaults if name not in OF_THIS_RUN and getattr(args, name) != defaults[name]]
     if given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise LiverLesionAIError(f"--like takes the rules of that case as they are: leave out {options}.")
@@ -169,28 +158,53 @@ def same_rules(args: argparse.Namespace, models: ModelStore) -> tuple[Settings, 
     return replace(settings, device=args.device, attention=not args.no_attention), rules
 
 
+@dataclass(frozen=True)
+class Job:
+    """What all analyses of one command share.
+
+    Attributes:
+        models: kept warm.
+        settings, rules: by which they are made; without rules the page's.
+        pictures: whether pictures are drawn.
+    """
+
+    models: ModelStore
+    settings: Settings
+    rules: Rules | None
+    pictures: bool
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Job:
+        """From the options of :func:`add_analysis_options`.
+
+        Raises:
+            LiverLesionAIError: an option makes no sense, or the case of `--like` cannot be followed.
+        """
+        from ..models.weights import ModelStore
+
+        models = ModelStore.bundled()
+        settings, rules = (settings_of(args), None) if args.like is None else same_rules(args, models)
+        return cls(models, settings, rules, not args.no_pictures)
+
+
 def analyse_into(
-    args: argparse.Namespace,
+    job: Job,
     volume: CtVolume,
     folder: Path,
-    models: ModelStore,
     progress: Progress,
     second_phase: CtVolume | None = None,
-    how: tuple[Settings, Rules | None] | None = None,
     prior: Examined | None = None,
 ) -> tuple[CaseResult, dict[str, Path], list[str], dict[str, float]]:
     """Analyse a volume and write its case folder; returns (result, written, sentences to show, seconds).
 
     Args:
-        how: settings and rules; None takes the settings of `args`.
         prior: an earlier case to compare with.
     """
     from ..analysis.pipeline import analyze
     from ..writing.case_folder import write_case_folder
 
     said: list[str] = []
-    settings, rules = how or (settings_of(args), None)
-    result = analyze(volume, settings, models, part(progress, 0.1, 0.65), second_phase, rules)
+    result = analyze(volume, job.settings, job.models, part(progress, 0.1, 0.65), second_phase, job.rules)
     started = time.perf_counter()
     texts = {}
     if prior is not None:
@@ -199,7 +213,7 @@ def analyse_into(
         result,
         volume,
         folder,
-        pictures=not args.no_pictures,
+        pictures=job.pictures,
         say=said.append,
         progress=part(progress, 0.8 if prior else 0.65, 1.0),
         texts=texts,
@@ -265,7 +279,6 @@ def print_timings(timings: dict[str, float]) -> None:
 
 def run_analyze(args: argparse.Namespace) -> int:
     """One CT to one case folder."""
-    from ..models.weights import ModelStore
     from ..reading import read_ct
     from ..writing.case_folder import check_target
 
@@ -275,17 +288,14 @@ def run_analyze(args: argparse.Namespace) -> int:
         started = time.perf_counter()
         if args.out:
             check_target(args.out)
-        models = ModelStore.bundled()
-        how = None if args.like is None else same_rules(args, models)
+        job = Job.of(args)
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1), args.grid)
         second = read_ct(args.second_phase, None, part(progress, 0.1, 0.1)) if args.second_phase else None
         prior = read_prior(args, part(progress, 0.1, 0.1))
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{file_name(volume.name)}_liverlesionai")
         check_target(folder)
-        result, written, said, timings = analyse_into(
-            args, volume, folder, models, progress, second, how, prior
-        )
+        result, written, said, timings = analyse_into(job, volume, folder, progress, second, prior)
     finally:
         bar.done()
     for note in volume.notes:

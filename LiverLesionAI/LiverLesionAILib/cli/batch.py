@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from ..support.errors import Cancelled, LiverLesionAIError, OutputError
 from ..support.progress import TimedProgress, part
-from .analyze import add_analysis_options, analyse_into
+from .analyze import Job, add_analysis_options, analyse_into
 from .batch_plan import BatchCase, batch_inputs, plan_batch, write_index
 from .progress_bar import ProgressBar
 from .tools import EXIT_ERROR
 
 if TYPE_CHECKING:
-    from ..models.weights import ModelStore
     from .tools import Commands
 
 SUMMARY_FILE = "summary.csv"
@@ -38,14 +37,13 @@ def add_batch_command(commands: Commands) -> None:
 
 def run_batch(args: argparse.Namespace) -> int:
     """Many CTs; one that fails is reported and does not stop the others. Exit status 1 if any failed."""
-    from ..models.weights import ModelStore
     from ..writing.case_folder import check_target
 
+    job = Job.of(args)
     inputs = batch_inputs(args.folder)
     # A folder that cannot be written to is found out now, not after the first analysis.
     check_target(args.out / "case")
     cases = plan_batch(args.folder, inputs, args.out, args.again)
-    models = ModelStore.bundled()
     rows: list[dict[str, str]] = []
     said: dict[str, None] = {}
     for number, case in enumerate(cases, start=1):
@@ -60,7 +58,7 @@ def run_batch(args: argparse.Namespace) -> int:
             print(before, "there already, left as it is (--again analyses it anew)")
         else:
             try:
-                row |= _analysed(args, case, models, said)
+                row |= _analysed(job, case, said)
                 print(before, row.pop("line"))
             except (KeyboardInterrupt, Cancelled):
                 row |= {"status": "cancelled"}
@@ -81,9 +79,7 @@ def run_batch(args: argparse.Namespace) -> int:
     return EXIT_ERROR if failed else 0
 
 
-def _analysed(
-    args: argparse.Namespace, case: BatchCase, models: ModelStore, said: dict[str, None]
-) -> dict[str, str]:
+def _analysed(job: Job, case: BatchCase, said: dict[str, None]) -> dict[str, str]:
     """Analyse a case and write its folder; its cells of the summary, and the line to print."""
     from ..reading import read_ct
 
@@ -92,7 +88,7 @@ def _analysed(
     started = time.perf_counter()
     try:
         volume = read_ct(case.path, None, part(progress, 0.0, 0.1))
-        result, _, notes, _ = analyse_into(args, volume, case.folder, models, progress)
+        result, _, notes, _ = analyse_into(job, volume, case.folder, progress)
     finally:
         bar.done()
     said.update(dict.fromkeys(notes))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..support.progress import TimedProgress
-from .analyze import add_analysis_options, analyse_into, print_result, print_timings
+from .analyze import Job, add_analysis_options, analyse_into, print_result, print_timings
 from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
@@ -27,15 +27,14 @@ def add_demo_command(commands: Commands) -> None:
 def run_demo(args: argparse.Namespace) -> int:
     """The sample case, with its truth beside the findings."""
     from ..case.sample import load_sample
-    from ..models.weights import ModelStore
 
     bar = ProgressBar()
     progress = TimedProgress(bar)
     try:
-        models = ModelStore.bundled()
+        job = Job.of(args)
         progress("reading the sample case", 0.0)
         sample = load_sample()
-        result, written, said, timings = analyse_into(args, sample.volume, args.out, models, progress)
+        result, written, said, timings = analyse_into(job, sample.volume, args.out, progress)
     finally:
         bar.done()
     print_result(result, written, said, args.out)
