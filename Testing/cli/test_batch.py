@@ -30,7 +30,7 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def analysed(args, case: batch.BatchCase, models, said) -> dict[str, str]:
+def analysed(job, case: batch.BatchCase, said) -> dict[str, str]:
     """Stands for reading, analysis and writing."""
     case.folder.mkdir(parents=True, exist_ok=True)
     (case.folder / "findings.json").write_text("{}")
@@ -105,10 +105,10 @@ def test_a_case_of_a_version_without_index_is_kept(run, tmp_path: Path) -> None:
     [InputError("no CT"), OutputError("disk full"), MemoryError(), RuntimeError("=bad"), OSError(5, "I/O")],
 )
 def test_one_bad_case_never_stops_the_rest(run, error: Exception, capsys) -> None:
-    def work(args, case, models, said):
+    def work(job, case, said):
         if case.path.name == "p1.nrrd":
             raise error
-        return analysed(args, case, models, said)
+        return analysed(job, case, said)
 
     code, rows = run(work)
     assert code == 1
@@ -151,12 +151,12 @@ def test_a_damaged_dicom_folder_is_in_the_summary(run, source: Path) -> None:
     (source / "broken").mkdir()
     (source / "broken" / "1.dcm").write_bytes(b"damaged")
 
-    def work(args, case, models, said):
+    def work(job, case, said):
         from LiverLesionAILib.reading import read_ct
 
         if case.path.name == "broken":
             read_ct(case.path)
-        return analysed(args, case, models, said)
+        return analysed(job, case, said)
 
     code, rows = run(work)
     assert code == 1
@@ -165,10 +165,10 @@ def test_a_damaged_dicom_folder_is_in_the_summary(run, source: Path) -> None:
 
 
 def test_a_cancelled_batch_leaves_its_summary(run, source: Path) -> None:
-    def work(args, case, models, said):
+    def work(job, case, said):
         if case.path.name == "p1.nrrd":
             raise Cancelled("stop")
-        return analysed(args, case, models, said)
+        return analysed(job, case, said)
 
     code, rows = run(work)
     assert code == 130
