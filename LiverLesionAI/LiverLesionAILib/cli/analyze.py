@@ -48,6 +48,7 @@ def add_analyze_command(commands: Commands) -> None:
         metavar="CT",
         help="another contrast phase of the patient; used with the first for the lesions' classes",
     )
+    analyze.add_argument("--second-series", help="as --series, for the second phase")
     add_analysis_options(analyze)
     analyze.add_argument(
         "--prior", type=Path, metavar="CASE", help="case folder of an earlier scan to compare with"
@@ -277,6 +278,26 @@ def print_timings(timings: dict[str, float]) -> None:
     print(f"  {'total':<10} {total:6.2f} s")
 
 
+def _read_second(args: argparse.Namespace, progress: Progress) -> CtVolume | None:
+    """The second phase; None without one."""
+    from ..reading import read_ct
+
+    if args.second_phase is None:
+        if args.second_series is not None:
+            raise LiverLesionAIError("--second-series needs --second-phase, the CT that it is a series of.")
+        return None
+    return read_ct(args.second_phase, args.second_series, progress)
+
+
+def _with_remarks(volume: CtVolume, second: CtVolume) -> CtVolume:
+    """The volume with what was said on reading its second phase, so that it is said with the findings."""
+    return replace(
+        volume,
+        warnings=(*volume.warnings, *(f"Second phase: {text}" for text in second.warnings)),
+        notes=(*volume.notes, *(f"Second phase: {text}" for text in second.notes)),
+    )
+
+
 def run_analyze(args: argparse.Namespace) -> int:
     """One CT to one case folder."""
     from ..reading import read_ct
@@ -290,7 +311,9 @@ def run_analyze(args: argparse.Namespace) -> int:
             check_target(args.out)
         job = Job.of(args)
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1), args.grid)
-        second = read_ct(args.second_phase, None, part(progress, 0.1, 0.1)) if args.second_phase else None
+        second = _read_second(args, part(progress, 0.1, 0.1))
+        if second is not None:
+            volume = _with_remarks(volume, second)
         prior = read_prior(args, part(progress, 0.1, 0.1))
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{file_name(volume.name)}_liverlesionai")

@@ -228,7 +228,8 @@ def _filled(
             kept[lo - start : hi - start] = np.frombuffer(block, np.uint8)[lo - at : hi - at]
         end = skip + total
         if at < end:
-            tail = (tail + block[: end - at])[-PADDING_BYTES:]
+            stop_at = min(len(block), end - at)
+            tail = (tail + block[max(0, stop_at - PADDING_BYTES) : stop_at])[-PADDING_BYTES:]
         if at + len(block) > end and len(surplus) <= PADDING_BYTES:
             surplus += block[max(0, end - at) :][: PADDING_BYTES + 1]
         at += len(block)
