@@ -16,6 +16,8 @@ _AGREE = "Testing/stages/test_agree.py"
 _PIPELINE = "Testing/analysis/test_pipeline.py"
 _POLICY = "Testing/analysis/test_pipeline_policy.py"
 _CALIBRATE = "liverlesionai calibrate"
+_FIGURES = "Resources/EVIDENCE.md"
+_CARD = "LiverLesionAI/LiverLesionAILib/data/Models/cs_att.md"
 _CHAINS = "Testing/lab/test_training_detection.py::test_finds_the_law"
 
 
@@ -220,18 +222,19 @@ class FindingRules(Page):
         None,
         "0..1",
         "What a missing box counts as in the geometric mean of a mask's and its box's score; none: "
-        "boxes do not "
-        "doubt masks.",
-        f"{_AGREE}::test_masks_without_a_believable_box_are_dropped_and_the_liver_is_as_without_them",
+        "boxes do not doubt masks. On five patients left out of training it took four of nine false "
+        "lesions and no true one; it was found on four of them.",
+        f"{_AGREE}::test_masks_without_a_believable_box_are_dropped_and_the_liver_is_as_without_them; "
+        f"{_FIGURES}",
         calibrated="detect agree_without",
     )
     judged_mm: float = rule(
         25.0,
         "mm",
         "A mask of a larger equivalent diameter keeps its score: false ones are smaller, and a large "
-        "lesion of an "
-        "unusual kind may have no good box.",
-        f"{_AGREE}::test_a_large_mask_keeps_its_score_whatever_the_box",
+        "lesion of an unusual kind may have no good box. A precaution: on no scan so far did it change "
+        "anything.",
+        f"{_AGREE}::test_a_large_mask_keeps_its_score_whatever_the_box; {_CARD}",
     )
     box_threshold: float = rule(
         0.9,
@@ -244,17 +247,17 @@ class FindingRules(Page):
     alone_largest_mm: float = rule(
         15.0,
         "mm",
-        "No side of such a box may be longer: what a mask network misses wholly is small.",
-        f"{_LINK}::test_score_and_size",
+        "No side of such a box may be longer: what a mask network misses wholly is small. On 14 test "
+        "scans of SynthLiver-1 boxes of 15 to 40 mm brought no lesion and three false findings.",
+        f"{_LINK}::test_score_and_size; {_CARD}",
         calibrated="detect largest_alone_mm",
     )
     alone_suspicion: float = rule(
         0.2,
         "0..1",
         "Probability of tumour that the segmenter has to give somewhere in such a box: two networks "
-        "of different "
-        "kinds seldom imagine the same thing.",
-        f"{_LINK}::test_the_segmenter_has_to_suspect_something_too",
+        "of different kinds seldom imagine the same thing. Chosen on the scans its figures are of.",
+        f"{_LINK}::test_the_segmenter_has_to_suspect_something_too; {_CARD}",
         calibrated="detect least_suspicion",
     )
     contrast_hu: float = rule(

@@ -31,7 +31,8 @@ def rule(
 
     Args:
         unit: of the value; what a share is a share of.
-        evidence: "FILE::TEST", a command, or "none: " and what is known.
+        evidence: "FILE::TEST", a command, or a page with figures; several parted by "; "; or "none: " and
+            what is known.
         calibrated: "TASK KEY" of a model's calibration that overrides it.
         setting: name in :class:`~.settings.Settings` that overrides it.
         fixed: networks were trained with it, so nobody may change it.

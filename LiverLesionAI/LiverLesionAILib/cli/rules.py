@@ -96,10 +96,17 @@ def rules_markdown(rules: Rules) -> str:
             value_with_unit(line),
             line.set_by or "this page",
             line.why,
-            f"`{line.evidence}`" if not line.evidence.startswith("none") else line.evidence,
+            evidence_cell(line.evidence),
         )
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows).lstrip("\n")
+
+
+def evidence_cell(evidence: str) -> str:
+    """Tests, commands and pages as code; what is known where there is nothing, as it is."""
+    if evidence.startswith("none"):
+        return evidence
+    return ", ".join(f"`{one}`" for one in evidence.split("; "))
 
 
 def value_with_unit(line: Line) -> str:
