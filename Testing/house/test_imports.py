@@ -64,6 +64,9 @@ FLOORS = tuple(
 """The rooms of the library, from the ground up; a room imports from floors below, or of its own if that
 does not import it back."""
 
+LAB_FLOORS = ("__init__ synthesis metrics fuzz", "data", "training", "evaluation", "compare", "commands")
+"""The rooms of the laboratory, from the ground up."""
+
 
 def room_of(path: Path) -> str:
     parts = path.relative_to(LIBRARY).with_suffix("").parts
@@ -148,6 +151,19 @@ def test_no_rooms_import_each_other_in_a_ring() -> None:
     while free := {room for room, others in left.items() if not others & set(left)}:
         left = {room: others for room, others in left.items() if room not in free}
     assert left == {}
+
+
+def test_the_laboratory_imports_downwards() -> None:
+    floor = {room: number for number, rooms in enumerate(LAB_FLOORS) for room in rooms.split()}
+    wrong = []
+    for path in LAB_SOURCES:
+        room = path.relative_to(LABORATORY).with_suffix("").parts[0]
+        for name, line in imports(path):
+            package, _, inside = name.partition(".")
+            other = inside.split(".")[0]
+            if package == "LiverLesionAILab" and other != room and floor[other] >= floor[room]:
+                wrong.append(f"{path.relative_to(LABORATORY)}:{line} imports {other}")
+    assert wrong == []
 
 
 def test_the_product_never_imports_the_laboratory() -> None:
