@@ -33,7 +33,7 @@ def fastest(run: Callable[[], object], times: int = 3) -> float:
 
 def main() -> int:
     import torch
-    from LiverLesionAILab.data.cases import data_folder, read_volume
+    from LiverLesionAILab.data.cases import data_folder, read_unchecked
     from LiverLesionAILab.training.recipes import recipe
     from LiverLesionAILib.analysis.rules import Rules
     from LiverLesionAILib.models.device import choose_device
@@ -53,7 +53,7 @@ def main() -> int:
         torch.set_num_threads(args.threads)
     try:
         folder = data_folder() / "lits"
-        ct, mask = (read_volume(folder / f"lits003_{what}.nii.gz") for what in ("ct", "mask"))
+        ct, mask = (read_unchecked(folder / f"lits003_{what}.nii.gz") for what in ("ct", "mask"))
     except LiverLesionAIError as error:
         print(f"skipped: {error}")
         return 0

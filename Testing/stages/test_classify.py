@@ -25,7 +25,7 @@ from LiverLesionAILib.stages.classify.lesions import (
     outlier_score,
     slices_through,
 )
-from LiverLesionAILib.stages.classify.liver_box import LiverCrop, on_grid
+from LiverLesionAILib.stages.classify.liver_box import LiverCrop, labels_on_grid
 from LiverLesionAILib.stages.classify.liver_slices import fill_with_liver, place, slice_input
 from LiverLesionAILib.volume.ct import Geometry
 from scipy import ndimage
@@ -160,7 +160,7 @@ class TestSlices:
         fine = Geometry.make((9, 9, 9), (1.0, 1.0, 1.0))
         labels = np.zeros((9, 9, 9), np.uint16)
         labels[4, 4, 4] = 2
-        coarse = on_grid(labels, fine, fine.with_spacing((3.0, 3.0, 3.0)))
+        coarse = labels_on_grid(labels, fine, fine.with_spacing((3.0, 3.0, 3.0)))
         assert np.argwhere(coarse == 2).tolist() == [[1, 1, 1]]
 
 

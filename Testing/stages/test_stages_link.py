@@ -12,11 +12,11 @@ from LiverLesionAILib.case.findings import Lesion, LesionSource
 from LiverLesionAILib.stages.detect.link import LinkedBox, LinkSettings, SliceBoxes, chain_score, link_boxes
 from LiverLesionAILib.stages.detect.match import (
     ProposalSettings,
+    box_on_grid,
     ellipsoid,
     inside_liver,
     labels_with_proposals,
     match_masks,
-    on_grid,
     patient_box,
     proposed_mask,
 )
@@ -193,7 +193,7 @@ class TestMatching:
     def test_boxes_between_grids(self) -> None:
         coarse = Geometry.make((10, 20, 20), (5.0, 2.0, 2.0), (-10.0, 4.0, 7.0))
         fine = coarse.with_spacing((2.5, 1.0, 1.0))
-        start, stop = on_grid(box_at((2, 4, 6), (5, 9, 8)), coarse, fine)
+        start, stop = box_on_grid(box_at((2, 4, 6), (5, 9, 8)), coarse, fine)
         assert np.allclose(start, (4, 8, 12))
         assert np.allclose(stop, (10, 18, 16))
         shown = patient_box((start, stop), fine, 0.7)

@@ -21,7 +21,6 @@ from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient, reoriented_
 from numpy.typing import NDArray
 from scipy import ndimage
 
-UNKNOWN = 255
 HU_LOW, HU_RANGE = -160.0, 400.0
 
 LITS_PATIENTS = {
@@ -81,7 +80,7 @@ class TrainingCase:
     kind: str = "real"
 
 
-def read_volume(path: Path) -> CtVolume:
+def read_unchecked(path: Path) -> CtVolume:
     """An image file as it is, without the checks that clinical input gets."""
     if not path.is_file():
         raise InputError(f"{path} is missing.")
@@ -92,7 +91,7 @@ def read_volume(path: Path) -> CtVolume:
     return CtVolume(sitk.GetArrayFromImage(image), geometry, path.name)
 
 
-def resample_labels(labels_zyx: NDArray, source: Geometry, target: Geometry) -> NDArray[np.uint8]:
+def resample_by_majority(labels_zyx: NDArray, source: Geometry, target: Geometry) -> NDArray[np.uint8]:
     """Resample a label map by majority of anti-aliased one-hot maps: small lesions keep their volume."""
     best = np.full(target.shape_zyx, 0.5, np.float32)
     out = np.zeros(target.shape_zyx, np.uint8)
@@ -130,7 +129,7 @@ def prepare(
     mask = without_specks(mask, 2, 10.0, source.voxel_volume_mm3)
     hu = resample(volume.hu_zyx, source, target)
     return TrainingCase(
-        name, patient, encode_hu(hu), resample_labels(mask, source, target), target.spacing_zyx_mm
+        name, patient, encode_hu(hu), resample_by_majority(mask, source, target), target.spacing_zyx_mm
     )
 
 
@@ -190,8 +189,8 @@ def lits_cases(
         settings = {"name": name, "spacing": list(spacing_zyx_mm), "version": 3}
 
         def make(name: str = name) -> TrainingCase:
-            ct = read_volume(data / "lits" / f"{name}_ct.nii.gz")
-            mask = read_volume(data / "lits" / f"{name}_mask.nii.gz")
+            ct = read_unchecked(data / "lits" / f"{name}_ct.nii.gz")
+            mask = read_unchecked(data / "lits" / f"{name}_mask.nii.gz")
             if not ct.geometry.matches(mask.geometry, 0.1):
                 raise InputError(f"{name}_mask.nii.gz does not lie on the grid of {name}_ct.nii.gz.")
             return prepare(ct, mask.hu_zyx, spacing_zyx_mm, name, LITS_PATIENTS[name])

@@ -133,7 +133,7 @@ def held_out_probabilities(
         if "tumour" not in result.probabilities:
             raise InputError(f"No liver was found in {scan.name}: {' '.join(result.messages)}")
         liver, tumour = result.probabilities["liver"], result.probabilities["tumour"]
-        reference = on_grid(labels, geometry, tumour.geometry)
+        reference = labels_on_grid(labels, geometry, tumour.geometry)
         found.append(
             HeldOut(
                 scan.name,
@@ -147,7 +147,7 @@ def held_out_probabilities(
     return found
 
 
-def on_grid(labels_zyx: NDArray[np.uint8], source: Geometry, target: Geometry) -> NDArray[np.uint8]:
+def labels_on_grid(labels_zyx: NDArray[np.uint8], source: Geometry, target: Geometry) -> NDArray[np.uint8]:
     """Labels on another grid, whatever the order of their axes."""
     from LiverLesionAILib.volume.ct import CtVolume, reorient
 

@@ -15,7 +15,7 @@ from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient, reoriented_geometry, resample
 
-from ..data.cases import UNKNOWN, TrainingCase, crop_to_liver, encode_hu, read_volume, resample_labels
+from ..data.cases import UNKNOWN, TrainingCase, crop_to_liver, encode_hu, read_unchecked, resample_by_majority
 from ..synthesis.lesions import LesionSettings
 from .bank import load_mapped, load_shapes, save_mapped
 from .kept_folders import is_whole, make_all, settings_key
@@ -103,7 +103,7 @@ def _make_and_save(task: tuple[int, int, Path | None, Path, BodyMix]) -> Path:
     return target
 
 
-def on_grid(case: TrainingCase, spacing_zyx_mm: tuple[float, float, float]) -> TrainingCase:
+def case_on_grid(case: TrainingCase, spacing_zyx_mm: tuple[float, float, float]) -> TrainingCase:
     """A case resampled to another spacing."""
     source = Geometry.make(case.grey_zyx.shape, case.spacing_zyx_mm)
     target = source.with_spacing(spacing_zyx_mm)
@@ -111,7 +111,7 @@ def on_grid(case: TrainingCase, spacing_zyx_mm: tuple[float, float, float]) -> T
     return replace(
         case,
         grey_zyx=grey,
-        labels_zyx=resample_labels(np.asarray(case.labels_zyx), source, target),
+        labels_zyx=resample_by_majority(np.asarray(case.labels_zyx), source, target),
         spacing_zyx_mm=target.spacing_zyx_mm,
     )
 
@@ -146,7 +146,7 @@ def body_cases(
         if not is_whole(target, load_mapped):
             case = load_mapped(made / f"body{number:04d}")
             if spacing_zyx_mm != BODY_SPACING_ZYX_MM:
-                case = on_grid(case, spacing_zyx_mm)
+                case = case_on_grid(case, spacing_zyx_mm)
             if margin_mm is not None:
                 case = crop_to_liver(case, margin_mm)
             save_mapped(case, target)
@@ -162,13 +162,13 @@ def background_cases(data: Path, spacing_zyx_mm: tuple[float, float, float]) -> 
     cases: list[TrainingCase] = []
     for name, (first, last) in NO_LIVER_SLICES.items():
         try:
-            volume = reorient(read_volume(data / name))
+            volume = reorient(read_unchecked(data / name))
         except InputError:
             continue
         cut = volume.geometry.cropped((first, 0, 0), (last, *volume.geometry.shape_zyx[1:]))
         cases.append(_background(name, CtVolume(volume.hu_zyx[first:last], cut), None, spacing_zyx_mm))
     try:
-        ct, organs = read_volume(data / ORGAN_CROP[0]), read_volume(data / ORGAN_CROP[1])
+        ct, organs = read_unchecked(data / ORGAN_CROP[0]), read_unchecked(data / ORGAN_CROP[1])
     except InputError:
         return cases
     cases.append(_background(ORGAN_CROP[0], ct, organs.hu_zyx == ORGAN_CROP[2], spacing_zyx_mm))
@@ -192,4 +192,4 @@ def _background(
     )
 
 
-__all__: Sequence[str] = ("BodyMix", "background_cases", "body_cases", "make_body_case", "on_grid")
+__all__: Sequence[str] = ("BodyMix", "background_cases", "body_cases", "case_on_grid", "make_body_case")

@@ -22,7 +22,7 @@ from LiverLesionAILib.volume.ct import CtVolume, reorient, reoriented_geometry, 
 from LiverLesionAILib.volume.masks import largest_component
 from scipy import ndimage
 
-from ..data.cases import UNKNOWN, TrainingCase, encode_hu, read_volume
+from ..data.cases import UNKNOWN, TrainingCase, encode_hu, read_unchecked
 from .bodies import ORGAN_CROP
 
 SMOOTH_LIVER = "unlabelled/tcga_09_2043_ct.nii.gz"
@@ -36,11 +36,11 @@ def healthy_cases(data: Path, spacing_zyx_mm: tuple[float, float, float]) -> lis
     """Livers without labels on a training grid, kind "healthy"; files that are missing are left out."""
     cases = []
     with suppress(InputError):
-        cases.append(_pseudo_labelled(read_volume(data / SMOOTH_LIVER), spacing_zyx_mm))
+        cases.append(_pseudo_labelled(read_unchecked(data / SMOOTH_LIVER), spacing_zyx_mm))
     with suppress(InputError):
-        cases.append(_outlined(read_volume(data / FATTY_LIVER), spacing_zyx_mm))
+        cases.append(_outlined(read_unchecked(data / FATTY_LIVER), spacing_zyx_mm))
     try:
-        ct, organs = read_volume(data / ORGAN_CROP[0]), read_volume(data / ORGAN_CROP[1])
+        ct, organs = read_unchecked(data / ORGAN_CROP[0]), read_unchecked(data / ORGAN_CROP[1])
     except InputError:
         return cases
     source = reoriented_geometry(ct.geometry)

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from ..support.errors import InputError
 
-AIR_HU = -160.0
+OUTSIDE_HU = -160.0
 """Lowest HU that the training volumes hold; what lies outside an image counts as this."""
 
 MOST_SHIFT_HU = 60.0

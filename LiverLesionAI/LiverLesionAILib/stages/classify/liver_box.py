@@ -30,7 +30,7 @@ class LiverCrop:
     def on_spacing(self, spacing_zyx_mm: tuple[float, float, float]) -> LiverCrop:
         """The same on a grid of another spacing; every lesion keeps a voxel."""
         working = self.geometry.with_spacing(spacing_zyx_mm)
-        labels = on_grid(self.labels_zyx, self.geometry, working)
+        labels = labels_on_grid(self.labels_zyx, self.geometry, working)
         liver = resample_labels(self.liver_zyx.astype(np.uint8), self.geometry, working) > 0
         hu = np.asarray(resample(self.hu_zyx, self.geometry, working), np.float32)
         return LiverCrop(hu, liver | (labels > 0), labels, working)
@@ -73,7 +73,9 @@ def liver_box(result: CaseResult, volume: CtVolume) -> LiverBox:
     )
 
 
-def on_grid(labels_zyx: NDArray[np.uint16], geometry: Geometry, working: Geometry) -> NDArray[np.uint16]:
+def labels_on_grid(
+    labels_zyx: NDArray[np.uint16], geometry: Geometry, working: Geometry
+) -> NDArray[np.uint16]:
     """Labels on another grid; one that falls between its voxels keeps the voxel nearest to its middle."""
     labels = resample_labels(labels_zyx, geometry, working)
     count = int(labels_zyx.max(initial=0))

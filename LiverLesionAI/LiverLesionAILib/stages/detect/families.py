@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ...case.findings import AttentionMap
-from ...models.inputs import AIR_HU, InputSpec
+from ...models.inputs import OUTSIDE_HU, InputSpec
 from ...models.weights import ModelEntry
 from ...support.progress import Progress, silent
 from ...volume.ct import Geometry
@@ -78,7 +78,7 @@ class SliceDetector:
                 images = torch.from_numpy(spec.normalise(stack))
                 if size_yx != shape_yx:
                     images = F.interpolate(images, size=size_yx, mode="bilinear", align_corners=False)
-                images = F.pad(images, (0, right, 0, below), value=float(spec.normalise(AIR_HU)))
+                images = F.pad(images, (0, right, 0, below), value=float(spec.normalise(OUTSIDE_HU)))
                 found = self.network(images.to(parameter.device, parameter.dtype))
                 for z, (where, score) in zip(group, found, strict=True):
                     slices += [int(z)] * len(score)

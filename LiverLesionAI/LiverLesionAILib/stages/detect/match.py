@@ -109,7 +109,7 @@ def match_masks(boxes: Sequence[LinkedBox], labels_zyx: NDArray[np.integer], lea
     return Matched(by_label, alone)
 
 
-def on_grid(box: LinkedBox, source: Geometry, target: Geometry) -> EdgesZyx:
+def box_on_grid(box: LinkedBox, source: Geometry, target: Geometry) -> EdgesZyx:
     """A box's edges in voxels of another grid whose axes run the same way."""
     corners = np.array([box.start_zyx, box.stop_zyx]) - 0.5
     moved = target.lps_to_index(source.index_to_lps(corners)) + 0.5

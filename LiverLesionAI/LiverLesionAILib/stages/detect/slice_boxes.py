@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...models.inputs import AIR_HU, InputSpec
+from ...models.inputs import OUTSIDE_HU, InputSpec
 from ...networks.cs_att import SLICES_PER_IMAGE, CsAtt, CsAttention, Detections, DetectSettings
 from ...networks.cs_att_known import KnownImage, judge_window, known_images
 from ...support.progress import Progress, silent
@@ -55,7 +55,7 @@ class VolumeWindows:
         if self.size_yx != values.shape[-2:]:
             values = F.interpolate(values, size=self.size_yx, mode="bilinear", align_corners=False)
         below, right = (p - s for p, s in zip(self._padded_yx, self.size_yx, strict=True))
-        air = float(self.spec.normalise(AIR_HU))
+        air = float(self.spec.normalise(OUTSIDE_HU))
         parameter = next(self.network.parameters())
         return F.pad(values, (0, right, 0, below), value=air)[0].to(parameter.device, parameter.dtype)
 

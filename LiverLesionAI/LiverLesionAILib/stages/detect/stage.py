@@ -19,11 +19,11 @@ from .link import LinkedBox, LinkSettings, link_boxes
 from .match import (
     EdgesZyx,
     ProposalSettings,
+    box_on_grid,
     ellipsoid,
     inside_liver,
     labels_with_proposals,
     match_masks,
-    on_grid,
     patient_box,
 )
 from .view import view_around
@@ -200,7 +200,7 @@ def place_detected(
     Returns:
         (labels_zyx, which): a new array, and new label -> index in `detected.alone`.
     """
-    edges: list[EdgesZyx] = [on_grid(one, detected.geometry, box) for one in detected.alone]
+    edges: list[EdgesZyx] = [box_on_grid(one, detected.geometry, box) for one in detected.alone]
     return labels_with_proposals(labels_zyx, edges, hu_zyx, liver_zyx, box.spacing_zyx_mm, settings)
 
 
@@ -236,7 +236,7 @@ def with_sources(
             continue
         linked, source = found[lesion.number]
         if source is LesionSource.BOX:
-            shown = patient_box(on_grid(linked, detected.geometry, box), box, linked.score)
+            shown = patient_box(box_on_grid(linked, detected.geometry, box), box, linked.score)
             told.append(replace(lesion, source=source, score=linked.score, box=shown))
         else:
             shown = replace(lesion.box, score=linked.score)

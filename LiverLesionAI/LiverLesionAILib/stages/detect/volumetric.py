@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...models.inputs import AIR_HU, InputSpec
+from ...models.inputs import OUTSIDE_HU, InputSpec
 from ...networks.parts.boxes import clip_boxes
 from ...networks.parts.rcnn_pooling import paste_masks
 from ...networks.va_rcnn import Features, VaRcnn, VaRcnnOutput
@@ -78,7 +78,7 @@ class SlabFeatures:
                 slab, size=self.size_yx, mode="bilinear", align_corners=False, antialias=shrinks
             )
         below, right = (p - s for p, s in zip(self.padded_yx, self.size_yx, strict=True))
-        slab = F.pad(slab, (0, right, 0, below), value=float(self.spec.normalise(AIR_HU)))[0]
+        slab = F.pad(slab, (0, right, 0, below), value=float(self.spec.normalise(OUTSIDE_HU)))[0]
         parameter = next(self.network.parameters())
         images = slab.to(parameter.device, parameter.dtype)[torch.from_numpy(indices - low)]
         return images.contiguous(memory_format=torch.channels_last)
@@ -139,7 +139,7 @@ def walk(
             progress(stage, (start + len(targets)) / len(wanted))
 
 
-def on_grid(boxes: Tensor, size_yx: tuple[int, int], grid_yx: tuple[int, int]) -> Tensor:
+def boxes_on_grid(boxes: Tensor, size_yx: tuple[int, int], grid_yx: tuple[int, int]) -> Tensor:
     """Boxes (R, 4) in the network's pixels to voxels of the grid; they may reach into the padding."""
     return boxes * boxes.new_tensor([g / s for g, s in zip(grid_yx, size_yx, strict=True)] * 2)
 
@@ -186,7 +186,7 @@ def volumetric_liver_and_tumour(
             stage="segmenting liver and lesions",
         ):
             detections = group.output.detections
-            boxes = on_grid(detections.boxes, group.size_yx, grid_yx)
+            boxes = boxes_on_grid(detections.boxes, group.size_yx, grid_yx)
             kinds = [(network.config.classes - 1, tumour)]
             if group.output.dense is None:
                 kinds.append((1, liver))
@@ -256,7 +256,7 @@ def volumetric_slice_boxes(
     ):
         found = group.output.detections
         lesion = found.classes == network.config.classes - 1
-        own = clip_boxes(on_grid(found.boxes[lesion], group.size_yx, grid_yx), grid_yx)
+        own = clip_boxes(boxes_on_grid(found.boxes[lesion], group.size_yx, grid_yx), grid_yx)
         where.append(group.slices[found.images[lesion].cpu().numpy()])
         boxes.append(own.double().cpu().numpy() + shift)
         scores.append(found.scores[lesion].double().cpu().numpy())

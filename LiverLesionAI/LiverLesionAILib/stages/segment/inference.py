@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...models.inputs import AIR_HU, InputSpec
+from ...models.inputs import OUTSIDE_HU, InputSpec
 from ...support.progress import Progress, part, silent
 
 
@@ -205,7 +205,7 @@ def _logits(
         images = F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
     inner_yx = images.shape[-2:]
     padded_yx = padded_size(inner_yx, multiple)
-    air = float(spec.normalise(AIR_HU))
+    air = float(spec.normalise(OUTSIDE_HU))
     images = F.pad(
         images, (0, padded_yx[1] - inner_yx[1], 0, padded_yx[0] - inner_yx[0]), mode="constant", value=air
     )
