@@ -38,47 +38,19 @@ def comparison_table(
         scored_on: what they were trained and scored on, in words.
         trunk_steps: of the common network that all variants started from; 0 where there was none.
     """
-    rows = [
-        [
-            "",
-            "tumour Dice",
-            "SD of seeds",
-            "difference",
-            "p",
-            *(f"Dice {band.name}" for band in DICE_BANDS),
-            "found",
-            "false per scan",
-            *(f"found at {rate:g} false" for rate in EQUAL_RATES),
-            *(("published", "difference") if family.unit else ()),
-        ]
-    ]
     published = {variant.name: variant.published for variant in family.variants}
     first = next(iter(results))
+    heading = ["", "tumour Dice", "SD of seeds", "difference", "p"]
+    heading += [f"Dice {band.name}" for band in DICE_BANDS]
+    heading += ["found", "false per scan", *(f"found at {rate:g} false" for rate in EQUAL_RATES)]
+    rows = [[*heading, *(("published", "difference") if family.unit else ())]]
     for name, seeds in results.items():
-        patients = {case: row["patient"] for case, row in seeds[0].items()}
-        mean = mean_over_seeds(seeds)
-        interval = mean_interval(list(mean.values()), [patients[case] for case in mean], seed=0)
-        of_seeds = [sum(case_dice(row) for row in seed.values()) / len(seed) for seed in seeds]
-        spread = _deviation(of_seeds)
-        line = [name, with_interval(interval), number(spread) if len(seeds) > 1 else ""]
-        if name == first:
-            line += ["", ""]
-        else:
-            paired = compare_paired(mean_over_seeds(results[first]), mean, patients, seed=0)
-            line += [with_interval(paired.difference), number(paired.p_value)]
-        line += [number(value) for value in dice_by_band(seeds)]
-        lesions = [row["lesions"] for seed in seeds for row in seed.values()]
-        total = sum(part["total"] for part in lesions)
-        line.append(f"{sum(part['found'] for part in lesions) / total:.2f}" if total else "")
-        line.append(f"{sum(part['false'] for part in lesions) / len(lesions):.2f}")
+        other = None if name == first else results[first]
+        line = [name, *_dice_cells(seeds, other), *(number(value) for value in dice_by_band(seeds))]
+        line += _lesion_cells(seeds)
         line += [number(found_at((curves or {}).get(name, ()), rate)) for rate in EQUAL_RATES]
-        if not family.unit:
-            rows.append(line)
-            continue
-        ours, theirs = published[name], published[first]
-        line.append("" if ours is None else f"{ours:g}")
-        both = ours is not None and theirs is not None and name != first
-        line.append(f"{ours - theirs:+.1f}" if both else "")
+        if family.unit:
+            line += _published_cells(published[name], None if other is None else published[first])
         rows.append(line)
     seeds_used = len(next(iter(results.values())))
     plural = "s" * (seeds_used > 1)
@@ -94,6 +66,33 @@ def comparison_table(
         f"Dice of lesions by diameter, missed ones 0. Found at so many false lesions per scan: free response."
         f"{source}"
     )
+
+
+def _dice_cells(seeds: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    """Mean Dice, its SD over seeds, and the paired difference from `other` with its p value."""
+    patients = {case: row["patient"] for case, row in seeds[0].items()}
+    mean = mean_over_seeds(seeds)
+    interval = mean_interval(list(mean.values()), [patients[case] for case in mean], seed=0)
+    of_seeds = [sum(case_dice(row) for row in seed.values()) / len(seed) for seed in seeds]
+    cells = [with_interval(interval), number(_deviation(of_seeds)) if len(seeds) > 1 else ""]
+    if other is None:
+        return [*cells, "", ""]
+    paired = compare_paired(mean_over_seeds(other), mean, patients, seed=0)
+    return [*cells, with_interval(paired.difference), number(paired.p_value)]
+
+
+def _lesion_cells(seeds: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Share of lesions found, and false ones per scan."""
+    lesions = [row["lesions"] for seed in seeds for row in seed.values()]
+    total = sum(part["total"] for part in lesions)
+    found = f"{sum(part['found'] for part in lesions) / total:.2f}" if total else ""
+    return [found, f"{sum(part['false'] for part in lesions) / len(lesions):.2f}"]
+
+
+def _published_cells(own: float | None, first: float | None) -> list[str]:
+    """What the paper reports, and the difference from its first row."""
+    gain = f"{own - first:+.1f}" if own is not None and first is not None else ""
+    return ["" if own is None else f"{own:g}", gain]
 
 
 def found_at(curves: Sequence[Mapping[str, Any]], rate: float) -> float:

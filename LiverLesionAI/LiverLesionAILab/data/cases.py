@@ -21,6 +21,8 @@ from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient, reoriented_
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .scan import UNKNOWN as UNKNOWN
+
 HU_LOW, HU_RANGE = -160.0, 400.0
 
 LITS_PATIENTS = {
