@@ -18,6 +18,24 @@ TAG_BOX = "LiverLesionAI.Box"
 TAG_AXES = "LiverLesionAI.Axes"
 """End points of the long, then of the short axis: 12 numbers, empty where nothing was measured."""
 
+LESION_TAGS = (
+    terms.TAG_STATUS,
+    terms.TAG_EDITED,
+    terms.TAG_NUMBER,
+    terms.TAG_SCORE,
+    terms.TAG_SOURCE,
+    terms.TAG_CLASS,
+    terms.TAG_PROBABILITIES,
+    terms.TAG_READER_CLASS,
+    terms.TAG_NOTE,
+    terms.TAG_CLASS_BOX,
+    TAG_TRACKING_UID,
+    TAG_REASONS,
+    TAG_BOX,
+    TAG_AXES,
+)
+"""All that :func:`write` writes."""
+
 NOWHERE = Box((math.nan,) * 3, (0.0, 0.0, 0.0), score=math.nan)
 """Of a lesion whose tags name no box: one that the reader drew, or of a scene of version 0.1."""
 
@@ -54,7 +72,7 @@ def write(lesion: Lesion) -> dict[str, str]:
 def read(tags: Mapping[str, str]) -> Lesion:
     """The way back from :func:`write`: a lesion without mask and measurement, its centre that of its box.
 
-    Number 0 where it has none; the score 1 of a lesion that only a reader has seen. A damaged tag counts as
+    Number 0 and score NaN where it has none. A damaged tag counts as
     missing.
     """
 
@@ -65,7 +83,7 @@ def read(tags: Mapping[str, str]) -> Lesion:
     box = parse_box(text(TAG_BOX)) or NOWHERE
     return Lesion(
         number=int(number) if number.isdigit() else 0,
-        score=_number(text(terms.TAG_SCORE), 1.0),
+        score=_number(text(terms.TAG_SCORE), math.nan),
         centre_lps=box.centre_lps,
         box=box,
         measurement=None,

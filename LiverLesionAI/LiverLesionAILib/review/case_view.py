@@ -12,8 +12,9 @@ import slicer
 from ..case import terminology as terms
 from ..case.attributes import read_models, read_notes, read_phase
 from ..case.colours import lesion_colour
-from ..case.findings import LesionSource, LesionStatus, PhaseEstimate, status_text
+from ..case.findings import Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate, status_text
 from ..case.place import Place
+from ..case.tags import NOWHERE
 from ..scene import nodes, segments
 from ..scene.boxed import BoxedLesion, read_boxed
 from ..scene.map_stack import ROLE_STACK
@@ -82,6 +83,24 @@ class FindingRow:
     def box_only(self) -> bool:
         """Whether it has a box and no mask."""
         return self.box_mm is not None
+
+    def lesion(self, measurement: Measurement | None = None) -> Lesion:
+        """The lesion of the row, with what was measured on it."""
+        box = self.place.box or NOWHERE
+        return Lesion(
+            number=self.number,
+            score=math.nan if self.score is None else self.score,
+            centre_lps=box.centre_lps,
+            box=box,
+            measurement=measurement,
+            source=self.source,
+            status=self.status,
+            model_class=self.model_class,
+            class_probabilities=self.class_probabilities,
+            reader_class=self.reader_class,
+            note=self.note,
+            edited=self.edited,
+        )
 
 
 @dataclass(frozen=True, eq=False)

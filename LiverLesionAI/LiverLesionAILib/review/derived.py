@@ -126,21 +126,9 @@ def write_table(
     case: CaseView, measurements: dict[int, Measurement], emptied: Set[int] = frozenset()
 ) -> None:
     """The table node's rows from the segments; what was not measured anew, nor emptied, keeps its numbers."""
-    rows = [
-        nodes.TableRow(
-            row.number,
-            row.name,
-            row.status_text,
-            row.model_class,
-            row.class_probabilities.get(row.model_class or ""),
-            row.score,
-            measurements.get(row.number),
-            row.reader_class,
-        )
-        for row in case.rows
-    ]
+    rows = [row.lesion(measurements.get(row.number)) for row in case.rows]
     before = case.table.GetTable()
-    table = nodes.findings_table(rows)
+    table = nodes.findings_table(rows, {row.number: row.name for row in case.rows})
     nodes.carry_measurements(before, table, {row.number for row in rows} - set(measurements) - emptied)
     nodes.show_table(case.table, table)
 

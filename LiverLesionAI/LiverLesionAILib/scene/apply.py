@@ -10,7 +10,7 @@ import vtk
 
 from ..case.attributes import case_attributes
 from ..case.description import BOX_PREFIX, SceneMap
-from ..case.findings import CaseResult, status_text
+from ..case.findings import CaseResult
 from ..support.steps import Steps, finish
 from ..support.text import printable
 from . import nodes, segments
@@ -19,7 +19,7 @@ from .boxed import BoxedLesion, case_marks, read_boxed, write_boxed
 from .map_stack import ROLE_STACK, lesion_map_steps, with_rows, write_entries
 from .marks import MarkNodes, Shown, draw_marks, make_marks
 from .prepare import Extras, Preparation, Ready
-from .read import free_number, reader_lesion
+from .read import drawn_lesion, free_number
 from .tree import CaseTree
 
 
@@ -230,33 +230,19 @@ class Apply:
     def _table(
         self, ready: Ready, segmentation: slicer.vtkMRMLSegmentationNode, boxed: Mapping[str, BoxedLesion]
     ) -> slicer.vtkMRMLTableNode:
-        rows = [nodes.TableRow.of(lesion, ready.numbers[lesion.number]) for lesion in ready.new]
+        rows = [replace(lesion, number=ready.numbers[lesion.number]) for lesion in ready.new]
         there = {row.number for row in rows}
-        rows += [
-            nodes.TableRow.of(one.lesion, one.lesion.number)
-            for one in boxed.values()
-            if one.lesion.number not in there
-        ]
+        rows += [one.lesion for one in boxed.values() if one.lesion.number not in there]
         taken = {row.number for row in rows} | set(ready.numbers.values())
-        kept_numbers: set[int] = set()
+        names: dict[int, str] = {}
         for segment_id, mask in ready.kept_lesions.items():
             segment = segmentation.GetSegmentation().GetSegment(segment_id)
-            lesion = reader_lesion(segment, segment_id, mask, self.result.geometry)
+            lesion = drawn_lesion(segment, segment_id, mask, self.result.geometry)
             number = lesion.number or free_number(taken)
             taken.add(number)
-            kept_numbers.add(number)
-            rows.append(
-                nodes.TableRow(
-                    number,
-                    lesion.name,
-                    status_text(lesion.status, lesion.edited),
-                    lesion.model_class,
-                    lesion.class_probabilities.get(lesion.model_class or ""),
-                    lesion.score,
-                    reader_class=lesion.reader_class,
-                )
-            )
-        table = nodes.findings_table(sorted(rows, key=lambda row: row.number))
+            names[number] = lesion.name
+            rows.append(replace(lesion, number=number))
+        table = nodes.findings_table(rows, names)
         existing = (self.old.get(nodes.ROLE_TABLE) or [None])[0]
         if existing is None:
             existing = self._new("vtkMRMLTableNode", f"{self.result.case_name} findings", nodes.ROLE_TABLE)
@@ -264,7 +250,7 @@ class Apply:
             self._tell_case(existing, boxed.values())
             return self._add(existing)
         before = existing.GetTable()
-        nodes.carry_measurements(before, table, kept_numbers)
+        nodes.carry_measurements(before, table, set(names))
         self.undo.append(lambda: existing.SetAndObserveTable(before))
         was = existing.StartModify()
         try:

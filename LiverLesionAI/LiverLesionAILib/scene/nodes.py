@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
 
 import slicer
 import vtk
 
-from ..case.columns import MEASURED
+from ..case.columns import MEASURED, SCENE_TABLE
 from ..case.description import SceneMap
-from ..case.findings import Lesion, Measurement
-from ..case.terminology import class_probability, lesion_title
+from ..case.findings import Lesion
 from ..support.steps import finish
 from ..support.text import printable
 from .ras import image_steps, place_image
@@ -42,63 +39,30 @@ COLOUR_NODE = "vtkMRMLColorTableNodeIron"
 """Built into every Slicer, also without its colour files."""
 
 
-@dataclass(frozen=True)
-class TableRow:
-    """One lesion in the findings table; missing measurements stay empty.
+def findings_table(lesions: Iterable[Lesion], names: Mapping[int, str] | None = None) -> vtk.vtkTable:
+    """The findings table, a row per lesion in order of number; NaN where something was not measured.
 
-    Attributes:
-        model_class: the model's.
-        probability: of the model's class, 0..1.
-        reader_class: the reader's, None where there is none.
-        score: calibrated probability that it is a lesion, 0..1.
+    Args:
+        names: number -> what the lesion is called where it is not its title: the reader may have renamed it.
     """
-
-    number: int
-    name: str
-    status: str
-    model_class: str | None = None
-    probability: float | None = None
-    score: float | None = None
-    measurement: Measurement | None = None
-    reader_class: str | None = None
-
-    @classmethod
-    def of(cls, lesion: Lesion, number: int) -> TableRow:
-        """The row of a lesion as it came out of the analysis, shown with `number`."""
-        return cls(
-            number,
-            lesion_title(replace(lesion, number=number)),
-            lesion.status_text,
-            lesion.model_class,
-            class_probability(lesion),
-            lesion.score,
-            lesion.measurement,
-            lesion.reader_class,
-        )
-
-
-def findings_table(rows: Sequence[TableRow]) -> vtk.vtkTable:
-    """The findings table, a row per lesion; NaN where something was not measured."""
+    named, rows = names or {}, sorted(lesions, key=lambda lesion: lesion.number)
     table = vtk.vtkTable()
-    _column(table, vtk.vtkIntArray(), "Lesion", [row.number for row in rows])
-    _text_column(table, "Name", [row.name for row in rows])
-    _text_column(table, "Class", [row.model_class or "" for row in rows])
-    _column(table, vtk.vtkDoubleArray(), "Class probability", [_rounded(row.probability, 2) for row in rows])
-    _text_column(table, "Reader class", [row.reader_class or "" for row in rows])
-    _text_column(table, "Status", [row.status for row in rows])
-    _column(table, vtk.vtkDoubleArray(), "Lesion probability", [_rounded(row.score, 2) for row in rows])
-    for column in MEASURED:
-        values = [
-            _rounded(getattr(row.measurement, column.field) if row.measurement else None, column.digits or 0)
-            for row in rows
-        ]
-        _column(table, vtk.vtkDoubleArray(), column.table_heading, values)
+    for column in SCENE_TABLE:
+        heading = column.table_heading
+        if column.key == "number":
+            _column(table, vtk.vtkIntArray(), heading, [row.number for row in rows])
+        elif column.key == "name":
+            _text_column(table, heading, [named.get(row.number) or column.file_text(row) for row in rows])
+        elif column.digits is None:
+            _text_column(table, heading, [column.file_text(row) for row in rows])
+        else:
+            _column(table, vtk.vtkDoubleArray(), heading, [column.rounded(row) for row in rows])
     return table
 
 
-def fill_table(node: slicer.vtkMRMLTableNode, rows: Sequence[TableRow]) -> None:
-    """Replace a table node's content by these rows, in one step, with units."""
-    show_table(node, findings_table(rows))
+def fill_table(node: slicer.vtkMRMLTableNode, lesions: Iterable[Lesion]) -> None:
+    """Replace a table node's content by these lesions, in one step, with units."""
+    show_table(node, findings_table(lesions))
 
 
 def show_table(node: slicer.vtkMRMLTableNode, table: vtk.vtkTable) -> None:
@@ -202,10 +166,6 @@ def remove_node(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
 def numbers_text(numbers: Sequence[float]) -> str:
     """Numbers as an attribute."""
     return " ".join(f"{number:.5f}" for number in numbers)
-
-
-def _rounded(value: float | None, digits: int) -> float:
-    return math.nan if value is None else round(float(value), digits)
 
 
 def _column(table: vtk.vtkTable, column: vtk.vtkDataArray, name: str, values: Sequence[float]) -> None:

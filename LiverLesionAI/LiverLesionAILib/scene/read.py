@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import slicer
 from numpy.typing import NDArray
 
-from ..case import terminology as terms
-from ..case.findings import LesionSource, LesionStatus, status_text
-from ..case.tags import TAG_TRACKING_UID
+from ..case import tags
+from ..case.findings import Lesion
 from ..support.errors import GeometryError
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from . import segments
 from .ras import volume_geometry
 
+NO_MASK = Mask(np.zeros((0, 0, 0), bool), (0, 0, 0))
 
-@dataclass(frozen=True, eq=False)
-class ReaderLesion:
-    """A lesion as it now stands in the scene.
 
-    `model_class` is the model's, also where the reader said otherwise.
-    """
+@dataclass(frozen=True)
+class DrawnLesion(Lesion):
+    """A lesion as it now stands in the scene, not measured; its score is NaN where only the reader saw it."""
 
-    number: int
-    segment_id: str
-    name: str
-    status: LesionStatus
-    source: LesionSource
-    mask: Mask
-    score: float | None = None
-    model_class: str | None = None
-    class_probabilities: Mapping[str, float] = field(default_factory=dict)
-    reader_class: str | None = None
-    note: str = ""
-    edited: bool = False
-    tracking_uid: str = ""
-
-    @property
-    def shown_class(self) -> str | None:
-        """The reader's class, or the model's where the reader has given none."""
-        return self.reader_class or self.model_class
-
-    @property
-    def status_text(self) -> str:
-        """Decision and edits in words."""
-        return status_text(self.status, self.edited)
+    segment_id: str = ""
+    name: str = ""
+    mask: Mask = NO_MASK
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +42,7 @@ class ReaderCase:
     geometry: Geometry
     liver_zyx: NDArray[np.bool_]
     lesion_labels_zyx: NDArray[np.uint16]
-    lesions: tuple[ReaderLesion, ...]
+    lesions: tuple[DrawnLesion, ...]
     gallbladder_zyx: NDArray[np.bool_] | None = None
 
 
@@ -99,7 +76,7 @@ def read_back(
         raise GeometryError(f"{segmentation_node.GetName()} refers to no CT: choose the CT it was made on.")
     liver = np.zeros(geometry.shape_zyx, bool)
     gallbladder: NDArray[np.bool_] | None = None
-    found: list[ReaderLesion] = []
+    found: list[DrawnLesion] = []
     unnumbered: list[int] = []
     for segment_id in segments.segment_ids(segmentation_node):
         segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
@@ -113,7 +90,7 @@ def read_back(
         elif segments.is_lesion(segment):
             mask = segments.read_mask(segmentation_node, segment_id, geometry)
             if mask.count:
-                lesion = reader_lesion(segment, segment_id, mask, geometry)
+                lesion = drawn_lesion(segment, segment_id, mask, geometry)
                 if lesion.number == 0 or lesion.number in {other.number for other in found}:
                     unnumbered.append(len(found))
                 found.append(lesion)
@@ -131,27 +108,12 @@ def read_back(
     return ReaderCase(geometry, liver, labels, ordered, gallbladder)
 
 
-def reader_lesion(
-    segment: slicer.vtkSegment, segment_id: str, mask: Mask, geometry: Geometry
-) -> ReaderLesion:
+def drawn_lesion(segment: slicer.vtkSegment, segment_id: str, mask: Mask, geometry: Geometry) -> DrawnLesion:
     """A lesion from its segment's tags and mask; number 0 where it has none."""
-    number, score = segments.tag(segment, terms.TAG_NUMBER), segments.tag(segment, terms.TAG_SCORE)
-    source = segments.tag(segment, terms.TAG_SOURCE)
-    return ReaderLesion(
-        number=int(number) if number.isdigit() else 0,
-        segment_id=segment_id,
-        name=segment.GetName(),
-        status=segments.status(segment),
-        edited=segments.is_edited(segment, mask, geometry),
-        tracking_uid=segments.tag(segment, TAG_TRACKING_UID),
-        source=LesionSource(source) if source in {s.value for s in LesionSource} else LesionSource.READER,
-        mask=mask,
-        score=float(score) if score else None,
-        model_class=segments.tag(segment, terms.TAG_CLASS) or None,
-        class_probabilities=terms.parse_probabilities(segments.tag(segment, terms.TAG_PROBABILITIES)),
-        reader_class=segments.tag(segment, terms.TAG_READER_CLASS) or None,
-        note=segments.tag(segment, terms.TAG_NOTE),
-    )
+    lesion = tags.read(segments.all_tags(segment))
+    edited = segments.is_edited(segment, mask, geometry)
+    fields = {**vars(lesion), "edited": edited}
+    return DrawnLesion(**fields, segment_id=segment_id, name=segment.GetName(), mask=mask)
 
 
 def free_number(taken: set[int]) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import fields, replace
+
 import numpy as np
 import slicer
 from numpy.typing import NDArray
@@ -18,7 +21,7 @@ from ..volume.masks import bounding_box
 from . import nodes
 from .boxed import read_boxed
 from .prepare import find_nodes
-from .read import ReaderCase, ReaderLesion, read_back
+from .read import DrawnLesion, ReaderCase, read_back
 
 
 def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode) -> CaseResult:
@@ -81,26 +84,22 @@ def _without(case: ReaderCase, numbers: set[int]) -> NDArray[np.uint16]:
     return labels
 
 
-def _lesion(found: ReaderLesion, hu_zyx: NDArray, case: ReaderCase, liver_volume_ml: float) -> Lesion:
+def _lesion(drawn: DrawnLesion, hu_zyx: NDArray, case: ReaderCase, liver_volume_ml: float) -> Lesion:
+    """The lesion with its place and measurements as it is drawn now."""
     geometry = case.geometry
     whole = np.zeros(geometry.shape_zyx, bool)
-    whole[found.mask.slices] = found.mask.voxels_zyx
+    whole[drawn.mask.slices] = drawn.mask.voxels_zyx
     box = bounding_box(whole)
     assert box is not None
-    score = 1.0 if found.score is None else found.score
-    centroid_zyx = np.argwhere(found.mask.voxels_zyx).mean(axis=0) + found.mask.start_zyx
-    return Lesion(
-        number=found.number,
+    # What a reader has drawn is a lesion.
+    score = 1.0 if math.isnan(drawn.score) else drawn.score
+    centroid_zyx = np.argwhere(drawn.mask.voxels_zyx).mean(axis=0) + drawn.mask.start_zyx
+    said = {field.name: getattr(drawn, field.name) for field in fields(Lesion)}
+    return replace(
+        Lesion(**said),
         score=score,
         centre_lps=triple(geometry.index_to_lps(centroid_zyx)),
         box=box_of(box, geometry, score),
         measurement=measure_mask(whole, hu_zyx, geometry, case.liver_zyx, liver_volume_ml=liver_volume_ml),
-        source=found.source,
-        status=found.status,
-        edited=found.edited,
-        model_class=found.model_class,
-        class_probabilities=found.class_probabilities,
-        reader_class=found.reader_class,
-        note=found.note,
-        tracking_uid=found.tracking_uid or mask_uid(found.mask, geometry),
+        tracking_uid=drawn.tracking_uid or mask_uid(drawn.mask, geometry),
     )

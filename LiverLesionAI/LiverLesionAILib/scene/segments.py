@@ -14,6 +14,7 @@ from ..case import terminology as terms
 from ..case.description import SceneSegment, gallbladder_segment, lesion_segment, liver_segment
 from ..case.findings import Lesion, LesionStatus
 from ..case.place import TAG_BOX_MOVED, Place, place_tags, read_place
+from ..case.tags import LESION_TAGS
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from .ras import labelmap, labelmap_crop
@@ -41,6 +42,11 @@ def tag(segment: slicer.vtkSegment, name: str) -> str:
     """A segment's tag, "" where it has none."""
     value = vtk.reference("")
     return terms.read_tag(str(value)) if segment.GetTag(name, value) else ""
+
+
+def all_tags(segment: slicer.vtkSegment) -> dict[str, str]:
+    """What a segment says of its lesion, by tag; "" for what it does not say."""
+    return {name: tag(segment, name) for name in LESION_TAGS}
 
 
 def set_tag(segment: slicer.vtkSegment, name: str, text: str) -> None:

@@ -18,18 +18,17 @@ from ..case.findings import CaseResult
 from ..support.errors import GeometryError, InputError
 from ..support.steps import Steps, finish
 from .apply import Apply, SceneNodes
-from .nodes import TableRow, fill_table
+from .nodes import fill_table
 from .prepare import Extras, find_nodes
 from .ras import volume_geometry
-from .read import ReaderCase, ReaderLesion, read_back
+from .read import DrawnLesion, ReaderCase, read_back
 from .segments import mark
 
 __all__ = [
+    "DrawnLesion",
     "Extras",
     "ReaderCase",
-    "ReaderLesion",
     "SceneNodes",
-    "TableRow",
     "apply_result",
     "apply_steps",
     "fill_table",
