@@ -227,6 +227,17 @@ class TestHeadersThatContradict:
         folder = series(tmp_path / "ct", InstanceNumber=[int(k) for k in order.get(numbers, [1] * 30)])
         assert load_ct(folder).warnings == ()
 
+    def test_locations_of_a_tilted_gantry_are_no_contradiction(self, tmp_path: Path) -> None:
+        """They are counted along the table, positions along the normal of the slices."""
+        angle = np.radians(10)
+        column = (0, np.cos(angle), np.sin(angle))
+        positions = axial_positions(30)
+        write_series(
+            tmp_path / "ct", phantom_hu(), positions, orientation=(1, 0, 0, *column),
+            SliceLocation=[-z for z in positions[:, 2]],
+        )  # fmt: skip
+        assert not any("contradict" in w for w in load_ct(tmp_path / "ct").warnings)
+
     def test_every_second_slice_gone(self, tmp_path: Path) -> None:
         write_series(
             tmp_path / "ct", phantom_hu()[::2], axial_positions(30)[::2], InstanceNumber=list(range(1, 31, 2))

@@ -140,12 +140,13 @@ def _longest_rise(numbers: NDArray[np.float64]) -> list[int]:
 def _off_location(
     locations: NDArray[np.float64], distances: NDArray[np.float64], step: float
 ) -> NDArray[np.int64]:
-    """Indices whose slice location does not follow the positions that most follow."""
-    found = []
-    for sign in (1, -1):
-        offset = locations - sign * distances
-        found.append(np.flatnonzero(np.abs(offset - np.median(offset)) > max(0.5 * step, 0.3)))
-    return min(found, key=len)
+    """Indices whose slice location does not follow the positions that most follow.
+
+    With a tilted gantry locations grow by less than the distance along the normal, evenly.
+    """
+    slope = float(np.median(np.diff(locations) / np.diff(distances)))
+    offset = locations - slope * distances
+    return np.flatnonzero(np.abs(offset - np.median(offset)) > max(0.5 * step, 0.3))
 
 
 def _every_other(frames: Sequence[Frame], numbers: Collection[int]) -> Iterator[str]:
