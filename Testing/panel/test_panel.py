@@ -501,3 +501,8 @@ def test_a_volume_that_lies_otherwise_than_its_file_says_is_named_before_it_is_a
     assert "ct.nii" in desk.message()
     assert any("mirror image" in sentence for sentence in desk.panel.queue.current.warnings)
     desk.until(desk.idle)
+    # The same volume as the second phase of another one.
+    first = add_volume("First")
+    desk.panel.run._add(first, volume)
+    assert any(text.startswith("Second phase: ") for text in desk.panel.queue.current.warnings)
+    desk.until(desk.idle)

@@ -95,6 +95,8 @@ class RunPanel:
     def _add(self, volume: Any, second: Any = None) -> None:
         """Analyse a volume; where it does not lie as its file says, say so before."""
         warnings = grid_warnings(volume)
+        if second is not None:
+            warnings += tuple(f"Second phase: {text}" for text in grid_warnings(second))
         if warnings:
             self._host.show_message(" ".join(warnings), "warning")
         self.queue.add(volume, self._host.settings(), second, warnings)
