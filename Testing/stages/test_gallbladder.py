@@ -1,14 +1,20 @@
 """The gallbladder's mask from probabilities, and what it takes from liver and lesions."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.models.inputs import InputSpec
+from LiverLesionAILib.stages.locate.coarse import LiverLocation
 from LiverLesionAILib.stages.neighbours.gallbladder import (
     GallbladderSettings,
     gallbladder_mask,
     messages,
     separate_gallbladder,
 )
+from LiverLesionAILib.stages.neighbours.stage import find_gallbladder
+from LiverLesionAILib.volume.ct import CtVolume, Geometry
 
 SETTINGS = Rules().part(GallbladderSettings)
 SPACING = (3.0, 1.5, 1.5)
@@ -81,11 +87,49 @@ def test_lesion_far_away_is_not_doubtful(scene):
 
 def test_growth_from_gallbladder_into_liver_keeps_its_liver_part(scene):
     liver, gallbladder, hu = scene
-    tumour = ball((24, 45, 30), 13)
+    tumour = ball((24, 45, 36), 13)
     hu[tumour & ~gallbladder] = TUMOUR
     apart = separate_gallbladder(liver | tumour, lesions(tumour), gallbladder, hu, SPACING, SETTINGS)
+    assert SETTINGS.doubt_share < apart.shares[1] < SETTINGS.lesion_share
     assert apart.removed == () and apart.doubtful == (1,)
     assert (apart.labels_zyx > 0).sum() == (tumour & ~gallbladder).sum()
+
+
+def test_a_lesion_that_looks_like_bile_in_a_corner_stays_whole(scene):
+    liver, gallbladder, hu = scene
+    tumour = ball((24, 45, 30), 13)
+    hu[tumour] = TUMOUR
+    apart = separate_gallbladder(liver | tumour, lesions(tumour), gallbladder, hu, SPACING, SETTINGS)
+    assert 0 < apart.shares[1] < SETTINGS.doubt_share
+    assert (apart.labels_zyx > 0).sum() == tumour.sum() and apart.liver_zyx[tumour].all()
+    assert not (apart.gallbladder_zyx & tumour).any() and apart.doubtful == (1,)
+
+
+class Everywhere:
+    """A network that sees gallbladder in whatever is fluid."""
+
+    entry = SimpleNamespace(input=InputSpec((3.0, 1.5, 1.5), (-60.0, 220.0), 5))
+
+    def probability(self, hu_zyx, progress=None):
+        return np.where((hu_zyx > -5) & (hu_zyx < 25), 240, 0).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("centre_mm", "seen"),
+    [((12, 45, 40), True), ((12, 45, 80), False), ((42, 45, 40), False)],
+    ids=["at the fossa", "left of the liver", "at the dome"],
+)
+def test_it_is_looked_for_where_gallbladders_lie(centre_mm, seen):
+    liver = np.zeros(SHAPE, bool)
+    liver[2:, 5:55, 5:50] = True
+    organ = ball(centre_mm, 7)
+    hu = np.where(organ, BILE, np.where(liver, LIVER, FAT)).astype(np.float32)
+    geometry = Geometry.make(SHAPE, SPACING)
+    where = LiverLocation(liver & ~organ, geometry, (0, 0, 0), SHAPE, 500.0, False)
+    found = find_gallbladder(Everywhere(), CtVolume(hu, geometry), where, SETTINGS)
+    assert found.mask_zyx.any() == seen
+    if seen:
+        assert 2 * (found.mask_zyx & organ).sum() / (found.mask_zyx.sum() + organ.sum()) > 0.8
 
 
 def test_mass_in_the_wall_is_reported(scene):

@@ -38,6 +38,7 @@ from ..training.gallbladder_cases import (
     shows_lung,
     slice_with_lesions,
 )
+from .gallbladder_in_cases import case_rows, case_table
 
 if TYPE_CHECKING:
     from torch import nn
@@ -250,6 +251,12 @@ def add_gallbladder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, help="folder of a training run instead of the bundled weights")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument(
+        "--cases",
+        type=Path,
+        metavar="DIR",
+        help="also: case folders of the real CTs, analysed without the rule",
+    )
+    parser.add_argument(
         "--out", type=Path, help="write one line per gallbladder, lesion and slice to this CSV"
     )
 
@@ -292,6 +299,9 @@ def run_gallbladders(args: argparse.Namespace, progress: Progress = silent) -> i
     rows = list(slice_rows(network, spec, data, settings, args.paintings))
     rows += scan_rows(network, spec, data, settings, range(args.scans), progress)
     print(summary(rows))
+    if args.cases:
+        cts = sorted(p for room in ("lits", "unlabelled", "tiny") for p in (data / room).glob("*_ct.nii.gz"))
+        print(case_table(list(case_rows(network, spec, cts, args.cases, settings))))
     if args.out:
         write_rows(rows, args.out)
         print(args.out)

@@ -21,6 +21,18 @@ class NeighbourRules(FindingRules):
         "It is looked for so far below the liver's box: a long one hangs out of it.",
         "none: anatomy",
     )
+    gallbladder_leftmost: float = rule(
+        0.75,
+        "of the liver's width",
+        "It lies no farther to the left: of 64 outlined ones none lies left of the body's middle.",
+        f"{_GALLBLADDER}::test_it_is_looked_for_where_gallbladders_lie",
+    )
+    gallbladder_highest: float = rule(
+        0.85,
+        "of the liver's height",
+        "It lies no higher: above are dome and heart.",
+        f"{_GALLBLADDER}::test_it_is_looked_for_where_gallbladders_lie",
+    )
     gallbladder_threshold: float = rule(
         0.5,
         "0..1",
@@ -63,7 +75,8 @@ class NeighbourRules(FindingRules):
     gallbladder_doubt_share: float = rule(
         0.15,
         "of its voxels",
-        "A lesion of which so much is gallbladder is listed as doubtful.",
+        "A lesion with so much of it is doubtful and loses that part; one with less keeps it: "
+        "necrosis is fluid too.",
         f"{_GALLBLADDER}::test_growth_from_gallbladder_into_liver_keeps_its_liver_part",
     )
     gallbladder_beside_mm: float = rule(

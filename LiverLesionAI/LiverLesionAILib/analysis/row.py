@@ -123,7 +123,11 @@ def place(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dra
         separated = separate_gallbladder(
             liver_zyx, labels_zyx, organ, found.hu_zyx, found.box.spacing_zyx_mm, settings
         )
-        draft = replace(draft, segmented=without_gallbladder(found, separated, labels_zyx))
+        draft = replace(
+            draft,
+            segmented=without_gallbladder(found, separated, labels_zyx),
+            gallbladder=draft.gallbladder.changed(draft.cut, separated.gallbladder_zyx),
+        )
         liver_zyx, labels_zyx = separated.liver_zyx, separated.labels_zyx
     labels_zyx, numbers = number_by_size(labels_zyx)
     scores = {new: found.masks.scores.get(old, 0.0) for old, new in numbers.items()}

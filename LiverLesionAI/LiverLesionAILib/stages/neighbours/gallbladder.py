@@ -22,13 +22,16 @@ class GallbladderSettings:
 
     Attributes:
         below_mm: how far below the liver's box it is looked for.
+        leftmost, highest: where it can lie, as shares of the liver's width from its right end, and of its
+            height from below.
         threshold: voxels at or above it are gallbladder.
         peak: the mean of its surest tenth has to reach this; else none is seen.
-        smallest_ml: a smaller one is none.
+        smallest_ml: a smaller one is none; a lesion that shares so much with one is doubtful.
         fragment_mm: parts farther from its largest part than this do not belong to it.
         fat_hu: smoothed voxels below are fat or gas, never gallbladder.
         lesion_share: a lesion of which so much is gallbladder is not one.
-        doubt_share: one of which so much is gallbladder is doubtful.
+        doubt_share: one of which so much is gallbladder is doubtful, and loses that part; of which less is,
+            keeps it.
         beside_mm: so is one whose border lies as close to the gallbladder over `beside_share` of it.
         beside_share: see `beside_mm`.
         solid_mm: a part of the gallbladder that is dense as tissue over such a width is reported.
@@ -39,6 +42,8 @@ class GallbladderSettings:
     PREFIX: ClassVar[str] = "gallbladder_"
 
     below_mm: float
+    leftmost: float
+    highest: float
     threshold: float
     peak: float
     smallest_ml: float
@@ -60,7 +65,7 @@ class Separated:
     Attributes:
         liver_zyx: bool, lesions included, without the gallbladder.
         labels_zyx: uint16, lesions; numbers stay what they were, those of `removed` are gone.
-        gallbladder_zyx: bool.
+        gallbladder_zyx: bool, without the lesions that stay whole.
         shares: lesion label before -> share of it that is gallbladder, 0..1.
         removed: labels that were gallbladder.
         doubtful: labels that stay and cannot be told from the gallbladder with certainty.
@@ -130,19 +135,25 @@ def separate_gallbladder(
     """
     if not gallbladder_zyx.any():
         return Separated(liver_zyx, labels_zyx, gallbladder_zyx, {})
+    voxel_ml = float(np.prod(spacing_zyx_mm)) / 1000.0
     sizes = np.bincount(labels_zyx.ravel())
     inner = np.bincount(labels_zyx[gallbladder_zyx], minlength=len(sizes))
     shares = {n: float(inner[n] / sizes[n]) for n in range(1, len(sizes)) if sizes[n]}
     removed = tuple(n for n, share in shares.items() if share >= settings.lesion_share)
     # What hangs on the gallbladder of a removed lesion (its wall, partial volume) is not liver tissue proven.
     gone = np.isin(labels_zyx, removed)
+    # A lesion of which little looks like gallbladder is a lesion there too: a necrotic one is fluid in parts.
+    whole = [n for n, share in shares.items() if share < settings.doubt_share]
+    gallbladder_zyx = gallbladder_zyx & ~np.isin(labels_zyx, whole)
     kept = np.where(gone | gallbladder_zyx, 0, labels_zyx).astype(labels_zyx.dtype)
     doubtful = tuple(
         n
         for n, share in shares.items()
         if n not in removed
         and (
-            share >= settings.doubt_share or _beside(labels_zyx, n, gallbladder_zyx, spacing_zyx_mm, settings)
+            share >= settings.doubt_share
+            or inner[n] * voxel_ml >= settings.smallest_ml
+            or _beside(labels_zyx, n, gallbladder_zyx, spacing_zyx_mm, settings)
         )
     )
     liver = liver_zyx & ~gallbladder_zyx & ~_outside_part(gone & ~gallbladder_zyx, liver_zyx, labels_zyx)

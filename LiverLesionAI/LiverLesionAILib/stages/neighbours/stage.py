@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from ...support.progress import Progress, silent
+from ...volume.crops import bounding_box
 from ...volume.ct import CtVolume, Geometry, resample, resample_labels
 from ..faces import Neighbour
 from ..locate.coarse import LiverLocation
@@ -42,8 +43,16 @@ class FoundGallbladder:
 
     def within(self, box: tuple[slice, ...]) -> NDArray[np.bool_]:
         """The part in a box of the oriented CT, which lies inside the searched one."""
-        inner = (slice(b.start - a, b.stop - a) for a, b in zip(self.start_zyx, box, strict=True))
-        return self.mask_zyx[tuple(inner)]
+        return self.mask_zyx[self._inner(box)]
+
+    def changed(self, box: tuple[slice, ...], mask_zyx: NDArray[np.bool_]) -> FoundGallbladder:
+        """With another mask in a box of the oriented CT."""
+        whole = self.mask_zyx.copy()
+        whole[self._inner(box)] = mask_zyx
+        return replace(self, mask_zyx=whole)
+
+    def _inner(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
+        return tuple(slice(b.start - a, b.stop - a) for a, b in zip(self.start_zyx, box, strict=True))
 
 
 def find_gallbladder(
@@ -65,10 +74,25 @@ def find_gallbladder(
     grid = box.with_spacing(neighbour.entry.input.spacing_zyx_mm)
     hu_zyx = resample(oriented.hu_zyx[cut], box, grid)
     probability = neighbour.probability(hu_zyx, progress)
+    high, left = _farthest(where, grid, settings)
+    probability[high:] = 0
+    probability[:, :, left:] = 0
     mask = gallbladder_mask(probability, hu_zyx, grid.spacing_zyx_mm, settings)
     return FoundGallbladder(
         start, on_box(mask, probability, grid, box, settings.threshold), box.voxel_volume_mm3
     )
+
+
+def _farthest(where: LiverLocation, grid: Geometry, settings: GallbladderSettings) -> tuple[int, int]:
+    """First slice, and first column, of a grid in which no gallbladder can lie."""
+    occupied = bounding_box(where.mask_zyx)
+    if occupied is None:
+        return 0, 0
+    low = np.array([b.start for b in occupied], float) - 0.5
+    size = np.array([b.stop - b.start for b in occupied], float)
+    ends = low + size * (settings.highest, 1.0, settings.leftmost)
+    z, _, x = np.ceil(grid.lps_to_index(where.geometry.index_to_lps(ends[None]))[0])
+    return max(0, int(z)), max(0, int(x))
 
 
 def on_box(
