@@ -183,6 +183,14 @@ def queue(p: QPainter) -> None:
         p.drawPoint(QPointF(24, y))
 
 
+def not_liver(p: QPainter) -> None:
+    """A liver with a stroke through it."""
+    p.setPen(pen(LIVER_EDGE, 9))
+    p.drawPath(liver_path())
+    p.setPen(pen(RED, 11))
+    p.drawLine(QPointF(28, 108), QPointF(100, 20))
+
+
 BUTTONS: dict[str, Callable[[QPainter], None]] = {
     "Previous": arrow(-1),
     "Next": arrow(1),
@@ -190,6 +198,7 @@ BUTTONS: dict[str, Callable[[QPainter], None]] = {
     "StatusAccepted": tick,
     "StatusRejected": cross,
     "StatusEdited": pencil,
+    "StatusNotLiver": not_liver,
     "Add": plus,
     "Merge": merge,
     "Split": split,

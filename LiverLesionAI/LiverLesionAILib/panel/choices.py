@@ -69,6 +69,7 @@ class StatusFilter(Labelled):
     ACCEPTED = "Accepted"
     EDITED = "Edited"
     REJECTED = "Rejected"
+    NOT_LIVER = "Not liver"
 
     def accepts(self, status: LesionStatus, edited: bool) -> bool:
         """Whether a lesion of which the reader has decided this is listed."""

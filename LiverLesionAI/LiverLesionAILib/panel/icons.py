@@ -13,6 +13,7 @@ BUTTONS = {
     "nextButton": "Next",
     "acceptButton": "StatusAccepted",
     "rejectButton": "StatusRejected",
+    "notLiverButton": "StatusNotLiver",
     "addButton": "Add",
     "mergeButton": "Merge",
     "splitButton": "Split",

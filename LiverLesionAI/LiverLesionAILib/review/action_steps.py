@@ -12,10 +12,10 @@ from ..scene import segments
 from ..scene.boxed import BoxedLesion, read_boxed, write_boxed
 from ..scene.ras import volume_geometry
 from ..support.errors import InputError
-from ..volume.crops import Mask, union
+from ..volume.crops import Mask
 from ..volume.ct import Geometry
-from .case_view import ATTR_LIVER_VOLUME, CaseView
-from .derived import follow
+from .case_view import CaseView, read_case
+from .derived import follow, measure_liver
 from .history import History, SegmentState, States, Step, capture, restore
 
 
@@ -69,17 +69,9 @@ class ActionSteps:
     # -- parts
 
     def _measure_liver(self) -> None:
-        """Note the volume of the liver with its lesions, as it is drawn now."""
-        masks = [self.liver_mask()]
-        masks += [
-            segments.read_mask(self._case.segmentation, row.segment_id, self._geometry())
-            for row in self._case.rows
-            if not row.box_only and row.status.counts
-        ]
-        drawn = union([mask for mask in masks if mask is not None and mask.count])
-        volume_ml = drawn.count * self._geometry().voxel_volume_mm3 / 1000.0
-        if self._case.table is not None:
-            self._case.table.SetAttribute(ATTR_LIVER_VOLUME, f"{volume_ml:.3f}")
+        """The liver was drawn anew: its volume, and what follows from it for the lesions."""
+        measure_liver(self._case, self.liver_mask())
+        self._case = read_case(self._scene, self._case.volume)
 
     def liver_mask(self) -> Mask | None:
         """The liver's voxels; read once while its labelmap stays as it is."""

@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 import slicer
+import vtk
 
+from ..case.columns import MEASURED
 from ..case.findings import Box, Measurement
 from ..scene import nodes, segments
 from ..scene.boxed import write_boxed
 from ..scene.marks import moved_box
 from ..scene.ras import volume_geometry
-from ..stages.measure.lesions import box_of, measure_mask
+from ..stages.measure.lesions import box_of, measure_mask, surface_distance_mm
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from ..volume.masks import bounding_box
-from .case_view import CaseView, FindingRow, read_case
+from .case_view import ATTR_LIVER_VOLUME, CaseView, FindingRow, read_case
 
 MARGIN_MM = 10.0
 
@@ -143,6 +145,44 @@ def place_lesion(case: CaseView, row: FindingRow, box: Box, measurement: Measure
         short_axis_lps=measurement.short_axis_lps if measured_now else None,
     )
     segments.set_place(_segment(case, row.segment_id), place)
+
+
+def measure_liver(case: CaseView, liver: Mask | None) -> None:
+    """Note the volume of the liver with the lesions that count, as it is drawn now, and what follows for
+    them: how much of it each is, and how far from its surface."""
+    if case.table is None:
+        return
+    geometry = volume_geometry(case.volume)
+    masks = {
+        row.number: segments.read_mask(case.segmentation, row.segment_id, geometry)
+        for row in case.rows
+        if not row.box_only and row.status.counts
+    }
+    masks = {number: mask for number, mask in masks.items() if mask.count}
+    organ = np.zeros(geometry.shape_zyx, bool)
+    for mask in (*masks.values(), *(() if liver is None else (liver,))):
+        organ[mask.slices] |= mask.voxels_zyx
+    liver_ml = float(np.count_nonzero(organ)) * geometry.voxel_volume_mm3 / 1000.0
+    table = vtk.vtkTable()
+    table.DeepCopy(case.table.GetTable())
+    surface, share = (
+        next(c.table_heading for c in MEASURED if c.field == field)
+        for field in ("surface_distance_mm", "percent_of_liver")
+    )
+    for row in range(table.GetNumberOfRows()):
+        mask = masks.get(table.GetValueByName(row, "Lesion").ToInt())
+        if mask is None or not liver_ml:
+            continue
+        volume_ml = mask.count * geometry.voxel_volume_mm3 / 1000.0
+        distance_mm = surface_distance_mm(mask.voxels_zyx, mask.slices, organ, geometry.spacing_zyx_mm)
+        table.SetValueByName(row, surface, vtk.vtkVariant(round(distance_mm, 1)))
+        table.SetValueByName(row, share, vtk.vtkVariant(round(100.0 * volume_ml / liver_ml, 2)))
+    was = case.table.StartModify()
+    try:
+        case.table.SetAttribute(ATTR_LIVER_VOLUME, f"{liver_ml:.3f}")
+        nodes.show_table(case.table, table)
+    finally:
+        case.table.EndModify(was)
 
 
 def keep_moved_box(case: CaseView) -> bool:

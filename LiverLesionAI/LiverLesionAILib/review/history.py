@@ -94,15 +94,25 @@ def restore(
             segment.SetLabelValue(label)
             segment.Modified()
         elif state.mask is not None:
-            put(node, segment_id, segments.rebuilt(state.metadata, state.mask, geometry), state.after)
+            segment = segments.rebuilt(state.metadata, state.mask, geometry)
+            segments.give_surface(node, segment, state.mask, geometry)
+            put(node, segment_id, segment, state.after)
 
 
 def put(
     node: slicer.vtkMRMLSegmentationNode, segment_id: str, segment: slicer.vtkSegment, after: str
 ) -> None:
-    """Add a segment behind another, or in place of the one of its ID."""
-    segmentation = node.GetSegmentation()
+    """Add a segment behind another, or in place of the one of its ID, whose looks it takes over."""
+    segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
+    looks = None
     if segmentation.GetSegment(segment_id) is not None:
+        if display is not None:
+            looks = (
+                display.GetSegmentVisibility(segment_id),
+                display.GetSegmentOpacity2DFill(segment_id),
+                display.GetSegmentOpacity2DOutline(segment_id),
+                display.GetSegmentOpacity3D(segment_id),
+            )
         segmentation.RemoveSegment(segment_id)
     order = segments.segment_ids(node)
     if after in order:
@@ -112,6 +122,12 @@ def put(
     before = order[place] if place < len(order) else ""
     if not segmentation.AddSegment(segment, segment_id, before):
         raise RuntimeError(f"{segment.GetName()} could not be put into the segmentation.")
+    if looks is not None:
+        visible, fill, outline, opacity = looks
+        display.SetSegmentVisibility(segment_id, visible)
+        display.SetSegmentOpacity2DFill(segment_id, fill)
+        display.SetSegmentOpacity2DOutline(segment_id, outline)
+        display.SetSegmentOpacity3D(segment_id, opacity)
 
 
 class History:

@@ -214,6 +214,7 @@ class MaskActions(ActionSteps):
         ids = segments.segment_ids(node)
         place = ids.index(segment_id)
         new = segments.rebuilt(segment, mask, self._geometry())
+        segments.give_surface(node, new, mask, self._geometry())
         put(node, segment_id, new, ids[place - 1] if place else "")
         segments.mark_edited(node.GetSegmentation().GetSegment(segment_id))
 
@@ -255,7 +256,9 @@ class MaskActions(ActionSteps):
             written[TAG_TRACKING_UID] = mask_uid(mask, self._geometry(), "reader")
         for name, value in written.items():
             segment.SetTag(name, value)
-        put(node, segment_id, segments.rebuilt(segment, mask, self._geometry()), after)
+        new = segments.rebuilt(segment, mask, self._geometry())
+        segments.give_surface(node, new, mask, self._geometry())
+        put(node, segment_id, new, after)
 
 
 def _in_front(mask: Mask, geometry: Geometry, plane: tuple[Sequence[float], Sequence[float]]) -> np.ndarray:

@@ -11,6 +11,9 @@ from typing import Any
 from ..case import terminology as terms
 from ..case.findings import LesionStatus
 from ..scene import segments
+from ..support.errors import InputError
+from ..volume.crops import Mask, union, without
+from .case_view import FindingRow
 from .mask_actions import MaskActions
 
 
@@ -18,10 +21,18 @@ class ReaderActions(MaskActions):
     """Every action on the lesions of one case."""
 
     def set_status(self, segment_ids: Sequence[str], status: LesionStatus) -> None:
-        """Decide on lesions; the decision is taken back where they all have it already."""
+        """Decide on lesions; the decision is taken back where they all have it already.
+
+        What is not liver (gallbladder, stomach, bowel) goes out of the liver too, and comes back into it with
+        any other decision.
+
+        Raises:
+            InputError: nothing would be left of the liver.
+        """
         rows = [row for row in self._case.rows if row.segment_id in segment_ids]
         back = bool(rows) and all(row.status is status for row in rows)
         new = LesionStatus.UNDECIDED if back else status
+        liver_id, liver = self._case.liver_segment, self._liver_after(rows, new)
 
         def act(node: Any) -> None:
             for segment_id in segment_ids:
@@ -30,8 +41,38 @@ class ReaderActions(MaskActions):
                     self._write_boxes({segment_id: box.changed(status=new)})
                     continue
                 segments.mark(node.GetSegmentation().GetSegment(segment_id), new)
+            if liver is not None:
+                self._replace_mask(node, liver_id, liver)
+                organ = node.GetSegmentation().GetSegment(liver_id)
+                if segments.tag(organ, terms.TAG_MASK) == liver.fingerprint(self._geometry()):
+                    segments.mark_edited(organ, False)
 
-        self._do(f"{'take back ' if back else ''}{status.action}", segment_ids, act, masks=False)
+        label = f"{'take back ' if back else ''}{status.action}"
+        changed = segment_ids if liver is None else [*segment_ids, liver_id]
+        self._do(label, changed, act, masks=liver is not None)
+        if liver is not None:
+            self._measure_liver()
+
+    def _liver_after(self, rows: Sequence[FindingRow], new: LesionStatus) -> Mask | None:
+        """The liver's mask once these lesions are decided on so; None where it stays as it is."""
+        liver = self.liver_mask()
+        moved = [
+            row
+            for row in rows
+            if not row.box_only
+            and (row.status is LesionStatus.NOT_LIVER) is not (new is LesionStatus.NOT_LIVER)
+        ]
+        if liver is None or not moved:
+            return None
+        masks = [
+            segments.read_mask(self._case.segmentation, row.segment_id, self._geometry()) for row in moved
+        ]
+        if new is not LesionStatus.NOT_LIVER:
+            return union([liver, *masks])
+        left = without(liver, masks)
+        if not left.count:
+            raise InputError("Nothing would be left of the liver. Reject the finding instead.")
+        return left
 
     def set_class(self, segment_id: str, name: str) -> None:
         """Give a lesion the reader's class; "" goes back to the model's, which is kept beside it."""

@@ -11,9 +11,11 @@ import slicer
 
 from ..case.lesion_masks import lesion_mask_steps
 from ..case.surfaces import load_surfaces
+from ..scene.segments import read_mask
 from ..scene.show import Extras, SceneNodes, apply_steps
 from ..support.errors import InputError
-from .case_view import ATTR_LIVER_VOLUME
+from .case_view import ATTR_LIVER_VOLUME, read_case
+from .derived import measure_liver
 from .kept import drawn_tags, split_by_score, write_candidates
 
 T = TypeVar("T")
@@ -61,6 +63,11 @@ def result_steps(
     made: SceneNodes = yield from _say("show the result", apply_steps(scene, shown, volume, extras=extras))
     made.table.SetAttribute(ATTR_LIVER_VOLUME, f"{result.liver_volume_ml:.3f}")
     write_candidates(made.table, candidates, result.geometry)
+    if made.segment_ids.get(0) in made.kept_segment_ids:
+        # The liver is the reader's: what was measured against the analysis' own is measured against this one.
+        yield "show the result"
+        liver = read_mask(made.segmentation, made.segment_ids[0], result.geometry)
+        measure_liver(read_case(scene, volume), liver)
     yield made
 
 

@@ -7,12 +7,11 @@ from dataclasses import replace
 import slicer
 
 from ..analysis.rules import Rules
-from ..case.surfaces import closed_surface
 from ..models.weights import Manifest
 from ..scene import segments
 from ..scene.boxed import write_boxed
 from ..scene.map_stack import read_entries, with_rows, write_entries
-from ..scene.ras import surface_data, volume_geometry
+from ..scene.ras import volume_geometry
 from ..scene.read import free_number
 from ..scene.segments import build_lesions
 from ..support.errors import ModelError
@@ -102,7 +101,6 @@ def _bring_in(case: CaseView, inward: list[Candidate], leaving: set[str]) -> dic
     """Segments for candidates; one that the reader has drawn meanwhile is left out."""
     node, geometry = case.segmentation, volume_geometry(case.volume)
     segmentation = node.GetSegmentation()
-    surfaces = segmentation.ContainsRepresentation(segments.CLOSED_SURFACE)
     leaving_numbers = {row.number for row in case.rows if row.segment_id in leaving}
     taken = case.numbers - leaving_numbers
     there = [
@@ -125,10 +123,7 @@ def _bring_in(case: CaseView, inward: list[Candidate], leaving: set[str]) -> dic
             geometry,
         )[0]
         tag_lesion(built.segment, candidate.lesion, candidate.mask, geometry)
-        if surfaces:
-            # Slicer would make one itself, more slowly.
-            surface = surface_data(*closed_surface(candidate.mask, geometry))
-            built.segment.AddRepresentation(segments.CLOSED_SURFACE, surface)
+        segments.give_surface(node, built.segment, candidate.mask, geometry)
         segment_id = segmentation.GenerateUniqueSegmentID(built.preferred_id)
         put(node, segment_id, built.segment, "?")
         placed[segment_id] = candidate

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..case import terminology as terms
 from ..case.attributes import read_phase
-from ..case.findings import CaseResult, Lesion
+from ..case.findings import CaseResult, Lesion, LesionStatus
 from ..case.tracking import mask_uid
 from ..stages.measure.lesions import box_of, measure_liver, measure_mask
 from ..support.errors import InputError
@@ -27,7 +27,8 @@ from .read import DrawnLesion, ReaderCase, read_back
 def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode) -> CaseResult:
     """The findings of a CT as the reader has left them, measured anew on the masks that are shown.
 
-    Rejected lesions are left out and named in a message. Overlapping lesions are each measured whole.
+    Rejected lesions, and those that are not liver, are left out and named in a message. Overlapping lesions
+    are each measured whole.
     Probabilities, maps and timings are not in it.
 
     Raises:
@@ -41,8 +42,9 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         raise InputError(f"{volume.GetName()} has no findings yet. Click Analyze first.")
     case = read_back(segmentation, volume)
     hu_zyx = slicer.util.arrayFromVolume(volume)
-    rejected = {le.number: le.name for le in case.lesions if not le.status.counts}
-    labels = _without(case, set(rejected))
+    left_out = [(le.number, le.name, le.status) for le in case.lesions if not le.status.counts]
+    rejected = {number for number, _, _ in left_out}
+    labels = _without(case, rejected)
     liver_volume_ml = float(np.count_nonzero(case.liver_zyx)) * case.geometry.voxel_volume_mm3 / 1000.0
     lesions = [
         _lesion(lesion, hu_zyx, case, liver_volume_ml)
@@ -53,11 +55,10 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         if one.below:
             continue
         if not one.lesion.status.counts:
-            rejected[one.lesion.number] = terms.lesion_title(one.lesion)
+            left_out.append((one.lesion.number, terms.lesion_title(one.lesion), one.lesion.status))
         else:
             lesions.append(one.lesion)
     whole = measure_liver(labels, case.liver_zyx, hu_zyx, case.geometry)
-    left_out = ", ".join(name for _, name in sorted(rejected.items()))
     return CaseResult(
         case_name=volume.GetName(),
         geometry=case.geometry,
@@ -68,11 +69,24 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         liver_volume_ml=whole.volume_ml,
         liver_hu_mean=whole.hu_mean,
         tumour_burden_percent=whole.tumour_burden_percent,
-        messages=(f"Rejected by the reader and left out: {left_out}.",) if rejected else (),
+        messages=_left_out(left_out),
         device="",
         version=__version__,
         phase=read_phase(table.GetAttribute) if table is not None else None,
     )
+
+
+def _left_out(lesions: list[tuple[int, str, LesionStatus]]) -> tuple[str, ...]:
+    """What the reader has decided to leave out, in sentences: (number, name, decision) of each."""
+    sentences = []
+    for status, text in (
+        (LesionStatus.REJECTED, "Rejected by the reader and left out"),
+        (LesionStatus.NOT_LIVER, "Not liver, as the reader says, and taken out of it"),
+    ):
+        names = ", ".join(name for _, name, decided in sorted(lesions) if decided is status)
+        if names:
+            sentences.append(f"{text}: {names}.")
+    return tuple(sentences)
 
 
 def _without(case: ReaderCase, numbers: set[int]) -> NDArray[np.uint16]:

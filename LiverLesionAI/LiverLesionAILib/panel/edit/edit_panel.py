@@ -42,6 +42,7 @@ class EditPanel:
         self._choice.connect("timeout()", self._look_at_choice)
         host.ui.editSection.connect("contentsCollapsed(bool)", self._collapsed)
         host.ui.backToAiButton.connect("clicked()", self._back_to_ai)
+        host.ui.paintLiverButton.connect("clicked()", self.paint_liver)
 
     @property
     def editor(self) -> Any:
@@ -63,9 +64,21 @@ class EditPanel:
         else:
             ui.editLabel.text = "Select a lesion in the table to edit its outline."
         ui.backToAiButton.setEnabled(one is not None)
+        ui.paintLiverButton.setEnabled(bool(self._host.case.liver_segment))
         if ui.editSection.collapsed:
             return
         self._bind(one.segment_id if one else "")
+
+    def paint_liver(self) -> None:
+        """Draw in the liver itself: what the analysis left out of it, or what is to go."""
+        liver = self._host.case.liver_segment
+        if not liver:
+            return
+        self._elsewhere = liver
+        self._host.ui.findingsTable.clearSelection()
+        self.show()
+        if self._editor is not None:
+            self._editor.setActiveEffectByName("Paint")
 
     def leave(self) -> None:
         """The module is left: no effect may stay active, no view observed."""

@@ -56,6 +56,7 @@ class ReaderPanel:
         for button, method in (
             (ui.acceptButton, self.accept),
             (ui.rejectButton, self.reject),
+            (ui.notLiverButton, self.not_liver),
             (ui.deleteButton, self.delete),
             (ui.mergeButton, self.merge),
             (ui.splitButton, self.split),
@@ -74,6 +75,7 @@ class ReaderPanel:
         return {
             "A": self.accept,
             "X": self.reject,
+            "G": self.not_liver,
             "M": self.merge,
             "C": self.choose_class,
             "L": self.add,
@@ -95,6 +97,7 @@ class ReaderPanel:
         some, one = bool(rows), len(rows) == 1
         ui.acceptButton.setEnabled(some)
         ui.rejectButton.setEnabled(some)
+        ui.notLiverButton.setEnabled(some)
         ui.deleteButton.setEnabled(some)
         ui.mergeButton.setEnabled(len(rows) > 1 and not any(row.box_only for row in rows))
         ui.splitButton.setEnabled(one and not rows[0].box_only)
@@ -118,6 +121,9 @@ class ReaderPanel:
 
     def reject(self) -> None:
         self._mark(LesionStatus.REJECTED)
+
+    def not_liver(self) -> None:
+        self._mark(LesionStatus.NOT_LIVER)
 
     def delete(self) -> None:
         self._act(lambda ids: self.actions.delete(ids))

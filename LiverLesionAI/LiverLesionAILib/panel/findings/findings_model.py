@@ -28,7 +28,7 @@ STATUS_ICONS = {
     LesionStatus.UNDECIDED: "StatusAI",
     LesionStatus.ACCEPTED: "StatusAccepted",
     LesionStatus.REJECTED: "StatusRejected",
-    LesionStatus.NOT_LIVER: "StatusRejected",
+    LesionStatus.NOT_LIVER: "StatusNotLiver",
     LesionStatus.TREATED: "StatusAccepted",
 }
 EDITED_ICON = "StatusEdited"
