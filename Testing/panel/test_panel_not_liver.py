@@ -1,5 +1,7 @@
-"""Not liver: a finding that is gallbladder, stomach or bowel goes out of the lesions and of the liver; its
-reverse is painting into the liver. Every number follows, undo takes it back, a second analysis keeps it."""
+"""Not liver: a finding that is gallbladder, stomach or bowel goes out of the lesions and of the liver.
+
+Its reverse is painting into the liver. Every number follows, undo takes it back, a second analysis keeps it.
+"""
 
 from __future__ import annotations
 

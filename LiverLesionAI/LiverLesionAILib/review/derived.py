@@ -148,8 +148,10 @@ def place_lesion(case: CaseView, row: FindingRow, box: Box, measurement: Measure
 
 
 def measure_liver(case: CaseView, liver: Mask | None) -> None:
-    """Note the volume of the liver with the lesions that count, as it is drawn now, and what follows for
-    them: how much of it each is, and how far from its surface."""
+    """Measure the liver with the lesions that count, as it is drawn now, and what follows for them.
+
+    The table gets its volume, and for every lesion how much of it that is and how far from its surface.
+    """
     if case.table is None:
         return
     geometry = volume_geometry(case.volume)

@@ -227,8 +227,10 @@ def rebuilt(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> slice
 def give_surface(
     node: slicer.vtkMRMLSegmentationNode, segment: slicer.vtkSegment, mask: Mask, geometry: Geometry
 ) -> None:
-    """Give a segment that is to join others a closed surface, where they have one: Slicer would make it
-    itself, which takes seconds for a liver. A large one is made of every second voxel."""
+    """Give a segment that is to join others a closed surface, where they have one.
+
+    Slicer would make it itself, which takes seconds for a liver. A large one is made of every second voxel.
+    """
     if not node.GetSegmentation().ContainsRepresentation(CLOSED_SURFACE) or not mask.count:
         return
     step = 2 if mask.voxels_zyx.size > FINE_VOXELS else 1
