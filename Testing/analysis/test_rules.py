@@ -50,6 +50,7 @@ TECHNICAL = {
     "SPACING_MM": "sampling of the search for the aorta",
     "STEP_MM": "sampling of the search for necks",
     "TIE_MM": "calipers, exact",
+    "TISSUE_HU, BONE_HU": "how body and spine are recognised",
 }
 """Numbers in stages that decide nothing which is reported, or that a network's training fixed."""
 

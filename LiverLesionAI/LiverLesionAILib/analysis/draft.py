@@ -55,6 +55,7 @@ class Draft:
         attention: maps of whatever ran.
         phase: contrast phase, where it was estimated.
         thresholds: probability, 0..1, from which a voxel is liver, and tumour, in the maps that are kept.
+        leading: what the reader has to know first: that the result can hardly be true.
         messages: what the reader has to know.
     """
 
@@ -71,6 +72,7 @@ class Draft:
     attention: tuple[AttentionMap, ...] = ()
     phase: PhaseEstimate | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    leading: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
 
     @classmethod

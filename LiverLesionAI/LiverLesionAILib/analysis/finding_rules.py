@@ -12,6 +12,7 @@ from .page import Page, rule
 _STAGES = "Testing/stages/test_stages.py"
 _LINK = "Testing/stages/test_stages_link.py"
 _NECKS = "Testing/stages/test_stages_necks.py"
+_PLAUSIBLE = "Testing/stages/test_plausible.py"
 _AGREE = "Testing/stages/test_agree.py"
 _PIPELINE = "Testing/analysis/test_pipeline.py"
 _POLICY = "Testing/analysis/test_pipeline_policy.py"
@@ -30,6 +31,7 @@ class FindingRules(Page):
         "tumour_reach_mm": "Which voxels are liver and tumour",
         "score_threshold": "Which spots are lesions",
         "link_least_score": "What a detector's boxes say",
+        "plausible_side_share": "What can hardly be true",
         "phase_means_hu": "Contrast phase",
         "gallbladder_below_mm": "What is gallbladder",
         "classes_said": "Classes",
@@ -280,6 +282,24 @@ class FindingRules(Page):
         "of the ellipsoid",
         "A grown mask that fills less of its box is noise; the ellipsoid is proposed.",
         "none: chosen by eye",
+    )
+    plausible_side_share: float = rule(
+        0.03,
+        "of the body's width",
+        "A liver farther left of the spine leads the findings with a warning: mirrored, or situs inversus.",
+        f"{_PLAUSIBLE}::test_a_mirrored_body_leads_the_findings",
+    )
+    plausible_least_ml_per_cm2: float = rule(
+        0.6,
+        "mL per cm2 of the body's section",
+        "A smaller liver is doubted, unless the scan cuts it; eight real CTs lie between 1.2 and 3.2.",
+        f"{_PLAUSIBLE}::test_a_size_that_no_body_has",
+    )
+    plausible_most_ml_per_cm2: float = rule(
+        4.5,
+        "mL per cm2 of the body's section",
+        "A larger liver is doubted: a wrong slice distance, or another organ.",
+        f"{_PLAUSIBLE}::test_a_size_that_no_body_has",
     )
     phase_means_hu: tuple[tuple[float, float, float], ...] = rule(
         ((42.0, -8.0, 8.0), (285.0, 170.0, 35.0), (145.0, -3.0, 38.0), (100.0, -5.0, 16.0)),

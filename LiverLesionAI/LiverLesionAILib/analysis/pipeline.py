@@ -72,7 +72,7 @@ def analyze(
     progress("done", 1.0)
     return replace(
         done.result(),
-        messages=(*draft.messages, *notes, *done.messages[len(draft.messages) :]),
+        messages=(*done.leading, *draft.messages, *notes, *done.messages[len(draft.messages) :]),
         device=used.description,
         timings_s=seconds,
         models={entry.name: entry.sha256[:12] for entry in choice.computing},

@@ -22,6 +22,7 @@ from ..stages.detect.match import ProposalSettings
 from ..stages.detect.stage import DetectSettings, detect_lesions, place_detected, with_sources
 from ..stages.locate.coarse import LocateSettings, locate
 from ..stages.measure.lesions import measure_case, measure_liver
+from ..stages.measure.plausible import PlausibleSettings, implausible, measure_body
 from ..stages.neighbours.gallbladder import GallbladderSettings, messages, separate_gallbladder
 from ..stages.neighbours.stage import find_gallbladder, without_gallbladder
 from ..stages.phase.estimate import PhaseSettings
@@ -158,6 +159,13 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
         lesions, maps = with_sources(lesions, detected, placed.numbers, placed.boxed, box)
         draft = replace(draft, attention=(*draft.attention, *maps)).say(*detected.messages(lesions))
     organ = measure_liver(placed.labels_zyx, placed.liver_zyx, hu_zyx, box)
+    leading = implausible(
+        measure_body(draft.oriented, placed.liver_zyx, box),
+        organ.volume_ml,
+        cut_off=draft.where is not None and draft.where.cut_off,
+        settings=rules.part(PlausibleSettings),
+    )
+    draft = replace(draft, leading=leading)
     return replace(draft, lesions=lesions, organ=organ).say(*_what_was_left_out(draft, rules, bool(lesions)))
 
 
