@@ -14,11 +14,12 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.case.lesion_masks import lesion_masks
 from LiverLesionAILib.case.tracking import with_tracking
-from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, read_bundle, write_bundle
+from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, write_bundle
 from LiverLesionAILib.scene.prepare import find_nodes
 from LiverLesionAILib.scene.report import reader_result
 from LiverLesionAILib.scene.show import apply_result, read_back
 from LiverLesionAILib.volume.ct import CtVolume
+from support.scene_bundles import read_bundle
 
 
 def ct_of(result: CaseResult) -> CtVolume:

@@ -22,11 +22,12 @@ from LiverLesionAILib.scene import show as scenes
 from LiverLesionAILib.scene.boxed import case_marks
 from LiverLesionAILib.scene.colour_table import colour_index
 from LiverLesionAILib.scene.marks import ROLES, MarkNodes, Shown, draw_marks, moved_box
-from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, read_bundle, write_bundle
+from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, write_bundle
 from LiverLesionAILib.scene.ras import labelmap, numpy_matrix, volume_geometry, vtk_matrix
 from LiverLesionAILib.support.errors import GeometryError
 from LiverLesionAILib.support.steps import finish
 from LiverLesionAILib.volume.ct import Geometry
+from support.scene_bundles import read_bundle
 from vtk.util import numpy_support
 
 TO_RAS = np.diag([-1.0, -1.0, 1.0])

@@ -16,8 +16,9 @@ from LiverLesionAILib.review.derived import follow
 from LiverLesionAILib.scene import segments as scene_segments
 from LiverLesionAILib.scene import show as scenes
 from LiverLesionAILib.scene.marks import Shown, draw_marks
-from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, read_bundle, write_bundle
+from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, write_bundle
 from LiverLesionAILib.scene.ras import volume_geometry
+from support.scene_bundles import read_bundle
 from vtk.util import numpy_support
 
 

@@ -12,11 +12,11 @@ from LiverLesionAILib.case.findings import LesionSource, LesionStatus
 from LiverLesionAILib.review.case_view import read_case
 from LiverLesionAILib.scene.map_stack import lesion_map_steps, read_entries
 from LiverLesionAILib.scene.marks import ROLES
-from LiverLesionAILib.scene.offline import read_bundle
 from LiverLesionAILib.scene.prepare import find_nodes
 from LiverLesionAILib.scene.report import reader_result
 from LiverLesionAILib.scene.upgrade import needs_upgrade, upgrade
 from LiverLesionAILib.support.steps import finish
+from support.scene_bundles import read_bundle
 
 OLD = Path(__file__).parent / "assets" / "scene_of_0.1.mrb"
 """Five lesions, the last one a box without a mask; made by git 12de617. Lesion 1's box was moved, 2 was

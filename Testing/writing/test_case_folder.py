@@ -130,7 +130,8 @@ def test_the_scene_keeps_the_readers_class_and_the_contrast_phase(tmp_path):
     from LiverLesionAILib.case.attributes import read_phase
     from LiverLesionAILib.case.findings import PhaseEstimate
     from LiverLesionAILib.scene import show as scene
-    from LiverLesionAILib.scene.offline import case_scene, read_bundle, write_bundle
+    from LiverLesionAILib.scene.offline import case_scene, write_bundle
+    from support.scene_bundles import read_bundle
 
     volume, result = small_case(lesions=2)
     first, second = result.lesions

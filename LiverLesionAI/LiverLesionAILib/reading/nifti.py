@@ -52,11 +52,6 @@ _LAYOUTS = (
 )  # fmt: skip
 
 
-def is_nifti(start: bytes) -> bool:
-    """Whether (uncompressed) content starts like NIfTI."""
-    return _layout(start) is not None
-
-
 def read_nifti_header(path: Path, grid: str = "") -> ImageHeader:
     """Read and judge a header; the voxels are not looked at.
 

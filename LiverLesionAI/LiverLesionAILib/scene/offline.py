@@ -156,21 +156,3 @@ def zip_folder(folder: Path, path: Path) -> None:
         for file in sorted(p for p in folder.rglob("*") if p.is_file()):
             kind = zipfile.ZIP_STORED if file.suffix == ".nrrd" else zipfile.ZIP_DEFLATED
             bundle.write(file, Path(folder.name) / file.relative_to(folder), kind)
-
-
-def read_bundle(path: Path, folder: Path) -> slicer.vtkMRMLScene:
-    """Load a .mrb, unpacked into `folder`, into a fresh scene.
-
-    Raises:
-        OutputError: it holds no scene, or the scene cannot be read.
-    """
-    with zipfile.ZipFile(path) as bundle:
-        bundle.extractall(folder)
-    scenes = sorted(folder.glob("*/*.mrml")) or sorted(folder.glob("*.mrml"))
-    if not scenes:
-        raise OutputError(f"{path} holds no .mrml scene.")
-    scene = new_scene()
-    scene.SetURL(str(scenes[0]))
-    if not scene.Import():
-        raise OutputError(f"{path}: the scene in it cannot be read.")
-    return scene
