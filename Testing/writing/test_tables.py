@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from LiverLesionAILib.case.findings import LesionSource, LesionStatus, PhaseEstimate, ProbabilityMap
+from LiverLesionAILib.case.terminology import lesion_title
 from LiverLesionAILib.case.wording import position_text, slice_number, small
 from LiverLesionAILib.volume.ct import Geometry
 from LiverLesionAILib.writing.tables import (
@@ -107,6 +108,17 @@ class TestCsv:
         cold = replace(lesion, measurement=replace(lesion.measurement, hu_mean=-75.0))
         rows = rows_of(findings_csv(replace(result, lesions=(cold,))))
         assert rows[0]["Mean density (HU)"] == "-75.0"
+
+    def test_reasons_of_a_class_and_none_for_what_cannot_be_told(self):
+        result = measured_result()
+        said = replace(result.lesions[0], class_reasons="=45 HU, 70 below the liver")
+        unsure = replace(
+            result.lesions[1], model_class="indeterminate", class_probabilities={"indeterminate": 0.0}
+        )
+        rows = rows_of(findings_csv(replace(result, lesions=(said, unsure))))
+        assert rows[0]["Class reasons"] == "'=45 HU, 70 below the liver"
+        assert (rows[1]["Class"], rows[1]["Class probability"]) == ("indeterminate", "")
+        assert lesion_title(unsure) == "Lesion 2 (indeterminate)"
 
     def test_the_readers_class_and_the_contrast_phase(self):
         rows = rows_of(findings_csv(read_result()))

@@ -100,7 +100,9 @@ def class_box_name(title: str) -> str:
 
 
 def class_probability(lesion: Lesion) -> float | None:
-    """Probability of the class the model gave it; None where it gave none."""
+    """Probability of the class the model gave it; None where it gave none, or cannot tell."""
+    if LesionClass.of(lesion.model_class) is LesionClass.INDETERMINATE:
+        return None
     return None if lesion.model_class is None else lesion.class_probabilities.get(lesion.model_class)
 
 

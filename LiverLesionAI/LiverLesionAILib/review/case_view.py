@@ -11,6 +11,7 @@ import slicer
 
 from ..case import terminology as terms
 from ..case.attributes import read_models, read_notes, read_phase
+from ..case.classes import LesionClass
 from ..case.colours import lesion_colour
 from ..case.findings import Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate, status_text
 from ..case.place import Place
@@ -251,7 +252,7 @@ def _box_row(one: BoxedLesion) -> FindingRow:
         lesion_colour(lesion.number),
         lesion.status,
         lesion.shown_class,
-        lesion.class_probabilities.get(lesion.shown_class or "", lesion.score),
+        _probability(lesion.shown_class or "", lesion.class_probabilities, lesion.score),
         lesion.score,
         note=lesion.note,
         model_class=lesion.model_class,
@@ -263,13 +264,20 @@ def _box_row(one: BoxedLesion) -> FindingRow:
     )
 
 
+def _probability(shown: str, probabilities: Mapping[str, float], score: float | None) -> float | None:
+    """Of the class that is shown, where it is one; else that it is a lesion."""
+    if LesionClass.of(shown) is LesionClass.INDETERMINATE:
+        return score
+    return probabilities.get(shown, score)
+
+
 def _class_fields(model: str, reader: str, probabilities_text: str, score_text: str) -> dict[str, Any]:
     probabilities = terms.parse_probabilities(probabilities_text)
     shown = reader or model
     score = float(score_text) if score_text else None
     return {
         "shown_class": shown or None,
-        "probability": probabilities.get(shown, score),
+        "probability": _probability(shown, probabilities, score),
         "score": score,
         "model_class": model or None,
         "reader_class": reader or None,

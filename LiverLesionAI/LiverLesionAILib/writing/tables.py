@@ -54,6 +54,7 @@ _CSV_LESION = tuple(
         "reader_class",
         "score",
         *(column.key for column in MEASURED),
+        "class_reasons",
         "found_by",
         "status",
         "note",
@@ -62,12 +63,13 @@ _CSV_LESION = tuple(
 CSV_COLUMNS = (
     "Case",
     "Finding",
-    *(column.file_heading for column in _CSV_LESION[:-3]),
+    *(column.file_heading for column in _CSV_LESION[:-4]),
     "Axial slice (1 = most inferior)",
     "Centre x LPS (mm)",
     "Centre y LPS (mm)",
     "Centre z LPS (mm)",
     "Position",
+    "Class reasons",
     "Found by",
     "Status",
     "Contrast phase",
@@ -273,7 +275,7 @@ def _rounded(value: float, digits: int) -> float | None:
 
 def _safe(row: dict[str, Any]) -> dict[str, Any]:
     """Texts that a spreadsheet would take for a formula get an apostrophe in front; numbers stay numbers."""
-    free_text = ("Case", "Class", "Reader class", "Contrast phase", "Notes")
+    free_text = ("Case", "Class", "Reader class", "Class reasons", "Contrast phase", "Notes")
     return {k: formula_guarded(v) if k in free_text else v for k, v in row.items()}
 
 
@@ -305,6 +307,7 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
         "tracking_uid": lesion.tracking_uid,
         "class": lesion.model_class,
         "class_probabilities": {name: _rounded(p, 4) for name, p in lesion.class_probabilities.items()},
+        "class_reasons": lesion.class_reasons,
         "reader_class": lesion.reader_class,
         "note": lesion.note,
         **first,
