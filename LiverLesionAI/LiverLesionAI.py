@@ -54,7 +54,8 @@ class LiverLesionAI(ScriptedLoadableModule):
             "File / Save.</p>"
             f'<p><a href="{HOMEPAGE}/blob/main/Resources/TUTORIAL.md">Tutorial</a>, '
             f'<a href="{HOMEPAGE}">README</a> with models, accuracy and messages.</p>'
-            "<p>For research; not a medical device. Everything is computed on this computer.</p>"
+            "<p>For research; not a medical device. Everything is computed on this computer. "
+            "Slicer 5.10 or newer.</p>"
             f"<p>Version {__version__}</p>"
         )
         parent.acknowledgementText = _(

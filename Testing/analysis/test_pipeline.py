@@ -32,6 +32,12 @@ def result(sample_result: CaseResult) -> CaseResult:
     return sample_result
 
 
+@pytest.fixture(scope="module")
+def quick(sample: SampleCase, models: ModelStore) -> CaseResult:
+    """Masks at one small scale, a fifth of the work: for what must hold whatever is found."""
+    return analyze(sample.volume, MASKS_AT_ONCE, models)
+
+
 def test_finds_the_samples_liver_and_lesions(sample: SampleCase, result: CaseResult) -> None:
     truth = sample.lesion_labels_zyx
     numbers = [n for n in np.unique(truth) if n]
@@ -87,10 +93,11 @@ def test_lesions_have_a_class_and_the_scan_a_phase(result: CaseResult) -> None:
 
 
 def test_without_a_classifier_there_are_no_classes(
-    sample: SampleCase, models: ModelStore, result: CaseResult
+    sample: SampleCase, models: ModelStore, quick: CaseResult
 ) -> None:
-    found = analyze(sample.volume, replace(PLAIN, classifier=None), models)
-    assert [lesion.model_class for lesion in found.lesions] == [None] * len(result.lesions)
+    assert quick.lesions
+    assert [lesion.model_class for lesion in quick.lesions] == [None] * len(quick.lesions)
+    found = quick
     assert found.phase.warning == "" and "dadrn" not in found.models
     with pytest.raises(ModelError, match="classify"):
         analyze(sample.volume, replace(PLAIN, classifier="resnet"), models)
@@ -128,22 +135,22 @@ def stored(volume: CtVolume, order: tuple[int, int, int], flips: tuple[int, ...]
 def test_storage_order_of_the_ct_does_not_matter(
     sample: SampleCase,
     models: ModelStore,
-    result: CaseResult,
+    quick: CaseResult,
     order: tuple[int, int, int],
     flips: tuple[int, ...],
 ) -> None:
     volume = stored(sample.volume, order, flips)
-    turned = analyze(volume, MASKS, models)
+    turned = analyze(volume, MASKS_AT_ONCE, models)
     assert turned.geometry.matches(volume.geometry)
 
     def back(array_zyx: np.ndarray) -> np.ndarray:
         return np.flip(array_zyx, flips).transpose(np.argsort(order))
 
     labels = back(turned.lesion_labels_zyx)
-    assert len(turned.lesions) == len(result.lesions)
-    assert dice(labels > 0, result.lesion_labels_zyx > 0) > 0.999
-    assert dice(back(turned.liver_zyx), result.liver_zyx) > 0.999
-    for one, other in zip(turned.lesions, result.lesions, strict=True):
+    assert len(turned.lesions) == len(quick.lesions)
+    assert dice(labels > 0, quick.lesion_labels_zyx > 0) > 0.999
+    assert dice(back(turned.liver_zyx), quick.liver_zyx) > 0.999
+    for one, other in zip(turned.lesions, quick.lesions, strict=True):
         assert one.centre_lps == pytest.approx(other.centre_lps, abs=0.5)
         assert one.measurement.volume_ml == pytest.approx(other.measurement.volume_ml, rel=1e-3)
         assert one.measurement.long_axis_mm == pytest.approx(other.measurement.long_axis_mm, rel=1e-3)
@@ -161,17 +168,18 @@ def test_no_liver_is_said_and_marks_nothing(sample: SampleCase, models: ModelSto
 
 
 def test_no_lesion_is_explained(sample: SampleCase, models: ModelStore) -> None:
-    found = analyze(sample.volume, replace(MASKS, smallest_mm=400.0), models)
+    found = analyze(sample.volume, replace(MASKS_AT_ONCE, smallest_mm=400.0), models)
     assert found.lesions == ()
     assert any("No lesion reached the threshold" in message for message in found.messages)
 
 
 def test_a_lower_threshold_never_loses_tumour(
-    sample: SampleCase, models: ModelStore, result: CaseResult
+    sample: SampleCase, models: ModelStore, quick: CaseResult
 ) -> None:
-    low = analyze(sample.volume, replace(MASKS, tumour_threshold=0.1, score_threshold=0.1), models)
-    high = analyze(sample.volume, replace(MASKS, tumour_threshold=0.9, score_threshold=0.9), models)
-    sizes = [np.count_nonzero(r.lesion_labels_zyx) for r in (low, result, high)]
+    low = analyze(sample.volume, replace(MASKS_AT_ONCE, tumour_threshold=0.1, score_threshold=0.1), models)
+    high = analyze(sample.volume, replace(MASKS_AT_ONCE, tumour_threshold=0.9, score_threshold=0.9), models)
+    sizes = [np.count_nonzero(r.lesion_labels_zyx) for r in (low, quick, high)]
+    assert sizes[0] > sizes[2]
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -224,7 +232,7 @@ def test_cancel(sample: SampleCase, models: ModelStore, at: float) -> None:
             raise Cancelled("Cancelled.")
 
     with pytest.raises(Cancelled):
-        analyze(sample.volume, PLAIN, models, stop)
+        analyze(sample.volume, replace(PLAIN, pyramid=(0.6,)), models, stop)
 
 
 def test_other_values_than_hounsfield_units_are_refused(sample: SampleCase, models: ModelStore) -> None:
@@ -235,7 +243,9 @@ def test_other_values_than_hounsfield_units_are_refused(sample: SampleCase, mode
 
 def test_progress_only_grows(sample: SampleCase, models: ModelStore) -> None:
     seen: list[float] = []
-    analyze(sample.volume, PLAIN, models, lambda stage, fraction: seen.append(fraction))
+    analyze(
+        sample.volume, replace(PLAIN, pyramid=(0.6,)), models, lambda stage, fraction: seen.append(fraction)
+    )
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
 
