@@ -41,6 +41,7 @@ def test_what_is_written_is_read(lesion: Lesion):
 def test_empty_texts_are_left_out_and_missing_ones_read_like_empty_ones(lesion: Lesion):
     written = tags.write(lesion)
     assert "" not in written.values()
+    assert set(written) <= set(tags.LESION_TAGS), "a segment is read by these names"
     everything = dict.fromkeys(
         (
             terms.TAG_EDITED,
