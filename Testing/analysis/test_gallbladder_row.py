@@ -20,7 +20,7 @@ from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import Manifest, ModelEntry
 from LiverLesionAILib.volume.ct import CtVolume
 from LiverLesionAILib.writing.mask_file import write_masks
-from support.threshold_models import WINDOW_HU, ThresholdModels, phantom
+from support.threshold_models import LESION_HU, LIVER_HU, WINDOW_HU, ThresholdModels, phantom
 from torch import Tensor, nn
 
 SETTINGS = Settings(device="cpu", precision="float32", attention=False)
@@ -60,10 +60,18 @@ class WithGallbladder(ThresholdModels):
 
 @pytest.fixture(scope="module")
 def scan() -> tuple[CtVolume, np.ndarray]:
-    """The phantom with its larger lesion as the gallbladder, and where that is."""
+    """The phantom with a gallbladder under the liver in place of its larger lesion, and where that is."""
     volume, labels = phantom()
-    hu = volume.hu_zyx.copy()
-    hu[labels == 1] += DENSE_HU - 170
+    hu, labels = volume.hu_zyx.copy(), labels.copy()
+    hu[labels == 1] += LIVER_HU - LESION_HU
+    labels[labels == 1] = 0
+    axes = np.meshgrid(
+        *[np.arange(n) * s for n, s in zip(hu.shape, volume.geometry.spacing_zyx_mm, strict=True)],
+        indexing="ij",
+    )
+    organ = sum((a - c) ** 2 for a, c in zip(axes, (58, 180, 160), strict=True)) < 20**2
+    hu[organ] = DENSE_HU
+    labels[organ] = 1
     return replace(volume, hu_zyx=hu), labels
 
 

@@ -37,6 +37,7 @@ TECHNICAL = {
     "GRID_MM": "sampling of the registration",
     "LESION_MARGIN_MM": "size of a map that is shown",
     "MARGIN_MM": "crop round the liver",
+    "RING_MM": "width of the surroundings that are looked at",
     "MAX_TIES": "calipers, exact",
     "NORMAL": "place in the list of classes",
     "N_DIRECTIONS": "calipers, exact",

@@ -105,6 +105,15 @@ def test_a_lesion_that_looks_like_bile_in_a_corner_stays_whole(scene):
     assert not (apart.gallbladder_zyx & tumour).any() and apart.doubtful == (1,)
 
 
+def test_a_lesion_that_liver_surrounds_stays_whatever_it_looks_like(scene):
+    liver, _, hu = scene
+    cyst = ball((24, 45, 26), 9)
+    hu[cyst] = BILE
+    apart = separate_gallbladder(liver, lesions(cyst), cyst, hu, SPACING, SETTINGS)
+    assert apart.shares == {1: 1.0} and apart.removed == () and apart.doubtful == (1,)
+    assert (apart.labels_zyx > 0).sum() == cyst.sum() and (apart.liver_zyx == liver).all()
+
+
 class Everywhere:
     """A network that sees gallbladder in whatever is fluid."""
 

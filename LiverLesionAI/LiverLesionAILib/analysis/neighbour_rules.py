@@ -72,6 +72,13 @@ class NeighbourRules(FindingRules):
         _MEASURED,
         calibrated="neighbour lesion_share",
     )
+    gallbladder_enclosed: float = rule(
+        0.75,
+        "of its surroundings",
+        "A lesion that liver surrounds by more stays, whole, and is doubtful: no one of 64 gallbladders "
+        "is, of cysts and metastases in the bed most are.",
+        f"{_GALLBLADDER}::test_a_lesion_that_liver_surrounds_stays_whatever_it_looks_like",
+    )
     gallbladder_doubt_share: float = rule(
         0.15,
         "of its voxels",

@@ -15,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+RING_MM = 2.0
+"""Between this and twice this from a lesion lie its surroundings: clear of its blurred border."""
+
 
 @dataclass(frozen=True)
 class GallbladderSettings:
@@ -30,6 +33,7 @@ class GallbladderSettings:
         fragment_mm: parts farther from its largest part than this do not belong to it.
         fat_hu: smoothed voxels below are fat or gas, never gallbladder.
         lesion_share: a lesion of which so much is gallbladder is not one.
+        enclosed: unless liver surrounds it by more than this share: then it stays, whole, and is doubtful.
         doubt_share: one of which so much is gallbladder is doubtful, and loses that part; of which less is,
             keeps it.
         beside_mm: so is one whose border lies as close to the gallbladder over `beside_share` of it.
@@ -50,6 +54,7 @@ class GallbladderSettings:
     fragment_mm: float
     fat_hu: float
     lesion_share: float
+    enclosed: float
     doubt_share: float
     beside_mm: float
     beside_share: float
@@ -136,14 +141,17 @@ def separate_gallbladder(
     if not gallbladder_zyx.any():
         return Separated(liver_zyx, labels_zyx, gallbladder_zyx, {})
     voxel_ml = float(np.prod(spacing_zyx_mm)) / 1000.0
+    bare = liver_zyx & (labels_zyx == 0) & ~gallbladder_zyx
     sizes = np.bincount(labels_zyx.ravel())
     inner = np.bincount(labels_zyx[gallbladder_zyx], minlength=len(sizes))
     shares = {n: float(inner[n] / sizes[n]) for n in range(1, len(sizes)) if sizes[n]}
-    removed = tuple(n for n, share in shares.items() if share >= settings.lesion_share)
+    like = [n for n, share in shares.items() if share >= settings.lesion_share]
+    inside = {n for n in like if enclosed(labels_zyx, n, bare, spacing_zyx_mm) > settings.enclosed}
+    removed = tuple(n for n in like if n not in inside)
     # What hangs on the gallbladder of a removed lesion (its wall, partial volume) is not liver tissue proven.
     gone = np.isin(labels_zyx, removed)
     # A lesion of which little looks like gallbladder is a lesion there too: a necrotic one is fluid in parts.
-    whole = [n for n, share in shares.items() if share < settings.doubt_share]
+    whole = [n for n, share in shares.items() if share < settings.doubt_share or n in inside]
     gallbladder_zyx = gallbladder_zyx & ~np.isin(labels_zyx, whole)
     kept = np.where(gone | gallbladder_zyx, 0, labels_zyx).astype(labels_zyx.dtype)
     doubtful = tuple(
@@ -176,6 +184,27 @@ def _outside_part(
         return rest_zyx
     bare = ndimage.binary_closing(liver_zyx & (labels_zyx == 0), iterations=2)
     return rest_zyx & ~bare
+
+
+def enclosed(
+    labels_zyx: NDArray[np.uint16],
+    number: int,
+    bare_zyx: NDArray[np.bool_],
+    spacing_zyx_mm: tuple[float, float, float],
+) -> float:
+    """Share, 0..1, of a lesion's surroundings that is bare liver: a gallbladder hangs out of it.
+
+    Args:
+        bare_zyx: bool, the liver without lesions and gallbladder.
+    """
+    box = ndimage.find_objects(labels_zyx, max_label=number)[number - 1]
+    if box is None:
+        return 0.0
+    margin = [int(np.ceil(2 * RING_MM / s)) + 1 for s in spacing_zyx_mm]
+    cut = tuple(slice(max(0, b.start - m), b.stop + m) for b, m in zip(box, margin, strict=True))
+    distance = ndimage.distance_transform_edt(labels_zyx[cut] != number, sampling=spacing_zyx_mm)
+    ring = (distance > RING_MM) & (distance <= 2.0 * RING_MM + max(spacing_zyx_mm) / 2)
+    return float(bare_zyx[cut][ring].mean()) if ring.any() else 0.0
 
 
 def _beside(
