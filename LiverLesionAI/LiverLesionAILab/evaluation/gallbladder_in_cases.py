@@ -21,7 +21,7 @@ from LiverLesionAILib.volume.crops import bounding_box
 from LiverLesionAILib.volume.ct import permuted, reorient
 from torch import nn
 
-from ..data.cases import read_volume
+from ..data.cases import read_unchecked
 
 MARGIN_MM = 20.0
 """Round the liver, as the pipeline takes it."""
@@ -63,7 +63,7 @@ def case_rows(
         name = path.name.removesuffix(".nii.gz")
         if not (cases / name / "case.json").is_file():
             continue
-        result, ct = load_result(cases / name), read_volume(path)
+        result, ct = load_result(cases / name), read_unchecked(path)
         oriented = reorient(ct)
         liver = np.ascontiguousarray(permuted(result.liver_zyx, ct.geometry, oriented.geometry))
         labels = np.ascontiguousarray(permuted(result.lesion_labels_zyx, ct.geometry, oriented.geometry))
@@ -89,7 +89,7 @@ def case_rows(
         true_removed, tumour_ml = -1, -1.0
         truth_path = path.with_name(path.name.replace("_ct", "_mask"))
         if truth_path.is_file() and truth_path != path:
-            tumour = reorient(read_volume(truth_path)).hu_zyx == 2
+            tumour = reorient(read_unchecked(truth_path)).hu_zyx == 2
             true_removed = sum(bool(tumour[labels == number].any()) for number in apart.removed)
             tumour_ml = float((tumour[cut] & apart.gallbladder_zyx).sum()) * voxel_ml
         yield CaseRow(
