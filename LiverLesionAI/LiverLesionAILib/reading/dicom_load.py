@@ -19,6 +19,7 @@ from .dicom_places import slice_positions
 from .dicom_series import Stack
 from .dicom_source import source_of
 from .slices import SliceStack, regular, slices_at
+from .spectral import energy_doubt
 
 # Single damaged slices are bridged like missing ones; beyond this share the scan is not worth it.
 MOST_DAMAGED = 0.25
@@ -72,13 +73,16 @@ def load_stack(stack: Stack, source: str, progress: Progress) -> CtVolume:
             f"{label}: the slices do not make a volume. {error} Export the series again."
         ) from error
     at_slices = [None if k is None else shown[k] for k in slices_at(geometry, positions)]
+    origin = source_of(at_slices)
+    doubt = energy_doubt(frames[0].description, frames[0].image_type, origin.kvp if origin else None)
+    said = (*_warnings(stack, places, pixels), *slice_doubts(shown, stack.numbers), *changes)
     return CtVolume(
         np.ascontiguousarray(values),
         geometry,
         source.removesuffix(".dcm") + (f" - {info.description}" if info.description else ""),
-        (*_warnings(stack, places, pixels), *slice_doubts(shown, stack.numbers), *changes),
+        ((doubt, *said) if doubt else said),
         tuple(slice_notes(shown)),
-        source_of(at_slices),
+        origin,
     )
 
 

@@ -19,6 +19,7 @@ from .dicom_places import distances_mm, slice_positions
 from .dicom_sorting import alike, is_scout, same_kind, series_of
 from .dicom_values import known
 from .slices import slice_step_mm
+from .spectral import material_map
 
 CT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2": "CT",
@@ -205,6 +206,8 @@ def _refusal(frames: list[Frame]) -> str:
         return "it is a projection (MIP), not slices"
     if first.format.samples != 1 or first.format.photometric not in ("", "MONOCHROME1", "MONOCHROME2"):
         return f"its images are in colour ({first.format.photometric})"
+    if material := material_map(first.description, first.image_type):
+        return material
     if first.rescale_type not in ("", "HU", "US", "UNSPECIFIED", "HU_MOD"):
         return f"its values are {first.rescale_type}, not Hounsfield units"
     if syntax := unreadable_syntax(first.format.syntax):
