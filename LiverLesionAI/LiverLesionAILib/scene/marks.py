@@ -68,12 +68,13 @@ class Mark:
 
 @dataclass(frozen=True)
 class Shown:
-    """What of the marks is switched on."""
+    """What of the marks is switched on; without `names` the selected lesion has its number alone too."""
 
     boxes: bool = True
     axes: bool = True
     labels: bool = True
     selected: str = ""
+    names: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +228,7 @@ def draw_marks(nodes: MarkNodes, marks: Sequence[Mark], shown: Shown, geometry: 
     """
     selected = next((mark for mark in marks if mark.row_id == shown.selected), None)
     _draw_model(nodes.model, [mark for mark in marks if mark is not selected], selected, shown, geometry)
-    _draw_labels(nodes.labels, marks if shown.labels else (), selected)
+    _draw_labels(nodes.labels, marks if shown.labels else (), selected if shown.names else None)
     boxed = selected is not None and selected.place.box is not None and (shown.boxes or selected.box_only)
     if selected is not None:
         place_box(nodes.box, selected.row_id, selected.place.box, selected.number)

@@ -11,7 +11,7 @@ import vtk
 from numpy.typing import NDArray
 
 from ..case import terminology as terms
-from ..case.description import case_maps
+from ..case.description import PROBABILITY, case_maps
 from ..case.findings import CaseResult, Lesion
 from ..case.lesion_masks import lesion_mask_steps
 from ..case.tags import TAG_TRACKING_UID
@@ -143,7 +143,9 @@ class Preparation:
         self.scene, self.result, self.volume = scene, result, volume
         self.old = find_nodes(scene, volume, result.case_name)
         self.ready: Ready | None = None
-        self.whole_maps = [one for one in case_maps(result, {}) if one.number is None]
+        # The tumour's probability comes first: whoever shows the maps as they come starts with it.
+        whole = [one for one in case_maps(result, {}) if one.number is None]
+        self.whole_maps = sorted(whole, key=lambda one: one.key != f"tumour {PROBABILITY}")
         self.images: dict[str, vtk.vtkImageData] = {}
         self.stack: Stack | None = None
         self._extras = extras

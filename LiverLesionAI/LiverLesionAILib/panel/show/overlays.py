@@ -29,6 +29,8 @@ def apply_overlays(scene: slicer.vtkMRMLScene, case: CaseView, parameters: Panel
             axes=parameters.showAxes,
             labels=parameters.showNumbers,
             selected=parameters.selectedSegment,
+            # A map's legend stands where a long text would reach.
+            names=not (parameters.showMap and parameters.showLegend),
         )
         marks = case.drawn() if visible else []
         draw_marks(case.marks, marks, shown, volume_geometry(case.volume))
