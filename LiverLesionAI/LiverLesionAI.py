@@ -60,8 +60,8 @@ class LiverLesionAI(ScriptedLoadableModule):
         )
         parent.acknowledgementText = _(
             "<p>The networks follow published papers. <b>Please cite those of the models you use</b>:</p><ul>"
-            "<li>coarse_unet, unet of the gallbladder: O. Ronneberger et al., U-Net: Convolutional Networks for "
-            "Biomedical Image Segmentation, MICCAI 2015</li>"
+            "<li>coarse_unet, unet of the gallbladder: O. Ronneberger et al., U-Net: Convolutional Networks "
+            "for Biomedical Image Segmentation, MICCAI 2015</li>"
             "<li>sfan: Y. Zhang et al., Semantic Feature Attention Network for Liver Tumor Segmentation in "
             "Large-scale CT database</li>"
             "<li>mscd: S. Pang et al., Correlation Matters: Multi-scale Fine-grained Contextual Information "
