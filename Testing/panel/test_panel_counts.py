@@ -38,6 +38,15 @@ def lesions(count: int, faint: int = 0) -> np.ndarray:
     raise AssertionError("too many lesions for this volume")
 
 
+def without_colour_tables(watch: SceneWatch) -> Counter[str]:
+    """The counts less the one colour table that all results share: whichever comes first makes it."""
+    counts = Counter(watch.counts)
+    for detail, times in watch.details.items():
+        if "vtkMRMLColorTable" in detail:
+            counts[detail.partition(":")[0]] -= times
+    return counts
+
+
 def actions(desk: Desk, count: int, faint: int) -> dict[str, Counter[str]]:
     """What each of the reader's actions makes the application do, with this many lesions."""
     found: dict[str, Counter[str]] = {}
@@ -47,7 +56,7 @@ def actions(desk: Desk, count: int, faint: int) -> dict[str, Counter[str]]:
         with SceneWatch(desk.scene) as watch:
             act()
             desk.turn(0.05)
-        found[name] = watch.counts
+        found[name] = without_colour_tables(watch)
         # Shown where a test fails.
         print(f"{name}, {count} lesions:", dict(watch.details))
 
