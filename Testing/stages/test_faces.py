@@ -15,11 +15,13 @@ from LiverLesionAILib.support.errors import ModelError
 LIBRARY = Path(__file__).resolve().parents[2] / "LiverLesionAI" / "LiverLesionAILib"
 FACES = {
     "locate": ("probability",),
+    "neighbour": ("probability",),
     "segment": ("probabilities",),
     "detect": ("input", "boxes", "explain"),
     "classify": ("classes",),
 }
-FAMILIES = {"stages/faces.py", *(f"stages/{task}/families.py" for task in FACES)}
+ROOMS = {"neighbour": "neighbours"}
+FAMILIES = {"stages/faces.py", *(f"stages/{ROOMS.get(task, task)}/families.py" for task in FACES)}
 
 
 def entry(task: str, network: str = "new") -> ModelEntry:
