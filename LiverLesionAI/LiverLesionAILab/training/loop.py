@@ -364,7 +364,8 @@ def _autocast(
 
     def of_batch(images: Any, labels: Tensor, step: int) -> Tensor:
         assert batch_loss is not None
-        with reduced():
+        # Always: a loss of its own may be given maps that are kept in bfloat16.
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
             return batch_loss(images, labels, step)
 
     return of_logits if batch_loss is None else of_batch
