@@ -23,7 +23,7 @@ from LiverLesionAILab.data.cases import (
     without_specks,
 )
 from LiverLesionAILab.synthesis.lesions import LesionSettings
-from LiverLesionAILab.training import bodies, command
+from LiverLesionAILab.training import bodies, recipe_cases
 from LiverLesionAILab.training.bank import BankSettings, build_bank, load_mapped, make_variant, save_mapped
 from LiverLesionAILab.training.recipes import recipe
 from LiverLesionAILib.support.errors import InputError
@@ -183,16 +183,16 @@ def test_hold_out_leaves_the_whole_patient_out(data: Path, tmp_path: Path, monke
             save_mapped(replace(case, name=f"{case.name}-v000", kind="variant"), folder / case.name)
         return [folder / case.name for case in cases]
 
-    monkeypatch.setattr(command, "build_bank", variants)
-    monkeypatch.setattr(command, "body_cases", lambda *_, **__: [])
+    monkeypatch.setattr(recipe_cases, "build_bank", variants)
+    monkeypatch.setattr(recipe_cases, "body_cases", lambda *_, **__: [])
     chosen = replace(recipe("sfan"), spec=replace(recipe("sfan").spec, spacing_zyx_mm=SPACING))
-    everyone = command.training_cases(chosen, "", tmp_path, 1)
+    everyone = recipe_cases.training_cases(chosen, "", tmp_path, 1)
     assert {case.patient for case in everyone if case.kind == "real"} == set("ABCDE")
-    kept = command.training_cases(chosen, "AC", tmp_path, 1)
+    kept = recipe_cases.training_cases(chosen, "AC", tmp_path, 1)
     assert {case.patient for case in kept if case.kind in ("real", "variant")} == set("BDE")
     assert not [case.name for case in kept if case.name.startswith(("lits000", "lits001", "lits003"))]
     with pytest.raises(InputError, match="no patient Q"):
-        command.training_cases(chosen, "AQ", tmp_path, 1)
+        recipe_cases.training_cases(chosen, "AQ", tmp_path, 1)
 
 
 class TestBodies:
