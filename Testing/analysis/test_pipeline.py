@@ -336,7 +336,7 @@ def test_near_the_liver_means_within_a_box_round_one_of_its_voxels() -> None:
     liver[4, 10, 10] = True
     near = near_liver(liver, (4.0, 2.0, 2.0), 8.0)
     assert near[2:7, 6:15, 6:15].all() and near.sum() == 5 * 9 * 9
-    assert not near_liver(np.zeros_like(liver), (4.0, 2.0, 2.0)).any()
+    assert not near_liver(np.zeros_like(liver), (4.0, 2.0, 2.0), 8.0).any()
 
 
 def test_the_tumour_map_shows_nothing_far_from_the_liver(result: CaseResult) -> None:

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import LiverLesionAILib
+from LiverLesionAILib.cli.batch_plan import INDEX_FILE
 from LiverLesionAILib.support.errors import InputError, LiverLesionAIError
 from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.part_folders import YOUNG_S
@@ -176,8 +177,9 @@ class Stand:
         return Kill(self._command, number.name, round(moment_s, 3), status, tuple(wrong))
 
     def left_over(self) -> list[str]:
-        """Hidden files and folders among the results."""
-        return sorted(path.name for path in self._results.iterdir() if path.name.startswith("."))
+        """Hidden files and folders among the results, without the batch's own list of its cases."""
+        hidden = (path.name for path in self._results.iterdir() if path.name.startswith("."))
+        return sorted(name for name in hidden if name != INDEX_FILE)
 
     def _cases(self) -> list[Path]:
         return [path for path in self._results.iterdir() if (path / MARKER).is_file()]
