@@ -33,9 +33,9 @@ def result(sample_result: CaseResult) -> CaseResult:
 
 
 @pytest.fixture(scope="module")
-def quick(sample: SampleCase, models: ModelStore) -> CaseResult:
+def quick(slab: SampleCase, models: ModelStore) -> CaseResult:
     """Masks at one small scale, a fifth of the work: for what must hold whatever is found."""
-    return analyze(sample.volume, MASKS_AT_ONCE, models)
+    return analyze(slab.volume, MASKS_AT_ONCE, models)
 
 
 def test_finds_the_samples_liver_and_lesions(sample: SampleCase, result: CaseResult) -> None:
@@ -92,14 +92,14 @@ def test_lesions_have_a_class_and_the_scan_a_phase(result: CaseResult) -> None:
 
 
 def test_without_a_classifier_there_are_no_classes(
-    sample: SampleCase, models: ModelStore, quick: CaseResult
+    slab: SampleCase, models: ModelStore, quick: CaseResult
 ) -> None:
     assert quick.lesions
     assert [lesion.model_class for lesion in quick.lesions] == [None] * len(quick.lesions)
     found = quick
     assert found.phase.warning == "" and "dadrn" not in found.models
     with pytest.raises(ModelError, match="classify"):
-        analyze(sample.volume, replace(PLAIN, classifier="resnet"), models)
+        analyze(slab.volume, replace(PLAIN, classifier="resnet"), models)
 
 
 def stored(volume: CtVolume, order: tuple[int, int, int], flips: tuple[int, ...]) -> CtVolume:
@@ -132,13 +132,13 @@ def stored(volume: CtVolume, order: tuple[int, int, int], flips: tuple[int, ...]
     ids=["feet first", "turned in plane", "coronal", "sagittal", "reversed axes"],
 )
 def test_storage_order_of_the_ct_does_not_matter(
-    sample: SampleCase,
+    slab: SampleCase,
     models: ModelStore,
     quick: CaseResult,
     order: tuple[int, int, int],
     flips: tuple[int, ...],
 ) -> None:
-    volume = stored(sample.volume, order, flips)
+    volume = stored(slab.volume, order, flips)
     turned = analyze(volume, MASKS_AT_ONCE, models)
     assert turned.geometry.matches(volume.geometry)
 
@@ -166,33 +166,35 @@ def test_no_liver_is_said_and_marks_nothing(sample: SampleCase, models: ModelSto
     assert any("No liver was found in pelvis" in message for message in found.messages)
 
 
-def test_no_lesion_is_explained(sample: SampleCase, models: ModelStore) -> None:
-    found = analyze(sample.volume, replace(MASKS_AT_ONCE, smallest_mm=400.0), models)
+def test_no_lesion_is_explained(slab: SampleCase, models: ModelStore) -> None:
+    found = analyze(slab.volume, replace(MASKS_AT_ONCE, smallest_mm=400.0), models)
     assert found.lesions == ()
     assert any("No lesion reached the threshold" in message for message in found.messages)
 
 
 def test_a_lower_threshold_never_loses_tumour(
-    sample: SampleCase, models: ModelStore, quick: CaseResult
+    slab: SampleCase, models: ModelStore, quick: CaseResult
 ) -> None:
-    low = analyze(sample.volume, replace(MASKS_AT_ONCE, tumour_threshold=0.1, score_threshold=0.1), models)
-    high = analyze(sample.volume, replace(MASKS_AT_ONCE, tumour_threshold=0.9, score_threshold=0.9), models)
+    low = analyze(slab.volume, replace(MASKS_AT_ONCE, tumour_threshold=0.1, score_threshold=0.1), models)
+    high = analyze(slab.volume, replace(MASKS_AT_ONCE, tumour_threshold=0.9, score_threshold=0.9), models)
     sizes = [np.count_nonzero(r.lesion_labels_zyx) for r in (low, quick, high)]
     assert sizes[0] > sizes[2]
     assert sizes == sorted(sizes, reverse=True)
 
 
 def test_the_image_pyramid_is_an_average_of_scales(
-    sample: SampleCase, models: ModelStore, result: CaseResult
+    slab: SampleCase, models: ModelStore, slab_result: CaseResult
 ) -> None:
-    found = analyze(sample.volume, replace(MASKS, pyramid=(0.5, 1.0, 1.5)), models)
-    assert dice(found.liver_zyx, sample.liver_zyx) > 0.85
-    same = np.array_equal(found.probabilities["tumour"].values_zyx, result.probabilities["tumour"].values_zyx)
+    found = analyze(slab.volume, replace(MASKS, pyramid=(0.5, 1.0, 1.5)), models)
+    assert dice(found.liver_zyx, slab.liver_zyx) > 0.85
+    same = np.array_equal(
+        found.probabilities["tumour"].values_zyx, slab_result.probabilities["tumour"].values_zyx
+    )
     assert not same
 
 
 def test_a_mean_of_two_models_is_the_mean_of_their_probabilities(
-    sample: SampleCase, models: ModelStore
+    slab: SampleCase, models: ModelStore
 ) -> None:
     sfan = models.manifest.find("sfan")
     near = replace(sfan, name="near", scales={"liver": (0.5,), "lesions": (1.2,)})
@@ -203,7 +205,7 @@ def test_a_mean_of_two_models_is_the_mean_of_their_probabilities(
     coarse = models.manifest.of_task("locate")
     store = ModelStore(Manifest(models.manifest.folder, (*coarse, near, far, both)))
     one, two, mean = (
-        analyze(sample.volume, replace(MASKS, segmenter=name), store) for name in ("near", "far", "both")
+        analyze(slab.volume, replace(MASKS, segmenter=name), store) for name in ("near", "far", "both")
     )
     assert set(mean.models) == {"coarse_unet", "near", "far"}
     inside = np.ones(mean.probabilities["liver"].values_zyx.shape, bool)
@@ -218,40 +220,42 @@ def test_a_mean_of_two_models_is_the_mean_of_their_probabilities(
     assert inside.any()
 
 
-def test_a_second_case_is_the_same_again(sample: SampleCase, models: ModelStore, result: CaseResult) -> None:
-    again = analyze(sample.volume, Settings(device="cpu"), models)
-    assert np.array_equal(again.lesion_labels_zyx, result.lesion_labels_zyx)
-    assert again.lesions == result.lesions
+def test_a_second_case_is_the_same_again(
+    slab: SampleCase, models: ModelStore, slab_result: CaseResult
+) -> None:
+    again = analyze(slab.volume, Settings(device="cpu"), models)
+    assert np.array_equal(again.lesion_labels_zyx, slab_result.lesion_labels_zyx)
+    assert again.lesions == slab_result.lesions
 
 
 @pytest.mark.parametrize("at", [0.0, 0.15, 0.5, 0.85])
-def test_cancel(sample: SampleCase, models: ModelStore, at: float) -> None:
+def test_cancel(slab: SampleCase, models: ModelStore, at: float) -> None:
     def stop(stage: str, fraction: float) -> None:
         if fraction >= at:
             raise Cancelled("Cancelled.")
 
     with pytest.raises(Cancelled):
-        analyze(sample.volume, replace(PLAIN, pyramid=(0.6,)), models, stop)
+        analyze(slab.volume, replace(PLAIN, pyramid=(0.6,)), models, stop)
 
 
-def test_other_values_than_hounsfield_units_are_refused(sample: SampleCase, models: ModelStore) -> None:
-    wrong = replace(sample.volume, hu_zyx=(sample.volume.hu_zyx.astype(np.float32) / 1000), name="scaled")
+def test_other_values_than_hounsfield_units_are_refused(slab: SampleCase, models: ModelStore) -> None:
+    wrong = replace(slab.volume, hu_zyx=(slab.volume.hu_zyx.astype(np.float32) / 1000), name="scaled")
     with pytest.raises(InputError, match="scaled"):
         analyze(wrong, PLAIN, models)
 
 
-def test_progress_only_grows(sample: SampleCase, models: ModelStore) -> None:
+def test_progress_only_grows(slab: SampleCase, models: ModelStore) -> None:
     seen: list[float] = []
     analyze(
-        sample.volume, replace(PLAIN, pyramid=(0.6,)), models, lambda stage, fraction: seen.append(fraction)
+        slab.volume, replace(PLAIN, pyramid=(0.6,)), models, lambda stage, fraction: seen.append(fraction)
     )
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
 
 
-def test_precisions_agree(sample: SampleCase, models: ModelStore) -> None:
+def test_precisions_agree(slab: SampleCase, models: ModelStore) -> None:
     exact, short = (
-        analyze(sample.volume, replace(MASKS, precision=kind, pyramid=(0.8,)), models)
+        analyze(slab.volume, replace(MASKS, precision=kind, pyramid=(0.8,)), models)
         for kind in ("float32", "bfloat16")
     )
     assert dice(exact.liver_zyx, short.liver_zyx) > 0.99
@@ -273,11 +277,11 @@ def test_a_water_phantom_is_refused(models: ModelStore) -> None:
 
 
 def test_without_attention_there_are_no_maps(
-    sample: SampleCase, models: ModelStore, result: CaseResult
+    slab: SampleCase, models: ModelStore, slab_result: CaseResult
 ) -> None:
-    found = analyze(sample.volume, PLAIN, models)
+    found = analyze(slab.volume, PLAIN, models)
     assert found.attention == ()
-    assert np.array_equal(found.lesion_labels_zyx, result.lesion_labels_zyx), "maps change no finding"
+    assert np.array_equal(found.lesion_labels_zyx, slab_result.lesion_labels_zyx), "maps change no finding"
 
 
 def test_kept_probabilities_give_the_masks_again(result: CaseResult) -> None:
@@ -310,7 +314,7 @@ def test_far_from_the_coarse_liver_only_a_tumour_is_believed() -> None:
 
 
 def test_the_network_sees_the_liver_at_its_reference_level(
-    sample: SampleCase, models: ModelStore, monkeypatch: pytest.MonkeyPatch
+    slab: SampleCase, models: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A CT that is brighter or darker throughout is shifted back: the network gets the same image."""
     from LiverLesionAILib.models.inputs import liver_level_hu
@@ -327,7 +331,7 @@ def test_the_network_sees_the_liver_at_its_reference_level(
 
     monkeypatch.setattr(inference, "class_probabilities", spy)
     for shift in (-25, 0, 25):
-        analyze(replace(sample.volume, hu_zyx=sample.volume.hu_zyx + np.int16(shift)), MASKS_AT_ONCE, models)
+        analyze(replace(slab.volume, hu_zyx=slab.volume.hu_zyx + np.int16(shift)), MASKS_AT_ONCE, models)
     assert levels == pytest.approx([100.0] * 3, abs=6.0)
 
 

@@ -57,14 +57,14 @@ def test_attention_of_every_lesion_with_a_box(sample_result: CaseResult) -> None
 
 
 def test_a_low_threshold_shows_proposals_inside_the_liver(
-    sample: Sample, models: ModelStore, sample_result: CaseResult
+    slab: Sample, models: ModelStore, slab_result: CaseResult
 ) -> None:
     settings = Settings(device="cpu", attention=False, detector_threshold=0.02)
-    found = analyze(sample.volume, settings, models)
+    found = analyze(slab.volume, settings, models)
     labels = found.lesion_labels_zyx
     alone = [lesion for lesion in found.lesions if lesion.source is LesionSource.BOX]
-    before = [lesion for lesion in sample_result.lesions if lesion.source is LesionSource.BOX]
-    assert len(found.lesions) - len(alone) == len(sample_result.lesions) - len(before)
+    before = [lesion for lesion in slab_result.lesions if lesion.source is LesionSource.BOX]
+    assert len(found.lesions) - len(alone) == len(slab_result.lesions) - len(before)
     assert len(alone) >= len(before)
     assert [lesion.number for lesion in found.lesions] == list(range(1, len(found.lesions) + 1))
     assert bool(found.liver_zyx[labels > 0].all())

@@ -36,8 +36,8 @@ def write_image(volume, path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ct_file(sample: SampleCase, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_image(sample.volume, tmp_path_factory.mktemp("ct") / "patient7.nii.gz")
+def ct_file(slab: SampleCase, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_image(slab.volume, tmp_path_factory.mktemp("ct") / "patient7.nii.gz")
 
 
 def start(*arguments: str, folder: Path) -> subprocess.Popen:
@@ -182,9 +182,9 @@ def test_killed_it_leaves_no_half_written_case(ct_file: Path, tmp_path: Path, af
 
 @pytest.mark.parametrize("kind", [".nrrd", ".mha", "dicom"])
 def test_every_kind_of_input_gives_the_same_findings(
-    sample: SampleCase, sample_result, kind: str, tmp_path: Path, capsys
+    slab: SampleCase, slab_result, kind: str, tmp_path: Path, capsys
 ) -> None:
-    volume = sample.volume
+    volume = slab.volume
     if kind == "dicom":
         source = tmp_path / "study"
         first = volume.geometry.origin_lps
@@ -202,13 +202,13 @@ def test_every_kind_of_input_gives_the_same_findings(
     assert image.GetOrigin() == pytest.approx(tuple(volume.geometry.origin_lps), abs=1e-3)
     layers = sitk.GetArrayFromImage(image)
     liver = layers[..., 0] > 0
-    overlap = 2 * np.count_nonzero(liver & sample_result.liver_zyx)
-    assert overlap / (np.count_nonzero(liver) + np.count_nonzero(sample_result.liver_zyx)) > 0.999
+    overlap = 2 * np.count_nonzero(liver & slab_result.liver_zyx)
+    assert overlap / (np.count_nonzero(liver) + np.count_nonzero(slab_result.liver_zyx)) > 0.999
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
-def test_a_truncated_file_is_refused(sample: SampleCase, suffix: str, tmp_path: Path, capsys) -> None:
-    path = write_image(sample.volume, tmp_path / f"cut{suffix}")
+def test_a_truncated_file_is_refused(slab: SampleCase, suffix: str, tmp_path: Path, capsys) -> None:
+    path = write_image(slab.volume, tmp_path / f"cut{suffix}")
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) * 2 // 3])
     assert cli.main(["analyze", str(path), "--out", str(tmp_path / "out"), *QUICK]) == 1

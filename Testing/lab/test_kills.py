@@ -9,12 +9,10 @@ import signal
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from LiverLesionAILab.fuzz import kills
 from LiverLesionAILab.fuzz.kills import Stand, add_kills_arguments, run_kills
 from LiverLesionAILib.support import part_folders
-from LiverLesionAILib.volume.ct import crop
 from LiverLesionAILib.writing.case_folder import MARKER
 from LiverLesionAILib.writing.nrrd import write_image
 
@@ -28,18 +26,15 @@ def options(*arguments: str) -> argparse.Namespace:
 
 
 @pytest.mark.slow
-def test_a_handful_of_kills(sample, tmp_path: Path, capsys) -> None:
+def test_a_handful_of_kills(slab, tmp_path: Path, capsys) -> None:
     """`liverlesionai kills` with count 100 is the whole of it."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    # 60 mm through the liver, so that a run is short.
-    middle = int(np.flatnonzero(sample.liver_zyx.any(axis=(1, 2))).mean())
-    shape = sample.volume.geometry.shape_zyx
-    volume = crop(sample.volume, (middle - 12, 0, 0), (middle + 12, *shape[1:]))
+    volume = slab.volume
     write_image(tmp_path / "ct.nrrd", volume.hu_zyx, volume.geometry)
-    arguments = options(str(tmp_path / "ct.nrrd"), "--out", str(tmp_path / "out"), "--count", "4")
+    arguments = options(str(tmp_path / "ct.nrrd"), "--out", str(tmp_path / "out"), "--count", "2")
     assert run_kills(arguments) == 0, capsys.readouterr().out
     told = json.loads((tmp_path / "out" / "kills.json").read_text())
-    assert [kill["command"] for kill in told] == ["analyze"] * 2 + ["batch"] * 2
+    assert [kill["command"] for kill in told] == ["analyze", "batch"]
     assert not [kill for kill in told if kill["wrong"]]
 
 

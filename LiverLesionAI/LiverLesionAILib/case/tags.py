@@ -82,7 +82,7 @@ def read(tags: Mapping[str, str]) -> Lesion:
     number, said = text(terms.TAG_NUMBER), text(terms.TAG_STATUS)
     box = parse_box(text(TAG_BOX)) or NOWHERE
     return Lesion(
-        number=int(number) if number.isdigit() else 0,
+        number=int(number) if number.isdecimal() else 0,
         score=_number(text(terms.TAG_SCORE), math.nan),
         centre_lps=box.centre_lps,
         box=box,

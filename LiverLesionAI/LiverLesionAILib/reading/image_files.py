@@ -178,7 +178,7 @@ def _choose_volume(header: ImageHeader, series: str | None) -> tuple[int, list[s
             f"analysed by --series 1 to --series {count}, or save it as a volume of its own."
         )
     chosen = [k for k, text in enumerate(names) if series.strip().lower() in text.lower()]
-    if series.strip().isdigit() and 1 <= int(series) <= count:
+    if series.strip().isdecimal() and 1 <= int(series) <= count:
         chosen = [int(series) - 1]
     if len(chosen) != 1:
         what = "more than one volume" if chosen else "none of its volumes"

@@ -221,7 +221,7 @@ def table_values(table: slicer.vtkMRMLTableNode | None) -> dict[int, dict[str, f
 
 def _row(segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[str, float]]) -> FindingRow:
     number_text, score_text = segments.tag(segment, terms.TAG_NUMBER), segments.tag(segment, terms.TAG_SCORE)
-    number = int(number_text) if number_text.isdigit() else 0
+    number = int(number_text) if number_text.isdecimal() else 0
     source = segments.tag(segment, terms.TAG_SOURCE)
     return FindingRow(
         segment_id,

@@ -104,7 +104,7 @@ def case_marks(segmentation: slicer.vtkMRMLSegmentationNode, boxed: Iterable[Box
             continue
         number = segments.tag(segment, terms.TAG_NUMBER)
         place = segments.place(segment)
-        marks.append(Mark(segment_id, int(number) if number.isdigit() else 0, segment.GetName(), place))
+        marks.append(Mark(segment_id, int(number) if number.isdecimal() else 0, segment.GetName(), place))
     for one in boxed:
         if not one.below and one.lesion.status.counts:
             title = terms.lesion_title(one.lesion)

@@ -208,7 +208,7 @@ class Preparation:
         result, masks = self.result, dict(self._masks or {})
         kept_lesions = {k: m for k, m in kept.items() if segments.is_lesion(copies[k])}
         taken = {
-            int(tag) for k in kept_lesions if (tag := segments.tag(copies[k], terms.TAG_NUMBER)).isdigit()
+            int(tag) for k in kept_lesions if (tag := segments.tag(copies[k], terms.TAG_NUMBER)).isdecimal()
         }
         # Lesions without a mask that the reader has decided on keep their numbers too.
         taken |= {one.lesion.number for one in self._boxed if one.touched}
@@ -291,6 +291,6 @@ class Preparation:
             taken.add(numbers[lesion.number])
         for number, segment_id in kept_for.items():
             text = segments.tag(segmentation.GetSegmentation().GetSegment(segment_id), terms.TAG_NUMBER)
-            numbers[number] = int(text) if text.isdigit() else free_number(taken)
+            numbers[number] = int(text) if text.isdecimal() else free_number(taken)
             taken.add(numbers[number])
         return numbers

@@ -25,7 +25,7 @@ def remove_stale_folders(root: str) -> int:
     removed = 0
     for folder in Path(root).glob(PREFIX + "*"):
         pid = folder.name[len(PREFIX) :].split("-")[0]
-        if pid.isdigit() and int(pid) != os.getpid() and not _alive(int(pid)):
+        if pid.isdecimal() and int(pid) != os.getpid() and not _alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
             removed += 1
     return removed

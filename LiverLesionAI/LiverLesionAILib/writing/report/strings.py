@@ -187,7 +187,7 @@ class Language:
 
     def date(self, dicom_date: str) -> str:
         """A date YYYYMMDD as the language writes it; what is no date stays as it is."""
-        if len(dicom_date) != 8 or not dicom_date.isdigit():
+        if len(dicom_date) != 8 or not dicom_date.isdecimal():
             return dicom_date
         year, month, day = dicom_date[:4], dicom_date[4:6], dicom_date[6:]
         form = {"en": "{y}-{m}-{d}", "fr": "{d}/{m}/{y}"}.get(self.code, "{d}.{m}.{y}")
