@@ -6,10 +6,19 @@ import json
 import math
 from dataclasses import replace
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pytest
-from LiverLesionAILib.analysis.followup import Examined, follow_up, response
+import SimpleITK as sitk
+from LiverLesionAILib.analysis.followup import (
+    Examined,
+    follow_course,
+    follow_up,
+    in_order,
+    response,
+    same_scan,
+)
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.case.followup import (
     LesionState,
@@ -20,10 +29,17 @@ from LiverLesionAILib.case.followup import (
     with_reader_links,
 )
 from LiverLesionAILib.case.recist import Response
-from LiverLesionAILib.stages.followup.register import register_livers
+from LiverLesionAILib.case.store import load_result, save_result
+from LiverLesionAILib.stages.followup.register import (
+    LiverTransform,
+    composed,
+    reduced_ct,
+    register_livers,
+)
 from LiverLesionAILib.stages.measure.lesions import measure_case, measure_liver
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
-from LiverLesionAILib.volume.dicom import DicomSource
+from LiverLesionAILib.volume.dicom import DicomSlice, DicomSource
+from LiverLesionAILib.volume.resampling import resample_labels
 from LiverLesionAILib.writing.followup_file import followup_json, followup_text
 
 Balls = dict[int, tuple[tuple[float, float, float], float]]
@@ -118,10 +134,27 @@ def test_the_other_way_round_gives_the_same_pairs(first, second, compared):
     assert {(p.current, p.prior) for p in back.pairs if p.prior and p.current} == forward
 
 
-def test_without_the_earlier_ct_the_outlines_do(first, second, compared):
-    without = follow_up(replace(first, volume=None), second)
-    pairs = [(p.prior, p.current) for p in without.pairs]
-    assert pairs == [(p.prior, p.current) for p in compared.pairs]
+def test_the_case_keeps_enough_of_the_earlier_ct(first, second, compared, tmp_path):
+    reduced = reduced_ct(first.volume.hu_zyx, first.result.liver_zyx, first.result.geometry)
+    save_result(replace(first.result, reduced_ct=reduced), tmp_path)
+    kept = load_result(tmp_path)
+    assert kept.reduced_ct.values_zyx.nbytes < 1e6
+    without = follow_up(Examined(kept, day=first.day), second)
+    assert [(p.prior, p.current) for p in without.pairs] == [(p.prior, p.current) for p in compared.pairs]
+    assert without.dice == pytest.approx(compared.dice, abs=0.02)
+
+
+def test_of_a_reduced_ct_the_densities_are_right(first):
+    result = first.result
+    reduced = reduced_ct(first.volume.hu_zyx, result.liver_zyx, result.geometry)
+    there = resample_labels(result.liver_zyx, result.geometry, reduced.geometry)
+    assert there.sum() * reduced.geometry.voxel_volume_mm3 == pytest.approx(
+        result.liver_zyx.sum() * result.geometry.voxel_volume_mm3, rel=0.02
+    )
+    inside = first.volume.hu_zyx[result.liver_zyx].mean()
+    assert reduced.hu_zyx[there].mean() == pytest.approx(inside, abs=4)
+    nothing = np.zeros_like(result.liver_zyx)
+    assert reduced_ct(first.volume.hu_zyx, nothing, result.geometry) is None
 
 
 def test_changes_and_doubling(compared):
@@ -135,6 +168,14 @@ def test_changes_and_doubling(compared):
     assert math.isnan(change_of(compared, gone).long_axis_mm)
 
 
+@pytest.fixture
+def unbent(monkeypatch) -> None:
+    """Registration without the bending, which is most of its time."""
+    rigid = partial(register_livers, deformable=False)
+    monkeypatch.setattr("LiverLesionAILib.analysis.followup.register_livers", rigid)
+
+
+@pytest.mark.usefixtures("unbent")
 def test_what_a_scan_does_not_show_is_not_covered(first):
     part = body(FIRST, cut_mm=62.0, seed=2)
     found = follow_up(first, part)
@@ -143,6 +184,7 @@ def test_what_a_scan_does_not_show_is_not_covered(first):
     assert states.get((4,)) is LesionState.NOT_COVERED
 
 
+@pytest.mark.usefixtures("unbent")
 def test_lesions_that_merge_and_split():
     apart = body({1: ((-20, 0, 0), 9.0), 2: ((4, 0, 0), 9.0)})
     together = body({1: ((-20, 0, 0), 13.0)}, seed=3)
@@ -170,8 +212,10 @@ def test_another_patient_is_told(first):
     assert found.failed or any("fit badly" in warning for warning in found.warnings)
 
 
+@pytest.mark.usefixtures("unbent")
 def test_the_same_scan_twice_is_stable(first):
     found = follow_up(first, first)
+    assert any("same scan" in warning for warning in found.warnings)
     assert {pair.state for pair in found.pairs} == {LesionState.STABLE}
     assert response(found).overall is Response.SD
 
@@ -262,3 +306,48 @@ def test_response_is_provisional_until_the_reader_has_confirmed(first, second, c
     confirmed = follow_up(*(decided(e, LesionStatus.ACCEPTED) for e in (first, second)))
     assert "not reviewed" not in provisional(confirmed).text
     assert "not confirmed" in provisional(confirmed).text
+
+
+def test_the_same_images_are_the_same_scan(first, second):
+    images = [DicomSlice("1.2", f"1.2.{k}") for k in range(4)]
+    one, other = (replace(e, source=DicomSource(tuple(images[:2]))) for e in (first, second))
+    assert same_scan(one, other)
+    assert not same_scan(one, replace(other, source=DicomSource(tuple(images[2:]))))
+    assert same_scan(first, replace(first, day=None))
+    assert not same_scan(first, second)
+    noisy = replace(first, volume=replace(first.volume, hu_zyx=first.volume.hu_zyx + 1))
+    assert not same_scan(first, noisy)
+
+
+def test_earlier_scans_are_put_in_order(first):
+    days = [replace(first, day=date(2026, month, 1)) for month in (3, 1, 2)]
+    ordered, said = in_order(days)
+    assert [scan.day.month for scan in ordered] == [1, 2, 3]
+    assert "order of their dates" in said[0]
+    assert in_order([days[0], days[2], days[1]])[1] == []
+    undated, said = in_order([days[0], replace(days[1], day=None)])
+    assert [scan.day for scan in undated] == [None, days[0].day]
+    assert "in the order given" in said[0]
+    with pytest.raises(ValueError, match="no earlier scan"):
+        in_order([])
+
+
+@pytest.mark.usefixtures("registered")
+def test_transforms_of_neighbours_make_one(first, second):
+    transform = FOUND[0]
+    twice = composed([transform, transform])
+    points = np.array([[0.0, 0.0, 0.0], [-30.0, 12.0, 9.0]])
+    np.testing.assert_allclose(twice.points(points), transform.points(transform.points(points)), atol=1e-6)
+    assert composed([transform, None]) is None
+
+
+def test_what_one_scan_misses_is_the_same_lesion_again(first, monkeypatch):
+    """Three scans that lie on each other; the one in between shows nothing of lesion 3."""
+    still = LiverTransform(sitk.Transform(3, sitk.sitkIdentity), 1.0, 0.0, 1.0, 0.0)
+    monkeypatch.setattr("LiverLesionAILib.analysis.followup.register_livers", lambda *args: still)
+    between = decided(replace(first, day=date(2026, 2, 1)), LesionStatus.REJECTED, 3)
+    now = replace(first, day=date(2026, 3, 1))
+    course = follow_course([between, first], now)
+    assert [point.day.month for point in course.points] == [1, 2, 3]
+    assert {track.numbers for track in course.tracks} == {((n,), () if n == 3 else (n,), (n,)) for n in FIRST}
+    assert not any(track.new for track in course.tracks)

@@ -15,6 +15,7 @@ from LiverLesionAILib.case.findings import (
     Measurement,
     PhaseEstimate,
     ProbabilityMap,
+    ReducedCt,
 )
 from LiverLesionAILib.stages.measure.lesions import measure_case, measure_liver
 from LiverLesionAILib.volume.ct import Geometry
@@ -122,6 +123,11 @@ def any_lesion(number: int = 1) -> st.SearchStrategy[Lesion]:
     )
 
 
+def _reduced(grid: Geometry) -> ReducedCt:
+    values = np.random.default_rng(1).integers(0, 256, grid.shape_zyx, np.uint8)
+    return ReducedCt(values, grid)
+
+
 @st.composite
 def results(draw) -> CaseResult:
     """Results of any shape, as full or as empty as they can be."""
@@ -166,4 +172,5 @@ def results(draw) -> CaseResult:
         timings_s=draw(st.dictionaries(_texts, st.floats(0, 100), max_size=2)),
         version=draw(_texts),
         phase=draw(st.none() | _phases),
+        reduced_ct=draw(st.sampled_from([None, *map(_reduced, grids)])),
     )

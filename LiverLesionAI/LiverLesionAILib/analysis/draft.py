@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..case.findings import AttentionMap, CaseResult, Lesion, PhaseEstimate, ProbabilityMap
 from ..case.tracking import with_tracking
 from ..stages.detect.stage import Detected
+from ..stages.followup.register import reduced_ct
 from ..stages.locate.coarse import LiverLocation
 from ..stages.measure.lesions import LiverMeasurement
 from ..stages.neighbours.gallbladder import Separated
@@ -124,5 +125,6 @@ class Draft:
             },
             attention=self.attention,
             phase=self.phase,
+            reduced_ct=reduced_ct(self.ct.hu_zyx, liver, geometry),
         )
         return with_tracking(found)

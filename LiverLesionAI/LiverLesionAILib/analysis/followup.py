@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from itertools import pairwise
 
+import numpy as np
+
+from ..case.course import Course, response_of
 from ..case.findings import CaseResult, LesionStatus
-from ..case.followup import FollowUp, LesionSize, Pair, TimePoint, provisional
+from ..case.followup import FollowUp, LesionSize, Pair, TimePoint
 from ..case.lesion_masks import lesion_masks
-from ..case.recist import (
-    Assessment,
-    TargetSize,
-    TargetState,
-    assess,
-    propose_targets,
-)
+from ..case.recist import Assessment
 from ..stages.followup.pair import Place, pair_lesions
-from ..stages.followup.register import LiverTransform, ScanLiver, register_livers
-from ..support.progress import Progress, silent
+from ..stages.followup.register import LiverTransform, ScanLiver, composed, register_livers
+from ..support.progress import Progress, part, silent
 from ..volume.ct import CtVolume
 from ..volume.dicom import DicomSource
 
@@ -31,7 +30,7 @@ class Examined:
     """A case with what belongs to it.
 
     Attributes:
-        volume: its CT; None where it is not at hand.
+        volume: its CT; None where it is not at hand: then the reduced one that the case keeps is used.
         source: its DICOM images; None where it did not come from DICOM.
         day: of the study, where it is given; else the source's.
     """
@@ -48,26 +47,104 @@ def follow_up(prior: Examined, current: Examined, progress: Progress = silent) -
     Raises:
         Cancelled: from `progress`.
     """
+    return _step(prior, current, progress)[0]
+
+
+def follow_course(priors: Sequence[Examined], current: Examined, progress: Progress = silent) -> Course:
+    """All earlier scans and the current one: neighbours in time are paired, and what one misses is bridged.
+
+    Args:
+        priors: at least one, in any order where every one has a date; else the latest first.
+
+    Raises:
+        ValueError: no earlier scan.
+        Cancelled: from `progress`.
+    """
+    scans, warnings = in_order(priors)
+    scans = [*scans, current]
+    count = len(scans) - 1
+    made = [
+        _step(one, other, part(progress, k / count, (k + 1) / count))
+        for k, (one, other) in enumerate(pairwise(scans))
+    ]
+    steps, found = [step for step, _ in made], [transform for _, transform in made]
+    points = tuple(time_point(scan) for scan in scans)
+    bridges = {}
+    for first in range(len(scans) - 2):
+        for last in range(first + 2, len(scans)):
+            joined = composed(found[first:last])
+            if joined is not None:
+                ends = points[first], points[last]
+                bridges[first, last] = _pairs(scans[first], scans[last], joined, ends)
+    return Course(points, tuple(steps), bridges, tuple(warnings))
+
+
+def in_order(priors: Sequence[Examined]) -> tuple[list[Examined], list[str]]:
+    """(Earlier scans, the oldest first; what the reader has to know of their order).
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not priors:
+        raise ValueError("no earlier scan")
+    given = list(reversed(priors))
+    days = [_day(scan) for scan in given]
+    if len(given) == 1:
+        return given, []
+    if any(day is None for day in days):
+        return given, [
+            "Not every earlier scan has a date: they were taken in the order given, the latest first."
+        ]
+    ordered = sorted(given, key=lambda scan: _day(scan) or date.min)
+    if [_day(scan) for scan in ordered] == days:
+        return ordered, []
+    return ordered, [
+        "The earlier scans were put into the order of their dates, which is not the order given."
+    ]
+
+
+def _step(prior: Examined, current: Examined, progress: Progress) -> tuple[FollowUp, LiverTransform | None]:
+    """The comparison, and the registration where it did not fail."""
     points = time_point(prior), time_point(current)
     warnings = list(_identity(prior, current))
+    if same_scan(prior, current):
+        warnings.append("Both are the same scan: it is compared with itself.")
     if points[0].day and points[1].day and points[1].day < points[0].day:
         warnings.append("The prior scan is younger than the current one. Are they the wrong way round?")
     warnings += _phases(prior, current)
     found = register_livers(_scan(prior), _scan(current), progress)
     if found is None:
         why = "one of the scans has no liver"
-        return FollowUp(*points, failed=_FAILED.format(why), warnings=tuple(warnings))
+        return FollowUp(*points, failed=_FAILED.format(why), warnings=tuple(warnings)), None
+    quality = {"dice": found.dice, "gap_mm": found.gap_mm}
     if found.failed:
         why = f"the livers do not fit (Dice {found.dice:.2f}, outlines {found.gap_mm:.0f} mm apart)"
-        quality = {"dice": found.dice, "gap_mm": found.gap_mm}
-        return FollowUp(*points, failed=_FAILED.format(why), warnings=tuple(warnings), **quality)
+        return FollowUp(*points, failed=_FAILED.format(why), warnings=tuple(warnings), **quality), None
     if found.rigid_dice < UNLIKE_DICE:
         warnings.append(
             f"The livers fit badly (Dice {found.rigid_dice:.2f} unbent): another patient, a resection, or "
             "much has changed. Check the pairs."
         )
     pairs = _pairs(prior, current, found, points)
-    return FollowUp(*points, pairs, warnings=tuple(warnings), dice=found.dice, gap_mm=found.gap_mm)
+    return FollowUp(*points, pairs, warnings=tuple(warnings), **quality), found
+
+
+def same_scan(one: Examined, other: Examined) -> bool:
+    """Whether two cases were made from the same images."""
+    if one.source is not None and other.source is not None:
+        images = [[s and (s.sop_instance_uid, s.frame_number) for s in x.source.slices] for x in (one, other)]
+        if images[0] and any(images[0]):
+            return images[0] == images[1]
+    if not one.result.geometry.matches(other.result.geometry):
+        return False
+    reduced = one.result.reduced_ct, other.result.reduced_ct
+    if one.volume is not None and other.volume is not None:
+        return bool(np.array_equal(one.volume.hu_zyx, other.volume.hu_zyx))
+    return (
+        reduced[0] is not None
+        and reduced[1] is not None
+        and bool(np.array_equal(reduced[0].values_zyx, reduced[1].values_zyx))
+    )
 
 
 def time_point(examined: Examined) -> TimePoint:
@@ -77,23 +154,24 @@ def time_point(examined: Examined) -> TimePoint:
     sizes = {}
     for lesion in counted:
         m = lesion.measurement
-        treated = lesion.status is LesionStatus.TREATED
-        sizes[lesion.number] = (
-            LesionSize(lesion.number, lesion.tracking_uid, treated=treated)
-            if m is None
-            else LesionSize(
-                lesion.number,
-                lesion.tracking_uid,
-                m.long_axis_mm,
-                m.short_axis_mm,
-                m.volume_ml,
-                treated=treated,
-            )
+        size = LesionSize(
+            lesion.number,
+            lesion.tracking_uid,
+            treated=lesion.status is LesionStatus.TREATED,
+            confirmed=lesion.status is not LesionStatus.UNDECIDED or lesion.edited,
         )
-    day = examined.day or _study_day(examined.source)
+        if m is not None:
+            size = replace(
+                size,
+                long_axis_mm=m.long_axis_mm,
+                short_axis_mm=m.short_axis_mm,
+                volume_ml=m.volume_ml,
+                hu_mean=m.hu_mean,
+            )
+        sizes[lesion.number] = size
     decided = all(x.status is not LesionStatus.UNDECIDED or x.edited for x in result.lesions)
     thickness = result.geometry.spacing_zyx_mm[0]
-    return TimePoint(result.case_name, day, sizes, thickness, decided)
+    return TimePoint(result.case_name, _day(examined), sizes, thickness, decided)
 
 
 def response(followup: FollowUp, targets: tuple[int, ...] | None = None) -> Assessment | None:
@@ -102,26 +180,7 @@ def response(followup: FollowUp, targets: tuple[int, ...] | None = None) -> Asse
     Args:
         targets: numbers in the prior scan; None takes the proposed ones.
     """
-    before, now = followup.prior, followup.current
-    if followup.failed:
-        return None
-    axes = {n: x.long_axis_mm for n, x in before.lesions.items() if not x.treated and x.long_axis_mm > 0}
-    chosen = propose_targets(axes, before.slice_thickness_mm) if targets is None else targets
-    if not chosen:
-        return None
-    baseline = [TargetSize(before.lesions[n].long_axis_mm) for n in chosen]
-    current = [_size_now(next(p for p in followup.pairs if n in p.prior), now, chosen) for n in chosen]
-    return assess([baseline, current], provisional=provisional(followup).text)
-
-
-def _size_now(pair: Pair, now: TimePoint, targets: tuple[int, ...]) -> TargetSize:
-    """A target now: gone, not covered, or what its lesions measure; of merged targets the first counts."""
-    if not pair.current:
-        covered = pair.state.value != "not covered"
-        return TargetSize(0.0, TargetState.GONE if covered else TargetState.NOT_COVERED)
-    total = sum(now.lesions[n].long_axis_mm for n in pair.current)
-    share = sum(n in targets for n in pair.prior)
-    return TargetSize(total / max(1, share))
+    return response_of(Course.of(followup), targets)
 
 
 def _pairs(
@@ -138,8 +197,11 @@ def _pairs(
 
 def _scan(examined: Examined) -> ScanLiver:
     result = examined.result
-    hu = None if examined.volume is None else examined.volume.hu_zyx
-    return ScanLiver(hu, result.liver_zyx, result.geometry)
+    if examined.volume is not None:
+        return ScanLiver(examined.volume.hu_zyx, result.liver_zyx, result.geometry)
+    if (reduced := result.reduced_ct) is not None:
+        return ScanLiver(reduced.hu_zyx, result.liver_zyx, result.geometry, reduced.geometry)
+    return ScanLiver(None, result.liver_zyx, result.geometry)
 
 
 def _identity(prior: Examined, current: Examined) -> list[str]:
@@ -169,6 +231,10 @@ def _phases(prior: Examined, current: Examined) -> list[str]:
         f"The prior scan looks {one.name}, the current one {other.name}: lesions can look larger or smaller, "
         "appear or vanish, by the phase alone."
     ]
+
+
+def _day(examined: Examined) -> date | None:
+    return examined.day or _study_day(examined.source)
 
 
 def _study_day(source: DicomSource | None) -> date | None:

@@ -171,6 +171,29 @@ class ProbabilityMap:
     threshold: float = 0.5
 
 
+REDUCED_HU = (-120.0, 260.0)
+"""Densities that :class:`ReducedCt` keeps; what is outside is clipped."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedCt:
+    """The liver's surroundings in the CT, coarse: enough to bring a later scan into line with it.
+
+    Attributes:
+        values_zyx: uint8, 0..255 for :data:`REDUCED_HU`.
+        geometry: its grid; axes parallel to the CT's.
+    """
+
+    values_zyx: NDArray[np.uint8]
+    geometry: Geometry
+
+    @property
+    def hu_zyx(self) -> NDArray[np.float32]:
+        """HU, good to 1 HU within :data:`REDUCED_HU`."""
+        low, high = REDUCED_HU
+        return self.values_zyx.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
+
+
 @dataclass(frozen=True, eq=False)
 class AttentionMap:
     """Where a network looked.
@@ -240,6 +263,7 @@ class CaseResult:
         phase: contrast phase, where it was estimated.
         run: how the case was made; None for cases of versions that kept no manifest.
         gallbladder_zyx: bool; None where none is seen or nothing looked for it. Neither liver nor lesion.
+        reduced_ct: for a comparison with a later scan; None in cases of versions that kept none.
     """
 
     case_name: str
@@ -260,6 +284,7 @@ class CaseResult:
     phase: PhaseEstimate | None = None
     run: RunManifest | None = None
     gallbladder_zyx: NDArray[np.bool_] | None = None
+    reduced_ct: ReducedCt | None = None
 
     @property
     def gallbladder_ml(self) -> float:

@@ -33,6 +33,8 @@ class LesionSize:
         long_axis_mm, short_axis_mm, volume_ml: NaN where there is no mask.
         low_mm, high_mm: interval of the long axis; NaN where it is not known.
         treated: the reader called it treated.
+        confirmed: the reader has accepted, drawn or treated it.
+        hu_mean: over its mask; NaN where there is none.
     """
 
     number: int
@@ -43,6 +45,8 @@ class LesionSize:
     low_mm: float = math.nan
     high_mm: float = math.nan
     treated: bool = False
+    confirmed: bool = False
+    hu_mean: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ class TargetState(str, Enum):
     TOO_SMALL = "too small to measure"
     GONE = "gone"
     NOT_COVERED = "not covered"
+    TREATED = "treated"
+    """Ablated or otherwise treated for itself: its size says nothing of response."""
 
 
 class NonTarget(str, Enum):
@@ -79,7 +81,7 @@ class TargetSize:
 
     @property
     def counted_mm(self) -> float | None:
-        """What it adds to the sum; None where it is not covered."""
+        """What it adds to the sum; None where it cannot be judged."""
         return self._counted(self.mm)
 
     @property
@@ -91,7 +93,12 @@ class TargetSize:
         return None if counted[0] is None or counted[1] is None else (counted[0], counted[1])
 
     def _counted(self, mm: float) -> float | None:
-        fixed = {TargetState.TOO_SMALL: TOO_SMALL_MM, TargetState.GONE: 0.0, TargetState.NOT_COVERED: None}
+        fixed = {
+            TargetState.TOO_SMALL: TOO_SMALL_MM,
+            TargetState.GONE: 0.0,
+            TargetState.NOT_COVERED: None,
+            TargetState.TREATED: None,
+        }
         return fixed.get(self.state, mm) if self.state in fixed else mm
 
     @property
@@ -99,11 +106,7 @@ class TargetSize:
         """Whether it is gone, or a node of normal size."""
         if self.state is TargetState.GONE:
             return True
-        return (
-            self.node
-            and self.state is not TargetState.NOT_COVERED
-            and (self.counted_mm or 0.0) < NODE_NORMAL_MM
-        )
+        return self.node and self.counted_mm is not None and self.counted_mm < NODE_NORMAL_MM
 
 
 @dataclass(frozen=True)
@@ -295,7 +298,7 @@ def _arithmetic(
         f"{PROGRESS_MM:+.0f} mm)."
     )
     if not sums.whole:
-        said.append("A target is not covered by the scan: without it the sum is not whole.")
+        said.append("A target is treated or not covered by the scan: without it the sum is not whole.")
     if target is not None:
         said.append(f"Targets: {target.value}.")
     if non_target is not NonTarget.NONE:

@@ -17,6 +17,7 @@ geometry                shape_zyx, spacing_zyx_mm, origin_lps, directions_lps (9
 liver                   volume_ml, hu_mean, tumour_burden_percent
 liver_mask              array (bits of the cropped mask, z slowest, first bit highest), start_zyx, shape_zyx
 gallbladder_mask        as liver_mask; left out where none is seen
+reduced_ct              array (uint8), geometry: the CT, coarse, for follow-up; may be left out
 lesion_labels           array (uint8 or uint16, cropped), start_zyx, shape_zyx
 lesions                 list: number, score, centre_lps, box, measurement, source, status, model_class,
                         class_probabilities, class_reasons, reader_class, note, edited, tracking_uid,
@@ -53,16 +54,18 @@ from ..support.errors import GeometryError, InputError
 from ..support.files import replacing, sha256_of, write_text
 from ..support.steps import Steps, finish, slabs
 from ..volume.ct import Geometry
-from ..volume.masks import bounding_box
-from .findings import AttentionMap, CaseResult, PhaseEstimate, ProbabilityMap
+from .findings import AttentionMap, CaseResult, ProbabilityMap, ReducedCt
 from .manifest import CASE_FILE, RunManifest
+from .store_arrays import cropped, on_grid, placed, to_half
 from .store_json import (
     Json,
     describe_geometry,
     describe_lesion,
+    describe_phase,
     read_geometry,
     read_lesion,
     read_number,
+    read_phase,
     rounded,
 )
 from .tracking import with_tracking
@@ -209,12 +212,12 @@ def _read_array(member: IO[bytes]) -> Steps[NDArray[Any]]:
 
 def _describe(result: CaseResult, arrays: dict[str, NDArray[Any]]) -> Json:
     """The JSON part of a result; its arrays are added to `arrays`."""
-    liver, liver_place = _cropped(result.liver_zyx)
-    labels, labels_place = _cropped(result.lesion_labels_zyx)
+    liver, liver_place = cropped(result.liver_zyx)
+    labels, labels_place = cropped(result.lesion_labels_zyx)
     arrays["liver"] = np.packbits(liver > 0)
     neighbour: Json = {}
     if result.gallbladder_zyx is not None:
-        gallbladder, place = _cropped(result.gallbladder_zyx)
+        gallbladder, place = cropped(result.gallbladder_zyx)
         arrays["gallbladder"] = np.packbits(gallbladder > 0)
         neighbour = {"gallbladder_mask": {"array": "gallbladder", **place}}
     arrays["lesions"] = labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16)
@@ -243,6 +246,7 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray[Any]]) -> Json:
         },
         "liver_mask": {"array": "liver", **liver_place},
         **neighbour,
+        **_describe_reduced(result.reduced_ct, arrays),
         "lesion_labels": {"array": "lesions", **labels_place},
         "lesions": [describe_lesion(lesion) for lesion in result.lesions],
         "probabilities": probabilities,
@@ -251,19 +255,27 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray[Any]]) -> Json:
         "device": result.device,
         "models": dict(result.models),
         "timings_s": {stage: rounded(seconds, 6) for stage, seconds in result.timings_s.items()},
-        "phase": None
-        if (phase := result.phase) is None
-        else {
-            "name": phase.name,
-            "probability": rounded(phase.probability, 6),
-            "warning": phase.warning,
-        },
+        "phase": describe_phase(result.phase),
         "run": None if result.run is None else result.run.to_json(),
     }
 
 
+def _describe_reduced(reduced: ReducedCt | None, arrays: dict[str, NDArray[Any]]) -> Json:
+    if reduced is None:
+        return {}
+    arrays["reduced_ct"] = np.ascontiguousarray(reduced.values_zyx, np.uint8)
+    return {"reduced_ct": {"array": "reduced_ct", "geometry": describe_geometry(reduced.geometry)}}
+
+
+def _read_reduced(entry: Json | None, arrays: Mapping[str, NDArray[Any]]) -> ReducedCt | None:
+    if entry is None:
+        return None
+    values = on_grid(arrays[entry["array"]], grid := read_geometry(entry["geometry"]))
+    return ReducedCt(values.astype(np.uint8, copy=False), grid)
+
+
 def _describe_map(shown: AttentionMap, array: str, arrays: dict[str, NDArray[Any]]) -> Json:
-    arrays[array], offset, scale = _to_half(shown.values_zyx)
+    arrays[array], offset, scale = to_half(shown.values_zyx)
     return {
         "name": shown.name,
         "meaning": shown.meaning,
@@ -287,7 +299,7 @@ def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseR
         gallbladder_zyx = yield from _unpacked(described["gallbladder_mask"], arrays, geometry)
     probabilities = {
         name: ProbabilityMap(
-            _on_grid(arrays[entry["array"]], grid := read_geometry(entry["geometry"])).astype(
+            on_grid(arrays[entry["array"]], grid := read_geometry(entry["geometry"])).astype(
                 np.uint8, copy=False
             ),
             grid,
@@ -299,7 +311,7 @@ def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseR
     for entry in described["attention"]:
         attention.append((yield from _read_map(entry, arrays)))
     whole = described["liver"]
-    labels_zyx = yield from _placed(arrays[labels["array"]], labels, geometry, np.dtype(np.uint16))
+    labels_zyx = yield from placed(arrays[labels["array"]], labels, geometry, np.dtype(np.uint16))
     return CaseResult(
         case_name=str(described["case_name"]),
         geometry=geometry,
@@ -316,11 +328,10 @@ def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseR
         models={str(k): str(v) for k, v in described["models"].items()},
         timings_s={str(k): read_number(v) for k, v in described["timings_s"].items()},
         version=str(described["version"]),
-        phase=None
-        if (phase := described.get("phase")) is None
-        else PhaseEstimate(str(phase["name"]), read_number(phase["probability"]), str(phase["warning"])),
+        phase=read_phase(described.get("phase")),
         run=None if described.get("run") is None else RunManifest.from_json(described["run"]),
         gallbladder_zyx=gallbladder_zyx,
+        reduced_ct=_read_reduced(described.get("reduced_ct"), arrays),
     )
 
 
@@ -333,12 +344,12 @@ def _unpacked(
         raise ValueError("an organ's mask does not have the size it should have")
     mask = np.unpackbits(bits, count=size).view(bool)
     yield
-    return (yield from _placed(mask.reshape(place["shape_zyx"]), place, geometry, np.dtype(bool)))
+    return (yield from placed(mask.reshape(place["shape_zyx"]), place, geometry, np.dtype(bool)))
 
 
 def _read_map(entry: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[AttentionMap]:
     grid = read_geometry(entry["geometry"])
-    stored = _on_grid(arrays[entry["array"]], grid)
+    stored = on_grid(arrays[entry["array"]], grid)
     values = np.empty(stored.shape, np.float32)
     for slab in slabs(stored.shape):
         np.multiply(stored[slab], np.float32(entry["scale"]), out=values[slab], dtype=np.float32)
@@ -356,41 +367,3 @@ def _read_map(entry: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[Attentio
         None if number is None else int(number),
         {str(label): read_number(value) for label, value in entry.get("bars", {}).items()},
     )
-
-
-def _cropped(array: NDArray[Any]) -> tuple[NDArray[Any], Json]:
-    """The part of a mask or label map that is not empty, and where it lies."""
-    box = bounding_box(array) or (slice(0, 0),) * 3
-    start, shape = [s.start for s in box], [s.stop - s.start for s in box]
-    return np.ascontiguousarray(array[box]), {"start_zyx": start, "shape_zyx": shape}
-
-
-def _placed(part: NDArray[Any], place: Json, geometry: Geometry, dtype: np.dtype) -> Steps[NDArray[Any]]:
-    """A cropped mask or label map back on the whole grid."""
-    start, shape = tuple(place["start_zyx"]), tuple(place["shape_zyx"])
-    stop = tuple(a + n for a, n in zip(start, shape, strict=True))
-    fits = all(0 <= a <= b <= n for a, b, n in zip(start, stop, geometry.shape_zyx, strict=True))
-    if part.shape != shape or not fits:
-        raise ValueError("a mask does not fit the scan's grid")
-    whole = np.zeros(geometry.shape_zyx, dtype)
-    inner = whole[tuple(map(slice, start, stop))]
-    for slab in slabs(part.shape):
-        inner[slab] = part[slab]
-        yield
-    return whole
-
-
-def _on_grid(array: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
-    if array.shape != geometry.shape_zyx:
-        raise ValueError("a map does not fit its grid")
-    return array
-
-
-def _to_half(values: NDArray[Any]) -> tuple[NDArray[np.float16], float, float]:
-    """float16 with the offset and scale that use its range: small and large numbers keep their digits."""
-    values = np.asarray(values, np.float32)
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    scale = high - low if high > low else 1.0
-    with np.errstate(invalid="ignore"):
-        return ((values - np.float32(low)) / np.float32(scale)).astype(np.float16), low, scale

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..volume.geometry import Geometry, Vec3
-from .findings import Box, Lesion, LesionSource, LesionStatus, Measurement
+from .findings import Box, Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
 from .terminology import EDITED_BEFORE
 
 Json = dict[str, Any]
@@ -113,6 +113,24 @@ def read_lesion(entry: Json) -> Lesion:
         tracking_uid=str(entry.get("tracking_uid") or ""),
         class_reasons=str(entry.get("class_reasons") or ""),
     )
+
+
+def describe_phase(phase: PhaseEstimate | None) -> Json | None:
+    """A contrast phase; None where there is none."""
+    if phase is None:
+        return None
+    return {
+        "name": phase.name,
+        "probability": rounded(phase.probability, 6),
+        "warning": phase.warning,
+    }
+
+
+def read_phase(entry: Json | None) -> PhaseEstimate | None:
+    """The way back from :func:`describe_phase`."""
+    if entry is None:
+        return None
+    return PhaseEstimate(str(entry["name"]), read_number(entry["probability"]), str(entry["warning"]))
 
 
 def describe_geometry(geometry: Geometry) -> Json:

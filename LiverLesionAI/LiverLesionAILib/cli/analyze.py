@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +11,10 @@ from typing import TYPE_CHECKING
 from ..support.errors import LiverLesionAIError
 from ..support.progress import Progress, TimedProgress, part
 from ..support.text import file_name, path_text
+from .prior import Priors, add_prior_options, compare_with_priors, read_priors
 from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
-    from ..analysis.followup import Examined
     from ..analysis.rules import Rules
     from ..analysis.settings import Settings
     from ..case.findings import CaseResult
@@ -50,15 +49,7 @@ def add_analyze_command(commands: Commands) -> None:
     )
     analyze.add_argument("--second-series", help="as --series, for the second phase")
     add_analysis_options(analyze)
-    analyze.add_argument(
-        "--prior", type=Path, metavar="CASE", help="case folder of an earlier scan to compare with"
-    )
-    analyze.add_argument(
-        "--prior-ct",
-        type=Path,
-        metavar="CT",
-        help="the earlier CT: livers are brought onto each other better",
-    )
+    add_prior_options(analyze)
     analyze.set_defaults(run=run_analyze)
 
 
@@ -194,12 +185,12 @@ def analyse_into(
     folder: Path,
     progress: Progress,
     second_phase: CtVolume | None = None,
-    prior: Examined | None = None,
+    priors: Priors | None = None,
 ) -> tuple[CaseResult, dict[str, Path], list[str], dict[str, float]]:
     """Analyse a volume and write its case folder; returns (result, written, sentences to show, seconds).
 
     Args:
-        prior: an earlier case to compare with.
+        priors: earlier cases to compare with.
     """
     from ..analysis.pipeline import analyze
     from ..writing.case_folder import write_case_folder
@@ -208,55 +199,19 @@ def analyse_into(
     result = analyze(volume, job.settings, job.models, part(progress, 0.1, 0.65), second_phase, job.rules)
     started = time.perf_counter()
     texts = {}
-    if prior is not None:
-        texts = compare_with_prior(prior, result, volume, said.append, part(progress, 0.65, 0.8))
+    if priors is not None:
+        texts = compare_with_priors(priors, result, volume, said.append, part(progress, 0.65, 0.8))
     written = write_case_folder(
         result,
         volume,
         folder,
         pictures=job.pictures,
         say=said.append,
-        progress=part(progress, 0.8 if prior else 0.65, 1.0),
+        progress=part(progress, 0.8 if priors else 0.65, 1.0),
         texts=texts,
     )
     timings = {**result.timings_s, "write": time.perf_counter() - started}
     return result, written, said, timings
-
-
-def read_prior(args: argparse.Namespace, progress: Progress) -> Examined | None:
-    """The earlier case that `--prior` names.
-
-    Raises:
-        LiverLesionAIError: it cannot be read, or `--prior-ct` is not its CT.
-    """
-    if args.prior is None:
-        if args.prior_ct is not None:
-            raise LiverLesionAIError("--prior-ct belongs to --prior: name the earlier case folder too.")
-        return None
-    from ..analysis.followup import Examined
-    from ..case.dicom_json import read_dicom
-    from ..case.store import load_result
-    from ..reading import read_ct
-
-    earlier = load_result(args.prior)
-    volume = None if args.prior_ct is None else read_ct(args.prior_ct, None, progress)
-    if volume is not None and volume.hu_zyx.shape != earlier.geometry.shape_zyx:
-        raise LiverLesionAIError(f"{args.prior_ct} is not the CT of {args.prior}: its size differs.")
-    return Examined(earlier, volume, read_dicom(args.prior))
-
-
-def compare_with_prior(
-    prior: Examined, result: CaseResult, volume: CtVolume, say: Callable[[str], None], progress: Progress
-) -> dict[str, str]:
-    """Tell the comparison; the file it goes into, by name."""
-    from ..analysis.followup import Examined, follow_up, response
-    from ..writing.followup_file import FOLLOWUP_FILE, followup_json, followup_text
-
-    compared = follow_up(prior, Examined(result, volume, volume.dicom), progress)
-    judged = response(compared)
-    say("")
-    say(followup_text(compared, judged))
-    return {FOLLOWUP_FILE: followup_json(compared, judged)}
 
 
 def print_result(result: CaseResult, written: dict[str, Path], said: list[str], folder: Path) -> None:
@@ -314,11 +269,11 @@ def run_analyze(args: argparse.Namespace) -> int:
         second = _read_second(args, part(progress, 0.1, 0.1))
         if second is not None:
             volume = _with_remarks(volume, second)
-        prior = read_prior(args, part(progress, 0.1, 0.1))
+        priors = read_priors(args, part(progress, 0.1, 0.1))
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{file_name(volume.name)}_liverlesionai")
         check_target(folder)
-        result, written, said, timings = analyse_into(job, volume, folder, progress, second, prior)
+        result, written, said, timings = analyse_into(job, volume, folder, progress, second, priors)
     finally:
         bar.done()
     for note in volume.notes:

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from ..case.followup import FollowUp, LesionSize, TimePoint, change_of, provisional
-from ..case.recist import Assessment
+from ..case.course import Course, proposed_targets, sums_over_time
+from ..case.followup import FollowUp, LesionSize, TimePoint, change_of
+from ..case.recist import Assessment, TargetSize
 
 FOLLOWUP_FILE = "followup.json"
 FORMAT, VERSION = "LiverLesionAI follow-up", 1
 
 
 def followup_json(followup: FollowUp, response: Assessment | None) -> str:
-    """Pairs, changes and response; numbers that do not exist are null. Of patient data the dates only."""
+    """:func:`course_json` of two scans."""
+    return course_json(Course.of(followup), response)
+
+
+def course_json(
+    course: Course,
+    response: Assessment | None,
+    targets: Sequence[int] | None = None,
+    elsewhere: Sequence[Sequence[TargetSize]] = (),
+) -> str:
+    """Pairs, changes and response; numbers that do not exist are null. Of patient data the dates only.
+
+    `pairs` are of the current scan and the latest earlier one; `tracks` go over all scans.
+    """
+    followup = course.last
     pairs = []
     for pair in followup.pairs:
         change = change_of(followup, pair)
@@ -39,22 +55,40 @@ def followup_json(followup: FollowUp, response: Assessment | None) -> str:
         "registration": {
             "dice": _number(followup.dice, 3),
             "gap_mm": _number(followup.gap_mm, 1),
-            "failed": followup.failed,
+            "failed": course.failed,
         },
         "pairs": pairs,
+        "time_points": [_time_point(point) for point in course.points],
+        "tracks": [
+            {"numbers": [list(n) for n in track.numbers], "covered": list(track.covered)}
+            for track in course.tracks
+        ],
+        "targets": list(proposed_targets(course) if targets is None else targets),
+        "sums_mm": [_number(mm, 1) for mm in sums_over_time(course, targets, elsewhere)],
         "recist": None if response is None else _response(response),
-        "provisional": list(provisional(followup).reasons),
-        "warnings": list(followup.warnings),
+        "provisional": [reason for reason in course.provisional.split("; ") if reason],
+        "warnings": list(_warnings(course)),
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
 def followup_text(followup: FollowUp, response: Assessment | None) -> str:
-    """A table of pairs, the response with its arithmetic, and what is doubtful."""
+    """:func:`course_text` of two scans."""
+    return course_text(Course.of(followup), response)
+
+
+def course_text(
+    course: Course,
+    response: Assessment | None,
+    targets: Sequence[int] | None = None,
+    elsewhere: Sequence[Sequence[TargetSize]] = (),
+) -> str:
+    """A table of pairs, lesions over time, the response with its arithmetic, and what is doubtful."""
+    followup = course.last
     days = "" if followup.days is None else f", {followup.days} days"
     lines = [f"Beside {followup.prior.name}{days}:"]
-    if followup.failed:
-        return "\n".join([*lines, followup.failed, *followup.warnings])
+    if course.failed:
+        return "\n".join([*lines, course.failed, *_warnings(course)])
     lines.append(f"{'now':>6} {'before':>7}  {'state':<12} {'long axis mm':>22}  {'volume mL':>20}")
     for pair in followup.pairs:
         change = change_of(followup, pair)
@@ -67,15 +101,44 @@ def followup_text(followup: FollowUp, response: Assessment | None) -> str:
             f"{_numbers(pair.current):>6} {_numbers(pair.prior):>7}  {pair.state.value:<12} "
             f"{axis + percent:>22}  {volume:>20}"
         )
+    if len(course.points) > 2:
+        lines += _over_time(course, sums_over_time(course, targets, elsewhere))
     if response is not None:
-        lines.append(f"RECIST 1.1 of the liver's targets: {response.overall.value}.")
+        where = "all targets" if elsewhere else "the liver's targets"
+        lines.append(f"RECIST 1.1 of {where}: {response.overall.value}.")
         lines += [f"  {sentence}" for sentence in response.arithmetic]
         if response.uncertain:
             lines.append(f"  Uncertain: {' or '.join(r.value for r in response.possible)}.")
-    reasons = provisional(followup).text
-    if reasons:
-        lines.append(f"Provisional: {reasons}.")
-    return "\n".join([*lines, *(f"Note: {warning}" for warning in followup.warnings)])
+    if course.provisional:
+        lines.append(f"Provisional: {course.provisional}.")
+    return "\n".join([*lines, *(f"Note: {warning}" for warning in _warnings(course))])
+
+
+def _over_time(course: Course, sums: Sequence[float]) -> list[str]:
+    """A column for each scan, a row for each lesion with its long axes, and the targets' sum below."""
+    heads = [
+        f"scan {k + 1}" if point.day is None else point.day.isoformat()
+        for k, point in enumerate(course.points)
+    ]
+    lines = ["Over time, long axis in mm:", "  lesion " + " ".join(f"{head:>12}" for head in heads)]
+    for k, track in enumerate(course.tracks):
+        cells = []
+        for at, numbers in enumerate(track.numbers):
+            there = [course.points[at].lesions[n] for n in numbers]
+            absent = "-" if track.covered[at] else "not covered"
+            cells.append(f"{_sum(there, 'long_axis_mm'):.1f} ({_numbers(numbers)})" if there else absent)
+        lines.append(f"  {chr(97 + k) if k < 26 else k + 1:>6} " + " ".join(f"{cell:>12}" for cell in cells))
+    cells = ["-" if math.isnan(mm) else f"{mm:.1f}" for mm in sums]
+    return [*lines, "     sum " + " ".join(f"{cell:>12}" for cell in cells)]
+
+
+def _warnings(course: Course) -> tuple[str, ...]:
+    """Each once; with several earlier scans it is said which one is meant."""
+    said: dict[str, None] = dict.fromkeys(course.warnings)
+    for step in course.steps:
+        whose = f"{step.prior.name} and {step.current.name}: " if len(course.steps) > 1 else ""
+        said.update(dict.fromkeys(f"{whose}{warning}" for warning in step.warnings))
+    return tuple(said)
 
 
 def _time_point(point: TimePoint) -> dict[str, Any]:

@@ -7,6 +7,7 @@ B-spline the shape. The result maps points of the prior scan to the current one,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,11 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ...case.findings import REDUCED_HU, ReducedCt
 from ...support.progress import Progress, silent
 from ...volume.ct import AIR_HU, Geometry
+from ...volume.masks import bounding_box
+from ...volume.resampling import resample
 
 GRID_MM = (4.0, 3.0, 3.0)
 MARGIN_MM = 30.0
@@ -26,7 +30,6 @@ REACH_MM = 10.0
 KNOTS_MM = 50.0
 STARTS_MM = (0.0, -30.0, 30.0, -60.0, 60.0)
 """Along the body: the middles of two partly covered livers may lie this far from each other."""
-WINDOW_HU = (-120.0, 260.0)
 GOOD_DICE, GOOD_GAP_MM = 0.9, 4.0
 """A start that comes this close needs no other."""
 LEAST_DICE = 0.80
@@ -42,11 +45,13 @@ class ScanLiver:
     Attributes:
         hu_zyx: CT on `geometry`; None where it is not at hand: then the outlines alone decide.
         liver_zyx: liver with its lesions on `geometry`.
+        hu_geometry: of `hu_zyx`, where it is another grid (a reduced CT).
     """
 
     hu_zyx: NDArray | None
     liver_zyx: NDArray[np.bool_]
     geometry: Geometry
+    hu_geometry: Geometry | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +96,25 @@ class LiverTransform:
         return sitk.GetArrayFromImage(moved) >= 0.5
 
 
+def composed(transforms: Sequence[LiverTransform | None]) -> LiverTransform | None:
+    """One after the other, the oldest first; None where one is missing.
+
+    Its quality is the worst of theirs.
+    """
+    whole = [t for t in transforms if t is not None]
+    if not whole or len(whole) != len(transforms):
+        return None
+    # A composite applies what was added last first.
+    joined = sitk.CompositeTransform([t.transform for t in reversed(whole)])
+    return LiverTransform(
+        joined,
+        min(t.dice for t in whole),
+        max(t.gap_mm for t in whole),
+        min(t.rigid_dice for t in whole),
+        sum(t.shift_mm for t in whole),
+    )
+
+
 def register_livers(
     prior: ScanLiver, current: ScanLiver, progress: Progress = silent, *, deformable: bool = True
 ) -> LiverTransform | None:
@@ -128,6 +152,32 @@ def register_livers(
     return LiverTransform(best, dice, gap, rigid_dice, _mean_shift(best, prior))
 
 
+def coarse_grid(liver_zyx: NDArray[np.bool_], geometry: Geometry) -> Geometry:
+    """The grid that livers are registered on: around the liver.
+
+    Raises:
+        ValueError: no liver.
+    """
+    coarse, box = geometry.with_spacing(GRID_MM), bounding_box(liver_zyx)
+    if box is None:
+        raise ValueError("no liver to register")
+    corners = [[s.start - 0.5 for s in box], [s.stop - 0.5 for s in box]]
+    low, high = np.asarray(coarse.lps_to_index(geometry.index_to_lps(corners)))
+    margin = np.ceil(MARGIN_MM / np.array(GRID_MM))
+    start, stop = np.floor(low + 0.5 - margin), np.ceil(high + 0.5 + margin)
+    return coarse.cropped(start.astype(int), stop.astype(int))
+
+
+def reduced_ct(hu_zyx: NDArray, liver_zyx: NDArray[np.bool_], geometry: Geometry) -> ReducedCt | None:
+    """What a later comparison needs of a CT, to be kept with its case; None without a liver."""
+    if not liver_zyx.any():
+        return None
+    grid = coarse_grid(liver_zyx, geometry)
+    low, high = REDUCED_HU
+    hu = np.clip(resample(hu_zyx, geometry, grid), low, high)
+    return ReducedCt(np.rint((hu - low) * (255 / (high - low))).astype(np.uint8), grid)
+
+
 @dataclass(frozen=True, eq=False)
 class _Prepared:
     """A scan cut to its liver on a coarse grid.
@@ -148,20 +198,18 @@ class _Prepared:
 
     @classmethod
     def of(cls, scan: ScanLiver) -> _Prepared:
-        coarse = scan.geometry.with_spacing(GRID_MM)
-        liver = _resampled(scan.liver_zyx.astype(np.float32), scan.geometry, coarse, 0.0) >= 0.5
-        where = np.argwhere(liver)
-        margin = np.ceil(MARGIN_MM / np.array(GRID_MM)).astype(int)
-        start, stop = where.min(axis=0) - margin, where.max(axis=0) + 1 + margin
-        grid = coarse.cropped(start, stop)
-        known = np.zeros(scan.geometry.shape_zyx) if scan.hu_zyx is None else scan.hu_zyx
-        hu = _resampled(np.asarray(known, np.float32), scan.geometry, grid, float(AIR_HU))
+        grid = coarse_grid(scan.liver_zyx, scan.geometry)
+        if scan.hu_zyx is None:
+            hu = np.zeros(grid.shape_zyx, np.float32)
+        else:
+            source = scan.hu_geometry or scan.geometry
+            hu = _resampled(np.asarray(scan.hu_zyx, np.float32), source, grid, float(AIR_HU))
         inside = _resampled(np.ones(scan.geometry.shape_zyx, np.float32), scan.geometry, grid, 0.0) >= 0.5
         liver = _resampled(scan.liver_zyx.astype(np.float32), scan.geometry, grid, 0.0) >= 0.5
         outside_mm = ndimage.distance_transform_edt(~liver, sampling=GRID_MM)
         inside_mm = ndimage.distance_transform_edt(liver, sampling=GRID_MM)
         distance = np.clip(outside_mm - inside_mm, -FAR_MM, FAR_MM)
-        smooth = ndimage.gaussian_filter(np.clip(hu, *WINDOW_HU), [1.0 / s for s in GRID_MM])
+        smooth = ndimage.gaussian_filter(np.clip(hu, *REDUCED_HU), [1.0 / s for s in GRID_MM])
         return cls(
             _image(smooth.astype(np.float32), grid),
             _image(distance.astype(np.float32), grid),

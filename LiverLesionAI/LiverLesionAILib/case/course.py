@@ -1,0 +1,255 @@
+"""A patient's scans in order of time: what became of each lesion over all of them, and RECIST 1.1 of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .followup import FollowUp, LesionSize, LesionState, Pair, TimePoint, provisional
+from .recist import (
+    Assessment,
+    NonTarget,
+    TargetSize,
+    TargetState,
+    assess,
+    propose_targets,
+)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One lesion through the time points, the oldest first.
+
+    Attributes:
+        numbers: in each scan; empty where it is not there, several where it has split or not merged yet.
+        covered: whether each scan shows its place.
+    """
+
+    numbers: tuple[tuple[int, ...], ...]
+    covered: tuple[bool, ...]
+
+    @property
+    def new(self) -> bool:
+        """Whether it is there now, and in no earlier scan though one of them shows its place."""
+        before = self.numbers[:-1]
+        return bool(self.numbers[-1]) and not any(before) and any(self.covered[:-1])
+
+
+@dataclass(frozen=True)
+class Course:
+    """Scans of one patient.
+
+    Attributes:
+        points: the oldest (baseline) first; the last is now.
+        steps: from each to the next.
+        bridges: (earlier, later) indices of scans that are not neighbours -> pairs. They join what a scan in
+            between does not have.
+        warnings: for the reader, beside those of the steps.
+    """
+
+    points: tuple[TimePoint, ...]
+    steps: tuple[FollowUp, ...]
+    bridges: Mapping[tuple[int, int], tuple[Pair, ...]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.points) < 2 or len(self.steps) != len(self.points) - 1:
+            raise ValueError("a course needs two time points at least, and a step between neighbours")
+
+    @classmethod
+    def of(cls, followup: FollowUp) -> Course:
+        """Two scans."""
+        return cls((followup.prior, followup.current), (followup,))
+
+    @property
+    def last(self) -> FollowUp:
+        """The latest earlier scan beside the current one."""
+        return self.steps[-1]
+
+    @property
+    def failed(self) -> str:
+        """Why lesions could not be followed, "" where they were."""
+        return next((step.failed for step in self.steps if step.failed), "")
+
+    @property
+    def provisional(self) -> str:
+        """What the reader has to confirm before the category is a response, "" for nothing."""
+        reasons: dict[str, None] = {}
+        for step in self.steps:
+            reasons.update(dict.fromkeys(provisional(step).reasons))
+        return "; ".join(reasons)
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Every lesion of every scan is in exactly one; those of the oldest scan first."""
+        return tracks_of(self)
+
+
+Node = tuple[int, int]
+"""Index of the time point, number of the lesion."""
+
+
+def tracks_of(course: Course) -> tuple[Track, ...]:
+    """Lesions joined over neighbouring scans, and over a scan that misses one."""
+    parent: dict[Node, Node] = {
+        (t, number): (t, number) for t, point in enumerate(course.points) for number in point.lesions
+    }
+
+    def root(node: Node) -> Node:
+        while parent[node] != node:
+            node = parent[node]
+        return node
+
+    def join(nodes: Sequence[Node]) -> None:
+        for node in nodes[1:]:
+            parent[max(root(nodes[0]), root(node))] = min(root(nodes[0]), root(node))
+
+    after: set[Node] = set()
+    before: set[Node] = set()
+    for t, step in enumerate(course.steps):
+        for pair in step.pairs:
+            if pair.prior and pair.current:
+                old, new = [(t, n) for n in pair.prior], [(t + 1, n) for n in pair.current]
+                join([*old, *new])
+                after.update(old)
+                before.update(new)
+    # Nearest first: a lesion that two scans miss is joined once.
+    for (t, later), pairs in sorted(course.bridges.items(), key=lambda item: item[0][1] - item[0][0]):
+        for pair in pairs:
+            old, new = [(t, n) for n in pair.prior], [(later, n) for n in pair.current]
+            if old and new and not after.intersection(old) and not before.intersection(new):
+                join([*old, *new])
+                after.update(old)
+                before.update(new)
+    groups: dict[Node, list[Node]] = {}
+    for node in sorted(parent):
+        groups.setdefault(root(node), []).append(node)
+    return tuple(_track(course, nodes) for _, nodes in sorted(groups.items()))
+
+
+def _track(course: Course, nodes: Sequence[Node]) -> Track:
+    count = len(course.points)
+    numbers = tuple(tuple(n for t, n in nodes if t == at) for at in range(count))
+    covered = [True] * count
+    for t, step in enumerate(course.steps):
+        for pair in step.pairs:
+            if pair.state is not LesionState.NOT_COVERED:
+                continue
+            if set(pair.prior) & set(numbers[t]) and not numbers[t + 1]:
+                covered[t + 1] = False
+            if set(pair.current) & set(numbers[t + 1]) and not numbers[t]:
+                covered[t] = False
+    # What one scan cannot say of a place, the scans beyond it cannot either, until it is seen again.
+    first, last = nodes[0][0], nodes[-1][0]
+    for t in range(last + 2, count):
+        covered[t] = covered[t] and covered[t - 1]
+    for t in range(first - 2, -1, -1):
+        covered[t] = covered[t] and covered[t + 1]
+    return Track(numbers, tuple(covered))
+
+
+def proposed_targets(course: Course) -> tuple[int, ...]:
+    """Numbers in the baseline scan of the largest measurable lesions that are not treated."""
+    baseline = course.points[0]
+    axes = {n: x.long_axis_mm for n, x in baseline.lesions.items() if not x.treated and x.long_axis_mm > 0}
+    return propose_targets(axes, baseline.slice_thickness_mm)
+
+
+def target_sizes(course: Course, targets: Sequence[int]) -> list[list[TargetSize]]:
+    """The targets at every time point; ones that have become one lesion count as one.
+
+    Args:
+        targets: numbers in the baseline scan.
+
+    Raises:
+        ValueError: the baseline scan has no such lesion.
+    """
+    missing = sorted(set(targets) - set(course.points[0].lesions))
+    if missing:
+        raise ValueError(f"the baseline scan has no lesion {missing[0]}")
+    tracks = [track for track in course.tracks if set(track.numbers[0]) & set(targets)]
+    return [[_size_at(course, track, at, targets) for track in tracks] for at in range(len(course.points))]
+
+
+def _size_at(course: Course, track: Track, at: int, targets: Sequence[int]) -> TargetSize:
+    numbers = [n for n in track.numbers[at] if at > 0 or n in targets]
+    if not numbers:
+        return TargetSize(0.0, TargetState.GONE if track.covered[at] else TargetState.NOT_COVERED)
+    lesions = [course.points[at].lesions[n] for n in numbers]
+    earlier = (course.points[t].lesions[n] for t in range(at) for n in track.numbers[t])
+    if any(x.treated for x in (*lesions, *earlier)):
+        return TargetSize(0.0, TargetState.TREATED)
+    if any(not math.isfinite(x.long_axis_mm) for x in lesions):
+        # A box without a mask is there, but nobody has measured it.
+        return TargetSize(0.0, TargetState.NOT_COVERED)
+    total = sum(x.long_axis_mm for x in lesions)
+    low, high = interval_of_sum(lesions)
+    return TargetSize(total, low_mm=low, high_mm=high)
+
+
+def interval_of_sum(lesions: Sequence[LesionSize]) -> tuple[float | None, float | None]:
+    """Interval of the sum of long axes, errors independent; (None, None) where one has none."""
+    if not lesions or any(math.isnan(x.low_mm) or math.isnan(x.high_mm) for x in lesions):
+        return None, None
+    total = sum(x.long_axis_mm for x in lesions)
+    down = math.hypot(*(x.long_axis_mm - x.low_mm for x in lesions))
+    up = math.hypot(*(x.high_mm - x.long_axis_mm for x in lesions))
+    return max(0.0, total - down), total + up
+
+
+def new_lesions(course: Course) -> tuple[int, ...]:
+    """Numbers now of lesions that are new since the baseline and that the reader has confirmed."""
+    now = course.points[-1]
+    return tuple(
+        n
+        for track in course.tracks
+        if track.new
+        for n in track.numbers[-1]
+        if now.lesions[n].confirmed and not now.lesions[n].treated
+    )
+
+
+def response_of(
+    course: Course,
+    targets: Sequence[int] | None = None,
+    non_target: NonTarget = NonTarget.NONE,
+    elsewhere: Sequence[Sequence[TargetSize]] = (),
+) -> Assessment | None:
+    """RECIST 1.1 now; None without a target, or where the scans could not be brought into line.
+
+    Args:
+        targets: numbers in the baseline scan; None takes the proposed ones.
+        non_target: the reader's word on all other lesions.
+        elsewhere: targets outside of the liver at every time point, as the reader gives them.
+
+    Raises:
+        ValueError: no such lesion, or `elsewhere` is not there for every time point.
+    """
+    if course.failed:
+        return None
+    chosen = proposed_targets(course) if targets is None else tuple(targets)
+    sizes = target_sizes(course, chosen)
+    if elsewhere:
+        if len(elsewhere) != len(sizes):
+            raise ValueError("targets elsewhere are needed at every time point")
+        sizes = [[*own, *other] for own, other in zip(sizes, elsewhere, strict=True)]
+    if not sizes[0]:
+        return None
+    return assess(sizes, non_target, new_lesions=bool(new_lesions(course)), provisional=course.provisional)
+
+
+def sums_over_time(
+    course: Course,
+    targets: Sequence[int] | None = None,
+    elsewhere: Sequence[Sequence[TargetSize]] = (),
+) -> tuple[float, ...]:
+    """Sum of the targets at every time point, mm; NaN where one is not covered or cannot be judged."""
+    if course.failed:
+        return (math.nan,) * len(course.points)
+    sizes = target_sizes(course, proposed_targets(course) if targets is None else targets)
+    sums = []
+    for at, own in enumerate(sizes):
+        counted = [t.counted_mm for t in (*own, *(elsewhere[at] if elsewhere else ()))]
+        sums.append(math.nan if None in counted or not counted else sum(mm or 0.0 for mm in counted))
+    return tuple(sums)

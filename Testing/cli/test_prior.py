@@ -1,0 +1,96 @@
+"""`analyze --prior`: several earlier scans, dates, targets, and what is told of wrong ones."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+
+import pytest
+import SimpleITK as sitk
+from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.case.store import save_result
+from LiverLesionAILib.cli.prior import add_prior_options, compare_with_priors, read_priors
+from LiverLesionAILib.stages.followup.register import LiverTransform
+from LiverLesionAILib.support.errors import LiverLesionAIError
+from LiverLesionAILib.support.progress import silent
+from LiverLesionAILib.volume.ct import CtVolume
+from support.results import measured_result
+
+
+@pytest.fixture
+def result() -> CaseResult:
+    return measured_result()
+
+
+def parsed(*words) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_prior_options(parser)
+    return parser.parse_args([str(word) for word in words])
+
+
+@pytest.fixture
+def in_line(monkeypatch) -> None:
+    still = LiverTransform(sitk.Transform(3, sitk.sitkIdentity), 1.0, 0.0, 1.0, 0.0)
+    monkeypatch.setattr("LiverLesionAILib.analysis.followup.register_livers", lambda *args: still)
+
+
+def test_without_a_prior_nothing_is_read():
+    assert read_priors(parsed(), silent) is None
+
+
+@pytest.mark.usefixtures("in_line")
+def test_several_priors_with_their_dates(result, tmp_path):
+    folders = [tmp_path / name for name in ("spring", "winter")]
+    for folder in folders:
+        save_result(replace(result, case_name=folder.name), folder)
+    numbers = [x.number for x in result.lesions if x.measurement is not None and x.status.counts]
+    args = parsed(
+        "--prior", folders[0], "--prior", folders[1],
+        "--prior-date", "2026-01-05", "--prior-date", "2026-04-05", "--date", "2026-07-05",
+        "--targets", numbers[0], "--other-target", "20,15,30",
+    )  # fmt: skip
+    priors = read_priors(args, silent)
+    said = []
+    volume = CtVolume(result.lesion_labels_zyx.astype("int16"), result.geometry, "now")
+    texts = compare_with_priors(priors, result, volume, said.append, silent)
+    document = json.loads(texts["followup.json"])
+    # The dates say that the folder named second is the younger one.
+    assert [p["day"] for p in document["time_points"]] == ["2026-01-05", "2026-04-05", "2026-07-05"]
+    assert [p["name"] for p in document["time_points"]][:2] == ["spring", "winter"]
+    assert document["targets"] == numbers[:1]
+    own = next(x for x in result.lesions if x.number == numbers[0]).measurement.long_axis_mm
+    assert document["sums_mm"] == pytest.approx([own + 20, own + 15, own + 30], abs=0.06)
+    assert document["recist"]["nadir_mm"] == pytest.approx(own + 15, abs=0.06)
+    text = "\n".join(said)
+    assert "order of their dates" in text
+    assert "2026-04-05" in text and "sum" in text
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["--prior-date", "2026-01-05"], "--prior-date belongs to --prior"),
+    (["--targets", "1"], "--targets belongs to --prior"),
+    (["--prior", "a", "--prior-date", "2026-01-05", "--prior-date", "2026-01-06"], "more --prior-date"),
+    (["--prior", "a", "--other-target", "20"], "1 lengths for 2 scans"),
+    (["--prior", "nowhere"], "holds no saved result"),
+])  # fmt: skip
+def test_what_does_not_fit_is_told(words, message):
+    with pytest.raises(LiverLesionAIError, match=message):
+        read_priors(parsed(*words), silent)
+
+
+@pytest.mark.parametrize("words", [
+    ["--date", "05.01.2026"], ["--targets", "one"], ["--other-target", "20,-1"], ["--non-target", "maybe"],
+])  # fmt: skip
+def test_what_cannot_be_read_is_refused(words):
+    with pytest.raises(argparse.ArgumentError):
+        parsed(*words)
+
+
+@pytest.mark.usefixtures("in_line")
+def test_a_target_that_is_not_there_is_told(result, tmp_path):
+    save_result(result, tmp_path / "old")
+    priors = read_priors(parsed("--prior", tmp_path / "old", "--targets", "99"), silent)
+    volume = CtVolume(result.lesion_labels_zyx.astype("int16"), result.geometry, "now")
+    with pytest.raises(LiverLesionAIError, match="no lesion 99"):
+        compare_with_priors(priors, result, volume, lambda text: None, silent)
