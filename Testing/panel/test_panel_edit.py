@@ -56,10 +56,10 @@ def stroke(desk: Desk, segment_id: str, voxels: np.ndarray) -> float:
     """
     from LiverLesionAILib.panel.edit.edit_panel import SETTLE_MS
 
-    before = desk.panel.case.row(segment_id).volume_ml
+    before = desk.panel.case.row(segment_id).measurement.volume_ml
     start_s = time.thread_time()
     draw(desk, segment_id, voxels)
-    desk.until(lambda: desk.panel.case.row(segment_id).volume_ml != before, 30)
+    desk.until(lambda: desk.panel.case.row(segment_id).measurement.volume_ml != before, 30)
     return time.thread_time() - start_s + SETTLE_MS / 1000
 
 
@@ -84,18 +84,20 @@ def test_a_lesion_of_40_mm_is_followed_at_once(desk):
     add_volume("CT", array, (1.25, 0.8, 0.8))
     desk.turn()
     opened(desk, 0)
-    assert desk.panel.case.rows[0].long_axis_mm == pytest.approx(40, abs=1.5)
+    assert desk.panel.case.rows[0].measurement.long_axis_mm == pytest.approx(40, abs=1.5)
     took_s = []
     for radius in (21.0, 22.0, 23.0):
         took_s.append(stroke(desk, "lesion_1", ball(radius)))
         row = desk.panel.case.row("lesion_1")
-        assert row.volume_ml == pytest.approx(4.18879e-3 * radius**3, rel=0.02)
+        assert row.measurement.volume_ml == pytest.approx(4.18879e-3 * radius**3, rel=0.02)
         desk.turn()
         box = desk.panel.case.marks.box
         assert max(box.GetSize()) == pytest.approx(2 * radius, abs=2.6)
         long_axis = desk.panel.case.marks.long_axis
-        assert long_axis.GetMeasurement("length").GetValue() == pytest.approx(row.long_axis_mm, abs=0.1)
-        assert desk.cell(0, 4) == f"{row.volume_ml:.1f}"
+        assert long_axis.GetMeasurement("length").GetValue() == pytest.approx(
+            row.measurement.long_axis_mm, abs=0.1
+        )
+        assert desk.cell(0, 4) == f"{row.measurement.volume_ml:.1f}"
     assert min(took_s) < 0.3, took_s
 
 

@@ -128,7 +128,9 @@ def test_delete_takes_box_and_row_and_undo_brings_all_back(case):
     assert ids(case) == ["lesion_1", "lesion_2", "lesion_3"]
     assert np.array_equal(mask(case, "lesion_2"), before)
     assert len(labels(case)) == 3
-    assert case.panel.case.row("lesion_2").volume_ml == pytest.approx(before.sum() * 5.625 / 1000, abs=0.01)
+    assert case.panel.case.row("lesion_2").measurement.volume_ml == pytest.approx(
+        before.sum() * 5.625 / 1000, abs=0.01
+    )
     assert statuses(case)[1] == "undecided"
 
 
@@ -161,7 +163,9 @@ def test_merge_and_split(case):
     click(case, "mergeButton")
     assert ids(case) == ["lesion_1", "lesion_3"]
     assert np.array_equal(mask(case, "lesion_1"), union)
-    assert case.panel.case.row("lesion_1").volume_ml == pytest.approx(union.sum() * 5.625 / 1000, abs=0.01)
+    assert case.panel.case.row("lesion_1").measurement.volume_ml == pytest.approx(
+        union.sum() * 5.625 / 1000, abs=0.01
+    )
     assert statuses(case)[0] == "edited"
     choose(case, 0)
     click(case, "splitButton")
@@ -338,7 +342,7 @@ def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):
     desk.turn()
     assert len(ids(desk)) == 4
     faint = desk.panel.case.rows[-1]
-    assert faint.volume_ml == pytest.approx(2 * 4 * 3 * 5.625 / 1000, abs=0.01)
+    assert faint.measurement.volume_ml == pytest.approx(2 * 4 * 3 * 5.625 / 1000, abs=0.01)
     assert len(labels(desk)) == 4
     desk.ui.thresholdSlider.value = 0.3
     desk.turn()
@@ -424,13 +428,13 @@ def test_drawing_in_a_lesion_is_followed(case):
     assert editor.currentSegmentID() == "lesion_2"
     assert editor.segmentationNode() is case.panel.case.segmentation
     assert editor.sourceVolumeNode() is case.panel.case.volume
-    before = case.panel.case.row("lesion_2").volume_ml
+    before = case.panel.case.row("lesion_2").measurement.volume_ml
     start_s = time.thread_time()
     paint(case, "lesion_2", (slice(15, 20), slice(16, 20), slice(24, 30)))
-    case.until(lambda: case.panel.case.row("lesion_2").volume_ml != before, 5)
+    case.until(lambda: case.panel.case.row("lesion_2").measurement.volume_ml != before, 5)
     assert time.thread_time() - start_s < 0.3
     row = case.panel.case.row("lesion_2")
-    assert row.volume_ml == pytest.approx(before * 10 / 6, rel=0.02)
+    assert row.measurement.volume_ml == pytest.approx(before * 10 / 6, rel=0.02)
     assert row.status_text == "edited"
     segment = case.panel.case.segmentation.GetSegmentation().GetSegment("lesion_2")
     import vtk
@@ -444,11 +448,11 @@ def test_drawing_in_a_lesion_is_followed(case):
     assert max(box.GetSize()) == pytest.approx(15.0, abs=0.1)
     assert statuses(case) == ["undecided", "edited", "undecided"]
     click(case, "undoButton")
-    assert case.panel.case.row("lesion_2").volume_ml == pytest.approx(before)
+    assert case.panel.case.row("lesion_2").measurement.volume_ml == pytest.approx(before)
     assert statuses(case) == ["undecided", "undecided", "undecided"]
     click(case, "redoButton")
     click(case, "backToAiButton")
-    assert case.panel.case.row("lesion_2").volume_ml == pytest.approx(before)
+    assert case.panel.case.row("lesion_2").measurement.volume_ml == pytest.approx(before)
     assert statuses(case) == ["undecided", "undecided", "undecided"]
 
 

@@ -247,7 +247,7 @@ class TestBoxes:
         assert row(case, 5).place.long_axis_lps is None
         case.click("redoButton")
         assert not row(case, 5).box_only
-        assert new.volume_ml == pytest.approx(row(case, 5).volume_ml)
+        assert new.measurement.volume_ml == pytest.approx(row(case, 5).measurement.volume_ml)
 
     def test_the_threshold_takes_boxes_out_and_in(self, case):
         case.ui.boxesBox.checked = True
@@ -294,7 +294,7 @@ class TestBoxes:
         assert case.scene.Import()
         case.turn(0.05)
         for old, new in zip(rows, case.panel.case.rows, strict=True):
-            assert np.allclose(old.box_mm or 0, new.box_mm or 0)
+            assert old.box_only == new.box_only and np.allclose(old.box.size_xyz_mm, new.box.size_xyz_mm)
             assert (old.number, old.shown_class, old.status) == (
                 new.number,
                 new.shown_class,
@@ -465,8 +465,10 @@ def test_the_report_has_the_readers_class_beside_the_models(case, tmp_path):
     assert "learned in the arterial phase" in lines[-1]["Notes"]
     assert lines[3]["Volume (mL)"] == ""
     for line, number in zip(lines[:3], (1, 3, 4), strict=True):
-        assert float(line["Volume (mL)"]) == pytest.approx(row(case, number).volume_ml, abs=0.006)
-        assert float(line["Long axis (mm)"]) == pytest.approx(row(case, number).long_axis_mm, abs=0.06)
+        assert float(line["Volume (mL)"]) == pytest.approx(row(case, number).measurement.volume_ml, abs=0.006)
+        assert float(line["Long axis (mm)"]) == pytest.approx(
+            row(case, number).measurement.long_axis_mm, abs=0.06
+        )
     told = json.loads(structured.read_text("utf-8"))
     assert told["contrast_phase"] == {
         "name": "portal venous",

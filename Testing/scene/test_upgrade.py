@@ -60,12 +60,14 @@ def test_nothing_of_the_readers_is_lost(old):
     assert rows[3].reader_class == "FNH" and rows[3].model_class == "Metastasis"
     assert rows[5].note == "vessel" and rows[5].box_only and rows[5].source is LesionSource.BOX
     assert rows[5].score == pytest.approx(0.4)
-    assert all(rows[k].volume_ml > 0 for k in (1, 2, 3, 4))
+    assert all(rows[k].measurement.volume_ml > 0 for k in (1, 2, 3, 4))
     assert rows[1].place.moved and rows[1].place.box.centre_lps == pytest.approx((-5.0, -6.0, 120.0))
     assert not rows[2].place.moved and rows[2].place.box.centre_lps != rows[1].place.box.centre_lps
     for number in (1, 2, 3, 4):
         axis = np.array(rows[number].place.long_axis_lps)
-        assert np.linalg.norm(axis[1] - axis[0]) == pytest.approx(rows[number].long_axis_mm, abs=0.1)
+        assert np.linalg.norm(axis[1] - axis[0]) == pytest.approx(
+            rows[number].measurement.long_axis_mm, abs=0.1
+        )
     assert rows[1].place.class_box.size_xyz_mm == pytest.approx((9.0, 9.0, 9.0), abs=1e-3)
     assert rows[5].place.class_box is not None and rows[2].place.class_box is None
     assert case.liver_ml == 75.0

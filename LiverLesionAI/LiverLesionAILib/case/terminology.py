@@ -106,6 +106,13 @@ def class_probability(lesion: Lesion) -> float | None:
     return None if lesion.model_class is None else lesion.class_probabilities.get(lesion.model_class)
 
 
+def shown_probability(lesion: Lesion) -> float:
+    """Of the class that is shown, where the model gives it one; else that it is a lesion. NaN for neither."""
+    if LesionClass.of(lesion.shown_class) is LesionClass.INDETERMINATE:
+        return lesion.score
+    return lesion.class_probabilities.get(lesion.shown_class or "", lesion.score)
+
+
 def liver_tags(algorithm: str) -> dict[str, str]:
     """All tags of the liver segment; `algorithm` is shown in DICOM SEG as its algorithm's name."""
     return {

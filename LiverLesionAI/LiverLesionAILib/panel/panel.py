@@ -13,7 +13,7 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
-from ..review.case_view import CaseView, FindingRow, read_case
+from ..review.case_view import CaseView, ListedLesion, read_case
 from ..review.derived import keep_moved_box
 from ..review.reader_actions import ReaderActions
 from ..review.threshold import FAINTEST_SCORE
@@ -322,7 +322,7 @@ class Panel(VTKObservationMixin):
             if bounds[0] <= bounds[1]:
                 frame_in_3d(slicer.mrmlScene, bounds)
 
-    def selection(self) -> list[FindingRow]:
+    def selection(self) -> list[ListedLesion]:
         """The selected lesions."""
         return self.findings.selection()
 

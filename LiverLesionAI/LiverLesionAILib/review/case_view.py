@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import slicer
 
+from ..case import tags
 from ..case import terminology as terms
 from ..case.attributes import read_models, read_notes, read_phase
-from ..case.classes import LesionClass
 from ..case.colours import lesion_colour
-from ..case.findings import Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate, status_text
+from ..case.columns import BY_KEY, MEASURED
+from ..case.description import BOX_PREFIX
+from ..case.findings import Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
 from ..case.place import Place
-from ..case.tags import NOWHERE
 from ..scene import nodes, segments
 from ..scene.boxed import BoxedLesion, read_boxed
 from ..scene.map_stack import ROLE_STACK
@@ -24,50 +24,20 @@ from ..scene.prepare import find_nodes
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
 
-_MEASURED = {
-    "long_axis_mm": "Long axis [mm]",
-    "short_axis_mm": "Short axis [mm]",
-    "volume_ml": "Volume [mL]",
-    "hu_mean": "Mean [HU]",
-    "percent_of_liver": "Of liver [%]",
-}
-
 
 @dataclass(frozen=True)
-class FindingRow:
-    """One lesion as the table shows it; NaN or None where something is unknown.
+class ListedLesion(Lesion):
+    """A lesion as it stands in the scene, with what was measured on it.
 
     Attributes:
         segment_id: of its segment; "box:5" for lesion 5 that has only a box.
-        shown_class: the reader's class, or the model's where the reader has given none.
-        probability: of the class where the model gives one, otherwise that it is a lesion; 0..1.
-        score: that it is a lesion, 0..1.
-        model_class, reader_class: None where there is none.
-        class_probabilities: the model's.
+        name: of its segment; the reader may have renamed it.
         place: where it lies.
-        box_mm: edges of its box along the CT's x, y, z axes; None for a lesion with a mask.
     """
 
-    segment_id: str
-    number: int
-    name: str
-    colour: tuple[float, float, float]
-    status: LesionStatus
-    shown_class: str | None
-    probability: float | None
-    score: float | None = None
-    long_axis_mm: float = math.nan
-    short_axis_mm: float = math.nan
-    volume_ml: float = math.nan
-    hu_mean: float = math.nan
-    percent_of_liver: float = math.nan
-    note: str = ""
-    model_class: str | None = None
-    reader_class: str | None = None
-    class_probabilities: Mapping[str, float] = field(default_factory=dict)
-    source: LesionSource = LesionSource.MASK
-    box_mm: tuple[float, float, float] | None = None
-    edited: bool = False
+    segment_id: str = ""
+    name: str = ""
+    colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
     place: Place = field(default_factory=Place)
 
     @property
@@ -76,32 +46,14 @@ class FindingRow:
         return self.edited or self.status is not LesionStatus.UNDECIDED
 
     @property
-    def status_text(self) -> str:
-        """Decision and edits in words."""
-        return status_text(self.status, self.edited)
-
-    @property
     def box_only(self) -> bool:
         """Whether it has a box and no mask."""
-        return self.box_mm is not None
+        return self.segment_id.startswith(BOX_PREFIX)
 
-    def lesion(self, measurement: Measurement | None = None) -> Lesion:
-        """The lesion of the row, with what was measured on it."""
-        box = self.place.box or NOWHERE
-        return Lesion(
-            number=self.number,
-            score=math.nan if self.score is None else self.score,
-            centre_lps=box.centre_lps,
-            box=box,
-            measurement=measurement,
-            source=self.source,
-            status=self.status,
-            model_class=self.model_class,
-            class_probabilities=self.class_probabilities,
-            reader_class=self.reader_class,
-            note=self.note,
-            edited=self.edited,
-        )
+    @property
+    def size_mm(self) -> float:
+        """Long axis, or the longer edge in the slice of one that has only a box; NaN where it is unknown."""
+        return max(self.box.size_xyz_mm[:2]) if self.box_only else BY_KEY["long_axis_mm"].number(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +64,7 @@ class CaseView:
     segmentation: slicer.vtkMRMLSegmentationNode | None
     table: slicer.vtkMRMLTableNode | None
     maps: tuple[slicer.vtkMRMLScalarVolumeNode, ...] = ()
-    rows: tuple[FindingRow, ...] = ()
+    rows: tuple[ListedLesion, ...] = ()
     liver_segment: str = ""
     points: tuple[slicer.vtkMRMLMarkupsFiducialNode, ...] = ()
     marks: MarkNodes | None = None
@@ -161,7 +113,7 @@ class CaseView:
             if row.status.counts
         ]
 
-    def row(self, segment_id: str) -> FindingRow | None:
+    def row(self, segment_id: str) -> ListedLesion | None:
         """The row of a segment."""
         return next((row for row in self.rows if row.segment_id == segment_id), None)
 
@@ -198,88 +150,57 @@ def read_case(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode
     )
 
 
-def _label(row: FindingRow) -> str:
+def _label(row: ListedLesion) -> str:
     """The whole text beside a lesion: its name and its size."""
-    if math.isnan(row.long_axis_mm):
+    if row.measurement is None or math.isnan(row.measurement.long_axis_mm):
         return row.name
-    return f"{row.name}, {row.long_axis_mm:.0f} × {row.short_axis_mm:.0f} mm"
+    return f"{row.name}, {row.measurement.long_axis_mm:.0f} × {row.measurement.short_axis_mm:.0f} mm"
 
 
 def table_values(table: slicer.vtkMRMLTableNode | None) -> dict[int, dict[str, float]]:
-    """Measurements by lesion number, as the table node holds them."""
+    """Measurements by lesion number, as the table node holds them: fields of `Measurement`."""
     content = table.GetTable() if table is not None else None
     if content is None or content.GetColumnByName("Lesion") is None:
         return {}
-    known = {key: heading for key, heading in _MEASURED.items() if content.GetColumnByName(heading)}
+    known = {c.field: c.table_heading for c in MEASURED if content.GetColumnByName(c.table_heading)}
     return {
         content.GetValueByName(row, "Lesion").ToInt(): {
-            key: content.GetValueByName(row, heading).ToDouble() for key, heading in known.items()
+            name: content.GetValueByName(row, heading).ToDouble() for name, heading in known.items()
         }
         for row in range(content.GetNumberOfRows())
     }
 
 
-def _row(segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[str, float]]) -> FindingRow:
-    number_text, score_text = segments.tag(segment, terms.TAG_NUMBER), segments.tag(segment, terms.TAG_SCORE)
-    number = int(number_text) if number_text.isdecimal() else 0
-    source = segments.tag(segment, terms.TAG_SOURCE)
-    return FindingRow(
+_UNKNOWN: Mapping[str, float] = {column.field: math.nan for column in MEASURED}
+_NO_AXIS = ((math.nan,) * 3,) * 2
+
+
+def _measurement(values: Mapping[str, float], place: Place) -> Measurement | None:
+    """What the table holds of a lesion; None where it holds no number."""
+    if not any(math.isfinite(value) for value in values.values()):
+        return None
+    axes = (place.long_axis_lps or _NO_AXIS, place.short_axis_lps or _NO_AXIS)
+    return Measurement(**{**_UNKNOWN, **values}, long_axis_lps=axes[0], short_axis_lps=axes[1])  # type: ignore[arg-type]
+
+
+def _row(segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[str, float]]) -> ListedLesion:
+    lesion, place = tags.read(segments.all_tags(segment)), segments.place(segment)
+    return _listed(
+        replace(lesion, measurement=_measurement(measured.get(lesion.number, {}), place)),
         segment_id,
-        number,
         segment.GetName(),
         tuple(segment.GetColor()),  # type: ignore[arg-type]
-        segments.status(segment),
-        **_class_fields(
-            segments.tag(segment, terms.TAG_CLASS),
-            segments.tag(segment, terms.TAG_READER_CLASS),
-            segments.tag(segment, terms.TAG_PROBABILITIES),
-            score_text,
-        ),
-        note=segments.tag(segment, terms.TAG_NOTE),
-        edited=segments.is_marked_edited(segment),
-        source=LesionSource(source) if source in {s.value for s in LesionSource} else LesionSource.READER,
-        place=segments.place(segment),
-        **measured.get(number, {}),
+        place,
     )
 
 
-def _box_row(one: BoxedLesion) -> FindingRow:
-    lesion = one.lesion
-    return FindingRow(
-        one.row_id,
-        lesion.number,
-        terms.lesion_name(lesion.number, lesion.shown_class),
-        lesion_colour(lesion.number),
-        lesion.status,
-        lesion.shown_class,
-        _probability(lesion.shown_class or "", lesion.class_probabilities, lesion.score),
-        lesion.score,
-        note=lesion.note,
-        model_class=lesion.model_class,
-        reader_class=lesion.reader_class,
-        class_probabilities=lesion.class_probabilities,
-        source=LesionSource.BOX,
-        box_mm=lesion.box.size_xyz_mm,
-        place=one.place,
-    )
+def _box_row(one: BoxedLesion) -> ListedLesion:
+    lesion = replace(one.lesion, source=LesionSource.BOX, measurement=None)
+    name = terms.lesion_name(lesion.number, lesion.shown_class)
+    return _listed(lesion, one.row_id, name, lesion_colour(lesion.number), one.place)
 
 
-def _probability(shown: str, probabilities: Mapping[str, float], score: float | None) -> float | None:
-    """Of the class that is shown, where it is one; else that it is a lesion."""
-    if LesionClass.of(shown) is LesionClass.INDETERMINATE:
-        return score
-    return probabilities.get(shown, score)
-
-
-def _class_fields(model: str, reader: str, probabilities_text: str, score_text: str) -> dict[str, Any]:
-    probabilities = terms.parse_probabilities(probabilities_text)
-    shown = reader or model
-    score = float(score_text) if score_text else None
-    return {
-        "shown_class": shown or None,
-        "probability": _probability(shown, probabilities, score),
-        "score": score,
-        "model_class": model or None,
-        "reader_class": reader or None,
-        "class_probabilities": probabilities,
-    }
+def _listed(
+    lesion: Lesion, segment_id: str, name: str, colour: tuple[float, float, float], place: Place
+) -> ListedLesion:
+    return ListedLesion(**vars(lesion), segment_id=segment_id, name=name, colour=colour, place=place)

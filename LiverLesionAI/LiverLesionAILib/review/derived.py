@@ -23,7 +23,7 @@ from ..stages.measure.lesions import box_of, measure_mask, surface_distance_mm
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from ..volume.masks import bounding_box
-from .case_view import ATTR_LIVER_VOLUME, CaseView, FindingRow, read_case
+from .case_view import ATTR_LIVER_VOLUME, CaseView, ListedLesion, read_case
 
 MARGIN_MM = 10.0
 
@@ -128,14 +128,13 @@ def write_table(
     case: CaseView, measurements: dict[int, Measurement], emptied: Set[int] = frozenset()
 ) -> None:
     """The table node's rows from the segments; what was not measured anew, nor emptied, keeps its numbers."""
-    rows = [row.lesion(measurements.get(row.number)) for row in case.rows]
-    before = case.table.GetTable()
+    kept = {row.number: None if row.number in emptied else row.measurement for row in case.rows}
+    rows = [replace(row, measurement=measurements.get(row.number, kept[row.number])) for row in case.rows]
     table = nodes.findings_table(rows, {row.number: row.name for row in case.rows})
-    nodes.carry_measurements(before, table, {row.number for row in rows} - set(measurements) - emptied)
     nodes.show_table(case.table, table)
 
 
-def place_lesion(case: CaseView, row: FindingRow, box: Box, measurement: Measurement) -> None:
+def place_lesion(case: CaseView, row: ListedLesion, box: Box, measurement: Measurement) -> None:
     """Keep with a lesion's segment where it lies now; a box that the reader moved stays."""
     measured_now = measurement.long_axis_mm > 0
     place = replace(

@@ -13,7 +13,7 @@ from ..case.findings import LesionStatus
 from ..scene import segments
 from ..support.errors import InputError
 from ..volume.crops import Mask, union, without
-from .case_view import FindingRow
+from .case_view import ListedLesion
 from .mask_actions import MaskActions
 
 
@@ -53,7 +53,7 @@ class ReaderActions(MaskActions):
         if liver is not None:
             self._measure_liver()
 
-    def _liver_after(self, rows: Sequence[FindingRow], new: LesionStatus) -> Mask | None:
+    def _liver_after(self, rows: Sequence[ListedLesion], new: LesionStatus) -> Mask | None:
         """The liver's mask once these lesions are decided on so; None where it stays as it is."""
         liver = self.liver_mask()
         moved = [

@@ -87,7 +87,7 @@ def _untouched_below(case: CaseView, threshold: float) -> dict[str, Candidate]:
     geometry = volume_geometry(case.volume)
     found = {}
     for row in case.rows:
-        if row.box_only or row.touched or (row.score or threshold) >= threshold:
+        if row.box_only or row.touched or not row.score < threshold:
             continue
         segment = case.segmentation.GetSegmentation().GetSegment(row.segment_id)
         lesion = told_lesion(segment)

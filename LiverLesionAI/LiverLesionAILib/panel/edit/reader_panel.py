@@ -9,7 +9,7 @@ import qt
 import slicer
 
 from ...case.findings import LesionStatus
-from ...review.case_view import CaseView, FindingRow
+from ...review.case_view import CaseView, ListedLesion
 from ...review.grow import grown_from, grown_in_box
 from ...review.reader_actions import ReaderActions
 from ...scene.ras import to_volume
@@ -24,7 +24,7 @@ class Host(Protocol):
     case: CaseView
     ui: Any
 
-    def selection(self) -> list[FindingRow]:
+    def selection(self) -> list[ListedLesion]:
         """The selected lesions."""
 
     def select(self, segment_id: str) -> None:

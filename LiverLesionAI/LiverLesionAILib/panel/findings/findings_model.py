@@ -8,8 +8,10 @@ from typing import Any
 
 import qt
 
+from ...case.columns import BY_KEY
 from ...case.findings import LesionStatus
-from ...review.case_view import FindingRow
+from ...case.terminology import shown_probability
+from ...review.case_view import ListedLesion
 from ..choices import SizeFilter, StatusFilter
 
 NUMBER, CLASS, PROBABILITY, AXES, VOLUME, HU, STATUS = range(7)
@@ -34,55 +36,62 @@ STATUS_ICONS = {
 EDITED_ICON = "StatusEdited"
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+def _number(value: float, digits: int) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def cell_text(row: FindingRow, column: int) -> str:
+def _measured(row: ListedLesion, key: str) -> float:
+    return BY_KEY[key].number(row)
+
+
+def cell_text(row: ListedLesion, column: int) -> str:
     """What a cell shows."""
     if column == NUMBER:
         return str(row.number) if row.number else "new"
     if column == CLASS:
         return row.shown_class or "–"
     if column == PROBABILITY:
-        return _number(row.probability, 2)
+        return _number(shown_probability(row), 2)
     if column == AXES:
-        if row.box_mm is not None:
-            return f"□ {row.box_mm[0]:.0f} × {row.box_mm[1]:.0f}"
-        if math.isnan(row.long_axis_mm):
+        if row.box_only:
+            return f"□ {row.box.size_xyz_mm[0]:.0f} × {row.box.size_xyz_mm[1]:.0f}"
+        if math.isnan(row.size_mm):
             return ""
-        return f"{row.long_axis_mm:.0f} × {row.short_axis_mm:.0f}"
+        return f"{row.size_mm:.0f} × {_measured(row, 'short_axis_mm'):.0f}"
     if column == VOLUME:
-        return _number(row.volume_ml, 1 if row.volume_ml >= 1 else 2)
+        volume_ml = _measured(row, "volume_ml")
+        return _number(volume_ml, 1 if volume_ml >= 1 else 2)
     if column == HU:
-        return _number(row.hu_mean, 0)
+        return _number(_measured(row, "mean_hu"), 0)
     return ""
 
 
-def sort_key(row: FindingRow, column: int) -> Any:
+def sort_key(row: ListedLesion, column: int) -> Any:
     """What a column is sorted by; unknown numbers come last when the largest comes first."""
     if column == CLASS:
         return (row.shown_class or "").lower()
     if column == STATUS:
         return row.status_text
     value = {
-        NUMBER: row.number,
-        PROBABILITY: row.probability,
-        AXES: max(row.box_mm[:2]) if row.box_mm is not None else row.long_axis_mm,
-        VOLUME: row.volume_ml,
-        HU: row.hu_mean,
-    }[column]
-    return -1e9 if value is None or math.isnan(value) else float(value)
+        NUMBER: lambda: row.number,
+        PROBABILITY: lambda: shown_probability(row),
+        AXES: lambda: row.size_mm,
+        VOLUME: lambda: _measured(row, "volume_ml"),
+        HU: lambda: _measured(row, "mean_hu"),
+    }[column]()
+    return -1e9 if math.isnan(value) else float(value)
 
 
-def row_tip(row: FindingRow) -> str:
+def row_tip(row: ListedLesion) -> str:
     """The whole lesion in a sentence or two."""
     parts = [row.name, row.status_text]
-    if not math.isnan(row.long_axis_mm):
-        parts.append(f"{row.long_axis_mm:.1f} x {row.short_axis_mm:.1f} mm, {row.volume_ml:.2f} mL")
-    if not math.isnan(row.percent_of_liver):
-        parts.append(f"{row.percent_of_liver:.2f} % of the liver")
-    if row.box_mm is not None:
+    if not row.box_only and not math.isnan(row.size_mm):
+        short_mm, volume_ml = (_measured(row, key) for key in ("short_axis_mm", "volume_ml"))
+        parts.append(f"{row.size_mm:.1f} x {short_mm:.1f} mm, {volume_ml:.2f} mL")
+    share = _measured(row, "percent_of_liver")
+    if not math.isnan(share):
+        parts.append(f"{share:.2f} % of the liver")
+    if row.box_only:
         parts.append("a box without an outline")
     if row.reader_class and row.model_class:
         parts.append(f"the model said {row.model_class}")
@@ -96,18 +105,18 @@ class FindingsModel(qt.QAbstractTableModel):
 
     def __init__(self, icons: Callable[[str], qt.QIcon], parent: qt.QObject | None = None) -> None:
         super().__init__(parent)
-        self._rows: list[FindingRow] = []
+        self._rows: list[ListedLesion] = []
         self._icons = {status: icons(name) for status, name in STATUS_ICONS.items()}
         self._edited_icon = icons(EDITED_ICON)
         self._swatches: dict[tuple[float, float, float], qt.QPixmap] = {}
 
-    def show(self, rows: Sequence[FindingRow]) -> None:
+    def show(self, rows: Sequence[ListedLesion]) -> None:
         """Show these rows."""
         self.beginResetModel()
         self._rows = list(rows)
         self.endResetModel()
 
-    def row_at(self, index: int) -> FindingRow:
+    def row_at(self, index: int) -> ListedLesion:
         """The row at a position of this model."""
         return self._rows[index]
 
@@ -175,11 +184,11 @@ class FindingsFilter(qt.QSortFilterProxyModel):
         row = self._source.row_at(source_row)
         return (
             (not self._class or (row.shown_class or "") == self._class)
-            and self._size.accepts(max(row.box_mm[:2]) if row.box_mm else row.long_axis_mm)
+            and self._size.accepts(row.size_mm)
             and self._status.accepts(row.status, row.edited)
         )
 
-    def finding(self, row: int) -> FindingRow:
+    def finding(self, row: int) -> ListedLesion:
         """The lesion in a row of the table as it is shown."""
         return self._source.row_at(self.mapToSource(self.index(row, 0)).row())
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import qt
 
-from ...review.case_view import CaseView, FindingRow
+from ...case.columns import BY_KEY
+from ...review.case_view import CaseView, ListedLesion
 from ..parameters import PanelParameters
 from ..run.run_text import findings_line
 from .findings_model import CLASS, HEADINGS, NUMBER, STATUS, FindingsFilter, FindingsModel
@@ -87,14 +89,15 @@ class FindingsPanel:
         self._ui.detailLabel.text = text
         self._ui.detailLabel.setVisible(bool(text) and not self._ui.findingsSection.collapsed)
 
-    def _headline(self, counted: Sequence[FindingRow]) -> str:
+    def _headline(self, counted: Sequence[ListedLesion]) -> str:
         liver_ml = self._case.liver_ml
         if liver_ml is None or not liver_ml > 0:
             return (
                 "No findings for this CT yet." if self._case.segmentation is None else "No liver was found."
             )
-        volumes = [row.volume_ml for row in counted if row.volume_ml == row.volume_ml]
-        return findings_line(len(counted), liver_ml, 100 * sum(volumes) / liver_ml)
+        volumes = [BY_KEY["volume_ml"].number(row) for row in counted]
+        share = 100 * sum(filter(math.isfinite, volumes)) / liver_ml
+        return findings_line(len(counted), liver_ml, share)
 
     def apply_filters(self) -> None:
         """Filter by what the parameters say."""
@@ -103,7 +106,7 @@ class FindingsPanel:
                 self._parameters.classFilter, self._parameters.sizeFilter, self._parameters.statusFilter
             )
 
-    def selection(self) -> list[FindingRow]:
+    def selection(self) -> list[ListedLesion]:
         """The selected lesions, top to bottom as shown."""
         rows = sorted(index.row() for index in self._ui.findingsTable.selectionModel().selectedRows())
         return [self.proxy.finding(row) for row in rows if row < self.proxy.rowCount()]

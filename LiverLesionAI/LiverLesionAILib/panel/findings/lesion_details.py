@@ -5,17 +5,17 @@ from __future__ import annotations
 from html import escape
 
 from ...case.findings import LesionSource
-from ...review.case_view import FindingRow
+from ...review.case_view import ListedLesion
 from .bars import bars_html
 
 INDETERMINATE = "indeterminate"
 
 
-def details_html(row: FindingRow) -> str:
+def details_html(row: ListedLesion) -> str:
     """Rich text for the panel; "" where there is nothing more to say."""
     lines = []
-    if row.box_mm is not None:
-        edges = " × ".join(f"{edge:.0f}" for edge in row.box_mm)
+    if row.box_only:
+        edges = " × ".join(f"{edge:.0f}" for edge in row.box.size_xyz_mm)
         lines.append(f"Found by a box of {edges} mm, without an outline.")
     elif row.source is LesionSource.BOX:
         lines.append("Its outline is a proposal, grown inside a detector's box.")
@@ -25,13 +25,15 @@ def details_html(row: FindingRow) -> str:
         lines.append(f"Your class: <b>{escape(row.reader_class)}</b>")
     if row.model_class:
         lines.append(f"Model's class: {_model_class(row)}")
+        if row.class_reasons:
+            lines.append(escape(row.class_reasons))
     text = "<br>".join(lines)
     if row.class_probabilities:
         text += bars_html(dict(sorted(row.class_probabilities.items(), key=lambda item: -item[1])))
     return text
 
 
-def _model_class(row: FindingRow) -> str:
+def _model_class(row: ListedLesion) -> str:
     if (row.model_class or "").lower() == INDETERMINATE:
         return "<b>indeterminate</b>: unlike the classes it was trained on"
     probability = row.class_probabilities.get(row.model_class or "")
