@@ -40,10 +40,27 @@ def test_the_second_is_chosen_and_its_remarks_stand_with_the_first(phases: Path)
 
 def test_without_a_choice_it_is_refused(phases: Path) -> None:
     options = ["analyze", str(phases), "--series", "1", "--second-phase", str(phases)]
-    with pytest.raises(InputError, match="3 volumes"):
+    with pytest.raises(InputError, match="3 volumes") as caught:
         _read_second(build_parser().parse_args(options), silent)
+    assert "Second phase: " in str(caught.value)
+    assert "--second-series 1 to --second-series 3" in str(caught.value)
+    assert " --series" not in str(caught.value)
+
+
+def test_its_grid_is_chosen_by_an_option_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "late.nii"
+    mirrored = writers.AxialGrid().sform_ras * [[-1], [1], [1]]
+    path.write_bytes(writers.nifti(HU, srow=mirrored))
+    options = ["analyze", "first.nii", "--second-phase", str(path)]
+    with pytest.raises(InputError, match="--second-grid sform or --second-grid qform"):
+        _read_second(build_parser().parse_args(options), silent)
+    second = _read_second(build_parser().parse_args([*options, "--second-grid", "qform"]), silent)
+    assert second is not None
+    np.testing.assert_array_equal(second.hu_zyx, HU)
 
 
 def test_a_choice_without_a_second_phase_is_named(phases: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["analyze", str(phases), "--series", "1", "--second-series", "2"]) == 1
+    assert "--second-phase" in capsys.readouterr().err
+    assert main(["analyze", str(phases), "--series", "1", "--second-grid", "sform"]) == 1
     assert "--second-phase" in capsys.readouterr().err

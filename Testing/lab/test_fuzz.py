@@ -116,15 +116,24 @@ def test_the_corpus_is_varied() -> None:
 
 
 def test_the_command_prints_labels_and_counts_and_keeps_a_record(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (
-        FUZZ.run("fuzz", ["--count", "12", "--seed", "3", "--formats", "nrrd", "--out", str(tmp_path)]) == 0
+    options = ["--seed", "3", "--formats", "nrrd", "--out", str(tmp_path)]
+    # A run that was ended goes on from its record, whose last line may be cut short.
+    assert FUZZ.run("fuzz", ["--count", "8", *options]) == 0
+    lines = (tmp_path / "nrrd-3.jsonl").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "nrrd-3.jsonl").write_text("\n".join(lines)[:-30], encoding="utf-8")
+    thrown = []
+    run = Fuzzer.run
+    monkeypatch.setattr(
+        Fuzzer, "run", lambda self, numbers, *a: run(self, thrown.append(numbers) or numbers, *a)
     )
+    assert FUZZ.run("fuzz", ["--count", "12", *options]) == 0
+    assert thrown == [[7, 8, 9, 10, 11]]
     said = capsys.readouterr().out
     assert "12 inputs, seed 3" in said and "can be known to be wrong" in said and "0 of 12 went wrong" in said
     kept = json.loads((tmp_path / "fuzz.json").read_text(encoding="utf-8"))
     assert kept["seed"] == 3 and len(kept["cases"]) == 12 and kept["corpus"]
-    assert FUZZ.run("fuzz", ["--seed", "3", "--formats", "nrrd", "--keep", "5", "--out", str(tmp_path)]) == 0
+    assert FUZZ.run("fuzz", ["--keep", "5", *options]) == 0
     assert kept["cases"][5]["mutation"] in capsys.readouterr().out
     assert any((tmp_path / "case").iterdir())

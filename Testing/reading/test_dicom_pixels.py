@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import struct
 import time
 import zlib
@@ -393,6 +394,33 @@ class TestDamagedStreams:
         monkeypatch.setattr(dicom_pixels, "DECODE_S", 3.0)
         read = warned(jpeg_2000, "1 damaged slice file left out", words, "10.0 mm between")
         assert read.shape == (30, 64, 64)
+
+    @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="a signal of POSIX systems")
+    def test_a_decoder_is_kept_while_many_are_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It reads anew what stands under an old name, is not kept after a crash, and ends with the block."""
+        folder = series(tmp_path / "ct")
+        for path in folder.iterdir():
+            compress(path, RLE, tmp_path / "scratch")
+        with dicom_pixels.kept_decoder():
+            np.testing.assert_array_equal(load_ct(folder).hu_zyx, phantom_hu())
+            (child,) = dicom_pixels._kept.get().values()
+            process = child._process
+            by_place = {pydicom.dcmread(path).InstanceNumber - 1: path for path in folder.iterdir()}
+            stream = compressed_frame(np.full((64, 64), 1031, np.uint16), RLE, tmp_path / "scratch")
+            replace_streams(by_place[29], [stream], RLE)
+            assert (load_ct(folder).hu_zyx[29] == 7).all()
+            assert child._process is process and process.poll() is None
+            monkeypatch.setattr(dicom_pixels, "DECODE_S", 2.0)
+            process.send_signal(signal.SIGSTOP)
+            warned(folder, "does not end")
+            assert process.poll() is not None and not dicom_pixels._kept.get()
+            monkeypatch.undo()
+            load_ct(folder)
+            (child,) = dicom_pixels._kept.get().values()
+            process = child._process
+        assert process.poll() is not None and dicom_pixels._kept.get() is None
 
     @settings(deadline=None, max_examples=60)
     @given(st.data())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from LiverLesionAILib.support.errors import LiverLesionAIError
 from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
 
-from .driver import Case, Fuzzer, Verdict, counts_table, placed
+from .driver import Case, Fuzzer, Record, counts_table, placed
 from .formats import FORMATS
 from .mutation import Format
 
@@ -22,7 +25,11 @@ def add_fuzz_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--formats", default=",".join(sorted(FORMATS)), help="comma-separated (default: all of them)"
     )
-    parser.add_argument("--out", type=Path, help="folder for the record: counts, failures, seed, corpus")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for the record: counts, failures, seed, corpus; a run that was ended goes on from there",
+    )
     parser.add_argument(
         "--keep", type=int, metavar="NUMBER", help="write input NUMBER into --out, read nothing"
     )
@@ -44,15 +51,43 @@ def run_fuzz(args: argparse.Namespace, progress: Progress = silent) -> int:
     known = sum(count for (_, detectable), count in labels.items() if detectable)
     unknown = args.count - known
     print(f"{args.count} inputs, seed {args.seed}: {known} can be known to be wrong, {unknown} not.")
-    verdicts = list(fuzzer.run(numbers, progress))
-    print(counts_table(verdicts))
-    wrong = [verdict for verdict in verdicts if verdict.wrong]
-    for verdict in wrong[:50]:
-        print(line_of(verdict))
-    print(f"{len(wrong)} of {len(verdicts)} went wrong.")
+    records = list(recorded(fuzzer, args, sorted(formats), progress))
+    print(counts_table(records))
+    wrong = [record for record in records if record.wrong]
+    for record in wrong[:50]:
+        print(line_of(record))
+    print(f"{len(wrong)} of {len(records)} went wrong.")
     if args.out is not None:
-        write_text(args.out / "fuzz.json", record(args.seed, sorted(formats), verdicts))
+        corpus = sorted({record.sample for record in records})
+        kept = {"seed": args.seed, "formats": sorted(formats), "corpus": corpus}
+        cases = [asdict(record) for record in records]
+        write_text(args.out / "fuzz.json", json.dumps({**kept, "cases": cases}, indent=1) + "\n")
     return 1 if wrong else 0
+
+
+def recorded(
+    fuzzer: Fuzzer, args: argparse.Namespace, formats: list[str], progress: Progress
+) -> Iterator[Record]:
+    """Throw what was not thrown yet, each kept in a line of its own at once; all records by number."""
+    if args.out is None:
+        yield from (verdict.record for verdict in fuzzer.run(range(args.count), progress))
+        return
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / f"{'-'.join(formats)}-{args.seed}.jsonl"
+    records: dict[int, Record] = {}
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError, TypeError):  # cut short by the end of its run
+                record = Record(**json.loads(line))
+                records[record.number] = record
+    left = [number for number in range(args.count) if number not in records]
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n")
+        for verdict in fuzzer.run(left, progress):
+            records[verdict.case.number] = verdict.record
+            file.write(json.dumps(asdict(verdict.record)) + "\n")
+            file.flush()
+    yield from (records[number] for number in range(args.count))
 
 
 def chosen_formats(names: str) -> dict[str, Format]:
@@ -68,32 +103,13 @@ def chosen_formats(names: str) -> dict[str, Format]:
     return {name: FORMATS[name] for name in wanted}
 
 
-def line_of(verdict: Verdict) -> str:
+def line_of(record: Record) -> str:
     """A failure in one line."""
-    case = verdict.case
     return (
-        f"{case.number}: {case.sample.name}, {case.mutation.what}"
-        f"{f' ({case.mutation.evidence})' if case.mutation.evidence else ''}: {verdict.outcome.value}"
-        f"{f': {verdict.detail[-300:]}' if verdict.detail else ''}"
+        f"{record.number}: {record.sample}, {record.mutation}"
+        f"{f' ({record.evidence})' if record.evidence else ''}: {record.outcome}"
+        f"{f': {record.detail}' if record.detail else ''}"
     )
-
-
-def record(seed: int, formats: list[str], verdicts: list[Verdict]) -> str:
-    """What was run and what came of it, as JSON."""
-    cases = [
-        {
-            "number": v.case.number,
-            "format": v.case.format,
-            "sample": v.case.sample.name,
-            "mutation": v.case.mutation.what,
-            "evidence": v.case.mutation.evidence,
-            "outcome": v.outcome.value,
-            "wrong": v.wrong,
-        }
-        for v in verdicts
-    ]
-    samples = sorted({v.case.sample.name for v in verdicts})
-    return json.dumps({"seed": seed, "formats": formats, "corpus": samples, "cases": cases}, indent=1) + "\n"
 
 
 def keep(case: Case, folder: Path) -> None:

@@ -70,6 +70,43 @@ class Verdict:
             return self.case.mutation.detectable
         return self.outcome in (Outcome.NAMELESS, Outcome.TRACEBACK, Outcome.FAILED)
 
+    @property
+    def record(self) -> Record:
+        """What is kept of it."""
+        case, mutation = self.case, self.case.mutation
+        return Record(
+            case.number,
+            case.format,
+            case.sample.name,
+            mutation.what,
+            mutation.evidence,
+            self.outcome.value,
+            self.wrong,
+            self.detail[-300:],
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """A verdict in words, as it is kept in a file.
+
+    Attributes:
+        number, format: of the case.
+        sample, mutation, evidence: what was done to which sound input, and what gives it away; "": nothing.
+        outcome: an :class:`Outcome`'s value.
+        wrong: whether the reader failed.
+        detail: the reader's own words.
+    """
+
+    number: int
+    format: str
+    sample: str
+    mutation: str
+    evidence: str
+    outcome: str
+    wrong: bool
+    detail: str
+
 
 class Fuzzer:
     """Makes and judges mutated inputs, the same ones for the same seed.
@@ -181,14 +218,14 @@ class placed:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def counts_table(verdicts: Sequence[Verdict]) -> str:
+def counts_table(records: Sequence[Record]) -> str:
     """Outcomes by format and label, as a table in Markdown."""
     heads = [outcome.value for outcome in Outcome]
     lines = [f"| format | evidence | cases | {' | '.join(heads)} |", f"|{'---|' * (3 + len(heads))}"]
-    for name in sorted({v.case.format for v in verdicts}):
+    for name in sorted({r.format for r in records}):
         for detectable in (True, False):
-            group = [v for v in verdicts if (v.case.format, v.case.mutation.detectable) == (name, detectable)]
-            counted = Counter(v.outcome for v in group)
-            cells = " | ".join(str(counted[outcome]) for outcome in Outcome)
+            group = [r for r in records if (r.format, bool(r.evidence)) == (name, detectable)]
+            counted = Counter(r.outcome for r in group)
+            cells = " | ".join(str(counted[head]) for head in heads)
             lines.append(f"| {name} | {'yes' if detectable else 'no'} | {len(group)} | {cells} |")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from LiverLesionAILib.reading import read_ct
+from LiverLesionAILib.reading.dicom_pixels import kept_decoder
 from LiverLesionAILib.support.errors import LiverLesionAIError
 from LiverLesionAILib.support.limited_child import Message, serve
 
@@ -35,4 +36,5 @@ def read(request: Message) -> tuple[Message, bytes]:
 
 
 if __name__ == "__main__":
-    serve(read)
+    with kept_decoder():
+        serve(read)

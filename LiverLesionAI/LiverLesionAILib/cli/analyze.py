@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..support.errors import LiverLesionAIError
+from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, TimedProgress, part
 from ..support.text import file_name, path_text
 from .prior import Priors, add_prior_options, compare_with_priors, read_priors
@@ -48,6 +48,9 @@ def add_analyze_command(commands: Commands) -> None:
         help="another contrast phase of the patient; used with the first for the lesions' classes",
     )
     analyze.add_argument("--second-series", help="as --series, for the second phase")
+    analyze.add_argument(
+        "--second-grid", default="", choices=["sform", "qform"], help="as --grid, for the second phase"
+    )
     add_analysis_options(analyze)
     add_prior_options(analyze)
     analyze.set_defaults(run=run_analyze)
@@ -238,10 +241,16 @@ def _read_second(args: argparse.Namespace, progress: Progress) -> CtVolume | Non
     from ..reading import read_ct
 
     if args.second_phase is None:
-        if args.second_series is not None:
-            raise LiverLesionAIError("--second-series needs --second-phase, the CT that it is a series of.")
+        for option, given in (("series", args.second_series), ("grid", args.second_grid)):
+            if given:
+                raise LiverLesionAIError(f"--second-{option} needs --second-phase, the CT that it is for.")
         return None
-    return read_ct(args.second_phase, args.second_series, progress)
+    try:
+        return read_ct(args.second_phase, args.second_series, progress, args.second_grid)
+    except InputError as error:
+        # The reader names the options of the first CT.
+        named = str(error).replace("--series", "--second-series").replace("--grid", "--second-grid")
+        raise InputError(f"Second phase: {named}") from error
 
 
 def _with_remarks(volume: CtVolume, second: CtVolume) -> CtVolume:

@@ -37,6 +37,7 @@ def add_batch_command(commands: Commands) -> None:
 
 def run_batch(args: argparse.Namespace) -> int:
     """Many CTs; one that fails is reported and does not stop the others. Exit status 1 if any failed."""
+    from ..reading.dicom_pixels import kept_decoder
     from ..writing.case_folder import check_target
 
     job = Job.of(args)
@@ -46,28 +47,29 @@ def run_batch(args: argparse.Namespace) -> int:
     cases = plan_batch(args.folder, inputs, args.out, args.again)
     rows: list[dict[str, str]] = []
     said: dict[str, None] = {}
-    for number, case in enumerate(cases, start=1):
-        row = {"case": case.name, "input": case.path.name}
-        rows.append(row)
-        before = f"{number}/{len(cases)} {case.name}:"
-        if case.problem:
-            row |= {"status": "failed", "message": case.problem}
-            print(before, case.problem)
-        elif case.kept:
-            row |= {"status": "kept"}
-            print(before, "there already, left as it is (--again analyses it anew)")
-        else:
-            try:
-                row |= _analysed(job, case, said)
-                print(before, row.pop("line"))
-            except (KeyboardInterrupt, Cancelled):
-                row |= {"status": "cancelled"}
-                _note(args, rows, [])
-                raise
-            except Exception as error:
-                row |= {"status": "failed", "message": _why(error)}
-                print(before, row["message"])
-        _note(args, rows, [case] if row["status"] == "done" else [])
+    with kept_decoder():
+        for number, case in enumerate(cases, start=1):
+            row = {"case": case.name, "input": case.path.name}
+            rows.append(row)
+            before = f"{number}/{len(cases)} {case.name}:"
+            if case.problem:
+                row |= {"status": "failed", "message": case.problem}
+                print(before, case.problem)
+            elif case.kept:
+                row |= {"status": "kept"}
+                print(before, "there already, left as it is (--again analyses it anew)")
+            else:
+                try:
+                    row |= _analysed(job, case, said)
+                    print(before, row.pop("line"))
+                except (KeyboardInterrupt, Cancelled):
+                    row |= {"status": "cancelled"}
+                    _note(args, rows, [])
+                    raise
+                except Exception as error:
+                    row |= {"status": "failed", "message": _why(error)}
+                    print(before, row["message"])
+            _note(args, rows, [case] if row["status"] == "done" else [])
     # What could not be written here is the same for every case.
     for sentence in said:
         print(sentence)

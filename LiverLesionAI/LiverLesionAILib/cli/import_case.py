@@ -18,6 +18,12 @@ def add_import_command(commands: Commands) -> None:
     parser = commands.add_parser("import", help="make a case of a DICOM SEG (and SR) that refers to a CT")
     parser.add_argument("--ct", type=Path, required=True, help="the CT that the segmentation was drawn on")
     parser.add_argument("--series", help="DICOM series of the CT: number, UID or part of its description")
+    parser.add_argument(
+        "--grid",
+        default="",
+        choices=["sform", "qform"],
+        help="which to take where a NIfTI file's two contradict each other",
+    )
     parser.add_argument("--seg", type=Path, required=True, help="DICOM Segmentation file")
     parser.add_argument("--sr", type=Path, help="DICOM SR file (TID 1500) with classes, decisions and notes")
     parser.add_argument("--out", type=Path, required=True, help="case folder")
@@ -38,7 +44,7 @@ def run_import(args: argparse.Namespace) -> int:
     progress = TimedProgress(bar)
     said: list[str] = []
     try:
-        volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.4))
+        volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.4), args.grid)
         frame = volume.dicom.frame_of_reference_uid if volume.dicom is not None else ""
         drawn = read_segmentation(args.seg, volume.geometry, frame)
         groups = read_report(args.sr) if args.sr is not None else ()

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 
@@ -23,8 +22,8 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 class _File:
     """The compressed frames of the file that was asked for last."""
 
-    def __init__(self, path: str, frames: int) -> None:
-        self.path = path
+    def __init__(self, reading: str, path: str, frames: int) -> None:
+        self.key = reading, path
         dataset = pydicom.dcmread(path, force=True)
         pixels = dataset.get("PixelData")
         if not isinstance(pixels, bytes) or not pixels:
@@ -54,8 +53,10 @@ def handle(request: dict[str, Any]) -> tuple[dict[str, Any], bytes | memoryview]
     path, index, frames = request["path"], request["index"], request["frames"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if not _last or _last[0].path != path:
-            _last[:] = [_File(path, frames)]
+        # In another reading, which has a folder of its own, the file of that name may be another one.
+        reading = request["folder"]
+        if not _last or _last[0].key != (reading, path):
+            _last[:] = [_File(reading, path, frames)]
         streams = _last[0].streams
         if len(streams) != frames:
             raise ValueError(f"it says that it has {frames} images and holds {len(streams)}")
@@ -110,6 +111,8 @@ def _wrapped(stream: bytes, stored: StoredFormat, rows: int, columns: int) -> Da
 
 
 def _by_itk(stream: bytes, stored: StoredFormat, rows: int, columns: int, folder: Path) -> NDArray:
+    import SimpleITK as sitk
+
     path = folder / "frame.dcm"
     _save(_wrapped(stream, stored, rows, columns), path)
     try:

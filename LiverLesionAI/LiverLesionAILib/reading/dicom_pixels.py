@@ -9,6 +9,8 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -30,6 +32,8 @@ DECODE_S = 8.0
 MOST_FAILURES = 2
 # Beside a multiple of the file and the frame, for libraries that work in floating point.
 DECODE_BYTES = 600_000_000
+# A warm decoder is kept with limits of so many steps; larger ones are started when needed, and ended after.
+KEPT_STEP_BYTES, MOST_KEPT_STEPS = 2**29, 2
 # Padding of at most this many HU, or at least that many, is no tissue and can safely become air.
 _PADDING_BELOW_HU, _PADDING_ABOVE_HU = -1000.0, 3000.0
 
@@ -56,6 +60,24 @@ def unreadable_syntax(syntax: str) -> str:
     if syntax in UNCOMPRESSED or syntax == RLE or decodable(syntax):
         return ""
     return pydicom.uid.UID(syntax).name
+
+
+@contextmanager
+def kept_decoder() -> Iterator[None]:
+    """While many CTs are read: the decoding process of one serves the next, which saves a second for each.
+
+    Its limits hold as ever, and one that failed is never used again.
+    """
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        for child in _kept.get().values():
+            child.close()
+        _kept.reset(token)
+
+
+_kept: ContextVar[dict[int, LimitedChild] | None] = ContextVar("kept", default=None)
 
 
 def read_hu(frames: Sequence[Frame]) -> Iterator[Decoded]:
@@ -145,14 +167,20 @@ class _Decoder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._child: LimitedChild | None = None
+        self._allowed = 0
         self._failures = 0
 
     def __enter__(self) -> _Decoder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._child is not None:
+        if self._child is None:
+            return
+        kept = _kept.get()
+        if kept is None or self._failures or self._allowed > KEPT_STEP_BYTES * MOST_KEPT_STEPS:
             self._child.close()
+        else:
+            kept[self._allowed] = self._child
 
     def stored(self, frame: Frame) -> tuple[NDArray, list[str]]:
         if self._failures >= MOST_FAILURES:
@@ -161,7 +189,8 @@ class _Decoder:
         frame_bytes = frame.shape_yx[0] * frame.shape_yx[1] * kind.itemsize
         if self._child is None:
             allowed = DECODE_BYTES + 3 * frame.path.stat().st_size + 60 * frame_bytes
-            self._child = LimitedChild(CHILD, allowed)
+            self._allowed = -(-allowed // KEPT_STEP_BYTES) * KEPT_STEP_BYTES
+            self._child = (_kept.get() or {}).pop(self._allowed, None) or LimitedChild(CHILD, self._allowed)
         request = {
             "path": str(frame.path),
             "index": frame.index,
