@@ -65,3 +65,9 @@ GALLBLADDERS = _tool(
 FUZZ = _tool(
     "fuzz.command", "add_fuzz_arguments", "run_fuzz", "throw damaged and contradicting inputs at the reader"
 )
+CLICKS = _tool(
+    "evaluation.clicks",
+    "add_click_arguments",
+    "run_clicks",
+    "what one click gives for lesions that are not listed",
+)

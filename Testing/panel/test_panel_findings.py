@@ -225,6 +225,29 @@ def test_a_lesion_is_added_where_the_reader_clicks(case):
     assert len(ids(case)) == 3
 
 
+def test_what_the_network_suspected_is_outlined_first(case):
+    """Nothing is to be seen in the CT there, and the probability is far below the threshold."""
+    import slicer
+    from LiverLesionAILib.scene.ras import volume_geometry
+
+    maps = {n.GetAttribute("LiverLesionAI.Map"): n for n in case.panel.case.maps}
+    suspected = maps["tumour probability"]
+    array = slicer.util.arrayFromVolume(suspected)
+    array[12:16, 22:28, 10:18] = 70
+    truth = array == 70
+    assert truth.sum() == 4 * 6 * 8
+    click(case, "addButton")
+    node = case.scene.GetNodeByID(
+        case.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID()
+    )
+    x, y, z = volume_geometry(suspected).index_to_lps((14, 25, 14))
+    node.AddControlPoint(-x, -y, z)
+    node.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent)
+    case.turn(0.05)
+    new = next(i for i in ids(case) if i not in ("lesion_1", "lesion_2", "lesion_3"))
+    assert np.array_equal(mask(case, new), truth)
+
+
 def test_a_click_outside_the_liver_is_told(case):
     import slicer
 

@@ -11,6 +11,7 @@ from .page import Page, rule
 
 _STAGES = "Testing/stages/test_stages.py"
 _LINK = "Testing/stages/test_stages_link.py"
+_POINT = "Testing/stages/test_point.py::test_the_page_says_how"
 _NECKS = "Testing/stages/test_stages_necks.py"
 _PLAUSIBLE = "Testing/stages/test_plausible.py"
 _AGREE = "Testing/stages/test_agree.py"
@@ -276,6 +277,26 @@ class FindingRules(Page):
     )
     noise_mm: float = rule(
         1.2, "mm", "SD of the smoothing before a lesion is grown.", f"{_LINK}::test_grown_to_the_lesion"
+    )
+    point_reach_mm: float = rule(
+        30.0, "mm", "From the point where a lesion is added: nothing farther belongs to it.", _POINT
+    )
+    point_seed_mm: float = rule(
+        2.5, "mm", "Round that point: its tissue and its probability of tumour stand for the lesion.", _POINT
+    )
+    point_ball_mm: float = rule(4.0, "mm", "Radius of what is proposed where nothing can be told.", _POINT)
+    point_suspicion: float = rule(
+        0.1,
+        "0..1",
+        "Probability of tumour at the point from which the network's own outline is taken; below, what is "
+        "alike in density is.",
+        f"{_POINT}; liverlesionai clicks",
+    )
+    point_share: float = rule(
+        0.5,
+        "of the highest",
+        "Probability of tumour at which that outline is drawn.",
+        f"{_POINT}; liverlesionai clicks",
     )
     proposal_share: float = rule(
         0.15,

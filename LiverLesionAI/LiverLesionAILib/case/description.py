@@ -35,6 +35,7 @@ BOX_PREFIX = "box:"
 """With its number: what stands for the segment's ID of a lesion that has only a box."""
 PROBABILITY = "probability"
 """Unit of probability maps, and the end of their names."""
+TUMOUR_PROBABILITY = f"tumour {PROBABILITY}"
 AXIS_COLOUR: Colour = (1.0, 1.0, 1.0)
 """Not the lesion's colour, on which an axis would not be seen."""
 LIVER_FILL, LIVER_OPACITY = 0.12, 0.35

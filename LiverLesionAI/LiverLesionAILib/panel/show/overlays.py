@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from ...case.description import PROBABILITY
+from ...case.description import PROBABILITY, TUMOUR_PROBABILITY
 from ...review.case_view import CaseView
 from ...scene import nodes
 from ...scene.map_stack import lesion_map_steps, read_entries
@@ -16,7 +16,6 @@ from ..choices import MapColours, MaskStyle
 from ..parameters import PanelParameters
 
 LEGEND_FONT = 10
-FIRST_MAP = f"tumour {PROBABILITY}"
 
 
 def apply_overlays(scene: slicer.vtkMRMLScene, case: CaseView, parameters: PanelParameters) -> None:
@@ -86,7 +85,7 @@ def map_names(case: CaseView) -> list[str]:
     other probabilities.
     """
     names = {node.GetAttribute(nodes.ATTR_MAP) or node.GetName() for node in case.maps}
-    return sorted(names, key=lambda name: (name != FIRST_MAP, name.endswith(PROBABILITY), name))
+    return sorted(names, key=lambda name: (name != TUMOUR_PROBABILITY, name.endswith(PROBABILITY), name))
 
 
 def is_family(case: CaseView, name: str) -> bool:
