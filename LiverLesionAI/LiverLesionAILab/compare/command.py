@@ -1,4 +1,4 @@
-"""`liverlesionai compare segmenters | detectors | classifiers | cases`: which comparison, and its options."""
+"""`liverlesionai compare` segmenters, detectors, classifiers, follow-ups or cases: which, and its options."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 
 from LiverLesionAILib.support.progress import Progress, silent
 
+from ..evaluation.followups import add_followup_arguments, run_followups
 from .cases import add_case_arguments, run_compare_cases
 from .classifiers import add_classifier_arguments, run_compare_classifiers
 from .detectors import add_compare_arguments, run_compare
@@ -15,13 +16,16 @@ KINDS = {
     "segmenters": (add_segmenter_arguments, run_compare_segmenters, "SFAN, MSCD, VA Mask R-CNN, U-Nets"),
     "detectors": (add_compare_arguments, run_compare, "CS-Att, 3DCE and R-FCN on key slices"),
     "classifiers": (add_classifier_arguments, run_compare_classifiers, "DADRN and its eight variants"),
+    "followups": (add_followup_arguments, run_followups, "simulated follow-ups with what is known of them"),
     "cases": (add_case_arguments, run_compare_cases, "two runs over the same CTs: is anything different"),
 }
 
 
 def add_comparison_arguments(parser: argparse.ArgumentParser) -> None:
     """A subcommand for each kind of comparison."""
-    parser.description = "Train networks alike, score them alike, print the table; or compare case folders."
+    parser.description = (
+        "Train networks alike, score them alike, print the table; or compare case folders or follow-ups."
+    )
     kinds = parser.add_subparsers(dest="kind", required=True)
     for name, (add, _, text) in KINDS.items():
         add(kinds.add_parser(name, help=text, description=text))

@@ -1,0 +1,104 @@
+"""Simulated follow-ups: the truth agrees with the scans, and the counting is right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from LiverLesionAILab.evaluation.followups import (
+    PairRow,
+    compare_true,
+    followup_table,
+    networks_too,
+    overlapping,
+    truth_of,
+)
+from LiverLesionAILab.synthesis.followups import BaseScan, SimulatedPair, draw_pair
+from LiverLesionAILib.case.followup import LesionState
+from LiverLesionAILib.stages.followup.register import register_livers
+from LiverLesionAILib.volume.ct import Geometry
+
+IN_BOTH = {LesionState.STABLE, LesionState.GROWN, LesionState.SHRUNK}
+
+
+@pytest.fixture(scope="module")
+def base() -> BaseScan:
+    geometry = Geometry.make((60, 80, 100), (3.5, 2.5, 2.5), (-125.0, -100.0, -105.0))
+    lps = np.asarray(geometry.index_to_lps(np.moveaxis(np.indices(geometry.shape_zyx), 0, -1)))
+    x, y, z = np.moveaxis(lps, -1, 0)
+    liver = (x / 85) ** 2 + (y / 60) ** 2 + (z / 65) ** 2 < 1
+    liver &= ~((x > 15) & (y > 5 + 0.2 * x))
+    hu = np.where(liver, 110, -60) + 35 * (liver & (np.sin(x / 7) * np.sin(y / 9) * np.sin(z / 8) > 0.5))
+    return BaseScan("toy", hu.astype(np.float32), liver, np.zeros(hu.shape, np.uint16), geometry)
+
+
+@pytest.fixture(scope="module")
+def pairs(base) -> list[SimulatedPair]:
+    return [draw_pair(base, np.random.default_rng((3, k)), f"toy-{k}") for k in (1, 3, 6)]
+
+
+def test_the_same_seed_gives_the_same_pair(base, pairs):
+    again = draw_pair(base, np.random.default_rng((3, 1)), "toy-1")
+    assert np.array_equal(again.current.volume.hu_zyx, pairs[0].current.volume.hu_zyx)
+    assert again.pairs == pairs[0].pairs
+
+
+def test_every_lesion_is_in_exactly_one_pair(pairs):
+    for pair in pairs:
+        for side, scan in (("prior", pair.prior), ("current", pair.current)):
+            there = sorted(int(n) for n in np.unique(scan.labels_zyx) if n)
+            assert sorted(n for p in pair.pairs for n in getattr(p, side)) == there
+            assert there == list(range(1, len(there) + 1))
+            assert scan.liver_zyx[scan.labels_zyx > 0].mean() > 0.98
+            assert scan.volume.hu_zyx.shape == scan.volume.geometry.shape_zyx
+
+
+def test_all_that_can_happen_happens(pairs):
+    states = {p.state for pair in pairs for p in truth_of(pair).pairs}
+    assert {*IN_BOTH, LesionState.NEW, LesionState.GONE} <= states
+    assert states & {LesionState.MERGED, LesionState.SPLIT}
+
+
+def test_lesions_stand_out_and_move_with_the_liver(pairs):
+    for pair in pairs:
+        for scan in (pair.prior, pair.current):
+            inside = scan.liver_zyx & (scan.labels_zyx == 0)
+            level, hu = np.median(scan.volume.hu_zyx[inside]), scan.volume.hu_zyx
+            for number in np.unique(scan.labels_zyx[scan.labels_zyx > 0]):
+                mask = scan.labels_zyx == number
+                if mask.sum() > 40:
+                    assert abs(hu[mask].mean() - level) > 8
+
+
+def test_with_the_truth_the_comparison_is_right(pairs, monkeypatch):
+    rigid = partial(register_livers, deformable=False)
+    monkeypatch.setattr("LiverLesionAILib.analysis.followup.register_livers", rigid)
+    pair = max(pairs, key=lambda p: len(p.pairs))
+    row = compare_true(pair, "body")
+    assert not row.refused
+    assert row.lesions == len(pair.pairs)
+    assert row.matched >= row.lesions - 1
+    # A truth that is wrong is counted as wrong.
+    one, *rest = (p for p in pair.pairs if p.prior and p.current)
+    apart = (replace(one, current=(), state=LesionState.GONE), replace(one, prior=(), state=LesionState.NEW))
+    others = tuple(p for p in pair.pairs if p is not one)
+    wrong = compare_true(replace(pair, pairs=(*others, *apart)), "body")
+    assert (wrong.lesions, wrong.matched) == (row.lesions + 1, row.matched - 1)
+
+
+def test_which_found_lesion_is_which_true_one():
+    true = np.array([[1, 1, 1, 2, 2, 0, 3]])
+    found = np.array([[5, 5, 7, 7, 7, 7, 0]])
+    assert overlapping(found, true) == {1: 5, 2: 7}
+
+
+def test_table_and_spread():
+    row = PairRow("a", "body", "true", 4, 3, 2, 2, 1, "PD", "SD", False, 0.95, 3.0)
+    table = followup_table([row, replace(row, kind="real", matched=4, right=4, near=2, found="PD")])
+    assert "| true | body | 1 | 3 of 4, 75 %" in table
+    assert "| true | all | 2 | 7 of 8, 88 %" in table
+    assert "1 of 2, 50 %" in table
+    assert "network" not in table
+    assert sum(networks_too(k, 60, 7) for k in range(60)) == 7
