@@ -12,7 +12,7 @@ from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, TimedProgress, part
 from ..support.text import file_name, path_text
 from .prior import Priors, add_prior_options, compare_with_priors, read_priors
-from .progress_bar import ProgressBar
+from .progress_bar import add_progress_option, progress_of
 
 if TYPE_CHECKING:
     from ..analysis.rules import Rules
@@ -104,6 +104,7 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-pictures", action="store_true", help="write no PNG pictures")
     parser.add_argument("--no-attention", action="store_true", help="make no attention maps")
     parser.add_argument("--timings", action="store_true", help="print the seconds of each stage")
+    add_progress_option(parser)
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
@@ -130,7 +131,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
     )
 
 
-OF_THIS_RUN = {"like", "device", "no_attention", "no_pictures", "timings"}
+OF_THIS_RUN = {"like", "device", "no_attention", "no_pictures", "timings", "progress"}
 """Options that `--like` leaves open; it decides all others."""
 
 
@@ -267,7 +268,7 @@ def run_analyze(args: argparse.Namespace) -> int:
     from ..reading import read_ct
     from ..writing.case_folder import check_target
 
-    bar = ProgressBar()
+    bar = progress_of(args)
     progress = TimedProgress(bar)
     try:
         started = time.perf_counter()

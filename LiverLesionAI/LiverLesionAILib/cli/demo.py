@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..support.progress import TimedProgress
 from .analyze import Job, add_analysis_options, analyse_into, print_result, print_timings
-from .progress_bar import ProgressBar
+from .progress_bar import progress_of
 
 if TYPE_CHECKING:
     from ..case.findings import CaseResult
@@ -28,7 +28,7 @@ def run_demo(args: argparse.Namespace) -> int:
     """The sample case, with its truth beside the findings."""
     from ..case.sample import load_sample
 
-    bar = ProgressBar()
+    bar = progress_of(args)
     progress = TimedProgress(bar)
     try:
         job = Job.of(args)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..support.errors import LiverLesionAIError
 from .tools import EXIT_ERROR
 
 if TYPE_CHECKING:
+    from ..models.weights import Manifest, ModelEntry
     from .tools import Commands
+
+INFO_FORMAT, INFO_VERSION = "LiverLesionAI info", 1
+"""A version may gain fields; none goes or changes its meaning."""
 
 
 def add_info_command(commands: Commands) -> None:
     """The parser of `info`."""
     info = commands.add_parser("info", help="version, torch, device, bundled models with checksums")
     info.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    info.add_argument("--json", action="store_true", help="for programs")
     info.add_argument(
         "--networks",
         action="store_true",
@@ -26,43 +32,94 @@ def add_info_command(commands: Commands) -> None:
 
 
 def run_info(args: argparse.Namespace) -> int:
-    """What is installed and what would be computed with."""
+    """What is installed and what would be computed with; exit status 1 where a model is damaged."""
+    from ..models.device import torch_missing
+
+    if args.networks:
+        if missing := torch_missing():
+            raise LiverLesionAIError(missing)
+        from ..networks.size_table import size_table
+
+        print(f"LiverLesionAI {__version__}")
+        print(size_table())
+        return 0
+    there = installation(args.device)
+    print(json.dumps(there, indent=2) if args.json else installation_text(there))
+    return 0 if all(model["state"] != "damaged" for model in there["models"]) else EXIT_ERROR
+
+
+def installation(device: str = "auto") -> dict[str, Any]:
+    """What is installed, in plain types: version, Python, torch, device, models, files' formats.
+
+    Args:
+        device: as `--device`.
+
+    Raises:
+        LiverLesionAIError: there is no such device, or the manifest is damaged.
+    """
     import platform
 
     from ..models.device import choose_device, torch_missing
     from ..models.weights import Manifest
-    from ..support.files import sha256_of
+    from ..writing.tables import JSON_FORMAT, JSON_VERSION
+    from .progress_bar import PROGRESS_VERSION
 
-    print(f"LiverLesionAI {__version__}, Python {platform.python_version()}, {platform.system()}")
     missing = torch_missing()
-    if args.networks:
-        if missing:
-            raise LiverLesionAIError(missing)
-        from ..networks.size_table import size_table
-
-        print(size_table())
-        return 0
-    if missing:
-        print(missing)
-    else:
+    version = None
+    if not missing:
         import torch
 
-        print(f"PyTorch {torch.__version__}")
-        print(f"Device: {choose_device(args.device).description}")
+        version = str(torch.__version__)
     manifest = Manifest.read()
-    status = 0
-    print(f"Models in {manifest.folder}:")
-    for entry in manifest.entries:
-        if not entry.file:
-            print(f"  {entry.name:<14} {entry.task:<9} mean of {' and '.join(entry.members)}")
+    return {
+        "format": INFO_FORMAT,
+        "format_version": INFO_VERSION,
+        "version": __version__,
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "torch": version,
+        "torch_missing": missing or None,
+        "device": None if missing else choose_device(device).description,
+        "models_folder": str(manifest.folder),
+        "models": [_model(manifest, entry) for entry in manifest.entries],
+        "writes": {JSON_FORMAT: JSON_VERSION, "progress": PROGRESS_VERSION},
+    }
+
+
+def _model(manifest: Manifest, entry: ModelEntry) -> dict[str, Any]:
+    """``state`` is "right", "damaged" (its file is missing or another one) or "mean" (of other models)."""
+    from ..support.files import sha256_of
+
+    named = {"name": entry.name, "task": entry.task}
+    if not entry.file:
+        return {**named, "state": "mean", "of": list(entry.members)}
+    path = manifest.folder / entry.file
+    try:
+        state = "right" if sha256_of(path) == entry.sha256 else "damaged"
+        size = path.stat().st_size
+    except OSError:
+        state, size = "damaged", None
+    return {**named, "state": state, "file": entry.file, "bytes": size, "sha256": entry.sha256}
+
+
+def installation_text(there: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = [f"LiverLesionAI {there['version']}, Python {there['python']}, {there['system']}"]
+    if there["torch_missing"]:
+        lines.append(there["torch_missing"])
+    else:
+        lines += [f"PyTorch {there['torch']}", f"Device: {there['device']}"]
+    lines.append(f"Models in {there['models_folder']}:")
+    for model in there["models"]:
+        named = f"  {model['name']:<14} {model['task']:<9}"
+        if model["state"] == "mean":
+            lines.append(f"{named} mean of {' and '.join(model['of'])}")
             continue
-        path = manifest.folder / entry.file
-        try:
-            whole = sha256_of(path) == entry.sha256
-            state = "checksum right" if whole else "DAMAGED: install the extension again"
-            size = f"{path.stat().st_size / 1e6:.1f} MB"
-        except OSError:
-            whole, state, size = False, "MISSING: install the extension again", "-"
-        status = status if whole else EXIT_ERROR
-        print(f"  {entry.name:<14} {entry.task:<9} {size:>7}  sha256 {entry.sha256[:16]}...  {state}")
-    return status
+        if model["bytes"] is None:
+            size, state = "-", "MISSING: install the extension again"
+        else:
+            size = f"{model['bytes'] / 1e6:.1f} MB"
+            right = model["state"] == "right"
+            state = "checksum right" if right else "DAMAGED: install the extension again"
+        lines.append(f"{named} {size:>7}  sha256 {model['sha256'][:16]}...  {state}")
+    return "\n".join(lines)

@@ -19,6 +19,7 @@ from .demo import add_demo_command
 from .export import add_export_command
 from .import_case import add_import_command
 from .info import add_info_command
+from .progress_bar import progress_of
 from .rules import add_rules_command
 from .tools import EXIT_CANCELLED, EXIT_ERROR, tools
 
@@ -28,6 +29,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="liverlesionai",
         description="Liver lesions in CT: masks, measurements, attention maps. Research use.",
+        epilog="Exit status: 0 done; 1 failed, after a message (batch: one case or more failed); 2 wrong "
+        "usage; 130 cancelled.",
     )
     parser.add_argument("--version", action="version", version=f"liverlesionai {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -53,27 +56,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     let_threads_sleep()
     printable_streams()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    args = argparse.Namespace()
     try:
         with as_keyboard_interrupt():
             if arguments and (point := tools().get(arguments[0])) is not None:
                 return point.load().run(arguments[0], arguments[1:])
-            args = build_parser().parse_args(arguments)
-            return args.run(args)
-    except (KeyboardInterrupt, Cancelled):
-        print("\nCancelled; nothing was kept.", file=sys.stderr)
-        return EXIT_CANCELLED
+            build_parser().parse_args(arguments, args)
+            status = args.run(args)
+            if _speaks_json(args):
+                progress_of(args).event("done", exit_code=status)
+            return status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_ERROR
+    except (KeyboardInterrupt, Cancelled) as error:
+        return _ended(args, error, "\nCancelled; nothing was kept.", EXIT_CANCELLED)
     except LiverLesionAIError as error:
-        print(f"liverlesionai: {error}", file=sys.stderr)
-        return EXIT_ERROR
-    except MemoryError:
-        print("liverlesionai: the memory ran out. Close other programs or crop the CT.", file=sys.stderr)
-        return EXIT_ERROR
+        return _ended(args, error, f"liverlesionai: {error}", EXIT_ERROR)
+    except MemoryError as error:
+        text = "liverlesionai: the memory ran out. Close other programs or crop the CT."
+        return _ended(args, error, text, EXIT_ERROR)
     except (OSError, json.JSONDecodeError) as error:
-        print(f"liverlesionai: {error}. Check the disk and the permissions.", file=sys.stderr)
-        return EXIT_ERROR
+        text = f"liverlesionai: {error}. Check the disk and the permissions."
+        return _ended(args, error, text, EXIT_ERROR)
+
+
+def _speaks_json(args: argparse.Namespace) -> bool:
+    return getattr(args, "progress", "") == "json"
+
+
+def _ended(args: argparse.Namespace, error: BaseException, text: str, status: int) -> int:
+    """Say why it ended, to a person or a program; the exit status."""
+    if _speaks_json(args):
+        message = text.strip().removeprefix("liverlesionai: ")
+        progress_of(args).event("failed", exit_code=status, error=type(error).__name__, message=message)
+    else:
+        print(text, file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

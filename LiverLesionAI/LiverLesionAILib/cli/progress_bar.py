@@ -1,10 +1,28 @@
-"""The progress of a command, in a terminal or a log."""
+"""The progress of a command: a bar in a terminal, lines in a log, JSON lines for another program."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 import time
-from typing import TextIO
+from typing import Any, Protocol, TextIO
+
+PROGRESS_VERSION = 1
+"""Of the JSON lines; a version may gain fields, none goes or changes its meaning."""
+
+
+class CommandProgress(Protocol):
+    """What a command reports to: called with (stage, fraction 0..1, seconds left or None)."""
+
+    def __call__(self, stage: str, fraction: float, left_s: float | None) -> None:
+        """Report where the work is."""
+
+    def event(self, name: str, **fields: Any) -> None:
+        """Report what happened: a case ended, the command ended."""
+
+    def done(self) -> None:
+        """The work is over."""
 
 
 class ProgressBar:
@@ -13,9 +31,9 @@ class ProgressBar:
     Silent where nobody watches (no terminal).
     """
 
-    def __init__(self, stream: TextIO = sys.stderr, width: int = 28) -> None:
-        self.stream, self.width = stream, width
-        self.live = bool(getattr(stream, "isatty", lambda: False)())
+    def __init__(self, stream: TextIO | None = None, width: int = 28) -> None:
+        self.stream, self.width = stream or sys.stderr, width
+        self.live = bool(getattr(self.stream, "isatty", lambda: False)())
         self._last_s = 0.0
         self._stage = ""
 
@@ -36,8 +54,63 @@ class ProgressBar:
         self.stream.write("\r\033[K" + text[:110])
         self.stream.flush()
 
+    def event(self, name: str, **fields: Any) -> None:
+        """What happened is printed by the command itself."""
+
     def done(self) -> None:
         """Clear the line."""
         if self.live:
             self.stream.write("\r\033[K")
             self.stream.flush()
+
+
+class JsonLines:
+    """A JSON object a line on standard error, for a program that starts the command.
+
+    Every line has ``v``, ``event`` and ``time_s`` (since the command began). ``progress``: ``stage``,
+    ``fraction`` 0..1, ``seconds_left`` or null; at most ten a second, and every change of stage. ``case`` (of
+    `batch`): the cells of its line in the summary. The last line is ``done`` or ``failed``, with
+    ``exit_code``; ``failed`` also has ``error`` and ``message``.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self._start_s = time.monotonic()
+        self._last: tuple[str, float] = ("", 0.0)
+
+    def __call__(self, stage: str, fraction: float, left_s: float | None) -> None:
+        now_s = time.monotonic()
+        if stage == self._last[0] and now_s - self._last[1] < 0.1 and fraction < 1:
+            return
+        self._last = (stage, now_s)
+        left = None if left_s is None else round(left_s, 1)
+        self.event("progress", stage=stage, fraction=round(fraction, 4), seconds_left=left)
+
+    def event(self, name: str, **fields: Any) -> None:
+        """One line."""
+        line = {"v": PROGRESS_VERSION, "event": name, "time_s": round(time.monotonic() - self._start_s, 3)}
+        # ASCII only, one write: readable whatever the encoding, and never mixed with another line.
+        self.stream.write(json.dumps({**line, **fields}) + "\n")
+        self.stream.flush()
+
+    def done(self) -> None:
+        """The last line is the command's."""
+
+
+def add_progress_option(parser: argparse.ArgumentParser) -> None:
+    """`--progress`."""
+    parser.add_argument(
+        "--progress",
+        choices=["bar", "json"],
+        default="bar",
+        help="bar: for people (default); json: JSON lines on standard error, for programs",
+    )
+
+
+def progress_of(args: argparse.Namespace) -> CommandProgress:
+    """What the command's options ask for; the same object however often it is asked."""
+    if getattr(args, "progress", "bar") != "json":
+        return ProgressBar()
+    if not hasattr(args, "json_lines"):
+        args.json_lines = JsonLines()
+    return args.json_lines
