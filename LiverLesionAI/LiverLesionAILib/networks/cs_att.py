@@ -13,6 +13,8 @@ Decisions where the papers are silent:
 - The proposal network sees the key image's features before any attention: which regions are looked at does
   not depend on what the switches are set to.
 - Embeddings phi start near zero, so that training starts from 3DCE.
+- Equation 5 reads S_i = phi_S(X_i), while text and figure 1 feed the spatial attention the refined features
+  X'_i of equation 4. The figure is followed; `spatial_from="input"` takes the equation literally.
 - Softmax with temperature T is softmax(x / T); divided by its maximum it is exp((x - max x) / T), which is
   how it is computed: nothing underflows over large maps.
 - The compact size works at stride 4 with pixels of 0.8 mm: a lesion of 6 mm is two cells wide there and less
@@ -193,10 +195,14 @@ class CsAtt(nn.Module):
         scores = self.context_scores(x.flatten(0, 1))
         if scores is not None:
             contextual = peak_softmax(scores.unflatten(0, x.shape[:2]), 1)
+        asked = x
+        if contextual is not None:
             x = contextual * x
+        if self.config.spatial_from == "refined":
+            asked = x
         if self.phi_spatial is None:
             return x, CsAttention(contextual, None)
-        flat = embedded(self.phi_spatial, x.flatten(0, 1), self.config.spatial_temperature)
+        flat = embedded(self.phi_spatial, asked.flatten(0, 1), self.config.spatial_temperature)
         spatial = peak_softmax(flat.unflatten(0, x.shape[:2]), (3, 4))
         return spatial * x, CsAttention(contextual, spatial)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from .parts.blocks import Norm
 
@@ -17,6 +18,7 @@ class CsAttConfig:
         images: M, odd; the network sees 3 M slices.
         contextual, spatial: the two attentions, each on or off.
         contextual_temperature, spatial_temperature: of their softmax.
+        spatial_from: what equation 5 embeds, see :mod:`.cs_att`: "refined" features X', or "input" X.
         widths, convolutions: channels and number of 3 x 3 convolutions of each block of the backbone.
         pooled: whether 2 x 2 max-pooling comes before the block.
         dilation: of the last block's convolutions.
@@ -34,6 +36,7 @@ class CsAttConfig:
     spatial: bool = True
     contextual_temperature: float = 2.0
     spatial_temperature: float = 3.0
+    spatial_from: Literal["refined", "input"] = "refined"
     widths: tuple[int, ...] = (64, 128, 256, 512, 512)
     convolutions: tuple[int, ...] = (2, 2, 3, 3, 3)
     pooled: tuple[bool, ...] = (False, True, True, True, False)

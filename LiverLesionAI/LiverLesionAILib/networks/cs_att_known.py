@@ -75,17 +75,19 @@ def judge_window(network: CsAtt, images: Sequence[KnownImage], boxes: Tensor) ->
     """
     config = network.config
     x = in_context(images)
+    # Equation 5 read literally embeds what the contextual attention has not weighted.
+    asked = x if config.spatial_from == "refined" else torch.stack([one.features for one in images])
     size_yx = (x.shape[2], x.shape[3])
     if not config.aligned:
         # Bins of whole cells are means over an integral image: every cell is read.
-        maps = network.maps(_in_places(network, x)[None])
+        maps = network.maps(_in_places(network, x, asked)[None])
         return network.classify(maps, boxes, boxes.new_zeros(len(boxes), dtype=torch.int64))
     read = aligned_reading(boxes, config.roi_bins, network.multiple, size_yx)
     used = boxes.new_zeros(size_yx[0] * size_yx[1], dtype=torch.bool)
     used[read.cells.flatten()] = True
     cells = used.nonzero()[:, 0]
     weight = network.position_maps.weight.flatten(1)
-    maps = F.linear(_in_places(network, x, cells), weight, network.position_maps.bias)
+    maps = F.linear(_in_places(network, x, asked, cells), weight, network.position_maps.bias)
     # (cells, K * K, M, D): what a bin reads in a cell lies together for all images.
     bins = config.roi_bins**2
     rows = _wide(maps).unflatten(2, (bins, -1)).permute(1, 2, 0, 3).flatten(2).flatten(0, 1)
@@ -96,11 +98,11 @@ def judge_window(network: CsAtt, images: Sequence[KnownImage], boxes: Tensor) ->
     return network.judge(pooled.flatten(1))
 
 
-def _in_places(network: CsAtt, x: Tensor, cells: Tensor | None = None) -> Tensor:
-    """Spatial attention on a window's (M, C, h, w): the same shape, or (M, n, C) of some cells only."""
+def _in_places(network: CsAtt, x: Tensor, asked: Tensor, cells: Tensor | None = None) -> Tensor:
+    """Spatial attention, embedding `asked`, on (M, C, h, w): that shape, or (M, n, C) of some cells."""
     if network.phi_spatial is None:
         return x if cells is None else _picked(x, cells)
-    flat = embedded(network.phi_spatial, x, network.config.spatial_temperature)
+    flat = embedded(network.phi_spatial, asked, network.config.spatial_temperature)
     if cells is None:
         return peak_softmax(flat[None], (3, 4))[0] * x
     peak = F.adaptive_max_pool2d(flat, 1).flatten(1)[:, None]

@@ -19,118 +19,35 @@ Decisions where the paper is silent:
   follows the paper.
 - A small lesion is one position of four hundred, and a mean over all of them hardly moves. Trained for hours
   the paper's size learns it; the compact size, trained for minutes, adds the map's maximum to its mean.
+- The slides write S = B_1^T B_2, and picture sim(x, y) = cos(theta) beside it, but show one B. The bundled
+  weights have one (`separate` off) and the plain product, whose sigmoid is 1 nearly everywhere: their spatial
+  block is a global average (`liverlesionai info --attention`). `similarity="cosine"` is the picture's, and
+  keeps alpha within 0.27..0.73; "scaled_cosine" centres the embeddings first and learns a factor, for maps
+  whose positions have most in common. Neither is divided by the number of terms.
 - SE-ResNet50 and residual attention ResNet50 keep the strides of ResNet (their last map is 7 x 7 of 224 x
   224).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from .dadrn_config import (
+    CLASSES,
+    SHARPNESS,
+    SIZES,
+    VARIANTS,
+    DadrnConfig,
+    Normalisation,
+    Similarity,
+    variant,
+)
+from .parts.affinity import Sharpness, centred, unit
 from .parts.blocks import global_average
-from .parts.drn import Drn, DrnConfig
-
-Normalisation = Literal["sigmoid", "softmax"]
-Fusion = Literal["sum", "concat"]
-Pooling = Literal["mean", "mean_max"]
-
-CLASSES = ("Normal", "CYST", "FNH", "HCC", "HEM")
-"""The paper's five classes, in its order."""
-
-
-@dataclass(frozen=True)
-class DadrnConfig:
-    """Settings of :class:`Dadrn`.
-
-    Attributes:
-        backbone: see :class:`~.drn.DrnConfig`.
-        classes: names in the order of the logits.
-        spatial, channel: which attention is applied to the last map; neither is plain DRN.
-        normalisation: of the affinities, "sigmoid" (the paper's A of SADR and CADR) or "softmax" (B).
-        fusion: of both attentions, "sum" (DADR-A) or "concat" (DADR-B).
-        mean: divide affinities, and sums of sigmoids, by their number of terms.
-        pooling: of the map before the classifier: "mean" as in the paper, or "mean_max", the sum of its mean
-            and its largest value.
-        dropout: before the classifier, in training.
-        outlier: a linear layer beside the classifier, from the same pooled map, that says whether a lesion is
-            of none of the classes. No part of the paper; fitted when all else is trained.
-    """
-
-    backbone: DrnConfig = field(default_factory=DrnConfig)
-    classes: tuple[str, ...] = CLASSES
-    spatial: bool = True
-    channel: bool = True
-    normalisation: Normalisation = "sigmoid"
-    fusion: Fusion = "concat"
-    mean: bool = False
-    pooling: Pooling = "mean"
-    dropout: float = 0.0
-    outlier: bool = False
-
-    def __post_init__(self) -> None:
-        # The manifest holds plain types.
-        if isinstance(self.backbone, dict):
-            known = {k: tuple(v) if isinstance(v, list) else v for k, v in self.backbone.items()}
-            object.__setattr__(self, "backbone", DrnConfig(**known))
-        object.__setattr__(self, "classes", tuple(self.classes))
-
-
-SIZES = {
-    "paper": DadrnConfig(),
-    "compact": DadrnConfig(
-        backbone=DrnConfig(
-            stem=16,
-            stem_kernel=5,
-            pool=False,
-            unit="basic",
-            widths=(16, 32, 64, 128),
-            depths=(1, 2, 2, 1),
-            strides=(1, 2, 2, 1),
-            dilations=(1, 1, 1, 2),
-        ),
-        mean=True,
-        pooling="mean_max",
-        dropout=0.1,
-    ),
-}
-
-VARIANTS: dict[str, dict[str, object]] = {
-    "DRN50": {"spatial": False, "channel": False},
-    "SEResnet50": {"spatial": False, "channel": False, "attention": "se"},
-    "RAResnet50": {"spatial": False, "channel": False, "attention": "residual"},
-    "SADR50-A": {"channel": False, "normalisation": "sigmoid"},
-    "SADR50-B": {"channel": False, "normalisation": "softmax"},
-    "CADR50-A": {"spatial": False, "normalisation": "sigmoid"},
-    "CADR50-B": {"spatial": False, "normalisation": "softmax"},
-    "DADR50-A": {"fusion": "sum"},
-    "DADR50-B": {"fusion": "concat"},
-}
-"""The rows of the paper's tables, as changes to DADR50-B."""
-
-
-def variant(name: str, base: DadrnConfig = SIZES["paper"]) -> DadrnConfig:
-    """The configuration of a row of the paper's tables, at the size of `base`.
-
-    Raises:
-        KeyError: no such row.
-    """
-    changes = dict(VARIANTS[name])
-    attention = changes.pop("attention", "none")
-    backbone = base.backbone
-    if attention != "none":
-        # These are no dilated networks: strides where the dilations were.
-        strides = tuple(
-            2 if number and (s > 1 or base.backbone.dilations[number] > 1) else s
-            for number, s in enumerate(base.backbone.strides)
-        )
-        backbone = replace(
-            backbone, attention=attention, strides=strides, dilations=(1,) * len(backbone.dilations)
-        )
-    return replace(base, backbone=backbone, **changes)
+from .parts.drn import Drn
 
 
 class DadrnAttention(NamedTuple):
@@ -138,9 +55,11 @@ class DadrnAttention(NamedTuple):
 
     Attributes:
         size_yx: (H, W) of the last map.
-        embedding: B of the spatial block, (B, D, N), N = H * W row by row; None if it is off.
+        embedding: B of the spatial block, (B, D, N), N = H * W row by row, ready for S; None if off.
         channel: alpha of the channel block, (B, C, C), row j what channel j gathers from; None if it is off.
         normalisation, mean: as configured, for :func:`position_affinity`.
+        second: B_2 where it is not B_1; `embedding` is then B_1.
+        similarity: as configured.
     """
 
     size_yx: tuple[int, int]
@@ -148,6 +67,8 @@ class DadrnAttention(NamedTuple):
     channel: Tensor | None
     normalisation: Normalisation
     mean: bool
+    second: Tensor | None = None
+    similarity: Similarity = "product"
 
 
 class DadrnOutput(NamedTuple):
@@ -172,54 +93,101 @@ def normalised(scores: Tensor, how: Normalisation, mean: bool) -> Tensor:
     return alpha / scores.shape[-1] if mean else alpha
 
 
-class SpatialAttention(nn.Module):
+class _Affinity(nn.Module):
+    """What both attention blocks share: B_1, B_2, D, and S of what they embed; beta starts at 0."""
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        normalisation: Normalisation,
+        mean: bool,
+        similarity: Similarity = "product",
+        separate: bool = False,
+    ) -> None:
+        super().__init__()
+        self.normalisation, self.mean, self.similarity = normalisation, mean, similarity
+        # What is centred needs no bias, and none would learn.
+        bias = similarity != "scaled_cosine"
+        self.embed = nn.Conv2d(channels, width, 1, bias=bias)
+        self.embed_second = nn.Conv2d(channels, width, 1, bias=bias) if separate else None
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.beta = nn.Parameter(torch.zeros(1))
+        self.sharpness = Sharpness(SHARPNESS[normalisation]) if similarity == "scaled_cosine" else None
+
+    def embeddings(self, x: Tensor, along: int) -> tuple[Tensor, Tensor | None]:
+        """A (B, C, H, W) -> B_1 and, where it is another, B_2, (B, D, N).
+
+        Their product over `along` (1: D, between positions; 2: N, between channels) is S.
+        """
+        first = self.embed(x).flatten(2)
+        if self.similarity == "product":
+            return first, self.embed_second(x).flatten(2) if self.embed_second is not None else None
+        second = self.embed_second(x).flatten(2) if self.embed_second is not None else first
+        if self.sharpness is not None:
+            # What all positions have in common says nothing about which are alike.
+            first, second = centred(first, dim=2), centred(second, dim=2)
+            return self.sharpness().to(first.dtype) * unit(first, along), unit(second, along)
+        first = unit(first, along)
+        return first, unit(second, along) if self.embed_second is not None else None
+
+
+class SpatialAttention(_Affinity):
     """Spatial attention block, over positions; beta starts at 0."""
 
-    def __init__(self, channels: int, normalisation: Normalisation, mean: bool) -> None:
-        super().__init__()
-        self.normalisation, self.mean = normalisation, mean
-        self.embed = nn.Conv2d(channels, max(8, channels // 8), 1)
-        self.value = nn.Conv2d(channels, channels, 1)
-        self.beta = nn.Parameter(torch.zeros(1))
+    def __init__(
+        self,
+        channels: int,
+        normalisation: Normalisation,
+        mean: bool,
+        similarity: Similarity = "product",
+        separate: bool = False,
+    ) -> None:
+        super().__init__(channels, max(8, channels // 8), normalisation, mean, similarity, separate)
 
-    def affinity(self, embedding: Tensor) -> Tensor:
-        """B (B, D, N) -> alpha (B, N, N)."""
-        scores = embedding.transpose(1, 2) @ embedding
-        if self.mean:
-            scores = scores / embedding.shape[1]
+    def affinity(self, first: Tensor, second: Tensor | None = None) -> Tensor:
+        """B_1 and B_2 (B, D, N), B_1 for both where there is one -> alpha (B, N, N)."""
+        scores = first.transpose(1, 2) @ (first if second is None else second)
+        if self.mean and self.similarity == "product":
+            scores = scores / first.shape[1]
         return normalised(scores, self.normalisation, self.mean)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """A (B, C, H, W) -> y of its shape, and B (B, D, N)."""
-        embedding = self.embed(x).flatten(2)
-        alpha = self.affinity(embedding)
-        gathered = self.value(x).flatten(2) @ alpha.transpose(1, 2)
-        return self.beta * gathered.reshape(x.shape) + x, embedding
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
+        """A (B, C, H, W) -> y of its shape, and B_1, B_2 (B, D, N)."""
+        embeddings = self.embeddings(x, along=1)
+        value = self.value(x).flatten(2)
+        alpha = self.affinity(*embeddings).to(value.dtype)
+        gathered = value @ alpha.transpose(1, 2)
+        return self.beta * gathered.reshape(x.shape) + x, embeddings
 
 
-class ChannelAttention(nn.Module):
+class ChannelAttention(_Affinity):
     """Channel attention block, the same over channels; beta starts at 0."""
 
-    def __init__(self, channels: int, normalisation: Normalisation, mean: bool) -> None:
-        super().__init__()
-        self.normalisation, self.mean = normalisation, mean
-        self.embed = nn.Conv2d(channels, channels, 1)
-        self.value = nn.Conv2d(channels, channels, 1)
-        self.beta = nn.Parameter(torch.zeros(1))
+    def __init__(
+        self,
+        channels: int,
+        normalisation: Normalisation,
+        mean: bool,
+        similarity: Similarity = "product",
+        separate: bool = False,
+    ) -> None:
+        super().__init__(channels, channels, normalisation, mean, similarity, separate)
 
-    def affinity(self, embedding: Tensor) -> Tensor:
-        """B (B, C, N) -> alpha (B, C, C)."""
-        wide = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
+    def affinity(self, first: Tensor, second: Tensor | None = None) -> Tensor:
+        """B_1 and B_2 (B, C, N), B_1 for both where there is one -> alpha (B, C, C)."""
+        wide = first.to(torch.promote_types(first.dtype, torch.float32))
+        other = wide if second is None else second.to(wide.dtype)
         # Sums over hundreds of positions need more digits than bfloat16 has.
-        with torch.autocast(embedding.device.type, enabled=False):
-            scores = wide @ wide.transpose(1, 2)
-            if self.mean:
-                scores = scores / embedding.shape[2]
+        with torch.autocast(first.device.type, enabled=False):
+            scores = wide @ other.transpose(1, 2)
+            if self.mean and self.similarity == "product":
+                scores = scores / first.shape[2]
             return normalised(scores, self.normalisation, self.mean)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """A (B, C, H, W) -> y of its shape, and alpha (B, C, C)."""
-        alpha = self.affinity(self.embed(x).flatten(2))
+        alpha = self.affinity(*self.embeddings(x, along=2))
         value = self.value(x).flatten(2)
         gathered = alpha.to(value.dtype) @ value
         return self.beta * gathered.reshape(x.shape) + x, alpha
@@ -237,10 +205,11 @@ class Dadrn(nn.Module):
         self.backbone = Drn(config.backbone)
         channels = config.backbone.channels
         plain = nn.Linear(channels, len(config.classes))
+        block = config.normalisation, config.mean, config.similarity, config.separate
         if config.spatial:
-            self.spatial = SpatialAttention(channels, config.normalisation, config.mean)
+            self.spatial = SpatialAttention(channels, *block)
         if config.channel:
-            self.channel = ChannelAttention(channels, config.normalisation, config.mean)
+            self.channel = ChannelAttention(channels, *block)
         both = config.spatial and config.channel
         self.dropout = nn.Dropout(config.dropout)
         self.classify = nn.Linear(
@@ -275,9 +244,10 @@ class Dadrn(nn.Module):
         """Class logits, the map they come from, and the affinities where asked for."""
         last = self.backbone(x)
         parts: list[Tensor] = []
-        embedding = alpha = None
+        embeddings: tuple[Tensor | None, Tensor | None] = (None, None)
+        alpha = None
         if self.config.spatial:
-            gathered, embedding = self.spatial(last)
+            gathered, embeddings = self.spatial(last)
             parts.append(gathered)
         if self.config.channel:
             gathered, alpha = self.channel(last)
@@ -292,7 +262,10 @@ class Dadrn(nn.Module):
         if not return_attention:
             return DadrnOutput(logits, features)
         size = (int(last.shape[2]), int(last.shape[3]))
-        found = DadrnAttention(size, embedding, alpha, self.config.normalisation, self.config.mean)
+        config = self.config
+        found = DadrnAttention(
+            size, embeddings[0], alpha, config.normalisation, config.mean, embeddings[1], config.similarity
+        )
         return DadrnOutput(logits, features, found)
 
 
@@ -316,8 +289,9 @@ def position_affinity(attention: DadrnAttention, point_yx: tuple[int, int], imag
     if not (0 <= y < height and 0 <= x < width):
         raise ValueError(f"point ({y}, {x}) lies outside the {height} x {width} map")
     embedding = attention.embedding[image].to(torch.promote_types(attention.embedding.dtype, torch.float32))
-    scores = embedding[:, y * width + x] @ embedding
-    if attention.mean:
+    answering = embedding if attention.second is None else attention.second[image].to(embedding.dtype)
+    scores = embedding[:, y * width + x] @ answering
+    if attention.mean and attention.similarity == "product":
         scores = scores / embedding.shape[0]
     return normalised(scores, attention.normalisation, attention.mean).reshape(height, width)
 

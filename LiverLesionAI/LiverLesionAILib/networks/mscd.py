@@ -15,7 +15,13 @@ Decisions where the paper is silent:
 - The channel affinity is a sum over positions, so its softmax hardens as the image grows. The compact size
   divides by the number of positions, so that what was learnt on crops holds on whole slices; the paper's
   size follows the paper.
-- The compact size has two context levels and batch normalisation; see :mod:`.sfan` for the reason.
+- The compact size has batch normalisation; see :mod:`.sfan` for the reason. Its bundled weights have context
+  on two levels, which saved time and is no reason of the paper's.
+- With f = ReLU, and weights as large as fan-out initialisation makes them, M = softmax(K Q^T) is one-hot from
+  the first step, and the averaged channel affinity uniform: the bundled `mscd` is at inference a U-Net
+  (`liverlesionai info --attention`). `normalised_affinity` takes f as the identity, centres both embeddings
+  and brings them to length 1 before the product, in both extractors (:mod:`.parts.affinity`); the size
+  "attending" has it, and the third context level.
 """
 
 from __future__ import annotations
@@ -28,6 +34,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .parts.affinity import Sharpness, centred, unit
 from .parts.blocks import Norm, decoder_levels, encoder_levels, initialise
 
 
@@ -43,6 +50,7 @@ class MscdConfig:
         spatial, channel: switch each extractor off for the ablation; with both off this is a U-Net.
         mean_channel_affinity: divide the channel affinity by the number of positions.
         norm: normalisation of encoder and decoder.
+        normalised_affinity: products of centred embeddings of length 1, see the module.
     """
 
     in_slices: int = 3
@@ -53,6 +61,7 @@ class MscdConfig:
     channel: bool = True
     mean_channel_affinity: bool = False
     norm: Norm = "none"
+    normalised_affinity: bool = False
 
 
 SIZES = {
@@ -64,7 +73,13 @@ SIZES = {
         mean_channel_affinity=True,
         norm="batch",
     ),
+    "attending": MscdConfig(
+        in_slices=5, widths=(16, 32, 64, 128, 192), norm="batch", normalised_affinity=True
+    ),
 }
+
+SPATIAL_SHARPNESS, CHANNEL_SHARPNESS = 8.0, 5.0
+"""Where normalised affinities begin: entropies near 0.7 of their range over hundreds of cells or channels."""
 
 
 class ContextAttention(NamedTuple):
@@ -99,16 +114,23 @@ class MscdOutput(NamedTuple):
 class SpatialContext(nn.Module):
     """Spatial context extractor: M = softmax_j(K Q^T), X^s = alpha * (M F) + X; alpha starts at 0."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, normalised: bool = False) -> None:
         super().__init__()
         width = max(8, channels // 8)
-        self.query = nn.Conv2d(channels, width, 1)
-        self.key = nn.Conv2d(channels, width, 1)
+        # What is centred needs no bias, and none would learn.
+        self.query = nn.Conv2d(channels, width, 1, bias=not normalised)
+        self.key = nn.Conv2d(channels, width, 1, bias=not normalised)
         self.alpha = nn.Parameter(torch.zeros(1))
+        self.sharpness = Sharpness(SPATIAL_SHARPNESS) if normalised else None
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) -> keys and queries, each (B, N, D)."""
-        return tuple(F.relu(part(x)).flatten(2).transpose(1, 2) for part in (self.key, self.query))  # type: ignore[return-value]
+        if self.sharpness is None:
+            return tuple(F.relu(part(x)).flatten(2).transpose(1, 2) for part in (self.key, self.query))  # type: ignore[return-value]
+        keys, queries = (
+            unit(centred(part(x).flatten(2).transpose(1, 2), dim=1), dim=2) for part in (self.key, self.query)
+        )
+        return (self.sharpness() * keys).to(x.dtype), queries.to(x.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
@@ -122,9 +144,10 @@ class SpatialContext(nn.Module):
 class ChannelContext(nn.Module):
     """Channel context extractor: M = softmax_j(X^T X), X^c = beta * (X M) + X; beta starts at 0."""
 
-    def __init__(self, mean: bool) -> None:
+    def __init__(self, mean: bool, normalised: bool = False) -> None:
         super().__init__()
         self.mean = mean
+        self.sharpness = Sharpness(CHANNEL_SHARPNESS) if normalised else None
         self.beta = nn.Parameter(torch.zeros(1))
 
     def affinity(self, x: Tensor) -> Tensor:
@@ -132,6 +155,9 @@ class ChannelContext(nn.Module):
         flat = x.flatten(2)
         wide = flat.to(torch.promote_types(flat.dtype, torch.float32))
         with torch.autocast(x.device.type, enabled=False):
+            if self.sharpness is not None:
+                alike = unit(centred(wide, dim=2), dim=2)
+                return (self.sharpness().to(alike.dtype) * (alike @ alike.transpose(1, 2))).softmax(dim=2)
             scores = wide @ wide.transpose(1, 2)
             if self.mean:
                 scores = scores / flat.shape[2]
@@ -149,8 +175,12 @@ class ContextBlock(nn.Module):
 
     def __init__(self, channels: int, config: MscdConfig) -> None:
         super().__init__()
-        self.spatial = SpatialContext(channels) if config.spatial else None
-        self.channel = ChannelContext(config.mean_channel_affinity) if config.channel else None
+        self.spatial = SpatialContext(channels, config.normalised_affinity) if config.spatial else None
+        self.channel = (
+            ChannelContext(config.mean_channel_affinity, config.normalised_affinity)
+            if config.channel
+            else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""

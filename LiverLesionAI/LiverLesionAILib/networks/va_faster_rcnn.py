@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .va_rcnn import VaRcnn
-from .va_rcnn_config import COMPACT, PAPER, VaRcnnConfig
+from .va_rcnn_config import ATTENDING, COMPACT, PAPER, VaRcnnConfig
 
 SIZES = {
     "paper": replace(PAPER, bag=3, classes=2, mask=False),
     "compact": replace(COMPACT, bag=3, classes=2, mask=False),
+    "attending": replace(ATTENDING, bag=3, bag_step=3, classes=2, mask=False),
 }
 
 

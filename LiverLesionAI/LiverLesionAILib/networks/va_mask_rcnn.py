@@ -7,9 +7,9 @@ far. See :mod:`.va_rcnn`.
 from __future__ import annotations
 
 from .va_rcnn import VaRcnn
-from .va_rcnn_config import COMPACT, PAPER, VaRcnnConfig
+from .va_rcnn_config import ATTENDING, COMPACT, PAPER, VaRcnnConfig
 
-SIZES = {"paper": PAPER, "compact": COMPACT}
+SIZES = {"paper": PAPER, "compact": COMPACT, "attending": ATTENDING}
 
 
 def build(config: VaRcnnConfig) -> VaRcnn:

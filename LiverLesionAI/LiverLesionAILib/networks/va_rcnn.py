@@ -122,7 +122,13 @@ class VaRcnn(nn.Module):
         places = (1 + config.mask) if on_heads else len(self.strides)
         self.attention = nn.ModuleList(
             VolumetricAttention(
-                channels, config.channel, config.spatial, config.reduction, config.mean_affinity
+                channels,
+                config.channel,
+                config.spatial,
+                config.reduction,
+                config.mean_affinity,
+                normalised=config.normalised_embedding,
+                units=config.channel_units,
             )
             for _ in range(places if config.channel or config.spatial else 0)
         )

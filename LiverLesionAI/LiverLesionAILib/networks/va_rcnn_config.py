@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .parts.residual import BlockKind
@@ -23,6 +23,8 @@ class VaRcnnConfig:
         channel, spatial: branches of volumetric attention; with both off this is plain Mask / Faster R-CNN.
         attend_before: "rpn", on the pyramid, or "head", on pooled features (table 2e).
         reduction: of the channel branch; mean_affinity: see :mod:`.volumetric_attention`.
+        normalised_embedding, channel_units: of the channel branch: its embeddings normalised so that neither
+            S nor the gate saturates, and how many units it has (0: C / reduction, at least 4).
         mask: whether there is a mask head; mask_width, mask_depth: of it.
         head_width: of the box head.
         proposals_before: per level, before suppression; proposals: per image, after it.
@@ -55,6 +57,8 @@ class VaRcnnConfig:
     attend_before: Literal["rpn", "head"] = "rpn"
     reduction: int = 16
     mean_affinity: bool = False
+    normalised_embedding: bool = False
+    channel_units: int = 0
     mask: bool = True
     mask_width: int = 256
     mask_depth: int = 4
@@ -91,3 +95,5 @@ COMPACT = VaRcnnConfig(
     dense=True,
     detections=20,
 )
+ATTENDING = replace(COMPACT, bag=9, bag_step=2, normalised_embedding=True, channel_units=16)
+"""Compact, with the paper's bag of 9 images (2 slices of 2.5 mm apart they reach as far) and its 16 units."""

@@ -21,6 +21,10 @@ Decisions where the paper is silent:
 - Gates start at 0.88 (bias 2) everywhere, the second maps near zero: with weights of the usual size the sums
   that the affinity and the pooling make shut about two channels of five for good before the first step, and
   networks with attention came out below those without (Resources/Benchmarks/segmenters.md).
+- Embeddings of the channel branch are not bounded by anything in the text: with weights of the usual size
+  <,> runs into the thousands and S is one-hot. With `normalised` the pooled vector and its embedding are
+  layer-normalised, and <,> is the cosine of what each image has that the bag's mean has not, times a learnt
+  factor: neighbouring slices of one liver are so alike that their plain cosine is 1. `units` sets C / r.
 - <,> is a sum over all elements; over H x W it hardens as the image grows. `mean_affinity` divides by their
   number, so that what was learnt on crops holds on whole slices; the paper's size follows the paper.
 """
@@ -34,7 +38,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .parts.affinity import Sharpness, centred, unit
+
 OPEN_GATE, GATE_DEVIATION = 2.0, 1e-3
+
+NORMALISED_GATE_DEVIATION = 0.1
+"""Of the second map where the embedding is layer-normalised: gates start at 0.8 to 0.93, and learn."""
+
+SLICE_SHARPNESS = 2.0
+"""Where the normalised slice attention begins: the target then counts for half to two thirds of a bag."""
+
+LEAST_DIFFERENCE = 0.05
+"""Length of a difference between layer-normalised embeddings that counts for little: noise, or copies."""
 
 
 class LevelAttention(NamedTuple):
@@ -80,6 +95,14 @@ def slice_attention(target: Tensor, bag: Tensor, mean: bool) -> Tensor:
     return (product.mean(dim=2) if mean else product.sum(dim=2)).softmax(dim=1)
 
 
+def differing_slice_attention(target: Tensor, bag: Tensor, sharpness: Tensor) -> Tensor:
+    """Equation 3 with the cosine of differences from the bag's mean; arguments and result as above."""
+    mean = bag.mean(dim=1, keepdim=True)
+    own = unit(target[:, None] - mean, dim=2, least=LEAST_DIFFERENCE)
+    others = unit(centred(bag, dim=1), dim=2, least=LEAST_DIFFERENCE)
+    return (sharpness * (own * others).sum(dim=2)).softmax(dim=1)
+
+
 class _Branch(nn.Module, ABC):
     """What both branches do with embeddings; they differ in pooling, embedding and gating."""
 
@@ -95,6 +118,10 @@ class _Branch(nn.Module, ABC):
     def gate(self, mixed: Tensor) -> Tensor:
         """The gate from the weighted bag, broadcastable to (T, C, H, W)."""
 
+    def attend(self, target: Tensor, bag: Tensor) -> Tensor:
+        """S, (T, N), from embeddings (T, ...) and (T, N, ...)."""
+        return slice_attention(target, bag, self.mean_affinity)
+
     def forward(self, target: Tensor, embedded: Tensor, bags: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Weight the targets.
 
@@ -107,7 +134,7 @@ class _Branch(nn.Module, ABC):
             (weighted target, S, gate).
         """
         bag = embedded[bags]
-        weights = slice_attention(self.embed(target), bag, self.mean_affinity)
+        weights = self.attend(self.embed(target), bag)
         shape = (*weights.shape, *([1] * (bag.ndim - 2)))
         mixed = (weights.reshape(shape).to(bag.dtype) * bag).sum(dim=1)
         gate = self.gate(mixed)
@@ -117,16 +144,29 @@ class _Branch(nn.Module, ABC):
 class ChannelBranch(_Branch):
     """Volumetric channel attention of one level."""
 
-    def __init__(self, channels: int, reduction: int, mean_affinity: bool) -> None:
+    def __init__(
+        self, channels: int, reduction: int, mean_affinity: bool, normalised: bool = False, units: int = 0
+    ) -> None:
         super().__init__(mean_affinity)
-        hidden = max(4, channels // reduction)
+        hidden = units or max(4, channels // reduction)
+        self.sharpness = Sharpness(SLICE_SHARPNESS) if normalised else None
         self.embedding = nn.Linear(2 * channels, hidden)
         self.excite = nn.Linear(hidden, channels)
 
     def embed(self, x: Tensor) -> Tensor:
         """(M, C, H, W) -> (M, C / r)."""
         highest = F.adaptive_max_pool2d(x, 1).flatten(1)
-        return self.embedding(torch.cat([highest, x.mean(dim=(2, 3))], dim=1))
+        pooled = torch.cat([highest, x.mean(dim=(2, 3))], dim=1)
+        if self.sharpness is None:
+            return self.embedding(pooled)
+        made = self.embedding(F.layer_norm(pooled, pooled.shape[1:]))
+        return F.layer_norm(made, made.shape[1:])
+
+    def attend(self, target: Tensor, bag: Tensor) -> Tensor:
+        """S of the bags."""
+        if self.sharpness is None:
+            return super().attend(target, bag)
+        return differing_slice_attention(target, bag, self.sharpness())
 
     def gate(self, mixed: Tensor) -> Tensor:
         """(T, C / r) -> (T, C, 1, 1)."""
@@ -160,6 +200,7 @@ class VolumetricAttention(nn.Module):
         reduction: of the channel branch.
         mean_affinity: see the module.
         maps: of the spatial embedding.
+        normalised, units: of the channel branch, see the module; units 0 is C / r, at least 4.
     """
 
     def __init__(
@@ -170,16 +211,22 @@ class VolumetricAttention(nn.Module):
         reduction: int = 16,
         mean_affinity: bool = False,
         maps: int = 4,
+        normalised: bool = False,
+        units: int = 0,
     ) -> None:
         super().__init__()
-        self.channel = ChannelBranch(channels, reduction, mean_affinity) if channel else None
+        self.channel = (
+            ChannelBranch(channels, reduction, mean_affinity, normalised, units) if channel else None
+        )
         self.spatial = SpatialBranch(maps, mean_affinity) if spatial else None
 
     def open_gates(self) -> None:
         """Let all gates start at 0.88; called after weights are initialised."""
         for branch in (self.channel, self.spatial):
             if branch is not None:
-                nn.init.normal_(branch.excite.weight, std=GATE_DEVIATION)
+                bounded = isinstance(branch, ChannelBranch) and branch.sharpness is not None
+                deviation = NORMALISED_GATE_DEVIATION if bounded else GATE_DEVIATION
+                nn.init.normal_(branch.excite.weight, std=deviation)
                 nn.init.constant_(branch.excite.bias, OPEN_GATE)
 
     def embed(self, features: Tensor) -> Embedded:
