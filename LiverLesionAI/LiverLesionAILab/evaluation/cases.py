@@ -107,17 +107,9 @@ def score_case(
     Raises:
         InputError: the prediction lies on another grid.
     """
-    target, source = reoriented_geometry(geometry), reoriented_geometry(prediction.geometry)
-    if not source.matches(target, GRID_TOLERANCE):
-        raise InputError(
-            f"{name}: the prediction does not lie on the scan's grid (size, spacing, origin or orientation "
-            "differ). Resample it onto the CT."
-        )
+    target = reoriented_geometry(geometry)
     reference = permuted(reference_zyx, geometry, target)
-    labels = permuted(prediction.labels_zyx, prediction.geometry, source)
-    scores = None
-    if prediction.score_zyx is not None:
-        scores = permuted(prediction.score_zyx, prediction.geometry, source)
+    labels, scores = _axial(name, prediction, target)
     unknown = reference == UNKNOWN
     if unknown.any():
         reference, labels = np.where(unknown, 0, reference), np.where(unknown, 0, labels)
@@ -147,3 +139,17 @@ def score_case(
         messages=prediction.messages,
         pictures=pictures,
     )
+
+
+def _axial(name: str, prediction: Prediction, target: Geometry) -> tuple[NDArray, NDArray | None]:
+    """Labels and scores of a prediction turned to the axes L, P, S; refused where it is not on `target`."""
+    source = reoriented_geometry(prediction.geometry)
+    if not source.matches(target, GRID_TOLERANCE):
+        raise InputError(
+            f"{name}: the prediction does not lie on the scan's grid (size, spacing, origin or orientation "
+            "differ). Resample it onto the CT."
+        )
+    labels = permuted(prediction.labels_zyx, prediction.geometry, source)
+    if prediction.score_zyx is None:
+        return labels, None
+    return labels, permuted(prediction.score_zyx, prediction.geometry, source)

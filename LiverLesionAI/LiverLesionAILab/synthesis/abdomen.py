@@ -143,30 +143,7 @@ def add_vessels(scene: Scene) -> dict[str, tuple[Box, Array]]:
     ]
     aorta = [(z, y, x, r * grow) for z, y, x, r in aorta]
     out["aorta"] = scene.pipe(Organ.AORTA, aorta, 2.0)
-    for side in (-1, 1):
-        scene.pipe(
-            Organ.AORTA,
-            [
-                (-222, 22, 5, 6.5),
-                (-270, 30, 28 * side, 5.5),
-                (-330, 8, 62 * side, 5),
-                (-400, -30, 78 * side, 4.5),
-            ],
-        )
-        scene.pipe(
-            Organ.IVC,
-            [
-                (-230, 28, -16, 8),
-                (-275, 38, 26 * side, 6.5),
-                (-330, 18, 58 * side, 6),
-                (-400, -20, 74 * side, 6),
-            ],
-        )
-        scene.pipe(Organ.AORTA, [(-130, 19, 8, 3.4), (-134, 30, 30 * side, 3), (-138, 42, 52 * side, 2.6)])
-        scene.pipe(
-            Organ.IVC,
-            [(-128, 16, -18 if side < 0 else -10, 4.5), (-130, 24, 26 * side, 4), (-134, 40, 52 * side, 3.5)],
-        )
+    _add_paired_branches(scene)
     flat = rng.uniform(0.75, 1.1)
     ivc = [
         (-235, 24, -18, 9),
@@ -192,6 +169,34 @@ def add_vessels(scene: Scene) -> dict[str, tuple[Box, Array]]:
     scene.pipe(Organ.VESSEL, [(-215, -14, -22, 3.5), (-165, -12, -12, 5), (-132, -10, -12, 6)])
     scene.pipe(Organ.VESSEL, [(-84, 28, 88, 3), (-100, 12, 50, 4), (-118, -4, 12, 4.8), (-130, -10, -10, 6)])
     return out
+
+
+def _add_paired_branches(scene: Scene) -> None:
+    """Iliac and renal arteries and veins of both sides."""
+    for side in (-1, 1):
+        scene.pipe(
+            Organ.AORTA,
+            [
+                (-222, 22, 5, 6.5),
+                (-270, 30, 28 * side, 5.5),
+                (-330, 8, 62 * side, 5),
+                (-400, -30, 78 * side, 4.5),
+            ],
+        )
+        scene.pipe(
+            Organ.IVC,
+            [
+                (-230, 28, -16, 8),
+                (-275, 38, 26 * side, 6.5),
+                (-330, 18, 58 * side, 6),
+                (-400, -20, 74 * side, 6),
+            ],
+        )
+        scene.pipe(Organ.AORTA, [(-130, 19, 8, 3.4), (-134, 30, 30 * side, 3), (-138, 42, 52 * side, 2.6)])
+        scene.pipe(
+            Organ.IVC,
+            [(-128, 16, -18 if side < 0 else -10, 4.5), (-130, 24, 26 * side, 4), (-134, 40, 52 * side, 3.5)],
+        )
 
 
 def add_kidneys(scene: Scene) -> dict[str, tuple[Box, Array]]:

@@ -13,8 +13,8 @@ from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .abdomen import Scene, add_heart, add_kidneys, add_muscles, add_pancreas, add_spleen, add_vessels
-from .fields import Array, Grid, smooth_field, smooth_max
+from .abdomen import Layer, Scene, add_heart, add_kidneys, add_muscles, add_pancreas, add_spleen, add_vessels
+from .fields import Array, Box, Grid, smooth_field, smooth_max
 from .gut import (
     add_colon,
     add_duodenum,
@@ -32,7 +32,7 @@ from .paint import Canvas
 from .patient import LiverKind, Patient, draw_patient
 from .scanner import Scanner, blur_z, correlated_noise, draw_scanner, noise_map, streaks
 from .skeleton import paint_frame
-from .torso import make_torso
+from .torso import Torso, make_torso
 
 
 @dataclass(frozen=True)
@@ -221,6 +221,26 @@ def _fine_grid(rng: np.random.Generator, settings: BodySettings, patient: Patien
     return grid, step
 
 
+@dataclass(frozen=True, eq=False)
+class _Neighbours:
+    """Organs that press into the liver, each with its box and signed distance on the coarse grid.
+
+    Attributes:
+        gallbladder: as :func:`add_gallbladder` hands it over; None in who has none.
+        vessel_layers: of the great vessels, painted after the liver.
+        full_hu: of a stomach that is as bright as the liver; None where it is not.
+    """
+
+    stomach: tuple[Box, Array]
+    colon: tuple[Box, Array]
+    spleen: tuple[Box, Array]
+    kidneys: dict[str, tuple[Box, Array]]
+    vessels: dict[str, tuple[Box, Array]]
+    gallbladder: tuple[Box, Array, Box, Array] | None
+    vessel_layers: list[Layer]
+    full_hu: float | None
+
+
 def _draw(rng: np.random.Generator, plan: Plan, canvas: Canvas) -> NDArray[np.bool_]:
     """Paint the body; returns the liver mask on the canvas."""
     coarse, patient, hu = plan.coarse, plan.patient, plan.hu
@@ -228,63 +248,25 @@ def _draw(rng: np.random.Generator, plan: Plan, canvas: Canvas) -> NDArray[np.bo
     warp = tuple((smooth_field(rng, coarse, 48) * 5).astype(np.float32) for _ in range(3))
     scene = Scene(rng, coarse, warp, patient, hu)  # type: ignore[arg-type]
     paint_frame(scene, canvas, torso)
-    fat = hu[Organ.FAT]
 
     def flush() -> None:
         for layer in scene.layers:
-            canvas.paint(coarse, layer, fat)
+            canvas.paint(coarse, layer, hu[Organ.FAT])
         scene.layers.clear()
 
-    add_muscles(scene, torso.spine_y, torso.spine_x)
-    abdomen = np.maximum(torso.wall + np.float32(1.5), torso.diaphragm + np.float32(1.5))
-    scene.bounds = abdomen
-    add_mesentery(scene)
-    add_small_bowel(scene)
-    colon = add_colon(scene)
-    add_duodenum(scene)
-    full_hu = isodense_fill(scene, plan.settings.isodense_stomach)
-    stomach = add_stomach(scene, full_hu)
-    add_pancreas(scene)
-    kidneys = add_kidneys(scene)
-    spleen = add_spleen(scene, torso.wall, torso.diaphragm)
-    scene.bounds = None
-    add_heart(scene, torso.wall, torso.diaphragm)
-    gallbladder = add_gallbladder(scene)
-    vessels_from = len(scene.layers)
-    vessels = add_vessels(scene)
-    vessel_layers = scene.layers[vessels_from:]
-    del scene.layers[vessels_from:]
-
+    beside = _add_neighbours(scene, torso, plan.settings.isodense_stomach)
     box = coarse.box(
         np.array([-235, -150, -170]) * patient.scale_zyx, np.array([25, 120, 135]) * patient.scale_zyx
     )
     part = coarse.part(box)
-
-    def seen(item: tuple, gap: float) -> tuple[Array, float]:
-        distance = np.full(coarse.shape_zyx, 60.0, np.float32)
-        distance[item[0]] = item[1]
-        return distance[box], gap
-
-    near = 1.2 + 1.8 * patient.visceral
-    neighbours = [
-        seen(stomach, near if full_hu is None else 0.2),
-        seen(colon, near),
-        seen(vessels["ivc"], -0.5),
-        seen(vessels["aorta"], 6.0),
-    ]
-    neighbours.append(seen(spleen, 1.5))
-    if "right" in kidneys:
-        neighbours.append(seen(kidneys["right"], 2.5 + 4 * patient.visceral))
-    if gallbladder is not None:
-        neighbours.append(seen(gallbladder[2:], 0.4))
-    y, x = part.axis_mm(1), part.axis_mm(2)
-    spine = np.sqrt(
-        ((x[None, None] - torso.spine_x[box[0], None, None]) / 1.25) ** 2
-        + (y[None, :, None] - torso.spine_y[box[0], None, None]) ** 2
-    ) - np.float32(21)
-    neighbours.append((spine.astype(np.float32), 5.0))
     distance = liver_distance(
-        rng, part, scene.coords(box), torso.wall[box], torso.diaphragm[box], patient, neighbours
+        rng,
+        part,
+        scene.coords(box),
+        torso.wall[box],
+        torso.diaphragm[box],
+        patient,
+        _impressions(scene, torso, box, beside),
     )
     texture = liver_texture(rng, part, patient, hu)
     if patient.liver_kind is LiverKind.CIRRHOTIC and rng.random() < 0.5:
@@ -296,10 +278,63 @@ def _draw(rng: np.random.Generator, plan: Plan, canvas: Canvas) -> NDArray[np.bo
     flush()
     liver = canvas.mask(part, distance)
     add_liver_trees(scene, canvas, part, distance)
-    scene.layers.extend(vessel_layers)
-    if gallbladder is not None:
-        paint_gallbladder(scene, gallbladder)
+    scene.layers.extend(beside.vessel_layers)
+    if beside.gallbladder is not None:
+        paint_gallbladder(scene, beside.gallbladder)
     flush()
     inside = (Organ.LIVER, Organ.PORTAL_VEIN, Organ.HEPATIC_VEIN, Organ.HEPATIC_ARTERY)
     liver &= np.isin(canvas.labels_zyx, inside)
     return liver
+
+
+def _add_neighbours(scene: Scene, torso: Torso, isodense_stomach: float) -> _Neighbours:
+    """Add muscles, gut, kidneys, spleen and heart to the scene; the great vessels wait for the liver."""
+    add_muscles(scene, torso.spine_y, torso.spine_x)
+    scene.bounds = np.maximum(torso.wall + np.float32(1.5), torso.diaphragm + np.float32(1.5))
+    add_mesentery(scene)
+    add_small_bowel(scene)
+    colon = add_colon(scene)
+    add_duodenum(scene)
+    full_hu = isodense_fill(scene, isodense_stomach)
+    stomach = add_stomach(scene, full_hu)
+    add_pancreas(scene)
+    kidneys = add_kidneys(scene)
+    spleen = add_spleen(scene, torso.wall, torso.diaphragm)
+    scene.bounds = None
+    add_heart(scene, torso.wall, torso.diaphragm)
+    gallbladder = add_gallbladder(scene)
+    vessels_from = len(scene.layers)
+    vessels = add_vessels(scene)
+    vessel_layers = scene.layers[vessels_from:]
+    del scene.layers[vessels_from:]
+    return _Neighbours(stomach, colon, spleen, kidneys, vessels, gallbladder, vessel_layers, full_hu)
+
+
+def _impressions(scene: Scene, torso: Torso, box: Box, beside: _Neighbours) -> list[tuple[Array, float]]:
+    """Distances in the liver's box to what presses into it, each with the gap of fat kept, mm."""
+    grid, visceral = scene.grid, scene.patient.visceral
+
+    def seen(box_and_distance: tuple[Box, Array], gap: float) -> tuple[Array, float]:
+        distance = np.full(grid.shape_zyx, 60.0, np.float32)
+        distance[box_and_distance[0]] = box_and_distance[1]
+        return distance[box], gap
+
+    near = 1.2 + 1.8 * visceral
+    pressing = [
+        seen(beside.stomach, near if beside.full_hu is None else 0.2),
+        seen(beside.colon, near),
+        seen(beside.vessels["ivc"], -0.5),
+        seen(beside.vessels["aorta"], 6.0),
+        seen(beside.spleen, 1.5),
+    ]
+    if "right" in beside.kidneys:
+        pressing.append(seen(beside.kidneys["right"], 2.5 + 4 * visceral))
+    if beside.gallbladder is not None:
+        pressing.append(seen(beside.gallbladder[2:], 0.4))
+    part = grid.part(box)
+    y, x = part.axis_mm(1), part.axis_mm(2)
+    spine = np.sqrt(
+        ((x[None, None] - torso.spine_x[box[0], None, None]) / 1.25) ** 2
+        + (y[None, :, None] - torso.spine_y[box[0], None, None]) ** 2
+    ) - np.float32(21)
+    return [*pressing, (spine.astype(np.float32), 5.0)]

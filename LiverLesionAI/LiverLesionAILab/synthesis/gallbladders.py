@@ -99,7 +99,12 @@ def draw_look(
     if state is None:
         states = list(STATE_WEIGHTS)
         state = states[int(rng.choice(len(states), p=np.array(list(STATE_WEIGHTS.values()))))]
-    look = GallbladderLook(
+    return _of_state(rng, level_hu, _plain_look(rng, level_hu, state))
+
+
+def _plain_look(rng: np.random.Generator, level_hu: float, state: GallbladderState) -> GallbladderLook:
+    """What all have in common before their state changes it."""
+    return GallbladderLook(
         state,
         length_mm=rng.uniform(45, 85),
         width_mm=rng.uniform(20, 36),
@@ -116,6 +121,11 @@ def draw_look(
         stone_hu=None,
         fat_mm=rng.uniform(1.5, 6) if rng.random() < 0.5 else 0.0,
     )
+
+
+def _of_state(rng: np.random.Generator, level_hu: float, look: GallbladderLook) -> GallbladderLook:
+    """The look with what its state draws anew."""
+    state = look.state
     if state is GallbladderState.DISTENDED:
         return replace(
             look, length_mm=rng.uniform(80, 120), width_mm=rng.uniform(36, 52), wall_mm=rng.uniform(0.6, 1.8)

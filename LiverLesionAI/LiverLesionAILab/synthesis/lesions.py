@@ -7,15 +7,16 @@ annotations lie on the border's profile: a little inside the middle of the step 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from LiverLesionAILib.support.errors import InputError
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .appearance import BODY_HU, Appearance, LesionType, Phase, estimate_phase, sample_appearance
+from .appearance import BODY_HU, Appearance, LesionType, Phase, estimate_phase
 from .displacement import held_by_capsule, push_away
+from .lesion_plan import LesionPlan, LiverScene, draw_plan, fitting_diameters
 from .lesion_records import (
     LesionSettings,
     SliceBox,
@@ -26,7 +27,7 @@ from .lesion_records import (
     slice_boxes,
 )
 from .rendering import blurred, coverage, halo, inner_hu
-from .shapes import Shape, ShapeBank, placed_depth, procedural_shape, random_rotation
+from .shapes import ShapeBank, placed_depth, random_rotation
 from .texture import NoiseModel, Spacing, smooth_noise, split_texture
 from .tissue import Box, LiverTissue
 
@@ -46,18 +47,6 @@ __all__ = [
 #: Share of the border's step at which annotators draw the outline, below 15 mm and above 25 mm (measured on
 #: annotated scans: about 0.5 and 0.7 to 0.8).
 OUTLINE_LEVELS = (0.55, 0.67)
-
-
-@dataclass(eq=False)
-class _Scene:
-    """The volume under work."""
-
-    tissue: LiverTissue
-    labels: NDArray[np.uint16]
-    vessels: NDArray[np.bool_] | None
-    phase: Phase
-    placed: list[tuple[NDArray[np.float64], float]] = field(default_factory=list)
-    near: NDArray[np.bool_] | None = None
 
 
 def add_lesions(
@@ -104,11 +93,25 @@ def add_lesions(
         raise InputError("The liver mask is empty: there is nowhere to put a lesion.")
     tissue = LiverTissue.measure(hu, liver, spacing_zyx_mm, rng, without=occupied_zyx)
     tissue.protected = None if occupied_zyx is None else np.array(occupied_zyx, bool)
-    scene = _Scene(
+    scene = LiverScene(
         tissue, labels, vessels_zyx, settings.phase or estimate_phase(tissue.level_hu), near=near_zyx
     )
     diameters = sorted((draw_diameter_mm(settings, rng) for _ in range(count)), reverse=True)
-    diameters = _fitting(diameters, tissue.volume_mm3, settings.diameter_mm[0])
+    diameters = fitting_diameters(diameters, tissue.volume_mm3, settings.diameter_mm[0])
+    made = _put_all(scene, diameters, settings, shape_bank, rng)
+    if settings.hu_range is not None:
+        np.clip(hu, *settings.hu_range, out=hu)
+    return SyntheticLesions(hu, labels, liver, tuple(made))
+
+
+def _put_all(
+    scene: LiverScene,
+    diameters: list[float],
+    settings: LesionSettings,
+    bank: ShapeBank | None,
+    rng: np.random.Generator,
+) -> list[SyntheticLesion]:
+    """Put lesions of these sizes into the scene, those that find room."""
     kinds = list(settings.type_weights)
     weights = np.array([settings.type_weights[k] for k in kinds], float)
     weights /= weights.sum()
@@ -118,108 +121,33 @@ def add_lesions(
     for diameter in diameters:
         kind = main if rng.random() < 0.7 else kinds[int(rng.choice(len(kinds), p=weights))]
         for _ in range(6):
-            lesion = _try_one(scene, kind, diameter, len(made) + 1, settings, shape_bank, rng)
+            lesion = _try_one(scene, kind, diameter, len(made) + 1, settings, bank, rng)
             if lesion is not None:
                 made.append(lesion)
-                scene.placed.append((np.array(lesion.centre_zyx) * tissue.spacing, lesion.diameter_mm))
+                scene.placed.append((np.array(lesion.centre_zyx) * scene.tissue.spacing, lesion.diameter_mm))
                 break
-    if settings.hu_range is not None:
-        np.clip(hu, *settings.hu_range, out=hu)
-    return SyntheticLesions(hu, labels, liver, tuple(made))
+    return made
 
 
-def _fitting(diameters: list[float], liver_mm3: float, least_mm: float) -> list[float]:
-    """Hold the sizes to what the liver holds: one over 45 mm at most, all under 60 % of its volume."""
-    left = 0.6 * liver_mm3
-    out = []
-    for index, diameter in enumerate(diameters):
-        most = min((6 / np.pi * 0.6 * left) ** (1 / 3), 45.0 if index else np.inf)
-        size = max(least_mm, min(diameter, most))
-        out.append(size)
-        left = max(0.0, left - np.pi / 6 * size**3)
-    return out
+def _depth_in_liver(
+    scene: LiverScene, plan: LesionPlan, box: Box, settings: LesionSettings, rng: np.random.Generator
+) -> NDArray[np.float32] | None:
+    """Signed depth of a lesion within its box, held by the capsule; None where it does not fit.
 
-
-def _draw_centre(
-    scene: _Scene, diameter: float, at_surface: bool, clustered: bool, rng: np.random.Generator
-) -> NDArray[np.float64] | None:
-    """A centre in voxels: inside, at the surface, or beside an earlier lesion; None when nothing fits."""
-    tissue = scene.tissue
-    radius = diameter / 2
-    deepest = float(tissue.depth_mm.max())
-    if at_surface:
-        low, high = min(0.25 * radius, 0.5 * deepest), max(0.75 * radius, 4.0)
-    else:
-        low, high = min(radius + 2.0, 0.8 * deepest), np.inf
-    depth = tissue.depth_mm
-    spots = np.argwhere((depth >= low) & (depth <= high) & (depth > 0))
-    if len(spots) == 0:
-        spots = np.argwhere((depth >= min(low, 0.6 * deepest)) & (depth > 0))
-    if scene.near is not None:
-        spots = spots[scene.near[tuple((spots * tissue.step).T)]]
-        if len(spots) == 0:
-            return None
-    spacing = np.array(tissue.spacing)
-    for _ in range(12):
-        if clustered and scene.placed:
-            near_mm, near_d = scene.placed[int(rng.integers(len(scene.placed)))]
-            direction = rng.standard_normal(3)
-            direction /= np.linalg.norm(direction)
-            centre = (near_mm + direction * (near_d + diameter) / 2 * rng.uniform(0.8, 1.3)) / spacing
-        else:
-            spot = spots[int(rng.integers(len(spots)))]
-            centre = (spot + rng.uniform(-0.5, 0.5, 3)) * tissue.step
-        index = tuple(np.round(centre).astype(int))
-        if min(index) < 0 or any(i >= n for i, n in zip(index, tissue.hu.shape, strict=True)):
-            continue
-        if not tissue.liver[index] or scene.labels[index]:
-            continue
-        if tissue.protected is not None and tissue.protected[index]:
-            continue
-        gap = 0.42 if clustered else 0.55
-        centre_mm = centre * spacing
-        if all(np.linalg.norm(centre_mm - other) > gap * (diameter + size) for other, size in scene.placed):
-            return centre
-    return None
-
-
-def _try_one(
-    scene: _Scene,
-    kind: LesionType,
-    diameter: float,
-    number: int,
-    settings: LesionSettings,
-    bank: ShapeBank | None,
-    rng: np.random.Generator,
-) -> SyntheticLesion | None:
-    """Place, render and paint one lesion into the scene; None (nothing changed) when it does not fit."""
-    tissue = scene.tissue
-    at_surface = bool(rng.random() < settings.subcapsular_share)
-    clustered = bool(rng.random() < settings.cluster_share)
-    centre = _draw_centre(scene, diameter, at_surface, clustered, rng)
-    if centre is None:
-        return None
-    shape = _draw_shape(kind, diameter, settings, bank, rng)
-    look = sample_appearance(kind, scene.phase, diameter, tissue.level_hu, rng, settings.hard_share)
-    if not settings.necrosis:
-        look = replace(look, core_fraction=0.0, core_hu=0.0)
-    push = float(rng.uniform(0.03, 0.14)) * diameter if rng.random() < settings.mass_effect_share else 0.0
-    push = min(push, 7.0) if diameter >= 15 else 0.0
-    reach = shape.extent * diameter + 2.5 * look.edge_mm + look.halo_mm + 2.0 + 2.0 * push
-    box = tissue.box_around(centre, reach)
-    if box is None:
-        return None
+    One with mass effect has pushed the image and the liver in the box away by then.
+    """
+    tissue, diameter, look = scene.tissue, plan.diameter, plan.look
     start = np.array([s.start for s in box])
     size = tuple(s.stop - s.start for s in box)
-    depth = placed_depth(shape, diameter, random_rotation(rng), centre - start, size, tissue.spacing)
-    if diameter > 20 and kind is not LesionType.CYST:
+    turn = random_rotation(rng)
+    depth = placed_depth(plan.shape, diameter, turn, plan.centre - start, size, tissue.spacing)
+    if diameter > 20 and look.lesion_type is not LesionType.CYST:
         # Outlines are drawn from few samples per diameter: large ones get their fine irregularity here.
         depth += np.float32(rng.uniform(0.2, 1.2)) * smooth_noise(
             size, tissue.spacing, rng.uniform(5, 10), rng
         )
-    bulge = float(rng.uniform(0.0, min(settings.bulge_mm, 0.25 * diameter))) if at_surface else 0.0
-    psf = 0.6 if settings.psf_mm is None else settings.psf_mm
-    free = ~tissue.protected[box] if tissue.protected is not None else np.ones(size, bool)
+    bulge = float(rng.uniform(0.0, min(settings.bulge_mm, 0.25 * diameter))) if plan.at_surface else 0.0
+    free = _free(tissue, box)
     if not free.all() and (ndimage.binary_dilation(depth > -1.5 * look.edge_mm, iterations=2) & ~free).any():
         return None
     limited = held_by_capsule(tissue, box, depth, bulge)
@@ -230,12 +158,41 @@ def _try_one(
     if (limited > 0).sum() < 0.3 * max((depth > 0).sum(), 1) or not (limited > 0).any():
         return None
     alone = not scene.labels[box].any()
-    if push and alone and push_away(tissue, box, depth, push, 2.5 * push):
+    if plan.push and alone and push_away(tissue, box, depth, plan.push, 2.5 * plan.push):
         limited = held_by_capsule(tissue, box, depth, bulge)
+    return limited
+
+
+def _free(tissue: LiverTissue, box: Box) -> NDArray[np.bool_]:
+    """Where no real lesion lies."""
+    if tissue.protected is None:
+        return np.ones(tissue.liver[box].shape, bool)
+    return ~tissue.protected[box]
+
+
+def _try_one(
+    scene: LiverScene,
+    kind: LesionType,
+    diameter: float,
+    number: int,
+    settings: LesionSettings,
+    bank: ShapeBank | None,
+    rng: np.random.Generator,
+) -> SyntheticLesion | None:
+    """Place, render and paint one lesion into the scene; None (no label set) when it does not fit."""
+    tissue = scene.tissue
+    plan = draw_plan(scene, kind, diameter, settings, bank, rng)
+    box = None if plan is None else tissue.box_around(plan.centre, plan.reach)
+    if plan is None or box is None:
+        return None
+    limited = _depth_in_liver(scene, plan, box, settings, rng)
+    if limited is None:
+        return None
+    look, psf = plan.look, 0.6 if settings.psf_mm is None else settings.psf_mm
     soft = blurred(coverage(limited, look.edge_mm), tissue.spacing, psf)
     # The outline is drawn on what is seen: where a small lesion never reaches full coverage, on its own peak.
     level = float(np.interp(diameter, (15.0, 25.0), OUTLINE_LEVELS)) * min(1.0, float(soft.max()))
-    mask = (soft >= level) & (scene.labels[box] == 0) & free
+    mask = (soft >= level) & (scene.labels[box] == 0) & _free(tissue, box)
     if int(mask.sum()) < 2:
         return None
     inner = inner_hu(look, limited, diameter, tissue.spacing, rng)
@@ -274,25 +231,8 @@ def _strengthened(
     return factor if low <= look.body_hu * factor <= high else None
 
 
-def _draw_shape(
-    kind: LesionType,
-    diameter: float,
-    settings: LesionSettings,
-    bank: ShapeBank | None,
-    rng: np.random.Generator,
-) -> Shape:
-    """A real outline for tumours, smooth ones for cysts and FNH, ellipsoids for ablation zones."""
-    if kind is LesionType.CYST:
-        return procedural_shape(rng, roughness=float(rng.uniform(0.01, 0.06)), elongation=0.6, samples=20)
-    if kind is LesionType.TREATED:
-        return procedural_shape(rng, roughness=float(rng.uniform(0.02, 0.1)), samples=20)
-    if bank is not None and len(bank) and rng.random() < settings.bank_share:
-        return bank.draw(diameter, rng)
-    return procedural_shape(rng, samples=18 if diameter < 15 else 26)
-
-
 def _blend(
-    scene: _Scene,
+    scene: LiverScene,
     box: Box,
     depth: NDArray[np.float32],
     soft: NDArray[np.float32],

@@ -36,6 +36,37 @@ def liver_distance(
         patient: whose liver it is.
         neighbours: signed distances of organs that press into it, each with the gap (fat) kept, mm.
     """
+    cirrhotic = patient.liver_kind is LiverKind.CIRRHOTIC
+    lobes = _lobes(rng, coords_zyx, patient)
+    lumps = smooth_field(rng, grid, 30) * 2.2 + smooth_field(rng, grid, 15) * 0.5
+    if cirrhotic:
+        lumps = lumps + smooth_field(rng, grid, 6.5) * rng.uniform(0.8, 1.7)
+    # Liver and diaphragm touch; fat comes between them only in the obese.
+    fat = patient.visceral
+    bounds = smooth_max(wall + np.float32(0.9 + 1.4 * fat), diaphragm + np.float32(0.9 + 0.5 * fat), 8)
+    for distance, gap in neighbours:
+        bounds = smooth_max(bounds, np.float32(gap) - distance, 5)
+    for cut in _fissures(rng, grid, coords_zyx, patient, cirrhotic):
+        bounds = smooth_max(bounds, -cut, 3)
+    lobes = lobes + lumps
+    if cirrhotic:
+        bounds = bounds + np.maximum(lumps, 0) * 0.6
+    if patient.liver_kind is LiverKind.RESECTED:
+        kept = _resection(rng, coords_zyx, np.array(patient.scale_zyx))
+        bounds = smooth_max(bounds, kept + 2.5 * lumps, 22)
+
+    voxel_ml = float(np.prod(grid.spacing_zyx_mm)) / 1000
+    candidates = lobes[bounds < 0]
+    wanted = int(patient.liver_ml / voxel_ml)
+    offset = 0.0
+    if candidates.size > 100:
+        rank = min(wanted, candidates.size - 1)
+        offset = float(np.clip(np.partition(candidates, rank)[rank], -20.0, 22.0))
+    return keep_largest(smooth_max(lobes - np.float32(offset), bounds, 6))
+
+
+def _lobes(rng: np.random.Generator, coords_zyx: Coords, patient: Patient) -> Array:
+    """Signed distance to right, quadrate, left and caudate lobe, smoothly joined."""
     scale = np.array(patient.scale_zyx)
     size = float(np.clip((patient.liver_ml / 1650) ** (1 / 3), 0.8, 1.12))
 
@@ -57,32 +88,7 @@ def liver_distance(
     left_top = blob((-34, -18, 10), (26, 44, 62 * left_size), (0, 10, 0), 5.0)
     caudate = blob((-66, 12, -14), (34 * caudate_size, 20 * caudate_size, 20 * caudate_size), (0, 0, 0), 3.0)
     lobes = smooth_min(smooth_min(right, tip, 25), quadrate, 18)
-    lobes = smooth_min(smooth_min(lobes, smooth_min(left, left_top, 14), 16), caudate, 7)
-
-    lumps = smooth_field(rng, grid, 30) * 2.2 + smooth_field(rng, grid, 15) * 0.5
-    if cirrhotic:
-        lumps = lumps + smooth_field(rng, grid, 6.5) * rng.uniform(0.8, 1.7)
-    # Liver and diaphragm touch; fat comes between them only in the obese.
-    fat = patient.visceral
-    bounds = smooth_max(wall + np.float32(0.9 + 1.4 * fat), diaphragm + np.float32(0.9 + 0.5 * fat), 8)
-    for distance, gap in neighbours:
-        bounds = smooth_max(bounds, np.float32(gap) - distance, 5)
-    for cut in _fissures(rng, grid, coords_zyx, patient, cirrhotic):
-        bounds = smooth_max(bounds, -cut, 3)
-    lobes = lobes + lumps
-    if cirrhotic:
-        bounds = bounds + np.maximum(lumps, 0) * 0.6
-    if patient.liver_kind is LiverKind.RESECTED:
-        bounds = smooth_max(bounds, _resection(rng, coords_zyx, scale) + 2.5 * lumps, 22)
-
-    voxel_ml = float(np.prod(grid.spacing_zyx_mm)) / 1000
-    candidates = lobes[bounds < 0]
-    wanted = int(patient.liver_ml / voxel_ml)
-    offset = 0.0
-    if candidates.size > 100:
-        rank = min(wanted, candidates.size - 1)
-        offset = float(np.clip(np.partition(candidates, rank)[rank], -20.0, 22.0))
-    return keep_largest(smooth_max(lobes - np.float32(offset), bounds, 6))
+    return smooth_min(smooth_min(lobes, smooth_min(left, left_top, 14), 16), caudate, 7)
 
 
 def liver_texture(rng: np.random.Generator, part: Grid, patient: Patient, hu: HuTable) -> Array:

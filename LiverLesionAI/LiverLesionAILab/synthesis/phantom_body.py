@@ -302,15 +302,21 @@ def _paint(scene: Scene, canvas: Canvas, shapes: PhantomShapes, isodense_stomach
     if liver is None:
         liver = np.zeros(canvas.grid.shape_zyx, bool)
     for shape, box, sdf in late:
-        if shape == "gallbladder":
-            paint(Organ.GALLBLADDER, box, sdf, hu[Organ.GALLBLADDER] + 25)
-            paint(Organ.GALLBLADDER, box, sdf + np.float32(1.5), hu[Organ.GALLBLADDER])
-        else:  # one label for all: left of the middle is the aorta, right of it the vena cava
-            x = scene.coords(box)[2]
-            paint(Organ.AORTA, box, np.maximum(sdf, 2 - x), hu[Organ.AORTA])
-            paint(Organ.IVC, box, np.maximum(sdf, x - 2), hu[Organ.IVC])
+        _paint_late(scene, paint, shape, box, sdf)
     inside = (Organ.LIVER, Organ.PORTAL_VEIN, Organ.HEPATIC_VEIN)
     return liver & np.isin(canvas.labels_zyx, inside)
+
+
+def _paint_late(scene: Scene, paint: Callable[..., None], shape: str, box: Box, sdf: Array) -> None:
+    """Gallbladder and great vessels, over the liver."""
+    hu = scene.hu
+    if shape == "gallbladder":
+        paint(Organ.GALLBLADDER, box, sdf, hu[Organ.GALLBLADDER] + 25)
+        paint(Organ.GALLBLADDER, box, sdf + np.float32(1.5), hu[Organ.GALLBLADDER])
+    else:  # one label for all: left of the middle is the aorta, right of it the vena cava
+        x = scene.coords(box)[2]
+        paint(Organ.AORTA, box, np.maximum(sdf, 2 - x), hu[Organ.AORTA])
+        paint(Organ.IVC, box, np.maximum(sdf, x - 2), hu[Organ.IVC])
 
 
 def _paint_hollow(

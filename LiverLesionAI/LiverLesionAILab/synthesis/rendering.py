@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,6 +77,22 @@ def inner_hu(
         hu += np.float32(look.core_hu) * core
     if look.scar_fraction:
         hu += np.float32(look.scar_hu) * _scar(look, depth_mm, diameter_mm, spacing_zyx_mm, rng)
+    _add_border(hu, look, depth_mm, diameter_mm, noise)
+    if look.calcium_hu:
+        clumps = noise(max(1.5, diameter_mm / 6)) + np.float32(0.6) * noise(max(1.2, diameter_mm / 15))
+        hu += np.float32(look.calcium_hu) * _top_share(clumps, inside, look.calcium_share, 0.5)
+    if look.gas_hu:
+        bubbles = noise(max(1.5, diameter_mm / 8)) * relative
+        gas = _top_share(bubbles, inside, 0.03, 0.4)
+        hu += (np.float32(look.gas_hu) - hu) * gas
+    return hu
+
+
+def _add_border(
+    hu: Array, look: Appearance, depth_mm: Array, diameter_mm: float, noise: Callable[[float], Array]
+) -> None:
+    """Add a rim, with gaps, and nodules along the border to `hu`."""
+    inside = depth_mm > 0
     if look.rim_hu:
         shell = _step(np.float32(look.rim_mm) - depth_mm, max(0.6, 0.5 * look.rim_mm))
         if look.rim_gap:
@@ -88,14 +106,6 @@ def inner_hu(
             noise(max(3.0, diameter_mm / 3.5)), inside & (depth_mm < look.nodules_mm), look.nodules_share, 0.5
         )
         hu += np.float32(look.nodules_hu) * near_border * lit
-    if look.calcium_hu:
-        clumps = noise(max(1.5, diameter_mm / 6)) + np.float32(0.6) * noise(max(1.2, diameter_mm / 15))
-        hu += np.float32(look.calcium_hu) * _top_share(clumps, inside, look.calcium_share, 0.5)
-    if look.gas_hu:
-        bubbles = noise(max(1.5, diameter_mm / 8)) * relative
-        gas = _top_share(bubbles, inside, 0.03, 0.4)
-        hu += (np.float32(look.gas_hu) - hu) * gas
-    return hu
 
 
 def _scar(

@@ -89,18 +89,9 @@ def make_torso(rng: np.random.Generator, grid: Grid, patient: Patient) -> Torso:
     wall = smooth_max(wall, (-groove * 38 * sy).astype(np.float32), 10)
     fat = patient.subcutaneous_mm
     seat = np.interp(level, [-420, -250, -120, 200], [1.5, 1.15, 0.85, 0.7])[col]
-    breast = 0.0
-    if patient.female:
-        breast = (
-            (16 + 0.7 * fat)
-            * np.exp(-(((level - 45) / 45) ** 2))[col]
-            * np.exp(-(((np.abs(px) - 72) / 42) ** 2))
-            * (py < 0)
-        )
     uneven = 1 + 0.18 * smooth_field(rng, grid, 60)
-    skin = (
-        muscle - (2 + fat * seat * uneven * (0.85 - 0.2 * np.cos(angle * 2) + 0.15 * np.cos(angle))) - breast
-    )
+    padding = 2 + fat * seat * uneven * (0.85 - 0.2 * np.cos(angle * 2) + 0.15 * np.cos(angle))
+    skin = muscle - padding - (_breast_mm(level, px, py, fat) if patient.female else 0.0)
     # Lying on the table flattens the back.
     table_y = float(np.median(back)) + 20 + 0.5 * fat
     skin = smooth_max(skin, y[None, :, None] - np.float32(table_y), 24.0)
@@ -113,6 +104,12 @@ def make_torso(rng: np.random.Generator, grid: Grid, patient: Patient) -> Torso:
         spine_x.astype(np.float32),
         angle,
     )
+
+
+def _breast_mm(level: Array, px: Array, py: Array, fat_mm: float) -> Array:
+    """Thickness in front of the chest wall, by level and place."""
+    height = np.exp(-(((level - 45) / 45) ** 2))[:, None, None]
+    return (16 + 0.7 * fat_mm) * height * np.exp(-(((np.abs(px) - 72) / 42) ** 2)) * (py < 0)
 
 
 def _diaphragm(rng: np.random.Generator, grid: Grid, patient: Patient, px: Array, py: Array) -> Array:

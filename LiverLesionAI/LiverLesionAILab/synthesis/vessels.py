@@ -30,20 +30,7 @@ def grow_tree(
     Returns:
         Segments as (2, 4) arrays of z, y, x, radius, ordered from the root outwards.
     """
-    nodes: list[NDArray] = []
-    parent: list[int] = []
-    for line in trunk_zyx:
-        points = np.asarray(line, float)
-        if not nodes:
-            nodes.append(points[0])
-            parent.append(-1)
-            last = 0
-        else:
-            last = int(np.argmin(np.linalg.norm(np.array(nodes) - points[0], axis=1)))
-        for p in points[1:]:
-            nodes.append(p)
-            parent.append(last)
-            last = len(nodes) - 1
+    nodes, parent = _trunk(trunk_zyx)
     n_max = len(nodes) + 8 * len(terminals_zyx) + 8
     xyz = np.empty((n_max, 3))
     direction = np.zeros((n_max, 3))
@@ -70,17 +57,42 @@ def grow_tree(
             d = xyz[n] - xyz[parent[n]]
             direction[n] = d / (np.linalg.norm(d) + 1e-9)
             n += 1
+    radius = _radii(parent, root_radius_mm, exponent)
+    return [
+        np.array([[*xyz[parent[i]], (radius[i] * 2 + radius[parent[i]]) / 3], [*xyz[i], radius[i]]])
+        for i in range(1, n)
+    ]
+
+
+def _trunk(lines_zyx: list[NDArray]) -> tuple[list[NDArray], list[int]]:
+    """Points of the trunk lines, and each one's parent; -1 is the root's."""
+    nodes: list[NDArray] = []
+    parent: list[int] = []
+    for line in lines_zyx:
+        points = np.asarray(line, float)
+        if not nodes:
+            nodes.append(points[0])
+            parent.append(-1)
+            last = 0
+        else:
+            last = int(np.argmin(np.linalg.norm(np.array(nodes) - points[0], axis=1)))
+        for p in points[1:]:
+            nodes.append(p)
+            parent.append(last)
+            last = len(nodes) - 1
+    return nodes, parent
+
+
+def _radii(parent: list[int], root_radius_mm: float, exponent: float) -> NDArray[np.float64]:
+    """Murray's law: every leaf takes the same flow; parents come before their children."""
+    n = len(parent)
     flow = np.zeros(n)
     has_child = np.zeros(n, bool)
     has_child[[p for p in parent if p >= 0]] = True
     flow[~has_child] = 1.0
     for i in range(n - 1, 0, -1):
         flow[parent[i]] += flow[i]
-    radius = root_radius_mm * (flow / flow[0]) ** (1 / exponent)
-    return [
-        np.array([[*xyz[parent[i]], (radius[i] * 2 + radius[parent[i]]) / 3], [*xyz[i], radius[i]]])
-        for i in range(1, n)
-    ]
+    return root_radius_mm * (flow / flow[0]) ** (1 / exponent)
 
 
 def _spread_order(points: NDArray) -> NDArray[np.intp]:
