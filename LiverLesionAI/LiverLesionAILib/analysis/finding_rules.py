@@ -142,6 +142,13 @@ class FindingRules(Page):
         calibrated="segment score_threshold",
         setting="score_threshold",
     )
+    faintest_score: float = rule(
+        0.15,
+        "0..1",
+        "The panel analyses down to it and keeps what is fainter than the threshold aside: the slider then "
+        "lists it without computing.",
+        "Testing/panel/test_panel_findings.py::test_the_threshold_is_quick",
+    )
     smallest_mm: float = rule(
         4.0,
         "mm",

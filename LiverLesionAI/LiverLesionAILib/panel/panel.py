@@ -13,10 +13,10 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
+from ..analysis.rules import Rules
 from ..review.case_view import CaseView, ListedLesion, read_case
 from ..review.derived import keep_moved_box
 from ..review.reader_actions import ReaderActions
-from ..review.threshold import FAINTEST_SCORE
 from ..scene.prepare import find_nodes
 from ..scene.upgrade import upgrade
 from ..volume.crops import Mask
@@ -301,7 +301,7 @@ class Panel(VTKObservationMixin):
     def settings(self) -> dict[str, Any]:
         """The analysis' settings as the panel stands."""
         # Fainter lesions are kept aside for the threshold slider.
-        return {**self.models.settings(), "score_threshold": FAINTEST_SCORE}
+        return {**self.models.settings(), "score_threshold": Rules().faintest_score}
 
     def score_threshold(self) -> float:
         """Lesions of a lower score are kept aside."""

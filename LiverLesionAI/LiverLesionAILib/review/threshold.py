@@ -21,8 +21,6 @@ from .derived import write_table
 from .history import put
 from .kept import Candidate, read_candidates, tag_lesion, told_lesion, write_candidates
 
-FAINTEST_SCORE = 0.15
-
 
 def calibrated_score(segmenter: str) -> float:
     """The score from which the model's makers count a lesion; the page's where its manifest does not say."""
