@@ -7,6 +7,7 @@ import argparse
 from LiverLesionAILib.support.progress import Progress, silent
 
 from ..evaluation.followups import add_followup_arguments, run_followups
+from ..evaluation.intervals import add_interval_arguments, run_intervals
 from .cases import add_case_arguments, run_compare_cases
 from .classifiers import add_classifier_arguments, run_compare_classifiers
 from .detectors import add_compare_arguments, run_compare
@@ -17,6 +18,7 @@ KINDS = {
     "detectors": (add_compare_arguments, run_compare, "CS-Att, 3DCE and R-FCN on key slices"),
     "classifiers": (add_classifier_arguments, run_compare_classifiers, "DADRN and its eight variants"),
     "followups": (add_followup_arguments, run_followups, "simulated follow-ups with what is known of them"),
+    "intervals": (add_interval_arguments, run_intervals, "intervals of long axes against true masks"),
     "cases": (add_case_arguments, run_compare_cases, "two runs over the same CTs: is anything different"),
 }
 

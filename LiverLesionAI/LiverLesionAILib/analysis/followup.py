@@ -16,6 +16,7 @@ from ..case.lesion_masks import lesion_masks
 from ..case.recist import Assessment
 from ..stages.followup.pair import Place, pair_lesions
 from ..stages.followup.register import LiverTransform, ScanLiver, composed, register_livers
+from ..stages.measure.interval import intervals_of
 from ..support.progress import Progress, part, silent
 from ..volume.ct import CtVolume
 from ..volume.dicom import DicomSource
@@ -151,7 +152,7 @@ def time_point(examined: Examined) -> TimePoint:
     """A case as one time of a follow-up; what the reader rejected is not part of it."""
     result = examined.result
     counted = [lesion for lesion in result.lesions if lesion.status.counts]
-    sizes = {}
+    sizes, intervals = {}, intervals_of(result)
     for lesion in counted:
         m = lesion.measurement
         size = LesionSize(
@@ -168,6 +169,9 @@ def time_point(examined: Examined) -> TimePoint:
                 volume_ml=m.volume_ml,
                 hu_mean=m.hu_mean,
             )
+        if lesion.number in intervals:
+            low, high = intervals[lesion.number]
+            size = replace(size, low_mm=low, high_mm=high)
         sizes[lesion.number] = size
     decided = all(x.status is not LesionStatus.UNDECIDED or x.edited for x in result.lesions)
     thickness = result.geometry.spacing_zyx_mm[0]

@@ -154,6 +154,8 @@ def _time_point(point: TimePoint) -> dict[str, Any]:
                 "long_axis_mm": _number(x.long_axis_mm, 2),
                 "short_axis_mm": _number(x.short_axis_mm, 2),
                 "volume_ml": _number(x.volume_ml, 4),
+                "long_axis_low_mm": _number(x.low_mm, 2),
+                "long_axis_high_mm": _number(x.high_mm, 2),
                 "treated": x.treated,
             }
             for x in point.lesions.values()

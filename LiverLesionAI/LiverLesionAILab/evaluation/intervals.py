@@ -1,0 +1,141 @@
+"""`liverlesionai compare intervals`: do the intervals of long axes hold the truth as often as they say.
+
+Case folders are compared with true masks. On the lesions of at least 5 mm that are outlined one to one, the
+factor that makes the intervals right nine times in ten is fitted to all patients but one, and tried on that
+one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from LiverLesionAILib.case.lesion_masks import lesion_masks
+from LiverLesionAILib.case.store import load_result
+from LiverLesionAILib.stages.measure.interval import FACTOR, conformal_factor, scale_mm
+from LiverLesionAILib.stages.measure.lesions import measure_case
+from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.support.progress import Progress, silent
+from scipy import ndimage, stats
+
+from ..data.cases import LITS_PATIENTS, read_unchecked
+from .followups import overlapping
+
+SMALLEST_MM = 5.0
+USUAL_MM = 10.0, 30.0
+NOMINAL = 0.9
+
+
+@dataclass(frozen=True)
+class SizedLesion:
+    """A lesion found one to one.
+
+    Attributes:
+        patient: of the scan; true_mm, found_mm: long axes.
+        scale_mm: what its interval is a multiple of.
+    """
+
+    patient: str
+    true_mm: float
+    found_mm: float
+    scale_mm: float
+
+    @property
+    def ratio(self) -> float:
+        """Error over scale: within the interval up to the factor."""
+        return abs(self.found_mm - self.true_mm) / self.scale_mm
+
+
+def add_interval_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `compare intervals`."""
+    parser.add_argument("cases", type=Path, help="folder of case folders named as their CTs (NAME_ct)")
+    parser.add_argument(
+        "--truth", type=Path, required=True, help="folder with NAME_mask.nii.gz: 1 liver, 2 lesion"
+    )
+
+
+def run_intervals(args: argparse.Namespace, progress: Progress = silent) -> int:
+    """Read, match, print.
+
+    Raises:
+        InputError: there are no cases with a true mask, or none of their lesions is outlined one to one.
+    """
+    pairs = [
+        (case, args.truth / f"{case.name.removesuffix('_ct')}_mask.nii.gz")
+        for case in sorted(args.cases.iterdir())
+        if (case / "case.json").is_file()
+    ]
+    pairs = [(case, truth) for case, truth in pairs if truth.is_file()]
+    lesions: list[SizedLesion] = []
+    for k, (case, truth) in enumerate(pairs):
+        progress("comparing sizes", k / len(pairs))
+        lesions += sized_lesions(case, truth)
+    if not lesions:
+        raise InputError(f"{args.cases} holds no case whose lesions {args.truth} has masks of.")
+    print(interval_table(lesions))
+    return 0
+
+
+def sized_lesions(case: Path, truth: Path) -> list[SizedLesion]:
+    """Lesions of a case that overlap one true lesion most, and that one them."""
+    result, mask = load_result(case), read_unchecked(truth)
+    if not result.geometry.matches(mask.geometry):
+        raise InputError(f"{truth} is not on the grid of {case}.")
+    labels = ndimage.label(mask.hu_zyx == 2)[0].astype(np.uint16)
+    measured = measure_case(labels, mask.hu_zyx > 0, mask.hu_zyx, mask.geometry)
+    true = {x.number: x.measurement for x in measured if x.measurement is not None}
+    best = overlapping(result.lesion_labels_zyx, labels)
+    back = overlapping(labels, result.lesion_labels_zyx)
+    found = {x.number: x for x in result.lesions}
+    masks, made = lesion_masks(result), []
+    name = case.name.removesuffix("_ct")
+    for number, other in best.items():
+        lesion = found.get(other)
+        if lesion is None or lesion.measurement is None or back.get(other) != number:
+            continue
+        scale = scale_mm(lesion, masks[other], result.geometry, result.probabilities.get("tumour"))
+        if scale is not None and true[number].long_axis_mm >= SMALLEST_MM:
+            axes = true[number].long_axis_mm, lesion.measurement.long_axis_mm
+            made.append(SizedLesion(LITS_PATIENTS.get(name, name), *axes, scale))
+    return made
+
+
+def left_out(lesions: Sequence[SizedLesion]) -> list[bool]:
+    """For each lesion whether its interval holds the truth, with the factor of all other patients."""
+    held = []
+    for lesion in lesions:
+        others = [x for x in lesions if x.patient != lesion.patient]
+        factor = conformal_factor(*_errors(others), NOMINAL) if others else float("inf")
+        held.append(lesion.ratio <= factor)
+    return held
+
+
+def _errors(lesions: Sequence[SizedLesion]) -> tuple[np.ndarray, np.ndarray]:
+    errors = np.array([x.found_mm - x.true_mm for x in lesions])
+    return errors, np.array([x.scale_mm for x in lesions])
+
+
+def interval_table(lesions: Sequence[SizedLesion]) -> str:
+    """The fitted factor, coverage with it left out by patient, coverage and width of the shipped one."""
+    fitted = conformal_factor(*_errors(lesions), NOMINAL)
+    held = left_out(lesions)
+    usual = [x for x in lesions if USUAL_MM[0] <= x.true_mm <= USUAL_MM[1]]
+    lines = [
+        f"{len(lesions)} lesions of {len({x.patient for x in lesions})} patients, found one to one.",
+        "| factor | truth inside | median width at 10-30 mm |",
+        "|---|---|---|",
+        f"| fitted to all other patients | {_share(held)} | |",
+    ]
+    for name, factor in ((f"fitted to all: {fitted:.2f}", fitted), (f"as shipped: {FACTOR:.2f}", FACTOR)):
+        width = 2 * factor * np.median([x.scale_mm for x in usual]) if usual else float("nan")
+        inside = [x.ratio <= factor for x in lesions]
+        lines.append(f"| {name} | {_share(inside)} | {width:.1f} mm |")
+    return "\n".join(lines)
+
+
+def _share(inside: Sequence[bool]) -> str:
+    low, high = stats.binomtest(sum(inside), len(inside)).proportion_ci(method="wilson")
+    return f"{sum(inside)} of {len(inside)}, {100 * low:.0f}-{100 * high:.0f} %"

@@ -1,0 +1,100 @@
+"""Intervals of long axes: wider where the probability is flat, slices thick, lesions large."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from LiverLesionAILab.evaluation.intervals import SizedLesion, interval_table, left_out, sized_lesions
+from LiverLesionAILab.synthesis.synthliver.images import write_nifti
+from LiverLesionAILib.case.findings import CaseResult, LesionSource, ProbabilityMap
+from LiverLesionAILib.case.store import save_result
+from LiverLesionAILib.stages.measure.interval import (
+    FACTOR,
+    READER_MM,
+    conformal_factor,
+    intervals_of,
+)
+from LiverLesionAILib.stages.measure.lesions import measure_case
+from LiverLesionAILib.volume.ct import Geometry
+
+
+def ball(radius_mm=9.0, edge_mm=1.0, spacing=(2.0, 1.0, 1.0)) -> CaseResult:
+    """A ball whose probability falls from 1 to 0 around its outline within some `edge_mm`."""
+    shape = tuple(int(60 / s) for s in spacing)
+    geometry = Geometry.make(shape, spacing, (-30.0, -30.0, -30.0))
+    lps = np.asarray(geometry.index_to_lps(np.moveaxis(np.indices(shape), 0, -1)))
+    depth = radius_mm - np.linalg.norm(lps, axis=-1)
+    probability = 1 / (1 + np.exp(-depth / edge_mm))
+    labels = (probability >= 0.5).astype(np.uint16)
+    liver = np.ones(shape, bool)
+    lesions = measure_case(labels, liver, np.where(labels, 50, 110), geometry)
+    kept = ProbabilityMap(np.rint(255 * probability).astype(np.uint8), geometry, 0.5)
+    return CaseResult("ball", geometry, liver, labels, lesions, probabilities={"tumour": kept})
+
+
+def half(result: CaseResult) -> float:
+    low, high = intervals_of(result)[1]
+    axis = result.lesions[0].measurement.long_axis_mm
+    assert low == pytest.approx(2 * axis - high)
+    return (high - low) / 2
+
+
+def test_by_the_formula():
+    # The thresholds 0.25 and 0.75 lie edge * ln 3 to both sides of the outline.
+    result = ball(edge_mm=2.0)
+    axis = result.lesions[0].measurement.long_axis_mm
+    expected = FACTOR * math.hypot(1.0, 0.25 * 2.0, 0.05 * axis, 2 * 2.0 * math.log(3))
+    assert half(result) == pytest.approx(expected, rel=0.08)
+
+
+def test_wider_where_less_is_known():
+    assert half(ball(edge_mm=2.5)) > half(ball(edge_mm=1.0)) > half(ball(edge_mm=0.3))
+    assert half(ball(spacing=(6.0, 1.0, 1.0))) > half(ball())
+    assert half(ball(18.0)) > half(ball(6.0))
+
+
+def test_a_neighbour_does_not_widen_it():
+    result = ball()
+    values = result.probabilities["tumour"].values_zyx.copy()
+    values[2:5, 4:12, 4:12] = 255
+    other = replace(result.probabilities["tumour"], values_zyx=values)
+    assert half(replace(result, probabilities={"tumour": other})) == pytest.approx(half(result))
+
+
+def test_what_the_reader_drew_and_what_nobody_did():
+    result = ball()
+    drawn = tuple(replace(x, edited=True) for x in result.lesions)
+    assert half(replace(result, lesions=drawn, probabilities={})) == READER_MM
+    own = tuple(replace(x, source=LesionSource.READER) for x in result.lesions)
+    assert half(replace(result, lesions=own)) == READER_MM
+    assert intervals_of(replace(result, probabilities={})) == {}
+
+
+def test_conformal_factor():
+    errors, scales = np.arange(1.0, 20.0), np.full(19, 2.0)
+    assert conformal_factor(errors, scales, 0.9) == 9.0
+    assert conformal_factor(errors[:8], scales[:8], 0.9) == math.inf
+
+
+def test_lesions_of_a_case_against_their_truth(tmp_path):
+    result = ball()
+    save_result(result, tmp_path / "one_ct")
+    truth = ball(11.0)
+    write_nifti((1 + truth.lesion_labels_zyx).astype(np.uint8), truth.geometry, tmp_path / "one_mask.nii.gz")
+    (lesion,) = sized_lesions(tmp_path / "one_ct", tmp_path / "one_mask.nii.gz")
+    assert lesion.true_mm == pytest.approx(22, abs=1.5)
+    assert lesion.found_mm == pytest.approx(18, abs=1.5)
+    assert lesion.patient == "one"
+
+
+def test_coverage_is_of_patients_left_out():
+    lesions = [SizedLesion(f"p{k % 4}", 20.0, 20.0 + (k % 5) * 0.5, 1.0) for k in range(40)]
+    lesions.append(SizedLesion("odd", 20.0, 40.0, 1.0))
+    held = left_out(lesions)
+    assert held.count(False) == 1 and not held[-1]
+    table = interval_table(lesions)
+    assert "41 lesions of 5 patients" in table
+    assert "40 of 41" in table
