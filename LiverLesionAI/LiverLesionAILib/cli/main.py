@@ -19,6 +19,7 @@ from .demo import add_demo_command
 from .export import add_export_command
 from .import_case import add_import_command
 from .info import add_info_command
+from .lirads import add_lirads_command
 from .progress_bar import progress_of
 from .rules import add_rules_command
 from .tools import EXIT_CANCELLED, EXIT_ERROR, tools
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_export_command(commands)
     add_import_command(commands)
     add_info_command(commands)
+    add_lirads_command(commands)
     add_rules_command(commands)
     for name, point in tools().items():
         commands.add_parser(name, help=point.load().help, add_help=False)

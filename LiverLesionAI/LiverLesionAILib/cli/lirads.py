@@ -1,0 +1,102 @@
+"""`liverlesionai lirads`: the LI-RADS table for one lesion of a case, from what the reader says of it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..support.errors import InputError
+
+if TYPE_CHECKING:
+    from .tools import Commands
+
+ANSWERS = {"yes": True, "no": False}
+PHASES = ("arterial", "portal", "delayed")
+
+
+def add_lirads_command(commands: Commands) -> None:
+    """The parser of `lirads`."""
+    parser = commands.add_parser(
+        "lirads", help="LI-RADS CT v2018 of a lesion, every step shown, from what the reader says of it"
+    )
+    add = parser.add_argument
+    add("case", type=Path, help="case folder")
+    add("--lesion", type=int, required=True, metavar="N", help="number of the lesion")
+    for option, text in (
+        ("--at-risk", "cirrhosis, chronic hepatitis B, or hepatocellular carcinoma now or before"),
+        ("--vascular-or-congenital", "cirrhosis of a vascular or congenital cause"),
+        ("--benign-excluded", "neither definitely nor probably benign"),
+        ("--tumour-in-vein", "enhancing tissue in a vein"),
+        ("--targetoid", "rim enhancement, washout at the edge, or another target-like look"),
+        ("--aphe", "arterial enhancement, not of the rim alone"),
+        ("--washout", "not at the edge alone"),
+        ("--capsule", "a bright rim in the portal venous or delayed phase"),
+    ):
+        add(option, choices=tuple(ANSWERS), help=text)
+    add("--age", type=float, metavar="YEARS", help="of the patient")
+    add("--phases", default="", metavar="NAMES", help=f"that were looked at: {','.join(PHASES)}")
+    add("--prior-mm", type=float, metavar="MM", help="its size in an earlier scan")
+    add("--prior-months", type=float, metavar="MONTHS", help="how long before that was")
+    parser.set_defaults(run=run_lirads)
+
+
+def run_lirads(args: argparse.Namespace) -> int:
+    """Print the steps and the category, or why there is none."""
+    from ..case.findings import LesionStatus
+    from ..case.lirads import AtRisk, Observation, lirads, threshold_growth
+    from ..case.store import load_result
+
+    result = load_result(args.case)
+    lesion = next((one for one in result.lesions if one.number == args.lesion), None)
+    if lesion is None:
+        there = ", ".join(str(one.number) for one in result.lesions) or "none"
+        raise InputError(f"{args.case} has no lesion {args.lesion}; its lesions: {there}.")
+    if not lesion.status.counts:
+        raise InputError(f"Lesion {args.lesion} was marked as {lesion.status.title}: it has no category.")
+    if lesion.measurement is None:
+        raise InputError(f"Lesion {args.lesion} has only a box. Outline it first: its size is needed.")
+    phases, size_mm = _phases(args.phases), lesion.measurement.long_axis_mm
+    growth = None
+    if (args.prior_mm is None) is not (args.prior_months is None):
+        raise InputError("Growth needs both --prior-mm and --prior-months.")
+    if args.prior_mm is not None:
+        if not args.prior_mm > 0:
+            raise InputError(f"--prior-mm {args.prior_mm:g}: give a size above 0.")
+        growth = threshold_growth(args.prior_mm, size_mm, args.prior_months)
+    said = {name: ANSWERS.get(value) for name, value in vars(args).items() if isinstance(value, str)}
+    found = lirads(
+        AtRisk(said.get("at_risk"), args.age, said.get("vascular_or_congenital")),
+        phases,
+        Observation(
+            size_mm,
+            said.get("aphe"),
+            said.get("washout"),
+            said.get("capsule"),
+            growth,
+            said.get("targetoid"),
+            said.get("tumour_in_vein"),
+            said.get("benign_excluded"),
+            lesion.status is LesionStatus.TREATED,
+        ),
+    )
+    print(f"Lesion {lesion.number}, LI-RADS CT v2018:")
+    for number, step in enumerate(found.steps, 1):
+        print(f"  {number:>2}. {step.question} {step.answer}")
+    if found.category is not None:
+        print(f"Category: {found.category.value}, if every answer above is the reader's.")
+    else:
+        consider = f" ({found.consider.value})" if found.consider.value else ""
+        print(f"No category{consider}: the last answer does not allow one.")
+    return 0
+
+
+def _phases(text: str) -> tuple:
+    from ..case.classes import Phase
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    found = [Phase.of(name) for name in names]
+    if None in found:
+        wrong = next(name for name, phase in zip(names, found, strict=True) if phase is None)
+        raise InputError(f"--phases: there is no phase {wrong!r}. Give some of {', '.join(PHASES)}.")
+    return tuple(found)
