@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,9 @@ def start(*arguments: str, folder: Path) -> subprocess.Popen:
 
 def test_analyze_writes_a_whole_case_folder(ct_file: Path, tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["analyze", str(ct_file), *QUICK, "--timings"]) == 0
+    with_dicom = find_spec("highdicom") is not None
+    export = ["--export", str(tmp_path / "for_others"), "--csv", *(["--as-dicom"] if with_dicom else [])]
+    assert cli.main(["analyze", str(ct_file), *QUICK, "--timings", *export]) == 0
     folder = tmp_path / "patient7_liverlesionai"
     printed = capsys.readouterr().out
     assert "Case folder" in printed
@@ -66,7 +69,29 @@ def test_analyze_writes_a_whole_case_folder(ct_file: Path, tmp_path: Path, capsy
     masks = sitk.ReadImage(str(folder / "masks.seg.nrrd"))
     assert sitk.GetArrayViewFromImage(masks).any()
     assert json.loads((folder / "findings.json").read_text(encoding="utf-8"))
-    assert [p.name for p in tmp_path.iterdir()] == ["patient7_liverlesionai"], "nothing else is left"
+    for_others = tmp_path / "for_others"
+    objects = {"CT", "SEG.dcm", "SR.dcm"} if with_dicom else set()
+    assert {p.name for p in for_others.iterdir()} == {"findings.csv", *objects}
+    assert (for_others / "findings.csv").read_bytes() == (folder / "findings.csv").read_bytes()
+    made = {"patient7_liverlesionai", "for_others"}
+    assert {p.name for p in tmp_path.iterdir()} == made, "nothing else is left"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--csv", "--language", "de"], "--csv, --language need --export"),
+        (["--export", "there"], "Say what to export"),
+        (["--export", "there", "--dicom"], "--as-dicom" if find_spec("highdicom") else "needs highdicom"),
+    ],
+)
+def test_an_export_that_cannot_be_made_is_refused_before_the_analysis(
+    options: list[str], says: str, ct_file: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["analyze", str(ct_file), *QUICK, *options]) == 1
+    assert says in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

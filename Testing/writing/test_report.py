@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,11 +18,20 @@ pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra e
 pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
 
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
+from LiverLesionAILib.case.store import load_result, save_result
+from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.dicom import DicomSource
+from LiverLesionAILib.writing.export import Export, export_case
 from LiverLesionAILib.writing.report.content import FAT_HU, Options, fat_text, report_content
 from LiverLesionAILib.writing.report.html import report_html, report_text
-from LiverLesionAILib.writing.report.key_images import key_images, overview_image
+from LiverLesionAILib.writing.report.key_images import (
+    FOLDER,
+    key_images,
+    overview_image,
+    read_key_images,
+    write_key_images,
+)
 from LiverLesionAILib.writing.report.pdf import report_pdf
 from LiverLesionAILib.writing.report.strings import LANGUAGES, Language, keys, texts
 from LiverLesionAILib.writing.tables import findings_csv
@@ -225,3 +235,46 @@ def test_fat_by_density_and_phase(phase, hu, key):
     assert fat_text(hu, phase, words) == words(
         key, hu=words.number(hu), cut=f"{cut:.0f}", low=f"{likely:.0f}"
     )
+
+
+class TestKeptKeyImages:
+    @pytest.fixture(scope="class")
+    def kept(self, tmp_path_factory) -> Path:
+        volume, result = small_case()
+        folder = tmp_path_factory.mktemp("kept") / "case"
+        folder.mkdir()
+        save_result(result, folder)
+        write_key_images(result, volume, folder)
+        return folder
+
+    def test_a_report_needs_no_ct_and_shows_the_same(self, kept):
+        volume, result = small_case()
+        images, overview = read_key_images(load_result(kept), kept)
+        assert images == dict(key_images(result, volume))
+        assert overview == overview_image(result, volume)
+
+    def test_the_command_takes_them(self, kept, tmp_path, capsys):
+        arguments = ["export", str(kept), "--out", str(tmp_path), "--report"]
+        assert main(arguments) == 0
+        assert "key image" not in capsys.readouterr().out
+        page = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert page.count("<img ") == 1 + len(small_case()[1].lesions)
+
+    def test_a_changed_outline_loses_its_picture_and_it_is_said(self, kept, tmp_path):
+        _, result = small_case()
+        first = result.lesions[0]
+        moved = replace(first, measurement=replace(first.measurement, volume_ml=1.0))
+        changed = replace(result, lesions=(moved, *result.lesions[1:]))
+        said: list[str] = []
+        export_case(changed, None, tmp_path, Export(report=True), case_folder=kept, say=said.append)
+        assert said[0].startswith("1 of 2 lesions have no key image")
+        images, overview = read_key_images(changed, kept)
+        assert sorted(images) == [2]
+        assert overview is None
+
+    def test_a_damaged_picture_is_left_out(self, kept, tmp_path):
+        _, result = small_case()
+        shutil.copytree(kept, tmp_path / "case")
+        broken = sorted((tmp_path / "case" / FOLDER).glob("lesion_1_*.png"))[0]
+        broken.write_bytes(broken.read_bytes()[:200])
+        assert sorted(read_key_images(result, tmp_path / "case")[0]) == [2]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, TimedProgress, part
 from ..support.text import file_name, path_text
+from .export import add_export_while_analysing, export_wanted, print_exported
 from .prior import Priors, add_prior_options, compare_with_priors, read_priors
 from .progress_bar import add_progress_option, progress_of
 
@@ -53,6 +54,7 @@ def add_analyze_command(commands: Commands) -> None:
     )
     add_analysis_options(analyze)
     add_prior_options(analyze)
+    add_export_while_analysing(analyze)
     analyze.set_defaults(run=run_analyze)
 
 
@@ -265,8 +267,10 @@ def _with_remarks(volume: CtVolume, second: CtVolume) -> CtVolume:
 
 def run_analyze(args: argparse.Namespace) -> int:
     """One CT to one case folder."""
+    from ..case.store import load_result
     from ..reading import read_ct
     from ..writing.case_folder import check_target
+    from ..writing.export import check_source, export_case
 
     bar = progress_of(args)
     progress = TimedProgress(bar)
@@ -274,6 +278,7 @@ def run_analyze(args: argparse.Namespace) -> int:
         started = time.perf_counter()
         if args.out:
             check_target(args.out)
+        wanted = export_wanted(args)
         job = Job.of(args)
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1), args.grid)
         second = _read_second(args, part(progress, 0.1, 0.1))
@@ -283,12 +288,28 @@ def run_analyze(args: argparse.Namespace) -> int:
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{file_name(volume.name)}_liverlesionai")
         check_target(folder)
-        result, written, said, timings = analyse_into(job, volume, folder, progress, second, priors)
+        if wanted is not None:
+            check_source(wanted, volume)
+        end = 1.0 if wanted is None else 0.9
+        result, written, said, timings = analyse_into(
+            job, volume, folder, part(progress, 0.0, end), second, priors
+        )
+        exported = {}
+        if wanted is not None:
+            # As it was written: with the tracking UIDs of an earlier run in that folder.
+            kept = load_result(folder)
+            exported = export_case(
+                kept, volume.dicom, args.export, wanted, volume=volume, say=said.append,
+                progress=part(progress, end, 1.0),
+            )  # fmt: skip
     finally:
         bar.done()
     for note in volume.notes:
         print(note)
     print_result(result, written, said, folder)
+    if wanted is not None:
+        print(f"\nExport: {path_text(args.export)}")
+        print_exported(exported)
     if args.timings:
         print_timings({"read": read_s, **timings})
     return 0

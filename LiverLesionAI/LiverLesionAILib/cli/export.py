@@ -20,13 +20,15 @@ def add_export_command(commands: Commands) -> None:
     export = commands.add_parser("export", help="write a case as DICOM SEG and SR, report, PDF, text or CSV")
     export.add_argument("case", type=Path, help="case folder")
     export.add_argument("--out", type=Path, required=True, help="folder for the files")
-    export.add_argument("--ct", type=Path, help="the CT, for the report's key images and for --as-dicom")
+    export.add_argument(
+        "--ct", type=Path, help="the CT: for --as-dicom, and for key images where the case keeps none"
+    )
     export.add_argument("--series", help="DICOM series of --ct: number, UID or part of its description")
     add_export_options(export)
     export.set_defaults(run=run_export)
 
 
-def add_export_options(parser: argparse.ArgumentParser) -> None:
+def add_export_options(parser: argparse._ActionsContainer) -> None:
     """Options that `export` and `analyze --export` share."""
     add = parser.add_argument
     add("--dicom", action="store_true", help="DICOM SEG and SR, filed with the CT's study")
@@ -88,12 +90,52 @@ def run_export(args: argparse.Namespace) -> int:
         result, source = load_result(args.case), read_dicom(args.case)
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.4)) if args.ct is not None else None
         written = export_case(
-            result, source, args.out, what, volume=volume, say=said.append, progress=part(progress, 0.4, 1.0)
+            result,
+            source,
+            args.out,
+            what,
+            volume=volume,
+            case_folder=args.case,
+            say=said.append,
+            progress=part(progress, 0.4, 1.0),
         )
     finally:
         bar.done()
     for sentence in said:
         print(sentence)
+    print_exported(written)
+    return 0
+
+
+def print_exported(written: dict[str, Path]) -> None:
+    """What was written and where."""
     for name, path in written.items():
         print(f"  {name:<13} {path}")
-    return 0
+
+
+def add_export_while_analysing(parser: argparse.ArgumentParser) -> None:
+    """`analyze --export DIR` with the options of `export`."""
+    group = parser.add_argument_group("export for others, right after the analysis")
+    group.add_argument("--export", type=Path, metavar="DIR", help="folder for DICOM, report and tables")
+    add_export_options(group)
+
+
+def export_wanted(args: argparse.Namespace) -> Export | None:
+    """What `analyze` has to export; None without `--export`. Refused before any work.
+
+    Raises:
+        LiverLesionAIError: options of an export without `--export`, nothing asked for, or a missing package.
+    """
+    from ..writing.export import check_packages
+
+    if args.export is not None:
+        what = export_options(args)
+        check_packages(what)
+        return what
+    plain = argparse.ArgumentParser()
+    add_export_options(plain)
+    defaults = vars(plain.parse_args([]))
+    given = [f"--{name.replace('_', '-')}" for name in defaults if getattr(args, name) != defaults[name]]
+    if given:
+        raise LiverLesionAIError(f"{', '.join(given)} need --export, the folder to write to.")
+    return None

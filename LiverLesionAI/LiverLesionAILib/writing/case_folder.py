@@ -11,6 +11,7 @@ scene                ``scene.mrb``: CT, segmentation, boxes, diameters, table, m
                      Not written where slicer-core is not installed
 overview, axial,     pictures (PNG); ``3d.png`` where OpenGL is there
 coronal, 3d
+key images           ``key_images``: a picture of each lesion, for the report
 ===================  ==================================================================================
 """
 
@@ -169,12 +170,15 @@ def _write_all(
 ) -> dict[str, Path]:
     if pictures:
         from ..pictures.overview import start_3d, write_pictures
+        from .report.key_images import write_key_images
 
         # Another process draws it while the files are written here.
         with start_3d(result) as view_3d:
             written = _write_files(result, volume, part, say, progress)
             progress("Drawing pictures", 0.6)
             written.update(write_pictures(result, volume, part, view_3d=view_3d, say=say))
+            progress("Drawing key images", 0.9)
+            written["key images"] = write_key_images(result, volume, part)
     else:
         written = _write_files(result, volume, part, say, progress)
     progress("Writing", 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -60,6 +60,7 @@ def export_case(
     what: Export,
     *,
     volume: CtVolume | None = None,
+    case_folder: Path | None = None,
     say: Callable[[str], None] = lambda sentence: None,
     progress: Progress = silent,
     now: datetime | None = None,
@@ -68,7 +69,8 @@ def export_case(
 
     Args:
         source: the CT's DICOM images; None where it did not come from DICOM.
-        volume: the CT, for key images and `as_dicom`; the report has no pictures without it.
+        volume: the CT, for `as_dicom`, and for key images where the case keeps none.
+        case_folder: where the case keeps its key images.
         say: hears sentences for the reader (what was left out and why).
 
     Returns:
@@ -84,7 +86,10 @@ def export_case(
     made_source = what.dicom and source is None
     if made_source:
         source = _derived(volume, what)
-    files = dict(_report_files(result, source, what, volume, say, progress))
+    images, overview = {}, None
+    if what.report or what.pdf:
+        images, overview = _images(result, volume, case_folder, say, progress)
+    files = dict(_report_files(result, source, what, images, overview))
     if what.csv:
         from .tables import findings_csv
 
@@ -127,13 +132,25 @@ def check_packages(what: Export) -> None:
         )
 
 
+def check_source(what: Export, volume: CtVolume) -> None:
+    """Refuse DICOM of a CT that is none, before any work.
+
+    Raises:
+        InputError: the CT did not come from DICOM and no derived series is asked for.
+    """
+    if what.dicom and volume.dicom is None and not what.as_dicom:
+        raise InputError(_NO_STUDY)
+
+
+_NO_STUDY = (
+    "The CT did not come from DICOM, so there is no study to file results in. Analyse the DICOM series, or "
+    "use --as-dicom: it writes the CT as a derived series of a new study without a patient."
+)
+
+
 def _derived(volume: CtVolume | None, what: Export) -> DicomSource:
     if not what.as_dicom:
-        raise InputError(
-            "The CT did not come from DICOM, so there is no study to file results in. Analyse the DICOM "
-            "series, or use --as-dicom: it writes the CT as a derived series of a new study without "
-            "a patient."
-        )
+        raise InputError(_NO_STUDY)
     if volume is None:
         raise InputError("--as-dicom writes the CT as DICOM: name its file with --ct.")
     from .dicom.ct_series import derived_source
@@ -149,28 +166,45 @@ def _write_series(volume: CtVolume, source: DicomSource, folder: Path, now: date
     return {"CT": folder / "CT"}
 
 
+def _images(
+    result: CaseResult,
+    volume: CtVolume | None,
+    case_folder: Path | None,
+    say: Callable[[str], None],
+    progress: Progress,
+) -> tuple[dict[int, bytes], bytes | None]:
+    """Key images and overview: of the CT where it is at hand, else those that the case keeps."""
+    from .report.key_images import key_images, overview_image, read_key_images
+
+    if volume is None:
+        images, overview = read_key_images(result, case_folder) if case_folder is not None else ({}, None)
+        missing = sum(x.number not in images for x in result.lesions)
+        if missing or overview is None:
+            say(
+                "The report has no key images: the case keeps none. Name the CT with --ct."
+                if not images
+                else f"{missing} of {len(result.lesions)} lesions have no key image, since they changed "
+                "after the case was written. Name the CT with --ct."
+            )
+        return images, overview
+    if not volume.geometry.matches(result.geometry):
+        raise InputError(f"{volume.name} is not the CT that was analysed: its size or place differs.")
+    images = {}
+    for done, (number, data) in enumerate(key_images(result, volume)):
+        progress("Key images", 0.5 * done / max(1, len(result.lesions)))
+        images[number] = data
+    return images, overview_image(result, volume)
+
+
 def _report_files(
     result: CaseResult,
     source: DicomSource | None,
     what: Export,
-    volume: CtVolume | None,
-    say: Callable[[str], None],
-    progress: Progress,
+    images: Mapping[int, bytes],
+    overview: bytes | None,
 ) -> Iterator[tuple[str, bytes]]:
     if not (what.report or what.pdf or what.text):
         return
-    images, overview = {}, None
-    if volume is not None and (what.report or what.pdf):
-        if volume.hu_zyx.shape != result.geometry.shape_zyx:
-            raise InputError(f"{volume.name} is not the CT that was analysed: its size differs.")
-        from .report.key_images import key_images, overview_image
-
-        for done, (number, data) in enumerate(key_images(result, volume)):
-            progress("Key images", 0.5 * done / max(1, len(result.lesions)))
-            images[number] = data
-        overview = overview_image(result, volume)
-    elif what.report or what.pdf:
-        say("The report has no key images: the CT is not at hand. Name it with --ct.")
     content = report_content(result, source, what.options, images, overview)
     from .report.html import report_html, report_text
 

@@ -116,7 +116,13 @@ def _head(content: Content, styles: dict[str, Any]) -> list[Any]:
     table = Table([[left, right]], colWidths=[116 * mm, 70 * mm], rowHeights=[22 * mm])
     dash = None if content.patient else (2, 2)
     table.setStyle(
-        TableStyle([("BOX", (1, 0), (1, 0), 0.6, _GREY, None, dash), ("VALIGN", (0, 0), (-1, -1), "TOP")])
+        TableStyle(
+            [
+                ("BOX", (1, 0), (1, 0), 0.6, _GREY, None, dash),
+                ("VALIGN", (0, 0), (-1, -1), "TOP"),
+                ("LEFTPADDING", (0, 0), (0, 0), 0),
+            ]
+        )
     )
     story: list[Any] = [table, Spacer(1, 2 * mm)]
     if content.draft:
@@ -163,6 +169,7 @@ def _table(content: Content, styles: dict[str, Any]) -> list[Any]:
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
             ("TOPPADDING", (0, 0), (-1, -1), 1),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
+            ("LEFTPADDING", (0, 0), (0, -1), 0),
         ])
     )  # fmt: skip
     return [*story, table]
