@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import qt
@@ -14,18 +15,6 @@ from ...case.terminology import shown_probability
 from ...review.case_view import ListedLesion
 from ..choices import SizeFilter, StatusFilter
 
-NUMBER, CLASS, PROBABILITY, AXES, VOLUME, HU, STATUS = range(7)
-HEADINGS = ("#", "Class", "P", "mm", "mL", "HU", "")
-TIPS = (
-    "Number and colour of the lesion",
-    "The model's class, or yours; double-click it, or press C, to change it",
-    "The model's probability of the class, or that it is a lesion where it has no class; 0 to 1",
-    "RECIST 1.1 long axis x short axis, in mm, on the axial slice where the long axis is longest; "
-    "□: a box without an outline, its width x height",
-    "Volume in mL",
-    "Mean of the CT's values in the lesion, in Hounsfield units",
-    "What you have done with it: found by the AI, edited, accepted, rejected",
-)
 STATUS_ICONS = {
     LesionStatus.UNDECIDED: "StatusAI",
     LesionStatus.ACCEPTED: "StatusAccepted",
@@ -44,41 +33,91 @@ def _measured(row: ListedLesion, key: str) -> float:
     return BY_KEY[key].number(row)
 
 
+def _axes(row: ListedLesion) -> str:
+    if row.box_only:
+        return f"□ {row.box.size_xyz_mm[0]:.0f} × {row.box.size_xyz_mm[1]:.0f}"
+    if math.isnan(row.size_mm):
+        return ""
+    return f"{row.size_mm:.0f} × {_measured(row, 'short_axis_mm'):.0f}"
+
+
+def _volume(row: ListedLesion) -> str:
+    volume_ml = _measured(row, "volume_ml")
+    return _number(volume_ml, 1 if volume_ml >= 1 else 2)
+
+
+@dataclass(frozen=True)
+class PanelColumn:
+    """One column of the panel: how it shows, in little room, what `case/columns.py` knows of a lesion.
+
+    Attributes:
+        text: what a cell shows.
+        order: what it is sorted by: a number, NaN where it is unknown, or a text.
+        right: whether cells are aligned on the right, as numbers are.
+    """
+
+    heading: str
+    tip: str
+    text: Callable[[ListedLesion], str]
+    order: Callable[[ListedLesion], float | str]
+    right: bool = True
+
+
+COLUMNS = (
+    PanelColumn(
+        "#",
+        "Number and colour of the lesion",
+        lambda row: str(row.number) if row.number else "new",
+        lambda row: row.number,
+    ),
+    PanelColumn(
+        "Class",
+        "The model's class, or yours; double-click it, or press C, to change it",
+        lambda row: row.shown_class or "–",
+        lambda row: (row.shown_class or "").lower(),
+        right=False,
+    ),
+    PanelColumn(
+        "P",
+        "The model's probability of the class, or that it is a lesion where it has no class; 0 to 1",
+        lambda row: _number(shown_probability(row), 2),
+        shown_probability,
+    ),
+    PanelColumn(
+        "mm",
+        "RECIST 1.1 long axis x short axis, in mm, on the axial slice where the long axis is longest; "
+        "□: a box without an outline, its width x height",
+        _axes,
+        lambda row: row.size_mm,
+    ),
+    PanelColumn("mL", "Volume in mL", _volume, lambda row: _measured(row, "volume_ml")),
+    PanelColumn(
+        "HU",
+        "Mean of the CT's values in the lesion, in Hounsfield units",
+        lambda row: _number(_measured(row, "mean_hu"), 0),
+        lambda row: _measured(row, "mean_hu"),
+    ),
+    PanelColumn(
+        "",
+        "What you have done with it: found by the AI, edited, accepted, rejected",
+        lambda row: "",
+        lambda row: row.status_text,
+        right=False,
+    ),
+)
+NUMBER, CLASS, PROBABILITY, AXES, VOLUME, HU, STATUS = range(len(COLUMNS))
+
+
 def cell_text(row: ListedLesion, column: int) -> str:
     """What a cell shows."""
-    if column == NUMBER:
-        return str(row.number) if row.number else "new"
-    if column == CLASS:
-        return row.shown_class or "–"
-    if column == PROBABILITY:
-        return _number(shown_probability(row), 2)
-    if column == AXES:
-        if row.box_only:
-            return f"□ {row.box.size_xyz_mm[0]:.0f} × {row.box.size_xyz_mm[1]:.0f}"
-        if math.isnan(row.size_mm):
-            return ""
-        return f"{row.size_mm:.0f} × {_measured(row, 'short_axis_mm'):.0f}"
-    if column == VOLUME:
-        volume_ml = _measured(row, "volume_ml")
-        return _number(volume_ml, 1 if volume_ml >= 1 else 2)
-    if column == HU:
-        return _number(_measured(row, "mean_hu"), 0)
-    return ""
+    return COLUMNS[column].text(row)
 
 
-def sort_key(row: ListedLesion, column: int) -> Any:
+def sort_key(row: ListedLesion, column: int) -> float | str:
     """What a column is sorted by; unknown numbers come last when the largest comes first."""
-    if column == CLASS:
-        return (row.shown_class or "").lower()
-    if column == STATUS:
-        return row.status_text
-    value = {
-        NUMBER: lambda: row.number,
-        PROBABILITY: lambda: shown_probability(row),
-        AXES: lambda: row.size_mm,
-        VOLUME: lambda: _measured(row, "volume_ml"),
-        HU: lambda: _measured(row, "mean_hu"),
-    }[column]()
+    value = COLUMNS[column].order(row)
+    if isinstance(value, str):
+        return value
     return -1e9 if math.isnan(value) else float(value)
 
 
@@ -124,15 +163,15 @@ class FindingsModel(qt.QAbstractTableModel):
         return len(self._rows)
 
     def columnCount(self, parent: Any = None) -> int:
-        return len(HEADINGS)
+        return len(COLUMNS)
 
     def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
-        if orientation != qt.Qt.Horizontal or not 0 <= section < len(HEADINGS):
+        if orientation != qt.Qt.Horizontal or not 0 <= section < len(COLUMNS):
             return None
         if role == qt.Qt.DisplayRole:
-            return HEADINGS[section]
+            return COLUMNS[section].heading
         if role == qt.Qt.ToolTipRole:
-            return TIPS[section]
+            return COLUMNS[section].tip
         return None
 
     def data(self, index: Any, role: int = 0) -> Any:
@@ -151,7 +190,7 @@ class FindingsModel(qt.QAbstractTableModel):
             if column == STATUS:
                 undecided = row.status is LesionStatus.UNDECIDED
                 return self._edited_icon if row.edited and undecided else self._icons[row.status]
-        if role == qt.Qt.TextAlignmentRole and column not in (CLASS, STATUS):
+        if role == qt.Qt.TextAlignmentRole and COLUMNS[column].right:
             return int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter)
         if role == qt.Qt.ForegroundRole and not row.status.counts:
             return qt.QBrush(qt.QColor(128, 128, 128))

@@ -12,7 +12,7 @@ from ...case.columns import BY_KEY
 from ...review.case_view import CaseView, ListedLesion
 from ..parameters import PanelParameters
 from ..run.run_text import findings_line
-from .findings_model import CLASS, HEADINGS, NUMBER, STATUS, FindingsFilter, FindingsModel
+from .findings_model import CLASS, COLUMNS, NUMBER, FindingsFilter, FindingsModel
 from .lesion_details import details_html
 
 CLASSES = ("HCC", "Metastasis", "Cyst", "Haemangioma", "FNH", "Benign", "Indeterminate")
@@ -38,10 +38,9 @@ class FindingsPanel:
         header = table.horizontalHeader()
         header.setMinimumSectionSize(24)
         header.setHighlightSections(False)
-        for column in range(len(HEADINGS)):
+        for column in range(len(COLUMNS)):
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(CLASS, qt.QHeaderView.Stretch)
-        header.setSectionResizeMode(STATUS, qt.QHeaderView.ResizeToContents)
         table.setTextElideMode(qt.Qt.ElideRight)
         table.selectionModel().connect(
             "selectionChanged(QItemSelection,QItemSelection)", self._selection_changed
