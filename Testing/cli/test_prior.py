@@ -49,6 +49,7 @@ def test_several_priors_with_their_dates(result, tmp_path):
         "--prior", folders[0], "--prior", folders[1],
         "--prior-date", "2026-01-05", "--prior-date", "2026-04-05", "--date", "2026-07-05",
         "--targets", numbers[0], "--other-target", "20,15,30",
+        "--diagnosis", "gist",
     )  # fmt: skip
     priors = read_priors(args, silent)
     said = []
@@ -62,7 +63,11 @@ def test_several_priors_with_their_dates(result, tmp_path):
     own = next(x for x in result.lesions if x.number == numbers[0]).measurement.long_axis_mm
     assert document["sums_mm"] == pytest.approx([own + 20, own + 15, own + 30], abs=0.06)
     assert document["recist"]["nadir_mm"] == pytest.approx(own + 15, abs=0.06)
+    assert document["choi"]["density_percent"] == 0
+    assert document["volume_change_percent"] == 0
     text = "\n".join(said)
+    assert "Choi (GIST): stable disease" in text
+    assert f"lesion {numbers[0]}" in texts["followup_plot.svg"]
     assert "order of their dates" in text
     assert "2026-04-05" in text and "sum" in text
 

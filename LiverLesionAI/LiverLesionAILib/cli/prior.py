@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..case.criteria import Diagnosis
 from ..case.recist import NonTarget, TargetSize
 from ..support.errors import LiverLesionAIError
 from ..support.progress import Progress
@@ -31,6 +32,7 @@ class Priors:
         targets: numbers in the oldest scan; None takes the proposed ones.
         non_target: the reader's word on all other lesions.
         elsewhere: targets outside of the liver, at every time point, the oldest first.
+        diagnosis: the reader's, where further criteria are wanted.
     """
 
     scans: tuple[Examined, ...]
@@ -38,6 +40,7 @@ class Priors:
     targets: tuple[int, ...] | None = None
     non_target: NonTarget = NonTarget.NONE
     elsewhere: tuple[tuple[TargetSize, ...], ...] = ()
+    diagnosis: Diagnosis | None = None
 
 
 def add_prior_options(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +85,7 @@ def add_prior_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="long axis of a target outside of the liver at every time point, the oldest first",
     )
+    group.add_argument("--diagnosis", choices=["gist"], help="yours; of a GIST Choi's criteria are given too")
 
 
 def _day(text: str) -> date:
@@ -115,7 +119,7 @@ def read_priors(args: argparse.Namespace, progress: Progress) -> Priors | None:
         LiverLesionAIError: one cannot be read, a CT is not the case's, or options do not fit each other.
     """
     count = len(args.prior or ())
-    of_prior = ("prior_ct", "prior_date", "date", "targets", "non_target", "other_target")
+    of_prior = ("prior_ct", "prior_date", "date", "targets", "non_target", "other_target", "diagnosis")
     if not count:
         given = next((name for name in of_prior if getattr(args, name)), None)
         if given is not None:
@@ -144,6 +148,7 @@ def read_priors(args: argparse.Namespace, progress: Progress) -> Priors | None:
         args.targets,
         NON_TARGETS[args.non_target or "none"],
         elsewhere if args.other_target else (),
+        Diagnosis.GIST if args.diagnosis == "gist" else None,
     )
 
 
@@ -170,8 +175,10 @@ def compare_with_priors(
         Cancelled: from `progress`.
     """
     from ..analysis.followup import Examined, follow_course
-    from ..case.course import response_of
-    from ..writing.followup_file import FOLLOWUP_FILE, course_json, course_text
+    from ..case.course import new_lesions, response_of
+    from ..case.criteria import choi_of
+    from ..pictures.followup_plot import followup_svg
+    from ..writing.followup_file import FOLLOWUP_FILE, FOLLOWUP_PLOT, course_json, course_text
 
     current = Examined(result, volume, volume.dicom, priors.day)
     course = follow_course(priors.scans, current, progress)
@@ -183,5 +190,10 @@ def compare_with_priors(
         )
     judged = response_of(course, priors.targets, priors.non_target, priors.elsewhere)
     say("")
-    say(course_text(course, judged, priors.targets, priors.elsewhere))
-    return {FOLLOWUP_FILE: course_json(course, judged, priors.targets, priors.elsewhere)}
+    new = bool(not course.failed and new_lesions(course))
+    choi = choi_of(course, priors.diagnosis, priors.targets, new_lesions=new)
+    given = course, judged, priors.targets, priors.elsewhere, choi
+    say(course_text(*given))
+    texts = {FOLLOWUP_FILE: course_json(*given)}
+    plot = followup_svg(course, priors.targets, priors.elsewhere)
+    return {**texts, FOLLOWUP_PLOT: plot} if plot else texts

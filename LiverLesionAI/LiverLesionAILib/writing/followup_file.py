@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..case.course import Course, proposed_targets, sums_over_time
+from ..case.criteria import ChoiAssessment, volume_change_percent
 from ..case.followup import FollowUp, LesionSize, TimePoint, change_of
 from ..case.recist import Assessment, TargetSize
 
-FOLLOWUP_FILE = "followup.json"
+FOLLOWUP_FILE, FOLLOWUP_PLOT = "followup.json", "followup_plot.svg"
 FORMAT, VERSION = "LiverLesionAI follow-up", 1
 
 
@@ -25,6 +26,7 @@ def course_json(
     response: Assessment | None,
     targets: Sequence[int] | None = None,
     elsewhere: Sequence[Sequence[TargetSize]] = (),
+    choi: ChoiAssessment | None = None,
 ) -> str:
     """Pairs, changes and response; numbers that do not exist are null. Of patient data the dates only.
 
@@ -64,6 +66,8 @@ def course_json(
             for track in course.tracks
         ],
         "targets": list(proposed_targets(course) if targets is None else targets),
+        "volume_change_percent": _number(volume_change_percent(course, targets), 1),
+        "choi": None if choi is None else _choi(choi),
         "sums_mm": [_number(mm, 1) for mm in sums_over_time(course, targets, elsewhere)],
         "recist": None if response is None else _response(response),
         "provisional": [reason for reason in course.provisional.split("; ") if reason],
@@ -82,6 +86,7 @@ def course_text(
     response: Assessment | None,
     targets: Sequence[int] | None = None,
     elsewhere: Sequence[Sequence[TargetSize]] = (),
+    choi: ChoiAssessment | None = None,
 ) -> str:
     """A table of pairs, lesions over time, the response with its arithmetic, and what is doubtful."""
     followup = course.last
@@ -109,6 +114,14 @@ def course_text(
         lines += [f"  {sentence}" for sentence in response.arithmetic]
         if response.uncertain:
             lines.append(f"  Uncertain: {' or '.join(r.value for r in response.possible)}.")
+    volume = volume_change_percent(course, targets)
+    if response is not None and math.isfinite(volume):
+        lines.append(f"Volume of the liver's targets: {volume:+.0f} % from the baseline.")
+    if choi is not None:
+        change = [
+            f"{p:+.0f} %" if math.isfinite(p) else "unknown" for p in (choi.size_percent, choi.hu_percent)
+        ]
+        lines.append(f"Choi (GIST): {choi.response.value}; size {change[0]}, density {change[1]}.")
     if course.provisional:
         lines.append(f"Provisional: {course.provisional}.")
     return "\n".join([*lines, *(f"Note: {warning}" for warning in _warnings(course))])
@@ -174,6 +187,14 @@ def _response(response: Assessment) -> dict[str, Any]:
         "possible": [r.value for r in response.possible],
         "arithmetic": list(response.arithmetic),
         "provisional": response.provisional,
+    }
+
+
+def _choi(choi: ChoiAssessment) -> dict[str, Any]:
+    return {
+        "response": choi.response.value,
+        "size_percent": _number(choi.size_percent, 1),
+        "density_percent": _number(choi.hu_percent, 1),
     }
 
 

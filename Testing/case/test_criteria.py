@@ -1,0 +1,80 @@
+"""Choi and mRECIST at their edges, and only where they are meant."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.case.course import Course
+from LiverLesionAILib.case.criteria import (
+    Diagnosis,
+    choi_of,
+    choi_response,
+    mrecist,
+    volume_change_percent,
+)
+from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
+from LiverLesionAILib.case.recist import Response, TargetSize, TargetState
+
+CR, PR, SD, PD, NE = Response.CR, Response.PR, Response.SD, Response.PD, Response.NE
+
+
+@pytest.mark.parametrize(("sums", "hu", "category"), [
+    ((100, 90), (100, 100), PR),
+    ((100, 90.1), (100, 100), SD),
+    ((100, 100), (100, 85), PR),
+    ((100, 100), (100, 85.1), SD),
+    ((100, 110), (100, 100), PD),
+    ((100, 109.9), (100, 100), SD),
+    # Larger and yet much less dense: it responds.
+    ((100, 130), (100, 85), PR),
+    ((0, 10), (100, 100), NE),
+    ((100, 100), (0, 10), NE),
+    ((100, 80), (math.nan, 10), PR),
+])  # fmt: skip
+def test_choi(sums, hu, category):
+    assert choi_response(sums, hu).response is category
+
+
+def test_choi_gone_and_new():
+    assert choi_response((100, 0), (80, math.nan), gone=True).response is CR
+    assert choi_response((100, 80), (80, 40), new_lesions=True).response is PD
+
+
+def two_scans(axes: tuple[float, float], hu: tuple[float, float], *, covered: bool = True) -> Course:
+    points = [
+        TimePoint("a", None, {1: LesionSize(1, "", mm, mm, mm**3 / 1000, hu_mean=h)}, 1.0)
+        for mm, h in zip(axes, hu, strict=True)
+    ]
+    pair = Pair((1,), (1,), LesionState.STABLE)
+    if not covered:
+        points[1] = TimePoint("a", None, {}, 1.0)
+        pair = Pair((1,), (), LesionState.NOT_COVERED)
+    return Course.of(FollowUp(points[0], points[1], (pair,)))
+
+
+def test_choi_only_for_gist():
+    course = two_scans((50, 50), (100, 80))
+    assert choi_of(course, Diagnosis.GIST).response is PR
+    assert choi_of(course, Diagnosis.GIST).hu_percent == pytest.approx(-20)
+    assert choi_of(course, Diagnosis.HCC) is None
+    assert choi_of(course, None) is None
+    assert choi_of(two_scans((50, 50), (100, 80), covered=False), Diagnosis.GIST).response is NE
+
+
+def test_volume_beside_it():
+    assert volume_change_percent(two_scans((20, 40), (90, 90))) == pytest.approx(700)
+    assert math.isnan(volume_change_percent(two_scans((20, 40), (90, 90), covered=False)))
+
+
+def test_mrecist_only_for_hcc_in_the_arterial_phase():
+    sizes = [[TargetSize(40.0)], [TargetSize(28.0)]]
+    arterial = [Phase.ARTERIAL] * 2
+    assert mrecist(sizes, arterial, Diagnosis.HCC).overall is PR
+    nothing = [[TargetSize(40.0)], [TargetSize(0.0, TargetState.GONE)]]
+    assert mrecist(nothing, arterial, Diagnosis.HCC).overall is CR
+    assert mrecist(sizes, arterial, None) is None
+    assert mrecist(sizes, arterial, Diagnosis.GIST) is None
+    assert mrecist(sizes, [Phase.ARTERIAL, Phase.PORTAL], Diagnosis.HCC) is None
+    assert mrecist(sizes, [Phase.ARTERIAL, None], Diagnosis.HCC) is None

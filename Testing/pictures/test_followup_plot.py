@@ -1,0 +1,68 @@
+"""The drawing of targets over time: what is drawn is what was measured."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET
+from datetime import date
+from itertools import pairwise
+
+import pytest
+from LiverLesionAILib.case.course import Course
+from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
+from LiverLesionAILib.pictures.followup_plot import HEIGHT, WIDTH, followup_svg, target_curves
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def over_time(*axes: tuple[float, float], dated: bool = True) -> Course:
+    points = [
+        TimePoint(
+            "SECRET^NAME",
+            date(2026, 1 + k, 1) if dated else None,
+            {n + 1: LesionSize(n + 1, "", mm, mm, mm, mm - 2, mm + 2) for n, mm in enumerate(pair)},
+            1.0,
+        )
+        for k, pair in enumerate(axes)
+    ]
+    pairs = tuple(Pair((n,), (n,), LesionState.STABLE) for n in (1, 2))
+    steps = [FollowUp(a, b, pairs) for a, b in pairwise(points)]
+    return Course(tuple(points), tuple(steps))
+
+
+def test_curves_are_changes_from_the_baseline():
+    one, other, total = target_curves(over_time((40, 20), (20, 22), (30, 30)))
+    assert one.percent == (0, -50, -25)
+    assert other.percent == pytest.approx((0, 10, 50))
+    assert total.name == "sum"
+    assert total.percent == pytest.approx((0, -30, 0))
+    assert (one.low[2], one.high[2]) == pytest.approx((-30, -20))
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_the_drawing_is_whole_and_names_nobody(dated):
+    svg = followup_svg(over_time((40, 20), (20, 22), (30, 90), dated=dated))
+    root = ET.fromstring(svg)
+    assert root.get("viewBox") == f"0 0 {WIDTH} {HEIGHT}"
+    assert "SECRET" not in svg
+    words = [text.text for text in root.iter(f"{SVG}text")]
+    assert ("2026-02-01" if dated else "scan 2") in words
+    assert {"-25", "+350", "+100"} <= set(words)
+    assert len(list(root.iter(f"{SVG}polyline"))) == 3
+    for node in root.iter():
+        for name in ("y", "y1", "y2", "cy"):
+            assert 0 <= float(node.get(name, 1)) <= HEIGHT
+        for name in ("x", "x1", "x2", "cx"):
+            assert 0 <= float(node.get(name, 1)) <= WIDTH
+
+
+def test_without_a_target_nothing_is_drawn():
+    assert followup_svg(over_time((9, 8), (9, 8))) == ""
+    assert target_curves(over_time((40, 20), (20, 22)), ()) == ()
+
+
+def test_one_that_is_not_known_leaves_a_gap():
+    curve = target_curves(over_time((40, 20), (math.nan, 20), (30, 20)))[0]
+    assert math.isnan(curve.percent[1])
+    assert "?" not in followup_svg(over_time((40, 20), (math.nan, 20), (30, 20)))
+    assert ">?<" in followup_svg(over_time((40, 20), (30, 20), (math.nan, 20)))
