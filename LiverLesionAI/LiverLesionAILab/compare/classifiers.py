@@ -4,8 +4,8 @@
         [--variants NAME,...] [--seeds 3] [--divisions 1,2] [--steps N] [--batch N] [--device cpu|cuda]
 
 Every variant is trained on the training patients of each of the set's two divisions with every seed, on the
-same samples in the same order; the best of its checkpoints is not looked for. The paper's networks start from
-weights learnt on ImageNet: with `--start` every backbone takes what fits of the same weights, those of a
+same samples in the same order; the best of its checkpoints is not looked for. The paper does not say what its
+networks start from: with `--start` every backbone takes what fits of the same weights, those of a
 plain network trained on other livers. Attention and classifier start anew in all of them, also where they
 would fit, and so do the parts of the backbone that only SE-ResNet and residual attention have:
 
@@ -178,7 +178,7 @@ def add_classifier_arguments(parser: argparse.ArgumentParser) -> None:
         "--start",
         type=Path,
         metavar="FILE",
-        help="weights.pt that every backbone starts from, as the paper's networks start from ImageNet:"
+        help="weights.pt that every backbone starts from:"
         " of `liverlesionai train dadrn --config spatial=false --config channel=false`, on other livers",
     )
     parser.add_argument("--device", default="cpu")
@@ -254,7 +254,7 @@ def comparison_text(
         f"Mean (SD) over {len(next(iter(results.values())))} runs (divisions times seeds), test patients of"
         f" SynthLiver-1: simulated lesions, arterial\nslices. Every run: {start},\n{loop.steps} steps of"
         f" {loop.batch} slices of the division's training patients, last weights, averaged.\nPublished: 1091"
-        " slices of patients, networks of 50 layers that start from ImageNet. Another task: compare the"
+        " slices of patients, networks of 50 layers. Another task: compare the"
         ' differences\nwithin a table, not the figures of one with those of the other. "at": localised by'
         " Grad-CAM with the right class.",
     ]

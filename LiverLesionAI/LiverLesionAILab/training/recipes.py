@@ -34,7 +34,7 @@ thin noisy slices are averaged. The liver's level is brought to 100 HU. Magnifie
 lesions of 6 to 15 mm were missed at 1.25 mm and found when the same network saw the same slices enlarged."""
 
 DETECT_INPUT = replace(SEGMENT_INPUT, in_slices=cs_att.SIZES["compact"].in_slices, magnify=1.5625)
-"""Pixels of 0.8 mm, as 3DCE and CS-Att have them, on the segmentation's grid."""
+"""The segmentation's pixels of 1.25 mm, enlarged to the 0.8 mm that 3DCE and CS-Att have."""
 
 CLASS_INPUT = InputSpec(spacing_zyx_mm=(3.0, 1.5, 1.5), window_hu=(-40.0, 220.0), in_slices=3)
 """DADRN sees a slice and its two neighbours. The level stays what it was measured as: water is told from

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..support.errors import LiverLesionAIError
+from ..support.progress import TimedProgress
+from .progress_bar import add_progress_option, progress_of
 from .tools import EXIT_ERROR
 
 if TYPE_CHECKING:
@@ -28,6 +31,13 @@ def add_info_command(commands: Commands) -> None:
         action="store_true",
         help="parameters and operations of every network, published and compact",
     )
+    info.add_argument(
+        "--attention",
+        type=Path,
+        metavar="CT",
+        help="whether every network's attention attends, measured on the liver in this CT (some minutes)",
+    )
+    add_progress_option(info)
     info.set_defaults(run=run_info)
 
 
@@ -43,6 +53,16 @@ def run_info(args: argparse.Namespace) -> int:
         print(f"LiverLesionAI {__version__}")
         print(size_table())
         return 0
+    if args.attention is not None:
+        if missing := torch_missing():
+            raise LiverLesionAIError(missing)
+        from .attention import run_attention
+
+        bar = progress_of(args)
+        try:
+            return run_attention(args.attention, args.device, args.json, TimedProgress(bar))
+        finally:
+            bar.done()
     there = installation(args.device)
     print(json.dumps(there, indent=2) if args.json else installation_text(there))
     return 0 if all(model["state"] != "damaged" for model in there["models"]) else EXIT_ERROR
