@@ -20,6 +20,7 @@ WITH_TORCH = (
     "stages/segment/inference.py",
     "stages/explain/sfan.py",
     "stages/explain/cs_att.py",
+    "stages/explain/health.py",
     "stages/explain/va.py",
     "stages/detect/slice_boxes.py",
     "stages/detect/volumetric.py",
