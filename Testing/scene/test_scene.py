@@ -12,6 +12,7 @@ from support.case_factory import box_corners_lps, oblique_geometry, rotation, sm
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 import vtk
 from LiverLesionAILib.case import terminology as terms
+from LiverLesionAILib.case.description import LIVER_FILL
 from LiverLesionAILib.case.findings import CaseResult, LesionSource, LesionStatus
 from LiverLesionAILib.review.case_view import read_case
 from LiverLesionAILib.review.derived import keep_moved_box
@@ -423,3 +424,11 @@ def test_the_gallbladder_is_a_segment_that_3d_leaves_out(geometry: Geometry):
     for _ in range(2):
         again = scenes.apply_result(scene, replace(result, gallbladder_zyx=organ), ct)
     assert scene_segments.segment_ids(again.segmentation).count("gallbladder") == 1
+    display = again.segmentation.GetDisplayNode()
+    assert display.GetSegmentOpacity2DFill("gallbladder") == pytest.approx(LIVER_FILL)
+    assert not display.GetSegmentVisibility3D("gallbladder")
+    # One that the reader has drawn in stays, and looks as the reader wants it.
+    scene_segments.mark_edited(segment(again, "gallbladder"))
+    display.SetSegmentVisibility3D("gallbladder", True)
+    again = scenes.apply_result(scene, replace(result, gallbladder_zyx=organ), ct)
+    assert again.segmentation.GetDisplayNode().GetSegmentVisibility3D("gallbladder")

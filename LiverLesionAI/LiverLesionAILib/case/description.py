@@ -200,8 +200,13 @@ class CaseScene:
             case_maps(result, ids),
             case_table(result),
             case_views(result),
-            f"{printable(result.case_name)} liver and lesions",
+            segmentation_name(result),
         )
+
+
+def segmentation_name(result: CaseResult) -> str:
+    """Of the node that holds all segments."""
+    return f"{printable(result.case_name)} liver and lesions"
 
 
 def liver_segment(mask: Mask, geometry: Geometry) -> SceneSegment:

@@ -122,7 +122,7 @@ def _bring_in(case: CaseView, inward: list[Candidate], leaving: set[str]) -> dic
         )[0]
         tag_lesion(built.segment, candidate.lesion, candidate.mask, geometry)
         segments.give_surface(node, built.segment, candidate.mask, geometry)
-        segment_id = segmentation.GenerateUniqueSegmentID(built.preferred_id)
+        segment_id = segmentation.GenerateUniqueSegmentID(built.described.segment_id)
         put(node, segment_id, built.segment, "?")
         placed[segment_id] = candidate
     return placed

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 import slicer
 import vtk
 
-from ..case.attributes import case_attributes
-from ..case.description import BOX_PREFIX, SceneMap
+from ..case.description import BOX_PREFIX, SceneMap, case_table, segmentation_name
 from ..case.findings import CaseResult
 from ..support.steps import Steps, finish
 from ..support.text import printable
 from . import nodes, segments
-from .apply_segments import add_segments, refer_to_ct, restoring_segments, style_organs, take_out
+from .apply_segments import add_segments, refer_to_ct, restoring_segments, style_segments, take_out
 from .boxed import BoxedLesion, case_marks, read_boxed, write_boxed
 from .map_stack import ROLE_STACK, lesion_map_steps, with_rows, write_entries
 from .marks import MarkNodes, Shown, draw_marks, make_marks
@@ -63,6 +62,7 @@ class Apply:
     ) -> None:
         self.scene, self.result, self.volume = scene, result, volume_node
         self.prepared = Preparation(scene, result, volume_node, extras)
+        self._described = case_table(result)
         self.added: list = []
         self.undo: list[Callable[[], None]] = []
         self.replaced: list = []
@@ -174,11 +174,11 @@ class Apply:
         if node is None:
             node = self._new(
                 "vtkMRMLSegmentationNode",
-                f"{self.result.case_name} liver and lesions",
+                segmentation_name(self.result),
                 nodes.ROLE_SEGMENTATION,
             )
             node.GetSegmentation().SetSourceRepresentationName(segments.BINARY)
-            ids = add_segments(node, ready)
+            added = add_segments(node, ready)
             self._add(node)
             node.CreateDefaultDisplayNodes()
             with segments.one_change(node):
@@ -186,17 +186,17 @@ class Apply:
                 display = node.GetDisplayNode()
                 display.SetAllSegmentsOpacity2DFill(0.5)
                 display.SetSliceIntersectionThickness(2)
-                style_organs(node, ids)
-            return node, ids
+                style_segments(node, added)
+            return node, _by_key(added)
         with segments.one_change(node):
             node.SetSourceRepresentationToBinaryLabelmap()
             node.CreateDefaultDisplayNodes()
             refer_to_ct(node, self.volume, self.result.geometry)
             self.undo.append(restoring_segments(node, ready.copies))
             take_out(node, ready)
-            ids = add_segments(node, ready)
-            style_organs(node, ids)
-        return node, ids
+            added = add_segments(node, ready)
+            style_segments(node, added)
+        return node, _by_key(added)
 
     # -- boxes and diameters
 
@@ -245,7 +245,7 @@ class Apply:
         table = nodes.findings_table(rows, names)
         existing = (self.old.get(nodes.ROLE_TABLE) or [None])[0]
         if existing is None:
-            existing = self._new("vtkMRMLTableNode", f"{self.result.case_name} findings", nodes.ROLE_TABLE)
+            existing = self._new("vtkMRMLTableNode", self._described.name, nodes.ROLE_TABLE)
             nodes.show_table(existing, table)
             self._tell_case(existing, boxed.values())
             return self._add(existing)
@@ -262,7 +262,7 @@ class Apply:
 
     def _tell_case(self, table: slicer.vtkMRMLTableNode, boxed: Iterable[BoxedLesion]) -> None:
         """What the table's node says of the whole case."""
-        phase, attributes = self.result.phase, case_attributes(self.result)
+        attributes = self._described.attributes
         before = {name: table.GetAttribute(name) for name in attributes}
         boxed_before = tuple(read_boxed(table).values())
         description = table.GetDescription()
@@ -277,7 +277,7 @@ class Apply:
         for name, value in attributes.items():
             table.SetAttribute(name, value)
         write_boxed(table, boxed)
-        table.SetDescription(phase.text if phase else "")
+        table.SetDescription(self._described.description)
 
     # -- maps
 
@@ -382,3 +382,8 @@ class Apply:
         # Its steps join the others as they are made: a failure half-way takes them back too.
         tree.undo = self.undo
         return tree.place(self.added, (segmentation, table), {"boxes": marks, "maps": volumes})
+
+
+def _by_key(added: Mapping[str, segments.NewSegment]) -> dict[int, str]:
+    """IDs of the liver (0) and of the lesions by their number in the result."""
+    return {item.key: segment_id for segment_id, item in added.items() if item.key is not None}

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 import slicer
 
-from ..case.description import LIVER_FILL, LIVER_OPACITY
 from ..volume.geometry import Geometry
 from . import segments
 from .prepare import Ready
@@ -43,31 +42,31 @@ def take_out(node: slicer.vtkMRMLSegmentationNode, ready: Ready) -> None:
             old.AddRepresentation(segments.BINARY, image)
 
 
-def add_segments(node: slicer.vtkMRMLSegmentationNode, ready: Ready) -> dict[int, str]:
-    """Add the new segments; their IDs by the lesion's number in the result, 0 the liver."""
+def add_segments(node: slicer.vtkMRMLSegmentationNode, ready: Ready) -> dict[str, segments.NewSegment]:
+    """Add the new segments; each by the ID it has got."""
     segmentation = node.GetSegmentation()
-    ids: dict[int, str] = {}
+    added: dict[str, segments.NewSegment] = {}
     for item in ready.segments:
-        segment_id = segmentation.GenerateUniqueSegmentID(item.preferred_id)
+        segment_id = segmentation.GenerateUniqueSegmentID(item.described.segment_id)
         before = ""
-        if item.number == segments.LIVER and segmentation.GetNumberOfSegments():
+        if item.key == 0 and segmentation.GetNumberOfSegments():
             before = segmentation.GetNthSegmentID(0)
         if not segmentation.AddSegment(item.segment, segment_id, before):
             raise RuntimeError(f"{item.segment.GetName()} could not be added to the segmentation.")
-        if item.number != segments.GALLBLADDER:
-            ids[item.lesion.number if item.lesion else 0] = segment_id
-    return ids
+        added[segment_id] = item
+    return added
 
 
-def style_organs(node: slicer.vtkMRMLSegmentationNode, ids: Mapping[int, str]) -> None:
-    """Lesions are to be seen through organs, and beside the gallbladder in 3D."""
+def style_segments(node: slicer.vtkMRMLSegmentationNode, added: Mapping[str, segments.NewSegment]) -> None:
+    """Make added segments look as they are described."""
     display = node.GetDisplayNode()
-    neighbours = segments.neighbour_ids(node)
-    for segment_id in (*([ids[0]] if 0 in ids else []), *neighbours):
-        display.SetSegmentOpacity2DFill(segment_id, LIVER_FILL)
-        display.SetSegmentOpacity3D(segment_id, LIVER_OPACITY)
-    for segment_id in neighbours:
-        display.SetSegmentVisibility3D(segment_id, False)
+    for segment_id, item in added.items():
+        if item.described.fill is not None:
+            display.SetSegmentOpacity2DFill(segment_id, item.described.fill)
+        if item.described.opacity is not None:
+            display.SetSegmentOpacity3D(segment_id, item.described.opacity)
+        if not item.described.in_3d:
+            display.SetSegmentVisibility3D(segment_id, False)
 
 
 def restoring_segments(

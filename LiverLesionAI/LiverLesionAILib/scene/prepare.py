@@ -11,7 +11,7 @@ import vtk
 from numpy.typing import NDArray
 
 from ..case import terminology as terms
-from ..case.description import PROBABILITY, case_maps
+from ..case.description import PROBABILITY, case_maps, gallbladder_segment, liver_segment
 from ..case.findings import CaseResult, Lesion
 from ..case.lesion_masks import lesion_mask_steps
 from ..case.tags import TAG_TRACKING_UID
@@ -231,14 +231,15 @@ class Preparation:
         built = segments.build_lesions(new, masks, numbers, result.geometry)
         yield
         kept_liver = next((k for k in kept if segments.is_liver(copies[k])), "")
-        built_liver = None if kept_liver else segments.build_liver(liver, result.geometry)
-        yield
-        organs = [built_liver] if built_liver else []
+        organs = [] if kept_liver else [liver_segment(liver, result.geometry)]
         organ_zyx = result.gallbladder_zyx
         if organ_zyx is not None and not any(segments.is_neighbour(copies[k]) for k in kept):
-            gallbladder = segments.build_gallbladder((yield from mask_steps(organ_zyx)), result.geometry)
-            organs += [gallbladder] if gallbladder else []
-        everything = organs + built
+            organs.append(gallbladder_segment((yield from mask_steps(organ_zyx)), result.geometry))
+        built_organs = []
+        for organ in organs:
+            built_organs.append(segments.build_organ(organ, result.geometry))
+            yield
+        everything = [item for item in built_organs if item is not None] + built
         for item in everything:
             yield from self._equip(item)
         return Ready(
@@ -263,10 +264,10 @@ class Preparation:
 
     def _equip(self, item: segments.NewSegment) -> Steps[None]:
         """Give a segment tags and surface before it joins: afterwards each would be a change to draw."""
-        number = item.lesion.number if item.lesion else item.number
-        for name, text in self._extras.tags.get(number, {}).items():
+        key = item.key
+        for name, text in self._extras.tags.get(key, {}).items() if key is not None else ():
             segments.set_tag(item.segment, name, text)
-        surface = self._extras.surfaces.get(number)
+        surface = self._extras.surfaces.get(key) if key is not None else None
         if surface is not None:
             item.segment.AddRepresentation(segments.CLOSED_SURFACE, surface_data(*surface))
         yield

@@ -11,7 +11,7 @@ import slicer
 import vtk
 
 from ..case import terminology as terms
-from ..case.description import SceneSegment, gallbladder_segment, lesion_segment, liver_segment
+from ..case.description import LIVER_ID, SceneSegment, lesion_segment
 from ..case.findings import Lesion, LesionStatus
 from ..case.place import TAG_BOX_MOVED, Place, place_tags, read_place
 from ..case.surfaces import closed_surface
@@ -29,15 +29,18 @@ FINE_VOXELS = 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class NewSegment:
-    """A segment ready to be added; `lesion` is None for organs, `number` LIVER or GALLBLADDER then."""
+    """A segment ready to be added; `lesion` is the one of the result, None for organs."""
 
     segment: slicer.vtkSegment
-    preferred_id: str
-    lesion: Lesion | None
-    number: int
+    described: SceneSegment
+    lesion: Lesion | None = None
 
-
-LIVER, GALLBLADDER = 0, -1
+    @property
+    def key(self) -> int | None:
+        """Number of its lesion in the result, 0 for the liver, None for organs beside it."""
+        if self.lesion is not None:
+            return self.lesion.number
+        return 0 if self.described.segment_id == LIVER_ID else None
 
 
 def tag(segment: slicer.vtkSegment, name: str) -> str:
@@ -146,37 +149,20 @@ def is_edited(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> boo
     return is_marked_edited(segment) or tag(segment, terms.TAG_MASK) != mask.fingerprint(geometry)
 
 
-def build_liver(mask: Mask, geometry: Geometry) -> NewSegment | None:
-    """The liver's segment; None when no liver was found."""
+def build_organ(described: SceneSegment, geometry: Geometry) -> NewSegment | None:
+    """An organ's segment; None where nothing of it was seen."""
+    mask = described.mask
     if not mask.voxels_zyx.size:
         return None
-    described = liver_segment(mask, geometry)
     segment = _segment(described)
     segment.SetLabelValue(1)
     segment.AddRepresentation(BINARY, labelmap(mask.voxels_zyx, mask.start_zyx, geometry))
-    return NewSegment(segment, described.segment_id, None, LIVER)
-
-
-def build_gallbladder(mask: Mask, geometry: Geometry) -> NewSegment | None:
-    """The gallbladder's segment; None when none was seen."""
-    if not mask.voxels_zyx.size:
-        return None
-    described = gallbladder_segment(mask, geometry)
-    segment = _segment(described)
-    segment.SetLabelValue(1)
-    segment.AddRepresentation(BINARY, labelmap(mask.voxels_zyx, mask.start_zyx, geometry))
-    return NewSegment(segment, described.segment_id, None, GALLBLADDER)
+    return NewSegment(segment, described)
 
 
 def is_neighbour(segment: slicer.vtkSegment) -> bool:
     """Whether this is an organ beside the liver, drawn by the AI."""
     return tag(segment, terms.TAG_ROLE) == terms.ROLE_NEIGHBOUR
-
-
-def neighbour_ids(node: slicer.vtkMRMLSegmentationNode) -> list[str]:
-    """IDs of the organs beside the liver."""
-    segmentation = node.GetSegmentation()
-    return [k for k in segment_ids(node) if is_neighbour(segmentation.GetSegment(k))]
 
 
 def build_lesions(
@@ -206,12 +192,12 @@ def build_lesions(
     shared = labelmap(labels, tuple(int(s) for s in start), geometry)  # type: ignore[arg-type]
     built = []
     for value, lesion in enumerate(with_mask, 1):
-        number = numbers[lesion.number]
-        described = lesion_segment(replace(lesion, number=number), masks[lesion.number], geometry)
+        shown = replace(lesion, number=numbers[lesion.number])
+        described = lesion_segment(shown, masks[lesion.number], geometry)
         segment = _segment(described)
         segment.SetLabelValue(value)
         segment.AddRepresentation(BINARY, shared)
-        built.append(NewSegment(segment, described.segment_id, lesion, number))
+        built.append(NewSegment(segment, described, lesion))
     return built
 
 
