@@ -10,7 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.case.phases import NamedPhases
 from LiverLesionAILib.case.store_json import describe_lesion, read_lesion
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import ModelEntry
@@ -154,3 +156,20 @@ def test_the_papers_classes_stay_available() -> None:
     (one,) = BOTH.run(result_of(volume, liver, lesion), volume).lesions
     assert one.model_class in ("CYST", "indeterminate")
     assert one.class_reasons == ""
+
+
+def test_named_phases_give_enhancement_and_a_contradiction_is_said() -> None:
+    """The reader names two phases; the arterial one is a portal venous picture, which is said."""
+    volume, liver, lesion = scan(70.0)
+    arterial, _, _ = scan(170.0, seed=1)
+    named = NamedPhases(Phase.PORTAL, ((Phase.ARTERIAL, replace(arterial, name="early")),))
+    classifier = CaseClassifier(SliceClassifier(ENTRY, BrightOrDark()), CLINICAL)
+    found = classifier.run(result_of(volume, liver, lesion), volume, named=named)
+    (one,) = found.lesions
+    assert re.search(r"portal (6|7)\d HU .*; arterial 1[67]\d HU", one.class_reasons)
+    assert "; APHE (+" in one.class_reasons
+    assert ", washout (portal -" in one.class_reasons
+    assert found.phase.name == "portal venous" and found.phase.warning == ""
+    assert any("early: arterial as named, moved by" in text for text in found.messages)
+    assert any("early was named arterial but looks portal venous" in text for text in found.messages)
+    assert "HCC" in one.class_probabilities

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..case.findings import AttentionMap, CaseResult, Lesion, PhaseEstimate, ProbabilityMap
+from ..case.phases import NamedPhases
 from ..case.tracking import with_tracking
 from ..stages.detect.stage import Detected
 from ..stages.followup.register import reduced_ct
@@ -46,7 +47,7 @@ class Draft:
 
     Attributes:
         ct: as it was given, checked; oriented: the same voxels with axes along L, P, S.
-        second_phase: another contrast phase of the patient, where there is one.
+        second_phase: another contrast phase of the patient, where there is one; phases: named ones.
         where: the coarse liver; None before it is looked for, and where none is seen.
         segmented: probabilities and masks on the network's grid.
         detected: what a detector added to them; None without one.
@@ -63,6 +64,7 @@ class Draft:
     ct: CtVolume
     oriented: CtVolume
     second_phase: CtVolume | None = None
+    phases: NamedPhases = field(default_factory=NamedPhases)
     where: LiverLocation | None = None
     segmented: Segmented | None = None
     detected: Detected | None = None

@@ -35,6 +35,7 @@ def manifest_of(
         detector=NO_DETECTOR if choice.detector is None else choice.detector.name,
         classifier=None if choice.classifier is None else choice.classifier.name,
     )
+    named_cts = draft.phases.others
     return RunManifest(
         version=__version__,
         versions={"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
@@ -44,6 +45,8 @@ def manifest_of(
         models={entry.name: digest_of(entry) for entry in (choice.segmenter, *choice.computing)},
         ct=ct_digest(draft.ct),
         second_phase="" if draft.second_phase is None else ct_digest(draft.second_phase),
+        phases={phase.value: ct_digest(other) for phase, other in named_cts},
+        ct_phase="" if draft.phases.own is None else draft.phases.own.value,
         device=device,
         seconds=seconds,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..case.findings import CaseResult
+from ..case.phases import NamedPhases
 from ..support.progress import Progress, part, silent
 from ..volume.checking import check_ct
 from ..volume.ct import CtVolume
@@ -32,6 +33,7 @@ def analyze(
     progress: Progress = silent,
     second_phase: CtVolume | None = None,
     rules: Rules | None = None,
+    phases: NamedPhases | None = None,
 ) -> CaseResult:
     """Find the liver and its lesions in a checked CT.
 
@@ -43,6 +45,7 @@ def analyze(
         progress: told the stage and the fraction done; raises Cancelled to stop.
         second_phase: another contrast phase of the same patient, used for the lesions' classes.
         rules: those of another case; None takes the page's, as models and settings change it.
+        phases: named phases of the same patient, and that of `volume`, used for the lesions' classes.
 
     Returns:
         The findings on the CT's own grid. Where no liver or no lesion is seen, `messages` say so and why.
@@ -55,6 +58,9 @@ def analyze(
     from ..models.device import choose_device, with_fallback
 
     draft = Draft.of(check_ct(volume), None if second_phase is None else check_ct(second_phase))
+    if phases is not None:
+        checked = tuple((phase, check_ct(other)) for phase, other in phases.others)
+        draft = replace(draft, phases=replace(phases, others=checked))
     device = choose_device(settings.device, settings.precision)
     choice = Choice.of(models.manifest, settings)
     rules = rules_of(choice) if rules is None else rules

@@ -203,7 +203,7 @@ def classify(draft: Draft, rules: Rules, models: Models, progress: Progress) -> 
         None if rules.classes_said == "paper" else rules.part(DifferentialSettings),
     )
     stage = CaseClassifier(models.classifier, settings)
-    found = stage.run(draft.result(), draft.ct, draft.second_phase, progress)
+    found = stage.run(draft.result(), draft.ct, draft.second_phase, progress, draft.phases)
     attention = (*draft.attention, *found.attention)
     return replace(draft, lesions=found.lesions, attention=attention, phase=found.phase).say(*found.messages)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _CLASSES = "Testing/stages/test_classify.py"
 _DIFFERENTIAL = "Testing/stages/test_differential.py"
+_ENHANCEMENT = "Testing/stages/test_enhancement.py"
 _VOICE = f"{_DIFFERENTIAL}::test_typical_lesions_are_named"
 _LOOKS = "What each class looks like in that phase: (class, what is compared, mean, SD)."
 _REGISTER = "Testing/stages/test_register.py"
@@ -126,6 +127,20 @@ class Rules(NeighbourRules):
     )
     differential_uneven: float = rule(
         1.6, "of the liver's noise", "From this spread a core is uneven.", f"{_DIFFERENTIAL}::test_texture"
+    )
+    differential_aphe_hu: float = rule(
+        15.0,
+        "HU",
+        "Brighter than the liver by this in the arterial phase, and not only at the rim, is "
+        "hyperenhancement: beyond noise and the liver's own variation. Not fitted.",
+        f"{_ENHANCEMENT}::test_aphe",
+    )
+    differential_washout_hu: float = rule(
+        10.0,
+        "HU",
+        "Darker than the liver by this in a later phase, and fallen by as much against it since the arterial "
+        "one, is washout. Not fitted.",
+        f"{_ENHANCEMENT}::test_washout",
     )
     differential_alike_hu: float = rule(
         20.0,

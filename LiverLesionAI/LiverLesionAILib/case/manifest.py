@@ -46,6 +46,8 @@ class RunManifest:
         set_by: rule -> which model's calibration, or the user, set it; the others are the page's own.
         models: name -> digest, of all that took part.
         ct, second_phase: SHA-256 of voxels and grid; "" without a second phase.
+        phases: named phase -> the same of its CT.
+        ct_phase: what the reader calls the CT's own phase; "" for nothing.
         device: that it ran on; seconds: stage -> seconds.
     """
 
@@ -57,6 +59,8 @@ class RunManifest:
     models: Mapping[str, ModelDigest]
     ct: str
     second_phase: str = ""
+    phases: Mapping[str, str] = field(default_factory=dict)
+    ct_phase: str = ""
     device: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -80,6 +84,8 @@ class RunManifest:
             },
             ct=str(entry["ct"]),
             second_phase=str(entry.get("second_phase", "")),
+            phases={str(k): str(v) for k, v in entry.get("phases", {}).items()},
+            ct_phase=str(entry.get("ct_phase", "")),
             device=str(entry.get("device", "")),
             seconds={str(k): float(v) for k, v in entry.get("seconds", {}).items()},
         )

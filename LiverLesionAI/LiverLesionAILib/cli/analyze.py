@@ -12,6 +12,7 @@ from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, TimedProgress, part
 from ..support.text import file_name, path_text
 from .export import add_export_while_analysing, export_wanted, print_exported
+from .phases import add_phase_options, read_phases
 from .prior import Priors, add_prior_options, compare_with_priors, read_priors
 from .progress_bar import add_progress_option, progress_of
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..analysis.rules import Rules
     from ..analysis.settings import Settings
     from ..case.findings import CaseResult
+    from ..case.phases import NamedPhases
     from ..models.weights import ModelStore
     from ..volume.ct import CtVolume
     from .tools import Commands
@@ -52,6 +54,7 @@ def add_analyze_command(commands: Commands) -> None:
     analyze.add_argument(
         "--second-grid", default="", choices=["sform", "qform"], help="as --grid, for the second phase"
     )
+    add_phase_options(analyze)
     add_analysis_options(analyze)
     add_prior_options(analyze)
     add_export_while_analysing(analyze)
@@ -192,17 +195,21 @@ def analyse_into(
     progress: Progress,
     second_phase: CtVolume | None = None,
     priors: Priors | None = None,
+    phases: NamedPhases | None = None,
 ) -> tuple[CaseResult, dict[str, Path], list[str], dict[str, float]]:
     """Analyse a volume and write its case folder; returns (result, written, sentences to show, seconds).
 
     Args:
         priors: earlier cases to compare with.
+        phases: named phases of the patient.
     """
     from ..analysis.pipeline import analyze
     from ..writing.case_folder import write_case_folder
 
     said: list[str] = []
-    result = analyze(volume, job.settings, job.models, part(progress, 0.1, 0.65), second_phase, job.rules)
+    result = analyze(
+        volume, job.settings, job.models, part(progress, 0.1, 0.65), second_phase, job.rules, phases
+    )
     started = time.perf_counter()
     texts = {}
     if priors is not None:
@@ -256,12 +263,12 @@ def _read_second(args: argparse.Namespace, progress: Progress) -> CtVolume | Non
         raise InputError(f"Second phase: {named}") from error
 
 
-def _with_remarks(volume: CtVolume, second: CtVolume) -> CtVolume:
+def _with_remarks(volume: CtVolume, second: CtVolume, which: str = "Second phase") -> CtVolume:
     """The volume with what was said on reading its second phase, so that it is said with the findings."""
     return replace(
         volume,
-        warnings=(*volume.warnings, *(f"Second phase: {text}" for text in second.warnings)),
-        notes=(*volume.notes, *(f"Second phase: {text}" for text in second.notes)),
+        warnings=(*volume.warnings, *(f"{which}: {text}" for text in second.warnings)),
+        notes=(*volume.notes, *(f"{which}: {text}" for text in second.notes)),
     )
 
 
@@ -284,6 +291,9 @@ def run_analyze(args: argparse.Namespace) -> int:
         second = _read_second(args, part(progress, 0.1, 0.1))
         if second is not None:
             volume = _with_remarks(volume, second)
+        phases = read_phases(args, part(progress, 0.1, 0.1))
+        for phase, other in () if phases is None else phases.others:
+            volume = _with_remarks(volume, other, f"Phase {phase.value}")
         priors = read_priors(args, part(progress, 0.1, 0.1))
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{file_name(volume.name)}_liverlesionai")
@@ -292,7 +302,7 @@ def run_analyze(args: argparse.Namespace) -> int:
             check_source(wanted, volume)
         end = 1.0 if wanted is None else 0.9
         result, written, said, timings = analyse_into(
-            job, volume, folder, part(progress, 0.0, end), second, priors
+            job, volume, folder, part(progress, 0.0, end), second, priors, phases
         )
         exported = {}
         if wanted is not None:

@@ -44,6 +44,8 @@ class DifferentialSettings:
         sharp_mm, soft_mm: edges up to and from these widths are sharp and soft.
         rim_hu: a rim brighter than core and liver by this enhances.
         uneven: spread of the core against the liver's noise from which it is uneven.
+        aphe_hu: brighter than the liver by this in the arterial phase is hyperenhancement.
+        washout_hu: darker than the liver by this later, and fallen by as much against it, is washout.
         alike_hu: lesions whose contrasts to the liver differ by at most this are alike.
     """
 
@@ -61,6 +63,8 @@ class DifferentialSettings:
     soft_mm: float
     rim_hu: float
     uneven: float
+    aphe_hu: float
+    washout_hu: float
     alike_hu: float
 
     def expected(self, phase: str) -> Mapping[str, tuple[str, float, float]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...case.classes import LesionClass as ClassName
 from ...case.classes import Phase
 from ..phase.estimate import PhaseMeasures
 from .differential import METASTASIS, Context, Differential, DifferentialSettings, differential
+from .enhancement import measure_enhancement
 from .features import LesionFeatures, alike, measure_features
 from .liver_box import LiverCrop
 
@@ -67,7 +68,9 @@ def differentials(views: Sequence[PhaseView], settings: DifferentialSettings) ->
             network=network,
             network_weight=weight,
         )
-        found[number] = differential(phases, context, settings)
+        said = differential(phases, context, settings)
+        text = measure_enhancement(phases, settings).text
+        found[number] = replace(said, reasons=f"{said.reasons}; {text}") if text else said
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...case.classes import Phase
 from ...case.findings import AttentionMap, CaseResult, Lesion, PhaseEstimate
+from ...case.phases import NamedPhases
 from ...support.progress import Progress, part, silent
 from ...volume.ct import CtVolume, reorient, resample, resample_labels
 from ..faces import Classifier
@@ -91,30 +92,40 @@ class CaseClassifier:
         volume: CtVolume,
         second_phase: CtVolume | None = None,
         progress: Progress = silent,
+        named: NamedPhases | None = None,
     ) -> Classified:
         """Phase, and classes, maps and boxes of the lesions.
 
         Args:
             result: with a liver, made on `volume`.
             second_phase: another phase of the same patient; it is registered to `volume`.
+            named: what the reader calls the phase of `volume`, and further phases by name.
         """
         box = liver_box(result, volume)
         progress("contrast phase", 0.0)
         measures = measured(box)
         classified = self.classifier is not None and bool(result.lesions)
+        named = NamedPhases() if named is None else named
         phase = estimate(measures, classified, self.settings.phase)
+        messages = []
+        if named.own is not None:
+            messages += self._contradicted("The CT", named.own, measures)
+            phase = _as_stated(phase, named.own, classified)
         if not classified:
-            return Classified(result.lesions, phase=phase)
+            return Classified(result.lesions, phase=phase, messages=tuple(messages))
         from .case import with_classes, with_differentials
 
-        messages = []
-        found = self._classes(box, part(progress, 0.1, 0.5 if second_phase else 1.0))
-        views = [self._view(box, measures, found)]
-        if second_phase is not None:
+        others = [(None, second_phase)] if second_phase is not None else []
+        others += named.others
+        share = 0.9 / (1 + len(others))
+        found = self._classes(box, part(progress, 0.1, 0.1 + share))
+        views = [self._view(box, measures, found, named.own)]
+        for place, (stated, other) in enumerate(others, 1):
+            where = 0.1 + share * place
             found, second, said = self._with_second(
-                found, box, measures, second_phase, part(progress, 0.5, 1.0)
+                found, views, other, part(progress, where, where + share), stated
             )
-            messages.append(said)
+            messages += said
             if second is not None:
                 views.append(second)
                 if second.phase is Phase.ARTERIAL and phase is not None:
@@ -129,12 +140,28 @@ class CaseClassifier:
             messages.append(NETWORK_NOT_VALIDATED)
         return Classified(lesions, maps, phase, tuple(messages))
 
-    def _view(self, box: LiverBox, measures: PhaseMeasures, found: dict[int, LesionClass]) -> PhaseView:
-        """A phase as measurements see it."""
+    def _view(
+        self,
+        box: LiverBox,
+        measures: PhaseMeasures,
+        found: dict[int, LesionClass],
+        stated: Phase | None = None,
+    ) -> PhaseView:
+        """A phase as the reader names it, else as measurements see it."""
+        if stated is not None:
+            return PhaseView(stated, box, measures, float(stated is Phase.ARTERIAL), found)
         shares = phase_probabilities(measures, self.settings.phase)
         phase = Phase.of(PHASES[int(shares.argmax())])
         assert phase is not None
         return PhaseView(phase, box, measures, float(shares[PHASES.index(ARTERIAL)]), found)
+
+    def _contradicted(self, who: str, stated: Phase, measures: PhaseMeasures) -> list[str]:
+        """A sentence where the picture looks surely like another phase than the reader says."""
+        shares = phase_probabilities(measures, self.settings.phase)
+        looks = PHASES[int(shares.argmax())]
+        if looks == stated.title or shares.max() < self.settings.phase.sure:
+            return []
+        return [f"{who} was named {stated.title} but looks {looks} ({shares.max():.2f}): check which it is."]
 
     def _classes(self, box: LiverBox, progress: Progress) -> dict[int, LesionClass]:
         assert self.classifier is not None
@@ -144,39 +171,60 @@ class CaseClassifier:
     def _with_second(
         self,
         found: dict[int, LesionClass],
-        box: LiverBox,
-        measures: PhaseMeasures,
+        views: Sequence[PhaseView],
         second_phase: CtVolume,
         progress: Progress,
-    ) -> tuple[dict[int, LesionClass], PhaseView | None, str]:
-        """Classes from both phases, the second one, and a sentence for the reader.
+        stated: Phase | None = None,
+    ) -> tuple[dict[int, LesionClass], PhaseView | None, list[str]]:
+        """Classes from one more phase, that phase, and sentences for the reader.
 
-        The second phase is None where it could not be used.
+        The phase is None where it could not be used. Of several phases the most arterial so far weighs
+        against the new one.
         """
         from .case import both_phases
         from .second_phase import register_phase
 
+        box = views[0].crop
+        assert isinstance(box, LiverBox)
+        which = "second" if stated is None else stated.title
         other = reorient(second_phase)
         registered = register_phase(box, other, self.settings.register, part(progress, 0.0, 0.7))
         if registered is None:
             said = (
-                f"The second phase ({second_phase.name}) could not be brought into line with the first and "
+                f"The {which} phase ({second_phase.name}) could not be brought into line with the first and "
                 "was not used. Is it of the same patient, and does it show the liver?"
             )
-            return found, None, said
+            return found, None, [said]
         moved = replace(box, volume=other, hu_zyx=registered.hu_zyx)
-        second = measured(moved)
-        shares = [phase_probabilities(m, self.settings.phase) for m in (measures, second)]
-        name = PHASES[int(shares[1].argmax())]
-        said = (
-            f"Second phase {second_phase.name}: {name} ({shares[1].max():.2f}), moved by "
-            f"{registered.mean_shift_mm:.1f} mm on average to lie on the first; classes come from both."
-        )
+        measures = measured(moved)
         more = self._classes(moved, part(progress, 0.7, 1.0))
-        arterial = PHASES.index(ARTERIAL)
-        weights = float(shares[0][arterial]), float(shares[1][arterial])
-        both = both_phases(found, more, weights, self.settings.classify)
-        return both, self._view(moved, second, more), said
+        view = self._view(moved, measures, more, stated)
+        shift = (
+            f"moved by {registered.mean_shift_mm:.1f} mm on average to lie on the first; classes come from "
+            f"{'both' if len(views) == 1 else 'all phases'}."
+        )
+        if stated is None:
+            shares = phase_probabilities(measures, self.settings.phase)
+            name = PHASES[int(shares.argmax())]
+            said = [f"Second phase {second_phase.name}: {name} ({shares.max():.2f}), {shift}"]
+        else:
+            said = [f"Phase {second_phase.name}: {stated.title} as named, {shift}"]
+            said += self._contradicted(f"Phase {second_phase.name}", stated, measures)
+        weights = max(one.arterial for one in views), view.arterial
+        return both_phases(found, more, weights, self.settings.classify), view, said
+
+
+def _as_stated(phase: PhaseEstimate | None, stated: Phase, classified: bool) -> PhaseEstimate:
+    """The phase as the reader names it, with what follows from it for classes."""
+    if phase is not None and phase.name == stated.title:
+        return phase
+    warning = ""
+    if classified and stated is not Phase.ARTERIAL:
+        warning = (
+            f"The scan is {stated.title}; classes were learnt in the arterial phase and are less reliable "
+            "here."
+        )
+    return PhaseEstimate(stated.title, 1.0, warning)
 
 
 def _what_it_cannot_show(phase: PhaseEstimate | None, views: Sequence[PhaseView]) -> PhaseEstimate | None:

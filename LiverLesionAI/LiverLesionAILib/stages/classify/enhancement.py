@@ -1,0 +1,63 @@
+"""How a lesion enhances over the phases at hand: APHE, washout and capsule as measured properties."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .differential import ARTERIAL, DELAYED, PORTAL, DifferentialSettings
+from .features import LesionFeatures
+
+
+@dataclass(frozen=True)
+class Enhancement:
+    """What the phases show; None where they cannot.
+
+    Attributes:
+        aphe: brighter than the liver round it in the arterial phase, and not only at the rim.
+        rim: a rim brighter than core and liver in the arterial phase.
+        washout: darker than the liver in the portal venous or delayed phase, after having been relatively
+            brighter in the arterial phase.
+        capsule: a bright rim in the portal venous or delayed phase.
+        text: the same in figures, HU; "" where nothing could be measured.
+    """
+
+    aphe: bool | None
+    rim: bool | None
+    washout: bool | None
+    capsule: bool | None
+    text: str
+
+
+def measure_enhancement(phases: Mapping[str, LesionFeatures], settings: DifferentialSettings) -> Enhancement:
+    """Enhancement of one lesion.
+
+    Args:
+        phases: its features by phase; a liver that could not be measured counts as no phase.
+    """
+    there = {name: one for name, one in phases.items() if math.isfinite(one.contrast_hu)}
+    late = {name: there[name] for name in (PORTAL, DELAYED) if name in there}
+    aphe = rim = washout = capsule = None
+    said = []
+    if ARTERIAL in there:
+        seen = there[ARTERIAL]
+        rim = _bright_rim(seen, settings)
+        aphe = not rim and seen.contrast_hu >= settings.aphe_hu
+        look = "rim-like arterial enhancement" if rim else "APHE" if aphe else "no APHE"
+        said.append(f"{look} ({seen.contrast_hu:+.0f} HU against liver)")
+        if late:
+            name, darkest = min(late.items(), key=lambda item: item[1].contrast_hu)
+            fallen = seen.contrast_hu - darkest.contrast_hu >= settings.washout_hu
+            washout = aphe and fallen and darkest.contrast_hu <= -settings.washout_hu
+            figure = f"{name} {darkest.contrast_hu:+.0f} HU against liver"
+            said.append(f"{'washout' if washout else 'no washout'} ({figure})")
+    if late:
+        capsule = any(_bright_rim(one, settings) for one in late.values())
+        if ARTERIAL in there:
+            said.append("capsule" if capsule else "no capsule")
+    return Enhancement(aphe, rim, washout, capsule, ", ".join(said))
+
+
+def _bright_rim(seen: LesionFeatures, settings: DifferentialSettings) -> bool:
+    return math.isfinite(seen.rim_contrast_hu) and seen.rim_contrast_hu > settings.rim_hu
