@@ -15,9 +15,9 @@ from LiverLesionAILib.case.sample import CT_FILE, NAME, TRUTH_FILE
 from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.volume.crops import Mask
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
+from LiverLesionAILib.volume.masks import bounding_box
 from LiverLesionAILib.writing import nrrd
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .appearance import LesionType, Phase
 from .body import BodySettings, make_body
@@ -81,7 +81,8 @@ def draw_sample(seed: int = SAMPLE_SEED) -> Sample:
     hu, liver = body.hu_zyx.astype(np.float32), body.liver_zyx.copy()
     labels = np.zeros(hu.shape, np.uint16)
     # All lesions happen near the liver; its box is a quarter of the scan.
-    near = _box_around(liver, margin=8)
+    near = bounding_box(liver, margin=8)
+    assert near is not None
     vessels = np.isin(body.labels_zyx[near], (Organ.PORTAL_VEIN, Organ.HEPATIC_VEIN))
     lesions: list[SyntheticLesion] = []
     for diameter, kind, lesion_seed in _LESIONS:
@@ -149,15 +150,6 @@ def _segment(
     z, y, x = Mask.of(mask_zyx).slices
     extent = (x.start, x.stop - 1, y.start, y.stop - 1, z.start, z.stop - 1)
     return nrrd.FileSegment(segment_id, name, colour, {}, layer, label, extent)
-
-
-def _box_around(mask_zyx: NDArray[np.bool_], margin: int) -> tuple[slice, slice, slice]:
-    """Bounding box of a mask, widened by some voxels within the array."""
-    box = ndimage.find_objects(mask_zyx.astype(np.uint8))[0]
-    return tuple(  # type: ignore[return-value]
-        slice(max(0, s.start - margin), min(n, s.stop + margin))
-        for s, n in zip(box, mask_zyx.shape, strict=True)
-    )
 
 
 def _visible_lesion(

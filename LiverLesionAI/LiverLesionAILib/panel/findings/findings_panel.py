@@ -8,6 +8,7 @@ from typing import Any
 
 import qt
 
+from ...case.classes import LesionClass
 from ...case.columns import BY_KEY
 from ...review.case_view import CaseView, ListedLesion
 from ..parameters import PanelParameters
@@ -15,7 +16,16 @@ from ..run.run_text import findings_line
 from .findings_model import CLASS, COLUMNS, NUMBER, FindingsFilter, FindingsModel
 from .lesion_details import details_html
 
-CLASSES = ("HCC", "Metastasis", "Cyst", "Haemangioma", "FNH", "Benign", "Indeterminate")
+_OFFERED = (
+    LesionClass.HCC,
+    LesionClass.METASTASIS,
+    LesionClass.CYST,
+    LesionClass.HAEMANGIOMA,
+    LesionClass.FNH,
+    LesionClass.BENIGN,
+    LesionClass.INDETERMINATE,
+)
+CLASSES = tuple(one.code[:1].upper() + one.code[1:] for one in _OFFERED)
 
 
 class FindingsPanel:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
+from ...case.classes import LesionClass
 from ...case.findings import LesionSource
 from ...review.case_view import ListedLesion
 from .bars import bars_html
-
-INDETERMINATE = "indeterminate"
 
 
 def details_html(row: ListedLesion) -> str:
@@ -34,7 +33,7 @@ def details_html(row: ListedLesion) -> str:
 
 
 def _model_class(row: ListedLesion) -> str:
-    if (row.model_class or "").lower() == INDETERMINATE:
+    if LesionClass.of(row.model_class) is LesionClass.INDETERMINATE:
         return "<b>indeterminate</b>: unlike the classes it was trained on"
     probability = row.class_probabilities.get(row.model_class or "")
     said = "" if probability is None else f" ({probability:.2f})"

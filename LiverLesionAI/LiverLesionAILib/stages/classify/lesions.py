@@ -28,6 +28,7 @@ from ...models.inputs import InputSpec
 from ...networks.parts.gradients import grad_cam, localise
 from ...support.progress import Progress, silent
 from ...volume.ct import Geometry
+from ...volume.masks import bounding_box
 from .liver_box import LiverCrop
 from .liver_slices import Placement, fill_with_liver, place, slice_input
 
@@ -341,7 +342,8 @@ def _box(values_zyx: NDArray[np.float32], geometry: Geometry) -> Box | None:
         return None
     parts, _ = ndimage.label(values_zyx >= 0.5 * values_zyx.max(), structure=np.ones((3, 3, 3)))
     at = np.unravel_index(int(values_zyx.argmax()), values_zyx.shape)
-    window = ndimage.find_objects((parts == parts[at]).astype(np.uint8))[0]
+    window = bounding_box(parts == parts[at])
+    assert window is not None
     start = np.array([s.start for s in window], float)
     stop = np.array([s.stop for s in window], float)
     centre = geometry.index_to_lps((start + stop - 1) / 2)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...volume.masks import largest_component
+from ...volume.masks import bounding_box, largest_component
 
 STEP_MM = 2.5
 """Necks are looked for at about this sampling: a fourth of a working grid's voxels, and of the time."""
@@ -52,7 +52,7 @@ def without_necks(
     """
     steps = [max(1, int(STEP_MM / size)) for size in spacing_zyx_mm]
     spacing = [size * step for size, step in zip(spacing_zyx_mm, steps, strict=True)]
-    (box,) = ndimage.find_objects(liver_zyx.astype(np.uint8)) or (None,)
+    box = bounding_box(liver_zyx)
     if box is None:
         return liver_zyx
     small = liver_zyx[box][tuple(slice(None, None, step) for step in steps)].copy()
