@@ -9,10 +9,12 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from LiverLesionAILab.fuzz import kills
-from LiverLesionAILab.fuzz.kills import Stand, add_kills_arguments, run_kills
+from LiverLesionAILab.fuzz.kills import PanelStand, Stand, add_kills_arguments, run_kills
 from LiverLesionAILib.support import part_folders
+from LiverLesionAILib.volume.ct import Geometry
 from LiverLesionAILib.writing.case_folder import MARKER
 from LiverLesionAILib.writing.nrrd import write_image
 
@@ -29,12 +31,15 @@ def options(*arguments: str) -> argparse.Namespace:
 def test_a_handful_of_kills(slab, tmp_path: Path, capsys) -> None:
     """`liverlesionai kills` with count 100 is the whole of it."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    volume = slab.volume
-    write_image(tmp_path / "ct.nrrd", volume.hu_zyx, volume.geometry)
-    arguments = options(str(tmp_path / "ct.nrrd"), "--out", str(tmp_path / "out"), "--count", "2")
+    # What is killed and when matters here, not what is found.
+    hu, grid = np.ascontiguousarray(slab.volume.hu_zyx[6:22, ::2, ::2]), slab.volume.geometry
+    z_mm, y_mm, x_mm = grid.spacing_zyx_mm
+    coarse = Geometry.make(hu.shape, (z_mm, 2 * y_mm, 2 * x_mm), tuple(grid.origin_lps))
+    write_image(tmp_path / "ct.nrrd", hu, coarse)
+    arguments = options(str(tmp_path / "ct.nrrd"), "--out", str(tmp_path / "out"), "--count", "3")
     assert run_kills(arguments) == 0, capsys.readouterr().out
     told = json.loads((tmp_path / "out" / "kills.json").read_text())
-    assert [kill["command"] for kill in told] == ["analyze", "batch"]
+    assert [kill["command"] for kill in told] == ["analyze", "batch", "panel"]
     assert not [kill for kill in told if kill["wrong"]]
 
 
@@ -85,6 +90,37 @@ def test_an_earlier_case_that_goes_is_found(stand: Stand, tmp_path: Path) -> Non
     (case / MARKER).write_text(json.dumps({"files": []}))
     stand._call = (sys.executable, "-c", f"import shutil; shutil.rmtree({str(case)!r})")
     assert stand.kill(signal.SIGKILL, 5.0).wrong == ("the earlier case is gone",)
+
+
+PANEL = """
+import subprocess, sys, time
+from pathlib import Path
+worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print("worker", worker.pid, flush=True)
+Path(sys.argv[1], "half").mkdir()
+sys.exit(worker.wait() and 3)
+"""
+
+
+def test_nothing_runs_on_when_the_kills_are_ended(stand: Stand) -> None:
+    stand._call = (sys.executable, "-c", STUBBORN)
+    process = stand._start()
+    stand.end()
+    assert process.poll() is not None and not Stand._orphans(process.pid, 5.0)
+
+
+def test_what_a_panel_or_its_worker_leaves_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphans = Stand._orphans
+    monkeypatch.setattr(Stand, "_orphans", staticmethod(lambda group: orphans(group, 0.5)))
+    stand = PanelStand(tmp_path / "ct.nrrd", tmp_path / "out", "panel", ())
+    stand._call = (sys.executable, "-c", PANEL, str(tmp_path / "out" / "results"))
+    kill = stand.kill(signal.SIGINT, 2.0)
+    assert (kill.signal, kill.status) == ("SIGKILL of the worker", 3)
+    assert kill.wrong == ("left behind: half", "not cleared by the next panel: half")
+    (tmp_path / "out" / "results" / "half").rmdir()
+    kill = stand.kill(signal.SIGKILL, 2.0)
+    assert kill.status == -signal.SIGKILL
+    assert kill.wrong[0].startswith("processes run on") and "not cleared" in kill.wrong[1]
 
 
 def test_the_wait_before_the_last_run_is_long_enough() -> None:

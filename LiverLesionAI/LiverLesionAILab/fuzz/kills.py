@@ -1,8 +1,9 @@
-"""`liverlesionai kills CT`: `analyze` and `batch` killed at random moments, and what they leave behind.
+"""`liverlesionai kills CT`: `analyze`, `batch` and a panel's run killed at random moments, and what is left.
 
 After every kill: the case folder is whole or not there, an earlier one is as it was, no process runs on.
 After a signal that can be heard nothing else is left either, and the exit status is 130; what SIGKILL leaves
-is gone after the next run that ends.
+is gone after the next run that ends. A panel's run has two processes: where the panel dies the worker ends
+too, where the worker dies the panel says so and tidies up.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -24,13 +26,17 @@ from pathlib import Path
 
 import LiverLesionAILib
 from LiverLesionAILib.cli.batch_plan import INDEX_FILE
+from LiverLesionAILib.panel.run.temp_folders import remove_stale_folders
 from LiverLesionAILib.support.errors import InputError, LiverLesionAIError
 from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.part_folders import YOUNG_S
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.writing.case_folder import MARKER
 
-COMMANDS = ("analyze", "batch")
+from .panel_side import LOST
+
+PANEL = "panel"
+COMMANDS = ("analyze", "batch", PANEL)
 QUICK = ("--device", "cpu", "--pyramid", "0.6", "--detector", "none", "--no-classify", "--no-attention")
 END_S = 60.0
 """A command that was asked to end has to be gone by then; on a busy machine the scene takes some seconds."""
@@ -57,7 +63,7 @@ def add_kills_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `kills`."""
     parser.add_argument("ct", type=Path, help="a CT file; a small one, since it is analysed again and again")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="empty folder for the runs")
-    parser.add_argument("--count", type=int, default=100, help="kills, half of each command (default 100)")
+    parser.add_argument("--count", type=int, default=100, help="kills, a third of each command (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="of moments and signals")
     parser.add_argument("--pictures", action="store_true", help="draw pictures too: slower, more processes")
 
@@ -80,25 +86,33 @@ def run_kills(
     options = QUICK if args.pictures else (*QUICK, "--no-pictures")
     rng = random.Random(args.seed)
     kills: list[Kill] = []
-    for number, command in enumerate(COMMANDS):
-        stand = Stand(args.ct, args.out / command, command, options)
-        whole_s = stand.run_whole()
-        count = (args.count + number) // len(COMMANDS)
-        for index in range(count):
-            share = (number + index / max(1, count)) / len(COMMANDS)
-            progress(f"killing {command}, {index + 1} of {count}", share)
-            if index % 2 == 0:
-                stand.clear()
-            number_of_signal = rng.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGINT))
-            kills.append(stand.kill(number_of_signal, rng.uniform(0.0, 1.05 * whole_s)))
+    stands: dict[str, Stand] = {}
+    whole_s: dict[str, float] = {}
+    try:
+        # By turns, so that a run that is ended early says something of each.
+        for index in range(args.count):
+            command = COMMANDS[index % len(COMMANDS)]
+            progress(f"killing {command}, {index + 1} of {args.count}", index / args.count)
+            if command not in stands:
+                kind = PanelStand if command == PANEL else Stand
+                stands[command] = kind(args.ct, args.out / command, command, options)
+                whole_s[command] = stands[command].run_whole()
+            if index // len(COMMANDS) % 2 == 0:
+                stands[command].clear()
+            number = rng.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGINT))
+            kills.append(stands[command].kill(number, rng.uniform(0.0, 1.05 * whole_s[command])))
+            _write(kills, args.out)
             for sentence in kills[-1].wrong:
                 say(f"{command}, {kills[-1].signal} after {kills[-1].moment_s:.2f} s: {sentence}")
-        time.sleep(YOUNG_S + 1.0)
-        stand.run_whole()
-        if left := stand.left_over():
-            kills.append(Kill(command, "none", 0.0, 0, (f"the next run left {', '.join(left)}",)))
-            say(f"{command}: {kills[-1].wrong[0]}")
-    write_text(args.out / "kills.json", json.dumps([asdict(kill) for kill in kills], indent=1) + "\n")
+        for command, stand in stands.items():
+            stand.run_again()
+            if left := stand.left_over():
+                kills.append(Kill(command, "none", 0.0, 0, (f"the next run left {', '.join(left)}",)))
+                _write(kills, args.out)
+                say(f"{command}: {kills[-1].wrong[0]}")
+    finally:
+        for stand in stands.values():
+            stand.end()
     for (command, name), count in sorted(Counter((kill.command, kill.signal) for kill in kills).items()):
         own = [kill for kill in kills if (kill.command, kill.signal) == (command, name)]
         statuses = Counter(kill.status for kill in own)
@@ -109,24 +123,36 @@ def run_kills(
     return 1 if wrong else 0
 
 
+def _write(kills: Sequence[Kill], folder: Path) -> None:
+    write_text(folder / "kills.json", json.dumps([asdict(kill) for kill in kills], indent=1) + "\n")
+
+
 class Stand:
     """A folder where one command is run and killed."""
 
     def __init__(self, ct: Path, folder: Path, command: str, options: Sequence[str]) -> None:
         self._folder, self._command = folder, command
         self._results = folder / "results"
+        self._last: subprocess.Popen[bytes] | None = None
         self._results.mkdir(parents=True)
-        if command == "batch":
-            (folder / "cts").mkdir()
-            given = folder / "cts" / ct.name
-            shutil.copyfile(ct, given)
-            arguments = ("batch", str(given.parent), "--out", str(self._results), "--again")
-        else:
-            arguments = ("analyze", str(ct), "--out", str(self._results / "case"))
-        self._call = (sys.executable, "-m", "LiverLesionAILib.cli.main", *arguments, *options)
+        self._call = (sys.executable, "-m", *self._arguments(ct, options))
         root = Path(LiverLesionAILib.__file__).resolve().parents[1]
         path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
         self._environment = {**os.environ, "PYTHONPATH": path}
+
+    def _arguments(self, ct: Path, options: Sequence[str]) -> tuple[str, ...]:
+        command = ("LiverLesionAILib.cli.main", self._command, *options)
+        if self._command == "batch":
+            (self._folder / "cts").mkdir()
+            given = self._folder / "cts" / ct.name
+            shutil.copyfile(ct, given)
+            return (*command, str(given.parent), "--out", str(self._results), "--again")
+        return (*command, str(ct), "--out", str(self._results / "case"))
+
+    def run_again(self) -> None:
+        """A run that nobody kills, when what dead ones left is old enough to be cleared."""
+        time.sleep(YOUNG_S + 1.0)
+        self.run_whole()
 
     def run_whole(self) -> float:
         """A run that nobody kills; its seconds."""
@@ -135,9 +161,16 @@ class Stand:
         if process.wait() != 0:
             said = (self._folder / "log.txt").read_text(encoding="utf-8", errors="replace")
             raise InputError(f"{self._command} failed by itself: {said.strip().splitlines()[-1:]}")
-        if not self._cases():
+        if not self._is_done():
             raise LiverLesionAIError(f"{self._command} ended and left no case folder.")
         return time.monotonic() - started
+
+    def end(self) -> None:
+        """Nothing of it runs on when the kills themselves are ended."""
+        if self._last is not None and self._last.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._last.pid, signal.SIGKILL)
+            self._last.wait()
 
     def clear(self) -> None:
         """Forget earlier results; what dead runs left stays."""
@@ -181,8 +214,8 @@ class Stand:
         hidden = (path.name for path in self._results.iterdir() if path.name.startswith("."))
         return sorted(name for name in hidden if name != INDEX_FILE)
 
-    def _cases(self) -> list[Path]:
-        return [path for path in self._results.iterdir() if (path / MARKER).is_file()]
+    def _is_done(self) -> bool:
+        return any((path / MARKER).is_file() for path in self._results.iterdir())
 
     def _content(self) -> dict[str, dict[str, int]]:
         """Of every case folder the files and when each was changed, ns."""
@@ -194,7 +227,7 @@ class Stand:
 
     def _start(self) -> subprocess.Popen[bytes]:
         with (self._folder / "log.txt").open("wb") as log:
-            return subprocess.Popen(
+            self._last = subprocess.Popen(
                 self._call,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -202,6 +235,7 @@ class Stand:
                 stderr=log,
                 start_new_session=True,
             )
+        return self._last
 
     @staticmethod
     def _orphans(group: int, within_s: float = 15.0) -> list[int]:
@@ -210,6 +244,63 @@ class Stand:
         while (left := _group(group)) and time.monotonic() < end_s:
             time.sleep(0.1)
         return left
+
+
+class PanelStand(Stand):
+    """A folder of temporary cases, where the panel's side of a run or its worker is killed."""
+
+    def _arguments(self, ct: Path, options: Sequence[str]) -> tuple[str, ...]:
+        return ("LiverLesionAILab.fuzz.panel_side", str(ct), str(self._results))
+
+    def run_again(self) -> None:
+        self.run_whole()
+
+    def clear(self) -> None:
+        """Nothing: a panel that starts clears by itself."""
+
+    def kill(self, number: signal.Signals, moment_s: float) -> Kill:
+        """SIGKILL and SIGTERM end the panel's side; in the place of SIGINT its worker is killed."""
+        process = self._start()
+        try:
+            process.wait(moment_s)
+        except subprocess.TimeoutExpired:
+            worker = self._worker() if number == signal.SIGINT else None
+            if worker is None:
+                process.send_signal(number)
+            else:
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
+        wrong = []
+        try:
+            status = process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            wrong.append(f"it ran on for {END_S:.0f} s")
+            status = -9999
+            process.kill()
+        if orphans := self._orphans(process.pid):
+            wrong.append(f"processes run on: {orphans}")
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        if status >= 0 and (left := self.left_over()):
+            wrong.append(f"left behind: {', '.join(left)}")
+        if status not in (0, LOST, -number):
+            wrong.append(f"exit status {status}")
+        remove_stale_folders(str(self._results))
+        if left := self.left_over():
+            wrong.append(f"not cleared by the next panel: {', '.join(left)}")
+        name = "SIGKILL of the worker" if number == signal.SIGINT else number.name
+        return Kill(self._command, name, round(moment_s, 3), status, tuple(wrong))
+
+    def left_over(self) -> list[str]:
+        return sorted(path.name for path in self._results.iterdir())
+
+    def _is_done(self) -> bool:
+        return not self.left_over()
+
+    def _worker(self) -> int | None:
+        """The worker's number; None before it has been started."""
+        said = re.search(r"^worker (\d+)$", (self._folder / "log.txt").read_text(encoding="utf-8"), re.M)
+        return int(said[1]) if said else None
 
 
 def _group(group: int) -> list[int]:
