@@ -45,6 +45,10 @@ _WORDS = {
     "SliceThickness": "{} mm thick",
     "ContrastBolusAgent": "contrast {}",
     "SeriesDescription": "described as '{}'",
+    "FilterType": "filter {}",
+    "ProtocolName": "protocol '{}'",
+    "StackID": "stack {}",
+    "ScanOptions": "scan options {}",
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..support.text import printable
+from .dicom_claim_checks import claim_doubts, claim_notes
 from .dicom_frames import CATEGORIES, Frame
 from .dicom_places import distances_mm
 
@@ -30,7 +31,7 @@ def slice_doubts(frames: Sequence[Frame], numbers: Collection[int] = ()) -> list
         frames: one per slice, in the order of their positions.
         numbers: instance numbers of all images of the series.
     """
-    found = [*_rescale(frames), *_photometric(frames), *_settings(frames)]
+    found = [*_rescale(frames), *_photometric(frames), *_settings(frames), *claim_doubts(frames)]
     if len(frames) > 2:
         found += [*_order(frames), *_every_other(frames, numbers)]
     return found
@@ -38,7 +39,7 @@ def slice_doubts(frames: Sequence[Frame], numbers: Collection[int] = ()) -> list
 
 def slice_notes(frames: Sequence[Frame]) -> list[str]:
     """Sentences about what differs between slices and is allowed to."""
-    notes = []
+    notes = list(claim_notes(frames))
     for name, values in (
         ("rescale slope or intercept", {(f.slope, f.intercept) for f in frames}),
         ("number of stored bits", {(f.format.allocated, f.format.stored, f.format.signed) for f in frames}),
@@ -96,6 +97,9 @@ def _order(frames: Sequence[Frame]) -> Iterator[str]:
     instances = [f.instance for f in frames]
     if frames[0].frames == 1 and len(set(instances)) == len(frames):
         against["instance numbers"] = _out_of_order(np.array(instances, float))
+    in_stack = [f.claims.in_stack for f in frames]
+    if frames[0].frames > 1 and None not in in_stack and len(set(in_stack)) == len(frames):
+        against["places in the stack"] = _out_of_order(np.array(in_stack, float))
     locations = [f.location_mm for f in frames]
     if all(v is not None for v in locations):
         against["slice locations"] = _off_location(np.array(locations, float), distances, step)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from .dicom_claims import NO_CLAIMS, Claims, claims_of
 from .dicom_values import moment, number, numbers, orientation, spacing, text_of, whole, whole_or_none
 
 CATEGORIES: dict[str, str] = {
@@ -80,6 +81,7 @@ class Frame:
         categories: values of CATEGORIES, "" where absent.
         moments: values of MOMENTS as numbers that grow, None where absent.
         body: everything the header says in words on the body part, lower case.
+        claims: what the header says once more in other words.
     """
 
     path: Path
@@ -113,6 +115,7 @@ class Frame:
     moments: tuple[float | None, ...]
     kernel: str
     problem: str = ""
+    claims: Claims = NO_CLAIMS
 
     @property
     def usable(self) -> bool:
@@ -185,6 +188,7 @@ def _frame(groups: _Groups, index: int, same: dict[str, Any]) -> Frame:
         moments=moments,
         kernel=categories[_CATEGORY_INDEX["ConvolutionKernel"]].lower(),
         problem=_written_badly(groups),
+        claims=claims_of(groups.get),
     )
 
 

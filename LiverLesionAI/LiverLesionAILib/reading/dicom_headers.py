@@ -11,12 +11,13 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from ..support.progress import Progress
+from .dicom_claims import CLAIM_TAGS
 from .dicom_frames import CATEGORIES, DEFLATED, Frame, HeaderError, frames_of
 
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 _TAGS = [
-    *CATEGORIES, "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality",
-    "SeriesNumber", "StudyDescription", "BodyPartExamined", "PatientID", "InstanceNumber",
+    *CATEGORIES, *CLAIM_TAGS, "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
+    "Modality",    "SeriesNumber", "StudyDescription", "BodyPartExamined", "PatientID", "InstanceNumber",
     "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime", "ContentDate", "ContentTime",
     "TriggerTime", "ImagePositionPatient", "ImageOrientationPatient", "SliceLocation", "PixelSpacing",
     "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",

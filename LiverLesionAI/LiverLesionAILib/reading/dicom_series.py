@@ -40,6 +40,7 @@ _ELSEWHERE = re.compile(
 )
 _SHARP_WORDS = re.compile(r"lung|pulmo|bone|knochen|sharp")
 _SHARP_KERNELS = re.compile(r"lung|bone|edge|^[bhui][rlvf]?[6-9]\d|^y[bce]|^fc[358]\d")
+_HU_TYPES = ("", "HU", "US", "UNSPECIFIED", "HU_MOD")
 _PROJECTIONS = {
     "MIP",
     "MINIP",
@@ -208,8 +209,10 @@ def _refusal(frames: list[Frame]) -> str:
         return f"its images are in colour ({first.format.photometric})"
     if material := material_map(first.description, first.image_type):
         return material
-    if first.rescale_type not in ("", "HU", "US", "UNSPECIFIED", "HU_MOD"):
-        return f"its values are {first.rescale_type}, not Hounsfield units"
+    others = [f.rescale_type for f in frames if f.rescale_type not in _HU_TYPES]
+    if others:
+        some = "" if len(others) == len(frames) else f" in {len(others)} of {len(frames)} images"
+        return f"its values are {others[0]}{some}, not Hounsfield units"
     if syntax := unreadable_syntax(first.format.syntax):
         return f"its images are compressed as {syntax}, which cannot be read here; export them uncompressed"
     if not first.usable or first.shape_yx[0] == 0:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..support.errors import GeometryError, InputError
-from .continuity import continuity_warning
+from .continuity import continuity_warning, slices_warning
 from .ct import CtVolume, Geometry, reoriented_geometry
 
 FEWEST_SLICES = 8
@@ -123,7 +123,7 @@ def check_ct(volume: CtVolume) -> CtVolume:
     warnings = _check_grid(volume)
     values = _values(volume)
     _check_content(volume.name, values)
-    if torn := continuity_warning(volume.hu_zyx):
+    if torn := continuity_warning(volume.hu_zyx) or slices_warning(volume.hu_zyx):
         warnings.insert(0, torn)
     if values.low >= -30 and _has_offset(values.sample):
         shifted = np.empty(volume.hu_zyx.shape, np.int16)
