@@ -103,6 +103,9 @@ class TestNrrd:
         refused(nrrd(folder, space_units='"cm" "cm" "cm"'), "cm", "millimetres")
         warned(nrrd(folder, space_units='"mm" "mm" "mm"'))
 
+    def test_an_axis_of_time_with_a_direction_in_space(self, folder: Path) -> None:
+        warned(nrrd(folder, kinds="domain domain time"), "axis 3 a 'time'")
+
     def test_values_that_were_scaled(self, folder: Path) -> None:
         warned(nrrd(folder, old_min="-1000"), "old min")
 

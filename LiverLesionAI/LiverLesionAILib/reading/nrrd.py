@@ -46,6 +46,7 @@ _SPACES = {
     "left-posterior-superior": (1, 1, 1), "lps": (1, 1, 1),
 }  # fmt: skip
 _OTHER_SPACES = ("scanner-xyz", "3d-right-handed", "3d-left-handed")
+_SPACE_KINDS = ("domain", "space", "???", "none")
 _COLOUR_KINDS = (
     "vector", "3-vector", "2-vector", "4-vector", "covariant-vector", "3-gradient", "normal", "3-normal",
     "rgb-color", "rgba-color", "hsv-color", "xyz-color", "3-color", "4-color", "point",
@@ -248,8 +249,15 @@ def _axes(
         # Along time in a space of four dimensions.
         flat = [v is not None and len(v) == 4 and not v[:3].any() for v in directions]
         domain = [a for a in range(dimension) if directions[a] is not None and not flat[a]]
+        odd = [a for a in domain[:3] if kinds and kinds[a] not in _SPACE_KINDS]
+        if odd:
+            named = ", ".join(f"axis {a + 1} a '{printable(kinds[a])}'" for a in odd)
+            fields.warnings.append(
+                f"The header calls {named}, and gives it a direction in space. It was taken for space; look "
+                "whether these are slices of one scan."
+            )
     elif kinds:
-        domain = [a for a in range(dimension) if kinds[a] in ("domain", "space", "???", "none")]
+        domain = [a for a in range(dimension) if kinds[a] in _SPACE_KINDS]
     else:
         domain = list(range(dimension))
     if len(domain) > 3:
