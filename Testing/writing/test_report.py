@@ -7,19 +7,27 @@ import io
 import math
 import re
 import shutil
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("jinja2", reason="Jinja2 is not installed (the extra export)")
 pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra export)")
 pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
 
+from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.case.store import load_result, save_result
+from LiverLesionAILib.case.wording import notes
 from LiverLesionAILib.cli.main import main
+from LiverLesionAILib.stages.classify.stage import NETWORK_NOT_VALIDATED, NOT_VALIDATED
+from LiverLesionAILib.stages.measure.plausible import BodyMeasures, PlausibleSettings, implausible
+from LiverLesionAILib.stages.neighbours.gallbladder import Separated
+from LiverLesionAILib.stages.neighbours.gallbladder import messages as gallbladder_messages
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.dicom import DicomSource
 from LiverLesionAILib.writing.export import Export, export_case
@@ -33,10 +41,14 @@ from LiverLesionAILib.writing.report.key_images import (
     write_key_images,
 )
 from LiverLesionAILib.writing.report.pdf import report_pdf
+from LiverLesionAILib.writing.report.sentences import REASONS, SENTENCES, reasons, sentence
 from LiverLesionAILib.writing.report.strings import LANGUAGES, Language, keys, texts
 from LiverLesionAILib.writing.tables import findings_csv
 from support.case_factory import small_case
 
+WHY = "too small to characterise; portal 61 HU (liver 104, vessels 162); edge 3.2 mm (soft); uneven; 14 mm; "
+WHY += "12 lesions, 3 others alike"
+PLAUSIBLE = Rules().part(PlausibleSettings)
 SOURCE = DicomSource(
     (), patient_name="Secret^Person", patient_id="SECRET-1", study_date="20260131", kvp=120.0
 )
@@ -101,8 +113,8 @@ def test_html_pdf_and_text_say_the_same(language):
             for name, text in said.items():
                 assert " ".join(cell.split()) in " ".join(text.split()), f"{cell} is missing in {name}"
     for name, text in said.items():
-        for sentence in (made.words("research"), made.draft, made.study_date):
-            assert sentence in " ".join(text.split()), f"{sentence} is missing in {name}"
+        for said_once in (made.words("research"), made.draft, made.study_date):
+            assert said_once in " ".join(text.split()), f"{said_once} is missing in {name}"
 
 
 def test_the_numbers_are_those_of_the_table():
@@ -185,8 +197,8 @@ def test_nothing_found_says_so():
 def test_twelve_lesions_with_pictures_stay_small_and_self_contained(tmp_path):
     volume, result = small_case()
     pictures = dict(key_images(result, volume))
-    lesions = tuple(replace(result.lesions[k % 2], number=k + 1) for k in range(12))
     twelve = {k + 1: pictures[k % 2 + 1] for k in range(12)}
+    lesions = tuple(replace(result.lesions[k % 2], number=k + 1, class_reasons=WHY) for k in range(12))
     result = replace(result, lesions=lesions)
     made = report_content(result, SOURCE, Options(), twelve, overview_image(result, volume))
     page = report_html(made)
@@ -197,6 +209,32 @@ def test_twelve_lesions_with_pictures_stay_small_and_self_contained(tmp_path):
     data = report_pdf(made)
     assert len(pypdf.PdfReader(io.BytesIO(data)).pages) <= 2
     assert data == report_pdf(made), "the same report, the same bytes"
+
+
+def test_a_browser_without_a_network_prints_two_pages(tmp_path):
+    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    volume, result = small_case()
+    pictures = dict(key_images(result, volume))
+    lesions = tuple(replace(result.lesions[k % 2], number=k + 1, class_reasons=WHY) for k in range(12))
+    twelve = {k + 1: pictures[k % 2 + 1] for k in range(12)}
+    made = report_content(
+        replace(result, lesions=lesions), SOURCE, Options("de"), twelve, overview_image(result, volume)
+    )
+    (tmp_path / "page.html").write_text(report_html(made), encoding="utf-8")
+    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    arguments += [f"--user-data-dir={tmp_path / 'profile'}", "--no-pdf-header-footer"]
+    arguments += [f"--print-to-pdf={tmp_path / 'page.pdf'}", (tmp_path / "page.html").as_uri()]
+    subprocess.run([browser, *arguments], check=True, capture_output=True, timeout=120)
+    pages = [" ".join(p.extract_text().split()) for p in pypdf.PdfReader(tmp_path / "page.pdf").pages]
+    assert len(pages) <= 2
+    assert sum(len(p.images) for p in pypdf.PdfReader(tmp_path / "page.pdf").pages) >= 3
+    for row in made.rows:
+        assert row.axes in " ".join(pages)
+    for page in pages:
+        assert made.words("research") in page
+        assert made.draft in page
 
 
 def test_a_note_cannot_break_the_page():
@@ -278,3 +316,54 @@ class TestKeptKeyImages:
         broken = sorted((tmp_path / "case" / FOLDER).glob("lesion_1_*.png"))[0]
         broken.write_bytes(broken.read_bytes()[:200])
         assert sorted(read_key_images(result, tmp_path / "case")[0]) == [2]
+
+
+def fields(template: str) -> list[str]:
+    return sorted(re.findall(r"{(\w+)}", template))
+
+
+class TestSentencesOfTheAnalysis:
+    @pytest.mark.parametrize("table", [SENTENCES, REASONS], ids=["sentences", "reasons"])
+    def test_every_translation_keeps_the_figures(self, table):
+        for english, others in table.items():
+            assert len(others) == len(LANGUAGES) - 1
+            assert all(fields(text) == fields(english) for text in others), english
+            values = {name: "portal venous" if name == "phase" else "7.5" for name in fields(english)}
+            said = english.format(**values)
+            say = sentence if table is SENTENCES else reasons
+            assert say(said, Language("en")) == said
+            german = say(said, Language("de"))
+            assert german != said or set(fields(english)) == {"mm"}
+            assert "englisch" not in german
+            assert german.count("7,5") == list(values.values()).count("7.5")
+
+    def test_those_of_the_stages_are_known(self):
+        one = np.ones((1, 1, 1), bool)
+        found = Separated(one, one.astype(np.uint16), one, {3: 1.0}, (3,), (1, 2), 7.0)
+        said = [
+            NOT_VALIDATED,
+            NETWORK_NOT_VALIDATED,
+            *gallbladder_messages(found, {1: 1, 2: 2}, 31.0),
+            *implausible(BodyMeasures(0.3, 500.0, True), 9000.0, cut_off=False, settings=PLAUSIBLE),
+            *implausible(BodyMeasures(-0.3, 500.0, True), 90.0, cut_off=False, settings=PLAUSIBLE),
+            *notes(small_case(lesions=0)[1]),
+        ]
+        assert len(said) >= 9
+        for code in LANGUAGES[1:]:
+            words = Language(code)
+            assert [s for s in said if sentence(s, words) in (s, words("in_english", s=s))] == []
+
+    def test_those_of_a_real_run_are_known(self, slab_result):
+        words = Language("fr")
+        said = notes(slab_result)
+        assert said
+        assert [s for s in said if sentence(s, words) == words("in_english", s=s)] == []
+        for lesion in slab_result.lesions:
+            assert lesion.class_reasons
+            assert not re.search("edge|even;|liver|vessels|lesions", reasons(lesion.class_reasons, words))
+
+    def test_what_is_not_known_stays_english_and_says_so(self):
+        _, result = small_case()
+        result = replace(result, messages=("The file's header was odd.",))
+        assert content("de", result).warnings == ("(englisch) The file's header was odd.",)
+        assert content("en", result).warnings == ("The file's header was odd.",)

@@ -9,6 +9,7 @@ from ...case.classes import LesionClass, Phase
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ...case.wording import notes, slice_number
 from ...volume.dicom import DicomSource
+from .sentences import reasons, sentence
 from .strings import Language
 
 # Liver density in HU below which fat is likely, and up to which it is possible, by contrast phase.
@@ -110,7 +111,7 @@ def report_content(
     draft = words("draft", n=undecided, m=len(result.lesions)) if undecided else ""
     rows = tuple(_row(x, result, words) for x in listed)
     left_out = len(result.lesions) - len(listed)
-    warnings = [*notes(result)]
+    warnings = [sentence(said, words) for said in notes(result)]
     if left_out:
         warnings.append(words("rejected_count", n=left_out))
     return Content(
@@ -158,7 +159,7 @@ def _row(lesion: Lesion, result: CaseResult, words: Language) -> Row:
     return Row(
         number=lesion.number,
         cls=(shown + own) if shown else "",
-        reasons="" if lesion.reader_class else lesion.class_reasons,
+        reasons="" if lesion.reader_class else reasons(lesion.class_reasons, words),
         segment="",
         axes=axes,
         volume=volume,

@@ -11,7 +11,9 @@ from typing import Any
 from .content import Content, KeyImage
 
 _BLUE, _RED, _GREY = "#1d3a5f", "#8a1c1c", "#444444"
-_WIDTHS_MM = (8, 31, 16, 24, 22, 24, 17, 16, 28)
+_WIDTHS_MM = (8, 29, 19, 24, 22, 24, 17, 16, 27)
+_FRAME_PT = 6.0
+"""A frame's own padding, which the page's margins make up for."""
 
 
 def report_pdf(content: Content) -> bytes:
@@ -24,8 +26,8 @@ def report_pdf(content: Content) -> bytes:
     document = SimpleDocTemplate(
         buffer,
         pagesize=A4,
-        leftMargin=12 * mm,
-        rightMargin=12 * mm,
+        leftMargin=12 * mm - _FRAME_PT,
+        rightMargin=12 * mm - _FRAME_PT,
         topMargin=12 * mm,
         bottomMargin=14 * mm,
         title=content.words("title"),
@@ -80,7 +82,15 @@ def _styles() -> dict[str, Any]:
         "small": like("small", fontSize=7, leading=8.4, textColor=_GREY),
         "cell": like("cell", fontSize=8, leading=9.4),
         "head": like("head", fontName=bold, fontSize=7.5, leading=9),
-        "banner": like("banner", fontName=bold, textColor="white", backColor=_RED, borderPadding=3),
+        "banner": like(
+            "banner",
+            fontName=bold,
+            textColor="white",
+            backColor=_RED,
+            borderPadding=3,
+            leftIndent=3,
+            rightIndent=3,
+        ),
     }
 
 
@@ -149,14 +159,17 @@ def _table(content: Content, styles: dict[str, Any]) -> list[Any]:
     story = [_text(content.words("findings"), styles["h2"])]
     if not content.rows:
         return [*story, _text(content.summary, styles["base"])]
-    body = []
+    body: list[list[Any]] = []
+    lines: list[tuple[Any, ...]] = []
     for row in content.rows:
-        kind = [_text(row.cls, styles["cell"])]
-        kind += [_text(said, styles["small"]) for said in (row.reasons, row.note) if said]
-        cells = (row.segment, row.axes, row.volume, row.density, row.slice, row.score, row.decision)
-        body.append(
-            [_text(str(row.number), styles["cell"]), kind, *(_text(c, styles["cell"]) for c in cells)]
-        )
+        cells = (str(row.number), row.cls, row.segment, row.axes, row.volume, row.density, row.slice)
+        body.append([_text(c, styles["cell"]) for c in (*cells, row.score, row.decision)])
+        if more := ". ".join(filter(None, (row.reasons, row.note))):
+            # Over the whole width in a line of their own.
+            body.append(["", _text(more, styles["small"]), *[""] * (len(_WIDTHS_MM) - 2)])
+            at = len(body)
+            lines += [("SPAN", (1, at), (-1, at)), ("NOSPLIT", (0, at - 1), (-1, at))]
+        lines.append(("LINEBELOW", (0, len(body)), (-1, len(body)), 0.3, "#bbbbbb"))
     table = Table(
         [[_text(h, styles["head"]) for h in content.headings], *body],
         colWidths=[w * mm for w in _WIDTHS_MM],
@@ -165,7 +178,7 @@ def _table(content: Content, styles: dict[str, Any]) -> list[Any]:
     table.setStyle(
         TableStyle([
             ("LINEBELOW", (0, 0), (-1, 0), 0.8, _BLUE),
-            ("LINEBELOW", (0, 1), (-1, -1), 0.3, "#bbbbbb"),
+            *lines,
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
             ("TOPPADDING", (0, 0), (-1, -1), 1),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
@@ -182,11 +195,12 @@ def _images(content: Content, styles: dict[str, Any]) -> list[Any]:
     shown = [*content.key_images, *([content.overview] if content.overview else [])]
     if not shown:
         return []
-    across = 4
-    cells = [[_picture(i, 44 * mm), _text(i.caption, styles["small"])] for i in shown]
+    across = 4 if len(shown) <= 8 else 5
+    width = sum(_WIDTHS_MM) / across
+    cells = [[_picture(i, (width - 2.5) * mm), _text(i.caption, styles["small"])] for i in shown]
     rows = [cells[k : k + across] for k in range(0, len(cells), across)]
     rows[-1] += [""] * (across - len(rows[-1]))
-    table = Table(rows, colWidths=[46.5 * mm] * across)
+    table = Table(rows, colWidths=[width * mm] * across)
     table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
     return [_text(content.words("key_images"), styles["h2"]), table]
 

@@ -134,6 +134,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "models": ("Models (SHA-256)", "Modelle (SHA-256)", "Modeller (SHA-256)", "Modèles (SHA-256)"),
     "rules": ("Rules", "Regeln", "Regler", "Règles"),
     "conclusion": ("Conclusion", "Beurteilung", "Konklusjon", "Conclusion"),
+    "in_english": ("{s}", "(englisch) {s}", "(engelsk) {s}", "(en anglais) {s}"),
     "rejected_count": (
         "{n} finding(s) rejected by the reader are not listed.",
         "{n} vom Befunder verworfene(r) Befund(e) nicht aufgeführt.",

@@ -1,0 +1,380 @@
+"""Sentences of the analysis in the report's languages; those that are not known are marked as English."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+
+from ...case.classes import Phase
+from .strings import LANGUAGES, Language
+
+# English as the analysis writes it, with fields: (German, Norwegian, French). A field `phase` is a word of
+# its own, any other a number or a name.
+SENTENCES: Mapping[str, tuple[str, str, str]] = {
+    "Lesion classes come from measured densities and a network that was trained on simulated contrast "
+    "enhancement; they have not been validated on patients.": (
+        "Die Klassen der Läsionen stammen aus gemessenen Dichten und einem Netz, das an simulierter "
+        "Kontrastmittelaufnahme trainiert wurde; sie wurden nicht an Patienten validiert.",
+        "Lesjonenes klasser kommer fra målte tettheter og et nettverk som er trent på simulert "
+        "kontrastoppladning; de er ikke validert på pasienter.",
+        "Les classes des lésions proviennent des densités mesurées et d'un réseau entraîné sur un "
+        "rehaussement simulé ; elles n'ont pas été validées chez des patients.",
+    ),
+    "Lesion classes come from a network that was trained on simulated contrast enhancement; it has not been "
+    "validated on patients.": (
+        "Die Klassen der Läsionen stammen aus einem Netz, das an simulierter "
+        "Kontrastmittelaufnahme trainiert "
+        "wurde; es wurde nicht an Patienten validiert.",
+        "Lesjonenes klasser kommer fra et nettverk som er trent på simulert kontrastoppladning; det er ikke "
+        "validert på pasienter.",
+        "Les classes des lésions proviennent d'un réseau entraîné sur un "
+        "rehaussement simulé ; il n'a pas été "
+        "validé chez des patients.",
+    ),
+    "The scan looks {phase}: FNH and HCC cannot be told without an arterial phase.": (
+        "Die Aufnahme wirkt {phase}: FNH und HCC sind ohne arterielle Phase nicht zu erkennen.",
+        "Undersøkelsen ser {phase} ut: FNH og HCC kan ikke skilles ut uten arteriell fase.",
+        "L'examen paraît de phase {phase} : HNF et CHC ne peuvent être reconnus sans phase artérielle.",
+    ),
+    "The scan looks {phase}; classes were learnt in the arterial phase and are less reliable here.": (
+        "Die Aufnahme wirkt {phase}; die Klassen wurden in der arteriellen "
+        "Phase gelernt und sind hier weniger "
+        "verlässlich.",
+        "Undersøkelsen ser {phase} ut; klassene er lært i arteriell fase og er mindre pålitelige her.",
+        "L'examen paraît de phase {phase} ; les classes ont été apprises à la phase artérielle et sont moins "
+        "fiables ici.",
+    ),
+    "The contrast phase is uncertain; classes were learnt in the arterial phase.": (
+        "Die Kontrastmittelphase ist unsicher; die Klassen wurden in der arteriellen Phase gelernt.",
+        "Kontrastfasen er usikker; klassene er lært i arteriell fase.",
+        "La phase de contraste est incertaine ; les classes ont été apprises à la phase artérielle.",
+    ),
+    "The second phase ({name}) could not be brought into line with the first and was not used. Is it of the "
+    "same patient, and does it show the liver?": (
+        "Die zweite Phase ({name}) ließ sich nicht mit der ersten zur Deckung bringen und wurde nicht "
+        "verwendet. Ist sie vom selben Patienten, und zeigt sie die Leber?",
+        "Den andre fasen ({name}) lot seg ikke bringe i samsvar med den første og ble ikke brukt. Er den av "
+        "samme pasient, og viser den leveren?",
+        "La seconde phase ({name}) n'a pas pu être recalée sur la première et n'a pas été utilisée. Est-elle "
+        "du même patient, et montre-t-elle le foie ?",
+    ),
+    "Second phase {name}: {phase} ({p}), moved by {mm} mm on average to lie on the first; classes come from "
+    "both.": (
+        "Zweite Phase {name}: {phase} ({p}), im Mittel um {mm} mm auf die erste verschoben; die Klassen "
+        "stammen aus beiden.",
+        "Andre fase {name}: {phase} ({p}), i snitt flyttet {mm} mm til den "
+        "første; klassene kommer fra begge.",
+        "Seconde phase {name} : {phase} ({p}), déplacée en moyenne de {mm} mm sur la première ; les classes "
+        "proviennent des deux.",
+    ),
+    "The liver reaches the first or last slice: parts of it may lie outside the scan, and its volume is that "
+    "of the part that is shown.": (
+        "Die Leber reicht bis an die erste oder letzte Schicht: Teile können außerhalb der Aufnahme liegen, "
+        "und das Volumen ist das des gezeigten Teils.",
+        "Leveren når første eller siste snitt: deler kan ligge utenfor opptaket, og volumet er av den viste "
+        "delen.",
+        "Le foie atteint la première ou la dernière coupe : des parties peuvent se trouver hors de l'examen, "
+        "et le volume est celui de la partie visible.",
+    ),
+    "{ml} mL that hung on the liver by a narrow neck were taken for another organ, such as the stomach, and "
+    "left out. Look whether a part of the liver is missing.": (
+        "{ml} ml, die nur schmal mit der Leber zusammenhingen, wurden für ein "
+        "anderes Organ gehalten, etwa den "
+        "Magen, und weggelassen. Bitte prüfen, ob ein Teil der Leber fehlt.",
+        "{ml} ml som hang på leveren med en smal hals, ble tatt for et annet organ, for eksempel magesekken, "
+        "og utelatt. Se etter om en del av leveren mangler.",
+        "{ml} ml reliés au foie par un col étroit ont été pris pour un autre organe, comme l'estomac, et "
+        "écartés. Vérifier qu'aucune partie du foie ne manque.",
+    ),
+    "No lesion reached the threshold (score {score}, {mm} mm or more); {n} "
+    "fainter or smaller spots were left "
+    "out. Lower the threshold to see them.": (
+        "Keine Läsion erreichte die Schwelle (Score {score}, mindestens {mm} "
+        "mm); {n} schwächere oder kleinere "
+        "Stellen wurden weggelassen. Eine niedrigere Schwelle zeigt sie.",
+        "Ingen lesjon nådde terskelen (score {score}, minst {mm} mm); {n} svakere eller mindre flekker er "
+        "utelatt. En lavere terskel viser dem.",
+        "Aucune lésion n'a atteint le seuil (score {score}, au moins {mm} mm) ; {n} foyers plus faibles ou "
+        "plus petits ont été écartés. Un seuil plus bas les montre.",
+    ),
+    "Nothing in the liver reached the lesion threshold of {t}. A lower one shows fainter candidates.": (
+        "Nichts in der Leber erreichte die Läsionsschwelle von {t}. Eine niedrigere zeigt schwächere "
+        "Kandidaten.",
+        "Ingenting i leveren nådde lesjonsterskelen på {t}. En lavere viser svakere kandidater.",
+        "Rien dans le foie n'a atteint le seuil de lésion de {t}. Un seuil "
+        "plus bas montre des candidats plus "
+        "faibles.",
+    ),
+    "No liver was found. Does the scan cover the upper abdomen, and is it a CT?": (
+        "Keine Leber gefunden. Zeigt die Aufnahme den Oberbauch, und ist sie ein CT?",
+        "Ingen lever funnet. Dekker opptaket øvre abdomen, og er det en CT?",
+        "Aucun foie trouvé. L'examen couvre-t-il l'abdomen supérieur, et est-ce un scanner ?",
+    ),
+    "1 region was taken for the gallbladder ({ml} mL) and not listed as a lesion. Look at the segment "
+    "Gallbladder if a lesion of its bed or wall is in question.": (
+        "1 Bereich wurde für die Gallenblase gehalten ({ml} ml) und nicht als Läsion aufgeführt. Bei Frage "
+        "nach einer Läsion ihres Betts oder ihrer Wand das Segment Gallbladder ansehen.",
+        "1 område ble tatt for galleblæren ({ml} ml) og ikke ført opp som "
+        "lesjon. Se på segmentet Gallbladder "
+        "hvis en lesjon i leiet eller veggen er aktuell.",
+        "1 région a été prise pour la vésicule biliaire ({ml} ml) et n'est pas listée comme lésion. Regarder "
+        "le segment Gallbladder si une lésion de son lit ou de sa paroi est en question.",
+    ),
+    "{n} regions were taken for the gallbladder ({ml} mL) and not listed as a lesion. Look at the segment "
+    "Gallbladder if a lesion of its bed or wall is in question.": (
+        "{n} Bereiche wurden für die Gallenblase gehalten ({ml} ml) und nicht "
+        "als Läsion aufgeführt. Bei Frage "
+        "nach einer Läsion ihres Betts oder ihrer Wand das Segment Gallbladder ansehen.",
+        "{n} områder ble tatt for galleblæren ({ml} ml) og ikke ført opp som lesjon. Se på segmentet "
+        "Gallbladder hvis en lesjon i leiet eller veggen er aktuell.",
+        "{n} régions ont été prises pour la vésicule biliaire ({ml} ml) et ne "
+        "sont pas listées comme lésions. "
+        "Regarder le segment Gallbladder si une lésion de son lit ou de sa paroi est en question.",
+    ),
+    "Lesion {which} lies at the gallbladder and cannot be told from it with certainty: it may be a part or a "
+    "mass of the gallbladder's wall, or grow from one into the other.": (
+        "Läsion {which} liegt an der Gallenblase und ist nicht sicher von ihr zu trennen: Sie kann ein Teil "
+        "oder eine Raumforderung ihrer Wand sein oder vom einen ins andere wachsen.",
+        "Lesjon {which} ligger ved galleblæren og kan ikke skilles sikkert fra den: den kan være en del av "
+        "eller en tumor i veggen, eller vokse fra det ene inn i det andre.",
+        "La lésion {which} est au contact de la vésicule biliaire et ne peut "
+        "en être distinguée avec certitude "
+        ": elle peut être une partie ou une masse de sa paroi, ou s'étendre de l'une à l'autre.",
+    ),
+    "Lesion {which} lie at the gallbladder and cannot be told from it with certainty: it may be a part or a "
+    "mass of the gallbladder's wall, or grow from one into the other.": (
+        "Die Läsionen {which} liegen an der Gallenblase und sind nicht sicher von ihr zu trennen: Sie können "
+        "Teil oder Raumforderung ihrer Wand sein oder vom einen ins andere wachsen.",
+        "Lesjonene {which} ligger ved galleblæren og kan ikke skilles sikkert fra den: de kan være en del av "
+        "eller en tumor i veggen, eller vokse fra det ene inn i det andre.",
+        "Les lésions {which} sont au contact de la vésicule biliaire et ne peuvent en être distinguées avec "
+        "certitude : elles peuvent être une partie ou une masse de sa paroi, "
+        "ou s'étendre de l'une à l'autre.",
+    ),
+    "A part of the gallbladder {mm} mm wide is as dense as tissue: a mass in its wall, dense bile or a "
+    "collapsed wall. Look at it.": (
+        "Ein {mm} mm breiter Teil der Gallenblase ist so dicht wie Gewebe: Raumforderung der Wand, dichte "
+        "Galle oder kollabierte Wand. Bitte ansehen.",
+        "En {mm} mm bred del av galleblæren er så tett som vev: tumor i veggen, tett galle eller kollabert "
+        "vegg. Se på den.",
+        "Une partie de la vésicule biliaire large de {mm} mm a la densité d'un "
+        "tissu : masse de sa paroi, bile "
+        "dense ou paroi collabée. À regarder.",
+    ),
+    "1 spot that the segmenter alone would have listed was left out, the detector being less sure. A lower "
+    "score threshold shows them.": (
+        "1 Stelle, die das Segmentierungsnetz allein aufgeführt hätte, wurde weggelassen, weil der Detektor "
+        "weniger sicher war. Eine niedrigere Score-Schwelle zeigt sie.",
+        "1 flekk som segmenteringen alene ville ført opp, er utelatt fordi detektoren var mindre sikker. En "
+        "lavere terskel viser den.",
+        "1 foyer que la segmentation seule aurait listé a été écarté, le détecteur étant moins sûr. Un seuil "
+        "de score plus bas le montre.",
+    ),
+    "{n} spots that the segmenter alone would have listed were left out, "
+    "the detector being less sure. A lower "
+    "score threshold shows them.": (
+        "{n} Stellen, die das Segmentierungsnetz allein aufgeführt hätte, wurden weggelassen, weil der "
+        "Detektor weniger sicher war. Eine niedrigere Score-Schwelle zeigt sie.",
+        "{n} flekker som segmenteringen alene ville ført opp, er utelatt fordi detektoren var mindre sikker. "
+        "En lavere terskel viser dem.",
+        "{n} foyers que la segmentation seule aurait listés ont été écartés, "
+        "le détecteur étant moins sûr. Un "
+        "seuil de score plus bas les montre.",
+    ),
+    "1 lesion was found by the detector only; its outline is a proposal, grown inside the box.": (
+        "1 Läsion fand nur der Detektor; ihr Umriss ist ein Vorschlag, im Rahmen gewachsen.",
+        "1 lesjon ble bare funnet av detektoren; omrisset er et forslag, vokst inne i rammen.",
+        "1 lésion n'a été trouvée que par le détecteur ; son contour est une proposition, construite dans le "
+        "cadre.",
+    ),
+    "{n} lesions were found by the detector only; their outlines are a proposal, grown inside the box.": (
+        "{n} Läsionen fand nur der Detektor; ihre Umrisse sind Vorschläge, im Rahmen gewachsen.",
+        "{n} lesjoner ble bare funnet av detektoren; omrissene er forslag, vokst inne i rammen.",
+        "{n} lésions n'ont été trouvées que par le détecteur ; leurs contours sont des propositions, "
+        "construites dans le cadre.",
+    ),
+    "Check the side: the liver lies on the patient's left. The image was mirrored on its way here (an export "
+    "or a converter), or the organs are (situs inversus). Compare stomach, spleen and aorta, and the letters "
+    "on the original images.": (
+        "Seite prüfen: Die Leber liegt links im Patienten. Das Bild wurde unterwegs gespiegelt (Export oder "
+        "Konverter), oder die Organe sind es (Situs inversus). Magen, Milz und Aorta und die "
+        "Seitenbezeichnung der Originalbilder vergleichen.",
+        "Kontroller siden: leveren ligger på pasientens venstre side. Bildet "
+        "er speilvendt underveis (eksport "
+        "eller konvertering), eller organene er det (situs inversus). Sammenlign magesekk, milt og aorta, og "
+        "bokstavene på originalbildene.",
+        "Vérifier le côté : le foie est à gauche du patient. L'image a été inversée en chemin (export ou "
+        "conversion), ou les organes le sont (situs inversus). Comparer "
+        "l'estomac, la rate et l'aorte, et les "
+        "lettres des images d'origine.",
+    ),
+    "Check the size: {ml} mL is too large a liver for this body. The slice "
+    "distance or pixel size of the file "
+    "may be wrong, or another organ was taken for liver. Compare with the original series.": (
+        "Größe prüfen: {ml} ml sind für diesen Körper eine zu große Leber. "
+        "Schichtabstand oder Pixelgröße der "
+        "Datei können falsch sein, oder ein anderes Organ wurde für Leber gehalten. Mit der Originalserie "
+        "vergleichen.",
+        "Kontroller størrelsen: {ml} ml er for stor lever for denne kroppen. "
+        "Snittavstand eller pikselstørrelse "
+        "i filen kan være feil, eller et annet organ ble tatt for lever. Sammenlign med originalserien.",
+        "Vérifier la taille : {ml} ml, foie trop grand pour ce corps. "
+        "L'espacement des coupes ou la taille des "
+        "pixels du fichier est peut-être faux, ou un autre organe a été pris "
+        "pour le foie. Comparer à la série "
+        "d'origine.",
+    ),
+    "Check the size: {ml} mL is too small a liver for this body. After a resection it may be true; otherwise "
+    "the voxel size of the file is wrong, or a part of the liver was missed.": (
+        "Größe prüfen: {ml} ml sind für diesen Körper eine zu kleine Leber. Nach einer Resektion kann das "
+        "stimmen; sonst ist die Voxelgröße der Datei falsch, oder ein Teil der Leber fehlt.",
+        "Kontroller størrelsen: {ml} ml er for liten lever for denne kroppen. "
+        "Etter reseksjon kan det stemme; "
+        "ellers er vokselstørrelsen i filen feil, eller en del av leveren mangler.",
+        "Vérifier la taille : {ml} ml, foie trop petit pour ce corps. Après une résection, c'est possible ; "
+        "sinon la taille des voxels du fichier est fausse, ou une partie du foie a été manquée.",
+    ),
+    "The scan was made at {kv} kV: contrast medium is brighter than usual. Thresholds in HU (contrast phase, "
+    "cysts, fat) hold at about 120 kV.": (
+        "Aufnahme mit {kv} kV: Kontrastmittel ist heller als üblich. Schwellen in HU (Phase, Zysten, Fett) "
+        "gelten für etwa 120 kV.",
+        "Opptak ved {kv} kV: kontrastmiddel er lysere enn vanlig. Terskler i HU (fase, cyster, fett) gjelder "
+        "ved ca. 120 kV.",
+        "Examen à {kv} kV : le produit de contraste est plus dense que d'habitude. Les seuils en UH (phase, "
+        "kystes, graisse) valent pour environ 120 kV.",
+    ),
+    "The scan was made at {kv} kV: contrast medium is darker than usual. Thresholds in HU (contrast phase, "
+    "cysts, fat) hold at about 120 kV.": (
+        "Aufnahme mit {kv} kV: Kontrastmittel ist dunkler als üblich. Schwellen in HU (Phase, Zysten, Fett) "
+        "gelten für etwa 120 kV.",
+        "Opptak ved {kv} kV: kontrastmiddel er mørkere enn vanlig. Terskler i "
+        "HU (fase, cyster, fett) gjelder "
+        "ved ca. 120 kV.",
+        "Examen à {kv} kV : le produit de contraste est moins dense que d'habitude. Les seuils en UH (phase, "
+        "kystes, graisse) valent pour environ 120 kV.",
+    ),
+    "Imported from a DICOM segmentation of {name}; the networks were not asked.": (
+        "Aus einer DICOM-Segmentierung von {name} eingelesen; die Netze wurden nicht befragt.",
+        "Importert fra en DICOM-segmentering av {name}; nettverkene ble ikke brukt.",
+        "Importé d'une segmentation DICOM de {name} ; les réseaux n'ont pas été consultés.",
+    ),
+    "Left out as neither liver nor a lesion of it: {names}.": (
+        "Weggelassen, da weder Leber noch Läsion der Leber: {names}.",
+        "Utelatt, verken lever eller lesjon i den: {names}.",
+        "Écartés, ni foie ni lésion du foie : {names}.",
+    ),
+    "The segmentation has no liver: volumes relative to it are not known.": (
+        "Die Segmentierung enthält keine Leber: Anteile an ihr sind nicht bekannt.",
+        "Segmenteringen har ingen lever: andeler av den er ikke kjent.",
+        "La segmentation ne contient pas de foie : les proportions ne sont pas connues.",
+    ),
+    "Parts of {names} lie outside of the CT and were cut off.": (
+        "Teile von {names} liegen außerhalb des CT und wurden abgeschnitten.",
+        "Deler av {names} ligger utenfor CT og ble kuttet.",
+        "Des parties de {names} se trouvent hors du scanner et ont été coupées.",
+    ),
+}
+
+# The parts of a class's reasons, which "; " joins.
+REASONS: Mapping[str, tuple[str, str, str]] = {
+    "FNH or HCC cannot be told without an arterial phase": (
+        "FNH oder HCC ohne arterielle Phase nicht zu erkennen",
+        "FNH eller HCC kan ikke skilles ut uten arteriell fase",
+        "HNF ou CHC non reconnaissables sans phase artérielle",
+    ),
+    "denser than water": ("dichter als Wasser", "tettere enn vann", "plus dense que l'eau"),
+    "too small to characterise": (
+        "zu klein zur Charakterisierung",
+        "for liten til å karakteriseres",
+        "trop petite pour être caractérisée",
+    ),
+    "not to be told without contrast": (
+        "ohne Kontrastmittel nicht zu erkennen",
+        "kan ikke avgjøres uten kontrast",
+        "non reconnaissable sans injection",
+    ),
+    "no class stands out": ("keine Klasse überwiegt", "ingen klasse peker seg ut", "aucune classe ne domine"),
+    "network and measurements disagree": (
+        "Netz und Messung widersprechen sich",
+        "nettverk og målinger er uenige",
+        "réseau et mesures en désaccord",
+    ),
+    "{phase} {hu} HU (liver {liver}, vessels {vessels})": (
+        "{phase} {hu} HU (Leber {liver}, Gefäße {vessels})",
+        "{phase} {hu} HU (lever {liver}, kar {vessels})",
+        "{phase} {hu} UH (foie {liver}, vaisseaux {vessels})",
+    ),
+    "{phase} {hu} HU (liver {liver})": (
+        "{phase} {hu} HU (Leber {liver})",
+        "{phase} {hu} HU (lever {liver})",
+        "{phase} {hu} UH (foie {liver})",
+    ),
+    "{phase} {hu} HU": ("{phase} {hu} HU", "{phase} {hu} HU", "{phase} {hu} UH"),
+    "edge {mm} mm (sharp)": ("Rand {mm} mm (scharf)", "kant {mm} mm (skarp)", "bord {mm} mm (net)"),
+    "edge {mm} mm (soft)": ("Rand {mm} mm (unscharf)", "kant {mm} mm (uskarp)", "bord {mm} mm (flou)"),
+    "edge {mm} mm (middling)": ("Rand {mm} mm (mäßig)", "kant {mm} mm (middels)", "bord {mm} mm (moyen)"),
+    "rim +{hu} HU": ("Randsaum +{hu} HU", "randsone +{hu} HU", "couronne +{hu} UH"),
+    "even": ("homogen", "homogen", "homogène"),
+    "uneven": ("inhomogen", "inhomogen", "hétérogène"),
+    "{mm} mm": ("{mm} mm", "{mm} mm", "{mm} mm"),
+    "{n} lesions, {m} others alike": (
+        "{n} Läsionen, {m} weitere ähnlich",
+        "{n} lesjoner, {m} andre like",
+        "{n} lésions, {m} autres semblables",
+    ),
+}
+
+
+_FREE = ("name", "names", "which")
+
+
+def sentence(said: str, words: Language) -> str:
+    """A sentence of the analysis in the report's language.
+
+    One that the table lacks, such as a remark on a file, stays English and is marked so.
+    """
+    if words.code == "en":
+        return said
+    known = _in_words(said, "sentences", words)
+    return words("in_english", s=said) if known is None else known
+
+
+def reasons(said: str, words: Language) -> str:
+    """A class's reasons, part by part; parts that the table lacks stay as they are."""
+    if words.code == "en":
+        return said
+    parts = said.split("; ")
+    return "; ".join(known if (known := _in_words(p, "reasons", words)) is not None else p for p in parts)
+
+
+def _in_words(said: str, table: str, words: Language) -> str | None:
+    for pattern, texts in _patterns(table):
+        found = pattern.fullmatch(said)
+        if found is not None:
+            values = {name: _value(name, text, words) for name, text in found.groupdict().items()}
+            return texts[LANGUAGES.index(words.code) - 1].format(**values)
+    return None
+
+
+@cache
+def _patterns(table: str) -> tuple[tuple[re.Pattern[str], tuple[str, str, str]], ...]:
+    entries = SENTENCES if table == "sentences" else REASONS
+    return tuple((_pattern(english), texts) for english, texts in entries.items())
+
+
+def _pattern(english: str) -> re.Pattern[str]:
+    """The template as an expression: numbers and phases are short words, names anything."""
+    parts = re.split(r"{(\w+)}", english)
+    made = [re.escape(parts[0])]
+    for name, after in zip(parts[1::2], parts[2::2], strict=True):
+        kind = {"phase": "portal venous|\\w+"}.get(name, ".+?" if name in _FREE else r"[\w.+-]+")
+        made += [f"(?P<{name}>{kind})", re.escape(after)]
+    return re.compile("".join(made), re.DOTALL)
+
+
+def _value(name: str, text: str, words: Language) -> str:
+    if name == "phase":
+        phase = Phase.of(text)
+        return text if phase is None else words(f"phase.{phase.value}")
+    return text.replace(".", ",") if re.fullmatch(r"[+-]?\d+\.\d+", text) else text
