@@ -10,11 +10,18 @@ from pathlib import Path
 
 import pytest
 from LiverLesionAILib.cli import batch
-from LiverLesionAILib.cli.batch_plan import INDEX_FILE, batch_inputs, plan_batch
+from LiverLesionAILib.cli.batch_inputs import folder_requests, requests_of
+from LiverLesionAILib.cli.batch_plan import INDEX_FILE, plan_batch
+from LiverLesionAILib.cli.batch_summary import write_summary
 from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.support.errors import Cancelled, InputError, OutputError
+from LiverLesionAILib.support.progress import silent
 from support.ct_phantom import phantom_hu
 from support.dicom_writer import axial_positions, write_series
+
+
+def batch_inputs(folder: Path) -> list[Path]:
+    return [request.path for request in requests_of([folder])]
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def analysed(job, case: batch.BatchCase, said) -> dict[str, str]:
+def analysed(job, case: batch.BatchCase, said, progress=silent) -> dict[str, str]:
     """Stands for reading, analysis and writing."""
     case.folder.mkdir(parents=True, exist_ok=True)
     (case.folder / "findings.json").write_text("{}")
@@ -49,7 +56,7 @@ def run(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
     out = tmp_path / "out"
 
     def run(work: Callable = analysed, *options: str, into: Path = out) -> tuple[int, list[dict[str, str]]]:
-        monkeypatch.setattr(batch, "_analysed", work)
+        monkeypatch.setattr(batch, "analyse_case", work)
         code = main(["batch", str(source), "--out", str(into), *options])
         if not (into / "summary.csv").exists():
             return code, []
@@ -88,7 +95,7 @@ def test_names_stay_in_later_runs(run, source: Path, tmp_path: Path) -> None:
     _, third = run(analysed, "--again")
     assert names(third, status="done") == after
     # The same inputs give the same names elsewhere, too.
-    run_elsewhere = plan_batch(source, batch_inputs(source), tmp_path / "elsewhere", False)
+    run_elsewhere = plan_batch(folder_requests(source), source, tmp_path / "elsewhere", False)
     same = {c.path.name: c.name for c in run_elsewhere if c.path.name not in ("a b.nii", "p1.nrrd")}
     assert same.items() <= after.items()
 
@@ -105,7 +112,7 @@ def test_a_case_of_a_version_without_index_is_kept(run, tmp_path: Path) -> None:
     [InputError("no CT"), OutputError("disk full"), MemoryError(), RuntimeError("=bad"), OSError(5, "I/O")],
 )
 def test_one_bad_case_never_stops_the_rest(run, error: Exception, capsys) -> None:
-    def work(job, case, said):
+    def work(job, case, said, progress):
         if case.path.name == "p1.nrrd":
             raise error
         return analysed(job, case, said)
@@ -151,7 +158,7 @@ def test_a_damaged_dicom_folder_is_in_the_summary(run, source: Path) -> None:
     (source / "broken").mkdir()
     (source / "broken" / "1.dcm").write_bytes(b"damaged")
 
-    def work(job, case, said):
+    def work(job, case, said, progress):
         from LiverLesionAILib.reading import read_ct
 
         if case.path.name == "broken":
@@ -165,7 +172,7 @@ def test_a_damaged_dicom_folder_is_in_the_summary(run, source: Path) -> None:
 
 
 def test_a_cancelled_batch_leaves_its_summary(run, source: Path) -> None:
-    def work(job, case, said):
+    def work(job, case, said, progress):
         if case.path.name == "p1.nrrd":
             raise Cancelled("stop")
         return analysed(job, case, said)
@@ -177,7 +184,7 @@ def test_a_cancelled_batch_leaves_its_summary(run, source: Path) -> None:
 
 
 def test_formulas_are_no_formulas(source: Path, tmp_path: Path) -> None:
-    batch.write_summary(tmp_path, [{"case": "=1+1", "status": "failed", "message": "@x", "input": "-3"}])
+    write_summary(tmp_path, [{"case": "=1+1", "status": "failed", "message": "@x", "input": "-3"}])
     with open(tmp_path / "summary.csv", encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["case"], row["message"], row["input"]) == ("'=1+1", "'@x", "'-3")

@@ -41,8 +41,8 @@ CARRIED = {"numpy", "scipy", "SimpleITK", "vtk", "vtkmodules", "pydicom", "torch
 EXTRAS = {"matplotlib", "tensorboard"}
 """What the laboratory may use besides, imported late."""
 
-FOR_OTHERS = {"highdicom", "jinja2", "reportlab", "PIL"}
-"""What results for others (DICOM objects, reports) are written with, imported late; the extra export."""
+FOR_OTHERS = {"highdicom", "jinja2", "reportlab", "PIL", "pyarrow"}
+"""What results for others (DICOM objects, reports, tables) are written with, imported late; extras."""
 
 SHEETS = {"lesion_sheet.py", "contact_sheet.py"}
 """Draw sheets of synthetic cases for people who work on the synthesis."""

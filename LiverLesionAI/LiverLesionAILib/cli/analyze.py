@@ -263,7 +263,7 @@ def _read_second(args: argparse.Namespace, progress: Progress) -> CtVolume | Non
         raise InputError(f"Second phase: {named}") from error
 
 
-def _with_remarks(volume: CtVolume, second: CtVolume, which: str = "Second phase") -> CtVolume:
+def with_remarks(volume: CtVolume, second: CtVolume, which: str = "Second phase") -> CtVolume:
     """The volume with what was said on reading its second phase, so that it is said with the findings."""
     return replace(
         volume,
@@ -290,10 +290,10 @@ def run_analyze(args: argparse.Namespace) -> int:
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1), args.grid)
         second = _read_second(args, part(progress, 0.1, 0.1))
         if second is not None:
-            volume = _with_remarks(volume, second)
+            volume = with_remarks(volume, second)
         phases = read_phases(args, part(progress, 0.1, 0.1))
         for phase, other in () if phases is None else phases.others:
-            volume = _with_remarks(volume, other, f"Phase {phase.value}")
+            volume = with_remarks(volume, other, f"Phase {phase.value}")
         priors = read_priors(args, part(progress, 0.1, 0.1))
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{file_name(volume.name)}_liverlesionai")

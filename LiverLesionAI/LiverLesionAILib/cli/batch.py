@@ -3,141 +3,202 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..support.errors import Cancelled, LiverLesionAIError, OutputError
-from ..support.progress import TimedProgress, part
-from .analyze import Job, add_analysis_options, analyse_into
-from .batch_plan import BatchCase, batch_inputs, plan_batch, write_index
-from .progress_bar import ProgressBar
+from ..support.errors import Cancelled, InputError, OutputError
+from .analyze import Job, add_analysis_options
+from .batch_array import array_script
+from .batch_case import Row, analyse_case, failed_row
+from .batch_inputs import requests_of
+from .batch_plan import BatchCase, plan_batch, write_index
+from .batch_pool import Pool, Turn
+from .batch_summary import COLUMNS, NUMBERS, write_summary
+from .batch_worker import options_json
+from .progress_bar import CommandProgress, progress_of
 from .tools import EXIT_ERROR
 
 if TYPE_CHECKING:
     from .tools import Commands
 
-SUMMARY_FILE = "summary.csv"
-COLUMNS = (
-    "case", "status", "lesions", "tumour burden (%)", "liver volume (mL)", "seconds", "message", "input",
-)  # fmt: skip
-
 
 def add_batch_command(commands: Commands) -> None:
     """The parser of `batch`."""
-    batch = commands.add_parser("batch", help="analyse every CT in a folder, one case folder each")
-    batch.add_argument("folder", type=Path, help="folder with image files, or with one folder of DICOM each")
+    batch = commands.add_parser("batch", help="analyse many CTs, one case folder each")
+    batch.add_argument(
+        "inputs",
+        type=Path,
+        nargs="+",
+        metavar="INPUT",
+        help="folder with image files or with folders of DICOM (one or more studies each); image file; "
+        "pattern such as 'scans/*.nii.gz'; CSV with the columns ct, name, series, second phase, priors",
+    )
     batch.add_argument("--out", type=Path, required=True, help="folder for the case folders and summary.csv")
     batch.add_argument("--again", action="store_true", help="also those whose case folder is there already")
+    batch.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="analyse so many at once, each in a process of its own, as far as the memory goes (default: 1)",
+    )
+    batch.add_argument(
+        "--array",
+        type=int,
+        metavar="N",
+        help="analyse nothing, print a SLURM job array of N tasks that does",
+    )
+    batch.add_argument("--share", metavar="K/N", default="", help="only every N-th CT from the K-th on")
     add_analysis_options(batch)
     batch.set_defaults(run=run_batch)
 
 
 def run_batch(args: argparse.Namespace) -> int:
     """Many CTs; one that fails is reported and does not stop the others. Exit status 1 if any failed."""
-    from ..reading.dicom_pixels import kept_decoder
     from ..writing.case_folder import check_target
 
+    if args.jobs < 1:
+        raise InputError(f"--jobs {args.jobs}: give 1 or more.")
+    if args.array is not None:
+        print(array_script(args))
+        return 0
     job = Job.of(args)
-    inputs = batch_inputs(args.folder)
+    requests = requests_of(args.inputs)
     # A folder that cannot be written to is found out now, not after the first analysis.
     check_target(args.out / "case")
-    cases = plan_batch(args.folder, inputs, args.out, args.again)
-    rows: list[dict[str, str]] = []
-    said: dict[str, None] = {}
-    with kept_decoder():
-        for number, case in enumerate(cases, start=1):
-            row = {"case": case.name, "input": case.path.name}
-            rows.append(row)
-            before = f"{number}/{len(cases)} {case.name}:"
+    base = args.inputs[0] if len(args.inputs) == 1 and args.inputs[0].is_dir() else None
+    cases = plan_batch(requests, base, args.out, args.again, _share(args.share))
+    return Batch(args, base, cases).run(job)
+
+
+def _share(text: str) -> slice:
+    """The part of the cases that one task of a job array has to do: "2/8"."""
+    if not text:
+        return slice(None)
+    try:
+        number, count = (int(word) for word in text.split("/"))
+    except ValueError:
+        number = count = 0
+    if not 1 <= number <= count:
+        raise InputError(f"--share {text}: write K/N, such as 2/8.")
+    return slice(number - 1, None, count)
+
+
+class Batch:
+    """One run: what has become of every case so far, said, noted and counted."""
+
+    def __init__(self, args: argparse.Namespace, base: Path | None, cases: list[BatchCase]) -> None:
+        self._args, self._base, self._cases = args, base, cases
+        self._rows: dict[str, Row] = {}
+        self._said: dict[str, None] = {}
+        self._progress: CommandProgress = progress_of(args)
+        self._start_s = time.monotonic()
+        self._done = self._todo = 0
+        self._busy: Sequence[Turn] = ()
+
+    def run(self, job: Job) -> int:
+        """Analyse what is to do; the exit status."""
+        for case in self._cases:
             if case.problem:
-                row |= {"status": "failed", "message": case.problem}
-                print(before, case.problem)
+                self._ended(case, {"status": "failed", "message": case.problem})
             elif case.kept:
-                row |= {"status": "kept"}
-                print(before, "there already, left as it is (--again analyses it anew)")
+                kept = "there already, left as it is (--again analyses it anew)"
+                self._ended(case, {"status": "kept", "line": kept})
+        self._note([])
+        todo = [case for case in self._cases if case.name not in self._rows]
+        self._done, self._todo = 0, len(todo)
+        try:
+            if self._args.jobs == 1:
+                self._run_here(job, todo)
             else:
+                self._run_in_processes(todo)
+        except (KeyboardInterrupt, Cancelled):
+            for turn in self._busy:
+                self._rows[turn.case.name] = self._row(turn.case, {"status": "cancelled"})
+            self._note([])
+            raise
+        finally:
+            self._progress.done()
+        return self._conclude()
+
+    def _run_here(self, job: Job, todo: Sequence[BatchCase]) -> None:
+        from ..reading.dicom_pixels import kept_decoder
+
+        with kept_decoder():
+            for case in todo:
+                turn = Turn(case, 0.0)
+                self._busy = [turn]
+
+                def progress(stage: str, fraction: float, turn: Turn = turn) -> None:
+                    turn.stage, turn.fraction = stage, fraction
+                    self._moved([turn])
+
                 try:
-                    row |= _analysed(job, case, said)
-                    print(before, row.pop("line"))
+                    row = analyse_case(job, case, self._said, progress)
                 except (KeyboardInterrupt, Cancelled):
-                    row |= {"status": "cancelled"}
-                    _note(args, rows, [])
                     raise
                 except Exception as error:
-                    row |= {"status": "failed", "message": _why(error)}
-                    print(before, row["message"])
-            _note(args, rows, [case] if row["status"] == "done" else [])
-    # What could not be written here is the same for every case.
-    for sentence in said:
-        print(sentence)
-    failed = [row for row in rows if row["status"] == "failed"]
-    write_summary(args.out, rows)
-    print(f"{len(rows) - len(failed)} of {len(rows)} analysed; summary in {args.out / SUMMARY_FILE}")
-    for row in failed:
-        print(f"  failed: {row['case']}: {row['message']}")
-    return EXIT_ERROR if failed else 0
+                    row = failed_row(error)
+                self._ended(case, row)
 
+    def _run_in_processes(self, todo: Sequence[BatchCase]) -> None:
+        from ..models.computer import host_memory_gb
 
-def _analysed(job: Job, case: BatchCase, said: dict[str, None]) -> dict[str, str]:
-    """Analyse a case and write its folder; its cells of the summary, and the line to print."""
-    from ..reading import read_ct
+        def ended(case: BatchCase, row: Row, said: list[str]) -> None:
+            self._said.update(dict.fromkeys(said))
+            self._ended(case, row)
 
-    bar = ProgressBar()
-    progress = TimedProgress(bar)
-    started = time.perf_counter()
-    try:
-        volume = read_ct(case.path, None, part(progress, 0.0, 0.1))
-        result, _, notes, _ = analyse_into(job, volume, case.folder, progress)
-    finally:
-        bar.done()
-    said.update(dict.fromkeys(notes))
-    seconds = time.perf_counter() - started
-    return {
-        "status": "done",
-        "lesions": str(len(result.lesions)),
-        "tumour burden (%)": f"{result.tumour_burden_percent:.2f}",
-        "liver volume (mL)": f"{result.liver_volume_ml:.0f}",
-        "seconds": f"{seconds:.1f}",
-        "message": " ".join((*volume.notes, *result.messages)),
-        "line": f"{len(result.lesions)} lesions, liver {result.liver_volume_ml:.0f} mL, "
-        f"burden {result.tumour_burden_percent:.1f} %, {seconds:.0f} s",
-    }
+        Pool(self._args.jobs, options_json(self._args), host_memory_gb()[0]).run(todo, ended, self._moved)
 
+    def _moved(self, busy: Sequence[Turn]) -> None:
+        """Report cases, rate, time left."""
+        self._busy = busy
+        seconds = time.monotonic() - self._start_s
+        share = (self._done + sum(turn.fraction for turn in busy)) / max(1, self._todo)
+        left = seconds * (1 - share) / share if share > 0.02 and seconds > 0.5 else None
+        rate = f", {3600 * self._done / seconds:.0f} an hour" if self._done else ""
+        stage = f"; {busy[0].case.name}: {busy[0].stage}" if busy else ""
+        self._progress(f"{self._done} of {self._todo} cases{rate}{stage}", share, left)
 
-def _why(error: Exception) -> str:
-    if isinstance(error, LiverLesionAIError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "The memory ran out. Close other programs or crop the CT."
-    return f"The analysis failed ({type(error).__name__}: {error}). Please report it with the file's format."
+    def _ended(self, case: BatchCase, row: Row) -> None:
+        self._done += 1
+        self._busy = [turn for turn in self._busy if turn.case is not case]
+        self._progress.done()
+        line = row.pop("line", "") or row.get("message", "")
+        self._rows[case.name] = self._row(case, row)
+        print(f"{len(self._rows)}/{len(self._cases)} {case.name}: {line}", flush=True)
+        self._progress.event("case", **self._rows[case.name])
+        if row["status"] == "done" or self._todo:
+            self._note([case] if row["status"] == "done" else [])
 
+    def _row(self, case: BatchCase, row: Row) -> Row:
+        return {"case": case.name, "input": case.path.name, **row}
 
-def _note(args: argparse.Namespace, rows: list[dict[str, str]], done: list[BatchCase]) -> None:
-    """What is done so far, so that a run that ends early leaves it; nothing here stops the batch."""
-    try:
-        if done:
-            write_index(args.out, args.folder, done)
-        write_summary(args.out, rows)
-    except OutputError as error:
-        print(error)
+    def _note(self, done: list[BatchCase]) -> None:
+        """What is done so far, so that a run that ends early leaves it; nothing here stops the batch."""
+        try:
+            if done:
+                write_index(self._args.out, self._base, done, self._args.share)
+            write_summary(self._args.out, self._in_order(), self._args.share)
+        except OutputError as error:
+            print(error)
 
+    def _in_order(self) -> list[Row]:
+        return [self._rows[case.name] for case in self._cases if case.name in self._rows]
 
-def write_summary(out: Path, rows: list[dict[str, str]]) -> None:
-    """``summary.csv``, a line per input.
+    def _conclude(self) -> int:
+        from ..writing.parquet import write_parquet
 
-    Raises:
-        OutputError: no space or no permission.
-    """
-    from ..support.files import write_text
-    from ..support.text import printable
-    from ..writing.tables import formula_guarded
-
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, restval="", quoting=csv.QUOTE_ALL)
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: formula_guarded(printable(value)) for key, value in row.items()})
-    write_text(out / SUMMARY_FILE, buffer.getvalue())
+        # What could not be written here is the same for every case.
+        for sentence in self._said:
+            print(sentence)
+        rows = self._in_order()
+        failed = [row for row in rows if row["status"] == "failed"]
+        path = write_summary(self._args.out, rows, self._args.share)
+        write_parquet(path.with_suffix(".parquet"), rows, COLUMNS, NUMBERS)
+        print(f"{len(rows) - len(failed)} of {len(rows)} analysed; summary in {path}")
+        for row in failed:
+            print(f"  failed: {row['case']}: {row['message']}")
+        return EXIT_ERROR if failed else 0

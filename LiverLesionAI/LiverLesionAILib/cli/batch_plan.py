@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 from ..support.errors import LiverLesionAIError
 from ..support.files import write_text
 from ..support.text import file_name, path_text, printable
+from .batch_inputs import Request
 
 INDEX_FILE = ".liverlesionai-batch.json"
 """In the output folder: which case was made of which input."""
@@ -28,6 +30,9 @@ class BatchCase:
         name: of its case; unique in the batch, and the same in every later run.
         folder: its case folder.
         digest: SHA-256 of its files.
+        request: what was asked for: series, second phase, priors.
+        priors: case folders to compare with.
+        after: names of the cases that have to be there before.
         kept: its case is there already, made of the same files.
         problem: why nothing can be done with it; "" where it can be analysed.
     """
@@ -36,91 +41,80 @@ class BatchCase:
     name: str
     folder: Path
     digest: str
+    request: Request
+    priors: tuple[Path, ...] = ()
+    after: tuple[str, ...] = ()
     kept: bool = False
     problem: str = ""
 
 
-def batch_inputs(folder: Path) -> list[Path]:
-    """What `batch` analyses: every image file in `folder` and every subfolder that holds DICOM files.
+def plan_batch(
+    requests: Sequence[Request], base: Path | None, out: Path, again: bool, share: slice = slice(None)
+) -> list[BatchCase]:
+    """Names, folders and what is done already, for all CTs, before the first is analysed.
 
-    Raises:
-        LiverLesionAIError: the folder is missing or holds neither.
-    """
-    from ..reading.dicom_headers import is_dicom
-    from ..reading.image_files import is_image_file
-
-    try:
-        content = sorted(folder.iterdir())
-    except OSError as error:
-        raise LiverLesionAIError(
-            f"{path_text(folder)}: the folder cannot be read ({error.strerror}). Check the path."
-        ) from error
-    visible = [path for path in content if not path.name.startswith(".")]
-    inputs = [p for p in visible if (is_image_file(p) and not p.is_dir()) or (p.is_dir() and _holds_dicom(p))]
-    if not inputs:
-        hint = ""
-        if any(p.is_file() and is_dicom(p) for p in visible[:50]):
-            hint = " It holds DICOM files itself: give it to `analyze`, or its parent folder to `batch`."
-        raise LiverLesionAIError(
-            f"{path_text(folder)}: holds no NIfTI, NRRD or MHA file and no folder with DICOM files.{hint}"
-        )
-    return inputs
-
-
-def _holds_dicom(folder: Path) -> bool:
-    """Damaged ones count: their case fails with the reason instead of missing in the summary."""
-    from ..reading.dicom_headers import is_dicom
-
-    try:
-        files = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-        return any(p.suffix.lower() in (".dcm", ".ima") or is_dicom(p) for p in files)
-    except OSError:
-        return True
-
-
-def plan_batch(folder: Path, inputs: Sequence[Path], out: Path, again: bool) -> list[BatchCase]:
-    """Names, folders and what is done already, for all inputs, before the first is analysed.
-
-    An input keeps the name it got in an earlier run. A new one is called as its file or folder, and by a part
+    A CT keeps the name it got in an earlier run. A new one is called as its file or folder, and by a part
     of its digest as well where another has that name.
 
     Args:
+        base: the folder of all CTs, where there is one: it may be moved between runs.
         again: analyse what is there already as well.
+        share: which of them are wanted here; their names are those that they have among all.
     """
-    from ..writing.case_folder import check_target
-
     known = read_index(out)
     earlier = {str(entry.get("input")): name for name, entry in known.items()}
-    fresh = [path for path in inputs if _relative(path, folder) not in earlier]
-    wanted = Counter(_same(_base_name(path)) for path in fresh)
+    fresh = [request for request in requests if _key(request, base) not in earlier]
+    wanted = Counter(_same(_base_name(request)) for request in fresh)
     taken = {_same(name) for name in known}
-    cases = []
-    for path in inputs:
-        inside, problem = _relative(path, folder), ""
-        try:
-            digest = digest_of(path)
-        except OSError as error:
-            digest, problem = "", f"{path_text(path)}: it cannot be read ({error.strerror}). Check the file."
-        name = earlier.get(inside, "")
-        alone = not name and wanted[_same(_base_name(path))] == 1 and _same(_base_name(path)) not in taken
+    cases: list[BatchCase] = []
+    name_of: dict[str, str] = {}
+    own = set(range(len(requests))[share])
+    for number, request in enumerate(requests):
+        key = _key(request, base)
+        name, same_name = earlier.get(key, ""), _same(_base_name(request))
+        alone = not name and wanted[same_name] == 1 and same_name not in taken
+        digest, problem = _digest(request) if number in own or not (name or alone) else ("", "")
         if not name:
-            name = _base_name(path)
+            name = _base_name(request)
             if not alone:
-                name += (
-                    "-"
-                    + hashlib.sha256(f"{inside}\n{digest}".encode(errors="surrogateescape")).hexdigest()[:8]
-                )
-        target = out / name
-        if not problem:
-            try:
-                check_target(target)
-            except LiverLesionAIError as error:
-                problem = str(error)
+                mark = f"{key}\n{digest}".encode(errors="surrogateescape")
+                name += "-" + hashlib.sha256(mark).hexdigest()[:8]
+        if request.name:
+            name_of[request.name] = name
+        if number not in own:
+            continue
+        problem = problem or _problem_of(out / name)
         # A case of a version that kept no index is taken for that of the only input of its name.
         same = known[name].get("sha256") == digest if name in known else alone
-        kept = same and not again and not problem and (target / "findings.json").is_file()
-        cases.append(BatchCase(path, name, target, digest, kept, problem))
+        kept = same and not again and not problem and (out / name / "findings.json").is_file()
+        after = tuple(name_of[prior] for prior in request.priors if prior in name_of)
+        priors = tuple(out / name_of[prior] if prior in name_of else Path(prior) for prior in request.priors)
+        cases.append(BatchCase(request.path, name, out / name, digest, request, priors, after, kept, problem))
     return cases
+
+
+def _problem_of(target: Path) -> str:
+    from ..writing.case_folder import check_target
+
+    try:
+        check_target(target)
+    except LiverLesionAIError as error:
+        return str(error)
+    return ""
+
+
+def _digest(request: Request) -> tuple[str, str]:
+    """Of everything that the result follows from: CT, series, second phase, priors; and what is wrong."""
+    try:
+        digest = digest_of(request.path)
+        if not (request.series or request.second_phase or request.priors):
+            return digest, ""
+        parts = [digest, request.series, *request.priors]
+        parts.append("" if request.second_phase is None else digest_of(request.second_phase))
+    except OSError as error:
+        where = path_text(Path(error.filename or request.path))
+        return "", f"{where}: it cannot be read ({error.strerror}). Check the file."
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest(), ""
 
 
 def digest_of(path: Path) -> str:
@@ -144,32 +138,54 @@ def digest_of(path: Path) -> str:
 
 def read_index(out: Path) -> dict[str, dict[str, Any]]:
     """Case name -> input (relative path) and sha256, of earlier runs; empty where there is none."""
+    cases: dict[str, dict[str, Any]] = {}
+    for file in sorted(out.glob(INDEX_FILE.replace(".json", "*.json"))):
+        cases |= _read_index_file(file)
+    return cases
+
+
+def _read_index_file(file: Path) -> dict[str, dict[str, Any]]:
     try:
-        cases = json.loads((out / INDEX_FILE).read_text(encoding="utf-8"))["cases"]
+        cases = json.loads(file.read_text(encoding="utf-8"))["cases"]
         return {str(name): dict(entry) for name, entry in cases.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def write_index(out: Path, folder: Path, done: Iterable[BatchCase]) -> None:
+def write_index(out: Path, base: Path | None, done: Iterable[BatchCase], share: str = "") -> None:
     """Note which inputs cases were made of, beside those noted already.
+
+    Args:
+        share: "2/8": of a job array, whose tasks each write an index of their own.
 
     Raises:
         OutputError: no space or no permission.
     """
-    cases = read_index(out)
-    cases.update({c.name: {"input": _relative(c.path, folder), "sha256": c.digest} for c in done})
-    write_text(out / INDEX_FILE, json.dumps({"cases": cases}, indent=1) + "\n")
+    file = out / INDEX_FILE.replace(".json", f"-{share.replace('/', '-of-')}.json" if share else ".json")
+    cases = _read_index_file(file)
+    cases.update({c.name: {"input": _key(c.request, base), "sha256": c.digest} for c in done})
+    write_text(file, json.dumps({"cases": cases}, indent=1) + "\n")
 
 
 def _relative(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def _base_name(path: Path) -> str:
+def _key(request: Request, base: Path | None) -> str:
+    """What names a CT in every run: its path below the folder of all, or the whole path; its series."""
+    path = os.path.abspath(request.path)  # noqa: PTH100 (links stay, ".." goes)
+    text = Path(path).as_posix()
+    if base is not None and Path(os.path.abspath(base)) in Path(path).parents:  # noqa: PTH100
+        text = _relative(Path(path), Path(os.path.abspath(base)))  # noqa: PTH100
+    return f"{text}#{request.series}" if request.series else text
+
+
+def _base_name(request: Request) -> str:
     from ..reading.image_files import volume_name
 
-    return file_name(path.name if path.is_dir() else volume_name(path))
+    if request.name:
+        return file_name(request.name)
+    return file_name(request.path.name if request.path.is_dir() else volume_name(request.path))
 
 
 def _same(name: str) -> str:

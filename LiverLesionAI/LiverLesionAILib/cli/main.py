@@ -15,6 +15,7 @@ from ..support.text import printable_streams
 from ..support.threads import let_threads_sleep
 from .analyze import add_analyze_command
 from .batch import add_batch_command
+from .cohort import add_cohort_command
 from .demo import add_demo_command
 from .export import add_export_command
 from .import_case import add_import_command
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_analyze_command(commands)
     add_batch_command(commands)
+    add_cohort_command(commands)
     add_demo_command(commands)
     add_export_command(commands)
     add_import_command(commands)

@@ -1,0 +1,91 @@
+"""One case of a batch: read, analysed, compared, written; its line in the summary."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+
+from ..support.errors import InputError, LiverLesionAIError
+from ..support.progress import Progress, part, silent
+from .analyze import Job, analyse_into, with_remarks
+from .batch_plan import BatchCase
+from .prior import Priors, add_prior_options, read_priors
+
+Row = dict[str, str]
+"""Column of the summary -> cell."""
+
+
+def analyse_case(job: Job, case: BatchCase, said: dict[str, None], progress: Progress = silent) -> Row:
+    """Analyse a case and write its folder; its cells of the summary, and the ``line`` to print.
+
+    Args:
+        said: sentences that are the same for every case are added as keys.
+
+    Raises:
+        LiverLesionAIError, MemoryError: as reading, analysing and writing do.
+    """
+    from ..reading import read_ct
+
+    started = time.perf_counter()
+    request = case.request
+    volume = read_ct(case.path, request.series or None, part(progress, 0.0, 0.1))
+    second = None
+    if request.second_phase is not None:
+        try:
+            second = read_ct(request.second_phase, None, part(progress, 0.1, 0.1))
+        except InputError as error:
+            raise InputError(f"Second phase: {error}") from error
+        volume = with_remarks(volume, second)
+    priors = _priors(case, part(progress, 0.1, 0.1))
+    result, _, notes, _ = analyse_into(job, volume, case.folder, progress, second, priors)
+    if priors is None:
+        said.update(dict.fromkeys(notes))
+    seconds = time.perf_counter() - started
+    return {
+        "status": "done",
+        "lesions": str(len(result.lesions)),
+        "tumour burden (%)": f"{result.tumour_burden_percent:.2f}",
+        "liver volume (mL)": f"{result.liver_volume_ml:.0f}",
+        "seconds": f"{seconds:.1f}",
+        "message": " ".join((*volume.notes, *result.messages)),
+        "line": f"{len(result.lesions)} lesions, liver {result.liver_volume_ml:.0f} mL, "
+        f"burden {result.tumour_burden_percent:.1f} %, {seconds:.0f} s",
+    }
+
+
+def _priors(case: BatchCase, progress: Progress) -> Priors | None:
+    parser = argparse.ArgumentParser()
+    add_prior_options(parser)
+    return read_priors(parser.parse_args([f"--prior={prior}" for prior in case.priors]), progress)
+
+
+def failed_row(error: BaseException) -> Row:
+    """The cells of a case that could not be analysed."""
+    return {"status": "failed", "message": _why(error)}
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, LiverLesionAIError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "The memory ran out. Close other programs or crop the CT."
+    return f"The analysis failed ({type(error).__name__}: {error}). Please report it with the file's format."
+
+
+def gigabytes(case: BatchCase) -> float:
+    """What its analysis may need of the main memory, 1e9 bytes, judged by the size of the scan.
+
+    1.5 GB for 164 slices of 512 x 512 and 7.6 GB for 2000 were measured: a line through both.
+    """
+    from ..reading.image_files import is_image_file, read_header
+
+    voxels = 0.0
+    try:
+        if case.path.is_dir():
+            voxels = sum(1 for path in case.path.rglob("*") if path.is_file()) * 512.0 * 512.0
+        elif is_image_file(case.path):
+            voxels = float(math.prod(read_header(case.path).sizes[:3]))
+    except (OSError, LiverLesionAIError, ValueError):
+        pass  # it will be refused soon
+    return 1.0 + 12.7e-9 * voxels
