@@ -92,7 +92,7 @@ def test_a_case_keeps_its_number_and_decisions_come_in(out: Path, capsys) -> Non
     write_cohort(out, lambda text: None)
     before = (out / "key.csv").read_text(encoding="utf-8").splitlines()
     write_case(out / "A first one", measured_result())
-    write_tables(decided(measured_result()), out / "Meier large")
+    save_result(decided(measured_result()), out / "Meier large")
     assert main(["cohort", str(out)]) == 0
     assert "index.html" in capsys.readouterr().out
     after = (out / "key.csv").read_text(encoding="utf-8").splitlines()

@@ -104,7 +104,6 @@ def _numbers(key: Path, folders: Sequence[Path]) -> dict[str, int]:
 
 def _write_case(folder: Path, number: int, target: Path, said: dict[str, None]) -> Card:
     result = load_result(folder)
-    findings = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
     followup = _read(folder / FOLLOWUP_FILE)
     names = {folder.name, result.case_name, *(p["name"] for p in (followup or {}).get("time_points", ()))}
     messages = tuple(_unnamed(text, names) for text in result.messages)
@@ -113,6 +112,7 @@ def _write_case(folder: Path, number: int, target: Path, said: dict[str, None]) 
     if own.exists():
         shutil.rmtree(own)
     own.mkdir(parents=True)
+    findings = findings_json(result)
     card = card_of(number, findings, followup)
     links = []
     if (report := _report(result, folder, said)) is not None:
@@ -123,7 +123,7 @@ def _write_case(folder: Path, number: int, target: Path, said: dict[str, None]) 
             shutil.copyfile(folder / f"{name}.png", own / f"{name}.png")
             links.append((name.capitalize() if name != "3d" else "3D", f"{name}.png"))
     write_text(own / "findings.csv", findings_csv(result), "utf-8-sig")
-    write_text(own / JSON_FILE, json.dumps(findings_json(result), indent=2) + "\n")
+    write_text(own / JSON_FILE, json.dumps(findings, indent=2) + "\n")
     links.append(("Table", "findings.csv"))
     thumbnail = _thumbnail(folder / "axial.png", own / "thumbnail.png")
     return replace(
