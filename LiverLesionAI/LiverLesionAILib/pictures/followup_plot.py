@@ -128,7 +128,9 @@ def _lines(course: Course, curves: Sequence[TargetCurve], top: float) -> list[st
         # The label of the lower line stands below it, so that two that are close stay readable.
         below = percent == min(cut for cut, _ in cuts)
         label = f"{name} (sum) {percent:+.0f} %"
-        labels.append(_text(left + width - 4, y + (12 if below else -4), label, end=True, size=10))
+        text = _text(left + width - 4, y + (12 if below else -4), label, end=True, size=10)
+        # Once in thick white below it, so that no curve runs through; few viewers know paint-order.
+        labels += [text.replace("<text ", '<text stroke="#ffffff" stroke-width="3" '), text]
     for curve in curves:
         thick = 3 if curve is curves[-1] else 1.6
         there = [k for k, p in enumerate(curve.percent) if math.isfinite(p)]
@@ -215,7 +217,6 @@ def _text(
     anchor = "end" if end else "middle" if middle else "start"
     weight = ' font-weight="bold"' if bold else ""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="#222222" '
-        f'paint-order="stroke" stroke="#ffffff" stroke-width="3"{weight}>'
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="#222222"{weight}>'
         f"{escape(said)}</text>"
     )
