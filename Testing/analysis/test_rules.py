@@ -58,7 +58,7 @@ TECHNICAL = {
 BESIDE_THE_PAGE = {
     "classify/differential.py": "what the page's tables of looks are compared by",
     "classify/features.py": "how edge, rim and core of a lesion are measured",
-    "explain/health.py": "how a network's attention is judged, bounds beside their reasons; nothing is found by it",
+    "explain/health.py": "how a network's attention is judged; nothing is found by it",
     "followup/pair.py": "not on the page yet: which lesions of two scans are one; none is found by it",
     "measure/interval.py": "how far a length is trusted; no lesion and no length depends on it",
     "followup/register.py": "not on the page yet: when two livers count as aligned",

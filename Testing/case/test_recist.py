@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from LiverLesionAILib.case.recist import (
     NonTarget,
@@ -144,6 +144,7 @@ def test_one_time_point_or_other_targets_are_refused():
 lengths = st.lists(st.integers(50, 1200), min_size=1, max_size=5).map(lambda xs: [x / 10 for x in xs])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_by_brute_force(data):
     """Against the rules written down once more, in integers of 0.1 mm."""
