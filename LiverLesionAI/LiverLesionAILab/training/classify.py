@@ -79,12 +79,14 @@ def fit_classifier(
     start: Path | None = None,
     batches: Callable[[int, int], tuple[Tensor, Tensor]] | None = None,
     only: str = "",
+    pretrained: Path | None = None,
 ) -> nn.Module:
     """Train `chosen` on slices; the run's settings are kept in `run.json`.
 
     Args:
         start: weights of which what fits is taken; the rest starts anew.
         batches: where batches come from, in place of `sources`; drawn in this process, which may keep them.
+        pretrained: torchvision's weights for the backbone, see :mod:`.pretrained`.
         only: take only parts of `start` whose names begin so, without a word on the others.
     """
     import torch
@@ -92,6 +94,11 @@ def fit_classifier(
 
     torch.manual_seed(chosen.loop.seed)
     network = build_network(chosen.network, asdict(chosen.config))
+    if pretrained is not None:
+        from .pretrained import read_pretrained, take_pretrained
+
+        taken = take_pretrained(network, read_pretrained(pretrained))
+        print(f"{pretrained.name}: {len(taken)} weights taken")
     if start is not None:
         state = torch.load(start, weights_only=True)
         anew = take_weights(network, {k: v for k, v in state.items() if k.startswith(only)})

@@ -17,9 +17,10 @@ from LiverLesionAILib.support.progress import Progress, silent
 from ..data.cases import TrainingCase
 from .bundling import bundle, bundle_means
 from .calibrate_detector import trained_detector, write_held_out
+from .paper_recipes import sized_recipe
 from .processes import join, leave
 from .recipe_cases import held_out_cases, training_cases
-from .recipes import RECIPES, Recipe, recipe
+from .recipes import RECIPES, Recipe
 from .switches import PARTS, without
 from .synthliver_cases import synthliver_cases
 
@@ -68,7 +69,28 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="put the trained weights into this models folder and its manifest",
     )
+    _add_size_arguments(parser)
     _add_data_arguments(parser)
+
+
+def _add_size_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that say which size is trained, and from what."""
+    parser.add_argument(
+        "--size",
+        choices=["compact", "attending", "paper"],
+        default="compact",
+        help="compact: as bundled; attending: compact with its attention repaired; paper: size, input, "
+        "optimiser and schedule of the network's paper",
+    )
+    parser.add_argument(
+        "--pretrained",
+        type=Path,
+        metavar="FILE",
+        help="torchvision's ImageNet weights for the backbone: VGG-16 for cs_att, ResNet-50 for others",
+    )
+    parser.add_argument(
+        "--plan", action="store_true", help="estimate time and memory on GPUs, and train nothing"
+    )
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,8 +130,13 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     """
     import torch
 
-    torch.set_num_threads(args.threads)
     chosen = asked_recipe(args)
+    if args.plan:
+        from .plan import plan_text
+
+        print(plan_text(args.model, chosen))
+        return 0
+    torch.set_num_threads(args.threads)
     folder = args.out or _run_folder(args, chosen)
     group = join(args.device)
     if group is not None:
@@ -120,7 +147,9 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
         from .classify import class_sources, fit_classifier
 
         sources = class_sources(chosen, args.hold_out, args.cache, args.threads, progress)
-        network = fit_classifier(chosen, sources, folder, args.device, progress, start=args.start)
+        network = fit_classifier(
+            chosen, sources, folder, args.device, progress, start=args.start, pretrained=args.pretrained
+        )
         return _finish(args, chosen, network, folder)
     from .fitting import fit
 
@@ -129,7 +158,17 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     watched = [case for case in cases if case.patient in set(args.validate) and case.kind == "real"]
     if args.validate and not watched:
         raise InputError(f"There is no labelled scan of {args.validate} to validate on.")
-    network = fit(chosen, seen, folder, args.device, progress, start=args.start, watched=watched, group=group)
+    network = fit(
+        chosen,
+        seen,
+        folder,
+        args.device,
+        progress,
+        start=args.start,
+        watched=watched,
+        group=group,
+        pretrained=args.pretrained,
+    )
     writes = group is None or group.rank == 0
     if writes and chosen.task == "detect" and args.hold_out:
         held_out = held_out_cases(chosen, args.hold_out, args.cache)
@@ -145,7 +184,7 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
     Raises:
         InputError: options that do not go together.
     """
-    chosen = recipe(args.model)
+    chosen = sized_recipe(args.model, args.size)
     if (args.without or args.synthliver) and chosen.task in ("classify", "neighbour"):
         raise InputError(
             "--without and --synthliver are for networks that learn tumours from volumes, not for slice "
@@ -170,7 +209,8 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
 
 
 def _run_folder(args: argparse.Namespace, chosen: Recipe) -> Path:
-    name = "-".join((args.model, *(item.replace("=", "_") for item in args.config)))
+    sized = args.model if args.size == "compact" else f"{args.model}-{args.size}"
+    name = "-".join((sized, *(item.replace("=", "_") for item in args.config)))
     left_out = "".join(f"-no-{part}" for part in chosen.loop.without)
     left_out += "-synthliver" if args.synthliver else ""
     return Path(".train") / f"{name}-{args.hold_out or 'all'}-{args.seed}{left_out}"

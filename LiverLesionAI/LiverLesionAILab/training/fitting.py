@@ -18,6 +18,7 @@ from ..data.cases import TrainingCase
 from .detection import DetectionSampler, detection_loss
 from .loop import mixed_precision, take_weights, train
 from .losses import segmentation_loss
+from .pretrained import read_pretrained, take_pretrained
 from .processes import Group
 from .recipes import Recipe
 from .sampling import AugmentSettings, CropSampler
@@ -36,6 +37,7 @@ def fit(
     start: Path | None = None,
     watched: Sequence[TrainingCase] = (),
     group: Group | None = None,
+    pretrained: Path | None = None,
 ) -> nn.Module:
     """Train `chosen` on `cases`; the run's settings are kept in `run.json`.
 
@@ -48,9 +50,13 @@ def fit(
         start: weights to go on from.
         watched: scans to validate on, not among `cases`; the best validation's weights are returned.
         group: the processes under `torchrun`.
+        pretrained: torchvision's weights for the backbone, see :mod:`.pretrained`.
     """
     torch.manual_seed(chosen.loop.seed)
     network = build_network(chosen.network, asdict(chosen.config))
+    if pretrained is not None:
+        taken = take_pretrained(network, read_pretrained(pretrained))
+        print(f"{pretrained.name}: {len(taken)} weights taken")
     if start is not None:
         for name in take_weights(network, torch.load(start, weights_only=True)):
             print(f"{start.name} has no {name} of this shape: it starts anew")

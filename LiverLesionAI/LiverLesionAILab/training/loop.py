@@ -1,8 +1,8 @@
 """The training loop of the slice-stack segmentation networks.
 
-AdamW, cosine schedule with warm-up, weighted cross entropy plus soft Dice, gradient clipping, an exponential
-moving average of the weights (that is what ships), bfloat16 where the device multiplies it natively, and
-channels_last. The state after every
+AdamW (or Adam, or SGD), cosine schedule (or steps) with warm-up, weighted cross entropy plus soft Dice,
+gradient clipping, an exponential moving average of the weights (that is what ships), bfloat16 where the
+device multiplies it natively, and channels_last. The state after every
 checkpoint interval is kept whole, so that a killed run goes on along the same curve: samples and schedule
 depend on the step's number and the seed alone.
 """
@@ -13,7 +13,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from .losses import segmentation_loss
+from .optimisers import LoopSettings, learning_rate, optimiser_of
 from .processes import Group
 from .watch import Watch, read_rows, write_rows
 
@@ -35,47 +36,6 @@ BatchLoss = Callable[[Any, Tensor, int], Tensor]
 
 class TrainingError(LiverLesionAIError):
     """Training cannot go on: the loss is not a number, or a parameter gets no gradient."""
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """How to train.
-
-    Attributes:
-        steps: number of optimiser steps.
-        batch: samples a step.
-        learning_rate: peak.
-        weight_decay: AdamW's.
-        warmup: steps of linear warm-up; the rest is a cosine to 1 % of the peak.
-        class_weights: of the cross entropy, per class.
-        dice_weight: weight of the soft Dice term (classes above 0, over the batch).
-        dice_per_image: the tumour's part of it image by image; see :func:`~.losses.soft_dice_loss`.
-        clip: largest gradient norm.
-        ema: decay of the moving average of the weights.
-        seed: of the initialisation; samples carry their own.
-        checkpoint_every: steps between checkpoints.
-        validate_every: steps between validations, where there is something to validate on.
-        patience: so many validations without a better one end the training; 0 never ends it early.
-        log_every: steps between rows of the curve.
-        without: what was left out of the training data, see :mod:`.ablation`; kept with the checkpoint.
-    """
-
-    steps: int = 6000
-    batch: int = 12
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 1e-2
-    warmup: int = 150
-    class_weights: tuple[float, ...] = (1.0, 1.0, 2.0)
-    dice_weight: float = 1.0
-    dice_per_image: bool = False
-    clip: float = 5.0
-    ema: float = 0.998
-    seed: int = 0
-    checkpoint_every: int = 250
-    log_every: int = 25
-    validate_every: int = 100
-    patience: int = 0
-    without: tuple[str, ...] = ()
 
 
 class Batches(Dataset):
@@ -100,14 +60,6 @@ class Batches(Dataset):
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         share = self.size // self.world
         return self.draw(step * self.size + self.rank * share, share)
-
-
-def learning_rate(step: int, settings: LoopSettings) -> float:
-    """The schedule: linear warm-up, then cosine to 1 % of the peak."""
-    if step < settings.warmup:
-        return settings.learning_rate * (step + 1) / settings.warmup
-    along = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
-    return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, along))))
 
 
 def ema_update(average: nn.Module, network: nn.Module, decay: float) -> None:
@@ -186,10 +138,7 @@ class _Run:
         self.checkpoint, self.curve = folder / "checkpoint.pt", folder / "curve.csv"
         self.network = network.to(device, memory_format=torch.channels_last).train()
         self.average = copy.deepcopy(self.network)
-        # Convolutions count most; the fused kernel keeps the optimiser's share of a step small.
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
+        self.optimiser = optimiser_of(network, settings)
         self.step, self._seconds_before = 0, 0.0
         if self.checkpoint.is_file():
             self._resume()

@@ -92,6 +92,18 @@ def _windowed(network: Any, pixels: int) -> tuple[tuple[int, int, int, int], Cal
     return shape, run
 
 
+def evaluated(name: str, network: Any, pixels: int) -> tuple[tuple[int, int, int, int], Callable[[], Any]]:
+    """What one target slice takes: the shape of what is looked at, and a function that looks at it.
+
+    Args:
+        name: of the network's module.
+        pixels: edge of the square slices.
+    """
+    if name.startswith("va_"):
+        return _volumetric(network, pixels)
+    return _windowed(network, pixels) if name == "cs_att" else _plain(network, pixels)
+
+
 def size_rows(names: Sequence[str] = tuple(PAPER_PIXELS)) -> Iterator[SizeRow]:
     """The named networks, every one by default, in both sizes."""
     for name in names:
@@ -101,12 +113,7 @@ def size_rows(names: Sequence[str] = tuple(PAPER_PIXELS)) -> Iterator[SizeRow]:
             # Tensors with a shape only.
             with FakeTensorMode(), torch.no_grad():
                 network = module.build(module.SIZES[size]).eval()
-                if name.startswith("va_"):
-                    shape, run = _volumetric(network, pixels)
-                elif name == "cs_att":
-                    shape, run = _windowed(network, pixels)
-                else:
-                    shape, run = _plain(network, pixels)
+                shape, run = evaluated(name, network, pixels)
                 with FlopCounterMode(display=False) as counter:
                     run()
             yield SizeRow(name, size, shape, parameter_count(network), counter.get_total_flops())
