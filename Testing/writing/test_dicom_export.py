@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -35,10 +37,12 @@ from LiverLesionAILib.writing.export import Export, export_case
 from LiverLesionAILib.writing.report.content import Options
 from pydicom import dcmread
 from support.case_factory import result_of, small_case
+from support.ct_phantom import real_data
 
 CT_IMAGE, ENHANCED = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1"
 NOW = datetime(2026, 1, 31, 12, 0, 5)
-KNOWN_WARNINGS = ("DICOMDIR", "99LIVERLESIONAI")
+# The last one is of a patient's name, which is kept as the CT has it.
+KNOWN_WARNINGS = ("DICOMDIR", "99LIVERLESIONAI", "Retired Person Name form")
 
 
 def source_of(geometry: Geometry, **changes: object) -> DicomSource:
@@ -415,3 +419,126 @@ def test_a_ct_of_another_size_is_refused(tmp_path):
     )
     with pytest.raises(InputError, match="not the CT"):
         export_case(result, None, tmp_path, Export(report=True), volume=other)
+
+
+def numbers_by_dcmqi(sr, folder: Path) -> dict[str, dict[str, float]]:
+    """Every number by its code, for each tracking UID, as dcmqi's reader gives them."""
+    tool = shutil.which("tid1500reader")
+    if tool is None:
+        pytest.skip("tid1500reader is not installed (pip install dcmqi)")
+    sr.save_as(folder / "sr.dcm", enforce_file_format=True)
+    arguments = ["--inputDICOM", str(folder / "sr.dcm"), "--outputMetadata", str(folder / "sr.json")]
+    subprocess.run([tool, *arguments], check=True, capture_output=True)
+    found: dict[str, dict[str, float]] = {}
+    for group in json.loads((folder / "sr.json").read_text())["Measurements"]:
+        own = found.setdefault(group["TrackingUniqueIdentifier"], {})
+        for item in group["measurementItems"]:
+            own[item["quantity"]["CodeValue"]] = float(item["value"])
+    return found
+
+
+def test_dcmqi_gives_every_number_of_the_findings(tmp_path):
+    _, result = small_case()
+    content, _, sr = objects(result, source_of(result.geometry))
+    found = numbers_by_dcmqi(sr, tmp_path)
+    lesions = [region for region in content.regions if region.measurement is not None]
+    assert len(lesions) == len(result.lesions)
+    for region, lesion in zip(lesions, result.lesions, strict=True):
+        m, numbers = lesion.measurement, found[region.tracking_uid]
+        expected = {
+            "118565006": m.volume_ml,
+            "112181": m.hu_mean,
+            "112183": m.hu_sd,
+            "score": lesion.score,
+            "surface": m.surface_distance_mm,
+            "share": m.percent_of_liver,
+        }
+        assert {code: numbers[code] for code in expected} == pytest.approx(expected, rel=1e-6)
+    liver = found[content.regions[0].tracking_uid]
+    assert liver["118565006"] == pytest.approx(result.liver_volume_ml, rel=1e-6)
+    assert liver["burden"] == pytest.approx(result.tumour_burden_percent, rel=1e-6)
+
+
+def test_the_gallbladder_is_a_segment_of_its_own_code(tmp_path):
+    _, result = small_case()
+    gallbladder = np.zeros_like(result.liver_zyx)
+    gallbladder[2:6, 3:9, 4:10] = True
+    result = replace(result, gallbladder_zyx=gallbladder)
+    _, seg, sr = objects(result, source_of(result.geometry))
+    [segment] = [s for s in seg.SegmentSequence if s.SegmentLabel == "Gallbladder"]
+    kind = segment.SegmentedPropertyTypeCodeSequence[0]
+    assert (kind.CodeValue, kind.CodingSchemeDesignator) == ("28231008", "SCT")
+    back = masks_back(judged(seg, tmp_path), result.geometry, tmp_path)
+    assert np.array_equal(back["Gallbladder"], gallbladder)
+    judged(sr, tmp_path, "sr")
+
+
+def test_a_lesion_that_an_edit_emptied_makes_no_segment(tmp_path):
+    _, result = small_case()
+    labels = np.where(result.lesion_labels_zyx == 1, 0, result.lesion_labels_zyx)
+    emptied = replace(result.lesions[0], measurement=None)
+    result = replace(result, lesion_labels_zyx=labels, lesions=(emptied, *result.lesions[1:]))
+    _, seg, sr = objects(result, source_of(result.geometry))
+    assert "Lesion 1" not in [s.SegmentLabel for s in seg.SegmentSequence]
+    judged(seg, tmp_path)
+    judged(sr, tmp_path, "sr")
+
+
+def test_a_full_disk_leaves_no_half_object(tmp_path, monkeypatch):
+    _, result = small_case()
+    source = source_of(result.geometry)
+
+    def full(self, part, **options):
+        Path(part).write_bytes(b"half an object")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pydicom.dataset.Dataset.save_as", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        export_case(result, source, tmp_path, Export(dicom=True), now=NOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(tmp_path):
+    _, result = small_case()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="file"):
+        export_case(result, None, tmp_path / "file" / "out", Export(csv=True), now=NOW)
+    if os.geteuid() == 0:
+        return
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(OutputError, match="locked"):
+        export_case(result, None, tmp_path / "locked", Export(csv=True), now=NOW)
+
+
+def test_a_series_that_moved_since_is_not_missed(tmp_path, capsys):
+    """Everything that the objects need lies in the case; a CT named in vain is said."""
+    _, result = small_case()
+    save_result(result, tmp_path / "case")
+    write_dicom(tmp_path / "case", source_of(result.geometry))
+    gone = ["--ct", str(tmp_path / "moved away")]
+    out = ["export", str(tmp_path / "case"), "--dicom", "--out", str(tmp_path / "out")]
+    assert main([*out, *gone]) == 1
+    assert "moved away" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main(out) == 0
+
+
+@pytest.mark.filterwarnings("ignore:The string:UserWarning")
+def test_a_real_series_with_missing_slices_gets_valid_objects_in_place(tmp_path):
+    volume = read_ct(real_data("dicom", "irregular"), None, silent)
+    shape = volume.geometry.shape_zyx
+    liver, tumour = np.zeros(shape, bool), np.zeros(shape, bool)
+    liver[:, 150:300, 100:250] = True
+    tumour[shape[0] // 2, 200:220, 150:180] = True
+    result = result_of(volume, liver, tumour, maps=False)
+    _, seg, sr = objects(result, volume.dicom)
+    judged(sr, tmp_path, "sr")
+    back = hd.seg.Segmentation.from_dataset(dcmread(judged(seg, tmp_path)))
+    sources = {uid for _, _, uid in back.get_source_image_uids()}
+    assert sources <= {place.sop_instance_uid for place in volume.dicom.slices if place is not None}
+    positions = [
+        frame.PlanePositionSequence[0].ImagePositionPatient for frame in back.PerFrameFunctionalGroupsSequence
+    ]
+    index = volume.geometry.lps_to_index(np.asarray(positions, float))
+    assert np.abs(index - np.round(index)).max() < 0.01
+    assert set(np.round(index[:, 0]).astype(int)) == set(range(shape[0]))
