@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _CLASSES = "Testing/stages/test_classify.py"
 _DIFFERENTIAL = "Testing/stages/test_differential.py"
 _ENHANCEMENT = "Testing/stages/test_enhancement.py"
+_TREATED = "Testing/stages/test_treated.py"
 _VOICE = f"{_DIFFERENTIAL}::test_typical_lesions_are_named"
 _LOOKS = "What each class looks like in that phase: (class, what is compared, mean, SD)."
 _REGISTER = "Testing/stages/test_register.py"
@@ -141,6 +142,20 @@ class Rules(NeighbourRules):
         "Darker than the liver by this in a later phase, and fallen by as much against it since the arterial "
         "one, is washout. Not fitted.",
         f"{_ENHANCEMENT}::test_washout",
+    )
+    differential_lipiodol_hu: float = rule(
+        250.0,
+        "HU",
+        "A core this dense is lipiodol or calcification, above what contrast gives a lesion: the reader is "
+        "asked whether it was treated. Not fitted.",
+        f"{_TREATED}::test_lipiodol",
+    )
+    differential_still_hu: float = rule(
+        10.0,
+        "HU",
+        "A core, denser than water and sharp, that changes by at most this while the liver enhances by twice "
+        "as much: the reader is asked whether it was ablated. Not fitted.",
+        f"{_TREATED}::test_a_zone_that_does_not_enhance",
     )
     differential_alike_hu: float = rule(
         20.0,

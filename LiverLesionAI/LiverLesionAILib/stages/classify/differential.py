@@ -46,6 +46,8 @@ class DifferentialSettings:
         uneven: spread of the core against the liver's noise from which it is uneven.
         aphe_hu: brighter than the liver by this in the arterial phase is hyperenhancement.
         washout_hu: darker than the liver by this later, and fallen by as much against it, is washout.
+        lipiodol_hu: denser is lipiodol or calcification.
+        still_hu: a core that changes by at most this from phase to phase does not enhance.
         alike_hu: lesions whose contrasts to the liver differ by at most this are alike.
     """
 
@@ -65,6 +67,8 @@ class DifferentialSettings:
     uneven: float
     aphe_hu: float
     washout_hu: float
+    lipiodol_hu: float
+    still_hu: float
     alike_hu: float
 
     def expected(self, phase: str) -> Mapping[str, tuple[str, float, float]]:

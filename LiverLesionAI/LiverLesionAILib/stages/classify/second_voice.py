@@ -14,6 +14,7 @@ from .differential import METASTASIS, Context, Differential, DifferentialSetting
 from .enhancement import measure_enhancement
 from .features import LesionFeatures, alike, measure_features
 from .liver_box import LiverCrop
+from .treated import treated_suggestion
 
 if TYPE_CHECKING:
     from .lesions import LesionClass
@@ -69,8 +70,8 @@ def differentials(views: Sequence[PhaseView], settings: DifferentialSettings) ->
             network_weight=weight,
         )
         said = differential(phases, context, settings)
-        text = measure_enhancement(phases, settings).text
-        found[number] = replace(said, reasons=f"{said.reasons}; {text}") if text else said
+        more = measure_enhancement(phases, settings).text, treated_suggestion(phases, settings)
+        found[number] = replace(said, reasons="; ".join(text for text in (said.reasons, *more) if text))
     return found
 
 

@@ -1,0 +1,38 @@
+"""Lesions that look treated: a suggestion with its reasons; the reader sets the state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from .differential import DifferentialSettings
+from .features import LesionFeatures
+
+
+def treated_suggestion(phases: Mapping[str, LesionFeatures], settings: DifferentialSettings) -> str:
+    """Why a lesion may have been treated; "" where nothing speaks for it.
+
+    Lipiodol is denser than contrast is in any phase, as a calcification is. An ablated zone is denser than
+    water, does not enhance from phase to phase, and has a sharp edge; that takes two phases.
+
+    Args:
+        phases: its features by phase.
+    """
+    densest, seen = max(phases.items(), key=lambda item: item[1].core_hu)
+    if seen.core_hu >= settings.lipiodol_hu:
+        return f"treated? {seen.core_hu:.0f} HU ({densest}) is lipiodol or calcification"
+    whole = [one for one in phases.values() if one.whole_core]
+    if len(whole) < 2:
+        return ""
+    cores = [one.core_hu for one in whole]
+    change = max(cores) - min(cores)
+    # The liver has to have enhanced between the phases, or nothing was there to see.
+    livers = [one.liver_hu for one in whole if math.isfinite(one.liver_hu)]
+    enhanced = len(livers) >= 2 and max(livers) - min(livers) >= 2 * settings.still_hu
+    sharp = all(math.isfinite(one.edge_mm) and one.edge_mm <= settings.sharp_mm for one in whole)
+    if enhanced and sharp and change <= settings.still_hu and min(cores) > settings.water_hu:
+        return (
+            f"treated? {min(cores):.0f} HU, {change:.0f} HU of change over {len(whole)} phases, sharp edge: "
+            "an ablated zone looks so"
+        )
+    return ""
