@@ -108,3 +108,54 @@ class TestLocalise:
     def test_threshold_is_a_share(self, threshold: float) -> None:
         with pytest.raises(ValueError, match="share"):
             localise(np.ones((2, 2)), threshold)
+
+
+class TestGuided:
+    """Guided backpropagation against its definition, and its product with Grad-CAM."""
+
+    class Small(torch.nn.Module):
+        """relu(a x) -> relu(b h), summed: one ReLU's slopes of either sign."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = torch.nn.Conv2d(1, 2, 1, bias=False)
+            self.relu = torch.nn.ReLU()
+            self.mix = torch.nn.Conv2d(2, 2, 1, bias=False)
+            with torch.no_grad():
+                self.first.weight.copy_(torch.tensor([1.0, 2.0]).reshape(2, 1, 1, 1))
+                self.mix.weight.copy_(torch.tensor([[3.0, -1.0], [-5.0, 1.0]]).reshape(2, 2, 1, 1))
+
+        def head(self, features: torch.Tensor) -> torch.Tensor:
+            return features.mean(dim=(2, 3))
+
+        def forward(self, x: torch.Tensor) -> object:
+            from types import SimpleNamespace
+
+            features = self.mix(self.relu(self.first(x)))
+            return SimpleNamespace(features=features, logits=self.head(features))
+
+    def test_only_positive_slopes_pass(self) -> None:
+        from LiverLesionAILib.networks.parts.gradients import guided_backpropagation
+
+        network = self.Small()
+        images = torch.tensor([[[[1.0, -1.0]]]])
+        for wanted, (asked, least) in {0: (3.0, 1.0), 1: (2.0, -3.0)}.items():
+            guided = guided_backpropagation(network, images, torch.tensor([wanted]))
+            # Class 0: 3 * 1 passes, -1 * 2 does not; class 1: -5 * 1 does not, 1 * 2 passes. Half: the mean.
+            torch.testing.assert_close(guided, torch.tensor([[[[asked / 2, 0.0]]]]))
+            plain = images.clone().requires_grad_()
+            (slope,) = torch.autograd.grad(network(plain).logits[0, wanted], plain)
+            torch.testing.assert_close(slope, torch.tensor([[[[least / 2, 0.0]]]]))
+
+    def test_product_with_grad_cam(self) -> None:
+        from LiverLesionAILib.networks.parts.gradients import (
+            grad_cam,
+            guided_backpropagation,
+            guided_grad_cam,
+        )
+
+        network, classes = self.Small(), torch.tensor([0])
+        images = torch.rand(1, 1, 4, 4)
+        cam = grad_cam(network, network(images).features, classes)
+        wanted = cam[:, None] * guided_backpropagation(network, images, classes)
+        torch.testing.assert_close(guided_grad_cam(network, images, classes), wanted)

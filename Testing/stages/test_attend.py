@@ -75,6 +75,25 @@ def test_it_is_the_networks_row_of_the_affinity(network):
         assert f"the most alike cell gives {share:.0f} %" in shown.meaning
 
 
+def test_attention_that_attends_is_shown_after_its_softmax():
+    torch.manual_seed(3)
+    config = {**CONFIG, "normalised_affinity": True}
+    made = Mscd(MscdConfig(**config)).eval()
+    entry, volume = replace(entry_of(), config=config), volume_of()
+    z, y, x = 4, 9, 21
+    maps = point_attention(made, entry, volume, tuple(volume.geometry.index_to_lps((z, y, x))), 105.0)
+    stack = torch.from_numpy(entry.input.normalise(volume.hu_zyx[z - 1 : z + 2]))[None]
+    with torch.inference_mode():
+        attention = made(stack, return_attention=True).attention
+    for shown, context in zip(maps, attention, strict=True):
+        cell = 2**context.level
+        row = (context.keys[0] @ context.queries[0].T).softmax(dim=1)
+        expected = row[(y // cell) * context.size_yx[1] + x // cell].reshape(context.size_yx).numpy()
+        blocks = expected.repeat(cell, 0).repeat(cell, 1)
+        np.testing.assert_allclose(shown.values_zyx[0], blocks / blocks.max(), atol=1e-4)
+        assert f"gives most, {100 * expected.max():.2g} %" in shown.meaning
+
+
 @pytest.mark.parametrize("magnify", [1.0, 1.5])
 def test_the_map_stays_in_place_however_the_ct_is_stored(network, magnify):
     volume = volume_of((9, 25, 33))

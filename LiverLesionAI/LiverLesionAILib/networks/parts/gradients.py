@@ -1,6 +1,7 @@
 """Where a classifier looked.
 
-Grad-CAM (Selvaraju et al. 2017), and the weakly supervised localisation that DADRN makes of it.
+Grad-CAM (Selvaraju et al. 2017), guided backpropagation (Springenberg et al. 2015), their product, and the
+weakly supervised localisation that DADRN makes of it.
 
 All of it works on networks that were loaded for inference, also where gradients are switched off around the
 call.
@@ -18,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy import ndimage
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Classifier(Protocol):
@@ -55,6 +56,54 @@ def grad_cam(network: Classifier, features: Tensor, classes: Tensor) -> Tensor:
         (slope,) = torch.autograd.grad(score, maps)
     weights = slope.float().mean(dim=(2, 3), keepdim=True)
     return F.relu((weights * features.detach().float()).sum(dim=1))
+
+
+def guided_backpropagation(network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+    """What in the input speaks for a class: its gradient, of which every ReLU passes only what is positive.
+
+    Args:
+        network: gives `.logits`; its ReLUs are modules. In eval mode, its weights not made in inference mode.
+        images: (B, S, H, W) input.
+        classes: (B,) class indices.
+
+    Returns:
+        (B, S, H, W) float32, of either sign.
+    """
+    hooks = [
+        part.register_full_backward_hook(_positive)
+        for part in network.modules()
+        if isinstance(part, nn.ReLU) and not part.inplace
+    ]
+    try:
+        with gradients():
+            seen = images.detach().clone().requires_grad_()
+            logits = network(seen).logits
+            score = logits.gather(1, classes.to(logits.device)[:, None]).sum()
+            (slope,) = torch.autograd.grad(score, seen)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return slope.float()
+
+
+def _positive(_part: nn.Module, slopes: tuple[Tensor, ...], _given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(slope.clamp(min=0) for slope in slopes)
+
+
+def guided_grad_cam(network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+    """Guided backpropagation where Grad-CAM looks: their product, (B, S, H, W) float32.
+
+    Cell i of the map looks at input pixel stride * i; between cells the map is linear, beyond them constant.
+    """
+    with torch.no_grad():
+        features = network(images).features
+    cam = grad_cam(network, features, classes)[:, None]  # type: ignore[arg-type]
+    height, width = images.shape[-2:]
+    stride = max(1, round(height / cam.shape[2]))
+    reach = [stride * (n - 1) + 1 for n in cam.shape[-2:]]
+    cam = F.interpolate(cam, size=reach, mode="bilinear", align_corners=True)
+    cam = F.pad(cam, (0, max(0, width - reach[1]), 0, max(0, height - reach[0])), mode="replicate")
+    return guided_backpropagation(network, images, classes) * cam[..., :height, :width]
 
 
 @dataclass(frozen=True, eq=False)

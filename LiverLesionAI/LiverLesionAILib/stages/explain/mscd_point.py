@@ -68,7 +68,8 @@ def point_attention(
 ) -> tuple[AttentionMap, ...]:
     """A map for each context level, on the axial slice of the point at the network's own grid.
 
-    Each map is divided by its largest value.
+    Each map is divided by its largest value; of networks with normalised affinities it is M's row after the
+    softmax.
 
     Args:
         network: of the entry, in eval mode.
@@ -90,9 +91,11 @@ def point_attention(
     shifted = hu_zyx + np.float32(entry.input.shift_hu(level_hu))
     scales = entry.scales.get("lesions", (1.0,))
     found: list[_Row] = []
+    # A one-hot row would be a dot: without normalised affinities K Q^T is shown, before the softmax.
+    shares = bool(entry.config.get("normalised_affinity", False))
 
     def collect(_centres: Any, output: Any, inner_yx: tuple[int, int]) -> None:
-        found.extend(_rows(output, (y, x), inner_yx, working.shape_zyx[1:]))
+        found.extend(_rows(output, (y, x), inner_yx, working.shape_zyx[1:], shares))
 
     class_probabilities(
         network,
@@ -127,9 +130,16 @@ class _Row:
 
 
 def _rows(
-    output: Any, point_yx: tuple[int, int], inner_yx: tuple[int, int], size_yx: tuple[int, int]
+    output: Any,
+    point_yx: tuple[int, int],
+    inner_yx: tuple[int, int],
+    size_yx: tuple[int, int],
+    shares: bool = False,
 ) -> list[_Row]:
-    """A row for each context level; `inner_yx`: the slice as the network saw it, without padding."""
+    """A row for each context level, of M where `shares`, else of K Q^T.
+
+    `inner_yx`: the slice as the network saw it, without padding.
+    """
     import torch.nn.functional as F
 
     from ...networks.mscd import point_affinity, point_scores
@@ -142,10 +152,13 @@ def _rows(
         cell = tuple(p / n for p, n in zip(padded_yx, context.size_yx, strict=True))
         seen = ((i + 0.5) * inner / n for i, inner, n in zip(point_yx, inner_yx, size_yx, strict=True))
         place = [min(int(s / c), n - 1) for s, c, n in zip(seen, cell, context.size_yx, strict=True)]
-        share = float(point_affinity(context, place).max())
+        row = point_affinity(context, place)
+        share = float(row.max())
         # Cell by cell: between cells nothing is known, and a smoothed map would move its peaks to the rim.
         full = F.interpolate(
-            point_scores(context, place)[None, None], size=tuple(padded_yx), mode="nearest-exact"
+            (row if shares else point_scores(context, place))[None, None],
+            size=tuple(padded_yx),
+            mode="nearest-exact",
         )
         full = full[..., : inner_yx[0], : inner_yx[1]]
         if inner_yx != tuple(size_yx):
@@ -160,13 +173,21 @@ def _map(entry: ModelEntry, plane: Geometry, point_lps: PointLps, row: _Row) -> 
     x, y, z = point_lps
     where = f"{'L' if x >= 0 else 'R'} {abs(x):.0f} {'P' if y >= 0 else 'A'} {abs(y):.0f} S {z:.0f}"
     size_mm = row.cell_yx[0] * plane.spacing_zyx_mm[1]
-    return AttentionMap(
-        name=f"{map_title(entry)} {row.level + 1}",
-        meaning=(
+    if entry.config.get("normalised_affinity", False):
+        meaning = (
+            f"From which places of its slice the point {where} gathers context in encoder level "
+            f"{row.level + 1} ({size_mm:.2g} mm cells), against the one that gives most, "
+            f"{100 * row.largest_share:.2g} %."
+        )
+    else:
+        meaning = (
             f"How alike each place of its slice is to the point {where} in encoder level {row.level + 1} "
             f"({size_mm:.2g} mm cells); 1 is most alike. By this the point gathers what it attends to: "
             f"the most alike cell gives {100 * row.largest_share:.0f} %."
-        ),
+        )
+    return AttentionMap(
+        name=f"{map_title(entry)} {row.level + 1}",
+        meaning=meaning,
         values_zyx=row.values_yx.astype(np.float32)[None],
         geometry=plane,
         value_range=(0.0, 1.0),
