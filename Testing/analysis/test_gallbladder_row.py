@@ -11,11 +11,14 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from dataclasses import replace
 
+from LiverLesionAILib.analysis.choice import Choice
 from LiverLesionAILib.analysis.pipeline import analyze
 from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.case.description import GALLBLADDER_ID, CaseScene
 from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.case.store import load_result, save_result
+from LiverLesionAILib.cli.analyze import settings_of
+from LiverLesionAILib.cli.main import build_parser
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import Manifest, ModelEntry
 from LiverLesionAILib.volume.ct import CtVolume
@@ -140,3 +143,13 @@ def test_a_case_without_it_stays_as_it_was(tmp_path) -> None:
     assert plain.lesions == before.lesions
     save_result(plain, tmp_path)
     assert load_result(tmp_path).gallbladder_zyx is None
+
+
+def test_it_is_looked_for_unless_the_user_says_no() -> None:
+    manifest = Manifest.read()
+    assert Choice.of(manifest, Settings()).gallbladder is not None
+    without = Choice.of(manifest, Settings(gallbladder=False))
+    assert without.gallbladder is None
+    assert all(entry.task != "neighbour" for entry in without.computing)
+    args = build_parser().parse_args(["analyze", "ct.nii", "--no-gallbladder"])
+    assert settings_of(args).gallbladder is False

@@ -17,8 +17,8 @@ from LiverLesionAILib.stages.classify.case import both_phases
 from LiverLesionAILib.stages.classify.families import SliceClassifier
 from LiverLesionAILib.stages.classify.lesions import (
     INDETERMINATE,
+    ClassAnswer,
     ClassifySettings,
-    LesionClass,
     classify_lesions,
     classify_slices,
     named,
@@ -200,10 +200,10 @@ class TestIndeterminate:
 
 
 class TestTwoPhases:
-    def answer(self, **probabilities: float) -> LesionClass:
+    def answer(self, **probabilities: float) -> ClassAnswer:
         full = {c: probabilities.get(c, 0.0) for c in CLASSES}
         best = max(full, key=full.get)
-        return LesionClass(best, full, 0.0, best)
+        return ClassAnswer(best, full, 0.0, best)
 
     def test_the_arterial_phase_counts_most(self) -> None:
         first, second = self.answer(HCC=0.2, HEM=0.8), self.answer(HCC=1.0)

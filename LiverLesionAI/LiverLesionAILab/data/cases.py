@@ -18,8 +18,8 @@ import SimpleITK as sitk
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient, reoriented_geometry, resample
+from LiverLesionAILib.volume.masks import components
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .scan import UNKNOWN as UNKNOWN
 
@@ -110,13 +110,13 @@ def resample_by_majority(labels_zyx: NDArray, source: Geometry, target: Geometry
 
 def without_specks(labels_zyx: NDArray, value: int, smallest_mm3: float, voxel_mm3: float) -> NDArray:
     """Drop components of `value` smaller than `smallest_mm3` (they become liver): slips of the annotation."""
-    components, count = ndimage.label(labels_zyx == value)
+    pieces, count = components(labels_zyx == value, 6)
     if not count:
         return labels_zyx
-    sizes = np.bincount(components.ravel()) * voxel_mm3
+    sizes = np.bincount(pieces.ravel()) * voxel_mm3
     small = np.flatnonzero(sizes < smallest_mm3)
     cleaned = labels_zyx.copy()
-    cleaned[np.isin(components, small[small > 0])] = 1
+    cleaned[np.isin(pieces, small[small > 0])] = 1
     return cleaned
 
 

@@ -21,10 +21,10 @@ from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import resample
-from LiverLesionAILib.volume.masks import bounding_box
+from LiverLesionAILib.volume.masks import bounding_box, components
 from LiverLesionAILib.volume.resampling import resample_labels
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import stats
 
 from ..data.cases import data_folder, read_unchecked
 from ..synthesis.body import BodySettings, make_body
@@ -135,7 +135,7 @@ def real_base(path: Path) -> BaseScan:
     """A real CT with its outlined lesions, on coarser pixels."""
     ct, truth = read_unchecked(path), read_unchecked(path.with_name(path.name.replace("_ct", "_mask")))
     source = ct.geometry
-    lesions = ndimage.label(truth.hu_zyx == 2)[0].astype(np.uint16)
+    lesions = components(truth.hu_zyx == 2, 6)[0].astype(np.uint16)
     name = path.name.split("_")[0]
     base = _cut(BaseScan(name, ct.hu_zyx, truth.hu_zyx > 0, lesions, source, True))
     grid = base.geometry.with_spacing((base.geometry.spacing_zyx_mm[0], REAL_PIXEL_MM, REAL_PIXEL_MM))

@@ -27,6 +27,7 @@ from LiverLesionAILib.stages.segment.inference import class_probabilities
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.support.progress import Progress, silent
+from LiverLesionAILib.volume.overlap import dice
 from numpy.typing import NDArray
 
 from ..data.axial_slices import axial_slices
@@ -88,12 +89,6 @@ def predicted(
     """The gallbladder that the network and the rules see on the network's own grid."""
     probability = class_probabilities(network, spec, hu_zyx, classes=3)[1]
     return gallbladder_mask(probability, hu_zyx, spec.spacing_zyx_mm, settings)
-
-
-def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Dice of two masks; NaN where both are empty."""
-    total = int(one.sum()) + int(other.sum())
-    return 2.0 * float((one & other).sum()) / total if total else float("nan")
 
 
 def slice_rows(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from LiverLesionAILib.volume.masks import largest_component
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .fields import Array, Grid, ellipsoid, rotation_about, smooth_field, smooth_max, smooth_min
 from .organs import HuTable, Organ
@@ -147,9 +147,6 @@ def _resection(rng: np.random.Generator, coords_zyx: Coords, scale: NDArray) -> 
 
 def keep_largest(distance: Array) -> Array:
     """Only the largest connected part of what is inside; the rest is put outside."""
-    labels, n = ndimage.label(distance < 0)
-    if n > 1:
-        largest = np.bincount(labels.ravel())[1:].argmax() + 1
-        other = (labels > 0) & (labels != largest)
-        distance = np.where(other, np.maximum(np.abs(distance), 1.5), distance)
-    return distance.astype(np.float32)
+    inside = distance < 0
+    other = inside & ~largest_component(inside)
+    return np.where(other, np.maximum(np.abs(distance), 1.5), distance).astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from LiverLesionAILib.volume.masks import bounding_box
 from numpy.typing import NDArray
 
 from .abdomen import Layer
@@ -82,16 +83,11 @@ class Canvas:
 def _trim(layer: Layer) -> Layer | None:
     """Cut a layer's box down to what is painted plus two nodes; None where nothing is."""
     near = layer.sdf < layer.halo_mm + 3.0
-    box, local = [], []
-    for axis in range(3):
-        hit = np.flatnonzero(near.any(axis=tuple(a for a in range(3) if a != axis)))
-        if hit.size == 0:
-            return None
-        lo, hi = max(int(hit[0]) - 2, 0), min(int(hit[-1]) + 3, layer.sdf.shape[axis])
-        if hi - lo < 2:
-            return None
-        local.append(slice(lo, hi))
-        box.append(slice(layer.box[axis].start + lo, layer.box[axis].start + hi))
-    cut = tuple(local)
+    cut = bounding_box(near, 2)
+    if cut is None or min(s.stop - s.start for s in cut) < 2:
+        return None
+    box = [
+        slice(whole.start + s.start, whole.start + s.stop) for whole, s in zip(layer.box, cut, strict=True)
+    ]
     hu = layer.hu if np.isscalar(layer.hu) else layer.hu[cut]
     return Layer(layer.organ, tuple(box), layer.sdf[cut], hu, layer.halo_mm)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.masks import bounding_box
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -175,12 +176,8 @@ def load_phantom(labels_path: Path) -> PhantomShapes:
 
 def _distance(inside: NDArray[np.bool_], grid: Grid) -> tuple[Box, NDArray[np.float16]]:
     """Signed distance to a mask, capped, on its bounding box with a margin of the cap."""
-    points = np.argwhere(inside)
     spacing = np.array(grid.spacing_zyx_mm)
-    reach = np.ceil(_CAP_MM / spacing).astype(int) + 1
-    lo = np.maximum(points.min(0) - reach, 0)
-    hi = np.minimum(points.max(0) + reach + 1, inside.shape)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(lo, hi, strict=True))
+    box = bounding_box(inside, (np.ceil(_CAP_MM / spacing).astype(int) + 1).tolist())
     part = inside[box]
     # EDT counts to voxel centres; half an in-plane voxel brings the zero to the faces.
     half = 0.5 * spacing[1]

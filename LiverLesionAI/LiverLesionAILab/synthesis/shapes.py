@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.masks import largest_component
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -68,13 +69,8 @@ def shape_from_mask(mask: NDArray[np.bool_], spacing_zyx_mm: Spacing, source: st
 
 def _normalised(depth: NDArray[np.float32], pitch_mm: float, source: str) -> Shape:
     """Centre the outline on its centroid, keep its largest part, and scale it to equivalent diameter 1."""
-    inside = depth > 0
-    labels, count = ndimage.label(inside)
-    if count > 1:
-        sizes = np.bincount(labels.ravel())[1:]
-        keep = int(sizes.argmax()) + 1
-        depth = np.where(inside & (labels != keep), -np.abs(depth) - 0.5 * pitch_mm, depth)
-        inside = labels == keep
+    inside = largest_component(depth > 0)
+    depth = np.where((depth > 0) & ~inside, -np.abs(depth) - 0.5 * pitch_mm, depth)
     if not inside.any():
         depth = depth - depth.max() + 0.5 * pitch_mm
         inside = depth > 0

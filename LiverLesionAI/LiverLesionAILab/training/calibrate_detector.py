@@ -22,8 +22,8 @@ from LiverLesionAILib.stages.detect.view import view_around
 from LiverLesionAILib.stages.faces import Detector, family_of
 from LiverLesionAILib.stages.segment.masks import closed_liver
 from LiverLesionAILib.support.files import write_text
+from LiverLesionAILib.volume.masks import components
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import nn
 
 from ..data.cases import TrainingCase, decode_hu
@@ -86,7 +86,7 @@ def held_out_scan(
     hu += np.float32(spec.shift_hu(liver_level_hu(hu[liver])))
     closed = closed_liver(liver, case.spacing_zyx_mm, rules.closing_mm, rules.reach_mm)
     view = view_around(closed, case.spacing_zyx_mm)
-    truth, count = ndimage.label(labels == 2, np.ones((3, 3, 3)))
+    truth, count = components(labels == 2)
     voxel = float(np.prod(case.spacing_zyx_mm))
     sizes = np.bincount(truth.ravel(), minlength=count + 1)[1:] * voxel
     diameters = {n + 1: float((6 / np.pi * size) ** (1 / 3)) for n, size in enumerate(sizes)}

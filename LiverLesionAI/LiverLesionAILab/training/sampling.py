@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
+from LiverLesionAILib.volume.masks import components
 from scipy import ndimage
 from torch import Tensor
 
@@ -52,9 +53,9 @@ class CaseIndex:
         liver = (labels == 1) | (labels == 2)
         self.liver_slices = np.flatnonzero(liver.any(axis=(1, 2)))
         self.level_hu = liver_level_hu(decode_hu(case.grey_zyx[liver])) if liver.any() else float("nan")
-        components, count = ndimage.label(labels == 2, structure=np.ones((3, 3, 3)))
+        pieces, count = components(labels == 2)
         # Boxes only: keeping the components of many hundred cases would fill the memory.
-        self.lesions: list[tuple[slice, ...]] = list(ndimage.find_objects(components)) if count else []
+        self.lesions: list[tuple[slice, ...]] = list(ndimage.find_objects(pieces)) if count else []
 
     def centre(
         self, rng: np.random.Generator, tumour_share: float, liver_share: float

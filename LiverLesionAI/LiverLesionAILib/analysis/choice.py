@@ -31,7 +31,7 @@ class Choice:
     Attributes:
         members: of the segmenter: itself, or those that it is the mean of.
         settings: by which they were chosen.
-        gallbladder: what finds it; None where the manifest has no such model.
+        gallbladder: what finds it; None where nobody wants it or the manifest has no such model.
     """
 
     locator: ModelEntry
@@ -57,7 +57,7 @@ class Choice:
             choose_detector(manifest, settings.detector),
             choose_classifier(manifest, settings.classifier),
             settings,
-            manifest.choose("neighbour") if manifest.of_task("neighbour") else None,
+            manifest.choose("neighbour") if settings.gallbladder and manifest.of_task("neighbour") else None,
         )
 
     @property

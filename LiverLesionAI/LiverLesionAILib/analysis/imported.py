@@ -16,6 +16,7 @@ from ..reading.dicom_sr import MeasurementGroup
 from ..stages.measure.lesions import measure_case, measure_liver
 from ..support.errors import InputError
 from ..volume.ct import CtVolume
+from ..volume.masks import components
 
 _LIVER = {("10200004", "SCT"), ("T-62000", "SRT")}
 _LESION_KINDS = {
@@ -124,7 +125,7 @@ def _labels(
         if own:
             parts, count = segment.mask.voxels_zyx.astype(np.int32), 1
         else:
-            parts, count = ndimage.label(segment.mask.voxels_zyx, np.ones((3, 3, 3)))
+            parts, count = components(segment.mask.voxels_zyx)
         for n, box in enumerate(ndimage.find_objects(parts, count), start=1):
             if box is None:
                 continue

@@ -32,6 +32,7 @@ class Settings:
         margin_mm: around the liver's box.
         attention: whether to deliver attention maps.
         classes: "clinical" or "paper"; see the page of rules.
+        gallbladder: whether to look for it, and to take it out of liver and lesions.
     """
 
     segmenter: str = ""
@@ -48,6 +49,7 @@ class Settings:
     margin_mm: float | None = None
     attention: bool = True
     classes: str | None = None
+    gallbladder: bool = True
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Settings:

@@ -107,6 +107,9 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         help="by the models, settings and rules of that case; refused where weights or version differ",
     )
     parser.add_argument("--no-pictures", action="store_true", help="write no PNG pictures")
+    parser.add_argument(
+        "--no-gallbladder", action="store_true", help="do not look for it: it may stay among the lesions"
+    )
     parser.add_argument("--no-attention", action="store_true", help="make no attention maps")
     parser.add_argument("--timings", action="store_true", help="print the seconds of each stage")
     add_progress_option(parser)
@@ -133,6 +136,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         pyramid=parse_pyramid(args.pyramid),
         attention=not args.no_attention,
         classes=args.classes,
+        gallbladder=not args.no_gallbladder,
     )
 
 

@@ -13,7 +13,7 @@ from ..case.colours import LIVER, Colour, lesion_colour
 from ..case.description import CT_LEVEL_HU, CT_WINDOW_HU, lesion_axes
 from ..case.findings import Box, CaseResult, Lesion, PointLps
 from ..volume.ct import CtVolume, Geometry, permuted, reoriented_geometry
-from ..volume.masks import label_boxes
+from ..volume.masks import bounding_box, label_boxes
 from .canvas import Canvas, Point
 from .planes import AXIAL, PixelGrid, Plane
 
@@ -271,9 +271,9 @@ def _window(
     else:
         mask = case.liver_zyx.any(axis=plane.axis)
     bounds = []
+    box = bounding_box(mask[None])
     for axis, array_axis in ((0, plane.rows), (1, plane.columns)):
-        used = np.flatnonzero(mask.any(axis=1 - axis))
-        lo, hi = (used[0], used[-1] + 1) if used.size else (0, mask.shape[axis])
+        lo, hi = (box[axis + 1].start, box[axis + 1].stop) if box else (0, mask.shape[axis])
         grow = margin_mm / spacing[array_axis]
         bounds.append([max(0.0, lo - grow), min(float(mask.shape[axis]), hi + grow)])
     (r0, r1), (c0, c1) = bounds

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import slicer
-from scipy import ndimage
 
 from ..case import tags
 from ..case import terminology as terms
@@ -22,6 +21,7 @@ from ..scene.read import free_number
 from ..support.errors import InputError
 from ..volume.crops import Mask, union
 from ..volume.ct import Geometry
+from ..volume.masks import components
 from .action_steps import ActionSteps
 from .derived import follow
 from .history import SegmentState, Step, capture, put
@@ -82,7 +82,7 @@ class MaskActions(ActionSteps):
         node, geometry = self._case.segmentation, self._geometry()
         mask = segments.read_mask(node, segment_id, geometry)
         if plane is None:
-            labels, count = ndimage.label(mask.voxels_zyx, np.ones((3, 3, 3)))
+            labels, count = components(mask.voxels_zyx)
             if count < 2:
                 raise InputError(
                     "This lesion is in one piece: draw a plane through it (button Split again), or "

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ..models.device import Device
-    from .classify.lesions import ClassifySettings, LesionClass
+    from .classify.lesions import ClassAnswer, ClassifySettings
     from .classify.liver_box import LiverCrop
     from .detect.link import LinkedBox, SliceBoxes
     from .detect.view import View
@@ -139,7 +139,7 @@ class Classifier(Protocol):
 
     def classes(
         self, crop: LiverCrop, settings: ClassifySettings, progress: Progress = silent
-    ) -> dict[int, LesionClass]:
+    ) -> dict[int, ClassAnswer]:
         """By lesion number; `crop` is on the grid of `entry.input`. Lesions without a voxel are left out."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ BoxSlices = tuple[slice, slice, slice]
 _RANKS = {6: 1, 18: 2, 26: 3}
 
 
-def bounding_box(mask_zyx: NDArray[Any], margin: int = 0) -> BoxSlices | None:
+def bounding_box(mask_zyx: NDArray[Any], margin: int | Sequence[int] = 0) -> BoxSlices | None:
     """The smallest box of slices that holds every non-zero voxel, or None if there is none.
 
     Args:
-        mask_zyx: z, y, x.
-        margin: voxels by which the box is widened on every side, as far as the array goes.
+        mask_zyx: z, y, x; a plane is `plane[None]`.
+        margin: voxels by which the box is widened on both sides, as far as the array goes; one for all axes
+            or one for each.
     """
     # One slice at a time: a reduction over a whole scan at once would be several times slower.
     filled = np.flatnonzero([bool(plane.any()) for plane in mask_zyx])
@@ -28,9 +30,10 @@ def bounding_box(mask_zyx: NDArray[Any], margin: int = 0) -> BoxSlices | None:
     for plane in mask_zyx[filled[0] : filled[-1] + 1]:
         np.logical_or(flat, plane, out=flat)
     used = (filled, np.flatnonzero(flat.any(axis=1)), np.flatnonzero(flat.any(axis=0)))
+    margins = [margin] * 3 if isinstance(margin, int) else margin
     z, y, x = (
-        slice(max(0, int(u[0]) - margin), min(n, int(u[-1]) + 1 + margin))
-        for u, n in zip(used, mask_zyx.shape, strict=True)
+        slice(max(0, int(u[0]) - m), min(n, int(u[-1]) + 1 + m))
+        for u, n, m in zip(used, mask_zyx.shape, margins, strict=True)
     )
     return z, y, x
 

@@ -56,7 +56,7 @@ def checked_geometry(volume: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
 log = logging.getLogger(__name__)
 
 
-class Phase(Enum):
+class RunPhase(Enum):
     """What is under way."""
 
     IDLE = "idle"
@@ -137,7 +137,7 @@ class AnalysisQueue:
         self._waiting: list[Case] = []
         self._current: Case | None = None
         self._steps: Iterator[Any] | None = None
-        self.phase = Phase.IDLE
+        self.phase = RunPhase.IDLE
         self.progress = RunProgress()
         self._timer = qt.QTimer()
         self._timer.setInterval(0)
@@ -197,7 +197,7 @@ class AnalysisQueue:
 
     def cancel(self) -> None:
         """Stop the case under way; the next one starts."""
-        if self.phase is Phase.COMPUTING:
+        if self.phase is RunPhase.COMPUTING:
             self.progress = RunProgress("Cancelling", self.progress.fraction)
             self._client.cancel()
             self._view.run_changed()
@@ -217,7 +217,7 @@ class AnalysisQueue:
                 waiting.second = None
         case = self._current
         if case is not None and not present(case.volume):
-            if self.phase is Phase.COMPUTING:
+            if self.phase is RunPhase.COMPUTING:
                 self._client.cancel()
                 self._detach(case)
             self._end("gone", why)
@@ -229,7 +229,7 @@ class AnalysisQueue:
         self._waiting.clear()
         self._timer.stop()
         case, self._current, self._steps = self._current, None, None
-        self.phase = Phase.IDLE
+        self.phase = RunPhase.IDLE
         self._client.stop()
         if case is not None:
             self._remove_folder(case)
@@ -248,7 +248,7 @@ class AnalysisQueue:
             self._view.run_changed()
             return
         self._current = self._waiting.pop(0)
-        self.phase = Phase.HANDOVER
+        self.phase = RunPhase.HANDOVER
         self.progress = RunProgress("hand over the volume", 0.0)
         self._run_steps(self._handover(self._current))
         self._view.run_changed()
@@ -274,7 +274,7 @@ class AnalysisQueue:
             for _ in write_volume(folder, array, second_geometry, second.GetName()):
                 self.progress = RunProgress("hand over the second phase", HANDOVER_SHARE)
                 yield image
-        self.phase = Phase.COMPUTING
+        self.phase = RunPhase.COMPUTING
         self.progress = RunProgress("start the computing process", HANDOVER_SHARE)
         if case.question is not None:
             self._client.attend(case.folder, request)
@@ -332,7 +332,7 @@ class AnalysisQueue:
         case = self._current
         self._current, self._steps = None, None
         self._timer.stop()
-        self.phase, self.progress = Phase.IDLE, RunProgress()
+        self.phase, self.progress = RunPhase.IDLE, RunProgress()
         if case is None:
             return
         self._remove_folder(case)
@@ -358,30 +358,30 @@ class AnalysisQueue:
         self._view.worker_log(text)
 
     def worker_progress(self, stage: str, fraction: float, left_s: float | None) -> None:
-        if self.phase is Phase.COMPUTING:
+        if self.phase is RunPhase.COMPUTING:
             share = HANDOVER_SHARE + (COMPUTE_SHARE - HANDOVER_SHARE) * fraction
             self.progress = RunProgress(stage, share, left_s)
             self._view.run_changed()
 
     def worker_done(self, result: Path) -> None:
         case = self._current
-        if case is None or self.phase is not Phase.COMPUTING:
+        if case is None or self.phase is not RunPhase.COMPUTING:
             shutil.rmtree(result.parent, ignore_errors=True)
             qt.QTimer.singleShot(0, self._next)
             return
-        self.phase = Phase.APPLYING
+        self.phase = RunPhase.APPLYING
         self.progress = RunProgress("show the result", COMPUTE_SHARE)
         self._run_steps(self._applying(case, result))
         self._view.run_changed()
 
     def worker_failed(self, kind: str, text: str) -> None:
-        if self.phase is Phase.COMPUTING:
+        if self.phase is RunPhase.COMPUTING:
             self._end(kind, text)
         else:
             qt.QTimer.singleShot(0, self._next)
 
     def worker_cancelled(self) -> None:
-        if self.phase is Phase.COMPUTING:
+        if self.phase is RunPhase.COMPUTING:
             self._end("cancelled", "")
         else:
             qt.QTimer.singleShot(0, self._next)

@@ -9,15 +9,15 @@ import numpy as np
 
 from ...case.findings import Lesion
 from .differential import Differential
-from .lesions import ClassifySettings, LesionClass, named
+from .lesions import ClassAnswer, ClassifySettings, named
 
 
 def both_phases(
-    first: Mapping[int, LesionClass],
-    second: Mapping[int, LesionClass],
+    first: Mapping[int, ClassAnswer],
+    second: Mapping[int, ClassAnswer],
     arterial: tuple[float, float],
     settings: ClassifySettings,
-) -> dict[int, LesionClass]:
+) -> dict[int, ClassAnswer]:
     """Two phases' answers as one: their mean, weighted by how probably each phase is the arterial one.
 
     Args:
@@ -58,7 +58,7 @@ def both_phases(
     return found
 
 
-def with_classes(lesions: tuple[Lesion, ...], found: Mapping[int, LesionClass]) -> tuple[Lesion, ...]:
+def with_classes(lesions: tuple[Lesion, ...], found: Mapping[int, ClassAnswer]) -> tuple[Lesion, ...]:
     """The lesions with what was found; those that were not classified stay as they are."""
     return tuple(
         replace(

@@ -9,7 +9,7 @@ from torch import nn
 from ...models.weights import ModelEntry
 from ...support.progress import Progress, silent
 from ..faces import Runtime
-from .lesions import ClassifySettings, LesionClass, classify_lesions
+from .lesions import ClassAnswer, ClassifySettings, classify_lesions
 from .liver_box import LiverCrop
 
 
@@ -35,7 +35,7 @@ class SliceClassifier:
 
     def classes(
         self, crop: LiverCrop, settings: ClassifySettings, progress: Progress = silent
-    ) -> dict[int, LesionClass]:
+    ) -> dict[int, ClassAnswer]:
         """See :class:`~..faces.Classifier`."""
         return classify_lesions(
             self.network,

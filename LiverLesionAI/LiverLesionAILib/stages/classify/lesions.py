@@ -28,7 +28,7 @@ from ...models.inputs import InputSpec
 from ...networks.parts.gradients import grad_cam, localise
 from ...support.progress import Progress, silent
 from ...volume.ct import Geometry
-from ...volume.masks import bounding_box
+from ...volume.masks import bounding_box, components
 from .liver_box import LiverCrop
 from .liver_slices import Placement, fill_with_liver, place, slice_input
 
@@ -61,7 +61,7 @@ class ClassifySettings:
 
 
 @dataclass(frozen=True, eq=False)
-class LesionClass:
+class ClassAnswer:
     """What the classifier says of one lesion.
 
     Attributes:
@@ -184,7 +184,7 @@ def classify_lesions(
     maps: bool = True,
     batch: int = 16,
     progress: Progress = silent,
-) -> dict[int, LesionClass]:
+) -> dict[int, ClassAnswer]:
     """Class of every lesion.
 
     Args:
@@ -195,7 +195,7 @@ def classify_lesions(
     Returns:
         By lesion number; lesions without a voxel on this grid are left out.
     """
-    found: dict[int, LesionClass] = {}
+    found: dict[int, ClassAnswer] = {}
     boxes = ndimage.find_objects(crop.labels_zyx)
     numbers = [number for number, box in enumerate(boxes, start=1) if box is not None]
     for index, number in enumerate(numbers):
@@ -213,7 +213,7 @@ def _classified(
     settings: ClassifySettings,
     maps: bool,
     batch: int,
-) -> LesionClass:
+) -> ClassAnswer:
     """Class of one lesion from the slices through it, the others in them filled with liver."""
     labels_zyx, liver_zyx = crop.labels_zyx, crop.liver_zyx
     slices, weights = slices_through(labels_zyx == number, settings)
@@ -236,7 +236,7 @@ def _classified(
         grids = [where.inverse_grid(labels_zyx.shape[1:], stride) for _, where in inputs]
         shown, box = _map(number, name, explained, planes, slices, grids, liver_zyx, crop.geometry)
     probabilities = {c: float(p) for c, p in zip(classes, mean, strict=True)}
-    return LesionClass(name, probabilities, score, explained, shown, box, unlike)
+    return ClassAnswer(name, probabilities, score, explained, shown, box, unlike)
 
 
 def slices_through(
@@ -315,8 +315,7 @@ def _map(
         values /= top
     # Only what holds the liver travels on: empty columns would be most of the file.
     used = liver_zyx[first : last + 1].any(axis=0)
-    rows, columns = np.flatnonzero(used.any(axis=1)), np.flatnonzero(used.any(axis=0))
-    cut = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    _, *cut = bounding_box(used[None])  # type: ignore[misc]
     values = np.ascontiguousarray(values[(slice(None), *cut)])
     grid = geometry.cropped((first, cut[0].start, cut[1].start), (last + 1, cut[0].stop, cut[1].stop))
     said = f"{explained}" if name == explained else f"{explained}, its most probable class"
@@ -340,7 +339,7 @@ def _box(values_zyx: NDArray[np.float32], geometry: Geometry) -> Box | None:
     peak = int(values_zyx.max(axis=(1, 2)).argmax())
     if localise(values_zyx[peak]) is None:
         return None
-    parts, _ = ndimage.label(values_zyx >= 0.5 * values_zyx.max(), structure=np.ones((3, 3, 3)))
+    parts, _ = components(values_zyx >= 0.5 * values_zyx.max())
     at = np.unravel_index(int(values_zyx.argmax()), values_zyx.shape)
     window = bounding_box(parts == parts[at])
     assert window is not None

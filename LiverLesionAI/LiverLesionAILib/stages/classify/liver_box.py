@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...case.findings import CaseResult
 from ...volume.ct import CtVolume, Geometry, permuted, reorient, resample, resample_labels
+from ...volume.masks import bounding_box
 
 MARGIN_MM = 12.0
 
@@ -54,20 +55,16 @@ def liver_box(result: CaseResult, volume: CtVolume) -> LiverBox:
     oriented = reorient(volume)
     liver = permuted(result.liver_zyx, volume.geometry, oriented.geometry)
     labels = permuted(result.lesion_labels_zyx, volume.geometry, oriented.geometry)
-    start, stop = [], []
-    for axis in range(3):
-        used = np.flatnonzero(liver.any(axis=tuple(a for a in range(3) if a != axis)))
-        margin = int(np.ceil(MARGIN_MM / oriented.geometry.spacing_zyx_mm[axis]))
-        start.append(max(0, int(used[0]) - margin))
-        stop.append(min(liver.shape[axis], int(used[-1]) + 1 + margin))
-    cut = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-    slices = np.flatnonzero(liver.any(axis=(1, 2)))
-    heights = [float(oriented.geometry.index_to_lps((z, 0, 0))[2]) for z in (slices[0], slices[-1])]
+    margin = [int(np.ceil(MARGIN_MM / s)) for s in oriented.geometry.spacing_zyx_mm]
+    tight, cut = bounding_box(liver), bounding_box(liver, margin)
+    assert tight is not None and cut is not None, "the liver must not be empty"
+    ends = (tight[0].start, tight[0].stop - 1)
+    heights = [float(oriented.geometry.index_to_lps((z, 0, 0))[2]) for z in ends]
     return LiverBox(
         oriented.hu_zyx[cut],
         liver[cut],
         labels[cut],
-        oriented.geometry.cropped(start, stop),
+        oriented.geometry.cropped([s.start for s in cut], [s.stop for s in cut]),
         oriented,
         (min(heights), max(heights)),
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...models.inputs import InputSpec
+from ...volume.masks import bounding_box
 
 EDGE_PX = 160
 """Edge of the input."""
@@ -79,13 +80,10 @@ class Placement:
 
 def place(liver_yx: NDArray[np.bool_], edge: int = EDGE_PX) -> Placement:
     """The square around the liver of a slice; it must not be empty."""
-    rows, columns = np.flatnonzero(liver_yx.any(axis=1)), np.flatnonzero(liver_yx.any(axis=0))
-    low, high = (rows[0], columns[0]), (rows[-1], columns[-1])
-    extent = max(high[0] - low[0], high[1] - low[1]) + 1
-    centre = ((low[0] + high[0]) / 2, (low[1] + high[1]) / 2)
-    return Placement(
-        (float(centre[0]), float(centre[1])), max(1.0, float(extent) / (FITTED_SHARE * edge)), edge
-    )
+    _, rows, columns = bounding_box(liver_yx[None])  # type: ignore[misc]
+    extent = max(s.stop - s.start for s in (rows, columns))
+    centre_yx = (rows.start + rows.stop - 1) / 2, (columns.start + columns.stop - 1) / 2
+    return Placement(centre_yx, max(1.0, float(extent) / (FITTED_SHARE * edge)), edge)
 
 
 def smoothed(image: Tensor, sigma_px: float = SMOOTHING_PX) -> Tensor:

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...case.classes import LesionClass as ClassName
-from ...case.classes import Phase
+from ...case.classes import LesionClass, Phase
 from ..phase.estimate import PhaseMeasures
 from .differential import METASTASIS, Context, Differential, DifferentialSettings, differential
 from .enhancement import measure_enhancement
@@ -17,7 +16,7 @@ from .liver_box import LiverCrop
 from .treated import treated_suggestion
 
 if TYPE_CHECKING:
-    from .lesions import LesionClass
+    from .lesions import ClassAnswer
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +35,7 @@ class PhaseView:
     crop: LiverCrop
     measures: PhaseMeasures
     arterial: float
-    network: Mapping[int, LesionClass]
+    network: Mapping[int, ClassAnswer]
 
 
 def differentials(views: Sequence[PhaseView], settings: DifferentialSettings) -> dict[int, Differential]:
@@ -82,11 +81,11 @@ def _network(views: Sequence[PhaseView], number: int) -> tuple[dict[str, float],
     """
     best = max(views, key=lambda view: view.arterial)
     said = best.network.get(number)
-    if said is None or ClassName.of(said.name) in (None, ClassName.INDETERMINATE):
+    if said is None or LesionClass.of(said.name) in (None, LesionClass.INDETERMINATE):
         return {}, 0.0
     shares: dict[str, float] = {}
     for name, probability in said.probabilities.items():
-        known = ClassName.of(name)
+        known = LesionClass.of(name)
         if known is not None and math.isfinite(probability):
             shares[known.code] = shares.get(known.code, 0.0) + float(probability)
     return shares, best.arterial

@@ -28,7 +28,7 @@ from .liver_box import LiverBox, liver_box
 from .second_voice import PhaseView, differentials
 
 if TYPE_CHECKING:
-    from .lesions import ClassifySettings, LesionClass
+    from .lesions import ClassAnswer, ClassifySettings
     from .second_phase import RegisterSettings
 
 NOT_VALIDATED = (
@@ -144,7 +144,7 @@ class CaseClassifier:
         self,
         box: LiverBox,
         measures: PhaseMeasures,
-        found: dict[int, LesionClass],
+        found: dict[int, ClassAnswer],
         stated: Phase | None = None,
     ) -> PhaseView:
         """A phase as the reader names it, else as measurements see it."""
@@ -163,19 +163,19 @@ class CaseClassifier:
             return []
         return [f"{who} was named {stated.title} but looks {looks} ({shares.max():.2f}): check which it is."]
 
-    def _classes(self, box: LiverBox, progress: Progress) -> dict[int, LesionClass]:
+    def _classes(self, box: LiverBox, progress: Progress) -> dict[int, ClassAnswer]:
         assert self.classifier is not None
         crop = box.on_spacing(self.classifier.entry.input.spacing_zyx_mm)
         return self.classifier.classes(crop, self.settings.classify, progress)
 
     def _with_second(
         self,
-        found: dict[int, LesionClass],
+        found: dict[int, ClassAnswer],
         views: Sequence[PhaseView],
         second_phase: CtVolume,
         progress: Progress,
         stated: Phase | None = None,
-    ) -> tuple[dict[int, LesionClass], PhaseView | None, list[str]]:
+    ) -> tuple[dict[int, ClassAnswer], PhaseView | None, list[str]]:
         """Classes from one more phase, that phase, and sentences for the reader.
 
         The phase is None where it could not be used. Of several phases the most arterial so far weighs

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from ...case.findings import Box
 from ...volume.ct import Geometry
+from ...volume.masks import components
 from .contrast import ContrastSettings, level_and_spread, stands_out
 from .link import LinkedBox
 
@@ -172,7 +173,7 @@ def proposed_mask(
         if stands_out(lesion_hu, liver_hu, spread_hu, settings):
             contrast = abs(lesion_hu - liver_hu)
             alike = np.abs(smooth - lesion_hu) < np.minimum(np.abs(smooth - liver_hu), contrast)
-            pieces, _ = ndimage.label(alike & wide & bounds)
+            pieces, _ = components(alike & wide & bounds, 6)
             at_core = np.bincount(pieces[core], minlength=2)[1:]
             if at_core.any():
                 grown = ndimage.binary_fill_holes(pieces == 1 + int(at_core.argmax())) & free

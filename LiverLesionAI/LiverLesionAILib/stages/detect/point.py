@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ...volume.masks import components
 from .contrast import ContrastSettings, level_and_spread, stands_out
 
 SpacingMm = tuple[float, float, float]
@@ -70,7 +71,7 @@ def grow_by_probability(
     if peak < settings.point_suspicion:
         return None
     likely = (probability_zyx >= settings.point_share * peak) & inside_zyx
-    labels, _ = ndimage.label(likely)
+    labels, _ = components(likely, 6)
     at_peak = np.unravel_index(np.argmax(np.where(near, probability_zyx, -1.0)), probability_zyx.shape)
     piece = ndimage.binary_fill_holes(labels == labels[at_peak])
     if (distance_mm[piece] > settings.point_reach_mm).any():
@@ -115,7 +116,7 @@ def _piece(mask: NDArray[np.bool_], at: Index, spacing: NDArray) -> NDArray[np.b
     """The connected piece at a point, without thin bridges to its neighbours, holes filled."""
     opened = ndimage.binary_opening(mask, iterations=1) if mask.sum() * spacing.prod() > 200 else mask
     for candidate in (opened, mask):
-        labels, _ = ndimage.label(candidate)
+        labels, _ = components(candidate, 6)
         if labels[at]:
             piece = labels == labels[at]
             if candidate is opened:

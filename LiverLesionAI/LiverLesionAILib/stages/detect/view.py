@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...volume.masks import bounding_box
+
 
 @dataclass(frozen=True)
 class View:
@@ -26,12 +28,5 @@ def view_around(
     near_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float], margin_mm: float = 10.0
 ) -> View | None:
     """The smallest view that holds a mask with a margin in plane; None for an empty mask."""
-    used = [np.flatnonzero(near_zyx.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
-    if not used[0].size:
-        return None
-    spans = []
-    for axis in (1, 2):
-        margin = int(np.ceil(margin_mm / spacing_zyx_mm[axis]))
-        low, high = int(used[axis][0]) - margin, int(used[axis][-1]) + 1 + margin
-        spans.append(slice(max(0, low), min(near_zyx.shape[axis], high)))
-    return View(spans[0], spans[1], range(int(used[0][0]), int(used[0][-1]) + 1))
+    box = bounding_box(near_zyx, [0, *(int(np.ceil(margin_mm / s)) for s in spacing_zyx_mm[1:])])
+    return None if box is None else View(box[1], box[2], range(box[0].start, box[0].stop))

@@ -19,6 +19,7 @@ from ...case.findings import REDUCED_HU, ReducedCt
 from ...support.progress import Progress, silent
 from ...volume.ct import AIR_HU, Geometry
 from ...volume.masks import bounding_box
+from ...volume.overlap import dice
 from ...volume.resampling import resample
 
 GRID_MM = (4.0, 3.0, 3.0)
@@ -326,12 +327,11 @@ def _agreement(transform: sitk.Transform, fixed: _Prepared, moving: _Prepared) -
     both = (moved[1] > 0.5) & (sitk.GetArrayFromImage(fixed.covered) > 0.5)
     other = (moved[0] > 0.5) & both
     liver = liver & both
-    total = liver.sum() + other.sum()
-    if not total:
+    if not (liver.any() or other.any()):
         return 0.0, float("inf")
     outline = liver & ~ndimage.binary_erosion(liver, border_value=1)
     gap = float(np.median(np.abs(moved[2][outline]))) if outline.any() else float("inf")
-    return float(2 * (liver & other).sum() / total), gap
+    return dice(liver, other), gap
 
 
 def _mean_shift(transform: sitk.Transform, scan: ScanLiver) -> float:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from ...models.inputs import InputSpec
 from ...support.progress import Progress, silent
 from ...volume.ct import CtVolume, Geometry, resample
-from ...volume.masks import largest_component
+from ...volume.masks import bounding_box, largest_component
 
 LiverProbability = Callable[[NDArray[np.float32]], NDArray[np.uint8]]
 
@@ -88,11 +88,12 @@ def locate(
     hu_zyx = resample(volume.hu_zyx, volume.geometry, coarse)
     mask = liver_from_coarse(probability_of(hu_zyx))
     volume_ml = float(np.count_nonzero(mask)) * coarse.voxel_volume_mm3 / 1000
-    if volume_ml < settings.smallest_liver_ml:
+    box = bounding_box(mask)
+    if box is None or volume_ml < settings.smallest_liver_ml:
         return None
-    occupied = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
-    low = np.array([o[0] for o in occupied]) - 0.5 - settings.margin_mm / np.array(coarse.spacing_zyx_mm)
-    high = np.array([o[-1] for o in occupied]) + 0.5 + settings.margin_mm / np.array(coarse.spacing_zyx_mm)
+    margin = settings.margin_mm / np.array(coarse.spacing_zyx_mm)
+    low = np.array([s.start for s in box]) - 0.5 - margin
+    high = np.array([s.stop - 1 for s in box]) + 0.5 + margin
     corners = volume.geometry.lps_to_index(coarse.index_to_lps(np.stack([low, high])))
     start = np.clip(np.floor(corners[0] + 0.5), 0, np.array(volume.geometry.shape_zyx) - 1).astype(int)
     stop = np.clip(np.ceil(corners[1] + 0.5), start + 1, volume.geometry.shape_zyx).astype(int)

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ...volume.masks import components
+
 RING_MM = 2.0
 """Between this and twice this from a lesion lie its surroundings: clear of its blurred border."""
 
@@ -105,7 +107,7 @@ def gallbladder_mask(
         return none
     smooth = ndimage.gaussian_filter(np.asarray(hu_zyx, np.float32), [1.0 / s for s in spacing_zyx_mm])
     likely &= smooth >= settings.fat_hu
-    parts, count = ndimage.label(likely, structure=np.ones((3, 3, 3), bool))
+    parts, count = components(likely)
     if not count:
         return none
     index = np.arange(1, count + 1)

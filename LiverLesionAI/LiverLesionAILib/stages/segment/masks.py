@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...volume.masks import largest_component
+from ...volume.masks import components, largest_component
 from .necks import NeckSettings, without_necks
 
 
@@ -147,15 +147,15 @@ def masks_from_probabilities(
     scores: dict[int, float] = {}
     if liver.any():
         inside = closed_liver(liver, spacing_zyx_mm, settings.closing_mm, settings.reach_mm)
-        components, count = ndimage.label(tumour & inside, structure=np.ones((3, 3, 3), bool))
+        pieces, count = components(tumour & inside)
         if count:
-            sizes = np.bincount(components.ravel(), minlength=count + 1)[1:]
+            sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
             smallest = settings.smallest_voxels(float(np.prod(spacing_zyx_mm)))
-            values = lesion_scores(tumour_zyx, components, count)
+            values = lesion_scores(tumour_zyx, pieces, count)
             solid = liver.copy()
             for plane in solid:
                 ndimage.binary_fill_holes(plane, output=plane)
-            inner = np.bincount(components[solid], minlength=count + 1)[1:]
+            inner = np.bincount(pieces[solid], minlength=count + 1)[1:]
             keep = (sizes >= smallest) & (values >= settings.score_threshold)
             keep &= inner >= settings.inside_share * sizes
             dropped = int(count - keep.sum())
@@ -164,7 +164,7 @@ def masks_from_probabilities(
             for new, old in enumerate(order, start=1):
                 renumber[old + 1] = new
                 scores[new] = float(values[old])
-            labels = renumber[components]
+            labels = renumber[pieces]
     return Masks(_with_lesions(liver, labels), labels, scores, dropped, liver, cut_ml)
 
 

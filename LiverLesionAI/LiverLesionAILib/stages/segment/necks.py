@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...volume.masks import bounding_box, largest_component
+from ...volume.masks import bounding_box, components, largest_component
 
 STEP_MM = 2.5
 """Necks are looked for at about this sampling: a fourth of a working grid's voxels, and of the time."""
@@ -66,7 +66,7 @@ def without_necks(
         by_axis[0] &= first
         by_axis[-1] &= last
     depth = ndimage.distance_transform_edt(edges, sampling=spacing)[1:-1, 1:-1, 1:-1]
-    cores, count = ndimage.label(depth > settings.neck_mm / 2)
+    cores, count = components(depth > settings.neck_mm / 2, 6)
     if count < 2:
         return liver_zyx
     nearest = ndimage.distance_transform_edt(
