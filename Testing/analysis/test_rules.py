@@ -28,15 +28,20 @@ STAGES = ROOT / "LiverLesionAI" / "LiverLesionAILib" / "stages"
 
 TECHNICAL = {
     "ARTERIAL": "place in the list of phases",
-    "BLOOD_HU": "how an aorta is recognised",
     "BODY_HU, BONE_HU": "how an aorta is recognised",
     "EDGE_PX": "input that the classifier was trained with",
     "ENTROPY_WEIGHT": "part of the score that the outlier threshold is calibrated on",
     "FARTHEST": "saves memory; decides nothing",
+    "FAR_MM": "capping of the distances that the registration of two times compares",
     "FITTED_SHARE": "input that the classifier was trained with",
+    "GOOD_DICE, GOOD_GAP_MM": "when no further start of the registration of two times is tried",
     "GRID_MM": "sampling of the registration",
+    "KNOTS_MM": "how finely the registration of two times bends",
     "LESION_MARGIN_MM": "size of a map that is shown",
     "MARGIN_MM": "crop round the liver",
+    "MOST_POINTS": "sampling of a lesion's voxels",
+    "REACH_MM": "what the registration of two times looks at",
+    "STARTS_MM": "where the registration of two times begins",
     "RING_MM": "width of the surroundings that are looked at",
     "MAX_TIES": "calipers, exact",
     "NORMAL": "place in the list of classes",
@@ -59,9 +64,7 @@ BESIDE_THE_PAGE = {
     "classify/differential.py": "what the page's tables of looks are compared by",
     "classify/features.py": "how edge, rim and core of a lesion are measured",
     "explain/health.py": "how a network's attention is judged; nothing is found by it",
-    "followup/pair.py": "not on the page yet: which lesions of two scans are one; none is found by it",
     "measure/interval.py": "how far a length is trusted; no lesion and no length depends on it",
-    "followup/register.py": "not on the page yet: when two livers count as aligned",
 }
 """Files of stages that keep limits with their reasons beside the code, and why."""
 

@@ -33,7 +33,7 @@ def measured(volume: CtVolume, liver_zyx: np.ndarray) -> PhaseMeasures:
     working = geometry.with_spacing((3.0, 2.0, 2.0))
     liver = resample_labels(liver_zyx.astype(np.uint8), geometry, working) > 0
     hu = resample(volume.hu_zyx, geometry, working)
-    return measure_phase(volume, hu, liver, np.zeros_like(liver), working.spacing_zyx_mm, *heights)
+    return measure_phase(volume, hu, liver, np.zeros_like(liver), working.spacing_zyx_mm, *heights, PHASE)
 
 
 @pytest.mark.parametrize("phase", list(Phase), ids=lambda p: p.value)
@@ -67,7 +67,7 @@ def test_real_livers_are_none_of_them_arterial(case: int) -> None:
 
 def test_no_aorta_in_a_block_of_water() -> None:
     volume = CtVolume(np.zeros((40, 100, 100), np.int16), Geometry.make((40, 100, 100), (4.0, 3.0, 3.0)))
-    assert find_aorta(volume, 0.0, 160.0) is None
+    assert find_aorta(volume, 0.0, 160.0, PHASE.aorta) is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..models.inputs import MOST_SHIFT_HU
-from .page import Page, rule
+from .input_rules import InputRules
+from .page import rule
 
 _STAGES = "Testing/stages/test_stages.py"
 _LINK = "Testing/stages/test_stages_link.py"
@@ -24,10 +25,11 @@ _CHAINS = "Testing/lab/test_training_detection.py::test_finds_the_law"
 
 
 @dataclass(frozen=True)
-class FindingRules(Page):
+class FindingRules(InputRules):
     """Rules of the stages from locating the liver to the contrast phase."""
 
     HEADINGS: ClassVar[Mapping[str, str]] = {
+        "ct_fewest_slices": "Which CTs are analysed",
         "smallest_liver_ml": "Where the liver is",
         "tumour_reach_mm": "Which voxels are liver and tumour",
         "score_threshold": "Which spots are lesions",
@@ -35,6 +37,7 @@ class FindingRules(Page):
         "plausible_side_share": "What can hardly be true",
         "phase_means_hu": "Contrast phase",
         "gallbladder_below_mm": "What is gallbladder",
+        "align_least_dice": "Which lesion of an earlier scan is which",
         "classes_said": "Classes",
     }
 
@@ -351,4 +354,36 @@ class FindingRules(Page):
         "0..1",
         "A phase less probable is called uncertain where lesions get a class.",
         "none: chosen by eye",
+    )
+    aorta_blood_hu: tuple[float, float] = rule(
+        (20.0, 600.0),
+        "HU",
+        "Blood before contrast in anaemia, and the brightest early arterial phase; what lies outside is no "
+        "aorta.",
+        "Testing/stages/test_phase.py::test_no_aorta_in_a_block_of_water",
+    )
+    aorta_darker_hu: float = rule(
+        25.0,
+        "HU",
+        "Fat, lung and crus round the aorta are darker by this, or by a quarter; a piece of an organ has its "
+        "own kind round it.",
+        "Testing/stages/test_phase.py::test_synthetic_phases",
+    )
+    aorta_step_mm: float = rule(
+        7.0,
+        "mm",
+        "From slice to slice its middle moves less.",
+        "Testing/stages/test_phase.py::test_synthetic_phases",
+    )
+    aorta_shortest_mm: float = rule(
+        20.0,
+        "mm",
+        "A shorter stretch is not taken for the aorta; the phase is then read from the liver alone.",
+        "Testing/stages/test_phase.py::test_no_aorta_in_a_block_of_water",
+    )
+    aorta_strength: float = rule(
+        0.8,
+        "sum of the slices' scores, each 0..0.75",
+        "Nor is a fainter one.",
+        "Testing/stages/test_phase.py::test_no_aorta_in_a_block_of_water",
     )

@@ -14,16 +14,21 @@ from ..case.findings import CaseResult, LesionStatus
 from ..case.followup import FollowUp, LesionSize, Pair, TimePoint
 from ..case.lesion_masks import lesion_masks
 from ..case.recist import Assessment
-from ..stages.followup.pair import Place, pair_lesions
-from ..stages.followup.register import LiverTransform, ScanLiver, composed, register_livers
+from ..stages.followup.pair import PairSettings, Place, pair_lesions
+from ..stages.followup.register import (
+    AlignSettings,
+    LiverTransform,
+    ScanLiver,
+    composed,
+    register_livers,
+)
 from ..stages.measure.interval import intervals_of
 from ..support.progress import Progress, part, silent
 from ..volume.ct import CtVolume
 from ..volume.dicom import DicomSource
+from .rules import Rules
 
 _FAILED = "Lesions could not be paired: {}. Is it the same patient?"
-UNLIKE_DICE = 0.84
-"""Livers that agree less before they are bent are doubted: another patient, or much has changed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +123,11 @@ def _step(prior: Examined, current: Examined, progress: Progress) -> tuple[Follo
         why = "one of the scans has no liver"
         return FollowUp(*points, failed=_FAILED.format(why), warnings=tuple(warnings)), None
     quality = {"dice": found.dice, "gap_mm": found.gap_mm}
-    if found.failed:
+    limits = Rules().part(AlignSettings)
+    if found.failed(limits):
         why = f"the livers do not fit (Dice {found.dice:.2f}, outlines {found.gap_mm:.0f} mm apart)"
         return FollowUp(*points, failed=_FAILED.format(why), warnings=tuple(warnings), **quality), None
-    if found.rigid_dice < UNLIKE_DICE:
+    if found.rigid_dice < limits.unlike_dice:
         warnings.append(
             f"The livers fit badly (Dice {found.rigid_dice:.2f} unbent): another patient, a resection, or "
             "much has changed. Check the pairs."
@@ -196,7 +202,8 @@ def _pairs(
         geometry = examined.result.geometry
         places.append({n: Place.of(masks[n], geometry) for n in point.lesions if n in masks})
     grids = prior.result.geometry, current.result.geometry
-    return pair_lesions(places[0], places[1], found, (points[0].lesions, points[1].lesions), grids)
+    sizes = points[0].lesions, points[1].lesions
+    return pair_lesions(places[0], places[1], found, sizes, grids, Rules().part(PairSettings))
 
 
 def _scan(examined: Examined) -> ScanLiver:

@@ -35,7 +35,8 @@ def rule(
             what is known.
         calibrated: "TASK KEY" of a model's calibration that overrides it.
         setting: name in :class:`~.settings.Settings` that overrides it.
-        fixed: networks were trained with it, so nobody may change it.
+        fixed: nobody may change it: networks were trained with it, or CTs are checked by it before there are
+            rules.
     """
     about = {"unit": unit, "why": why, "evidence": evidence}
     return field(
@@ -106,7 +107,10 @@ class Page:
             if name not in known:
                 raise InputError(f"There is no rule {name!r}. `liverlesionai rules` prints those there are.")
             if known[name].metadata["fixed"] and value != getattr(self, name):
-                raise InputError(f"The rule {name} cannot be changed: networks were trained with it.")
+                raise InputError(
+                    f"The rule {name} cannot be changed: networks were trained with it, or it was "
+                    "obeyed before there are rules."
+                )
         return replace(self, **values, set_by={**self.set_by, **dict.fromkeys(values, by)})
 
     def calibrated(self: Self, entry: ModelEntry) -> Self:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from . import class_tables
 from .class_tables import Expected
-from .neighbour_rules import NeighbourRules
+from .followup_rules import FollowUpRules
 from .page import Part, rule
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _REGISTER = "Testing/stages/test_register.py"
 
 
 @dataclass(frozen=True)
-class Rules(NeighbourRules):
+class Rules(FollowUpRules):
     """Every rule, stage by stage; the page it prints says what each means."""
 
     classes_said: str = rule(

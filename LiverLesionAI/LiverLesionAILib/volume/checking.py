@@ -21,6 +21,8 @@ ROUNDING = 1.01
 SHORTEST_MM, NARROWEST_MM, LONGEST_MM, WIDEST_MM = 40.0, 70.0, 2500.0, 1000.0
 # Below this an adult's body is cut off: it is an infant, or a part.
 ADULT_MM = 120.0
+# Slices farther apart are warned about.
+COARSE_MM = 6.0
 # Values that span less than this are no Hounsfield units; rounding them would hide what they are.
 SMALLEST_RANGE = 50.0
 SAMPLES = 1_000_000
@@ -193,7 +195,7 @@ def _check_grid(volume: CtVolume) -> list[str]:
             f"The slices are not axial and {slice_mm:.1f} mm apart; the networks work on axial slices, so "
             "results are coarse. An axial series is better."
         )
-    elif slice_mm > 6.0:
+    elif slice_mm > COARSE_MM:
         warnings.append(f"The slices are {slice_mm:.1f} mm apart; lesions smaller than that may be missed.")
     return warnings
 

@@ -103,7 +103,7 @@ class CaseClassifier:
         """
         box = liver_box(result, volume)
         progress("contrast phase", 0.0)
-        measures = measured(box)
+        measures = measured(box, self.settings.phase)
         classified = self.classifier is not None and bool(result.lesions)
         named = NamedPhases() if named is None else named
         phase = estimate(measures, classified, self.settings.phase)
@@ -196,7 +196,7 @@ class CaseClassifier:
             )
             return found, None, [said]
         moved = replace(box, volume=other, hu_zyx=registered.hu_zyx)
-        measures = measured(moved)
+        measures = measured(moved, self.settings.phase)
         more = self._classes(moved, part(progress, 0.7, 1.0))
         view = self._view(moved, measures, more, stated)
         shift = (
@@ -235,7 +235,7 @@ def _what_it_cannot_show(phase: PhaseEstimate | None, views: Sequence[PhaseView]
     return replace(phase, warning=said)
 
 
-def measured(box: LiverBox) -> PhaseMeasures:
+def measured(box: LiverBox, settings: PhaseSettings) -> PhaseMeasures:
     """What the phase is read from, on a grid of 2.5 x 1.5 x 1.5 mm."""
     working = box.geometry.with_spacing((2.5, 1.5, 1.5))
     liver = resample_labels(box.liver_zyx.astype(np.uint8), box.geometry, working) > 0
@@ -247,4 +247,5 @@ def measured(box: LiverBox) -> PhaseMeasures:
         lesions,
         working.spacing_zyx_mm,
         *box.heights_lps_z,
+        settings,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +17,30 @@ from ...volume.crops import Mask
 from ...volume.ct import Geometry
 from .register import LiverTransform
 
-REACH_MM = 8.0
-"""How far beside its expected place a lesion of no size may be; its radius comes on top."""
-UNLIKE = 0.5
-"""Weight of the volumes' log ratio against the distance in reaches."""
 MOST_POINTS = 300
-INSIDE_MM = 3.0
-"""What is nearer than this to another's voxels counts as inside it."""
-PART = 0.5
-"""Share of a lesion that has to lie inside another for a merge or split."""
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """Which lesions are one; the page of rules has the reasons.
+
+    Attributes:
+        reach_mm: how far beside its expected place a lesion of no size may be; its radius comes on top.
+        unlike: weight of the diameters' log ratio against the distance in reaches.
+        nothing: cost from which two lesions are none.
+        inside_mm: what is nearer than this to another's voxels counts as inside it.
+        part: share of a lesion that has to lie inside another for a merge or split.
+        edge_mm: what lies nearer to a scan's end is not covered by it.
+    """
+
+    PREFIX: ClassVar[str] = "pair_"
+
+    reach_mm: float
+    unlike: float
+    nothing: float
+    inside_mm: float
+    part: float
+    edge_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +78,7 @@ def pair_lesions(
     transform: LiverTransform,
     sizes: tuple[Mapping[int, LesionSize], Mapping[int, LesionSize]],
     covered: tuple[Geometry, Geometry],
+    settings: PairSettings,
 ) -> tuple[Pair, ...]:
     """Pairs such that every lesion is in exactly one.
 
@@ -72,22 +89,24 @@ def pair_lesions(
         covered: the two CTs' grids: what lies outside of one is "not covered" by it.
     """
     expected = {number: place.moved(transform) for number, place in prior.items()}
-    links = _assigned(expected, current)
+    links = _assigned(expected, current, settings)
     before: dict[int, list[int]] = {c: [p] for p, c in links.items()}
     after: dict[int, list[int]] = {p: [c] for p, c in links.items()}
     for p in sorted(set(prior) - set(links)):
-        home = _host(expected[p], current)
+        home = _host(expected[p], current, settings)
         if home is not None and home in before and len(after[before[home][0]]) == 1:
             before[home].append(p)
     paired = {c for cs in after.values() for c in cs}
     for c in sorted(set(current) - paired):
-        home = _host(current[c], expected)
+        home = _host(current[c], expected, settings)
         if home is not None and home in after and len(before[after[home][0]]) == 1:
             after[home].append(c)
-    return _pairs(before, after, expected, current, transform, sizes, covered)
+    return _pairs(before, after, expected, current, transform, sizes, covered, settings.edge_mm)
 
 
-def _assigned(expected: Mapping[int, Place], current: Mapping[int, Place]) -> dict[int, int]:
+def _assigned(
+    expected: Mapping[int, Place], current: Mapping[int, Place], settings: PairSettings
+) -> dict[int, int]:
     """Prior number -> current number, the cheapest one-to-one assignment within reach."""
     rows, columns = sorted(expected), sorted(current)
     if not rows or not columns:
@@ -97,27 +116,27 @@ def _assigned(expected: Mapping[int, Place], current: Mapping[int, Place]) -> di
     for i, p in enumerate(rows):
         for j, c in enumerate(columns):
             one, other = expected[p], current[c]
-            reach = REACH_MM + max(one.radius_mm, other.radius_mm)
+            reach = settings.reach_mm + max(one.radius_mm, other.radius_mm)
             distance = float(np.linalg.norm(one.centre_lps - other.centre_lps))
             if distance <= reach:
                 unlike = abs(3 * math.log(one.radius_mm / other.radius_mm))
-                cost[i, j] = distance / reach + UNLIKE * unlike / 3
+                cost[i, j] = distance / reach + settings.unlike * unlike / 3
     # A place of its own for every lesion: to be paired has to be better than that.
     nothing = np.full((len(rows), len(rows)), far)
-    np.fill_diagonal(nothing, 1.5)
+    np.fill_diagonal(nothing, settings.nothing)
     i, j = linear_sum_assignment(np.hstack([cost, nothing]))
     return {rows[a]: columns[b] for a, b in zip(i, j, strict=True) if b < len(columns) and cost[a, b] < far}
 
 
-def _host(lesion: Place, others: Mapping[int, Place]) -> int | None:
+def _host(lesion: Place, others: Mapping[int, Place], settings: PairSettings) -> int | None:
     """The lesion that most of this one lies in; None where none does."""
-    best, most = None, PART
+    best, most = None, settings.part
     for number, other in others.items():
         if other.radius_mm < lesion.radius_mm:
             continue
         near, _ = cKDTree(other.points_lps).query(lesion.points_lps)
         spacing = 2 * other.radius_mm / max(1.0, len(other.points_lps) ** (1 / 3))
-        share = float((near <= max(INSIDE_MM, spacing)).mean())
+        share = float((near <= max(settings.inside_mm, spacing)).mean())
         if share >= most:
             best, most = number, share
     return best
@@ -131,6 +150,7 @@ def _pairs(
     transform: LiverTransform,
     sizes: tuple[Mapping[int, LesionSize], Mapping[int, LesionSize]],
     covered: tuple[Geometry, Geometry],
+    edge_mm: float,
 ) -> tuple[Pair, ...]:
     made: list[Pair] = []
     for first, numbers in sorted(after.items()):
@@ -141,19 +161,19 @@ def _pairs(
     paired_before = {n for pair in made for n in pair.prior}
     paired_now = {n for pair in made for n in pair.current}
     for number in sorted(set(expected) - paired_before):
-        seen = _inside(expected[number].centre_lps, covered[1])
+        seen = _inside(expected[number].centre_lps, covered[1], edge_mm)
         made.append(Pair((number,), (), LesionState.GONE if seen else LesionState.NOT_COVERED))
     for number in sorted(set(current) - paired_now):
         back = came_from(current[number].centre_lps, transform)
-        seen = back is None or _inside(back, covered[0])
+        seen = back is None or _inside(back, covered[0], edge_mm)
         made.append(Pair((), (number,), LesionState.NEW if seen else LesionState.NOT_COVERED))
     return tuple(sorted(made, key=lambda p: (not p.current, min(p.current or p.prior))))
 
 
-def _inside(point_lps: NDArray[np.float64], geometry: Geometry) -> bool:
-    """Whether a scan shows a point: at least half a voxel and 2 mm away from its ends."""
+def _inside(point_lps: NDArray[np.float64], geometry: Geometry, edge_mm: float) -> bool:
+    """Whether a scan shows a point: at least half a voxel and so much away from its ends."""
     index = np.asarray(geometry.lps_to_index(point_lps))
-    edge = np.maximum(2.0 / np.array(geometry.spacing_zyx_mm) - 0.5, 0.0)
+    edge = np.maximum(edge_mm / np.array(geometry.spacing_zyx_mm) - 0.5, 0.0)
     return bool(((index >= edge) & (index <= np.array(geometry.shape_zyx) - 1 - edge)).all())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -34,10 +35,23 @@ STARTS_MM = (0.0, -30.0, 30.0, -60.0, 60.0)
 """Along the body: the middles of two partly covered livers may lie this far from each other."""
 GOOD_DICE, GOOD_GAP_MM = 0.9, 4.0
 """A start that comes this close needs no other."""
-LEAST_DICE = 0.80
-"""Of the livers' common part after registration; less is a failure that is told."""
-MOST_GAP_MM = 6.0
-"""Median distance of the outlines after registration; more is a failure."""
+
+
+@dataclass(frozen=True)
+class AlignSettings:
+    """When two livers lie on each other; the page of rules has the reasons.
+
+    Attributes:
+        least_dice: of the livers' common part after registration; less is a failure that is told.
+        most_gap_mm: median distance of the outlines after registration; more is a failure.
+        unlike_dice: less before the shape was bent is doubted.
+    """
+
+    PREFIX: ClassVar[str] = "align_"
+
+    least_dice: float
+    most_gap_mm: float
+    unlike_dice: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +88,9 @@ class LiverTransform:
     rigid_dice: float
     shift_mm: float
 
-    @property
-    def failed(self) -> bool:
+    def failed(self, settings: AlignSettings) -> bool:
         """Whether the livers do not lie on each other."""
-        return self.dice < LEAST_DICE or self.gap_mm > MOST_GAP_MM
+        return self.dice < settings.least_dice or self.gap_mm > settings.most_gap_mm
 
     def points(self, points_lps: NDArray) -> NDArray[np.float64]:
         """(n, 3) points of the prior scan in the current one, LPS mm."""
@@ -123,7 +136,8 @@ def register_livers(
     """Find where every point of the prior liver lies now.
 
     Returns:
-        None where one of them has no liver; otherwise what came closest, `failed` where it is not close.
+        None where one of them has no liver; otherwise what came closest. Whether that is close says
+        :meth:`LiverTransform.failed`.
 
     Raises:
         Cancelled: from `progress`.

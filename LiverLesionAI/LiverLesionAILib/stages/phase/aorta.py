@@ -6,6 +6,7 @@ Only its density is wanted, so a stretch of it is enough; where nothing looks li
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,27 @@ from ...volume.ct import CtVolume, Geometry, resample
 SPACING_MM = (4.0, 2.0, 2.0)
 RADII_MM = (7.0, 9.0, 11.0)
 BODY_HU, BONE_HU = -300.0, 140.0
-BLOOD_HU = (20.0, 600.0)
-"""Blood before contrast in anaemia, and the brightest early arterial phase."""
+
+
+@dataclass(frozen=True)
+class AortaSettings:
+    """What an aorta looks like; the page of rules has the reasons.
+
+    Attributes:
+        blood_hu: its density.
+        darker_hu: by which what lies round it is darker, or by a quarter.
+        step_mm: by which its middle moves from slice to slice.
+        shortest_mm: stretch.
+        strength: sum of the slices' scores.
+    """
+
+    PREFIX: ClassVar[str] = "aorta_"
+
+    blood_hu: tuple[float, float]
+    darker_hu: float
+    step_mm: float
+    shortest_mm: float
+    strength: float
 
 
 @dataclass(frozen=True)
@@ -35,7 +55,9 @@ class Aorta:
     length_mm: float
 
 
-def find_aorta(volume: CtVolume, low_lps_z: float, high_lps_z: float) -> Aorta | None:
+def find_aorta(
+    volume: CtVolume, low_lps_z: float, high_lps_z: float, settings: AortaSettings
+) -> Aorta | None:
     """Look for the aorta between two heights (those of the liver).
 
     Args:
@@ -51,8 +73,8 @@ def find_aorta(volume: CtVolume, low_lps_z: float, high_lps_z: float) -> Aorta |
     spine = _spine(hu)
     if spine is None:
         return None
-    found = [_candidate(plane, place) for plane, place in zip(hu, spine, strict=True)]
-    return _stretch(found, part)
+    found = [_candidate(plane, place, settings) for plane, place in zip(hu, spine, strict=True)]
+    return _stretch(found, part, settings)
 
 
 def _spine(hu_zyx: NDArray[np.float32]) -> NDArray[np.float64] | None:
@@ -89,7 +111,7 @@ def _disc(radius_mm: float, inner_mm: float = 0.0) -> NDArray[np.float32]:
 
 
 def _candidate(
-    plane: NDArray[np.float32], spine_yx: NDArray[np.float64]
+    plane: NDArray[np.float32], spine_yx: NDArray[np.float64], settings: AortaSettings
 ) -> tuple[float, float, float, float] | None:
     """Best disc of a slice: (score, y, x, HU); None where none fits."""
     reach = 40
@@ -110,8 +132,9 @@ def _candidate(
         mean = ndimage.convolve(smooth, disc, mode="nearest")
         spread = np.sqrt(np.maximum(0, ndimage.convolve(smooth**2, disc, mode="nearest") - mean**2))
         # Fat, lung or crus lie around it on most sides; a piece of an organ has its own kind all around.
-        darker = _share_darker(smooth, mean, ring)
-        fits = (mean > BLOOD_HU[0]) & (mean < BLOOD_HU[1]) & (spread < 14 + 0.12 * np.maximum(mean, 0))
+        darker = _share_darker(smooth, mean, ring, settings.darker_hu)
+        low, high = settings.blood_hu
+        fits = (mean > low) & (mean < high) & (spread < 14 + 0.12 * np.maximum(mean, 0))
         score = (
             likely
             * np.clip(darker - 0.25, 0, 1)
@@ -125,20 +148,22 @@ def _candidate(
 
 
 def _share_darker(
-    smooth: NDArray[np.float32], mean: NDArray[np.float32], ring: NDArray[np.float32]
+    smooth: NDArray[np.float32], mean: NDArray[np.float32], ring: NDArray[np.float32], darker_hu: float
 ) -> NDArray[np.float32]:
-    """Share of the ring around every pixel that is at least 25 HU (or a quarter) darker than its disc."""
+    """Share of the ring around every pixel that is at least so much (or a quarter) darker than its disc."""
     out = np.zeros_like(smooth)
     reach = ring.shape[0] // 2
     padded = np.pad(smooth, reach, mode="edge")
-    limit = mean - np.maximum(25.0, 0.25 * mean)
+    limit = mean - np.maximum(darker_hu, 0.25 * mean)
     for dy, dx in np.argwhere(ring > 0):
         shifted = padded[dy : dy + smooth.shape[0], dx : dx + smooth.shape[1]]
         out += ring[dy, dx] * (shifted < limit)
     return out
 
 
-def _stretch(found: list[tuple[float, float, float, float] | None], grid: Geometry) -> Aorta | None:
+def _stretch(
+    found: list[tuple[float, float, float, float] | None], grid: Geometry, settings: AortaSettings
+) -> Aorta | None:
     """The longest run of discs that lie above each other and are equally dense."""
     best: list[int] = []
     strength = 0.0
@@ -152,7 +177,7 @@ def _stretch(found: list[tuple[float, float, float, float] | None], grid: Geomet
             close = (
                 one is not None
                 and last is not None
-                and np.hypot(one[1] - last[1], one[2] - last[2]) * SPACING_MM[1] < 7.0
+                and np.hypot(one[1] - last[1], one[2] - last[2]) * SPACING_MM[1] < settings.step_mm
                 and abs(one[3] - last[3]) < 12 + 0.12 * last[3]
             )
             if close:
@@ -166,7 +191,7 @@ def _stretch(found: list[tuple[float, float, float, float] | None], grid: Geomet
         if total > strength:
             best, strength = run, total
     length_mm = (best[-1] - best[0] + 1) * SPACING_MM[0] if best else 0.0
-    if length_mm < 20 or strength < 0.8:
+    if length_mm < settings.shortest_mm or strength < settings.strength:
         return None
     centres = []
     for z in best:

@@ -19,7 +19,7 @@ from ...case.classes import Phase
 from ...case.findings import PhaseEstimate
 from ...models.inputs import liver_level_hu
 from ...volume.ct import CtVolume
-from .aorta import find_aorta
+from .aorta import AortaSettings, find_aorta
 
 PHASES = tuple(phase.title for phase in Phase)
 ARTERIAL = PHASES[1]
@@ -36,6 +36,7 @@ class PhaseSettings:
             liver. The vessels are a little darker than the portal vein, as thin ones share their voxels with
             liver.
         priors: how often a phase is met.
+        aorta: what the aorta is found by.
         sure: probability of a phase from which nobody is warned that it is uncertain.
     """
 
@@ -45,6 +46,7 @@ class PhaseSettings:
     sds_hu: HuRows
     priors: tuple[float, ...]
     sure: float
+    aorta: AortaSettings
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def measure_phase(
     spacing_zyx_mm: tuple[float, float, float],
     low_lps_z: float,
     high_lps_z: float,
+    settings: PhaseSettings,
 ) -> PhaseMeasures:
     """Measure the densities.
 
@@ -79,7 +82,7 @@ def measure_phase(
         spacing_zyx_mm: of the working grid.
         low_lps_z, high_lps_z: height of the liver's lower and upper end, mm.
     """
-    aorta = find_aorta(volume, low_lps_z, high_lps_z)
+    aorta = find_aorta(volume, low_lps_z, high_lps_z, settings.aorta)
     sigma = [1.5 / s for s in spacing_zyx_mm]
     # Away from the surface, where ribs and heart shine in; away from lesions, whose rims may enhance.
     near = ndimage.distance_transform_edt(liver_zyx, sampling=spacing_zyx_mm) > 8
