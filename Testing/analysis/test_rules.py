@@ -40,6 +40,7 @@ TECHNICAL = {
     "LESION_MARGIN_MM": "size of a map that is shown",
     "MARGIN_MM": "crop round the liver",
     "MOST_POINTS": "sampling of a lesion's voxels",
+    "MOST_SHARE, MOST_SAMPLES": "sampling of the registration of two times",
     "REACH_MM": "what the registration of two times looks at",
     "STARTS_MM": "where the registration of two times begins",
     "RING_MM": "width of the surroundings that are looked at",
