@@ -19,7 +19,8 @@ from LiverLesionAILib.stages.measure.interval import FACTOR, conformal_factor, s
 from LiverLesionAILib.stages.measure.lesions import measure_case
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
-from scipy import ndimage, stats
+from LiverLesionAILib.volume.masks import components
+from scipy import stats
 
 from ..data.cases import LITS_PATIENTS, read_unchecked
 from .followups import overlapping
@@ -84,7 +85,7 @@ def sized_lesions(case: Path, truth: Path) -> list[SizedLesion]:
     result, mask = load_result(case), read_unchecked(truth)
     if not result.geometry.matches(mask.geometry):
         raise InputError(f"{truth} is not on the grid of {case}.")
-    labels = ndimage.label(mask.hu_zyx == 2)[0].astype(np.uint16)
+    labels = components(mask.hu_zyx == 2, 6)[0].astype(np.uint16)
     measured = measure_case(labels, mask.hu_zyx > 0, mask.hu_zyx, mask.geometry)
     true = {x.number: x.measurement for x in measured if x.measurement is not None}
     best = overlapping(result.lesion_labels_zyx, labels)

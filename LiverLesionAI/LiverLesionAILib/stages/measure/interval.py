@@ -22,6 +22,7 @@ from ...case.findings import CaseResult, Lesion, LesionSource, ProbabilityMap
 from ...case.lesion_masks import lesion_masks
 from ...volume.crops import Mask
 from ...volume.ct import Geometry
+from ...volume.masks import components
 
 FLOOR_MM = 1.0
 SLICE_SHARE = 0.25
@@ -103,7 +104,7 @@ def spread_mm(mask: Mask, geometry: Geometry, known: ProbabilityMap) -> float:
     levels = threshold * (1 - HALF), threshold + (1 - threshold) * HALF
     diameters = []
     for level in levels:
-        parts, _ = ndimage.label((probability >= level) & near)
+        parts, _ = components((probability >= level) & near, 6)
         kept = np.isin(parts, np.unique(parts[own & (parts > 0)]))
         volume = float(np.count_nonzero(kept & (parts > 0))) * grid.voxel_volume_mm3
         diameters.append((6 * volume / math.pi) ** (1 / 3))
