@@ -29,7 +29,6 @@ STAGES = ROOT / "LiverLesionAI" / "LiverLesionAILib" / "stages"
 TECHNICAL = {
     "ARTERIAL": "place in the list of phases",
     "BODY_HU, BONE_HU": "how an aorta is recognised",
-    "CELL_PX": "sampling of a map that is shown",
     "EDGE_PX": "input that the classifier was trained with",
     "ENTROPY_WEIGHT": "part of the score that the outlier threshold is calibrated on",
     "FARTHEST": "saves memory; decides nothing",
