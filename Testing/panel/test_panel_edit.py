@@ -207,11 +207,11 @@ def test_the_table_follows_the_editors_own_list(desk):
     # The real one chooses the first segment by itself, the liver: nothing may be drawn in it unasked.
     assert editor.currentSegmentID() == ""
     editor.setCurrentSegmentID("lesion_3")
-    desk.turn(0.1)
+    desk.turn(1.0)
     assert [row.segment_id for row in desk.panel.selection()] == ["lesion_3"]
     assert "Lesion 3" in desk.ui.editLabel.text
     editor.setCurrentSegmentID("liver")
-    desk.turn(0.1)
+    desk.turn(1.0)
     desk.panel.refresh()
     assert editor.currentSegmentID() == "liver"
     assert desk.panel.selection() == []
