@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from LiverLesionAILib.support.interrupts import SIGNALS, as_keyboard_interrupt, held_back
+
+LIBRARY = Path(__file__).resolve().parents[2] / "LiverLesionAI"
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +76,29 @@ def test_other_threads_run_as_they_are() -> None:
     thread.start()
     thread.join()
     assert seen == [True]
+
+
+FROM_C = """
+import ctypes, signal, sys
+from LiverLesionAILib.support.interrupts import as_keyboard_interrupt
+run = ctypes.pythonapi.PyRun_StringFlags
+run.restype = ctypes.py_object
+run.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.py_object, ctypes.py_object, ctypes.c_void_p]
+names = {"signal": signal, "__builtins__": __builtins__}
+try:
+    with as_keyboard_interrupt():
+        run(b"signal.raise_signal(signal.SIGTERM)\\n[None for _ in range(9)]", 257, names, names, None)
+except KeyboardInterrupt:
+    sys.exit(130)
+sys.exit(1)
+"""
+
+
+def test_heard_in_code_that_a_library_runs_from_c_the_exit_status_stays(tmp_path: Path) -> None:
+    """Python itself would end by SIGINT (-2) afterwards: seen once in a hundred kills, during an import."""
+    (tmp_path / "from_c.py").write_text(FROM_C, encoding="utf-8")
+    path = os.pathsep.join((str(tmp_path), str(LIBRARY), os.environ.get("PYTHONPATH", "")))
+    done = subprocess.run(
+        [sys.executable, "-m", "from_c"], env={**os.environ, "PYTHONPATH": path}, timeout=60
+    )
+    assert done.returncode == 130

@@ -14,15 +14,23 @@ SIGNALS = tuple(
 """Ctrl+C; a batch system or a shutdown; a closed terminal; Ctrl+Break and a closed console of Windows."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal was heard.
+
+    A class of its own: where a KeyboardInterrupt itself passes through code that a library runs from C (as
+    some do while they are imported), Python ends by SIGINT later on, whatever the exit status was to be.
+    """
+
+
 @contextmanager
 def as_keyboard_interrupt() -> Iterator[None]:
-    """Every one of SIGNALS raises KeyboardInterrupt in the body, so that it cleans up; main thread only.
+    """Every one of SIGNALS raises :class:`Interrupted` in the body, so that it cleans up; main thread only.
 
     What is ignored outside (`nohup`) stays ignored.
     """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise Interrupted
 
     with _handled_by(stop):
         yield
