@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from LiverLesionAILab.fuzz import writers
-from LiverLesionAILib.cli.analyze import _read_second, _with_remarks
+from LiverLesionAILib.cli.analyze import _read_second, with_remarks
 from LiverLesionAILib.cli.main import build_parser, main
 from LiverLesionAILib.reading import read_ct
 from LiverLesionAILib.support.errors import InputError
@@ -30,7 +30,7 @@ def test_the_second_is_chosen_and_its_remarks_stand_with_the_first(phases: Path)
     second = _read_second(build_parser().parse_args(options), silent)
     assert second is not None
     np.testing.assert_array_equal(second.hu_zyx, HU + 60)
-    volume = _with_remarks(read_ct(phases, "1"), second)
+    volume = with_remarks(read_ct(phases, "1"), second)
     np.testing.assert_array_equal(volume.hu_zyx, HU)
     assert any(n.startswith("Of the 3 volumes") and "number 1" in n for n in volume.notes)
     assert any(n.startswith("Second phase: Of the 3 volumes") and "number 3" in n for n in volume.notes)

@@ -150,8 +150,9 @@ class Stand:
         return (*command, str(ct), "--out", str(self._results / "case"))
 
     def run_again(self) -> None:
-        """A run that nobody kills, when what dead ones left is old enough to be cleared."""
-        time.sleep(YOUNG_S + 1.0)
+        """A run that nobody kills, when what dead ones left, if anything, is old enough to be cleared."""
+        if self.left_over():
+            time.sleep(YOUNG_S + 1.0)
         self.run_whole()
 
     def run_whole(self) -> float:

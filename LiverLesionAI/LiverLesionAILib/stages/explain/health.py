@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,7 @@ def health_of(
     mechanisms = mechanisms_of(network)
     if not mechanisms:
         return []
-    spec = entry.input if isinstance(network, Dadrn | CsAtt) else entry.input.enlarged(entry.scales)
-    answer = answer_of(network, spec, liver)
+    answer = answer_of(network, entry, liver)
     found = []
     for number, mechanism in enumerate(mechanisms):
         found.append(examine(entry.name, mechanism, answer))
@@ -80,17 +80,31 @@ def health_of(
     return found
 
 
-def answer_of(network: nn.Module, spec: InputSpec, liver: LiverPart) -> Callable[[], Tensor]:
-    """What asks a network about a liver and gives its answer as probabilities of one shape."""
-    if isinstance(network, Dadrn):
-        images = class_images(spec, liver).to(next(network.parameters()))
-        return lambda: network(images).logits.float().softmax(dim=1)
-    if isinstance(network, VaRcnn):
-        return _boxes_of_bags(network, spec, liver)
-    if isinstance(network, CsAtt):
-        return _scores_of_windows(network, spec, liver)
+@singledispatch
+def answer_of(network: nn.Module, entry: ModelEntry, liver: LiverPart) -> Callable[[], Tensor]:
+    """What asks a network about a liver and gives its answer as probabilities of one shape.
+
+    Without another family's registration: of a mask network, the tumour's probability.
+    """
+    spec = entry.input.enlarged(entry.scales)
     images = slice_stacks(spec, liver, int(getattr(network, "multiple", 1))).to(next(network.parameters()))
     return lambda: torch.cat([network(images).logits.float().softmax(dim=1)[:, -1]])
+
+
+@answer_of.register
+def _of_classes(network: Dadrn, entry: ModelEntry, liver: LiverPart) -> Callable[[], Tensor]:
+    images = class_images(entry.input, liver).to(next(network.parameters()))
+    return lambda: network(images).logits.float().softmax(dim=1)
+
+
+@answer_of.register
+def _of_bags(network: VaRcnn, entry: ModelEntry, liver: LiverPart) -> Callable[[], Tensor]:
+    return _boxes_of_bags(network, entry.input.enlarged(entry.scales), liver)
+
+
+@answer_of.register
+def _of_windows(network: CsAtt, entry: ModelEntry, liver: LiverPart) -> Callable[[], Tensor]:
+    return _scores_of_windows(network, entry.input, liver)
 
 
 def slice_stacks(spec: InputSpec, liver: LiverPart, multiple: int) -> Tensor:
