@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "LiverLesionAI"))
 import SimpleITK as sitk
 from LiverLesionAILab.evaluation.followups import SEED, body_base
 from LiverLesionAILab.synthesis.followups import SimulatedScan, draw_pair
-from LiverLesionAILib.stages.followup.register import ScanLiver, register_livers
+from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.stages.followup.register import AlignSettings, ScanLiver, register_livers
 
 MOST_S = 15.0
 
@@ -35,13 +36,13 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=3)
     count = parser.parse_args().pairs
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(2)
-    base, worst, refused = body_base(0), 0.0, False
+    base, worst, refused, limits = body_base(0), 0.0, False, Rules().part(AlignSettings)
     for k in range(count):
         pair = draw_pair(base, np.random.default_rng((SEED, 0, k)), f"pair {k}")
         started, used = time.perf_counter(), time.process_time()
         found = register_livers(scan_of(pair.prior), scan_of(pair.current))
         seconds, processor = time.perf_counter() - started, time.process_time() - used
-        refused |= found is None or found.failed
+        refused |= found is None or found.failed(limits)
         worst = max(worst, seconds)
         quality = "no liver" if found is None else f"Dice {found.dice:.3f}, outlines {found.gap_mm:.1f} mm"
         print(f"{pair.name}: {seconds:5.1f} s ({processor:.1f} s of processor), {quality}")
