@@ -1,7 +1,7 @@
 """Pictures of the panel at 380 px and of the views beside it.
 
-``python Testing/panel_pictures.py [FOLDER]`` (default artefacts/panel): every state of the panel, light and
-dark, and the views, from made-up findings. ``python Testing/panel_pictures.py --readme``: the README's
+``python Testing/support/panel_pictures.py [FOLDER]`` (default artefacts/panel): every state of the panel,
+light and dark, and the views, from made-up findings. With ``--readme`` in place of the folder: the README's
 pictures, from the sample case and the bundled networks, into Resources.
 
 The panel is drawn by the stand-in for the Slicer desktop: the layout is the form's, the frames of Slicer's
@@ -15,6 +15,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+# As a program it finds the helpers beside it.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.desk import TESTING, Desk, add_volume, five_lesions
 

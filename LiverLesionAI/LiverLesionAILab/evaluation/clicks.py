@@ -20,20 +20,24 @@ from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.models.weights import ModelStore
-from LiverLesionAILib.reading import read_ct
 from LiverLesionAILib.stages.detect.contrast import ContrastSettings
-from LiverLesionAILib.stages.detect.point import PointSettings, grow_by_density, grow_by_probability
-from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.stages.detect.point import (
+    PointSettings,
+    frame_round,
+    grow_by_density,
+    grow_by_probability,
+)
 from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
-from LiverLesionAILib.volume.crops import bounding_box
 from LiverLesionAILib.volume.ct import CtVolume
+from LiverLesionAILib.volume.masks import ball_diameter_mm, bounding_box, components
 from LiverLesionAILib.volume.overlap import dice
 from LiverLesionAILib.volume.resampling import resample
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..synthesis.synthliver.volumes import CT_FILE, LABEL_FILE
+from ..data.scan import TUMOUR, LabelledScan
+from ..data.synthliver import find_synthliver
 
 GOOD_DICE = 0.7
 FOUND_SHARE = 0.1
@@ -48,7 +52,7 @@ class Click:
         diameter_mm: of the ball of its volume.
         suspicion: highest probability of tumour at the click, 0..1.
         by_network, by_density, by_panel: Dice with the truth; 0 where nothing is proposed.
-        seconds: for what the panel proposes, without reading.
+        seconds: for both outlines, without reading.
     """
 
     scan: str
@@ -77,76 +81,56 @@ def run_clicks(
     """Analyse the scans, click on every lesion, print the table.
 
     Raises:
-        InputError: there are no such scans.
+        InputError: there are no such scans, or one is damaged.
     """
-    folders = sorted(p.parent for p in (args.synthliver / "volumes" / args.split).glob(f"*/{LABEL_FILE}"))
-    if not folders:
-        raise InputError(f"{args.synthliver}: no scans in volumes/{args.split}. Make them: synthesize.")
+    scans = find_synthliver(args.synthliver, args.split)[: args.limit]
     settings = Settings(device=args.device, attention=False, classifier=None)
     models, clicks = ModelStore.bundled(), []
-    for number, folder in enumerate(folders[: args.limit]):
-        progress(f"analysing {folder.name}", number / len(folders[: args.limit]))
-        volume = read_ct(folder / CT_FILE)
-        # Labels are no HU: read as they are, on the same grid.
-        labels = np.rint(read_labels(folder / LABEL_FILE, volume)).astype(np.uint16)
-        clicks += clicks_on(folder.name, volume, labels, analyze(volume, settings, models))
+    for number, scan in enumerate(scans):
+        progress(f"analysing {scan.name}", number / len(scans))
+        clicks += clicks_on(scan.read(), lambda ct: analyze(ct, settings, models))
     say(table(clicks))
     if args.out is not None:
         write_text(args.out, dumps([asdict(click) for click in clicks], indent=1) + "\n")
     return 0
 
 
-def read_labels(path: Path, volume: CtVolume) -> NDArray:
-    """The labels of a scan, in the order of its voxels."""
-    import SimpleITK as sitk
-
-    values = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-    if values.shape != volume.geometry.shape_zyx:
-        raise InputError(f"{path}: not the grid of its CT.")
-    return values
+def clicks_on(scan: LabelledScan, analyse: Callable[[CtVolume], CaseResult]) -> list[Click]:
+    """A click on every lesion, a piece of the true tumour, of a scan."""
+    result = analyse(scan.ct)
+    pieces, count = components(scan.labels_zyx == TUMOUR)
+    return [_click(scan, number, pieces == number, result) for number in range(1, count + 1)]
 
 
-def clicks_on(name: str, volume: CtVolume, labels_zyx: NDArray, result: CaseResult) -> list[Click]:
-    """A click on every lesion of a scan; labels: 1 liver, 1 + k lesion k."""
-    tumour = result.probabilities["tumour"]
-    found, clicks = result.lesion_labels_zyx > 0, []
+def _click(scan: LabelledScan, number: int, lesion: NDArray[np.bool_], result: CaseResult) -> Click:
     point, contrast = Rules().part(PointSettings), Rules().part(ContrastSettings)
-    reach = np.ceil(point.point_reach_mm / np.array(volume.geometry.spacing_zyx_mm)).astype(int)
-    for label in range(2, int(labels_zyx.max()) + 1):
-        lesion = labels_zyx == label
-        if not lesion.any():
-            continue
-        seed = deepest(lesion, volume.geometry.spacing_zyx_mm)
-        low = np.maximum(seed - reach, 0)
-        high = np.minimum(seed + reach + 1, volume.geometry.shape_zyx)
-        frame = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-        at = tuple(int(i) for i in seed - low)
-        own = volume.geometry.cropped(tuple(map(int, low)), tuple(map(int, high)))  # type: ignore[arg-type]
-        probability = resample(tumour.values_zyx, tumour.geometry, own, 0.0) / 255.0
-        inside = ndimage.binary_dilation(result.liver_zyx[frame])
-        truth, spacing = lesion[frame], own.spacing_zyx_mm
-        started = time.perf_counter()
-        network = grow_by_probability(probability, at, spacing, inside, point)  # type: ignore[arg-type]
-        hu = volume.hu_zyx[frame]
-        density = grow_by_density(hu, at, spacing, inside, inside, point, contrast)  # type: ignore[arg-type]
-        panel = density if network is None else network
-        seconds = time.perf_counter() - started
-        volume_mm3 = lesion.sum() * volume.geometry.voxel_volume_mm3
-        clicks.append(
-            Click(
-                name,
-                label - 1,
-                float(2 * (3 * volume_mm3 / (4 * np.pi)) ** (1 / 3)),
-                bool((found & lesion).sum() >= FOUND_SHARE * lesion.sum()),
-                float(probability[at]),
-                0.0 if network is None else dice(network, truth),
-                dice(density, truth),
-                # Outside the liver that was found the panel proposes nothing.
-                dice(panel, truth) if inside[at] else 0.0,
-                seconds,
-            )
-        )
-    return clicks
+    tumour, geometry = result.probabilities["tumour"], scan.ct.geometry
+    spacing = geometry.spacing_zyx_mm
+    frame, at = frame_round(deepest(lesion, spacing), geometry.shape_zyx, spacing, point.point_reach_mm)
+    z, y, x = frame
+    own = geometry.cropped((z.start, y.start, x.start), (z.stop, y.stop, x.stop))
+    probability = resample(tumour.values_zyx, tumour.geometry, own, 0.0) / 255.0
+    inside = ndimage.binary_dilation(result.liver_zyx[frame])
+    started = time.perf_counter()
+    network = grow_by_probability(probability, at, spacing, inside, point)
+    density = grow_by_density(scan.ct.hu_zyx[frame], at, spacing, inside, inside, point, contrast)
+    seconds, truth = time.perf_counter() - started, lesion[frame]
+    by_network = 0.0 if network is None else dice(network, truth)
+    by_density = dice(density, truth)
+    # Outside the liver that was found the panel proposes nothing.
+    by_panel = (by_density if network is None else by_network) if inside[at] else 0.0
+    listed = np.count_nonzero((result.lesion_labels_zyx > 0) & lesion) >= FOUND_SHARE * lesion.sum()
+    return Click(
+        scan.name,
+        number,
+        ball_diameter_mm(float(lesion.sum()) * geometry.voxel_volume_mm3),
+        bool(listed),
+        float(probability[at]),
+        by_network,
+        by_density,
+        by_panel,
+        seconds,
+    )
 
 
 def deepest(mask_zyx: NDArray[np.bool_], spacing_zyx_mm: Sequence[float]) -> NDArray[np.int_]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.masks import ball_diameter_mm
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -281,7 +282,7 @@ def _describe(
         look.lesion_type,
         look.phase,
         look.subtype,
-        float((6 / np.pi * volume) ** (1 / 3)),
+        ball_diameter_mm(volume),
         contrast,
         tuple(float(a + w.mean()) for a, w in zip(start, where, strict=True)),
         (tuple(int(v) for v in low), tuple(int(v) for v in high)),

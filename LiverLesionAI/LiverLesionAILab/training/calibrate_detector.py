@@ -22,7 +22,7 @@ from LiverLesionAILib.stages.detect.view import view_around
 from LiverLesionAILib.stages.faces import Detector, family_of
 from LiverLesionAILib.stages.segment.masks import closed_liver
 from LiverLesionAILib.support.files import write_text
-from LiverLesionAILib.volume.masks import components
+from LiverLesionAILib.volume.masks import ball_diameter_mm, components
 from numpy.typing import NDArray
 from torch import nn
 
@@ -89,7 +89,7 @@ def held_out_scan(
     truth, count = components(labels == 2)
     voxel = float(np.prod(case.spacing_zyx_mm))
     sizes = np.bincount(truth.ravel(), minlength=count + 1)[1:] * voxel
-    diameters = {n + 1: float((6 / np.pi * size) ** (1 / 3)) for n, size in enumerate(sizes)}
+    diameters = {n + 1: ball_diameter_mm(size) for n, size in enumerate(sizes)}
     if view is None:
         return HeldOutScan(case.name, diameters, ())
     linked = inside_liver(

@@ -18,35 +18,14 @@ Training volumes hold HU from -160 to 350 in 8 bits, so wider windows than that 
 from __future__ import annotations
 
 from dataclasses import replace
-from types import ModuleType
 
 from LiverLesionAILib.models.inputs import InputSpec
-from LiverLesionAILib.networks import (
-    coarse_unet,
-    cs_att,
-    dadrn,
-    mscd,
-    sfan,
-    unet,
-    va_faster_rcnn,
-    va_mask_rcnn,
-)
+from LiverLesionAILib.models.weights import network_module
 from LiverLesionAILib.support.errors import InputError
 
 from .loop import LoopSettings
 from .recipes import RECIPES, Recipe
 from .sampling import AugmentSettings
-
-_MODULES: dict[str, ModuleType] = {
-    "coarse_unet": coarse_unet,
-    "cs_att": cs_att,
-    "dadrn": dadrn,
-    "mscd": mscd,
-    "sfan": sfan,
-    "unet": unet,
-    "va_faster_rcnn": va_faster_rcnn,
-    "va_mask_rcnn": va_mask_rcnn,
-}
 
 GEOMETRIC = AugmentSettings(
     rotate_degree=10.0,
@@ -119,11 +98,11 @@ def sized_recipe(name: str, size: str) -> Recipe:
     base = RECIPES[name]
     if size == "compact":
         return base
-    module = _MODULES.get(base.network)
-    if module is None or size not in module.SIZES:
-        known = sorted(k for k, r in RECIPES.items() if size in getattr(_MODULES.get(r.network), "SIZES", ()))
+    sizes = network_module(base.network).SIZES
+    if size not in sizes:
+        known = sorted(k for k, recipe in RECIPES.items() if size in network_module(recipe.network).SIZES)
         raise InputError(f"{name} has no size {size!r}; {', '.join(known) or 'no model'} has.")
-    config = module.SIZES[size]
+    config = sizes[size]
     if size == "attending":
         return replace(base, config=config)
     if base.network not in _SETTINGS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from contextlib import suppress
 
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, part, silent
@@ -81,11 +82,10 @@ def gigabytes(case: BatchCase) -> float:
     from ..reading.image_files import is_image_file, read_header
 
     voxels = 0.0
-    try:
+    # What cannot be read will be refused soon.
+    with suppress(OSError, LiverLesionAIError, ValueError):
         if case.path.is_dir():
             voxels = sum(1 for path in case.path.rglob("*") if path.is_file()) * 512.0 * 512.0
         elif is_image_file(case.path):
             voxels = float(math.prod(read_header(case.path).sizes[:3]))
-    except (OSError, LiverLesionAIError, ValueError):
-        pass  # it will be refused soon
     return 1.0 + 12.7e-9 * voxels

@@ -178,7 +178,7 @@ def compare_with_priors(
     from ..case.course import new_lesions, response_of
     from ..case.criteria import choi_of
     from ..pictures.followup_plot import followup_svg
-    from ..writing.followup_file import FOLLOWUP_FILE, FOLLOWUP_PLOT, course_json, course_text
+    from ..writing.followup_file import FOLLOWUP_FILE, FOLLOWUP_PLOT, JudgedCourse, course_json, course_text
 
     current = Examined(result, volume, volume.dicom, priors.day)
     course = follow_course(priors.scans, current, progress)
@@ -192,8 +192,8 @@ def compare_with_priors(
     say("")
     new = bool(not course.failed and new_lesions(course))
     choi = choi_of(course, priors.diagnosis, priors.targets, new_lesions=new)
-    given = course, judged, priors.targets, priors.elsewhere, choi
-    say(course_text(*given))
-    texts = {FOLLOWUP_FILE: course_json(*given)}
+    whole = JudgedCourse(course, judged, priors.targets, priors.elsewhere, choi)
+    say(course_text(whole))
+    texts = {FOLLOWUP_FILE: course_json(whole)}
     plot = followup_svg(course, priors.targets, priors.elsewhere)
     return {**texts, FOLLOWUP_PLOT: plot} if plot else texts

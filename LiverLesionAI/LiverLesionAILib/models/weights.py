@@ -16,6 +16,7 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..support.errors import ModelError
@@ -162,6 +163,16 @@ def add_networks(package: str) -> None:
         _PACKAGES.append(package)
 
 
+def network_module(network: str) -> ModuleType:
+    """The module of a network, with its `build`, `CONFIG` and `SIZES`.
+
+    Raises:
+        ImportError: no such network.
+    """
+    names = [f"{package}.{network}" for package in _PACKAGES]
+    return importlib.import_module(next((name for name in names if importlib.util.find_spec(name)), names[0]))
+
+
 def build_network(network: str, config: Mapping[str, Any]) -> nn.Module:
     """An untrained network from its module's name and its configuration.
 
@@ -169,9 +180,7 @@ def build_network(network: str, config: Mapping[str, Any]) -> nn.Module:
         ModelError: no such network, or a configuration it does not know.
     """
     try:
-        names = [f"{package}.{network}" for package in _PACKAGES]
-        known = next((name for name in names if importlib.util.find_spec(name)), names[0])
-        module = importlib.import_module(known)
+        module = network_module(network)
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
         built: nn.Module = module.build(module.CONFIG(**values))
         return built

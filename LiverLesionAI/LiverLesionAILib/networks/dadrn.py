@@ -99,7 +99,6 @@ class _Affinity(nn.Module):
     def __init__(
         self,
         channels: int,
-        width: int,
         normalisation: Normalisation,
         mean: bool,
         similarity: Similarity = "product",
@@ -108,12 +107,17 @@ class _Affinity(nn.Module):
         super().__init__()
         self.normalisation, self.mean, self.similarity = normalisation, mean, similarity
         # What is centred needs no bias, and none would learn.
-        bias = similarity != "scaled_cosine"
+        bias, width = similarity != "scaled_cosine", self.width(channels)
         self.embed = nn.Conv2d(channels, width, 1, bias=bias)
         self.embed_second = nn.Conv2d(channels, width, 1, bias=bias) if separate else None
         self.value = nn.Conv2d(channels, channels, 1)
         self.beta = nn.Parameter(torch.zeros(1))
         self.sharpness = Sharpness(SHARPNESS[normalisation]) if similarity == "scaled_cosine" else None
+
+    @staticmethod
+    def width(channels: int) -> int:
+        """D, channels of B_1 and B_2."""
+        return channels
 
     def embeddings(self, x: Tensor, along: int) -> tuple[Tensor, Tensor | None]:
         """A (B, C, H, W) -> B_1 and, where it is another, B_2, (B, D, N).
@@ -135,15 +139,9 @@ class _Affinity(nn.Module):
 class SpatialAttention(_Affinity):
     """Spatial attention block, over positions; beta starts at 0."""
 
-    def __init__(
-        self,
-        channels: int,
-        normalisation: Normalisation,
-        mean: bool,
-        similarity: Similarity = "product",
-        separate: bool = False,
-    ) -> None:
-        super().__init__(channels, max(8, channels // 8), normalisation, mean, similarity, separate)
+    @staticmethod
+    def width(channels: int) -> int:
+        return max(8, channels // 8)
 
     def affinity(self, first: Tensor, second: Tensor | None = None) -> Tensor:
         """B_1 and B_2 (B, D, N), B_1 for both where there is one -> alpha (B, N, N)."""
@@ -163,16 +161,6 @@ class SpatialAttention(_Affinity):
 
 class ChannelAttention(_Affinity):
     """Channel attention block, the same over channels; beta starts at 0."""
-
-    def __init__(
-        self,
-        channels: int,
-        normalisation: Normalisation,
-        mean: bool,
-        similarity: Similarity = "product",
-        separate: bool = False,
-    ) -> None:
-        super().__init__(channels, channels, normalisation, mean, similarity, separate)
 
     def affinity(self, first: Tensor, second: Tensor | None = None) -> Tensor:
         """B_1 and B_2 (B, C, N), B_1 for both where there is one -> alpha (B, C, C)."""

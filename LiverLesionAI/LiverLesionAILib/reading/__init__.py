@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,10 +80,9 @@ def load_ct(
 
 def _is_folder(path: Path) -> bool:
     """Raises: InputError where it is neither a folder nor a regular file that can be opened."""
-    try:
+    # Names that no system takes are refused below.
+    with suppress(OSError, ValueError):
         if path.is_dir():
             return True
-    except (OSError, ValueError):
-        pass  # such names are refused below
     open_regular(path).close()
     return False

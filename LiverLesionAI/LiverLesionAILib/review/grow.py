@@ -13,7 +13,7 @@ from ..case.findings import Box
 from ..scene import nodes
 from ..scene.ras import to_volume, volume_geometry
 from ..stages.detect.contrast import ContrastSettings
-from ..stages.detect.point import PointSettings, grow_by_density, grow_by_probability
+from ..stages.detect.point import PointSettings, frame_round, grow_by_density, grow_by_probability
 from ..support.errors import InputError
 from ..volume.crops import Mask, trimmed
 from ..volume.geometry import Geometry
@@ -37,15 +37,15 @@ def grown_from(case: CaseView, point_world: tuple[float, float, float], liver: M
     seed = np.round(geometry.lps_to_index(to_volume(case.volume, point_world))).astype(int)
     if (seed < 0).any() or (seed >= geometry.shape_zyx).any():
         raise InputError("The point is outside the CT. Click inside the liver.")
-    frame = _frame(geometry, seed)
+    frame, at = _frame(geometry, seed)
     inside = (
         np.ones(tuple(s.stop - s.start for s in frame), bool)
         if liver is None
         else ndimage.binary_dilation(cut_to(liver, frame), iterations=1)  # type: ignore[arg-type]
     )
-    if not inside[tuple(seed - [s.start for s in frame])]:
+    if not inside[at]:
         raise InputError("The point is outside the liver. Click on the lesion itself.")
-    at, spacing = _within(seed, frame), geometry.spacing_zyx_mm
+    spacing = geometry.spacing_zyx_mm
     suspected = _suspected(case, geometry, frame)
     if suspected is not None:
         found = grow_by_probability(suspected, at, spacing, inside, POINT)
@@ -64,24 +64,20 @@ def grown_in_box(case: CaseView, box: Box) -> Mask:
     middle_lps = np.asarray(box.centre_lps)
     limits = np.array(geometry.shape_zyx) - 1
     seed = np.clip(np.round(geometry.lps_to_index(middle_lps)), 0, limits).astype(int)
-    frame = _frame(geometry, seed)
+    frame, at = _frame(geometry, seed)
     grid = np.stack(np.meshgrid(*[np.arange(s.start, s.stop) for s in frame], indexing="ij"), axis=-1)
     axes = np.asarray(box.directions_lps, float).reshape(3, 3)
     own = (geometry.index_to_lps(grid) - middle_lps) @ axes
     inside = (np.abs(own) <= np.array(box.size_xyz_mm) / 2 + 1e-6).all(axis=-1)
     hu, everywhere = slicer.util.arrayFromVolume(case.volume)[frame], np.ones_like(inside)
-    at, spacing = _within(seed, frame), geometry.spacing_zyx_mm
+    spacing = geometry.spacing_zyx_mm
     return _in_place(grow_by_density(hu, at, spacing, inside, everywhere, POINT, CONTRAST), frame)
 
 
-def _frame(geometry: Geometry, seed: NDArray[np.int_]) -> tuple[slice, slice, slice]:
-    reach = np.ceil(POINT.point_reach_mm / np.array(geometry.spacing_zyx_mm)).astype(int)
-    low, high = np.maximum(seed - reach, 0), np.minimum(seed + reach + 1, geometry.shape_zyx)
-    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
-
-
-def _within(seed: NDArray[np.int_], frame: tuple[slice, slice, slice]) -> tuple[int, int, int]:
-    return tuple(int(i) - s.start for i, s in zip(seed, frame, strict=True))  # type: ignore[return-value]
+def _frame(
+    geometry: Geometry, seed: NDArray[np.int_]
+) -> tuple[tuple[slice, slice, slice], tuple[int, int, int]]:
+    return frame_round(seed, geometry.shape_zyx, geometry.spacing_zyx_mm, POINT.point_reach_mm)
 
 
 def _in_place(found: NDArray[np.bool_], frame: tuple[slice, slice, slice]) -> Mask:

@@ -203,11 +203,10 @@ def _collect(
     process: subprocess.Popen[bytes], answers: queue.SimpleQueue[tuple[Message, bytes] | None]
 ) -> None:
     assert process.stdout is not None
-    try:
+    # Closed from the other side, it has nothing more to say.
+    with contextlib.suppress(OSError, ValueError):
         while (answer := _receive(process.stdout)) is not None:
             answers.put(answer)
-    except (OSError, ValueError):
-        pass  # closed from the other side
     answers.put(None)
 
 

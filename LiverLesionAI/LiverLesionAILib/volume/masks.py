@@ -38,6 +38,11 @@ def bounding_box(mask_zyx: NDArray[Any], margin: int | Sequence[int] = 0) -> Box
     return z, y, x
 
 
+def ball_diameter_mm(volume_mm3: float) -> float:
+    """Diameter of the ball of a volume."""
+    return float((6 / np.pi * volume_mm3) ** (1 / 3))
+
+
 def components(mask_zyx: NDArray[Any], neighbours: int = 26) -> tuple[NDArray[np.int32], int]:
     """Label the connected pieces of a mask.
 

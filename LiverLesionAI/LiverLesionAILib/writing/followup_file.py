@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..case.course import Course, proposed_targets, sums_over_time
@@ -16,22 +17,35 @@ FOLLOWUP_FILE, FOLLOWUP_PLOT = "followup.json", "followup_plot.svg"
 FORMAT, VERSION = "LiverLesionAI follow-up", 1
 
 
+@dataclass(frozen=True)
+class JudgedCourse:
+    """A course with what is said of it.
+
+    Attributes:
+        response: None where none can be said.
+        targets: numbers in the oldest scan; None for the proposed ones.
+        elsewhere: for every scan the targets outside of the liver.
+        choi: None unless it was asked for.
+    """
+
+    course: Course
+    response: Assessment | None
+    targets: Sequence[int] | None = None
+    elsewhere: Sequence[Sequence[TargetSize]] = ()
+    choi: ChoiAssessment | None = None
+
+
 def followup_json(followup: FollowUp, response: Assessment | None) -> str:
     """:func:`course_json` of two scans."""
-    return course_json(Course.of(followup), response)
+    return course_json(JudgedCourse(Course.of(followup), response))
 
 
-def course_json(
-    course: Course,
-    response: Assessment | None,
-    targets: Sequence[int] | None = None,
-    elsewhere: Sequence[Sequence[TargetSize]] = (),
-    choi: ChoiAssessment | None = None,
-) -> str:
+def course_json(judged: JudgedCourse) -> str:
     """Pairs, changes and response; numbers that do not exist are null. Of patient data the dates only.
 
     `pairs` are of the current scan and the latest earlier one; `tracks` go over all scans.
     """
+    course, response, targets = judged.course, judged.response, judged.targets
     followup = course.last
     pairs = []
     for pair in followup.pairs:
@@ -67,8 +81,8 @@ def course_json(
         ],
         "targets": list(proposed_targets(course) if targets is None else targets),
         "volume_change_percent": _number(volume_change_percent(course, targets), 1),
-        "choi": None if choi is None else _choi(choi),
-        "sums_mm": [_number(mm, 1) for mm in sums_over_time(course, targets, elsewhere)],
+        "choi": None if judged.choi is None else _choi(judged.choi),
+        "sums_mm": [_number(mm, 1) for mm in sums_over_time(course, targets, judged.elsewhere)],
         "recist": None if response is None else _response(response),
         "provisional": [reason for reason in course.provisional.split("; ") if reason],
         "warnings": list(_warnings(course)),
@@ -78,17 +92,12 @@ def course_json(
 
 def followup_text(followup: FollowUp, response: Assessment | None) -> str:
     """:func:`course_text` of two scans."""
-    return course_text(Course.of(followup), response)
+    return course_text(JudgedCourse(Course.of(followup), response))
 
 
-def course_text(
-    course: Course,
-    response: Assessment | None,
-    targets: Sequence[int] | None = None,
-    elsewhere: Sequence[Sequence[TargetSize]] = (),
-    choi: ChoiAssessment | None = None,
-) -> str:
+def course_text(judged: JudgedCourse) -> str:
     """A table of pairs, lesions over time, the response with its arithmetic, and what is doubtful."""
+    course, response, targets = judged.course, judged.response, judged.targets
     followup = course.last
     days = "" if followup.days is None else f", {followup.days} days"
     lines = [f"Beside {followup.prior.name}{days}:"]
@@ -107,9 +116,9 @@ def course_text(
             f"{axis + percent:>22}  {volume:>20}"
         )
     if len(course.points) > 2:
-        lines += _over_time(course, sums_over_time(course, targets, elsewhere))
+        lines += _over_time(course, sums_over_time(course, targets, judged.elsewhere))
     if response is not None:
-        where = "all targets" if elsewhere else "the liver's targets"
+        where = "all targets" if judged.elsewhere else "the liver's targets"
         lines.append(f"RECIST 1.1 of {where}: {response.overall.value}.")
         lines += [f"  {sentence}" for sentence in response.arithmetic]
         if response.uncertain:
@@ -117,11 +126,12 @@ def course_text(
     volume = volume_change_percent(course, targets)
     if response is not None and math.isfinite(volume):
         lines.append(f"Volume of the liver's targets: {volume:+.0f} % from the baseline.")
-    if choi is not None:
+    if judged.choi is not None:
         change = [
-            f"{p:+.0f} %" if math.isfinite(p) else "unknown" for p in (choi.size_percent, choi.hu_percent)
+            f"{p:+.0f} %" if math.isfinite(p) else "unknown"
+            for p in (judged.choi.size_percent, judged.choi.hu_percent)
         ]
-        lines.append(f"Choi (GIST): {choi.response.value}; size {change[0]}, density {change[1]}.")
+        lines.append(f"Choi (GIST): {judged.choi.response.value}; size {change[0]}, density {change[1]}.")
     if course.provisional:
         lines.append(f"Provisional: {course.provisional}.")
     return "\n".join([*lines, *(f"Note: {warning}" for warning in _warnings(course))])

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ...volume.geometry import Index3 as Index
+from ...volume.geometry import index_triple
 from ...volume.masks import components
 from .contrast import ContrastSettings, level_and_spread, stands_out
 
 SpacingMm = tuple[float, float, float]
-Index = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,16 @@ class PointSettings:
     point_ball_mm: float
     point_suspicion: float
     point_share: float
+
+
+def frame_round(
+    seed_zyx: NDArray[np.int_], shape_zyx: Index, spacing_zyx_mm: SpacingMm, reach_mm: float
+) -> tuple[tuple[slice, slice, slice], Index]:
+    """The part of a grid within reach of a voxel, and the voxel's index in it."""
+    reach = np.ceil(reach_mm / np.array(spacing_zyx_mm)).astype(int)
+    low, high = np.maximum(seed_zyx - reach, 0), np.minimum(seed_zyx + reach + 1, shape_zyx)
+    z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return (z, y, x), index_triple(seed_zyx - low)
 
 
 def distance_to(shape_zyx: tuple[int, ...], at: Index, spacing_zyx_mm: SpacingMm) -> NDArray[np.float64]:

@@ -1,0 +1,57 @@
+"""`liverlesionai clicks`: a click on every true lesion: the network's outline, by density, as the panel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from LiverLesionAILab.data.scan import LabelledScan
+from LiverLesionAILab.evaluation.clicks import clicks_on, deepest, table
+from LiverLesionAILib.case.findings import CaseResult, ProbabilityMap
+from LiverLesionAILib.volume.ct import CtVolume, Geometry
+
+GRID = Geometry.make((30, 90, 90), (2.5, 1.5, 1.5))
+Z, Y, X = np.ogrid[:30, :90, :90]
+LIVER = np.broadcast_to((np.abs(Z - 15) < 13) & (np.abs(Y - 45) < 40) & (np.abs(X - 45) < 40), (30, 90, 90))
+
+
+def ball(z: int, y: int, x: int, radius_mm: float) -> np.ndarray:
+    return ((Z - z) * 2.5) ** 2 + ((Y - y) * 1.5) ** 2 + ((X - x) * 1.5) ** 2 <= radius_mm**2
+
+
+LISTED, SUSPECTED, SEEN = ball(15, 20, 20, 9), ball(15, 45, 60, 7), ball(10, 70, 30, 8)
+
+
+@pytest.fixture
+def scan() -> LabelledScan:
+    """Three lesions: one that is listed, one that only the network suspects, one that only the CT shows."""
+    rng = np.random.default_rng(0)
+    hu = np.where(LIVER, 110, -100) + rng.normal(0, 6, GRID.shape_zyx)
+    hu[LISTED | SEEN] -= 50
+    labels = LIVER.astype(np.uint8)
+    labels[LISTED | SUSPECTED | SEEN] = 2
+    return LabelledScan("one", "A", CtVolume(hu.astype(np.int16), GRID, "one"), labels)
+
+
+def found(ct: CtVolume) -> CaseResult:
+    probability = (180 * LISTED + 60 * SUSPECTED).astype(np.uint8)
+    maps = {"tumour": ProbabilityMap(probability, GRID)}
+    return CaseResult("one", GRID, LIVER.copy(), LISTED.astype(np.uint16), probabilities=maps)
+
+
+def test_each_lesion_is_clicked_on_where_it_is_deepest(scan: LabelledScan) -> None:
+    assert tuple(deepest(SUSPECTED, GRID.spacing_zyx_mm)) == (15, 45, 60)
+    clicks = clicks_on(scan, found)
+    by_size = {round(click.diameter_mm): click for click in clicks}
+    assert sorted(by_size) == [14, 16, 18] and [c.lesion for c in clicks] == [1, 2, 3]
+    suspected, seen, listed = by_size[14], by_size[16], by_size[18]
+    assert (listed.listed, suspected.listed, seen.listed) == (True, False, False)
+    assert suspected.suspicion == pytest.approx(60 / 255, abs=0.01)
+    assert suspected.by_network > 0.9 > suspected.by_density
+    assert seen.by_network == 0.0 and seen.by_density > 0.7
+    assert [c.by_panel for c in (suspected, seen)] == [suspected.by_network, seen.by_density]
+
+
+def test_the_table_tells_listed_from_missed(scan: LabelledScan) -> None:
+    text = table(clicks_on(scan, found))
+    assert "| not listed | 2 | 0.50" in text and "| listed | 1 |" in text
+    assert "below 10 mm" not in text
