@@ -103,7 +103,14 @@ def make_body(rng: np.random.Generator, settings: BodySettings | None = None) ->
 
 def make_anatomy(rng: np.random.Generator, settings: BodySettings | None = None) -> SyntheticBody:
     """Draw a patient before the scanner: HU float32, no noise, no in-plane blur, slices averaged."""
-    plan = make_plan(rng, settings or BodySettings())
+    return paint_anatomy(rng, make_plan(rng, settings or BodySettings()))
+
+
+def paint_anatomy(rng: np.random.Generator, plan: Plan) -> SyntheticBody:
+    """Draw the patient of a plan before the scanner.
+
+    The same state of `rng` and a plan that differs in its HU alone give the same anatomy in another phase.
+    """
     canvas = Canvas.blank(plan.fine)
     liver = _draw(rng, plan, canvas)
     return finish_anatomy(rng, plan, canvas, liver)

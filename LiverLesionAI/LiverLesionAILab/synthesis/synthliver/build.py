@@ -1,4 +1,4 @@
-"""Making SynthLiver-1 with several processes; what is there and whole is kept, so that a killed run goes on.
+"""Making the sets with several processes; what is there and whole is kept, so that a killed run goes on.
 
 Every patient leaves a record, `.records/PART/NAME.json`, once all its files are written: its digest,
 fingerprint, files and rows of the part's table. `set.json` says what the folder holds.
@@ -18,6 +18,10 @@ from LiverLesionAILib.support.progress import Progress, silent
 from ..pool import synthesis_pool
 from . import classes, slices
 from .classes import make_patient_slices
+from .multiphase import make_patient
+from .multiphase_plan import NAME as NAME_2
+from .multiphase_plan import PART as PART_2
+from .multiphase_plan import MultiphasePlan, plan_patients
 from .plan import NAME, PARTS, PatientPlan, plan
 from .slices import make_series
 from .volumes import make_volume
@@ -27,7 +31,16 @@ SET_FILE = "set.json"
 FORMAT = 1
 """Of the records; those of another format are made again."""
 
-_MAKERS = {"volumes": make_volume, "slices": make_series, "classes": make_patient_slices}
+_MAKERS = {
+    "volumes": make_volume,
+    "slices": make_series,
+    "classes": make_patient_slices,
+    PART_2: make_patient,
+}
+SETS: dict[str, tuple[str, ...]] = {NAME: PARTS, NAME_2: (PART_2,)}
+"""The parts of each set."""
+
+Plans = PatientPlan | MultiphasePlan
 
 
 def build(
@@ -37,15 +50,17 @@ def build(
     limit: int | None = None,
     jobs: int = 1,
     progress: Progress = silent,
+    name: str = NAME,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Make the parts under `folder`, or what is missing of them.
 
     Args:
         folder: made where it does not exist.
-        parts: of :data:`~.plan.PARTS`.
-        limit: only so many patients; see :func:`~.plan.plan`.
+        parts: of the set, see :data:`SETS`.
+        limit: only so many patients; see :func:`~.plan.plan` and :func:`~.multiphase_plan.plan_patients`.
         jobs: processes; 1 works in this one.
         progress: told after every patient; may cancel.
+        name: of the set.
 
     Returns:
         Part -> patient -> record.
@@ -54,9 +69,11 @@ def build(
         OutputError: no space or no permission.
         Cancelled: from `progress`; what is finished stays.
     """
-    plans = {part: plan(part, limit) for part in parts}
+    plans: dict[str, list[Any]] = {
+        part: plan_patients(limit) if part == PART_2 else plan(part, limit) for part in parts
+    }
     records: dict[str, dict[str, dict[str, Any]]] = {part: {} for part in parts}
-    todo: list[tuple[str, PatientPlan]] = []
+    todo: list[tuple[str, Plans]] = []
     for part, patients in plans.items():
         for one in patients:
             record = read_record(folder, part, one.name)
@@ -64,20 +81,20 @@ def build(
                 todo.append((part, one))
             else:
                 records[part][one.name] = record
-    _make(todo, records, folder, jobs, progress)
+    _make(todo, records, folder, jobs, progress, name)
     for part, patients in plans.items():
         records[part] = {one.name: records[part][one.name] for one in patients}
     for part, table in (("slices", slices.write_table), ("classes", classes.write_table)):
         if part in records:
             table(list(records[part].values()), folder)
-    _write_set(folder, records, limit)
-    progress(f"{NAME} is complete", 1.0)
+    _write_set(folder, records, limit, name)
+    progress(f"{name} is complete", 1.0)
     return records
 
 
-def make_one(part: str, one: PatientPlan, folder: Path) -> dict[str, Any]:
+def make_one(part: str, one: Plans, folder: Path) -> dict[str, Any]:
     """Make one patient and leave its record."""
-    record = {"format": FORMAT, **_MAKERS[part](one, folder)}
+    record = {"format": FORMAT, **_MAKERS[part](one, folder)}  # type: ignore[operator]
     write_text(folder / RECORDS / part / f"{one.name}.json", json.dumps(record))
     return record
 
@@ -93,22 +110,23 @@ def read_record(folder: Path, part: str, name: str) -> dict[str, Any] | None:
 
 
 def _make(
-    todo: Sequence[tuple[str, PatientPlan]],
+    todo: Sequence[tuple[str, Plans]],
     records: dict[str, dict[str, dict[str, Any]]],
     folder: Path,
     jobs: int,
     progress: Progress,
+    name: str,
 ) -> None:
     # What has been made before is not counted: the time left is that of what is left.
     total, done = sum(one.cost for _, one in todo), 0.0
     if not todo:
         return
-    progress(f"making {NAME}", 0.0)
+    progress(f"making {name}", 0.0)
     if jobs <= 1:
         for part, one in todo:
             records[part][one.name] = make_one(part, one, folder)
             done += one.cost
-            progress(f"making {NAME}: {part}", done / total)
+            progress(f"making {name}: {part}", done / total)
         return
     with synthesis_pool(jobs) as pool:
         # The dearest first, so that no process works alone at the end.
@@ -119,13 +137,15 @@ def _make(
                 part, one = running[finished]
                 records[part][one.name] = finished.result()
                 done += one.cost
-                progress(f"making {NAME}: {part}", done / total)
+                progress(f"making {name}: {part}", done / total)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-def _write_set(folder: Path, records: dict[str, dict[str, dict[str, Any]]], limit: int | None) -> None:
+def _write_set(
+    folder: Path, records: dict[str, dict[str, dict[str, Any]]], limit: int | None, name: str
+) -> None:
     path = folder / SET_FILE
     try:
         known = json.loads(path.read_text(encoding="utf-8"))["parts"]
@@ -133,4 +153,4 @@ def _write_set(folder: Path, records: dict[str, dict[str, dict[str, Any]]], limi
         known = {}
     for part, patients in records.items():
         known[part] = {"patients": len(patients), "limit": limit}
-    write_text(path, json.dumps({"name": NAME, "format": FORMAT, "parts": known}, indent=1) + "\n")
+    write_text(path, json.dumps({"name": name, "format": FORMAT, "parts": known}, indent=1) + "\n")

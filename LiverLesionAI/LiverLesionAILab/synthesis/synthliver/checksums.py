@@ -19,7 +19,13 @@ from LiverLesionAILib.support.files import write_text
 
 from .plan import NAME
 
-RECORDED = Path(__file__).resolve().parent / f"{NAME}.json"
+
+def recorded_file(name: str) -> Path:
+    """Where a set's checksums are recorded."""
+    return Path(__file__).resolve().parent / f"{name}.json"
+
+
+RECORDED = recorded_file(NAME)
 
 # Largest difference that is rounding: a share of the volumes, and HU of the means.
 VOLUME_SHARE, MEAN_HU = 0.01, 0.5
@@ -62,7 +68,7 @@ def recorded(path: Path = RECORDED) -> dict[str, dict[str, list]]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))["parts"]
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: the recorded checksums of {NAME} are missing or damaged.") from error
+        raise InputError(f"{path}: the recorded checksums of {path.stem} are missing or damaged.") from error
 
 
 def set_digest(parts: Mapping[str, Mapping[str, Any]]) -> str:
@@ -105,16 +111,18 @@ def _alike(one: list[float], other: list[float]) -> bool:
     return volumes and all(abs(a - b) <= MEAN_HU for a, b in zip(one[3:], other[3:], strict=True))
 
 
-def write_recorded(records: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path = RECORDED) -> str:
+def write_recorded(
+    records: Mapping[str, Mapping[str, Mapping[str, Any]]], path: Path = RECORDED, name: str = NAME
+) -> str:
     """Record what was made; returns the set's checksum. For those who change the set."""
     parts = {
-        part: {name: [r["digest"], r["fingerprint"]] for name, r in sorted(patients.items())}
+        part: {patient: [r["digest"], r["fingerprint"]] for patient, r in sorted(patients.items())}
         for part, patients in sorted(records.items())
     }
     total = set_digest(parts)
-    lines = [f' "name": "{NAME}",', f' "digest": "{total}",', ' "parts": {']
+    lines = [f' "name": "{name}",', f' "digest": "{total}",', ' "parts": {']
     for part, patients in parts.items():
-        entries = ",\n".join(f'   "{name}": {json.dumps(entry)}' for name, entry in patients.items())
+        entries = ",\n".join(f'   "{patient}": {json.dumps(entry)}' for patient, entry in patients.items())
         lines.append(f'  "{part}": {{\n{entries}\n  }},')
     lines[-1] = lines[-1].rstrip(",")
     write_text(path, "{\n" + "\n".join(lines) + "\n }\n}\n")

@@ -1,4 +1,4 @@
-"""`liverlesionai synthesize SynthLiver-1 --out DIR`: makes the benchmark set and checks it.
+"""`liverlesionai synthesize SynthLiver-1 --out DIR`: makes a benchmark set and checks it.
 
 `sample` in place of the set draws the shipped sample case.
 """
@@ -14,22 +14,25 @@ from pathlib import Path
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
 
-from .build import build
-from .checksums import compare, recorded, write_recorded
-from .plan import NAME, PARTS
+from .build import SETS, build
+from .checksums import compare, recorded, recorded_file, write_recorded
+from .plan import PARTS
 
 SAMPLE = "sample"
 
 
 def add_synthesize_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `synthesize`."""
-    parser.add_argument("set", choices=[NAME, SAMPLE], help="which set; sample: the shipped sample case")
+    parser.add_argument("set", choices=[*SETS, SAMPLE], help="which set; sample: the shipped sample case")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the set")
     parser.add_argument(
-        "--part", action="append", choices=PARTS, help="only this part; may be given several times"
+        "--part",
+        action="append",
+        choices=PARTS,
+        help="only this part of SynthLiver-1; may be given several times",
     )
     parser.add_argument(
-        "--limit", type=int, metavar="N", help="a small set: N patients of each split (and class)"
+        "--limit", type=int, metavar="N", help="a small set: N patients of each split (and class), or habit"
     )
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes")
     parser.add_argument(
@@ -59,16 +62,19 @@ def run_synthesize(
         raise InputError("--record takes the whole set: leave out --part and --limit.")
     if args.set == SAMPLE:
         return _draw_sample(args.out, progress, say)
-    known = {} if args.record is not None else recorded()
+    parts = args.part or SETS[args.set]
+    if not set(parts) <= set(SETS[args.set]):
+        raise InputError(f"{args.set} has no part {parts[0]}: leave out --part.")
+    known = {} if args.record is not None else recorded(recorded_file(args.set))
     started = time.monotonic()
-    records = build(args.out, args.part or PARTS, limit=args.limit, jobs=args.jobs, progress=progress)
+    records = build(args.out, parts, limit=args.limit, jobs=args.jobs, progress=progress, name=args.set)
     for part, patients in records.items():
         rows = sum(len(r.get("rows", ())) for r in patients.values())
-        what = {"volumes": "", "slices": f", {rows} boxes", "classes": f", {rows} slices"}[part]
+        what = {"slices": f", {rows} boxes", "classes": f", {rows} slices"}.get(part, "")
         say(f"{part}: {len(patients)} patients{what}")
     say(f"{args.out}: {time.monotonic() - started:.0f} s")
     if args.record is not None:
-        say(f"{args.record}: checksum {write_recorded(records, args.record)}")
+        say(f"{args.record}: checksum {write_recorded(records, args.record, args.set)}")
         return 0
     checks = compare(records, known)
     for check in checks:
