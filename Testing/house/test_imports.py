@@ -21,6 +21,8 @@ WITH_TORCH = (
     "stages/explain/sfan.py",
     "stages/explain/cs_att.py",
     "stages/explain/health.py",
+    "stages/explain/readings.py",
+    "stages/explain/strip.py",
     "stages/explain/va.py",
     "stages/detect/slice_boxes.py",
     "stages/detect/volumetric.py",

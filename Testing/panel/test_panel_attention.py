@@ -153,6 +153,50 @@ def test_saved_and_loaded(case, tmp_path):
     assert len(marks(case)) == 1
 
 
+def choices(desk: Desk) -> list[str]:
+    return [desk.ui.attentionBox.itemText(k) for k in range(desk.ui.attentionBox.count)]
+
+
+def test_the_class_of_each_slice_is_a_strip_below_its_maps(case):
+    assert choices(case) == [
+        "A point's row: MSCD",
+        "Class of each slice: DADRN",
+        "Gates and affinities: MSCD",
+        "Gates and affinities: DADRN",
+    ]
+    assert case.ui.attentionBox.visible
+    before = len(names(case))
+    case.ui.attentionBox.currentIndex = 1
+    assert case.ui.attendButton.text == "Which class has each slice?"
+    case.ui.attendButton.click()
+    case.until(case.idle)
+    case.turn(0.02)
+    assert case.ui.mapSelector.currentText == "Class per slice: Grad-CAM"
+    assert len(names(case)) == before + 1
+    assert "asked of dadrn" in case.ui.mapMeaning.text
+    strip = case.ui.mapBars.text
+    # 20 slices of liver, 15 of them with a lesion; no point was clicked.
+    assert "HCC</b>: 15 slices" in strip and "Normal</b>: 5 slices" in strip
+    assert marks(case) == []
+    nodes = case.scene.GetNumberOfNodes()
+    case.ui.attendButton.click()
+    case.until(case.idle)
+    case.turn(0.02)
+    assert case.scene.GetNumberOfNodes() == nodes
+    case.ui.attentionBox.currentIndex = 0
+
+
+def test_a_networks_weights_are_asked_for_at_a_point(case):
+    case.ui.attentionBox.currentIndex = 2
+    assert case.ui.attendButton.text == "What is weighed in a point's slice?"
+    case.ui.attendButton.click()
+    assert "Click on a point" in case.message()
+    point = click_at(case, (10, 14, 20))
+    assert len(names(case)) == 5
+    assert marks(case)[0].GetNthControlPointPositionWorld(0) == pytest.approx(point)
+    case.ui.attentionBox.currentIndex = 0
+
+
 def test_a_cancelled_question_leaves_the_scene_as_it_was(case):
     before = case.scene.GetNumberOfNodes()
     case.panel.queue._client.stop()

@@ -14,8 +14,9 @@ from LiverLesionAILib.analysis.handover import write_volume
 from LiverLesionAILib.case.store import load_result
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import ModelEntry, ModelStore
-from LiverLesionAILib.networks.mscd import Mscd, MscdConfig, point_affinity
+from LiverLesionAILib.networks.mscd import Mscd, MscdConfig
 from LiverLesionAILib.stages.explain.mscd_point import point_attention, region_around, request_of
+from LiverLesionAILib.stages.explain.names import percent
 from LiverLesionAILib.stages.faces import can_attend
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, permuted
@@ -48,9 +49,14 @@ def volume_of(shape_zyx=(9, 24, 32), spacing=SPACING) -> CtVolume:
     return CtVolume(hu.astype(np.float32), Geometry.make(shape_zyx, spacing, (-20.0, 30.0, 400.0)), "ct")
 
 
-def test_it_is_the_networks_row_of_the_affinity(network):
+@pytest.mark.parametrize("normalised", [False, True])
+def test_it_is_the_networks_row_after_the_softmax(network, normalised):
     """On the network's own grid, without padding: nothing but the cells' values."""
     entry, volume = entry_of(), volume_of()
+    if normalised:
+        torch.manual_seed(3)
+        config = {**CONFIG, "normalised_affinity": True}
+        network, entry = Mscd(MscdConfig(**config)).eval(), replace(entry, config=config)
     z, y, x = 4, 9, 21
     maps = point_attention(network, entry, volume, tuple(volume.geometry.index_to_lps((z, y, x))), 105.0)
     stack = torch.from_numpy(entry.input.normalise(volume.hu_zyx[z - 1 : z + 2]))[None]
@@ -62,8 +68,8 @@ def test_it_is_the_networks_row_of_the_affinity(network):
     ]
     for shown, context in zip(maps, attention, strict=True):
         cell = 2**context.level
-        scores = context.queries[0] @ context.keys[0, (y // cell) * context.size_yx[1] + x // cell]
-        expected = scores.reshape(context.size_yx).numpy()
+        row = (context.keys[0] @ context.queries[0].T).softmax(dim=1)
+        expected = row[(y // cell) * context.size_yx[1] + x // cell].reshape(context.size_yx).numpy()
         values = shown.values_zyx[0]
         blocks = expected.repeat(cell, 0).repeat(cell, 1)
         np.testing.assert_allclose(values, blocks / blocks.max(), atol=1e-4)
@@ -71,27 +77,8 @@ def test_it_is_the_networks_row_of_the_affinity(network):
         np.testing.assert_allclose(
             shown.geometry.index_to_lps((0, 0, 0)), volume.geometry.index_to_lps((z, 0, 0)), atol=1e-6
         )
-        share = 100 * float(point_affinity(context, (y // cell, x // cell)).max())
-        assert f"the most alike cell gives {share:.0f} %" in shown.meaning
-
-
-def test_attention_that_attends_is_shown_after_its_softmax():
-    torch.manual_seed(3)
-    config = {**CONFIG, "normalised_affinity": True}
-    made = Mscd(MscdConfig(**config)).eval()
-    entry, volume = replace(entry_of(), config=config), volume_of()
-    z, y, x = 4, 9, 21
-    maps = point_attention(made, entry, volume, tuple(volume.geometry.index_to_lps((z, y, x))), 105.0)
-    stack = torch.from_numpy(entry.input.normalise(volume.hu_zyx[z - 1 : z + 2]))[None]
-    with torch.inference_mode():
-        attention = made(stack, return_attention=True).attention
-    for shown, context in zip(maps, attention, strict=True):
-        cell = 2**context.level
-        row = (context.keys[0] @ context.queries[0].T).softmax(dim=1)
-        expected = row[(y // cell) * context.size_yx[1] + x // cell].reshape(context.size_yx).numpy()
-        blocks = expected.repeat(cell, 0).repeat(cell, 1)
-        np.testing.assert_allclose(shown.values_zyx[0], blocks / blocks.max(), atol=1e-4)
-        assert f"gives most, {100 * expected.max():.2g} %" in shown.meaning
+        assert expected.sum() == pytest.approx(1.0, abs=1e-5)
+        assert f"gives most, {percent(float(expected.max()))}." in shown.meaning
 
 
 @pytest.mark.parametrize("magnify", [1.0, 1.5])

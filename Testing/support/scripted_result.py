@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from LiverLesionAILib.analysis.attention import unpacked
 from LiverLesionAILib.case.findings import (
     AttentionMap,
     CaseResult,
@@ -18,6 +19,7 @@ from LiverLesionAILib.case.findings import (
     ProbabilityMap,
 )
 from LiverLesionAILib.models.weights import Manifest
+from LiverLesionAILib.stages.explain.names import STRIP, slice_label
 from LiverLesionAILib.stages.measure.lesions import measure_case, measure_liver
 from LiverLesionAILib.volume.ct import CtVolume
 from LiverLesionAILib.volume.masks import number_by_size
@@ -65,13 +67,20 @@ def result_of(volume: CtVolume, name: str, faint: bool = True) -> CaseResult:
         ),
         messages=_messages(bool(liver.any()), bool(lesions)),
         models={
-            entry.name: entry.sha256[:12] for entry in Manifest.read().entries if entry.network == "mscd"
+            entry.name: entry.sha256[:12]
+            for entry in Manifest.read().entries
+            if entry.network in ("mscd", "dadrn")
         },
     )
 
 
 def attended(volume: CtVolume, request: Mapping[str, Any]) -> CaseResult:
-    """Two maps on the slice of the point that is asked for: 1 there, 0.5 elsewhere in the liver."""
+    """Two maps on the slice of the point that is asked for: 1 there, 0.5 elsewhere in the liver.
+
+    Of classes: one map, HCC where there is a lesion, with its slices as bars.
+    """
+    if request.get("question") == "classes":
+        return _classes_asked(volume, request)
     z, y, x = np.round(volume.geometry.lps_to_index(request["point_lps"])).astype(int)
     array = np.asarray(volume.hu_zyx)
     plane = np.where(array[z : z + 1] >= LIVER_VALUE, 0.5, 0.0).astype(np.float32)
@@ -80,7 +89,7 @@ def attended(volume: CtVolume, request: Mapping[str, Any]) -> CaseResult:
     maps = tuple(
         AttentionMap(
             f"MSCD point attention, level {level}",
-            f"asked of {request['model']} at {request['level_hu']:.0f} HU",
+            f"asked of {request['model']} at {request.get('level_hu', 0):.0f} HU",
             plane,
             grid,
             unit="relative",
@@ -89,6 +98,20 @@ def attended(volume: CtVolume, request: Mapping[str, Any]) -> CaseResult:
     )
     nothing = np.zeros(array.shape, bool)
     return CaseResult(volume.name, volume.geometry, nothing, nothing.astype(np.uint16), attention=maps)
+
+
+def _classes_asked(volume: CtVolume, request: Mapping[str, Any]) -> CaseResult:
+    array = np.asarray(volume.hu_zyx)
+    liver = unpacked(request["liver"], array.shape)
+    lesion = liver & (array > LIVER_VALUE)
+    bars = {}
+    for z in np.flatnonzero(liver.any(axis=(1, 2))):
+        height = volume.geometry.index_to_lps((int(z), 0, 0))[2]
+        bars[slice_label(height, "HCC" if lesion[z].any() else "Normal")] = 0.9
+    said, values = f"asked of {request['model']}", lesion.astype(np.float32)
+    shown = AttentionMap(f"{STRIP}: Grad-CAM", said, values, volume.geometry, bars=bars)
+    nothing = np.zeros(array.shape, bool)
+    return CaseResult(volume.name, volume.geometry, nothing, nothing.astype(np.uint16), attention=(shown,))
 
 
 def with_boxes(result: CaseResult) -> CaseResult:

@@ -13,8 +13,8 @@ warm between cases. Commands (``id`` is chosen by the sender and comes back in e
 Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``done`` (result folder,
 seconds), ``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see
 :mod:`.handover`), a second phase of the patient in ``folder/second``; the result is written to
-``folder/result``. ``attend`` asks what one point attends to (see :mod:`..stages.explain.mscd_point`) in the
-same way. When standard input ends, its reader is gone: the worker removes the case it works on and exits.
+``folder/result``. ``attend`` asks what networks attend to (see :mod:`.attention`) in the same way. When
+standard input ends, its reader is gone: the worker removes the case it works on and exits.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
-
-import numpy as np
 
 from ..models.computer import describe_computer
 from ..support.errors import Cancelled, InputError, LiverLesionAIError, ModelError, OutputError
@@ -55,7 +53,7 @@ class Analysis(Protocol):
         """Analyse the volume in `folder` and write the result to `folder/result`."""
 
     def attend(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
-        """Write what a point of the volume in `folder` attends to, as maps, to `folder/result`."""
+        """Write what networks attend to in the volume in `folder`, as maps, to `folder/result`."""
 
 
 class PipelineAnalysis:
@@ -99,26 +97,13 @@ class PipelineAnalysis:
         save_surfaces(result, folder / RESULT_FOLDER)
 
     def attend(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
-        from ..case.findings import CaseResult
         from ..case.store import save_result
-        from ..models.device import choose_device
-        from ..stages.faces import Runtime, can_attend
         from ..volume.checking import whole_hu
+        from .attention import answer
 
         volume = read_volume(folder)
         volume = replace(volume, hu_zyx=whole_hu(volume.hu_zyx))
-        models = self._store()
-        entry = models.manifest.find(request["model"])
-        if not can_attend(entry):
-            raise InputError(f"{entry.name} cannot tell what a point attends to.")
-        progress("following the point", 0.1)
-        device = choose_device(request["device"], request["precision"])
-        model = Runtime(models, device).open(entry)
-        point_lps = tuple(float(v) for v in request["point_lps"])
-        maps = model.attend(volume, point_lps, float(request["level_hu"]))
-        nothing = np.zeros(volume.geometry.shape_zyx, bool)
-        result = CaseResult(volume.name, volume.geometry, nothing, nothing.astype(np.uint16), attention=maps)
-        save_result(result, folder / RESULT_FOLDER)
+        save_result(answer(volume, request, self._store(), progress), folder / RESULT_FOLDER)
 
 
 class Channel:

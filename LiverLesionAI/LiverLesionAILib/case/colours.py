@@ -39,3 +39,14 @@ def lesion_colour(number: int) -> Colour:
     elif turn == 2:
         red, green, blue = (0.62 * c for c in (red, green, blue))
     return (red, green, blue)
+
+
+_CLASSES = ("CYST", "FNH", "HCC", "HEM")
+
+
+def class_colour(name: str) -> Colour:
+    """RGB in 0..1 for a classifier's class of a slice; normal ones look like the liver, unknown ones grey."""
+    if name == "Normal":
+        return LIVER
+    order = (1, 3, 2, 5)
+    return _BASE[order[_CLASSES.index(name)]] if name in _CLASSES else (0.6, 0.6, 0.6)

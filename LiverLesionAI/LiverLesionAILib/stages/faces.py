@@ -238,3 +238,12 @@ def family_of(entry: ModelEntry) -> Family:
 def can_attend(entry: ModelEntry) -> bool:
     """Whether a model can tell what a point attends to (:class:`Attentive`)."""
     return family_of(entry).attends(entry.config)
+
+
+WEIGHS = ("mscd", "dadrn", "va_mask_rcnn", "va_faster_rcnn")
+"""Networks whose affinities, gates and slice weights are shown when asked; others' are among their maps."""
+
+
+def can_weigh(entry: ModelEntry) -> bool:
+    """Whether a model's attentions can be read in a slice (:mod:`.explain.network_maps`)."""
+    return entry.network in WEIGHS

@@ -6,7 +6,8 @@ from typing import Any
 
 from ...review.case_view import CaseView
 from ...scene import nodes
-from ..findings.bars import bars_html
+from ...stages.explain.names import STRIP
+from ..findings.bars import bars_html, strip_html
 from ..parameters import PanelParameters
 from .overlays import chosen_map, fill_lesion_maps, is_family, map_names, map_range
 
@@ -48,7 +49,8 @@ class MapPanel:
         self._ui.mapMeaning.text = self._meaning(case, wanted)
         node = chosen_map(case, wanted, self._parameters.selectedSegment) if self._parameters else None
         bars = nodes.read_bars(node) if node is not None else {}
-        self._ui.mapBars.text = bars_html(bars) if bars else ""
+        as_html = strip_html if wanted.startswith(STRIP) else bars_html
+        self._ui.mapBars.text = as_html(bars) if bars else ""
         self._ui.mapBars.setVisible(bool(bars) and not self._ui.overlaysSection.collapsed)
 
     def _meaning(self, case: CaseView, wanted: str) -> str:

@@ -1,7 +1,7 @@
 """What one point attends to in MSCD's spatial context extractors, as maps.
 
-Shown is row i of K Q^T, before the softmax that makes the affinity M of it: in a trained network that softmax
-can give nearly all to a single cell, and a map of M is then one dot. How much it gives is told in words.
+Shown is row i of M, after the softmax: what the network weighs by, even where that is a single cell and the
+map is one dot. How much the largest cell gives is told in words.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...case.findings import AttentionMap, PointLps
 from ...support.errors import InputError
 from ...volume.ct import CtVolume, Geometry, reorient, resample
+from .names import percent
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,8 +69,7 @@ def point_attention(
 ) -> tuple[AttentionMap, ...]:
     """A map for each context level, on the axial slice of the point at the network's own grid.
 
-    Each map is divided by its largest value; of networks with normalised affinities it is M's row after the
-    softmax.
+    Each map is M's row after the softmax, divided by its largest value.
 
     Args:
         network: of the entry, in eval mode.
@@ -91,11 +91,9 @@ def point_attention(
     shifted = hu_zyx + np.float32(entry.input.shift_hu(level_hu))
     scales = entry.scales.get("lesions", (1.0,))
     found: list[_Row] = []
-    # A one-hot row would be a dot: without normalised affinities K Q^T is shown, before the softmax.
-    shares = bool(entry.config.get("normalised_affinity", False))
 
     def collect(_centres: Any, output: Any, inner_yx: tuple[int, int]) -> None:
-        found.extend(_rows(output, (y, x), inner_yx, working.shape_zyx[1:], shares))
+        found.extend(_rows(output, (y, x), inner_yx, working.shape_zyx[1:]))
 
     class_probabilities(
         network,
@@ -115,11 +113,11 @@ def point_attention(
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """One level's row of K Q^T on the network's working grid.
+    """One level's row of M on the network's working grid.
 
     Attributes:
-        values_yx: 1 where the slice is most like the point, 0 where not at all.
-        largest_share: what the softmax gives to the cell that gets most, 0..1.
+        values_yx: against the cell that gives most, 0..1.
+        largest_share: what that cell gives, 0..1.
         cell_yx: edges of a cell in voxels.
     """
 
@@ -134,15 +132,14 @@ def _rows(
     point_yx: tuple[int, int],
     inner_yx: tuple[int, int],
     size_yx: tuple[int, int],
-    shares: bool = False,
 ) -> list[_Row]:
-    """A row for each context level, of M where `shares`, else of K Q^T.
+    """A row of M for each context level.
 
     `inner_yx`: the slice as the network saw it, without padding.
     """
     import torch.nn.functional as F
 
-    from ...networks.mscd import point_affinity, point_scores
+    from ...networks.mscd import point_affinity
 
     padded_yx = output.logits.shape[-2:]
     made = []
@@ -156,7 +153,7 @@ def _rows(
         share = float(row.max())
         # Cell by cell: between cells nothing is known, and a smoothed map would move its peaks to the rim.
         full = F.interpolate(
-            (row if shares else point_scores(context, place))[None, None],
+            row[None, None],
             size=tuple(padded_yx),
             mode="nearest-exact",
         )
@@ -173,18 +170,11 @@ def _map(entry: ModelEntry, plane: Geometry, point_lps: PointLps, row: _Row) -> 
     x, y, z = point_lps
     where = f"{'L' if x >= 0 else 'R'} {abs(x):.0f} {'P' if y >= 0 else 'A'} {abs(y):.0f} S {z:.0f}"
     size_mm = row.cell_yx[0] * plane.spacing_zyx_mm[1]
-    if entry.config.get("normalised_affinity", False):
-        meaning = (
-            f"From which places of its slice the point {where} gathers context in encoder level "
-            f"{row.level + 1} ({size_mm:.2g} mm cells), against the one that gives most, "
-            f"{100 * row.largest_share:.2g} %."
-        )
-    else:
-        meaning = (
-            f"How alike each place of its slice is to the point {where} in encoder level {row.level + 1} "
-            f"({size_mm:.2g} mm cells); 1 is most alike. By this the point gathers what it attends to: "
-            f"the most alike cell gives {100 * row.largest_share:.0f} %."
-        )
+    meaning = (
+        f"From which places of its slice the point {where} gathers context in encoder level "
+        f"{row.level + 1} ({size_mm:.2g} mm cells), against the one that gives most, "
+        f"{percent(row.largest_share)}."
+    )
     return AttentionMap(
         name=f"{map_title(entry)} {row.level + 1}",
         meaning=meaning,

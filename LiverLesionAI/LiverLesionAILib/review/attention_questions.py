@@ -1,7 +1,8 @@
-"""What one point of a CT attends to: the question for the worker, and the answer as maps of the case."""
+"""What networks attend to in a CT: questions for the worker, and their answers as maps of the case."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 
+from ..analysis.attention import Question, packed
 from ..analysis.rules import Rules
 from ..case.description import attention_map
 from ..case.findings import AttentionMap
@@ -20,19 +22,23 @@ from ..models.weights import ModelEntry
 from ..scene import nodes
 from ..scene.ras import image_steps, to_volume, volume_geometry
 from ..scene.upgrade import own_like
+from ..stages.classify.liver_box import MARGIN_MM
 from ..stages.explain.mscd_point import map_title, region_around, request_of
+from ..stages.explain.names import STRIP, map_prefix
 from ..support.errors import InputError
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from .case_view import CaseView
+from .derived import cut_to
 
 MARK_COLOUR = (1.0, 1.0, 1.0)
 
 
-class PointQuestion:
+class AttentionQuestion(ABC):
     """One question about one case.
 
     Attributes:
+        point_world: RAS mm, where it was asked; None of what concerns the whole liver.
         shown: names of the maps that came of it, the finest first.
     """
 
@@ -41,40 +47,45 @@ class PointQuestion:
         scene: slicer.vtkMRMLScene,
         case: CaseView,
         liver: Mask,
-        point_world: tuple[float, float, float],
         entry: ModelEntry,
         settings: Mapping[str, Any],
+        point_world: tuple[float, float, float] | None = None,
     ) -> None:
-        """`point_world`: RAS mm.
-
-        Raises:
-            InputError: the point is not near the liver.
-        """
+        """`liver`: the case's, as it is drawn now."""
         self._scene, self._case, self._liver, self._entry = scene, case, liver, entry
         self._settings = dict(settings)
-        self.point_world = point_world
-        self._point_lps = to_volume(case.volume, point_world)
         self._geometry = volume_geometry(case.volume)
-        margin_mm = float(self._settings.get("margin_mm", Rules().margin_mm))
-        self._region = region_around(self._geometry, self._point_lps, liver.slices, entry, margin_mm)
+        self.point_world = point_world
         self.shown: tuple[str, ...] = ()
 
+    @property
+    @abstractmethod
+    def _prefix(self) -> str:
+        """What the names of its maps begin with: an earlier answer's are replaced."""
+
+    @property
+    @abstractmethod
+    def _region(self) -> tuple[slice, slice, slice]:
+        """What of the CT is handed over."""
+
+    @abstractmethod
+    def _request(self, array: NDArray) -> dict[str, Any]:
+        """The question as plain types; `array` is the whole CT."""
+
     def prepare(self) -> tuple[NDArray, Geometry, Mapping[str, Any]]:
-        """The slab round the point and the question.
+        """The part of the CT that the question concerns, and the question.
 
         Raises:
             InputError: the CT was changed meanwhile.
         """
         if not volume_geometry(self._case.volume).matches(self._geometry):
-            raise InputError("The CT was changed meanwhile. Click the point again.")
-        array = slicer.util.arrayFromVolume(self._case.volume)
-        level_hu = liver_level_hu(array[self._liver.slices][self._liver.voxels_zyx])
-        start, stop = ([getattr(s, end) for s in self._region] for end in ("start", "stop"))
-        request = request_of(self._point_lps, level_hu, self._entry.name, self._settings)
-        return array[self._region], self._geometry.cropped(start, stop), request
+            raise InputError("The CT was changed meanwhile. Ask again.")
+        array, region = slicer.util.arrayFromVolume(self._case.volume), self._region
+        start, stop = ([getattr(s, end) for s in region] for end in ("start", "stop"))
+        return array[region], self._geometry.cropped(start, stop), self._request(array)
 
     def answer(self, result: Path) -> Iterator[str]:
-        """Put the maps into the scene, in place of those of an earlier point."""
+        """Put the maps into the scene, in place of those of an earlier answer."""
         steps = load_steps(result)
         while True:
             try:
@@ -85,18 +96,19 @@ class PointQuestion:
             yield "read the answer"
         if self._case.segmentation is None or not self._scene.IsNodePresent(self._case.segmentation):
             raise InputError("The findings were removed meanwhile. Click Analyze again.")
-        title = map_title(self._entry)
         earlier = {
             node.GetAttribute(nodes.ATTR_MAP): node
             for node in self._case.maps
-            if (node.GetAttribute(nodes.ATTR_MAP) or "").startswith(title) and self._scene.IsNodePresent(node)
+            if (node.GetAttribute(nodes.ATTR_MAP) or "").startswith(self._prefix)
+            and self._scene.IsNodePresent(node)
         }
         for shown in found.attention:
             image = yield from _imaged(shown)
             self._fill(shown, image, earlier.pop(shown.name, None))
         for node in earlier.values():
             nodes.remove_node(self._scene, node)
-        self._mark()
+        if self.point_world is not None:
+            self._mark(self.point_world)
         self.shown = tuple(shown.name for shown in found.attention)
 
     def _fill(self, shown: AttentionMap, image: vtk.vtkImageData, node: Any) -> None:
@@ -112,7 +124,7 @@ class PointQuestion:
             nodes.give_map_display(self._scene, node, described)
             self._join(node)
 
-    def _mark(self) -> None:
+    def _mark(self, point_world: tuple[float, float, float]) -> None:
         """A mark where the reader clicked; one for each case."""
         node = next((node for node in self._case.points if self._scene.IsNodePresent(node)), None)
         if node is None:
@@ -125,7 +137,7 @@ class PointQuestion:
             display.SetGlyphScale(2.0)
         node.SetLocked(False)
         node.RemoveAllControlPoints()
-        node.AddControlPointWorld(vtk.vtkVector3d(*self.point_world))
+        node.AddControlPointWorld(vtk.vtkVector3d(*point_world))
         node.SetLocked(True)
 
     def _new(self, class_name: str, name: str, role: str) -> slicer.vtkMRMLNode:
@@ -147,6 +159,87 @@ class PointQuestion:
         if item and parent:
             tree.SetItemParent(item, parent)
         return node
+
+
+class PointQuestion(AttentionQuestion):
+    """What a point attends to in a network that relates positions."""
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        case: CaseView,
+        liver: Mask,
+        point_world: tuple[float, float, float],
+        entry: ModelEntry,
+        settings: Mapping[str, Any],
+    ) -> None:
+        """`point_world`: RAS mm.
+
+        Raises:
+            InputError: the point is not near the liver.
+        """
+        super().__init__(scene, case, liver, entry, settings, point_world)
+        self._point_lps = to_volume(case.volume, point_world)
+        margin_mm = float(self._settings.get("margin_mm", Rules().margin_mm))
+        self._around = region_around(self._geometry, self._point_lps, liver.slices, entry, margin_mm)
+
+    @property
+    def _prefix(self) -> str:
+        return map_title(self._entry)
+
+    @property
+    def _region(self) -> tuple[slice, slice, slice]:
+        return self._around
+
+    def _request(self, array: NDArray) -> dict[str, Any]:
+        level_hu = liver_level_hu(array[self._liver.slices][self._liver.voxels_zyx])
+        return request_of(self._point_lps, level_hu, self._entry.name, self._settings)
+
+
+class LiverQuestion(AttentionQuestion):
+    """What is asked with the liver's mask: all attentions of a network in a point's slice, or every class."""
+
+    def __init__(
+        self,
+        kind: Question,
+        scene: slicer.vtkMRMLScene,
+        case: CaseView,
+        liver: Mask,
+        entry: ModelEntry,
+        settings: Mapping[str, Any],
+        point_world: tuple[float, float, float] | None = None,
+    ) -> None:
+        """`point_world`: RAS mm, for `Question.NETWORK`."""
+        super().__init__(scene, case, liver, entry, settings, point_world)
+        self._kind = kind
+        self._around = bounding_region(liver, self._geometry)
+
+    @property
+    def _prefix(self) -> str:
+        return STRIP if self._kind is Question.CLASSES else map_prefix(self._entry)
+
+    @property
+    def _region(self) -> tuple[slice, slice, slice]:
+        return self._around
+
+    def _request(self, array: NDArray) -> dict[str, Any]:
+        point = None if self.point_world is None else to_volume(self._case.volume, self.point_world)
+        return {
+            "question": self._kind.value,
+            "model": self._entry.name,
+            "device": self._settings.get("device", "auto"),
+            "precision": self._settings.get("precision", "auto"),
+            "liver": packed(cut_to(self._liver, self._around)),
+            **({} if point is None else {"point_lps": [float(v) for v in point]}),
+        }
+
+
+def bounding_region(liver: Mask, geometry: Geometry) -> tuple[slice, slice, slice]:
+    """The liver's box with what networks see around it."""
+    margin = np.ceil(2 * MARGIN_MM / np.array(geometry.spacing_zyx_mm)).astype(int)
+    bounds = zip(liver.slices, margin, geometry.shape_zyx, strict=True)
+    z, y, x = (slice(max(0, s.start - int(m)), min(n, s.stop + int(m))) for s, m, n in bounds)
+    return z, y, x
 
 
 def _imaged(shown: AttentionMap) -> Iterator[Any]:
