@@ -62,6 +62,12 @@ GALLBLADDERS = _tool(
     "run_gallbladders",
     "score the gallbladder's network and rule on slices and synthetic scans",
 )
+SLICES = _tool(
+    "evaluation.slices",
+    "add_slice_arguments",
+    "run_slices",
+    "liver and false tumours on single slices of patients that no training has seen",
+)
 FUZZ = _tool(
     "fuzz.command", "add_fuzz_arguments", "run_fuzz", "throw damaged and contradicting inputs at the reader"
 )

@@ -37,6 +37,7 @@ class AxialSlice:
         labels_yx: uint8, 0 background, 1 liver with its lesions, 2 gallbladder with its wall, 255 unknown.
         pixel_mm: in plane.
         kind: "outlined" (a gallbladder is seen) or "none".
+        free: whether the liver is known to hold no tumour.
     """
 
     number: int
@@ -45,6 +46,7 @@ class AxialSlice:
     labels_yx: NDArray[np.uint8]
     pixel_mm: float
     kind: str
+    free: bool = False
 
     @property
     def validation(self) -> bool:
@@ -86,6 +88,7 @@ def axial_slices(data: Path) -> Iterator[AxialSlice]:
         raise InputError(f"The axial slices are not at {folder} ({error}).") from error
     images, masks, pixels = slices["images"], slices["masks"], slices["pixel_mm"]
     patients, gallbladders, kinds = slices["patient"], outlines["masks"], outlines["kind"]
+    free = slices["label_kind"] == "no_tumour"
     for number, kind in enumerate(kinds):
         if kind == "unsure":
             continue
@@ -100,6 +103,7 @@ def axial_slices(data: Path) -> Iterator[AxialSlice]:
             labels,
             pixel if np.isfinite(pixel) else USUAL_PIXEL_MM,
             str(kind),
+            bool(free[number]),
         )
 
 

@@ -1,7 +1,8 @@
 """Labelled volumes as training sees them: on a network's grid, 8 bits, small enough to hold all in memory.
 
 Intensities are stored as uint8 g with HU = g / 255 * 400 - 160 (the range and precision of the real training
-volumes); labels are 0 background, 1 liver, 2 tumour, 255 unknown (no loss there).
+volumes); labels are 0 background, 1 liver, 2 tumour, 254 liver or tumour (it is not known which), 255 unknown
+(no loss there).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient, reoriented_
 from LiverLesionAILib.volume.masks import components
 from numpy.typing import NDArray
 
+from .scan import LIVER_OR_TUMOUR as LIVER_OR_TUMOUR
 from .scan import UNKNOWN as UNKNOWN
 
 HU_LOW, HU_RANGE = -160.0, 400.0

@@ -12,6 +12,8 @@ from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from numpy.typing import NDArray
 
 BACKGROUND, LIVER, TUMOUR, UNKNOWN = 0, 1, 2, 255
+LIVER_OR_TUMOUR = 254
+"""In training alone: liver, of which nobody said whether it is free of tumour."""
 # Grids of one scan may disagree by rounding in their headers, in voxels.
 GRID_TOLERANCE = 0.1
 

@@ -236,6 +236,7 @@ def smaller_bank(chosen: Recipe, count: int) -> Recipe:
         bank=replace(chosen.bank, variants_per_patient=min(count, chosen.bank.variants_per_patient)),
         bodies=min(count, chosen.bodies),
         healthy_variants=min(count, chosen.healthy_variants),
+        slice_variants=min(count, chosen.slice_variants),
         gallbladders=chosen.gallbladders and chosen.gallbladders.smaller(count),
     )
 

@@ -14,7 +14,7 @@ from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress
 from torch import Tensor, nn
 
-from ..data.cases import TrainingCase
+from ..data.cases import LIVER_OR_TUMOUR, TrainingCase
 from .detection import DetectionSampler, detection_loss
 from .loop import mixed_precision, take_weights, train
 from .losses import segmentation_loss
@@ -141,5 +141,5 @@ def validation(
 
 def _liver_only(case: TrainingCase) -> TrainingCase:
     labels = case.labels_zyx.copy()
-    labels[labels == 2] = 1
+    labels[(labels == 2) | (labels == LIVER_OR_TUMOUR)] = 1
     return replace(case, labels_zyx=labels)

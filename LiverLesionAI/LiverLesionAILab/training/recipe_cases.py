@@ -14,6 +14,7 @@ from .bodies import background_cases, body_cases
 from .gallbladder_cases import gallbladder_cases
 from .healthy import healthy_cases
 from .recipes import Recipe
+from .slice_cases import slice_cases
 
 
 def training_cases(
@@ -67,6 +68,11 @@ def training_cases(
                 chosen.bank, variants_per_patient=chosen.healthy_variants, lesion_free_share=0.5
             )
             cases += variants(healthy, "healthy", settings)
+    if chosen.shares.get("slice", 0) or chosen.shares.get("slice variant", 0):
+        count = chosen.slice_variants if chosen.shares.get("slice variant", 0) else 0
+        cases += slice_cases(
+            data, spacing, cache, chosen.bank, count, shapes=shapes, workers=workers, progress=progress
+        )
     return [case for case in cases if case.patient not in set(hold_out)]
 
 

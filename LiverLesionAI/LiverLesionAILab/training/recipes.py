@@ -62,6 +62,7 @@ class Recipe:
         tumour_share, liver_share: where crops are centred.
         bodies: number of synthetic bodies; body_mix: what they are.
         healthy_variants: synthetic variants of each unlabelled liver, where those have a share.
+        slice_variants: synthetic variants of each single axial slice, where those have a share.
         calibration: operating point of the model, read off leave-one-patient-out runs.
         scales: image pyramids of liver and lesions, chosen on leave-one-patient-out runs.
         title: one line for a menu.
@@ -87,6 +88,7 @@ class Recipe:
     bodies: int = 120
     body_mix: BodyMix = field(default_factory=BodyMix)
     healthy_variants: int = 0
+    slice_variants: int = 0
     calibration: dict[str, float] = field(default_factory=dict)
     scales: dict[str, tuple[float, ...]] = field(default_factory=dict)
     title: str = ""
@@ -111,8 +113,16 @@ _SEGMENT = Recipe(
     spec=SEGMENT_INPUT,
     crop=176,
     loop=LoopSettings(steps=6000, batch=12, class_weights=(1.0, 1.0, 3.0), dice_per_image=True),
-    shares={"real": 0.3, "variant": 0.42, "body": 0.1, "healthy": 0.18},
+    shares={
+        "real": 0.24,
+        "variant": 0.34,
+        "body": 0.08,
+        "healthy": 0.14,
+        "slice": 0.08,
+        "slice variant": 0.12,
+    },
     healthy_variants=60,
+    slice_variants=3,
     augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0),
     calibration={"tumour_threshold": 0.25, "score_threshold": 0.6},
     scales={"liver": (0.7, 1.0), "lesions": (1.25, 1.75)},
@@ -126,8 +136,12 @@ def _baseline(name: str, module: ModuleType, title: str) -> Recipe:
     return replace(_SEGMENT, network=name, config=module.SIZES["compact"], title=title)
 
 
+_VOLUMES = {"real": 0.3, "variant": 0.42, "body": 0.1, "healthy": 0.18}
+"""For networks that learn single lesions: in single slices most are not outlined."""
+
 _VA = replace(
     _SEGMENT,
+    shares=_VOLUMES,
     network="va_mask_rcnn",
     config=va_mask_rcnn.SIZES["compact"],
     spec=replace(SEGMENT_INPUT, in_slices=3),
@@ -154,6 +168,7 @@ lesions were found best by the first part's network when it saw slices 1.4 times
 
 _DETECT = replace(
     _SEGMENT,
+    shares=_VOLUMES,
     network="cs_att",
     task="detect",
     config=cs_att.SIZES["compact"],
@@ -232,7 +247,7 @@ RECIPES: dict[str, Recipe] = {
         spec=COARSE_INPUT,
         crop=128,
         loop=LoopSettings(steps=1200, batch=16, class_weights=(1.0, 1.0)),
-        shares={"real": 0.45, "body": 0.4, "background": 0.15},
+        shares={"real": 0.35, "body": 0.3, "background": 0.13, "slice": 0.22},
         tumour_share=0.0,
         liver_share=0.5,
         margin_mm=None,

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
 from LiverLesionAILib.volume.masks import components
+from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from ..data.cases import HU_LOW, HU_RANGE, UNKNOWN, TrainingCase, decode_hu
+from ..data.cases import HU_LOW, HU_RANGE, LIVER_OR_TUMOUR, UNKNOWN, TrainingCase, decode_hu
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class AugmentSettings:
     mirror_chance: float = 0.0
 
 
+def in_liver(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The liver with its tumours."""
+    return (labels == 1) | (labels == 2) | (labels == LIVER_OR_TUMOUR)
+
+
 class CaseIndex:
     """Where liver and tumour lie in a case, so that crops can be centred on them without searching."""
 
@@ -50,7 +56,7 @@ class CaseIndex:
         self.case = case
         labels = case.labels_zyx
         self.known_slices = np.flatnonzero((labels != UNKNOWN).any(axis=(1, 2)))
-        liver = (labels == 1) | (labels == 2)
+        liver = in_liver(labels)
         self.liver_slices = np.flatnonzero(liver.any(axis=(1, 2)))
         self.level_hu = liver_level_hu(decode_hu(case.grey_zyx[liver])) if liver.any() else float("nan")
         pieces, count = components(labels == 2)
@@ -72,13 +78,13 @@ class CaseIndex:
                 return z, float(ys[pick] + box[1].start), float(xs[pick] + box[2].start)
         if len(self.liver_slices) and draw < tumour_share + liver_share:
             z = int(rng.choice(self.liver_slices))
-            ys, xs = np.nonzero((labels[z] == 1) | (labels[z] == 2))
+            ys, xs = np.nonzero(in_liver(labels[z]))
             pick = int(rng.integers(len(ys)))
             return z, float(ys[pick]), float(xs[pick])
         z = int(rng.choice(self.known_slices))
         if len(self.liver_slices):
             nearest = int(self.liver_slices[np.abs(self.liver_slices - z).argmin()])
-            ys, xs = np.nonzero((labels[nearest] == 1) | (labels[nearest] == 2))
+            ys, xs = np.nonzero(in_liver(labels[nearest]))
             return z, float(ys.mean()), float(xs.mean())
         return z, labels.shape[1] / 2, labels.shape[2] / 2
 

@@ -65,6 +65,10 @@ def _no_phantoms(chosen: Recipe) -> Recipe:
     return replace(chosen, body_mix=replace(chosen.body_mix, phantom_every=0))
 
 
+def _no_slices(chosen: Recipe) -> Recipe:
+    return _no_share(chosen, "slice", "slice variant")
+
+
 def _no_share(chosen: Recipe, *kinds: str) -> Recipe:
     return replace(chosen, shares={k: v for k, v in chosen.shares.items() if k not in kinds})
 
@@ -76,6 +80,7 @@ PARTS: dict[str, tuple[str, Callable[[Recipe], Recipe]]] = {
     "synthetic": ("synthetic lesions in real livers, and synthetic bodies", _no_synthetic),
     "healthy": ("livers without a lesion", _no_healthy),
     "bodies": ("synthetic bodies", _no_bodies),
+    "slices": ("single axial slices of many more patients", _no_slices),
     "phantoms": ("bodies from the ICRP label maps; procedural ones stay", _no_phantoms),
 }
 """Name -> what it is, and how a recipe loses it."""

@@ -1,0 +1,198 @@
+"""`liverlesionai slices`: a mask network on single axial slices of patients that no training has seen.
+
+The liver's outline is known there, and that what lies outside it is no tumour: liver Dice and false tumour area
+are measured; how many tumours are found is not, since most of them are not outlined. One slice is shown to the
+network as its own neighbours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
+from LiverLesionAILib.models.weights import ModelStore, build_network
+from LiverLesionAILib.stages.segment.inference import class_probabilities
+from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.support.files import replacing
+from LiverLesionAILib.support.progress import Progress, silent
+from LiverLesionAILib.volume.overlap import dice
+
+from ..data.axial_slices import AxialSlice, axial_slices
+from ..data.cases import UNKNOWN, data_folder, decode_hu
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class SliceRow:
+    """What a network says of one slice.
+
+    Attributes:
+        name, patient: of the slice.
+        group: "gallbladder seen", "no gallbladder" or "liver free of tumours".
+        liver_dice: of liver and tumour together, at a probability of a half.
+        outside_mm2: tumour seen where there is no liver.
+        gallbladder_mm2: the same within the outlined gallbladder.
+        inside_mm2: tumour seen inside the liver; false only where the liver is known to be free.
+    """
+
+    name: str
+    patient: int
+    group: str
+    liver_dice: float
+    outside_mm2: float
+    gallbladder_mm2: float
+    inside_mm2: float
+
+
+@dataclass(frozen=True)
+class SliceModel:
+    """A mask network and how it reads: scales for the liver and for lesions, threshold of tumour."""
+
+    network: nn.Module
+    spec: InputSpec
+    scales: dict[str, tuple[float, ...]]
+    tumour_threshold: float
+
+
+def slice_row(model: SliceModel, one: AxialSlice) -> SliceRow:
+    """The network's answer for one slice against its outlines."""
+    spacing = model.spec.spacing_zyx_mm[1]
+    case = one.case(spacing)
+    hu, labels = decode_hu(case.grey_zyx), case.labels_zyx[0]
+    liver, known = labels == 1, labels != UNKNOWN
+    level = liver_level_hu(hu[0][liver]) if liver.any() else float("nan")
+    shifted = hu + np.float32(model.spec.shift_hu(level))
+
+    def seen(part: str) -> np.ndarray:
+        pyramid = model.scales.get(part, (1.0,))
+        return class_probabilities(model.network, model.spec, shifted, classes=3, pyramid=pyramid)[:, 0]
+
+    coarse = seen("liver").astype(int)
+    predicted = (coarse.sum(axis=0) >= 128) & known
+    tumour = seen("lesions")[1] >= max(1, round(model.tumour_threshold * 255))
+    area = spacing**2
+    group = "liver free of tumours" if one.free else "gallbladder seen"
+    if one.kind == "none" and not one.free:
+        group = "no gallbladder"
+    return SliceRow(
+        case.name,
+        one.patient,
+        group,
+        dice(liver, predicted) if liver.any() else float("nan"),
+        float((tumour & known & ~liver).sum()) * area,
+        float((tumour & (labels == 2)).sum()) * area,
+        float((tumour & liver).sum()) * area,
+    )
+
+
+def slice_rows(model: SliceModel, data: Path, progress: Progress = silent) -> Iterator[SliceRow]:
+    """Rows of all validation patients' slices."""
+    own = [one for one in axial_slices(data) if one.validation]
+    for done, one in enumerate(own, start=1):
+        yield slice_row(model, one)
+        progress("slices", done / len(own))
+
+
+def summary(rows: Sequence[SliceRow]) -> str:
+    """The table that is printed: means over patients, so that one with many slices does not decide."""
+    lines = [
+        "| slices | n (patients) | liver Dice | tumour outside the liver mm2 | of it gallbladder mm2 | "
+        "tumour inside mm2 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for group in ("gallbladder seen", "no gallbladder", "liver free of tumours", "all"):
+        own = [row for row in rows if group in ("all", row.group)]
+        if not own:
+            continue
+        patients = sorted({row.patient for row in own})
+
+        def mean(name: str, own: Sequence[SliceRow] = own, patients: Sequence[int] = patients) -> float:
+            each = [[getattr(r, name) for r in own if r.patient == p] for p in patients]
+            values = [np.nanmean(v) for v in each if np.isfinite(v).any()]
+            return float(np.mean(values)) if values else float("nan")
+
+        inside = f"{mean('inside_mm2'):.0f}" if group == "liver free of tumours" else "-"
+        lines.append(
+            f"| {group} | {len(own)} ({len(patients)}) | {mean('liver_dice'):.4f} | {mean('outside_mm2'):.1f} | "
+            f"{mean('gallbladder_mm2'):.1f} | {inside} |"
+        )
+    return "\n".join(lines)
+
+
+def bundled_model(name: str) -> SliceModel:
+    """A bundled mask network as the product runs it."""
+    store = ModelStore.bundled()
+    entry = store.manifest.find(name)
+    threshold = entry.calibration.get("tumour_threshold", 0.5)
+    return SliceModel(store.network(name, "cpu", "float32"), entry.input, dict(entry.scales), threshold)
+
+
+def run_model(run: Path, threshold: float = 0.25) -> SliceModel:
+    """The averaged weights of a training run, read with its recipe's scales.
+
+    Raises:
+        InputError: the folder holds no run of a mask network.
+    """
+    import torch
+    from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
+
+    try:
+        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{run} holds no run.json: give the folder of a training run.") from error
+    weights, checkpoint = run / "weights.pt", run / "checkpoint.pt"
+    if weights.is_file():
+        state = torch.load(weights, weights_only=True)
+    elif checkpoint.is_file():
+        state = torch.load(checkpoint, weights_only=True)["average"]
+    else:
+        raise InputError(f"{run} holds neither weights.pt nor checkpoint.pt: the run has not got that far.")
+    network = build_network(record["network"], record["config"])
+    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    scales = {part: tuple(values) for part, values in record["scales"].items()}
+    threshold = record["calibration"].get("tumour_threshold", threshold)
+    spec = InputSpec.from_json(record["spec"])
+    return SliceModel(fold_batch_norm(network.eval()), spec, scales, threshold)
+
+
+def add_slice_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `slices`."""
+    parser.description = "Score mask networks on single axial slices of patients kept for validation."
+    parser.add_argument(
+        "--model", action="append", default=[], metavar="NAME", help="a bundled mask network (default sfan)"
+    )
+    parser.add_argument(
+        "--run", action="append", default=[], type=Path, metavar="DIR", help="a training run beside it"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--out", type=Path, metavar="CSV", help="write one line a slice and network")
+
+
+def run_slices(args: argparse.Namespace, progress: Progress = silent) -> int:
+    """Score as asked; prints a table for each network."""
+    import torch
+
+    torch.set_num_threads(args.threads)
+    data = data_folder()
+    names = args.model or ([] if args.run else ["sfan"])
+    kept: list[tuple[str, SliceRow]] = []
+    for name in [*names, *args.run]:
+        model = bundled_model(name) if isinstance(name, str) else run_model(name)
+        rows = list(slice_rows(model, data, progress))
+        print(f"{name}\n\n{summary(rows)}\n", flush=True)
+        kept += [(str(name), row) for row in rows]
+    if args.out:
+        with replacing(args.out) as beside, beside.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["network", *(f.name for f in fields(SliceRow))])
+            writer.writeheader()
+            writer.writerows({"network": name, **asdict(row)} for name, row in kept)
+    return 0
