@@ -1,8 +1,8 @@
 """`liverlesionai slices`: a mask network on single axial slices of patients that no training has seen.
 
-The liver's outline is known there, and that what lies outside it is no tumour: liver Dice and false tumour area
-are measured; how many tumours are found is not, since most of them are not outlined. One slice is shown to the
-network as its own neighbours.
+The liver's outline is known there, and that what lies outside it is no tumour: liver Dice and false tumour
+area are measured; how many tumours are found is not, since most of them are not outlined. One slice is shown
+to the network as its own neighbours.
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ def summary(rows: Sequence[SliceRow]) -> str:
 
         inside = f"{mean('inside_mm2'):.0f}" if group == "liver free of tumours" else "-"
         lines.append(
-            f"| {group} | {len(own)} ({len(patients)}) | {mean('liver_dice'):.4f} | {mean('outside_mm2'):.1f} | "
-            f"{mean('gallbladder_mm2'):.1f} | {inside} |"
+            f"| {group} | {len(own)} ({len(patients)}) | {mean('liver_dice'):.4f} "
+            f"| {mean('outside_mm2'):.1f} | {mean('gallbladder_mm2'):.1f} | {inside} |"
         )
     return "\n".join(lines)
 

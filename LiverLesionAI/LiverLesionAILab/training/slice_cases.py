@@ -1,6 +1,6 @@
 """Training cases of the mask networks from single axial slices of many more patients.
 
-Their liver's outline is known, and that what lies outside is no tumour (gallbladder, bowel, stomach, vessels);
+Their liver's outline is known, and that what lies outside is no tumour (gallbladder, bowel, vessels ...);
 inside it tumour is mostly unknown: label 254 asks only that the pixel is liver or tumour. Variants get
 synthetic lesions, whose label is sure, and what fools a network.
 
