@@ -25,10 +25,14 @@ from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.overlap import dice
 
 from ..data.axial_slices import AxialSlice, axial_slices
-from ..data.cases import UNKNOWN, data_folder, decode_hu
+from ..data.cases import UNKNOWN, crop_to_liver, data_folder, decode_hu
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+MARGIN_MM = 25.0
+"""Around the liver's box; more than the line has, so that what lies beside the liver is judged too."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,9 @@ class SliceModel:
 def slice_row(model: SliceModel, one: AxialSlice) -> SliceRow:
     """The network's answer for one slice against its outlines."""
     spacing = model.spec.spacing_zyx_mm[1]
-    case = one.case(spacing)
+    # As the line does: inside the liver's box, with what lies near it.
+    whole = one.case(spacing)
+    case = crop_to_liver(whole, MARGIN_MM) if whole.labels_zyx.any() else whole
     hu, labels = decode_hu(case.grey_zyx), case.labels_zyx[0]
     liver, known = labels == 1, labels != UNKNOWN
     level = liver_level_hu(hu[0][liver]) if liver.any() else float("nan")
