@@ -68,6 +68,12 @@ SLICES = _tool(
     "run_slices",
     "liver and false tumours on single slices of patients that no training has seen",
 )
+OPERATING = _tool(
+    "evaluation.operating",
+    "add_operating_arguments",
+    "run_operating",
+    "strict and sensitive settings, and the probability of a finding, from an evaluation",
+)
 FUZZ = _tool(
     "fuzz.command", "add_fuzz_arguments", "run_fuzz", "throw damaged and contradicting inputs at the reader"
 )

@@ -356,11 +356,16 @@ def test_sorting_and_filters(case):
 def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):
     from LiverLesionAILib.panel.findings import threshold_panel
 
-    monkeypatch.setattr(threshold_panel, "calibrated_score", lambda segmenter: 0.7)
+    points = {"strict": 0.9, "default": 0.7, "sensitive": 0.3}
+    monkeypatch.setattr(threshold_panel, "calibrated_score", lambda _, point="default": points[point])
     add_volume("CT", five_lesions())
     desk.turn()
     desk.analyze()
     assert len(ids(desk)) == 3
+    click(desk, "thresholdSensitiveButton")
+    assert (len(ids(desk)), desk.ui.thresholdSlider.value) == (5, pytest.approx(0.3))
+    click(desk, "thresholdStrictButton")
+    assert len(ids(desk)) < 3 and desk.ui.thresholdSlider.value == pytest.approx(0.9)
     desk.ui.thresholdSlider.value = 0.45
     desk.turn()
     assert len(ids(desk)) == 4
@@ -383,7 +388,7 @@ def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):
 def test_a_move_of_the_threshold_is_one_step_of_undo(desk, monkeypatch):
     from LiverLesionAILib.panel.findings import threshold_panel
 
-    monkeypatch.setattr(threshold_panel, "calibrated_score", lambda segmenter: 0.7)
+    monkeypatch.setattr(threshold_panel, "calibrated_score", lambda segmenter, _="": 0.7)
     add_volume("CT", five_lesions())
     desk.turn()
     desk.analyze()

@@ -34,7 +34,7 @@ def case(desk, monkeypatch):
     """Five lesions: the fourth of no known class, the fifth with only a box and a score of 0.4."""
     from LiverLesionAILib.panel.findings import threshold_panel
 
-    monkeypatch.setattr(threshold_panel, "calibrated_score", lambda segmenter: 0.3)
+    monkeypatch.setattr(threshold_panel, "calibrated_score", lambda segmenter, _="": 0.3)
     add_volume("CT", five_lesions())
     desk.turn()
     desk.analyze()

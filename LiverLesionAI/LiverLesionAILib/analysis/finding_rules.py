@@ -36,6 +36,7 @@ class FindingRules(InputRules):
         "link_least_score": "What a detector's boxes say",
         "plausible_side_share": "What can hardly be true",
         "phase_means_hu": "Contrast phase",
+        "strict_score": "How sure a finding is",
         "gallbladder_below_mm": "What is gallbladder",
         "align_least_dice": "Which lesion of an earlier scan is which",
         "classes_said": "Classes",

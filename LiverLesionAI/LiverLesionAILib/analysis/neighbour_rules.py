@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .finding_rules import FindingRules
+from .operating_rules import OperatingRules
 from .page import rule
 
 _GALLBLADDER = "Testing/stages/test_gallbladder.py"
@@ -12,7 +12,7 @@ _MEASURED = "liverlesionai gallbladders"
 
 
 @dataclass(frozen=True)
-class NeighbourRules(FindingRules):
+class NeighbourRules(OperatingRules):
     """What is gallbladder, and what of the liver and its lesions it takes."""
 
     gallbladder_below_mm: float = rule(

@@ -23,6 +23,7 @@ from ..stages.detect.stage import DetectSettings, detect_lesions, place_detected
 from ..stages.locate.coarse import LocateSettings, locate
 from ..stages.measure.lesions import measure_case, measure_liver
 from ..stages.measure.plausible import PlausibleSettings, implausible, measure_body
+from ..stages.measure.probability import ProbabilitySettings, with_probability
 from ..stages.neighbours.gallbladder import GallbladderSettings, messages, separate_gallbladder
 from ..stages.neighbours.stage import find_gallbladder, without_gallbladder
 from ..stages.phase.estimate import PhaseSettings
@@ -158,6 +159,7 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
     if detected is not None:
         lesions, maps = with_sources(lesions, detected, placed.numbers, placed.boxed, box)
         draft = replace(draft, attention=(*draft.attention, *maps)).say(*detected.messages(lesions))
+    lesions = with_probability(lesions, rules.part(ProbabilitySettings))
     organ = measure_liver(placed.labels_zyx, placed.liver_zyx, hu_zyx, box)
     leading = implausible(
         measure_body(draft.oriented, placed.liver_zyx, box),

@@ -19,6 +19,7 @@ from .page import Part, rule
 
 if TYPE_CHECKING:
     from .choice import Choice
+    from .settings import Settings
 
 _CLASSES = "Testing/stages/test_classify.py"
 _DIFFERENTIAL = "Testing/stages/test_differential.py"
@@ -188,6 +189,13 @@ class Rules(FollowUpRules):
         (-20.0, 260.0), "HU", "That density, fatty to bright arterial.", "none: anatomy"
     )
 
+    def at(self, settings: Settings) -> Rules:
+        """The rules at the operating point that the user chose."""
+        if settings.operating_point == "default":
+            return self
+        score = {"strict": self.strict_score, "sensitive": self.sensitive_score}[settings.operating_point]
+        return self.changed({"score_threshold": score}, f"the user: {settings.operating_point}")
+
 
 def rules_of(choice: Choice) -> Rules:
     """The page as the chosen models' calibration and the user's settings change it."""
@@ -195,7 +203,7 @@ def rules_of(choice: Choice) -> Rules:
     for entry in (choice.segmenter, choice.detector, choice.gallbladder, choice.classifier):
         if entry is not None:
             rules = rules.calibrated(entry)
-    return rules.chosen(choice.settings)
+    return rules.at(choice.settings).chosen(choice.settings)
 
 
 def settings_from(calibration: Mapping[str, float], cls: type[Part]) -> Part:

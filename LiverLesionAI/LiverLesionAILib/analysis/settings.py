@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+OPERATING_POINTS = ("strict", "default", "sensitive")
+
 NO_DETECTOR = "none"
 """Name of a detector in the settings that says: masks only."""
 
@@ -24,6 +26,8 @@ class Settings:
         precision: "auto", "float32", "bfloat16", "float16".
         tumour_threshold: 0..1 instead of the model's calibrated one.
         score_threshold: 0..1 instead of the model's calibrated one; lesions below are dropped.
+        operating_point: "strict", "default" or "sensitive": which point of the model's measured curve the
+            score is taken from, where `score_threshold` is not given.
         temperature: of the tumour's probability instead of the model's calibrated one.
         detector_threshold: 0..1 instead of the detector's calibrated one, for lesions that only it finds.
         smallest_mm: lesions of a smaller equivalent diameter are dropped.
@@ -50,6 +54,7 @@ class Settings:
     attention: bool = True
     classes: str | None = None
     gallbladder: bool = True
+    operating_point: str = "default"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Settings:

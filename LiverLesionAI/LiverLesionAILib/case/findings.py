@@ -108,7 +108,7 @@ class Lesion:
 
     Attributes:
         number: 1, 2, ... in order of size, largest first.
-        score: 0..1, calibrated probability that it is a lesion.
+        score: 0..1, what the networks give it; ranks findings.
         centre_lps: centroid, mm.
         status: what the reader has decided.
         model_class: one of the classifier's classes, "indeterminate", or None when not classified.
@@ -119,6 +119,8 @@ class Lesion:
         note: the reader's.
         class_box: where the classifier saw its class, None where it was not asked.
         edited: the reader has drawn its mask, or changed the one the AI drew.
+        probability: 0..1 that it is a lesion, calibrated (see :mod:`..stages.measure.probability`); None
+            where its model was not, and where the reader drew it.
         tracking_uid: DICOM UID of this lesion, given once and kept (see :mod:`.tracking`); "" before that.
     """
 
@@ -137,6 +139,7 @@ class Lesion:
     edited: bool = False
     tracking_uid: str = ""
     class_reasons: str = ""
+    probability: float | None = None
 
     @property
     def shown_class(self) -> str | None:

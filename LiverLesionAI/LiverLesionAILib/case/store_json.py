@@ -43,6 +43,7 @@ def describe_lesion(lesion: Lesion) -> Json:
         "edited": lesion.edited,
         "tracking_uid": lesion.tracking_uid,
         "class_reasons": lesion.class_reasons,
+        "probability": None if lesion.probability is None else rounded(lesion.probability, 6),
     }
     if lesion.class_box is not None:
         described["class_box"] = _describe_box(lesion.class_box)
@@ -112,6 +113,7 @@ def read_lesion(entry: Json) -> Lesion:
         edited=bool(entry.get("edited", entry["status"] == EDITED_BEFORE)),
         tracking_uid=str(entry.get("tracking_uid") or ""),
         class_reasons=str(entry.get("class_reasons") or ""),
+        probability=None if entry.get("probability") is None else read_number(entry["probability"]),
     )
 
 

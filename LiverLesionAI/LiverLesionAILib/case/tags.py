@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from . import terminology as terms
 from .findings import Box, Lesion, LesionSource, LesionStatus, PointLps
 
 TAG_TRACKING_UID = "LiverLesionAI.TrackingUID"
 TAG_REASONS = "LiverLesionAI.ClassReasons"
+TAG_PROBABILITY = "LiverLesionAI.Probability"
 TAG_BOX = "LiverLesionAI.Box"
 TAG_AXES = "LiverLesionAI.Axes"
 """End points of the long, then of the short axis: 12 numbers, empty where nothing was measured."""
@@ -31,6 +33,7 @@ LESION_TAGS = (
     terms.TAG_CLASS_BOX,
     TAG_TRACKING_UID,
     TAG_REASONS,
+    TAG_PROBABILITY,
     TAG_BOX,
     TAG_AXES,
 )
@@ -40,6 +43,7 @@ NOWHERE = Box((math.nan,) * 3, (0.0, 0.0, 0.0), score=math.nan)
 """Of a lesion whose tags name no box: one that the reader drew, or of a scene of version 0.1."""
 
 Axis = tuple[PointLps, PointLps]
+Missing = TypeVar("Missing", float, None)
 
 
 def write(lesion: Lesion) -> dict[str, str]:
@@ -62,6 +66,7 @@ def write(lesion: Lesion) -> dict[str, str]:
         terms.TAG_NOTE: lesion.note,
         TAG_TRACKING_UID: lesion.tracking_uid,
         TAG_REASONS: lesion.class_reasons,
+        TAG_PROBABILITY: "" if lesion.probability is None else f"{lesion.probability:.4f}",
         TAG_BOX: box_text(lesion.box),
         terms.TAG_CLASS_BOX: box_text(lesion.class_box),
         TAG_AXES: axes_text(*ends) if ends is not None else "",
@@ -98,6 +103,7 @@ def read(tags: Mapping[str, str]) -> Lesion:
         edited=bool(text(terms.TAG_EDITED)) or said in ("", terms.EDITED_BEFORE),
         tracking_uid=text(TAG_TRACKING_UID),
         class_reasons=text(TAG_REASONS),
+        probability=_number(text(TAG_PROBABILITY), None),
     )
 
 
@@ -134,7 +140,7 @@ def _source(text: str) -> LesionSource:
     return next((source for source in LesionSource if source.value == text), LesionSource.READER)
 
 
-def _number(text: str, missing: float) -> float:
+def _number(text: str, missing: Missing) -> float | Missing:
     try:
         return float(text)
     except ValueError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..analysis.settings import OPERATING_POINTS
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, TimedProgress, part
 from ..support.text import file_name, path_text
@@ -95,6 +96,12 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         "--score-threshold", type=float, help="lesion score, 0..1, instead of the calibrated one"
     )
     parser.add_argument(
+        "--operating-point",
+        choices=OPERATING_POINTS,
+        default="default",
+        help="strict: fewer false findings; sensitive: fewer missed ones; what each costs is in EVIDENCE.md",
+    )
+    parser.add_argument(
         "--detector-threshold", type=float, help="score of lesions that only the detector finds, 0..1"
     )
     parser.add_argument(
@@ -137,6 +144,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         attention=not args.no_attention,
         classes=args.classes,
         gallbladder=not args.no_gallbladder,
+        operating_point=args.operating_point,
     )
 
 

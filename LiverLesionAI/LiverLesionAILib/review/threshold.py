@@ -7,6 +7,7 @@ from dataclasses import replace
 import slicer
 
 from ..analysis.rules import Rules
+from ..analysis.settings import Settings
 from ..models.weights import Manifest
 from ..scene import segments
 from ..scene.boxed import write_boxed
@@ -22,12 +23,17 @@ from .history import put
 from .kept import Candidate, read_candidates, tag_lesion, told_lesion, write_candidates
 
 
-def calibrated_score(segmenter: str) -> float:
-    """The score from which the model's makers count a lesion; the page's where its manifest does not say."""
+def calibrated_score(segmenter: str, operating_point: str = "default") -> float:
+    """The score from which the model's makers count a lesion; the page's where its manifest does not say.
+
+    Args:
+        operating_point: "strict", "default" or "sensitive": which point of the model's measured curve.
+    """
     try:
-        return Rules().calibrated(Manifest.read().find(segmenter)).score_threshold
+        rules = Rules().calibrated(Manifest.read().find(segmenter))
     except ModelError:
-        return Rules().score_threshold
+        rules = Rules()
+    return rules.at(Settings(operating_point=operating_point)).score_threshold
 
 
 def apply_threshold(scene: slicer.vtkMRMLScene, case: CaseView, threshold: float) -> CaseView:

@@ -53,6 +53,7 @@ _CSV_LESION = tuple(
         "class_probability",
         "reader_class",
         "score",
+        "probability",
         *(column.key for column in MEASURED),
         "class_reasons",
         "found_by",
@@ -298,8 +299,11 @@ def _ends_json(points: tuple[PointLps, PointLps]) -> list[list[float | None]]:
 
 
 def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
-    numbers = {column.key: column.json_number(lesion) for column in (BY_KEY["score"], *MEASURED)}
-    first = {key: numbers.pop(key) for key in ("score", "long_axis_mm", "short_axis_mm")}
+    numbers = {
+        column.key: column.json_number(lesion)
+        for column in (BY_KEY["score"], BY_KEY["probability"], *MEASURED)
+    }
+    first = {key: numbers.pop(key) for key in ("score", "probability", "long_axis_mm", "short_axis_mm")}
     measured = lesion.measurement
     slice_index, slice_count = slice_number(lesion, geometry)
     return {

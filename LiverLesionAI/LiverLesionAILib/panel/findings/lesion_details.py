@@ -20,6 +20,8 @@ def details_html(row: ListedLesion) -> str:
         lines.append("Its outline is a proposal, grown inside a detector's box.")
     elif row.source is LesionSource.BOTH:
         lines.append("Found by mask and box.")
+    if row.probability is not None:
+        lines.append(f"Probability that it is a lesion: {row.probability:.2f}")
     if row.reader_class:
         lines.append(f"Your class: <b>{escape(row.reader_class)}</b>")
     if row.model_class:

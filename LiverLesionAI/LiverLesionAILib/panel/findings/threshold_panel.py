@@ -34,7 +34,9 @@ class ThresholdPanel:
         self._parameters: PanelParameters | None = None
         self._shown: tuple[str, float] | None = None
         actions.move_threshold = self._move
+        ui.thresholdStrictButton.connect("clicked()", lambda: self.reset("strict"))
         ui.thresholdResetButton.connect("clicked()", self.reset)
+        ui.thresholdSensitiveButton.connect("clicked()", lambda: self.reset("sensitive"))
 
     def bind(self, parameters: PanelParameters | None) -> None:
         """The parameters that hold the threshold; None between scenes."""
@@ -51,19 +53,24 @@ class ThresholdPanel:
             self._parameters.thresholdSet = True
         return self._parameters.threshold
 
-    def reset(self) -> None:
-        """Back to the model's calibrated threshold."""
+    def reset(self, operating_point: str = "default") -> None:
+        """To the model's calibrated threshold, or to a stricter or more sensitive point of its curve."""
         if self._parameters is not None:
-            self._parameters.threshold = self._calibrated()
+            self._parameters.threshold = self._calibrated(operating_point)
 
-    def _calibrated(self) -> float:
+    def _calibrated(self, operating_point: str = "default") -> float:
         # To what the slider shows, which would else write its own rounded value back.
-        return round(calibrated_score(self._segmenter()), 2)
+        return round(calibrated_score(self._segmenter(), operating_point), 2)
 
     def follow(self, case: CaseView) -> CaseView:
         """Let lesions in and out as the slider says; the case as it then is, or the same one."""
         self._ui.thresholdSlider.setEnabled(case.table is not None)
-        self._ui.thresholdResetButton.setEnabled(case.table is not None)
+        for button in (
+            self._ui.thresholdStrictButton,
+            self._ui.thresholdResetButton,
+            self._ui.thresholdSensitiveButton,
+        ):
+            button.setEnabled(case.table is not None)
         if self._parameters is None or not self._parameters.thresholdSet or case.segmentation is None:
             self._shown = None
             return case
