@@ -51,6 +51,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "--patience", type=int, default=10, help="with --validate: stop after so many worse ones (default 10)"
     )
     parser.add_argument("--steps", type=int, help="optimiser steps instead of the recipe's")
+    parser.add_argument("--learning-rate", type=float, help="largest one, instead of the recipe's")
     parser.add_argument("--seed", type=int, default=0, help="decides initialisation, samples and synthesis")
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="CPU threads")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -198,6 +199,10 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
     if args.steps:
         # A short run would else end before its warm-up does.
         loop = replace(loop, steps=args.steps, warmup=min(loop.warmup, max(1, args.steps // 5)))
+    if args.learning_rate is not None:
+        if not 0 < args.learning_rate < 1:
+            raise InputError(f"--learning-rate {args.learning_rate:g}: give a number between 0 and 1.")
+        loop = replace(loop, learning_rate=args.learning_rate)
     chosen = replace(chosen, config=changed_config(chosen.config, args.config), loop=loop)
     if args.synthliver:
         chosen = replace(chosen, shares={"real": 1.0})
