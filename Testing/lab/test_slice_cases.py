@@ -146,9 +146,13 @@ def test_a_slice_is_scored_against_its_outlines(one) -> None:
 
 
 def test_the_table_weighs_patients_alike() -> None:
-    row = SliceRow("a", 1, "no gallbladder", 1.0, 0.0, 0.0, 5.0)
-    table = summary([row, row, row, replace(row, patient=2, liver_dice=0.5)])
-    assert "| no gallbladder | 4 (2) | 0.7500 | 0.0 | 0.0 | - |" in table
+    row = SliceRow("a", 1, "no gallbladder", 1.0, 8.0, 0.0, 5.0, 100.0, 100.0, 100.0)
+    # A tip of two pixels that was missed does not halve a patient's Dice.
+    tip = replace(
+        row, patient=2, liver_dice=0.0, outside_mm2=0.0, liver_mm2=2.0, predicted_mm2=0.0, common_mm2=0.0
+    )
+    table = summary([row, row, row, replace(row, patient=2, outside_mm2=0.0), tip])
+    assert f"| no gallbladder | 5 (2) | {(1 + 200 / 202) / 2:.4f} | 4.0 | 0.0 | - |" in table
 
 
 def test_a_run_is_read_as_it_was_trained(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ class SliceRow:
         name, patient: of the slice.
         group: "gallbladder seen", "no gallbladder" or "liver free of tumours".
         liver_dice: of liver and tumour together, at a probability of a half.
+        liver_mm2, predicted_mm2, common_mm2: the areas it is made of; a patient's slices are summed, so that
+            a liver's tip of a few pixels counts for no more than it is.
         outside_mm2: tumour seen where there is no liver.
         gallbladder_mm2: the same within the outlined gallbladder.
         inside_mm2: tumour seen inside the liver; false only where the liver is known to be free.
@@ -55,6 +57,9 @@ class SliceRow:
     outside_mm2: float
     gallbladder_mm2: float
     inside_mm2: float
+    liver_mm2: float = 0.0
+    predicted_mm2: float = 0.0
+    common_mm2: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,9 @@ def slice_row(model: SliceModel, one: AxialSlice) -> SliceRow:
         float((tumour & known & ~liver).sum()) * area,
         float((tumour & (labels == 2)).sum()) * area,
         float((tumour & liver).sum()) * area,
+        float(liver.sum()) * area,
+        float(predicted.sum()) * area,
+        float((predicted & liver).sum()) * area,
     )
 
 
@@ -106,6 +114,13 @@ def slice_rows(model: SliceModel, data: Path, progress: Progress = silent) -> It
     for done, one in enumerate(own, start=1):
         yield slice_row(model, one)
         progress("slices", done / len(own))
+
+
+def pooled_dice(rows: Sequence[SliceRow]) -> float:
+    """Liver Dice of a patient's slices together; NaN where they show none."""
+    liver = sum(row.liver_mm2 for row in rows)
+    both = liver + sum(row.predicted_mm2 for row in rows)
+    return 2 * sum(row.common_mm2 for row in rows) / both if liver else float("nan")
 
 
 def summary(rows: Sequence[SliceRow]) -> str:
@@ -126,9 +141,10 @@ def summary(rows: Sequence[SliceRow]) -> str:
             values = [np.nanmean(v) for v in each if np.isfinite(v).any()]
             return float(np.mean(values)) if values else float("nan")
 
+        livers = [pooled_dice([row for row in own if row.patient == p]) for p in patients]
         inside = f"{mean('inside_mm2'):.0f}" if group == "liver free of tumours" else "-"
         lines.append(
-            f"| {group} | {len(own)} ({len(patients)}) | {mean('liver_dice'):.4f} "
+            f"| {group} | {len(own)} ({len(patients)}) | {np.nanmean(livers):.4f} "
             f"| {mean('outside_mm2'):.1f} | {mean('gallbladder_mm2'):.1f} | {inside} |"
         )
     return "\n".join(lines)
