@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILab.data.cases import TrainingCase, decode_hu, encode_hu
+from LiverLesionAILab.synthesis.appearance import LesionType, Phase
 from LiverLesionAILab.training import class_bank as banks
 from LiverLesionAILab.training.class_bank import class_bank
 from LiverLesionAILab.training.class_calibration import (
@@ -23,7 +24,14 @@ from LiverLesionAILab.training.class_calibration import (
     report,
     softmax,
 )
-from LiverLesionAILab.training.class_sampling import ClassSampler, class_loss, plain_inputs
+from LiverLesionAILab.training.class_looks import benign_look, metastasis_look
+from LiverLesionAILab.training.class_sampling import (
+    PHASED_SHARES,
+    ClassSampler,
+    class_loss,
+    phase_shares,
+    plain_inputs,
+)
 from LiverLesionAILab.training.classes import (
     LESION_BIT,
     LIVER_BIT,
@@ -32,7 +40,7 @@ from LiverLesionAILab.training.classes import (
     ClassSlices,
     arterialised,
 )
-from LiverLesionAILab.training.classify import bank_settings, class_sources, fit_classifier
+from LiverLesionAILab.training.classify import bank_settings, class_sources, fit_classifier, more_classes
 from LiverLesionAILab.training.loop import LoopSettings
 from LiverLesionAILab.training.recipes import recipe
 from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
@@ -138,6 +146,39 @@ class TestSampler:
         images, _ = sampler.batch(0, 8)
         levels = images[:, 1].flatten(1).median(dim=1).values
         assert (images[:, 1].flatten(1).min(dim=1).values < levels - 0.25).all()
+
+
+def test_metastases_of_all_habits_and_benign_changes_by_phase() -> None:
+    rng = np.random.default_rng(0)
+
+    def bodies(look: object, phase: Phase, subtype: str = "") -> list[float]:
+        made = [look(LesionType.METASTASIS, phase, 20.0, 110.0, rng) for _ in range(80)]
+        return [one.body_hu for one in made if subtype in one.subtype]
+
+    assert min(bodies(metastasis_look, Phase.ARTERIAL, "hypervascular")) > 10
+    assert max(bodies(metastasis_look, Phase.PORTAL_VENOUS, "hypervascular")) < 10
+    assert max(bodies(metastasis_look, Phase.PORTAL_VENOUS, "cystic")) < -70
+    assert bodies(metastasis_look, Phase.PORTAL_VENOUS, "target")
+    assert not bodies(benign_look, Phase.DELAYED, "perfusion")
+    assert min(bodies(benign_look, Phase.ARTERIAL, "perfusion")) > 10
+    assert max(abs(b) for b in bodies(benign_look, Phase.PORTAL_VENOUS)) < 40
+
+
+def test_samples_tell_the_phase_and_sometimes_none(bank: list[ClassSlices]) -> None:
+    sampler = ClassSampler(bank, SPEC, 0, shares=PHASED_SHARES, edge=64, phases=True)
+    told = [sampler.sample(n)[0][3:, 0, 0] for n in range(40)]
+    wanted = phase_shares(bank[0].phases[0])
+    assert {tuple(one.tolist()) for one in told} == {wanted, (0.0,) * 4}
+    plain = plain_inputs(bank[0], SPEC, 64, phases=True)
+    assert plain.shape[1] == 7
+    assert plain[0, 3:, 5, 7].tolist() == list(wanted)
+
+
+def test_more_classes_start_with_those_there_were() -> None:
+    few, more = Dadrn(SIZES["compact"]), Dadrn(SIZES["phased"])
+    state = more_classes(few.state_dict(), more)
+    assert torch.equal(state["classify.weight"][:5], few.state_dict()["classify.weight"])
+    assert torch.equal(state["classify.weight"][5:], more.state_dict()["classify.weight"][5:])
 
 
 class TestLoss:

@@ -175,3 +175,22 @@ def test_sharpness_stays_within_an_octave() -> None:
     x = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
     torch.testing.assert_close(unit(x, 1), torch.tensor([[0.6, 0.8], [0.0, 0.0]]), atol=1e-6, rtol=0)
     torch.testing.assert_close(centred(x, 1)[0], torch.tensor([-0.5, 0.5]))
+
+
+def test_a_phase_that_is_told_changes_nothing_before_training_and_something_after() -> None:
+    torch.manual_seed(0)
+    config = replace(dadrn.SIZES["phased"], backbone=SMALL_DRN)
+    network = dadrn.build(config).eval()
+    images = slices(2, 3)
+    told = dadrn.with_phase(images, (0.0, 1.0, 0.0, 0.0))
+    assert told.shape == (2, 7, 64, 64)
+    assert len(config.classes) == 7 and config.classes[:5] == dadrn.CLASSES
+    torch.testing.assert_close(network(images).logits, network(told).logits)
+    with torch.no_grad():
+        network.told_first.weight.normal_()
+    other = dadrn.with_phase(images, torch.eye(4)[:2])
+    assert not torch.allclose(network(told).logits, network(other).logits)
+    untold = dadrn.with_phase(images, (0.0,) * 4)
+    torch.testing.assert_close(network(images).logits, network(untold).logits)
+    network.train()(told).logits.sum().backward()
+    assert bool(network.told_last.weight.grad.any())

@@ -81,7 +81,11 @@ def draw_plan(
     if centre is None:
         return None
     shape = _draw_shape(kind, diameter, settings, bank, rng)
-    look = sample_appearance(kind, scene.phase, diameter, scene.tissue.level_hu, rng, settings.hard_share)
+    level = scene.tissue.level_hu
+    if settings.look is not None:
+        look = settings.look(kind, scene.phase, diameter, level, rng)
+    else:
+        look = sample_appearance(kind, scene.phase, diameter, level, rng, settings.hard_share)
     if not settings.necrosis:
         look = replace(look, core_fraction=0.0, core_hu=0.0)
     push = float(rng.uniform(0.03, 0.14)) * diameter if rng.random() < settings.mass_effect_share else 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,6 +52,8 @@ class LesionSettings:
         cluster_share: share of lesions placed beside an earlier one.
         psf_mm: SD of the scan's in-plane blur; None takes 0.6 mm.
         hu_range: the result is clipped to it where given.
+        look: draws a lesion's look from (type, phase, diameter in mm, the liver's HU, source of chance) in
+            place of :func:`~.appearance.sample_appearance`.
     """
 
     count: int | None = None
@@ -73,6 +75,7 @@ class LesionSettings:
     cluster_share: float = 0.2
     psf_mm: float | None = None
     hu_range: tuple[float, float] | None = None
+    look: Callable[[LesionType, Phase, float, float, np.random.Generator], Appearance] | None = None
 
     def __post_init__(self) -> None:
         if self.count is not None and not 0 <= self.count <= 60:

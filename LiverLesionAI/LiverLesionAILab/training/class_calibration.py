@@ -77,10 +77,13 @@ def answers(network: torch.nn.Module, sources: Sequence[ClassSlices]) -> Answers
     logits, labels, groups, arterial, unlike = [], [], [], [], []
     first = 0
     for source in sources:
-        probabilities, features = probabilities_of(network, plain_inputs(source, spec))
+        told = bool(getattr(network.config, "phases", 0))
+        probabilities, features = probabilities_of(network, plain_inputs(source, spec, phases=told))
         unlike.append(unlike_of(network, features))
         logits.append(np.log(np.maximum(probabilities, 1e-12)))
-        labels.append(source.labels)
+        # What a network has no class for is an outlier to it.
+        known = source.labels < probabilities.shape[1]
+        labels.append(np.where(known, source.labels, OUTLIER))
         groups.append(source.groups + first)
         arterial.append(np.array([phase == "arterial" for phase in source.phases]))
         first = int(groups[-1].max()) + 1

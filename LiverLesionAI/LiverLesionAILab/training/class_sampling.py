@@ -9,13 +9,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from LiverLesionAILib.models.inputs import InputSpec
-from LiverLesionAILib.networks.dadrn import CLASSES
+from LiverLesionAILib.networks.dadrn import CLASSES, with_phase
 from LiverLesionAILib.stages.classify.liver_slices import EDGE_PX, fill_with_liver, masked, place, slice_input
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.cases import decode_hu
-from .classes import LESION_BIT, LIVER_BIT, OUTLIER, ClassSlices
+from ..synthesis.appearance import Phase
+from .classes import BENIGN, LESION_BIT, LIVER_BIT, METASTASIS, OUTLIER, ClassSlices
 from .loop import LoopSettings
 from .sampling import AugmentSettings, affine_grid, augment_intensity, blurred
 
@@ -49,8 +50,27 @@ class ClassAugment:
     fill_chance: float = 0.12
 
 
-DEFAULT_SHARES: dict[int, float] = {0: 0.32, 1: 0.11, 2: 0.13, 3: 0.15, 4: 0.14, OUTLIER: 0.15}
-"""Share of every label among the samples."""
+_FIVE = {0: 0.32, 1: 0.11, 2: 0.13, 3: 0.15, 4: 0.14}
+DEFAULT_SHARES: dict[int, float] = {**_FIVE, METASTASIS: 0.09, OUTLIER: 0.06}
+"""Share of every label among the samples; metastases and treated lesions are outliers to five classes."""
+PHASED_SHARES: dict[int, float] = {
+    0: 0.22,
+    1: 0.11,
+    2: 0.11,
+    3: 0.14,
+    4: 0.14,
+    METASTASIS: 0.17,
+    BENIGN: 0.08,
+    OUTLIER: 0.03,
+}
+"""Of a network that has classes for them."""
+UNTOLD = 0.15
+"""Share of samples whose phase is not told, so that the network answers without it as well."""
+
+
+def phase_shares(phase: str) -> tuple[float, ...]:
+    """A scan's phase as it is told to a network; see :func:`~LiverLesionAILib.networks.dadrn.with_phase`."""
+    return tuple(float(known.value == phase) for known in Phase)
 
 
 class ClassSampler:
@@ -62,6 +82,7 @@ class ClassSampler:
         seed: with the sample's number it decides everything.
         shares: label -> share of the samples.
         real_share: of the slices of a label from real livers, where there are both kinds.
+        phases: whether the network is told the phase.
     """
 
     def __init__(
@@ -73,7 +94,9 @@ class ClassSampler:
         real_share: float = 0.3,
         augment: ClassAugment = ClassAugment(),
         edge: int = EDGE_PX,
+        phases: bool = False,
     ) -> None:
+        self.phases = phases
         self.sources = list(sources)
         self.spec, self.seed, self.augment, self.edge = spec, seed, augment, edge
         self.real_share = real_share
@@ -96,7 +119,10 @@ class ClassSampler:
         self.cumulative = np.cumsum(weights / weights.sum())
 
     def sample(self, number: int) -> tuple[Tensor, int]:
-        """Sample `number`: image (in_slices, edge, edge) float32 in -1..1, and its label."""
+        """Sample `number`: image (in_slices, edge, edge) float32 in -1..1, and its label.
+
+        With the phase four channels more.
+        """
         rng = np.random.default_rng((self.seed, number))
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         drawn = int(np.searchsorted(self.cumulative, rng.random(), side="right"))
@@ -126,7 +152,11 @@ class ClassSampler:
             outline = blurred(outline, float(rng.uniform(0.5, self.augment.mask_px)))
             outline = outline + float(rng.uniform(-0.2, 0.2))
         hu = augment_intensity(both[:-1], rng, general, generator)
-        return masked(hu, outline[0], self.spec), label
+        image_in = masked(hu, outline[0], self.spec)
+        if self.phases:
+            told = np.array(phase_shares(self.sources[source].phases[index])) * (rng.random() >= UNTOLD)
+            image_in = with_phase(image_in[None], told)[0]
+        return image_in, label
 
     def _area(self, bits: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.bool_]:
         """An ellipse somewhere in the liver, without its lesions."""
@@ -143,13 +173,20 @@ class ClassSampler:
         return torch.stack(images), torch.tensor(labels)
 
 
-def plain_inputs(source: ClassSlices, spec: InputSpec, edge: int = EDGE_PX) -> Tensor:
-    """All slices of a source as an analysis sees them, without chance: (n, in_slices, edge, edge)."""
+def plain_inputs(source: ClassSlices, spec: InputSpec, edge: int = EDGE_PX, phases: bool = False) -> Tensor:
+    """All slices of a source as an analysis sees them, without chance: (n, in_slices, edge, edge).
+
+    Args:
+        phases: with the phase, four channels more.
+    """
     images = []
     for stored in source.data:
         liver = (np.asarray(stored[-1]) & LIVER_BIT) > 0
         images.append(slice_input(decode_hu(stored[:-1]), liver, spec, place(liver, edge)))
-    return torch.stack(images)
+    stacked = torch.stack(images)
+    if not phases:
+        return stacked
+    return with_phase(stacked, torch.tensor([phase_shares(phase) for phase in source.phases]))
 
 
 def class_loss(logits: Tensor, labels: Tensor, _settings: LoopSettings | None = None) -> Tensor:

@@ -3,9 +3,10 @@
 A liver gets lesions of one type, with the enhancement that this type has in the phase of the scan
 (:mod:`..synthesis.appearance`); slices through them carry the type, slices of the same liver without any are
 normal. Portal venous livers also serve as arterial ones, their vessels turned as dark as before they fill.
-Metastases and treated lesions are made as well: they are of none of the five classes, and a classifier that
-has seen what it must not name says so more reliably than one that has not (outlier exposure, Hendrycks et
-al. 2019).
+Metastases, benign changes and treated lesions are made as well. A network of the five published classes
+learns to name none of them: a classifier that has seen what it must not name says so more reliably than one
+that has not (outlier exposure, Hendrycks et al. 2019). One with classes for metastases and benign changes
+learns those.
 
 Slices are whole, 8 bits, on one canvas around the liver.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
-from LiverLesionAILib.networks.dadrn import CLASSES
+from LiverLesionAILib.networks.dadrn import PHASED_CLASSES
 from LiverLesionAILib.volume.masks import bounding_box
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -28,19 +29,21 @@ from ..synthesis.appearance import LesionType, Phase
 from ..synthesis.distractors import DistractorSettings, add_distractors
 from ..synthesis.lesions import LesionSettings, add_lesions
 from .bank import load_shapes
+from .class_looks import benign_look, metastasis_look
 from .kept_folders import name_digits, settings_key
 
-VERSION = 2
+VERSION = 3
 
-OUTLIER = len(CLASSES)
-"""Label of lesions that are of none of the classes."""
+METASTASIS, BENIGN = (PHASED_CLASSES.index(name) for name in ("MET", "BENIGN"))
+OUTLIER = len(PHASED_CLASSES)
+"""Label of lesions that are of none of the classes; to a network of fewer classes so are those it lacks."""
 
 LABEL_OF: dict[LesionType, int] = {
     LesionType.CYST: 1,
     LesionType.FNH: 2,
     LesionType.HCC: 3,
     LesionType.HAEMANGIOMA: 4,
-    LesionType.METASTASIS: OUTLIER,
+    LesionType.METASTASIS: METASTASIS,
     LesionType.TREATED: OUTLIER,
 }
 
@@ -49,7 +52,7 @@ LIVER_BIT, LESION_BIT = 1, 2
 
 def class_name(label: int) -> str:
     """Of a label; "" for outliers."""
-    return CLASSES[label] if label < OUTLIER else ""
+    return PHASED_CLASSES[label] if label < OUTLIER else ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class ClassSettings:
         per_type: liver volumes of each lesion type a body gives; real_per_type: a real liver gives.
         slices: kept of each volume.
         arterial: share of arterial scans; the rest is portal venous, a few unenhanced and delayed.
+        habits: metastases have all their habits, and benign changes are made as well (:mod:`.class_looks`).
         diameter_mm, median_mm, spread: sizes of lesions, log-normal; the median by class, "" for outliers.
         smallest_mm2: a slice through less of a lesion than that shows its class to nobody.
         seed: of everything.
@@ -75,9 +79,18 @@ class ClassSettings:
     real_per_type: int = 8
     slices: int = 4
     arterial: float = 0.7
+    habits: bool = False
     diameter_mm: tuple[float, float] = (7.0, 90.0)
     median_mm: dict[str, float] = field(
-        default_factory=lambda: {"FNH": 30.0, "HCC": 33.0, "CYST": 20.0, "HEM": 22.0, "": 21.0}
+        default_factory=lambda: {
+            "FNH": 30.0,
+            "HCC": 33.0,
+            "CYST": 20.0,
+            "HEM": 22.0,
+            "MET": 21.0,
+            "BENIGN": 24.0,
+            "": 21.0,
+        }
     )
     spread: float = 0.55
     smallest_mm2: float = 30.0
@@ -101,7 +114,7 @@ class ClassSlices:
         data: (n, in_slices + 1, canvas, canvas) uint8: neighbours and the slice, see
             :func:`~.cases.encode_hu`; last the masks of the slice, bit 1 liver (with its lesions), bit 2
             lesion.
-        labels: (n,) index in CLASSES, or OUTLIER.
+        labels: (n,) index in PHASED_CLASSES, or OUTLIER.
         groups: (n,) number of the liver volume within the source: slices of one share their lesions.
         phases: (n,) of the scan.
         source: name; kind: "body" or "real"; patient: of real ones.
@@ -236,9 +249,16 @@ def lesion_slices(
     phase: Phase,
     shapes: object | None,
     rng: np.random.Generator,
+    label: int | None = None,
 ) -> None:
-    """Put lesions of one type into a liver and keep slices through them."""
+    """Put lesions of one type into a liver and keep slices through them.
+
+    Args:
+        label: of the slices; None takes the type's. BENIGN makes benign changes whatever the type.
+    """
     settings = gathering.settings
+    label = LABEL_OF[kind] if label is None else label
+    look = {METASTASIS: metastasis_look, BENIGN: benign_look}.get(label) if settings.habits else None
     made = add_lesions(
         hu,
         liver,
@@ -249,9 +269,10 @@ def lesion_slices(
             type_weights={kind: 1.0},
             phase=phase,
             diameter_mm=settings.diameter_mm,
-            median_mm=settings.median_mm[class_name(LABEL_OF[kind])],
+            median_mm=settings.median_mm[class_name(label)],
             spread=settings.spread,
             large_share=0.03,
+            look=look,
         ),
         occupied_zyx=spared,
         shape_bank=shapes,  # type: ignore[arg-type]
@@ -267,7 +288,7 @@ def lesion_slices(
     lesion = made.labels_zyx > 0
     slices = eligible_slices(lesion, made.liver_zyx, spared, True, settings)
     chosen = rng.permutation(slices)[: settings.slices]
-    gathering.add(made.hu_zyx, made.liver_zyx, lesion, LABEL_OF[kind], phase, chosen)
+    gathering.add(made.hu_zyx, made.liver_zyx, lesion, label, phase, chosen)
 
 
 def body_slices(number: int, settings: ClassSettings, shapes_file: Path | None) -> ClassSlices:
@@ -355,4 +376,7 @@ def _from_liver(
         for _ in range(per_type if kind is not LesionType.TREATED else (per_type + 1) // 2):
             image, seen_as = turned()
             lesion_slices(gathering, image, liver, spared, kind, seen_as, bank, rng)
+    for _ in range(per_type if settings.habits else 0):
+        image, seen_as = turned()
+        lesion_slices(gathering, image, liver, spared, LesionType.METASTASIS, seen_as, bank, rng, BENIGN)
     return gathering

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
+from torch import Tensor
 
 from ..data.cases import LITS_PATIENTS, data_folder
 from .class_bank import class_bank, real_livers
-from .class_sampling import ClassSampler, class_loss
+from .class_sampling import DEFAULT_SHARES, PHASED_SHARES, ClassSampler, class_loss
 from .classes import ClassSettings, ClassSlices
 from .loop import take_weights, train
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from .recipes import Recipe
 
@@ -66,8 +68,25 @@ def bank_settings(chosen: Recipe) -> list[ClassSettings]:
     filled.
     """
     first = ClassSettings(chosen.spec, bodies=chosen.bodies)
+    if getattr(chosen.config, "phases", 0):
+        return [phased_bank(first)]
     more = replace(first.distractors, fissure=0.3, dark_vessels=0.25, turned_vessels=0.25)
     return [first, replace(first, seed=1, distractors=more)]
+
+
+def more_classes(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Weights of a network of fewer classes: its rows of the classifier first, the others as they begin."""
+    own, out = network.state_dict(), dict(state)
+    for name in ("classify.weight", "classify.bias"):
+        if name in state and len(state[name]) < len(own[name]):
+            kept = state[name].to(own[name].dtype)
+            out[name] = torch.cat([kept, own[name][len(kept) :]])
+    return out
+
+
+def phased_bank(settings: ClassSettings) -> ClassSettings:
+    """Of a network that is told the phase: all habits, fewer arterial scans; few slices of many bodies."""
+    return replace(settings, habits=True, arterial=0.45, per_type=1, real_per_type=3, slices=3)
 
 
 def fit_classifier(
@@ -89,7 +108,6 @@ def fit_classifier(
         pretrained: torchvision's weights for the backbone, see :mod:`.pretrained`.
         only: take only parts of `start` whose names begin so, without a word on the others.
     """
-    import torch
     from LiverLesionAILib.models.weights import build_network
 
     torch.manual_seed(chosen.loop.seed)
@@ -101,17 +119,21 @@ def fit_classifier(
         print(f"{pretrained.name}: {len(taken)} weights taken")
     if start is not None:
         state = torch.load(start, weights_only=True)
+        state = more_classes(state, network)
         anew = take_weights(network, {k: v for k, v in state.items() if k.startswith(only)})
         for name in () if only else anew:
             print(f"{start.name} has no {name} of this shape: it starts anew")
     workers = 0 if batches is not None else 1
+    told = bool(getattr(chosen.config, "phases", 0))
     if batches is None:
         batches = ClassSampler(
             sources,
             chosen.spec,
             chosen.loop.seed,
+            shares=PHASED_SHARES if told else DEFAULT_SHARES,
             real_share=chosen.shares.get("real", 0.0),
             edge=chosen.crop,
+            phases=told,
         ).batch
     folder.mkdir(parents=True, exist_ok=True)
     names = sorted({source.source for source in sources if source.kind == "real"})

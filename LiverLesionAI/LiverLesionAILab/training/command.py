@@ -78,10 +78,11 @@ def _add_size_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that say which size is trained, and from what."""
     parser.add_argument(
         "--size",
-        choices=["compact", "attending", "paper"],
+        choices=["compact", "attending", "phased", "paper"],
         default="compact",
-        help="compact: as bundled; attending: compact with its attention repaired; paper: size, input, "
-        "optimiser and schedule of the network's paper",
+        help="compact: as bundled; attending: compact with its attention repaired; phased: dadrn told the "
+        "contrast phase, with classes for metastases and benign changes; paper: size, input, optimiser "
+        "and schedule of the network's paper",
     )
     parser.add_argument(
         "--pretrained",

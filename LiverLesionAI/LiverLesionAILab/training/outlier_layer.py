@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .class_sampling import plain_inputs
-from .classes import OUTLIER, ClassSlices
+from .classes import ClassSlices
 
 PENALTY = 100.0
 """Of half the weights' squared length, against the sum of the slices' losses."""
@@ -25,7 +25,7 @@ def with_outlier_layer(network: Dadrn, sources: Sequence[ClassSlices], spec: Inp
 
     Args:
         network: trained, in eval mode; a layer that it has already is fitted anew.
-        sources: slices it may learn from, some of them OUTLIER; those without a lesion are left out.
+        sources: slices it may learn from, some of none of its classes; those without a lesion are left out.
         spec: of its input.
 
     Raises:
@@ -40,7 +40,7 @@ def with_outlier_layer(network: Dadrn, sources: Sequence[ClassSlices], spec: Inp
         features = probabilities_of(network, plain_inputs(picked, spec))[1]
         with torch.inference_mode():
             pooled.append(network.pooled(features).double().cpu())
-        outlier.append(source.labels[lesions] == OUTLIER)
+        outlier.append(source.labels[lesions] >= len(network.config.classes))
     truth = np.concatenate(outlier) if outlier else np.zeros(0, bool)
     if not truth.any() or truth.all():
         raise ValueError("there must be lesions of a class and of none")

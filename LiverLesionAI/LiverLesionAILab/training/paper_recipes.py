@@ -90,7 +90,10 @@ _SETTINGS: dict[str, tuple[InputSpec, int, LoopSettings]] = {
 
 
 def sized_recipe(name: str, size: str) -> Recipe:
-    """A recipe in another size: "paper" with all that the paper says, "attending" the compact one repaired.
+    """A recipe in another size.
+
+    "paper" with all that the paper says, "attending" the compact one repaired, "phased" that one told the
+    contrast phase, with classes for metastases and benign changes.
 
     Raises:
         InputError: the network has no such size.
@@ -103,7 +106,7 @@ def sized_recipe(name: str, size: str) -> Recipe:
         known = sorted(k for k, recipe in RECIPES.items() if size in network_module(recipe.network).SIZES)
         raise InputError(f"{name} has no size {size!r}; {', '.join(known) or 'no model'} has.")
     config = sizes[size]
-    if size == "attending":
+    if size in ("attending", "phased"):
         return replace(base, config=config)
     if base.network not in _SETTINGS:
         return replace(base, config=config)

@@ -30,6 +30,7 @@ Decisions where the paper is silent:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -37,6 +38,7 @@ from torch import Tensor, nn
 
 from .dadrn_config import (
     CLASSES,
+    PHASED_CLASSES,
     SHARPNESS,
     SIZES,
     VARIANTS,
@@ -184,7 +186,9 @@ class ChannelAttention(_Affinity):
 class Dadrn(nn.Module):
     """DADRN, and without attention the network it is compared with.
 
-    Input: (B, in_slices, H, W), values about -1..1, what is not liver masked away.
+    Input: (B, in_slices, H, W), values about -1..1, what is not liver masked away. A network that is told the
+    contrast phase takes `phases` more channels, each the same number everywhere: the shares of the phases, as
+    :func:`with_phase` puts them there. Without them, or with zeros, it is told none.
     """
 
     def __init__(self, config: DadrnConfig = SIZES["compact"]) -> None:
@@ -207,6 +211,12 @@ class Dadrn(nn.Module):
             weight = plain.weight / 2 if both else plain.weight
             self.classify.weight.copy_(weight.repeat(1, self.classify.in_features // channels))
             self.classify.bias.copy_(plain.bias)
+        if config.phases:
+            # No bias, and zeros at the start: it then answers as one that is told nothing.
+            self.told_first = nn.Linear(config.phases, config.backbone.stem, bias=False)
+            self.told_last = nn.Linear(config.phases, channels, bias=False)
+            for told in (self.told_first, self.told_last):
+                nn.init.zeros_(told.weight)
         if config.outlier:
             self.outlier = nn.Linear(self.classify.in_features, 1)
 
@@ -230,7 +240,7 @@ class Dadrn(nn.Module):
 
     def forward(self, x: Tensor, return_attention: bool = False) -> DadrnOutput:
         """Class logits, the map they come from, and the affinities where asked for."""
-        last = self.backbone(x)
+        last = self._last_map(x)
         parts: list[Tensor] = []
         embeddings: tuple[Tensor | None, Tensor | None] = (None, None)
         alpha = None
@@ -255,6 +265,27 @@ class Dadrn(nn.Module):
             size, embeddings[0], alpha, config.normalisation, config.mean, embeddings[1], config.similarity
         )
         return DadrnOutput(logits, features, found)
+
+    def _last_map(self, x: Tensor) -> Tensor:
+        """The backbone's map, with what the phase adds to its first and its last layer."""
+        slices = self.config.backbone.in_slices
+        if not self.config.phases or x.shape[1] == slices:
+            return self.backbone(x)
+        shares = x[:, slices:, 0, 0]
+        last = self.backbone(x[:, :slices], self.told_first(shares))
+        return last + self.told_last(shares)[:, :, None, None].to(last.dtype)
+
+
+def with_phase(images: Tensor, shares: Sequence[float] | Tensor) -> Tensor:
+    """Inputs (B, S, H, W) with the phase told to a network that takes it: (B, S + phases, H, W).
+
+    Args:
+        shares: probability of each phase, in the order unenhanced, arterial, portal venous, delayed; for all
+            images, or (B, phases).
+    """
+    told = torch.as_tensor(shares, dtype=images.dtype, device=images.device)
+    told = told.expand(len(images), told.shape[-1])[:, :, None, None]
+    return torch.cat([images, told.expand(*told.shape[:2], *images.shape[2:])], dim=1)
 
 
 def position_affinity(attention: DadrnAttention, point_yx: tuple[int, int], image: int = 0) -> Tensor:
@@ -305,6 +336,7 @@ CONFIG = DadrnConfig
 __all__ = [
     "CLASSES",
     "CONFIG",
+    "PHASED_CLASSES",
     "SIZES",
     "VARIANTS",
     "Dadrn",
@@ -315,4 +347,5 @@ __all__ = [
     "channel_affinity",
     "position_affinity",
     "variant",
+    "with_phase",
 ]

@@ -15,6 +15,9 @@ Similarity = Literal["product", "cosine", "scaled_cosine"]
 CLASSES = ("Normal", "CYST", "FNH", "HCC", "HEM")
 """The paper's five classes, in its order."""
 
+PHASED_CLASSES = (*CLASSES, "MET", "BENIGN")
+"""With metastases and other malignant lesions, and with benign changes that are no mass."""
+
 
 @dataclass(frozen=True)
 class DadrnConfig:
@@ -32,6 +35,7 @@ class DadrnConfig:
         pooling: of the map before the classifier: "mean" as in the paper, or "mean_max", the sum of its mean
             and its largest value.
         dropout: before the classifier, in training.
+        phases: contrast phases that the network is told, as shares; 0: none. No part of the paper.
         outlier: a linear layer beside the classifier, from the same pooled map, that says whether a lesion is
             of none of the classes. No part of the paper; fitted when all else is trained.
     """
@@ -47,6 +51,7 @@ class DadrnConfig:
     mean: bool = False
     pooling: Pooling = "mean"
     dropout: float = 0.0
+    phases: int = 0
     outlier: bool = False
 
     def __post_init__(self) -> None:
@@ -76,6 +81,8 @@ SIZES = {
     ),
 }
 SIZES["attending"] = replace(SIZES["compact"], similarity="scaled_cosine", separate=True)
+
+SIZES["phased"] = replace(SIZES["attending"], classes=PHASED_CLASSES, phases=4)
 
 SHARPNESS: dict[str, float] = {"sigmoid": 4.0, "softmax": 8.0}
 """Where scaled cosines begin: sigmoids from 0.02 to 0.98, softmax entropies near 0.7 of their range."""

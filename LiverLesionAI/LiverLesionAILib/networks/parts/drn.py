@@ -210,9 +210,15 @@ class Drn(nn.Module):
                 if part.bias is not None:
                     nn.init.zeros_(part.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The last map A."""
+    def forward(self, x: Tensor, shift: Tensor | None = None) -> Tensor:
+        """The last map A.
+
+        Args:
+            shift: (B, stem), added to what the first convolution makes, everywhere alike.
+        """
         x = self.stem(x)
+        if shift is not None:
+            x = x + shift[:, :, None, None]
         if self.config.pool:
             x = F.max_pool2d(x, 3, stride=2, padding=1)
         for number, group in enumerate(self.groups):

@@ -38,27 +38,64 @@ class PhaseView:
     network: Mapping[int, ClassAnswer]
 
 
-def differentials(views: Sequence[PhaseView], settings: DifferentialSettings) -> dict[int, Differential]:
+@dataclass(frozen=True)
+class MeasuredPhase:
+    """What is known of a case's lesions in one phase; numbers alone, without images.
+
+    Attributes:
+        phase: its value.
+        vessels_hu: brightest vessels in the liver; aorta_hu: NaN where none was seen.
+        arterial: as in :class:`PhaseView`.
+        features: by lesion.
+        network: by lesion, the network's shares by the classes' codes; lesions unlike all that it knows are
+            left out.
+    """
+
+    phase: str
+    vessels_hu: float
+    aorta_hu: float
+    arterial: float
+    features: Mapping[int, LesionFeatures]
+    network: Mapping[int, Mapping[str, float]]
+
+
+def measured_phases(views: Sequence[PhaseView]) -> list[MeasuredPhase]:
+    """Measure the lesions in every phase; of two of one phase the first counts."""
+    found: dict[str, MeasuredPhase] = {}
+    for view in views:
+        if view.phase.value in found:
+            continue
+        crop = view.crop
+        features = measure_features(
+            crop.hu_zyx, crop.liver_zyx, crop.labels_zyx, crop.geometry.spacing_zyx_mm
+        )
+        said = {number: _shares(answer) for number, answer in view.network.items()}
+        found[view.phase.value] = MeasuredPhase(
+            view.phase.value,
+            view.measures.vessels_hu,
+            view.measures.aorta_hu,
+            view.arterial,
+            features,
+            {number: shares for number, shares in said.items() if shares},
+        )
+    return list(found.values())
+
+
+def differentials(
+    measured: Sequence[MeasuredPhase], settings: DifferentialSettings
+) -> dict[int, Differential]:
     """What each lesion may be, from all phases at hand; larger lesions first, as smaller ones lean on them.
 
     Args:
-        views: one per phase; of two of one phase the first counts.
+        measured: one per phase, that of the case's own CT first.
     """
-    measured: dict[str, dict[int, LesionFeatures]] = {}
-    vessels: dict[str, float] = {}
-    for view in views:
-        if view.phase.value not in measured:
-            crop = view.crop
-            measured[view.phase.value] = measure_features(
-                crop.hu_zyx, crop.liver_zyx, crop.labels_zyx, crop.geometry.spacing_zyx_mm
-            )
-            vessels[view.phase.value] = view.measures.vessels_hu
-    first = measured[views[0].phase.value]
+    vessels = {one.phase: one.vessels_hu for one in measured}
+    first = measured[0].features
     kin = alike(first, settings.alike_hu)
     found: dict[int, Differential] = {}
     for number in sorted(first, key=lambda n: -first[n].diameter_mm):
-        phases = {phase: features[number] for phase, features in measured.items() if number in features}
-        network, weight = _network(views, number)
+        phases = {one.phase: one.features[number] for one in measured if number in one.features}
+        network, weight = _network(measured, number)
         larger = [found[other].probabilities.get(METASTASIS, 0.0) for other in kin[number] if other in found]
         context = Context(
             vessels_hu=vessels,
@@ -74,18 +111,20 @@ def differentials(views: Sequence[PhaseView], settings: DifferentialSettings) ->
     return found
 
 
-def _network(views: Sequence[PhaseView], number: int) -> tuple[dict[str, float], float]:
-    """The network's answer where it counts most, by the classes' codes, and its weight.
+def _network(measured: Sequence[MeasuredPhase], number: int) -> tuple[Mapping[str, float], float]:
+    """The network's answer where it counts most, by the classes' codes, and its weight."""
+    best = max(measured, key=lambda one: one.arterial)
+    shares = best.network.get(number, {})
+    return shares, best.arterial if shares else 0.0
 
-    Nothing where it calls the lesion unlike all that it knows.
-    """
-    best = max(views, key=lambda view: view.arterial)
-    said = best.network.get(number)
-    if said is None or LesionClass.of(said.name) in (None, LesionClass.INDETERMINATE):
-        return {}, 0.0
+
+def _shares(said: ClassAnswer) -> dict[str, float]:
+    """A network's answer by the classes' codes; nothing of a lesion that it calls unlike all it knows."""
+    if LesionClass.of(said.name) in (None, LesionClass.INDETERMINATE):
+        return {}
     shares: dict[str, float] = {}
     for name, probability in said.probabilities.items():
         known = LesionClass.of(name)
         if known is not None and math.isfinite(probability):
             shares[known.code] = shares.get(known.code, 0.0) + float(probability)
-    return shares, best.arterial
+    return shares

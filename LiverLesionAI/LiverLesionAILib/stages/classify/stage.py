@@ -25,7 +25,7 @@ from ..phase.estimate import (
 )
 from .differential import DifferentialSettings
 from .liver_box import LiverBox, liver_box
-from .second_voice import PhaseView, differentials
+from .second_voice import PhaseView, differentials, measured_phases
 
 if TYPE_CHECKING:
     from .lesions import ClassAnswer, ClassifySettings
@@ -134,7 +134,8 @@ class CaseClassifier:
         lesions = with_classes(result.lesions, found)
         if self.settings.differential is not None:
             phase = _what_it_cannot_show(phase, views)
-            lesions = with_differentials(lesions, differentials(views, self.settings.differential))
+            said = differentials(measured_phases(views), self.settings.differential)
+            lesions = with_differentials(lesions, said)
             messages.append(NOT_VALIDATED)
         else:
             messages.append(NETWORK_NOT_VALIDATED)

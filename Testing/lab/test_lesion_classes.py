@@ -1,0 +1,110 @@
+"""`compare classes`: figures of made-up lesions, and what is kept of a measurement."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from LiverLesionAILab.data.synthliver2 import PhasesOfPatient, find_phases
+from LiverLesionAILab.evaluation.lesion_class_command import class_table, enhancement_table, phase_table
+from LiverLesionAILab.evaluation.lesion_classes import (
+    JudgedLesion,
+    class_figures,
+    judged_lesions,
+    read_phase,
+    sayable,
+)
+from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.stages.classify.differential import Differential, DifferentialSettings
+from LiverLesionAILib.stages.classify.enhancement import Enhancement
+from LiverLesionAILib.stages.classify.features import LesionFeatures
+from LiverLesionAILib.support.errors import InputError
+
+SETTINGS = Rules().part(DifferentialSettings)
+
+
+def features(core_hu: float, liver_hu: float) -> LesionFeatures:
+    return LesionFeatures(core_hu, 1.0, liver_hu, 10.0, liver_hu, 10.0, 2.0, 20.0, True)
+
+
+def record(core_hu: float, liver_hu: float, looks: str, arterial: float) -> dict:
+    return {
+        "phase": looks,
+        "vessels_hu": 170.0,
+        "aorta_hu": 300.0,
+        "arterial": arterial,
+        "features": {"1": asdict(features(core_hu, liver_hu))},
+        "network": {},
+        "looks": looks,
+        "sure": 0.9,
+    }
+
+
+def judged(truth: str, probabilities: dict[str, float], aphe: bool, contrast: float) -> JudgedLesion:
+    name, probability = next(iter(probabilities.items()))
+    facts = {"contrast_hu": {"arterial": contrast, "portal": -30.0, "delayed": -30.0}, "rim": False}
+    said = Differential(name if probability > 0.6 else "indeterminate", probabilities, "")
+    return JudgedLesion("a", 1, truth, facts, said, Enhancement(aphe, False, aphe, False, ""), {})
+
+
+def test_figures_of_four_lesions() -> None:
+    lesions = [
+        judged("HCC", {"HCC": 0.9, "FNH": 0.1}, True, 40.0),
+        judged("HCC", {"HCC": 0.7, "FNH": 0.3}, False, 40.0),
+        judged("FNH", {"HCC": 0.5, "FNH": 0.4}, True, 40.0),
+        judged("cyst", {"cyst": 1.0}, False, -60.0),
+    ]
+    figures = class_figures(lesions, (Phase.ARTERIAL,))
+    assert figures.recall == {"cyst": 1.0, "FNH": 0.0, "HCC": 1.0}
+    assert figures.balanced == pytest.approx(2 / 3)
+    assert (figures.error, figures.error_80) == (0.25, 0.0)
+    assert (figures.named, figures.named_right) == (0.75, 1.0)
+    assert figures.calibration_error == pytest.approx((0.1 + 0.3 + 0.5 + 0.0) / 4)
+    assert "| 0.667 |" in class_table({"arterial": figures})
+    table = enhancement_table(lesions, 15.0, 10.0)
+    assert "| APHE | 4 | 0.750 | 2 of 3 | 1 of 1 |" in table
+    assert "| washout | 4 | 0.750 | 2 of 3 | 1 of 1 |" in table
+    near = enhancement_table([judged("HCC", {"HCC": 1.0}, False, 13.0)], 15.0, 10.0)
+    assert "| APHE | 0 |" in near
+
+
+def test_without_an_arterial_phase_fnh_and_hcc_cannot_be_said() -> None:
+    assert sayable("HCC", (Phase.PORTAL,)) == "indeterminate"
+    assert sayable("HCC", (Phase.PORTAL, Phase.ARTERIAL)) == "HCC"
+    assert sayable("cyst", (Phase.PORTAL,)) == "cyst"
+
+
+def test_kept_measurements_become_the_products_classes() -> None:
+    truth = {"number": 1, "class": "HCC", "habit": "HCC", "contrast_hu": {"arterial": 45.0, "portal": -25.0}}
+    patient = PhasesOfPatient("a", Path("a"), {"lesions": [truth]})
+    kept = {
+        "a": {
+            "arterial": record(120.0, 75.0, "arterial", 1.0),
+            "portal": record(85.0, 110.0, "portal", 0.0),
+        }
+    }
+    both = judged_lesions([patient], kept, (Phase.PORTAL, Phase.ARTERIAL), SETTINGS)
+    assert [(one.guess, one.enhancement.aphe, one.enhancement.washout) for one in both] == [
+        ("HCC", True, True)
+    ]
+    (alone,) = judged_lesions([patient], kept, (Phase.PORTAL,), SETTINGS)
+    assert not {"HCC", "FNH"} & set(alone.said.probabilities)
+    truth["contrast_hu"] = {"arterial": 3.0, "portal": 2.0}
+    assert not judged_lesions([patient], kept, (Phase.PORTAL,), SETTINGS), "nobody can see it"
+
+
+def test_a_phase_is_as_named_or_as_it_looks() -> None:
+    kept = record(120.0, 75.0, "arterial", 0.8)
+    assert (read_phase(kept, None).phase, read_phase(kept, None).arterial) == ("arterial", 0.8)
+    assert (read_phase(kept, Phase.DELAYED).phase, read_phase(kept, Phase.DELAYED).arterial) == (
+        "delayed",
+        0.0,
+    )
+    assert "| portal | 0 | 1 | 0 | 0 |" in phase_table({"a": {"portal": kept}})
+
+
+def test_a_folder_without_the_set_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no patients of SynthLiver-2"):
+        find_phases(tmp_path)
