@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.case.enhancement import Enhancement, PhaseLevels
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.cli.main import main
@@ -51,6 +53,25 @@ def test_nothing_said_is_no_category(result: CaseResult, tmp_path: Path, capsys)
         tmp_path / "case", capsys, "--lesion", str(result.lesions[0].number), *READ, "--targetoid", "yes"
     )
     assert "consider LR-M" in text and "Category:" not in text
+
+
+def test_what_was_measured_counts_only_when_the_reader_confirms_it(
+    result: CaseResult, tmp_path: Path, capsys
+) -> None:
+    phases = tuple(PhaseLevels(p, 90.0, 100.0) for p in (Phase.ARTERIAL, Phase.PORTAL, Phase.DELAYED))
+    measured = Enhancement(phases, aphe=True, rim=False, washout=True, capsule=True)
+    lesions = (replace(result.lesions[0], enhancement=measured), *result.lesions[1:])
+    save_result(replace(result, lesions=lesions), tmp_path / "case")
+    number = ("--lesion", str(lesions[0].number))
+    patient = READ[:8]
+    eyes = ("--tumour-in-vein", "no", "--targetoid", "no")
+    text = said(tmp_path / "case", capsys, *number, *patient, *eyes)
+    assert "Measured (arterial, portal, delayed), not counted: APHE yes, washout yes, capsule yes" in text
+    assert "No category" in text and "missing: arterial" in text
+    text = said(tmp_path / "case", capsys, *number, *patient, *eyes, "--confirm-measured")
+    assert "Category: LR-" in text and "Washout, not at the edge alone? yes" in text
+    text = said(tmp_path / "case", capsys, *number, *patient, *eyes, "--confirm-measured", "--washout", "no")
+    assert "Washout, not at the edge alone? no" in text
 
 
 @pytest.mark.parametrize(

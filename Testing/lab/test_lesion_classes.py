@@ -18,7 +18,7 @@ from LiverLesionAILab.evaluation.lesion_classes import (
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.stages.classify.differential import Differential, DifferentialSettings
-from LiverLesionAILib.stages.classify.enhancement import Enhancement
+from LiverLesionAILib.stages.classify.enhancement import MeasuredEnhancement
 from LiverLesionAILib.stages.classify.features import LesionFeatures
 from LiverLesionAILib.support.errors import InputError
 
@@ -46,7 +46,7 @@ def judged(truth: str, probabilities: dict[str, float], aphe: bool, contrast: fl
     name, probability = next(iter(probabilities.items()))
     facts = {"contrast_hu": {"arterial": contrast, "portal": -30.0, "delayed": -30.0}, "rim": False}
     said = Differential(name if probability > 0.6 else "indeterminate", probabilities, "")
-    return JudgedLesion("a", 1, truth, facts, said, Enhancement(aphe, False, aphe, False, ""), {})
+    return JudgedLesion("a", 1, truth, facts, said, MeasuredEnhancement(aphe, False, aphe, False, ""), {})
 
 
 def test_figures_of_four_lesions() -> None:

@@ -138,6 +138,13 @@ class TestPatient:
             assert lesion["washout"] == (lesion["aphe"] and min(seen["portal"], seen["delayed"]) <= -10)
 
 
+def test_every_patient_is_recorded_and_the_total_fits() -> None:
+    path = checksums.recorded_file("SynthLiver-2")
+    known = checksums.recorded(path)
+    assert list(known[PART]) == sorted(p.name for p in plan_patients())
+    assert checksums.set_digest(known) == json.loads(path.read_text())["digest"]
+
+
 def test_command_knows_the_set_and_its_parts(tmp_path: Path) -> None:
     import argparse
 

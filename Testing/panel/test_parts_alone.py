@@ -18,6 +18,8 @@ from support import slicer_desktop
 
 slicer_desktop.install()
 
+from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.case.enhancement import Enhancement, PhaseLevels
 from LiverLesionAILib.case.findings import Box, LesionStatus, Measurement
 from LiverLesionAILib.models.weights import Manifest
 from LiverLesionAILib.panel.edit.reader_panel import ReaderPanel
@@ -201,6 +203,9 @@ def test_details_say_why_a_class_was_given() -> None:
     text = details_html(replace(LESION, class_reasons="5 HU < 20 HU"))
     assert "5 HU &lt; 20 HU" in text and "cyst" in text and "0.70" in text
     assert "box of 30 × 22 × 25 mm" in details_html(BOXED)
+    two = tuple(PhaseLevels(phase, 90.0, 100.0, 200.0) for phase in (Phase.ARTERIAL, Phase.PORTAL))
+    assert "data:image/png;base64," in details_html(replace(LESION, enhancement=Enhancement(two)))
+    assert "<img" not in details_html(replace(LESION, enhancement=Enhancement(two[:1])))
 
 
 class Volume:

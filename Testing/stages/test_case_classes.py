@@ -168,7 +168,7 @@ def test_named_phases_give_enhancement_and_a_contradiction_is_said() -> None:
     (one,) = found.lesions
     assert re.search(r"portal (6|7)\d HU .*; arterial 1[67]\d HU", one.class_reasons)
     assert "; APHE (+" in one.class_reasons
-    assert ", washout (portal -" in one.class_reasons
+    assert "; washout (portal -" in one.class_reasons
     assert found.phase.name == "portal venous" and found.phase.warning == ""
     assert any("early: arterial as named, moved by" in text for text in found.messages)
     assert any("early was named arterial but looks portal venous" in text for text in found.messages)

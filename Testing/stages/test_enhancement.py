@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from LiverLesionAILib.stages.classify.differential import ARTERIAL, DELAYED, PORTAL, DifferentialSettings
-from LiverLesionAILib.stages.classify.enhancement import Enhancement, measure_enhancement
+from LiverLesionAILib.stages.classify.enhancement import MeasuredEnhancement, measure_enhancement
 from LiverLesionAILib.stages.classify.features import LesionFeatures
 from support.rules import of_page
 
@@ -15,7 +15,7 @@ RULES = of_page(DifferentialSettings)
 LIVER = {ARTERIAL: 72.0, PORTAL: 112.0, DELAYED: 92.0}
 
 
-def look(rims: dict[str, float] | None = None, **against_liver: float) -> Enhancement:
+def look(rims: dict[str, float] | None = None, **against_liver: float) -> MeasuredEnhancement:
     """Measured on cores that differ from the liver so much, with rims so much above core and liver."""
     phases = {}
     for phase, contrast in against_liver.items():
@@ -62,5 +62,5 @@ def test_what_the_phases_cannot_show_is_not_said() -> None:
     found = look(portal=-40.0)
     assert found.aphe is None and found.washout is None and found.text == ""
     unknown = LesionFeatures(50.0, 2.0, math.nan, math.nan, math.nan, 8.0, math.nan, 12.0, True)
-    assert measure_enhancement({ARTERIAL: unknown}, RULES) == Enhancement(None, None, None, None, "")
+    assert measure_enhancement({ARTERIAL: unknown}, RULES) == MeasuredEnhancement(None, None, None, None, "")
     assert measure_enhancement({ARTERIAL: replace(unknown, liver_hu=70.0)}, RULES).aphe is False

@@ -10,6 +10,7 @@ import pytest
 from LiverLesionAILab.synthesis.body import BodySettings, make_body
 from LiverLesionAILab.synthesis.organs import Organ, Phase
 from LiverLesionAILib.stages.phase.aorta import find_aorta
+from LiverLesionAILib.stages.phase.cava import measure_cava
 from LiverLesionAILib.stages.phase.estimate import (
     PHASES,
     PhaseMeasures,
@@ -47,6 +48,7 @@ def test_synthetic_phases(phase: Phase) -> None:
         )
         measures = measured(body.volume(), body.liver_zyx)
         assert measures.aorta_hu == pytest.approx(body.hu[Organ.AORTA], abs=8)
+        assert measures.cava_hu == pytest.approx(body.hu[Organ.IVC], abs=12)
         assert estimate(measures, False, PHASE).name == NAMES[phase.value]
 
 
@@ -68,6 +70,7 @@ def test_real_livers_are_none_of_them_arterial(case: int) -> None:
 def test_no_aorta_in_a_block_of_water() -> None:
     volume = CtVolume(np.zeros((40, 100, 100), np.int16), Geometry.make((40, 100, 100), (4.0, 3.0, 3.0)))
     assert find_aorta(volume, 0.0, 160.0, PHASE.aorta) is None
+    assert np.isnan(measure_cava(volume, None))
 
 
 @pytest.mark.parametrize(

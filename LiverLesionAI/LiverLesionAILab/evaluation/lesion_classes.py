@@ -24,7 +24,7 @@ from LiverLesionAILib.stages.classify.differential import (
     Differential,
     DifferentialSettings,
 )
-from LiverLesionAILib.stages.classify.enhancement import Enhancement, measure_enhancement
+from LiverLesionAILib.stages.classify.enhancement import MeasuredEnhancement, measure_enhancement
 from LiverLesionAILib.stages.classify.features import LesionFeatures
 from LiverLesionAILib.stages.classify.liver_box import liver_box
 from LiverLesionAILib.stages.classify.second_voice import (
@@ -69,7 +69,7 @@ class JudgedLesion:
     truth: str
     facts: Mapping[str, Any]
     said: Differential
-    enhancement: Enhancement
+    enhancement: MeasuredEnhancement
     phases: Mapping[str, LesionFeatures]
 
     @property
@@ -140,7 +140,15 @@ def read_phase(record: Mapping[str, Any], named: Phase | None) -> MeasuredPhase:
     network = {int(n): one for n, one in record["network"].items()}
     phase = record["looks"] if named is None else named.value
     arterial = record["arterial"] if named is None else float(named is Phase.ARTERIAL)
-    return MeasuredPhase(phase, record["vessels_hu"], record["aorta_hu"], arterial, features, network)
+    return MeasuredPhase(
+        phase,
+        record["vessels_hu"],
+        record["aorta_hu"],
+        arterial,
+        features,
+        network,
+        record.get("cava_hu", np.nan),
+    )
 
 
 def judged_lesions(

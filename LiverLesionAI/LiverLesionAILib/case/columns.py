@@ -87,6 +87,37 @@ def _measured(
     return Column(key, heading, short, value, unit, digits, file_digits, field)
 
 
+def _level(key: str, field: str, heading: str, unit: str, digits: int) -> Column:
+    """What the class's reasons say in words, as a number: of the CT that was analysed."""
+
+    def value(lesion: Lesion) -> float | None:
+        level = None if lesion.enhancement is None else lesion.enhancement.analysed
+        return None if level is None else float(getattr(level, field))
+
+    return Column(key, heading, heading, value, unit, digits, digits)
+
+
+def _property(key: str, heading: str) -> Column:
+    """A measured property of enhancement: "yes", "no", or empty where the phases cannot show it."""
+
+    def value(lesion: Lesion) -> str:
+        said = None if lesion.enhancement is None else getattr(lesion.enhancement, key)
+        return "" if said is None else "yes" if said else "no"
+
+    return Column(key, heading, heading, value)
+
+
+ENHANCEMENT = (
+    _level("core_hu", "lesion_hu", "Core density", "HU", 0),
+    _level("beside_hu", "liver_hu", "Liver beside", "HU", 0),
+    _level("edge_mm", "edge_mm", "Edge width", "mm", 1),
+    _level("rim_hu", "rim_hu", "Rim above core and liver", "HU", 0),
+    _property("aphe", "APHE measured"),
+    _property("washout", "Washout measured"),
+    _property("capsule", "Capsule measured"),
+)
+"""The figures behind a class, each in a column of its own."""
+
 COLUMNS: tuple[Column, ...] = (
     Column("number", "Number", "Lesion", lambda lesion: lesion.number),
     Column("name", "Name", "Name", lesion_title),
@@ -100,6 +131,7 @@ COLUMNS: tuple[Column, ...] = (
         file_digits=3,
     ),
     Column("class_reasons", "Class reasons", "Reasons", lambda lesion: lesion.class_reasons),
+    *ENHANCEMENT,
     Column("reader_class", "Reader class", "Reader class", lambda lesion: lesion.reader_class),
     Column("status", "Status", "Status", lambda lesion: lesion.status_text),
     Column("score", "Score", "Score", lambda lesion: lesion.score, digits=2, file_digits=3),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..volume.ct import Geometry
 from .classes import Phase
+from .enhancement import Enhancement
 from .manifest import RunManifest
 
 PointLps = tuple[float, float, float]
@@ -122,6 +123,7 @@ class Lesion:
         probability: 0..1 that it is a lesion, calibrated (see :mod:`..stages.measure.probability`); None
             where its model was not, and where the reader drew it.
         tracking_uid: DICOM UID of this lesion, given once and kept (see :mod:`.tracking`); "" before that.
+        enhancement: densities over the contrast phases at hand; None where they were not measured.
     """
 
     number: int
@@ -140,6 +142,7 @@ class Lesion:
     tracking_uid: str = ""
     class_reasons: str = ""
     probability: float | None = None
+    enhancement: Enhancement | None = None
 
     @property
     def shown_class(self) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .classes import Phase
+from .enhancement import Enhancement
 
 ADULT_YEARS = 18.0
 GROWTH_SHARE = 0.5
@@ -100,6 +101,30 @@ class LiRads:
     category: Category | None
     steps: tuple[Step, ...]
     consider: Consider = Consider.NOTHING
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What was measured of the features that the table asks for; only the reader's word makes it count.
+
+    Attributes:
+        arterial_enhancement, washout, capsule: as in :class:`Observation`; None where no phase shows it.
+        targetoid: True where a rim enhances in the arterial phase; never False: there are other such looks.
+        phases: that were measured.
+    """
+
+    arterial_enhancement: bool | None = None
+    washout: bool | None = None
+    capsule: bool | None = None
+    targetoid: bool | None = None
+    phases: tuple[Phase, ...] = ()
+
+    @classmethod
+    def of(cls, measured: Enhancement | None) -> Proposal:
+        """From a lesion's densities over the phases; nothing where they were not measured."""
+        if measured is None:
+            return cls()
+        return cls(measured.aphe, measured.washout, measured.capsule, measured.rim or None, measured.phases)
 
 
 def threshold_growth(before_mm: float, now_mm: float, months: float) -> bool | None:

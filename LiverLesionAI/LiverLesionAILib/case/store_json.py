@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..volume.geometry import Geometry, Vec3
+from .enhancement import describe_enhancement, read_enhancement
 from .findings import Box, Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
 from .terminology import EDITED_BEFORE
 
@@ -47,6 +48,8 @@ def describe_lesion(lesion: Lesion) -> Json:
     }
     if lesion.class_box is not None:
         described["class_box"] = _describe_box(lesion.class_box)
+    if lesion.enhancement is not None:
+        described["enhancement"] = describe_enhancement(lesion.enhancement)
     return described
 
 
@@ -114,6 +117,7 @@ def read_lesion(entry: Json) -> Lesion:
         tracking_uid=str(entry.get("tracking_uid") or ""),
         class_reasons=str(entry.get("class_reasons") or ""),
         probability=None if entry.get("probability") is None else read_number(entry["probability"]),
+        enhancement=None if entry.get("enhancement") is None else read_enhancement(entry["enhancement"]),
     )
 
 

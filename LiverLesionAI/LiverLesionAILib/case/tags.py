@@ -6,16 +6,19 @@ changes nothing. What version 0.1 wrote is read too.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from . import terminology as terms
+from .enhancement import Enhancement, describe_enhancement, read_enhancement
 from .findings import Box, Lesion, LesionSource, LesionStatus, PointLps
 
 TAG_TRACKING_UID = "LiverLesionAI.TrackingUID"
 TAG_REASONS = "LiverLesionAI.ClassReasons"
 TAG_PROBABILITY = "LiverLesionAI.Probability"
+TAG_ENHANCEMENT = "LiverLesionAI.Enhancement"
 TAG_BOX = "LiverLesionAI.Box"
 TAG_AXES = "LiverLesionAI.Axes"
 """End points of the long, then of the short axis: 12 numbers, empty where nothing was measured."""
@@ -34,6 +37,7 @@ LESION_TAGS = (
     TAG_TRACKING_UID,
     TAG_REASONS,
     TAG_PROBABILITY,
+    TAG_ENHANCEMENT,
     TAG_BOX,
     TAG_AXES,
 )
@@ -67,6 +71,7 @@ def write(lesion: Lesion) -> dict[str, str]:
         TAG_TRACKING_UID: lesion.tracking_uid,
         TAG_REASONS: lesion.class_reasons,
         TAG_PROBABILITY: "" if lesion.probability is None else f"{lesion.probability:.4f}",
+        TAG_ENHANCEMENT: enhancement_text(lesion.enhancement),
         TAG_BOX: box_text(lesion.box),
         terms.TAG_CLASS_BOX: box_text(lesion.class_box),
         TAG_AXES: axes_text(*ends) if ends is not None else "",
@@ -104,7 +109,21 @@ def read(tags: Mapping[str, str]) -> Lesion:
         tracking_uid=text(TAG_TRACKING_UID),
         class_reasons=text(TAG_REASONS),
         probability=_number(text(TAG_PROBABILITY), None),
+        enhancement=parse_enhancement(text(TAG_ENHANCEMENT)),
     )
+
+
+def enhancement_text(one: Enhancement | None) -> str:
+    """Densities over the phases as a tag; "" for none."""
+    return "" if one is None else json.dumps(describe_enhancement(one), separators=(",", ":"))
+
+
+def parse_enhancement(text: str) -> Enhancement | None:
+    """Of such a tag; None for an empty or damaged one."""
+    try:
+        return read_enhancement(json.loads(text)) if text else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def box_text(box: Box | None) -> str:

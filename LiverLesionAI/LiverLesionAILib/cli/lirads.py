@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..support.errors import InputError
 
 if TYPE_CHECKING:
+    from ..case.lirads import Proposal
     from .tools import Commands
 
 ANSWERS = {"yes": True, "no": False}
@@ -34,6 +35,12 @@ def add_lirads_command(commands: Commands) -> None:
         ("--capsule", "a bright rim in the portal venous or delayed phase"),
     ):
         add(option, choices=tuple(ANSWERS), help=text)
+    add(
+        "--confirm-measured",
+        action="store_true",
+        help="you have looked: what was measured (phases, APHE, washout, capsule) counts where you say "
+        "nothing else",
+    )
     add("--age", type=float, metavar="YEARS", help="of the patient")
     add("--phases", default="", metavar="NAMES", help=f"that were looked at: {','.join(PHASES)}")
     add("--prior-mm", type=float, metavar="MM", help="its size in an earlier scan")
@@ -44,7 +51,7 @@ def add_lirads_command(commands: Commands) -> None:
 def run_lirads(args: argparse.Namespace) -> int:
     """Print the steps and the category, or why there is none."""
     from ..case.findings import LesionStatus
-    from ..case.lirads import AtRisk, Observation, lirads, threshold_growth
+    from ..case.lirads import AtRisk, Observation, Proposal, lirads, threshold_growth
     from ..case.store import load_result
 
     result = load_result(args.case)
@@ -56,6 +63,7 @@ def run_lirads(args: argparse.Namespace) -> int:
         raise InputError(f"Lesion {args.lesion} was marked as {lesion.status.title}: it has no category.")
     if lesion.measurement is None:
         raise InputError(f"Lesion {args.lesion} has only a box. Outline it first: its size is needed.")
+    proposal = Proposal.of(lesion.enhancement)
     phases, size_mm = _phases(args.phases), lesion.measurement.long_axis_mm
     growth = None
     if (args.prior_mm is None) is not (args.prior_months is None):
@@ -65,16 +73,21 @@ def run_lirads(args: argparse.Namespace) -> int:
             raise InputError(f"--prior-mm {args.prior_mm:g}: give a size above 0.")
         growth = threshold_growth(args.prior_mm, size_mm, args.prior_months)
     said = {name: ANSWERS.get(value) for name, value in vars(args).items() if isinstance(value, str)}
+    measured = proposal if args.confirm_measured else Proposal()
+
+    def counted(name: str, value: bool | None) -> bool | None:
+        return said[name] if said.get(name) is not None else value
+
     found = lirads(
         AtRisk(said.get("at_risk"), args.age, said.get("vascular_or_congenital")),
-        phases,
+        phases or measured.phases,
         Observation(
             size_mm,
-            said.get("aphe"),
-            said.get("washout"),
-            said.get("capsule"),
+            counted("aphe", measured.arterial_enhancement),
+            counted("washout", measured.washout),
+            counted("capsule", measured.capsule),
             growth,
-            said.get("targetoid"),
+            counted("targetoid", measured.targetoid),
             said.get("tumour_in_vein"),
             said.get("benign_excluded"),
             lesion.status is LesionStatus.TREATED,
@@ -83,12 +96,36 @@ def run_lirads(args: argparse.Namespace) -> int:
     print(f"Lesion {lesion.number}, LI-RADS CT v2018:")
     for number, step in enumerate(found.steps, 1):
         print(f"  {number:>2}. {step.question} {step.answer}")
+    if not args.confirm_measured and (line := _measured(proposal)):
+        print(line)
     if found.category is not None:
         print(f"Category: {found.category.value}, if every answer above is the reader's.")
     else:
         consider = f" ({found.consider.value})" if found.consider.value else ""
         print(f"No category{consider}: the last answer does not allow one.")
     return 0
+
+
+def _measured(proposal: Proposal) -> str:
+    """What was measured, for the reader to look at; "" where nothing was."""
+    names = {True: "yes", False: "no"}
+    parts = [
+        f"{text} {names[value]}"
+        for text, value in (
+            ("APHE", proposal.arterial_enhancement),
+            ("washout", proposal.washout),
+            ("capsule", proposal.capsule),
+            ("rim-like arterial enhancement", proposal.targetoid),
+        )
+        if value is not None
+    ]
+    if not parts:
+        return ""
+    phases = ", ".join(phase.value for phase in proposal.phases)
+    return (
+        f"Measured ({phases}), not counted: {', '.join(parts)}. Look at the images; then say it, or give "
+        "--confirm-measured."
+    )
 
 
 def _phases(text: str) -> tuple:

@@ -171,6 +171,11 @@ def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    path.write_bytes(png_bytes(rgb))
+
+
+def png_bytes(rgb: NDArray[np.uint8]) -> bytes:
+    """An (h, w, 3) picture as a PNG file's bytes."""
     from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
     from vtkmodules.vtkCommonDataModel import vtkImageData
     from vtkmodules.vtkIOImage import vtkPNGWriter
@@ -184,4 +189,4 @@ def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
     # Through memory: a full disk is then an OSError, as everywhere.
     writer.WriteToMemoryOn()
     writer.Write()
-    path.write_bytes(vtk_to_numpy(writer.GetResult()).tobytes())
+    return vtk_to_numpy(writer.GetResult()).tobytes()

@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..case.columns import BY_KEY, MEASURED, fixed
+from ..case.columns import BY_KEY, ENHANCEMENT, MEASURED, fixed
+from ..case.enhancement import describe_enhancement
 from ..case.findings import Box, CaseResult, Lesion, LesionSource, LesionStatus, PointLps
 from ..case.terminology import class_probability
 from ..case.wording import (
@@ -54,7 +55,7 @@ _CSV_LESION = tuple(
         "reader_class",
         "score",
         "probability",
-        *(column.key for column in MEASURED),
+        *(column.key for column in (*MEASURED, *ENHANCEMENT)),
         "class_reasons",
         "found_by",
         "status",
@@ -328,4 +329,5 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
         "outline_proposed": is_proposed(lesion),
         "status": lesion.status.value,
         "edited": lesion.edited,
+        "enhancement": None if lesion.enhancement is None else describe_enhancement(lesion.enhancement),
     }

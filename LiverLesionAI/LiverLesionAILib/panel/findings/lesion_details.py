@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from functools import lru_cache
 from html import escape
 
 from ...case.classes import LesionClass
+from ...case.enhancement import Enhancement
 from ...case.findings import LesionSource
 from ...review.case_view import ListedLesion
 from .bars import bars_html
@@ -31,7 +34,28 @@ def details_html(row: ListedLesion) -> str:
     text = "<br>".join(lines)
     if row.class_probabilities:
         text += bars_html(dict(sorted(row.class_probabilities.items(), key=lambda item: -item[1])))
-    return text
+    return text + curves_html(row.enhancement)
+
+
+def curves_html(one: Enhancement | None) -> str:
+    """The lesion's density over the phases as a picture; "" with less than two phases."""
+    if one is None or len(one.levels) < 2:
+        return ""
+    return _picture(one)
+
+
+@lru_cache(maxsize=64)
+def _picture(one: Enhancement) -> str:
+    """Drawn once for a lesion, as its details are asked for with every click."""
+    from ...pictures.canvas import png_bytes
+    from ...pictures.enhancement_plot import HEIGHT, WIDTH, enhancement_plot
+
+    picture = enhancement_plot(one)
+    if picture is None:
+        return ""
+    data = b64encode(png_bytes(picture)).decode("ascii")
+    size = f'width="{round(0.75 * WIDTH)}" height="{round(0.75 * HEIGHT)}"'
+    return f'<br><img {size} src="data:image/png;base64,{data}">'
 
 
 def _model_class(row: ListedLesion) -> str:

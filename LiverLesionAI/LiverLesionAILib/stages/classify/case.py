@@ -81,6 +81,7 @@ def with_differentials(lesions: tuple[Lesion, ...], found: Mapping[int, Differen
             model_class=found[lesion.number].name,
             class_probabilities=dict(found[lesion.number].probabilities),
             class_reasons=found[lesion.number].reasons,
+            enhancement=found[lesion.number].enhancement,
         )
         if lesion.number in found
         else lesion

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ...case.enhancement import Enhancement
 from .features import LesionFeatures
 
 CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN = "cyst", "haemangioma", "FNH", "HCC", "metastasis", "benign"
@@ -90,11 +91,13 @@ class Differential:
         name: the class that is sure enough, or "indeterminate".
         probabilities: by class, most probable first, sum 1; what the phases cannot show is "indeterminate".
         reasons: one line in figures.
+        enhancement: densities over the phases; None before they are put together.
     """
 
     name: str
     probabilities: Mapping[str, float]
     reasons: str
+    enhancement: Enhancement | None = None
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,11 @@ from .features import LesionFeatures
 
 
 @dataclass(frozen=True)
-class Enhancement:
-    """What the phases show; None where they cannot.
+class MeasuredEnhancement:
+    """What the phases show; None where they cannot. As :class:`.case.enhancement.Enhancement` keeps it.
 
     Attributes:
-        aphe: brighter than the liver round it in the arterial phase, and not only at the rim.
-        rim: a rim brighter than core and liver in the arterial phase.
-        washout: darker than the liver in the portal venous or delayed phase, after having been relatively
-            brighter in the arterial phase.
-        capsule: a bright rim in the portal venous or delayed phase.
+        aphe, rim, washout, capsule: as there.
         text: the same in figures, HU; "" where nothing could be measured.
     """
 
@@ -30,7 +26,9 @@ class Enhancement:
     text: str
 
 
-def measure_enhancement(phases: Mapping[str, LesionFeatures], settings: DifferentialSettings) -> Enhancement:
+def measure_enhancement(
+    phases: Mapping[str, LesionFeatures], settings: DifferentialSettings
+) -> MeasuredEnhancement:
     """Enhancement of one lesion.
 
     Args:
@@ -56,7 +54,7 @@ def measure_enhancement(phases: Mapping[str, LesionFeatures], settings: Differen
         capsule = any(_bright_rim(one, settings) for one in late.values())
         if ARTERIAL in there:
             said.append("capsule" if capsule else "no capsule")
-    return Enhancement(aphe, rim, washout, capsule, ", ".join(said))
+    return MeasuredEnhancement(aphe, rim, washout, capsule, "; ".join(said))
 
 
 def _bright_rim(seen: LesionFeatures, settings: DifferentialSettings) -> bool:

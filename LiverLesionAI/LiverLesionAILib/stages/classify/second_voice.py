@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...case.classes import LesionClass, Phase
+from ...case.enhancement import Enhancement, PhaseLevels
 from ..phase.estimate import PhaseMeasures
 from .differential import METASTASIS, Context, Differential, DifferentialSettings, differential
-from .enhancement import measure_enhancement
+from .enhancement import MeasuredEnhancement, measure_enhancement
 from .features import LesionFeatures, alike, measure_features
 from .liver_box import LiverCrop
 from .treated import treated_suggestion
@@ -44,7 +45,7 @@ class MeasuredPhase:
 
     Attributes:
         phase: its value.
-        vessels_hu: brightest vessels in the liver; aorta_hu: NaN where none was seen.
+        vessels_hu: brightest vessels in the liver; aorta_hu, cava_hu: NaN where none was seen.
         arterial: as in :class:`PhaseView`.
         features: by lesion.
         network: by lesion, the network's shares by the classes' codes; lesions unlike all that it knows are
@@ -57,6 +58,7 @@ class MeasuredPhase:
     arterial: float
     features: Mapping[int, LesionFeatures]
     network: Mapping[int, Mapping[str, float]]
+    cava_hu: float = math.nan
 
 
 def measured_phases(views: Sequence[PhaseView]) -> list[MeasuredPhase]:
@@ -77,6 +79,7 @@ def measured_phases(views: Sequence[PhaseView]) -> list[MeasuredPhase]:
             view.arterial,
             features,
             {number: shares for number, shares in said.items() if shares},
+            view.measures.cava_hu,
         )
     return list(found.values())
 
@@ -106,9 +109,37 @@ def differentials(
             network_weight=weight,
         )
         said = differential(phases, context, settings)
-        more = measure_enhancement(phases, settings).text, treated_suggestion(phases, settings)
-        found[number] = replace(said, reasons="; ".join(text for text in (said.reasons, *more) if text))
+        seen = measure_enhancement(phases, settings)
+        more = seen.text, treated_suggestion(phases, settings)
+        found[number] = replace(
+            said,
+            reasons="; ".join(text for text in (said.reasons, *more) if text),
+            enhancement=_over_phases(measured, number, seen),
+        )
     return found
+
+
+def _over_phases(measured: Sequence[MeasuredPhase], number: int, seen: MeasuredEnhancement) -> Enhancement:
+    """A lesion's densities over the phases, in the order of time."""
+    order = [phase.value for phase in Phase]
+    levels = []
+    for one in sorted(measured, key=lambda m: order.index(m.phase)):
+        features = one.features.get(number)
+        if features is not None:
+            levels.append(
+                PhaseLevels(
+                    Phase(one.phase),
+                    features.core_hu,
+                    features.liver_hu,
+                    one.aorta_hu,
+                    one.cava_hu,
+                    one.vessels_hu,
+                    features.edge_mm,
+                    features.rim_contrast_hu,
+                )
+            )
+    own = Phase(measured[0].phase)
+    return Enhancement(tuple(levels), seen.aphe, seen.rim, seen.washout, seen.capsule, own)
 
 
 def _network(measured: Sequence[MeasuredPhase], number: int) -> tuple[Mapping[str, float], float]:

@@ -102,7 +102,8 @@ def _spine(hu_zyx: NDArray[np.float32]) -> NDArray[np.float64] | None:
     return ndimage.gaussian_filter1d(centres, 3.0, axis=0, mode="nearest")
 
 
-def _disc(radius_mm: float, inner_mm: float = 0.0) -> NDArray[np.float32]:
+def disc_kernel(radius_mm: float, inner_mm: float = 0.0) -> NDArray[np.float32]:
+    """A disc, or a ring, whose weights sum to 1."""
     reach = int(np.ceil(radius_mm / SPACING_MM[1]))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1] * SPACING_MM[1]
     distance = np.hypot(y, x)
@@ -128,7 +129,7 @@ def _candidate(
     front_mm = (spine_yx[0] - y - y0) * SPACING_MM[1]
     likely = np.exp(-0.5 * (((left_mm - 14) / 13) ** 2 + ((front_mm - 40) / 13) ** 2))
     for radius in RADII_MM:
-        disc, ring = _disc(radius), _disc(radius + 5.0, radius + 2.0)
+        disc, ring = disc_kernel(radius), disc_kernel(radius + 5.0, radius + 2.0)
         mean = ndimage.convolve(smooth, disc, mode="nearest")
         spread = np.sqrt(np.maximum(0, ndimage.convolve(smooth**2, disc, mode="nearest") - mean**2))
         # Fat, lung or crus lie around it on most sides; a piece of an organ has its own kind all around.

@@ -20,6 +20,7 @@ from ...case.findings import PhaseEstimate
 from ...models.inputs import liver_level_hu
 from ...volume.ct import CtVolume
 from .aorta import AortaSettings, find_aorta
+from .cava import measure_cava
 
 PHASES = tuple(phase.title for phase in Phase)
 ARTERIAL = PHASES[1]
@@ -57,11 +58,13 @@ class PhaseMeasures:
         aorta_hu: NaN where no aorta was found.
         vessels_hu: of the brightest vessels in the liver.
         liver_hu: the level of its parenchyma.
+        cava_hu: of the vena cava; the estimate does not use it.
     """
 
     aorta_hu: float
     vessels_hu: float
     liver_hu: float
+    cava_hu: float = float("nan")
 
 
 def measure_phase(
@@ -91,7 +94,8 @@ def measure_phase(
     level = liver_level_hu(hu_zyx[liver_zyx])
     values = ndimage.gaussian_filter(np.asarray(hu_zyx, np.float32), sigma)[near]
     vessels = float(np.percentile(values, 98.5)) if values.size > 500 else float("nan")
-    return PhaseMeasures(aorta.hu if aorta is not None else float("nan"), vessels, level)
+    aorta_hu = aorta.hu if aorta is not None else float("nan")
+    return PhaseMeasures(aorta_hu, vessels, level, measure_cava(volume, aorta))
 
 
 def phase_probabilities(measures: PhaseMeasures, settings: PhaseSettings) -> NDArray[np.float64]:

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...case.classes import LesionClass, Phase
+from ...case.enhancement import CURVES
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ...case.wording import notes, slice_number
+from ...pictures.canvas import png_bytes
+from ...pictures.enhancement_plot import enhancement_plot
 from ...volume.dicom import DicomSource
 from .sentences import reasons, sentence
 from .strings import Language
@@ -16,6 +19,10 @@ from .strings import Language
 # Portal venous: < 80 HU found moderate fat at 86 % sensitivity and 90 % specificity, < 90 HU at 95 and 75 %;
 # unenhanced: < 40 HU is moderate.
 FAT_HU: Mapping[str, tuple[float, float]] = {"portal": (80.0, 90.0), "unenhanced": (40.0, 40.0)}
+
+
+MOST_CURVES = 8
+"""Plots over the phases: the largest lesions'."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +140,24 @@ def report_content(
             )
             for row in rows
             if row.number in key_images
-        ),
+        )
+        + _curves(listed, words),
         overview=None if overview is None else KeyImage(words("overview"), overview),
     )
+
+
+def _curves(listed: Sequence[Lesion], words: Language) -> tuple[KeyImage, ...]:
+    """A plot of each lesion that was measured in two phases and more, the largest eight."""
+    names = {phase.value: words(f"phase.{phase.value}") for phase in Phase}
+    names |= {name: words(f"curve.{name}") for name in CURVES}
+    drawn = []
+    for lesion in listed:
+        if lesion.enhancement is None or len(lesion.enhancement.levels) < 2 or len(drawn) == MOST_CURVES:
+            continue
+        picture = enhancement_plot(lesion.enhancement, words=names)
+        if picture is not None:
+            drawn.append(KeyImage(f"{lesion.number}: {words('curves')}", png_bytes(picture)))
+    return tuple(drawn)
 
 
 def decision_of(lesion: Lesion) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from ...case.classes import Phase
+from .reason_texts import REASONS
 from .strings import LANGUAGES, Language
 
 # English as the analysis writes it, with fields: (German, Norwegian, French). A field `phase` is a word of
@@ -275,56 +276,6 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Des parties de {names} se trouvent hors du scanner et ont été coupées.",
     ),
 }
-
-# The parts of a class's reasons, which "; " joins.
-REASONS: Mapping[str, tuple[str, str, str]] = {
-    "FNH or HCC cannot be told without an arterial phase": (
-        "FNH oder HCC ohne arterielle Phase nicht zu erkennen",
-        "FNH eller HCC kan ikke skilles ut uten arteriell fase",
-        "HNF ou CHC non reconnaissables sans phase artérielle",
-    ),
-    "denser than water": ("dichter als Wasser", "tettere enn vann", "plus dense que l'eau"),
-    "too small to characterise": (
-        "zu klein zur Charakterisierung",
-        "for liten til å karakteriseres",
-        "trop petite pour être caractérisée",
-    ),
-    "not to be told without contrast": (
-        "ohne Kontrastmittel nicht zu erkennen",
-        "kan ikke avgjøres uten kontrast",
-        "non reconnaissable sans injection",
-    ),
-    "no class stands out": ("keine Klasse überwiegt", "ingen klasse peker seg ut", "aucune classe ne domine"),
-    "network and measurements disagree": (
-        "Netz und Messung widersprechen sich",
-        "nettverk og målinger er uenige",
-        "réseau et mesures en désaccord",
-    ),
-    "{phase} {hu} HU (liver {liver}, vessels {vessels})": (
-        "{phase} {hu} HU (Leber {liver}, Gefäße {vessels})",
-        "{phase} {hu} HU (lever {liver}, kar {vessels})",
-        "{phase} {hu} UH (foie {liver}, vaisseaux {vessels})",
-    ),
-    "{phase} {hu} HU (liver {liver})": (
-        "{phase} {hu} HU (Leber {liver})",
-        "{phase} {hu} HU (lever {liver})",
-        "{phase} {hu} UH (foie {liver})",
-    ),
-    "{phase} {hu} HU": ("{phase} {hu} HU", "{phase} {hu} HU", "{phase} {hu} UH"),
-    "edge {mm} mm (sharp)": ("Rand {mm} mm (scharf)", "kant {mm} mm (skarp)", "bord {mm} mm (net)"),
-    "edge {mm} mm (soft)": ("Rand {mm} mm (unscharf)", "kant {mm} mm (uskarp)", "bord {mm} mm (flou)"),
-    "edge {mm} mm (middling)": ("Rand {mm} mm (mäßig)", "kant {mm} mm (middels)", "bord {mm} mm (moyen)"),
-    "rim +{hu} HU": ("Randsaum +{hu} HU", "randsone +{hu} HU", "couronne +{hu} UH"),
-    "even": ("homogen", "homogen", "homogène"),
-    "uneven": ("inhomogen", "inhomogen", "hétérogène"),
-    "{mm} mm": ("{mm} mm", "{mm} mm", "{mm} mm"),
-    "{n} lesions, {m} others alike": (
-        "{n} Läsionen, {m} weitere ähnlich",
-        "{n} lesjoner, {m} andre like",
-        "{n} lésions, {m} autres semblables",
-    ),
-}
-
 
 _FREE = ("name", "names", "which")
 

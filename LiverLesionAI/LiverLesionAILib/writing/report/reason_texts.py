@@ -1,0 +1,92 @@
+"""The parts of a class's reasons, which "; " joins, in the report's languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# English as the analysis writes it: (German, Norwegian, French); fields as in `sentences`.
+REASONS: Mapping[str, tuple[str, str, str]] = {
+    "FNH or HCC cannot be told without an arterial phase": (
+        "FNH oder HCC ohne arterielle Phase nicht zu erkennen",
+        "FNH eller HCC kan ikke skilles ut uten arteriell fase",
+        "HNF ou CHC non reconnaissables sans phase artérielle",
+    ),
+    "denser than water": ("dichter als Wasser", "tettere enn vann", "plus dense que l'eau"),
+    "too small to characterise": (
+        "zu klein zur Charakterisierung",
+        "for liten til å karakteriseres",
+        "trop petite pour être caractérisée",
+    ),
+    "not to be told without contrast": (
+        "ohne Kontrastmittel nicht zu erkennen",
+        "kan ikke avgjøres uten kontrast",
+        "non reconnaissable sans injection",
+    ),
+    "no class stands out": ("keine Klasse überwiegt", "ingen klasse peker seg ut", "aucune classe ne domine"),
+    "network and measurements disagree": (
+        "Netz und Messung widersprechen sich",
+        "nettverk og målinger er uenige",
+        "réseau et mesures en désaccord",
+    ),
+    "{phase} {hu} HU (liver {liver}, vessels {vessels})": (
+        "{phase} {hu} HU (Leber {liver}, Gefäße {vessels})",
+        "{phase} {hu} HU (lever {liver}, kar {vessels})",
+        "{phase} {hu} UH (foie {liver}, vaisseaux {vessels})",
+    ),
+    "{phase} {hu} HU (liver {liver})": (
+        "{phase} {hu} HU (Leber {liver})",
+        "{phase} {hu} HU (lever {liver})",
+        "{phase} {hu} UH (foie {liver})",
+    ),
+    "{phase} {hu} HU": ("{phase} {hu} HU", "{phase} {hu} HU", "{phase} {hu} UH"),
+    "edge {mm} mm (sharp)": ("Rand {mm} mm (scharf)", "kant {mm} mm (skarp)", "bord {mm} mm (net)"),
+    "edge {mm} mm (soft)": ("Rand {mm} mm (unscharf)", "kant {mm} mm (uskarp)", "bord {mm} mm (flou)"),
+    "edge {mm} mm (middling)": ("Rand {mm} mm (mäßig)", "kant {mm} mm (middels)", "bord {mm} mm (moyen)"),
+    "rim +{hu} HU": ("Randsaum +{hu} HU", "randsone +{hu} HU", "couronne +{hu} UH"),
+    "even": ("homogen", "homogen", "homogène"),
+    "uneven": ("inhomogen", "inhomogen", "hétérogène"),
+    "{mm} mm": ("{mm} mm", "{mm} mm", "{mm} mm"),
+    "{n} lesions, {m} others alike": (
+        "{n} Läsionen, {m} weitere ähnlich",
+        "{n} lesjoner, {m} andre like",
+        "{n} lésions, {m} autres semblables",
+    ),
+    "APHE ({hu} HU against liver)": (
+        "APHE ({hu} HU gegen Leber)",
+        "APHE ({hu} HU mot lever)",
+        "APHE ({hu} UH par rapport au foie)",
+    ),
+    "no APHE ({hu} HU against liver)": (
+        "keine APHE ({hu} HU gegen Leber)",
+        "ingen APHE ({hu} HU mot lever)",
+        "pas d'APHE ({hu} UH par rapport au foie)",
+    ),
+    "rim-like arterial enhancement ({hu} HU against liver)": (
+        "randständige arterielle Anreicherung ({hu} HU gegen Leber)",
+        "randformet arteriell oppladning ({hu} HU mot lever)",
+        "rehaussement artériel en couronne ({hu} UH par rapport au foie)",
+    ),
+    "washout ({phase} {hu} HU against liver)": (
+        "Auswaschung ({phase} {hu} HU gegen Leber)",
+        "utvasking ({phase} {hu} HU mot lever)",
+        "lavage ({phase} {hu} UH par rapport au foie)",
+    ),
+    "no washout ({phase} {hu} HU against liver)": (
+        "keine Auswaschung ({phase} {hu} HU gegen Leber)",
+        "ingen utvasking ({phase} {hu} HU mot lever)",
+        "pas de lavage ({phase} {hu} UH par rapport au foie)",
+    ),
+    "capsule": ("Kapsel", "kapsel", "capsule"),
+    "no capsule": ("keine Kapsel", "ingen kapsel", "pas de capsule"),
+    "treated? {hu} HU ({phase}) is lipiodol or calcification": (
+        "behandelt? {hu} HU ({phase}) sind Lipiodol oder Verkalkung",
+        "behandlet? {hu} HU ({phase}) er lipiodol eller forkalkning",
+        "traitée ? {hu} UH ({phase}) : lipiodol ou calcification",
+    ),
+    "treated? {hu} HU, {change} HU of change over {n} phases, sharp edge: an ablated zone looks so": (
+        "behandelt? {hu} HU, {change} HU Änderung über {n} Phasen, scharfer Rand: so sieht eine "
+        "Ablationszone aus",
+        "behandlet? {hu} HU, {change} HU endring over {n} faser, skarp kant: slik ser en ablasjonssone ut",
+        "traitée ? {hu} UH, variation de {change} UH sur {n} phases, bord net : aspect d'une zone d'ablation",
+    ),
+}
