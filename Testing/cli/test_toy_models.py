@@ -46,7 +46,10 @@ def findings(folder: Path) -> dict:
 
 def test_toys_run_from_the_command_line(toys: Manifest, ct: Path, tmp_path: Path) -> None:
     plain = ["analyze", str(ct), "--device", "cpu", "--no-pictures"]
-    assert main([*plain, "--classes", "paper", "--out", str(tmp_path / "all")]) == 0
+    assert main([*plain, "--classes", "paper", "--class-strip", "--out", str(tmp_path / "all")]) == 0
+    strip = (tmp_path / "all" / "classes_per_slice.csv").read_text(encoding="utf-8").splitlines()
+    assert strip[0].endswith("Normal,BRIGHT,DARK") and len(strip) > 5
+    assert (tmp_path / "all" / "classes_per_slice.png").stat().st_size > 1000
     made = findings(tmp_path / "all")
     assert set(made["computation"]["models"]) == set(TOYS)
     assert [lesion["found_by"] for lesion in made["lesions"]] == ["mask and box"] * 2
@@ -54,7 +57,9 @@ def test_toys_run_from_the_command_line(toys: Manifest, ct: Path, tmp_path: Path
     for lesion in result.lesions:
         assert set(lesion.class_probabilities) == {"Normal", "BRIGHT", "DARK"}
         assert lesion.model_class in ("BRIGHT", "DARK")
-    assert main([*plain, "--detector", "none", "--no-classify", "--out", str(tmp_path / "masks")]) == 0
+    none = ["--detector", "none", "--no-classify", "--class-strip"]
+    assert main([*plain, *none, "--out", str(tmp_path / "masks")]) == 0
+    assert not list((tmp_path / "masks").glob("classes_per_slice*"))
     masks = findings(tmp_path / "masks")
     assert set(masks["computation"]["models"]) == {"toy_locator", "toy_segmenter"}
     assert [lesion["found_by"] for lesion in masks["lesions"]] == ["mask"] * 2

@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILib.analysis.attention import Question, answer, packed, unpacked
+from LiverLesionAILib.case.class_strip import ClassStrip
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import ModelEntry
 from LiverLesionAILib.networks.dadrn import channel_affinity, position_affinity
@@ -70,7 +71,7 @@ class Smooth(BrightOrDark):
         return Output(self.head(features), features)
 
 
-def classified(**how: Any) -> strips.ClassStrip:
+def classified(**how: Any) -> ClassStrip:
     return strips.class_strip(Smooth(), entry_of("dadrn"), crop(), **how)
 
 

@@ -12,6 +12,7 @@ from ..analysis.settings import OPERATING_POINTS
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, TimedProgress, part
 from ..support.text import file_name, path_text
+from .attention_page import AttentionWanted, add_attention_options, attention_files, attention_wanted
 from .export import add_export_while_analysing, export_wanted, print_exported
 from .phases import add_phase_options, read_phases
 from .prior import Priors, add_prior_options, compare_with_priors, read_priors
@@ -58,6 +59,7 @@ def add_analyze_command(commands: Commands) -> None:
     add_phase_options(analyze)
     add_analysis_options(analyze)
     add_prior_options(analyze)
+    add_attention_options(analyze)
     add_export_while_analysing(analyze)
     analyze.set_defaults(run=run_analyze)
 
@@ -208,12 +210,14 @@ def analyse_into(
     second_phase: CtVolume | None = None,
     priors: Priors | None = None,
     phases: NamedPhases | None = None,
+    attention: AttentionWanted | None = None,
 ) -> tuple[CaseResult, dict[str, Path], list[str], dict[str, float]]:
     """Analyse a volume and write its case folder; returns (result, written, sentences to show, seconds).
 
     Args:
         priors: earlier cases to compare with.
         phases: named phases of the patient.
+        attention: what is asked for besides the findings.
     """
     from ..analysis.pipeline import analyze
     from ..writing.case_folder import write_case_folder
@@ -223,16 +227,18 @@ def analyse_into(
         volume, job.settings, job.models, part(progress, 0.1, 0.65), second_phase, job.rules, phases
     )
     started = time.perf_counter()
-    texts = {}
+    texts: dict[str, str | bytes] = {}
     if priors is not None:
-        texts = compare_with_priors(priors, result, volume, said.append, part(progress, 0.65, 0.8))
+        texts.update(compare_with_priors(priors, result, volume, said.append, part(progress, 0.65, 0.8)))
+    if attention is not None:
+        texts.update(attention_files(attention, job, result, volume, said.append, part(progress, 0.65, 0.8)))
     written = write_case_folder(
         result,
         volume,
         folder,
         pictures=job.pictures,
         say=said.append,
-        progress=part(progress, 0.8 if priors else 0.65, 1.0),
+        progress=part(progress, 0.8 if priors or attention else 0.65, 1.0),
         texts=texts,
     )
     timings = {**result.timings_s, "write": time.perf_counter() - started}
@@ -297,7 +303,7 @@ def run_analyze(args: argparse.Namespace) -> int:
         started = time.perf_counter()
         if args.out:
             check_target(args.out)
-        wanted = export_wanted(args)
+        wanted, attention = export_wanted(args), attention_wanted(args)
         job = Job.of(args)
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1), args.grid)
         second = _read_second(args, part(progress, 0.1, 0.1))
@@ -314,7 +320,7 @@ def run_analyze(args: argparse.Namespace) -> int:
             check_source(wanted, volume)
         end = 1.0 if wanted is None else 0.9
         result, written, said, timings = analyse_into(
-            job, volume, folder, part(progress, 0.0, end), second, priors, phases
+            job, volume, folder, part(progress, 0.0, end), second, priors, phases, attention
         )
         exported = {}
         if wanted is not None:

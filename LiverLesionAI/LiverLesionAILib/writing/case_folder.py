@@ -59,7 +59,7 @@ def write_case_folder(
     pictures: bool = True,
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = silent,
-    texts: Mapping[str, str] | None = None,
+    texts: Mapping[str, str | bytes] | None = None,
 ) -> dict[str, Path]:
     """Write everything about a case; the folder appears when it is complete.
 
@@ -70,7 +70,8 @@ def write_case_folder(
         pictures: also draw pictures.
         say: called with what the reader has to know: a scene or picture that cannot be made here, and why.
         progress: called with fractions 0..1; may raise Cancelled, which leaves nothing behind.
-        texts: further text files of the case by their name, such as the comparison with an earlier scan.
+        texts: further files of the case by their name, such as the comparison with an earlier scan; bytes are
+            written as they are.
 
     Returns:
         What was written, by the names above.
@@ -91,9 +92,7 @@ def write_case_folder(
         filling = PartFolder(folder)
         part = filling.path
         written = _write_all(result, volume, part, pictures, say, progress)
-        for name, text in (texts or {}).items():
-            write_text(part / name, text)
-            written[Path(name).stem] = part / name
+        written.update(_write_further(texts or {}, part))
         own = names_of(part)
         (part / MARKER).write_text(json.dumps({"files": own}) + "\n", encoding="utf-8")
         with held_back():
@@ -108,6 +107,18 @@ def write_case_folder(
             raise OutputError(str(error).replace(str(filling.path), str(folder))) from error
         raise
     return {name: folder / path.name for name, path in written.items()}
+
+
+def _write_further(files: Mapping[str, str | bytes], part: Path) -> dict[str, Path]:
+    """Further files of the case, by their names without ending where that is enough."""
+    written: dict[str, Path] = {}
+    for name, content in files.items():
+        if isinstance(content, bytes):
+            (part / name).write_bytes(content)
+        else:
+            write_text(part / name, content)
+        written[name if Path(name).stem in written else Path(name).stem] = part / name
+    return written
 
 
 def _clear(filling: PartFolder | None, made: list[Path]) -> None:

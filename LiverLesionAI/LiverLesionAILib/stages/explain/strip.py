@@ -7,7 +7,6 @@ class Grad-CAM, guided backpropagation and guided Grad-CAM. Bounded: of a liver 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from ...case.class_strip import ClassStrip
 from ...case.findings import AttentionMap
 from ...networks.parts.gradients import grad_cam, guided_backpropagation, guided_grad_cam
 from ...support.progress import Progress, part, silent
-from ...volume.ct import Geometry
 from ..classify.lesions import NORMAL, classify_slices, probabilities_of
 from ..classify.liver_box import LiverCrop
 from ..classify.liver_slices import place, slice_input
@@ -36,47 +35,6 @@ CAM, GUIDED, GUIDED_CAM = "Grad-CAM", "guided backpropagation", "guided Grad-CAM
 KINDS = (CAM, GUIDED, GUIDED_CAM)
 TOP_PERCENT = 99.95
 """Of the values in the liver: what counts as the strongest; a gradient's largest pixel stands far out."""
-
-
-@dataclass(frozen=True, eq=False)
-class ClassStrip:
-    """The classes of a liver's slices.
-
-    Attributes:
-        model: name of the classifier's entry.
-        classes: the first is "Normal".
-        slices: of `geometry`, rising; those with less than 3 cm2 of liver are left out.
-        probabilities: (n, classes), rows sum to 1.
-        explained: the slices that the maps were made for.
-        maps: kind (:data:`KINDS`) -> float32 on `geometry`, 0..1 of the strongest in the liver; empty where
-            not asked for.
-        hu_zyx, liver_zyx, geometry: the classifier's grid; axes along L, P, S.
-    """
-
-    model: str
-    classes: tuple[str, ...]
-    slices: NDArray[np.intp]
-    probabilities: NDArray[np.float32]
-    explained: NDArray[np.intp]
-    maps: dict[str, NDArray[np.float32]]
-    hu_zyx: NDArray[np.float32]
-    liver_zyx: NDArray[np.bool_]
-    geometry: Geometry
-
-    @property
-    def heights_mm(self) -> NDArray[np.float64]:
-        """Of the slices along the body, LPS z."""
-        return np.array([self.geometry.index_to_lps((int(z), 0, 0))[2] for z in self.slices])
-
-    @property
-    def answers(self) -> tuple[str, ...]:
-        """The most probable class of each slice."""
-        return tuple(self.classes[int(n)] for n in self.probabilities.argmax(axis=1))
-
-    def counts(self) -> dict[str, int]:
-        """How many slices have each class; classes without one are left out."""
-        answers = self.answers
-        return {name: answers.count(name) for name in self.classes if name in answers}
 
 
 def class_strip(

@@ -13,12 +13,33 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "data" / "Report"
+MISSING = (
+    'The attention page needs jinja2 (pip install "liverlesionai[report]"). Everything else works without.'
+)
 
 
 def report_html(content: Content) -> str:
     """The page: no script, nothing outside of it."""
     template = _environment(TEMPLATES, html=True).get_template("report.html.j2")
     return template.render(c=content, w=content.words, lang=content.words.code, data_uri=_data_uri)
+
+
+def check_template_engine() -> None:
+    """Find out before the work whether the page can be written.
+
+    Raises:
+        InputError: jinja2 is not installed.
+    """
+    try:
+        import jinja2  # noqa: F401
+    except ImportError as error:
+        raise InputError(MISSING) from error
+
+
+def page_html(name: str, **content: object) -> str:
+    """Another page of one file, by its template in ``data/Attention``."""
+    template = _environment(TEMPLATES.parent / "Attention", html=True).get_template(name)
+    return template.render(data_uri=_data_uri, **content)
 
 
 def report_text(content: Content, template: Path | None = None) -> str:
