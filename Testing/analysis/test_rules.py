@@ -27,6 +27,15 @@ ROOT = Path(__file__).resolve().parents[2]
 STAGES = ROOT / "LiverLesionAI" / "LiverLesionAILib" / "stages"
 
 TECHNICAL = {
+    "BATCH": "memory",
+    "BLOOD_HU": "how a vena cava is recognised; decides no finding",
+    "FEWEST_SLICES": "how a vena cava is recognised; decides no finding",
+    "MOST_EXPLAINED": "how many pictures of an explanation are made",
+    "MOST_PAIRS": "how much of a map is shown",
+    "OPEN, SHUT": "how a gate is described in words",
+    "RIGHT_MM, FRONT_MM": "where a vena cava is looked for; decides no finding",
+    "SPREAD_MM": "how a vena cava is recognised; decides no finding",
+    "TOP_PERCENT": "how bright a picture is",
     "ARTERIAL": "place in the list of phases",
     "BODY_HU, BONE_HU": "how an aorta is recognised",
     "EDGE_PX": "input that the classifier was trained with",
@@ -37,7 +46,7 @@ TECHNICAL = {
     "GOOD_DICE, GOOD_GAP_MM": "when no further start of the registration of two times is tried",
     "GRID_MM": "sampling of the registration",
     "KNOTS_MM": "how finely the registration of two times bends",
-    "LEAST_SCORE": "keeps log odds finite",
+    "LEAST_SCORE": "keeps log odds finite; how a vena cava is recognised",
     "LESION_MARGIN_MM": "size of a map that is shown",
     "MARGIN_MM": "crop round the liver",
     "MIDDLE_MM": "where the size of the probability's formula counts from; its offset is fitted with it",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..case.findings import AttentionMap, CaseResult, Lesion, PhaseEstimate, ProbabilityMap
+from ..case.findings import AttentionMap, CaseResult, DoubtfulPlace, Lesion, PhaseEstimate, ProbabilityMap
 from ..case.phases import NamedPhases
 from ..case.tracking import with_tracking
 from ..stages.detect.stage import Detected
@@ -57,6 +57,7 @@ class Draft:
         attention: maps of whatever ran.
         phase: contrast phase, where it was estimated.
         thresholds: probability, 0..1, from which a voxel is liver, and tumour, in the maps that are kept.
+        doubtful: places to look at that are not listed.
         leading: what the reader has to know first: that the result can hardly be true.
         messages: what the reader has to know.
     """
@@ -76,6 +77,7 @@ class Draft:
     phase: PhaseEstimate | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     leading: tuple[str, ...] = ()
+    doubtful: tuple[DoubtfulPlace, ...] = ()
     messages: tuple[str, ...] = ()
 
     @classmethod
@@ -128,5 +130,6 @@ class Draft:
             attention=self.attention,
             phase=self.phase,
             reduced_ct=reduced_ct(self.ct.hu_zyx, liver, geometry),
+            doubtful=self.doubtful,
         )
         return with_tracking(found)

@@ -29,6 +29,12 @@ class OperatingRules(FindingRules):
         _MEASURED,
         calibrated="segment sensitive_score",
     )
+    doubtful_most: int = rule(
+        5,
+        "places",
+        "That are pointed at though not listed, the likeliest first: a long list is not looked at.",
+        "Testing/stages/test_doubtful.py::test_the_likeliest_come_first_and_not_too_many",
+    )
     probability_offset: float = rule(
         0.0,
         "log odds",

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..case.findings import AttentionMap
+from ..case.findings import AttentionMap, DoubtfulPlace
 from ..stages.classify.differential import DifferentialSettings
 from ..stages.classify.stage import CaseClassifier, ClassStageSettings
 from ..stages.detect.match import ProposalSettings
@@ -28,10 +28,12 @@ from ..stages.neighbours.gallbladder import GallbladderSettings, messages, separ
 from ..stages.neighbours.stage import find_gallbladder, without_gallbladder
 from ..stages.phase.estimate import PhaseSettings
 from ..stages.place.grid import on_ct_grid
+from ..stages.segment.doubtful import DoubtfulSettings, doubtful_places
 from ..stages.segment.masks import SegmentSettings, masks_from_probabilities, tempered
 from ..stages.segment.region import ReachSettings, agreed_liver, near_liver, region_of
 from ..stages.segment.segmented import Segmented
 from ..support.progress import Progress, part
+from ..volume.ct import resample_labels
 from ..volume.masks import number_by_size
 from .choice import Models
 from .draft import Draft, Placed
@@ -160,6 +162,7 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
         lesions, maps = with_sources(lesions, detected, placed.numbers, placed.boxed, box)
         draft = replace(draft, attention=(*draft.attention, *maps)).say(*detected.messages(lesions))
     lesions = with_probability(lesions, rules.part(ProbabilitySettings))
+    draft = replace(draft, doubtful=_doubtful(draft.segmented, placed, rules))
     organ = measure_liver(placed.labels_zyx, placed.liver_zyx, hu_zyx, box)
     leading = implausible(
         measure_body(draft.oriented, placed.liver_zyx, box),
@@ -169,6 +172,19 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
     )
     draft = replace(draft, leading=leading)
     return replace(draft, lesions=lesions, organ=organ).say(*_what_was_left_out(draft, rules, bool(lesions)))
+
+
+def _doubtful(found: Segmented, placed: Placed, rules: Rules) -> tuple[DoubtfulPlace, ...]:
+    """Places to look at that are not listed."""
+    listed = resample_labels((placed.labels_zyx > 0).astype(np.uint8), found.box, found.working) > 0
+    return doubtful_places(
+        found.tumour_zyx,
+        found.masks.bare_zyx,
+        listed | (found.masks.labels_zyx > 0),
+        found.working,
+        rules.part(SegmentSettings),
+        rules.part(DoubtfulSettings),
+    )
 
 
 def _what_was_left_out(draft: Draft, rules: Rules, any_lesion: bool) -> list[str]:

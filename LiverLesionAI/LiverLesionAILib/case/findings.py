@@ -104,6 +104,20 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class DoubtfulPlace:
+    """A place that looks somewhat like a lesion and is not listed.
+
+    Attributes:
+        centre_lps: mm; diameter_mm: of the ball of its volume.
+        score: 0..1, the mask network's; below what is asked of a lesion, or doubted by the detector.
+    """
+
+    centre_lps: PointLps
+    diameter_mm: float
+    score: float
+
+
+@dataclass(frozen=True)
 class Lesion:
     """One lesion; its mask is `CaseResult.lesion_labels_zyx == number`.
 
@@ -269,6 +283,7 @@ class CaseResult:
         phase: contrast phase, where it was estimated.
         run: how the case was made; None for cases of versions that kept no manifest.
         gallbladder_zyx: bool; None where none is seen or nothing looked for it. Neither liver nor lesion.
+        doubtful: places to look at that are not listed, likeliest first.
         reduced_ct: for a comparison with a later scan; None in cases of versions that kept none.
     """
 
@@ -291,6 +306,7 @@ class CaseResult:
     run: RunManifest | None = None
     gallbladder_zyx: NDArray[np.bool_] | None = None
     reduced_ct: ReducedCt | None = None
+    doubtful: tuple[DoubtfulPlace, ...] = ()
 
     @property
     def gallbladder_ml(self) -> float:

@@ -62,10 +62,12 @@ from .store_json import (
     describe_geometry,
     describe_lesion,
     describe_phase,
+    describe_place,
     read_geometry,
     read_lesion,
     read_number,
     read_phase,
+    read_place,
     rounded,
 )
 from .tracking import with_tracking
@@ -249,6 +251,7 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray[Any]]) -> Json:
         **_describe_reduced(result.reduced_ct, arrays),
         "lesion_labels": {"array": "lesions", **labels_place},
         "lesions": [describe_lesion(lesion) for lesion in result.lesions],
+        "doubtful": [describe_place(place) for place in result.doubtful],
         "probabilities": probabilities,
         "attention": attention,
         "messages": list(result.messages),
@@ -332,6 +335,7 @@ def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseR
         run=None if described.get("run") is None else RunManifest.from_json(described["run"]),
         gallbladder_zyx=gallbladder_zyx,
         reduced_ct=_read_reduced(described.get("reduced_ct"), arrays),
+        doubtful=tuple(read_place(entry) for entry in described.get("doubtful", ())),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..volume.geometry import Geometry, Vec3
 from .enhancement import describe_enhancement, read_enhancement
-from .findings import Box, Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
+from .findings import Box, DoubtfulPlace, Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
 from .terminology import EDITED_BEFORE
 
 Json = dict[str, Any]
@@ -118,6 +118,22 @@ def read_lesion(entry: Json) -> Lesion:
         class_reasons=str(entry.get("class_reasons") or ""),
         probability=None if entry.get("probability") is None else read_number(entry["probability"]),
         enhancement=None if entry.get("enhancement") is None else read_enhancement(entry["enhancement"]),
+    )
+
+
+def describe_place(place: DoubtfulPlace) -> Json:
+    """A place that is not listed."""
+    return {
+        "centre_lps": rounded_all(place.centre_lps, 4),
+        "diameter_mm": rounded(place.diameter_mm, 4),
+        "score": rounded(place.score, 6),
+    }
+
+
+def read_place(entry: Json) -> DoubtfulPlace:
+    """The way back from :func:`describe_place`."""
+    return DoubtfulPlace(
+        read_triple(entry["centre_lps"]), read_number(entry["diameter_mm"]), read_number(entry["score"])
     )
 
 

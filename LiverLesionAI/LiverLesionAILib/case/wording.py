@@ -49,9 +49,14 @@ def slice_number(lesion: Lesion, geometry: Geometry) -> tuple[int, int]:
 
     It is the slice of the long axis, or of the centre where there is no mask.
     """
-    axial = reoriented_geometry(geometry)
     point = lesion.centre_lps if lesion.measurement is None else lesion.measurement.long_axis_lps[0]
-    index = round(float(axial.lps_to_index(point)[0]))
+    return axial_slice(point, geometry)
+
+
+def axial_slice(point_lps: PointLps, geometry: Geometry) -> tuple[int, int]:
+    """The axial slice that holds a point, and how many there are; 1 is the lowest."""
+    axial = reoriented_geometry(geometry)
+    index = round(float(axial.lps_to_index(point_lps)[0]))
     return min(max(index, 0), axial.shape_zyx[0] - 1) + 1, axial.shape_zyx[0]
 
 

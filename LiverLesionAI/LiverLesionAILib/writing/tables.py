@@ -16,9 +16,10 @@ from typing import Any
 
 from ..case.columns import BY_KEY, ENHANCEMENT, MEASURED, fixed
 from ..case.enhancement import describe_enhancement
-from ..case.findings import Box, CaseResult, Lesion, LesionSource, LesionStatus, PointLps
+from ..case.findings import Box, CaseResult, DoubtfulPlace, Lesion, LesionSource, LesionStatus, PointLps
 from ..case.terminology import class_probability
 from ..case.wording import (
+    axial_slice,
     found_by,
     is_proposed,
     millilitres,
@@ -157,6 +158,7 @@ def findings_json(result: CaseResult) -> dict[str, Any]:
             "lesion_count": len(result.lesions),
         },
         "lesions": [_lesion_json(lesion, result.geometry) for lesion in result.lesions],
+        "look_here": [_place_json(place, result.geometry) for place in result.doubtful],
         "notes": list(notes(result)),
         "computation": {
             "version": result.version,
@@ -179,6 +181,8 @@ def findings_text(result: CaseResult, width: int = 100) -> str:
         lines.append(_one_line(replace(result.phase, warning="").text))
     if result.lesions:
         lines += ["", *_table(result, width), ""]
+    if result.doubtful:
+        lines.append(look_here(result))
     lines += [f"Note: {_one_line(note)}" for note in notes(result)]
     if result.timings_s:
         models = ", ".join(f"{name} {digest}" for name, digest in result.models.items())
@@ -191,6 +195,16 @@ def findings_text(result: CaseResult, width: int = 100) -> str:
         # Rows of the table fit already, and their spaces have to stay.
         wrapped += textwrap.wrap(line, width, subsequent_indent="  ") if len(line) > width else [line]
     return "\n".join(wrapped).rstrip("\n") + "\n"
+
+
+def look_here(result: CaseResult) -> str:
+    """Where doubtful places lie that are not listed; the likeliest first."""
+    places = "; ".join(
+        f"slice {axial_slice(place.centre_lps, result.geometry)[0]}, {position_text(place.centre_lps, 0)} "
+        f"({place.diameter_mm:.0f} mm, score {place.score:.2f})"
+        for place in result.doubtful
+    )
+    return f"Look here, not listed as lesions: {places}."
 
 
 def _liver(result: CaseResult) -> dict[str, float]:
@@ -297,6 +311,18 @@ def _box_json(box: Box) -> dict[str, Any]:
 
 def _ends_json(points: tuple[PointLps, PointLps]) -> list[list[float | None]]:
     return [[_rounded(c, 2) for c in p] for p in points]
+
+
+def _place_json(place: DoubtfulPlace, geometry: Geometry) -> dict[str, Any]:
+    slice_index, slice_count = axial_slice(place.centre_lps, geometry)
+    return {
+        "centre_lps_mm": [_rounded(c, 2) for c in place.centre_lps],
+        "position": position_text(place.centre_lps),
+        "axial_slice_from_below": slice_index,
+        "axial_slice_count": slice_count,
+        "diameter_mm": _rounded(place.diameter_mm, 2),
+        "score": _rounded(place.score, 4),
+    }
 
 
 def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""Places that look somewhat like a lesion and are not listed: where a second pair of eyes is worth most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ...case.findings import DoubtfulPlace
+from ...volume.geometry import triple
+from ...volume.masks import ball_diameter_mm, components
+from .masks import SegmentSettings, closed_liver, lesion_scores
+
+if TYPE_CHECKING:
+    from ...volume.ct import Geometry
+
+
+@dataclass(frozen=True)
+class DoubtfulSettings:
+    """Which places are pointed at.
+
+    Attributes:
+        faintest_score: a fainter one is noise.
+        doubtful_most: so many at most, the likeliest first: a long list is not looked at.
+    """
+
+    faintest_score: float
+    doubtful_most: int
+
+
+def doubtful_places(
+    tumour_zyx: NDArray[np.uint8],
+    bare_zyx: NDArray[np.bool_],
+    known_zyx: NDArray[np.bool_],
+    geometry: Geometry,
+    segment: SegmentSettings,
+    settings: DoubtfulSettings,
+) -> tuple[DoubtfulPlace, ...]:
+    """Pieces of the tumour's probability in the liver that no listed lesion touches, likeliest first.
+
+    Args:
+        tumour_zyx: probability, 0..255, on `geometry`.
+        bare_zyx: bool, the liver before lesions were added to it.
+        known_zyx: bool, what is listed, and what is known to be something else.
+    """
+    if not bare_zyx.any():
+        return ()
+    spacing = geometry.spacing_zyx_mm
+    inside = closed_liver(bare_zyx, spacing, segment.closing_mm, segment.reach_mm)
+    pieces, count = components((tumour_zyx >= max(1, round(segment.tumour_threshold * 255))) & inside)
+    if not count:
+        return ()
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+    scores = lesion_scores(tumour_zyx, pieces, count)
+    inner = np.bincount(pieces[bare_zyx], minlength=count + 1)[1:]
+    wanted = (sizes >= segment.smallest_voxels(float(np.prod(spacing)))) & (scores >= settings.faintest_score)
+    wanted &= inner >= segment.inside_share * sizes
+    wanted[np.unique(pieces[known_zyx & (pieces > 0)]) - 1] = False
+    numbers = [n for n in np.argsort(-scores, kind="stable") if wanted[n]][: settings.doubtful_most]
+    centres = ndimage.center_of_mass(pieces > 0, pieces, [n + 1 for n in numbers])
+    voxel_mm3 = float(np.prod(spacing))
+    return tuple(
+        DoubtfulPlace(
+            triple(geometry.index_to_lps(np.array(centre))),
+            ball_diameter_mm(float(sizes[n]) * voxel_mm3),
+            float(scores[n]),
+        )
+        for n, centre in zip(numbers, centres, strict=True)
+    )
