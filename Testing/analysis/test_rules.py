@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from LiverLesionAILib.analysis.page import Page
 from LiverLesionAILib.analysis.rules import Rules, settings_from
-from LiverLesionAILib.analysis.settings import Settings
+from LiverLesionAILib.analysis.settings import Settings, parse_class_priors
 from LiverLesionAILib.cli.rules import rules_markdown
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import Manifest
 from LiverLesionAILib.stages.detect.agree import AgreeSettings
 from LiverLesionAILib.stages.detect.link import LinkSettings
 from LiverLesionAILib.stages.segment.masks import SegmentSettings
-from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.support.errors import InputError, LiverLesionAIError
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ROOT / "LiverLesionAI" / "LiverLesionAILib" / "stages"
@@ -37,11 +37,14 @@ TECHNICAL = {
     "SPREAD_MM": "how a vena cava is recognised; decides no finding",
     "TOP_PERCENT": "how bright a picture is",
     "ARTERIAL": "place in the list of phases",
+    "BLOOD_HU": "what a vena cava can have; its curve decides nothing",
     "BODY_HU, BONE_HU": "how an aorta is recognised",
     "EDGE_PX": "input that the classifier was trained with",
+    "ENHANCED_HU": "when a liver has enhanced; the line of `differential_constant_hu` names it",
     "ENTROPY_WEIGHT": "part of the score that the outlier threshold is calibrated on",
     "FARTHEST": "saves memory; decides nothing",
     "FAR_MM": "capping of the distances that the registration of two times compares",
+    "FEWEST_SLICES": "in which a vena cava is seen",
     "FITTED_SHARE": "input that the classifier was trained with",
     "GOOD_DICE, GOOD_GAP_MM": "when no further start of the registration of two times is tried",
     "GRID_MM": "sampling of the registration",
@@ -49,23 +52,25 @@ TECHNICAL = {
     "LEAST_SCORE": "keeps log odds finite; how a vena cava is recognised",
     "LESION_MARGIN_MM": "size of a map that is shown",
     "MARGIN_MM": "crop round the liver",
+    "MAX_TIES": "calipers, exact",
     "MIDDLE_MM": "where the size of the probability's formula counts from; its offset is fitted with it",
     "MOST_POINTS": "sampling of a lesion's voxels",
     "MOST_SHARE, MOST_SAMPLES": "sampling of the registration of two times",
-    "REACH_MM": "what the registration of two times looks at",
-    "STARTS_MM": "where the registration of two times begins",
-    "RING_MM": "width of the surroundings that are looked at",
-    "MAX_TIES": "calipers, exact",
     "NORMAL": "place in the list of classes",
     "N_DIRECTIONS": "calipers, exact",
     "OUTLINE_LEVEL": "input that the classifier was trained with",
     "QUERY_FIRST": "speed of a search",
     "RADII_MM": "how an aorta is recognised",
+    "REACH_MM": "what the registration of two times looks at",
+    "RIGHT_MM, FRONT_MM": "where a vena cava is looked for; its curve decides nothing",
+    "RING_MM": "width of the surroundings that are looked at",
     "SD_OF_MAD": "mathematics",
     "SLAB": "memory",
     "SLICES_BESIDE": "what is handed over for a point",
     "SMOOTHING_PX": "input that the classifier was trained with",
     "SPACING_MM": "sampling of the search for the aorta",
+    "SPREAD_MM": "how far from there",
+    "STARTS_MM": "where the registration of two times begins",
     "STEP_MM": "sampling of the search for necks",
     "TIE_MM": "calipers, exact",
     "TISSUE_HU, BONE_HU": "how body and spine are recognised",
@@ -218,3 +223,19 @@ def test_every_rule_is_on_the_page_once() -> None:
     names = [line.name for line in Rules().lines]
     assert len(names) == len(set(names)) > 50
     assert set(Rules.HEADINGS) <= set(names)
+
+
+def test_class_priors_can_be_changed_and_the_others_share_the_rest() -> None:
+    stated = Rules().differential_priors
+    changed = parse_class_priors("hcc=0.4,cyst=0.1", stated)
+    assert changed is not None
+    shares, before = dict(changed), dict(stated)
+    assert (shares["HCC"], shares["cyst"]) == (0.4, 0.1)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["metastasis"] / shares["FNH"] == pytest.approx(before["metastasis"] / before["FNH"])
+    settings = Settings.from_json(Settings(class_priors=changed).to_json())
+    assert Rules().chosen(settings).differential_priors == changed
+    assert parse_class_priors(None, stated) is None
+    for wrong in ("HCC", "HCC=2", "melanoma=0.1", "HCC=0.1,HCC=0.2", "HCC=0.7,cyst=0.7"):
+        with pytest.raises(LiverLesionAIError, match="--class-priors"):
+            parse_class_priors(wrong, stated)

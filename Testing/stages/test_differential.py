@@ -27,6 +27,7 @@ from LiverLesionAILib.stages.classify.differential import (
     differential,
 )
 from LiverLesionAILib.stages.classify.features import LesionFeatures, alike, measure_features
+from LiverLesionAILib.stages.classify.signs import contrast_change, lumps_share
 
 RULES = Rules().part(DifferentialSettings)
 LIVER = {UNENHANCED: 57.0, ARTERIAL: 72.0, PORTAL: 112.0, DELAYED: 92.0}
@@ -126,6 +127,42 @@ def test_unenhanced_solid_lesions_are_not_told_apart():
 def test_a_rim_speaks_against_water():
     plain, rimmed = seen(PORTAL, 24), seen(PORTAL, 24, rim_hu=140)
     assert say({PORTAL: rimmed}).probabilities[CYST] < say({PORTAL: plain}).probabilities[CYST]
+
+
+def test_lumps_as_bright_as_blood() -> None:
+    """The same dark core, with and without lumps: a haemangioma, and not."""
+    aorta = {ARTERIAL: 290.0, PORTAL: 155.0}
+    dark = seen(ARTERIAL, 52, bright_hu=60.0)
+    lumps = replace(dark, bright_hu=230.0)
+    calcium = replace(dark, bright_hu=520.0)
+    said = [say({ARTERIAL: one}, aorta_hu=aorta).probabilities for one in (dark, lumps, calcium)]
+    assert said[1][HAEMANGIOMA] > 3 * said[0][HAEMANGIOMA]
+    assert said[2][METASTASIS] > said[0][METASTASIS]
+    assert said[2][HAEMANGIOMA] < said[1][HAEMANGIOMA] / 3
+    flash = replace(dark, core_hu=210.0, bright_hu=222.0, diameter_mm=10.0)
+    assert next(iter(say({ARTERIAL: flash}, aorta_hu=aorta).probabilities)) == HAEMANGIOMA
+    even = replace(dark, core_hu=220.0, bright_hu=232.0)
+    assert lumps_share({ARTERIAL: even}, aorta) == 0.0, "bright throughout"
+    assert math.isnan(lumps_share({ARTERIAL: dark}, {}))
+
+
+def test_a_contrast_that_stays() -> None:
+    """20 HU darker than the liver in every phase is fat; enhancing less than the liver is a mass."""
+    fat = {phase: seen(phase, LIVER[phase] - 20) for phase in (UNENHANCED, ARTERIAL, PORTAL)}
+    mass = {**fat, PORTAL: seen(PORTAL, LIVER[PORTAL] - 55)}
+    assert contrast_change(fat) == 0.0
+    assert contrast_change(mass) == 35.0
+    assert say(fat).probabilities[BENIGN] > 5 * say(mass).probabilities[BENIGN]
+    assert say(mass).name == METASTASIS
+    assert math.isnan(contrast_change({PORTAL: fat[PORTAL]}))
+
+
+def test_spared_liver_and_perfusion_are_benign_too() -> None:
+    spared = {phase: seen(phase, LIVER[phase] + 14) for phase in (UNENHANCED, ARTERIAL, PORTAL)}
+    assert next(iter(say(spared).probabilities)) == BENIGN
+    assert "sparing" not in say(spared).probabilities
+    flash = {ARTERIAL: seen(ARTERIAL, LIVER[ARTERIAL] + 20), PORTAL: seen(PORTAL, LIVER[PORTAL] + 1)}
+    assert say(flash).probabilities[BENIGN] > say({PORTAL: flash[PORTAL]}).probabilities[BENIGN] / 2
 
 
 def test_texture():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ import numpy as np
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.stages.classify.differential import (
+    BENIGN,
     CLASSES,
     INDETERMINATE,
+    LOOKS_OF_BENIGN,
     NEED_ARTERIAL,
     Differential,
     DifferentialSettings,
@@ -50,6 +52,7 @@ SETTINGS_OF = {
 """What is at hand; the first is the CT that is analysed."""
 SEEN_HU = 8.0
 """A lesion whose bulk differs by less in every phase at hand, and has no rim or lumps, cannot be judged."""
+BENIGN_LOOKS = (BENIGN, *LOOKS_OF_BENIGN)
 LUMPY = ("haemangioma", "calcified metastasis", "target metastasis", "rim metastasis", "cystic metastasis")
 
 
@@ -185,6 +188,15 @@ def judged_lesions(
                 )
             )
     return judged
+
+
+def with_even_priors(settings: DifferentialSettings) -> DifferentialSettings:
+    """Every class as frequent as every other; looks of one class share its part as they did."""
+    given = dict(settings.priors)
+    whole = sum(given.get(look, 0.0) for look in BENIGN_LOOKS)
+    priors = [(c, 1.0) for c in CLASSES if c not in BENIGN_LOOKS]
+    priors += [(look, given.get(look, 0.0) / whole) for look in BENIGN_LOOKS]
+    return replace(settings, priors=tuple(priors))
 
 
 def _seen(facts: Mapping[str, Any], phases: Sequence[Phase]) -> bool:

@@ -4,7 +4,9 @@ Rows are (class, what is compared, mean, SD) of the density of a lesion's core. 
 the liver. "vessels": share of the way from the liver's density to that of the bright vessels. They follow
 what textbooks and reviews say of each class (cysts are water in every phase; metastases are dark in the
 portal venous phase; haemangiomas follow the blood; FNH and HCC enhance in the arterial phase, HCC washes
-out), were written down before a lesion was measured, and were not fitted to any.
+out), were written down before a lesion was measured, and were not fitted to any. "benign" is focal fat; rows
+of "sparing" and "perfusion" are benign as well, as bright against the liver as fat is dark, and bright in the
+arterial phase alone.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ PRIORS: tuple[tuple[str, float], ...] = (
     ("metastasis", 0.48),
     ("cyst", 0.26),
     ("haemangioma", 0.12),
-    ("benign", 0.06),
+    ("benign", 0.03),
+    ("sparing", 0.01),
+    ("perfusion", 0.02),
     ("HCC", 0.05),
     ("FNH", 0.03),
 )
@@ -27,6 +31,8 @@ UNENHANCED: Expected = (
     ("HCC", "liver", -12.0, 10.0),
     ("FNH", "liver", -5.0, 8.0),
     ("benign", "liver", -18.0, 12.0),
+    ("sparing", "liver", 14.0, 8.0),
+    ("perfusion", "liver", 0.0, 6.0),
 )
 
 ARTERIAL: Expected = (
@@ -36,6 +42,8 @@ ARTERIAL: Expected = (
     ("HCC", "liver", 35.0, 25.0),
     ("FNH", "liver", 65.0, 30.0),
     ("benign", "liver", -12.0, 15.0),
+    ("sparing", "liver", 14.0, 8.0),
+    ("perfusion", "liver", 22.0, 12.0),
 )
 
 PORTAL: Expected = (
@@ -45,6 +53,8 @@ PORTAL: Expected = (
     ("HCC", "liver", -15.0, 15.0),
     ("FNH", "liver", 5.0, 15.0),
     ("benign", "liver", -24.0, 10.0),
+    ("sparing", "liver", 14.0, 8.0),
+    ("perfusion", "liver", 3.0, 7.0),
 )
 
 DELAYED: Expected = (
@@ -54,4 +64,6 @@ DELAYED: Expected = (
     ("HCC", "liver", -20.0, 12.0),
     ("FNH", "liver", 2.0, 10.0),
     ("benign", "liver", -16.0, 10.0),
+    ("sparing", "liver", 14.0, 8.0),
+    ("perfusion", "liver", 0.0, 6.0),
 )

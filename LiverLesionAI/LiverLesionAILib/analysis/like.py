@@ -45,7 +45,10 @@ def manifest_of(
         models={entry.name: digest_of(entry) for entry in (choice.segmenter, *choice.computing)},
         ct=ct_digest(draft.ct),
         second_phase="" if draft.second_phase is None else ct_digest(draft.second_phase),
-        phases={phase.value: ct_digest(other) for phase, other in named_cts},
+        phases={
+            f"unnamed {k}" if phase is None else phase.value: ct_digest(other)
+            for k, (phase, other) in enumerate(named_cts, 1)
+        },
         ct_phase="" if draft.phases.own is None else draft.phases.own.value,
         device=device,
         seconds=seconds,

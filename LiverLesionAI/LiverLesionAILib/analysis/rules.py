@@ -86,6 +86,7 @@ class Rules(FollowUpRules):
         "How often a lesion is one: dark ones are mostly metastases and cysts; FNH and haemangiomas that are "
         "dark in the portal venous phase are rarities.",
         "none: order of magnitude of cited series, no survey of one's own patients",
+        setting="class_priors",
     )
     differential_unenhanced: Expected = rule(class_tables.UNENHANCED, "HU", _LOOKS, _VOICE)  # noqa: RUF009
     differential_arterial: Expected = rule(class_tables.ARTERIAL, "HU", _LOOKS, _VOICE)  # noqa: RUF009
@@ -157,6 +158,20 @@ class Rules(FollowUpRules):
         "A core, denser than water and sharp, that changes by at most this while the liver enhances by twice "
         "as much: the reader is asked whether it was ablated. Not fitted.",
         f"{_TREATED}::test_a_zone_that_does_not_enhance",
+    )
+    differential_lumps: float = rule(
+        0.45,
+        "of the way from liver to aorta",
+        "From here the brightest tenth of an uneven lesion is as bright as blood, as a haemangioma's lumps "
+        "are; below a third of it there are none. Thin lumps share their voxels with what is dark.",
+        f"{_DIFFERENTIAL}::test_lumps_as_bright_as_blood",
+    )
+    differential_constant_hu: float = rule(
+        8.0,
+        "HU",
+        "A contrast to the liver that changes by at most this while the liver enhances by 20 HU is fat's or "
+        "spared liver's.",
+        f"{_DIFFERENTIAL}::test_a_contrast_that_stays",
     )
     differential_alike_hu: float = rule(
         20.0,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..support.errors import LiverLesionAIError
+
 OPERATING_POINTS = ("strict", "default", "sensitive")
 
 NO_DETECTOR = "none"
@@ -36,6 +38,8 @@ class Settings:
         margin_mm: around the liver's box.
         attention: whether to deliver attention maps.
         classes: "clinical" or "paper"; see the page of rules.
+        class_priors: how often a lesion is of each class, all classes of the page; see
+            :func:`parse_class_priors`.
         gallbladder: whether to look for it, and to take it out of liver and lesions.
     """
 
@@ -53,6 +57,7 @@ class Settings:
     margin_mm: float | None = None
     attention: bool = True
     classes: str | None = None
+    class_priors: tuple[tuple[str, float], ...] | None = None
     gallbladder: bool = True
     operating_point: str = "default"
 
@@ -62,6 +67,10 @@ class Settings:
         values = dict(data)
         if values.get("pyramid") is not None:
             values["pyramid"] = tuple(values["pyramid"])
+        if values.get("class_priors") is not None:
+            values["class_priors"] = tuple(
+                (str(name), float(share)) for name, share in values["class_priors"]
+            )
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
@@ -69,4 +78,44 @@ class Settings:
         values = asdict(self)
         if self.pyramid is not None:
             values["pyramid"] = list(self.pyramid)
+        if self.class_priors is not None:
+            values["class_priors"] = [list(one) for one in self.class_priors]
         return values
+
+
+def parse_class_priors(
+    text: str | None, stated: tuple[tuple[str, float], ...]
+) -> tuple[tuple[str, float], ...] | None:
+    """ "HCC=0.3,cyst=0.2" as priors; classes that it leaves out share the rest as stated. None for None.
+
+    Args:
+        stated: of the page of rules.
+
+    Raises:
+        LiverLesionAIError: no such class, no share from 0 to 1, or more than 1 in all.
+    """
+    if text is None:
+        return None
+    known, given = dict(stated), {}
+    for word in text.split(","):
+        name, _, value = (part.strip() for part in word.partition("="))
+        name = next((one for one in known if one.lower() == name.lower()), name)
+        try:
+            share = float(value)
+        except ValueError:
+            share = -1.0
+        if name not in known or name in given or not 0 <= share <= 1:
+            names = ", ".join(known)
+            raise LiverLesionAIError(
+                f"--class-priors {word.strip()}: give CLASS=SHARE, 0 to 1, each class once: {names}."
+            )
+        given[name] = share
+    left, rest = 1.0 - sum(given.values()), sum(v for name, v in known.items() if name not in given)
+    if left < -1e-9 or (rest == 0 and left > 1e-9):
+        raise LiverLesionAIError(
+            f"--class-priors {text}: the shares have to sum to 1, or less with the rest."
+        )
+    return tuple(
+        (name, given[name] if name in given else max(0.0, left) * share / rest)
+        for name, share in known.items()
+    )

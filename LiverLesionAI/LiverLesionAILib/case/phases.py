@@ -14,8 +14,9 @@ class NamedPhases:
 
     Attributes:
         own: phase of the CT itself; None leaves it to the estimate.
-        others: (phase, CT) of the same patient in any grid, each phase at most once.
+        others: (phase, CT) of the same patient in any grid, each phase at most once; None leaves a phase to
+            the estimate.
     """
 
     own: Phase | None = None
-    others: tuple[tuple[Phase, CtVolume], ...] = ()
+    others: tuple[tuple[Phase | None, CtVolume], ...] = ()

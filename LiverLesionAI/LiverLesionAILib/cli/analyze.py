@@ -81,6 +81,12 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         "five published classes",
     )
     parser.add_argument(
+        "--class-priors",
+        metavar="CLASS=SHARE,...",
+        help="how often a lesion is of a class in your patients, e.g. HCC=0.4; the others share the rest as "
+        "`rules` states them",
+    )
+    parser.add_argument(
         "--detector",
         default="",
         help="which detection model looks for lesions besides, and doubts masks; none for masks only",
@@ -125,7 +131,8 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
-    from ..analysis.settings import Settings
+    from ..analysis.rules import Rules
+    from ..analysis.settings import Settings, parse_class_priors
     from ..models.inputs import parse_pyramid
 
     for name in ("tumour_threshold", "score_threshold", "detector_threshold"):
@@ -145,6 +152,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         pyramid=parse_pyramid(args.pyramid),
         attention=not args.no_attention,
         classes=args.classes,
+        class_priors=parse_class_priors(args.class_priors, Rules().differential_priors),
         gallbladder=not args.no_gallbladder,
         operating_point=args.operating_point,
     )
@@ -290,6 +298,13 @@ def with_remarks(volume: CtVolume, second: CtVolume, which: str = "Second phase"
     )
 
 
+OF_SERIES = "Of "
+OFFER = (
+    "If other series of this study are further contrast phases, --study-phases uses them for the lesions' "
+    "classes."
+)
+
+
 def run_analyze(args: argparse.Namespace) -> int:
     """One CT to one case folder."""
     from ..case.store import load_result
@@ -311,7 +326,10 @@ def run_analyze(args: argparse.Namespace) -> int:
             volume = with_remarks(volume, second)
         phases = read_phases(args, part(progress, 0.1, 0.1))
         for phase, other in () if phases is None else phases.others:
-            volume = with_remarks(volume, other, f"Phase {phase.value}")
+            named = "Further phase" if phase is None else f"Phase {phase.value}"
+            volume = with_remarks(volume, other, named)
+        if phases is None and second is None and any(n.startswith(OF_SERIES) for n in volume.notes):
+            volume = replace(volume, notes=(*volume.notes, OFFER))
         priors = read_priors(args, part(progress, 0.1, 0.1))
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{file_name(volume.name)}_liverlesionai")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from ..support.progress import Progress
 
 if TYPE_CHECKING:
     from ..case.phases import NamedPhases
+    from ..reading import SeriesInfo
+    from ..volume.ct import CtVolume
 
 NAMES = tuple(phase.value for phase in Phase)
 
@@ -36,6 +39,12 @@ def add_phase_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--phase-grid", action="append", default=[], metavar="NAME=GRID", help="as --grid, for that phase"
+    )
+    parser.add_argument(
+        "--study-phases",
+        action="store_true",
+        help="further contrast phases are the other abdominal series of the DICOM folder; which is which is "
+        "taken from their descriptions, else from the images",
     )
     parser.add_argument("--ct-phase", choices=NAMES, help="phase of the CT itself (default: estimated)")
 
@@ -69,6 +78,10 @@ def read_phases(args: argparse.Namespace, progress: Progress) -> NamedPhases | N
         raise LiverLesionAIError(
             "--second-phase is the short form for one phase: name all by --phase instead."
         )
+    if args.study_phases:
+        if places or args.second_phase is not None:
+            raise LiverLesionAIError("--study-phases finds the phases itself: leave out --phase.")
+        return study_phases(args.ct, args.series, own, progress)
     if not places and own is None:
         return None
     read = []
@@ -81,6 +94,69 @@ def read_phases(args: argparse.Namespace, progress: Progress) -> NamedPhases | N
             said = said.replace("--grid ", f"--phase-grid {phase.value}=")
             raise InputError(f"Phase {phase.value}: {said}") from error
     return NamedPhases(own, tuple(read))
+
+
+HINTS = (
+    (Phase.UNENHANCED, r"nativ|unenh|non.?contrast|without|plain|\bpre\b|\bnc(ct)?\b|ohne|sans"),
+    (Phase.ARTERIAL, r"art"),
+    (Phase.PORTAL, r"portal|\bpv|ven(ous|ös|øs|eux|euse)?\b|porto"),
+    (Phase.DELAYED, r"delay|\blate\b|equilib|sp(ä|ae?)t|\bsen|tardi"),
+)
+"""What descriptions of series call a phase, in several languages; the first that fits counts."""
+MOST_STUDY_PHASES = 3
+
+
+def hinted(description: str) -> Phase | None:
+    """The phase that a series' description names; None where it names none, or two ("art + portal")."""
+    found = [phase for phase, pattern in HINTS if re.search(pattern, description, re.IGNORECASE)]
+    return found[0] if len(found) == 1 else None
+
+
+def study_phases(place: Path, series: str | None, own: Phase | None, progress: Progress) -> NamedPhases:
+    """Further phases out of a DICOM folder: its other abdominal series, told by their descriptions.
+
+    What a description calls it is held against the image later, and a contradiction told. Series of the same
+    hinted phase, and more than three, are left out.
+
+    Raises:
+        InputError: the folder holds no other abdominal series, or one cannot be read.
+    """
+    from ..case.phases import NamedPhases
+    from ..reading import list_series, read_ct
+
+    listed = [s for s in list_series(place, progress) if not s.refused and s.axial and s.covers_abdomen]
+    chosen = _analysed(listed, series)
+    others = [s for s in listed if s.uid != chosen.uid or s.key != chosen.key]
+    own = own or hinted(f"{chosen.description} {chosen.detail}")
+    taken: set[Phase] = set() if own is None else {own}
+    read: list[tuple[Phase | None, CtVolume]] = []
+    for one in others:
+        phase = hinted(f"{one.description} {one.detail}")
+        if phase in taken or one.extent_mm < 0.6 * chosen.extent_mm or len(read) == MOST_STUDY_PHASES:
+            continue
+        if phase is not None:
+            taken.add(phase)
+        read.append((phase, read_ct(place, one.key, progress)))
+    if not read:
+        raise InputError(f"{place}: no other abdominal series that could be another contrast phase.")
+    return NamedPhases(own, tuple(read))
+
+
+def _analysed(listed: Sequence[SeriesInfo], series: str | None) -> SeriesInfo:
+    """The series that is analysed: the first, or the one that `--series` names."""
+    if not listed:
+        raise InputError("--study-phases needs a DICOM folder with abdominal series.")
+    if series is None:
+        return listed[0]
+    wanted = series.strip().lower()
+    for fits in (
+        lambda s: s.key == series.strip() or str(s.number) == wanted.lstrip("#") or s.uid == series,
+        lambda s: wanted in s.description.lower(),
+    ):
+        found = next((s for s in listed if fits(s)), None)
+        if found is not None:
+            return found
+    raise InputError(f"--series {series}: no abdominal series of the folder fits.")
 
 
 def _named(option: str, given: Sequence[str], what: str) -> dict[Phase, str]:

@@ -14,12 +14,17 @@ from typing import ClassVar
 
 from ...case.enhancement import Enhancement
 from .features import LesionFeatures
+from .signs import blood_share, contrast_change, lumps_share
 
 CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN = "cyst", "haemangioma", "FNH", "HCC", "metastasis", "benign"
 CLASSES = (CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN)
+LOOKS_OF_BENIGN = ("sparing", "perfusion")
+"""Rows of the tables beside "benign" (focal fat) that are benign as well, each with its own expectation."""
 INDETERMINATE = "indeterminate"
 UNENHANCED, ARTERIAL, PORTAL, DELAYED = "unenhanced", "arterial", "portal", "delayed"
 
+CALCIUM = 1.6
+"""Lumps so much farther than blood, on the way from liver to aorta, are calcium."""
 NEED_ARTERIAL = (FNH, HCC)
 """Never said without an arterial phase: darkness alone is no sign of them. What speaks for them there is the
 share of "indeterminate"."""
@@ -49,6 +54,9 @@ class DifferentialSettings:
         washout_hu: darker than the liver by this later, and fallen by as much against it, is washout.
         lipiodol_hu: denser is lipiodol or calcification.
         still_hu: a core that changes by at most this from phase to phase does not enhance.
+        lumps: from this share of the way from liver to aorta lumps are as bright as blood; below a third of
+            it there are none.
+        constant_hu: a contrast that changes by at most this while the liver enhances is constant.
         alike_hu: lesions whose contrasts to the liver differ by at most this are alike.
     """
 
@@ -70,6 +78,8 @@ class DifferentialSettings:
     washout_hu: float
     lipiodol_hu: float
     still_hu: float
+    lumps: float
+    constant_hu: float
     alike_hu: float
 
     def expected(self, phase: str) -> Mapping[str, tuple[str, float, float]]:
@@ -105,7 +115,7 @@ class Context:
     """What is known beside the lesion itself.
 
     Attributes:
-        vessels_hu: brightest vessels in the liver, by phase.
+        vessels_hu: brightest vessels in the liver, by phase; aorta_hu: of the aorta.
         lesions: how many there are.
         alike: others of the same contrast.
         alike_metastasis: the highest probability of metastasis among larger ones that are alike.
@@ -120,6 +130,7 @@ class Context:
     alike_metastasis: float = 0.0
     network: Mapping[str, float] = field(default_factory=dict)
     network_weight: float = 0.0
+    aorta_hu: Mapping[str, float] = field(default_factory=dict)
 
 
 def differential(
@@ -130,19 +141,26 @@ def differential(
     Args:
         phases: at least one, by name.
     """
-    possible = list(CLASSES)
+    possible = [*CLASSES, *LOOKS_OF_BENIGN]
     prior = dict(settings.priors)
     logs = {c: math.log(max(prior.get(c, 0.0), 1e-6)) for c in possible}
+    lumps = lumps_share(phases, context.aorta_hu)
     for phase, seen in phases.items():
+        rows = settings.expected(phase)
+        # Between its lumps a haemangioma is as dark as a metastasis.
+        if math.isfinite(lumps) and settings.lumps <= lumps <= CALCIUM and phase in (ARTERIAL, PORTAL):
+            rows = {**rows, HAEMANGIOMA: rows[METASTASIS]}
         for c in possible:
-            expected = settings.expected(phase)[c]
-            logs[c] += _log_likelihood(c, expected, seen, context.vessels_hu.get(phase, math.nan))
+            vessels = context.vessels_hu.get(phase, math.nan)
+            logs[c] += _log_likelihood(c, rows.get(c, rows[BENIGN]), seen, vessels)
     for c in possible:
-        logs[c] += _edge_and_texture(c, phases, settings)
+        logs[c] += _edge_and_texture(BENIGN if c in LOOKS_OF_BENIGN else c, phases, settings)
+        logs[c] += _blood(c, phases, context, settings) + _constant(c, phases, settings)
     if context.alike >= 2 and METASTASIS in logs:
         logs[METASTASIS] += math.log(1.5)
     own = _normalised(logs)
-    both = _with_network(own, possible, context)
+    own[BENIGN] += sum(own.pop(look) for look in LOOKS_OF_BENIGN)
+    both = _with_network(own, list(CLASSES), context)
     if ARTERIAL not in phases:
         both[INDETERMINATE] = sum(both.pop(c) for c in NEED_ARTERIAL)
     ordered = dict(sorted(both.items(), key=lambda item: -item[1]))
@@ -189,6 +207,34 @@ def _edge_and_texture(c: str, phases: Mapping[str, LesionFeatures], settings: Di
     if seen.whole_core and math.isfinite(seen.texture) and seen.texture > settings.uneven:
         score += {CYST: -0.7, FNH: -0.4, BENIGN: -0.3, HCC: 0.3}.get(c, 0.0)
     return score
+
+
+def _blood(
+    c: str, phases: Mapping[str, LesionFeatures], context: Context, settings: DifferentialSettings
+) -> float:
+    """Lumps, or all of it, as bright as blood: a haemangioma; none at all speaks against one that is dark."""
+    share = lumps_share(phases, context.aorta_hu)
+    whole = blood_share(phases, context.aorta_hu)
+    if math.isfinite(whole) and whole >= settings.lumps:
+        return {HAEMANGIOMA: 1.5, CYST: -4.0}.get(c, 0.0)
+    if not math.isfinite(share):
+        return 0.0
+    if share > CALCIUM:
+        return {METASTASIS: 0.5, HAEMANGIOMA: -1.0, CYST: -1.0}.get(c, 0.0)
+    if share >= settings.lumps:
+        return {HAEMANGIOMA: 2.5, CYST: -1.0}.get(c, 0.0)
+    return -0.8 if c == HAEMANGIOMA and share < settings.lumps / 3 and whole < settings.lumps / 3 else 0.0
+
+
+def _constant(c: str, phases: Mapping[str, LesionFeatures], settings: DifferentialSettings) -> float:
+    """A contrast that stays while the liver enhances is that of fat or spared liver; no mass has it."""
+    change = contrast_change(phases)
+    if not math.isfinite(change):
+        return 0.0
+    stays = change <= settings.constant_hu
+    if c in (BENIGN, "sparing"):
+        return 1.2 if stays else -0.8 * min(2.0, change / settings.constant_hu - 1.0)
+    return -0.6 if stays else 0.0
 
 
 def _normalised(logs: Mapping[str, float]) -> dict[str, float]:

@@ -107,6 +107,7 @@ def differentials(
             alike_metastasis=max(larger, default=0.0),
             network=network,
             network_weight=weight,
+            aorta_hu={one.phase: one.aorta_hu for one in measured},
         )
         said = differential(phases, context, settings)
         seen = measure_enhancement(phases, settings)
