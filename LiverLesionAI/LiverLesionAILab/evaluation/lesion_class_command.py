@@ -41,6 +41,7 @@ def add_lesion_class_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, help="folder of SynthLiver-2")
     parser.add_argument("--out", type=Path, required=True, help="measurements, table and page")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N patients")
+    parser.add_argument("--after", type=int, default=0, metavar="N", help="leave the first N patients out")
     parser.add_argument(
         "--models", type=Path, metavar="DIR", help="models folder in place of the bundled one"
     )
