@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from LiverLesionAILab.evaluation.lesion_classes import (
     judged_lesions,
     read_phase,
     sayable,
+    with_even_priors,
 )
+from LiverLesionAILab.evaluation.lesion_page import chosen
+from LiverLesionAILab.evaluation.phase_table import run_phase_table
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.stages.classify.differential import Differential, DifferentialSettings
@@ -108,3 +112,27 @@ def test_a_phase_is_as_named_or_as_it_looks() -> None:
 def test_a_folder_without_the_set_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no patients of SynthLiver-2"):
         find_phases(tmp_path)
+
+
+def test_even_priors_give_each_class_as_much() -> None:
+    even = dict(with_even_priors(SETTINGS).priors)
+    stated = dict(SETTINGS.priors)
+    looks = ("benign", "sparing", "perfusion")
+    assert {even[c] for c in even if c not in looks} == {1.0}
+    assert sum(even[look] for look in looks) == pytest.approx(1.0)
+    assert even["perfusion"] / even["benign"] == pytest.approx(stated["perfusion"] / stated["benign"])
+
+
+def test_phases_need_outlined_scans(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="NAME_mask"):
+        run_phase_table(argparse.Namespace(data=tmp_path))
+
+
+def test_the_page_takes_the_surest_of_each_class_in_turn() -> None:
+    lesions = [judged("cyst", {"cyst": 0.5 + n / 100}, False, -60.0) for n in range(9)]
+    lesions += [judged("HCC", {"HCC": 0.6, "FNH": 0.4}, True, 40.0)]
+    lesions += [judged("FNH", {"HCC": 0.6, "FNH": 0.4}, True, 40.0)]
+    right, wrong = chosen(lesions)
+    assert [one.truth for one in right] == ["cyst", "HCC", "cyst", "cyst", "cyst", "cyst"]
+    assert right[0].confidence == 0.58
+    assert [one.truth for one in wrong] == ["FNH"]

@@ -146,6 +146,16 @@ def test_lumps_as_bright_as_blood() -> None:
     assert math.isnan(lumps_share({ARTERIAL: dark}, {}))
 
 
+def test_a_haemangioma_may_not_be_filled_in_the_delayed_phase() -> None:
+    aorta = {ARTERIAL: 290.0, PORTAL: 155.0, DELAYED: 105.0}
+    phases = {
+        ARTERIAL: seen(ARTERIAL, 58, bright_hu=240.0),
+        PORTAL: seen(PORTAL, 72, bright_hu=160.0),
+        DELAYED: seen(DELAYED, 70, bright_hu=104.0),
+    }
+    assert say(phases, aorta_hu=aorta).name == HAEMANGIOMA
+
+
 def test_a_contrast_that_stays() -> None:
     """20 HU darker than the liver in every phase is fat; enhancing less than the liver is a mass."""
     fat = {phase: seen(phase, LIVER[phase] - 20) for phase in (UNENHANCED, ARTERIAL, PORTAL)}

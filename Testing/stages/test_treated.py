@@ -48,3 +48,11 @@ def test_a_zone_that_does_not_enhance() -> None:
 )
 def test_others_are_not_suggested(phases: dict[str, LesionFeatures]) -> None:
     assert treated_suggestion(phases, RULES) == ""
+
+
+def test_what_has_enhanced_is_no_ablated_zone() -> None:
+    """As dense as a tumour that washes out from one phase to the next."""
+    bright = {ARTERIAL: seen(ARTERIAL, 105), PORTAL: seen(PORTAL, 101)}
+    assert treated_suggestion(bright, RULES) == ""
+    dead = {ARTERIAL: seen(ARTERIAL, 45), PORTAL: seen(PORTAL, 41)}
+    assert "ablated" in treated_suggestion(dead, RULES)

@@ -9,6 +9,7 @@ from LiverLesionAILib.support.progress import Progress, silent
 from ..evaluation.followups import add_followup_arguments, run_followups
 from ..evaluation.intervals import add_interval_arguments, run_intervals
 from ..evaluation.lesion_class_command import add_lesion_class_arguments, run_lesion_classes
+from ..evaluation.phase_table import add_phase_table_arguments, run_phase_table
 from .cases import add_case_arguments, run_compare_cases
 from .classifiers import add_classifier_arguments, run_compare_classifiers
 from .detectors import add_compare_arguments, run_compare
@@ -21,6 +22,11 @@ KINDS = {
     "followups": (add_followup_arguments, run_followups, "simulated follow-ups with what is known of them"),
     "intervals": (add_interval_arguments, run_intervals, "intervals of long axes against true masks"),
     "classes": (add_lesion_class_arguments, run_lesion_classes, "lesions' classes by phase on SynthLiver-2"),
+    "phases": (
+        add_phase_table_arguments,
+        run_phase_table,
+        "the contrast phase of scans with an outlined liver",
+    ),
     "cases": (add_case_arguments, run_compare_cases, "two runs over the same CTs: is anything different"),
 }
 

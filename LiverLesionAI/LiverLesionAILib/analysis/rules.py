@@ -152,6 +152,13 @@ class Rules(FollowUpRules):
         "asked whether it was treated. Not fitted.",
         f"{_TREATED}::test_lipiodol",
     )
+    differential_ablated_hu: float = rule(
+        70.0,
+        "HU",
+        "A core that is denser has enhanced, whatever it does from phase to phase: no ablated zone. "
+        "Coagulated tissue has 30 to 60 HU.",
+        f"{_TREATED}::test_what_has_enhanced_is_no_ablated_zone",
+    )
     differential_still_hu: float = rule(
         10.0,
         "HU",

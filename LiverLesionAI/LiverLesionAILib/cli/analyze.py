@@ -67,25 +67,7 @@ def add_analyze_command(commands: Commands) -> None:
 def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--segmenter", default="", help="which segmentation model; see `info`")
-    parser.add_argument(
-        "--classify",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="give every lesion a class (default: yes, where there is a classifier)",
-    )
-    parser.add_argument("--classifier", default="", help="which classification model; see `info`")
-    parser.add_argument(
-        "--classes",
-        choices=["clinical", "paper"],
-        help="clinical: what the phase can show, by measurements and network (default); paper: the network's "
-        "five published classes",
-    )
-    parser.add_argument(
-        "--class-priors",
-        metavar="CLASS=SHARE,...",
-        help="how often a lesion is of a class in your patients, e.g. HCC=0.4; the others share the rest as "
-        "`rules` states them",
-    )
+    _add_class_options(parser)
     parser.add_argument(
         "--detector",
         default="",
@@ -128,6 +110,29 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-attention", action="store_true", help="make no attention maps")
     parser.add_argument("--timings", action="store_true", help="print the seconds of each stage")
     add_progress_option(parser)
+
+
+def _add_class_options(parser: argparse.ArgumentParser) -> None:
+    """Which classes lesions get."""
+    parser.add_argument(
+        "--classify",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="give every lesion a class (default: yes, where there is a classifier)",
+    )
+    parser.add_argument("--classifier", default="", help="which classification model; see `info`")
+    parser.add_argument(
+        "--classes",
+        choices=["clinical", "paper"],
+        help="clinical: what the phase can show, by measurements and network (default); paper: the network's "
+        "five published classes",
+    )
+    parser.add_argument(
+        "--class-priors",
+        metavar="CLASS=SHARE,...",
+        help="how often a lesion is of a class in your patients, e.g. HCC=0.4; the others share the rest as "
+        "`rules` states them",
+    )
 
 
 def settings_of(args: argparse.Namespace) -> Settings:

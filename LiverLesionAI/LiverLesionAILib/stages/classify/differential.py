@@ -53,6 +53,7 @@ class DifferentialSettings:
         aphe_hu: brighter than the liver by this in the arterial phase is hyperenhancement.
         washout_hu: darker than the liver by this later, and fallen by as much against it, is washout.
         lipiodol_hu: denser is lipiodol or calcification.
+        ablated_hu: a core that is denser has enhanced.
         still_hu: a core that changes by at most this from phase to phase does not enhance.
         lumps: from this share of the way from liver to aorta lumps are as bright as blood; below a third of
             it there are none.
@@ -77,6 +78,7 @@ class DifferentialSettings:
     aphe_hu: float
     washout_hu: float
     lipiodol_hu: float
+    ablated_hu: float
     still_hu: float
     lumps: float
     constant_hu: float
@@ -145,14 +147,19 @@ def differential(
     prior = dict(settings.priors)
     logs = {c: math.log(max(prior.get(c, 0.0), 1e-6)) for c in possible}
     lumps = lumps_share(phases, context.aorta_hu)
+    filling = math.isfinite(lumps) and settings.lumps <= lumps <= CALCIUM
     for phase, seen in phases.items():
         rows = settings.expected(phase)
         # Between its lumps a haemangioma is as dark as a metastasis.
-        if math.isfinite(lumps) and settings.lumps <= lumps <= CALCIUM and phase in (ARTERIAL, PORTAL):
+        if filling and phase in (ARTERIAL, PORTAL):
             rows = {**rows, HAEMANGIOMA: rows[METASTASIS]}
         for c in possible:
             vessels = context.vessels_hu.get(phase, math.nan)
-            logs[c] += _log_likelihood(c, rows.get(c, rows[BENIGN]), seen, vessels)
+            found = _log_likelihood(c, rows.get(c, rows[BENIGN]), seen, vessels)
+            if c == HAEMANGIOMA and phase == DELAYED and filling:
+                # It may be filled by then, or not yet.
+                found = max(found, _log_likelihood(c, rows[METASTASIS], seen, vessels))
+            logs[c] += found
     for c in possible:
         logs[c] += _edge_and_texture(BENIGN if c in LOOKS_OF_BENIGN else c, phases, settings)
         logs[c] += _blood(c, phases, context, settings) + _constant(c, phases, settings)

@@ -13,7 +13,8 @@ def treated_suggestion(phases: Mapping[str, LesionFeatures], settings: Different
     """Why a lesion may have been treated; "" where nothing speaks for it.
 
     Lipiodol is denser than contrast is in any phase, as a calcification is. An ablated zone is denser than
-    water, does not enhance from phase to phase, and has a sharp edge; that takes two phases.
+    water and at most as dense as dead tissue, does not enhance from phase to phase, and has a sharp edge; it
+    takes two phases to see that.
 
     Args:
         phases: its features by phase.
@@ -30,7 +31,8 @@ def treated_suggestion(phases: Mapping[str, LesionFeatures], settings: Different
     livers = [one.liver_hu for one in whole if math.isfinite(one.liver_hu)]
     enhanced = len(livers) >= 2 and max(livers) - min(livers) >= 2 * settings.still_hu
     sharp = all(math.isfinite(one.edge_mm) and one.edge_mm <= settings.sharp_mm for one in whole)
-    if enhanced and sharp and change <= settings.still_hu and min(cores) > settings.water_hu:
+    dead = settings.water_hu < min(cores) and max(cores) <= settings.ablated_hu
+    if enhanced and sharp and change <= settings.still_hu and dead:
         return (
             f"treated? {min(cores):.0f} HU, {change:.0f} HU of change over {len(whole)} phases, sharp edge: "
             "an ablated zone looks so"

@@ -1,0 +1,77 @@
+"""`liverlesionai compare phases`: the contrast phase of scans with an outlined liver, and its figures."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.stages.classify.differential import DifferentialSettings
+from LiverLesionAILib.stages.classify.liver_box import liver_box
+from LiverLesionAILib.stages.classify.second_voice import PhaseView, differentials, measured_phases
+from LiverLesionAILib.stages.classify.stage import measured
+from LiverLesionAILib.stages.phase.estimate import PHASES, PhaseSettings, phase_probabilities
+from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.support.progress import Progress, silent
+from LiverLesionAILib.volume.masks import components
+
+from ..data.cases import read_unchecked
+
+BETWEEN = 0.25
+"""A second phase of at least this probability is named beside the first: the scan lies between the two."""
+
+
+def add_phase_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `compare phases`."""
+    parser.add_argument(
+        "data", type=Path, help="folder with NAME_ct.nii.gz and NAME_mask.nii.gz: 1 liver, 2 lesion"
+    )
+
+
+def run_phase_table(args: argparse.Namespace, progress: Progress = silent) -> int:
+    """Measure every scan and print the table.
+
+    Raises:
+        InputError: no scan with a mask, or a damaged one.
+    """
+    pairs = [
+        (p, p.with_name(p.name.replace("_ct.", "_mask."))) for p in sorted(args.data.glob("*_ct.nii.gz"))
+    ]
+    pairs = [(ct, mask) for ct, mask in pairs if mask.is_file()]
+    if not pairs:
+        raise InputError(f"{args.data} holds no NAME_ct.nii.gz with NAME_mask.nii.gz beside it.")
+    lines = [
+        "| scan | aorta | vena cava | vessels in it | liver | phase | probability | lesions by density |",
+        "|---|" + "---|" * 7,
+    ]
+    for place, (ct, mask) in enumerate(pairs):
+        progress(f"phase of {ct.name}", place / len(pairs))
+        lines.append(phase_row(ct, mask))
+    print("\n".join(lines))
+    return 0
+
+
+def phase_row(ct: Path, mask: Path) -> str:
+    """One scan's densities in HU, its phase, and what measurements alone call its outlined lesions."""
+    volume, outlined = read_unchecked(ct), np.asarray(read_unchecked(mask).hu_zyx)
+    labels = components(outlined == 2, 6)[0].astype(np.uint16)
+    box = liver_box(CaseResult(volume.name, volume.geometry, outlined > 0, labels), volume)
+    settings = Rules().part(PhaseSettings)
+    seen = measured(box, settings)
+    shares = phase_probabilities(seen, settings)
+    order = np.argsort(-shares)
+    name = PHASES[order[0]]
+    if shares[order[1]] >= BETWEEN:
+        name += f", or {PHASES[order[1]]} ({shares[order[1]]:.2f})"
+    phase = Phase.of(PHASES[order[0]])
+    assert phase is not None
+    view = PhaseView(phase, box, seen, 0.0, {})
+    said = differentials(measured_phases([view]), Rules().part(DifferentialSettings)) if labels.any() else {}
+    classes = ", ".join(f"{name} {n}" for name, n in Counter(one.name for one in said.values()).most_common())
+    figures = (seen.aorta_hu, seen.cava_hu, seen.vessels_hu, seen.liver_hu)
+    cells = " | ".join("not seen" if np.isnan(v) else f"{v:.0f}" for v in figures)
+    return f"| {ct.name.removesuffix('_ct.nii.gz')} | {cells} | {name} | {shares[order[0]]:.2f} | {classes} |"
