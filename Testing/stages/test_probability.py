@@ -128,13 +128,19 @@ def test_an_evaluation_is_read_and_the_tables_say_so(tmp_path: Path) -> None:
     ]
     path = tmp_path / "evaluation.json"
     path.write_text(json.dumps({"methods": {"sfan": {"cases": cases}}}))
-    curve = read_curve(path, "sfan")
+    curve = read_curve([path], "sfan")
     assert isinstance(curve, Curve) and len(curve.findings) == 60
     assert curve.response.n_lesions == sum(f.true for f in findings) + 20
     text = operating_text(curve, points(curve.response, 0.6), fit(curve.findings))
     assert "20 scans" in text and "sensitive" in text and "its scan left out" in text
     with pytest.raises(InputError, match="no method"):
-        read_curve(path, "mscd")
+        read_curve([path], "mscd")
+    some = read_curve([path], "sfan", ["scan3", "scan5"])
+    assert {f.scan for f in some.findings} == {"scan3", "scan5"} and some.response.n_units == 2
+    with pytest.raises(InputError, match="holds scan99"):
+        read_curve([path], "sfan", ["scan3", "scan99"])
+    with pytest.raises(InputError, match="count twice"):
+        read_curve([path, path], "sfan")
     path.write_text("[]")
     with pytest.raises(InputError, match="no evaluation"):
-        read_curve(path, "sfan")
+        read_curve([path], "sfan")

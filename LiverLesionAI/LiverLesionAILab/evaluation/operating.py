@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,20 +58,21 @@ class Curve:
     response: FreeResponse
 
 
-def read_curve(path: Path, method: str) -> Curve:
-    """The findings of a method in an `evaluation.json`.
+def read_curve(paths: Sequence[Path], method: str, only: Collection[str] = ()) -> Curve:
+    """The findings of a method in one or several `evaluation.json` of different scans, or in some of them.
 
     Raises:
-        InputError: the file is missing or damaged, or has no such method or no scores.
+        InputError: a file is missing or damaged, or has no such method, or two hold the same scan.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        methods = data["methods"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no evaluation: give the evaluation.json of `evaluate`.") from error
-    if method not in methods:
-        raise InputError(f"{path} has no method {method!r}; it has {', '.join(methods)}.")
-    cases = methods[method]["cases"]
+    cases = [case for path in paths for case in _cases(path, method)]
+    if only:
+        cases = [case for case in cases if case["name"] in only]
+    names = [case["name"] for case in cases]
+    missing = sorted(set(only) - set(names))
+    if missing or not names:
+        raise InputError(f"No evaluation holds {', '.join(missing) or 'a scan'}.")
+    if len(names) != len(set(names)):
+        raise InputError("Two of the evaluations hold the same scan: it would count twice.")
     findings = [
         Finding(case["name"], float(one["score"]), float(one["diameter_mm"]), not one["false"])
         for case in cases
@@ -84,6 +85,18 @@ def read_curve(path: Path, method: str) -> Curve:
     ]
     false = [finding.score for finding in findings if not finding.true]
     return Curve(tuple(findings), free_response(found, false, len(cases)))
+
+
+def _cases(path: Path, method: str) -> list[Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        methods = data["methods"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no evaluation: give the evaluation.json of `evaluate`.") from error
+    if method not in methods:
+        raise InputError(f"{path} has no method {method!r}; it has {', '.join(methods)}.")
+    cases: list[Any] = methods[method]["cases"]
+    return cases
 
 
 def fit(findings: Sequence[Finding]) -> ProbabilitySettings:
@@ -175,7 +188,12 @@ def _errors(said: NDArray[np.float64], truth: NDArray[np.bool_]) -> list[str]:
 def add_operating_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `operating`."""
     parser.description = "Choose operating points and fit the probability of findings."
-    parser.add_argument("evaluation", type=Path, help="evaluation.json made with --score-threshold 0.15")
+    parser.add_argument(
+        "evaluation", type=Path, nargs="+", help="evaluation.json made with --score-threshold 0.15"
+    )
+    parser.add_argument(
+        "--scans", default="", metavar="NAME,NAME", help="only these scans, e.g. of one phase"
+    )
     parser.add_argument("--model", default="sfan", help="method of the evaluation (default sfan)")
     parser.add_argument(
         "--write", type=Path, metavar="DIR", help="put the result into the manifest of this models folder"
@@ -188,7 +206,7 @@ def run_operating(args: argparse.Namespace, progress: Progress = silent) -> int:
     Raises:
         InputError: what was given is no such evaluation.
     """
-    curve = read_curve(args.evaluation, args.model)
+    curve = read_curve(args.evaluation, args.model, [name for name in args.scans.split(",") if name])
     manifest = Manifest.read(args.write) if args.write else Manifest.read()
     entry = manifest.find(args.model)
     default = float(entry.calibration.get("score_threshold", 0.5))
