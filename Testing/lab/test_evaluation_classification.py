@@ -99,7 +99,10 @@ def test_localisation():
     def blob(y, x, width):
         return np.exp(-((grid[0] - y) ** 2 + (grid[1] - x) ** 2) / (2 * width**2))
 
-    assert cl.is_localised(blob(7, 7, 1.0), lesion)
+    assert cl.is_localised(blob(7, 7, 1.5), lesion)
+    # Its peak is on the lesion, but it is a dot, or everywhere: extent counts too.
+    assert not cl.is_localised(blob(7, 7, 0.3), lesion)
+    assert not cl.is_localised(blob(7, 7, 9.0), lesion)
     assert not cl.is_localised(blob(15, 15, 1.0), lesion)
     beside = blob(10, 10, 4.0)
     shown = beside >= 0.5

@@ -150,6 +150,7 @@ def run_one(
     scores = found.scores
     figures = {
         "accuracy": scores.accuracy,
+        "class mean": float(np.nanmean(scores.accuracy_by_class)),
         "f1": scores.f1,
         "precision": scores.precision,
         "recall": scores.recall,
