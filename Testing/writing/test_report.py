@@ -20,6 +20,8 @@ pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra e
 pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
 
 from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.case.enhancement import Enhancement, PhaseLevels
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.case.store import load_result, save_result
 from LiverLesionAILib.case.wording import notes
@@ -98,6 +100,18 @@ def pdf_text(data: bytes) -> str:
 
 def content(language: str = "en", result: CaseResult | None = None, **options):
     return report_content(result or small_case()[1], SOURCE, Options(language, **options))
+
+
+def test_a_lesion_over_two_phases_has_its_plot_in_the_reports_language() -> None:
+    result = small_case()[1]
+    levels = tuple(PhaseLevels(phase, 90.0, 100.0, 200.0) for phase in (Phase.ARTERIAL, Phase.PORTAL))
+    first = replace(result.lesions[0], enhancement=Enhancement(levels))
+    with_curves = content("de", replace(result, lesions=(first, *result.lesions[1:])))
+    (plot,) = with_curves.key_images
+    assert plot.caption == f"{first.number}: HU über die Phasen"
+    assert plot.data.startswith(b"\x89PNG")
+    assert "data:image/png" in report_html(with_curves)
+    assert not content("de", result).key_images
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
