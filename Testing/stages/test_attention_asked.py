@@ -13,9 +13,10 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILib.analysis.attention import Question, answer, packed, unpacked
 from LiverLesionAILib.case.class_strip import ClassStrip
+from LiverLesionAILib.case.colours import class_colour
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import ModelEntry
-from LiverLesionAILib.networks.dadrn import channel_affinity, position_affinity
+from LiverLesionAILib.networks.dadrn import PHASED_CLASSES, channel_affinity, position_affinity
 from LiverLesionAILib.networks.mscd import point_affinity
 from LiverLesionAILib.stages.classify.liver_box import LiverCrop
 from LiverLesionAILib.stages.classify.liver_slices import place
@@ -176,6 +177,11 @@ def test_the_strongest_pairs_leave_out_what_a_channel_keeps() -> None:
     matrix = np.array([[0.9, 0.1, 0.0], [0.3, 0.5, 0.2], [0.0, 0.4, 0.6]], np.float32)
     assert list(strongest_pairs(matrix, 2)) == ["channel 3 from 2", "channel 2 from 1"]
     assert len(strongest_pairs(matrix, 99)) == 6
+
+
+def test_every_class_of_a_slice_has_a_colour_of_its_own() -> None:
+    colours = {class_colour(name) for name in PHASED_CLASSES}
+    assert len(colours) == len(PHASED_CLASSES) and class_colour("something new") not in colours
 
 
 def test_a_question_travels_with_the_liver() -> None:

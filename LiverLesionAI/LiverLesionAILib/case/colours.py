@@ -41,12 +41,17 @@ def lesion_colour(number: int) -> Colour:
     return (red, green, blue)
 
 
-_CLASSES = ("CYST", "FNH", "HCC", "HEM")
+_OF_CLASS = {
+    "Normal": LIVER,
+    "CYST": _BASE[1],
+    "FNH": _BASE[3],
+    "HCC": _BASE[2],
+    "HEM": _BASE[5],
+    "MET": _BASE[4],
+    "BENIGN": _BASE[6],
+}
 
 
 def class_colour(name: str) -> Colour:
     """RGB in 0..1 for a classifier's class of a slice; normal ones look like the liver, unknown ones grey."""
-    if name == "Normal":
-        return LIVER
-    order = (1, 3, 2, 5)
-    return _BASE[order[_CLASSES.index(name)]] if name in _CLASSES else (0.6, 0.6, 0.6)
+    return _OF_CLASS.get(name, (0.6, 0.6, 0.6))
