@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
 
 import numpy as np
 
 from ..case.course import Course, response_of
-from ..case.findings import CaseResult, LesionStatus
-from ..case.followup import FollowUp, LesionSize, Pair, TimePoint
+from ..case.findings import CaseResult
+from ..case.followup import FollowUp, Pair, TimePoint
 from ..case.lesion_masks import lesion_masks
 from ..case.recist import Assessment
+from ..case.time_point import time_point_of
 from ..stages.followup.pair import PairSettings, Place, pair_lesions
 from ..stages.followup.register import (
     AlignSettings,
@@ -112,28 +114,63 @@ def in_order(priors: Sequence[Examined]) -> tuple[list[Examined], list[str]]:
 def _step(prior: Examined, current: Examined, progress: Progress) -> tuple[FollowUp, LiverTransform | None]:
     """The comparison, and the registration where it did not fail."""
     points = time_point(prior), time_point(current)
+    aligned = align(prior, current, progress)
+    found = aligned.transform
+    pairs = () if found is None else _pairs(prior, current, found, points)
+    made = FollowUp(*points, pairs, aligned.failed, aligned.warnings, aligned.dice, aligned.gap_mm)
+    return made, found
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """Two scans brought onto each other.
+
+    Attributes:
+        transform: None where it failed.
+        failed: why, "" where it did not.
+        warnings: what is doubtful about the two scans.
+        dice, gap_mm: how well the livers lie on each other; NaN where one has none.
+    """
+
+    transform: LiverTransform | None
+    failed: str = ""
+    warnings: tuple[str, ...] = ()
+    dice: float = math.nan
+    gap_mm: float = math.nan
+
+
+def align(prior: Examined, current: Examined, progress: Progress = silent) -> Aligned:
+    """Register the livers, and say what speaks against comparing the two scans.
+
+    Raises:
+        Cancelled: from `progress`.
+    """
     warnings = list(_identity(prior, current))
     if same_scan(prior, current):
         warnings.append("Both are the same scan: it is compared with itself.")
-    if points[0].day and points[1].day and points[1].day < points[0].day:
-        warnings.append("The prior scan is younger than the current one. Are they the wrong way round?")
+    if wrong := order_warning(_day(prior), _day(current)):
+        warnings.append(wrong)
     warnings += _phases(prior, current)
     found = register_livers(_scan(prior), _scan(current), progress)
     if found is None:
-        why = "one of the scans has no liver"
-        return FollowUp(*points, failed=_FAILED.format(why), warnings=tuple(warnings)), None
-    quality = {"dice": found.dice, "gap_mm": found.gap_mm}
+        return Aligned(None, _FAILED.format("one of the scans has no liver"), tuple(warnings))
     limits = Rules().part(AlignSettings)
     if found.failed(limits):
         why = f"the livers do not fit (Dice {found.dice:.2f}, outlines {found.gap_mm:.0f} mm apart)"
-        return FollowUp(*points, failed=_FAILED.format(why), warnings=tuple(warnings), **quality), None
+        return Aligned(None, _FAILED.format(why), tuple(warnings), found.dice, found.gap_mm)
     if found.rigid_dice < limits.unlike_dice:
         warnings.append(
             f"The livers fit badly (Dice {found.rigid_dice:.2f} unbent): another patient, a resection, or "
             "much has changed. Check the pairs."
         )
-    pairs = _pairs(prior, current, found, points)
-    return FollowUp(*points, pairs, warnings=tuple(warnings), **quality), found
+    return Aligned(found, "", tuple(warnings), found.dice, found.gap_mm)
+
+
+def order_warning(prior: date | None, current: date | None) -> str:
+    """What to say where the prior is the younger scan; "" where it is not, or a date is missing."""
+    if prior is None or current is None or current >= prior:
+        return ""
+    return "The prior scan is younger than the current one. Are they the wrong way round?"
 
 
 def same_scan(one: Examined, other: Examined) -> bool:
@@ -157,31 +194,13 @@ def same_scan(one: Examined, other: Examined) -> bool:
 def time_point(examined: Examined) -> TimePoint:
     """A case as one time of a follow-up; what the reader rejected is not part of it."""
     result = examined.result
-    counted = [lesion for lesion in result.lesions if lesion.status.counts]
-    sizes, intervals = {}, intervals_of(result)
-    for lesion in counted:
-        m = lesion.measurement
-        size = LesionSize(
-            lesion.number,
-            lesion.tracking_uid,
-            treated=lesion.status is LesionStatus.TREATED,
-            confirmed=lesion.status is not LesionStatus.UNDECIDED or lesion.edited,
-        )
-        if m is not None:
-            size = replace(
-                size,
-                long_axis_mm=m.long_axis_mm,
-                short_axis_mm=m.short_axis_mm,
-                volume_ml=m.volume_ml,
-                hu_mean=m.hu_mean,
-            )
-        if lesion.number in intervals:
-            low, high = intervals[lesion.number]
-            size = replace(size, low_mm=low, high_mm=high)
-        sizes[lesion.number] = size
-    decided = all(x.status is not LesionStatus.UNDECIDED or x.edited for x in result.lesions)
-    thickness = result.geometry.spacing_zyx_mm[0]
-    return TimePoint(result.case_name, _day(examined), sizes, thickness, decided)
+    return time_point_of(
+        result.lesions,
+        intervals_of(result),
+        result.case_name,
+        _day(examined),
+        result.geometry.spacing_zyx_mm[0],
+    )
 
 
 def response(followup: FollowUp, targets: tuple[int, ...] | None = None) -> Assessment | None:

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from ...case.followup import LesionSize, LesionState, Pair, state_of
 from ...volume.crops import Mask
 from ...volume.ct import Geometry
-from .register import LiverTransform
+from ...volume.point_map import Movement, came_from
 
 MOST_POINTS = 300
 
@@ -66,7 +66,7 @@ class Place:
         step = max(1, math.ceil(len(points) / MOST_POINTS))
         return cls(points[::step], points.mean(axis=0), (3 * volume_mm3 / (4 * math.pi)) ** (1 / 3))
 
-    def moved(self, transform: LiverTransform) -> Place:
+    def moved(self, transform: Movement) -> Place:
         """Where it lies after a registration."""
         points = transform.points(self.points_lps)
         return Place(points, transform.points(self.centre_lps[None])[0], self.radius_mm)
@@ -75,7 +75,7 @@ class Place:
 def pair_lesions(
     prior: Mapping[int, Place],
     current: Mapping[int, Place],
-    transform: LiverTransform,
+    transform: Movement,
     sizes: tuple[Mapping[int, LesionSize], Mapping[int, LesionSize]],
     covered: tuple[Geometry, Geometry],
     settings: PairSettings,
@@ -147,7 +147,7 @@ def _pairs(
     after: Mapping[int, list[int]],
     expected: Mapping[int, Place],
     current: Mapping[int, Place],
-    transform: LiverTransform,
+    transform: Movement,
     sizes: tuple[Mapping[int, LesionSize], Mapping[int, LesionSize]],
     covered: tuple[Geometry, Geometry],
     edge_mm: float,
@@ -175,14 +175,3 @@ def _inside(point_lps: NDArray[np.float64], geometry: Geometry, edge_mm: float) 
     index = np.asarray(geometry.lps_to_index(point_lps))
     edge = np.maximum(edge_mm / np.array(geometry.spacing_zyx_mm) - 0.5, 0.0)
     return bool(((index >= edge) & (index <= np.array(geometry.shape_zyx) - 1 - edge)).all())
-
-
-def came_from(point_lps: NDArray[np.float64], transform: LiverTransform) -> NDArray[np.float64] | None:
-    """The prior's point that lies at a current one now, by iteration; None where it does not settle."""
-    guess = np.asarray(point_lps, float).copy()
-    for _ in range(60):
-        step = transform.points(guess[None])[0] - point_lps
-        guess = guess - step
-        if np.abs(step).max() < 0.1:
-            return guess
-    return None

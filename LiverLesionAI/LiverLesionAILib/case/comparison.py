@@ -1,0 +1,145 @@
+"""What the reader says of a comparison: which lesions are one, which are new or gone, which are targets.
+
+Kept apart from what is computed, so that a second analysis or registration changes none of it. Lesions are
+named by their tracking UID, or "#3" where they have none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from .followup import FollowUp, LesionSize, LesionState, Pair, linked, unlinked
+from .recist import NonTarget
+
+NOTHING = ""
+"""In a link: no lesion of that scan."""
+
+Link = tuple[str, str]
+"""Key in the prior scan, key in the current one; one of them may be `NOTHING`: gone, or new."""
+
+
+def key_of(lesion: LesionSize) -> str:
+    """What a lesion is named by for ever."""
+    return lesion.tracking_uid or f"#{lesion.number}"
+
+
+def number_of(key: str, lesions: Mapping[int, LesionSize]) -> int | None:
+    """The lesion of a key; None where it is no longer there."""
+    return next((number for number, lesion in lesions.items() if key_of(lesion) == key), None)
+
+
+@dataclass(frozen=True)
+class ReaderWords:
+    """The reader's decisions on one comparison; the newest of two that contradict each other counts.
+
+    Attributes:
+        links: see :data:`Link`.
+        targets: keys in the oldest scan; None takes the proposed ones.
+        non_target: the reader's word on all other lesions.
+        elsewhere: targets outside of the liver, each with its long axis in mm at every scan, the oldest first.
+        prior_day, current_day: of the studies, where the reader gave them.
+    """
+
+    links: tuple[Link, ...] = ()
+    targets: tuple[str, ...] | None = None
+    non_target: NonTarget = NonTarget.NONE
+    elsewhere: tuple[tuple[float, ...], ...] = ()
+    prior_day: date | None = None
+    current_day: date | None = None
+
+    def linking(self, prior: str, current: str) -> ReaderWords:
+        """Two lesions are one; or with `NOTHING` one is gone, or new."""
+        kept = [
+            link
+            for link in self.links
+            if not (prior and link[0] == prior) and not (current and link[1] == current)
+        ]
+        return replace(self, links=(*kept, (prior, current)))
+
+    def unlinking(self, prior: str, current: str) -> ReaderWords:
+        """Two lesions are not one: the one is gone, the other new."""
+        return self.linking(prior, NOTHING).linking(NOTHING, current)
+
+    def forgetting(self, prior: str, current: str) -> ReaderWords:
+        """Nothing is said of these two any more: what is proposed counts again."""
+        kept = [link for link in self.links if link not in {(prior, current), (prior, NOTHING)}]
+        return replace(self, links=tuple(link for link in kept if link != (NOTHING, current)))
+
+    @property
+    def text(self) -> str:
+        """To be kept with a scene."""
+        days = [None if day is None else day.isoformat() for day in (self.prior_day, self.current_day)]
+        return json.dumps({
+            "links": [list(link) for link in self.links],
+            "targets": None if self.targets is None else list(self.targets),
+            "non_target": self.non_target.name,
+            "elsewhere": [list(axes) for axes in self.elsewhere],
+            "days": days,
+        })  # fmt: skip
+
+    @classmethod
+    def from_text(cls, text: str | None) -> ReaderWords:
+        """The way back from :attr:`text`; nothing said where it is empty or damaged."""
+        if not text:
+            return cls()
+        try:
+            known = json.loads(text)
+            days = [None if day is None else date.fromisoformat(day) for day in known["days"]]
+            return cls(
+                tuple((str(prior), str(current)) for prior, current in known["links"]),
+                None if known["targets"] is None else tuple(map(str, known["targets"])),
+                NonTarget[known["non_target"]],
+                tuple(tuple(float(mm) for mm in axes) for axes in known["elsewhere"]),
+                *days,
+            )
+        except (ValueError, KeyError, TypeError):
+            return cls()
+
+
+def with_reader_words(followup: FollowUp, words: ReaderWords) -> FollowUp:
+    """The pairs as the reader has corrected and confirmed them; words on lesions that are gone are left."""
+    if followup.failed:
+        return followup
+    for prior_key, current_key in words.links:
+        prior = number_of(prior_key, followup.prior.lesions) if prior_key else None
+        current = number_of(current_key, followup.current.lesions) if current_key else None
+        if prior is not None and current is not None:
+            followup = linked(followup, prior, current)
+        elif prior is not None and not current_key:
+            followup = _gone(followup, prior)
+        elif current is not None and not prior_key:
+            followup = _new(followup, current)
+    return followup
+
+
+def _gone(followup: FollowUp, prior: int) -> FollowUp:
+    pair = next(p for p in followup.pairs if prior in p.prior)
+    if pair.current:
+        apart = unlinked(followup, prior, pair.current[0])
+        # The current one is not confirmed by that.
+        return _sure(apart, Pair((), (pair.current[0],), LesionState.NEW), by_reader=False)
+    return _sure(followup, Pair((prior,), (), LesionState.GONE), by_reader=True)
+
+
+def _new(followup: FollowUp, current: int) -> FollowUp:
+    pair = next(p for p in followup.pairs if current in p.current)
+    if pair.prior:
+        apart = unlinked(followup, pair.prior[0], current)
+        return _sure(apart, Pair((pair.prior[0],), (), LesionState.GONE), by_reader=False)
+    return _sure(followup, Pair((), (current,), LesionState.NEW), by_reader=True)
+
+
+def _sure(followup: FollowUp, wanted: Pair, *, by_reader: bool) -> FollowUp:
+    """One lesion alone, as new or gone; said by the reader or proposed."""
+    return replace(
+        followup,
+        pairs=tuple(
+            replace(pair, state=wanted.state, by_reader=by_reader)
+            if (pair.prior, pair.current) == (wanted.prior, wanted.current)
+            else pair
+            for pair in followup.pairs
+        ),
+    )

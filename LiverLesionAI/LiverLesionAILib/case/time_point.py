@@ -1,0 +1,49 @@
+"""A case's lesions as one time of a follow-up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import date
+
+from .findings import Lesion, LesionStatus
+from .followup import LesionSize, TimePoint
+
+
+def time_point_of(
+    lesions: Iterable[Lesion],
+    intervals: Mapping[int, tuple[float, float]],
+    name: str,
+    day: date | None,
+    slice_thickness_mm: float,
+) -> TimePoint:
+    """Those that count, with their sizes.
+
+    Args:
+        intervals: lesion number -> (low, high) of the long axis in mm, where they are known.
+    """
+    lesions = list(lesions)
+    counted = [lesion for lesion in lesions if lesion.status.counts]
+    sizes = {lesion.number: _size(lesion, intervals.get(lesion.number)) for lesion in counted}
+    return TimePoint(name, day, sizes, slice_thickness_mm, all(map(_judged, lesions)))
+
+
+def _judged(lesion: Lesion) -> bool:
+    return lesion.status is not LesionStatus.UNDECIDED or lesion.edited
+
+
+def _size(lesion: Lesion, interval: tuple[float, float] | None) -> LesionSize:
+    m = lesion.measurement
+    low, high = interval or (math.nan, math.nan)
+    return LesionSize(
+        lesion.number,
+        lesion.tracking_uid,
+        math.nan if m is None else m.long_axis_mm,
+        math.nan if m is None else m.short_axis_mm,
+        math.nan if m is None else m.volume_ml,
+        low,
+        high,
+        treated=lesion.status is LesionStatus.TREATED,
+        confirmed=_judged(lesion),
+        hu_mean=math.nan if m is None else m.hu_mean,
+    )
