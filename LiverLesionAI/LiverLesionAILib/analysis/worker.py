@@ -7,13 +7,15 @@ warm between cases. Commands (``id`` is chosen by the sender and comes back in e
     {"command": "info", "id": 1}
     {"command": "analyze", "id": 2, "folder": "...", "settings": {...}}
     {"command": "attend", "id": 3, "folder": "...", "settings": {...}}
+    {"command": "compare", "id": 4, "folder": "...", "settings": {...}}
     {"command": "cancel", "id": 2}
     {"command": "quit"}
 
 Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``done`` (result folder,
 seconds), ``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see
 :mod:`.handover`), a second phase of the patient in ``folder/second``; the result is written to
-``folder/result``. ``attend`` asks what networks attend to (see :mod:`.attention`) in the same way. When
+``folder/result``. ``attend`` asks what networks attend to (see :mod:`.attention`) in the same way, and
+``compare`` how an earlier scan, in ``folder/second``, lies on it (see :mod:`.compared`). When
 standard input ends, its reader is gone: the worker removes the case it works on and exits.
 """
 
@@ -54,6 +56,9 @@ class Analysis(Protocol):
 
     def attend(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
         """Write what networks attend to in the volume in `folder`, as maps, to `folder/result`."""
+
+    def compare(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
+        """Write how the earlier scan in `folder/second` lies on the volume in `folder` to `folder/result`."""
 
 
 class PipelineAnalysis:
@@ -104,6 +109,11 @@ class PipelineAnalysis:
         volume = read_volume(folder)
         volume = replace(volume, hu_zyx=whole_hu(volume.hu_zyx))
         save_result(answer(volume, request, self._store(), progress), folder / RESULT_FOLDER)
+
+    def compare(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
+        from .compared import compare_handed_over
+
+        compare_handed_over(folder, request, progress)
 
 
 class Channel:
@@ -201,7 +211,7 @@ class Worker:
                 self._cancelled.add(message.get("id"))
             elif command == "quit":
                 break
-            elif command in ("info", "analyze", "attend"):
+            elif command in ("info", "analyze", "attend", "compare"):
                 self._todo.put(message)
             else:
                 self._channel.send(
@@ -237,10 +247,9 @@ class Worker:
         try:
             progress = self._progress(number)
             progress("Start", 0.0)
-            if message["command"] == "attend":
-                self._open().attend(self._folder, message.get("settings", {}), progress)
-            else:
-                self._open().run(self._folder, message.get("settings", {}), progress)
+            name = {"analyze": "run"}.get(message["command"], message["command"])
+            answer = getattr(self._open(), name)
+            answer(self._folder, message.get("settings", {}), progress)
             if number in self._cancelled:
                 raise Cancelled("Cancelled; nothing was kept.")
             self._channel.send(

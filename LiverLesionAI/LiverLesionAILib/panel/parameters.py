@@ -17,6 +17,7 @@ class PanelParameters:
 
     Attributes:
         secondVolume: another contrast phase of the same patient, or none.
+        priorVolume: an earlier CT of the patient to compare with, or none.
         segmenter, detector, classifier: names of models of the manifest, "" for its first one.
         findBoxes, findClasses: whether detector and classifier run, where there are any.
         threshold: probability a lesion must reach to be listed.
@@ -29,6 +30,7 @@ class PanelParameters:
 
     inputVolume: vtkMRMLScalarVolumeNode
     secondVolume: vtkMRMLScalarVolumeNode
+    priorVolume: vtkMRMLScalarVolumeNode
     segmenter: str = ""
     detector: str = ""
     classifier: str = ""

@@ -15,6 +15,7 @@ from ..support.errors import InputError
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from .case_view import CaseView, read_case
+from .comparing import ATTR_WORDS
 from .derived import follow, measure_liver
 from .history import History, SegmentState, States, Step, capture, restore
 
@@ -58,6 +59,9 @@ class ActionSteps:
         if step.threshold is not None:
             self.move_threshold(step.threshold[0 if before else 1])
             return step.label
+        if step.words is not None:
+            self._case.table.SetAttribute(ATTR_WORDS, step.words[0 if before else 1])
+            return step.label
         states = step.before if before else step.after
         self._restore(states)
         redrawn = [s for s, state in states.items() if isinstance(state, SegmentState) and state.mask]
@@ -65,6 +69,18 @@ class ActionSteps:
         if self._case.liver_segment in redrawn:
             self._measure_liver()
         return step.label
+
+    def say(self, label: str, words: str) -> None:
+        """The reader's words on the comparison with an earlier scan, as text; one step.
+
+        Args:
+            label: what the action is called.
+        """
+        table = self._case.table
+        before = "" if table is None else table.GetAttribute(ATTR_WORDS) or ""
+        if table is not None and before != words:
+            table.SetAttribute(ATTR_WORDS, words)
+            self.history.add(Step(label, {}, {}, words=(before, words)))
 
     # -- parts
 

@@ -42,6 +42,8 @@ class AttentionQuestion(ABC):
         shown: names of the maps that came of it, the finest first.
     """
 
+    command = "attend"
+
     def __init__(
         self,
         scene: slicer.vtkMRMLScene,

@@ -43,6 +43,8 @@ class Step:
         threshold: its value before and after, where the action was a move of the slider; what that let in and
             out follows from the value.
         ended_s: when such a move ended.
+        words: what is said of the comparison with an earlier scan, before and after, where the action was
+            about that.
     """
 
     label: str
@@ -50,6 +52,7 @@ class Step:
     after: States
     threshold: tuple[float, float] | None = None
     ended_s: float = 0.0
+    words: tuple[str, str] | None = None
 
 
 def capture(

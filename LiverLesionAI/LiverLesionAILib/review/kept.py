@@ -6,9 +6,7 @@ attribute of the case's table node. Both are saved with the scene.
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,12 +17,16 @@ from ..case.findings import CaseResult, Lesion
 from ..case.lesion_masks import lesion_masks
 from ..case.store_json import describe_lesion, read_lesion
 from ..scene import segments
+from ..stages.measure.interval import half_width_mm
 from ..support.steps import Steps
 from ..volume.crops import Mask
-from ..volume.ct import Geometry, axis_permutation, permuted, reoriented_geometry
+from ..volume.ct import Geometry
+from ..volume.packed_mask import pack_mask, unpack_mask
 
 TAG_DRAWN = "LiverLesionAI.Drawn"
 TAG_LESION = "LiverLesionAI.Lesion"
+TAG_HALF_WIDTH = "LiverLesionAI.HalfWidth"
+"""Half the width of the interval of the long axis that the AI measured, mm."""
 ATTR_CANDIDATES = "LiverLesionAI.Candidates"
 
 
@@ -34,40 +36,6 @@ class Candidate:
 
     lesion: Lesion
     mask: Mask
-
-
-def pack_mask(mask: Mask, geometry: Geometry) -> str:
-    """A mask as text; a lesion of 40 mm takes some kilobytes.
-
-    Kept on the upright grid: Slicer turns left-handed grids round when it loads them.
-    """
-    upright = turned(mask, geometry, reoriented_geometry(geometry))
-    bits = base64.b64encode(zlib.compress(np.packbits(upright.voxels_zyx).tobytes(), 6)).decode("ascii")
-    numbers = ",".join(str(int(n)) for n in (*upright.start_zyx, *upright.voxels_zyx.shape))
-    return f"{numbers};{bits}"
-
-
-def unpack_mask(text: str, geometry: Geometry) -> Mask | None:
-    """The way back from :func:`pack_mask`, onto `geometry`; None where the text is damaged."""
-    try:
-        numbers, bits = text.split(";")
-        values = [int(n) for n in numbers.split(",")]
-        start, shape = tuple(values[:3]), tuple(values[3:])
-        packed = np.frombuffer(zlib.decompress(base64.b64decode(bits)), np.uint8)
-        voxels = np.unpackbits(packed)[: int(np.prod(shape))].reshape(shape).astype(bool)
-    except (ValueError, zlib.error):
-        return None
-    return turned(Mask(voxels, start), reoriented_geometry(geometry), geometry)  # type: ignore[arg-type]
-
-
-def turned(mask: Mask, source: Geometry, target: Geometry) -> Mask:
-    """A mask on the same grid with its axes permuted and flipped."""
-    axes, flips = axis_permutation(source, target)
-    start = []
-    for axis, flip in zip(axes, flips, strict=True):
-        where = mask.slices[axis]
-        start.append(source.shape_zyx[axis] - where.stop if flip else where.start)
-    return Mask(np.ascontiguousarray(permuted(mask.voxels_zyx, source, target)), tuple(start))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,9 +93,15 @@ def split_by_score(result: CaseResult, threshold: float, masks: Mapping[int, Mas
 def drawn_tags(split: Split) -> Steps[dict[int, dict[str, str]]]:
     """What the AI drew, and all it said of each lesion, as tags by the lesion's number; in steps."""
     tags = {}
-    for lesion in split.shown.lesions:
-        if lesion.number in split.masks:
-            tags[lesion.number] = lesion_tags(lesion, split.masks[lesion.number], split.shown.geometry)
+    shown, known = split.shown, split.shown.probabilities.get("tumour")
+    for lesion in shown.lesions:
+        mask = split.masks.get(lesion.number)
+        if mask is not None:
+            tags[lesion.number] = lesion_tags(lesion, mask, shown.geometry)
+            yield
+            half_mm = half_width_mm(lesion, mask, shown.geometry, known)
+            if half_mm is not None:
+                tags[lesion.number][TAG_HALF_WIDTH] = f"{half_mm:.2f}"
         yield
     return tags
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import slicer
 
+from ..case.findings import CaseResult
 from ..case.lesion_masks import lesion_mask_steps
 from ..case.surfaces import load_surfaces
+from ..scene.prepare import Surface
 from ..scene.segments import read_mask
 from ..scene.show import Extras, SceneNodes, apply_steps
 from ..support.errors import InputError
@@ -40,6 +42,21 @@ def result_steps(
     result = yield from _say("read the result", load_steps(folder))
     if not scene.IsNodePresent(volume):
         raise InputError("The CT was deleted; its result was not shown.")
+    yield from show_steps(scene, volume, result, threshold, load_surfaces(folder))
+
+
+def show_steps(
+    scene: slicer.vtkMRMLScene,
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    result: CaseResult,
+    threshold: float,
+    surfaces: Mapping[int, Surface] | None = None,
+) -> Iterator[Any]:
+    """:func:`result_steps` of a result that was read already.
+
+    Args:
+        surfaces: lesion's number in the result, 0 for the liver -> its closed surface, where there is one.
+    """
     masks = yield from _say("read the result", lesion_mask_steps(result))
     split = split_by_score(result, threshold, masks)
     shown, candidates = split.shown, split.candidates

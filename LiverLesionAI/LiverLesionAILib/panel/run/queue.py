@@ -17,40 +17,18 @@ from typing import Any, Protocol
 
 import qt
 import slicer
-import vtk
 from numpy.typing import NDArray
 
 from ...analysis.handover import SECOND_FOLDER, write_volume
-from ...scene.ras import numpy_matrix
-from ...support.errors import GeometryError, InputError, LiverLesionAIError
+from ...support.errors import LiverLesionAIError
 from ...volume.ct import Geometry
 from .temp_folders import make_case_folder
+from .volumes import checked_geometry
 from .worker_client import WorkerClient
 
 HANDOVER_SHARE = 0.05
 COMPUTE_SHARE = 0.95
 STEP_BUDGET_S = 0.03
-
-
-def checked_geometry(volume: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
-    """The volume's grid.
-
-    Raises:
-        InputError: it has no voxels, several values per voxel, or a sheared grid; the text says what to do.
-    """
-    image, name = volume.GetImageData(), volume.GetName()
-    if image is None or not image.GetNumberOfPoints():
-        raise InputError(f"{name} has no voxels. Choose another CT.")
-    if image.GetNumberOfScalarComponents() != 1:
-        raise InputError(f"{name} has several values per voxel (a colour image, say). Choose a CT.")
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    try:
-        return Geometry.from_ijk_to_ras(image.GetDimensions()[::-1], numpy_matrix(matrix))
-    except GeometryError as error:
-        raise InputError(
-            f"{error} Resample it to a straight grid first (module Resample Scalar Volume)."
-        ) from error
 
 
 log = logging.getLogger(__name__)
@@ -75,7 +53,13 @@ class RunProgress:
 
 
 class Question(Protocol):
-    """Something that is asked of a part of a volume."""
+    """Something that is asked of a volume, or of a part of it.
+
+    Attributes:
+        command: what the worker is to do.
+    """
+
+    command: str
 
     def prepare(self) -> tuple[NDArray, Geometry, Mapping[str, Any]]:
         """The part's voxels and grid, and the question as plain types."""
@@ -186,10 +170,23 @@ class AnalysisQueue:
         else:
             self._view.run_changed()
 
-    def ask(self, volume: slicer.vtkMRMLScalarVolumeNode, question: Question) -> None:
-        """Ask something of a volume, now or after those that wait; a question that still waits is dropped."""
-        self._waiting = [case for case in self._waiting if case.question is None]
-        self._waiting.append(Case(volume, volume.GetName(), question=question))
+    def ask(
+        self,
+        volume: slicer.vtkMRMLScalarVolumeNode,
+        question: Question,
+        second: slicer.vtkMRMLScalarVolumeNode | None = None,
+    ) -> None:
+        """Ask something of a volume, now or after those that wait; one of its kind that waits is dropped.
+
+        Args:
+            second: another volume that the worker needs for the answer.
+        """
+        self._waiting = [
+            case
+            for case in self._waiting
+            if case.question is None or case.question.command != question.command
+        ]
+        self._waiting.append(Case(volume, volume.GetName(), question=question, second=second))
         if self._current is None:
             self._next()
         else:
@@ -212,6 +209,12 @@ class AnalysisQueue:
     def drop_missing(self, present: Callable[[Any], bool], why: str) -> None:
         """Forget the cases whose volume is gone; the one under way is ended and told with `why`."""
         self._waiting = [case for case in self._waiting if present(case.volume)]
+        # A phase less is an analysis all the same; a question about two scans is none without one.
+        self._waiting = [
+            case
+            for case in self._waiting
+            if case.question is None or case.second is None or present(case.second)
+        ]
         for waiting in self._waiting:
             if waiting.second is not None and not present(waiting.second):
                 waiting.second = None
@@ -272,12 +275,12 @@ class AnalysisQueue:
             folder.mkdir()
             array = slicer.util.arrayFromVolume(second)
             for _ in write_volume(folder, array, second_geometry, second.GetName()):
-                self.progress = RunProgress("hand over the second phase", HANDOVER_SHARE)
+                self.progress = RunProgress("hand over the second scan", HANDOVER_SHARE)
                 yield image
         self.phase = RunPhase.COMPUTING
         self.progress = RunProgress("start the computing process", HANDOVER_SHARE)
         if case.question is not None:
-            self._client.attend(case.folder, request)
+            self._client.ask(case.question.command, case.folder, request)
         else:
             self._client.analyze(case.folder, case.settings)
 

@@ -10,6 +10,8 @@ import vtk
 from ...reading.node_grid import grid_difference
 from ...scene.nodes import ATTR_ROLE
 from ...scene.ras import numpy_matrix
+from ...support.errors import GeometryError, InputError
+from ...volume.ct import Geometry
 
 
 def all_cts(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
@@ -52,3 +54,24 @@ def grid_warnings(volume: slicer.vtkMRMLScalarVolumeNode) -> tuple[str, ...]:
     volume.GetIJKToRASMatrix(matrix)
     sentence = grid_difference(Path(file), image.GetDimensions()[::-1], numpy_matrix(matrix))
     return (sentence,) if sentence else ()
+
+
+def checked_geometry(volume: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
+    """The volume's grid.
+
+    Raises:
+        InputError: it has no voxels, several values per voxel, or a sheared grid; the text says what to do.
+    """
+    image, name = volume.GetImageData(), volume.GetName()
+    if image is None or not image.GetNumberOfPoints():
+        raise InputError(f"{name} has no voxels. Choose another CT.")
+    if image.GetNumberOfScalarComponents() != 1:
+        raise InputError(f"{name} has several values per voxel (a colour image, say). Choose a CT.")
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    try:
+        return Geometry.from_ijk_to_ras(image.GetDimensions()[::-1], numpy_matrix(matrix))
+    except GeometryError as error:
+        raise InputError(
+            f"{error} Resample it to a straight grid first (module Resample Scalar Volume)."
+        ) from error

@@ -126,9 +126,9 @@ class WorkerClient:
         """Analyse the volume in `folder`, which is removed when anything but `worker_done` comes of it."""
         self._begin("analyze", folder, settings=dict(settings))
 
-    def attend(self, folder: Path, request: Mapping[str, Any]) -> None:
-        """Ask what a point of the volume in `folder` attends to; the folder as in :meth:`analyze`."""
-        self._begin("attend", folder, settings=dict(request))
+    def ask(self, command: str, folder: Path, request: Mapping[str, Any]) -> None:
+        """Ask something of the volume in `folder`: "attend" or "compare"; the folder as in :meth:`analyze`."""
+        self._begin(command, folder, settings=dict(request))
 
     def _begin(self, command: str, folder: Path, **content: Any) -> None:
         if self.busy:

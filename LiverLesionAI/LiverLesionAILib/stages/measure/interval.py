@@ -51,13 +51,22 @@ def intervals_of(result: CaseResult) -> dict[int, Interval]:
     for lesion in result.lesions:
         if lesion.measurement is None or lesion.number not in masks:
             continue
-        scale = scale_mm(lesion, masks[lesion.number], result.geometry, known)
-        if scale is None:
+        half = half_width_mm(lesion, masks[lesion.number], result.geometry, known)
+        if half is None:
             continue
-        half = READER_MM if _by_reader(lesion) else FACTOR * scale
         axis = lesion.measurement.long_axis_mm
         made[lesion.number] = max(0.0, axis - half), axis + half
     return made
+
+
+def half_width_mm(
+    lesion: Lesion, mask: Mask, geometry: Geometry, known: ProbabilityMap | None
+) -> float | None:
+    """Half the width of a lesion's interval; None where nobody has drawn its outline. As :func:`scale_mm`."""
+    scale = scale_mm(lesion, mask, geometry, known)
+    if scale is None:
+        return None
+    return READER_MM if _by_reader(lesion) else FACTOR * scale
 
 
 def _by_reader(lesion: Lesion) -> bool:

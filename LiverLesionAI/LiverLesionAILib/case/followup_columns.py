@@ -1,0 +1,177 @@
+"""The table of a comparison: every column with its heading, unit, digits and where its value comes from.
+
+As :mod:`.columns` for one scan: the panel's tables and the report are cut from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .followup import Change, FollowUp, LesionSize, Pair, change_of
+
+
+@dataclass(frozen=True)
+class PairColumn:
+    """One column.
+
+    Attributes:
+        key: its name in files and in the report's words.
+        heading: without the unit.
+        short: where there is little room, with its unit.
+        tip: what it is, in a sentence.
+        value: a number, NaN where there is none, or a text.
+        digits: after the point; None for texts.
+        signed: whether a plus is written.
+    """
+
+    key: str
+    heading: str
+    short: str
+    tip: str
+    value: Callable[[FollowUp, Pair], float | str]
+    unit: str = ""
+    digits: int | None = None
+    signed: bool = False
+
+    def text(self, followup: FollowUp, pair: Pair) -> str:
+        """Its cell for reading; "" where there is nothing."""
+        value = self.value(followup, pair)
+        if isinstance(value, str):
+            return value
+        if not math.isfinite(value):
+            return ""
+        return f"{value:{'+' if self.signed else ''}.{self.digits or 0}f}"
+
+
+def lesions_before(followup: FollowUp, pair: Pair) -> list[LesionSize]:
+    """The pair's lesions of the prior scan."""
+    return [followup.prior.lesions[n] for n in pair.prior]
+
+
+def lesions_now(followup: FollowUp, pair: Pair) -> list[LesionSize]:
+    """The pair's lesions of the current scan."""
+    return [followup.current.lesions[n] for n in pair.current]
+
+
+def total(lesions: list[LesionSize], field: str) -> float:
+    """Sum of a size over lesions; NaN where there is none."""
+    return sum(float(getattr(lesion, field)) for lesion in lesions) if lesions else math.nan
+
+
+def numbers_text(numbers: tuple[int, ...]) -> str:
+    """ "1+2"; "" for none."""
+    return "+".join(map(str, numbers))
+
+
+def _before(field: str) -> Callable[[FollowUp, Pair], float]:
+    return lambda followup, pair: total(lesions_before(followup, pair), field)
+
+
+def _now(field: str) -> Callable[[FollowUp, Pair], float]:
+    return lambda followup, pair: total(lesions_now(followup, pair), field)
+
+
+def _change(field: str) -> Callable[[FollowUp, Pair], float]:
+    def value(followup: FollowUp, pair: Pair) -> float:
+        change: Change = change_of(followup, pair)
+        return float(getattr(change, field))
+
+    return value
+
+
+NUMBERS: tuple[PairColumn, ...] = (
+    PairColumn(
+        "number", "Lesion", "#", "Number in this scan", lambda followup, pair: numbers_text(pair.current)
+    ),
+    PairColumn(
+        "prior_number",
+        "Before",
+        "was #",
+        "Number in the prior scan",
+        lambda followup, pair: numbers_text(pair.prior),
+    ),
+)
+"""Which lesions it is about."""
+CHANGES: tuple[PairColumn, ...] = (
+    PairColumn(
+        "state",
+        "State",
+        "State",
+        "What became of it since the prior scan; new and gone are proposals until you confirm them",
+        lambda followup, pair: pair.state.value,
+    ),
+    PairColumn(
+        "prior_long_axis",
+        "Long axis before",
+        "was mm",
+        "Long axis in the prior scan, mm",
+        _before("long_axis_mm"),
+        "mm",
+        1,
+    ),
+    PairColumn(
+        "change_mm",
+        "Change",
+        "Δ mm",
+        "Change of the long axis, mm",
+        _change("long_axis_mm"),
+        "mm",
+        1,
+        True,
+    ),
+    PairColumn(
+        "change_percent",
+        "Change",
+        "Δ %",
+        "Change of the long axis, per cent",
+        _change("long_axis_percent"),
+        "%",
+        0,
+        True,
+    ),
+    PairColumn(
+        "prior_volume",
+        "Volume before",
+        "was mL",
+        "Volume in the prior scan, mL",
+        _before("volume_ml"),
+        "mL",
+        2,
+    ),
+    PairColumn(
+        "change_ml",
+        "Change of volume",
+        "Δ mL",
+        "Change of the volume, mL",
+        _change("volume_ml"),
+        "mL",
+        2,
+        True,
+    ),
+    PairColumn(
+        "change_volume_percent",
+        "Change of volume",
+        "Δ mL %",
+        "Change of the volume, per cent",
+        _change("volume_percent"),
+        "%",
+        0,
+        True,
+    ),
+    PairColumn(
+        "doubling_days",
+        "Doubling time",
+        "×2 days",
+        "Days in which the volume doubles; negative: halves. Needs both dates",
+        _change("doubling_days"),
+        "days",
+        0,
+    ),
+)
+"""What became of them."""
+SIZES_NOW: tuple[PairColumn, ...] = (
+    PairColumn("long_axis", "Long axis", "mm", "Long axis now, mm", _now("long_axis_mm"), "mm", 1),
+    PairColumn("volume", "Volume", "mL", "Volume now, mL", _now("volume_ml"), "mL", 2),
+)

@@ -1,0 +1,239 @@
+"""A case of the scene beside an earlier one: what is kept with it, and what follows from both as they stand.
+
+With the current case's table the scene keeps which CT is the prior one, how it lies on the current one, and
+the reader's words. Pairs, changes and the response are made anew of the lesions as they are now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import slicer
+
+from ..analysis.followup import order_warning
+from ..analysis.rules import Rules
+from ..case.alignment import KeptAlignment
+from ..case.comparison import ReaderWords, number_of, with_reader_words
+from ..case.course import Course, response_of
+from ..case.findings import LesionSource
+from ..case.followup import FollowUp, Pair, TimePoint
+from ..case.recist import Assessment, TargetSize
+from ..case.time_point import time_point_of
+from ..scene import segments
+from ..scene.ras import volume_geometry
+from ..scene.study import study_of
+from ..stages.followup.pair import PairSettings, Place, pair_lesions
+from ..stages.measure.interval import READER_MM
+from .case_view import CaseView, read_case
+from .kept import TAG_HALF_WIDTH
+
+REF_PRIOR = "LiverLesionAI.Prior"
+ATTR_ALIGNMENT = "LiverLesionAI.PriorAlignment"
+ATTR_WORDS = "LiverLesionAI.FollowUpWords"
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedCase:
+    """A case with its earlier ones.
+
+    Attributes:
+        prior: the latest earlier case.
+        alignment: how it lies on the current one.
+        words: the reader's.
+        course: all scans, the oldest first.
+        response: None where none can be said.
+    """
+
+    prior: CaseView
+    alignment: KeptAlignment
+    words: ReaderWords
+    course: Course
+    response: Assessment | None
+
+    @property
+    def followup(self) -> FollowUp:
+        """The prior and the current scan."""
+        return self.course.last
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is doubtful about the latest two scans."""
+        return self.followup.warnings
+
+    @property
+    def targets(self) -> tuple[int, ...] | None:
+        """The reader's targets by their number in the oldest scan; None where the proposed ones count."""
+        return chosen_targets(self.course, self.words)
+
+    @property
+    def elsewhere(self) -> list[list[TargetSize]]:
+        """Targets outside of the liver at every scan."""
+        return other_targets(self.course, self.words)
+
+
+def chosen_targets(course: Course, words: ReaderWords) -> tuple[int, ...] | None:
+    """The reader's targets as numbers of the oldest scan; what is no longer there is left out."""
+    if words.targets is None:
+        return None
+    numbers = (number_of(key, course.points[0].lesions) for key in words.targets)
+    return tuple(number for number in numbers if number is not None)
+
+
+def other_targets(course: Course, words: ReaderWords) -> list[list[TargetSize]]:
+    """Targets outside of the liver at every scan; those that are not given for every one are left out."""
+    whole = [axes for axes in words.elsewhere if len(axes) == len(course.points)]
+    return [[TargetSize(axes[at]) for axes in whole] for at in range(len(course.points))] if whole else []
+
+
+def prior_of(case: CaseView) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """The CT that a case is compared with; None without one."""
+    return None if case.table is None else case.table.GetNodeReference(REF_PRIOR)
+
+
+def words_of(case: CaseView) -> ReaderWords:
+    """What the reader says of a case's comparison."""
+    return ReaderWords.from_text(case.table.GetAttribute(ATTR_WORDS) if case.table is not None else None)
+
+
+def keep_alignment(case: CaseView, prior: slicer.vtkMRMLScalarVolumeNode, alignment: KeptAlignment) -> None:
+    """Keep a registration with a case; the reader's words stay where it is the same prior as before."""
+    before = prior_of(case)
+    if before is not None and before is not prior:
+        case.table.RemoveAttribute(ATTR_WORDS)
+    case.table.SetNodeReferenceID(REF_PRIOR, prior.GetID())
+    case.table.SetAttribute(ATTR_ALIGNMENT, alignment.text)
+
+
+def forget_comparison(case: CaseView) -> None:
+    """Compare a case with nothing any more."""
+    if case.table is not None:
+        case.table.RemoveNodeReferenceIDs(REF_PRIOR)
+        case.table.RemoveAttribute(ATTR_ALIGNMENT)
+        case.table.RemoveAttribute(ATTR_WORDS)
+
+
+class Comparisons:
+    """Reads comparisons off a scene; what takes long is done once for the same masks and registration."""
+
+    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+        self._scene = scene
+        self._alignments: dict[str, KeptAlignment] = {}
+        self._places: dict[tuple[Any, ...], Place] = {}
+        self._pairs: dict[str, tuple[Any, tuple[Pair, ...]]] = {}
+
+    def read(self, case: CaseView) -> ComparedCase | None:
+        """A case beside its prior; None where it has none, or one of them has no findings."""
+        return self._read(case, frozenset())
+
+    def _read(self, case: CaseView, seen: frozenset[str]) -> ComparedCase | None:
+        volume = prior_of(case)
+        if volume is None or case.segmentation is None or volume.GetID() in seen | {case.volume.GetID()}:
+            return None
+        prior, alignment = read_case(self._scene, volume), self._alignment(case)
+        if prior.segmentation is None or alignment is None:
+            return None
+        words = words_of(case)
+        days = words.prior_day or _day(prior), words.current_day or study_of(case.volume).day
+        points = self._point(prior, days[0]), self._point(case, days[1])
+        wrong = order_warning(*days)
+        step = FollowUp(
+            *points,
+            self._paired(prior, case, points, alignment),
+            alignment.failed,
+            (*alignment.warnings, *((wrong,) if wrong else ())),
+            alignment.dice,
+            alignment.gap_mm,
+        )
+        step = with_reader_words(step, words)
+        earlier = self._read(prior, seen | {case.volume.GetID()})
+        course = Course.of(step)
+        if earlier is not None:
+            course = Course((*earlier.course.points, step.current), (*earlier.course.steps, step))
+        targets, elsewhere = chosen_targets(course, words), other_targets(course, words)
+        response = response_of(course, targets, words.non_target, elsewhere)
+        return ComparedCase(prior, alignment, words, course, response)
+
+    def _alignment(self, case: CaseView) -> KeptAlignment | None:
+        text = case.table.GetAttribute(ATTR_ALIGNMENT) or ""
+        if text not in self._alignments:
+            kept = KeptAlignment.from_text(text)
+            if kept is None:
+                return None
+            self._alignments = {**dict(list(self._alignments.items())[-3:]), text: kept}
+        return self._alignments[text]
+
+    def _point(self, case: CaseView, day: Any) -> TimePoint:
+        content, intervals = case.segmentation.GetSegmentation(), {}
+        for row in case.rows:
+            segment = None if row.box_only else content.GetSegment(row.segment_id)
+            if segment is None or row.measurement is None:
+                continue
+            drawn = row.edited or row.source is LesionSource.READER
+            half = READER_MM if drawn else _number(segments.tag(segment, TAG_HALF_WIDTH))
+            if half is not None:
+                axis = row.measurement.long_axis_mm
+                intervals[row.number] = max(0.0, axis - half), axis + half
+        thickness = volume_geometry(case.volume).spacing_zyx_mm[0]
+        return time_point_of(case.rows, intervals, case.volume.GetName(), day, thickness)
+
+    def _paired(
+        self,
+        prior: CaseView,
+        case: CaseView,
+        points: tuple[TimePoint, TimePoint],
+        alignment: KeptAlignment,
+    ) -> tuple[Pair, ...]:
+        if alignment.movement is None:
+            return ()
+        places = self._placed(prior, points[0]), self._placed(case, points[1])
+        sizes = points[0].lesions, points[1].lesions
+        what = (id(alignment), [{n: id(place) for n, place in part.items()} for part in places], sizes)
+        known = self._pairs.get(case.table.GetID())
+        if known is None or known[0] != what:
+            grids = volume_geometry(prior.volume), volume_geometry(case.volume)
+            settings = Rules().part(PairSettings)
+            made = pair_lesions(places[0], places[1], alignment.movement, sizes, grids, settings)
+            known = self._pairs[case.table.GetID()] = (what, made)
+        return known[1]
+
+    def _placed(self, case: CaseView, point: TimePoint) -> dict[int, Place]:
+        content, geometry = case.segmentation.GetSegmentation(), volume_geometry(case.volume)
+        found, kept = {}, dict(self._places)
+        for row in case.rows:
+            segment = None if row.box_only else content.GetSegment(row.segment_id)
+            if segment is None or row.number not in point.lesions:
+                continue
+            image = segment.GetRepresentation(segments.BINARY)
+            key = (
+                case.segmentation.GetID(),
+                row.segment_id,
+                segments.tag(segment, "LiverLesionAI.Mask"),
+                image.GetMTime() if image is not None else 0,
+            )
+            if key not in kept:
+                mask = segments.read_mask(case.segmentation, row.segment_id, geometry)
+                if not mask.count:
+                    continue
+                kept = {k: v for k, v in kept.items() if k[:2] != key[:2]}
+                kept[key] = Place.of(mask, geometry)
+            found[row.number] = kept[key]
+        self._places = kept
+        return found
+
+
+def _day(case: CaseView) -> Any:
+    return words_of(case).current_day or study_of(case.volume).day
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def by_number(followup: FollowUp) -> Mapping[int, Pair]:
+    """The pair of each lesion of the current scan."""
+    return {number: pair for pair in followup.pairs for number in pair.current}
