@@ -621,9 +621,9 @@ def test_a_saved_scene_shows_the_same_panel(case, tmp_path):
 
 
 def test_kept_masks_survive_a_grid_that_is_turned_round():
-    from LiverLesionAILib.volume.packed_mask import pack_mask, unpack_mask
     from LiverLesionAILib.volume.crops import Mask
     from LiverLesionAILib.volume.ct import Geometry
+    from LiverLesionAILib.volume.packed_mask import pack_mask, unpack_mask
 
     rng = np.random.default_rng(3)
     full = np.zeros((9, 8, 7), bool)

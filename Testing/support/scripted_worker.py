@@ -97,6 +97,12 @@ class ScriptedAnalysis:
             time.sleep(0.1)
         save_result(attended(read_volume(folder), request), folder / worker.RESULT_FOLDER)
 
+    def compare(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
+        """As the product does: no network is asked."""
+        from LiverLesionAILib.analysis.compared import compare_handed_over
+
+        compare_handed_over(folder, request, progress)
+
 
 if __name__ == "__main__":
     sys.exit(worker.main(ScriptedAnalysis))

@@ -39,7 +39,7 @@ class ReaderWords:
         links: see :data:`Link`.
         targets: keys in the oldest scan; None takes the proposed ones.
         non_target: the reader's word on all other lesions.
-        elsewhere: targets outside of the liver, each with its long axis in mm at every scan, the oldest first.
+        elsewhere: targets outside of the liver, each with its long axis in mm at every scan, oldest first.
         prior_day, current_day: of the studies, where the reader gave them.
     """
 

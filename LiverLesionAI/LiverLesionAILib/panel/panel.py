@@ -25,6 +25,8 @@ from .edit.reader_panel import ReaderPanel
 from .findings.findings_model import CLASS
 from .findings.findings_panel import FindingsPanel
 from .findings.threshold_panel import ThresholdPanel
+from .follow_up.follow_up_panel import FollowUpPanel
+from .follow_up.prior_panel import PriorPanel
 from .icons import Icons
 from .message_line import MessageLine
 from .parameters import PanelParameters
@@ -81,6 +83,8 @@ class Panel(VTKObservationMixin):
         self.run = RunPanel(self, logic, lambda view: _queue(view, worker))
         self.queue = self.run.queue
         self.attention = AttentionPanel(self, self.queue, self._liver)
+        self.prior = PriorPanel(self, self.queue)
+        self.follow_up = FollowUpPanel(self, self.reader.actions)
         self._pulse = Pulse()
         icons.dress(ui)
         self._connect()
@@ -190,7 +194,7 @@ class Panel(VTKObservationMixin):
         ui.previousButton.connect("clicked()", lambda: self.findings.step(-1))
         ui.nextButton.connect("clicked()", lambda: self.findings.step(1))
         # A section that opens shows all that is in it: hide again what has nothing to say.
-        for section in (ui.findingsSection, ui.overlaysSection):
+        for section in (ui.findingsSection, ui.overlaysSection, ui.followUpSection):
             section.connect("contentsCollapsed(bool)", lambda collapsed: self._refresh_soon())
         ui.hideAllButton.connect("toggled(bool)", self._hide_all)
         ui.findingsTable.connect("doubleClicked(QModelIndex)", self._centre_on)
@@ -260,6 +264,8 @@ class Panel(VTKObservationMixin):
         self.maps.show(self.case)
         self.report.show(self.case.segmentation is not None)
         self.attention.show()
+        self.prior.show()
+        self.follow_up.show()
         self.models.show()
         self.reader.show()
         self.edit.show()
@@ -291,7 +297,11 @@ class Panel(VTKObservationMixin):
         ids = map_ids(slicer.mrmlScene)
         chosen = self.parameters.inputVolume if self.parameters is not None else None
         own = [chosen.GetID()] if chosen is not None else []
-        for selector, hidden in ((self.ui.inputSelector, ids), (self.ui.secondSelector, ids + own)):
+        for selector, hidden in (
+            (self.ui.inputSelector, ids),
+            (self.ui.secondSelector, ids + own),
+            (self.ui.priorSelector, ids + own),
+        ):
             model = selector.sortFilterProxyModel()
             if list(model.hiddenNodeIDs) != hidden:
                 model.hiddenNodeIDs = hidden
@@ -306,6 +316,10 @@ class Panel(VTKObservationMixin):
     def score_threshold(self) -> float:
         """Lesions of a lower score are kept aside."""
         return self.threshold.score()
+
+    def prior_to_analyse(self) -> Any:
+        """The chosen prior scan where it has to be analysed first; None else."""
+        return self.prior.to_analyse_first()
 
     def model_problem(self) -> str:
         """Why nothing can be analysed, "" where all is well."""

@@ -1,4 +1,4 @@
-"""A saved case folder brought into a scene, to be compared with: its CT, coarse if need be, and its findings."""
+"""A saved case folder brought into a scene, to be compared with: a coarse CT, and its findings."""
 
 from __future__ import annotations
 

@@ -73,9 +73,7 @@ def show_steps(
             ),
         )
     tags = yield from _say("show the result", drawn_tags(split))
-    by_number = {
-        split.numbers.get(n, -1) if n else 0: surface for n, surface in load_surfaces(folder).items()
-    }
+    by_number = {split.numbers.get(n, -1) if n else 0: surface for n, surface in (surfaces or {}).items()}
     extras = Extras(split.masks, tags, by_number)
     made: SceneNodes = yield from _say("show the result", apply_steps(scene, shown, volume, extras=extras))
     made.table.SetAttribute(ATTR_LIVER_VOLUME, f"{result.liver_volume_ml:.3f}")

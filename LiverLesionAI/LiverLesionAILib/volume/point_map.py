@@ -71,9 +71,7 @@ class PointMap:
         ends = [[s.start - 0.5 for s in box], [s.stop - 0.5 for s in box]]
         low, high = np.asarray(coarse.lps_to_index(geometry.index_to_lps(ends)))
         margin = np.ceil(MARGIN_MM / LATTICE_MM)
-        lattice = coarse.cropped(
-            np.floor(low - margin).astype(int), np.ceil(high + margin + 1).astype(int)
-        )
+        lattice = coarse.cropped(np.floor(low - margin).astype(int), np.ceil(high + margin + 1).astype(int))
         index = np.moveaxis(np.indices(lattice.shape_zyx), 0, -1).reshape(-1, 3)
         here = np.asarray(lattice.index_to_lps(index))
         shifts = (np.asarray(points(here)) - here).reshape(*lattice.shape_zyx, 3)

@@ -33,6 +33,9 @@ class RunHost(Protocol):
     def score_threshold(self) -> float:
         """Lesions of a lower score are kept aside."""
 
+    def prior_to_analyse(self) -> Any:
+        """The chosen prior scan where it has to be analysed first; None else."""
+
     def model_problem(self) -> str:
         """Why nothing can be analysed, "" where all is well."""
 
@@ -90,6 +93,9 @@ class RunPanel:
             self._host.show_message(problem, "error")
         else:
             self._host.show_message("")
+            prior = self._host.prior_to_analyse()
+            if prior is not None:
+                self._add(prior)
             self._add(volume, self._second(volume))
 
     def _add(self, volume: Any, second: Any = None) -> None:

@@ -127,7 +127,7 @@ class WorkerClient:
         self._begin("analyze", folder, settings=dict(settings))
 
     def ask(self, command: str, folder: Path, request: Mapping[str, Any]) -> None:
-        """Ask something of the volume in `folder`: "attend" or "compare"; the folder as in :meth:`analyze`."""
+        """Ask "attend" or "compare" of the volume in `folder`, which goes as in :meth:`analyze`."""
         self._begin(command, folder, settings=dict(request))
 
     def _begin(self, command: str, folder: Path, **content: Any) -> None:

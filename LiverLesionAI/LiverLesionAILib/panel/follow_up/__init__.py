@@ -1,0 +1,1 @@
+"""The earlier scan in the panel: choice, pairs, response."""

@@ -1,0 +1,252 @@
+"""The section Follow-up: pairs of lesions to correct and confirm, and the response with its arithmetic."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import qt
+import slicer
+
+from ...case.comparison import NOTHING, ReaderWords, key_of
+from ...case.course import proposed_targets
+from ...case.followup import Pair
+from ...case.recist import NonTarget
+from ...review.case_view import CaseView
+from ...review.comparing import ComparedCase, Comparisons
+from ...review.reader_actions import ReaderActions
+from ...scene.marks import Shown, draw_marks
+from ...scene.ras import volume_geometry
+from ...scene.study import day_of
+from .pair_model import PairModel, target_numbers
+from .texts import response_html, state_html
+
+
+class FollowUpHost(Protocol):
+    """The panel, as this part sees it."""
+
+    ui: Any
+    case: CaseView
+
+    def refresh(self) -> None:
+        """Show what the scene holds now."""
+
+    def select(self, segment_id: str) -> None:
+        """Select a lesion."""
+
+    def show_message(self, text: str, kind: str = "info") -> None:
+        """Say something to the reader."""
+
+
+class FollowUpPanel:
+    """Shows the comparison of the shown case; every correction is one undo step.
+
+    Attributes:
+        compared: what is shown; None without a prior.
+        model: the table's rows.
+    """
+
+    def __init__(self, host: FollowUpHost, actions: ReaderActions) -> None:
+        self._host, self._actions, ui = host, actions, host.ui
+        self._comparisons = Comparisons(slicer.mrmlScene)
+        self.compared: ComparedCase | None = None
+        self.model = PairModel()
+        ui.pairTable.setModel(self.model)
+        ui.pairTable.verticalHeader().setVisible(False)
+        ui.pairTable.horizontalHeader().setMinimumSectionSize(24)
+        ui.pairTable.connect("clicked(QModelIndex)", self._clicked)
+        self._menu = qt.QMenu(ui.linkButton)
+        self._menu.connect("aboutToShow()", self._fill_menu)
+        ui.linkButton.setMenu(self._menu)
+        for button, method in (
+            (ui.unlinkButton, self.unlink),
+            (ui.confirmButton, self.confirm),
+            (ui.targetButton, self.toggle_target),
+            (ui.proposedButton, self.propose_targets),
+        ):
+            button.connect("clicked()", method)
+        for word in NonTarget:
+            ui.nonTargetBox.addItem(f"other lesions: {word.value}", word.name)
+        ui.nonTargetBox.connect("activated(int)", self._non_target)
+        for edit in (ui.elsewhereEdit, ui.priorDayEdit, ui.currentDayEdit):
+            edit.connect("editingFinished()", self._texts_given)
+
+    def show(self) -> None:
+        """Show the comparison as it stands."""
+        ui, row = self._host.ui, self._row()
+        self.compared = self._comparisons.read(self._host.case)
+        ui.followUpSection.setVisible(self.compared is not None)
+        self.model.show(self.compared)
+        if self.compared is None:
+            return
+        _hide(self.compared.prior)
+        ui.pairTable.resizeColumnsToContents()
+        if 0 <= row < self.model.rowCount():
+            ui.pairTable.selectRow(row)
+        ui.priorStateLabel.text = state_html(self.compared)
+        ui.recistLabel.text = response_html(self.compared)
+        words = self.compared.words
+        was = ui.nonTargetBox.blockSignals(True)
+        ui.nonTargetBox.setCurrentIndex(ui.nonTargetBox.findData(words.non_target.name))
+        ui.nonTargetBox.blockSignals(was)
+        for edit, text in (
+            (ui.elsewhereEdit, "; ".join(", ".join(f"{mm:g}" for mm in axes) for axes in words.elsewhere)),
+            (ui.priorDayEdit, _day_text(words.prior_day)),
+            (ui.currentDayEdit, _day_text(words.current_day)),
+        ):
+            if not edit.focus:
+                edit.text = text
+
+    # -- pairs
+
+    def _row(self) -> int:
+        rows = self._host.ui.pairTable.selectionModel().selectedRows()
+        return rows[0].row() if rows else -1
+
+    def _pair(self) -> Pair | None:
+        pair = self.model.pair(self._row())
+        if pair is None:
+            self._host.show_message("Select a row of the follow-up table first.", "warning")
+        return pair
+
+    def _clicked(self, index: Any) -> None:
+        pair = self.model.pair(index.row())
+        row = next((r for r in self._host.case.rows if pair and r.number in pair.current), None)
+        if row is not None:
+            self._host.select(row.segment_id)
+
+    def _keys(self, pair: Pair) -> tuple[list[str], list[str]]:
+        followup = self.compared.followup  # type: ignore[union-attr]
+        before = [key_of(followup.prior.lesions[n]) for n in pair.prior]
+        return before, [key_of(followup.current.lesions[n]) for n in pair.current]
+
+    def _fill_menu(self) -> None:
+        """The lesions of the other scan that the selected one may be."""
+        menu, pair, compared = self._menu, self.model.pair(self._row()), self.compared
+        menu.clear()
+        if pair is None or compared is None:
+            menu.addAction("Select a row first").setEnabled(False)
+            return
+        followup, now = compared.followup, bool(pair.current)
+        for number, lesion in sorted((followup.prior if now else followup.current).lesions.items()):
+            text = f"{'prior' if now else 'present'} lesion {number}, {lesion.long_axis_mm:.0f} mm"
+            menu.addAction(text).connect("triggered()", lambda n=number: self.link(n))
+
+    def link(self, number: int) -> None:
+        """The selected lesion is that one of the other scan."""
+        pair, compared = self._pair(), self.compared
+        if pair is None or compared is None:
+            return
+        before, now = self._keys(pair)
+        followup = compared.followup
+        if now:
+            ends = key_of(followup.prior.lesions[number]), now[0]
+        else:
+            ends = before[0], key_of(followup.current.lesions[number])
+        self._say("link lesions", compared.words.linking(*ends))
+
+    def unlink(self) -> None:
+        """The two lesions of the selected row are not the same."""
+        pair = self._pair()
+        if pair is None or self.compared is None:
+            return
+        if not (pair.prior and pair.current):
+            self._host.show_message("This lesion is in one of the scans only.", "warning")
+            return
+        before, now = self._keys(pair)
+        self._say("unlink lesions", self.compared.words.unlinking(before[0], now[0]))
+
+    def confirm(self) -> None:
+        """The selected proposal is right."""
+        pair = self._pair()
+        if pair is None or self.compared is None:
+            return
+        words, (before, now) = self.compared.words, self._keys(pair)
+        if len(before) + len(now) > 2:
+            self._host.show_message("Merged and split lesions need no word of yours.")
+            return
+        said = words.linking(before[0] if before else NOTHING, now[0] if now else NOTHING)
+        self._say(f"confirm {pair.state.value}", said)
+
+    # -- targets
+
+    def toggle_target(self) -> None:
+        """The selected lesion becomes a target, or is none any more."""
+        pair, compared = self._pair(), self.compared
+        if pair is None or compared is None:
+            return
+        course = compared.course
+        before = len(course.points) - 2
+        track = next((t for t in course.tracks if set(t.numbers[before]) & set(pair.prior)), None)
+        if track is None or not track.numbers[0]:
+            self._host.show_message("Only a lesion of the oldest scan can be a target.", "warning")
+            return
+        chosen = list(compared.targets if compared.targets is not None else proposed_targets(course))
+        off = bool(target_numbers(compared) & set(pair.prior))
+        chosen = [n for n in chosen if n not in track.numbers[0]]
+        if not off:
+            chosen += track.numbers[0]
+        keys = tuple(key_of(course.points[0].lesions[n]) for n in chosen)
+        self._say("targets", _with(compared.words, targets=keys))
+
+    def propose_targets(self) -> None:
+        """Back to the proposed targets."""
+        if self.compared is not None:
+            self._say("targets", _with(self.compared.words, targets=None))
+
+    def _non_target(self, index: int) -> None:
+        if self.compared is not None:
+            word = NonTarget[self._host.ui.nonTargetBox.itemData(index)]
+            self._say("other lesions", _with(self.compared.words, non_target=word))
+
+    def _texts_given(self) -> None:
+        ui, compared = self._host.ui, self.compared
+        if compared is None:
+            return
+        days = [day_of(edit.text) for edit in (ui.priorDayEdit, ui.currentDayEdit)]
+        for edit, day in zip((ui.priorDayEdit, ui.currentDayEdit), days, strict=True):
+            if edit.text.strip() and day is None:
+                self._host.show_message(f"{edit.text} is no date: write 2026-11-29.", "warning")
+                return
+        lengths = _lengths(ui.elsewhereEdit.text, len(compared.course.points))
+        if lengths is None:
+            self._host.show_message(
+                f"Give {len(compared.course.points)} lengths in mm for each target outside of the liver, the "
+                "oldest scan first: 31.5, 28; 12, 10.",
+                "warning",
+            )
+            return
+        words = _with(compared.words, elsewhere=lengths, prior_day=days[0], current_day=days[1])
+        self._say("dates and other targets", words)
+
+    def _say(self, label: str, words: ReaderWords) -> None:
+        self._actions.use(self._host.case)
+        self._actions.say(label, words.text)
+        self._host.refresh()
+
+
+def _hide(prior: CaseView) -> None:
+    """The prior's masks and marks lie in another scan: over this one they would mislead."""
+    display = prior.segmentation.GetDisplayNode() if prior.segmentation is not None else None
+    if display is not None and display.GetVisibility():
+        display.SetVisibility(False)
+    if prior.marks is not None:
+        draw_marks(prior.marks, [], Shown(), volume_geometry(prior.volume))
+
+
+def _with(words: ReaderWords, **changes: Any) -> ReaderWords:
+    return ReaderWords(**{**vars(words), **changes})
+
+
+def _day_text(day: Any) -> str:
+    return "" if day is None else day.isoformat()
+
+
+def _lengths(text: str, scans: int) -> tuple[tuple[float, ...], ...] | None:
+    """The typed targets; None where one has not a length for every scan."""
+    try:
+        made = tuple(
+            tuple(float(word) for word in part.split(",")) for part in text.split(";") if part.strip()
+        )
+    except ValueError:
+        return None
+    return made if all(len(axes) == scans and all(0 <= mm < 1000 for mm in axes) for axes in made) else None

@@ -1,0 +1,84 @@
+"""The table of a comparison: a row per pair of lesions, those that are gone too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+
+from ...case.course import proposed_targets
+from ...case.followup import FollowUp, Pair
+from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn
+from ...review.comparing import ComparedCase
+
+TARGET = PairColumn("target", "Target", "T", "RECIST target", lambda followup, pair: "")
+COLUMNS = (*NUMBERS, TARGET, *CHANGES[:1], SIZES_NOW[0], *CHANGES[1:])
+
+
+class PairModel(qt.QAbstractTableModel):
+    """Rows as they follow from the scene: `show` replaces all of them."""
+
+    def __init__(self, parent: qt.QObject | None = None) -> None:
+        super().__init__(parent)
+        self._followup: FollowUp | None = None
+        self._pairs: tuple[Pair, ...] = ()
+        self._targets: frozenset[int] = frozenset()
+
+    def show(self, compared: ComparedCase | None) -> None:
+        """Show these pairs; None for none."""
+        self.beginResetModel()
+        self._followup = None if compared is None else compared.followup
+        self._pairs = () if self._followup is None else self._followup.pairs
+        self._targets = frozenset() if compared is None else target_numbers(compared)
+        self.endResetModel()
+
+    def pair(self, row: int) -> Pair | None:
+        """The pair of a row; None where there is no such row."""
+        return self._pairs[row] if 0 <= row < len(self._pairs) else None
+
+    def text(self, row: int, column: int) -> str:
+        """What a cell shows; a proposal that waits for the reader ends in a question mark."""
+        pair, shown = self._pairs[row], COLUMNS[column]
+        if self._followup is None:
+            return ""
+        if shown is TARGET:
+            return "T" if self._targets & set(pair.prior) else ""
+        text = shown.text(self._followup, pair)
+        if shown.key == "state" and not pair.by_reader and not (pair.prior and pair.current):
+            return text if text == "not covered" else f"{text}?"
+        return text
+
+    def rowCount(self, parent: Any = None) -> int:
+        return len(self._pairs)
+
+    def columnCount(self, parent: Any = None) -> int:
+        return len(COLUMNS)
+
+    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
+        if orientation != qt.Qt.Horizontal or not 0 <= section < len(COLUMNS):
+            return None
+        if role == qt.Qt.DisplayRole:
+            return COLUMNS[section].short
+        return COLUMNS[section].tip if role == qt.Qt.ToolTipRole else None
+
+    def data(self, index: Any, role: int = 0) -> Any:
+        if not index.isValid() or index.row() >= len(self._pairs):
+            return None
+        if role == qt.Qt.DisplayRole:
+            return self.text(index.row(), index.column())
+        if role == qt.Qt.TextAlignmentRole and COLUMNS[index.column()].digits is not None:
+            return int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter)
+        return None
+
+
+def target_numbers(compared: ComparedCase) -> frozenset[int]:
+    """The targets by their number in the prior scan, which is the oldest or follows from it."""
+    course = compared.course
+    chosen = compared.targets if compared.targets is not None else proposed_targets(course)
+    before = len(course.points) - 2
+    return frozenset(
+        number
+        for track in course.tracks
+        if set(track.numbers[0]) & set(chosen)
+        for number in track.numbers[before]
+    )

@@ -1,0 +1,44 @@
+"""Sentences on a comparison, as rich text for the panel."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+from ...review.comparing import ComparedCase
+
+
+def state_html(compared: ComparedCase) -> str:
+    """How the two scans lie on each other, and what is doubtful."""
+    followup = compared.followup
+    days = "" if followup.days is None else f", {followup.days} days"
+    fit = (
+        ""
+        if math.isnan(followup.dice)
+        else f" Livers: Dice {followup.dice:.2f}, {followup.gap_mm:.0f} mm apart."
+    )
+    lines = [f"Beside <b>{escape(followup.prior.name)}</b>{days}.{fit if not followup.failed else ''}"]
+    if followup.failed:
+        lines.append(f"<b>{escape(followup.failed)}</b>")
+    lines += [f"⚠ {escape(warning)}" for warning in compared.warnings]
+    return "<br>".join(lines)
+
+
+def response_html(compared: ComparedCase) -> str:
+    """The category with its arithmetic; what is missing for one where there is none."""
+    response = compared.response
+    if response is None:
+        if compared.followup.failed:
+            return ""
+        return (
+            "RECIST 1.1: no target. Measurable from 10 mm long axis (twice the slice thickness above 5 mm)."
+        )
+    word = "provisional" if response.provisional else "confirmed"
+    lines = [f"RECIST 1.1: <b>{response.overall.value}</b> ({word})"]
+    lines += [f"<small>{escape(sentence)}</small>" for sentence in response.arithmetic]
+    if response.uncertain:
+        possible = " or ".join(one.value for one in response.possible)
+        lines.append(f"<small>Uncertain, by the measurements' intervals: {possible}.</small>")
+    if response.provisional:
+        lines.append(f"<small>Provisional: {escape(response.provisional)}.</small>")
+    return "<br>".join(lines)
