@@ -69,9 +69,6 @@ class PriorPanel:
                 forget_comparison(case)
         elif chosen is not None and chosen is not kept:
             self.compare(case.volume, chosen)
-        if self._host.ui.priorSelector.currentNode() is not parameters.priorVolume:
-            # It was set while the list still hid it.
-            self._host.ui.priorSelector.setCurrentNode(parameters.priorVolume)
 
     def compare(self, volume: Any, prior: Any) -> None:
         """Compare two cases with findings; nothing where one has none yet, or they were asked for already."""
