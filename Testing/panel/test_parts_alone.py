@@ -113,6 +113,9 @@ class Host:
     def score_threshold(self) -> float:
         return 0.5
 
+    def prior_to_analyse(self) -> Any:
+        return None
+
     def model_problem(self) -> str:
         return self.problem
 
