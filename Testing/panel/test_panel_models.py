@@ -501,40 +501,12 @@ def test_a_report_before_the_analysis_is_refused(desk, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_report_button_writes_into_a_new_folder(case, tmp_path, monkeypatch):
-    from LiverLesionAILib.panel import report_panel
-
-    asked = []
-
-    def answer(folder):
-        def choose(parent, start):
-            asked.append(start)
-            return folder
-
-        monkeypatch.setattr(case.panel.report, "_choose", choose)
-
-    answer("")
-    case.click("reportButton")
-    assert len(asked) == 1 and not list(tmp_path.iterdir()), "who cancels gets nothing"
-    answer(str(tmp_path))
-    case.panel.case.volume.SetName("CT 3: arterial/late")
-    for folder in ("CT 3_ arterial_late findings", "CT 3_ arterial_late findings 2"):
-        case.click("reportButton")
-        case.turn()
-        assert sorted(p.name for p in (tmp_path / folder).iterdir()) == ["findings.csv", "findings.json"]
-        assert folder in case.message() and "Report written" in case.message()
-    (tmp_path / "file").write_text("")
-    answer(str(tmp_path / "file"))
-    case.click("reportButton")
-    case.turn()
-    assert "could not be written" in case.message()
-    assert report_panel.new_folder(tmp_path, "../..").parent == tmp_path
-
-
 def test_without_findings_there_is_nothing_to_report(desk):
     add_volume("CT")
     desk.turn()
     assert not desk.ui.reportButton.enabled
+    assert not desk.ui.copyTextButton.enabled
+    assert desk.ui.importButton.enabled
 
 
 def test_a_second_phase_goes_along_with_the_ct(desk):

@@ -26,7 +26,8 @@ from LiverLesionAILib.panel.edit.reader_panel import ReaderPanel
 from LiverLesionAILib.panel.findings import findings_model as table
 from LiverLesionAILib.panel.findings import threshold_panel
 from LiverLesionAILib.panel.findings.lesion_details import details_html
-from LiverLesionAILib.panel.report_panel import ReportPanel, new_folder
+from LiverLesionAILib.panel.report import report_panel
+from LiverLesionAILib.panel.report.report_panel import Questions, ReportPanel, new_folder
 from LiverLesionAILib.panel.run.model_panel import ModelPanel
 from LiverLesionAILib.panel.run.run_panel import RunPanel
 from LiverLesionAILib.panel.show.attention_panel import AttentionPanel
@@ -220,34 +221,86 @@ class Volume:
     def GetStorageNode(self) -> None:
         return None
 
+    def GetAttribute(self, name: str) -> None:
+        return None
 
-def test_a_report_is_written_into_a_new_folder_or_its_failure_is_told(tmp_path: Path) -> None:
-    host, asked = Host(volume=Volume()), []
 
-    def write(volume: Any, folder: Path) -> tuple[Path, ...]:
-        asked.append(folder)
-        if len(asked) > 1:
-            raise InputError("The disk is full.")
-        folder.mkdir()
-        return (folder / "findings.csv",)
+class Run:
+    """Takes tasks and does none."""
 
-    ReportPanel(host, write, lambda parent, start: str(tmp_path))
+    def __init__(self, view: Any) -> None:
+        self.view, self.task, self.begun = view, None, []
+
+    def start(self, task: Any) -> None:
+        self.begun.append(task)
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+
+def ask(folder: str = "", files: tuple[str, ...] = (), agrees: bool = True) -> Questions:
+    return Questions(lambda parent, start: folder, lambda parent, start: files, lambda text: agrees)
+
+
+@pytest.fixture
+def reporting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Host, ReportPanel]]:
+    monkeypatch.setattr(report_panel, "missing_packages", lambda requirements, folder: ())
+
+    def made(volume: Any, questions: Questions, **ticked: bool) -> tuple[Host, ReportPanel]:
+        host = Host(volume=volume)
+        part = ReportPanel(host, None, Run, tmp_path, questions)  # type: ignore[arg-type]
+        for name, box in {**report_panel.FORMATS, "with_patient": "reportPatientBox"}.items():
+            getattr(host.ui, box).checked = ticked.get(name, False)
+        host.ui.reportLanguage.currentIndex = 2
+        return host, part
+
+    return made
+
+
+def test_a_report_goes_into_a_new_folder_and_its_failure_is_told(reporting: Any, tmp_path: Path) -> None:
+    host, part = reporting(Volume(), ask(str(tmp_path)), csv=True, report=True)
     host.ui.reportButton.fire()
-    assert host.said[-1][1] == "info" and "findings.csv" in host.said[-1][0]
-    host.ui.reportButton.fire()
+    [task] = part.run.begun
+    assert task.name == "Report"
+    (tmp_path / "CT 7_8 findings").mkdir()
+    (tmp_path / "CT 7_8 findings" / "a<b.csv").touch()
+    task.done()
+    assert host.said[-1][1] == "info" and "a&lt;b.csv" in host.said[-1][0]
+    part.run_failed("The disk is full.", "error")
     assert host.said[-1] == ("The disk is full.", "error")
-    assert asked == [tmp_path / "CT 7_8 findings", tmp_path / "CT 7_8 findings 2"]
+    assert new_folder(tmp_path, "CT 7/8").name == "CT 7_8 findings 2"
     assert new_folder(tmp_path, "..").parent == tmp_path
 
 
-def test_no_report_without_a_ct_or_when_the_reader_thinks_better_of_it(tmp_path: Path) -> None:
-    def write(volume: Any, folder: Path) -> tuple[Path, ...]:
-        raise AssertionError("nothing is to be written")
+def test_no_report_without_a_ct_or_when_the_reader_thinks_better_of_it(reporting: Any) -> None:
+    for volume in (None, Volume()):
+        host, part = reporting(volume, ask(agrees=False), csv=True)
+        for button in ("reportButton", "importButton"):
+            getattr(host.ui, button).fire()
+        host.ui.packagesButton.fire()
+        assert host.said == [] and part.run.begun == []
 
-    for host in (Host(), Host(volume=Volume())):
-        ReportPanel(host, write, lambda parent, start: "")
-        host.ui.reportButton.fire()
-        assert host.said == []
+
+def test_ticks_become_options_and_dicom_needs_a_ct_that_came_from_it(reporting: Any) -> None:
+    volume = Volume()
+    _, part = reporting(volume, ask(), dicom=True, pdf=True, with_patient=True)
+    options = part._options()
+    assert (options.language, options.pdf, options.csv, options.with_patient) == ("no", True, False, True)
+    assert not options.dicom
+    volume.GetAttribute = lambda name: "1.2.3" if name == "DICOM.instanceUIDs" else None  # type: ignore[attr-defined]
+    assert part._options().dicom
+
+
+def test_what_needs_packages_is_not_begun_without_them(
+    reporting: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(report_panel, "missing_packages", lambda requirements, folder: ("highdicom",))
+    host, part = reporting(Volume(), ask(str(tmp_path)), report=True)
+    host.ui.reportButton.fire()
+    host.ui.copyTextButton.fire()
+    assert part.run.begun == [] and "Install packages" in host.said[-1][0]
+    host.ui.packagesButton.fire()
+    assert [task.name for task in part.run.begun] == ["Install packages"]
 
 
 def test_what_is_switched_off_is_not_asked_of_the_pipeline() -> None:

@@ -30,7 +30,7 @@ from .follow_up.prior_panel import PriorPanel
 from .icons import Icons
 from .message_line import MessageLine
 from .parameters import PanelParameters
-from .report_panel import ReportPanel
+from .report.report_panel import ReportPanel
 from .run.model_panel import ModelPanel
 from .run.queue import AnalysisQueue
 from .run.run_panel import RunPanel
@@ -75,7 +75,7 @@ class Panel(VTKObservationMixin):
         self.edit = EditPanel(self, self.reader.actions, self.refresh)
         self.reader.changed = self.edit.forget_own_changes
         self.maps = MapPanel(ui)
-        self.report = ReportPanel(self, logic.writeReport)
+        self.report = ReportPanel.in_slicer(self, logic)
         self.models = ModelPanel(ui)
         self.threshold = ThresholdPanel(
             ui, slicer.mrmlScene, self.reader.actions, lambda: self.models.chosen("segment")
@@ -137,6 +137,7 @@ class Panel(VTKObservationMixin):
         self._shortcuts.disable()
         self._table_keys.disable()
         self.queue.stop()
+        self.report.run.stop()
         self.reader.close()
         self.attention.close()
         self.edit.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -100,6 +100,32 @@ def read_segmentation(path: Path, geometry: Geometry, frame_of_reference_uid: st
         str(dataset.get("Manufacturer", "") or ""),
         segments,
     )
+
+
+def seg_and_sr(paths: Sequence[Path]) -> tuple[Path, Path | None]:
+    """Which of the files is the segmentation, and which the report, where there is one.
+
+    Raises:
+        InputError: none is a segmentation, several are, or one is neither.
+    """
+    found: dict[str, list[Path]] = {"SEG": [], "SR": []}
+    for path in paths:
+        try:
+            kind = str(dcmread(path, specific_tags=["Modality"], stop_before_pixels=True).get("Modality", ""))
+        except (InvalidDicomError, OSError, EOFError, ValueError) as error:
+            raise InputError(f"{path.name} is no DICOM file that can be read ({error}).") from error
+        if kind not in found:
+            raise InputError(
+                f"{path.name} is neither a DICOM Segmentation nor a structured report: its modality is "
+                f"{kind or 'not given'}."
+            )
+        found[kind].append(path)
+    if len(found["SEG"]) != 1 or len(found["SR"]) > 1:
+        raise InputError(
+            f"Choose one DICOM Segmentation and, if there is one, its structured report: these are "
+            f"{len(found['SEG'])} segmentations and {len(found['SR'])} reports."
+        )
+    return found["SEG"][0], next(iter(found["SR"]), None)
 
 
 def _read(path: Path) -> Dataset:

@@ -18,6 +18,9 @@ from ..volume.dicom import ATTRIBUTES, DicomSlice, DicomSource, keyword
 from .dicom_headers import Frame, scan_files
 from .slices import slices_at
 
+# How far the first pixel of an image may lie from the first voxel of its slice.
+ALIGNED_PIXELS = 0.1
+
 # Where enhanced multi-frame files keep what older ones have at the top.
 _NESTED = {
     "kvp": ("CTXRayDetailsSequence", "KVP"),
@@ -63,7 +66,8 @@ def source_of_files(paths: Sequence[Path], geometry: Geometry) -> DicomSource | 
         geometry: the loaded volume's grid.
 
     Returns:
-        Matched by position; None where no file lies on the grid.
+        Matched by position; None where no file's pixels are the grid's voxels (a volume that was cropped,
+        resampled, turned or moved since).
     """
     frames = [f for f in scan_files(list(paths), silent).frames if f.usable and _lies_in(f, geometry)]
     if not frames:
@@ -73,9 +77,16 @@ def source_of_files(paths: Sequence[Path], geometry: Geometry) -> DicomSource | 
 
 
 def _lies_in(frame: Frame, geometry: Geometry) -> bool:
-    """Whether the image is parallel to the grid's slices."""
+    """Whether the image's pixels are those of one of the grid's slices, not turned, shifted or cut."""
     row, column = np.reshape(frame.orientation, (2, 3))  # type: ignore[arg-type]
-    return bool(abs(np.cross(row, column) @ geometry.directions_lps[:, 2]) > 0.999)
+    aligned = (row @ geometry.directions_lps[:, 0], column @ geometry.directions_lps[:, 1])
+    spacing, place = geometry.spacing_zyx_mm[1:], geometry.lps_to_index(frame.position_lps)
+    return bool(
+        min(aligned) > 0.999
+        and tuple(frame.shape_yx) == tuple(geometry.shape_zyx[1:])
+        and np.allclose(frame.spacing_yx_mm, spacing, rtol=1e-3)  # type: ignore[arg-type]
+        and np.abs(np.asarray(place)[1:]).max() < ALIGNED_PIXELS
+    )
 
 
 def _slice(frame: Frame) -> DicomSlice:

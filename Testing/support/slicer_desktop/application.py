@@ -26,6 +26,7 @@ class Application:
         self._logic.SetMRMLScene(scene)
         self._folder = tempfile.TemporaryDirectory(prefix="slicer-")
         self.temporaryPath = self._folder.name
+        self.slicerUserSettingsFilePath = os.path.join(self.temporaryPath, "settings", "Slicer.ini")
         self.slicerHome = os.path.dirname(os.path.dirname(sys.executable))
         self.testing = True
         self._modules = _ModuleManager()
@@ -44,6 +45,9 @@ class Application:
 
     def processEvents(self) -> None:
         self._qt.processEvents()
+
+    def clipboard(self) -> QtGui.QClipboard:
+        return self._qt.clipboard()
 
     def palette(self) -> QtGui.QPalette:
         return self._qt.palette()

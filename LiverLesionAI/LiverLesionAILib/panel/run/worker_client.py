@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import qt
 
+from ...support.package_folder import child_environment
 from ...support.threads import let_threads_sleep
 
 CANCEL_PATIENCE_MS = 1200
@@ -51,11 +52,15 @@ class WorkerCommand:
 
     Attributes:
         library: folder that holds `LiverLesionAILib`.
+        packages: folder with Python packages that the process takes before its own; "" for none.
+        button: what the reader clicks to try again.
     """
 
     program: str
     arguments: Sequence[str]
     library: str
+    packages: str = ""
+    button: str = "Analyze"
 
     @classmethod
     def for_slicer(cls, library: str, program: str) -> WorkerCommand:
@@ -164,9 +169,8 @@ class WorkerClient:
 
     def _start(self) -> None:
         process = self._make()
-        environment = dict(os.environ)
-        paths = [self._command.library, environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+        command = self._command
+        environment = child_environment(os.environ, command.library, command.packages)
         let_threads_sleep(environment)
         environment["PYTHONUNBUFFERED"] = "1"
         environment["PYTHONIOENCODING"] = "utf-8"
@@ -295,15 +299,14 @@ class WorkerClient:
             return (
                 "The computing process was ended from outside, most often by the system because "
                 "memory ran out. The "
-                "scene was not changed. Close other volumes or programs and click Analyze again: a "
-                "new process starts."
+                "scene was not changed. Close other volumes or programs and click "
+                f"{self._command.button} again: a new process starts."
             )
         last = next((line for line in reversed(self._errors) if line.strip()), "")
         reason = f" ({last.strip()})" if last else ""
         return (
             f"The computing process ended unexpectedly with code {code}{reason}. The scene was not "
-            "changed. Click "
-            "Analyze again: a new process starts."
+            f"changed. Click {self._command.button} again: a new process starts."
         )
 
     def _error(self, error: Any) -> None:

@@ -1,0 +1,1 @@
+"""Report, export for the archive, and import: buttons over a child process."""
