@@ -59,6 +59,7 @@ def test_the_whole_story_by_mouse(desk, tmp_path):
     texts = [[shown.model.text(r, c) for c in range(shown.model.columnCount())] for r in range(len(first))]
     assert any("new?" in row for row in texts) and any("gone?" in row for row in texts)
     assert "provisional" in desk.ui.recistLabel.text and "mm" in desk.ui.recistLabel.text
+    assert desk.ui.followUpPlot.visible and desk.ui.followUpPlot.pixmap.width() == 340
     # The prior's masks are not drawn over this scan.
     assert not shown.compared.prior.segmentation.GetDisplayNode().GetVisibility()
 

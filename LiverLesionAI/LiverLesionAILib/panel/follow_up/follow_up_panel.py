@@ -11,6 +11,7 @@ from ...case.comparison import NOTHING, ReaderWords, key_of
 from ...case.course import proposed_targets
 from ...case.followup import Pair
 from ...case.recist import NonTarget
+from ...pictures.followup_plot import followup_svg
 from ...review.case_view import CaseView
 from ...review.comparing import ComparedCase, Comparisons
 from ...review.reader_actions import ReaderActions
@@ -19,6 +20,9 @@ from ...scene.ras import volume_geometry
 from ...scene.study import day_of
 from .pair_model import PairModel, target_numbers
 from .texts import response_html, state_html
+
+PLOT_WIDTH = 340
+"""Pixels: what the panel has room for at its narrowest."""
 
 
 class FollowUpHost(Protocol):
@@ -84,6 +88,7 @@ class FollowUpPanel:
             ui.pairTable.selectRow(row)
         ui.priorStateLabel.text = state_html(self.compared)
         ui.recistLabel.text = response_html(self.compared)
+        self._draw(self.compared)
         words = self.compared.words
         was = ui.nonTargetBox.blockSignals(True)
         ui.nonTargetBox.setCurrentIndex(ui.nonTargetBox.findData(words.non_target.name))
@@ -95,6 +100,15 @@ class FollowUpPanel:
         ):
             if not edit.focus:
                 edit.text = text
+
+    def _draw(self, compared: ComparedCase) -> None:
+        """The targets over time; nothing where there is no target, or this Qt cannot draw SVG."""
+        label, pixmap = self._host.ui.followUpPlot, qt.QPixmap()
+        svg = followup_svg(compared.course, compared.targets, compared.elsewhere)
+        there = bool(svg) and bool(pixmap.loadFromData(svg.encode(), "SVG"))
+        label.setVisible(there and not self._host.ui.followUpSection.collapsed)
+        if there:
+            label.setPixmap(pixmap.scaledToWidth(PLOT_WIDTH, qt.Qt.SmoothTransformation))
 
     # -- pairs
 

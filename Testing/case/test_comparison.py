@@ -1,0 +1,70 @@
+"""The reader's word on pairs: linked, unlinked, confirmed; kept as text and laid over any new pairing."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from LiverLesionAILib.case.alignment import KeptAlignment
+from LiverLesionAILib.case.comparison import NOTHING, ReaderWords, with_reader_words
+from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
+from LiverLesionAILib.case.followup_columns import CHANGES
+from LiverLesionAILib.case.recist import NonTarget
+
+
+def point(name: str, axes: dict[int, float]) -> TimePoint:
+    sizes = {n: LesionSize(n, f"{name}{n}", mm, mm, 1.0) for n, mm in axes.items()}
+    return TimePoint(name, None, sizes, 1.0)
+
+
+FOUND = FollowUp(
+    point("a", {1: 20.0, 2: 12.0}),
+    point("b", {1: 30.0, 2: 12.0}),
+    (
+        Pair((1,), (1,), LesionState.GROWN),
+        Pair((), (2,), LesionState.NEW),
+        Pair((2,), (), LesionState.GONE),
+    ),
+)
+
+
+def said(words: ReaderWords) -> dict:
+    return {(p.prior, p.current): (p.state.value, p.by_reader) for p in with_reader_words(FOUND, words).pairs}
+
+
+def test_a_link_an_unlink_and_what_is_forgotten():
+    words = ReaderWords().linking("a2", "b2")
+    assert said(words)[(2,), (2,)] == ("stable", True)
+    words = words.unlinking("a1", "b1")
+    assert said(words)[(1,), ()] == ("gone", True) and said(words)[(), (1,)] == ("new", True)
+    assert said(words.forgetting("a1", "b1"))[(1,), (1,)] == ("grown", False)
+    # The newest of two that contradict each other.
+    assert said(words.linking("a1", "b1"))[(1,), (1,)] == ("grown", True)
+
+
+def test_proposals_are_confirmed_one_by_one():
+    assert said(ReaderWords().linking(NOTHING, "b2"))[(), (2,)] == ("new", True)
+    assert said(ReaderWords().linking("a2", NOTHING))[(2,), ()] == ("gone", True)
+    apart = said(ReaderWords().linking("a1", NOTHING))
+    assert apart[(1,), ()] == ("gone", True) and apart[(), (1,)] == ("new", False)
+
+
+def test_words_are_kept_as_text_and_lesions_that_went_are_let_be():
+    words = ReaderWords(
+        (("a9", "b1"), ("a2", "b2")), ("a1",), NonTarget.PERSISTENT, ((31.5, 28.0),), date(2026, 1, 2)
+    )
+    assert ReaderWords.from_text(words.text) == words
+    assert ReaderWords.from_text("{broken") == ReaderWords.from_text(None) == ReaderWords()
+    assert (1,) in [p.prior for p in with_reader_words(FOUND, words).pairs]
+
+
+def test_columns_say_what_changed_and_nothing_where_there_is_nothing():
+    texts = {c.key: [c.text(FOUND, pair) for pair in FOUND.pairs] for c in CHANGES}
+    assert texts["change_mm"] == ["+10.0", "", ""] and texts["change_percent"] == ["+50", "", ""]
+    assert texts["state"] == ["grown", "new", "gone"] and texts["prior_long_axis"] == ["20.0", "", "12.0"]
+
+
+def test_a_failed_registration_is_kept_too():
+    kept = KeptAlignment.from_text(KeptAlignment(None, "The livers do not fit.", ("Other phase.",)).text)
+    assert kept is not None and kept.movement is None
+    assert (kept.failed, kept.warnings) == ("The livers do not fit.", ("Other phase.",))
+    assert KeptAlignment.from_text("") is None and KeptAlignment.from_text("{}") is None
