@@ -42,4 +42,4 @@ def turned(mask: Mask, source: Geometry, target: Geometry) -> Mask:
     for axis, flip in zip(axes, flips, strict=True):
         where = mask.slices[axis]
         start.append(source.shape_zyx[axis] - where.stop if flip else where.start)
-    return Mask(np.ascontiguousarray(permuted(mask.voxels_zyx, source, target)), tuple(start))  # type: ignore[arg-type]
+    return Mask(np.ascontiguousarray(permuted(mask.voxels_zyx, source, target)), tuple(start))

@@ -7,7 +7,7 @@ import json
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,13 @@ SETTLED_MM, MOST_STEPS = 0.1, 60
 class Movement(Protocol):
     """What a registration says of points."""
 
-    def points(self, points_lps: NDArray) -> NDArray[np.float64]:
+    def points(self, points_lps: NDArray[Any]) -> NDArray[np.float64]:
         """(n, 3) points of the first scan in the second, LPS mm."""
 
 
 def came_from(point_lps: NDArray[np.float64], movement: Movement) -> NDArray[np.float64] | None:
     """The first scan's point that lies at one of the second, by iteration; None where it does not settle."""
-    guess = np.asarray(point_lps, float).copy()
+    guess: NDArray[np.float64] = np.array(point_lps, np.float64)
     for _ in range(MOST_STEPS):
         step = movement.points(guess[None])[0] - point_lps
         guess = guess - step
@@ -55,7 +55,7 @@ class PointMap:
 
     @classmethod
     def sampled(
-        cls, points: Callable[[NDArray], NDArray], liver_zyx: NDArray[np.bool_], geometry: Geometry
+        cls, points: Callable[[NDArray[Any]], NDArray[Any]], liver_zyx: NDArray[np.bool_], geometry: Geometry
     ) -> PointMap:
         """A transform of points, sampled around a liver.
 
@@ -77,7 +77,7 @@ class PointMap:
         shifts = (np.asarray(points(here)) - here).reshape(*lattice.shape_zyx, 3)
         return cls(lattice, shifts.astype(np.float32))
 
-    def points(self, points_lps: NDArray) -> NDArray[np.float64]:
+    def points(self, points_lps: NDArray[Any]) -> NDArray[np.float64]:
         """(n, 3) points of the first scan in the second, LPS mm; outside of the lattice as at its edge."""
         here = np.atleast_2d(np.asarray(points_lps, float))
         index = np.asarray(self.lattice.lps_to_index(here)).T
@@ -85,7 +85,8 @@ class PointMap:
             ndimage.map_coordinates(self.shifts_lps[..., axis], index, order=1, mode="nearest")
             for axis in range(3)
         ]
-        return here + np.stack(moved, axis=-1)
+        there: NDArray[np.float64] = here + np.stack(moved, axis=-1)
+        return there
 
     def back(self, point_lps: Vec3) -> Vec3 | None:
         """The first scan's point that lies at one of the second; None where that does not settle."""
