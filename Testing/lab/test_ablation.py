@@ -38,7 +38,8 @@ class TestWithout:
             assert lesions.large_share == 0
             assert not lesions.necrosis
         assert without(whole, ["capsule"]).bank.lesions.subcapsular_share == 0
-        assert set(without(whole, ["synthetic"]).shares) == {"real", "healthy"}
+        assert set(without(whole, ["synthetic"]).shares) == {"real", "healthy", "slice"}
+        assert set(without(whole, ["slices"]).shares) == {"real", "variant", "body", "healthy"}
         healthy = without(whole, ["healthy"])
         assert healthy.bank.lesion_free_share == 0
         assert healthy.body_mix.lesion_free_every == 0
@@ -52,8 +53,8 @@ class TestWithout:
     def test_banks_and_bodies_get_folders_of_their_own(self) -> None:
         whole = recipe("sfan")
         keys = {(r.bank.key(), r.body_mix.key()) for r in [whole, *(without(whole, [p]) for p in PARTS)]}
-        # Without bodies, and without anything synthetic, what is left is the same.
-        assert len(keys) == len(PARTS) + 1 - 2
+        # Without bodies, without slices, and without anything synthetic, what is left is the same.
+        assert len(keys) == len(PARTS) + 1 - 3
 
     def test_unknown_parts_and_empty_recipes_are_refused(self) -> None:
         with pytest.raises(InputError, match="no part 'noise'"):

@@ -185,6 +185,7 @@ def test_hold_out_leaves_the_whole_patient_out(data: Path, tmp_path: Path, monke
 
     monkeypatch.setattr(recipe_cases, "build_bank", variants)
     monkeypatch.setattr(recipe_cases, "body_cases", lambda *_, **__: [])
+    monkeypatch.setattr(recipe_cases, "slice_cases", lambda *_, **__: [])
     chosen = replace(recipe("sfan"), spec=replace(recipe("sfan").spec, spacing_zyx_mm=SPACING))
     everyone = recipe_cases.training_cases(chosen, "", tmp_path, 1)
     assert {case.patient for case in everyone if case.kind == "real"} == set("ABCDE")

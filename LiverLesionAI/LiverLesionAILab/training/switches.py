@@ -45,7 +45,7 @@ def _no_capsule(chosen: Recipe) -> Recipe:
 
 def _no_synthetic(chosen: Recipe) -> Recipe:
     # Lesion-free livers that are real stay; without their variants.
-    return replace(_no_share(chosen, "variant", "body"), healthy_variants=0)
+    return replace(_no_share(chosen, "variant", "body", "slice variant"), healthy_variants=0)
 
 
 def _no_healthy(chosen: Recipe) -> Recipe:
