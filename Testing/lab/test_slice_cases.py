@@ -162,7 +162,7 @@ def test_a_run_is_read_as_it_was_trained(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"run\.json"):
         run_model(tmp_path)
     (tmp_path / "run.json").write_text(json.dumps(asdict(chosen)))
-    with pytest.raises(InputError, match="has not got that far"):
+    with pytest.raises(InputError, match="neither weights"):
         run_model(tmp_path)
     save_weights(build_network(chosen.network, asdict(chosen.config)), tmp_path / "weights.pt")
     model = run_model(tmp_path)

@@ -21,7 +21,7 @@ def pixels(path) -> np.ndarray:
 
 def test_pictures_of_the_panel(pytestconfig):
     made = take_all(pytestconfig.rootpath / "artefacts" / "panel")
-    assert len(made) == 8
+    assert len(made) == 10
     for path in made:
         picture = pixels(path)
         assert picture.shape[1] == 380, path

@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILib.analysis.attention import Question, answer, packed, unpacked
+from LiverLesionAILib.analysis.attention import Question, answer
 from LiverLesionAILib.case.class_strip import ClassStrip
 from LiverLesionAILib.case.colours import class_colour
 from LiverLesionAILib.models.inputs import InputSpec
@@ -28,7 +28,9 @@ from LiverLesionAILib.stages.explain.readings import PaddedFrame, PlacedFrame, p
 from LiverLesionAILib.stages.faces import can_weigh
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import silent
+from LiverLesionAILib.volume.crops import Mask
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
+from LiverLesionAILib.volume.packed_mask import pack_mask, unpack_whole
 from support.toy_attention import toy
 from support.toy_classifier import BrightOrDark, Output
 
@@ -184,13 +186,16 @@ def test_every_class_of_a_slice_has_a_colour_of_its_own() -> None:
     assert len(colours) == len(PHASED_CLASSES) and class_colour("something new") not in colours
 
 
+def packed(mask_zyx: np.ndarray) -> str:
+    return pack_mask(Mask(mask_zyx, (0, 0, 0)), GEOMETRY)
+
+
 def test_a_question_travels_with_the_liver() -> None:
     liver = crop().liver_zyx
-    assert (unpacked(packed(liver), liver.shape) == liver).all()
-    with pytest.raises(InputError, match="cannot be read"):
-        unpacked(packed(liver), (3, 4, 5))
-    with pytest.raises(InputError, match="cannot be read"):
-        unpacked("no text of ours", liver.shape)
+    whole = unpack_whole(packed(liver), GEOMETRY)
+    assert whole is not None and (whole == liver).all()
+    assert unpack_whole(packed(liver), Geometry.make((3, 4, 5), (1, 1, 1))) is None
+    assert unpack_whole("no text of ours", GEOMETRY) is None
 
 
 def test_the_worker_answers_for_networks_and_classes() -> None:
@@ -214,5 +219,7 @@ def test_the_worker_answers_for_networks_and_classes() -> None:
     assert [shown.name for shown in found.attention] == [f"Class per slice: {kind}" for kind in strips.KINDS]
     assert not found.liver_zyx.any()
     empty = {**of_classes, "liver": packed(np.zeros_like(part.liver_zyx))}
+    with pytest.raises(InputError, match="cannot be read"):
+        answer(volume, {**of_classes, "liver": "no text of ours"}, store, silent)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no liver"):
         answer(volume, empty, store, silent)  # type: ignore[arg-type]

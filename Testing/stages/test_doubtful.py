@@ -10,7 +10,7 @@ from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.findings import CaseResult, DoubtfulPlace
 from LiverLesionAILib.case.store_json import describe_place, read_place
 from LiverLesionAILib.stages.segment.doubtful import DoubtfulSettings, doubtful_places
-from LiverLesionAILib.stages.segment.masks import SegmentSettings
+from LiverLesionAILib.stages.segment.masks import Masks, SegmentSettings, closed_liver
 from LiverLesionAILib.volume.ct import Geometry
 from LiverLesionAILib.writing.tables import findings_json, findings_text
 
@@ -35,7 +35,10 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
 def found(scene, known=None, **changes) -> tuple[DoubtfulPlace, ...]:
     tumour, liver = scene
     known = np.zeros(liver.shape, bool) if known is None else known
-    return doubtful_places(tumour, liver, known, GEOMETRY, SEGMENT, replace(SETTINGS, **changes))
+    inside = closed_liver(liver, GEOMETRY.spacing_zyx_mm, SEGMENT.closing_mm, SEGMENT.reach_mm)
+    nothing = np.zeros(liver.shape, np.uint16)
+    masks = Masks(liver, nothing, {}, 0, liver, inside_zyx=inside if liver.any() else None)
+    return doubtful_places(tumour, masks, known, GEOMETRY, SEGMENT, replace(SETTINGS, **changes))
 
 
 def test_the_likeliest_come_first_and_not_too_many(scene) -> None:

@@ -62,7 +62,7 @@ def take(desk: Desk, folder: Path, name: str) -> Path:
 
 
 def take_all(folder: Path) -> list[Path]:
-    """The panel empty, while computing, with findings, while editing, with a message; light and dark."""
+    """The panel empty, while computing, with findings, while editing and reporting; light and dark."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for style in ("light", "dark"):
@@ -99,6 +99,10 @@ def take_all(folder: Path) -> list[Path]:
             desk.panel.queue._client.stop()
             desk.analyze()
             made.append(take(desk, folder, f"editing_{style}"))
+            desk.ui.editSection.collapsed = True
+            desk.ui.advancedSection.collapsed = True
+            desk.ui.reportSection.collapsed = False
+            made.append(take(desk, folder, f"reporting_{style}"))
         finally:
             application.setPalette(usual)
             desk.close()

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from LiverLesionAILib.analysis.attention import unpacked
 from LiverLesionAILib.case.findings import (
     AttentionMap,
     CaseResult,
@@ -23,6 +22,7 @@ from LiverLesionAILib.stages.explain.names import STRIP, slice_label
 from LiverLesionAILib.stages.measure.lesions import measure_case, measure_liver
 from LiverLesionAILib.volume.ct import CtVolume
 from LiverLesionAILib.volume.masks import number_by_size
+from LiverLesionAILib.volume.packed_mask import unpack_whole
 
 CLASSES = ("HCC", "Cyst", "Metastasis")
 LIVER_VALUE = 1000
@@ -102,7 +102,8 @@ def attended(volume: CtVolume, request: Mapping[str, Any]) -> CaseResult:
 
 def _classes_asked(volume: CtVolume, request: Mapping[str, Any]) -> CaseResult:
     array = np.asarray(volume.hu_zyx)
-    liver = unpacked(request["liver"], array.shape)
+    liver = unpack_whole(request["liver"], volume.geometry)
+    assert liver is not None
     lesion = liver & (array > LIVER_VALUE)
     bars = {}
     for z in np.flatnonzero(liver.any(axis=(1, 2))):

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.models.inputs import InputSpec
-from LiverLesionAILib.models.weights import ModelStore, build_network
+from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.stages.neighbours.gallbladder import (
     GallbladderSettings,
     gallbladder_mask,
     separate_gallbladder,
 )
 from LiverLesionAILib.stages.segment.inference import class_probabilities
-from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.overlap import dice
@@ -40,6 +39,7 @@ from ..training.gallbladder_cases import (
     slice_with_lesions,
 )
 from .gallbladder_in_cases import case_rows, case_table
+from .models import run_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -262,25 +262,13 @@ def trained_network(run: Path | None) -> tuple[nn.Module, InputSpec]:
     Raises:
         InputError: the run's folder holds no weights.
     """
-    import torch
-    from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
-
     from ..training.recipes import recipe
 
     if run is None:
         store = ModelStore.bundled()
         return store.network(NAME, "cpu", "float32"), store.manifest.find(NAME).input
     chosen = recipe(NAME)
-    network = build_network(chosen.network, asdict(chosen.config))
-    weights, checkpoint = run / "weights.pt", run / "checkpoint.pt"
-    if weights.is_file():
-        state = torch.load(weights, weights_only=True)
-    elif checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)["average"]
-    else:
-        raise InputError(f"{run} holds neither weights.pt nor checkpoint.pt: give the folder of a run.")
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    return fold_batch_norm(network.eval()), chosen.spec
+    return run_network(run, chosen.network, asdict(chosen.config)), chosen.spec
 
 
 def run_gallbladders(args: argparse.Namespace, progress: Progress = silent) -> int:

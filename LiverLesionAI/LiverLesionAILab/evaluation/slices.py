@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
-from LiverLesionAILib.models.weights import ModelStore, build_network
+from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.stages.segment.inference import class_probabilities
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import replacing
@@ -26,6 +26,7 @@ from LiverLesionAILib.volume.overlap import dice
 
 from ..data.axial_slices import AxialSlice, axial_slices
 from ..data.cases import UNKNOWN, crop_to_liver, data_folder, decode_hu
+from .models import run_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -154,36 +155,25 @@ def bundled_model(name: str) -> SliceModel:
     """A bundled mask network as the product runs it."""
     store = ModelStore.bundled()
     entry = store.manifest.find(name)
-    threshold = entry.calibration.get("tumour_threshold", 0.5)
+    threshold = entry.calibration["tumour_threshold"]
     return SliceModel(store.network(name, "cpu", "float32"), entry.input, dict(entry.scales), threshold)
 
 
-def run_model(run: Path, threshold: float = 0.25) -> SliceModel:
+def run_model(run: Path) -> SliceModel:
     """The averaged weights of a training run, read with its recipe's scales.
 
     Raises:
         InputError: the folder holds no run of a mask network.
     """
-    import torch
-    from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
-
     try:
         record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{run} holds no run.json: give the folder of a training run.") from error
-    weights, checkpoint = run / "weights.pt", run / "checkpoint.pt"
-    if weights.is_file():
-        state = torch.load(weights, weights_only=True)
-    elif checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)["average"]
-    else:
-        raise InputError(f"{run} holds neither weights.pt nor checkpoint.pt: the run has not got that far.")
-    network = build_network(record["network"], record["config"])
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    network = run_network(run, record["network"], record["config"])
     scales = {part: tuple(values) for part, values in record["scales"].items()}
-    threshold = record["calibration"].get("tumour_threshold", threshold)
-    spec = InputSpec.from_json(record["spec"])
-    return SliceModel(fold_batch_norm(network.eval()), spec, scales, threshold)
+    return SliceModel(
+        network, InputSpec.from_json(record["spec"]), scales, record["calibration"]["tumour_threshold"]
+    )
 
 
 def add_slice_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,20 +6,18 @@ travel as plain types (:class:`Question`), with the liver's mask packed beside t
 
 from __future__ import annotations
 
-import base64
-import zlib
 from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..case.findings import AttentionMap, CaseResult
 from ..stages.faces import Runtime, can_attend
 from ..support.errors import InputError
 from ..support.progress import Progress, part
 from ..volume.ct import CtVolume
+from ..volume.packed_mask import unpack_whole
 
 if TYPE_CHECKING:
     from ..models.weights import ModelStore
@@ -33,34 +31,14 @@ class Question(Enum):
     CLASSES = "classes"
 
 
-def packed(mask_zyx: NDArray[np.bool_]) -> str:
-    """A mask as text, for a message of plain types."""
-    return base64.b64encode(zlib.compress(np.packbits(mask_zyx).tobytes(), 1)).decode("ascii")
-
-
-def unpacked(text: str, shape_zyx: tuple[int, int, int]) -> NDArray[np.bool_]:
-    """Inverse of :func:`packed`.
-
-    Raises:
-        InputError: the text is damaged or of another shape.
-    """
-    try:
-        bits = np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), np.uint8)
-        count = int(np.prod(shape_zyx))
-        if len(bits) != -(-count // 8):
-            raise ValueError("another shape")
-        return np.unpackbits(bits, count=count).reshape(shape_zyx).astype(bool)
-    except (ValueError, zlib.error) as error:
-        raise InputError(f"The liver handed over with the question cannot be read ({error}).") from error
-
-
 def answer(volume: CtVolume, request: Mapping[str, Any], store: ModelStore, progress: Progress) -> CaseResult:
     """The answer as attention maps of a case without findings.
 
     Args:
         volume: the part of the CT that was handed over.
         request: `question` ("point" where it is not given), `model`, `device`, `precision`; `point_lps` and
-            `level_hu` of a point, `point_lps` and `liver` of a network, `liver` of classes.
+            `level_hu` of a point, `point_lps` and `liver` of a network, `liver` of classes
+            (:mod:`..volume.packed_mask`).
 
     Raises:
         InputError: the model cannot tell that, or the point is elsewhere.
@@ -84,7 +62,9 @@ def answer(volume: CtVolume, request: Mapping[str, Any], store: ModelStore, prog
     else:
         from ..stages.classify.liver_box import liver_box
 
-        liver = unpacked(request["liver"], volume.geometry.shape_zyx)
+        liver = unpack_whole(request["liver"], volume.geometry)
+        if liver is None:
+            raise InputError("The liver handed over with the question cannot be read.")
         if not liver.any():
             raise InputError("There is no liver in the part that was handed over.")
         crop = liver_box(CaseResult(volume.name, volume.geometry, liver, result.lesion_labels_zyx), volume)

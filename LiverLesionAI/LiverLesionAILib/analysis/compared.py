@@ -18,7 +18,7 @@ from ..support.errors import InputError
 from ..support.files import write_text
 from ..support.progress import Progress, silent
 from ..volume.ct import CtVolume
-from ..volume.packed_mask import unpack_mask
+from ..volume.packed_mask import unpack_whole
 from ..volume.point_map import PointMap
 from .followup import Examined, align
 from .handover import SECOND_FOLDER, read_volume
@@ -55,9 +55,9 @@ def kept_alignment(
     """
     found = align(prior, current, progress)
     movement = None
-    if found.transform is not None:
+    if found.movement is not None:
         result = prior.result
-        movement = PointMap.sampled(found.transform.points, result.liver_zyx, result.geometry)
+        movement = PointMap.sampled(found.movement.points, result.liver_zyx, result.geometry)
     said = tuple(dict.fromkeys((*warnings, *found.warnings)))
     return KeptAlignment(movement, found.failed, said, found.dice, found.gap_mm)
 
@@ -79,12 +79,9 @@ def read_alignment(result: Path) -> KeptAlignment:
 
 def _examined(volume: CtVolume, said: Mapping[str, Any]) -> Examined:
     geometry = volume.geometry
-    liver = np.zeros(geometry.shape_zyx, bool)
-    if said["liver"]:
-        mask = unpack_mask(said["liver"], geometry)
-        if mask is None:
-            raise InputError(f"The liver of {volume.name} cannot be read. Click Analyze again.")
-        liver[mask.slices] = mask.voxels_zyx
+    liver = unpack_whole(said["liver"], geometry) if said["liver"] else np.zeros(geometry.shape_zyx, bool)
+    if liver is None:
+        raise InputError(f"The liver of {volume.name} cannot be read. Click Analyze again.")
     phase = PhaseEstimate(said["phase"], 1.0) if said.get("phase") else None
     labels = np.zeros(geometry.shape_zyx, np.uint16)
     result = CaseResult(volume.name, geometry, liver, labels, phase=phase)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..case.alignment import Alignment
 from ..case.course import Course, response_of
 from ..case.findings import CaseResult
 from ..case.followup import FollowUp, Pair, TimePoint
@@ -115,31 +115,13 @@ def _step(prior: Examined, current: Examined, progress: Progress) -> tuple[Follo
     """The comparison, and the registration where it did not fail."""
     points = time_point(prior), time_point(current)
     aligned = align(prior, current, progress)
-    found = aligned.transform
+    found = aligned.movement
     pairs = () if found is None else _pairs(prior, current, found, points)
     made = FollowUp(*points, pairs, aligned.failed, aligned.warnings, aligned.dice, aligned.gap_mm)
     return made, found
 
 
-@dataclass(frozen=True, eq=False)
-class Aligned:
-    """Two scans brought onto each other.
-
-    Attributes:
-        transform: None where it failed.
-        failed: why, "" where it did not.
-        warnings: what is doubtful about the two scans.
-        dice, gap_mm: how well the livers lie on each other; NaN where one has none.
-    """
-
-    transform: LiverTransform | None
-    failed: str = ""
-    warnings: tuple[str, ...] = ()
-    dice: float = math.nan
-    gap_mm: float = math.nan
-
-
-def align(prior: Examined, current: Examined, progress: Progress = silent) -> Aligned:
+def align(prior: Examined, current: Examined, progress: Progress = silent) -> Alignment[LiverTransform]:
     """Register the livers, and say what speaks against comparing the two scans.
 
     Raises:
@@ -153,17 +135,17 @@ def align(prior: Examined, current: Examined, progress: Progress = silent) -> Al
     warnings += _phases(prior, current)
     found = register_livers(_scan(prior), _scan(current), progress)
     if found is None:
-        return Aligned(None, _FAILED.format("one of the scans has no liver"), tuple(warnings))
+        return Alignment(None, _FAILED.format("one of the scans has no liver"), tuple(warnings))
     limits = Rules().part(AlignSettings)
     if found.failed(limits):
         why = f"the livers do not fit (Dice {found.dice:.2f}, outlines {found.gap_mm:.0f} mm apart)"
-        return Aligned(None, _FAILED.format(why), tuple(warnings), found.dice, found.gap_mm)
+        return Alignment(None, _FAILED.format(why), tuple(warnings), found.dice, found.gap_mm)
     if found.rigid_dice < limits.unlike_dice:
         warnings.append(
             f"The livers fit badly (Dice {found.rigid_dice:.2f} unbent): another patient, a resection, or "
             "much has changed. Check the pairs."
         )
-    return Aligned(found, "", tuple(warnings), found.dice, found.gap_mm)
+    return Alignment(found, "", tuple(warnings), found.dice, found.gap_mm)
 
 
 def order_warning(prior: date | None, current: date | None) -> str:

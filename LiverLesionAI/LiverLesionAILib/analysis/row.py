@@ -176,11 +176,15 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
 
 def _doubtful(found: Segmented, placed: Placed, rules: Rules) -> tuple[DoubtfulPlace, ...]:
     """Places to look at that are not listed."""
-    listed = resample_labels((placed.labels_zyx > 0).astype(np.uint8), found.box, found.working) > 0
+    known = found.masks.labels_zyx > 0
+    if placed.boxed:
+        # Outlines that grew inside a detector's box are on the CT's own voxels alone.
+        grown = np.isin(placed.labels_zyx, [placed.numbers[n] for n in placed.boxed if n in placed.numbers])
+        known = known | (resample_labels(grown.astype(np.uint8), found.box, found.working) > 0)
     return doubtful_places(
         found.tumour_zyx,
-        found.masks.bare_zyx,
-        listed | (found.masks.labels_zyx > 0),
+        found.masks,
+        known,
         found.working,
         rules.part(SegmentSettings),
         rules.part(DoubtfulSettings),

@@ -12,14 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..support.errors import InputError
 from . import class_tables
 from .class_tables import Expected
 from .followup_rules import FollowUpRules
 from .page import Part, rule
+from .settings import OPERATING_POINTS, Settings
 
 if TYPE_CHECKING:
     from .choice import Choice
-    from .settings import Settings
 
 _CLASSES = "Testing/stages/test_classify.py"
 _DIFFERENTIAL = "Testing/stages/test_differential.py"
@@ -212,11 +213,18 @@ class Rules(FollowUpRules):
     )
 
     def at(self, settings: Settings) -> Rules:
-        """The rules at the operating point that the user chose."""
-        if settings.operating_point == "default":
+        """The rules at the operating point that the user chose.
+
+        Raises:
+            InputError: there is no such point.
+        """
+        chosen = settings.operating_point
+        if chosen not in OPERATING_POINTS:
+            raise InputError(f"There is no setting {chosen!r}; choose {', '.join(OPERATING_POINTS)}.")
+        if chosen == "default":
             return self
-        score = {"strict": self.strict_score, "sensitive": self.sensitive_score}[settings.operating_point]
-        return self.changed({"score_threshold": score}, f"the user: {settings.operating_point}")
+        score = self.strict_score if chosen == "strict" else self.sensitive_score
+        return self.changed({"score_threshold": score}, f"the user: {chosen}")
 
 
 def rules_of(choice: Choice) -> Rules:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ..volume.point_map import PointMap
 
+MovementT = TypeVar("MovementT")
+
 
 @dataclass(frozen=True, eq=False)
-class KeptAlignment:
+class Alignment(Generic[MovementT]):
     """What the registration of two scans said.
 
     Attributes:
@@ -20,11 +23,16 @@ class KeptAlignment:
         dice, gap_mm: how well the livers lie on each other; NaN where one has none.
     """
 
-    movement: PointMap | None
+    movement: MovementT | None
     failed: str = ""
     warnings: tuple[str, ...] = ()
     dice: float = math.nan
     gap_mm: float = math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class KeptAlignment(Alignment[PointMap]):
+    """The same in a form that a scene can keep."""
 
     @property
     def text(self) -> str:

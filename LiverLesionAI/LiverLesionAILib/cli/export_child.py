@@ -56,8 +56,14 @@ class ExportTasks:
         task(folder, settings, progress)
 
     def attend(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
-        """No network runs here."""
-        raise NotImplementedError
+        """No network runs here.
+
+        Raises:
+            InputError: always.
+        """
+        from ..support.errors import InputError
+
+        raise InputError("This process exports and imports; it cannot tell what networks attend to.")
 
 
 def _install(_folder: Path, settings: Mapping[str, Any], progress: Progress) -> None:

@@ -12,7 +12,7 @@ import slicer
 import vtk
 from numpy.typing import NDArray
 
-from ..analysis.attention import Question, packed
+from ..analysis.attention import Question
 from ..analysis.rules import Rules
 from ..case.description import attention_map
 from ..case.findings import AttentionMap
@@ -28,6 +28,7 @@ from ..stages.explain.names import STRIP, map_prefix
 from ..support.errors import InputError
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
+from ..volume.packed_mask import pack_mask
 from .case_view import CaseView
 from .derived import cut_to
 
@@ -225,13 +226,15 @@ class LiverQuestion(AttentionQuestion):
         return self._around
 
     def _request(self, array: NDArray) -> dict[str, Any]:
+        starts, stops = zip(*((s.start, s.stop) for s in self._around), strict=True)
+        liver = Mask(cut_to(self._liver, self._around), (0, 0, 0))
         point = None if self.point_world is None else to_volume(self._case.volume, self.point_world)
         return {
             "question": self._kind.value,
             "model": self._entry.name,
             "device": self._settings.get("device", "auto"),
             "precision": self._settings.get("precision", "auto"),
-            "liver": packed(cut_to(self._liver, self._around)),
+            "liver": pack_mask(liver, self._geometry.cropped(starts, stops)),
             **({} if point is None else {"point_lps": [float(v) for v in point]}),
         }
 

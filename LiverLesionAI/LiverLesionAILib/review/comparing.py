@@ -6,7 +6,6 @@ the reader's words. Pairs, changes and the response are made anew of the lesions
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -232,8 +231,3 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def by_number(followup: FollowUp) -> Mapping[int, Pair]:
-    """The pair of each lesion of the current scan."""
-    return {number: pair for pair in followup.pairs for number in pair.current}

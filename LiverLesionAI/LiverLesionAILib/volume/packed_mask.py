@@ -6,6 +6,7 @@ import base64
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .crops import Mask
 from .geometry import Geometry, axis_permutation, permuted, reoriented_geometry
@@ -33,6 +34,18 @@ def unpack_mask(text: str, geometry: Geometry) -> Mask | None:
     except (ValueError, zlib.error):
         return None
     return turned(Mask(voxels, start), reoriented_geometry(geometry), geometry)  # type: ignore[arg-type]
+
+
+def unpack_whole(text: str, geometry: Geometry) -> NDArray[np.bool_] | None:
+    """A packed mask on the whole of `geometry`; None where the text is damaged, or of another grid."""
+    mask = unpack_mask(text, geometry)
+    if mask is None or any(
+        s.start < 0 or s.stop > n for s, n in zip(mask.slices, geometry.shape_zyx, strict=True)
+    ):
+        return None
+    whole = np.zeros(geometry.shape_zyx, bool)
+    whole[mask.slices] = mask.voxels_zyx
+    return whole
 
 
 def turned(mask: Mask, source: Geometry, target: Geometry) -> Mask:

@@ -14,6 +14,7 @@ from ...case.findings import LesionStatus
 from ...case.terminology import shown_probability
 from ...review.case_view import ListedLesion
 from ..choices import SizeFilter, StatusFilter
+from ..headers import column_header
 
 STATUS_ICONS = {
     LesionStatus.UNDECIDED: "StatusAI",
@@ -168,11 +169,7 @@ class FindingsModel(qt.QAbstractTableModel):
     def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
         if orientation != qt.Qt.Horizontal or not 0 <= section < len(COLUMNS):
             return None
-        if role == qt.Qt.DisplayRole:
-            return COLUMNS[section].heading
-        if role == qt.Qt.ToolTipRole:
-            return COLUMNS[section].tip
-        return None
+        return column_header(COLUMNS[section].heading, COLUMNS[section].tip, role)
 
     def data(self, index: Any, role: int = 0) -> Any:
         if not index.isValid() or index.row() >= len(self._rows):

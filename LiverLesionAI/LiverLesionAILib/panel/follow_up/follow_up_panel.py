@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import qt
@@ -200,17 +201,17 @@ class FollowUpPanel:
         if not off:
             chosen += track.numbers[0]
         keys = tuple(key_of(course.points[0].lesions[n]) for n in chosen)
-        self._say("targets", _with(compared.words, targets=keys))
+        self._say("targets", replace(compared.words, targets=keys))
 
     def propose_targets(self) -> None:
         """Back to the proposed targets."""
         if self.compared is not None:
-            self._say("targets", _with(self.compared.words, targets=None))
+            self._say("targets", replace(self.compared.words, targets=None))
 
     def _non_target(self, index: int) -> None:
         if self.compared is not None:
             word = NonTarget[self._host.ui.nonTargetBox.itemData(index)]
-            self._say("other lesions", _with(self.compared.words, non_target=word))
+            self._say("other lesions", replace(self.compared.words, non_target=word))
 
     def _texts_given(self) -> None:
         ui, compared = self._host.ui, self.compared
@@ -229,7 +230,7 @@ class FollowUpPanel:
                 "warning",
             )
             return
-        words = _with(compared.words, elsewhere=lengths, prior_day=days[0], current_day=days[1])
+        words = replace(compared.words, elsewhere=lengths, prior_day=days[0], current_day=days[1])
         self._say("dates and other targets", words)
 
     def _say(self, label: str, words: ReaderWords) -> None:
@@ -245,10 +246,6 @@ def _hide(prior: CaseView) -> None:
         display.SetVisibility(False)
     if prior.marks is not None:
         draw_marks(prior.marks, [], Shown(), volume_geometry(prior.volume))
-
-
-def _with(words: ReaderWords, **changes: Any) -> ReaderWords:
-    return ReaderWords(**{**vars(words), **changes})
 
 
 def _day_text(day: Any) -> str:

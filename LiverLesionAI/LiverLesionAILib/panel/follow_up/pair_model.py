@@ -10,6 +10,7 @@ from ...case.course import proposed_targets
 from ...case.followup import FollowUp, Pair
 from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn
 from ...review.comparing import ComparedCase
+from ..headers import column_header
 
 TARGET = PairColumn("target", "Target", "T", "RECIST target", lambda followup, pair: "")
 COLUMNS = (*NUMBERS, TARGET, *CHANGES[:1], SIZES_NOW[0], *CHANGES[1:])
@@ -57,9 +58,7 @@ class PairModel(qt.QAbstractTableModel):
     def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
         if orientation != qt.Qt.Horizontal or not 0 <= section < len(COLUMNS):
             return None
-        if role == qt.Qt.DisplayRole:
-            return COLUMNS[section].short
-        return COLUMNS[section].tip if role == qt.Qt.ToolTipRole else None
+        return column_header(COLUMNS[section].short, COLUMNS[section].tip, role)
 
     def data(self, index: Any, role: int = 0) -> Any:
         if not index.isValid() or index.row() >= len(self._pairs):

@@ -8,6 +8,7 @@ judged are the same numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any, Protocol
@@ -169,23 +170,38 @@ def read_attention(
         return []
     frame = frame_of(network, entry.input.enlarged(entry.scales), liver)
     answer = answer_of(network, entry, liver)
-    made = []
-    for number, mechanism in enumerate(mechanisms):
-        recorder = _Recorder(mechanism, frame, point_yx)
-        with torch.inference_mode(), watched(replace(mechanism, run=recorder.run), None, recorder.seen):
+    recorders = [_Recorder(mechanism, frame, point_yx) for mechanism in mechanisms]
+    looks = _looks(recorders)
+    for number, together in enumerate(looks):
+        progress(f"attention of {entry.name}", number / len(looks))
+        with torch.inference_mode(), ExitStack() as all_watched:
+            for one in together:
+                all_watched.enter_context(watched(replace(one.mechanism, run=one.run), None, one.seen))
             answer()
-        made.append(
-            Reading(entry.name, mechanism.name, recorder.size_yx, recorder.weights, recorder.change_yx, frame)
-        )
-        progress(f"attention of {entry.name}", (number + 1) / len(mechanisms))
-    return made
+    return [
+        Reading(entry.name, one.mechanism.name, one.size_yx, one.weights, one.change_yx, frame)
+        for one in recorders
+    ]
+
+
+def _looks(recorders: Sequence[_Recorder]) -> list[list[_Recorder]]:
+    """What can be watched in one look: a method of a module has room for one watcher."""
+    looks: list[dict[tuple[int, str], _Recorder]] = []
+    for one in recorders:
+        place = id(one.mechanism.module), one.mechanism.method
+        free = next((look for look in looks if place not in look), None)
+        if free is None:
+            looks.append({place: one})
+        else:
+            free[place] = one
+    return [list(look.values()) for look in looks]
 
 
 class _Recorder:
     """Stands before a mechanism and keeps what it weighs and what it changes."""
 
     def __init__(self, mechanism: Mechanism, frame: Frame, point_yx: tuple[int, int]) -> None:
-        self._mechanism, self._frame, self._point_yx = mechanism, frame, point_yx
+        self.mechanism, self._frame, self._point_yx = mechanism, frame, point_yx
         self.size_yx: tuple[int, int] = (0, 0)
         self.weights: dict[str, NDArray[np.float32]] = {}
         self.change_yx: NDArray[np.float32] | None = None
@@ -193,7 +209,7 @@ class _Recorder:
     def run(self, how: How | None, seen: Seen, *args: Any, **named: Any) -> Any:
         before = args[0]
         self.size_yx = (int(before.shape[-2]), int(before.shape[-1]))
-        result = self._mechanism.run(how, seen, *args, **named)
+        result = self.mechanism.run(how, seen, *args, **named)
         after = result[0] if isinstance(result, tuple) else result
         if isinstance(after, Tensor) and before.ndim == 4 and after.shape == before.shape:
             was = before[0].float()
@@ -203,7 +219,7 @@ class _Recorder:
 
     def seen(self, kind: str, weights: Tensor) -> None:
         one = weights[0].float()
-        if kind in AFFINITIES and self._mechanism.name.startswith("spatial"):
+        if kind in AFFINITIES and self.mechanism.name.startswith("spatial"):
             y, x = self._frame.cell(self._point_yx, self.size_yx)
             one = one[y * self.size_yx[1] + x].reshape(self.size_yx)
         elif kind in ("image weights", "place gate") and one.ndim == 4:

@@ -33,6 +33,9 @@ BATCH = 8
 
 CAM, GUIDED, GUIDED_CAM = "Grad-CAM", "guided backpropagation", "guided Grad-CAM"
 KINDS = (CAM, GUIDED, GUIDED_CAM)
+CAVEAT = "The network's own classes of a slice, learnt on arterial scans: no diagnosis of a lesion."
+"""In other phases it names what such a scan cannot show."""
+
 TOP_PERCENT = 99.95
 """Of the values in the liver: what counts as the strongest; a gradient's largest pixel stands far out."""
 
@@ -159,7 +162,7 @@ def strip_in_words(strip: ClassStrip) -> str:
     counted = ", ".join(f"{name} {count}" for name, count in strip.counts().items())
     rest = _left_out(strip)
     how = f"classified by {strip.model} without any mask of a lesion"
-    return f"{len(strip.slices)} slices {how}: {counted}.{rest}"
+    return f"{len(strip.slices)} slices {how}: {counted}.{rest} {CAVEAT}"
 
 
 def _left_out(strip: ClassStrip) -> str:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from ...case.findings import DoubtfulPlace
 from ...volume.geometry import triple
 from ...volume.masks import ball_diameter_mm, components
-from .masks import SegmentSettings, closed_liver, lesion_scores
+from .masks import Masks, SegmentSettings, lesion_scores
 
 if TYPE_CHECKING:
     from ...volume.ct import Geometry
@@ -33,7 +33,7 @@ class DoubtfulSettings:
 
 def doubtful_places(
     tumour_zyx: NDArray[np.uint8],
-    bare_zyx: NDArray[np.bool_],
+    masks: Masks,
     known_zyx: NDArray[np.bool_],
     geometry: Geometry,
     segment: SegmentSettings,
@@ -43,25 +43,24 @@ def doubtful_places(
 
     Args:
         tumour_zyx: probability, 0..255, on `geometry`.
-        bare_zyx: bool, the liver before lesions were added to it.
+        masks: what was made of it.
         known_zyx: bool, what is listed, and what is known to be something else.
     """
-    if not bare_zyx.any():
+    if masks.inside_zyx is None:
         return ()
-    spacing = geometry.spacing_zyx_mm
-    inside = closed_liver(bare_zyx, spacing, segment.closing_mm, segment.reach_mm)
-    pieces, count = components((tumour_zyx >= max(1, round(segment.tumour_threshold * 255))) & inside)
+    wanted_zyx = tumour_zyx >= max(1, round(segment.tumour_threshold * 255))
+    pieces, count = components(wanted_zyx & masks.inside_zyx)
     if not count:
         return ()
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     scores = lesion_scores(tumour_zyx, pieces, count)
-    inner = np.bincount(pieces[bare_zyx], minlength=count + 1)[1:]
-    wanted = (sizes >= segment.smallest_voxels(float(np.prod(spacing)))) & (scores >= settings.faintest_score)
+    inner = np.bincount(pieces[masks.bare_zyx], minlength=count + 1)[1:]
+    voxel_mm3 = float(np.prod(geometry.spacing_zyx_mm))
+    wanted = (sizes >= segment.smallest_voxels(voxel_mm3)) & (scores >= settings.faintest_score)
     wanted &= inner >= segment.inside_share * sizes
     wanted[np.unique(pieces[known_zyx & (pieces > 0)]) - 1] = False
     numbers = [n for n in np.argsort(-scores, kind="stable") if wanted[n]][: settings.doubtful_most]
     centres = ndimage.center_of_mass(pieces > 0, pieces, [n + 1 for n in numbers])
-    voxel_mm3 = float(np.prod(spacing))
     return tuple(
         DoubtfulPlace(
             triple(geometry.index_to_lps(np.array(centre))),

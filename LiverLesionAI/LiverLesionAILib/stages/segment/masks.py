@@ -56,6 +56,7 @@ class Masks:
         scores: lesion label -> 0..1.
         dropped: number of components under the score threshold, too small or outside the liver.
         bare_zyx: bool, the liver before lesions were added to it.
+        inside_zyx: bool, where lesions were looked for (see :func:`closed_liver`); None without a liver.
         cut_ml: how much was left out of the liver because it hung on it by a narrow neck.
     """
 
@@ -65,6 +66,7 @@ class Masks:
     dropped: int
     bare_zyx: NDArray[np.bool_]
     cut_ml: float = 0.0
+    inside_zyx: NDArray[np.bool_] | None = None
 
 
 def ball_distance_mm(
@@ -145,6 +147,7 @@ def masks_from_probabilities(
     dropped = 0
     labels = np.zeros(liver.shape, np.uint16)
     scores: dict[int, float] = {}
+    inside = None
     if liver.any():
         inside = closed_liver(liver, spacing_zyx_mm, settings.closing_mm, settings.reach_mm)
         pieces, count = components(tumour & inside)
@@ -165,7 +168,7 @@ def masks_from_probabilities(
                 renumber[old + 1] = new
                 scores[new] = float(values[old])
             labels = renumber[pieces]
-    return Masks(_with_lesions(liver, labels), labels, scores, dropped, liver, cut_ml)
+    return Masks(_with_lesions(liver, labels), labels, scores, dropped, liver, cut_ml, inside)
 
 
 def keep_lesions(masks: Masks, scores: Mapping[int, float]) -> Masks:
