@@ -47,7 +47,6 @@ class Row:
     number: int
     cls: str
     reasons: str
-    segment: str
     axes: str
     volume: str
     density: str
@@ -94,7 +93,7 @@ class Content:
 
     @property
     def headings(self) -> tuple[str, ...]:
-        keys = ("number", "class", "segment", "axes", "volume_ml", "density_hu", "slice", "score", "decision")
+        keys = ("number", "class", "axes", "volume_ml", "density_hu", "slice", "score", "decision")
         return tuple(self.words(key) for key in keys)
 
 
@@ -182,7 +181,6 @@ def _row(lesion: Lesion, result: CaseResult, words: Language) -> Row:
         number=lesion.number,
         cls=(shown + own) if shown else "",
         reasons="" if lesion.reader_class else reasons(lesion.class_reasons, words),
-        segment="",
         axes=axes,
         volume=volume,
         density=density,

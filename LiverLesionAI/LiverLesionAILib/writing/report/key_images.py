@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...case.findings import CaseResult, Lesion
+from ...case.store_json import describe_lesion, rounded
 from ...pictures.canvas import write_png
 from ...pictures.planes import AXIAL, CORONAL
 from ...pictures.slice_views import Upright, best_slices, draw_slice
@@ -112,17 +113,17 @@ def _lesion_file(lesion: Lesion) -> str:
 
 
 def _overview_file(result: CaseResult) -> str:
-    parts = (*result.geometry.shape_zyx, result.liver_volume_ml, *map(_drawn_from, result.lesions))
+    volume_ml = rounded(result.liver_volume_ml, 6)
+    parts = (*result.geometry.shape_zyx, volume_ml, *map(_drawn_from, result.lesions))
     return f"overview_{_digest(parts)}.png"
 
 
 def _drawn_from(lesion: Lesion) -> str:
-    # An outline that changes has another volume, density or axis.
-    m = lesion.measurement
-    figures = () if m is None else (m.volume_ml, m.hu_mean, m.long_axis_mm, m.short_axis_mm)
-    return _digest((lesion.number, *lesion.centre_lps, *figures))
+    # An outline that changes has another volume, density or axis. In the digits that are stored: a number
+    # that was read back may round to another neighbour than the one it was stored from.
+    kept = describe_lesion(lesion)
+    return _digest((lesion.number, kept["centre_lps"], kept["measurement"]))
 
 
 def _digest(values: Iterable[object]) -> str:
-    said = " ".join(f"{float(v):.5g}" if isinstance(v, float) else str(v) for v in values)
-    return hashlib.sha256(said.encode()).hexdigest()[:8]
+    return hashlib.sha256(" ".join(map(str, values)).encode()).hexdigest()[:8]

@@ -11,7 +11,7 @@ from typing import Any
 from .content import Content, KeyImage
 
 _BLUE, _RED, _GREY = "#1d3a5f", "#8a1c1c", "#444444"
-_WIDTHS_MM = (8, 29, 19, 24, 22, 24, 17, 16, 27)
+_WIDTHS_MM = (8, 40, 27, 22, 24, 19, 17, 29)
 _FRAME_PT = 6.0
 """A frame's own padding, which the page's margins make up for."""
 
@@ -162,7 +162,7 @@ def _table(content: Content, styles: dict[str, Any]) -> list[Any]:
     body: list[list[Any]] = []
     lines: list[tuple[Any, ...]] = []
     for row in content.rows:
-        cells = (str(row.number), row.cls, row.segment, row.axes, row.volume, row.density, row.slice)
+        cells = (str(row.number), row.cls, row.axes, row.volume, row.density, row.slice)
         body.append([_text(c, styles["cell"]) for c in (*cells, row.score, row.decision)])
         if more := ". ".join(filter(None, (row.reasons, row.note))):
             # Over the whole width in a line of their own.

@@ -101,7 +101,6 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     ),
     "number": ("No.", "Nr.", "Nr.", "N°"),
     "class": ("Class", "Klasse", "Klasse", "Classe"),
-    "segment": ("Segment", "Segment", "Segment", "Segment"),
     "axes": ("Axes (mm)", "Achsen (mm)", "Akser (mm)", "Axes (mm)"),
     "volume_ml": ("Volume (mL)", "Volumen (ml)", "Volum (ml)", "Volume (ml)"),
     "density_hu": ("Density (HU)", "Dichte (HU)", "Tetthet (HU)", "Densité (UH)"),
