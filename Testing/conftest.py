@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from LiverLesionAILib.support.threads import let_threads_sleep
 
 # Before torch, numpy and Qt are loaded. One thread a process: on small arrays more wait for each other.
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from LiverLesionAILib.models.weights import ModelStore
 
 TESTING = Path(__file__).parent
+
+# The same examples every time, so that a red run means a changed line; others are tried with
+# `--hypothesis-profile explore`.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("explore", max_examples=500, print_blob=True)
+settings.load_profile("same")
 
 
 @pytest.hookimpl(tryfirst=True)
