@@ -14,6 +14,7 @@ from LiverLesionAILib.case.tracking import with_tracking
 from LiverLesionAILib.review.case_view import read_case
 from LiverLesionAILib.review.reader_actions import ReaderActions
 from LiverLesionAILib.scene.offline import add_ct, new_scene
+from LiverLesionAILib.scene.ras import labelmap
 from LiverLesionAILib.scene.report import reader_result
 from LiverLesionAILib.scene.show import apply_result, read_back
 from LiverLesionAILib.volume.crops import Mask
@@ -79,13 +80,18 @@ def test_what_the_reader_makes_has_one_of_its_own_and_the_rest_keep_theirs(case)
 
 
 def test_parts_of_a_lesion_that_is_split(case):
-    scene, ct, _, actions = case
+    scene, ct, result, actions = case
     before = uids(scene, ct)
     segmentation = actions._case.segmentation
     mask = next(x.mask for x in read_back(segmentation, ct).lesions if x.number == 1)
     two = mask.voxels_zyx.copy()
     two[two.shape[0] // 2] = False
-    actions.set_mask("lesion_1", Mask(two, mask.start_zyx))
+    stroke = actions.state("lesion_1")
+    drawn = segmentation.GetSegmentation().GetSegment("lesion_1")
+    segmentation.GetSegmentation().SeparateSegmentLabelmap("lesion_1")
+    drawn.SetLabelValue(1)
+    drawn.AddRepresentation("Binary labelmap", labelmap(two, mask.start_zyx, result.geometry))
+    assert actions.edited("lesion_1", stroke)
     actions.use(read_case(scene, ct))
     actions.split("lesion_1")
     after = uids(scene, ct)

@@ -6,8 +6,6 @@ masks of the lesions follow from it, so that every detector learns from the same
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 import torch
 from scipy import ndimage
@@ -20,15 +18,6 @@ TUMOUR = 2
 SMALLEST_PX = 9
 """Pieces of fewer pixels are no lesion to learn: ends of lesions in the slice above, corners at the crop's
 edge."""
-
-
-class Detector(Protocol):
-    """What training needs of a detection network."""
-
-    def losses(
-        self, images: Tensor, truths: list[Tensor], unknown: Tensor, generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        """Named parts of the loss, to be summed; `truths` are (G, 4) boxes y0, x0, y1, x1 of every image."""
 
 
 def instances_of(labels: Tensor, smallest_px: int = SMALLEST_PX) -> Tensor:
@@ -77,7 +66,7 @@ def detection_loss(network: nn.Module, seed: int, images: Tensor, truth: Tensor,
     """The sum of a detector's losses on one batch; what it draws at random depends on seed and step alone.
 
     Args:
-        network: a :class:`Detector`.
+        network: its `losses(images, truths, unknown, generator)` are named parts of the loss, to be summed.
         images: (B, S, H, W).
         truth: instances (B, H, W) int64; or boxes (B, G, 4) float, NaN where there are fewer.
     """

@@ -153,16 +153,6 @@ class MaskActions(ActionSteps):
         self._do("outline", [row_id, new_id], act, masks=True, measure=[new_id])
         return new_id
 
-    def set_mask(self, segment_id: str, mask: Mask, label: str = "edit") -> None:
-        """Give a lesion other voxels, as one step; its status becomes edited."""
-        self._do(
-            label,
-            [segment_id],
-            lambda node: self._replace_mask(node, segment_id, mask),
-            masks=True,
-            measure=[segment_id],
-        )
-
     def back_to_ai(self, segment_id: str) -> None:
         """Give a lesion the mask the AI drew.
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ...case.classes import LesionClass
 from ...case.enhancement import Enhancement
 from .features import LesionFeatures
 from .signs import blood_share, contrast_change, lumps_share
@@ -20,7 +21,7 @@ CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN = "cyst", "haemangioma", "FNH", 
 CLASSES = (CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN)
 LOOKS_OF_BENIGN = ("sparing", "perfusion")
 """Rows of the tables beside "benign" (focal fat) that are benign as well, each with its own expectation."""
-INDETERMINATE = "indeterminate"
+INDETERMINATE = LesionClass.INDETERMINATE.code
 UNENHANCED, ARTERIAL, PORTAL, DELAYED = "unenhanced", "arterial", "portal", "delayed"
 
 CALCIUM = 1.6

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
+from ...case.classes import LesionClass
 from ...case.findings import AttentionMap, Box
 from ...models.inputs import InputSpec
 from ...networks.parts.gradients import grad_cam, localise
@@ -32,7 +33,7 @@ from ...volume.masks import bounding_box, components
 from .liver_box import LiverCrop
 from .liver_slices import Placement, fill_with_liver, place, slice_input
 
-INDETERMINATE = "indeterminate"
+INDETERMINATE = LesionClass.INDETERMINATE.code
 NORMAL = 0
 """Index of the class without a lesion."""
 
