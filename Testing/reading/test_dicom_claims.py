@@ -42,6 +42,10 @@ def group(**tags: object) -> Sequence:
 
 
 CONTRADICTIONS = {
+    "identifier": (
+        {"SOPInstanceUID": ["2.25.7"] * 3 + [f"2.25.{k}" for k in range(30, 39)]},
+        "3 of 12 slices share their identifier",
+    ),
     "distance": ({"SpacingBetweenSlices": 2.0}, "9.00 mm apart by their positions"),
     "field of view": ({"ReconstructionDiameter": 400.0}, "192 mm wide by their pixel size"),
     "gantry": ({"GantryDetectorTilt": -12.0}, "tilted by 12.0 degrees"),

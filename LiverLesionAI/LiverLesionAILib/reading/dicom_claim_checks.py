@@ -44,9 +44,25 @@ def claim_doubts(frames: Sequence[Frame]) -> Iterator[str]:
             f"The scan is spread over {max(count for _, count in numbered)} files, of which only part {here} "
             "is here. Give the whole series."
         )
+    yield from _identifiers(frames)
     if len(frames) > 2:
         yield from _distance(frames, claims)
     yield from _field(frames)
+
+
+def _identifiers(frames: Sequence[Frame]) -> Iterator[str]:
+    """Slices of different files that go by one SOP Instance UID: what refers to one means all of them."""
+    files: dict[str, set[str]] = {}
+    for frame in frames:
+        if frame.sop_instance:
+            files.setdefault(frame.sop_instance, set()).add(str(frame.path))
+    shared = sum(len(paths) for paths in files.values() if len(paths) > 1)
+    if shared:
+        yield (
+            f"{shared} of {len(frames)} slices share their identifier (SOP Instance UID) with another slice. "
+            "All were read, placed by their positions; an archive keeps only one of each, and results for it "
+            "cannot say which is meant. Ask for the series as the scanner sent it."
+        )
 
 
 def _distance(frames: Sequence[Frame], claims: Sequence[Claims]) -> Iterator[str]:
