@@ -242,3 +242,16 @@ def test_names_that_are_no_utf8(run, source: Path, tmp_path: Path) -> None:
         assert {"M\\xfcller.nii", "M\\xfcller.mha"} < set(case_of)
         assert len(set(case_of.values())) == len(case_of) == 8
         assert all((into / name / "findings.json").is_file() for name in case_of.values())
+
+
+def test_advice_names_what_a_batch_has(run, source: Path) -> None:
+    def work(job, case, said, progress):
+        if case.path.name == "p1.nrrd":
+            raise InputError("It holds two series. Choose --series 1 or --series 2, or --grid sform.")
+        return analysed(job, case, said)
+
+    _, rows = run(work)
+    (bad,) = [r for r in rows if r["status"] == "failed"]
+    assert "--" not in bad["message"]
+    assert "column 'series' 1 or column 'series' 2, or column 'grid' sform" in bad["message"]
+    assert "CSV" in bad["message"]

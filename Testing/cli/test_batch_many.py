@@ -180,6 +180,7 @@ def test_patterns_files_and_tables_name_each_ct_once(tmp_path: Path) -> None:
         ("scan\na.nii", "unknown column 'scan'"),
         ("ct,name\n,x", "line 2"),
         ("ct,name\na,x\nb,x", "two lines have the name 'x'"),
+        ("ct,grid\na,first", "line 2: the column 'grid' says 'first'"),
     ],
 )
 def test_tables_that_make_no_sense(text: str, says: str, tmp_path: Path) -> None:
@@ -220,7 +221,15 @@ def test_a_tree_of_studies_gives_a_case_each(tmp_path: Path) -> None:
 
 
 def test_cases_and_options_cross_to_a_process_whole(tmp_path: Path) -> None:
-    request = Request(tmp_path / "ct", "name", "4.2", tmp_path / "second")
+    request = Request(
+        tmp_path / "ct",
+        "name",
+        "4.2",
+        tmp_path / "second",
+        grid="sform",
+        second_series="2",
+        second_grid="qform",
+    )
     case = BatchCase(request.path, "name", tmp_path / "out", "", request, (tmp_path / "prior",))
     assert case_of(json.loads(json.dumps(case_json(case)))) == case
     args = build_parser().parse_args(["batch", "in", "--out", "out", "--like", "c.json", "--pyramid", "1"])

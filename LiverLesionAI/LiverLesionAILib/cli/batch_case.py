@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import time
 from contextlib import suppress
 
@@ -30,13 +31,18 @@ def analyse_case(job: Job, case: BatchCase, said: dict[str, None], progress: Pro
 
     started = time.perf_counter()
     request = case.request
-    volume = read_ct(case.path, request.series or None, part(progress, 0.0, 0.1))
+    volume = read_ct(case.path, request.series or None, part(progress, 0.0, 0.1), request.grid)
     second = None
     if request.second_phase is not None:
         try:
-            second = read_ct(request.second_phase, None, part(progress, 0.1, 0.1))
+            second = read_ct(
+                request.second_phase,
+                request.second_series or None,
+                part(progress, 0.1, 0.1),
+                request.second_grid,
+            )
         except InputError as error:
-            raise InputError(f"Second phase: {error}") from error
+            raise InputError(f"Second phase: {_in_columns(str(error), 'second ')}") from error
         volume = with_remarks(volume, second)
     priors = _priors(case, part(progress, 0.1, 0.1))
     result, _, notes, _ = analyse_into(job, volume, case.folder, progress, second, priors)
@@ -68,10 +74,16 @@ def failed_row(error: BaseException) -> Row:
 
 def _why(error: BaseException) -> str:
     if isinstance(error, LiverLesionAIError):
-        return str(error)
+        return _in_columns(str(error))
     if isinstance(error, MemoryError):
         return "The memory ran out. Close other programs or crop the CT."
     return f"The analysis failed ({type(error).__name__}: {error}). Please report it with the file's format."
+
+
+def _in_columns(text: str, of: str = "") -> str:
+    """Advice to give an option of `analyze`, as the column of a table that a batch has in its place."""
+    named = re.sub(r"--(series|grid)( [\w.]+)?", rf"column '{of}\1'\2", text)
+    return named if named == text else f"{named} (Columns of a CSV given to `batch`.)"
 
 
 def gigabytes(case: BatchCase) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.text import path_text
 
-TABLE_COLUMNS = ("ct", "name", "series", "second phase", "priors")
+TABLE_COLUMNS = ("ct", "name", "series", "grid", "second phase", "second series", "second grid", "priors")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Request:
         series: of a DICOM folder or a file with several volumes, as `--series`; "" lets the reader choose.
         second_phase: another contrast phase, as `--second-phase`.
         priors: case folders, or names of earlier lines of the same table.
+        grid: "sform" or "qform" where a NIfTI file's two contradict each other, as `--grid`.
+        second_series, second_grid: the same for the second phase.
     """
 
     path: Path
@@ -32,6 +34,9 @@ class Request:
     series: str = ""
     second_phase: Path | None = None
     priors: tuple[str, ...] = ()
+    grid: str = ""
+    second_series: str = ""
+    second_grid: str = ""
 
 
 def requests_of(inputs: Sequence[Path]) -> list[Request]:
@@ -142,8 +147,9 @@ def _studies(folder: Path) -> list[Request]:
 def table_requests(table: Path) -> list[Request]:
     """A line of a CSV each; paths are relative to the table.
 
-    Columns (upper or lower case, `_` for a space): ``ct``; and where wanted ``name``, ``series``,
-    ``second phase``, ``priors`` (case folders or names of earlier lines, with ``;`` between them).
+    Columns (upper or lower case, `_` for a space): ``ct``; and where wanted ``name``, ``series``, ``grid``,
+    ``second phase``, ``second series``, ``second grid``, ``priors`` (case folders or names of earlier lines,
+    with ``;`` between them).
 
     Raises:
         InputError: it cannot be read, has no column `ct`, an unknown one, or a line that makes no sense.
@@ -171,6 +177,14 @@ def table_requests(table: Path) -> list[Request]:
             continue
         if not cells["ct"]:
             raise InputError(f"{path_text(table)}, line {number}: the column 'ct' is empty. Name the CT.")
+        wrong_grid = next(
+            (c for c in ("grid", "second grid") if cells.get(c, "") not in ("", "sform", "qform")), ""
+        )
+        if wrong_grid:
+            raise InputError(
+                f"{path_text(table)}, line {number}: the column '{wrong_grid}' says {cells[wrong_grid]!r}. "
+                "Write sform or qform, or leave it empty."
+            )
         requests.append(_from_cells(table.parent, cells, {r.name for r in requests if r.name}))
     names = [request.name for request in requests if request.name]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -189,4 +203,7 @@ def _from_cells(base: Path, cells: dict[str, str], earlier: Iterable[str]) -> Re
         cells.get("series", ""),
         base / second if second else None,
         tuple(text if text in named else str(base / text) for text in priors),
+        cells.get("grid", ""),
+        cells.get("second series", ""),
+        cells.get("second grid", ""),
     )

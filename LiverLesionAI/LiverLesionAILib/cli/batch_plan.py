@@ -104,13 +104,15 @@ def _problem_of(target: Path) -> str:
 
 
 def _digest(request: Request) -> tuple[str, str]:
-    """Of everything that the result follows from: CT, series, second phase, priors; and what is wrong."""
+    """Of everything that the result follows from: CT, its grid, second phase, priors; and what is wrong."""
     try:
         digest = digest_of(request.path)
-        if not (request.series or request.second_phase or request.priors):
+        if not (request.series or request.grid or request.second_phase or request.priors):
             return digest, ""
         parts = [digest, request.series, *request.priors]
         parts.append("" if request.second_phase is None else digest_of(request.second_phase))
+        # Only where given: what earlier batches did keeps its name.
+        parts += [text for text in (request.grid, request.second_series, request.second_grid) if text]
     except OSError as error:
         where = path_text(Path(error.filename or request.path))
         return "", f"{where}: it cannot be read ({error.strerror}). Check the file."

@@ -36,6 +36,9 @@ def case_json(case: BatchCase) -> dict[str, Any]:
         "name": case.name,
         "folder": str(case.folder),
         "series": case.request.series,
+        "grid": case.request.grid,
+        "second_series": case.request.second_series,
+        "second_grid": case.request.second_grid,
         "second_phase": None if second is None else str(second),
         "priors": [str(prior) for prior in case.priors],
     }
@@ -45,7 +48,15 @@ def case_of(data: dict[str, Any]) -> BatchCase:
     """From :func:`case_json`."""
     second = data["second_phase"]
     path, priors = Path(data["path"]), tuple(map(Path, data["priors"]))
-    request = Request(path, data["name"], data["series"], None if second is None else Path(second))
+    request = Request(
+        path,
+        data["name"],
+        data["series"],
+        None if second is None else Path(second),
+        grid=data["grid"],
+        second_series=data["second_series"],
+        second_grid=data["second_grid"],
+    )
     return BatchCase(path, data["name"], Path(data["folder"]), "", request, priors)
 
 
