@@ -14,7 +14,7 @@ from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
 
 from .driver import Case, Fuzzer, Record, counts_table, placed
-from .formats import FORMATS
+from .formats import COMPRESSED_FORMATS, FORMATS
 from .mutation import Format
 
 
@@ -23,7 +23,9 @@ def add_fuzz_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=10_000, help="how many mutated inputs (default 10000)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same inputs")
     parser.add_argument(
-        "--formats", default=",".join(sorted(FORMATS)), help="comma-separated (default: all of them)"
+        "--formats",
+        default=",".join(sorted(FORMATS)),
+        help="comma-separated (default: these; jpeg needs python-gdcm)",
     )
     parser.add_argument(
         "--out",
@@ -96,11 +98,12 @@ def chosen_formats(names: str) -> dict[str, Format]:
     Raises:
         LiverLesionAIError: there is no such format.
     """
+    known = {**FORMATS, **COMPRESSED_FORMATS}
     wanted = [name.strip() for name in names.split(",") if name.strip()]
-    if not wanted or (unknown := [name for name in wanted if name not in FORMATS]):
+    if not wanted or (unknown := [name for name in wanted if name not in known]):
         said = ", ".join(unknown) if wanted else "none"
-        raise LiverLesionAIError(f"--formats: {said} is not among {', '.join(sorted(FORMATS))}.")
-    return {name: FORMATS[name] for name in wanted}
+        raise LiverLesionAIError(f"--formats: {said} is not among {', '.join(sorted(known))}.")
+    return {name: known[name] for name in wanted}
 
 
 def line_of(record: Record) -> str:

@@ -6,6 +6,7 @@ from .corpus import metaimage_samples, nifti_samples, nrrd_samples
 from .data_mutators import DATA_MUTATORS, other_voxels, trailer
 from .dicom_corpus import dicom_samples
 from .dicom_mutators import DICOM_MUTATORS
+from .jpeg_corpus import jpeg_samples
 from .mutation import Format
 from .name_mutators import NAME_MUTATORS
 from .nifti_mutators import NIFTI_MUTATORS
@@ -20,3 +21,5 @@ FORMATS: dict[str, Format] = {
     "metaimage": Format(metaimage_samples, (*TEXT_MUTATORS, *DATA_MUTATORS, *NAME_MUTATORS)),
     "dicom": Format(dicom_samples, (*DICOM_MUTATORS, *_DICOM_DATA)),
 }
+# Of their own: compressing the samples needs GDCM.
+COMPRESSED_FORMATS: dict[str, Format] = {"jpeg": Format(jpeg_samples, (*DICOM_MUTATORS, *_DICOM_DATA))}

@@ -87,6 +87,24 @@ def is_ended(stream: bytes) -> bool:
     return stream.rstrip(b"\0")[-2:] == b"\xff\xd9" or b"\xff\xd9" in stream[-18:]
 
 
+def require_whole_items(pixels: bytes) -> None:
+    """Encapsulated pixel data are items one after the other, each of the length it says (PS3.5, A.4).
+
+    Raises:
+        ValueError: an item reaches beyond the end, or something else lies between two.
+    """
+    at = 0
+    while at + 8 <= len(pixels):
+        tag, length = pixels[at : at + 4], int.from_bytes(pixels[at + 4 : at + 8], "little")
+        if tag == b"\xfe\xff\xdd\xe0":
+            return
+        if tag != b"\xfe\xff\x00\xe0":
+            raise ValueError("its compressed data are damaged: their parts do not have the lengths they say")
+        at += 8 + length
+    if at > len(pixels):
+        raise ValueError("its compressed data are cut short: a part is shorter than it says")
+
+
 def decode_rle(stream: bytes, pixels: int, pixel_bytes: int) -> bytes:
     """A frame of DICOM's run-length encoding as little endian pixels.
 

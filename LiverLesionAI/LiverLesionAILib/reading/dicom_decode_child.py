@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from ..support.limited_child import serve
-from .codestreams import BY_ITK, RLE, decode_rle, is_ended, stream_header
+from .codestreams import BY_ITK, RLE, decode_rle, is_ended, require_whole_items, stream_header
 from .dicom_frames import StoredFormat
 from .dicom_pixels import stored_type
 
@@ -28,6 +28,7 @@ class _File:
         pixels = dataset.get("PixelData")
         if not isinstance(pixels, bytes) or not pixels:
             raise ValueError("it holds no pixel data")
+        require_whole_items(pixels)
         self.streams = _streams(pixels, frames, dataset)
 
 
