@@ -77,10 +77,10 @@ def sample() -> SampleCase:
 
 @pytest.fixture(scope="session")
 def slab(sample: SampleCase) -> SampleCase:
-    """70 mm through the sample's liver with three of its lesions: for what does not ask for a whole one."""
+    """45 mm through the sample's liver with three of its lesions: for what does not ask for a whole one."""
     from LiverLesionAILib.volume.ct import crop
 
-    first, last = 54, 82
+    first, last = 58, 76
     shape = sample.volume.geometry.shape_zyx
     volume = crop(sample.volume, (first, 0, 0), (last, *shape[1:]))
     volume.hu_zyx.setflags(write=False)

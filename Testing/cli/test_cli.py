@@ -205,7 +205,7 @@ def test_killed_it_leaves_no_half_written_case(ct_file: Path, tmp_path: Path, af
         }
 
 
-@pytest.mark.parametrize("kind", [".nrrd", ".mha", "dicom"])
+@pytest.mark.parametrize("kind", [".mha", "dicom"])
 def test_every_kind_of_input_gives_the_same_findings(
     slab: SampleCase, slab_result, kind: str, tmp_path: Path, capsys
 ) -> None:
@@ -251,9 +251,13 @@ def test_two_dimensional_images_are_refused(tmp_path: Path, capsys) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_demo_compares_with_the_truth(tmp_path: Path, capsys) -> None:
+def test_demo_compares_with_the_truth(
+    slab: SampleCase, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a part of the sample; CI runs the demo of the whole one from the wheel."""
+    monkeypatch.setattr("LiverLesionAILib.case.sample.load_sample", lambda: slab)
     assert cli.main(["demo", "--out", str(tmp_path / "demo"), *QUICK]) == 0
     printed = capsys.readouterr().out
-    found = int(printed.split("Against the sample's truth (a synthetic CT): ")[1].split(" of 5")[0])
-    assert found >= 3
+    found = int(printed.split("Against the sample's truth (a synthetic CT): ")[1].split(" of 3")[0])
+    assert found >= 2
     assert (tmp_path / "demo" / "scene.mrb").is_file()

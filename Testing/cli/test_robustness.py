@@ -12,12 +12,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILib.case.sample import SampleCase
 from LiverLesionAILib.cli import main as cli
+from LiverLesionAILib.volume.ct import Geometry
 from LiverLesionAILib.writing.case_folder import MARKER
 from LiverLesionAILib.writing.nrrd import write_image
 
@@ -32,9 +34,11 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def ct_file(slab: SampleCase, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some slices through the liver, so that a run is short."""
+    """Some coarse slices through the liver, so that a run is short."""
     path = tmp_path_factory.mktemp("ct") / "ct.nrrd"
-    write_image(path, slab.volume.hu_zyx, slab.volume.geometry)
+    hu, grid = np.ascontiguousarray(slab.volume.hu_zyx[:, ::2, ::2]), slab.volume.geometry
+    z_mm, y_mm, x_mm = grid.spacing_zyx_mm
+    write_image(path, hu, Geometry.make(hu.shape, (z_mm, 2 * y_mm, 2 * x_mm), tuple(grid.origin_lps)))
     return path
 
 
@@ -167,17 +171,18 @@ def test_interrupted_it_says_so_and_leaves_nothing(
 
 def test_an_earlier_case_stays_when_the_next_run_is_killed(start, tmp_path: Path) -> None:
     out = tmp_path / "case"
-    first = start(out, "--no-pictures", "--no-attention")
+    quick = ("--no-pictures", "--no-attention", "--no-classify", "--detector", "none")
+    first = start(out, *quick)
     assert first.process.wait(200) == 0, first.said()
     assert whole(out)
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
-    second = start(out, "--no-pictures", "--no-attention", "--smallest-mm", "30")
+    second = start(out, *quick, "--smallest-mm", "30")
     second.until("Writing the scene")
     second.process.kill()
     second.process.wait(30)
     assert whole(out)
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
-    third = start(out, "--no-pictures", "--no-attention", "--smallest-mm", "30")
+    third = start(out, *quick, "--smallest-mm", "30")
     assert third.process.wait(200) == 0, third.said()
     assert whole(out)
     assert (out / "findings.csv").read_bytes() != before["findings.csv"]
@@ -220,7 +225,7 @@ def test_names_that_are_no_utf8_in_and_out_on_a_terminal_of_ascii(
         pytest.skip("this file system takes only names in UTF-8")
     ct = place / os.fsdecode(b"M\xfcller.nrrd")
     ct.write_bytes(ct_file.read_bytes())
-    command = start(place / "case", "--no-attention", "--no-classify", ct=ct)
+    command = start(place / "case", "--no-attention", "--no-classify", "--detector", "none", ct=ct)
     assert command.process.wait(300) == 0, command.said()
     assert {p.name for p in (place / "case").iterdir()} >= FILES
     assert "M\\xfcller" in command.said()

@@ -32,7 +32,7 @@ def test_a_handful_of_kills(slab, tmp_path: Path, capsys) -> None:
     """`liverlesionai kills` with count 100 is the whole of it."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
     # What is killed and when matters here, not what is found.
-    hu, grid = np.ascontiguousarray(slab.volume.hu_zyx[6:22, ::2, ::2]), slab.volume.geometry
+    hu, grid = np.ascontiguousarray(slab.volume.hu_zyx[1:17, ::2, ::2]), slab.volume.geometry
     z_mm, y_mm, x_mm = grid.spacing_zyx_mm
     coarse = Geometry.make(hu.shape, (z_mm, 2 * y_mm, 2 * x_mm), tuple(grid.origin_lps))
     write_image(tmp_path / "ct.nrrd", hu, coarse)

@@ -20,8 +20,10 @@ def module():
 
 
 @pytest.mark.slow
-def test_unittest_runs_every_method(module):
-    """With real inference by the product's worker."""
+def test_unittest_runs_every_method(module, slab, monkeypatch):
+    """With real inference by the product's worker, on a part of the sample."""
+    monkeypatch.setattr("LiverLesionAILib.case.sample.load_sample", lambda: slab)
+    monkeypatch.setattr("LiverLesionAILib.panel.run.sample_case.load_sample", lambda: slab)
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(module.LiverLesionAITest)
     result = unittest.TestResult()
     suite.run(result)
