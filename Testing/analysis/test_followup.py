@@ -28,6 +28,7 @@ from LiverLesionAILib.case.followup import (
     unlinked,
     with_reader_links,
 )
+from LiverLesionAILib.case.followup_json import followup_json
 from LiverLesionAILib.case.recist import Response
 from LiverLesionAILib.case.store import load_result, save_result
 from LiverLesionAILib.stages.followup.register import (
@@ -40,7 +41,7 @@ from LiverLesionAILib.stages.measure.lesions import measure_case, measure_liver
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from LiverLesionAILib.volume.dicom import DicomSlice, DicomSource
 from LiverLesionAILib.volume.resampling import resample_labels
-from LiverLesionAILib.writing.followup_file import followup_json, followup_text
+from LiverLesionAILib.writing.followup_file import followup_text
 
 Balls = dict[int, tuple[tuple[float, float, float], float]]
 

@@ -64,7 +64,7 @@ class Page(HTMLParser):
         self.words: list[str] = []
         self.outside: list[str] = []
         self.rows: list[list[str]] = []
-        self._hidden = False
+        self._hidden = self._in_cell = False
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
@@ -78,14 +78,16 @@ class Page(HTMLParser):
             self.rows.append([])
         if tag in ("td", "th") and self.rows:
             self.rows[-1].append("")
+            self._in_cell = True
 
     def handle_endtag(self, tag):
         self._hidden = False
+        self._in_cell = self._in_cell and tag not in ("td", "th")
 
     def handle_data(self, data):
         if not self._hidden:
             self.words.append(data)
-            if self.rows and self.rows[-1]:
+            if self._in_cell:
                 self.rows[-1][-1] += data.strip()
 
     @property
@@ -361,7 +363,13 @@ class TestSentencesOfTheAnalysis:
         for english, others in table.items():
             assert len(others) == len(LANGUAGES) - 1
             assert all(fields(text) == fields(english) for text in others), english
-            values = {name: "portal venous" if name == "phase" else "7.5" for name in fields(english)}
+            words = {
+                "phase": "portal venous",
+                "phase_now": "arterial",
+                "response": "partial response",
+                "non_target": "all gone",
+            }
+            values = {name: words.get(name, "7.5") for name in fields(english)}
             said = english.format(**values)
             say = sentence if table is SENTENCES else reasons
             assert say(said, Language("en")) == said

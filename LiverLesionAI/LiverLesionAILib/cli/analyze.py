@@ -312,6 +312,7 @@ OFFER = (
 
 def run_analyze(args: argparse.Namespace) -> int:
     """One CT to one case folder."""
+    from ..case.followup_json import read_course
     from ..case.store import load_result
     from ..reading import read_ct
     from ..writing.case_folder import check_target
@@ -351,7 +352,7 @@ def run_analyze(args: argparse.Namespace) -> int:
             kept = load_result(folder)
             exported = export_case(
                 kept, volume.dicom, args.export, wanted, volume=volume, say=said.append,
-                progress=part(progress, end, 1.0),
+                judged=read_course(folder, said.append), progress=part(progress, end, 1.0),
             )  # fmt: skip
     finally:
         bar.done()

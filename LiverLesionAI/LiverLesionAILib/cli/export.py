@@ -78,6 +78,7 @@ def export_options(args: argparse.Namespace) -> Export:
 def run_export(args: argparse.Namespace) -> int:
     """Export one case folder."""
     from ..case.dicom_json import read_dicom
+    from ..case.followup_json import read_course
     from ..case.store import load_result
     from ..reading import read_ct
     from ..writing.export import export_case
@@ -88,6 +89,7 @@ def run_export(args: argparse.Namespace) -> int:
     said: list[str] = []
     try:
         result, source = load_result(args.case), read_dicom(args.case)
+        judged = read_course(args.case, said.append)
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.4)) if args.ct is not None else None
         written = export_case(
             result,
@@ -96,6 +98,7 @@ def run_export(args: argparse.Namespace) -> int:
             what,
             volume=volume,
             case_folder=args.case,
+            judged=judged,
             say=said.append,
             progress=part(progress, 0.4, 1.0),
         )

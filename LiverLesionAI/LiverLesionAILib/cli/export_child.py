@@ -77,6 +77,7 @@ def _install(_folder: Path, settings: Mapping[str, Any], progress: Progress) -> 
 
 def _export(folder: Path, settings: Mapping[str, Any], progress: Progress) -> None:
     from ..analysis.handover import GEOMETRY_FILE, read_volume
+    from ..case.followup_json import read_course
     from ..case.store import load_result
     from ..support.errors import InputError
     from ..support.files import output_error, rename
@@ -93,7 +94,7 @@ def _export(folder: Path, settings: Mapping[str, Any], progress: Progress) -> No
     if not (csv or what.anything):
         raise InputError("Nothing is ticked: choose what the report is to hold.")
     progress("Reading the findings", 0.0)
-    result = load_result(folder / CASE_FOLDER)
+    result, judged = load_result(folder / CASE_FOLDER), read_course(folder / CASE_FOLDER)
     needed = what.dicom or what.options.with_patient
     source = dicom_source(settings["dicom_files"], result.geometry, needed=needed)
     if needed and source is None:
@@ -108,7 +109,9 @@ def _export(folder: Path, settings: Mapping[str, Any], progress: Progress) -> No
     except OSError as error:
         raise output_error(destination, error) from error
     try:
-        export_case(result, source, made.path, what, volume=volume, progress=part(progress, 0.1, 0.95))
+        export_case(
+            result, source, made.path, what, volume=volume, judged=judged, progress=part(progress, 0.1, 0.95)
+        )
         if csv:
             write_tables(result, made.path)
         progress("Done", 1.0)
@@ -121,14 +124,15 @@ def _export(folder: Path, settings: Mapping[str, Any], progress: Progress) -> No
 
 
 def _text(folder: Path, settings: Mapping[str, Any], progress: Progress) -> None:
+    from ..case.followup_json import read_course
     from ..case.store import load_result
     from ..writing.export import Export, export_case
     from ..writing.report.content import Options
 
-    result = load_result(folder / CASE_FOLDER)
+    result, judged = load_result(folder / CASE_FOLDER), read_course(folder / CASE_FOLDER)
     source = dicom_source(settings["dicom_files"], result.geometry)
     what = Export(text=True, options=Options(settings["options"].get("language", "en")))
-    export_case(result, source, folder / RESULT_FOLDER, what, progress=progress)
+    export_case(result, source, folder / RESULT_FOLDER, what, judged=judged, progress=progress)
 
 
 def _import(folder: Path, settings: Mapping[str, Any], progress: Progress) -> None:

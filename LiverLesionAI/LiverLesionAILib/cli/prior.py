@@ -177,8 +177,10 @@ def compare_with_priors(
     from ..analysis.followup import Examined, follow_course
     from ..case.course import new_lesions, response_of
     from ..case.criteria import choi_of
+    from ..case.followup_json import FOLLOWUP_FILE, course_json
+    from ..case.judged import JudgedCourse
     from ..pictures.followup_plot import followup_svg
-    from ..writing.followup_file import FOLLOWUP_FILE, FOLLOWUP_PLOT, JudgedCourse, course_json, course_text
+    from ..writing.followup_file import FOLLOWUP_PLOT, course_text
 
     current = Examined(result, volume, volume.dicom, priors.day)
     course = follow_course(priors.scans, current, progress)
@@ -192,7 +194,7 @@ def compare_with_priors(
     say("")
     new = bool(not course.failed and new_lesions(course))
     choi = choi_of(course, priors.diagnosis, priors.targets, new_lesions=new)
-    whole = JudgedCourse(course, judged, priors.targets, priors.elsewhere, choi)
+    whole = JudgedCourse(course, judged, priors.targets, priors.elsewhere, choi, priors.non_target)
     say(course_text(whole))
     texts = {FOLLOWUP_FILE: course_json(whole)}
     plot = followup_svg(course, priors.targets, priors.elsewhere)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
@@ -17,6 +17,16 @@ LINES = 56, 44, 380, 216
 BARS = 520, 44, 184, 216
 LEAST, MOST = -100.0, 100.0
 """Per cent shown at least; more than `MOST` makes the axis longer."""
+WORDS: Mapping[str, str] = {
+    "lines": "Change from the baseline, %",
+    "bars": "Until now, %",
+    "lesion": "lesion",
+    "sum": "sum",
+    "scan": "scan",
+    "partial": "partial response",
+    "progression": "progression",
+}
+"""What the drawing says, to be replaced by words of another language."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ def target_curves(
     course: Course,
     targets: Sequence[int] | None = None,
     elsewhere: Sequence[Sequence[TargetSize]] = (),
+    words: Mapping[str, str] = WORDS,
 ) -> tuple[TargetCurve, ...]:
     """The liver's targets, then the sum of all; empty without a target."""
     chosen = proposed_targets(course) if targets is None else tuple(targets)
@@ -56,7 +67,7 @@ def target_curves(
         baseline = column[0].counted_mm
         curves.append(
             TargetCurve(
-                f"lesion {'+'.join(map(str, numbers))}",
+                f"{words['lesion']} {'+'.join(map(str, numbers))}",
                 _hex(lesion_colour(numbers[0])),
                 _changes([size.counted_mm for size in column], baseline),
                 _changes([None if end is None else end[0] for end in ends], baseline),
@@ -65,7 +76,7 @@ def target_curves(
         )
     total = [None if math.isnan(mm) else mm for mm in sums_over_time(course, targets, elsewhere)]
     unknown = (math.nan,) * len(total)
-    curves.append(TargetCurve("sum", "#222222", _changes(total, total[0]), unknown, unknown))
+    curves.append(TargetCurve(words["sum"], "#222222", _changes(total, total[0]), unknown, unknown))
     return tuple(curves)
 
 
@@ -83,9 +94,10 @@ def followup_svg(
     course: Course,
     targets: Sequence[int] | None = None,
     elsewhere: Sequence[Sequence[TargetSize]] = (),
+    words: Mapping[str, str] = WORDS,
 ) -> str:
     """The drawing; "" without a target. It names scans by their dates, and nobody."""
-    curves = target_curves(course, targets, elsewhere)
+    curves = target_curves(course, targets, elsewhere, words)
     if not curves:
         return ""
     values = [p for curve in curves for p in (*curve.percent, *curve.high) if math.isfinite(p)]
@@ -95,9 +107,9 @@ def followup_svg(
         f'height="{HEIGHT}" role="img" font-family="sans-serif" font-size="12">',
         "<title>Targets over time, change of the long axis from the baseline in per cent</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
-        _text(LINES[0], 24, "Change from the baseline, %", bold=True),
-        _text(BARS[0], 24, "Until now, %", bold=True),
-        *_lines(course, curves, top),
+        _text(LINES[0], 24, words["lines"], bold=True),
+        _text(BARS[0], 24, words["bars"], bold=True),
+        *_lines(course, curves, top, words),
         *_bars(curves, top),
         "</svg>",
     ]
@@ -108,7 +120,7 @@ def _height(percent: float, frame: tuple[int, int, int, int], top: float) -> flo
     return frame[1] + frame[3] * (top - percent) / (top - LEAST)
 
 
-def _lines(course: Course, curves: Sequence[TargetCurve], top: float) -> list[str]:
+def _lines(course: Course, curves: Sequence[TargetCurve], top: float, words: Mapping[str, str]) -> list[str]:
     left, _, width, _ = LINES
     days = [point.day for point in course.points]
     known = [day for day in days if day is not None]
@@ -116,18 +128,18 @@ def _lines(course: Course, curves: Sequence[TargetCurve], top: float) -> list[st
     steps = [(day - known[0]).days for day in known] if dated else list(range(len(days)))
     at = [left + 8 + (width - 16) * step / max(1, steps[-1]) for step in steps]
     made = _frame(LINES, top)
-    cuts = [(-100 * PARTIAL, "partial response")]
+    cuts = [(-100 * PARTIAL, words["partial"])]
     total = curves[-1].percent
     nadir = min((p for p in total[:-1] if math.isfinite(p)), default=math.nan)
     if math.isfinite(nadir):
-        cuts.append(((1 + PROGRESS) * (100 + nadir) - 100, "progression"))
+        cuts.append(((1 + PROGRESS) * (100 + nadir) - 100, words["progression"]))
     labels = []
     for percent, name in cuts:
         y = _height(percent, LINES, top)
         made.append(_line(left, y, left + width, y, "#888888", dash="5 4"))
         # The label of the lower line stands below it, so that two that are close stay readable.
         below = percent == min(cut for cut, _ in cuts)
-        label = f"{name} (sum) {percent:+.0f} %"
+        label = f"{name} ({words['sum']}) {percent:+.0f} %"
         text = _text(left + width - 4, y + (12 if below else -4), label, end=True, size=10)
         # Once in thick white below it, so that no curve runs through; few viewers know paint-order.
         labels += [text.replace("<text ", '<text stroke="#ffffff" stroke-width="3" '), text]
@@ -147,7 +159,7 @@ def _lines(course: Course, curves: Sequence[TargetCurve], top: float) -> list[st
     made += labels
     for k, x in enumerate(at):
         day = days[k]
-        label = f"scan {k + 1}" if day is None else day.isoformat()
+        label = f"{words['scan']} {k + 1}" if day is None else day.isoformat()
         made.append(_text(x, LINES[1] + LINES[3] + 18, label, end=k > 0, size=10))
     for k, curve in enumerate(curves):
         x = left + k * 100

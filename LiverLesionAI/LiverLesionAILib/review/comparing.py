@@ -18,6 +18,7 @@ from ..case.comparison import ReaderWords, number_of, with_reader_words
 from ..case.course import Course, response_of
 from ..case.findings import LesionSource
 from ..case.followup import FollowUp, Pair, TimePoint
+from ..case.judged import JudgedCourse
 from ..case.recist import Assessment, TargetSize
 from ..case.time_point import time_point_of
 from ..scene import segments
@@ -70,6 +71,14 @@ class ComparedCase:
     def elsewhere(self) -> list[list[TargetSize]]:
         """Targets outside of the liver at every scan."""
         return other_targets(self.course, self.words)
+
+    @property
+    def judged(self) -> JudgedCourse:
+        """What files and reports are written from."""
+        words = self.words
+        return JudgedCourse(
+            self.course, self.response, self.targets, self.elsewhere, non_target=words.non_target
+        )
 
 
 def chosen_targets(course: Course, words: ReaderWords) -> tuple[int, ...] | None:

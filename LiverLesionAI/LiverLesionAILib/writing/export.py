@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..case.findings import CaseResult
+from ..case.judged import JudgedCourse
 from ..support.errors import InputError, OutputError
 from ..support.files import replacing
 from ..support.progress import Progress, silent
 from ..volume.ct import CtVolume
 from ..volume.dicom import DicomSource
-from .report.content import Options, report_content
+from .report.content import OUTDATED, Options, report_content
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -61,6 +62,7 @@ def export_case(
     *,
     volume: CtVolume | None = None,
     case_folder: Path | None = None,
+    judged: JudgedCourse | None = None,
     say: Callable[[str], None] = lambda sentence: None,
     progress: Progress = silent,
     now: datetime | None = None,
@@ -71,6 +73,7 @@ def export_case(
         source: the CT's DICOM images; None where it did not come from DICOM.
         volume: the CT, for `as_dicom`, and for key images where the case keeps none.
         case_folder: where the case keeps its key images.
+        judged: the case beside earlier ones (see :func:`..case.followup_json.read_course`).
         say: hears sentences for the reader (what was left out and why).
 
     Returns:
@@ -89,13 +92,11 @@ def export_case(
     images, overview = {}, None
     if what.report or what.pdf:
         images, overview = _images(result, volume, case_folder, say, progress)
-    files = dict(_report_files(result, source, what, images, overview))
-    if what.csv:
-        from .tables import findings_csv
-
-        files["findings.csv"] = findings_csv(result).encode("utf-8-sig")
+    if judged is not None and not judged.belongs_to(result):
+        say(OUTDATED)
+    files = dict(_report_files(result, source, what, images, overview, judged))
     progress("DICOM", 0.6)
-    objects = dict(_objects(result, source, what, files.get(REPORT_PDF), now)) if what.dicom else {}  # type: ignore[arg-type]
+    objects = dict(_objects(result, source, what, files.get(REPORT_PDF), now, judged)) if what.dicom else {}  # type: ignore[arg-type]
     # Everything is made before anything is written.
     for name, data in files.items():
         _refuse_other(folder / name, data)
@@ -202,10 +203,15 @@ def _report_files(
     what: Export,
     images: Mapping[int, bytes],
     overview: bytes | None,
+    judged: JudgedCourse | None,
 ) -> Iterator[tuple[str, bytes]]:
+    if what.csv:
+        from .tables import findings_csv
+
+        yield "findings.csv", findings_csv(result).encode("utf-8-sig")
     if not (what.report or what.pdf or what.text):
         return
-    content = report_content(result, source, what.options, images, overview)
+    content = report_content(result, source, what.options, images, overview, judged)
     from .report.html import report_html, report_text
 
     if what.report:
@@ -219,7 +225,12 @@ def _report_files(
 
 
 def _objects(
-    result: CaseResult, source: DicomSource, what: Export, pdf: bytes | None, now: datetime
+    result: CaseResult,
+    source: DicomSource,
+    what: Export,
+    pdf: bytes | None,
+    now: datetime,
+    judged: JudgedCourse | None,
 ) -> Iterator[tuple[str, Dataset]]:
     from .dicom.from_case import content_of
     from .dicom.images import checked_source
@@ -233,6 +244,7 @@ def _objects(
         with_rejected=what.options.with_rejected,
         verified_by=what.verified_by,
         organisation=what.organisation,
+        judged=judged,
     )
     seg = segmentation(content, deflate=what.deflate)
     yield "SEG", seg

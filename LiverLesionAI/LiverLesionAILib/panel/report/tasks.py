@@ -10,8 +10,12 @@ from typing import Any
 import slicer
 
 from ...analysis.handover import write_volume
+from ...case.followup_json import FOLLOWUP_FILE, course_json
 from ...case.store import save_result
+from ...review.case_view import read_case
+from ...review.comparing import Comparisons
 from ...scene.report import reader_result
+from ...support.files import write_text
 from ...support.package_folder import CASE_FOLDER, RESULT_TEXT
 from ..run.queue import checked_geometry
 from .child_run import Task
@@ -104,6 +108,10 @@ def _hand_over_case(volume: Any, folder: Path) -> Iterator[Any]:
     result = reader_result(slicer.mrmlScene, volume)
     yield None
     save_result(result, folder / CASE_FOLDER)
+    yield None
+    compared = Comparisons(slicer.mrmlScene).read(read_case(slicer.mrmlScene, volume))
+    if compared is not None:
+        write_text(folder / CASE_FOLDER / FOLLOWUP_FILE, course_json(compared.judged))
 
 
 def _hand_over_volume(volume: Any, folder: Path) -> Iterator[Any]:

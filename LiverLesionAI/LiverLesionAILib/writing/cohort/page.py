@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from ...case.findings import CaseResult
+from ...case.followup_json import FOLLOWUP_FILE
 from ...case.store import load_result
 from ...support.errors import InputError, LiverLesionAIError
 from ...support.files import replacing, write_text
 from ...support.progress import Progress, silent
 from ...support.text import path_text, printable
 from ..case_folder import is_case_folder
-from ..followup_file import FOLLOWUP_FILE
 from ..tables import JSON_FILE, findings_csv, findings_json, formula_guarded
 from .cards import Card, card_of, with_outliers
 

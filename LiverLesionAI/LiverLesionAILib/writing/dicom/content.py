@@ -29,6 +29,7 @@ class Region:
         measurement: None for anatomy without diameters.
         numbers: further figures by (name, unit), e.g. {("Score", "1"): 0.93}.
         texts: statements for the reader by name ("Class", "Reader's decision").
+        codes: the same as codes.
     """
 
     label: str
@@ -42,6 +43,27 @@ class Region:
     measurement: Measurement | None = None
     numbers: Mapping[Code, tuple[float, str]] = field(default_factory=dict)
     texts: Mapping[Code, str] = field(default_factory=dict)
+    codes: Mapping[Code, Code] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A group of figures without a segment of its own: a lesion that is gone, the sum of targets at a time.
+
+    Attributes:
+        label, tracking_uid: what it is about.
+        time_point: (text, type) of the scan that it is of; None for the current one.
+        site: where it lies.
+        numbers, texts, codes: as in :class:`Region`.
+    """
+
+    label: str
+    tracking_uid: str
+    time_point: tuple[str, Code | None] | None = None
+    site: Sequence[Code] = ()
+    numbers: Mapping[Code, tuple[float, str]] = field(default_factory=dict)
+    texts: Mapping[Code, str] = field(default_factory=dict)
+    codes: Mapping[Code, Code] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +79,7 @@ class DicomContent:
         parameters: "name=value" of models and rules, with checksums.
         undecided, lesions: how many of the lesions the reader has not judged yet.
         verified_by, organisation: the reader who signs; "" while nobody has.
+        statements: what is said beside the regions, of earlier scans.
     """
 
     source: DicomSource
@@ -70,6 +93,7 @@ class DicomContent:
     lesions: int = 0
     verified_by: str = ""
     organisation: str = ""
+    statements: tuple[Statement, ...] = ()
 
     @property
     def draft(self) -> str:

@@ -6,12 +6,14 @@ from ...case.colours import GALLBLADDER as GALLBLADDER_COLOUR
 from ...case.colours import LIVER as LIVER_COLOUR
 from ...case.colours import lesion_colour
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
+from ...case.judged import JudgedCourse
 from ...case.lesion_masks import lesion_masks
 from ...case.terminology import lesion_terminology
 from ...case.wording import notes
 from ...volume.crops import Mask
 from ...volume.dicom import DicomSource
 from .content import Code, DicomContent, Region
+from .follow_up import statements, with_changes
 from .images import checked_source
 from .uids import uid_of
 
@@ -38,11 +40,13 @@ def content_of(
     with_rejected: bool = False,
     verified_by: str = "",
     organisation: str = "",
+    judged: JudgedCourse | None = None,
 ) -> DicomContent:
     """Liver first, then the lesions in the table's order.
 
     Args:
         with_rejected: also what the reader rejected or took out of the liver.
+        judged: the case beside earlier ones; left out where it is of other findings.
 
     Raises:
         InputError: the source lacks what every object needs.
@@ -54,13 +58,18 @@ def content_of(
     remarks = [*notes(result)]
     if not listed:
         remarks.insert(0, _no_lesion(result))
+    lesions = {x.number: _lesion(x, masks[x.number], source) for x in listed if x.number in masks}
+    if judged is not None and not judged.belongs_to(result):
+        judged = None
+    if judged is not None:
+        lesions = {number: with_changes(region, number, judged) for number, region in lesions.items()}
     return DicomContent(
         source=source,
         geometry=result.geometry,
         regions=(
             _liver(result, source),
             *_gallbladder(result, source),
-            *(_lesion(x, masks[x.number], source) for x in listed if x.number in masks),
+            *lesions.values(),
         ),
         remarks=tuple(remarks),
         version=result.version,
@@ -69,6 +78,7 @@ def content_of(
         lesions=len(result.lesions),
         verified_by=verified_by,
         organisation=organisation,
+        statements=() if judged is None else statements(judged, source.frame_of_reference_uid, LIVER),
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 
 from ...case.findings import PointLps
-from .content import Code, DicomContent, Region
+from .content import Code, DicomContent, Region, Statement
 from .images import point_at_frames, reference_images, stand_in_uid
 from .segmentation import MANUFACTURER, coded
 from .uids import fingerprint, uid_of
@@ -49,6 +50,7 @@ def structured_report(content: DicomContent, seg: Dataset) -> Dataset:
         groups.append(_volume_group(region, content, seg, numbers[region.tracking_uid]))
         if list(_axes(region)):
             groups.append(_axes_group(region, content))
+    groups += [_statement_group(statement, content) for statement in content.statements]
     report = hd.sr.MeasurementReport(
         observation_context=_context(content),
         procedure_reported=coded(_CT_LIVER),
@@ -121,9 +123,7 @@ def _volume_group(region: Region, content: DicomContent, seg: Dataset, number: i
         for name, value in ((_MEAN, measured.hu_mean), (_SD, measured.hu_sd)):
             if np.isfinite(value):
                 values.append(hd.sr.Measurement(coded(name), _ds(value), coded(_HU)))
-    for name, (value, unit) in region.numbers.items():
-        if np.isfinite(value):
-            values.append(hd.sr.Measurement(coded(name), _ds(value), coded((unit, "UCUM", _unit_name(unit)))))
+    values += _numbers(region.numbers)
     group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(region.tracking_uid, region.label),
         referenced_segment=hd.sr.ReferencedSegment(
@@ -136,16 +136,59 @@ def _volume_group(region: Region, content: DicomContent, seg: Dataset, number: i
         algorithm_id=_algorithm(content),
         finding_sites=[hd.sr.FindingSite(coded(site)) for site in region.site],
         measurements=values,
+        qualitative_evaluations=_evaluations(region.codes),
     )
     texts = dict(region.texts)
     if region is content.regions[0]:
         remarks = " ".join(filter(None, (WARNING, content.draft and content.draft + ".", *content.remarks)))
         texts[_COMMENT] = remarks
+    _add_texts(group, texts)
+    return group
+
+
+def _statement_group(statement: Statement, content: DicomContent) -> object:
+    """TID 1501 without an image: what it says is of another scan, or of several lesions together."""
+    import highdicom as hd
+
+    when = None
+    if statement.time_point is not None:
+        text, kind = statement.time_point
+        when = hd.sr.TimePointContext(text, None if kind is None else coded(kind))
+    group = hd.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.sr.TrackingIdentifier(statement.tracking_uid, statement.label),
+        time_point_context=when,
+        algorithm_id=_algorithm(content),
+        finding_sites=[hd.sr.FindingSite(coded(site)) for site in statement.site],
+        measurements=_numbers(statement.numbers),
+        qualitative_evaluations=_evaluations(statement.codes),
+    )
+    _add_texts(group, statement.texts)
+    return group
+
+
+def _numbers(numbers: Mapping[Code, tuple[float, str]]) -> list[object]:
+    import highdicom as hd
+
+    return [
+        hd.sr.Measurement(coded(name), _ds(value), coded((unit, "UCUM", _unit_name(unit))))
+        for name, (value, unit) in numbers.items()
+        if np.isfinite(value)
+    ]
+
+
+def _evaluations(codes: Mapping[Code, Code]) -> list[object]:
+    import highdicom as hd
+
+    return [hd.sr.QualitativeEvaluation(coded(name), coded(value)) for name, value in codes.items()]
+
+
+def _add_texts(group: Any, texts: Mapping[Code, str]) -> None:
+    import highdicom as hd
+
     for name, text in texts.items():
         group[0].ContentSequence.append(
             hd.sr.TextContentItem(coded(name), text, hd.sr.RelationshipTypeValues.CONTAINS)
         )
-    return group
 
 
 def _axes_group(region: Region, content: DicomContent) -> object:
@@ -216,4 +259,4 @@ def _ds(value: float) -> float:
 
 
 def _unit_name(unit: str) -> str:
-    return {"1": "no units", "%": "Percent", "mm": "mm", "mL": "mL"}.get(unit, unit)
+    return {"1": "no units", "%": "Percent", "mm": "mm", "mL": "mL", "d": "day"}.get(unit, unit)

@@ -42,11 +42,13 @@ def _parts(content: DicomContent) -> Iterable[object]:
     yield from (content.undecided, content.lesions, content.verified_by, content.organisation)
     for region in content.regions:
         yield from _region_parts(region)
+    yield from content.statements
 
 
 def _region_parts(region: Region) -> Iterable[object]:
     mask = region.mask
     yield from (region.label, region.kind, tuple(region.site), region.tracking_uid, region.drawn_by_reader)
     yield from (region.measurement, sorted(region.numbers.items()), sorted(region.texts.items()))
+    yield sorted(region.codes.items())
     yield from (mask.start_zyx, mask.voxels_zyx.shape)
     yield hashlib.sha256(np.packbits(mask.voxels_zyx).tobytes()).hexdigest()

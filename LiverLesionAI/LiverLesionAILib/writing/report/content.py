@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from ...case.classes import LesionClass, Phase
 from ...case.enhancement import CURVES
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
+from ...case.judged import JudgedCourse
 from ...case.wording import notes, slice_number
 from ...pictures.canvas import png_bytes
 from ...pictures.enhancement_plot import enhancement_plot
 from ...volume.dicom import DicomSource
+from .follow_up import FollowUpPart, follow_up_part
 from .sentences import reasons, sentence
 from .strings import Language
 
@@ -21,6 +23,10 @@ from .strings import Language
 FAT_HU: Mapping[str, tuple[float, float]] = {"portal": (80.0, 90.0), "unenhanced": (40.0, 40.0)}
 
 
+OUTDATED = (
+    "The follow-up of this case was made before its findings changed, and is left out. Compare the scans "
+    "again."
+)
 MOST_CURVES = 8
 """Plots over the phases: the largest lesions'."""
 
@@ -74,6 +80,7 @@ class Content:
         technique, liver: (label, value) pairs.
         headings: of the findings table, in the order of :class:`Row`'s fields from `number` to `decision`.
         small_print: (label, value) pairs of models, rules and version.
+        follow_up: what is said of earlier scans; None without any.
     """
 
     words: Language
@@ -90,6 +97,7 @@ class Content:
     small_print: tuple[tuple[str, str], ...]
     key_images: tuple[KeyImage, ...] = ()
     overview: KeyImage | None = None
+    follow_up: FollowUpPart | None = None
 
     @property
     def headings(self) -> tuple[str, ...]:
@@ -103,23 +111,27 @@ def report_content(
     options: Options,
     key_images: Mapping[int, bytes] = {},
     overview: bytes | None = None,
+    judged: JudgedCourse | None = None,
 ) -> Content:
     """Put a case into words.
 
     Args:
         key_images: JPEG or PNG by lesion number.
         overview: one of the whole case.
+        judged: its comparison with earlier scans; one of other findings is left out, and that is said.
     """
     words = Language(options.language)
     listed = [x for x in result.lesions if options.with_rejected or x.status.counts]
-    judged = [x for x in result.lesions if decision_of(x) != "undecided"]
-    undecided = len(result.lesions) - len(judged)
+    undecided = sum(decision_of(x) == "undecided" for x in result.lesions)
     draft = words("draft", n=undecided, m=len(result.lesions)) if undecided else ""
     rows = tuple(_row(x, result, words) for x in listed)
     left_out = len(result.lesions) - len(listed)
     warnings = [sentence(said, words) for said in notes(result)]
     if left_out:
         warnings.append(words("rejected_count", n=left_out))
+    if judged is not None and not judged.belongs_to(result):
+        warnings.append(sentence(OUTDATED, words))
+        judged = None
     return Content(
         words=words,
         case_name=result.case_name,
@@ -142,6 +154,7 @@ def report_content(
         )
         + _curves(listed, words),
         overview=None if overview is None else KeyImage(words("overview"), overview),
+        follow_up=None if judged is None else follow_up_part(judged, words),
     )
 
 

@@ -21,7 +21,9 @@ MISSING = (
 def report_html(content: Content) -> str:
     """The page: no script, nothing outside of it."""
     template = _environment(TEMPLATES, html=True).get_template("report.html.j2")
-    return template.render(c=content, w=content.words, lang=content.words.code, data_uri=_data_uri)
+    return template.render(
+        c=content, w=content.words, lang=content.words.code, data_uri=_data_uri, svg_uri=_svg_uri
+    )
 
 
 def check_template_engine() -> None:
@@ -53,7 +55,7 @@ def report_text(content: Content, template: Path | None = None) -> str:
     path = template or TEMPLATES / "report.txt.j2"
     try:
         environment = _environment(path.parent, html=False)
-        return environment.get_template(path.name).render(c=content, w=content.words)
+        return environment.get_template(path.name).render(c=content, w=content.words, zip=zip)
     except (TemplateError, OSError, UnicodeDecodeError) as error:
         place = f", line {error.lineno}" if getattr(error, "lineno", None) else ""  # type: ignore[union-attr]
         raise InputError(f"{path}{place}: the report's template cannot be used: {error}.") from error
@@ -77,3 +79,7 @@ def _environment(folder: Path, *, html: bool) -> Environment:
 def _data_uri(png: bytes) -> str:
     kind = "png" if png.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(png).decode('ascii')}"
+
+
+def _svg_uri(svg: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode('ascii')}"

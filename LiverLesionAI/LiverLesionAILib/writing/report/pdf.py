@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from .content import Content, KeyImage
+from .follow_up import Table as Cells
+from .svg_drawing import svg_drawing
 
 _BLUE, _RED, _GREY = "#1d3a5f", "#8a1c1c", "#444444"
 _WIDTHS_MM = (8, 40, 27, 22, 24, 19, 17, 29)
+_PAIR_WIDTHS_MM = (9, 20, 31, 15, 15, 13, 12, 16, 16, 13, 13, 13)
 _FRAME_PT = 6.0
 """A frame's own padding, which the page's margins make up for."""
 
@@ -37,7 +40,7 @@ def report_pdf(content: Content) -> bytes:
     )
     styles = _styles()
     story = [*_head(content, styles), *_facts(content, styles), *_table(content, styles)]
-    story += [*_images(content, styles), *_end(content, styles)]
+    story += [*_follow_up(content, styles), *_images(content, styles), *_end(content, styles)]
 
     def page(canvas: Any, layout: Any) -> None:
         canvas.setFont(_fonts()[0], 7)
@@ -186,6 +189,58 @@ def _table(content: Content, styles: dict[str, Any]) -> list[Any]:
         ])
     )  # fmt: skip
     return [*story, table]
+
+
+def _follow_up(content: Content, styles: dict[str, Any]) -> list[Any]:
+    from reportlab.lib.units import mm
+
+    told = content.follow_up
+    if told is None:
+        return []
+    facts = "; ".join(f"{k}: {v}" for k, v in told.facts)
+    story = [_text(content.words("follow_up"), styles["h2"]), _text(facts, styles["base"])]
+    if told.failed:
+        story.append(_text(told.failed, styles["banner"]))
+    if told.pairs is not None:
+        story.append(_cells(told.pairs, _PAIR_WIDTHS_MM, styles))
+    if told.over_time is not None:
+        story.append(_text(told.over_time.caption, styles["head"]))
+        count = len(told.over_time.headings)
+        story.append(_cells(told.over_time, (186 / count,) * count, styles))
+    if told.response:
+        story.append(_text(told.response, styles["head"]))
+    story += [_text(said, styles["small"]) for said in (*told.statements, *told.warnings)]
+    if told.plot:
+        story.append(svg_drawing(told.plot, 110 * mm, _fonts()))
+        story.append(_text(told.plot_caption, styles["small"]))
+    return story
+
+
+def _cells(table: Cells, widths_mm: tuple[float, ...], styles: dict[str, Any]) -> Any:
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Table, TableStyle
+
+    made = Table(
+        [
+            [_text(h, styles["head"]) for h in table.headings],
+            *([_text(cell, styles["cell"]) for cell in row] for row in table.rows),
+        ],
+        colWidths=[w * mm for w in widths_mm],
+        repeatRows=1,
+    )
+    made.setStyle(
+        TableStyle([
+            ("LINEBELOW", (0, 0), (-1, 0), 0.8, _BLUE),
+            ("LINEBELOW", (0, 1), (-1, -1), 0.3, "#bbbbbb"),
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("TOPPADDING", (0, 0), (-1, -1), 1),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
+            ("LEFTPADDING", (0, 0), (0, -1), 0),
+            ("LEFTPADDING", (1, 0), (-1, -1), 2),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 2),
+        ])
+    )  # fmt: skip
+    return made
 
 
 def _images(content: Content, styles: dict[str, Any]) -> list[Any]:

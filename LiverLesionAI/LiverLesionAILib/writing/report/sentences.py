@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from ...case.classes import Phase
+from .followup_texts import FOLLOW_UP_SENTENCES
 from .reason_texts import REASONS
 from .strings import LANGUAGES, Language
 
@@ -275,9 +276,13 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Deler av {names} ligger utenfor CT og ble kuttet.",
         "Des parties de {names} se trouvent hors du scanner et ont été coupées.",
     ),
+    **FOLLOW_UP_SENTENCES,
 }
 
-_FREE = ("name", "names", "which")
+_FREE = ("name", "names", "which", "response", "non_target")
+_PHASES = ("phase", "phase_now")
+_WORDS = ("response", "non_target")
+"""Fields that are looked up in the table of words."""
 
 
 def sentence(said: str, words: Language) -> str:
@@ -319,13 +324,15 @@ def _pattern(english: str) -> re.Pattern[str]:
     parts = re.split(r"{(\w+)}", english)
     made = [re.escape(parts[0])]
     for name, after in zip(parts[1::2], parts[2::2], strict=True):
-        kind = {"phase": "portal venous|\\w+"}.get(name, ".+?" if name in _FREE else r"[\w.+-]+")
+        kind = ".+?" if name in _FREE else "portal venous|\\w+" if name in _PHASES else r"[\w.+-]+"
         made += [f"(?P<{name}>{kind})", re.escape(after)]
     return re.compile("".join(made), re.DOTALL)
 
 
 def _value(name: str, text: str, words: Language) -> str:
-    if name == "phase":
+    if name in _WORDS:
+        return words(f"{name}.{text}")
+    if name in _PHASES:
         phase = Phase.of(text)
         return text if phase is None else words(f"phase.{phase.value}")
     return text.replace(".", ",") if re.fullmatch(r"[+-]?\d+\.\d+", text) else text

@@ -1,0 +1,216 @@
+"""The report's part on earlier scans, as finished texts in one language."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date
+
+from ...case.course import sums_over_time
+from ...case.criteria import volume_change_percent
+from ...case.followup import FollowUp, LesionState, Pair
+from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn, numbers_text
+from ...case.judged import JudgedCourse
+from ...pictures.followup_plot import WORDS, followup_svg
+from .sentences import sentence
+from .strings import Language
+
+_BY_KEY = {column.key: column for column in (*NUMBERS, *CHANGES, *SIZES_NOW)}
+COLUMNS = tuple(
+    _BY_KEY[key]
+    for key in (
+        "number",
+        "prior_number",
+        "state",
+        "prior_long_axis",
+        "long_axis",
+        "change_mm",
+        "change_percent",
+        "prior_volume",
+        "volume",
+        "change_ml",
+        "change_volume_percent",
+        "doubling_days",
+    )
+)
+"""Of the table of pairs, from left to right."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as they are printed."""
+
+    caption: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class FollowUpPart:
+    """What the report says of earlier scans.
+
+    Attributes:
+        facts: (label, value) pairs: which scans, how far apart, how well they lie on each other.
+        failed: why lesions could not be paired, "" where they were.
+        pairs: a row for every lesion of the last two scans; None where it failed.
+        over_time: a row for every lesion of all scans, and the targets' sum; None with two scans.
+        response: the category, with the word provisional or confirmed.
+        statements: its arithmetic, and what is uncertain or provisional about it.
+        plot: SVG; "" without a target.
+    """
+
+    facts: tuple[tuple[str, str], ...]
+    failed: str
+    pairs: Table | None
+    over_time: Table | None
+    response: str
+    statements: tuple[str, ...]
+    warnings: tuple[str, ...]
+    plot: str
+    plot_caption: str
+
+
+def follow_up_part(judged: JudgedCourse, words: Language) -> FollowUpPart:
+    """Put a comparison into words."""
+    course = judged.course
+    return FollowUpPart(
+        facts=_facts(course.last, words),
+        failed=sentence(course.failed, words) if course.failed else "",
+        pairs=None if course.failed else _pairs(judged, words),
+        over_time=_over_time(judged, words) if len(course.points) > 2 and not course.failed else None,
+        response="" if course.failed else _response(judged, words),
+        statements=() if course.failed else tuple(_statements(judged, words)),
+        warnings=tuple(_warning(warning, words) for warning in judged.warnings),
+        plot=followup_svg(course, judged.targets, judged.elsewhere, _plot_words(words)),
+        plot_caption=words("fu.plot"),
+    )
+
+
+def _facts(followup: FollowUp, words: Language) -> tuple[tuple[str, str], ...]:
+    facts = [
+        (words("fu.prior"), _day(followup.prior.day, words)),
+        (words("fu.current"), _day(followup.current.day, words)),
+    ]
+    if followup.days is not None:
+        facts.append((words("fu.days"), str(followup.days)))
+    if math.isfinite(followup.dice):
+        fit = words("fu.fit_value", dice=words.number(followup.dice, 2), gap=words.number(followup.gap_mm, 0))
+        facts.append((words("fu.fit"), fit))
+    return tuple(facts)
+
+
+def _day(day: date | None, words: Language) -> str:
+    return words("unknown") if day is None else words.date(f"{day:%Y%m%d}")
+
+
+def _pairs(judged: JudgedCourse, words: Language) -> Table:
+    followup = judged.course.last
+    before = len(judged.course.points) - 2
+    targets = {
+        n
+        for track in judged.course.tracks
+        if set(track.numbers[0]) & set(judged.chosen)
+        for n in track.numbers[before]
+    }
+    return Table(
+        "",
+        tuple(words(f"fu.head.{column.key}") for column in COLUMNS),
+        tuple(
+            tuple(_cell(column, followup, pair, targets, words) for column in COLUMNS)
+            for pair in followup.pairs
+        ),
+    )
+
+
+def _cell(column: PairColumn, followup: FollowUp, pair: Pair, targets: set[int], words: Language) -> str:
+    if column.key == "state":
+        return state_text(pair, words)
+    text = column.text(followup, pair)
+    if column.digits is not None:
+        return _figure(text, words)
+    if column.key == "prior_number" and set(pair.prior) & targets:
+        return words("fu.target", n=text)
+    return text
+
+
+def state_text(pair: Pair, words: Language) -> str:
+    """A pair's state; one that waits for the reader is called a proposal."""
+    state = words(f"state.{pair.state.value}")
+    waits = not (pair.prior and pair.current) and pair.state is not LesionState.NOT_COVERED
+    return words("fu.proposed", state=state) if waits and not pair.by_reader else state
+
+
+def _figure(text: str, words: Language) -> str:
+    return text if words.code == "en" else text.replace(".", ",")
+
+
+def _over_time(judged: JudgedCourse, words: Language) -> Table:
+    course = judged.course
+    heads = [
+        words("fu.scan", n=k + 1) if point.day is None else _day(point.day, words)
+        for k, point in enumerate(course.points)
+    ]
+    rows = []
+    for k, track in enumerate(course.tracks):
+        cells = [chr(97 + k) if k < 26 else str(k + 1)]
+        for at, numbers in enumerate(track.numbers):
+            axis = sum(course.points[at].lesions[n].long_axis_mm for n in numbers)
+            absent = "-" if track.covered[at] else words("state.not covered")
+            cells.append(f"{words.number(axis, 1)} ({numbers_text(numbers)})" if numbers else absent)
+        rows.append(tuple(cells))
+    sums = sums_over_time(course, judged.targets, judged.elsewhere)
+    rows.append((words("fu.sum"), *(words.number(mm, 1) for mm in sums)))
+    return Table(words("fu.over_time"), (words("fu.lesion"), *heads), tuple(rows))
+
+
+def _response(judged: JudgedCourse, words: Language) -> str:
+    response = judged.response
+    if response is None:
+        return words("fu.no_target")
+    return words(
+        "fu.response",
+        response=words(f"response.{response.overall.value}"),
+        word=words("fu.provisional" if response.provisional else "fu.confirmed"),
+    )
+
+
+def _statements(judged: JudgedCourse, words: Language) -> list[str]:
+    response, said = judged.response, []
+    if response is not None:
+        said += [sentence(one, words) for one in response.arithmetic]
+        if response.uncertain:
+            possible = words("fu.or").join(words(f"response.{one.value}") for one in response.possible)
+            said.append(words("fu.uncertain", possible=possible))
+        volume = volume_change_percent(judged.course, judged.targets)
+        if math.isfinite(volume):
+            said.append(words("fu.volume", p=signed(volume, words)))
+    if judged.choi is not None:
+        percent = judged.choi.size_percent, judged.choi.hu_percent
+        size, density = (signed(p, words) for p in percent)
+        category = words(f"response.{judged.choi.response.value}")
+        said.append(words("fu.choi", response=category, size=size, density=density))
+    if reasons := [sentence(one, words) for one in judged.course.provisional.split("; ") if one]:
+        said.append(words("fu.why", why="; ".join(reasons)))
+    return said
+
+
+def signed(value: float, words: Language) -> str:
+    """A whole number with its sign; a dash where there is none."""
+    return f"{value:+.0f}" if math.isfinite(value) else words.number(value)
+
+
+def _warning(said: str, words: Language) -> str:
+    """With several earlier scans a warning begins with the two scans that it is about."""
+    whose, colon, rest = said.partition(": ")
+    known = sentence(said, words)
+    if not colon or known != words("in_english", s=said):
+        return known
+    other = sentence(rest, words)
+    return known if other == words("in_english", s=rest) else f"{whose}: {other}"
+
+
+def _plot_words(words: Language) -> dict[str, str]:
+    plain = {"lesion": words("fu.lesion").lower(), "scan": words("fu.scan", n="").strip()}
+    if words.code == "de":
+        plain["lesion"] = words("fu.lesion")
+    return {name: plain.get(name) or words(f"fu.plot.{name}") for name in WORDS}

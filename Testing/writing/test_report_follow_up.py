@@ -1,0 +1,241 @@
+"""The follow-up in the report and in the DICOM report: its numbers are those of followup.json."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from datetime import date
+from itertools import pairwise
+
+import pytest
+
+pytest.importorskip("jinja2", reason="Jinja2 is not installed (the extra export)")
+pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra export)")
+pytest.importorskip("pypdf", reason="pypdf is not installed")
+hd = pytest.importorskip("highdicom", reason="highdicom is not installed (the extra export)")
+
+from LiverLesionAILib.case.course import Course, response_of
+from LiverLesionAILib.case.criteria import ChoiAssessment
+from LiverLesionAILib.case.findings import CaseResult, LesionStatus
+from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
+from LiverLesionAILib.case.followup_json import course_json, course_of_json, read_course
+from LiverLesionAILib.case.judged import JudgedCourse
+from LiverLesionAILib.case.recist import NonTarget, Response, TargetSize
+from LiverLesionAILib.case.store import save_result
+from LiverLesionAILib.case.time_point import time_point_of
+from LiverLesionAILib.cli.main import main
+from LiverLesionAILib.writing.dicom import follow_up as coded
+from LiverLesionAILib.writing.dicom.from_case import content_of
+from LiverLesionAILib.writing.dicom.uids import fingerprint
+from LiverLesionAILib.writing.export import Export, export_case
+from LiverLesionAILib.writing.report.content import Options, report_content
+from LiverLesionAILib.writing.report.html import report_html, report_text
+from LiverLesionAILib.writing.report.pdf import report_pdf
+from LiverLesionAILib.writing.report.strings import LANGUAGES, Language
+from support.case_factory import small_case
+from writing.test_dicom_export import judged as valid_object
+from writing.test_dicom_export import objects, source_of
+from writing.test_report import Page, pdf_text
+
+WARNING = "The prior scan looks arterial, the current one portal venous: lesions can look larger or smaller, "
+WARNING += "appear or vanish, by the phase alone."
+
+
+@pytest.fixture(scope="module")
+def result() -> CaseResult:
+    found = small_case(lesions=4)[1]
+    lesions = tuple(replace(x, status=LesionStatus.ACCEPTED) for x in found.lesions)
+    return replace(found, lesions=lesions)
+
+
+def course_of(result: CaseResult, *, sure: bool = True, scans: int = 2) -> JudgedCourse:
+    """Two lesions that grew, one that is gone, one that is new; with `sure` the reader confirmed all."""
+    now = time_point_of(result.lesions, {1: (20.1, 26.3)}, "now", date(2026, 3, 2), 3.0)
+    lesions = {
+        n: LesionSize(n, f"2.25.{n}", mm, 0.7 * mm, ml, mm - 2, mm + 2, confirmed=True, hu_mean=61.5)
+        for n, mm, ml in ((1, 14.06, 1.4061), (2, 13.333, 1.21), (3, 11.7, 0.84))
+    }
+    points = [TimePoint(f"scan {k}", date(2026, k, 1), lesions, 3.0, decided=sure) for k in range(1, scans)]
+    pairs = (
+        Pair((1,), (1,), LesionState.GROWN, 1.2),
+        Pair((2,), (2,), LesionState.STABLE, 2.0),
+        Pair((), (3,), LesionState.NEW, by_reader=sure),
+        Pair((3,), (), LesionState.GONE, by_reader=sure),
+    )
+    same = tuple(Pair((n,), (n,), LesionState.STABLE, 0.0) for n in lesions)
+    steps = [FollowUp(a, b, same, dice=0.951, gap_mm=1.0) for a, b in pairwise(points)]
+    steps.append(FollowUp(points[-1], now, pairs, "", (WARNING,), 0.912, 1.6))
+    course = Course((*points, now), tuple(steps))
+    elsewhere = tuple((TargetSize(20.0 - k),) for k in range(scans))
+    word = NonTarget.PERSISTENT
+    choi = ChoiAssessment(Response.SD, 4.2, -3.0)
+    return JudgedCourse(course, response_of(course, None, word, elsewhere), None, elsewhere, choi, word)
+
+
+@pytest.mark.parametrize("scans", [2, 3])
+def test_the_file_reads_back_to_what_was_written(result, scans):
+    judged = course_of(result, scans=scans)
+    again = course_of_json(course_json(judged))
+    assert repr(again) == repr(judged)
+    assert course_json(again) == course_json(judged)
+
+
+@pytest.mark.parametrize(("language", "scans"), [("en", 2), ("de", 3), ("no", 2), ("fr", 3)])
+def test_page_pdf_and_text_hold_the_numbers_of_the_file(result, language, scans):
+    judged = course_of(result, scans=scans, sure=language != "en")
+    document = json.loads(course_json(judged))
+    made = report_content(result, None, Options(language), judged=judged)
+    words, part = made.words, made.follow_up
+    page = report_html(made)
+    forms = {"html": Page(page).text, "pdf": pdf_text(report_pdf(made)), "text": report_text(made)}
+    rows = [r for r in Page(page).rows if len(r) == len(part.pairs.headings)][1:]
+    assert len(rows) == len(document["pairs"]) == 4
+    for row, pair, cells in zip(rows, document["pairs"], part.pairs.rows, strict=True):
+        assert tuple(row) == cells
+        for key, at, digits in (
+            ("change_mm", 5, 1), ("change_percent", 6, 0), ("change_ml", 9, 2),
+            ("change_volume_percent", 10, 0), ("doubling_days", 11, 0),
+        ):  # fmt: skip
+            shown = row[at].replace(",", ".")
+            assert (shown == "") == (pair[key] is None)
+            if shown:
+                assert float(shown) == pytest.approx(pair[key], abs=0.5 * 10.0**-digits + 1e-9)
+    sums = document["recist"]
+    for name, said in forms.items():
+        flat = " ".join(said.split())
+        assert words("follow_up") in flat, name
+        assert part.response in flat, name
+        for mm in (sums["now_mm"], sums["baseline_mm"], sums["nadir_mm"]):
+            assert words.number(mm, 1) in flat, name
+        for row in part.pairs.rows:
+            assert all(cell in flat for cell in row if cell), name
+        for statement in (*part.statements, *part.warnings):
+            assert statement in flat, (name, statement)
+    assert ("provisional" in part.response) == (language == "en")
+    assert (part.over_time is not None) == (scans == 3)
+    if language != "en":
+        assert words("in_english", s="") not in " ".join((*part.statements, *part.warnings))
+        assert not re.search("baseline|provisional|Overall|target|phase alone", " ".join(part.statements))
+
+
+def test_the_plot_is_on_the_page_in_its_language(result):
+    made = report_content(result, None, Options("de"), judged=course_of(result))
+    [svg] = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', report_html(made))
+    texts = [node.text for node in ET.fromstring(base64.b64decode(svg)) if node.tag.endswith("text")]
+    assert {"Änderung vom Ausgangswert, %", "Läsion 1", "Summe"} <= set(texts)
+
+
+def test_findings_that_changed_since_lose_their_follow_up_and_it_is_said(result, tmp_path):
+    rejected = replace(result.lesions[0], status=LesionStatus.REJECTED)
+    changed = replace(result, lesions=(rejected, *result.lesions[1:]))
+    made = report_content(changed, None, Options("fr"), judged=course_of(result))
+    assert made.follow_up is None
+    assert any("suivi" in warning for warning in made.warnings)
+    said: list[str] = []
+    export_case(changed, None, tmp_path, Export(text=True), judged=course_of(result), say=said.append)
+    assert "before its findings changed" in said[0]
+
+
+def test_scans_that_could_not_be_brought_into_line_are_told(result):
+    judged = course_of(result)
+    failed = (
+        "Lesions could not be paired: the livers do not fit (Dice 0.41, outlines 19 mm apart). Is it the "
+    )
+    failed += "same patient?"
+    step = replace(judged.course.last, pairs=(), failed=failed)
+    judged = JudgedCourse(replace(judged.course, steps=(step,)), None)
+    made = report_content(result, None, Options("no"), judged=judged)
+    assert "0,41" in made.follow_up.failed and "samme pasient" in made.follow_up.failed
+    for said in (Page(report_html(made)).text, pdf_text(report_pdf(made)), report_text(made)):
+        assert made.follow_up.failed in " ".join(said.split())
+        assert "RECIST" not in said
+
+
+def groups(sr) -> list:
+    report = hd.sr.MeasurementReport.from_sequence([sr])
+    return [*report.get_volumetric_roi_measurement_groups(), *report.get_image_measurement_groups()]
+
+
+def values(group) -> dict[str, float]:
+    return {x.name.value: float(x.value) for x in group.get_measurements()}
+
+
+def evaluations(group) -> dict[str, str]:
+    return {x.name.value: x.value.value for x in group.get_qualitative_evaluations()}
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_the_dicom_report_holds_the_numbers_of_the_file(result, sure, tmp_path):
+    judged = course_of(result, sure=sure)
+    document = json.loads(course_json(judged))
+    _, _, sr = objects(result, source_of(result.geometry), judged=judged)
+    if sure:
+        valid_object(sr, tmp_path)
+    found = groups(sr)
+    by_label = {group.tracking_identifier: group for group in reversed(found)}
+    pairs = {(*p["prior"], 0)[0] if not p["current"] else -p["current"][0]: p for p in document["pairs"]}
+    for number in (1, 2, 3):
+        pair, figures = pairs[-number], values(by_label[f"Lesion {number}"])
+        for key, digits in (("change_mm", 1), ("change_percent", 1), ("change_ml", 3)):
+            assert (key in figures) == (pair[key] is not None)
+            if key in figures:
+                assert round(figures[key], digits) == pair[key]
+    assert evaluations(by_label["Lesion 1"]) == {"112016": "112074"}
+    assert evaluations(by_label["Lesion 3"]) == {}
+    assert values(by_label["Prior lesion 3"])["prior_long_axis"] == 11.7
+    assert evaluations(by_label["Prior lesion 3"]) == {"112016": "112075"}
+    sums = [group for group in found if group.tracking_identifier == "RECIST 1.1 targets"]
+    recist = document["recist"]
+    assert [round(values(g)["sum"], 1) for g in sums] == [
+        recist["baseline_mm"], recist["nadir_mm"], recist["now_mm"],
+    ]  # fmt: skip
+    codes = evaluations(sums[-1])
+    assert codes["112021"] == "126081"
+    target = coded.TARGETS[Response(recist["targets"])][0]
+    # What waits for the reader is no response: it stands there in words alone.
+    assert codes.get("112048") == (target if sure else None)
+    assert codes.get("non_target") == ("112046" if sure else None)
+    texts = " ".join(e.value for e in sr.iterall() if e.keyword == "TextValue")
+    assert recist["overall"] in texts and ("provisional" in texts) != sure
+    assert "gone (proposed)" in texts or sure
+    assert "Baseline" in [e.value for e in sr.iterall() if e.keyword == "CodeMeaning"]
+
+
+def test_another_comparison_makes_another_object(result):
+    source = source_of(result.geometry)
+    made = {
+        fingerprint(content_of(result, source, judged=judged))
+        for judged in (None, course_of(result), course_of(result, sure=False))
+    }
+    assert len(made) == 3
+
+
+def test_the_command_takes_the_follow_up_of_the_case_folder(result, tmp_path, capsys):
+    case = tmp_path / "case"
+    save_result(result, case)
+    (case / "followup.json").write_text(course_json(course_of(result)), encoding="utf-8")
+    assert repr(read_course(case)) == repr(course_of(result))
+    out = tmp_path / "out"
+    assert main(["export", str(case), "--out", str(out), "--report", "--text", "--language", "de"]) == 0
+    assert "Verlauf" in (out / "report.txt").read_text(encoding="utf-8")
+    assert "Verlauf" in Page((out / "report.html").read_text(encoding="utf-8")).text
+    capsys.readouterr()
+    (case / "followup.json").write_text(
+        '{"format": "LiverLesionAI follow-up", "version": 1}', encoding="utf-8"
+    )
+    assert main(["export", str(case), "--out", str(tmp_path / "old"), "--text"]) == 0
+    assert "without follow-up. Compare the scans again" in capsys.readouterr().out
+    assert "Follow-up" not in (tmp_path / "old" / "report.txt").read_text(encoding="utf-8")
+
+
+def test_every_state_and_category_has_its_word():
+    for code in LANGUAGES[1:]:
+        words = Language(code)
+        for kind, members in (("state", LesionState), ("response", Response)):
+            said = [words(f"{kind}.{one.value}") for one in members]
+            assert len(set(said)) == len(said)
+            same = {"stable"}  # in French too
+            assert not {one.value for one in members} & set(said) - same
