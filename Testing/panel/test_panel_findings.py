@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -335,9 +336,10 @@ def test_class_and_note(case):
 
 def test_sorting_and_filters(case):
     import qt
+    from LiverLesionAILib.panel.findings.findings_model import VOLUME
 
     table = case.ui.findingsTable
-    table.sortByColumn(4, qt.Qt.AscendingOrder)
+    table.sortByColumn(VOLUME, qt.Qt.AscendingOrder)
     model = table.model()
     assert [model.data(model.index(r, 0)) for r in range(3)] == ["3", "2", "1"]
     case.ui.sizeFilter.currentIndex = 2
@@ -351,6 +353,23 @@ def test_sorting_and_filters(case):
     case.ui.statusFilter.currentIndex = 5
     case.turn()
     assert model.rowCount() == 0
+
+
+def test_the_surest_come_first(case):
+    """And those of which nobody knows how sure they are keep the order of their numbers."""
+    from LiverLesionAILib.panel.findings import findings_model
+
+    proxy = case.ui.findingsTable.model()
+
+    def shown() -> list[str]:
+        return [proxy.data(proxy.index(r, 0)) for r in range(proxy.rowCount())]
+
+    assert shown() == ["1", "2", "3"]
+    rows = case.panel.case.rows
+    sure = {1: 0.4, 2: None, 3: 0.97}
+    case.panel.findings.model.show([replace(row, probability=sure[row.number]) for row in rows])
+    assert shown() == ["3", "1", "2"]
+    assert findings_model.cell_text(replace(rows[0], probability=0.974), findings_model.SURE) == "97"
 
 
 def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):

@@ -13,7 +13,7 @@ from ...case.columns import BY_KEY
 from ...review.case_view import CaseView, ListedLesion
 from ..parameters import PanelParameters
 from ..run.run_text import findings_line
-from .findings_model import CLASS, COLUMNS, NUMBER, FindingsFilter, FindingsModel
+from .findings_model import CLASS, COLUMNS, SURE, FindingsFilter, FindingsModel
 from .lesion_details import details_html
 
 _OFFERED = (
@@ -42,7 +42,8 @@ class FindingsPanel:
         table = ui.findingsTable
         table.setModel(self.proxy)
         table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
-        table.sortByColumn(NUMBER, qt.Qt.AscendingOrder)
+        # Those of equal probability, and those without, stay in the order of their numbers.
+        table.sortByColumn(SURE, qt.Qt.DescendingOrder)
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(24)
         header = table.horizontalHeader()
