@@ -74,6 +74,36 @@ def test_the_status_of_version_0_1_is_read(said, status, edited):
     assert (lesion.status, lesion.edited, lesion.number) == (status, edited, 3)
 
 
+@pytest.mark.parametrize(("status", "edited", "slicer"), [
+    ("undecided", False, "notstarted"), ("undecided", True, "inprogress"), ("accepted", False, "completed"),
+    ("accepted", True, "completed"), ("treated", False, "completed"), ("rejected", False, "flagged"),
+    ("not_liver", True, "flagged"),
+])  # fmt: skip
+def test_decisions_are_mirrored_in_slicers_own_status(status, edited, slicer):
+    lesion = replace(measured_result().lesions[0], status=LesionStatus(status), edited=edited)
+    written = tags.write(lesion)
+    assert written["Segmentation.Status"] == slicer
+    assert tags.read(written).status is lesion.status
+
+
+@pytest.mark.parametrize(("own", "slicer", "read"), [
+    ("undecided", "completed", "accepted"), ("undecided", "inprogress", "undecided"),
+    ("rejected", "completed", "accepted"), ("rejected", "notstarted", "undecided"),
+    ("accepted", "notstarted", "undecided"), ("treated", "completed", "treated"),
+    ("accepted", "inprogress", "undecided"), ("not_liver", "completed", "not_liver"),
+    ("rejected", "", "rejected"), ("accepted", "somethingnew", "accepted"),
+])  # fmt: skip
+def test_slicers_status_is_followed_where_it_was_changed(own, slicer, read):
+    said = {terms.TAG_STATUS: own, terms.TAG_SLICER_STATUS: slicer, terms.TAG_NUMBER: "1"}
+    assert tags.read(said).status.value == read
+
+
+@pytest.mark.parametrize("own", ["undecided", "accepted", "treated"])
+def test_a_flag_asks_for_another_look_and_takes_no_finding_out(own):
+    said = {terms.TAG_STATUS: own, terms.TAG_SLICER_STATUS: "flagged", terms.TAG_NUMBER: "1"}
+    assert tags.read(said).status is LesionStatus.UNDECIDED
+
+
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -227,6 +227,84 @@ def test_a_study_that_exists_is_used():
     assert scenes.apply_result(scene, result, ct).study_item == study
 
 
+def test_patient_and_study_of_the_ct_stay_as_dicom_loaded_them():
+    """What the DICOM module's own export asks of a segmentation: its study, and a CT with instance UIDs."""
+    volume, result = small_case()
+    scene = new_scene()
+    ct = add_ct(scene, volume)
+    uids = " ".join(f"1.2.3.{z + 1}" for z in range(volume.geometry.shape_zyx[0]))
+    ct.SetAttribute("DICOM.instanceUIDs", uids)
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    patient = tree.CreateSubjectItem(tree.GetSceneItemID(), "Muster^Max (12)")
+    study = tree.CreateStudyItem(patient, "Abdomen (20260131)")
+    series = tree.CreateItem(study, ct)
+    known = {
+        patient: {"DICOM.PatientName": "Muster^Max", "DICOM.PatientID": "12", "DICOM.PatientSex": "M"},
+        study: {"DICOM.StudyDate": "20260131", "DICOM.StudyInstanceUID": "1.2.3"},
+        series: {"DICOM.SeriesNumber": "4", "DICOM.Modality": "CT"},
+    }
+    for item, attributes in known.items():
+        for name, value in attributes.items():
+            tree.SetItemAttribute(item, name, value)
+    tree.SetItemUID(study, "DICOM", "1.2.3")
+    tree.SetItemUID(series, "DICOM", "1.2.3.4")
+    for _ in range(2):
+        nodes = scenes.apply_result(scene, result, ct)
+        for item, attributes in known.items():
+            assert {name: tree.GetItemAttribute(item, name) for name in attributes} == attributes
+        assert (tree.GetItemUID(study, "DICOM"), tree.GetItemUID(series, "DICOM")) == ("1.2.3", "1.2.3.4")
+        assert (tree.GetItemParent(series), tree.GetItemParent(study)) == (study, patient)
+        for node in (nodes.segmentation, nodes.table, *nodes.marks.all, *nodes.maps.values()):
+            item = tree.GetItemByDataNode(node)
+            assert tree.GetItemAncestorAtLevel(item, "Study") == study
+            assert tree.GetItemAncestorAtLevel(item, "Patient") == patient
+        assert tree.GetItemParent(tree.GetItemByDataNode(nodes.segmentation)) == study
+        role = nodes.segmentation.GetReferenceImageGeometryReferenceRole()
+        assert nodes.segmentation.GetNodeReference(role).GetAttribute("DICOM.instanceUIDs") == uids
+
+
+def test_slicers_own_status_mirrors_the_readers_and_is_followed(shown):
+    """By the functions that Slicer's segments table shows and changes it with."""
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    _, _, result, nodes = shown
+    first, second, third = (segment(nodes, nodes.segment_ids[n]) for n in (1, 2, 3))
+    assert [logic.GetSegmentStatus(s) for s in (segment(nodes, "liver"), first)] == [logic.NotStarted] * 2
+    for decision, slicer_status in (
+        (LesionStatus.ACCEPTED, logic.Completed),
+        (LesionStatus.REJECTED, logic.Flagged),
+        (LesionStatus.UNDECIDED, logic.NotStarted),
+    ):
+        scene_segments.mark(first, decision)
+        assert logic.GetSegmentStatus(first) == slicer_status
+        assert scene_segments.status(first) is decision
+    scene_segments.mark_edited(first)
+    assert logic.GetSegmentStatus(first) == logic.InProgress
+    scene_segments.mark_edited(first, False)
+    logic.SetSegmentStatus(first, logic.Completed)
+    logic.SetSegmentStatus(third, logic.Flagged)
+    back = {x.number: x for x in scenes.read_back(nodes.segmentation).lesions}
+    assert [back[n].status.value for n in (1, 2, 3)] == ["accepted", "undecided", "undecided"]
+    assert len(back) == len(result.lesions)
+    scene_segments.mark_edited(third)
+    assert logic.GetSegmentStatus(third) == logic.Flagged, "the reader's flag stays while the mask is drawn"
+    scene_segments.mark(second, LesionStatus.NOT_LIVER)
+    logic.SetSegmentStatus(second, logic.Completed)
+    assert scene_segments.status(second) is LesionStatus.NOT_LIVER
+
+
+def test_a_second_run_keeps_what_the_reader_completed_or_flagged_in_slicers_table(shown):
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    scene, ct, result, nodes = shown
+    logic.SetSegmentStatus(segment(nodes, nodes.segment_ids[1]), logic.Completed)
+    logic.SetSegmentStatus(segment(nodes, nodes.segment_ids[2]), logic.Flagged)
+    _, none = small_case(lesions=0)
+    again = scenes.apply_result(scene, replace(none, geometry=result.geometry), ct)
+    assert {x.number: x.status.value for x in scenes.read_back(again.segmentation).lesions} == {
+        1: "accepted",
+        2: "undecided",
+    }
+
+
 def test_nothing_found_makes_no_empty_segment():
     volume, result = small_case(lesions=0)
     empty = CaseResult(

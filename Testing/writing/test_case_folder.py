@@ -16,7 +16,7 @@ import pytest
 import SimpleITK as sitk
 from LiverLesionAILib.case import colours
 from LiverLesionAILib.case import store as case_files
-from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.support.errors import Cancelled, OutputError
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from LiverLesionAILib.writing import boxes_file as markups
@@ -73,6 +73,37 @@ class TestMasks:
         assert back.lesions[0].class_probabilities["HCC"] == pytest.approx(0.82)
         first = node.GetSegmentation().GetSegment("lesion_1")
         assert first.GetColor() == pytest.approx(colours.lesion_colour(1), abs=1e-5)
+
+    def test_codes_and_status_are_complete_for_an_import_by_code(self, case, tmp_path):
+        """Slicer-Liver and the segments table of Slicer read these of the file; codes of Slicer's own lists."""
+        _, result = case
+        gallbladder = np.zeros_like(result.liver_zyx)
+        gallbladder[3:6, 3:9, 4:10] = True
+        classes = (("HCC", None), ("cyst", None), ("metastasis", LesionStatus.ACCEPTED), (None, None))
+        lesions = tuple(
+            replace(lesion, model_class=name, reader_class=None, status=decided or lesion.status)
+            for lesion, (name, decided) in zip(result.lesions, classes, strict=False)
+        )
+        result = replace(result, gallbladder_zyx=gallbladder, lesions=lesions)
+        path = tmp_path / "m.seg.nrrd"
+        write_masks(path, result)
+        image = sitk.ReadImage(str(path))
+        said = []
+        for index in range(2 + len(lesions)):
+            pairs = image.GetMetaData(f"Segment{index}_Tags").rstrip("|").split("|")
+            tags = dict(pair.split(":", 1) for pair in pairs)
+            context, category, kind, modifier, regions, region, _ = tags["TerminologyEntry"].split("~")
+            assert context and regions
+            said.append((category, kind, modifier, region, tags["Segmentation.Status"]))
+        anatomy = "SCT^123037004^Anatomical Structure"
+        altered, liver, none = "SCT^49755003^Morphologically Altered Structure", "SCT^10200004^Liver", "^^"
+        assert said[:5] == [
+            (anatomy, liver, none, none, "notstarted"),
+            (anatomy, "SCT^28231008^Gallbladder", none, none, "notstarted"),
+            (altered, "SCT^108369006^Neoplasm", "SCT^86049000^Primary", liver, "notstarted"),
+            (altered, "SCT^367643001^Cyst", none, liver, "notstarted"),
+            (altered, "SCT^108369006^Neoplasm", "SCT^14799000^Secondary", liver, "completed"),
+        ]
 
     def test_without_liver_or_lesions(self, tmp_path):
         _, result = small_case(lesions=0)

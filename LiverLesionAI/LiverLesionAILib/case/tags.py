@@ -25,6 +25,7 @@ TAG_AXES = "LiverLesionAI.Axes"
 
 LESION_TAGS = (
     terms.TAG_STATUS,
+    terms.TAG_SLICER_STATUS,
     terms.TAG_EDITED,
     terms.TAG_NUMBER,
     terms.TAG_SCORE,
@@ -60,6 +61,7 @@ def write(lesion: Lesion) -> dict[str, str]:
     ends = None if measured is None else (measured.long_axis_lps, measured.short_axis_lps)
     tags = {
         terms.TAG_STATUS: lesion.status.value,
+        terms.TAG_SLICER_STATUS: terms.slicer_status(lesion.status, edited=lesion.edited),
         terms.TAG_EDITED: "1" if lesion.edited else "",
         terms.TAG_NUMBER: str(lesion.number),
         terms.TAG_SCORE: f"{lesion.score:.4f}" if math.isfinite(lesion.score) else "",
@@ -98,7 +100,7 @@ def read(tags: Mapping[str, str]) -> Lesion:
         box=box,
         measurement=None,
         source=_source(text(terms.TAG_SOURCE)),
-        status=LesionStatus.read(said),
+        status=terms.followed_status(LesionStatus.read(said), text(terms.TAG_SLICER_STATUS)),
         model_class=text(terms.TAG_CLASS) or None,
         class_probabilities=terms.parse_probabilities(text(terms.TAG_PROBABILITIES)),
         class_box=parse_box(text(terms.TAG_CLASS_BOX)),

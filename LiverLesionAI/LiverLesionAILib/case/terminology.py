@@ -17,6 +17,8 @@ from .findings import Lesion, LesionStatus
 TAG_TERMINOLOGY = "TerminologyEntry"
 TAG_ROLE = "LiverLesionAI.Role"
 TAG_STATUS = "LiverLesionAI.Status"
+TAG_SLICER_STATUS = "Segmentation.Status"
+"""Slicer's own status of a segment, which its segments table and Segment Editor show and change."""
 TAG_NUMBER = "LiverLesionAI.Number"
 TAG_SCORE = "LiverLesionAI.Score"
 TAG_SOURCE = "LiverLesionAI.Source"
@@ -113,6 +115,37 @@ def shown_probability(lesion: Lesion) -> float:
     return lesion.class_probabilities.get(lesion.shown_class or "", lesion.score)
 
 
+_SLICER_STATUS: Mapping[LesionStatus, str] = {
+    LesionStatus.UNDECIDED: "notstarted",
+    LesionStatus.ACCEPTED: "completed",
+    LesionStatus.TREATED: "completed",
+    LesionStatus.REJECTED: "flagged",
+    LesionStatus.NOT_LIVER: "flagged",
+}
+
+
+def slicer_status(status: LesionStatus, *, edited: bool) -> str:
+    """A decision as Slicer's status of a segment; undecided on a mask that was changed is in progress."""
+    return "inprogress" if edited and status is LesionStatus.UNDECIDED else _SLICER_STATUS[status]
+
+
+def followed_status(status: LesionStatus, slicer: str) -> LesionStatus:
+    """The decision, once the reader may have changed Slicer's status of the segment in its own table.
+
+    "Completed" accepts; "flagged" asks for another look, so that it never takes a finding out of the report.
+    What is not liver was cut out of it, which only the panel takes back: it stays.
+
+    Args:
+        status: ours.
+        slicer: Slicer's; "" and unknown ones change nothing.
+    """
+    mirrored = {slicer_status(status, edited=edited) for edited in (False, True)}
+    known = {*_SLICER_STATUS.values(), "inprogress"}
+    if slicer in mirrored or slicer not in known or status is LesionStatus.NOT_LIVER:
+        return status
+    return LesionStatus.ACCEPTED if slicer == "completed" else LesionStatus.UNDECIDED
+
+
 def liver_tags(algorithm: str) -> dict[str, str]:
     """All tags of the liver segment; `algorithm` is shown in DICOM SEG as its algorithm's name."""
     return {
@@ -121,6 +154,7 @@ def liver_tags(algorithm: str) -> dict[str, str]:
         TAG_ALGORITHM_NAME: algorithm,
         TAG_ROLE: ROLE_LIVER,
         TAG_STATUS: LesionStatus.UNDECIDED.value,
+        TAG_SLICER_STATUS: slicer_status(LesionStatus.UNDECIDED, edited=False),
     }
 
 

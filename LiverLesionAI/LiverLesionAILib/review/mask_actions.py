@@ -238,6 +238,7 @@ class MaskActions(ActionSteps):
             terms.TAG_ALGORITHM_TYPE: terms.algorithm_type(edited=True),
             terms.TAG_ROLE: terms.ROLE_LESION,
             terms.TAG_STATUS: LesionStatus.UNDECIDED.value,
+            terms.TAG_SLICER_STATUS: terms.slicer_status(LesionStatus.UNDECIDED, edited=True),
             terms.TAG_EDITED: "1",
             terms.TAG_NUMBER: str(number),
             terms.TAG_SOURCE: (LesionSource.BOTH if about else LesionSource.READER).value,

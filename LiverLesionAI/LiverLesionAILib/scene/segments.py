@@ -23,6 +23,8 @@ from .ras import labelmap, labelmap_crop, surface_data
 BINARY = "Binary labelmap"
 UNDECIDED = (LesionStatus.UNDECIDED.value, "AI")
 """Status of a segment that the reader has said nothing of; the second is what version 0.1 wrote."""
+FLAGGED = terms.slicer_status(LesionStatus.REJECTED, edited=False)
+NOT_STARTED = terms.slicer_status(LesionStatus.UNDECIDED, edited=False)
 CLOSED_SURFACE = "Closed surface"
 FINE_VOXELS = 4_000_000
 
@@ -123,6 +125,7 @@ def is_kept(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
     """Whether a new run leaves the segment alone: everything but the AI's own that nobody has touched."""
     untouched = (
         tag(segment, terms.TAG_STATUS) in UNDECIDED
+        and tag(segment, terms.TAG_SLICER_STATUS) in ("", NOT_STARTED)
         and not tag(segment, terms.TAG_EDITED)
         and tag(segment, terms.TAG_MASK) == mask.fingerprint(geometry)
         and tag(segment, terms.TAG_NAME) == segment.GetName()
@@ -134,8 +137,9 @@ def is_kept(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
 
 
 def status(segment: slicer.vtkSegment) -> LesionStatus:
-    """What the reader has decided."""
-    return LesionStatus.read(tag(segment, terms.TAG_STATUS))
+    """What the reader has decided, here or in Slicer's own segments table."""
+    own = LesionStatus.read(tag(segment, terms.TAG_STATUS))
+    return terms.followed_status(own, tag(segment, terms.TAG_SLICER_STATUS))
 
 
 def is_marked_edited(segment: slicer.vtkSegment) -> bool:
@@ -236,11 +240,16 @@ def mark(segment: slicer.vtkSegment, new_status: LesionStatus) -> None:
         # Where an older version wrote "edited" as a status, the decision takes its place.
         mark_edited(segment)
     segment.SetTag(terms.TAG_STATUS, new_status.value)
+    edited = bool(tag(segment, terms.TAG_EDITED))
+    segment.SetTag(terms.TAG_SLICER_STATUS, terms.slicer_status(new_status, edited=edited))
 
 
 def mark_edited(segment: slicer.vtkSegment, edited: bool = True) -> None:
     """Record that the reader drew or changed the mask; the segment becomes SEMIAUTOMATIC for DICOM SEG."""
-    segment.SetTag(terms.TAG_STATUS, status(segment).value)
+    now = status(segment)
+    segment.SetTag(terms.TAG_STATUS, now.value)
+    if tag(segment, terms.TAG_SLICER_STATUS) != FLAGGED or not now.counts:
+        segment.SetTag(terms.TAG_SLICER_STATUS, terms.slicer_status(now, edited=edited))
     if edited:
         segment.SetTag(terms.TAG_EDITED, "1")
     else:
