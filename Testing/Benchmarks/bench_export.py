@@ -2,7 +2,10 @@
 
 Run: ``python Testing/Benchmarks/bench_export.py [--slices 600] [--lesions 20]``. A liver-like ellipsoid of
 512 x 512 columns with balls in it; prints seconds of the SEG, its ratio to SimpleITK's NRRD, megabytes of the
-file, and by how much the process grew at most. The aim: 25 MB and 20 s for 600 slices with 20 lesions.
+file, and by how much the process grew at most; then the size of the same deflated, and the frames.
+
+The aim: 25 MB and 20 s for 600 slices with 20 lesions. A native SEG of 512 x 512 takes 32 768 bytes for every
+slice of every segment, so 25 MB hold 762 of them. The balls here have 12 to 50 mm on slices of 1 mm.
 """
 
 from __future__ import annotations
@@ -23,13 +26,12 @@ from LiverLesionAILib.volume.crops import Mask
 from LiverLesionAILib.volume.ct import Geometry
 from LiverLesionAILib.volume.dicom import DicomSlice, DicomSource
 from LiverLesionAILib.writing.dicom.content import DicomContent, Region
-from LiverLesionAILib.writing.dicom.from_case import ALTERED, ANATOMY, LIVER
+from LiverLesionAILib.writing.dicom.from_case import ALTERED, ANATOMY, LESION, LIVER
 from LiverLesionAILib.writing.dicom.segmentation import segmentation
 from LiverLesionAILib.writing.dicom.uids import uid_of
 from LiverLesionAILib.writing.export import save_object
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-LESION = ("52988006", "SCT", "Lesion")
 
 
 def ball(shape: tuple[int, int, int], centre: np.ndarray, radii: np.ndarray) -> Mask:
@@ -80,11 +82,14 @@ def main() -> None:
         nrrd_s = time.perf_counter() - started
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started = time.perf_counter()
-        path = save_object(segmentation(content), Path(folder) / "SEG.dcm")
+        seg = segmentation(content)
+        path = save_object(seg, Path(folder) / "SEG.dcm")
         seg_s = time.perf_counter() - started
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
         print(f"SEG {seg_s:.1f} s ({seg_s / nrrd_s:.1f} x a compressed NRRD), ", end="")
         print(f"{path.stat().st_size / 1e6:.1f} MB, memory + {grown:.0f} MB")
+        deflated = save_object(segmentation(content, deflate=True), Path(folder) / "deflated.dcm")
+        print(f"{seg.NumberOfFrames} frames; deflated {deflated.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -67,8 +67,9 @@ def test_segments_take_types_that_slicer_ships():
         assert known.kind.value in shipped
         assert known.modifier is None or known.modifier.value in modifiers
         entry = lesion_terminology(known.code).split("~")
-        assert entry[2] == known.kind.text
-    assert lesion_terminology("something else").split("~")[2] == "SCT^52988006^Lesion"
+        assert entry[2] in (known.kind.text, "SCT^4147007^Mass")
+    for name in ("something else", None, "HCC", "metastasis", "indeterminate"):
+        assert lesion_terminology(name).split("~")[2] == "SCT^4147007^Mass"
 
 
 def test_phases_have_one_list():

@@ -163,8 +163,7 @@ def test_names_colours_and_codes(shown):
     assert first.GetName() == "Lesion 1 (HCC 0.82)"
     entry = scene_segments.tag(first, slicer.vtkSegment.GetTerminologyEntryTagName()).split("~")
     assert entry[1] == "SCT^49755003^Morphologically Altered Structure"
-    assert entry[2] == "SCT^108369006^Neoplasm"
-    assert entry[5] == "SCT^10200004^Liver"
+    assert entry[2] == "SCT^4147007^Mass"
     assert len(entry) == 7
     assert scene_segments.tag(first, "DICOM.SegmentAlgorithmType") == "AUTOMATIC"
     liver = segment(nodes, nodes.segment_ids[0])

@@ -75,7 +75,7 @@ class TestMasks:
         assert first.GetColor() == pytest.approx(colours.lesion_colour(1), abs=1e-5)
 
     def test_codes_and_status_are_complete_for_an_import_by_code(self, case, tmp_path):
-        """Slicer-Liver and the segments table of Slicer read these of the file; codes of Slicer's own lists."""
+        """What Slicer-Liver and Slicer's segments table read of the file; codes of Slicer's own lists."""
         _, result = case
         gallbladder = np.zeros_like(result.liver_zyx)
         gallbladder[3:6, 3:9, 4:10] = True
@@ -92,17 +92,21 @@ class TestMasks:
         for index in range(2 + len(lesions)):
             pairs = image.GetMetaData(f"Segment{index}_Tags").rstrip("|").split("|")
             tags = dict(pair.split(":", 1) for pair in pairs)
-            context, category, kind, modifier, regions, region, _ = tags["TerminologyEntry"].split("~")
+            entry = tags["TerminologyEntry"]
+            context, category, kind, _, regions, _, _ = entry.split("~")
             assert context and regions
-            said.append((category, kind, modifier, region, tags["Segmentation.Status"]))
+            # As Slicer-Liver looks: the first of its structures whose code is anywhere in the entry.
+            known = {"10200004": "liver", "32764006": "portal", "8993003": "hepatic", "4147007": "tumour"}
+            taken_for = next((name for code, name in known.items() if f"^{code}^" in entry), "other")
+            said.append((category, kind, taken_for, tags["Segmentation.Status"]))
         anatomy = "SCT^123037004^Anatomical Structure"
-        altered, liver, none = "SCT^49755003^Morphologically Altered Structure", "SCT^10200004^Liver", "^^"
+        altered, mass = "SCT^49755003^Morphologically Altered Structure", "SCT^4147007^Mass"
         assert said[:5] == [
-            (anatomy, liver, none, none, "notstarted"),
-            (anatomy, "SCT^28231008^Gallbladder", none, none, "notstarted"),
-            (altered, "SCT^108369006^Neoplasm", "SCT^86049000^Primary", liver, "notstarted"),
-            (altered, "SCT^367643001^Cyst", none, liver, "notstarted"),
-            (altered, "SCT^108369006^Neoplasm", "SCT^14799000^Secondary", liver, "completed"),
+            (anatomy, "SCT^10200004^Liver", "liver", "notstarted"),
+            (anatomy, "SCT^28231008^Gallbladder", "other", "notstarted"),
+            (altered, mass, "tumour", "notstarted"),
+            (altered, "SCT^367643001^Cyst", "other", "notstarted"),
+            (altered, mass, "tumour", "completed"),
         ]
 
     def test_without_liver_or_lesions(self, tmp_path):

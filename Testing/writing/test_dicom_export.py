@@ -307,7 +307,7 @@ def test_a_missing_frame_of_reference_and_odd_dates_still_make_a_valid_object(tm
         judged(dataset, tmp_path, str(number))
 
 
-def test_eighty_lesions_and_every_one_has_its_segment():
+def test_eighty_lesions_and_every_one_has_its_segment(tmp_path):
     shape = (30, 96, 96)
     liver = np.ones(shape, bool)
     labels = np.zeros(shape, np.uint16)
@@ -317,7 +317,10 @@ def test_eighty_lesions_and_every_one_has_its_segment():
         labels[5 * z + 1 : 5 * z + 4, 22 * y + 3 : 22 * y + 8, 22 * x + 3 : 22 * x + 9] = n + 1
     geometry = Geometry.make(shape, (2.0, 1.0, 1.0))
     result = result_of(CtVolume(np.zeros(shape, np.int16), geometry, "many"), liver, labels > 0)
-    _, seg, _ = objects(result, source_of(geometry))
+    _, seg, sr = objects(result, source_of(geometry))
+    judged(seg, tmp_path)
+    judged(sr, tmp_path, "sr")
+    assert {f"Lesion {number}" for number in range(1, 81)} < set(texts_of(sr))
     masks = lesion_masks(result)
     back = hd.seg.Segmentation.from_dataset(seg)
     for lesion in result.lesions[::13]:
@@ -477,6 +480,78 @@ def test_the_gallbladder_is_a_segment_of_its_own_code(tmp_path):
     back = masks_back(judged(seg, tmp_path), result.geometry, tmp_path)
     assert np.array_equal(back["Gallbladder"], gallbladder)
     judged(sr, tmp_path, "sr")
+
+
+def test_a_deflated_segmentation_holds_its_native_twin(tmp_path):
+    """The native one is judged; the deflated one inflates to its bytes, and others read the same voxels."""
+    _, result = small_case()
+    content = content_of(result, source_of(result.geometry))
+    native, deflated = segmentation(content), segmentation(content, deflate=True)
+    judged(native, tmp_path, "native")
+    deflated.save_as(tmp_path / "deflated.dcm", enforce_file_format=True)
+    assert (tmp_path / "deflated.dcm").stat().st_size < 0.5 * (tmp_path / "native.dcm").stat().st_size
+    back = dcmread(tmp_path / "deflated.dcm")
+    assert back.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1.99"
+    twin = dcmread(tmp_path / "native.dcm")
+    differ = {element.keyword for element in back if element != twin.get(element.tag)}
+    assert differ <= {"ContentTime", "InstanceCreationTime", "SeriesTime"}
+    read = hd.seg.Segmentation.from_dataset(back)
+    for number, label in enumerate(["Liver", *(f"Lesion {x.number}" for x in result.lesions)], start=1):
+        mask = result.liver_zyx if number == 1 else result.lesion_labels_zyx == number - 1
+        assert read.get_segment_description(number).segment_label == label
+        voxels = read.get_volume(segment_numbers=[number]).array[..., 0]
+        assert np.count_nonzero(voxels) == np.count_nonzero(mask)
+    (tmp_path / "masks").mkdir()
+    by_dcmqi = masks_back(tmp_path / "deflated.dcm", result.geometry, tmp_path / "masks")
+    assert np.array_equal(by_dcmqi["Liver"], result.liver_zyx)
+
+
+def test_a_large_segmentation_offers_to_be_deflated(tmp_path, monkeypatch):
+    _, result = small_case()
+    monkeypatch.setattr("LiverLesionAILib.writing.export.LARGE_SEG_BYTES", 1000)
+    said: list[str] = []
+    for deflate in (False, True):
+        what = Export(dicom=True, deflate=deflate)
+        export_case(result, source_of(result.geometry), tmp_path / str(deflate), what, say=said.append)
+    assert len(said) == 1 and "--deflate" in said[0]
+
+
+def test_one_frame_for_each_slice_that_a_segment_has_and_no_more(tmp_path):
+    """What a native SEG takes: rows x columns / 8 bytes for each slice of each segment, and little else."""
+    _, result = small_case()
+    _, rows, columns = result.geometry.shape_zyx
+    said: list[str] = []
+    written = export_case(
+        result, source_of(result.geometry), tmp_path, Export(dicom=True), now=NOW, say=said.append
+    )
+    masks = [result.liver_zyx, *(result.lesion_labels_zyx == x.number for x in result.lesions)]
+    frames = sum(int(mask.any((1, 2)).sum()) for mask in masks)
+    seg = dcmread(written["SEG"])
+    assert seg.NumberOfFrames == frames
+    assert len(seg.PixelData) == (frames * rows * columns + 15) // 16 * 2
+    assert written["SEG"].stat().st_size < len(seg.PixelData) + 1500 * frames + 20_000
+    assert said == []
+
+
+def test_category_type_and_modifier_say_what_a_lesion_is(tmp_path):
+    _, result = small_case(lesions=4)
+    named = zip(result.lesions, ("HCC", "metastasis", "cyst"), strict=True)
+    lesions = tuple(replace(lesion, reader_class=name) for lesion, name in named)
+    _, seg, sr = objects(replace(result, lesions=lesions), source_of(result.geometry))
+    back = dcmread(judged(seg, tmp_path))
+    judged(sr, tmp_path, "sr")
+    said = []
+    for segment in back.SegmentSequence:
+        kind = segment.SegmentedPropertyTypeCodeSequence[0]
+        modifiers = kind.get("SegmentedPropertyTypeModifierCodeSequence", [])
+        site = [code.CodeValue for code in segment.get("AnatomicRegionSequence", [])]
+        said.append((kind.CodeValue, [code.CodeValue for code in modifiers], site))
+    assert said == [
+        ("10200004", [], []),
+        ("108369006", ["86049000"], ["10200004"]),
+        ("108369006", ["14799000"], ["10200004"]),
+        ("367643001", [], ["10200004"]),
+    ]
 
 
 def test_a_lesion_that_an_edit_emptied_makes_no_segment(tmp_path):

@@ -54,7 +54,8 @@ _ANATOMY = "SCT^123037004^Anatomical Structure"
 _ALTERED = "SCT^49755003^Morphologically Altered Structure"
 _LIVER = "SCT^10200004^Liver"
 _GALLBLADDER = "SCT^28231008^Gallbladder"
-_LESION = "SCT^52988006^Lesion"
+_MASS = "SCT^4147007^Mass"
+_NO_TUMOUR = {LesionClass.CYST, LesionClass.BENIGN, LesionClass.ABSCESS, LesionClass.TREATED}
 
 
 def liver_terminology() -> str:
@@ -68,11 +69,15 @@ def gallbladder_terminology() -> str:
 
 
 def lesion_terminology(class_name: str | None) -> str:
-    """Terminology entry of a lesion in the liver; an unknown or missing class is a Lesion."""
+    """Terminology entry of a lesion: a Mass, unless its class says that it is no tumour.
+
+    Slicer-Liver takes a segment for what the first of its codes (liver, then vessels, then Mass) is anywhere
+    in the entry: so every tumour is a Mass, whatever its class, and the liver is not named as its region.
+    Class and region stand in the DICOM objects that are written here.
+    """
     known = LesionClass.of(class_name)
-    kind = _LESION if known is None else known.kind.text
-    modifier = known.modifier.text if known is not None and known.modifier is not None else _NONE
-    return "~".join((_TYPES, _ALTERED, kind, modifier, _REGIONS, _LIVER, _NONE))
+    kind = known.kind.text if known in _NO_TUMOUR and known is not None else _MASS
+    return "~".join((_TYPES, _ALTERED, kind, _NONE, _REGIONS, _NONE, _NONE))
 
 
 def is_anatomy(entry: str) -> bool:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 NEEDS = {"dicom": ("highdicom",), "report": ("jinja2", "PIL"), "pdf": ("reportlab",)}
+LARGE_SEG_BYTES = 25_000_000
+"""From here on the reader hears that a SEG can be compressed."""
 REPORT_HTML, REPORT_PDF, REPORT_TEXT = "report.html", "report.pdf", "report.txt"
 
 
@@ -111,6 +113,9 @@ def export_case(
         written[name] = folder / name
     for name, dataset in objects.items():
         written[name] = save_object(dataset, folder / f"{name}.dcm")
+        size = written[name].stat().st_size
+        if name == "SEG" and size > LARGE_SEG_BYTES and not what.deflate:
+            say(f"The SEG has {size / 1e6:.0f} MB: --deflate makes it smaller, where the archive takes it.")
     progress("Exported", 1.0)
     return written
 

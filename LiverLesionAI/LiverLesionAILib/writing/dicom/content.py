@@ -21,7 +21,7 @@ class Region:
     Attributes:
         label: its name, at most 64 characters.
         mask: voxels on the CT's grid; may overlap other regions.
-        category, kind: SNOMED CT property category and type.
+        category, kind, modifier: SNOMED CT property category, type, and what qualifies the type ("Primary").
         site: where it lies; further sites (Couinaud segments) may follow.
         tracking_uid: the same for the same lesion in a second run and in a follow-up.
         drawn_by_reader: whether a reader changed or drew the mask.
@@ -44,6 +44,7 @@ class Region:
     numbers: Mapping[Code, tuple[float, str]] = field(default_factory=dict)
     texts: Mapping[Code, str] = field(default_factory=dict)
     codes: Mapping[Code, Code] = field(default_factory=dict)
+    modifier: Code | None = None
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from ...case.classes import LesionClass
 from ...case.colours import GALLBLADDER as GALLBLADDER_COLOUR
 from ...case.colours import LIVER as LIVER_COLOUR
 from ...case.colours import lesion_colour
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ...case.judged import JudgedCourse
 from ...case.lesion_masks import lesion_masks
-from ...case.terminology import lesion_terminology
 from ...case.wording import notes
 from ...volume.crops import Mask
 from ...volume.dicom import DicomSource
@@ -20,6 +20,7 @@ from .uids import uid_of
 LIVER: Code = ("10200004", "SCT", "Liver")
 GALLBLADDER: Code = ("28231008", "SCT", "Gallbladder")
 ANATOMY: Code = ("123037004", "SCT", "Anatomical Structure")
+LESION: Code = ("52988006", "SCT", "Lesion")
 ALTERED: Code = ("49755003", "SCT", "Morphologically Altered Structure")
 SCHEME = "99LIVERLESIONAI"
 SCORE: Code = ("score", SCHEME, "Probability of being a lesion")
@@ -136,12 +137,14 @@ def _lesion(lesion: Lesion, mask: Mask, source: DicomSource) -> Region:
         texts[CLASS] = f"{lesion.shown_class}{by}"
     if lesion.note:
         texts[NOTE] = lesion.note
-    value, meaning = lesion_terminology(lesion.shown_class).split("~")[2].split("^")[1:3]
+    known = LesionClass.of(lesion.shown_class)
+    modifier = known.modifier if known is not None else None
     return Region(
         label=f"Lesion {lesion.number}",
         mask=mask,
         category=ALTERED,
-        kind=(value, "SCT", meaning),
+        kind=LESION if known is None else (known.kind.value, known.kind.scheme, known.kind.meaning),
+        modifier=None if modifier is None else (modifier.value, modifier.scheme, modifier.meaning),
         site=(LIVER,),
         tracking_uid=lesion.tracking_uid or uid_of("lesion", source.series_instance_uid, lesion.number),
         drawn_by_reader=lesion.source is LesionSource.READER or lesion.edited,

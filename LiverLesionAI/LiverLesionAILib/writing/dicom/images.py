@@ -89,11 +89,13 @@ def reference_images(source: DicomSource, geometry: Geometry) -> list[Dataset]:
     """
     orientation = [float(v) for v in geometry.directions_lps[:, :2].T.ravel()]
     spacing_z, spacing_y, spacing_x = geometry.spacing_zyx_mm
-    images = []
+    images, common = [], header(source)
     for z, place in enumerate(source.slices):
         if place is None:
             continue
-        image = header(source)
+        image = Dataset()
+        image.update(common)
+        image.file_meta = common.file_meta
         # A frame stands as an image of its own while an object is built.
         image.SOPClassUID = CTImageStorage if place.frame_number is not None else place.sop_class_uid
         image.SOPInstanceUID = stand_in_uid(source, z)

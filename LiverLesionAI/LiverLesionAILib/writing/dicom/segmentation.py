@@ -96,25 +96,41 @@ def _fill(seg: Dataset, regions: list[Region], content: DicomContent, planes: li
     rows, columns = content.geometry.shape_zyx[1:]
     positions = np.array([position_lps(content.geometry, z) for z in planes])
     frames = seg.PerFrameFunctionalGroupsSequence
-    bits = np.zeros((len(frames), rows, columns), bool)
-    for frame, group in zip(bits, frames, strict=True):
-        # Shared by all frames where there is one segment only.
-        owner = group if "SegmentIdentificationSequence" in group else seg.SharedFunctionalGroupsSequence[0]
-        number = owner.SegmentIdentificationSequence[0].ReferencedSegmentNumber
-        where = np.array(group.PlanePositionSequence[0].ImagePositionPatient, float)
-        z = planes[int(np.argmin(np.abs(positions - where).sum(1)))]
-        mask = regions[number - 1].mask
-        _, y, x = mask.slices
-        frame[y, x] = mask.voxels_zyx[z - mask.start_zyx[0]]
-    packed = np.packbits(bits.reshape(-1), bitorder="little").tobytes()
-    seg.PixelData = packed + b"\0" * (len(packed) % 2)
+    packed = bytearray()
+    # Eight frames at a time: they end with a byte, whatever their size.
+    for first in range(0, len(frames), 8):
+        eight = frames[first : first + 8]
+        bits = np.zeros((len(eight), rows, columns), bool)
+        for frame, group in zip(bits, eight, strict=True):
+            _fill_frame(frame, group, seg, regions, planes, positions)
+        packed += np.packbits(bits.reshape(-1), bitorder="little").tobytes()
+    seg.PixelData = bytes(packed) + b"\0" * (len(packed) % 2)
+
+
+def _fill_frame(
+    frame_yx: NDArray[np.bool_],
+    group: Dataset,
+    seg: Dataset,
+    regions: list[Region],
+    planes: list[int],
+    positions_lps: NDArray[np.float64],
+) -> None:
+    """Draw the slice of the segment that a frame's functional groups name."""
+    # Shared by all frames where there is one segment only.
+    owner = group if "SegmentIdentificationSequence" in group else seg.SharedFunctionalGroupsSequence[0]
+    number = owner.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+    where = np.array(group.PlanePositionSequence[0].ImagePositionPatient, float)
+    z = planes[int(np.argmin(np.abs(positions_lps - where).sum(1)))]
+    mask = regions[number - 1].mask
+    _, y, x = mask.slices
+    frame_yx[y, x] = mask.voxels_zyx[z - mask.start_zyx[0]]
 
 
 def _description(number: int, region: Region, content: DicomContent) -> Dataset:
     import highdicom as hd
 
     by_reader = region.drawn_by_reader
-    return hd.seg.SegmentDescription(
+    made = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=region.label[:64],
         segmented_property_category=coded(region.category),
@@ -130,6 +146,11 @@ def _description(number: int, region: Region, content: DicomContent) -> Dataset:
         anatomic_regions=[coded(site) for site in region.site] or None,
         display_color=_lab(region.colour),
     )
+    if region.modifier is not None:
+        # highdicom has no argument for it (PS3.3 C.8.20.4, table 10.9.1).
+        kind = made.SegmentedPropertyTypeCodeSequence[0]
+        kind.SegmentedPropertyTypeModifierCodeSequence = [coded(region.modifier)]
+    return made
 
 
 def coded(code: Code) -> object:
