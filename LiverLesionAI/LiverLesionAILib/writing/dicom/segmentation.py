@@ -68,6 +68,7 @@ def segmentation(content: DicomContent, *, deflate: bool = False) -> Dataset:
         series_description="LiverLesionAI segmentation" + (f" ({content.draft})" if content.draft else ""),
     )
     _fill(seg, regions, content, planes)
+    _own_dimensions(seg, uid_of("SEG dimensions", result))
     point_at_frames(seg, content.source)
     if deflate:
         seg.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
@@ -89,6 +90,13 @@ def _presence(
             if z in slices:
                 flat[k, number - 1] = number
     return map_zyx, planes
+
+
+def _own_dimensions(seg: Dataset, uid: str) -> None:
+    """highdicom draws the UID of the frames' dimensions at random: another one for the same result."""
+    for sequence in (seg.DimensionOrganizationSequence, seg.DimensionIndexSequence):
+        for item in sequence:
+            item.DimensionOrganizationUID = uid
 
 
 def _fill(seg: Dataset, regions: list[Region], content: DicomContent, planes: list[int]) -> None:
