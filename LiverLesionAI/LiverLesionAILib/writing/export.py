@@ -113,11 +113,15 @@ def export_case(
         written[name] = folder / name
     for name, dataset in objects.items():
         written[name] = save_object(dataset, folder / f"{name}.dcm")
-        size = written[name].stat().st_size
-        if name == "SEG" and size > LARGE_SEG_BYTES and not what.deflate:
-            say(f"The SEG has {size / 1e6:.0f} MB: --deflate makes it smaller, where the archive takes it.")
+    _offer_deflate(written, what, say)
     progress("Exported", 1.0)
     return written
+
+
+def _offer_deflate(written: Mapping[str, Path], what: Export, say: Callable[[str], None]) -> None:
+    size = written["SEG"].stat().st_size if "SEG" in written else 0
+    if size > LARGE_SEG_BYTES and not what.deflate:
+        say(f"The SEG has {size / 1e6:.0f} MB: --deflate makes it smaller, where the archive takes it.")
 
 
 def check_packages(what: Export) -> None:

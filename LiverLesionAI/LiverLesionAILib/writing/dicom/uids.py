@@ -47,7 +47,14 @@ def _parts(content: DicomContent) -> Iterable[object]:
 
 def _region_parts(region: Region) -> Iterable[object]:
     mask = region.mask
-    yield from (region.label, region.kind, region.modifier, tuple(region.site), region.tracking_uid, region.drawn_by_reader)
+    yield from (
+        region.label,
+        region.kind,
+        region.modifier,
+        tuple(region.site),
+        region.tracking_uid,
+        region.drawn_by_reader,
+    )
     yield from (region.measurement, sorted(region.numbers.items()), sorted(region.texts.items()))
     yield sorted(region.codes.items())
     yield from (mask.start_zyx, mask.voxels_zyx.shape)
