@@ -103,6 +103,14 @@ def test_the_summary_as_parquet(toys, tmp_path: Path) -> None:
     assert table[1]["lesions"] is None
 
 
+def test_without_pyarrow_the_parquet_is_said_to_be_missing(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "bad.nii.gz").write_bytes(b"")
+    assert main(["batch", str(tmp_path), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 1
+    assert "pyarrow" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "out").glob("summary.*")] == ["summary.csv"]
+
+
 class InstantWorker:
     """Ends a case as soon as it is sent one; notes what ran beside it."""
 

@@ -43,7 +43,7 @@ CARRIED = {"numpy", "scipy", "SimpleITK", "vtk", "vtkmodules", "pydicom", "torch
 EXTRAS = {"matplotlib", "tensorboard"}
 """What the laboratory may use besides, imported late."""
 
-FOR_OTHERS = {"highdicom", "jinja2", "reportlab", "PIL", "pyarrow"}
+FOR_OTHERS = {"highdicom", "jinja2", "reportlab", "PIL", "pyarrow", "distributed"}
 """What results for others (DICOM objects, reports, tables) are written with, imported late; extras."""
 
 SHEETS = {"lesion_sheet.py", "contact_sheet.py"}

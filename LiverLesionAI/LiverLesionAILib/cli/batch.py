@@ -12,6 +12,7 @@ from ..support.errors import Cancelled, InputError, OutputError
 from .analyze import Job, add_analysis_options
 from .batch_array import array_script
 from .batch_case import Row, analyse_case, failed_row
+from .batch_cluster import Cluster, add_cluster_options, checked_address, connect
 from .batch_inputs import requests_of
 from .batch_plan import BatchCase, plan_batch, write_index
 from .batch_pool import Pool, Turn
@@ -51,6 +52,7 @@ def add_batch_command(commands: Commands) -> None:
         help="analyse nothing, print a SLURM job array of N tasks that does",
     )
     batch.add_argument("--share", metavar="K/N", default="", help="only every N-th CT from the K-th on")
+    add_cluster_options(batch)
     add_analysis_options(batch)
     batch.set_defaults(run=run_batch)
 
@@ -61,6 +63,12 @@ def run_batch(args: argparse.Namespace) -> int:
 
     if args.jobs < 1:
         raise InputError(f"--jobs {args.jobs}: give 1 or more.")
+    if args.scheduler:
+        checked_address(args.scheduler)
+        if args.jobs > 1 or args.array is not None:
+            raise InputError(
+                "--scheduler: how many run at once is the cluster's; leave --jobs and --array out."
+            )
     if args.array is not None:
         print(array_script(args))
         return 0
@@ -110,10 +118,10 @@ class Batch:
         todo = [case for case in self._cases if case.name not in self._rows]
         self._done, self._todo = 0, len(todo)
         try:
-            if self._args.jobs == 1:
+            if self._args.jobs == 1 and not self._args.scheduler:
                 self._run_here(job, todo)
-            else:
-                self._run_in_processes(todo)
+            elif todo:
+                self._run_elsewhere(todo)
         except (KeyboardInterrupt, Cancelled):
             for turn in self._busy:
                 self._rows[turn.case.name] = self._row(turn.case, {"status": "cancelled"})
@@ -143,14 +151,21 @@ class Batch:
                     row = failed_row(error)
                 self._ended(case, row)
 
-    def _run_in_processes(self, todo: Sequence[BatchCase]) -> None:
+    def _run_elsewhere(self, todo: Sequence[BatchCase]) -> None:
+        """In processes of this machine, or on a cluster."""
         from ..models.computer import host_memory_gb
 
         def ended(case: BatchCase, row: Row, said: list[str]) -> None:
             self._said.update(dict.fromkeys(said))
             self._ended(case, row)
 
-        Pool(self._args.jobs, options_json(self._args), host_memory_gb()[0]).run(todo, ended, self._moved)
+        options = options_json(self._args)
+        runner: Pool | Cluster
+        if self._args.scheduler:
+            runner = Cluster(connect(self._args), options)
+        else:
+            runner = Pool(self._args.jobs, options, host_memory_gb()[0])
+        runner.run(todo, ended, self._moved)
 
     def _moved(self, busy: Sequence[Turn]) -> None:
         """Report cases, rate, time left."""
@@ -197,7 +212,8 @@ class Batch:
         rows = self._in_order()
         failed = [row for row in rows if row["status"] == "failed"]
         path = write_summary(self._args.out, rows, self._args.share)
-        write_parquet(path.with_suffix(".parquet"), rows, COLUMNS, NUMBERS)
+        if not write_parquet(path.with_suffix(".parquet"), rows, COLUMNS, NUMBERS):
+            print('No summary.parquet: it needs pyarrow (pip install "liverlesionai[cohort]").')
         print(f"{len(rows) - len(failed)} of {len(rows)} analysed; summary in {path}")
         for row in failed:
             print(f"  failed: {row['case']}: {row['message']}")

@@ -74,11 +74,11 @@ def options_of(data: dict[str, Any]) -> argparse.Namespace:
     return argparse.Namespace(**{**data, "like": None if like is None else Path(like)})
 
 
-def serve(start: Callable[[dict[str, Any]], Analyse]) -> int:
+def serve(begin: Callable[[dict[str, Any]], Analyse]) -> int:
     """Answer until the input ends.
 
     Args:
-        start: from the options to what analyses a case.
+        begin: from the options to what analyses a case.
     """
     # Whatever a library prints goes beside the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -86,7 +86,7 @@ def serve(start: Callable[[dict[str, Any]], Analyse]) -> int:
     lines = os.fdopen(os.dup(0), encoding="utf-8")
     try:
         with as_keyboard_interrupt():
-            analyse = start(json.loads(lines.readline()))
+            analyse = begin(json.loads(lines.readline()))
             for line in lines:
                 _answer(case_of(json.loads(line)), analyse, answers)
     except (KeyboardInterrupt, Cancelled, BrokenPipeError, ValueError):
@@ -120,7 +120,8 @@ def _send(answers: TextIO, message: dict[str, Any]) -> None:
     answers.flush()
 
 
-def _start(options: dict[str, Any]) -> Analyse:
+def start(options: dict[str, Any]) -> Analyse:
+    """What analyses a case with the product's networks."""
     job = Job.of(options_of(options))
     return lambda case, said, progress: analyse_case(job, case, said, progress)
 
@@ -131,7 +132,7 @@ def main() -> int:
 
     let_threads_sleep()
     with kept_decoder():
-        return serve(_start)
+        return serve(start)
 
 
 if __name__ == "__main__":
