@@ -1,0 +1,314 @@
+"""The liver's anatomy: vessels, Couinaud segments, the landmarks they rest on, and where a lesion lies in it.
+
+Codes: SNOMED CT as DICOM PS3.16 has them. IVa and IVb have none of their own and are sub-labels of IV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..volume.geometry import Geometry, Vec3
+from .colours import Colour
+
+
+class Vessel(IntEnum):
+    """Values of :attr:`LiverAnatomy.vessels_zyx`."""
+
+    HEPATIC = 1
+    PORTAL = 2
+    IVC = 3
+
+    @property
+    def title(self) -> str:
+        """For the reader."""
+        return ("Hepatic veins", "Portal vein", "Inferior vena cava")[self - 1]
+
+    @property
+    def code(self) -> str:
+        """SNOMED CT: "SCT^value^meaning"."""
+        return (
+            "SCT^8993003^Hepatic vein",
+            "SCT^32764006^Portal vein",
+            "SCT^64131007^Inferior vena cava",
+        )[self - 1]
+
+    @property
+    def colour(self) -> Colour:
+        """RGB in 0..1: systemic veins blue, the portal vein purple, as atlases print them."""
+        return ((0.20, 0.45, 0.95), (0.62, 0.30, 0.78), (0.08, 0.20, 0.60))[self - 1]
+
+
+_ROMAN = ("I", "II", "III", "IVa", "V", "VI", "VII", "VIII", "IVb")
+_SCT = (71133005, 277956007, 277957003, 277958008, 277959000, 277960005, 277961009, 277962002, 277958008)
+_SEGMENT_COLOURS: tuple[Colour, ...] = (
+    (0.55, 0.55, 0.55),
+    (0.45, 0.75, 0.95),
+    (0.20, 0.50, 0.85),
+    (0.95, 0.85, 0.35),
+    (0.55, 0.80, 0.40),
+    (0.20, 0.58, 0.30),
+    (0.75, 0.35, 0.30),
+    (0.95, 0.62, 0.48),
+    (0.85, 0.65, 0.15),
+)
+
+
+class CouinaudSegment(IntEnum):
+    """Values of :attr:`LiverAnatomy.segments_zyx`: 1 to 8 as Couinaud counts, 4 for IVa alone, 9 for IVb."""
+
+    I = 1  # noqa: E741
+    II = 2
+    III = 3
+    IVA = 4
+    V = 5
+    VI = 6
+    VII = 7
+    VIII = 8
+    IVB = 9
+
+    @property
+    def roman(self) -> str:
+        """Its number: "VII", "IVa"."""
+        return _ROMAN[self - 1]
+
+    @property
+    def title(self) -> str:
+        """For the reader: "Segment VII"."""
+        return f"Segment {self.roman}"
+
+    @property
+    def couinaud(self) -> int:
+        """1 to 8: IVa and IVb are both 4."""
+        return 4 if self is CouinaudSegment.IVB else int(self)
+
+    @property
+    def code(self) -> str:
+        """SNOMED CT: "SCT^value^meaning"; IVa and IVb have that of IV."""
+        roman = "IV" if self.couinaud == CouinaudSegment.IVA else self.roman
+        return f"SCT^{_SCT[self - 1]}^Couinaud hepatic segment {roman}"
+
+    @property
+    def colour(self) -> Colour:
+        """RGB in 0..1: left lateral blue, IV yellow, V and VI green, VII and VIII red, I grey."""
+        return _SEGMENT_COLOURS[self - 1]
+
+    @property
+    def hemiliver(self) -> str:
+        """ "right", "left" or, of I, "caudate"."""
+        if self is CouinaudSegment.I:
+            return "caudate"
+        return "right" if self in RIGHT_SEGMENTS else "left"
+
+    @classmethod
+    def read(cls, text: str) -> CouinaudSegment:
+        """From "VII", "7", "iva"; "IV" is IVa.
+
+        Raises:
+            ValueError: there is no such segment.
+        """
+        word = text.strip().lower()
+        if word in ("iv", "4"):
+            return cls.IVA
+        for segment in cls:
+            if word == segment.roman.lower() or (word == str(int(segment)) and segment != cls.IVB):
+                return segment
+        raise ValueError(f"{text!r} is no Couinaud segment: I to VIII, IVa, IVb.")
+
+
+RIGHT_SEGMENTS = (CouinaudSegment.V, CouinaudSegment.VI, CouinaudSegment.VII, CouinaudSegment.VIII)
+
+
+class LandmarkName:
+    """Names of the landmarks that the planes rest on."""
+
+    IVC_HIGH = "hepatic vein confluence"
+    IVC_LOW = "IVC at the hilum"
+    RIGHT_VEIN = "right hepatic vein, middle"
+    MIDDLE_VEIN = "middle hepatic vein, middle"
+    LEFT_VEIN = "left hepatic vein, middle"
+    GALLBLADDER = "gallbladder fossa"
+    BIFURCATION = "portal bifurcation"
+    RIGHT_FORK = "right portal fork"
+    UMBILICAL_BEND = "umbilical portion, bend"
+    UMBILICAL_END = "umbilical portion, end"
+
+    ALL = (
+        IVC_HIGH,
+        IVC_LOW,
+        RIGHT_VEIN,
+        MIDDLE_VEIN,
+        LEFT_VEIN,
+        GALLBLADDER,
+        BIFURCATION,
+        RIGHT_FORK,
+        UMBILICAL_BEND,
+        UMBILICAL_END,
+    )
+
+
+@dataclass(frozen=True)
+class Landmark:
+    """A point that planes rest on.
+
+    Attributes:
+        name: one of :class:`LandmarkName`.
+        lps: mm.
+        uncertainty_mm: about one standard deviation.
+        source: where it was seen: "vein", "gallbladder", "liver shape", "usual place", "reader".
+    """
+
+    name: str
+    lps: Vec3
+    uncertainty_mm: float
+    source: str
+
+    def moved(self, lps: Vec3) -> Landmark:
+        """Where the reader has put it: surely there."""
+        return replace(self, lps=lps, uncertainty_mm=READER_MM, source="reader")
+
+
+READER_MM = 3.0
+"""How surely a reader puts a point, mm."""
+
+
+@dataclass(frozen=True)
+class SegmentShare:
+    """How much of a lesion lies in a segment.
+
+    Attributes:
+        share: 0..1, of its volume.
+        possible: 0..1, the most it can be where the planes are as uncertain as their landmarks.
+    """
+
+    segment: CouinaudSegment
+    share: float
+    possible: float = 0.0
+
+
+@dataclass(frozen=True)
+class VesselContact:
+    """A lesion and the nearest vessel of one kind.
+
+    Attributes:
+        distance_mm: of the lesion's surface to the vessel's; 0 where they touch.
+        length_mm: along the vessel over which they touch.
+        angle_deg: largest part of the vessel's circumference that the lesion touches, 0..360.
+    """
+
+    vessel: Vessel
+    distance_mm: float
+    length_mm: float = 0.0
+    angle_deg: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """ "12 mm", or "contact 14 mm, 120°"."""
+        if self.length_mm <= 0:
+            return f"{self.distance_mm:.0f} mm"
+        return f"contact {self.length_mm:.0f} mm, {self.angle_deg:.0f}°"
+
+
+@dataclass(frozen=True)
+class LesionAnatomy:
+    """Where a lesion lies in the liver.
+
+    Attributes:
+        shares: largest first; empty where segments cannot be told.
+        contacts: by kind of vessel that is seen.
+        reader_segments: what the reader says instead; it wins.
+    """
+
+    shares: tuple[SegmentShare, ...] = ()
+    contacts: tuple[VesselContact, ...] = ()
+    reader_segments: tuple[CouinaudSegment, ...] = ()
+
+    @property
+    def segments(self) -> tuple[CouinaudSegment, ...]:
+        """The reader's, or those that the lesion lies in, the main one first."""
+        return self.reader_segments or tuple(one.segment for one in self.shares)
+
+    @property
+    def text(self) -> str:
+        """ "VII (82 %), VIII"; the reader's without shares."""
+        if self.reader_segments:
+            return ", ".join(one.roman for one in self.reader_segments)
+        return shares_text(self.shares)
+
+    @property
+    def hemiliver(self) -> str:
+        """ "right", "left", "caudate", or both: "right, left"; "" where nothing is told."""
+        return ", ".join(dict.fromkeys(one.hemiliver for one in self.segments))
+
+    def contact(self, vessel: Vessel) -> VesselContact | None:
+        """That with a kind of vessel; None where it is not seen."""
+        return next((one for one in self.contacts if one.vessel is vessel), None)
+
+
+def shares_text(shares: Iterable[SegmentShare]) -> str:
+    """ "VII (82 %), VIII": the first with its share where there are several; "?": merely possible."""
+    listed = list(shares)
+    if not listed:
+        return ""
+    certain = [one for one in listed if one.share > 0]
+    maybe = [f"{one.segment.roman}?" for one in listed if one.share <= 0]
+    first, *others = certain
+    head = f"{first.segment.roman} ({100 * first.share:.0f} %)" if others else first.segment.roman
+    return ", ".join([head, *(one.segment.roman for one in others), *maybe])
+
+
+@dataclass(frozen=True, eq=False)
+class LiverAnatomy:
+    """Vessels, segments and landmarks of one liver.
+
+    Attributes:
+        geometry: of the arrays.
+        vessels_zyx: uint8; 0, or a :class:`Vessel`.
+        segments_zyx: uint8; 0 outside the liver, or a :class:`CouinaudSegment`. All zero where segments
+            cannot be told; else every voxel of the liver has one.
+        landmarks: by name, in the order of :class:`LandmarkName`.
+        messages: what cannot be said and why, in sentences for the reader.
+    """
+
+    geometry: Geometry
+    vessels_zyx: NDArray[np.uint8]
+    segments_zyx: NDArray[np.uint8]
+    landmarks: Mapping[str, Landmark] = field(default_factory=dict)
+    messages: tuple[str, ...] = ()
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether segments can be told."""
+        return bool(self.segments_zyx.any())
+
+    def volume_ml(self, segment: CouinaudSegment) -> float:
+        """Of a segment, mL."""
+        voxels = int(np.count_nonzero(self.segments_zyx == segment))
+        return voxels * self.geometry.voxel_volume_mm3 / 1000.0
+
+    @classmethod
+    def blank(cls, geometry: Geometry, *messages: str) -> LiverAnatomy:
+        """Nothing can be said, and why."""
+        nothing = np.zeros(geometry.shape_zyx, np.uint8)
+        return cls(geometry, nothing, nothing.copy(), messages=messages)
+
+
+def lesion_shares(
+    lesion_zyx: NDArray[np.bool_], segments_zyx: NDArray[np.uint8], least: float = 0.05
+) -> tuple[SegmentShare, ...]:
+    """Shares of a lesion's voxels in each segment, largest first.
+
+    Args:
+        least: smaller shares are left out, unless it is the only one.
+    """
+    counts = np.bincount(segments_zyx[lesion_zyx], minlength=10)[1:10]
+    total = int(counts.sum())
+    if not total:
+        return ()
+    order = [int(k) for k in np.argsort(-counts, kind="stable") if counts[k]]
+    kept = [k for k in order if counts[k] >= least * total] or order[:1]
+    return tuple(SegmentShare(CouinaudSegment(k + 1), float(counts[k]) / total) for k in kept)
