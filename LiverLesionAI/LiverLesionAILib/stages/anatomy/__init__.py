@@ -1,0 +1,1 @@
+"""Vessels, landmarks and Couinaud segments of a liver."""
