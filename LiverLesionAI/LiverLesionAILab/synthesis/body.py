@@ -6,6 +6,7 @@ the noise-free anatomy before it is scanned.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +25,7 @@ from .gut import (
     isodense_fill,
     paint_gallbladder,
 )
-from .liver import liver_distance, liver_texture
+from .liver import LiverShape, liver_shape, liver_texture
 from .liver_vessels import add_liver_trees
 from .mesentery import add_mesentery
 from .organs import HuTable, Organ, Phase, draw_hu
@@ -106,13 +107,24 @@ def make_anatomy(rng: np.random.Generator, settings: BodySettings | None = None)
     return paint_anatomy(rng, make_plan(rng, settings or BodySettings()))
 
 
-def paint_anatomy(rng: np.random.Generator, plan: Plan) -> SyntheticBody:
+def _usual_trees(scene: Scene, canvas: Canvas, part: Grid, shape: LiverShape) -> None:
+    add_liver_trees(scene, canvas, part, shape.distance)
+
+
+Trees = Callable[[Scene, Canvas, Grid, LiverShape], None]
+"""Paints the vessels of a liver; `part` is the grid that the shape's arrays are on."""
+
+
+def paint_anatomy(rng: np.random.Generator, plan: Plan, trees: Trees = _usual_trees) -> SyntheticBody:
     """Draw the patient of a plan before the scanner.
 
     The same state of `rng` and a plan that differs in its HU alone give the same anatomy in another phase.
+
+    Args:
+        trees: the liver's vessels.
     """
     canvas = Canvas.blank(plan.fine)
-    liver = _draw(rng, plan, canvas)
+    liver = _draw(rng, plan, canvas, trees)
     return finish_anatomy(rng, plan, canvas, liver)
 
 
@@ -247,8 +259,17 @@ class _Neighbours:
     vessel_layers: list[Layer]
     full_hu: float | None
 
+    def fossa_zyx(self, coarse: Grid) -> NDArray[np.float64] | None:
+        """The deepest point of the gallbladder, mm; None in who has none."""
+        if self.gallbladder is None:
+            return None
+        box, distance = self.gallbladder[:2]
+        part = coarse.part(box)
+        index = np.unravel_index(int(np.argmin(distance)), distance.shape)
+        return np.array(part.origin_zyx_mm) + np.array(index) * np.array(part.spacing_zyx_mm)
 
-def _draw(rng: np.random.Generator, plan: Plan, canvas: Canvas) -> NDArray[np.bool_]:
+
+def _draw(rng: np.random.Generator, plan: Plan, canvas: Canvas, trees: Trees) -> NDArray[np.bool_]:
     """Paint the body; returns the liver mask on the canvas."""
     coarse, patient, hu = plan.coarse, plan.patient, plan.hu
     torso = make_torso(rng, coarse, patient)
@@ -266,7 +287,7 @@ def _draw(rng: np.random.Generator, plan: Plan, canvas: Canvas) -> NDArray[np.bo
         np.array([-235, -150, -170]) * patient.scale_zyx, np.array([25, 120, 135]) * patient.scale_zyx
     )
     part = coarse.part(box)
-    distance = liver_distance(
+    shape = liver_shape(
         rng,
         part,
         scene.coords(box),
@@ -275,6 +296,7 @@ def _draw(rng: np.random.Generator, plan: Plan, canvas: Canvas) -> NDArray[np.bo
         patient,
         _impressions(scene, torso, box, beside),
     )
+    distance = shape.distance
     texture = liver_texture(rng, part, patient, hu)
     if patient.liver_kind is LiverKind.CIRRHOTIC and rng.random() < 0.5:
         depth = rng.uniform(2, 14)
@@ -284,7 +306,7 @@ def _draw(rng: np.random.Generator, plan: Plan, canvas: Canvas) -> NDArray[np.bo
     scene.add(Organ.LIVER, box, distance, texture, halo_mm=0.3 + 0.8 * patient.visceral)
     flush()
     liver = canvas.mask(part, distance)
-    add_liver_trees(scene, canvas, part, distance)
+    trees(scene, canvas, part, replace(shape, fossa_zyx=beside.fossa_zyx(coarse)))
     scene.layers.extend(beside.vessel_layers)
     if beside.gallbladder is not None:
         paint_gallbladder(scene, beside.gallbladder)

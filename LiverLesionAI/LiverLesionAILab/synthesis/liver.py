@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from LiverLesionAILib.volume.masks import largest_component
 from numpy.typing import NDArray
@@ -13,7 +15,22 @@ from .patient import LiverKind, Patient
 Coords = tuple[Array, Array, Array]
 
 
-def liver_distance(
+@dataclass(frozen=True, eq=False)
+class LiverShape:
+    """A liver before its vessels; arrays on one part of the coarse grid.
+
+    Attributes:
+        distance: signed distance to the liver, mm.
+        falciform: signed distance to the sheet of the falciform and round ligament (the umbilical fissure).
+        fossa_zyx: middle of the gallbladder in body coordinates, mm; None in who has none.
+    """
+
+    distance: Array
+    falciform: Array
+    fossa_zyx: NDArray[np.float64] | None = None
+
+
+def liver_shape(
     rng: np.random.Generator,
     grid: Grid,
     coords_zyx: Coords,
@@ -21,8 +38,8 @@ def liver_distance(
     diaphragm: Array,
     patient: Patient,
     neighbours: list[tuple[Array, float]],
-) -> Array:
-    """Signed distance to the liver on `grid`.
+) -> LiverShape:
+    """The liver on `grid`.
 
     The diaphragm and the wall bound it above and outside; lobes (ellipsoids, smoothly joined) bound it below
     and to the left; neighbours press into it; fissures cut it. The lobes are grown or shrunk until the
@@ -46,7 +63,8 @@ def liver_distance(
     bounds = smooth_max(wall + np.float32(0.9 + 1.4 * fat), diaphragm + np.float32(0.9 + 0.5 * fat), 8)
     for distance, gap in neighbours:
         bounds = smooth_max(bounds, np.float32(gap) - distance, 5)
-    for cut in _fissures(rng, grid, coords_zyx, patient, cirrhotic):
+    cuts = _fissures(rng, grid, coords_zyx, patient, cirrhotic)
+    for cut in cuts:
         bounds = smooth_max(bounds, -cut, 3)
     lobes = lobes + lumps
     if cirrhotic:
@@ -62,7 +80,7 @@ def liver_distance(
     if candidates.size > 100:
         rank = min(wanted, candidates.size - 1)
         offset = float(np.clip(np.partition(candidates, rank)[rank], -20.0, 22.0))
-    return keep_largest(smooth_max(lobes - np.float32(offset), bounds, 6))
+    return LiverShape(keep_largest(smooth_max(lobes - np.float32(offset), bounds, 6)), cuts[0])
 
 
 def _lobes(rng: np.random.Generator, coords_zyx: Coords, patient: Patient) -> Array:
@@ -82,7 +100,8 @@ def _lobes(rng: np.random.Generator, coords_zyx: Coords, patient: Patient) -> Ar
     left_size = float(np.clip(rng.normal(1.05 if cirrhotic else 0.88, 0.2), 0.5, 1.4))
     caudate_size = float(np.clip(rng.normal(1.4 if cirrhotic else 1.0, 0.12), 0.75, 1.8))
     right = blob((-72, 10, -74), (94, 98, 74), (0, 12, 0))
-    tip = blob((-128, 12, -100), (62 * rng.uniform(0.7, 1.25), 58, 27), (0, 14, 0))
+    longer = patient.riedel_mm / 2  # Riedel's lobe: a tongue of the right lobe, downwards
+    tip = blob((-128 - longer, 12, -100), (62 * rng.uniform(0.7, 1.25) + longer, 58, 27), (0, 14, 0))
     quadrate = blob((-72, -44, -32), (50, 46, 46), (0, 10, 0))
     left = blob((-50, -46, 26), (36, 44, 86 * left_size), (0, 22, 0), 6.0)
     left_top = blob((-34, -18, 10), (26, 44, 62 * left_size), (0, 10, 0), 5.0)

@@ -67,7 +67,7 @@ def add_liver_trees(scene: Scene, canvas: Canvas, part: Grid, liver_sdf: Array, 
         segments = grow_tree(rng, trunks, terminals, radius)
         distance = np.full(fine.shape_zyx, 30.0, np.float32)
         for segment in segments:
-            _capsule(fine, distance, segment)
+            lower_to_capsule(fine, distance, segment)
         if within or organ is Organ.HEPATIC_VEIN:
             distance = np.maximum(distance, inside + np.float32(1.0))
         canvas.blend(box, distance, scene.hu[organ], organ)
@@ -84,7 +84,7 @@ def _from(point: NDArray) -> Callable[[NDArray], float]:
     return lambda other: float(np.linalg.norm(other - point))
 
 
-def _capsule(grid: Grid, distance: Array, segment: NDArray) -> None:
+def lower_to_capsule(grid: Grid, distance: Array, segment: NDArray) -> None:
     """Lower `distance` to that of a capsule with linearly varying radius."""
     a, b = segment
     reach = max(a[3], b[3]) + 2.5

@@ -33,6 +33,7 @@ class Patient:
         bone: factor on the HU of the bones (age).
         muscularity: factor on muscle thickness.
         arms_down: arms beside the body.
+        riedel_mm: by how much the right lobe's tip reaches further down.
     """
 
     female: bool
@@ -45,6 +46,7 @@ class Patient:
     bone: float
     muscularity: float
     arms_down: bool
+    riedel_mm: float = 0.0
 
     def points(self, reference_zyx: NDArray) -> NDArray[np.float64]:
         """Reference coordinates (175 cm man, mm) in this body: z, y, x scaled, further columns kept."""

@@ -40,7 +40,7 @@ def grow_tree(
         d = xyz[i] - xyz[parent[i]]
         direction[i] = d / (np.linalg.norm(d) + 1e-9)
     # Far apart first: the big branches form before the small ones fill in.
-    for target in terminals_zyx[_spread_order(terminals_zyx)]:
+    for target in terminals_zyx[spread_order(terminals_zyx)]:
         delta = target - xyz[:n]
         length = np.linalg.norm(delta, axis=1) + 1e-9
         cosine = np.einsum("ij,ij->i", delta, direction[:n]) / length
@@ -57,7 +57,7 @@ def grow_tree(
             d = xyz[n] - xyz[parent[n]]
             direction[n] = d / (np.linalg.norm(d) + 1e-9)
             n += 1
-    radius = _radii(parent, root_radius_mm, exponent)
+    radius = murray_radii(parent, root_radius_mm, exponent)
     return [
         np.array([[*xyz[parent[i]], (radius[i] * 2 + radius[parent[i]]) / 3], [*xyz[i], radius[i]]])
         for i in range(1, n)
@@ -83,7 +83,7 @@ def _trunk(lines_zyx: list[NDArray]) -> tuple[list[NDArray], list[int]]:
     return nodes, parent
 
 
-def _radii(parent: list[int], root_radius_mm: float, exponent: float) -> NDArray[np.float64]:
+def murray_radii(parent: list[int], root_radius_mm: float, exponent: float) -> NDArray[np.float64]:
     """Murray's law: every leaf takes the same flow; parents come before their children."""
     n = len(parent)
     flow = np.zeros(n)
@@ -95,7 +95,7 @@ def _radii(parent: list[int], root_radius_mm: float, exponent: float) -> NDArray
     return root_radius_mm * (flow / flow[0]) ** (1 / exponent)
 
 
-def _spread_order(points: NDArray) -> NDArray[np.intp]:
+def spread_order(points: NDArray) -> NDArray[np.intp]:
     """Farthest-point order of (m, 3) points."""
     distance = np.linalg.norm(points - points.mean(0), axis=1)
     order = np.empty(len(points), int)

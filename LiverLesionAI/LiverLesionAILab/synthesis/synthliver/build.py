@@ -17,6 +17,10 @@ from LiverLesionAILib.support.progress import Progress, silent
 
 from ..pool import synthesis_pool
 from . import classes, slices
+from .anatomy_case import make_anatomy_patient
+from .anatomy_plan import NAME as NAME_ANATOMY
+from .anatomy_plan import PART as PART_ANATOMY
+from .anatomy_plan import AnatomyPlan, plan_anatomy
 from .classes import make_patient_slices
 from .multiphase import make_patient
 from .multiphase_plan import NAME as NAME_2
@@ -36,11 +40,12 @@ _MAKERS = {
     "slices": make_series,
     "classes": make_patient_slices,
     PART_2: make_patient,
+    PART_ANATOMY: make_anatomy_patient,
 }
-SETS: dict[str, tuple[str, ...]] = {NAME: PARTS, NAME_2: (PART_2,)}
+SETS: dict[str, tuple[str, ...]] = {NAME: PARTS, NAME_2: (PART_2,), NAME_ANATOMY: (PART_ANATOMY,)}
 """The parts of each set."""
 
-Plans = PatientPlan | MultiphasePlan
+Plans = PatientPlan | MultiphasePlan | AnatomyPlan
 
 
 def build(
@@ -69,9 +74,7 @@ def build(
         OutputError: no space or no permission.
         Cancelled: from `progress`; what is finished stays.
     """
-    plans: dict[str, list[Any]] = {
-        part: plan_patients(limit) if part == PART_2 else plan(part, limit) for part in parts
-    }
+    plans: dict[str, Sequence[Any]] = {part: _plans(part, limit) for part in parts}
     records: dict[str, dict[str, dict[str, Any]]] = {part: {} for part in parts}
     todo: list[tuple[str, Plans]] = []
     for part, patients in plans.items():
@@ -90,6 +93,12 @@ def build(
     _write_set(folder, records, limit, name)
     progress(f"{name} is complete", 1.0)
     return records
+
+
+def _plans(part: str, limit: int | None) -> Sequence[Any]:
+    if part == PART_ANATOMY:
+        return plan_anatomy(limit)
+    return plan_patients(limit) if part == PART_2 else plan(part, limit)
 
 
 def make_one(part: str, one: Plans, folder: Path) -> dict[str, Any]:
