@@ -187,7 +187,7 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
         InputError: options that do not go together.
     """
     chosen = sized_recipe(args.model, args.size)
-    if (args.without or args.synthliver) and chosen.task in ("classify", "neighbour"):
+    if (args.without or args.synthliver) and chosen.task in ("classify", "neighbour", "vessels"):
         raise InputError(
             "--without and --synthliver are for networks that learn tumours from volumes, not for slice "
             "classifiers or neighbours of the liver."
@@ -244,6 +244,7 @@ def smaller_bank(chosen: Recipe, count: int) -> Recipe:
         healthy_variants=min(count, chosen.healthy_variants),
         slice_variants=min(count, chosen.slice_variants),
         gallbladders=chosen.gallbladders and chosen.gallbladders.smaller(count),
+        anatomy=min(count, chosen.anatomy),
     )
 
 

@@ -15,6 +15,7 @@ from .gallbladder_cases import gallbladder_cases
 from .healthy import healthy_cases
 from .recipes import Recipe
 from .slice_cases import slice_cases
+from .vessel_cases import vessel_cases
 
 
 def training_cases(
@@ -24,6 +25,8 @@ def training_cases(
     unknown = set(hold_out) - set(LITS_PATIENTS.values())
     if unknown:
         raise InputError(f"There is no patient {', '.join(sorted(unknown))}; patients are A to E.")
+    if chosen.anatomy:
+        return vessel_cases(cache, chosen.anatomy, progress)
     data, spacing = data_folder(), chosen.spec.spacing_zyx_mm
     if chosen.gallbladders is not None:
         # Whole slices: a gallbladder's place is told by the body around it.

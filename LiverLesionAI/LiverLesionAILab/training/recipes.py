@@ -25,6 +25,7 @@ from .bodies import BodyMix
 from .gallbladder_cases import GRID_MM, GallbladderMix
 from .loop import LoopSettings
 from .sampling import AugmentSettings
+from .vessel_cases import GRID_ZYX_MM
 
 SEGMENT_INPUT = InputSpec(
     spacing_zyx_mm=(2.5, 1.25, 1.25), window_hu=(-75.0, 175.0), in_slices=5, liver_hu=100.0, magnify=1.4
@@ -47,6 +48,9 @@ GALLBLADDER_INPUT = InputSpec(
 in scans and in the axial slices, which were cut at 0 HU. Pixels of 2 mm, between the coarse network's and the
 segmenters'."""
 
+VESSEL_INPUT = InputSpec(spacing_zyx_mm=GRID_ZYX_MM, window_hu=(0.0, 220.0), in_slices=5, liver_hu=100.0)
+"""The liver's level is brought to 100 HU: what is left is by how much vessels are brighter or darker."""
+
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
 
@@ -56,7 +60,8 @@ class Recipe:
 
     Attributes:
         network: module of `networks/`; config: its settings.
-        task: "segment", "locate", "detect", "classify" or "neighbour" (an organ beside the liver).
+        task: "segment", "locate", "detect", "classify" or "neighbour" (an organ beside the liver)
+            or "vessels".
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
@@ -69,6 +74,7 @@ class Recipe:
         bundled_as: name in the manifest, where it is not the recipe's.
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
         gallbladders: the synthetic gallbladders to learn from; None where the network has no such class.
+        anatomy: learns from so many training patients of SynthLiver-anatomy, and from nothing else; 0 of none.
         slab_targets: for networks with a bag of images: a sample is a slab with so many target slices and
             their neighbours; 0 for crops of one slice.
     """
@@ -93,6 +99,7 @@ class Recipe:
     scales: dict[str, tuple[float, ...]] = field(default_factory=dict)
     title: str = ""
     gallbladders: GallbladderMix | None = None
+    anatomy: int = 0
     slab_targets: int = 0
     bundled_as: str = ""
 
@@ -280,6 +287,28 @@ RECIPES: dict[str, Recipe] = {
         augment=AugmentSettings(level_hu=10.0, contrast=0.2, noise_hu=15.0),
         gallbladders=GallbladderMix(),
         title="Gallbladder U-Net: what beside the liver is the gallbladder",
+    ),
+    "vessel_unet": Recipe(
+        network="unet",
+        task="vessels",
+        config=unet.UnetConfig(in_slices=5, classes=5, widths=(16, 24, 48, 64, 64), norm="batch"),
+        spec=VESSEL_INPUT,
+        crop=80,
+        loop=LoopSettings(
+            steps=1500,
+            batch=8,
+            learning_rate=2e-3,
+            warmup=40,
+            ema=0.995,
+            class_weights=(1.0, 1.0, 2.5, 2.5, 1.5),
+            checkpoint_every=50,
+        ),
+        shares={"anatomy": 1.0},
+        tumour_share=0.4,
+        liver_share=0.5,
+        augment=AugmentSettings(level_hu=8.0, contrast=0.2, pivot_hu=100.0, noise_hu=12.0),
+        anatomy=20,
+        title="Vessel U-Net: portal vein, hepatic veins and IVC at the liver",
     ),
     "dadrn": Recipe(
         network="dadrn",
