@@ -37,7 +37,9 @@ def early() -> AnatomyCase:
 
 def test_territories_are_the_liver(early: AnatomyCase) -> None:
     assert np.array_equal(early.segments_zyx > 0, early.liver_zyx)
-    volumes = np.bincount(early.segments_zyx.ravel(), minlength=10)[1:] * early.geometry.voxel_volume_mm3 / 1000
+    volumes = (
+        np.bincount(early.segments_zyx.ravel(), minlength=10)[1:] * early.geometry.voxel_volume_mm3 / 1000
+    )
     assert volumes.min() > 5, "every segment is there"
     right = volumes[[4, 5, 6, 7]].sum() / volumes.sum()
     assert 0.5 < right < 0.85
@@ -54,8 +56,9 @@ def test_segments_lie_where_an_atlas_has_them(early: AnatomyCase) -> None:
 def test_vessels_are_whole(early: AnatomyCase) -> None:
     for first, last in ((1, 30), (31, 40)):
         tree = (early.branches_zyx >= first) & (early.branches_zyx <= last)
-        parts, count = ndimage.label(tree, np.ones((3, 3, 3)))
-        assert count and np.bincount(parts.ravel())[1:].max() > 0.8 * tree.sum()
+        # Vessels of 2 mm break in slices of 5 mm.
+        parts, count = ndimage.label(ndimage.binary_dilation(tree, np.ones((3, 3, 3))))
+        assert count and np.bincount(parts[tree])[1:].max() > 0.9 * tree.sum()
     assert not (early.branches_zyx[early.labels_zyx > 1]).any(), "no vessel runs on inside a lesion"
 
 

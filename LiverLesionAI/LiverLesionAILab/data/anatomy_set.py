@@ -82,5 +82,7 @@ def find_anatomy(folder: Path, split: str | None = None) -> list[AnatomyPatient]
     found = [AnatomyPatient.read(path.parent) for path in sorted(root.glob(f"*/{TRUTH_FILE}"))]
     found = [one for one in found if split in (None, one.facts["split"])]
     if not found:
-        raise InputError(f"{folder}: no patients of {NAME} in it. Make them with `liverlesionai synthesize {NAME}`.")
+        raise InputError(
+            f"{folder}: no patients of {NAME} in it. Make them with `liverlesionai synthesize {NAME}`."
+        )
     return found

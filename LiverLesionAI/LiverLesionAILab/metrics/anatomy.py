@@ -92,7 +92,7 @@ def label_right(predicted_zyx: NDArray[np.uint8], truth_zyx: NDArray[np.uint8]) 
 def distance_mm(
     lesion_zyx: NDArray[np.bool_], vessel_zyx: NDArray[np.bool_], spacing_zyx_mm: Sequence[float]
 ) -> float:
-    """Smallest distance between middles of voxels of a lesion and of a vessel, mm; infinite without vessel."""
+    """Smallest distance between middles of voxels of a lesion and a vessel, mm; infinite without vessel."""
     if not vessel_zyx.any() or not lesion_zyx.any():
         return float("inf")
     away = ndimage.distance_transform_edt(~vessel_zyx, sampling=spacing_zyx_mm)

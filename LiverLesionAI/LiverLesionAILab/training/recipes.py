@@ -74,7 +74,7 @@ class Recipe:
         bundled_as: name in the manifest, where it is not the recipe's.
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
         gallbladders: the synthetic gallbladders to learn from; None where the network has no such class.
-        anatomy: learns from so many training patients of SynthLiver-anatomy, and from nothing else; 0 of none.
+        anatomy: so many training patients of SynthLiver-anatomy are learnt from, and nothing else.
         slab_targets: for networks with a bag of images: a sample is a slab with so many target slices and
             their neighbours; 0 for crops of one slice.
     """
@@ -295,7 +295,7 @@ RECIPES: dict[str, Recipe] = {
         spec=VESSEL_INPUT,
         crop=80,
         loop=LoopSettings(
-            steps=1500,
+            steps=650,
             batch=8,
             learning_rate=2e-3,
             warmup=40,

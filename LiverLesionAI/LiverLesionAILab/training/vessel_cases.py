@@ -32,7 +32,7 @@ def vessel_cases(cache: Path, limit: int | None = None, progress: Progress = sil
     """The training patients on the network's grid; held-out ones are never among them.
 
     Args:
-        cache: patients are drawn there, as `synthesize SynthLiver-anatomy` draws them, where they are missing.
+        cache: patients that are missing are drawn there, as `synthesize SynthLiver-anatomy` draws them.
         limit: only so many.
     """
     plans = [plan for plan in plan_anatomy() if plan.split == "train"][:limit]

@@ -111,9 +111,7 @@ def draw_anatomy(plan: AnatomyPlan) -> AnatomyCase:
         "liver": body.patient.liver_kind.value,
         "noise_hu": round(body.scanner.noise_hu, 1),
         "landmarks_lps": {n: [round(float(v), 2) for v in p] for n, p in landmarks.items()},
-        "lesions": [
-            _lesion(k + 1, labels, segments, body.geometry) for k in range(len(made.lesions))
-        ],
+        "lesions": [_lesion(k + 1, labels, segments, body.geometry) for k in range(len(made.lesions))],
     }
     return AnatomyCase(hu, labels, segments, branches, body.geometry, facts)
 
@@ -165,7 +163,9 @@ def _lesion(
         "number": number,
         "volume_ml": round(len(where) * geometry.voxel_volume_mm3 / 1000, 3),
         "middle_lps": [round(float(v), 2) for v in middle],
-        "segments": {SEGMENTS[int(c)]: round(float(counts[c] / len(where)), 3) for c in order if counts[c] and c},
+        "segments": {
+            SEGMENTS[int(c)]: round(float(counts[c] / len(where)), 3) for c in order if counts[c] and c
+        },
     }
 
 
