@@ -23,7 +23,7 @@ SYNTHESIZE = _tool(
     "synthesis.synthliver.command",
     "add_synthesize_arguments",
     "run_synthesize",
-    "make the benchmark sets SynthLiver-1 and SynthLiver-2 and check them, or the sample case",
+    "make a benchmark set (SynthLiver-1, -2, -anatomy) and check it, or the sample case",
 )
 TRAIN = _tool("training.command", "add_train_arguments", "run_train", "train a bundled network again")
 EVALUATE = _tool(

@@ -19,7 +19,8 @@ from LiverLesionAILab.synthesis.known_trees.growth import Tree, Trunk, dense_poi
 from LiverLesionAILab.synthesis.known_trees.habit import Branch, PortalForm
 from LiverLesionAILab.synthesis.known_trees.territory import territories
 from LiverLesionAILab.synthesis.synthliver.anatomy_case import AnatomyCase, draw_anatomy
-from LiverLesionAILab.synthesis.synthliver.anatomy_plan import VARIANTS, AnatomyPlan, plan_anatomy
+from LiverLesionAILab.synthesis.synthliver.anatomy_plan import NAME, PART, VARIANTS, AnatomyPlan, plan_anatomy
+from LiverLesionAILab.synthesis.synthliver.checksums import recorded, recorded_file
 from LiverLesionAILab.training.vessel_cases import class_labels
 from scipy import ndimage
 
@@ -113,6 +114,7 @@ def test_plan_of_the_set() -> None:
     assert sum(held_out.values()) == 20 and set(held_out) == set(VARIANTS)
     forms = {p.variant: p.habit.portal for p in plans}
     assert forms["trifurcation"] is PortalForm.TRIFURCATION and forms["usual"] is PortalForm.USUAL
+    assert set(recorded(recorded_file(NAME))[PART]) == {p.name for p in plans}
     assert [p.name for p in plan_anatomy(1)] == [p.name for p in plans[: len(VARIANTS)]]
 
 
