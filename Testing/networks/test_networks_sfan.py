@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILib.networks.parts.blocks import ConvBlock, fold_batch_norm, global_average, parameter_count
+from LiverLesionAILib.networks.parts.upsampling import by_products, upsampled
 from LiverLesionAILib.networks.sfan import SIZES, Gate, Sfan, SfanConfig
 from LiverLesionAILib.networks.unet import Unet, UnetConfig
 
@@ -157,6 +158,47 @@ class TestStructure:
         labels = torch.randint(0, 3, (2, 64, 64), generator=torch.Generator().manual_seed(1))
         torch.nn.functional.cross_entropy(network(x).logits, labels).backward()
         assert all(bool(p.grad.any()) for p in network.parameters())
+
+
+class TestInference:
+    """Without gradients gates are folded into the alignment and maps are enlarged as products."""
+
+    @pytest.mark.parametrize("changed", [{}, {"sat": False}, {"gca": False}])
+    def test_it_says_what_the_plain_network_says(self, changed: dict) -> None:
+        torch.manual_seed(2)
+        network = Sfan(replace(SIZES["compact"], **changed)).eval()
+        x = torch.randn(3, 5, 32, 48)
+        plain = network(x, return_attention=True)
+        with torch.inference_mode():
+            folded, bare = network(x, return_attention=True), network(x)
+        assert torch.allclose(
+            folded.logits, plain.logits, atol=1e-5 * float(plain.logits.detach().abs().max())
+        )
+        assert torch.equal(bare.logits, folded.logits)
+        for mine, theirs in zip(folded.attention.sat_maps, plain.attention.sat_maps, strict=True):
+            assert torch.equal(mine, theirs)
+
+    def test_bfloat16_stays_near_float32(self) -> None:
+        torch.manual_seed(2)
+        network = fold_batch_norm(Sfan(SIZES["compact"]))
+        x = torch.randn(1, 5, 32, 48)
+        with torch.inference_mode():
+            wide = network(x).logits
+            narrow = network.bfloat16()(x.bfloat16()).logits.float()
+        assert float((narrow - wide).abs().mean()) < 0.01 * float(wide.abs().max())
+
+    @pytest.mark.parametrize("factor", [2, 4, 8, 16])
+    def test_enlarging_by_products_is_bilinear(self, factor: int) -> None:
+        x = torch.randn(2, 3 * 16 // factor, 2 * 16 // factor, 8)
+        expected = torch.nn.functional.interpolate(
+            x.permute(0, 3, 1, 2), scale_factor=factor, mode="bilinear", align_corners=False
+        ).permute(0, 2, 3, 1)
+        assert torch.allclose(by_products(x, factor), expected, atol=1e-6)
+        narrow = x.bfloat16()
+        rounded = upsampled(narrow, factor)
+        assert rounded.dtype is torch.bfloat16
+        assert torch.equal(rounded, by_products(narrow, factor))
+        assert torch.allclose(rounded.float(), expected, atol=0.05)
 
 
 class TestBlocks:

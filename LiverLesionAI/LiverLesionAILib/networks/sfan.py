@@ -21,6 +21,7 @@ linear
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .parts.blocks import Norm, encoder_levels, global_average, initialise
+from .parts.upsampling import upsampled
 
 
 @dataclass(frozen=True)
@@ -142,24 +144,15 @@ class Sfan(nn.Module):
         for depth, block in enumerate(self.encoder):
             x = block(x if depth == 0 else F.max_pool2d(x, 2))
             levels.append(x)
-        gates: list[Tensor] = []
-        weighted = list(levels)
-        if self.config.sat:
-            for level, gate in enumerate(self.sat):
-                value = gate(levels[level + 1])
-                gates.append(value)
-                weighted[level] = value * levels[level]
-        size = levels[0].shape[-2:]
-        aligned = [
-            align(s)
-            if level == 0
-            else F.interpolate(align(s), size=size, mode="bilinear", align_corners=False)
-            for level, (align, s) in enumerate(zip(self.align, weighted, strict=True))
-        ]
-        fused = torch.cat(aligned, dim=1)
+        gates = [gate(levels[level + 1]) for level, gate in enumerate(self.sat)] if self.config.sat else []
         context = self.gca(levels[-1]) if self.config.gca else None
-        if context is not None:
-            fused = context * fused
+        if torch.is_grad_enabled():
+            weighted = self._weighted(levels, gates)
+            fused = self._fused(weighted, context)
+        else:
+            # Maps of the gates' effect only where somebody asks for them.
+            weighted = self._weighted(levels, gates) if return_attention else []
+            fused = self._fused_at_inference(levels, gates, context)
         logits = self.classify(self.head(fused))
         if not return_attention:
             return SfanOutput(logits)
@@ -169,6 +162,49 @@ class Sfan(nn.Module):
             gca_gates=None if context is None else context.reshape(context.shape[0], len(levels), -1),
         )
         return SfanOutput(logits, attention)
+
+    def _weighted(self, levels: Sequence[Tensor], gates: Sequence[Tensor]) -> list[Tensor]:
+        """S of equation 1: levels times their gates; the deepest has none."""
+        return [v * h for v, h in zip(gates, levels, strict=False)] + list(levels[len(gates) :])
+
+    def _fused(self, weighted: Sequence[Tensor], context: Tensor | None) -> Tensor:
+        """All levels aligned at the top's size, weighted by the context, (B, L C', H, W)."""
+        size = weighted[0].shape[-2:]
+        aligned = [
+            align(s)
+            if level == 0
+            else F.interpolate(align(s), size=size, mode="bilinear", align_corners=False)
+            for level, (align, s) in enumerate(zip(self.align, weighted, strict=True))
+        ]
+        fused = torch.cat(aligned, dim=1)
+        return fused if context is None else context * fused
+
+    def _fused_at_inference(
+        self, levels: Sequence[Tensor], gates: Sequence[Tensor], context: Tensor | None
+    ) -> Tensor:
+        """:meth:`_fused` of :meth:`_weighted`, up to rounding, with fewer passes over large maps.
+
+        Both gates are numbers per image and channel: they go into the weights of the 1 x 1 alignment (bilinear
+        interpolation weights all channels alike). Everything stays channels last.
+        """
+        count, _, height, width = levels[0].shape
+        each = self.config.aligned_channels
+        fused = levels[0].new_empty((count, height, width, len(levels) * each))
+        for level, (align, features) in enumerate(zip(self.align, levels, strict=True)):
+            mine = slice(level * each, (level + 1) * each)
+            weight, bias = align.weight[None, :, :, 0, 0], align.bias[None]  # (1, C', C), (1, C')
+            if level < len(gates):
+                weight = weight * gates[level][:, None, :, 0, 0]
+            if context is not None:
+                gate = context[:, mine, 0, 0]
+                weight, bias = weight * gate[:, :, None], bias * gate
+            rows = features.permute(0, 2, 3, 1).flatten(1, 2)
+            aligned = torch.baddbmm(
+                bias.expand(count, -1)[:, None], rows, weight.expand(count, -1, -1).transpose(1, 2)
+            )
+            aligned = aligned.view(count, *features.shape[-2:], each)
+            fused[..., mine] = upsampled(aligned, height // features.shape[-2])
+        return fused.permute(0, 3, 1, 2)
 
 
 def build(config: SfanConfig) -> Sfan:
