@@ -17,6 +17,7 @@ from LiverLesionAILib.stages.locate.coarse import LocateSettings, liver_from_coa
 from LiverLesionAILib.stages.place.grid import on_ct_grid
 from LiverLesionAILib.stages.segment.inference import class_probabilities, liver_and_tumour
 from LiverLesionAILib.stages.segment.masks import Masks, SegmentSettings, masks_from_probabilities
+from LiverLesionAILib.stages.segment.region import FinerSettings
 from LiverLesionAILib.stages.segment.segmented import Segmented
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from LiverLesionAILib.volume.masks import drop_islands
@@ -160,6 +161,36 @@ class TestLiverAndTumour:
         )
         assert tumour[5, 30, 30] > 100
         assert not tumour[:, :4].any()
+
+    def test_the_finest_scale_is_looked_at_where_others_suspect_something(self) -> None:
+        hu = np.concatenate([self.hu(), self.hu()])
+        hu[:, 20:40, 24:50] = -20.0
+        hu[4:7, 28:34, 32:40] = 90.0
+        seen: list[tuple[float, int]] = []
+
+        class Watched(Echo):
+            def forward(self, x: torch.Tensor, return_attention: bool = False) -> SimpleNamespace:
+                seen.append((x.shape[-1], len(x)))
+                return super().forward(x, return_attention)
+
+        def run(finer: FinerSettings | None) -> tuple[np.ndarray, np.ndarray, int]:
+            seen.clear()
+            near = np.zeros(hu.shape, bool)
+            near[2:22, 18:42, 24:50] = True
+            at = {"near_zyx": near, "margin_mm": SPEC.spacing_zyx_mm[1]}
+            scales = {"liver_scales": (0.8,), "lesion_scales": (1.0, 1.5)}
+            liver, tumour = liver_and_tumour(Watched(), SPEC, hu, finer=finer, **at, **scales)
+            return liver, tumour, sum(count for _, count in seen)
+
+        liver, tumour, looks = run(FinerSettings(0.4, SPEC.spacing_zyx_mm[0]))
+        whole_liver, whole_tumour, whole_looks = run(None)
+        assert np.array_equal(liver, whole_liver)
+        assert looks < whole_looks
+        # Where something is suspected, and one slice beside, both scales are looked at: up to rounding.
+        assert np.abs(tumour[4:7].astype(int) - whole_tumour[4:7]).max() <= 1
+        # Nothing at all is too little for any doubt.
+        everywhere = run(FinerSettings(1e-9, 0.0))[1]
+        assert np.abs(everywhere.astype(int) - whole_tumour).max() <= 1
 
     def test_a_gap_in_the_liver_is_passed_over(self) -> None:
         hu = np.concatenate([self.hu(), np.full((30, 64, 80), -150.0, np.float32), self.hu()])

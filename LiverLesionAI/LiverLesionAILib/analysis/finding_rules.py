@@ -13,6 +13,7 @@ from .page import rule
 _STAGES = "Testing/stages/test_stages.py"
 _LINK = "Testing/stages/test_stages_link.py"
 _POINT = "Testing/stages/test_point.py::test_the_page_says_how"
+_FINER = f"{_STAGES}::test_the_finest_scale_is_looked_at_where_others_suspect_something"
 _NECKS = "Testing/stages/test_stages_necks.py"
 _PLAUSIBLE = "Testing/stages/test_plausible.py"
 _AGREE = "Testing/stages/test_agree.py"
@@ -89,6 +90,14 @@ class FindingRules(InputRules):
         "The tumour's probability is kept this far from the liver: what a reader may add to its edge.",
         f"{_PIPELINE}::test_near_the_liver_means_within_a_box_round_one_of_its_voxels",
     )
+    finer_suspicion: float = rule(
+        0.05,
+        "0..1",
+        "Probability of tumour at the other scales from which a slice is looked at in the finest one too, "
+        "which costs most: what only the finest sees is noise or far under the score.",
+        f"{_FINER}; {_FIGURES}",
+    )
+    finer_reach_mm: float = rule(5.0, "mm", "Slices this near to such a one are looked at as well.", _FINER)
     temperature: float = rule(
         1.0,
         "",

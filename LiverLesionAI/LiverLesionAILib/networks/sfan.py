@@ -184,8 +184,8 @@ class Sfan(nn.Module):
     ) -> Tensor:
         """:meth:`_fused` of :meth:`_weighted`, up to rounding, with fewer passes over large maps.
 
-        Both gates are numbers per image and channel: they go into the weights of the 1 x 1 alignment (bilinear
-        interpolation weights all channels alike). Everything stays channels last.
+        Both gates are numbers per image and channel: they go into the weights of the 1 x 1 alignment
+        (bilinear interpolation weights all channels alike). Everything stays channels last.
         """
         count, _, height, width = levels[0].shape
         each = self.config.aligned_channels

@@ -57,6 +57,7 @@ class SliceSegmenter:
             liver_scales=self.entry.scales.get("liver", (1.0,)),
             lesion_scales=self.entry.scales.get("lesions", (1.0,)),
             near_zyx=region.near_zyx,
+            finer=region.finer,
             batch=self.batch,
             progress=progress,
             collect=collector,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor, nn
 
 from ...models.inputs import OUTSIDE_HU, InputSpec
 from ...support.progress import Progress, part, silent
+from .region import FinerSettings, near_liver
 
 
 def padded_size(size_yx: tuple[int, int], multiple: int) -> tuple[int, int]:
@@ -31,7 +34,7 @@ def class_probabilities(
     progress: Progress = silent,
     stage: str = "segmenting",
     collect: Callable[[NDArray[np.intp], Any, tuple[int, int]], None] | None = None,
-    slices: range | None = None,
+    slices: Sequence[int] | None = None,
 ) -> NDArray[np.uint8]:
     """Probabilities of every class but the background for every voxel.
 
@@ -81,6 +84,23 @@ def class_probabilities(
     return out
 
 
+class Slab(NamedTuple):
+    """Neighbouring slices that share one box around the liver.
+
+    Attributes:
+        slices: those that are wanted.
+        rows, columns: the box.
+    """
+
+    slices: Sequence[int]
+    rows: slice
+    columns: slice
+
+
+Look = Callable[[Sequence[Slab], Sequence[float], Progress], NDArray[np.uint8]]
+"""Probability of tumour, 0..255, in slabs at the mean of scales."""
+
+
 def liver_and_tumour(
     network: nn.Module,
     spec: InputSpec,
@@ -90,6 +110,7 @@ def liver_and_tumour(
     lesion_scales: Sequence[float] = (1.0,),
     near_zyx: NDArray[np.bool_] | None = None,
     margin_mm: float = 12.0,
+    finer: FinerSettings | None = None,
     batch: int = 8,
     progress: Progress = silent,
     collect: Callable[[NDArray[np.intp], Any, tuple[int, int]], None] | None = None,
@@ -104,6 +125,7 @@ def liver_and_tumour(
         hu_zyx: HU on the network's grid.
         liver_scales, lesion_scales: image pyramids, see :func:`class_probabilities`.
         near_zyx: bool, where a liver can be at all; None for everywhere.
+        finer: where the finest of several scales is looked at; None for everywhere.
         batch: slices at once at scale 1; fewer where they are enlarged.
 
     Returns:
@@ -131,47 +153,83 @@ def liver_and_tumour(
         seen &= near_zyx
     if not seen.any():
         return liver, np.zeros_like(liver)
-    margin = tuple(int(np.ceil(margin_mm / spacing)) for spacing in spec.spacing_zyx_mm)
-    at_once = _slices_at_once(batch, spec, lesion_scales)
+    slabs = _slabs_near(seen, tuple(int(np.ceil(margin_mm / step)) for step in spec.spacing_zyx_mm))
     rest = part(progress, first_share, 1.0)
-    return liver, _tumour_near(network, spec, hu_zyx, seen, margin, lesion_scales, at_once, rest)
+    look: Look = partial(_tumour_in, network, spec, hu_zyx, batch)
+    if finer is None or len(set(lesion_scales)) < 2:
+        return liver, look(slabs, lesion_scales, rest)
+    near = near_liver(seen, spec.spacing_zyx_mm, margin_mm)
+    reach = int(np.ceil(finer.finer_reach_mm / spec.spacing_zyx_mm[0]))
+    return liver, _closer(look, slabs, lesion_scales, near, finer.finer_suspicion, reach, rest)
 
 
-def _tumour_near(
-    network: nn.Module,
-    spec: InputSpec,
-    hu_zyx: NDArray,
-    seen_zyx: NDArray[np.bool_],
-    margin_zyx: tuple[int, ...],
+def _closer(
+    look: Look,
+    slabs: Sequence[Slab],
     scales: Sequence[float],
-    batch: int,
+    near_zyx: NDArray[np.bool_],
+    suspicion: float,
+    reach: int,
     progress: Progress,
 ) -> NDArray[np.uint8]:
-    """Probability of tumour, 0..255, within a margin (voxels) of the box round the liver, slab by slab."""
-    tumour = np.zeros(hu_zyx.shape, np.uint8)
+    """Probability of tumour, 0..255, over all scales, but over the finest one only about suspected slices."""
+    finest = max(scales)
+    others = tuple(scale for scale in scales if scale != finest)
+    share = sum(scale**2 for scale in others) / sum(scale**2 for scale in scales)
+    tumour = look(slabs, others, part(progress, 0.0, share))
+    suspected = ((tumour >= suspicion * 255) & near_zyx).any(axis=(1, 2))
+    wanted = ndimage.maximum_filter1d(suspected, 2 * reach + 1, mode="constant")
+    chosen = [slab._replace(slices=[z for z in slab.slices if wanted[z]]) for slab in slabs]
+    fine = look([slab for slab in chosen if slab.slices], (finest,), part(progress, share, 1.0))
+    progress("segmenting lesions", 1.0)
+    # The mean over all scales, as where all are looked at together.
+    weight, count = len(others), len(scales)
+    both = tumour[wanted].astype(np.uint16) * weight + fine[wanted].astype(np.uint16) * (count - weight)
+    tumour[wanted] = (both + count // 2) // count
+    return tumour
+
+
+def _slabs_near(seen_zyx: NDArray[np.bool_], margin_zyx: tuple[int, ...]) -> list[Slab]:
+    """The slabs within a margin (voxels) of the liver that is seen, which is not empty."""
     depth, seen = margin_zyx[0], seen_zyx
     found = np.flatnonzero(seen.any(axis=(1, 2)))
     last = min(len(seen), int(found[-1]) + 1 + depth)
-    starts = range(max(0, int(found[0]) - depth), last, SLAB)
-    for number, first in enumerate(starts):
-        slab = range(first, min(first + SLAB, last))
+    slabs = []
+    for first in range(max(0, int(found[0]) - depth), last, SLAB):
+        slices = range(first, min(first + SLAB, last))
         # What the liver takes of these slices and of those nearby: at the dome it is a fraction of the whole.
-        outline = seen[max(0, first - depth) : slab.stop + depth].any(axis=0)
-        if not outline.any():
-            continue
-        rows, columns = (_span(outline.any(axis=1 - axis), margin_zyx[axis + 1]) for axis in range(2))
-        half = spec.in_slices // 2
-        low, high = max(0, first - half), min(len(seen), slab.stop + half)
-        tumour[first : slab.stop, rows, columns] = class_probabilities(
+        outline = seen[max(0, first - depth) : slices.stop + depth].any(axis=0)
+        if outline.any():
+            rows, columns = (_span(outline.any(axis=1 - axis), margin_zyx[axis + 1]) for axis in range(2))
+            slabs.append(Slab(slices, rows, columns))
+    return slabs
+
+
+def _tumour_in(
+    network: nn.Module,
+    spec: InputSpec,
+    hu_zyx: NDArray,
+    batch: int,
+    slabs: Sequence[Slab],
+    scales: Sequence[float],
+    progress: Progress,
+) -> NDArray[np.uint8]:
+    """Probability of tumour, 0..255, in the slabs' boxes; 0 elsewhere."""
+    tumour = np.zeros(hu_zyx.shape, np.uint8)
+    half, at_once = spec.in_slices // 2, _slices_at_once(batch, spec, scales)
+    for number, slab in enumerate(slabs):
+        low = max(0, slab.slices[0] - half)
+        high = min(len(hu_zyx), slab.slices[-1] + 1 + half)
+        tumour[slab.slices, slab.rows, slab.columns] = class_probabilities(
             network,
             spec,
-            hu_zyx[low:high, rows, columns],
+            hu_zyx[low:high, slab.rows, slab.columns],
             classes=3,
             pyramid=scales,
-            batch=batch,
-            slices=range(first - low, slab.stop - low),
+            batch=at_once,
+            slices=[z - low for z in slab.slices],
         )[1]
-        progress("segmenting lesions", (number + 1) / len(starts))
+        progress("segmenting lesions", (number + 1) / len(slabs))
     return tumour
 
 

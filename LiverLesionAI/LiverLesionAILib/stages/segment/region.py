@@ -17,8 +17,22 @@ FARTHEST = 4
 
 
 @dataclass(frozen=True)
-class ReachSettings:
-    """How far from the coarse liver things are believed.
+class FinerSettings:
+    """Where lesions are looked at in the finest of their scales too, which costs most.
+
+    Attributes:
+        finer_suspicion: probability of tumour, 0..1, that the other scales have to see in a slice, in or near
+            the liver.
+        finer_reach_mm: slices this near to such a one are looked at as well.
+    """
+
+    finer_suspicion: float
+    finer_reach_mm: float
+
+
+@dataclass(frozen=True)
+class ReachSettings(FinerSettings):
+    """How far from the coarse liver things are believed, and what is looked at closely.
 
     Attributes:
         tumour_reach_mm: nothing is looked for farther away.
@@ -40,6 +54,7 @@ class Region:
         level_hu: the liver's, see :func:`~LiverLesionAILib.models.inputs.liver_level_hu`.
         near_zyx: bool, where a liver can be at all.
         beyond_zyx: bool, where only a tumour is believed to be part of the liver.
+        finer: where lesions are looked at most closely; None for everywhere.
     """
 
     hu_zyx: NDArray[np.float32]
@@ -47,6 +62,7 @@ class Region:
     level_hu: float
     near_zyx: NDArray[np.bool_]
     beyond_zyx: NDArray[np.bool_]
+    finer: FinerSettings | None = None
 
     def shifted(self, spec: InputSpec) -> NDArray[np.float32]:
         """HU with the liver's level where the network wants it."""
@@ -67,6 +83,7 @@ def region_of(volume: CtVolume, where: LiverLocation, spec: InputSpec, settings:
         liver_level_hu(hu_zyx[coarse_liver]),
         distance_mm <= settings.tumour_reach_mm,
         distance_mm > settings.liver_reach_mm,
+        settings,
     )
 
 
