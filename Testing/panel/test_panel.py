@@ -92,7 +92,7 @@ def test_five_clicks_from_volume_to_findings(desk):
     assert "3 lesions" in desk.ui.summaryLabel.text
     assert [cell(desk, r, 0) for r in range(3)] == ["1", "2", "3"]
     assert cell(desk, 0, 1) == "HCC"
-    assert float(cell(desk, 0, 4)) == pytest.approx(10 * 12 * 14 * 2.5 * 1.5 * 1.5 / 1000, abs=0.06)
+    assert float(cell(desk, 0, 5)) == pytest.approx(10 * 12 * 14 * 2.5 * 1.5 * 1.5 / 1000, abs=0.06)
     case = desk.panel.case
     assert case.segmentation.GetSegmentation().GetNumberOfSegments() == 4
     assert [row.place.box is not None for row in case.rows] == [True] * 3

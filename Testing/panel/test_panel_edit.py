@@ -97,7 +97,7 @@ def test_a_lesion_of_40_mm_is_followed_at_once(desk):
         assert long_axis.GetMeasurement("length").GetValue() == pytest.approx(
             row.measurement.long_axis_mm, abs=0.1
         )
-        assert desk.cell(0, 4) == f"{row.measurement.volume_ml:.1f}"
+        assert desk.cell(0, 5) == f"{row.measurement.volume_ml:.1f}"
     assert min(took_s) < 0.3, took_s
 
 
@@ -188,11 +188,11 @@ def test_emptying_a_lesion_and_undo(desk):
     before = mask(desk, "lesion_3")
     erase(desk, "lesion_3")
     desk.until(lambda: "no voxels left" in desk.message(), 5)
-    assert [desk.cell(2, column) for column in (3, 4, 5)] == ["", "", ""]
+    assert [desk.cell(2, column) for column in (4, 5, 6)] == ["", "", ""]
     assert desk.panel.case.rows[2].place.box is None
     desk.click("undoButton")
     assert np.array_equal(mask(desk, "lesion_3"), before)
-    assert desk.cell(2, 4) == "0.34"
+    assert desk.cell(2, 5) == "0.34"
     assert desk.panel.case.rows[2].place.box is not None
 
 

@@ -159,7 +159,7 @@ class TestBoxes:
         assert [row.number for row in case.panel.case.rows] == [1, 2, 3, 4, 5]
         boxed = row(case, 5)
         assert boxed.box_only
-        assert case.cell(4, 3).startswith("□ 3 × 3")
+        assert case.cell(4, 4).startswith("□ 3 × 3")
         table = case.panel.case.table.GetTable()
         assert table.GetNumberOfRows() == 5
         case.choose(4)

@@ -192,7 +192,7 @@ def test_key_tooltip_filter_and_icon(desk):
     desk.turn()
     assert statuses(desk)[1] == "not liver"
     model = desk.ui.findingsTable.model()
-    icons = [model.data(model.index(row, 6), qt.Qt.DecorationRole).cacheKey() for row in range(3)]
+    icons = [model.data(model.index(row, 7), qt.Qt.DecorationRole).cacheKey() for row in range(3)]
     assert icons[0] == icons[2] != icons[1]
     desk.panel.parameters.statusFilter = StatusFilter.NOT_LIVER
     desk.turn()

@@ -187,9 +187,10 @@ def test_buttons_are_offered_where_they_can_do_something() -> None:
 
 def test_the_tables_cells_come_from_the_columns_of_every_file() -> None:
     cells = [table.cell_text(LESION, column) for column in range(len(table.COLUMNS))]
-    assert cells == ["2", "cyst", "0.70", "31 × 21", "12.3", "61", ""]
+    assert cells == ["2", "cyst", "0.70", "", "31 × 21", "12.3", "61", ""]
     boxed = [table.cell_text(BOXED, column) for column in range(len(table.COLUMNS))]
-    assert boxed == ["3", "–", "0.80", "□ 30 × 22", "", "", ""]
+    assert boxed == ["3", "–", "0.80", "", "□ 30 × 22", "", "", ""]
+    assert table.cell_text(replace(LESION, probability=0.974), table.SURE) == "97"
     unknown = replace(LESION, score=math.nan, measurement=None, model_class=None, number=0)
     assert [table.cell_text(unknown, column) for column in range(6)] == ["new", "–", "", "", "", ""]
     # The reader's class has no probability of the model's but that it is a lesion.

@@ -153,6 +153,8 @@ class Desk:
         """The same desk with an empty scene and the sections as at first; its worker stays warm."""
         import qt
 
+        from LiverLesionAILib.panel.findings.findings_model import SURE
+
         self.queue_idle()
         self.scene.Clear(False)
         ui = self.ui
@@ -164,7 +166,7 @@ class Desk:
             (ui.logSection, True),
         ):
             section.collapsed = collapsed
-        ui.findingsTable.sortByColumn(0, qt.Qt.AscendingOrder)
+        ui.findingsTable.sortByColumn(SURE, qt.Qt.DescendingOrder)
         ui.logText.clear()
         self.panel.show_message("")
         self.turn(0.02)
