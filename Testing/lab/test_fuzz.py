@@ -13,7 +13,7 @@ from LiverLesionAILab.commands import FUZZ
 from LiverLesionAILab.fuzz import driver
 from LiverLesionAILab.fuzz.corpus import metaimage_samples, nifti_samples, nrrd_samples
 from LiverLesionAILab.fuzz.driver import Fuzzer, Outcome, Verdict
-from LiverLesionAILab.fuzz.formats import FORMATS
+from LiverLesionAILab.fuzz.formats import COMPRESSED_FORMATS, FORMATS
 from LiverLesionAILab.fuzz.mutation import Format, Mutation
 
 COUNT, SEED = 500, 20261128
@@ -38,6 +38,14 @@ def test_500_mutated_inputs() -> None:
     assert outcomes[Outcome.SAME] > COUNT / 20
     assert outcomes[Outcome.SAID] > 0
     assert {v.case.format for v in verdicts} == set(FORMATS)
+
+
+def test_compressed_dicom_too() -> None:
+    """`fuzz --formats jpeg` throws thousands of these."""
+    pytest.importorskip("gdcm", reason="python-gdcm is not installed")
+    verdicts = list(Fuzzer(COMPRESSED_FORMATS, SEED).run(range(12)))
+    assert [f"{v.case.number} {v.case.mutation.what}: {v.detail}" for v in verdicts if v.wrong] == []
+    assert {v.case.sample.name.split()[-1] for v in verdicts} >= {"JPEG-LS", "2000", "lossless"}
 
 
 def test_the_same_seed_makes_the_same_inputs_and_labels() -> None:

@@ -371,6 +371,13 @@ class TestDamagedStreams:
         replace_streams(victim, [self.stream(victim)[:-40]], LOSSLESS["JPEG 2000 lossless"])
         warned(jpeg_2000, victim.name, "cut short")
 
+    @pytest.mark.parametrize("gone", [1, 60, 300])
+    def test_a_part_shorter_than_it_says(self, jpeg_2000: Path, gone: int) -> None:
+        """The file's end is lost with the last bytes of the stream: libraries read on as if it were whole."""
+        victim = sorted(jpeg_2000.iterdir())[4]
+        victim.write_bytes(victim.read_bytes()[: -8 - gone])
+        warned(jpeg_2000, victim.name, "left out")
+
     @pytest.mark.parametrize(
         ("code", "words"),
         [
@@ -456,3 +463,15 @@ def test_the_header_of_a_stream_is_read(tmp_path: Path) -> None:
         if syntax != RLE:
             header = codestreams.stream_header(compressed_frame(stored, syntax, tmp_path))
             assert (header.rows, header.columns, header.components, header.bits) == (6, 8, 1, 16)
+
+
+@given(lengths=st.lists(st.integers(0, 40), min_size=1, max_size=4), cut=st.integers(1, 30))
+def test_items_have_the_lengths_they_say(lengths: list[int], cut: int) -> None:
+    parts = [b"\xfe\xff\x00\xe0" + struct.pack("<I", n) + bytes(n) for n in lengths]
+    codestreams.require_whole_items(b"".join(parts))
+    codestreams.require_whole_items(b"".join(parts) + b"\xfe\xff\xdd\xe0" + bytes(4))
+    if cut <= lengths[-1]:
+        with pytest.raises(ValueError, match="shorter than it says"):
+            codestreams.require_whole_items(b"".join(parts)[:-cut])
+    with pytest.raises(ValueError, match="lengths they say"):
+        codestreams.require_whole_items(b"".join(parts) + bytes(8) + parts[0])

@@ -152,7 +152,6 @@ class Desk:
     def fresh(self) -> Desk:
         """The same desk with an empty scene and the sections as at first; its worker stays warm."""
         import qt
-
         from LiverLesionAILib.panel.findings.findings_model import SURE
 
         self.queue_idle()
