@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
+
 import numpy as np
 import pytest
 from support.desk import Desk, add_volume, truth_array
@@ -90,6 +92,17 @@ def test_the_whole_story_by_mouse(desk, tmp_path):
     desk.turn()
     assert "younger" in desk.ui.priorStateLabel.text
 
+    # What a report is written from is what is shown.
+    from LiverLesionAILib.case.followup_json import read_course
+    from LiverLesionAILib.panel.report.tasks import ReportOptions, text_task
+
+    for _ in text_task(now, ReportOptions(), lambda text: None).prepare(tmp_path / "handed"):
+        pass
+    handed = read_course(tmp_path / "handed" / "case")
+    assert {(p.prior, p.current): p.state.value for p in handed.course.last.pairs} == states(desk)
+    assert repr(handed.response) == repr(shown.compared.response)
+    assert handed.warnings == shown.compared.warnings
+
     # A second analysis keeps it; so does the saved scene.
     said = states(desk)
     desk.analyze()
@@ -153,3 +166,212 @@ def test_a_case_folder_is_a_prior_with_its_reader(desk, tmp_path):
     desk.panel.prior._choose = lambda parent: str(tmp_path)
     desk.panel.prior.open_case()
     assert desk.panel.parameters.priorVolume is prior and "case" in desk.message()
+
+
+def test_another_patient_another_phase_and_a_later_prior_are_told(desk):
+    from LiverLesionAILib.case.attributes import ATTR_PHASE
+    from LiverLesionAILib.review.case_view import read_case
+
+    array = np.full((24, 40, 48), 40, np.int16)
+    array[2:22, 4:36, 4:40] = 1000
+    array[2:22, 10:36, 10:34] = 40
+    array[3:6, 5:9, 20:26] = 1001
+    now, other, late = add_volume("May"), add_volume("Someone", array), add_volume("June", follow_up_array())
+    desk.turn()
+    parameters = desk.panel.parameters
+    for volume in (other, late, now):
+        parameters.inputVolume = volume
+        desk.turn()
+        desk.analyze()
+    parameters.priorVolume = other
+    desk.turn()
+    desk.until(desk.idle)
+    desk.turn()
+    assert "do not fit" in desk.ui.priorStateLabel.text and "same patient" in desk.ui.priorStateLabel.text
+    assert not desk.ui.besideButton.enabled, "what is not in line is not linked"
+    assert desk.ui.recistLabel.text == ""
+    for volume, phase in ((late, "arterial"), (now, "portal venous")):
+        read_case(desk.scene, volume).table.SetAttribute(ATTR_PHASE, phase)
+    parameters.priorVolume = late
+    desk.turn()
+    desk.until(desk.idle)
+    desk.ui.priorDayEdit.text, desk.ui.currentDayEdit.text = "2026-06-01", "2026-05-01"
+    desk.ui.currentDayEdit.editingFinished.emit()
+    desk.turn()
+    said = desk.ui.priorStateLabel.text
+    assert "looks arterial, the current one portal venous" in said and "younger" in said
+    assert "by the phase alone" in said
+
+
+SHIFT_LPS = np.array([6.0, -4.0, -11.0])
+"""From the prior scan to the current one, everywhere."""
+
+
+def known_map():
+    from LiverLesionAILib.volume.ct import Geometry
+    from LiverLesionAILib.volume.point_map import PointMap
+
+    lattice = Geometry.make((8, 8, 8), (20.0, 20.0, 20.0), (-60.0, -20.0, 60.0))
+    return PointMap(lattice, np.broadcast_to(SHIFT_LPS, (8, 8, 8, 3)).astype(np.float32))
+
+
+@pytest.fixture(scope="class")
+def compared(shared):
+    """A desk with two analysed scans and their comparison by the known map, and the prior."""
+    from LiverLesionAILib.case.alignment import KeptAlignment
+    from LiverLesionAILib.review.case_view import read_case
+    from LiverLesionAILib.review.comparing import keep_alignment
+
+    desk = shared.fresh()
+    prior, now = add_volume("January"), add_volume("May", follow_up_array())
+    desk.turn()
+    for volume in (prior, now):
+        desk.panel.parameters.inputVolume = volume
+        desk.turn()
+        desk.analyze()
+    keep_alignment(read_case(desk.scene, now), prior, KeptAlignment(known_map(), "", (), 0.95, 1.0))
+    desk.panel.parameters.priorVolume = prior
+    desk.turn()
+    assert desk.panel.follow_up.compared is not None
+    return desk, prior
+
+
+def view(desk: Desk, name: str):
+    return desk.scene.GetSingletonNode(name, "vtkMRMLSliceNode")
+
+
+def centre(node) -> np.ndarray:
+    """Of a slice view, RAS mm."""
+    from LiverLesionAILib.scene.ras import numpy_matrix
+
+    middle = node.GetXYZOrigin()
+    return (numpy_matrix(node.GetSliceToRAS()) @ np.array([middle[0], middle[1], 0.0, 1.0]))[:3]
+
+
+TO_RAS = np.array([-1.0, -1.0, 1.0])
+
+
+def apart(desk: Desk) -> np.ndarray:
+    """How far the current view's middle lies from the prior's, LPS mm."""
+    return TO_RAS * (centre(view(desk, "Red")) - centre(view(desk, "LiverLesionAIPriorRed")))
+
+
+class TestSideBySide:
+    @pytest.fixture
+    def desk(self, compared):
+        desk, _ = compared
+        yield desk
+        desk.ui.besideButton.checked = False
+        desk.turn()
+
+    @pytest.fixture
+    def prior(self, compared):
+        return compared[1]
+
+    def test_views_follow_each_other_through_the_registration(self, desk, prior):
+        desk.ui.besideButton.checked = True
+        desk.turn()
+        assert desk.panel.follow_up.linked.active
+        red, partner = view(desk, "Red"), view(desk, "LiverLesionAIPriorRed")
+        assert red.GetViewGroup() != partner.GetViewGroup(), "Slicer would link them by position"
+        composite = desk.scene.GetSingletonNode("LiverLesionAIPriorRed", "vtkMRMLSliceCompositeNode")
+        assert composite.GetBackgroundVolumeID() == prior.GetID()
+        red.JumpSliceByCentering(-5.0, -60.0, 130.0)
+        assert np.allclose(apart(desk), SHIFT_LPS, atol=0.15)
+        # Scroll, pan, zoom.
+        red.SetSliceOffset(red.GetSliceOffset() + 5.0)
+        red.SetXYZOrigin(7.0, -3.0, 0.0)
+        red.SetFieldOfView(80.0, 60.0, 1.0)
+        assert np.allclose(apart(desk), SHIFT_LPS, atol=0.15)
+        assert partner.GetFieldOfView()[0] / partner.GetDimensions()[0] == pytest.approx(
+            red.GetFieldOfView()[0] / red.GetDimensions()[0]
+        )
+        # And the other way.
+        partner.JumpSliceByCentering(-12.0, -50.0, 120.0)
+        assert np.allclose(centre(partner), (-12.0, -50.0, 120.0), atol=0.01)
+        assert np.allclose(apart(desk), SHIFT_LPS, atol=0.15)
+        # Oblique too, and the coronal views.
+        green = view(desk, "Green")
+        green.SetOrientation("Sagittal")
+        assert view(desk, "LiverLesionAIPriorGreen").GetOrientation() == "Sagittal"
+
+    def test_the_same_lesion_in_both_by_a_click(self, desk):
+        from LiverLesionAILib.panel.show.views import centre_ras
+
+        desk.panel.follow_up.toggle_beside()
+        desk.turn()
+        shown = desk.panel.follow_up
+        pairs = shown.compared.followup.pairs
+        row = next(k for k, pair in enumerate(pairs) if pair.prior and pair.current)
+        shown._clicked(shown.model.index(row, 0))
+        desk.turn()
+        prior_row = next(r for r in shown.compared.prior.rows if r.number in pairs[row].prior)
+        place = centre_ras(shown.compared.prior, prior_row.segment_id)
+        assert np.allclose(centre(view(desk, "LiverLesionAIPriorRed")), place, atol=0.01)
+        assert shown.linked.active
+        # A lesion that is gone: this scan's views go to where it was.
+        gone = [k for k, pair in enumerate(pairs) if not pair.current]
+        assert gone
+        shown._clicked(shown.model.index(gone[0], 0))
+        assert np.allclose(apart(desk), SHIFT_LPS, atol=0.15)
+
+    def test_each_scan_has_its_masks_in_its_own_views_and_all_is_as_before_afterwards(self, desk):
+        shown = desk.panel.follow_up
+        displays = [case.segmentation.GetDisplayNode() for case in (desk.panel.case, shown.compared.prior)]
+        assert [d.GetNumberOfViewNodeIDs() for d in displays] == [0, 0]
+        desk.ui.besideButton.checked = True
+        desk.turn()
+        ids = [{d.GetNthViewNodeID(k) for k in range(d.GetNumberOfViewNodeIDs())} for d in displays]
+        assert not ids[0] & ids[1]
+        assert view(desk, "Red").GetID() in ids[0] and view(desk, "LiverLesionAIPriorRed").GetID() in ids[1]
+        assert displays[1].GetVisibility(), "the prior's lesions are seen in the prior's views"
+        desk.ui.besideButton.checked = False
+        desk.turn()
+        assert [d.GetNumberOfViewNodeIDs() for d in displays] == [0, 0]
+        assert not displays[1].GetVisibility()
+        before = centre(view(desk, "LiverLesionAIPriorRed"))
+        view(desk, "Red").JumpSliceByCentering(0.0, -40.0, 110.0)
+        assert np.allclose(centre(view(desk, "LiverLesionAIPriorRed")), before), "no longer linked"
+
+    def test_a_mark_shows_the_mouses_place_in_the_other_scan(self, desk):
+        import slicer
+
+        crosshair = desk.scene.GetSingletonNode("default", "vtkMRMLCrosshairNode")
+        if crosshair is None:
+            made = slicer.vtkMRMLCrosshairNode()
+            made.SetSingletonTag("default")
+            crosshair = desk.scene.AddNode(made)
+        desk.ui.besideButton.checked = True
+        desk.turn()
+        for name, sign in (("Red", -1), ("LiverLesionAIPriorRed", 1)):
+            crosshair.SetCursorPositionXYZ([40.0, 30.0, 0.0], view(desk, name))
+            position, mark = [0.0] * 3, [0.0] * 3
+            assert crosshair.GetCursorPositionRAS(position)
+            node = desk.scene.GetFirstNodeByName("Place in the other scan")
+            node.GetNthControlPointPosition(0, mark)
+            assert np.allclose(TO_RAS * (np.array(mark) - position), sign * SHIFT_LPS, atol=0.15)
+            assert node.GetDisplayNode().GetVisibility()
+        desk.ui.besideButton.checked = False
+        desk.turn()
+        assert desk.scene.GetFirstNodeByName("Place in the other scan") is None
+
+    def test_3d_views_turn_together(self, desk):
+        desk.ui.besideButton.checked = True
+        desk.turn()
+        cameras = {node.GetLayoutName(): node for node in desk.scene.GetNodesByClass("vtkMRMLCameraNode")}
+        one, other = cameras["1"], cameras["LiverLesionAIPrior1"]
+        one.SetFocalPoint(-5.0, -60.0, 130.0)
+        one.SetPosition(-5.0, 240.0, 150.0)
+        look = np.array(one.GetPosition()) - one.GetFocalPoint()
+        assert np.allclose(np.array(other.GetPosition()) - other.GetFocalPoint(), look)
+        assert np.allclose(
+            TO_RAS * (np.array(one.GetFocalPoint()) - other.GetFocalPoint()), SHIFT_LPS, atol=0.15
+        )
+
+    def test_the_layout_has_both_columns(self):
+        from LiverLesionAILib.panel.follow_up.linked_views import layout_xml
+
+        tags = [node.get("singletontag") for node in ET.fromstring(layout_xml()).iter("view")]
+        assert tags == [
+            "LiverLesionAIPriorRed", "LiverLesionAIPriorGreen", "LiverLesionAIPrior1", "Red", "Green", "1",
+        ]  # fmt: skip

@@ -95,6 +95,7 @@ class Panel(VTKObservationMixin):
                 "P": lambda: self.findings.step(-1),
                 "H": lambda: self._toggle(ui.hideAllButton),
                 "T": self.attention.start,
+                "B": self.follow_up.toggle_beside,
                 **self.reader.keys(),
             },
         )
@@ -138,6 +139,7 @@ class Panel(VTKObservationMixin):
         self._table_keys.disable()
         self.queue.stop()
         self.report.run.stop()
+        self.follow_up.close()
         self.reader.close()
         self.attention.close()
         self.edit.close()
@@ -208,6 +210,7 @@ class Panel(VTKObservationMixin):
     def _scene_starts_closing(self, caller: Any = None, event: Any = None) -> None:
         self._pulse.stop()
         self.edit.let_go()
+        self.follow_up.close()
         self.reader.close()
         self.attention.close()
         self._unbind()
@@ -367,6 +370,7 @@ class Panel(VTKObservationMixin):
         if point is not None:
             jump_to(slicer.mrmlScene, point, centred=centred)
             self._pulse.start(self.case, segment_id)
+            self.follow_up.lesion_selected(int(row.number) if (row := self.case.row(segment_id)) else 0)
 
     def _centre_on(self, index: Any) -> None:
         """A double click beside the class, which opens the choice of classes, centres the slice views."""

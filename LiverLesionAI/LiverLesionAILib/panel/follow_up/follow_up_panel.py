@@ -19,6 +19,8 @@ from ...review.reader_actions import ReaderActions
 from ...scene.marks import Shown, draw_marks
 from ...scene.ras import volume_geometry
 from ...scene.study import day_of
+from ..show.views import centre_ras
+from .linked_views import LinkedViews, everywhere
 from .pair_model import PairModel, target_numbers
 from .texts import response_html, state_html
 
@@ -47,6 +49,7 @@ class FollowUpPanel:
 
     Attributes:
         compared: what is shown; None without a prior.
+        linked: the prior's views beside the current ones.
         model: the table's rows.
     """
 
@@ -54,6 +57,7 @@ class FollowUpPanel:
         self._host, self._actions, ui = host, actions, host.ui
         self._comparisons = Comparisons(slicer.mrmlScene)
         self.compared: ComparedCase | None = None
+        self.linked = LinkedViews()
         self.model = PairModel()
         ui.pairTable.setModel(self.model)
         ui.pairTable.verticalHeader().setVisible(False)
@@ -69,6 +73,7 @@ class FollowUpPanel:
             (ui.proposedButton, self.propose_targets),
         ):
             button.connect("clicked()", method)
+        ui.besideButton.connect("toggled(bool)", self._beside)
         for word in NonTarget:
             ui.nonTargetBox.addItem(f"other lesions: {word.value}", word.name)
         ui.nonTargetBox.connect("activated(int)", self._non_target)
@@ -81,9 +86,9 @@ class FollowUpPanel:
         self.compared = self._comparisons.read(self._host.case)
         ui.followUpSection.setVisible(self.compared is not None)
         self.model.show(self.compared)
+        self._link()
         if self.compared is None:
             return
-        _hide(self.compared.prior)
         ui.pairTable.resizeColumnsToContents()
         if 0 <= row < self.model.rowCount():
             ui.pairTable.selectRow(row)
@@ -101,6 +106,55 @@ class FollowUpPanel:
         ):
             if not edit.focus:
                 edit.text = text
+
+    # -- side by side
+
+    def toggle_beside(self) -> None:
+        """Both scans side by side, or this one alone again."""
+        button = self._host.ui.besideButton
+        if self.compared is not None and button.enabled:
+            button.checked = not button.checked
+
+    def close(self) -> None:
+        """Follow no view any more: the scene or the module goes."""
+        self.linked.forget()
+        self._host.ui.besideButton.checked = False
+
+    def lesion_selected(self, number: int) -> None:
+        """The prior's views, where they are shown, go to the same lesion."""
+        pair = None if self.compared is None else self.compared.followup.pair_of(number)
+        if pair is not None and self.linked.active and (place := self._prior_place(pair)) is not None:
+            self.linked.centre_prior(place)
+
+    def _beside(self, wanted: bool) -> None:
+        if wanted and self.compared is not None:
+            self.linked.start(self._host.case, self.compared)
+        elif not wanted and self.linked.active:
+            self.linked.stop()
+        self._host.refresh()
+
+    def _link(self) -> None:
+        """The views agree with the comparison as it stands."""
+        compared, button = self.compared, self._host.ui.besideButton
+        in_line = compared is not None and compared.alignment.movement is not None
+        if self.linked.active and not (in_line and self.linked.shows(self._host.case, compared)):
+            self.linked.stop()
+        button.setEnabled(in_line)
+        was = button.blockSignals(True)
+        button.checked = self.linked.active
+        button.blockSignals(was)
+        if compared is not None and self.linked.active:
+            self.linked.limit(self._host.case, compared)
+            return
+        everywhere(self._host.case)
+        if compared is not None:
+            _hide(compared.prior)
+
+    def _prior_place(self, pair: Pair) -> tuple[float, float, float] | None:
+        """Where the pair's largest lesion lies in the prior scan, in the world's RAS mm."""
+        prior = self.compared.prior  # type: ignore[union-attr]
+        row = next((r for r in prior.rows if r.number in pair.prior), None)
+        return None if row is None else centre_ras(prior, row.segment_id)
 
     def _draw(self, compared: ComparedCase) -> None:
         """The targets over time; nothing where there is no target, or this Qt cannot draw SVG."""
@@ -128,6 +182,9 @@ class FollowUpPanel:
         row = next((r for r in self._host.case.rows if pair and r.number in pair.current), None)
         if row is not None:
             self._host.select(row.segment_id)
+        elif pair is not None and self.linked.active and (place := self._prior_place(pair)) is not None:
+            # Gone: the views of this scan go where it was.
+            self.linked.show_place(place)
 
     def _keys(self, pair: Pair) -> tuple[list[str], list[str]]:
         followup = self.compared.followup  # type: ignore[union-attr]

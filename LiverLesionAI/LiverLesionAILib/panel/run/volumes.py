@@ -12,6 +12,7 @@ from ...scene.nodes import ATTR_ROLE
 from ...scene.ras import numpy_matrix
 from ...support.errors import GeometryError, InputError
 from ...volume.ct import Geometry
+from ..show.views import is_prior_view
 
 
 def all_cts(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
@@ -37,9 +38,9 @@ def first_ct(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode | Non
     """The volume that slice views show, or the first one."""
     cts = all_cts(scene)
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
-        shown = scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode").GetBackgroundVolumeID()
+        composite = scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode")
         for node in cts:
-            if node.GetID() == shown:
+            if node.GetID() == composite.GetBackgroundVolumeID() and not is_prior_view(composite):
                 return node
     return cts[0] if cts else None
 

@@ -14,6 +14,7 @@ from ...stages.explain.mscd_point import POINT_MAP
 from ...support.steps import finish
 from ..choices import MapColours, MaskStyle
 from ..parameters import PanelParameters
+from .views import is_prior_view
 
 LEGEND_FONT = 10
 
@@ -106,6 +107,8 @@ def show_map(scene: slicer.vtkMRMLScene, case: CaseView, parameters: PanelParame
     ours = {node.GetID() for node in case.maps}
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
         composite = scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode")
+        if is_prior_view(composite):
+            continue
         if shown is not None:
             composite.SetForegroundVolumeID(shown.GetID())
             composite.SetForegroundOpacity(parameters.mapOpacity)

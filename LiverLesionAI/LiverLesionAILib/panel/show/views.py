@@ -14,6 +14,14 @@ import slicer
 from ...review.case_view import CaseView
 from ...scene.ras import numpy_matrix, to_world
 
+PRIOR_VIEW = "LiverLesionAIPrior"
+"""What the names of an earlier scan's views begin with."""
+
+
+def is_prior_view(node: slicer.vtkMRMLNode) -> bool:
+    """Whether a view, its composite or its camera shows an earlier scan."""
+    return (node.GetLayoutName() or "").startswith(PRIOR_VIEW)
+
 
 def centre_ras(case: CaseView, segment_id: str) -> tuple[float, float, float] | None:
     """Where to go for a lesion, in the world's RAS mm: on its long axis' slice, otherwise its middle."""
@@ -32,6 +40,7 @@ def jump_to(
 ) -> None:
     """All slice views show this point (world, RAS mm), and 3D views turn round it.
 
+    Views of an earlier scan are left to those that they are linked with.
     Slice views keep their pan and zoom; one whose frame the point lies outside of is centred on it.
 
     Args:
@@ -39,12 +48,16 @@ def jump_to(
     """
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
         view = scene.GetNthNodeByClass(index, "vtkMRMLSliceNode")
+        if is_prior_view(view):
+            continue
         if centred or not in_frame(view, point_ras):
             view.JumpSliceByCentering(*point_ras)
         else:
             view.JumpSliceByOffsetting(*point_ras)
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLCameraNode")):
         camera = scene.GetNthNodeByClass(index, "vtkMRMLCameraNode")
+        if is_prior_view(camera):
+            continue
         focus, position = camera.GetFocalPoint(), camera.GetPosition()
         moved = [p + new - old for p, new, old in zip(position, point_ras, focus, strict=True)]
         _aim(camera, point_ras, (moved[0], moved[1], moved[2]))
@@ -69,6 +82,8 @@ def frame_in_3d(scene: slicer.vtkMRMLScene, bounds_ras: Sequence[float]) -> None
     radius_mm = max(float(np.linalg.norm(high - low)) / 2, 1.0)
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLCameraNode")):
         camera = scene.GetNthNodeByClass(index, "vtkMRMLCameraNode")
+        if is_prior_view(camera):
+            continue
         half_angle = np.radians(camera.GetViewAngle() or 30.0) / 2
         camera.SetViewUp(0.0, 0.0, 1.0)
         _aim(camera, (x, y, z), (x, y + radius_mm / float(np.sin(half_angle)), z))
@@ -87,7 +102,7 @@ def show_volume(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNo
     changed = False
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
         composite = scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode")
-        if composite.GetBackgroundVolumeID() != volume.GetID():
+        if not is_prior_view(composite) and composite.GetBackgroundVolumeID() != volume.GetID():
             composite.SetBackgroundVolumeID(volume.GetID())
             changed = True
     manager = slicer.app.layoutManager()
