@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
+from support.case_factory import small_case
 from support.results import results
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
-from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.case.findings import CaseResult, PhaseEstimate
 from LiverLesionAILib.case.lesion_masks import lesion_masks
 from LiverLesionAILib.case.tracking import with_tracking
+from LiverLesionAILib.case.wording import notes
 from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, write_bundle
 from LiverLesionAILib.scene.prepare import find_nodes
 from LiverLesionAILib.scene.report import reader_result
@@ -58,6 +61,33 @@ def test_what_is_put_into_a_scene_is_read_from_it(result: CaseResult):
     kept = {read.number for read in read_back(again.segmentation, ct).lesions}
     assert untouched <= kept
     assert len(find_nodes(scene, ct)["table"]) == 1
+
+
+@pytest.mark.parametrize("lesions", [4, 0])
+def test_a_report_of_the_scene_says_what_one_of_the_run_says(lesions):
+    """One path: notes, models with their checksums and the device come from the run, by panel or command."""
+    pytest.importorskip("jinja2", reason="Jinja2 is not installed (the extra export)")
+    from LiverLesionAILib import __version__
+    from LiverLesionAILib.writing.report.content import Options, report_content
+
+    volume, result = small_case(lesions=lesions)
+    said = ("1 spot was odd.", "Another note.") if lesions else ()
+    run = replace(
+        result,
+        models={"segmenter": "0123456789ab", "classifier": "ba9876543210"},
+        messages=said,
+        device="cpu, 2 threads",
+        phase=PhaseEstimate("portal venous", 0.9, "Classes were learned in another phase."),
+        version=__version__,
+    )
+    scene = new_scene()
+    ct = add_ct(scene, volume)
+    apply_result(scene, run, ct)
+    read = reader_result(scene, ct)
+    assert (read.models, read.device, notes(read)) == (run.models, run.device, notes(run))
+    of_run, of_scene = (report_content(one, None, Options("de")) for one in (run, read))
+    for name in ("small_print", "warnings", "technique", "draft", "changes"):
+        assert getattr(of_scene, name) == getattr(of_run, name), name
 
 
 @settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])

@@ -253,6 +253,34 @@ def test_a_browser_without_a_network_prints_two_pages(tmp_path):
         assert made.draft in page
 
 
+@pytest.mark.parametrize(("lesions", "pages"), [(0, 1), (1, 1), (4, 1), (6, 2), (12, 2), (80, 8)])
+def test_a_pdf_has_as_few_pages_as_can_be_and_no_small_print_alone(lesions, pages):
+    volume, result = small_case()
+    pictures = dict(key_images(result, volume))
+    rows = tuple(replace(result.lesions[k % 2], number=k + 1, class_reasons=WHY) for k in range(lesions))
+    result = replace(result, lesions=rows, models={"segmenter": "0123456789ab"})
+    shown = {k + 1: pictures[k % 2 + 1] for k in range(lesions)}
+    made = report_content(result, SOURCE, Options(), shown, overview_image(result, volume))
+    read = [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(report_pdf(made))).pages]
+    assert len(read) <= pages
+    assert "0123456789ab" in read[-1] and made.words("for_reader") in read[-1]
+    for page in read:
+        assert made.words("research") in page and made.draft in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_gallbladder_that_is_seen_has_a_line(language):
+    _, result = small_case()
+    gallbladder = np.zeros_like(result.liver_zyx)
+    gallbladder[2:6, 3:9, 4:10] = True
+    made = content(language, replace(result, gallbladder_zyx=gallbladder))
+    expected = made.words.number(replace(result, gallbladder_zyx=gallbladder).gallbladder_ml, 1)
+    line = f"{made.words('gallbladder')}: {expected} mL"
+    assert line in report_text(made) and line in pdf_text(report_pdf(made))
+    assert f"{made.words('gallbladder')} {expected} mL" in Page(report_html(made)).text
+    assert made.words("gallbladder") not in report_text(content(language, result))
+
+
 def test_a_note_cannot_break_the_page():
     _, result = small_case()
     note = '<script>alert("x")</script> & {{ c }} 100 %'

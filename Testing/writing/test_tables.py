@@ -73,6 +73,18 @@ class TestCsv:
         assert float(liver["Share of liver (%)"]) == pytest.approx(result.tumour_burden_percent, abs=0.00051)
         assert result.messages[0] in liver["Notes"]
 
+    def test_a_gallbladder_that_is_seen_has_a_row(self):
+        result = measured_result()
+        seen = np.zeros_like(result.liver_zyx)
+        seen[:2, :3, :4] = True
+        result = replace(result, gallbladder_zyx=seen)
+        rows = rows_of(findings_csv(result))
+        assert [row["Finding"] for row in rows] == ["lesion"] * 3 + ["gallbladder", "liver"]
+        assert float(rows[3]["Volume (mL)"]) == pytest.approx(result.gallbladder_ml, abs=0.00051)
+        told = findings_json(result)["gallbladder"]
+        assert told == {"volume_ml": pytest.approx(result.gallbladder_ml, abs=0.00051)}
+        assert findings_json(measured_result())["gallbladder"] is None
+
     def test_shares_of_the_lesions_add_up_to_the_burden(self):
         rows = rows_of(findings_csv(measured_result()))
         shares = [float(row["Share of liver (%)"]) for row in rows]
@@ -138,7 +150,7 @@ class TestCsv:
         text = findings_csv(result)
         table = list(csv.reader(io.StringIO(text, newline="")))
         assert {len(row) for row in table} == {len(CSV_COLUMNS)}
-        assert len(table) == len(result.lesions) + 2
+        assert len(table) == len(result.lesions) + 2 + (result.gallbladder_ml > 0)
         # A reader may have written "None" as a class: only the figures are looked at.
         figures = [
             i for i, name in enumerate(CSV_COLUMNS) if re.search(r"\((mm|mL|HU|%)\)|Score|probability", name)

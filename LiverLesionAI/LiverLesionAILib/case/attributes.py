@@ -14,17 +14,22 @@ ATTR_PHASE_WARNING = "LiverLesionAI.PhaseWarning"
 ATTR_MODELS = "LiverLesionAI.Models"
 ATTR_NOTES = "LiverLesionAI.Notes"
 """The analysis' messages to the reader, as a JSON list: they are read again when the scene is."""
+ATTR_DEVICE = "LiverLesionAI.Device"
+ATTR_THRESHOLD = "LiverLesionAI.TumourThreshold"
+"""Probability from which a voxel was taken for a lesion's; "" where no mask was made by probability."""
 
 
 def case_attributes(result: CaseResult) -> dict[str, str]:
-    """Contrast phase ("" throughout where it was not estimated), the models that ran, and the messages."""
-    phase = result.phase
+    """Contrast phase ("" throughout where it was not estimated), what ran, threshold and messages."""
+    phase, tumour = result.phase, result.probabilities.get("tumour")
     return {
         ATTR_PHASE: phase.name if phase else "",
         ATTR_PHASE_PROBABILITY: f"{phase.probability:.4f}" if phase else "",
         ATTR_PHASE_WARNING: phase.warning if phase else "",
         ATTR_MODELS: json.dumps(dict(result.models)),
         ATTR_NOTES: json.dumps(list(result.messages)),
+        ATTR_DEVICE: result.device,
+        ATTR_THRESHOLD: "" if tumour is None else f"{tumour.threshold:.4f}",
     }
 
 
@@ -47,6 +52,14 @@ def read_models(get: Callable[[str], str | None]) -> Mapping[str, str]:
     except ValueError:
         return {}
     return {str(name): str(digest) for name, digest in found.items()} if isinstance(found, dict) else {}
+
+
+def read_threshold(get: Callable[[str], str | None]) -> float | None:
+    """Probability from which a voxel was taken for a lesion's; None where it is not known."""
+    try:
+        return float(get(ATTR_THRESHOLD) or "")
+    except ValueError:
+        return None
 
 
 def read_notes(get: Callable[[str], str | None]) -> tuple[str, ...]:

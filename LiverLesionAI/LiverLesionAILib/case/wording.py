@@ -38,10 +38,13 @@ def _explained(result: CaseResult) -> tuple[str, ...]:
     if not result.liver_volume_ml > 0:
         return ("No liver was found. Does the scan cover the upper abdomen, and is it a CT?",)
     tumour = result.probabilities.get("tumour")
-    level = f" of {tumour.threshold:.2f}" if tumour is not None else ""
-    return (
-        f"Nothing in the liver reached the lesion threshold{level}. A lower one shows fainter candidates.",
-    )
+    return (nothing_reached(None if tumour is None else tumour.threshold),)
+
+
+def nothing_reached(threshold: float | None) -> str:
+    """Why no lesion is listed; `threshold` of their probability, where it is known."""
+    level = "" if threshold is None else f" of {threshold:.2f}"
+    return f"Nothing in the liver reached the lesion threshold{level}. A lower one shows fainter candidates."
 
 
 def slice_number(lesion: Lesion, geometry: Geometry) -> tuple[int, int]:

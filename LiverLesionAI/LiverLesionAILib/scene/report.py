@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..case import terminology as terms
-from ..case.attributes import read_phase
+from ..case.attributes import ATTR_DEVICE, read_models, read_notes, read_phase, read_threshold
 from ..case.findings import CaseResult, Lesion, LesionStatus
 from ..case.tracking import mask_uid
+from ..case.wording import nothing_reached
 from ..stages.measure.lesions import box_of, measure_liver, measure_mask
 from ..support.errors import InputError
 from ..volume.geometry import triple
@@ -28,8 +30,8 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
     """The findings of a CT as the reader has left them, measured anew on the masks that are shown.
 
     Rejected lesions, and those that are not liver, are left out and named in a message. Overlapping lesions
-    are each measured whole.
-    Probabilities, maps and timings are not in it.
+    are each measured whole. What the analysis said of the case, its models with their checksums and its
+    device are those of the run. Probabilities, maps and timings are not in it.
 
     Raises:
         InputError: the CT was not analysed.
@@ -58,6 +60,7 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
             left_out.append((one.lesion.number, terms.lesion_title(one.lesion), one.lesion.status))
         else:
             lesions.append(one.lesion)
+    get = table.GetAttribute if table is not None else _no_attribute
     whole = measure_liver(labels, case.liver_zyx, hu_zyx, case.geometry)
     return CaseResult(
         case_name=volume.GetName(),
@@ -69,11 +72,22 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         liver_volume_ml=whole.volume_ml,
         liver_hu_mean=whole.hu_mean,
         tumour_burden_percent=whole.tumour_burden_percent,
-        messages=_left_out(left_out),
-        device="",
+        messages=(*_left_out(left_out), *_said_by_run(get, empty=not lesions and not left_out)),
+        models=read_models(get),
+        device=get(ATTR_DEVICE) or "",
         version=__version__,
-        phase=read_phase(table.GetAttribute) if table is not None else None,
+        phase=read_phase(get),
     )
+
+
+def _no_attribute(name: str) -> None:
+    """Of a case without a table."""
+
+
+def _said_by_run(get: Callable[[str], str | None], *, empty: bool) -> tuple[str, ...]:
+    """The messages of the run; an empty case that it said nothing of is explained."""
+    said, threshold = read_notes(get), read_threshold(get)
+    return (nothing_reached(threshold),) if empty and not said and threshold is not None else said
 
 
 def _left_out(lesions: list[tuple[int, str, LesionStatus]]) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ def write_tables(result: CaseResult, folder: Path) -> tuple[Path, Path]:
 
 
 def findings_csv(result: CaseResult) -> str:
-    """One row per lesion and a last one for the whole liver, under one header row.
+    """One row per lesion, one for the gallbladder where it is seen, and a last one for the whole liver.
 
     "Class" is the model's, "Reader class" what the reader made of it, empty where the reader said nothing.
     The liver's row gives the liver's volume with its lesions, the mean density without them, their share of
@@ -119,6 +119,13 @@ def findings_csv(result: CaseResult) -> str:
             "Centre y LPS (mm)": y,
             "Centre z LPS (mm)": z,
             "Position": position_text(lesion.centre_lps),
+        }
+        writer.writerow(_safe({**case, **row}))
+    if result.gallbladder_ml > 0:
+        volume = BY_KEY["volume_ml"]
+        row = {
+            "Finding": "gallbladder",
+            volume.file_heading: fixed(result.gallbladder_ml, volume.file_digits),
         }
         writer.writerow(_safe({**case, **row}))
     writer.writerow(
@@ -157,6 +164,9 @@ def findings_json(result: CaseResult) -> dict[str, Any]:
             "tumour_burden_percent": _rounded(result.tumour_burden_percent, 4),
             "lesion_count": len(result.lesions),
         },
+        "gallbladder": {"volume_ml": _rounded(result.gallbladder_ml, 3)}
+        if result.gallbladder_ml > 0
+        else None,
         "lesions": [_lesion_json(lesion, result.geometry) for lesion in result.lesions],
         "look_here": [_place_json(place, result.geometry) for place in result.doubtful],
         "notes": list(notes(result)),

@@ -275,6 +275,8 @@ def _liver(result: CaseResult, listed: Sequence[Lesion], words: Language) -> tup
     if listed:
         pairs.append((words("sum_of_diameters"), f"{words.number(total, 1)} mm"))
         pairs.append((words("burden"), f"{words.number(result.tumour_burden_percent, 2)} %"))
+    if result.gallbladder_ml > 0:
+        pairs.append((words("gallbladder"), f"{words.number(result.gallbladder_ml, 1)} mL"))
     return tuple(pairs)
 
 
@@ -282,7 +284,9 @@ def _summary(result: CaseResult, listed: Sequence[Lesion], words: Language) -> s
     if listed:
         return ""
     tumour = result.probabilities.get("tumour")
-    return words("no_lesion", t=words.number(tumour.threshold, 2) if tumour is not None else "-")
+    if tumour is None:
+        return words("no_lesion_at_all")
+    return words("no_lesion", t=words.number(tumour.threshold, 2))
 
 
 def _changes(lesions: Sequence[Lesion], words: Language) -> list[str]:
@@ -305,4 +309,7 @@ def _changes(lesions: Sequence[Lesion], words: Language) -> list[str]:
 
 def _small_print(result: CaseResult, words: Language) -> tuple[tuple[str, str], ...]:
     models = ", ".join(f"{name} {digest}" for name, digest in result.models.items())
-    return ((words("made_by"), f"LiverLesionAI {result.version}, {result.device}"), (words("models"), models))
+    return (
+        (words("made_by"), ", ".join(filter(None, (f"LiverLesionAI {result.version}", result.device)))),
+        (words("models"), models),
+    )

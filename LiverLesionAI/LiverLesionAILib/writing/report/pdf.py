@@ -20,7 +20,16 @@ _FRAME_PT = 6.0
 
 
 def report_pdf(content: Content) -> bytes:
-    """The PDF's bytes; the same content gives the same bytes."""
+    """The PDF's bytes; the same content gives the same bytes.
+
+    Key images are as large as they can be without a further page.
+    """
+    made = [_laid_out(content, across) for across in (4, 5)]
+    return min(made, key=lambda one: one[1])[0]
+
+
+def _laid_out(content: Content, across: int) -> tuple[bytes, int]:
+    """The PDF with this many key images in a row, and its pages."""
     from reportlab.lib.pagesizes import A4
     from reportlab.lib.units import mm
     from reportlab.platypus import SimpleDocTemplate
@@ -40,7 +49,7 @@ def report_pdf(content: Content) -> bytes:
     )
     styles = _styles()
     story = [*_head(content, styles), *_facts(content, styles), *_table(content, styles)]
-    story += [*_follow_up(content, styles), *_images(content, styles), *_end(content, styles)]
+    story += [*_follow_up(content, styles), *_images(content, across, styles), *_end(content, styles)]
 
     def page(canvas: Any, layout: Any) -> None:
         canvas.setFont(_fonts()[0], 7)
@@ -50,7 +59,7 @@ def report_pdf(content: Content) -> bytes:
         canvas.drawRightString(A4[0] - 12 * mm, 8 * mm, f"{content.study_date}   {layout.page}")
 
     document.build(story, onFirstPage=page, onLaterPages=page)
-    return buffer.getvalue()
+    return buffer.getvalue(), int(document.page)
 
 
 @cache
@@ -243,21 +252,22 @@ def _cells(table: Cells, widths_mm: tuple[float, ...], styles: dict[str, Any]) -
     return made
 
 
-def _images(content: Content, styles: dict[str, Any]) -> list[Any]:
+def _images(content: Content, across: int, styles: dict[str, Any]) -> list[Any]:
     from reportlab.lib.units import mm
     from reportlab.platypus import Table, TableStyle
 
     shown = [*content.key_images, *([content.overview] if content.overview else [])]
     if not shown:
         return []
-    across = 4 if len(shown) <= 8 else 5
     width = sum(_WIDTHS_MM) / across
     cells = [[_picture(i, (width - 2.5) * mm), _text(i.caption, styles["small"])] for i in shown]
     rows = [cells[k : k + across] for k in range(0, len(cells), across)]
     rows[-1] += [""] * (across - len(rows[-1]))
     table = Table(rows, colWidths=[width * mm] * across)
     table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
-    return [_text(content.words("key_images"), styles["h2"]), table]
+    heading = _text(content.words("key_images"), styles["h2"])
+    heading.keepWithNext = 1
+    return [heading, table]
 
 
 def _picture(image: KeyImage, width: float) -> Any:
@@ -269,6 +279,9 @@ def _picture(image: KeyImage, width: float) -> Any:
 
 
 def _end(content: Content, styles: dict[str, Any]) -> list[Any]:
+    """What the reader fills in, changes, warnings, small print: on one page, so that none stands alone."""
+    from reportlab.platypus import KeepTogether
+
     words = content.words
     blank = "." * 60
     story = [_text(words("for_reader"), styles["h2"])]
@@ -279,4 +292,4 @@ def _end(content: Content, styles: dict[str, Any]) -> list[Any]:
         story.append(_text(words("warnings"), styles["h2"]))
         story += [_text(s, styles["small"]) for s in content.warnings]
     story.append(_text("; ".join(f"{k}: {v}" for k, v in content.small_print), styles["small"]))
-    return story
+    return [KeepTogether(story)]

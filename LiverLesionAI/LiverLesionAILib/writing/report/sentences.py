@@ -261,6 +261,16 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Importert fra en DICOM-segmentering av {name}; nettverkene ble ikke brukt.",
         "Importé d'une segmentation DICOM de {name} ; les réseaux n'ont pas été consultés.",
     ),
+    "Rejected by the reader and left out: {names}.": (
+        "Vom Befunder verworfen und weggelassen: {names}.",
+        "Avvist av radiolog og utelatt: {names}.",
+        "Rejeté par le lecteur et écarté : {names}.",
+    ),
+    "Not liver, as the reader says, and taken out of it: {names}.": (
+        "Nach Angabe des Befunders nicht Leber und aus ihr entfernt: {names}.",
+        "Ikke lever ifølge radiolog, tatt ut av den: {names}.",
+        "Hors du foie selon le lecteur et retiré : {names}.",
+    ),
     "Left out as neither liver nor a lesion of it: {names}.": (
         "Weggelassen, da weder Leber noch Läsion der Leber: {names}.",
         "Utelatt, verken lever eller lesjon i den: {names}.",

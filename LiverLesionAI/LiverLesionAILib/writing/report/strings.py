@@ -52,6 +52,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "liver": ("Liver", "Leber", "Lever", "Foie"),
     "volume": ("Volume", "Volumen", "Volum", "Volume"),
     "density": ("Density", "Dichte", "Tetthet", "Densité"),
+    "gallbladder": ("Gallbladder", "Gallenblase", "Galleblære", "Vésicule biliaire"),
     "burden": ("Tumour burden", "Tumorlast", "Tumorbyrde", "Charge tumorale"),
     "lesion_count": ("Lesions", "Läsionen", "Lesjoner", "Lésions"),
     "sum_of_diameters": (
@@ -99,6 +100,12 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
         "Keine Läsion oberhalb der Schwelle von {t} gefunden.",
         "Ingen lesjon over terskelen på {t} ble funnet.",
         "Aucune lésion au-dessus du seuil de {t}.",
+    ),
+    "no_lesion_at_all": (
+        "No lesion was found.",
+        "Keine Läsion gefunden.",
+        "Ingen lesjon ble funnet.",
+        "Aucune lésion.",
     ),
     "number": ("No.", "Nr.", "Nr.", "N°"),
     "class": ("Class", "Klasse", "Klasse", "Classe"),
