@@ -12,10 +12,10 @@ import pytest
 from LiverLesionAILib.cli import batch
 from LiverLesionAILib.cli.batch_inputs import folder_requests, requests_of
 from LiverLesionAILib.cli.batch_plan import INDEX_FILE, plan_batch
-from LiverLesionAILib.cli.batch_summary import write_summary
 from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.support.errors import Cancelled, InputError, OutputError
 from LiverLesionAILib.support.progress import silent
+from LiverLesionAILib.writing.summary import write_summary
 from support.ct_phantom import phantom_hu
 from support.dicom_writer import axial_positions, write_series
 

@@ -266,4 +266,5 @@ def test_a_job_array_shares_out_the_same_batch(toys, tmp_path: Path, capsys) -> 
     assert sorted(made) == ["a b", "c", "d"]
     assert main(command) == 0
     assert {row["status"] for row in summary(out).values()} == {"kept"}
+    assert all(int(row["lesions"]) > 0 for row in summary(out).values()), "kept cases keep their counts"
     assert main([*command, "--share", "3/2"]) == 1

@@ -17,6 +17,8 @@ from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.writing.case_folder import MARKER
 from LiverLesionAILib.writing.cohort.cards import card_of, change_text, doubt_of, with_outliers
 from LiverLesionAILib.writing.cohort.page import write_cohort
+from LiverLesionAILib.writing.review_file import read_review, review_of, write_review
+from LiverLesionAILib.writing.summary import REVIEWED, renew_summary, write_summary
 from LiverLesionAILib.writing.tables import findings_json, write_tables
 from support.results import empty_result, measured_result
 
@@ -102,6 +104,28 @@ def test_a_case_keeps_its_number_and_decisions_come_in(out: Path, capsys) -> Non
     with (out / "cohort" / "cases.csv").open(encoding="utf-8", newline="") as file:
         rows = {int(row["number"]): row for row in csv.DictReader(file)}
     assert rows[number]["decided"] == "3 of 3 decided"
+
+
+def test_what_was_decided_in_slicer_comes_in(out: Path) -> None:
+    """One rejected, one drawn, burden measured anew; a review of an earlier analysis is none."""
+    folder = out / "Meier large"
+    numbers = [lesion.number for lesion in measured_result().lesions]
+    states = [LesionStatus.REJECTED, *[LesionStatus.ACCEPTED] * len(numbers)]
+    review = review_of(zip([*numbers, 99], states, strict=True), True, 1.25)
+    write_review(review, folder)
+    assert read_review(folder) == review
+    write_summary(out, [{"case": "Meier large", "lesions": "3", "message": "=1"}, {"case": "Meier 0"}])
+    card = next(card for card in cards_in(write_cohort(out, lambda text: None)) if card["outlier"])
+    assert (card["lesions"], card["decided"], card["burden_percent"]) == (3, "reviewed", 1.25)
+    assert card["doubt"] == 0
+    (out / "summary.csv").write_text((out / "summary.csv").read_text().replace('"yes"', '""'))
+    assert renew_summary(out)
+    first, second = csv.DictReader((out / "summary.csv").open(encoding="utf-8", newline=""))
+    assert [first[name] for name in REVIEWED] == ["yes", "3", "1", "3", "1.25"]
+    assert first["message"] == "'=1"
+    assert [second[name] for name in REVIEWED] == [""] * 5
+    write_tables(replace(measured_result(), liver_volume_ml=1.0), folder)
+    assert read_review(folder) is None
 
 
 def test_a_damaged_key_is_not_replaced(out: Path, capsys) -> None:

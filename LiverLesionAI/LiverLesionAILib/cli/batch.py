@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..support.errors import Cancelled, InputError, OutputError
+from ..writing.summary import Row, counts_of, write_parquet_summary, write_summary
 from .analyze import Job, add_analysis_options
 from .batch_array import array_script
-from .batch_case import Row, analyse_case, failed_row
+from .batch_case import analyse_case, failed_row
 from .batch_cluster import Cluster, add_cluster_options, checked_address, connect
 from .batch_inputs import requests_of
 from .batch_plan import BatchCase, plan_batch, write_index
 from .batch_pool import Pool, Turn
-from .batch_summary import COLUMNS, NUMBERS, write_summary
 from .batch_worker import options_json
 from .progress_bar import CommandProgress, progress_of
 from .tools import EXIT_ERROR
@@ -113,7 +113,7 @@ class Batch:
                 self._ended(case, {"status": "failed", "message": case.problem})
             elif case.kept:
                 kept = "there already, left as it is (--again analyses it anew)"
-                self._ended(case, {"status": "kept", "line": kept})
+                self._ended(case, {"status": "kept", **counts_of(case.folder), "line": kept})
         self._note([])
         todo = [case for case in self._cases if case.name not in self._rows]
         self._done, self._todo = 0, len(todo)
@@ -204,15 +204,13 @@ class Batch:
         return [self._rows[case.name] for case in self._cases if case.name in self._rows]
 
     def _conclude(self) -> int:
-        from ..writing.parquet import write_parquet
-
         # What could not be written here is the same for every case.
         for sentence in self._said:
             print(sentence)
         rows = self._in_order()
         failed = [row for row in rows if row["status"] == "failed"]
         path = write_summary(self._args.out, rows, self._args.share)
-        if not write_parquet(path.with_suffix(".parquet"), rows, COLUMNS, NUMBERS):
+        if not write_parquet_summary(self._args.out, rows, self._args.share):
             print('No summary.parquet: it needs pyarrow (pip install "liverlesionai[cohort]").')
         print(f"{len(rows) - len(failed)} of {len(rows)} analysed; summary in {path}")
         for row in failed:

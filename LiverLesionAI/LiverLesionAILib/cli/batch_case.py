@@ -10,12 +10,10 @@ from contextlib import suppress
 
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, part, silent
+from ..writing.summary import Row
 from .analyze import Job, analyse_into, with_remarks
 from .batch_plan import BatchCase
 from .prior import Priors, add_prior_options, read_priors
-
-Row = dict[str, str]
-"""Column of the summary -> cell."""
 
 
 def analyse_case(job: Job, case: BatchCase, said: dict[str, None], progress: Progress = silent) -> Row:

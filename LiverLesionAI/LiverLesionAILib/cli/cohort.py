@@ -25,6 +25,7 @@ def add_cohort_command(commands: Commands) -> None:
 def run_cohort(args: argparse.Namespace) -> int:
     """Make or renew the page."""
     from ..writing.cohort.page import KEY, write_cohort
+    from ..writing.summary import renew_summary
 
     bar = progress_of(args)
     said: list[str] = []
@@ -32,6 +33,7 @@ def run_cohort(args: argparse.Namespace) -> int:
         page = write_cohort(args.folder, said.append, TimedProgress(bar))
     finally:
         bar.done()
+    renew_summary(args.folder)
     for sentence in said:
         print(sentence)
     print(f"Open {path_text(page)} in a browser.")

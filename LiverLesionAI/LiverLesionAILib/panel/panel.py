@@ -20,6 +20,7 @@ from ..review.reader_actions import ReaderActions
 from ..scene.prepare import find_nodes
 from ..scene.upgrade import upgrade
 from ..volume.crops import Mask
+from .cohort.cohort_panel import CohortPanel
 from .edit.edit_panel import EditPanel
 from .edit.reader_panel import ReaderPanel
 from .findings.findings_model import CLASS
@@ -85,6 +86,7 @@ class Panel(VTKObservationMixin):
         self.attention = AttentionPanel(self, self.queue, self._liver)
         self.prior = PriorPanel(self, self.queue)
         self.follow_up = FollowUpPanel(self, self.reader.actions)
+        self.cohort = CohortPanel(self, lambda: self.queue.current is not None)
         self._pulse = Pulse()
         icons.dress(ui)
         self._connect()
@@ -97,6 +99,7 @@ class Panel(VTKObservationMixin):
                 "T": self.attention.start,
                 "B": self.follow_up.toggle_beside,
                 **self.reader.keys(),
+                **self.cohort.keys(),
             },
         )
         # Only in the table: elsewhere Delete means other things.
@@ -213,6 +216,7 @@ class Panel(VTKObservationMixin):
         self.follow_up.close()
         self.reader.close()
         self.attention.close()
+        self.cohort.closed()
         self._unbind()
         self.queue.clear_waiting()
         self.queue.drop_missing(

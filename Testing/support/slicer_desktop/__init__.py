@@ -12,7 +12,9 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import tempfile
 import types
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +85,27 @@ def install() -> Any:
     atexit.register(_shut_down, application)
     slicer.util.modulePath = lambda name: str(MODULE_FILE)
     slicer.util.mainWindow = lambda verbose=False: None
+    slicer.util.loadScene = _load_scene
     return application
+
+
+def _load_scene(filename: str, properties: dict[str, Any] | None = None) -> None:
+    """A .mrb into the scene; RuntimeError where it cannot be read, as in the application."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with zipfile.ZipFile(filename) as bundle:
+                bundle.extractall(folder)
+            (file,) = Path(folder).rglob("*.mrml")
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise RuntimeError(f"{filename} cannot be read") from error
+        if (properties or {}).get("clear"):
+            scene.Clear(False)
+        scene.SetURL(str(file))
+        if not scene.Import():
+            raise RuntimeError(f"{filename} cannot be read")
 
 
 def _shut_down(application: Any) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ..review_file import Review
+
 OUTLIER = 3.5
 """Modified z-score from which a liver's volume is an outlier (Iglewicz and Hoaglin, 1993)."""
 FEWEST_FOR_OUTLIERS = 5
@@ -50,19 +52,29 @@ class Card:
         return asdict(self)
 
 
-def card_of(number: int, findings: dict[str, Any], followup: dict[str, Any] | None) -> Card:
-    """A card from a case's findings.json and followup.json."""
+def card_of(
+    number: int, findings: dict[str, Any], followup: dict[str, Any] | None, review: Review | None = None
+) -> Card:
+    """A card from a case's findings.json and followup.json, and the reader's review of it."""
     listed = findings["lesions"]
     counted = [lesion for lesion in listed if lesion["status"] not in ("rejected", "not_liver")]
     decided = sum(lesion["status"] != "undecided" for lesion in listed)
     liver, phase = findings["liver"], findings["contrast_phase"]
     doubt, reason = doubt_of(findings)
     notes = [*findings["notes"], *(followup["warnings"] if followup else ())]
+    # Lesions that the reader drew are in the review alone.
+    drawn = review.lesions - len(counted) if review is not None else 0
+    burden = liver["tumour_burden_percent"]
+    if review is not None and review.burden_percent is not None:
+        burden = review.burden_percent
+    done = f"{decided} of {len(listed)} decided" if listed else ""
+    if review is not None and review.reviewed:
+        done, doubt, reason = "reviewed", 0.0, ""
     return Card(
         number,
-        len(counted),
-        f"{decided} of {len(listed)} decided" if listed else "",
-        liver["tumour_burden_percent"],
+        len(counted) + max(0, drawn),
+        done,
+        burden,
         liver["volume_ml"],
         phase["name"] if phase else "",
         change_text(followup),

@@ -23,6 +23,7 @@ from ...support.files import replacing, write_text
 from ...support.progress import Progress, silent
 from ...support.text import path_text, printable
 from ..case_folder import is_case_folder
+from ..review_file import read_review, with_review
 from ..tables import JSON_FILE, findings_csv, findings_json, formula_guarded
 from .cards import Card, card_of, with_outliers
 
@@ -103,7 +104,8 @@ def _numbers(key: Path, folders: Sequence[Path]) -> dict[str, int]:
 
 
 def _write_case(folder: Path, number: int, target: Path, said: dict[str, None]) -> Card:
-    result = load_result(folder)
+    review = read_review(folder)
+    result = with_review(load_result(folder), review)
     followup = _read(folder / FOLLOWUP_FILE)
     names = {folder.name, result.case_name, *(p["name"] for p in (followup or {}).get("time_points", ()))}
     messages = tuple(_unnamed(text, names) for text in result.messages)
@@ -113,7 +115,7 @@ def _write_case(folder: Path, number: int, target: Path, said: dict[str, None]) 
         shutil.rmtree(own)
     own.mkdir(parents=True)
     findings = findings_json(result)
-    card = card_of(number, findings, followup)
+    card = card_of(number, findings, followup, review)
     links = []
     if (report := _report(result, folder, said)) is not None:
         write_text(own / "report.html", report)

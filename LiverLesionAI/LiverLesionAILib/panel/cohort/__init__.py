@@ -1,0 +1,1 @@
+"""A folder of many cases, read one after the other."""
