@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .anatomy import Vessel
 from .findings import Lesion
 from .terminology import class_probability, lesion_title
 from .wording import found_by
@@ -107,6 +108,32 @@ def _property(key: str, heading: str) -> Column:
     return Column(key, heading, heading, value)
 
 
+def _vessel(vessel: Vessel, key: str, field: str, what: str, unit: str, digits: int) -> Column:
+    def value(lesion: Lesion) -> float | None:
+        contact = None if lesion.anatomy is None else lesion.anatomy.contact(vessel)
+        return None if contact is None else float(getattr(contact, field))
+
+    heading = f"{vessel.title}: {what}"
+    return Column(key, heading, heading, value, unit, digits, digits)
+
+
+def _of_vessel(vessel: Vessel) -> tuple[Column, ...]:
+    """A lesion and the nearest vessel of a kind: how far, and how they touch."""
+    key = {Vessel.HEPATIC: "hepatic_vein", Vessel.PORTAL: "portal_vein", Vessel.IVC: "ivc"}[vessel]
+    return (
+        _vessel(vessel, f"{key}_mm", "distance_mm", "distance", "mm", 1),
+        _vessel(vessel, f"{key}_contact_mm", "length_mm", "contact", "mm", 1),
+        _vessel(vessel, f"{key}_contact_degrees", "angle_deg", "contact of the circumference", "degrees", 0),
+    )
+
+
+ANATOMY = (
+    Column("segment", "Couinaud segment", "Segment", lambda one: one.anatomy.text if one.anatomy else ""),
+    Column("hemiliver", "Hemiliver", "Hemiliver", lambda one: one.anatomy.hemiliver if one.anatomy else ""),
+    *(column for vessel in Vessel for column in _of_vessel(vessel)),
+)
+"""Where a lesion lies; shown where the liver's anatomy was computed."""
+
 ENHANCEMENT = (
     _level("core_hu", "lesion_hu", "Core density", "HU", 0),
     _level("beside_hu", "liver_hu", "Liver beside", "HU", 0),
@@ -158,6 +185,7 @@ COLUMNS: tuple[Column, ...] = (
         1,
     ),
     _measured("percent_of_liver", "percent_of_liver", "Share of liver", "Of liver", "%", 2, 3),
+    *ANATOMY,
     Column("found_by", "Found by", "Found by", found_by),
     Column("note", "Notes", "Note", lambda lesion: lesion.note),
 )

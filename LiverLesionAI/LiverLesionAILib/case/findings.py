@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..volume.ct import Geometry
+from .anatomy import LesionAnatomy, LiverAnatomy
 from .classes import Phase
 from .enhancement import Enhancement
 from .manifest import RunManifest
@@ -138,6 +139,7 @@ class Lesion:
             where its model was not, and where the reader drew it.
         tracking_uid: DICOM UID of this lesion, given once and kept (see :mod:`.tracking`); "" before that.
         enhancement: densities over the contrast phases at hand; None where they were not measured.
+        anatomy: where it lies among segments and vessels; None where nobody asked.
     """
 
     number: int
@@ -157,6 +159,7 @@ class Lesion:
     class_reasons: str = ""
     probability: float | None = None
     enhancement: Enhancement | None = None
+    anatomy: LesionAnatomy | None = None
 
     @property
     def shown_class(self) -> str | None:
@@ -285,6 +288,7 @@ class CaseResult:
         gallbladder_zyx: bool; None where none is seen or nothing looked for it. Neither liver nor lesion.
         doubtful: places to look at that are not listed, likeliest first.
         reduced_ct: for a comparison with a later scan; None in cases of versions that kept none.
+        anatomy: vessels and segments; None where nobody asked.
     """
 
     case_name: str
@@ -307,6 +311,7 @@ class CaseResult:
     gallbladder_zyx: NDArray[np.bool_] | None = None
     reduced_ct: ReducedCt | None = None
     doubtful: tuple[DoubtfulPlace, ...] = ()
+    anatomy: LiverAnatomy | None = None
 
     @property
     def gallbladder_ml(self) -> float:

@@ -28,6 +28,8 @@ attention               list: name, meaning, array (float16), offset, scale (val
                         left out)
 messages, device, models, timings_s
 phase                   name, probability, warning; null, or left out, where it was not estimated
+anatomy                 geometry, anatomy_vessels and anatomy_segments (arrays, uint8, cropped), landmarks,
+                        messages; left out where nobody asked
 run                     how it was made, see :mod:`.manifest`; null, or left out, where nobody kept it
 ======================  ===================================================================================
 """
@@ -54,6 +56,7 @@ from ..support.errors import GeometryError, InputError
 from ..support.files import replacing, sha256_of, write_text
 from ..support.steps import Steps, finish, slabs
 from ..volume.ct import Geometry
+from .anatomy_json import describe_anatomy, read_anatomy
 from .findings import AttentionMap, CaseResult, ProbabilityMap, ReducedCt
 from .manifest import CASE_FILE, RunManifest
 from .store_arrays import cropped, on_grid, placed, to_half
@@ -249,6 +252,7 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray[Any]]) -> Json:
         "liver_mask": {"array": "liver", **liver_place},
         **neighbour,
         **_describe_reduced(result.reduced_ct, arrays),
+        **({} if result.anatomy is None else {"anatomy": describe_anatomy(result.anatomy, arrays)}),
         "lesion_labels": {"array": "lesions", **labels_place},
         "lesions": [describe_lesion(lesion) for lesion in result.lesions],
         "doubtful": [describe_place(place) for place in result.doubtful],
@@ -314,6 +318,7 @@ def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseR
     for entry in described["attention"]:
         attention.append((yield from _read_map(entry, arrays)))
     whole = described["liver"]
+    anatomy = yield from read_anatomy(described.get("anatomy"), arrays)
     labels_zyx = yield from placed(arrays[labels["array"]], labels, geometry, np.dtype(np.uint16))
     return CaseResult(
         case_name=str(described["case_name"]),
@@ -336,6 +341,7 @@ def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseR
         gallbladder_zyx=gallbladder_zyx,
         reduced_ct=_read_reduced(described.get("reduced_ct"), arrays),
         doubtful=tuple(read_place(entry) for entry in described.get("doubtful", ())),
+        anatomy=anatomy,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..volume.geometry import Geometry, Vec3
 from .enhancement import describe_enhancement, read_enhancement
 from .findings import Box, DoubtfulPlace, Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
+from .lesion_anatomy_json import describe_lesion_anatomy, read_lesion_anatomy
 from .terminology import EDITED_BEFORE
 
 Json = dict[str, Any]
@@ -50,6 +51,8 @@ def describe_lesion(lesion: Lesion) -> Json:
         described["class_box"] = _describe_box(lesion.class_box)
     if lesion.enhancement is not None:
         described["enhancement"] = describe_enhancement(lesion.enhancement)
+    if lesion.anatomy is not None:
+        described["anatomy"] = describe_lesion_anatomy(lesion.anatomy)
     return described
 
 
@@ -118,6 +121,7 @@ def read_lesion(entry: Json) -> Lesion:
         class_reasons=str(entry.get("class_reasons") or ""),
         probability=None if entry.get("probability") is None else read_number(entry["probability"]),
         enhancement=None if entry.get("enhancement") is None else read_enhancement(entry["enhancement"]),
+        anatomy=read_lesion_anatomy(entry.get("anatomy")),
     )
 
 

@@ -58,14 +58,19 @@ _MASS = "SCT^4147007^Mass"
 _NO_TUMOUR = {LesionClass.CYST, LesionClass.BENIGN, LesionClass.ABSCESS, LesionClass.TREATED}
 
 
+def anatomy_terminology(code: str) -> str:
+    """Terminology entry of an anatomical structure; `code` as "SCT^10200004^Liver"."""
+    return "~".join((_TYPES, _ANATOMY, code, _NONE, _REGIONS, _NONE, _NONE))
+
+
 def liver_terminology() -> str:
     """Terminology entry of the liver segment."""
-    return "~".join((_TYPES, _ANATOMY, _LIVER, _NONE, _REGIONS, _NONE, _NONE))
+    return anatomy_terminology(_LIVER)
 
 
 def gallbladder_terminology() -> str:
     """Terminology entry of the gallbladder's segment."""
-    return "~".join((_TYPES, _ANATOMY, _GALLBLADDER, _NONE, _REGIONS, _NONE, _NONE))
+    return anatomy_terminology(_GALLBLADDER)
 
 
 def lesion_terminology(class_name: str | None) -> str:

@@ -2,6 +2,7 @@
 
 ===================  ==================================================================================
 masks                ``masks.seg.nrrd``: liver and lesions, on the CT's grid, opens in 3D Slicer
+anatomy              ``anatomy.seg.nrrd``: vessels and Couinaud segments, where they were computed
 boxes                ``boxes.mrk.json``: an ROI per lesion
 findings, table      ``findings.json``, ``findings.csv``
 case                 ``case.json`` and its arrays: the whole result, for `case.store.load_result`
@@ -37,6 +38,7 @@ from ..support.part_folders import PartFolder, clear_dead_parts, hidden_name, is
 from ..support.progress import Progress, silent
 from ..volume.ct import CtVolume
 from . import boxes_file as markups
+from .anatomy_file import ANATOMY, write_anatomy
 from .mask_file import write_masks
 
 MARKER = ".liverlesionai-case.json"
@@ -205,6 +207,9 @@ def _write_files(
     write_masks(part / MASKS, result)
     written = {"masks": part / MASKS, "boxes": part / BOXES}
     markups.write_boxes(part / BOXES, result)
+    if result.anatomy is not None:
+        write_anatomy(part / ANATOMY, result.anatomy)
+        written["anatomy"] = part / ANATOMY
     progress("Writing findings", 0.15)
     written["case"] = save_result(result, part)
     written["table"], written["findings"] = write_tables(result, part)

@@ -14,9 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..case.columns import BY_KEY, ENHANCEMENT, MEASURED, fixed
+from ..case.anatomy import CouinaudSegment, LiverAnatomy
+from ..case.anatomy_json import describe_landmarks
+from ..case.columns import ANATOMY, BY_KEY, ENHANCEMENT, MEASURED, fixed
 from ..case.enhancement import describe_enhancement
 from ..case.findings import Box, CaseResult, DoubtfulPlace, Lesion, LesionSource, LesionStatus, PointLps
+from ..case.lesion_anatomy_json import describe_lesion_anatomy
 from ..case.terminology import class_probability
 from ..case.wording import (
     axial_slice,
@@ -45,6 +48,7 @@ TEXT_HEADERS = (
     ["Found", "by"],
     ["", "Status"],
     ["Centre", "mm"],
+    ["Couinaud", "segment"],
 )
 
 _CSV_LESION = tuple(
@@ -98,7 +102,8 @@ def findings_csv(result: CaseResult) -> str:
 
     "Class" is the model's, "Reader class" what the reader made of it, empty where the reader said nothing.
     The liver's row gives the liver's volume with its lesions, the mean density without them, their share of
-    it (tumour burden) and the notes for the reader. Comma-separated, decimal points, lines end in CR LF.
+    it (tumour burden) and the notes for the reader. Where the anatomy was computed, its columns follow.
+    Comma-separated, decimal points, lines end in CR LF.
     """
     phase = result.phase
     case = {
@@ -107,13 +112,15 @@ def findings_csv(result: CaseResult) -> str:
         "Phase probability": fixed(phase.probability, 2) if phase else "",
     }
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, CSV_COLUMNS, restval="")
+    anatomy = () if result.anatomy is None else ANATOMY
+    headings = (*CSV_COLUMNS, *(column.file_heading for column in anatomy))
+    writer = csv.DictWriter(buffer, headings, restval="")
     writer.writeheader()
     for lesion in result.lesions:
         x, y, z = (fixed(c, 1) for c in lesion.centre_lps)
         row = {
             "Finding": "lesion",
-            **{column.file_heading: column.file_text(lesion) for column in _CSV_LESION},
+            **{column.file_heading: column.file_text(lesion) for column in (*_CSV_LESION, *anatomy)},
             "Axial slice (1 = most inferior)": slice_number(lesion, result.geometry)[0],
             "Centre x LPS (mm)": x,
             "Centre y LPS (mm)": y,
@@ -169,6 +176,7 @@ def findings_json(result: CaseResult) -> dict[str, Any]:
         else None,
         "lesions": [_lesion_json(lesion, result.geometry) for lesion in result.lesions],
         "look_here": [_place_json(place, result.geometry) for place in result.doubtful],
+        **({} if result.anatomy is None else {"anatomy": _anatomy_json(result.anatomy)}),
         "notes": list(notes(result)),
         "computation": {
             "version": result.version,
@@ -194,6 +202,8 @@ def findings_text(result: CaseResult, width: int = 100) -> str:
     if result.doubtful:
         lines.append(look_here(result))
     lines += [f"Note: {_one_line(note)}" for note in notes(result)]
+    if result.anatomy is not None:
+        lines += [f"Anatomy: {_one_line(message)}" for message in result.anatomy.messages]
     if result.timings_s:
         models = ", ".join(f"{name} {digest}" for name, digest in result.models.items())
         seconds = sum(result.timings_s.values())
@@ -267,6 +277,7 @@ def _columns(result: CaseResult) -> list[list[str]]:
         ["Mean +/- SD", "HU", *(_pair(mean, " +/- ", sd, 0) for mean, sd in density)],
         ["To liver", "edge, mm", *(small(mm, 1) for mm in numbers("distance_to_liver_surface_mm"))],
         ["% of", "liver", *(small(share, 2 if share < 10 else 1) for share in numbers("percent_of_liver"))],
+        ["Couinaud", "segment", *(lesion.anatomy.text if lesion.anatomy else "" for lesion in lesions)],
         ["Slice", of_slices, *(str(number) for number, _ in slices)],
         ["Found", "by", *(found_by(lesion) if boxes else "" for lesion in lesions)],
         ["", "Status", *(lesion.status_text if decided else "" for lesion in lesions)],
@@ -366,4 +377,14 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
         "status": lesion.status.value,
         "edited": lesion.edited,
         "enhancement": None if lesion.enhancement is None else describe_enhancement(lesion.enhancement),
+        **({} if lesion.anatomy is None else {"anatomy": describe_lesion_anatomy(lesion.anatomy)}),
+    }
+
+
+def _anatomy_json(anatomy: LiverAnatomy) -> dict[str, Any]:
+    segments = CouinaudSegment if anatomy.has_segments else ()
+    return {
+        "segment_volumes_ml": {one.roman: _rounded(anatomy.volume_ml(one), 3) for one in segments},
+        "landmarks": describe_landmarks(anatomy),
+        "notes": list(anatomy.messages),
     }

@@ -1,0 +1,68 @@
+"""A lesion among segments and vessels, on bodies whose distances and contacts are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from LiverLesionAILib.case.anatomy import LiverAnatomy, Vessel
+from LiverLesionAILib.stages.anatomy.relations import lesion_relations
+from LiverLesionAILib.volume.geometry import Geometry
+
+TOUCHING_MM = 1.0
+
+
+def tube_and_ball(gap_mm: float, spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)):
+    """A portal vein of radius 5 along z, and a lesion of radius 8 to its left at a gap."""
+    shape = tuple(int(60 / s) for s in spacing)
+    geometry = Geometry.make(shape, spacing)
+    z, y, x = (i * s for i, s in zip(np.indices(shape), spacing, strict=True))
+    vessels = np.where(np.hypot(y - 30, x - 15) <= 5, Vessel.PORTAL, 0).astype(np.uint8)
+    lesion = np.sqrt((z - 30) ** 2 + (y - 30) ** 2 + (x - 15 - 13 - gap_mm) ** 2) <= 8
+    segments = np.where(x < 30, 6, 7).astype(np.uint8)
+    return LiverAnatomy(geometry, vessels, segments), (lesion & (vessels == 0)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (2.5, 0.8, 0.8)])
+@pytest.mark.parametrize("gap_mm", [4.0, 11.0])
+def test_distance_is_from_surface_to_surface(gap_mm, spacing):
+    anatomy, labels = tube_and_ball(gap_mm, spacing)
+    contact = lesion_relations(anatomy, labels, TOUCHING_MM)[1].contact(Vessel.PORTAL)
+    assert contact is not None
+    assert contact.distance_mm == pytest.approx(gap_mm, abs=1.1)
+    assert contact.length_mm == contact.angle_deg == 0
+
+
+def test_a_vessel_that_is_touched_and_one_that_is_encased():
+    anatomy, labels = tube_and_ball(-2.0)
+    touched = lesion_relations(anatomy, labels, TOUCHING_MM)[1].contact(Vessel.PORTAL)
+    assert touched is not None and touched.distance_mm == 0
+    # The ball is over the tube's surface where its half-chord is at most sqrt(8^2 - 6^2) long.
+    assert 8 < touched.length_mm < 18
+    assert 40 < touched.angle_deg < 180
+    around = tube_and_ball(-13.0)
+    encased = lesion_relations(*around, TOUCHING_MM)[1].contact(Vessel.PORTAL)
+    assert encased is not None and encased.angle_deg > 340
+    assert encased.length_mm == pytest.approx(2 * np.sqrt(8**2 - 5**2), abs=3.5)
+
+
+def test_shares_sum_over_the_segments_and_kinds_that_are_not_seen_are_left_out():
+    anatomy, labels = tube_and_ball(4.0)
+    one = lesion_relations(anatomy, labels, TOUCHING_MM)[1]
+    assert one.text.startswith("VII (") and one.text.endswith("VI")
+    assert sum(share.share for share in one.shares) == pytest.approx(1)
+    assert one.contact(Vessel.HEPATIC) is None and one.contact(Vessel.IVC) is None
+
+
+def test_flips_change_nothing():
+    anatomy, labels = tube_and_ball(-2.0)
+    plain = lesion_relations(anatomy, labels, TOUCHING_MM)[1]
+    flipped = LiverAnatomy(
+        anatomy.geometry, anatomy.vessels_zyx[::-1, :, ::-1], anatomy.segments_zyx[::-1, :, ::-1]
+    )
+    turned = lesion_relations(flipped, labels[::-1, :, ::-1], TOUCHING_MM)[1]
+    assert turned.text == plain.text
+    for vessel in (Vessel.PORTAL,):
+        one, other = plain.contact(vessel), turned.contact(vessel)
+        assert one is not None and other is not None
+        assert other.length_mm == pytest.approx(one.length_mm, abs=0.01)
+        assert other.angle_deg == pytest.approx(one.angle_deg, abs=0.01)
