@@ -692,3 +692,62 @@ def test_nothing_is_left_of_what_is_taken_away(case):
     )
     legends = case.scene.GetNumberOfNodesByClass("vtkMRMLColorLegendDisplayNode")
     assert case.scene.GetNumberOfNodesByClass("vtkMRMLDisplayNode") <= shown + legends
+
+
+def test_doubtful_places_are_a_click_away_and_leave_when_a_lesion_is_added(case):
+    import json
+
+    from LiverLesionAILib.case.attributes import ATTR_DOUBTFUL, read_doubtful
+    from LiverLesionAILib.case.findings import DoubtfulPlace
+    from LiverLesionAILib.case.store_json import describe_place
+    from LiverLesionAILib.panel.show.views import in_frame
+    from LiverLesionAILib.scene.ras import volume_geometry
+
+    geometry = volume_geometry(case.panel.case.volume)
+    near, far = (geometry.index_to_lps(np.array(index, float)) for index in ((10, 30, 14), (20, 6, 6)))
+    places = [DoubtfulPlace(tuple(map(float, p)), 8.0, 0.34) for p in (near, far)]
+    table = case.panel.case.table
+    table.SetAttribute(ATTR_DOUBTFUL, json.dumps([describe_place(one) for one in places]))
+    case.panel.refresh()
+    assert labels(case) == ["1", "2", "3", "?", "?"]
+    text = case.ui.doubtfulLabel.text
+    assert text.startswith("Look here") and text.count("slice 11") == text.count("slice 21") == 1
+    case.ui.doubtfulBox.click()
+    case.turn()
+    assert labels(case) == ["1", "2", "3"]
+    case.ui.doubtfulBox.click()
+    case.ui.doubtfulLabel.linkActivated.emit("go:1")
+    case.turn()
+    view = case.scene.GetNodeByID("vtkMRMLSliceNodeRed")
+    assert view is None or in_frame(view, tuple(np.array(far) * (-1, -1, 1)))
+    case.ui.doubtfulLabel.linkActivated.emit("add:0")
+    case.turn()
+    assert len(case.panel.case.rows) == 4
+    assert labels(case).count("?") == 1
+    assert [place.centre_lps for place in case.panel.case.doubtful] == [
+        pytest.approx(read_doubtful(table.GetAttribute)[1].centre_lps)
+    ]
+    click(case, "undoButton")
+    assert labels(case).count("?") == 2
+    table.SetAttribute(ATTR_DOUBTFUL, "damaged")
+    case.panel.refresh()
+    assert not case.panel.case.doubtful and case.ui.doubtfulLabel.text == ""
+
+
+def test_the_surest_lesion_is_read_first_and_keeps_its_number():
+    from LiverLesionAILib.case.findings import Box, Lesion
+    from LiverLesionAILib.case.terminology import by_probability
+
+    def lesion(number: int, **sure: float) -> Lesion:
+        middle = (0.0, 0.0, 0.0)
+        return Lesion(number, box=Box(middle, (1.0,) * 3), centre_lps=middle, measurement=None, **sure)
+
+    own = lesion(1, score=float("nan"))
+    listed = [own, lesion(2, score=0.9, probability=0.4), lesion(3, score=0.5, probability=0.8)]
+    assert [one.number for one in by_probability([*listed, lesion(4, score=0.8)])] == [3, 4, 2, 1]
+
+
+def test_the_table_is_sorted_by_probability_at_first(desk):
+    import qt
+
+    assert desk.first_order == (3, qt.Qt.DescendingOrder)

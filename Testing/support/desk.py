@@ -73,6 +73,8 @@ class Desk:
         slicer.app.moduleManager().widgets["LiverLesionAI"] = self.widget
         self.window.show()
         self.widget.enter()
+        header = self.ui.findingsTable.horizontalHeader()
+        self.first_order = (header.sortIndicatorSection(), header.sortIndicatorOrder())
         # Seconds of computing in one turn of the event loop, and what was under way then.
         self.longest_step_s, self.longest_step = 0.0, ""
 

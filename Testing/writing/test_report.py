@@ -22,7 +22,7 @@ pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.enhancement import Enhancement, PhaseLevels
-from LiverLesionAILib.case.findings import CaseResult, LesionStatus
+from LiverLesionAILib.case.findings import CaseResult, DoubtfulPlace, LesionStatus
 from LiverLesionAILib.case.store import load_result, save_result
 from LiverLesionAILib.case.wording import notes
 from LiverLesionAILib.cli.main import main
@@ -144,7 +144,26 @@ def test_the_numbers_are_those_of_the_table():
         assert shown[2] == f"{row['Long axis (mm)']} x {row['Short axis (mm)']}"
         assert float(shown[3]) == pytest.approx(float(row["Volume (mL)"]), abs=0.0051)
         assert float(shown[4].split()[0]) == pytest.approx(float(row["Mean density (HU)"]), abs=0.51)
-        assert float(shown[6]) == pytest.approx(float(row["Score"]), abs=0.0051)
+        sure = float(row["Lesion probability"] or row["Score"])
+        assert float(shown[6]) == pytest.approx(sure, abs=0.0051)
+
+
+def test_the_surest_lesion_comes_first_under_its_own_number_and_doubtful_places_are_a_note():
+    _, result = small_case()
+    first, *others = result.lesions
+    place = DoubtfulPlace(first.centre_lps, 8.0, 0.34)
+    sure = [replace(one, probability=0.9 - 0.01 * k) for k, one in enumerate(others)]
+    result = replace(result, lesions=(replace(first, probability=0.2), *sure), doubtful=(place,))
+    made = content(result=result)
+    assert [row.number for row in made.rows] == [*(one.number for one in others), first.number]
+    assert made.rows[-1].score == "0.20"
+    said = report_text(made)
+    slices = result.geometry.shape_zyx[0]
+    assert re.search(rf"Look here, not listed as lesions: slice \d+/{slices} \(8 mm, 0.34\)", said)
+    table = list(csv.DictReader(io.StringIO(findings_csv(result))))
+    assert [row["Number"] for row in table if row["Finding"] == "lesion"] == [
+        str(one.number) for one in result.lesions
+    ]
 
 
 def test_every_language_has_every_text_with_the_same_fields():

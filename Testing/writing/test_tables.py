@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from LiverLesionAILib.case.findings import LesionSource, LesionStatus, PhaseEstimate, ProbabilityMap
-from LiverLesionAILib.case.terminology import lesion_title
+from LiverLesionAILib.case.terminology import by_probability, lesion_title
 from LiverLesionAILib.case.wording import position_text, slice_number, small
 from LiverLesionAILib.volume.ct import Geometry
 from LiverLesionAILib.writing.tables import (
@@ -317,7 +317,7 @@ class TestText:
         assert max(map(len, text.splitlines())) <= 100
         assert not re.search(r"\b(nan|inf|None)\b", text)
         numbers = [line.split()[0] for line in text.splitlines()[5:] if line[:1].isdigit()]
-        assert numbers[: len(lesions)] == [str(x.number) for x in lesions]
+        assert numbers[: len(lesions)] == [str(x.number) for x in by_probability(lesions)]
 
     def test_names_with_line_breaks_stay_on_their_line(self):
         result = measured_result(case_name="first\nsecond\t third")

@@ -17,22 +17,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.models.inputs import InputSpec
-from LiverLesionAILib.models.weights import ModelStore
+from LiverLesionAILib.models.weights import ModelEntry, ModelStore
+from LiverLesionAILib.stages.locate.coarse import LocateSettings, locate
+from LiverLesionAILib.stages.locate.families import SliceLocator
+from LiverLesionAILib.stages.neighbours.families import SliceNeighbour
 from LiverLesionAILib.stages.neighbours.gallbladder import (
     GallbladderSettings,
     gallbladder_mask,
     separate_gallbladder,
 )
+from LiverLesionAILib.stages.neighbours.stage import find_gallbladder
 from LiverLesionAILib.stages.segment.inference import class_probabilities
+from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.support.progress import Progress, silent
+from LiverLesionAILib.volume.ct import CtVolume, Geometry, resample_labels
 from LiverLesionAILib.volume.overlap import dice
 from numpy.typing import NDArray
+from scipy import stats
 
 from ..data.axial_slices import axial_slices
 from ..data.cases import UNKNOWN, data_folder, decode_hu
 from ..training.gallbladder_cases import (
     GRID_MM,
+    GallbladderBody,
     GallbladderMix,
     gallbladder_body,
     shows_lung,
@@ -60,6 +68,7 @@ class GallbladderRow:
         dice: of the gallbladder's mask; NaN where there is none.
         size_mm2: of the true gallbladder (or lesion); for a scan mm3.
         false_mm2: gallbladder seen where there is none (for a scan mm3).
+        liver_mm3: of a scan's true gallbladder, what the coarse network takes for liver and the rule leaves.
         share: how much of the true gallbladder or lesion is taken for gallbladder, 0..1.
         removed: whether a candidate of its outline would be left out of the list.
     """
@@ -73,6 +82,7 @@ class GallbladderRow:
     false_mm2: float = 0.0
     share: float = 0.0
     removed: bool = False
+    liver_mm3: float = float("nan")
 
 
 def slice_rules(settings: GallbladderSettings) -> GallbladderSettings:
@@ -122,24 +132,45 @@ def scan_rows(
     numbers: Sequence[int],
     progress: Progress = silent,
 ) -> Iterator[GallbladderRow]:
-    """Synthetic scans with gallbladders and lesions beside them."""
+    """Synthetic scans with gallbladders and lesions beside them, searched as the product does.
+
+    The coarse network says where the liver is; the gallbladder is looked for in its box and below it. What
+    counts as liver is the coarse one too: the segmenter would take minutes for every scan.
+    """
     mix = GallbladderMix(seed=TEST_SEED, lesions=1.0)
+    store = ModelStore.bundled()
+    coarse = store.manifest.find("coarse_unet")
+    locator = SliceLocator(coarse, store.network("coarse_unet", "cpu", "float32"))
+    neighbour = SliceNeighbour(ModelEntry(NAME, "neighbour", "unet", {}, spec, "", ""), network)
     for done, number in enumerate(numbers, start=1):
         body = gallbladder_body(number, mix, data / "shapes")
-        hu = np.clip(body.hu_zyx, -160, 240)
-        found = predicted(network, spec, hu, settings)
-        yield from _candidates(
+        ct = CtVolume(np.clip(body.hu_zyx, -160, 240), _grid(body))
+        found, liver = np.zeros(body.labels_zyx.shape, bool), np.zeros(body.labels_zyx.shape, bool)
+        where = locate(ct, locator.probability, coarse.input, Rules().part(LocateSettings))
+        if where is not None:
+            seen = find_gallbladder(neighbour, ct, where, settings)
+            found[seen.cut] = seen.mask_zyx
+            liver = resample_labels(where.mask_zyx.astype(np.uint8), where.geometry, ct.geometry) > 0
+        counted = float((liver & (body.labels_zyx == 2) & ~found).sum()) * ct.geometry.voxel_volume_mm3
+        for row in _candidates(
             "scan",
             f"scan{number:03d}",
             body.state,
             body.labels_zyx,
             body.lesions_zyx,
             found,
-            float(np.prod(body.spacing_zyx_mm)),
+            ct.geometry.voxel_volume_mm3,
             settings,
             body,
-        )
+        ):
+            yield replace(row, liver_mm3=counted) if row.what == "gallbladder" else row
         progress("synthetic scans", done / len(numbers))
+
+
+def _grid(body: GallbladderBody) -> Geometry:
+    """Where a body lies: its axes are left, posterior and superior."""
+    shape = tuple(int(n) for n in body.labels_zyx.shape)
+    return Geometry(shape, body.spacing_zyx_mm, (0.0, 0.0, 0.0), np.eye(3))  # type: ignore[arg-type]
 
 
 def _candidates(
@@ -219,13 +250,37 @@ def summary(rows: Sequence[GallbladderRow]) -> str:
                 f"| {part} | {what} | {len(own)} | {shown} | {seen} | {out} | "
                 f"{wrong if what != 'lesion' else '-'} |"
             )
-    for state in sorted({row.state for row in rows if row.state}):
-        own = [row for row in rows if row.state == state and row.what == "gallbladder"]
-        if own:
-            out = sum(row.removed for row in own)
-            mean = np.mean([row.dice for row in own])
-            lines.append(f"| scan | {state} | {len(own)} | {mean:.3f} | - | {out} | - |")
+    lines += ["", *_shares(rows)]
     return "\n".join(lines)
+
+
+def _shares(rows: Sequence[GallbladderRow]) -> list[str]:
+    """What the scans say of the three aims, each with its 95 % interval (Wilson), and a line per state."""
+    scans = [row for row in rows if row.part == "scan"]
+    own = [row for row in scans if row.what == "gallbladder"]
+    if not own:
+        return []
+    lesions = [row for row in scans if row.what == "lesion"]
+    lines = ["| synthetic scans | n | share | 95 % interval |", "|---|---|---|---|"]
+    for text, good, count in (
+        ("less than 1 mL counted as liver", sum(row.liver_mm3 < 1000.0 for row in own), len(own)),
+        ("not listed, should all of it be taken for a lesion", sum(row.removed for row in own), len(own)),
+        ("lesion at the fossa stays listed", sum(not row.removed for row in lesions), len(lesions)),
+    ):
+        if count:
+            low, high = stats.binomtest(int(good), count).proportion_ci(method="wilson")
+            lines.append(f"| {text} | {count} | {good / count:.2f} | {low:.2f} to {high:.2f} |")
+    lines += [
+        "",
+        "| gallbladder | n | Dice | not listed | mL counted as liver (median) |",
+        "|---|---|---|---|---|",
+    ]
+    for state in sorted({row.state for row in own}):
+        some = [row for row in own if row.state == state]
+        out, mean = sum(row.removed for row in some), np.mean([row.dice for row in some])
+        wrong = np.median([row.liver_mm3 for row in some]) / 1000.0
+        lines.append(f"| {state} | {len(some)} | {mean:.3f} | {out} | {wrong:.1f} |")
+    return lines
 
 
 def write_rows(rows: Sequence[GallbladderRow], path: Path) -> None:
@@ -234,6 +289,27 @@ def write_rows(rows: Sequence[GallbladderRow], path: Path) -> None:
         writer = csv.DictWriter(file, [f.name for f in fields(GallbladderRow)])
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
+
+
+def read_rows(path: Path) -> list[GallbladderRow]:
+    """What :func:`write_rows` wrote.
+
+    Raises:
+        InputError: it is no such table.
+    """
+    kinds = {f.name: str(f.type) for f in fields(GallbladderRow)}
+    try:
+        with path.open(newline="") as file:
+            return [
+                GallbladderRow(**{key: _value(kinds[key], text) for key, text in line.items()})
+                for line in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: no rows as `gallbladders --out` writes them ({error}).") from error
+
+
+def _value(kind: str, text: str) -> object:
+    return text if kind == "str" else text == "True" if kind == "bool" else float(text)
 
 
 def add_gallbladder_arguments(parser: argparse.ArgumentParser) -> None:
@@ -253,6 +329,9 @@ def add_gallbladder_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out", type=Path, help="write one line per gallbladder, lesion and slice to this CSV"
+    )
+    parser.add_argument(
+        "--rows", type=Path, metavar="CSV", help="print the tables of rows that --out wrote; nothing is run"
     )
 
 
@@ -275,6 +354,9 @@ def run_gallbladders(args: argparse.Namespace, progress: Progress = silent) -> i
     """Score as asked; prints the table."""
     import torch
 
+    if args.rows:
+        print(summary(read_rows(args.rows)))
+        return 0
     torch.set_num_threads(args.threads)
     data = data_folder()
     network, spec = trained_network(args.run)

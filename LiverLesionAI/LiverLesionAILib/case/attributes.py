@@ -6,7 +6,8 @@ import json
 import math
 from collections.abc import Callable, Mapping
 
-from .findings import CaseResult, PhaseEstimate
+from .findings import CaseResult, DoubtfulPlace, PhaseEstimate
+from .store_json import describe_place, read_place
 
 ATTR_PHASE = "LiverLesionAI.Phase"
 ATTR_PHASE_PROBABILITY = "LiverLesionAI.PhaseProbability"
@@ -17,10 +18,12 @@ ATTR_NOTES = "LiverLesionAI.Notes"
 ATTR_DEVICE = "LiverLesionAI.Device"
 ATTR_THRESHOLD = "LiverLesionAI.TumourThreshold"
 """Probability from which a voxel was taken for a lesion's; "" where no mask was made by probability."""
+ATTR_DOUBTFUL = "LiverLesionAI.LookHere"
+"""Places to look at that are not listed, as a JSON list, likeliest first."""
 
 
 def case_attributes(result: CaseResult) -> dict[str, str]:
-    """Contrast phase ("" throughout where it was not estimated), what ran, threshold and messages."""
+    """Contrast phase ("" where it was not estimated), what ran, threshold, messages, doubtful places."""
     phase, tumour = result.phase, result.probabilities.get("tumour")
     return {
         ATTR_PHASE: phase.name if phase else "",
@@ -30,6 +33,7 @@ def case_attributes(result: CaseResult) -> dict[str, str]:
         ATTR_NOTES: json.dumps(list(result.messages)),
         ATTR_DEVICE: result.device,
         ATTR_THRESHOLD: "" if tumour is None else f"{tumour.threshold:.4f}",
+        ATTR_DOUBTFUL: json.dumps([describe_place(place) for place in result.doubtful]),
     }
 
 
@@ -69,3 +73,11 @@ def read_notes(get: Callable[[str], str | None]) -> tuple[str, ...]:
     except ValueError:
         return ()
     return tuple(str(note) for note in notes) if isinstance(notes, list) else ()
+
+
+def read_doubtful(get: Callable[[str], str | None]) -> tuple[DoubtfulPlace, ...]:
+    """The places to look at that are not listed; none where the attribute is missing or damaged."""
+    try:
+        return tuple(read_place(entry) for entry in json.loads(get(ATTR_DOUBTFUL) or "[]"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return ()

@@ -8,7 +8,8 @@ name and tags.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 from ..support.text import printable
 from .classes import LesionClass
@@ -123,6 +124,20 @@ def shown_probability(lesion: Lesion) -> float:
     if LesionClass.of(lesion.shown_class) is LesionClass.INDETERMINATE:
         return lesion.score
     return lesion.class_probabilities.get(lesion.shown_class or "", lesion.score)
+
+
+def lesion_probability(lesion: Lesion) -> float:
+    """That it is a lesion, calibrated; its score where nothing was calibrated. NaN for the reader's own."""
+    return lesion.score if lesion.probability is None else lesion.probability
+
+
+def by_probability(lesions: Iterable[Lesion]) -> list[Lesion]:
+    """The surest first; what has no probability (a reader's own) last, each in order of number."""
+    return sorted(lesions, key=lambda lesion: (-_or_least(lesion_probability(lesion)), lesion.number))
+
+
+def _or_least(value: float) -> float:
+    return value if math.isfinite(value) else -1.0
 
 
 _SLICER_STATUS: Mapping[LesionStatus, str] = {

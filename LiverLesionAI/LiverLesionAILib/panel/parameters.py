@@ -23,6 +23,7 @@ class PanelParameters:
         threshold: probability a lesion must reach to be listed.
         thresholdSet: it is the reader's or the model's; before the first analysis it means nothing.
         classFilter: a class's name, "" for all.
+        showDoubtful: question marks stand at places that look somewhat like a lesion and are not listed.
         mapName: name, or family, of the map that is chosen, "" for none.
         selectedSegment: row ID of the lesion that is selected, "" for none.
         allHidden: every overlay is hidden by the one switch.
@@ -51,6 +52,7 @@ class PanelParameters:
     showBoxes: bool = False
     showAxes: bool = True
     showNumbers: bool = True
+    showDoubtful: bool = True
     show3d: bool = True
     showMap: bool = False
     mapName: str = ""

@@ -13,6 +13,7 @@ from scipy import ndimage as ndi
 from ..case.colours import Colour, lesion_colour
 from ..case.findings import CaseResult, Lesion
 from ..case.terminology import lesion_title
+from ..case.wording import axial_slice
 from ..volume.ct import CtVolume
 from .canvas import Canvas, write_png
 from .planes import AXIAL, CORONAL, Plane
@@ -115,9 +116,8 @@ def overview(result: CaseResult, case: Upright, view_3d: Rendered | None) -> NDA
     width, pad, gap, head = 1800, 24, 12, 74
     tall = 620
     listed = result.lesions[:20]
-    list_height = (
-        96 + 34 * max(1, math.ceil(len(listed) / 2)) + (34 if len(result.lesions) > len(listed) else 0)
-    )
+    more = (len(result.lesions) > len(listed)) + bool(result.doubtful)
+    list_height = 96 + 34 * (max(1, math.ceil(len(listed) / 2)) + more)
     canvas = Canvas(width, head + tall + list_height, _GROUND)
     canvas.text(result.case_name, pad, 18, size=34, bold=True, colour=_TEXT, halo=0)
     canvas.text(
@@ -149,6 +149,8 @@ def overview(result: CaseResult, case: Upright, view_3d: Rendered | None) -> NDA
     if len(result.lesions) > len(listed):
         rest = f"and {len(result.lesions) - len(listed)} smaller ones: see findings.csv"
         canvas.text(rest, pad, y + 34 * half, size=23, colour=_FAINT, halo=0)
+    if result.doubtful:
+        canvas.text(_look_here(result), pad, head + tall + list_height - 42, size=23, colour=_FAINT, halo=0)
     if not result.lesions:
         said = " ".join(result.messages) or "No lesion was found."
         canvas.text(said[:150], pad, y, size=23, colour=_TEXT, halo=0)
@@ -181,6 +183,14 @@ def _summary(result: CaseResult) -> str:
     if count:
         parts.append(f"tumour burden {result.tumour_burden_percent:.1f} %")
     return "   ·   ".join(parts)
+
+
+def _look_here(result: CaseResult) -> str:
+    places = [
+        f"slice {axial_slice(one.centre_lps, result.geometry)[0]} ({one.diameter_mm:.0f} mm)"
+        for one in result.doubtful[:MOST_PANELS]
+    ]
+    return f"Look here, not listed: {', '.join(places)}"
 
 
 def _line(lesion: Lesion) -> str:

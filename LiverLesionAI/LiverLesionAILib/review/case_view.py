@@ -10,14 +10,14 @@ import slicer
 
 from ..case import tags
 from ..case import terminology as terms
-from ..case.attributes import read_models, read_notes, read_phase
+from ..case.attributes import read_doubtful, read_models, read_notes, read_phase
 from ..case.colours import lesion_colour
 from ..case.columns import BY_KEY, MEASURED
 from ..case.description import BOX_PREFIX
-from ..case.findings import Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
+from ..case.findings import DoubtfulPlace, Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
 from ..case.place import Place
 from ..scene import nodes, segments
-from ..scene.boxed import BoxedLesion, read_boxed
+from ..scene.boxed import BoxedLesion, read_boxed, without_listed
 from ..scene.map_stack import ROLE_STACK
 from ..scene.marks import Mark, MarkNodes
 from ..scene.prepare import find_nodes
@@ -95,6 +95,12 @@ class CaseView:
         phase = self.phase
         first = () if phase is None else (phase.text,)
         return (*first, *read_notes(self.table.GetAttribute))
+
+    @property
+    def doubtful(self) -> tuple[DoubtfulPlace, ...]:
+        """Places to look at, the likeliest first, in which no lesion is listed (any more)."""
+        places = () if self.table is None else read_doubtful(self.table.GetAttribute)
+        return without_listed(places, [row.place.box for row in self.rows if row.place.box is not None])
 
     def box(self, row_id: str) -> BoxedLesion | None:
         """A lesion that has only a box, by its row."""

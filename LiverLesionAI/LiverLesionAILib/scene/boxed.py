@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ import slicer
 
 from ..case import terminology as terms
 from ..case.description import BOX_PREFIX
-from ..case.findings import Box, Lesion, LesionStatus, PointLps
+from ..case.findings import Box, DoubtfulPlace, Lesion, LesionStatus, PointLps
 from ..case.place import Place
 from ..case.store_json import describe_lesion, read_lesion
 from . import segments
@@ -61,6 +61,11 @@ def covers(box: Box, point_lps: PointLps) -> bool:
     axes = np.asarray(box.directions_lps, float).reshape(3, 3)
     inside = axes.T @ (np.asarray(point_lps) - np.asarray(box.centre_lps))
     return bool((np.abs(inside) <= np.asarray(box.size_xyz_mm) / 2 + 1e-6).all())
+
+
+def without_listed(places: Sequence[DoubtfulPlace], boxes: Sequence[Box]) -> tuple[DoubtfulPlace, ...]:
+    """The places that lie in none of the listed lesions' boxes."""
+    return tuple(one for one in places if not any(covers(box, one.centre_lps) for box in boxes))
 
 
 def read_boxed(table: slicer.vtkMRMLTableNode | None) -> dict[str, BoxedLesion]:

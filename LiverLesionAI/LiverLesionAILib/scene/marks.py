@@ -16,7 +16,7 @@ import vtk
 
 from ..case.colours import lesion_colour
 from ..case.description import AXIS_COLOUR
-from ..case.findings import Box
+from ..case.findings import Box, PointLps
 from ..case.place import Axis, Place
 from ..volume.geometry import Geometry, reoriented_geometry
 from .box_model import COLOUR_INDEX, Drawn, box_model
@@ -35,6 +35,8 @@ ATTR_DRAWN = "LiverLesionAI.Drawn"
 """On the model and the numbers: what they show, in short, so that the same is not drawn again."""
 
 LABEL_TEXT_SCALE = 3.0
+LOOK_HERE = "?"
+"""Stands at a place that looks somewhat like a lesion and is not listed."""
 MOVED_MM = 0.01
 
 _CLASSES = {
@@ -68,13 +70,18 @@ class Mark:
 
 @dataclass(frozen=True)
 class Shown:
-    """What of the marks is switched on; without `names` the selected lesion has its number alone too."""
+    """What of the marks is switched on; without `names` the selected lesion has its number alone too.
+
+    Attributes:
+        doubtful_lps: places that are not listed and have a question mark.
+    """
 
     boxes: bool = True
     axes: bool = True
     labels: bool = True
     selected: str = ""
     names: bool = True
+    doubtful_lps: tuple[PointLps, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +235,8 @@ def draw_marks(nodes: MarkNodes, marks: Sequence[Mark], shown: Shown, geometry: 
     """
     selected = next((mark for mark in marks if mark.row_id == shown.selected), None)
     _draw_model(nodes.model, [mark for mark in marks if mark is not selected], selected, shown, geometry)
-    _draw_labels(nodes.labels, marks if shown.labels else (), selected if shown.names else None)
+    named = selected if shown.names else None
+    _draw_labels(nodes.labels, marks if shown.labels else (), named, shown.doubtful_lps)
     boxed = selected is not None and selected.place.box is not None and (shown.boxes or selected.box_only)
     if selected is not None:
         place_box(nodes.box, selected.row_id, selected.place.box, selected.number)
@@ -282,12 +290,16 @@ def _draw_model(
 
 
 def _draw_labels(
-    node: slicer.vtkMRMLMarkupsFiducialNode, marks: Sequence[Mark], selected: Mark | None
+    node: slicer.vtkMRMLMarkupsFiducialNode,
+    marks: Sequence[Mark],
+    selected: Mark | None,
+    doubtful_lps: Sequence[PointLps],
 ) -> None:
     texts = [
         (label_point(mark.place), mark.label if mark is selected else str(mark.number)) for mark in marks
     ]
     texts = [(point, text) for point, text in texts if point is not None]
+    texts += [(point_ras(place), LOOK_HERE) for place in doubtful_lps]
     if _draws_anew(node, repr(texts)):
         was = node.StartModify()
         try:

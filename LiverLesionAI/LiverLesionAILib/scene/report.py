@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..case import terminology as terms
-from ..case.attributes import ATTR_DEVICE, read_models, read_notes, read_phase, read_threshold
+from ..case.attributes import ATTR_DEVICE, read_doubtful, read_models, read_notes, read_phase, read_threshold
 from ..case.findings import CaseResult, Lesion, LesionStatus
 from ..case.tracking import mask_uid
 from ..case.wording import nothing_reached
@@ -21,7 +21,7 @@ from ..support.errors import InputError
 from ..volume.geometry import triple
 from ..volume.masks import bounding_box
 from . import nodes
-from .boxed import read_boxed
+from .boxed import read_boxed, without_listed
 from .prepare import find_nodes
 from .read import DrawnLesion, ReaderCase, read_back
 
@@ -77,6 +77,7 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         device=get(ATTR_DEVICE) or "",
         version=__version__,
         phase=read_phase(get),
+        doubtful=without_listed(read_doubtful(get), [lesion.box for lesion in lesions]),
     )
 
 

@@ -10,6 +10,7 @@ import io
 import json
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ..case.columns import ANATOMY, BY_KEY, ENHANCEMENT, MEASURED, fixed
 from ..case.enhancement import describe_enhancement
 from ..case.findings import Box, CaseResult, DoubtfulPlace, Lesion, LesionSource, LesionStatus, PointLps
 from ..case.lesion_anatomy_json import describe_lesion_anatomy
-from ..case.terminology import class_probability
+from ..case.terminology import by_probability, class_probability, lesion_probability
 from ..case.wording import (
     axial_slice,
     found_by,
@@ -255,8 +256,8 @@ def _table(result: CaseResult, width: int) -> list[str]:
 
 
 def _columns(result: CaseResult) -> list[list[str]]:
-    """Every column as two header lines and a cell per lesion, the least needed last."""
-    lesions = result.lesions
+    """Every column as two header lines and a cell per lesion, the least needed last; surest lesion first."""
+    lesions = by_probability(result.lesions)
     slices = [slice_number(lesion, result.geometry) for lesion in lesions]
     of_slices = f"of {slices[0][1]}"
     boxes = any(lesion.source in (LesionSource.BOX, LesionSource.BOTH) for lesion in lesions)
@@ -271,7 +272,7 @@ def _columns(result: CaseResult) -> list[list[str]]:
         ["", "#", *(str(lesion.number) for lesion in lesions)],
         ["", "Class", *(_class_cell(lesion) for lesion in lesions)],
         ["Reader's", "class", *(_short(lesion.reader_class) for lesion in lesions)],
-        ["", "Score", *(small(lesion.score, 2) for lesion in lesions)],
+        [*_sureness(lesions), *(small(lesion_probability(lesion), 2) for lesion in lesions)],
         ["Long x short", "axis, mm", *(_pair(long, " x ", short, 1) for long, short in axes)],
         ["Volume", "mL", *map(millilitres, numbers("volume_ml"))],
         ["Mean +/- SD", "HU", *(_pair(mean, " +/- ", sd, 0) for mean, sd in density)],
@@ -283,6 +284,12 @@ def _columns(result: CaseResult) -> list[list[str]]:
         ["", "Status", *(lesion.status_text if decided else "" for lesion in lesions)],
         ["Centre", "mm", *(position_text(lesion.centre_lps, 0) for lesion in lesions)],
     ]
+
+
+def _sureness(lesions: Sequence[Lesion]) -> tuple[str, str]:
+    """What the column of sureness is called: a probability where one was calibrated."""
+    calibrated = any(lesion.probability is not None for lesion in lesions)
+    return ("Lesion", "prob.") if calibrated else ("", "Score")
 
 
 def _pair(first: float, between: str, second: float, digits: int) -> str:

@@ -14,6 +14,7 @@ from ...review.grow import grown_from, grown_in_box
 from ...review.reader_actions import ReaderActions
 from ...scene.ras import to_volume
 from ...support.errors import LiverLesionAIError
+from ..findings.doubtful_panel import DoubtfulPanel
 from ..findings.findings_model import CLASS
 from .place import PlanePlacer, PointPlacer
 
@@ -53,6 +54,7 @@ class ReaderPanel:
         ui = host.ui
         self._points = PointPlacer(slicer.mrmlScene, ui.findingsTable)
         self._planes = PlanePlacer(slicer.mrmlScene)
+        self._doubtful = DoubtfulPanel(host, self.add_at)
         for button, method in (
             (ui.acceptButton, self.accept),
             (ui.rejectButton, self.reject),
@@ -112,6 +114,7 @@ class ReaderPanel:
         ui.redoButton.toolTip = (
             f"Redo: {history.next_redo} (Ctrl+Shift+Z)" if history.next_redo else "Nothing to redo"
         )
+        self._doubtful.show()
         ui.noteEdit.setEnabled(one)
         if not ui.noteEdit.focus:
             ui.noteEdit.text = rows[0].note if one else ""
@@ -167,7 +170,7 @@ class ReaderPanel:
         if self._host.case.segmentation is None:
             return
         self._host.show_message("Click on the lesion's middle in a slice view (Esc to leave it).")
-        self._points.start(self._grow, lambda: self._host.show_message(""))
+        self._points.start(self.add_at, lambda: self._host.show_message(""))
 
     def outline(self) -> None:
         """A proposal for the outline of a lesion that has only a box."""
@@ -216,7 +219,9 @@ class ReaderPanel:
         """Give a lesion another class."""
         self._guarded(lambda: self.actions.set_class(segment_id, name))
 
-    def _grow(self, point_ras: tuple[float, float, float]) -> None:
+    def add_at(self, point_ras: tuple[float, float, float]) -> None:
+        """Add what grows from a point of the world, RAS mm."""
+
         def act() -> None:
             mask = grown_from(self._host.case, point_ras, self.actions.liver_mask())
             new = self.actions.add(mask)

@@ -31,6 +31,9 @@ def apply_overlays(scene: slicer.vtkMRMLScene, case: CaseView, parameters: Panel
             selected=parameters.selectedSegment,
             # A map's legend stands where a long text would reach.
             names=not (parameters.showMap and parameters.showLegend),
+            doubtful_lps=tuple(place.centre_lps for place in case.doubtful)
+            if visible and parameters.showDoubtful
+            else (),
         )
         marks = case.drawn() if visible else []
         draw_marks(case.marks, marks, shown, volume_geometry(case.volume))

@@ -9,7 +9,8 @@ from ...case.classes import LesionClass, Phase
 from ...case.enhancement import CURVES
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ...case.judged import JudgedCourse
-from ...case.wording import notes, slice_number
+from ...case.terminology import by_probability, lesion_probability
+from ...case.wording import axial_slice, notes, slice_number
 from ...pictures.canvas import png_bytes
 from ...pictures.enhancement_plot import enhancement_plot
 from ...volume.dicom import DicomSource
@@ -101,7 +102,7 @@ class Content:
 
     @property
     def headings(self) -> tuple[str, ...]:
-        keys = ("number", "class", "axes", "volume_ml", "density_hu", "slice", "score", "decision")
+        keys = ("number", "class", "axes", "volume_ml", "density_hu", "slice", "probability", "decision")
         return tuple(self.words(key) for key in keys)
 
 
@@ -121,7 +122,7 @@ def report_content(
         judged: its comparison with earlier scans; one of other findings is left out, and that is said.
     """
     words = Language(options.language)
-    listed = [x for x in result.lesions if options.with_rejected or x.status.counts]
+    listed = by_probability(x for x in result.lesions if options.with_rejected or x.status.counts)
     undecided = sum(decision_of(x) == "undecided" for x in result.lesions)
     draft = words("draft", n=undecided, m=len(result.lesions)) if undecided else ""
     rows = tuple(_row(x, result, words) for x in listed)
@@ -129,6 +130,8 @@ def report_content(
     warnings = [sentence(said, words) for said in notes(result)]
     if left_out:
         warnings.append(words("rejected_count", n=left_out))
+    if result.doubtful:
+        warnings.append(words("look_here", places=_places(result, words)))
     if judged is not None and not judged.belongs_to(result):
         warnings.append(sentence(OUTDATED, words))
         judged = None
@@ -172,6 +175,16 @@ def _curves(listed: Sequence[Lesion], words: Language) -> tuple[KeyImage, ...]:
     return tuple(drawn)
 
 
+def _places(result: CaseResult, words: Language) -> str:
+    """Slice, size and score of each place that is not listed, the likeliest first."""
+    said = []
+    for one in result.doubtful:
+        place, count = axial_slice(one.centre_lps, result.geometry)
+        size = f"{words.number(one.diameter_mm, 0)} mm, {words.number(one.score, 2)}"
+        said.append(f"{place}/{count} ({size})")
+    return "; ".join(said)
+
+
 def decision_of(lesion: Lesion) -> str:
     """The reader's decision as a key of the report's words; a corrected outline is reviewed."""
     if lesion.status is LesionStatus.UNDECIDED and lesion.edited:
@@ -198,7 +211,7 @@ def _row(lesion: Lesion, result: CaseResult, words: Language) -> Row:
         volume=volume,
         density=density,
         slice=f"{place}/{count}",
-        score=words("by_reader") if drawn else words.number(lesion.score, 2),
+        score=words("by_reader") if drawn else words.number(lesion_probability(lesion), 2),
         decision=words(decision_of(lesion)),
         note=lesion.note,
     )

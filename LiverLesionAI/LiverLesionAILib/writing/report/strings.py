@@ -113,7 +113,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "volume_ml": ("Volume (mL)", "Volumen (ml)", "Volum (ml)", "Volume (ml)"),
     "density_hu": ("Density (HU)", "Dichte (HU)", "Tetthet (HU)", "Densité (UH)"),
     "slice": ("Slice", "Schicht", "Snitt", "Coupe"),
-    "score": ("Score", "Score", "Score", "Score"),
+    "probability": ("Probability", "Wahrsch.", "Sannsynl.", "Probabilité"),
     "decision": ("Reader", "Befunder", "Radiolog", "Radiologue"),
     "undecided": ("not reviewed", "nicht geprüft", "ikke vurdert", "non revue"),
     "accepted": ("confirmed", "bestätigt", "bekreftet", "confirmée"),
@@ -142,6 +142,12 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "rules": ("Rules", "Regeln", "Regler", "Règles"),
     "conclusion": ("Conclusion", "Beurteilung", "Konklusjon", "Conclusion"),
     "in_english": ("{s}", "(englisch) {s}", "(engelsk) {s}", "(en anglais) {s}"),
+    "look_here": (
+        "Look here, not listed as lesions: slice {places}.",
+        "Hier nachsehen, nicht als Läsion geführt: Schicht {places}.",
+        "Se her, ikke listet som lesjon: snitt {places}.",
+        "À regarder, non listé comme lésion : coupe {places}.",
+    ),
     "rejected_count": (
         "{n} finding(s) rejected by the reader are not listed.",
         "{n} vom Befunder verworfene(r) Befund(e) nicht aufgeführt.",
