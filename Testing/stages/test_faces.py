@@ -16,11 +16,12 @@ LIBRARY = Path(__file__).resolve().parents[2] / "LiverLesionAI" / "LiverLesionAI
 FACES = {
     "locate": ("probability",),
     "neighbour": ("probability",),
+    "vessels": ("spacing_zyx_mm", "vessels"),
     "segment": ("probabilities",),
     "detect": ("input", "boxes", "explain"),
     "classify": ("classes",),
 }
-ROOMS = {"neighbour": "neighbours"}
+ROOMS = {"neighbour": "neighbours", "vessels": "anatomy"}
 FAMILIES = {"stages/faces.py", *(f"stages/{ROOMS.get(task, task)}/families.py" for task in FACES)}
 
 

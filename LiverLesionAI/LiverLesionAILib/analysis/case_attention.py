@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 HEALTH_SLICES = 2
 """Slices on which a mechanism is replaced: `info --attention` takes more, and more time."""
+_WITHOUT = ("locate", "neighbour", "vessels")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +109,7 @@ def attention_of_case(
     from ..stages.faces import Runtime
 
     runtime = Runtime(store, device)
-    entries = [
-        e for e in store.manifest.entries if e.file and e.task not in ("locate", "neighbour") and wanted(e)
-    ]
+    entries = [e for e in store.manifest.entries if e.file and e.task not in _WITHOUT and wanted(e)]
     entries.sort(key=lambda entry: entry.name not in result.models)
     found = []
     for number, entry in enumerate(entries):

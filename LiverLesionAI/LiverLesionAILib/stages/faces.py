@@ -7,6 +7,8 @@ answers. A network that keeps to the plain contract of its task needs no family 
 locate     images (B, in_slices, H, W) -> `.logits` (B, 2, H, W): background, liver
 segment    images (B, in_slices, H, W) -> `.logits` (B, 3, H, W): background, liver, tumour
 neighbour  images (B, in_slices, H, W) -> `.logits` (B, 3, H, W): background, liver with lesions, gallbladder
+vessels    images (B, in_slices, H, W) -> `.logits` (B, 5, H, W): background, liver, portal vein, hepatic
+           veins, IVC
 detect     images (B, in_slices, H, W) -> a list of B pairs: boxes (n, 4) y0, x0, y1, x1 px; scores (n,) 0..1
 classify   images (B, in_slices, 160, 160) -> `.logits` (B, classes) and `.features` (B, C, h, w);
            `head(features)` -> logits; `config.classes`, the first of them "Normal"
@@ -214,6 +216,7 @@ OF_TASK: Mapping[str, Family] = {
     "locate": Family("locate.families", "SliceLocator"),
     "segment": Family("segment.families", "SliceSegmenter"),
     "neighbour": Family("neighbours.families", "SliceNeighbour"),
+    "vessels": Family("anatomy.families", "SliceVessels"),
     "detect": Family("detect.families", "SliceDetector"),
     "classify": Family("classify.families", "SliceClassifier"),
 }
