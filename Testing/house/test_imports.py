@@ -31,6 +31,7 @@ WITH_TORCH = (
     "stages/classify/families.py",
     "stages/detect/families.py",
     "stages/locate/families.py",
+    "stages/anatomy/families.py",
     "stages/neighbours/families.py",
     "stages/segment/families.py",
     "stages/classify/liver_slices.py",
