@@ -25,6 +25,7 @@ from LiverLesionAILib.scene.colour_table import colour_index
 from LiverLesionAILib.scene.marks import ROLES, MarkNodes, Shown, draw_marks, moved_box
 from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, write_bundle
 from LiverLesionAILib.scene.ras import labelmap, numpy_matrix, volume_geometry, vtk_matrix
+from LiverLesionAILib.scene.report import reader_result
 from LiverLesionAILib.support.errors import GeometryError
 from LiverLesionAILib.support.steps import finish
 from LiverLesionAILib.volume.ct import Geometry
@@ -302,6 +303,19 @@ def test_a_second_run_keeps_what_the_reader_completed_or_flagged_in_slicers_tabl
         1: "accepted",
         2: "undecided",
     }
+
+
+def test_a_segment_that_an_edit_emptied_is_in_no_report(shown):
+    scene, ct, result, nodes = shown
+    draw(nodes, nodes.segment_ids[1], np.zeros_like(result.liver_zyx), result)
+    report = reader_result(scene, ct)
+    assert [x.number for x in report.lesions] == [x.number for x in result.lesions if x.number != 1]
+    assert not (report.lesion_labels_zyx == 1).any()
+    for number in nodes.segment_ids:
+        draw(nodes, nodes.segment_ids[number], np.zeros_like(result.liver_zyx), result)
+    draw(nodes, "liver", np.zeros_like(result.liver_zyx), result)
+    nothing = reader_result(scene, ct)
+    assert (nothing.lesions, nothing.liver_volume_ml) == ((), 0.0)
 
 
 def test_nothing_found_makes_no_empty_segment():

@@ -39,6 +39,8 @@ from LiverLesionAILib.writing.report.content import Options
 from pydicom import dcmread
 from support.case_factory import result_of, small_case
 from support.ct_phantom import real_data
+from support.dicom_compress import LOSSLESS, RLE, compress
+from support.dicom_writer import write_series
 
 CT_IMAGE, ENHANCED = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1"
 NOW = datetime(2026, 1, 31, 12, 0, 5)
@@ -219,6 +221,52 @@ def test_frames_of_a_multi_frame_file_are_named_by_their_number(tmp_path):
     assert image.ReferencedFrameNumber == round(float(index[0])) + 3
     assert len(seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 1
     assert "2.25." not in str(sr.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0])
+
+
+@pytest.mark.parametrize("syntax", [RLE, LOSSLESS["JPEG-LS"], LOSSLESS["JPEG 2000 lossless"]])
+def test_a_compressed_series_is_referred_to_like_any_other(syntax, tmp_path):
+    """The objects are native, whatever the CT's images are, and name those that the lesions lie on."""
+    volume, result = small_case(Geometry.make((6, 40, 48), (9, 3, 3), (-70, -60, 12)))
+    at = [volume.geometry.index_to_lps((z, 0, 0)) for z in range(6)]
+    study = {"StudyInstanceUID": "1.2.8", "FrameOfReferenceUID": "1.2.9", "StudyDate": "20260131"}
+    write_series(tmp_path / "CT", volume.hu_zyx, at, PatientName="Muster^Max", **study)
+    for path in (tmp_path / "CT").iterdir():
+        compress(path, syntax, tmp_path)
+    images = {str(i.SOPInstanceUID): i for i in map(dcmread, (tmp_path / "CT").iterdir())}
+    assert {str(i.file_meta.TransferSyntaxUID) for i in images.values()} == {syntax}
+    read = read_ct(tmp_path / "CT", None, silent)
+    assert np.array_equal(read.hu_zyx, volume.hu_zyx)
+    assert np.allclose(read.geometry.ijk_to_lps, result.geometry.ijk_to_lps, atol=1e-4)
+    _, seg, sr = objects(result, read.dicom)
+    path = judged(seg, tmp_path)
+    judged(sr, tmp_path, "sr")
+    assert seg.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+    assert np.array_equal(masks_back(path, result.geometry, tmp_path)["Liver"], result.liver_zyx)
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        uid = frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        here = images[uid].ImagePositionPatient
+        assert np.allclose(here, frame.PlanePositionSequence[0].ImagePositionPatient, atol=1e-3)
+    named = {e.value for e in sr.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
+    assert set(images) & named and named <= {*images, seg.SOPInstanceUID}
+
+
+@pytest.mark.parametrize("name", ["O\"Neil/../Ñandú'Ærø^Zoë^^Prof.", "Yamada^Tarou=山田^太郎=やまだ^たろう"])
+def test_names_of_any_kind_are_kept(name, tmp_path):
+    _, result = small_case()
+    note = 'left/right "quoted" ^ 100 % \\ ÅÉ 山'
+    lesions = (replace(result.lesions[0], note=note, reader_class="a/b^c"), *result.lesions[1:])
+    result = replace(result, case_name=f"../{name}/", lesions=lesions)
+    source = source_of(result.geometry, patient_name=name, patient_id="ä/1^2", study_description='"a" / b')
+    what = Export(dicom=True, pdf=True, text=True, csv=True, report=True)
+    written = export_case(result, source, tmp_path / "out", what, now=NOW)
+    assert {path.parent for path in written.values()} == {tmp_path / "out"}
+    assert not list(tmp_path.glob("out/.*")) and [p.name for p in tmp_path.iterdir()] == ["out"]
+    for kind in ("SEG", "SR", "PDF"):
+        back = dcmread(judged(dcmread(written[kind]), tmp_path, kind))
+        assert (str(back.PatientName), back.PatientID) == (name, "ä/1^2")
+        assert back.StudyDescription == '"a" / b' and back.SpecificCharacterSet == "ISO_IR 192"
+    assert note in texts_of(dcmread(written["SR"]))
+    assert note in written["report.txt"].read_text(encoding="utf-8")
 
 
 def test_nothing_found_is_a_result(tmp_path):
@@ -610,6 +658,21 @@ def test_a_folder_that_cannot_be_written_to_is_said(tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(OutputError, match="locked"):
         export_case(result, None, tmp_path / "locked", Export(csv=True), now=NOW)
+
+
+def test_a_read_only_disk_is_said_and_nothing_is_left(tmp_path, monkeypatch, capsys):
+    _, result = small_case()
+    save_result(result, tmp_path / "case")
+    write_dicom(tmp_path / "case", source_of(result.geometry))
+
+    def locked(self, part, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("pydicom.dataset.Dataset.save_as", locked)
+    assert main(["export", str(tmp_path / "case"), "--out", str(tmp_path / "out"), "--dicom"]) == 1
+    said = capsys.readouterr().err
+    assert "no permission" in said and "SEG.dcm" in said and "Traceback" not in said
+    assert not any((tmp_path / "out").glob("*"))
 
 
 def test_a_series_that_moved_since_is_not_missed(tmp_path, capsys):
