@@ -226,8 +226,8 @@ def test_frames_of_a_multi_frame_file_are_named_by_their_number(tmp_path):
 @pytest.mark.parametrize("syntax", [RLE, LOSSLESS["JPEG-LS"], LOSSLESS["JPEG 2000 lossless"]])
 def test_a_compressed_series_is_referred_to_like_any_other(syntax, tmp_path):
     """The objects are native, whatever the CT's images are, and name those that the lesions lie on."""
-    volume, result = small_case(Geometry.make((6, 40, 48), (9, 3, 3), (-70, -60, 12)))
-    at = [volume.geometry.index_to_lps((z, 0, 0)) for z in range(6)]
+    volume, result = small_case(Geometry.make((10, 40, 48), (5, 3, 3), (-70, -60, 12)))
+    at = [volume.geometry.index_to_lps((z, 0, 0)) for z in range(10)]
     study = {"StudyInstanceUID": "1.2.8", "FrameOfReferenceUID": "1.2.9", "StudyDate": "20260131"}
     write_series(tmp_path / "CT", volume.hu_zyx, at, PatientName="Muster^Max", **study)
     for path in (tmp_path / "CT").iterdir():
