@@ -26,6 +26,7 @@ from LiverLesionAILib.case.lesion_masks import lesion_masks
 from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.reading import read_ct
+from LiverLesionAILib.reading.dicom_source import source_of_files
 from LiverLesionAILib.support.errors import InputError, OutputError
 from LiverLesionAILib.support.progress import silent
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient
@@ -36,6 +37,7 @@ from LiverLesionAILib.writing.dicom.segmentation import segmentation
 from LiverLesionAILib.writing.dicom.structured_report import structured_report
 from LiverLesionAILib.writing.export import Export, export_case
 from LiverLesionAILib.writing.report.content import Options
+from LiverLesionAILib.writing.tables import findings_json
 from pydicom import dcmread
 from support.case_factory import result_of, small_case
 from support.ct_phantom import real_data
@@ -511,6 +513,10 @@ def test_dcmqi_gives_every_number_of_the_findings(tmp_path):
             "share": m.percent_of_liver,
         }
         assert {code: numbers[code] for code in expected} == pytest.approx(expected, rel=1e-6)
+        stored = next(x for x in findings_json(result)["lesions"] if x["number"] == lesion.number)
+        for code, key in (("118565006", "volume_ml"), ("112181", "mean_hu"), ("112183", "sd_hu")):
+            digits = len(repr(stored[key]).partition(".")[2])
+            assert round(numbers[code], digits) == stored[key], key
     liver = found[content.regions[0].tracking_uid]
     assert liver["118565006"] == pytest.approx(result.liver_volume_ml, rel=1e-6)
     assert liver["burden"] == pytest.approx(result.tumour_burden_percent, rel=1e-6)
@@ -686,6 +692,27 @@ def test_a_series_that_moved_since_is_not_missed(tmp_path, capsys):
     assert "moved away" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert main(out) == 0
+
+
+@pytest.mark.filterwarnings("ignore:The string:UserWarning")
+def test_three_slices_of_a_real_series_get_valid_objects(tmp_path):
+    """Too few for an analysis, but a reader may have drawn on them."""
+    files = [path for path in sorted(real_data("dicom", "ct_3slice").rglob("*")) if path.is_file()]
+    images = sorted(map(dcmread, files), key=lambda image: float(image.ImagePositionPatient[2]))
+    corner = tuple(map(float, images[0].ImagePositionPatient))
+    step = float(images[1].ImagePositionPatient[2]) - corner[2]
+    spacing = (step, *map(float, images[0].PixelSpacing))
+    geometry = Geometry.make((3, images[0].Rows, images[0].Columns), spacing, corner)
+    source = source_of_files(files, geometry)
+    liver, tumour = np.zeros(geometry.shape_zyx, bool), np.zeros(geometry.shape_zyx, bool)
+    liver[:, 100:300, 100:250] = True
+    tumour[1, 200:220, 150:180] = True
+    volume = CtVolume(np.zeros(geometry.shape_zyx, np.int16), geometry, "three")
+    _, seg, sr = objects(result_of(volume, liver, tumour, maps=False), source)
+    judged(sr, tmp_path, "sr")
+    back = masks_back(judged(seg, tmp_path), geometry, tmp_path)
+    assert np.array_equal(back["Liver"], liver) and np.array_equal(back["Lesion 1"], tumour)
+    assert seg.StudyInstanceUID == images[0].StudyInstanceUID
 
 
 @pytest.mark.filterwarnings("ignore:The string:UserWarning")
