@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -210,6 +211,27 @@ class TestFolder:
         assert zipfile.is_zipfile(written["scene"])
         assert np.array_equal(case_files.load_result(target).lesion_labels_zyx, result.lesion_labels_zyx)
         assert [p.name for p in (tmp_path / "new").iterdir()] == ["case"]
+
+    def test_a_scene_is_left_out_where_nobody_wants_one(self, tmp_path):
+        volume, result = small_case()
+        said: list[str] = []
+        folder = tmp_path / "case"
+        written = write_case_folder(result, volume, folder, pictures=False, scene=False, say=said.append)
+        assert set(written) == FILES - {"scene"}
+        assert not list(folder.glob("*.mrb"))
+        assert said == []
+
+    def test_slicers_library_is_loaded_ahead_and_its_lack_is_no_error(self, monkeypatch):
+        from LiverLesionAILib.scene.loading import begin_loading
+
+        monkeypatch.delitem(sys.modules, "slicer", raising=False)
+        monkeypatch.setattr(sys, "path", [])
+        monkeypatch.setattr(sys, "meta_path", [finder for finder in sys.meta_path if finder is None])
+        begin_loading()
+        for thread in threading.enumerate():
+            if thread.name.startswith("loading Slicer"):
+                thread.join()
+        assert "slicer" not in sys.modules
 
     @pytest.mark.parametrize("class_box", [False, True])
     def test_without_slicers_library_all_but_the_scene_is_there(self, case, tmp_path, monkeypatch, class_box):

@@ -104,6 +104,7 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         help="by the models, settings and rules of that case; refused where weights or version differ",
     )
     parser.add_argument("--no-pictures", action="store_true", help="write no PNG pictures")
+    parser.add_argument("--no-scene", action="store_true", help="write no scene.mrb for 3D Slicer")
     parser.add_argument(
         "--no-gallbladder", action="store_true", help="do not look for it: it may stay among the lesions"
     )
@@ -163,7 +164,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
     )
 
 
-OF_THIS_RUN = {"like", "device", "no_attention", "no_pictures", "timings", "progress"}
+OF_THIS_RUN = {"like", "device", "no_attention", "no_pictures", "no_scene", "timings", "progress"}
 """Options that `--like` leaves open; it decides all others."""
 
 
@@ -193,13 +194,14 @@ class Job:
     Attributes:
         models: kept warm.
         settings, rules: by which they are made; without rules the page's.
-        pictures: whether pictures are drawn.
+        pictures: whether pictures are drawn; scene: whether one is written.
     """
 
     models: ModelStore
     settings: Settings
     rules: Rules | None
     pictures: bool
+    scene: bool = True
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Job:
@@ -212,7 +214,7 @@ class Job:
 
         models = ModelStore.bundled()
         settings, rules = (settings_of(args), None) if args.like is None else same_rules(args, models)
-        return cls(models, settings, rules, not args.no_pictures)
+        return cls(models, settings, rules, not args.no_pictures, not args.no_scene)
 
 
 def analyse_into(
@@ -233,8 +235,11 @@ def analyse_into(
         attention: what is asked for besides the findings.
     """
     from ..analysis.pipeline import analyze
+    from ..scene.loading import begin_loading
     from ..writing.case_folder import write_case_folder
 
+    if job.scene:
+        begin_loading()
     said: list[str] = []
     result = analyze(
         volume, job.settings, job.models, part(progress, 0.1, 0.65), second_phase, job.rules, phases
@@ -250,6 +255,7 @@ def analyse_into(
         volume,
         folder,
         pictures=job.pictures,
+        scene=job.scene,
         say=said.append,
         progress=part(progress, 0.8 if priors or attention else 0.65, 1.0),
         texts=texts,

@@ -59,6 +59,7 @@ def write_case_folder(
     folder: Path,
     *,
     pictures: bool = True,
+    scene: bool = True,
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = silent,
     texts: Mapping[str, str | bytes] | None = None,
@@ -70,6 +71,7 @@ def write_case_folder(
         folder: made with its parents; an earlier case folder there is replaced once the new one is complete,
             and whatever else somebody put into it is kept.
         pictures: also draw pictures.
+        scene: also write a scene, where slicer-core is installed.
         say: called with what the reader has to know: a scene or picture that cannot be made here, and why.
         progress: called with fractions 0..1; may raise Cancelled, which leaves nothing behind.
         texts: further files of the case by their name, such as the comparison with an earlier scan; bytes are
@@ -93,7 +95,7 @@ def write_case_folder(
     try:
         filling = PartFolder(folder)
         part = filling.path
-        written = _write_all(result, volume, part, pictures, say, progress)
+        written = _write_all(result, volume, part, pictures, scene, say, progress)
         written.update(_write_further(texts or {}, part))
         own = names_of(part)
         (part / MARKER).write_text(json.dumps({"files": own}) + "\n", encoding="utf-8")
@@ -178,6 +180,7 @@ def _write_all(
     volume: CtVolume,
     part: Path,
     pictures: bool,
+    scene: bool,
     say: Callable[[str], None],
     progress: Progress,
 ) -> dict[str, Path]:
@@ -187,19 +190,24 @@ def _write_all(
 
         # Another process draws it while the files are written here.
         with start_3d(result) as view_3d:
-            written = _write_files(result, volume, part, say, progress)
+            written = _write_files(result, volume, part, scene, say, progress)
             progress("Drawing pictures", 0.6)
             written.update(write_pictures(result, volume, part, view_3d=view_3d, say=say))
             progress("Drawing key images", 0.9)
             written["key images"] = write_key_images(result, volume, part)
     else:
-        written = _write_files(result, volume, part, say, progress)
+        written = _write_files(result, volume, part, scene, say, progress)
     progress("Writing", 1.0)
     return written
 
 
 def _write_files(
-    result: CaseResult, volume: CtVolume, part: Path, say: Callable[[str], None], progress: Progress
+    result: CaseResult,
+    volume: CtVolume,
+    part: Path,
+    scene: bool,
+    say: Callable[[str], None],
+    progress: Progress,
 ) -> dict[str, Path]:
     from .tables import write_tables
 
@@ -216,7 +224,7 @@ def _write_files(
     if volume.dicom is not None:
         written["dicom"] = write_dicom(part, volume.dicom)
     progress("Writing the scene", 0.25)
-    if _scene(result, volume, part / SCENE, say):
+    if scene and _scene(result, volume, part / SCENE, say):
         written["scene"] = part / SCENE
     return written
 
