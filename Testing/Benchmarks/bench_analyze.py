@@ -1,14 +1,11 @@
-"""The whole command on one real CT, from its start to its files: seconds, memory, stage by stage, side by side.
+"""The whole command on one real CT, from start to files: seconds, memory, stage by stage, side by side.
 
-    python Testing/Benchmarks/bench_analyze.py [CT] [--base TREE] [--rounds 3] [--json FILE] [--tools]
+    python Testing/Benchmarks/bench_analyze.py [CT] [--base TREE] [--rounds 3] [--json FILE]
 
 Rows, run in turn in every round so that a busy minute meets all of them:
 
 - this tree, all outputs; the outputs that the first version had (no gallbladder); masks alone
 - with `--base`, a checkout of another commit: all outputs, and masks alone
-- with `--tools`: nnU-Net's bare predictor and TotalSegmentator --fast, from their packages, with random
-  weights: their time does not depend on them. nnU-Net's plans are ours: 3D full resolution at 1.5 mm, patch
-  128 x 128 x 128, six stages. A package that is missing is said.
 - reading the CT and smoothing it once with SimpleITK: what the ratios of this tree mean on any machine
 
 Printed are medians of wall and processor seconds, peak memory, seconds to the first progress, and of this
@@ -114,7 +111,7 @@ def timed(row: Row) -> Run:
     return Run(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6, first, stages)
 
 
-def rows_of(ct: Path, base: Path | None, tools: bool) -> list[Row]:
+def rows_of(ct: Path, base: Path | None) -> list[Row]:
     rows = [
         Row("reading and smoothing once", ("-c", BASELINE, str(ct))),
         analysis("all", TREE, ct),
@@ -124,10 +121,6 @@ def rows_of(ct: Path, base: Path | None, tools: bool) -> list[Row]:
     if base is not None:
         rows.append(analysis("base, all", base, ct))
         rows.append(analysis("base, masks alone", base, ct, MASKS))
-    if tools:
-        script = str(Path(__file__).with_name("other_tools.py"))
-        rows.append(Row("nnU-Net, bare predictor", (script, "nnunet", str(ct))))
-        rows.append(Row("TotalSegmentator --fast", (script, "totalsegmentator", str(ct))))
     return rows
 
 
@@ -159,8 +152,6 @@ def print_table(found: Mapping[str, Run]) -> None:
         ("all but the gallbladder", "base, all"),
         ("masks alone", "base, masks alone"),
         ("all", "reading and smoothing once"),
-        ("all but the gallbladder", "TotalSegmentator --fast"),
-        ("masks alone", "nnU-Net, bare predictor"),
     ):
         if mine in found and other in found:
             a, b = found[mine], found[other]
@@ -173,7 +164,6 @@ def main() -> int:
     parser.add_argument("--base", type=Path, metavar="TREE", help="a checkout to compare with")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    parser.add_argument("--tools", action="store_true", help="also nnU-Net and TotalSegmentator")
     args = parser.parse_args()
     sys.path.insert(0, str(TREE / "LiverLesionAI"))
     from LiverLesionAILab.data.cases import data_folder
@@ -188,7 +178,7 @@ def main() -> int:
         print(f"{ct}: no such CT.")
         return 2
     runs: dict[str, list[Run]] = {}
-    rows = rows_of(ct, args.base and args.base.resolve(), args.tools)
+    rows = rows_of(ct, args.base and args.base.resolve())
     for _ in range(args.rounds):
         for row in list(rows):
             try:
