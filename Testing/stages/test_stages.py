@@ -15,11 +15,18 @@ from LiverLesionAILib.models.device import Device, DeviceError, with_fallback
 from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
 from LiverLesionAILib.stages.locate.coarse import LocateSettings, liver_from_coarse, locate
 from LiverLesionAILib.stages.place.grid import on_ct_grid
+from LiverLesionAILib.stages.segment import masks as masks_module
 from LiverLesionAILib.stages.segment.inference import class_probabilities, liver_and_tumour
-from LiverLesionAILib.stages.segment.masks import Masks, SegmentSettings, masks_from_probabilities
+from LiverLesionAILib.stages.segment.masks import (
+    Masks,
+    SegmentSettings,
+    closed_liver,
+    masks_from_probabilities,
+)
 from LiverLesionAILib.stages.segment.region import FinerSettings
 from LiverLesionAILib.stages.segment.segmented import Segmented
-from LiverLesionAILib.volume.ct import CtVolume, Geometry
+from LiverLesionAILib.volume import resampling
+from LiverLesionAILib.volume.ct import CtVolume, Geometry, resample, resample_labels
 from LiverLesionAILib.volume.masks import drop_islands
 from support.rules import of_page
 
@@ -286,6 +293,44 @@ class TestSegment:
             assert after == pytest.approx(before, rel=0.1)
         liver_ml = np.count_nonzero(masks.liver_zyx) * working.voxel_volume_mm3
         assert np.count_nonzero(fine_liver) * fine.voxel_volume_mm3 == pytest.approx(liver_ml, rel=0.02)
+
+    @pytest.mark.parametrize("slab", [1, 3, 1000])
+    def test_slabs_of_any_size_give_what_one_piece_gives(self, monkeypatch, slab: int) -> None:
+        shape, spacing = (14, 24, 26), (2.5, 1.25, 1.25)
+        noise = ndimage.gaussian_filter(np.random.default_rng(3).normal(size=shape), 2.0)
+        liver = noise > np.quantile(noise, 0.6)
+        liver[:, :3] = False
+
+        def distance(mask: np.ndarray) -> np.ndarray:
+            return ndimage.distance_transform_edt(~mask, sampling=spacing)
+
+        near = np.pad(distance(liver) <= 5.0, 1, mode="edge")
+        closed = ~(distance(~near) <= 5.0)[1:-1, 1:-1, 1:-1] | liver
+        for plane in closed:
+            ndimage.binary_fill_holes(plane, output=plane)
+        monkeypatch.setattr(masks_module, "SLAB_VOXELS", slab * shape[1] * shape[2])
+        assert np.array_equal(closed_liver(liver, spacing, 5.0, 4.0), distance(closed) <= 4.0)
+        assert not closed_liver(np.zeros(shape, bool), spacing, 5.0, 4.0).any()
+
+        tumour = (255 * np.clip(noise / noise.max(), 0, 1)).astype(np.uint8)
+        working = Geometry.make(shape, spacing, (3.0, 4.0, 5.0))
+        fine = working.with_spacing((1.0, 0.7, 0.7))
+        settings = replace(SEGMENT, score_threshold=0.2, smallest_mm=2.0)
+        sure = (255 * ndimage.gaussian_filter(liver.astype(float), 0.6)).astype(np.uint8)
+        masks = masks_from_probabilities(sure, tumour, spacing, settings)
+        assert masks.scores
+        found = segmented(masks, sure, tumour, working, fine)
+        monkeypatch.setattr(resampling, "SLAB_BYTES", 4 * slab * fine.shape_zyx[1] * fine.shape_zyx[2])
+        fine_liver, labels = on_ct_grid(found, settings)
+        near = resample_labels(ndimage.binary_dilation(masks.liver_zyx).astype(np.uint8), working, fine) > 0
+        whole = (resample(found.liver_zyx, working, fine) >= settings.liver_threshold * 255) & near
+        whole |= labels > 0
+        for plane in whole:
+            ndimage.binary_fill_holes(plane, output=plane)
+        assert np.array_equal(fine_liver, whole)
+        above = resample(tumour, working, fine) >= settings.tumour_threshold * 255
+        assert np.array_equal((labels > 0) & ~above, np.zeros(fine.shape_zyx, bool))
+        assert set(np.unique(labels)) == {0, *masks.scores}
 
     def test_a_spot_that_a_corner_joined_is_no_lesion_of_its_own_on_a_finer_grid(self) -> None:
         liver, tumour = self.probabilities()

@@ -235,11 +235,10 @@ def analyse_into(
         attention: what is asked for besides the findings.
     """
     from ..analysis.pipeline import analyze
-    from ..scene.loading import begin_loading
-    from ..writing.case_folder import write_case_folder
+    from ..writing.case_folder import prepare_scene, write_case_folder
 
     if job.scene:
-        begin_loading()
+        prepare_scene()
     said: list[str] = []
     result = analyze(
         volume, job.settings, job.models, part(progress, 0.1, 0.65), second_phase, job.rules, phases

@@ -229,6 +229,13 @@ def _write_files(
     return written
 
 
+def prepare_scene() -> None:
+    """Load what writing a scene needs, in the background: call it before the work whose result is written."""
+    from ..scene.loading import begin_loading
+
+    begin_loading()
+
+
 def _scene(result: CaseResult, volume: CtVolume, path: Path, say: Callable[[str], None]) -> bool:
     """Write the scene by Slicer's own classes; False, and said in one line, where they are not installed."""
     # Whatever an exception cuts short in these classes, their loading included, may end the process.

@@ -69,15 +69,6 @@ class Masks:
     inside_zyx: NDArray[np.bool_] | None = None
 
 
-def ball_distance_mm(
-    mask_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float]
-) -> NDArray[np.float32]:
-    """Distance of every voxel to the mask, mm; 0 inside."""
-    if not mask_zyx.any():
-        return np.full(mask_zyx.shape, np.inf, np.float32)
-    return ndimage.distance_transform_edt(~mask_zyx, sampling=spacing_zyx_mm).astype(np.float32)
-
-
 def tempered(probability_zyx: NDArray[np.uint8], temperature: float) -> NDArray[np.uint8]:
     """Probabilities (0..255) with their log-odds divided by the temperature: above 1 less sure of itself."""
     if temperature == 1.0:
@@ -90,6 +81,26 @@ def tempered(probability_zyx: NDArray[np.uint8], temperature: float) -> NDArray[
     return table[probability_zyx]
 
 
+SLAB_VOXELS = 8 << 20
+"""Voxels whose distances are held at once; they take some 60 bytes each while they are computed."""
+
+
+def within_mm(
+    mask_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float], reach_mm: float
+) -> NDArray[np.bool_]:
+    """Voxels at most `reach_mm` from the mask, itself included; slab by slab, each with its surroundings."""
+    halo = int(np.ceil(reach_mm / spacing_zyx_mm[0]))
+    depth = max(1, SLAB_VOXELS // max(1, mask_zyx[0].size))
+    out = np.zeros(mask_zyx.shape, bool)
+    for first in range(0, len(mask_zyx), depth):
+        low, last = max(0, first - halo), min(first + depth, len(mask_zyx))
+        near = mask_zyx[low : last + halo]
+        if near.any():
+            distance = ndimage.distance_transform_edt(~near, sampling=spacing_zyx_mm)
+            out[first:last] = distance[first - low : last - low] <= reach_mm
+    return out
+
+
 def closed_liver(
     liver_zyx: NDArray[np.bool_],
     spacing_zyx_mm: tuple[float, float, float],
@@ -97,14 +108,11 @@ def closed_liver(
     reach_mm: float,
 ) -> NDArray[np.bool_]:
     """The liver closed by a ball of `closing_mm`, holes filled slice by slice, then grown by `reach_mm`."""
-    near = ball_distance_mm(liver_zyx, spacing_zyx_mm) <= closing_mm
-    inner = ndimage.distance_transform_edt(np.pad(near, 1, mode="edge"), sampling=spacing_zyx_mm)[
-        1:-1, 1:-1, 1:-1
-    ]
-    closed = (inner > closing_mm) | liver_zyx
+    near = np.pad(within_mm(liver_zyx, spacing_zyx_mm, closing_mm), 1, mode="edge")
+    closed = ~within_mm(~near, spacing_zyx_mm, closing_mm)[1:-1, 1:-1, 1:-1] | liver_zyx
     for plane in closed:
         ndimage.binary_fill_holes(plane, output=plane)
-    return ball_distance_mm(closed, spacing_zyx_mm) <= reach_mm
+    return within_mm(closed, spacing_zyx_mm, reach_mm)
 
 
 def lesion_scores(probability_zyx: NDArray, labels_zyx: NDArray, count: int) -> NDArray[np.float32]:
