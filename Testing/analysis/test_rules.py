@@ -28,7 +28,9 @@ STAGES = ROOT / "LiverLesionAI" / "LiverLesionAILib" / "stages"
 
 TECHNICAL = {
     "BATCH": "memory",
+    "CANDIDATES": "how many discs of a slice a vena cava's path is chosen from",
     "BLOOD_HU": "how a vena cava is recognised; decides no finding",
+    "FEWEST_VOXELS": "from which a vein's course is read; else its usual place is, and that is said",
     "FEWEST_SLICES": "how a vena cava is recognised; decides no finding",
     "MOST_EXPLAINED": "how many pictures of an explanation are made",
     "MOST_PAIRS": "how much of a map is shown",
@@ -38,7 +40,7 @@ TECHNICAL = {
     "SPREAD_MM": "how a vena cava is recognised; decides no finding",
     "TOP_PERCENT": "how bright a picture is",
     "ARTERIAL": "place in the list of phases",
-    "BODY_HU, BONE_HU": "how an aorta is recognised",
+    "BODY_HU, BONE_HU": "how an aorta, and a spine, is recognised",
     "EDGE_PX": "input that the classifier was trained with",
     "ENHANCED_HU": "when a liver has enhanced; the line of `differential_constant_hu` names it",
     "ENTROPY_WEIGHT": "part of the score that the outlier threshold is calibrated on",
@@ -46,7 +48,7 @@ TECHNICAL = {
     "FAR_MM": "capping of the distances that the registration of two times compares",
     "FITTED_SHARE": "input that the classifier was trained with",
     "GOOD_DICE, GOOD_GAP_MM": "when no further start of the registration of two times is tried",
-    "GRID_MM": "sampling of the registration",
+    "GRID_MM": "sampling of the registration, and of the anatomy",
     "KNOTS_MM": "how finely the registration of two times bends",
     "LEAST_SCORE": "keeps log odds finite; how a vena cava is recognised",
     "LESION_MARGIN_MM": "size of a map that is shown",
@@ -60,16 +62,20 @@ TECHNICAL = {
     "OUTLINE_LEVEL": "input that the classifier was trained with",
     "QUERY_FIRST": "speed of a search",
     "RADII_MM": "how an aorta is recognised",
-    "REACH_MM": "what the registration of two times looks at",
+    "REACH_MM": "what the registration of two times looks at; gaps in a tube that are bridged",
     "RING_MM": "width of the surroundings that are looked at",
     "SD_OF_MAD": "mathematics",
+    "SEEN_MM": "how surely a point on a vessel is placed",
     "SLAB": "memory",
+    "SLAB_POINTS": "memory",
     "SLICES_BESIDE": "what is handed over for a point",
     "SMOOTHING_PX": "input that the classifier was trained with",
     "SPACING_MM": "sampling of the search for the aorta",
     "STARTS_MM": "where the registration of two times begins",
-    "STEP_MM": "sampling of the search for necks",
+    "STEP_MM": "sampling of the search for necks; how straight a vena cava runs",
     "TIE_MM": "calipers, exact",
+    "WIDTHS_MM": "of the filter for bright tubes",
+    "_BOTH": "mathematics",
     "TISSUE_HU, BONE_HU": "how body and spine are recognised",
 }
 """Numbers in stages that decide nothing which is reported, or that a network's training fixed."""
@@ -78,6 +84,7 @@ BESIDE_THE_PAGE = {
     "classify/differential.py": "what the page's tables of looks are compared by",
     "classify/features.py": "how edge, rim and core of a lesion are measured",
     "explain/health.py": "how a network's attention is judged; nothing is found by it",
+    "anatomy/usual.py": "where landmarks usually lie; what is taken from there says so, with its uncertainty",
     "measure/interval.py": "how far a length is trusted; no lesion and no length depends on it",
 }
 """Files of stages that keep limits with their reasons beside the code, and why."""

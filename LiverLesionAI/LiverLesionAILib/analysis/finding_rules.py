@@ -40,6 +40,7 @@ class FindingRules(InputRules):
         "strict_score": "How sure a finding is",
         "gallbladder_below_mm": "What is gallbladder",
         "align_least_dice": "Which lesion of an earlier scan is which",
+        "anatomy_contrast_hu": "Vessels and segments of the liver",
         "classes_said": "Classes",
     }
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from ..support.errors import InputError
 from . import class_tables
+from .anatomy_rules import AnatomyRules
 from .class_tables import Expected
-from .followup_rules import FollowUpRules
 from .page import Part, rule
 from .settings import OPERATING_POINTS, Settings
 
@@ -32,7 +32,7 @@ _REGISTER = "Testing/stages/test_register.py"
 
 
 @dataclass(frozen=True)
-class Rules(FollowUpRules):
+class Rules(AnatomyRules):
     """Every rule, stage by stage; the page it prints says what each means."""
 
     classes_said: str = rule(

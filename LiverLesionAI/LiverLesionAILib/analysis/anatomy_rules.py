@@ -1,0 +1,65 @@
+"""The part of the page of clinical decisions on vessels and segments of the liver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .followup_rules import FollowUpRules
+from .page import rule
+
+_STAGE = "Testing/stages/test_anatomy.py"
+
+
+@dataclass(frozen=True)
+class AnatomyRules(FollowUpRules):
+    """When vessels and segments can be told."""
+
+    anatomy_contrast_hu: float = rule(
+        10.0,
+        "HU",
+        "Veins have to be brighter than the liver by this; else vessels and segments are left out.",
+        f"{_STAGE}::test_veins_as_dark_as_the_liver_are_not_told",
+    )
+    anatomy_cut_share: float = rule(
+        0.05,
+        "of its largest slice",
+        "A liver with more of it on the scan's first or last slice is cut: its segments are left out.",
+        f"{_STAGE}::test_a_liver_that_the_scan_cuts_is_not_told",
+    )
+    anatomy_mirrored_mm: float = rule(
+        5.0,
+        "mm",
+        "A liver whose middle lies farther left of the spine is a mirrored body's: left out, never flipped.",
+        f"{_STAGE}::test_a_mirrored_body_is_told_and_never_flipped",
+    )
+    anatomy_cava_score: float = rule(
+        0.12,
+        "0..1",
+        "How round, even and well placed the inferior vena cava has to look; all planes turn about it.",
+        f"{_STAGE}::test_without_a_cava_there_are_no_segments",
+    )
+    anatomy_vessel_ml: float = rule(
+        0.1,
+        "mL",
+        "Smaller bright tubes are texture.",
+        f"{_STAGE}::test_tubes_are_found_and_specks_are_not",
+    )
+    anatomy_least_right: float = rule(
+        0.4,
+        "of the liver",
+        "A smaller right hemiliver is resected or the planes are wrong: the segments are left out. Whole "
+        "livers have 49 to 82 %.",
+        f"{_STAGE}::test_implausible_halves_are_left_out",
+    )
+    anatomy_most_right: float = rule(
+        0.9,
+        "of the liver",
+        "A larger one: the left one is resected, or the planes are wrong.",
+        f"{_STAGE}::test_implausible_halves_are_left_out",
+    )
+    anatomy_probability: float = rule(
+        0.5,
+        "0..1",
+        "A vessel network's voxels at or above it are vessel.",
+        f"{_STAGE}::test_a_networks_vessels_take_the_filters_place",
+    )

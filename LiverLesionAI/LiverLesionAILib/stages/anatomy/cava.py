@@ -1,0 +1,167 @@
+"""The inferior vena cava behind the liver: a round, even disc, slice by slice, that runs on smoothly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ...case.anatomy import LandmarkName as Name
+from . import usual
+from .grid import GRID_MM, LiverGrid
+
+RADII_MM = (8.0, 11.0, 14.0)
+BLOOD_HU = (10.0, 330.0)
+STEP_MM = 3.0
+"""By which its middle usually moves from a slice to the next."""
+CANDIDATES = 14
+
+
+@dataclass(frozen=True, eq=False)
+class Cava:
+    """The IVC as far as it is seen.
+
+    Attributes:
+        slices: indices on the grid, upwards.
+        centres_yx: (n, 2) index; radii_mm: (n,).
+        mask_zyx: its discs.
+        score: 0..1, how well its discs fit on average.
+    """
+
+    slices: NDArray[np.int64]
+    centres_yx: NDArray[np.float64]
+    radii_mm: NDArray[np.float64]
+    mask_zyx: NDArray[np.bool_]
+    score: float
+
+    def at_height(self, z: float) -> tuple[float, float]:
+        """y, x of its middle at a slice, continued beyond its ends."""
+        y = float(np.interp(z, self.slices, self.centres_yx[:, 0]))
+        return y, float(np.interp(z, self.slices, self.centres_yx[:, 1]))
+
+
+def find_cava(grid: LiverGrid, least_score: float) -> Cava | None:
+    """Follow the IVC from below the hilum to the liver's dome; None where no even disc lies at its place.
+
+    Args:
+        least_score: of the discs on average, 0..1.
+    """
+    used = np.flatnonzero(grid.liver_zyx.any(axis=(1, 2)))
+    low, high = used[0] + 0.3 * len(used), used[0] + 0.93 * len(used)
+    slices = np.arange(int(low), max(int(high), int(low) + 2), 2)
+    expected = _expected(grid)
+    smooth = ndimage.gaussian_filter(np.clip(grid.hu_zyx, -150, 400), (0.8, 0.8, 0.8))
+    found = [_candidates(grid, smooth, z, expected) for z in slices]
+    path = _best_path([c[:, :3] for c in found])
+    chosen = np.array([c[i] for c, i in zip(found, path, strict=True)])
+    score = float(chosen[:, 2].mean())
+    if score < least_score:
+        return None
+    centres = ndimage.gaussian_filter1d(chosen[:, :2], 1.5, axis=0, mode="nearest")
+    radii = ndimage.gaussian_filter1d(chosen[:, 3], 2.0, mode="nearest")
+    every = np.arange(slices[0], slices[-1] + 1)
+    centres = np.stack([np.interp(every, slices, centres[:, k]) for k in (0, 1)], axis=1)
+    radii = np.interp(every, slices, radii)
+    y, x = np.indices(grid.hu_zyx.shape[1:])
+    mask = np.zeros(grid.hu_zyx.shape, bool)
+    for z, (cy, cx), radius in zip(every, centres, radii, strict=True):
+        disc = np.hypot(y - cy, x - cx) * GRID_MM <= radius
+        # Where the outlined liver leaves it out, the outline tells its edge better than a circle.
+        outside = not grid.liver_zyx[z, round(cy), round(cx)]
+        mask[z] = disc & ~grid.liver_zyx[z] if outside else disc
+    return Cava(every, centres, radii, mask, score)
+
+
+def _expected(grid: LiverGrid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Index y, x of its usual place, and the spread in voxels."""
+    at = grid.at_share(usual.BOX_SHARE[Name.IVC_LOW])
+    spread = np.array([usual.SPREAD_MM[Name.IVC_LOW] + 6] * 2)
+    if grid.spine_lps is not None:
+        seen = np.add(grid.spine_lps, usual.FROM_SPINE_MM)
+        at[:2] = (seen * 2 + at[:2]) / 3
+        spread = np.array(usual.IVC_SPREAD_MM)
+    elif grid.middle_x is not None:
+        at[0] = grid.middle_x + usual.FROM_SPINE_MM[0]
+    index = np.asarray(grid.geometry.lps_to_index(at))
+    return index[1:], spread[::-1] / GRID_MM
+
+
+def _candidates(
+    grid: LiverGrid,
+    smooth: NDArray[np.float32],
+    z: int,
+    expected: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """(n, 4): y, x, score 0..1 and radius, mm, of the likeliest discs of a slice."""
+    (ey, ex), (sy, sx) = expected
+    # Nothing lies farther from its usual place than three spreads.
+    low = np.maximum(np.round((ey - 3 * sy, ex - 3 * sx)), 0).astype(int)
+    window = (z, slice(low[0], round(ey + 3 * sy) + 1), slice(low[1], round(ex + 3 * sx) + 1))
+    plane, liver = smooth[window], grid.liver_zyx[window].astype(np.float32)
+    if not plane.size:
+        return np.array([[ey, ex, 0.0, RADII_MM[0]]])
+    y, x = np.indices(plane.shape) + low[:, None, None]
+    place = np.exp(-0.5 * (((y - ey) / sy) ** 2 + ((x - ex) / sx) ** 2))
+    best, radius_of = np.zeros(plane.shape, np.float32), np.full(plane.shape, RADII_MM[0], np.float32)
+    for radius in RADII_MM:
+        r = radius / GRID_MM
+        mean, spread = _disc_statistics(plane, 0.85 * r)
+        cover = _ring_mean(liver, r + 1.0, r + 4.0)
+        around = _ring_mean(plane, r + 1.0, r + 2.5)
+        even = np.clip(1.3 - spread / (16 + 0.06 * np.abs(mean)), 0, 1)
+        # The liver lies round a part of it.
+        beside = np.clip(cover / 0.35, 0, 1) * np.clip((1.05 - cover) / 0.25, 0, 1)
+        own = 1.0 - 0.75 * _disc_statistics(liver, 0.85 * r)[0]
+        apart = 0.5 + 0.5 * np.clip(np.abs(mean - around) / 30.0, 0, 1)
+        blood = (mean > BLOOD_HU[0]) & (mean < BLOOD_HU[1])
+        score = place * even * beside * apart * own * blood * (radius / RADII_MM[-1]) ** 0.5
+        better = score > best
+        best[better], radius_of[better] = score[better], radius
+    peaks = (best == ndimage.maximum_filter(best, size=3)) & (best > 0)
+    at = np.argwhere(peaks)
+    if not len(at):
+        return np.array([[ey, ex, 0.0, RADII_MM[0]]])
+    at = at[np.argsort(-best[tuple(at.T)])[:CANDIDATES]]
+    index = tuple(at.T)
+    return np.column_stack([at + low, best[index], radius_of[index]]).astype(float)
+
+
+def _disc_statistics(plane: NDArray[np.float32], radius: float) -> tuple[NDArray, NDArray]:
+    """Mean and standard deviation in a disc about every pixel."""
+    disc = _disc(radius)
+    mean = ndimage.convolve(plane, disc, mode="nearest")
+    square = ndimage.convolve(plane**2, disc, mode="nearest")
+    return mean, np.sqrt(np.maximum(square - mean**2, 0))
+
+
+def _ring_mean(plane: NDArray[np.float32], inner: float, outer: float) -> NDArray:
+    return ndimage.convolve(plane, _disc(outer, inner), mode="constant")
+
+
+def _disc(radius: float, inner: float = -1.0) -> NDArray[np.float32]:
+    n = int(np.ceil(radius))
+    y, x = np.mgrid[-n : n + 1, -n : n + 1]
+    away = np.hypot(y, x)
+    kernel = ((away <= radius) & (away > inner)).astype(np.float32)
+    return kernel / kernel.sum()
+
+
+def _best_path(found: list[NDArray[np.float64]]) -> list[int]:
+    """Index of the candidate of each slice on the smoothest path through the best ones (Viterbi)."""
+
+    def cost(candidates: NDArray) -> NDArray:
+        return -np.log(candidates[:, 2] + 0.02)
+
+    total, back = cost(found[0]), []
+    for before, after in pairwise(found):
+        step = np.linalg.norm(after[:, None, :2] - before[None, :, :2], axis=2) * GRID_MM / STEP_MM
+        sums = total[None, :] + 0.5 * np.minimum(step, 6.0) ** 2
+        back.append(sums.argmin(axis=1))
+        total = sums.min(axis=1) + cost(after)
+    path = [int(total.argmin())]
+    for way in reversed(back):
+        path.append(int(way[path[-1]]))
+    return path[::-1]

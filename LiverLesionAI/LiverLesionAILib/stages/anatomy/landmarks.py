@@ -1,0 +1,180 @@
+"""Landmarks of the planes: where vessels and gallbladder show them, else where they usually lie.
+
+Each says where it comes from and how uncertain it is, so that a guess can be told from what was seen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ...case.anatomy import Landmark, Vessel
+from ...case.anatomy import LandmarkName as Name
+from ...volume.geometry import triple
+from . import usual
+from .cava import Cava
+from .grid import GRID_MM, LiverGrid
+
+Point = NDArray[np.float64]
+VEIN, GALLBLADDER, SHAPE, USUAL = "vein", "gallbladder", "liver shape", "usual place"
+SEEN_MM = 6.0
+"""How surely a point on a vessel that is seen is placed."""
+FEWEST_VOXELS = 25
+"""Of a vein's course."""
+
+
+def cava_landmarks(grid: LiverGrid, cava: Cava | None) -> dict[str, Landmark]:
+    """The two ends of the IVC's line behind the liver."""
+    found = {}
+    for name in (Name.IVC_HIGH, Name.IVC_LOW):
+        at = grid.at_share(usual.BOX_SHARE[name])
+        if cava is None:
+            found[name] = _landmark(name, at, usual.SPREAD_MM[name], USUAL)
+            continue
+        z = float(grid.geometry.lps_to_index(at)[0])
+        found[name] = _landmark(name, grid.geometry.index_to_lps((z, *cava.at_height(z))), SEEN_MM, VEIN)
+    return found
+
+
+def find_bifurcation(grid: LiverGrid, strength_zyx: NDArray[np.float32], ivc_low: Landmark) -> Landmark:
+    """The portal bifurcation: the strongest wide tube about its usual place in front of the IVC."""
+    at = grid.at_share(usual.BOX_SHARE[Name.BIFURCATION])
+    at[:2] = (at[:2] + np.array(ivc_low.lps[:2]) + usual.FROM_IVC_MM) / 2
+    spread = usual.SPREAD_MM[Name.BIFURCATION]
+    peak = _peak(grid, strength_zyx, at, (spread,) * 3)
+    if peak is None:
+        return _landmark(Name.BIFURCATION, at, spread, USUAL)
+    return _landmark(Name.BIFURCATION, peak, SEEN_MM + 3, VEIN)
+
+
+def portal_landmarks(
+    grid: LiverGrid, strength_zyx: NDArray[np.float32], fork: Landmark, vessels_zyx: NDArray[np.uint8]
+) -> dict[str, Landmark]:
+    """The umbilical portion's two ends and the fork of the right branch."""
+    middle = np.array(fork.lps) + usual.UMBILICAL_MM
+    portal = np.where(vessels_zyx == Vessel.HEPATIC, 0, strength_zyx).astype(np.float32)
+    peak = _peak(grid, portal, middle, usual.UMBILICAL_SPREAD_MM)
+    source, spread = (
+        (USUAL, float(np.mean(usual.UMBILICAL_SPREAD_MM))) if peak is None else (VEIN, SEEN_MM + 3)
+    )
+    if peak is not None:
+        # What is seen may lie anywhere along it: the usual place says how far.
+        middle = 0.75 * peak + 0.25 * middle
+    half = np.array(usual.UMBILICAL_HALF_MM)
+    right = np.array(fork.lps) + usual.RIGHT_FORK_MM
+    right_source, right_spread = USUAL, 12.0
+    points = grid.points(vessels_zyx == Vessel.PORTAL)
+    if len(points):
+        beside = np.linalg.norm(points - right, axis=1) < 14.0
+        if np.count_nonzero(beside) >= FEWEST_VOXELS:
+            right = (right + np.median(points[beside], axis=0)) / 2
+            right_source, right_spread = VEIN, SEEN_MM + 2
+    return {
+        Name.RIGHT_FORK: _landmark(Name.RIGHT_FORK, right, right_spread, right_source),
+        Name.UMBILICAL_BEND: _landmark(Name.UMBILICAL_BEND, middle - half, spread, source),
+        Name.UMBILICAL_END: _landmark(Name.UMBILICAL_END, middle + half, spread, source),
+    }
+
+
+def find_fossa(grid: LiverGrid) -> Landmark:
+    """Where the gallbladder lies against the liver; without one its usual place."""
+    bile = grid.gallbladder_zyx
+    if bile.any():
+        # The side that faces the liver, wherever the outlines leave a gap between the two.
+        away = ndimage.distance_transform_edt(~grid.liver_zyx) * GRID_MM
+        contact = bile & (away <= np.percentile(away[bile], 25))
+        return _landmark(Name.GALLBLADDER, grid.points(contact).mean(axis=0), 6.0, GALLBLADDER)
+    at = grid.at_share(usual.BOX_SHARE[Name.GALLBLADDER])
+    return _landmark(Name.GALLBLADDER, at, usual.SPREAD_MM[Name.GALLBLADDER], USUAL)
+
+
+def vein_landmarks(
+    grid: LiverGrid,
+    vessels_zyx: NDArray[np.uint8],
+    strength_zyx: NDArray[np.float32],
+    known: dict[str, Landmark],
+) -> dict[str, Landmark]:
+    """A point on the course of each hepatic vein, from their angles about the IVC.
+
+    Args:
+        known: IVC and fossa.
+    """
+    high, low = np.array(known[Name.IVC_HIGH].lps), np.array(known[Name.IVC_LOW].lps)
+    fossa = known[Name.GALLBLADDER]
+    middle = usual.ANGLE_DEG[Name.MIDDLE_VEIN]
+    spread = usual.ANGLE_SPREAD_DEG[Name.MIDDLE_VEIN]
+    if fossa.source == GALLBLADDER:
+        step = np.array(fossa.lps) - low
+        bed = float(np.clip(np.rad2deg(np.arctan2(-step[0], -step[1])) + usual.BEYOND_FOSSA_DEG, 12, 50))
+        middle = (bed + middle) / 2
+    windows = {
+        Name.MIDDLE_VEIN: (usual.MIDDLE_WINDOW_DEG, middle, spread),
+        Name.RIGHT_VEIN: (usual.RIGHT_WINDOW_DEG, usual.ANGLE_DEG[Name.RIGHT_VEIN], 14.0),
+        Name.LEFT_VEIN: (usual.LEFT_WINDOW_DEG, usual.ANGLE_DEG[Name.LEFT_VEIN], 14.0),
+    }
+    mask = vessels_zyx == Vessel.HEPATIC
+    points, weights = grid.points(mask), strength_zyx[mask]
+    return {
+        name: _vein(name, points, weights, (high, low), window, expected, width)
+        for name, (window, expected, width) in windows.items()
+    }
+
+
+def _vein(
+    name: str,
+    points: Point,
+    weights: NDArray[np.float32],
+    ends: tuple[Point, Point],
+    window: tuple[float, float],
+    expected: float,
+    spread: float,
+) -> Landmark:
+    """The likeliest angle of a vein among the hepatic veins' voxels in its window, and a point on it."""
+    high, low = ends
+    if len(points):
+        t = np.clip((points[:, 2] - low[2]) / max(high[2] - low[2], 5.0), -0.5, 1.3)
+        step = points[:, :2] - (low[:2] + t[:, None] * (high[:2] - low[:2]))
+        angle = np.rad2deg(np.arctan2(-step[:, 0], -step[:, 1]))
+        away = np.hypot(step[:, 0], step[:, 1])
+        own = (angle > window[0]) & (angle < window[1]) & (away > usual.COURSE_MM[0])
+        own &= (away < usual.COURSE_MM[1]) & (points[:, 2] > low[2] - 10)
+        if np.count_nonzero(own) >= FEWEST_VOXELS:
+            bins = np.arange(window[0], window[1], 2.0)
+            votes, _ = np.histogram(angle[own], [*bins, window[1]], weights=weights[own])
+            votes = ndimage.gaussian_filter1d(votes.astype(float), 2.5, mode="constant")
+            best = bins[int((votes * np.exp(-0.5 * ((bins + 1 - expected) / spread) ** 2)).argmax())] + 1
+            near = own & (np.abs(angle - best) < 8)
+            if np.count_nonzero(near) >= FEWEST_VOXELS // 2:
+                return _landmark(name, np.average(points[near], axis=0, weights=weights[near]), SEEN_MM, VEIN)
+    length = {Name.RIGHT_VEIN: 45.0, Name.MIDDLE_VEIN: 48.0, Name.LEFT_VEIN: 58.0}[name]
+    height = {Name.RIGHT_VEIN: 0.1, Name.MIDDLE_VEIN: 0.3, Name.LEFT_VEIN: 0.6}[name]
+    middle = low + height * (high - low)
+    a = np.deg2rad(expected)
+    at = middle + length * np.array([-np.sin(a), -np.cos(a), 0.0])
+    return _landmark(name, at, float(np.deg2rad(spread) * length), USUAL)
+
+
+def _peak(
+    grid: LiverGrid, strength_zyx: NDArray[np.float32], at_lps: Point, spread_xyz_mm: tuple[float, ...]
+) -> Point | None:
+    """LPS of the strongest place about a point; None where nothing strong lies within two spreads."""
+    index = np.asarray(grid.geometry.lps_to_index(at_lps))
+    spread = np.array(spread_xyz_mm[::-1]) / GRID_MM
+    low = np.maximum(np.floor(index - 2 * spread), 0).astype(int)
+    high = np.minimum(np.ceil(index + 2 * spread) + 1, grid.geometry.shape_zyx).astype(int)
+    if (high <= low).any() or not strength_zyx.any():
+        return None
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    part = ndimage.gaussian_filter(strength_zyx[box], 1.5)
+    offsets = np.stack(np.indices(part.shape), axis=-1) + low - index
+    likely = part * np.exp(-0.5 * ((offsets / spread) ** 2).sum(axis=-1))
+    best = np.unravel_index(int(likely.argmax()), likely.shape)
+    # As strong as the stronger vessels of this liver.
+    if part[best] < np.percentile(strength_zyx[strength_zyx > 0], 90):
+        return None
+    return np.asarray(grid.geometry.index_to_lps(np.array(best) + low))
+
+
+def _landmark(name: str, lps: Point, uncertainty_mm: float, source: str) -> Landmark:
+    return Landmark(name, triple(np.round(lps, 2)), float(uncertainty_mm), source)

@@ -1,0 +1,241 @@
+"""The anatomy of one liver: its vessels, the landmarks they show, the segments these make, or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ...case.anatomy import RIGHT_SEGMENTS, Landmark, LiverAnatomy, Vessel
+from ...case.anatomy import LandmarkName as Name
+from ...case.classes import Phase
+from ...support.progress import Progress, silent
+from ...volume.geometry import Geometry, permuted, reoriented_geometry
+from ...volume.resampling import resample_labels
+from . import usual
+from .cava import Cava, find_cava
+from .grid import GRID_MM, LiverGrid, liver_grid
+from .landmarks import cava_landmarks, find_bifurcation, find_fossa, portal_landmarks, vein_landmarks
+from .planes import segments_from_landmarks
+from .tubes import contrast_hu, ridges, told_apart, tube_mask
+
+
+@dataclass(frozen=True)
+class AnatomySettings:
+    """Lines of the page of rules."""
+
+    PREFIX: ClassVar[str] = "anatomy_"
+
+    contrast_hu: float
+    cut_share: float
+    mirrored_mm: float
+    cava_score: float
+    vessel_ml: float
+    least_right: float
+    most_right: float
+    probability: float
+
+
+CUT = (
+    "The scan cuts the liver off: without its whole shape the segments cannot be told. "
+    "Vessels and segments are left out."
+)
+MIRRORED = (
+    "The liver lies on the left side of the body: the segments of a mirrored body (situs inversus) are left "
+    "out. Check the scan's orientation; nothing was flipped."
+)
+UNENHANCED = (
+    "The scan seems to be without contrast medium: hepatic and portal veins are not seen, and vessels and "
+    "segments are left out."
+)
+NO_CONTRAST = (
+    "The liver's veins are not clearly brighter than its tissue ({found:.0f} HU; {asked:.0f} are asked): "
+    "another phase, or a fatty liver. Vessels and segments are left out."
+)
+NO_CAVA = "The inferior vena cava was not found behind the liver, so that the segments cannot be told."
+HALVES = (
+    "The planes give the right hemiliver {right:.0f} % of the liver, outside {low:.0f} to {high:.0f} %: "
+    "resected, or of an unusual shape. The segments are left out."
+)
+TOO_SMALL = "There is no liver, or too little of it, to tell its segments."
+
+
+def find_anatomy(
+    hu_zyx: NDArray,
+    geometry: Geometry,
+    liver_zyx: NDArray[np.bool_],
+    lesions_zyx: NDArray[np.bool_],
+    phase: Phase | None,
+    settings: AnatomySettings,
+    gallbladder_zyx: NDArray[np.bool_] | None = None,
+    vessel_probability: Mapping[Vessel, NDArray[np.uint8]] | None = None,
+    progress: Progress = silent,
+) -> LiverAnatomy:
+    """Vessels, landmarks and segments of a liver; what cannot be told is blank, with the reason.
+
+    Args:
+        hu_zyx: HU on `geometry`, whose axes may run anyhow.
+        liver_zyx: bool, lesions included.
+        lesions_zyx: bool; never vessels.
+        phase: of contrast; None where nobody knows.
+        gallbladder_zyx: bool; None where none is seen.
+        vessel_probability: 0..255 by kind of vessel on `geometry`, of a network; instead of the ridge filter.
+            Kinds that are missing are found without it.
+
+    Raises:
+        Cancelled: `progress` asked for it.
+    """
+    progress("anatomy: vessels", 0.0)
+    if np.count_nonzero(liver_zyx) * geometry.voxel_volume_mm3 < 1e5:
+        return LiverAnatomy.blank(geometry, TOO_SMALL)
+    grid = liver_grid(hu_zyx, geometry, liver_zyx, lesions_zyx, gallbladder_zyx)
+    reason = _why_not(grid, phase, settings)
+    if reason:
+        return LiverAnatomy.blank(geometry, reason)
+    contrast = contrast_hu(grid)
+    networks = None if vessel_probability is None else _on_grid(vessel_probability, geometry, grid)
+    if networks is None and not contrast >= settings.contrast_hu:
+        return LiverAnatomy.blank(
+            geometry, NO_CONTRAST.format(found=max(contrast, 0), asked=settings.contrast_hu)
+        )
+    cava = find_cava(grid, settings.cava_score)
+    progress("anatomy: landmarks", 0.5)
+    vessels, landmarks = _vessels_and_landmarks(grid, cava, max(contrast, 1.0), networks, settings)
+    found = LiverAnatomy(
+        geometry,
+        _back(vessels, grid, geometry),
+        np.zeros(geometry.shape_zyx, np.uint8),
+        landmarks,
+        tuple(_remarks(landmarks)),
+    )
+    if cava is None:
+        return replace(found, messages=(NO_CAVA,))
+    progress("anatomy: segments", 0.8)
+    return with_segments(found, liver_zyx, settings)
+
+
+def with_segments(
+    anatomy: LiverAnatomy, liver_zyx: NDArray[np.bool_], settings: AnatomySettings
+) -> LiverAnatomy:
+    """The anatomy with the segments that its landmarks make; blank where they give no plausible halves."""
+    segments = segments_from_landmarks(anatomy.landmarks, liver_zyx, anatomy.geometry)
+    whole = max(int(np.count_nonzero(segments)), 1)
+    right = np.count_nonzero(np.isin(segments, RIGHT_SEGMENTS)) / whole
+    if not settings.least_right <= right <= settings.most_right:
+        low, high = 100 * settings.least_right, 100 * settings.most_right
+        reason = HALVES.format(right=100 * right, low=low, high=high)
+        return replace(anatomy, segments_zyx=np.zeros_like(segments), messages=(*anatomy.messages, reason))
+    return replace(anatomy, segments_zyx=segments)
+
+
+def _why_not(grid: LiverGrid, phase: Phase | None, settings: AnatomySettings) -> str:
+    """Why nothing can be told; "" where it can."""
+    if not np.isfinite(grid.level_hu):
+        return TOO_SMALL
+    middle = grid.middle_x if grid.spine_lps is None else grid.spine_lps[0]
+    if middle is not None:
+        centre = float(grid.points(grid.liver_zyx)[:, 0].mean())
+        if centre > middle + settings.mirrored_mm:
+            return MIRRORED
+    if grid.cut_share > settings.cut_share:
+        return CUT
+    return UNENHANCED if phase is Phase.UNENHANCED else ""
+
+
+def _vessels_and_landmarks(
+    grid: LiverGrid,
+    cava: Cava | None,
+    contrast: float,
+    networks: Mapping[Vessel, NDArray[np.uint8]] | None,
+    settings: AnatomySettings,
+) -> tuple[NDArray[np.uint8], dict[str, Landmark]]:
+    """Vessels on the grid and all landmarks."""
+    known = cava_landmarks(grid, cava)
+    hilum = _ball(grid, np.add(known[Name.IVC_LOW].lps, (*usual.FROM_IVC_MM, 0.0)), 30.0)
+    strength = ridges(grid, hilum if cava is None else hilum & ~ndimage.binary_dilation(cava.mask_zyx))
+    tubes = tube_mask(strength, contrast, settings.vessel_ml)
+    strength = np.where(tubes, strength, 0).astype(np.float32)
+    kinds = None
+    if networks is not None:
+        kinds = _by_network(networks, settings.probability)
+        strength = np.where(np.isin(kinds, (Vessel.HEPATIC, Vessel.PORTAL)), strength + contrast, 0)
+    of_portal = strength if kinds is None else np.where(kinds == Vessel.PORTAL, strength, 0)
+    known[Name.BIFURCATION] = find_bifurcation(grid, of_portal.astype(np.float32), known[Name.IVC_LOW])
+    known[Name.GALLBLADDER] = find_fossa(grid)
+    # The IVC's line is read at the bifurcation's height.
+    known |= _ivc_at(grid, cava, known)
+    if kinds is not None:
+        vessels = kinds
+    else:
+        portal_seed = _ball(grid, np.array(known[Name.BIFURCATION].lps), 9.0)
+        vessels = told_apart(tubes, _hepatic_seed(grid, cava, known), portal_seed)
+    if cava is not None and not (vessels == Vessel.IVC).any():
+        vessels = np.where(cava.mask_zyx, Vessel.IVC, vessels).astype(np.uint8)
+    known |= vein_landmarks(grid, vessels, strength, known)
+    known |= portal_landmarks(grid, strength, known[Name.BIFURCATION], vessels)
+    return vessels, {name: known[name] for name in Name.ALL}
+
+
+def _ivc_at(grid: LiverGrid, cava: Cava | None, known: Mapping[str, Landmark]) -> dict[str, Landmark]:
+    """The IVC's lower point at the height of the portal bifurcation."""
+    if cava is None:
+        return {}
+    z = float(grid.geometry.lps_to_index(known[Name.BIFURCATION].lps)[0])
+    at = grid.geometry.index_to_lps((z, *cava.at_height(z)))
+    low = known[Name.IVC_LOW]
+    return {Name.IVC_LOW: replace(low, lps=(float(at[0]), float(at[1]), float(at[2])))}
+
+
+def _hepatic_seed(grid: LiverGrid, cava: Cava | None, known: Mapping[str, Landmark]) -> NDArray[np.bool_]:
+    """The upper part of the IVC, where the hepatic veins enter it, and what touches it."""
+    high = known[Name.IVC_HIGH].lps
+    if cava is None:
+        return _ball(grid, np.array(high), 18.0)
+    seed = ndimage.binary_dilation(cava.mask_zyx, iterations=2)
+    lowest = float(grid.geometry.lps_to_index(high)[0]) - 26.0 / GRID_MM
+    seed[: max(0, int(lowest))] = False
+    return seed
+
+
+def _ball(grid: LiverGrid, centre_lps: NDArray[np.float64], radius_mm: float) -> NDArray[np.bool_]:
+    index = np.asarray(grid.geometry.lps_to_index(centre_lps))
+    z, y, x = np.ogrid[tuple(slice(0, n) for n in grid.geometry.shape_zyx)]
+    away = (z - index[0]) ** 2 + (y - index[1]) ** 2 + (x - index[2]) ** 2
+    return np.asarray(away * GRID_MM**2 <= radius_mm**2)
+
+
+def _by_network(networks: Mapping[Vessel, NDArray[np.uint8]], threshold: float) -> NDArray[np.uint8]:
+    """The likeliest kind of vessel where any is likely enough."""
+    kinds = list(networks)
+    likely = np.stack([networks[kind] for kind in kinds])
+    best = np.array([int(k) for k in kinds], np.uint8)[likely.argmax(axis=0)]
+    return np.where(likely.sum(axis=0, dtype=np.int32) >= 255 * threshold, best, 0).astype(np.uint8)
+
+
+def _on_grid(
+    probability: Mapping[Vessel, NDArray[np.uint8]], geometry: Geometry, grid: LiverGrid
+) -> dict[Vessel, NDArray[np.uint8]]:
+    from ...volume.resampling import resample
+
+    oriented = reoriented_geometry(geometry)
+    return {
+        kind: resample(permuted(values, geometry, oriented), oriented, grid.geometry, fill=0, dtype=np.uint8)
+        for kind, values in probability.items()
+    }
+
+
+def _back(labels_zyx: NDArray[np.uint8], grid: LiverGrid, geometry: Geometry) -> NDArray[np.uint8]:
+    return np.asarray(resample_labels(labels_zyx, grid.geometry, geometry), np.uint8)
+
+
+def _remarks(landmarks: Mapping[str, Landmark]) -> list[str]:
+    """What was not seen and stands at its usual place."""
+    guessed = [one.name for one in landmarks.values() if one.source == "usual place"]
+    if not guessed:
+        return []
+    names = ", ".join(guessed)
+    return [f"Not seen, taken at the usual place, so that segments beside it are less certain: {names}."]

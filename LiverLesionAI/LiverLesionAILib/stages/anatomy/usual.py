@@ -1,0 +1,71 @@
+"""Where landmarks usually lie in a liver, and how sectors usually open about the vena cava.
+
+Places are shares of the liver's box (from right to left, front to back, bottom to top); they and the spreads
+beside them were read from atlases and agree with the bodies of the training part of SynthLiver-anatomy.
+"""
+
+from __future__ import annotations
+
+from ...case.anatomy import LandmarkName as Name
+
+BOX_SHARE: dict[str, tuple[float, float, float]] = {
+    Name.IVC_HIGH: (0.53, 0.55, 0.92),
+    Name.IVC_LOW: (0.50, 0.62, 0.48),
+    Name.BIFURCATION: (0.44, 0.44, 0.49),
+    Name.GALLBLADDER: (0.38, 0.25, 0.27),
+}
+"""x, y, z of those that are found without another one's help."""
+
+SPREAD_MM: dict[str, float] = {
+    Name.IVC_HIGH: 14.0,
+    Name.IVC_LOW: 14.0,
+    Name.BIFURCATION: 14.0,
+    Name.GALLBLADDER: 20.0,
+}
+"""One standard deviation of those."""
+
+FROM_IVC_MM = (-10.0, -30.0)
+"""Of the IVC's middle to the portal bifurcation: x, y at its height."""
+FROM_SPINE_MM = (-24.0, -43.0)
+"""Of the middle of the spine to that of the IVC: x, y."""
+IVC_SPREAD_MM = (11.0, 14.0)
+"""One standard deviation of that."""
+
+UMBILICAL_MM = (36.0, -22.0, 12.0)
+"""Of the portal bifurcation to the middle of the umbilical portion."""
+UMBILICAL_SPREAD_MM = (13.0, 11.0, 10.0)
+UMBILICAL_HALF_MM = (2.0, -13.0, 2.0)
+"""Of that middle to the end of the umbilical portion; the bend lies as far the other way."""
+RIGHT_FORK_MM = (-16.0, 4.0, 5.0)
+"""Of the portal bifurcation to the fork of its right branch."""
+
+ANGLE_DEG = {Name.RIGHT_VEIN: 86.0, Name.MIDDLE_VEIN: 30.0, Name.LEFT_VEIN: -42.0}
+"""Of a hepatic vein's course about the IVC, from straight ahead towards the patient's right."""
+ANGLE_SPREAD_DEG = {Name.RIGHT_VEIN: 14.0, Name.MIDDLE_VEIN: 9.0, Name.LEFT_VEIN: 14.0}
+MIDDLE_WINDOW_DEG = (8.0, 56.0)
+RIGHT_WINDOW_DEG = (62.0, 118.0)
+LEFT_WINDOW_DEG = (-85.0, -5.0)
+COURSE_MM = (18.0, 75.0)
+"""Distance from the IVC at which a vein's course is read."""
+BEYOND_FOSSA_DEG = 2.0
+"""By which the plane of the middle hepatic vein lies farther right than the gallbladder's fossa."""
+
+CAUDATE_FRONT_MM = (5.0, -8.0)
+"""Its front lies so far behind the bifurcation, and behind the IVC's middle where the hepatic veins enter."""
+CAUDATE_SLOPE = -0.28
+"""How its front turns forwards towards the left."""
+CAUDATE_SIDES_MM = (-14.0, 12.0)
+"""From the IVC's middle to its right side, from the umbilical bend to its left one."""
+CAUDATE_ENDS_MM = (22.0, 18.0)
+"""It reaches so far below the bifurcation, and up to so far below the hepatic veins' confluence."""
+CAUDATE_BEHIND_MM = 22.0
+"""It reaches so far behind the IVC's middle."""
+
+LATERAL_UP = (0.66, 0.75)
+"""Backwards and upwards: the direction in which II lies of III."""
+BEHIND_DEG = -120.0
+"""Beyond this angle what lies behind the IVC is the right liver's."""
+HALF_SPREAD_MM = 12.0
+"""How uncertain it is that II and III are of one size."""
+STEEPEST = 0.6
+"""Of the umbilical fissure against straight ahead."""

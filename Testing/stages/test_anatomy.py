@@ -1,0 +1,216 @@
+"""The liver's anatomy on a small drawn body whose vessels are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.case.anatomy import CouinaudSegment, Landmark, LandmarkName, Vessel
+from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.stages.anatomy.planes import segments_from_landmarks
+from LiverLesionAILib.stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
+from LiverLesionAILib.stages.anatomy.tubes import told_apart, tube_mask
+from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.geometry import Geometry
+
+SETTINGS = Rules().part(AnatomySettings)
+GRID = Geometry.make((62, 74, 110), (3.0, 3.0, 3.0), (-165.0, -110.0, -90.0))
+Body = tuple[np.ndarray, np.ndarray]
+
+
+def points_of(geometry: Geometry) -> np.ndarray:
+    return geometry.index_to_lps(np.stack(np.indices(geometry.shape_zyx), axis=-1))
+
+
+def tube(points: np.ndarray, ends: Iterable[Iterable[float]], radius: float) -> np.ndarray:
+    a, b = (np.array(list(end), float) for end in ends)
+    t = np.clip((points - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
+    return np.linalg.norm(points - a - t[..., None] * (b - a), axis=-1) < radius
+
+
+def draw(vein_hu: float = 165.0) -> Body:
+    """HU and liver: IVC 23 mm right of the spine, three hepatic veins from it, the portal vein below."""
+    points = points_of(GRID)
+    x, y, z = np.moveaxis(points, -1, 0)
+    hu = np.where(np.hypot(x / 155, y / 105) < 1, 40.0, -1000.0)
+    hu[(np.hypot(x, y - 55) < 20)] = 320
+    liver = ((x + 55) / 85) ** 2 + ((y + 12) / 62) ** 2 + (z / 80) ** 2 < 1
+    liver |= ((x - 5) / 75) ** 2 + ((y + 40) / 30) ** 2 + ((z - 25) / 40) ** 2 < 1
+    cava = tube(points, ((-24, 20, -90), (-22, 12, 75)), 11)
+    liver &= ~cava & (np.hypot(x, y - 55) >= 24)
+    hu[liver] = 110
+    hepatic = (
+        tube(points, ((-23, 13, 58), (-75, 12, 20)), 5)
+        | tube(points, ((-23, 13, 58), (-50, -35, 20)), 5)
+        | tube(points, ((-23, 13, 58), (30, -42, 30)), 4.5)
+    )
+    portal = tube(points, ((-20, -5, -40), (-40, -14, -6)), 6.5) | tube(
+        points, ((-40, -14, -6), (-75, -10, -6)), 6
+    )
+    portal |= tube(points, ((-40, -14, -6), (-3, -32, 6)), 5.5) | tube(points, ((-3, -32, 6), (0, -50, 8)), 6)
+    hu[hepatic | portal] = vein_hu
+    hu[cava] = vein_hu - 15
+    return hu + np.random.default_rng(3).normal(0, 6, hu.shape), liver
+
+
+@pytest.fixture(scope="module")
+def body() -> Body:
+    return draw()
+
+
+@pytest.fixture(scope="module")
+def found(body: Body):
+    return told(*body)
+
+
+def told(hu: np.ndarray, liver: np.ndarray, geometry: Geometry = GRID, **more):
+    lesions = more.pop("lesions", np.zeros_like(liver))
+    settings = more.pop("settings", SETTINGS)
+    return find_anatomy(hu, geometry, liver, lesions, more.pop("phase", None), settings, **more)
+
+
+def test_segments_are_the_liver_without_rest(found, body: Body) -> None:
+    assert ((found.segments_zyx > 0) == body[1]).all()
+    assert set(np.unique(found.segments_zyx)) == set(range(10)), "each has something of this liver"
+
+
+def test_cava_and_trees_are_told_apart(found) -> None:
+    points = points_of(GRID)
+
+    def kind(ends: Iterable[Iterable[float]]) -> int:
+        inside = found.vessels_zyx[tube(points, ends, 3.0)]
+        return int(np.bincount(inside[inside > 0], minlength=4).argmax())
+
+    assert kind(((-23, 16, -30), (-22, 13, 40))) == Vessel.IVC
+    assert kind(((-50, 12, 38), (-70, 12, 24))) == Vessel.HEPATIC
+    assert kind(((-40, -20, 33), (-50, -35, 20))) == Vessel.HEPATIC
+    assert kind(((-48, -13, -6), (-72, -11, -6))) == Vessel.PORTAL
+    high, low = (found.landmarks[n].lps for n in (LandmarkName.IVC_HIGH, LandmarkName.IVC_LOW))
+    assert np.hypot(high[0] + 22.5, high[1] - 13) < 6 and np.hypot(low[0] + 23.5, low[1] - 16) < 6
+
+
+def test_where_known_points_lie(found) -> None:
+    def at(*lps: float) -> str:
+        z, y, x = np.round(GRID.lps_to_index(lps)).astype(int)
+        return CouinaudSegment(int(found.segments_zyx[z, y, x])).roman
+
+    assert at(-105, 25, 25) == "VII" and at(-105, 15, -35) == "VI"
+    assert at(-80, -40, 30) == "VIII" and at(-80, -35, -35) == "V"
+    assert at(60, -40, 50) == "II" and at(45, -60, 12) == "III"
+    assert at(-23, -45, 40) == "IVa" and at(-20, 0, 12) == "I"
+
+
+def test_axes_and_flips_change_nothing(found, body: Body) -> None:
+    hu, liver = body
+    shape = np.array(GRID.shape_zyx)
+    corner = GRID.index_to_lps((0, shape[1] - 1, shape[2] - 1))
+    turned = Geometry.make(
+        (shape[1], shape[0], shape[2]),
+        (3.0, 3.0, 3.0),
+        corner,
+        np.array([[-1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]]),
+    )
+
+    def turn(array: np.ndarray) -> np.ndarray:
+        return np.transpose(array[:, ::-1, ::-1], (1, 0, 2))
+
+    other = told(turn(hu), turn(liver), turned)
+    same = other.segments_zyx == turn(found.segments_zyx)
+    assert same[turn(liver)].mean() >= 0.98
+
+
+def test_a_landmark_that_is_moved_moves_its_plane(found, body: Body) -> None:
+    name = LandmarkName.RIGHT_FORK
+    x, y, z = found.landmarks[name].lps
+    moved = {**found.landmarks, name: found.landmarks[name].moved((x, y, z + 20))}
+    after = segments_from_landmarks(moved, body[1], GRID)
+    changed = after != found.segments_zyx
+    assert changed.any() and ((after > 0) == body[1]).all()
+    assert set(found.segments_zyx[changed]) <= {7, 8} and set(after[changed]) <= {5, 6}
+    assert moved[name].source == "reader" and moved[name].uncertainty_mm < 6
+    del moved[name]
+    with pytest.raises(InputError, match="right portal fork"):
+        segments_from_landmarks(moved, body[1], GRID)
+
+
+def test_landmarks_on_one_spot_still_divide_the_liver_without_rest(body: Body) -> None:
+    spot = {name: Landmark(name, (-20.0, 0.0, 0.0), 3.0, "reader") for name in LandmarkName.ALL}
+    assert ((segments_from_landmarks(spot, body[1], GRID) > 0) == body[1]).all()
+
+
+def test_veins_as_dark_as_the_liver_are_not_told(body: Body) -> None:
+    hu, liver = draw(vein_hu=112.0)
+    blank = told(hu, liver)
+    assert not blank.has_segments and not blank.vessels_zyx.any()
+    assert "not clearly brighter" in blank.messages[0]
+    early = told(*body, phase=Phase.UNENHANCED)
+    assert not early.vessels_zyx.any() and "without contrast medium" in early.messages[0]
+
+
+def test_a_liver_that_the_scan_cuts_is_not_told(body: Body) -> None:
+    hu, liver = body
+    cut = Geometry.make((40, *GRID.shape_zyx[1:]), GRID.spacing_zyx_mm, GRID.origin_lps)
+    blank = told(hu[:40], liver[:40], cut)
+    assert not blank.has_segments and "cuts the liver off" in blank.messages[0]
+
+
+def test_a_mirrored_body_is_told_and_never_flipped(body: Body) -> None:
+    hu, liver = body
+    blank = told(np.ascontiguousarray(hu[..., ::-1]), np.ascontiguousarray(liver[..., ::-1]))
+    assert not blank.has_segments and "mirrored" in blank.messages[0]
+
+
+def test_implausible_halves_are_left_out(found, body: Body) -> None:
+    narrow = replace(SETTINGS, least_right=0.05, most_right=0.1)
+    blank = with_segments(found, body[1], narrow)
+    assert not blank.has_segments and "right hemiliver" in blank.messages[-1]
+    assert blank.vessels_zyx.any() and blank.landmarks, "what is seen stays"
+    assert with_segments(blank, body[1], SETTINGS).has_segments
+
+
+def test_too_little_liver() -> None:
+    tiny = Geometry.make((4, 4, 4), (3.0, 3.0, 3.0))
+    blank = told(np.zeros((4, 4, 4)), np.ones((4, 4, 4), bool), tiny)
+    assert "too little" in blank.messages[0]
+
+
+@pytest.fixture(scope="module")
+def by_network(body: Body):
+    """A network that sees one portal branch; and no disc is round enough for a vena cava."""
+    branch = tube(points_of(GRID), ((-40, -14, -6), (-75, -10, -6)), 6)
+    only = {Vessel.PORTAL: (200 * branch).astype(np.uint8)}
+    strict = replace(SETTINGS, cava_score=0.99)
+    return branch, told(*body, vessel_probability=only, settings=strict)
+
+
+def test_a_networks_vessels_take_the_filters_place(by_network) -> None:
+    branch, found = by_network
+    portal = found.vessels_zyx == Vessel.PORTAL
+    assert portal.any() and branch[portal].mean() > 0.9
+    assert not (found.vessels_zyx == Vessel.HEPATIC).any(), "the network saw none"
+
+
+def test_without_a_cava_there_are_no_segments(by_network) -> None:
+    _, blank = by_network
+    assert not blank.has_segments and "vena cava was not found" in blank.messages[0]
+
+
+def test_tubes_are_found_and_specks_are_not() -> None:
+    strength = np.zeros((20, 20, 20), np.float32)
+    strength[10, 10, 2:18] = 20
+    strength[3, 3, 3] = 20
+    mask = tube_mask(strength, 30.0, 0.1)
+    assert mask[10, 10, 2:18].all() and not mask[3, 3, 3]
+
+
+def test_a_tube_belongs_to_the_nearer_seed_along_it() -> None:
+    tubes = np.zeros((3, 30, 30), bool)
+    tubes[1, 5, :] = tubes[1, 20, :12] = True
+    hepatic, portal = np.zeros_like(tubes), np.zeros_like(tubes)
+    hepatic[1, 5, 0], portal[1, 20, 0] = True, True
+    kinds = told_apart(tubes, hepatic, portal)
+    assert (kinds[1, 5] == Vessel.HEPATIC).all() and (kinds[1, 20, :12] == Vessel.PORTAL).all()
+    assert not told_apart(tubes, tubes & False, tubes & False).any(), "nothing to tell them by"
