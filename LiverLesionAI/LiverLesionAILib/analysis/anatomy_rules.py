@@ -21,9 +21,10 @@ class AnatomyRules(FollowUpRules):
         f"{_STAGE}::test_veins_as_dark_as_the_liver_are_not_told",
     )
     anatomy_cut_share: float = rule(
-        0.05,
+        0.35,
         "of its largest slice",
-        "A liver with more of it on the scan's first or last slice is cut: its segments are left out.",
+        "A liver with more of it on the scan's first or last slice is cut: its segments are left out. "
+        "Scans of only the slices that show liver end on 3 to 33 %.",
         f"{_STAGE}::test_a_liver_that_the_scan_cuts_is_not_told",
     )
     anatomy_mirrored_mm: float = rule(
@@ -33,7 +34,7 @@ class AnatomyRules(FollowUpRules):
         f"{_STAGE}::test_a_mirrored_body_is_told_and_never_flipped",
     )
     anatomy_cava_score: float = rule(
-        0.12,
+        0.25,
         "0..1",
         "How round, even and well placed the inferior vena cava has to look; all planes turn about it.",
         f"{_STAGE}::test_without_a_cava_there_are_no_segments",

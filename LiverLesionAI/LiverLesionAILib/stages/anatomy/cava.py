@@ -57,7 +57,7 @@ def find_cava(grid: LiverGrid, least_score: float) -> Cava | None:
     found = [_candidates(grid, smooth, z, expected) for z in slices]
     path = _best_path([c[:, :3] for c in found])
     chosen = np.array([c[i] for c, i in zip(found, path, strict=True)])
-    score = float(chosen[:, 2].mean())
+    score = float(chosen[:, 4].mean())
     if score < least_score:
         return None
     centres = ndimage.gaussian_filter1d(chosen[:, :2], 1.5, axis=0, mode="nearest")
@@ -95,14 +95,14 @@ def _candidates(
     z: int,
     expected: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> NDArray[np.float64]:
-    """(n, 4): y, x, score 0..1 and radius, mm, of the likeliest discs of a slice."""
+    """(n, 5) of the likeliest discs of a slice: y, x, score with its place, radius in mm, score without."""
     (ey, ex), (sy, sx) = expected
     # Nothing lies farther from its usual place than three spreads.
     low = np.maximum(np.round((ey - 3 * sy, ex - 3 * sx)), 0).astype(int)
     window = (z, slice(low[0], round(ey + 3 * sy) + 1), slice(low[1], round(ex + 3 * sx) + 1))
     plane, liver = smooth[window], grid.liver_zyx[window].astype(np.float32)
     if not plane.size:
-        return np.array([[ey, ex, 0.0, RADII_MM[0]]])
+        return np.array([[ey, ex, 0.0, RADII_MM[0], 0.0]])
     y, x = np.indices(plane.shape) + low[:, None, None]
     place = np.exp(-0.5 * (((y - ey) / sy) ** 2 + ((x - ex) / sx) ** 2))
     best, radius_of = np.zeros(plane.shape, np.float32), np.full(plane.shape, RADII_MM[0], np.float32)
@@ -117,16 +117,17 @@ def _candidates(
         own = 1.0 - 0.75 * _disc_statistics(liver, 0.85 * r)[0]
         apart = 0.5 + 0.5 * np.clip(np.abs(mean - around) / 30.0, 0, 1)
         blood = (mean > BLOOD_HU[0]) & (mean < BLOOD_HU[1])
-        score = place * even * beside * apart * own * blood * (radius / RADII_MM[-1]) ** 0.5
-        better = score > best
-        best[better], radius_of[better] = score[better], radius
+        fit = even * beside * apart * own * blood * (radius / RADII_MM[-1]) ** 0.5
+        better = fit > best
+        best[better], radius_of[better] = fit[better], radius
+    fits, best = best, (best * place).astype(np.float32)
     peaks = (best == ndimage.maximum_filter(best, size=3)) & (best > 0)
     at = np.argwhere(peaks)
     if not len(at):
-        return np.array([[ey, ex, 0.0, RADII_MM[0]]])
+        return np.array([[ey, ex, 0.0, RADII_MM[0], 0.0]])
     at = at[np.argsort(-best[tuple(at.T)])[:CANDIDATES]]
     index = tuple(at.T)
-    return np.column_stack([at + low, best[index], radius_of[index]]).astype(float)
+    return np.column_stack([at + low, best[index], radius_of[index], fits[index]]).astype(float)
 
 
 def _disc_statistics(plane: NDArray[np.float32], radius: float) -> tuple[NDArray, NDArray]:

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ...models.inputs import liver_level_hu
 from ...volume.geometry import Geometry, permuted, reoriented_geometry
-from ...volume.masks import bounding_box
+from ...volume.masks import bounding_box, components
 from ...volume.resampling import resample, resample_labels
 
 GRID_MM = 2.0
@@ -108,10 +108,10 @@ def _spine_and_middle(
     hu = resample(hu_zyx, part, grid)
     body = np.median(hu, axis=0) > BODY_HU
     # The table and arms beside the body are other pieces.
-    pieces, count = ndimage.label(ndimage.binary_opening(body, iterations=2))
+    pieces, count = components(ndimage.binary_opening(body, iterations=2)[None])
     if not count:
         return None, None
-    body = pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
+    body = pieces[0] == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
     y, x = np.nonzero(body)
     whole = x.min() > 0 and x.max() < body.shape[1] - 1
     middle = (float(x.min()) + float(x.max())) / 2

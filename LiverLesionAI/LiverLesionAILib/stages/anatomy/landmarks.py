@@ -62,6 +62,11 @@ def portal_landmarks(
         # What is seen may lie anywhere along it: the usual place says how far.
         middle = 0.75 * peak + 0.25 * middle
     half = np.array(usual.UMBILICAL_HALF_MM)
+    fissure = _fissure(grid, np.array(fork.lps))
+    if fissure is not None:
+        # Where fat parts IV from III the portal vein's umbilical portion runs into it.
+        middle, half = fissure
+        source, spread = SHAPE, SEEN_MM
     right = np.array(fork.lps) + usual.RIGHT_FORK_MM
     right_source, right_spread = USUAL, 12.0
     points = grid.points(vessels_zyx == Vessel.PORTAL)
@@ -75,6 +80,36 @@ def portal_landmarks(
         Name.UMBILICAL_BEND: _landmark(Name.UMBILICAL_BEND, middle - half, spread, source),
         Name.UMBILICAL_END: _landmark(Name.UMBILICAL_END, middle + half, spread, source),
     }
+
+
+def _fissure(grid: LiverGrid, fork_lps: Point) -> tuple[Point, Point] | None:
+    """The umbilical fissure: a gap in the liver's front, left of the bifurcation; None where there is none.
+
+    Returns:
+        Its middle at the umbilical portion's height, and from there to the umbilical portion's end.
+    """
+    disc = np.hypot(*np.mgrid[-5:6, -5:6]) <= 5
+    around = np.pad(grid.liver_zyx, ((0, 0), (6, 6), (6, 6)))
+    closed = ndimage.binary_closing(around, disc[None])[:, 6:-6, 6:-6]
+    gap = closed & ~grid.liver_zyx & ~ndimage.binary_dilation(grid.gallbladder_zyx, iterations=3)
+    points = grid.points(gap) - fork_lps
+    (left, right), (front, back), (below, above) = usual.FISSURE_MM
+    x, y, z = points.T
+    points = points[(x > left) & (x < right) & (y > front) & (y < back) & (z > below) & (z < above)]
+    if len(points) < usual.FISSURE_VOXELS:
+        return None
+    # The line that most of the gap lies on: other notches of the outline are shorter.
+    slope, level = 0.0, float(np.median(points[:, 0]))
+    for _ in range(4):
+        near = np.abs(points[:, 0] - level - slope * points[:, 1]) < 10
+        if np.count_nonzero(near) < usual.FISSURE_VOXELS or np.ptp(points[near, 1]) < 12:
+            return None
+        slope, level = np.polyfit(points[near, 1], points[near, 0], 1)
+        slope = float(np.clip(slope, -usual.STEEPEST, usual.STEEPEST))
+        level = float(np.median(points[near, 0] - slope * points[near, 1]))
+    y_middle, y_half = usual.UMBILICAL_MM[1], usual.UMBILICAL_HALF_MM[1]
+    step = np.array((level + slope * y_middle, y_middle, usual.UMBILICAL_MM[2]))
+    return fork_lps + step, np.array((slope * y_half, y_half, usual.UMBILICAL_HALF_MM[2]))
 
 
 def find_fossa(grid: LiverGrid) -> Landmark:

@@ -123,7 +123,8 @@ class Planes:
         low_y, high_y = fork[1] + usual.CAUDATE_FRONT_MM[0], high[1] + usual.CAUDATE_FRONT_MM[1]
         t = np.clip((z - fork[2]) / max(high[2] - fork[2], 10.0), -0.5, 1.0)
         front = low_y + t * (high_y - low_y) + usual.CAUDATE_SLOPE * (x - fork[0] - t * (high[0] - fork[0]))
-        side = (x > ivc_x + usual.CAUDATE_SIDES_MM[0]) & (x < bend[0] + usual.CAUDATE_SIDES_MM[1])
+        right, beyond_bend, least = usual.CAUDATE_SIDES_MM
+        side = (x > ivc_x + right) & (x < np.maximum(bend[0] + beyond_bend, ivc_x + least))
         below, above = usual.CAUDATE_ENDS_MM
         height = (z > fork[2] - below) & (z < high[2] - above)
         return (y > front) & (y < ivc_y + usual.CAUDATE_BEHIND_MM) & side & height

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
 from ...case.anatomy import Vessel
-from ...volume.masks import bounding_box
+from ...volume.masks import bounding_box, components
 from .grid import GRID_MM, LiverGrid
 
 WIDTHS_MM = (2.0, 3.0, 4.5)
@@ -90,7 +90,7 @@ def tube_mask(strength_zyx: NDArray[np.float32], contrast: float, least_ml: floa
         least_ml: smaller pieces are texture.
     """
     faint, strong = strength_zyx > 0.22 * contrast, strength_zyx > 0.42 * contrast
-    pieces, count = ndimage.label(faint, np.ones((3, 3, 3)))
+    pieces, count = components(faint)
     if not count:
         return faint
     size = np.bincount(pieces.ravel(), minlength=count + 1) * GRID_MM**3 / 1000.0

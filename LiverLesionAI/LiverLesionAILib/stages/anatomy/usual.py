@@ -26,9 +26,9 @@ SPREAD_MM: dict[str, float] = {
 
 FROM_IVC_MM = (-10.0, -30.0)
 """Of the IVC's middle to the portal bifurcation: x, y at its height."""
-FROM_SPINE_MM = (-24.0, -43.0)
+FROM_SPINE_MM = (-23.0, -50.0)
 """Of the middle of the spine to that of the IVC: x, y."""
-IVC_SPREAD_MM = (11.0, 14.0)
+IVC_SPREAD_MM = (11.0, 17.0)
 """One standard deviation of that."""
 
 UMBILICAL_MM = (36.0, -22.0, 12.0)
@@ -36,6 +36,10 @@ UMBILICAL_MM = (36.0, -22.0, 12.0)
 UMBILICAL_SPREAD_MM = (13.0, 11.0, 10.0)
 UMBILICAL_HALF_MM = (2.0, -13.0, 2.0)
 """Of that middle to the end of the umbilical portion; the bend lies as far the other way."""
+FISSURE_MM = ((6.0, 75.0), (-85.0, -8.0), (-35.0, 30.0))
+"""Of the portal bifurcation to a gap in the liver that can be the umbilical fissure: x, y, z from and to."""
+FISSURE_VOXELS = 60
+"""Of 2 mm that such a gap has at least."""
 RIGHT_FORK_MM = (-16.0, 4.0, 5.0)
 """Of the portal bifurcation to the fork of its right branch."""
 
@@ -54,8 +58,9 @@ CAUDATE_FRONT_MM = (5.0, -8.0)
 """Its front lies so far behind the bifurcation, and behind the IVC's middle where the hepatic veins enter."""
 CAUDATE_SLOPE = -0.28
 """How its front turns forwards towards the left."""
-CAUDATE_SIDES_MM = (-14.0, 12.0)
-"""From the IVC's middle to its right side, from the umbilical bend to its left one."""
+CAUDATE_SIDES_MM = (-14.0, 12.0, 28.0)
+"""From the IVC's middle to its right side, from the umbilical bend to its left one, and that from the IVC at
+least."""
 CAUDATE_ENDS_MM = (22.0, 18.0)
 """It reaches so far below the bifurcation, and up to so far below the hepatic veins' confluence."""
 CAUDATE_BEHIND_MM = 22.0
