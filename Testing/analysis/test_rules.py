@@ -65,6 +65,7 @@ TECHNICAL = {
     "REACH_MM": "what the registration of two times looks at; gaps in a tube that are bridged",
     "RING_MM": "width of the surroundings that are looked at",
     "SD_OF_MAD": "mathematics",
+    "ROUND_MM": "round a lesion the course of a vessel is read in",
     "SEEN_MM": "how surely a point on a vessel is placed",
     "SLAB": "memory",
     "SLAB_POINTS": "memory",
