@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from LiverLesionAILab.evaluation import both_ways
 from LiverLesionAILab.evaluation.followups import (
     PairRow,
     compare_true,
@@ -16,7 +17,7 @@ from LiverLesionAILab.evaluation.followups import (
     truth_of,
 )
 from LiverLesionAILab.synthesis.followups import BaseScan, SimulatedPair, draw_pair
-from LiverLesionAILib.case.followup import LesionState
+from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.stages.followup.register import register_livers
 from LiverLesionAILib.volume.ct import Geometry
 
@@ -102,3 +103,25 @@ def test_table_and_spread():
     assert "1 of 2, 50 %" in table
     assert "network" not in table
     assert sum(networks_too(k, 60, 7) for k in range(60)) == 7
+
+
+def test_two_scans_compared_both_ways_are_counted_right(monkeypatch):
+    points = [
+        TimePoint(name, None, {n: LesionSize(n, long_axis_mm=20.0) for n in numbers}, 2.0)
+        for name, numbers in (("A", (1, 2, 3)), ("B", (1, 2, 3, 4)))
+    ]
+    stable, new, gone = LesionState.STABLE, LesionState.NEW, LesionState.GONE
+    there = (Pair((1,), (1,), stable, 2.0), Pair((2,), (3,), stable, 9.0), Pair((3,), (), gone))
+    back = (Pair((1,), (1,), stable, 1.0), Pair((3,), (), gone), Pair((), (2,), new))
+    steps = {
+        "A": FollowUp(points[0], points[1], (*there, *(Pair((), (n,), new) for n in (2, 4)))),
+        "B": FollowUp(points[1], points[0], (*back, Pair((2,), (3,), stable, 3.0), Pair((4,), (), gone))),
+    }
+    monkeypatch.setattr(both_ways, "follow_up", lambda one, other: steps[one])
+    found = both_ways.compare_both_ways("A", "B")
+    # A2-B3 is found one way, B2-A3 the other: only 1-1 and B4, which has no partner, are the same both ways.
+    assert (found.lesions, found.inverse, found.possible, found.matched) == (7, 3, 3, 1)
+    assert found.residuals_mm == (2.0, 9.0, 1.0, 3.0)
+    said = both_ways.both_ways_text(found)
+    assert "3 of 7 lesions (43 %)" in said and "3 of 4" in said
+    assert "refused" in both_ways.both_ways_text(replace(found, refused=True))

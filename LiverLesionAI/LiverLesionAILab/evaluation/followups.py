@@ -29,6 +29,7 @@ from scipy import stats
 from ..data.cases import data_folder, read_unchecked
 from ..synthesis.body import BodySettings, make_body
 from ..synthesis.followups import BaseScan, SimulatedPair, SimulatedScan, draw_pair
+from .both_ways import run_both_ways
 
 SEED = 20
 PAIRS_EACH = 5
@@ -77,6 +78,13 @@ def add_followup_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bodies-only", action="store_true", help="no real CTs")
     parser.add_argument("--out", type=Path, help="folder for followups.csv")
+    parser.add_argument(
+        "--both-ways",
+        type=Path,
+        nargs=2,
+        metavar="CT",
+        help="two X_ct.nii.gz of one patient with their X_mask.nii.gz: compared both ways instead",
+    )
 
 
 def run_followups(args: argparse.Namespace, progress: Progress = silent) -> int:
@@ -85,6 +93,8 @@ def run_followups(args: argparse.Namespace, progress: Progress = silent) -> int:
     Raises:
         InputError: numbers that make no sense, or the real CTs are missing.
     """
+    if args.both_ways:
+        return run_both_ways(args.both_ways)
     if args.pairs < 1 or not 0 <= args.networks <= args.pairs:
         raise InputError("--pairs has to be 1 at least, and --networks between 0 and --pairs.")
     rows: list[PairRow] = []
