@@ -220,3 +220,8 @@ class LiverLesionAITest(ScriptedLoadableModuleTest):
         from LiverLesionAILib.panel.self_test import five_clicks
 
         five_clicks(self)
+
+    def test_3_theFollowUpOfTheSampleIsComparedCorrectedAndKept(self) -> None:
+        from LiverLesionAILib.panel.self_test import follow_up_story
+
+        follow_up_story(self)

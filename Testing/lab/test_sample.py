@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from LiverLesionAILab.synthesis.sample import Sample, draw_sample
 from LiverLesionAILib.case.sample import CT_FILE, TRUTH_FILE, load_sample, sample_folder
+from LiverLesionAILib.case.sample_follow_up import CHANGES_FILE, load_follow_up
 from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.support.errors import InputError
 from scipy import ndimage
@@ -73,6 +75,8 @@ def test_the_command_draws_what_is_shipped(
         np.testing.assert_array_equal(case.liver_zyx, drawn.liver_zyx)
         np.testing.assert_array_equal(case.lesion_labels_zyx, drawn.lesion_labels_zyx)
         assert case.volume.geometry.matches(drawn.volume.geometry, 1e-9)
+    shipped_changes = json.loads((sample_folder() / CHANGES_FILE).read_text(encoding="utf-8"))
+    assert json.loads((tmp_path / CHANGES_FILE).read_text(encoding="utf-8")) == shipped_changes
     for name in (CT_FILE, TRUTH_FILE):
         headers = [
             (folder / name).read_bytes().split(b"\n\n", 1)[0] for folder in (tmp_path, sample_folder())
@@ -106,3 +110,32 @@ def test_a_damaged_sample_is_told(name: str, damage: str, tmp_path: Path) -> Non
         (tmp_path / name).write_bytes(content[:-1000] if damage == "cut" else b"")
     with pytest.raises(InputError, match="Install the extension again"):
         load_sample(tmp_path)
+
+
+def test_the_follow_up_is_what_its_file_says() -> None:
+    """One lesion grew, one shrank, one is gone, one is new, two stayed; all lie in the liver."""
+    both = load_follow_up()
+    sizes = []
+    for case in (both.prior, both.current):
+        voxel = case.volume.geometry.voxel_volume_mm3
+        counts = np.bincount(case.lesion_labels_zyx.ravel(), minlength=7)[1:]
+        sizes.append((6 / np.pi * counts * voxel) ** (1 / 3))
+        assert case.liver_zyx[case.lesion_labels_zyx > 0].mean() > 0.97
+    before, now = sizes
+    assert now[0] / before[0] == pytest.approx(1.28, abs=0.03)
+    assert now[1] / before[1] == pytest.approx(0.62, abs=0.03)
+    assert now[2] == pytest.approx(before[2], rel=0.04)
+    assert now[3] == 0 and before[3] > 10
+    assert before[5] == 0 and 12 < now[5] < 16
+    hu, labels = both.current.volume.hu_zyx, both.current.lesion_labels_zyx
+    liver = np.median(hu[both.current.liver_zyx & (labels == 0)])
+    assert all(np.median(hu[labels == n]) < liver - 10 for n in (1, 2, 3, 5, 6))
+    assert (sample_folder() / CHANGES_FILE).stat().st_size < 5000
+
+
+def test_a_damaged_file_of_changes_is_told(tmp_path: Path) -> None:
+    for file in (CT_FILE, TRUTH_FILE):
+        (tmp_path / file).write_bytes((sample_folder() / file).read_bytes())
+    (tmp_path / CHANGES_FILE).write_text('{"days": []}', encoding="utf-8")
+    with pytest.raises(InputError, match="Install the extension again"):
+        load_follow_up(tmp_path)

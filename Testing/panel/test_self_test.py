@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import sys
 import unittest
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from support.desk import Desk, add_volume, five_lesions
+from panel.test_panel_follow_up import follow_up_array
+from support.desk import Desk, add_volume, five_lesions, truth_array
 
 
 @pytest.fixture
@@ -24,6 +26,8 @@ def test_unittest_runs_every_method(module, slab, monkeypatch):
     """With real inference by the product's worker, on a part of the sample."""
     monkeypatch.setattr("LiverLesionAILib.case.sample.load_sample", lambda: slab)
     monkeypatch.setattr("LiverLesionAILib.panel.run.sample_case.load_sample", lambda: slab)
+    # That story is told below with scripted results: two more analyses would take too long here.
+    monkeypatch.delattr(module.LiverLesionAITest, "test_3_theFollowUpOfTheSampleIsComparedCorrectedAndKept")
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(module.LiverLesionAITest)
     result = unittest.TestResult()
     suite.run(result)
@@ -73,6 +77,36 @@ def test_the_comparison_with_the_truth_can_fail(mode, passes, monkeypatch):
         assert not result.skipped
         assert not result.errors, result.errors[0][1]
         assert bool(result.failures) is not passes, result.failures
+    finally:
+        desk.close()
+
+
+def test_the_follow_up_story_is_told_from_end_to_end(monkeypatch):
+    """With two small scans that carry their truth, and the real registration."""
+    from datetime import date
+
+    from LiverLesionAILib.case.sample import SampleCase
+    from LiverLesionAILib.models.weights import Manifest, ModelStore
+    from LiverLesionAILib.volume.ct import CtVolume, Geometry
+
+    arrays = truth_array(), follow_up_array()
+    cases = [
+        SampleCase(CtVolume(a, Geometry.make(a.shape, (2.5, 1.5, 1.5)), "sample"), a >= 1000, a * 0)
+        for a in arrays
+    ]
+    both = SimpleNamespace(
+        prior=cases[0], current=cases[1], changes=SimpleNamespace(days=(date(2026, 1, 12), date(2026, 4, 13)))
+    )
+    monkeypatch.setattr(ModelStore, "bundled", lambda: ModelStore(Manifest(None, ("a model",))))
+    desk = Desk("truth")
+    monkeypatch.setattr("LiverLesionAILib.panel.run.sample_case.load_follow_up", lambda: both)
+    try:
+        name = "test_3_theFollowUpOfTheSampleIsComparedCorrectedAndKept"
+        result = unittest.TestResult()
+        desk.module.LiverLesionAITest(name).run(result)
+        assert not result.skipped
+        assert not result.errors, result.errors[0][1]
+        assert not result.failures, result.failures[0][1]
     finally:
         desk.close()
 

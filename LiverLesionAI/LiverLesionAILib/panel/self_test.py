@@ -7,15 +7,18 @@ stand-in. What cannot run says why: PyTorch is not installed, or this checkout h
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
 import unittest
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import slicer
 
 from ..support.errors import ModelError
+from .run.sample_case import FOLLOW_UP_NAME
 from .run.torch_install import torch_is_there
 
 TIMEOUT_S = 600.0
@@ -82,8 +85,8 @@ def opens_empty(test: Any) -> None:
     test.assertTrue(idle(widget))
 
 
-def five_clicks(test: Any) -> None:
-    """Sample, Analyze, a row, Accept: real inference, compared with the sample's truth."""
+def skip_without_networks() -> None:
+    """What needs inference cannot run without PyTorch or without weights."""
     if not torch_is_there():
         raise unittest.SkipTest("PyTorch is not installed; the panel's button installs it")
     from ..models.weights import ModelStore
@@ -94,6 +97,11 @@ def five_clicks(test: Any) -> None:
         raise unittest.SkipTest(str(error)) from error
     if not entries:
         raise unittest.SkipTest("no weights are bundled")
+
+
+def five_clicks(test: Any) -> None:
+    """Sample, Analyze, a row, Accept: real inference, compared with the sample's truth."""
+    skip_without_networks()
     widget = open_panel()
     test.delayDisplay("Loading the sample case")
     widget.ui.sampleButton.click()
@@ -126,3 +134,70 @@ def compare_with_truth(test: Any, widget: Any) -> None:
     hit = [n for n in numbers if (found.lesion_labels_zyx[truth.lesion_labels_zyx == n] > 0).any()]
     test.assertGreaterEqual(len(hit), FEWEST_FOUND)
     log.info("Sample case: liver Dice %.3f, %d of %d lesions found", liver_dice, len(hit), len(numbers))
+
+
+def follow_up_story(test: Any) -> None:
+    """The sample and its follow-up: prior set, both analyzed, a pair corrected, undone, confirmed, kept."""
+    skip_without_networks()
+    widget = open_panel()
+    shown, ui = widget.panel.follow_up, widget.ui
+    test.delayDisplay("Loading the sample case and its follow-up")
+    widget.panel.prior.open_sample()
+    slicer.app.processEvents()
+    test.delayDisplay("Analyzing both")
+    ui.analyzeButton.click()
+    wait_until(lambda: idle(widget), TIMEOUT_S, "the analysis of both scans")
+    test.assertIsNotNone(shown.compared, ui.messageLabel.text)
+    test.assertEqual(shown.compared.followup.failed, "")
+    test.assertEqual(shown.compared.followup.days, 91)
+    first = pair_states(shown)
+    test.assertIn("grown", first.values())
+    test.assertIn("provisional", ui.recistLabel.text)
+    new = next(pair for pair, state in first.items() if state == "new")
+    gone = next(pair for pair, state in first.items() if state == "gone")
+    # Linked by the menu, and back.
+    choose_pair(shown, new)
+    shown.link(gone[0][0])
+    slicer.app.processEvents()
+    test.assertIn((gone[0], new[1]), pair_states(shown))
+    ui.undoButton.click()
+    slicer.app.processEvents()
+    test.assertEqual(pair_states(shown), first)
+    for pair in (new, gone):
+        choose_pair(shown, pair)
+        ui.confirmButton.click()
+        slicer.app.processEvents()
+    test.assertNotIn("not confirmed", ui.recistLabel.text)
+    # Kept with the scene: read anew it is the same.
+    kept = (pair_states(shown), shown.compared.words.text, shown.compared.response)
+    reload_scene(widget)
+    wait_until(lambda: shown.compared is not None, TIMEOUT_S, "the scene that was read again")
+    test.assertEqual((pair_states(shown), shown.compared.words.text, shown.compared.response), kept)
+    test.delayDisplay(f"Follow-up: {', '.join(sorted(kept[0].values()))}")
+
+
+def pair_states(shown: Any) -> dict[tuple[tuple[int, ...], tuple[int, ...]], str]:
+    """(Numbers before, numbers now) -> state."""
+    return {(p.prior, p.current): p.state.value for p in shown.compared.followup.pairs}
+
+
+def choose_pair(shown: Any, wanted: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    """Select a row of the follow-up table."""
+    model = shown.model
+    rows = [(model.pair(row).prior, model.pair(row).current) for row in range(model.rowCount())]
+    slicer.util.getModuleWidget("LiverLesionAI").ui.pairTable.selectRow(rows.index(wanted))
+    slicer.app.processEvents()
+
+
+def reload_scene(widget: Any) -> None:
+    """Save the scene, close it, read it again, and choose the follow-up as before."""
+    with tempfile.TemporaryDirectory() as folder:
+        scene = slicer.mrmlScene
+        scene.SaveSceneToSlicerDataBundleDirectory(folder)
+        scene.Clear(False)
+        slicer.app.processEvents()
+        scene.SetURL(str(next(Path(folder).glob("*.mrml"))))
+        scene.Import()
+        slicer.app.processEvents()
+    widget.panel.parameters.inputVolume = slicer.mrmlScene.GetFirstNodeByName(FOLLOW_UP_NAME)
+    slicer.app.processEvents()

@@ -91,8 +91,11 @@ def run_synthesize(
 def _draw_sample(folder: Path, progress: Progress, say: Callable[[str], None]) -> int:
     """The sample case as it is shipped; 0."""
     from ..sample import draw_sample, write_sample
+    from ..sample_follow_up import draw_changes, write_changes
 
     progress("drawing the sample case", 0.0)
-    for path in write_sample(draw_sample(), folder):
-        say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    sample = draw_sample()
+    changes = draw_changes(sample.liver_zyx, sample.lesion_labels_zyx, sample.volume.geometry)
+    for path in (*write_sample(sample, folder), write_changes(changes, folder)):
+        say(f"{path}: {path.stat().st_size / 1e6:.3f} MB")
     return 0

@@ -16,6 +16,7 @@ from ...review.prior_question import PriorQuestion
 from ...support.errors import LiverLesionAIError
 from ..parameters import PanelParameters
 from ..run.queue import AnalysisQueue
+from ..run.sample_case import load_both_scans
 
 
 class PriorHost(Protocol):
@@ -45,6 +46,7 @@ class PriorPanel:
         ui = host.ui
         menu = self._menu = qt.QMenu(ui.priorButton)
         menu.addAction("Saved or imported case…").connect("triggered()", self.open_case)
+        menu.addAction("Sample case and its follow-up").connect("triggered()", self.open_sample)
         ui.priorButton.setMenu(menu)
 
     def show(self) -> None:
@@ -102,6 +104,24 @@ class PriorPanel:
         else:
             parameters.priorVolume = volume
             self._host.show_message(f"{volume.GetName()} is the prior scan.")
+        finally:
+            slicer.app.restoreOverrideCursor()
+
+    def open_sample(self) -> None:
+        """The sample case as the prior of its follow-up: to try it all."""
+        parameters = self._host.parameters
+        if parameters is None:
+            return
+        slicer.app.setOverrideCursor(qt.Qt.WaitCursor)
+        try:
+            prior, current = load_both_scans(slicer.mrmlScene)
+        except LiverLesionAIError as error:
+            self._host.show_message(str(error), "error")
+        else:
+            parameters.inputVolume = current
+            self._host.refresh()
+            parameters.priorVolume = prior
+            self._host.show_message("The sample case and its follow-up. Click Analyze: both are analyzed.")
         finally:
             slicer.app.restoreOverrideCursor()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import slicer
 
 from ...case.sample import load_sample
+from ...case.sample_follow_up import load_follow_up
 from ...scene.ras import set_volume
+from ...scene.study import keep_study
 from ...volume.ct import CtVolume
 
 NAME = "Sample CT"
@@ -20,6 +22,9 @@ def find_sample(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode | 
         if node.GetAttribute(ATTRIBUTE):
             return node
     return None
+
+
+FOLLOW_UP_NAME = "Sample CT, follow-up"
 
 
 def add_sample(scene: slicer.vtkMRMLScene, ct: CtVolume) -> slicer.vtkMRMLScalarVolumeNode:
@@ -41,3 +46,23 @@ def load_sample_volume(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolume
         InputError: the shipped files are missing or damaged.
     """
     return find_sample(scene) or add_sample(scene, load_sample().volume)
+
+
+def load_both_scans(
+    scene: slicer.vtkMRMLScene,
+) -> tuple[slicer.vtkMRMLScalarVolumeNode, slicer.vtkMRMLScalarVolumeNode]:
+    """The sample's CT and its follow-up as volume nodes with their dates; what is there is taken again.
+
+    Raises:
+        InputError: the shipped files are missing or damaged.
+    """
+    sample = load_follow_up()
+    prior = find_sample(scene) or add_sample(scene, sample.prior.volume)
+    current = scene.GetFirstNodeByName(FOLLOW_UP_NAME)
+    if current is None:
+        current = add_sample(scene, sample.current.volume)
+        current.SetName(FOLLOW_UP_NAME)
+        current.RemoveAttribute(ATTRIBUTE)
+    for node, day in zip((prior, current), sample.changes.days, strict=True):
+        keep_study(node, f"{day:%Y%m%d}", ("", "", ""))
+    return prior, current
