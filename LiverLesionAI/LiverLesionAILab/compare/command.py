@@ -7,6 +7,7 @@ import argparse
 from LiverLesionAILib.support.progress import Progress, silent
 
 from ..evaluation.anatomy import add_anatomy_arguments, run_anatomy
+from ..evaluation.anatomy_pictures import add_picture_arguments, run_pictures
 from ..evaluation.followups import add_followup_arguments, run_followups
 from ..evaluation.intervals import add_interval_arguments, run_intervals
 from ..evaluation.lesion_class_command import add_lesion_class_arguments, run_lesion_classes
@@ -21,6 +22,7 @@ KINDS = {
     "detectors": (add_compare_arguments, run_compare, "CS-Att, 3DCE and R-FCN on key slices"),
     "classifiers": (add_classifier_arguments, run_compare_classifiers, "DADRN and its eight variants"),
     "anatomy": (add_anatomy_arguments, run_anatomy, "vessels and segments on SynthLiver-anatomy"),
+    "livers": (add_picture_arguments, run_pictures, "pictures of outlined livers' vessels and segments"),
     "followups": (add_followup_arguments, run_followups, "simulated follow-ups with what is known of them"),
     "intervals": (add_interval_arguments, run_intervals, "intervals of long axes against true masks"),
     "classes": (add_lesion_class_arguments, run_lesion_classes, "lesions' classes by phase on SynthLiver-2"),

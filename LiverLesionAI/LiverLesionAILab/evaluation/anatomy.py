@@ -9,16 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from LiverLesionAILib.case.anatomy import Vessel
+from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
-from LiverLesionAILib.volume.ct import CtVolume
+from LiverLesionAILib.volume.masks import bounding_box
 from numpy.typing import NDArray
 
 from ..data.anatomy_set import AnatomyPatient, find_anatomy
@@ -34,33 +36,20 @@ from ..metrics.anatomy import (
 )
 from ..synthesis.known_trees.habit import Branch
 from ..synthesis.known_trees.territory import FINE
-from .anatomy_vessels import OF_UNKNOWN_KIND, network_finder, ridge_finder
+from .anatomy_methods import AnatomyAnswer, Method, anatomy_method, network_alone, network_of
 
 LEAST_SEGMENT_ML = 10.0
+MARGIN_MM = 20.0
+ISODENSE = "isodense"
+_PHASES = {
+    "unenhanced": Phase.UNENHANCED,
+    "arterial": Phase.ARTERIAL,
+    "portal venous": Phase.PORTAL,
+    "delayed": Phase.DELAYED,
+}
 CONTACT_MM = 3.0
 """Middles of voxels of a lesion and of a vessel so near each other: they touch."""
-KINDS = {1: "portal", 2: "hepatic", 3: "ivc"}
-
-
-@dataclass(frozen=True, eq=False)
-class AnatomyAnswer:
-    """What a method says of a patient; what it does not say is None or missing.
-
-    Attributes:
-        vessels_zyx: 0, 1 portal, 2 hepatic, 3 IVC on the CT's grid.
-        segments_zyx: 0, 1 to 8.
-        landmarks_lps: by the truth's names.
-        messages: what it could not say, and why.
-    """
-
-    vessels_zyx: NDArray[np.uint8] | None = None
-    segments_zyx: NDArray[np.uint8] | None = None
-    landmarks_lps: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    messages: tuple[str, ...] = ()
-
-
-Method = Callable[[CtVolume, NDArray[np.uint8]], AnatomyAnswer]
-"""(CT with axes L, P, S; labels 0, 1 liver, 1 + k lesion k) -> answer."""
+KINDS = {vessel: vessel.name.lower() for vessel in Vessel}
 
 
 @dataclass(frozen=True)
@@ -89,11 +78,11 @@ class AnatomyRow:
 
 
 def true_vessels(branches_zyx: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """(0, 1 portal, 2 hepatic, 3 IVC) of the branches that are asked for, and the twigs that are not."""
+    """Kinds of vessel (`case.anatomy.Vessel`) that are asked for, and the twigs that are not."""
     out = np.zeros(branches_zyx.shape, np.uint8)
-    out[(branches_zyx > 0) & (branches_zyx < Branch.HEPATIC_RIGHT)] = 1
-    out[(branches_zyx >= Branch.HEPATIC_RIGHT) & (branches_zyx < Branch.IVC)] = 2
-    out[branches_zyx == Branch.IVC] = 3
+    out[(branches_zyx > 0) & (branches_zyx < Branch.HEPATIC_RIGHT)] = Vessel.PORTAL
+    out[(branches_zyx >= Branch.HEPATIC_RIGHT) & (branches_zyx < Branch.IVC)] = Vessel.HEPATIC
+    out[branches_zyx == Branch.IVC] = Vessel.IVC
     return out, branches_zyx >= FINE
 
 
@@ -101,17 +90,22 @@ def judge(patient: AnatomyPatient, name: str, method: Method) -> AnatomyRow:
     """A method's answer for a patient against the truth."""
     ct, labels = patient.ct(), patient.labels()
     started = time.perf_counter()
-    answer = method(ct, labels)
+    phase = patient.facts["phase"]
+    answer = method(ct, labels, Phase.PORTAL if phase == ISODENSE else _PHASES[phase])
     seconds = time.perf_counter() - started
-    truth = couinaud(patient.segments())
-    vessels, twigs = true_vessels(patient.branches())
-    spacing, inside = ct.geometry.spacing_zyx_mm, labels > 0
-    facts = patient.facts
+    spacing, facts = ct.geometry.spacing_zyx_mm, patient.facts
+    box = bounding_box(labels > 0, [int(np.ceil(MARGIN_MM / s)) for s in spacing])
+    if box is None:
+        raise InputError(f"{patient.folder}: there is no liver in it.")
+    labels, truth = labels[box], couinaud(patient.segments()[box])
+    vessels, twigs = true_vessels(patient.branches()[box])
+    inside = labels > 0
+    answer = answer.cropped(box)
     row: dict[str, Any] = {}
     if answer.vessels_zyx is not None:
         found = answer.vessels_zyx
-        tree = np.isin(found, (1, 2, OF_UNKNOWN_KIND)) & inside
-        true_tree = np.isin(vessels, (1, 2)) & inside
+        trees = (Vessel.PORTAL, Vessel.HEPATIC)
+        tree, true_tree = np.isin(found, trees) & inside, np.isin(vessels, trees) & inside
         row["cldice"] = centreline_dice(tree, true_tree, twigs)
         right, count = label_right(np.where(inside, found, 0), np.where(inside, vessels, 0))
         row["label_right"], row["label_all"] = right, count
@@ -163,9 +157,10 @@ def add_anatomy_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `compare anatomy`."""
     parser.add_argument("data", type=Path, help="folder of SynthLiver-anatomy")
     parser.add_argument("--split", default="held-out", choices=["held-out", "train"])
+    parser.add_argument("--patients", default="", metavar="NAME,...", help="only these")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N patients")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="weights.pt of a vessel network")
-    parser.add_argument("--no-ridge", action="store_true", help="without the filter for bright tubes")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="of a vessel network, judged too")
+    parser.add_argument("--no-ridge", action="store_true", help="without the product's ridge filter")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="gets anatomy.json: raw results"
     )
@@ -180,7 +175,10 @@ def run_anatomy(args: argparse.Namespace, progress: Progress = silent) -> int:
     methods = methods_of(args)
     if not methods:
         raise InputError("Nothing to compare: leave out --no-ridge or give --weights FILE.")
-    patients = find_anatomy(args.data, args.split)[: args.limit]
+    patients = find_anatomy(args.data, args.split)
+    patients = [p for p in patients if not args.patients or p.name in args.patients.split(",")][: args.limit]
+    if not patients:
+        raise InputError(f"{args.data} has none of {args.patients} among its {args.split} patients.")
     rows: list[AnatomyRow] = []
     for number, patient in enumerate(patients):
         for name, method in methods.items():
@@ -197,22 +195,20 @@ def run_anatomy(args: argparse.Namespace, progress: Progress = silent) -> int:
 def methods_of(args: argparse.Namespace) -> dict[str, Method]:
     """The methods that the options ask for, by name."""
     methods: dict[str, Method] = {}
-    if args.weights is not None:
-        methods["network"] = _vessels_only(network_finder(args.weights))
     if not args.no_ridge:
-        methods["ridge filter"] = _vessels_only(ridge_finder())
+        methods["ridge filter"] = anatomy_method(None)
+    if args.weights is not None:
+        finder = network_of(args.weights)
+        methods["network"] = anatomy_method(finder)
+        methods["network alone"] = network_alone(finder)
     return methods
 
 
-def _vessels_only(finder: Callable[[CtVolume, NDArray[np.bool_]], NDArray[np.uint8]]) -> Method:
-    def answer(ct: CtVolume, labels_zyx: NDArray[np.uint8]) -> AnatomyAnswer:
-        return AnatomyAnswer(vessels_zyx=finder(ct, labels_zyx > 0))
-
-    return answer
-
-
 def anatomy_table(rows: Sequence[AnatomyRow]) -> str:
-    """Figures by method and phase in Markdown; a dash where nothing was said."""
+    """Figures by method and phase in Markdown; a dash where nothing was said.
+
+    Lesions: right of those that a segment was said of (all of them).
+    """
     lines = [
         "| method | phase | patients | lesion's segment | beyond a neighbour | Dice | clDice | label | "
         "distance mm | contact | landmarks mm | s |",
@@ -239,7 +235,7 @@ def _table_row(method: str, phase: str, rows: Sequence[AnatomyRow]) -> str:
         method,
         phase,
         str(len(rows)),
-        f"{sum(x['right'] for x in placed)} of {len(placed)}" if placed else "-",
+        f"{sum(x['right'] for x in placed)} of {len(placed)} ({len(lesions)})" if placed else "-",
         str(sum(x["beyond"] for x in placed)) if placed else "-",
         f"{np.mean(dice):.3f}" if dice else "-",
         f"{np.nanmean(cldice):.3f}" if cldice else "-",

@@ -8,6 +8,7 @@ import numpy as np
 from LiverLesionAILib.support.errors import InputError
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 IVB_CODE = 9
@@ -95,8 +96,10 @@ def distance_mm(
     """Smallest distance between middles of voxels of a lesion and a vessel, mm; infinite without vessel."""
     if not vessel_zyx.any() or not lesion_zyx.any():
         return float("inf")
-    away = ndimage.distance_transform_edt(~vessel_zyx, sampling=spacing_zyx_mm)
-    return float(away[lesion_zyx].min())
+    border = lesion_zyx & ~ndimage.binary_erosion(lesion_zyx)
+    scale = np.array(spacing_zyx_mm)
+    away, _ = cKDTree(np.argwhere(vessel_zyx) * scale).query(np.argwhere(border) * scale)
+    return float(np.min(away))
 
 
 def landmark_errors(
