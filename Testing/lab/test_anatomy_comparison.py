@@ -22,7 +22,7 @@ SHAPE = (20, 30, 40)
 
 @dataclass(frozen=True)
 class _Patient:
-    """A box of a liver: VIII above V on the right, IV on the left; a portal and a hepatic tube; two lesions."""
+    """A box of a liver: VIII above V on the right, IV on the left; two tubes, two lesions."""
 
     name: str = "drawn"
     folder: Path = Path("drawn")
@@ -82,7 +82,9 @@ def test_the_truth_has_full_marks() -> None:
     assert [one["truth"] for one in row.lesions] == ["VIII", "IV"]
     assert all(one["right"] and not one["beyond"] for one in row.lesions)
     assert row.lesions[0]["portal"] == [16.0, 16.0] and row.lesions[0]["ivc"] == [None, None]
-    assert "| told | all | 1 | 2 of 2 (2) | 0 | 1.000 | 1.000 | 1.000 | 0.0 (4 of 6) |" in anatomy_table([row])
+    assert "| told | all | 1 | 2 of 2 (2) | 0 | 1.000 | 1.000 | 1.000 | 0.0 (4 of 6) |" in anatomy_table(
+        [row]
+    )
 
 
 def test_mistakes_are_counted() -> None:
