@@ -6,9 +6,11 @@ import pytest
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
+import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from LiverLesionAILib.volume.crops import Mask
 from support.review_machine import ACTIONS, Reader
 
 
@@ -52,3 +54,17 @@ def test_every_action_once_with_its_undo_and_redo() -> None:
     reader.act("analyze", 0)
     assert reader.done["undo"] == reader.done["redo"] == 9
     assert not reader.refused, reader.refused
+
+
+def test_a_new_lesion_that_gives_voxels_to_a_kept_one_is_measured_again() -> None:
+    """Found by the machine: analysed again, its row had the volume of before."""
+    reader = Reader()
+    reader.actions.use(reader.case)
+    reader.actions.delete([reader.case.rows[1].segment_id])
+    voxels = np.zeros(reader._ct.hu_zyx.shape, bool)
+    voxels[10:12, 2:6, 15:18] = True
+    reader.actions.use(reader.case)
+    reader.actions.add(Mask.of(voxels))
+    reader.act("analyze", 0)
+    volumes = sorted(round(row.measurement.volume_ml, 2) for row in reader.case.rows)
+    assert 0.42 in volumes and 0.45 not in volumes, volumes

@@ -17,10 +17,13 @@ from ..scene.segments import read_mask
 from ..scene.show import Extras, SceneNodes, apply_steps
 from ..support.errors import InputError
 from .case_view import ATTR_LIVER_VOLUME, read_case
-from .derived import measure_liver
+from .derived import follow, measure_liver
 from .kept import drawn_tags, split_by_score, write_candidates
 
 T = TypeVar("T")
+
+ROUNDED_ML = 0.0051
+"""Half a step of the table's volumes."""
 
 
 def result_steps(
@@ -83,7 +86,30 @@ def show_steps(
         yield "show the result"
         liver = read_mask(made.segmentation, made.segment_ids[0], result.geometry)
         measure_liver(read_case(scene, volume), liver)
+    if made.kept_segment_ids:
+        yield "show the result"
+        cut = _cut(scene, volume, made, result)
+        if cut:
+            case = read_case(scene, volume)
+            follow(scene, case, cut, read_mask(case.segmentation, case.liver_segment, result.geometry))
     yield made
+
+
+def _cut(
+    scene: slicer.vtkMRMLScene,
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    made: SceneNodes,
+    result: CaseResult,
+) -> list[str]:
+    """New lesions that gave voxels to a kept one: they are not what the analysis measured any more."""
+    found = []
+    for row in read_case(scene, volume).rows:
+        if row.box_only or row.measurement is None or row.segment_id in made.kept_segment_ids:
+            continue
+        count = read_mask(made.segmentation, row.segment_id, result.geometry).count
+        if abs(count * result.geometry.voxel_volume_mm3 / 1000 - row.measurement.volume_ml) > ROUNDED_ML:
+            found.append(row.segment_id)
+    return found
 
 
 def _say(stage: str, steps: Generator[Any, None, T]) -> Generator[str, None, T]:
