@@ -1,0 +1,48 @@
+"""The evidence page's tables, and the bundled calibration, are what the kept raw results give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from LiverLesionAILab.evaluation.gallbladders import read_rows, summary, write_rows
+from LiverLesionAILab.evaluation.operating import costs, fit, operating_text, points, read_curve
+from LiverLesionAILib.models.weights import Manifest
+from LiverLesionAILib.support.errors import InputError
+
+RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
+EVIDENCE = (RESOURCES / "EVIDENCE.md").read_text(encoding="utf-8")
+GALLBLADDERS = RESOURCES / "results" / "gallbladder_scans.csv"
+OPERATING = RESOURCES / "results" / "operating.json"
+
+
+def test_the_gallbladders_tables_are_those_of_the_kept_rows():
+    rows = read_rows(GALLBLADDERS)
+    text = summary(rows)
+    assert text[text.index("| synthetic scans") :] in EVIDENCE
+    assert f"; {len({row.name for row in rows})} were done" in EVIDENCE
+
+
+def test_rows_come_back_as_they_were_written(tmp_path):
+    rows = read_rows(GALLBLADDERS)
+    write_rows(rows, tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_bytes() == GALLBLADDERS.read_bytes()
+    (tmp_path / "rows.csv").write_text("part,name\nscan,1\n")
+    with pytest.raises(InputError, match="no rows"):
+        read_rows(tmp_path / "rows.csv")
+
+
+def test_operating_points_and_probability_are_those_of_the_kept_findings():
+    curve = read_curve([OPERATING], "sfan")
+    kept = Manifest.read().find("sfan").calibration
+    chosen, fitted = points(curve.response, float(kept["score_threshold"])), fit(curve.findings)
+    for name, threshold in chosen.items():
+        found, false = costs(curve.response, threshold)
+        count = round(found * curve.response.n_lesions)
+        assert f"| {name} | {threshold:.2f} | {count} of 55 | {false:.2f} |" in EVIDENCE
+    assert (chosen["strict"], chosen["sensitive"]) == (kept["strict_score"], kept["sensitive_score"])
+    assert fitted.offset == pytest.approx(kept["probability_offset"], abs=0.01)
+    assert fitted.score == pytest.approx(kept["probability_score"], abs=0.01)
+    text = operating_text(curve, chosen, fitted)
+    assert "calibrated, its scan left out              0.032" in text
+    assert "calibration error is 0.03 " in EVIDENCE
