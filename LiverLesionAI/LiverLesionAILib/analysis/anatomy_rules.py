@@ -15,7 +15,7 @@ class AnatomyRules(FollowUpRules):
     """When vessels and segments can be told."""
 
     anatomy_contrast_hu: float = rule(
-        10.0,
+        7.0,
         "HU",
         "Veins have to be brighter than the liver by this; else vessels and segments are left out.",
         f"{_STAGE}::test_veins_as_dark_as_the_liver_are_not_told",
@@ -34,7 +34,7 @@ class AnatomyRules(FollowUpRules):
         f"{_STAGE}::test_a_mirrored_body_is_told_and_never_flipped",
     )
     anatomy_cava_score: float = rule(
-        0.25,
+        0.15,
         "0..1",
         "How round, even and well placed the inferior vena cava has to look; all planes turn about it.",
         f"{_STAGE}::test_without_a_cava_there_are_no_segments",

@@ -119,7 +119,8 @@ def _spine_and_middle(
     likely = ndimage.gaussian_filter(bone, 4.0)
     likely[: int((y.min() + y.max()) / 2)] = 0
     near = np.abs(np.arange(body.shape[1]) - (middle if whole else np.median(x))) * 4.0
-    likely *= (near < 60.0)[None]
+    # Ribs and arms are bone too, away from the middle.
+    likely *= np.exp(-0.5 * (near / 30.0) ** 2)[None]
     row, column = np.unravel_index(int(likely.argmax()), likely.shape)
 
     def lps(j: float, i: float) -> tuple[float, float]:

@@ -41,6 +41,9 @@ def find_bifurcation(grid: LiverGrid, strength_zyx: NDArray[np.float32], ivc_low
     """The portal bifurcation: the strongest wide tube about its usual place in front of the IVC."""
     at = grid.at_share(usual.BOX_SHARE[Name.BIFURCATION])
     at[:2] = (at[:2] + np.array(ivc_low.lps[:2]) + usual.FROM_IVC_MM) / 2
+    # Long livers reach farther down; their hilum hardly does.
+    top = grid.at_share((0.5, 0.5, 1.0))[2]
+    at[2] = (at[2] + top - usual.BELOW_DOME_MM) / 2
     spread = usual.SPREAD_MM[Name.BIFURCATION]
     peak = _peak(grid, strength_zyx, at, (spread,) * 3)
     if peak is None:
@@ -201,12 +204,13 @@ def _peak(
     if (high <= low).any() or not strength_zyx.any():
         return None
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    part = ndimage.gaussian_filter(strength_zyx[box], 1.5)
+    smooth = ndimage.gaussian_filter(strength_zyx, 1.5)
+    part = smooth[box]
     offsets = np.stack(np.indices(part.shape), axis=-1) + low - index
     likely = part * np.exp(-0.5 * ((offsets / spread) ** 2).sum(axis=-1))
     best = np.unravel_index(int(likely.argmax()), likely.shape)
     # As strong as the stronger vessels of this liver.
-    if part[best] < np.percentile(strength_zyx[strength_zyx > 0], 90):
+    if part[best] < np.percentile(smooth[strength_zyx > 0], 85):
         return None
     return np.asarray(grid.geometry.index_to_lps(np.array(best) + low))
 

@@ -19,7 +19,7 @@ BOX_SHARE: dict[str, tuple[float, float, float]] = {
 SPREAD_MM: dict[str, float] = {
     Name.IVC_HIGH: 14.0,
     Name.IVC_LOW: 14.0,
-    Name.BIFURCATION: 14.0,
+    Name.BIFURCATION: 10.0,
     Name.GALLBLADDER: 20.0,
 }
 """One standard deviation of those."""
@@ -30,6 +30,9 @@ FROM_SPINE_MM = (-23.0, -50.0)
 """Of the middle of the spine to that of the IVC: x, y."""
 IVC_SPREAD_MM = (11.0, 17.0)
 """One standard deviation of that."""
+
+BELOW_DOME_MM = 76.0
+"""Of the liver's highest point to the height of the portal bifurcation."""
 
 UMBILICAL_MM = (36.0, -22.0, 12.0)
 """Of the portal bifurcation to the middle of the umbilical portion."""
