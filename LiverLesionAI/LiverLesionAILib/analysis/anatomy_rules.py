@@ -64,3 +64,16 @@ class AnatomyRules(FollowUpRules):
         "A vessel network's voxels at or above it are vessel.",
         f"{_STAGE}::test_a_networks_vessels_take_the_filters_place",
     )
+    anatomy_touching_mm: float = rule(
+        1.0,
+        "mm",
+        "A lesion and a vessel whose surfaces are as near touch.",
+        "Testing/stages/test_anatomy_relations.py::test_a_vessel_that_is_touched_and_one_that_is_encased",
+    )
+    anatomy_possible: float = rule(
+        0.3,
+        "of the lesion",
+        "A segment that it lies in only where the landmarks are moved by chance is named from this share on, "
+        "with a question mark.",
+        "Testing/analysis/test_case_anatomy.py::test_a_lesion_beside_a_doubtful_plane_may_lie_beyond_it",
+    )

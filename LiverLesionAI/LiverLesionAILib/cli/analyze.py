@@ -61,6 +61,11 @@ def add_analyze_command(commands: Commands) -> None:
     add_prior_options(analyze)
     add_attention_options(analyze)
     add_export_while_analysing(analyze)
+    analyze.add_argument(
+        "--anatomy",
+        action="store_true",
+        help="also vessels, Couinaud segments and each lesion's place among them",
+    )
     analyze.set_defaults(run=run_analyze)
 
 
@@ -195,6 +200,7 @@ class Job:
         models: kept warm.
         settings, rules: by which they are made; without rules the page's.
         pictures: whether pictures are drawn; scene: whether one is written.
+        anatomy: whether vessels and segments are wanted.
     """
 
     models: ModelStore
@@ -202,6 +208,7 @@ class Job:
     rules: Rules | None
     pictures: bool
     scene: bool = True
+    anatomy: bool = False
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Job:
@@ -214,7 +221,8 @@ class Job:
 
         models = ModelStore.bundled()
         settings, rules = (settings_of(args), None) if args.like is None else same_rules(args, models)
-        return cls(models, settings, rules, not args.no_pictures, not args.no_scene)
+        anatomy = getattr(args, "anatomy", False)
+        return cls(models, settings, rules, not args.no_pictures, not args.no_scene, anatomy)
 
 
 def analyse_into(
@@ -234,6 +242,7 @@ def analyse_into(
         phases: named phases of the patient.
         attention: what is asked for besides the findings.
     """
+    from ..analysis.anatomy import with_anatomy
     from ..analysis.pipeline import analyze
     from ..writing.case_folder import prepare_scene, write_case_folder
 
@@ -243,6 +252,8 @@ def analyse_into(
     result = analyze(
         volume, job.settings, job.models, part(progress, 0.1, 0.65), second_phase, job.rules, phases
     )
+    if job.anatomy:
+        result = with_anatomy(result, volume, _rules(job), part(progress, 0.65, 0.7))
     started = time.perf_counter()
     texts: dict[str, str | bytes] = {}
     if priors is not None:
@@ -261,6 +272,14 @@ def analyse_into(
     )
     timings = {**result.timings_s, "write": time.perf_counter() - started}
     return result, written, said, timings
+
+
+def _rules(job: Job) -> Rules:
+    """Those that the analysis was made by."""
+    from ..analysis.choice import Choice
+    from ..analysis.rules import rules_of
+
+    return job.rules or rules_of(Choice.of(job.models.manifest, job.settings))
 
 
 def print_result(result: CaseResult, written: dict[str, Path], said: list[str], folder: Path) -> None:

@@ -22,6 +22,7 @@ from .import_case import add_import_command
 from .info import add_info_command
 from .lirads import add_lirads_command
 from .progress_bar import progress_of
+from .remnant import add_remnant_command
 from .rules import add_rules_command
 from .support import add_support_command
 from .tools import EXIT_CANCELLED, EXIT_ERROR, tools
@@ -46,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_import_command(commands)
     add_info_command(commands)
     add_lirads_command(commands)
+    add_remnant_command(commands)
     add_rules_command(commands)
     add_support_command(commands)
     for name, point in tools().items():

@@ -1,0 +1,83 @@
+"""The anatomy of an analysed case: computed when asked for, and again where a landmark was moved."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from ..case.anatomy import LesionAnatomy, LiverAnatomy, SegmentShare
+from ..case.findings import CaseResult
+from ..stages.anatomy.doubt import with_possible
+from ..stages.anatomy.relations import lesion_relations
+from ..stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
+from ..support.errors import InputError
+from ..support.progress import Progress, silent
+from ..volume.ct import CtVolume
+from ..volume.geometry import Vec3
+from ..volume.masks import label_boxes
+from .rules import Rules
+
+
+def with_anatomy(
+    result: CaseResult, volume: CtVolume, rules: Rules, progress: Progress = silent
+) -> CaseResult:
+    """The case with its vessels, segments and each lesion's place among them.
+
+    Args:
+        volume: the CT that the case was made on.
+
+    Raises:
+        Cancelled: from `progress`.
+    """
+    started = time.perf_counter()
+    anatomy = find_anatomy(
+        volume.hu_zyx,
+        volume.geometry,
+        result.liver_zyx,
+        result.lesion_labels_zyx > 0,
+        None if result.phase is None else result.phase.phase,
+        rules.part(AnatomySettings),
+        result.gallbladder_zyx,
+        progress=progress,
+    )
+    progress("anatomy: lesions", 0.9)
+    placed = with_places(result, anatomy, rules)
+    seconds = {**result.timings_s, "anatomy": time.perf_counter() - started}
+    return replace(placed, timings_s=seconds)
+
+
+def with_moved_landmark(result: CaseResult, name: str, point_lps: Vec3, rules: Rules) -> CaseResult:
+    """The case after the reader has put a landmark elsewhere: segments and lesions follow.
+
+    Raises:
+        InputError: the case has no such landmark.
+    """
+    anatomy = result.anatomy
+    if anatomy is None or name not in anatomy.landmarks:
+        raise InputError(f"This case has no landmark {name!r}: compute its anatomy first.")
+    landmarks = {**anatomy.landmarks, name: anatomy.landmarks[name].moved(point_lps)}
+    moved = replace(anatomy, landmarks=landmarks)
+    again = with_segments(moved, result.liver_zyx, rules.part(AnatomySettings))
+    return with_places(result, again, rules)
+
+
+def with_places(result: CaseResult, anatomy: LiverAnatomy, rules: Rules) -> CaseResult:
+    """The case with an anatomy, and each lesion's place in it; what the reader said of a lesion stays."""
+    labels = result.lesion_labels_zyx
+    places = dict(lesion_relations(anatomy, labels, rules.anatomy_touching_mm))
+    if anatomy.has_segments and places:
+        points = {}
+        for number, box in label_boxes(labels).items():
+            index = np.argwhere(labels[box] == number) + [s.start for s in box]
+            points[number] = anatomy.geometry.index_to_lps(index)
+        shares: dict[int, tuple[SegmentShare, ...]] = {n: places[n].shares for n in points}
+        for number, widened in with_possible(anatomy, points, shares, rules.anatomy_possible).items():
+            places[number] = replace(places[number], shares=widened)
+    lesions = []
+    for lesion in result.lesions:
+        place = places.get(lesion.number, LesionAnatomy())
+        said = () if lesion.anatomy is None else lesion.anatomy.reader_segments
+        lesions.append(replace(lesion, anatomy=replace(place, reader_segments=said)))
+    return replace(result, anatomy=anatomy, lesions=tuple(lesions))

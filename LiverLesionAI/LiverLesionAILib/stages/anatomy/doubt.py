@@ -1,0 +1,71 @@
+"""How sure a lesion's segment is: the planes are drawn again with their landmarks moved by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...case.anatomy import CouinaudSegment, Landmark, LiverAnatomy, SegmentShare
+from ...volume.geometry import Vec3
+from .planes import Planes
+
+DRAWS = 24
+MOST_POINTS = 1500
+"""Voxels of a lesion, and of the liver, that are asked in each draw."""
+HIGH_PERCENT = 90.0
+
+
+def with_possible(
+    anatomy: LiverAnatomy,
+    lesions: Mapping[int, NDArray[np.float64]],
+    shares: Mapping[int, Sequence[SegmentShare]],
+    least: float,
+) -> dict[int, tuple[SegmentShare, ...]]:
+    """Shares with what they could be: the 90th per cent of draws with moved landmarks.
+
+    Segments that a lesion only could lie in come last, with no share of its volume.
+
+    Args:
+        lesions: by number, LPS points in each, (n, 3).
+        shares: by number, as the planes have them.
+        least: a segment that a lesion only could lie in is named from this share on.
+    """
+    liver = _points(anatomy)
+    draws: dict[int, list[NDArray[np.float64]]] = {number: [] for number in lesions}
+    chance = np.random.default_rng(0)
+    for _ in range(DRAWS):
+        planes = Planes({name: _moved(one, chance) for name, one in anatomy.landmarks.items()})
+        level = planes.lateral_level(liver)
+        for number, points in lesions.items():
+            some = points[:: max(1, len(points) // MOST_POINTS)]
+            counts = np.bincount(planes.segments(some, level), minlength=10)[1:10]
+            draws[number].append(counts / max(1, len(some)))
+    return {number: _joined(shares[number], draws[number], least) for number in lesions}
+
+
+def _joined(
+    shares: Sequence[SegmentShare], draws: Sequence[NDArray[np.float64]], least: float
+) -> tuple[SegmentShare, ...]:
+    high = np.percentile(np.array(draws), HIGH_PERCENT, axis=0)
+    known = {share.segment for share in shares}
+    sure = [replace(one, possible=max(one.share, float(high[one.segment - 1]))) for one in shares]
+    others = [
+        SegmentShare(segment, 0.0, float(high[segment - 1]))
+        for segment in CouinaudSegment
+        if segment not in known and high[segment - 1] >= least
+    ]
+    return (*sure, *sorted(others, key=lambda one: -one.possible))
+
+
+def _moved(one: Landmark, chance: np.random.Generator) -> Landmark:
+    x, y, z = np.array(one.lps) + chance.normal(0.0, one.uncertainty_mm, 3)
+    place: Vec3 = (float(x), float(y), float(z))
+    return replace(one, lps=place)
+
+
+def _points(anatomy: LiverAnatomy) -> NDArray[np.float64]:
+    index = np.argwhere(anatomy.segments_zyx)
+    return anatomy.geometry.index_to_lps(index[:: max(1, len(index) // MOST_POINTS)])
