@@ -36,7 +36,7 @@ TECHNICAL = {
     "MOST_EXPLAINED": "how many pictures of an explanation are made",
     "MOST_PAIRS": "how much of a map is shown",
     "DRAWS": "how often planes are drawn by chance to see what a lesion could lie in",
-    "HIGH_PERCENT": "what \"could\" means there: the page's share is compared with it",
+    "HIGH_PERCENT": 'what "could" means there: the page\'s share is compared with it',
     "OPEN, SHUT": "how a gate is described in words",
     "RIGHT_MM, FRONT_MM": "where a vena cava is looked for; decides no finding",
     "SLAB_VOXELS": "memory",
