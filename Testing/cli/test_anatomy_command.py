@@ -16,17 +16,16 @@ from LiverLesionAILib.cli.analyze import Job, analyse_into
 from LiverLesionAILib.cli.main import build_parser, main
 from LiverLesionAILib.support.progress import silent
 from LiverLesionAILib.volume.geometry import Geometry
-from LiverLesionAILib.writing import case_folder, nrrd
+from LiverLesionAILib.writing import nrrd
 from support.threshold_models import ThresholdModels, phantom
 
 GRID = Geometry.make((20, 20, 20), (5.0, 5.0, 5.0))
 
 
-def test_it_is_off_until_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(case_folder, "_scene", lambda *_: False)
+def test_it_is_off_until_it_is_asked_for(tmp_path: Path) -> None:
     assert not build_parser().parse_args(["analyze", "ct.nii"]).anatomy
     assert build_parser().parse_args(["analyze", "ct.nii", "--anatomy"]).anatomy
-    job = Job(ThresholdModels(), Settings(device="cpu", attention=False), None, False, anatomy=True)
+    job = Job(ThresholdModels(), Settings(device="cpu", attention=False), None, False, False, True)
     result, written, _, timings = analyse_into(job, phantom()[0], tmp_path / "case", silent)
     assert result.anatomy is not None and result.anatomy.messages, "a ball of one density has no segments"
     assert timings["anatomy"] > 0
