@@ -35,7 +35,6 @@ TECHNICAL = {
     "FEWEST_SLICES": "how a vena cava is recognised; decides no finding",
     "MOST_EXPLAINED": "how many pictures of an explanation are made",
     "MOST_PAIRS": "how much of a map is shown",
-    "CLASSES": "what the vessel network was trained to tell apart",
     "DRAWS": "how often planes are drawn by chance to see what a lesion could lie in",
     "HIGH_PERCENT": 'what "could" means there: the page\'s share is compared with it',
     "OPEN, SHUT": "how a gate is described in words",
