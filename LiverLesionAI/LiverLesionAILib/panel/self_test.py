@@ -23,7 +23,7 @@ from .run.torch_install import torch_is_there
 
 TIMEOUT_S = 600.0
 SMALLEST_LIVER_DICE = 0.85
-FEWEST_FOUND = 4
+MOST_MISSED = 1
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def compare_with_truth(test: Any, widget: Any) -> None:
     test.assertGreater(liver_dice, SMALLEST_LIVER_DICE)
     numbers = np.unique(truth.lesion_labels_zyx[truth.lesion_labels_zyx > 0])
     hit = [n for n in numbers if (found.lesion_labels_zyx[truth.lesion_labels_zyx == n] > 0).any()]
-    test.assertGreaterEqual(len(hit), FEWEST_FOUND)
+    test.assertGreaterEqual(len(hit), len(numbers) - MOST_MISSED)
     log.info("Sample case: liver Dice %.3f, %d of %d lesions found", liver_dice, len(hit), len(numbers))
 
 
