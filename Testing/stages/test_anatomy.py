@@ -168,7 +168,9 @@ def test_implausible_halves_are_left_out(found, body: Body) -> None:
     blank = with_segments(found, body[1], narrow)
     assert not blank.has_segments and "right hemiliver" in blank.messages[-1]
     assert blank.vessels_zyx.any() and blank.landmarks, "what is seen stays"
-    assert with_segments(blank, body[1], SETTINGS).has_segments
+    assert with_segments(blank, body[1], narrow).messages == blank.messages, "said once"
+    again = with_segments(blank, body[1], SETTINGS)
+    assert again.has_segments and again.messages == found.messages
 
 
 def test_too_little_liver() -> None:

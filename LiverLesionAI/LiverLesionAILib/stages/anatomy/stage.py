@@ -125,11 +125,13 @@ def with_segments(
     segments = segments_from_landmarks(anatomy.landmarks, liver_zyx, anatomy.geometry)
     whole = max(int(np.count_nonzero(segments)), 1)
     right = np.count_nonzero(np.isin(segments, RIGHT_SEGMENTS)) / whole
+    # What was said of the halves before a landmark was moved holds no longer.
+    said = tuple(one for one in anatomy.messages if not one.startswith(HALVES.partition("{")[0]))
     if not settings.least_right <= right <= settings.most_right:
         low, high = 100 * settings.least_right, 100 * settings.most_right
         reason = HALVES.format(right=100 * right, low=low, high=high)
-        return replace(anatomy, segments_zyx=np.zeros_like(segments), messages=(*anatomy.messages, reason))
-    return replace(anatomy, segments_zyx=segments)
+        return replace(anatomy, segments_zyx=np.zeros_like(segments), messages=(*said, reason))
+    return replace(anatomy, segments_zyx=segments, messages=said)
 
 
 def _why_not(grid: LiverGrid, phase: Phase | None, settings: AnatomySettings) -> str:
