@@ -246,3 +246,13 @@ class TestDamage:
         self.edit(folder, lambda d: d["arrays"].update(sha256=sha256_of(path)))
         with pytest.raises(InputError, match="no plain numbers"):
             load_result(folder)
+
+
+def test_the_same_result_is_the_same_files(tmp_path):
+    result = with_tracking(measured_result())
+    for name in ("one", "two"):
+        save_result(result, tmp_path / name)
+    files = [{p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", "two")]
+    assert files[0] == files[1]
+    save_result(result, tmp_path / "two")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "two").iterdir()} == files[0]

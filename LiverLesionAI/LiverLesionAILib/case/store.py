@@ -40,7 +40,6 @@ import hashlib
 import json
 import math
 import re
-import secrets
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -98,24 +97,38 @@ def save_result(result: CaseResult, folder: Path) -> Path:
     folder = Path(folder)
     arrays: dict[str, NDArray[Any]] = {}
     described = _describe(with_tracking(result), arrays)
-    array_file = folder / f"case-{secrets.token_hex(6)}.npz"
+    # Named by what it holds, so that the same result is the same files; another one never takes its place.
+    array_file = folder / f"case-{_digest(arrays)[:12]}.npz"
+    was_there = array_file.exists()
     with replacing(array_file) as part:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as archive:
             for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                entry = zipfile.ZipInfo(f"{name}.npy")  # its date is that of no run
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry._compresslevel = COMPRESSION_LEVEL  # type: ignore[attr-defined]
+                with archive.open(entry, "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
         described["arrays"] = {"file": array_file.name, "sha256": sha256_of(part)}
     try:
         write_text(folder / CASE_FILE, json.dumps(described, indent=1, allow_nan=False))
     except BaseException:
-        with suppress(OSError):
-            array_file.unlink()
+        if not was_there:
+            with suppress(OSError):
+                array_file.unlink()
         raise
     for old in folder.glob("case-*.npz"):
         if old != array_file and ARRAY_FILE_PATTERN.fullmatch(old.name):
             with suppress(OSError):
                 old.unlink()
     return folder / CASE_FILE
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def load_result(folder: Path) -> CaseResult:
