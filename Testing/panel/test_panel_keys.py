@@ -34,11 +34,14 @@ def case(shared):
 
 def press(desk: Desk, key: str, widget=None) -> None:
     """Press and release a key ("N", "Ctrl+Z", "Down") where the focus is, or on a widget."""
+    from PySide6.QtCore import Qt
     from PySide6.QtGui import QKeySequence
     from PySide6.QtTest import QTest
 
     combination = QKeySequence(key)[0]
     QTest.keyClick(widget or desk.ui.findingsTable, combination.key(), combination.keyboardModifiers())
+    # Else Shift or Ctrl stays down for whoever asks the application, in the next file's desk too.
+    QTest.keyRelease(widget or desk.ui.findingsTable, Qt.Key_Shift)
     desk.turn(0.01)
 
 

@@ -73,13 +73,14 @@ def open_folder(desk: Desk, out: Path) -> None:
 
 
 def press(desk: Desk, key: str, widget=None) -> None:
-    # Once keys were pressed, the stand-in notices no strokes in later desks of the process: files with keys
-    # come behind that of the editor.
+    from PySide6.QtCore import Qt
     from PySide6.QtGui import QKeySequence
     from PySide6.QtTest import QTest
 
     combination = QKeySequence(key)[0]
     QTest.keyClick(widget or desk.ui.findingsTable, combination.key(), combination.keyboardModifiers())
+    # Else Shift or Ctrl stays down for whoever asks the application, in the next file's desk too.
+    QTest.keyRelease(widget or desk.ui.findingsTable, Qt.Key_Shift)
     desk.turn(0.01)
 
 
