@@ -28,7 +28,6 @@ STAGES = ROOT / "LiverLesionAI" / "LiverLesionAILib" / "stages"
 
 TECHNICAL = {
     "BATCH": "memory",
-    "CLASSES": "how many classes the vessel network was trained with",
     "CANDIDATES": "how many discs of a slice a vena cava's path is chosen from",
     "BLOOD_HU": "how a vena cava is recognised; decides no finding",
     "FEWEST_VOXELS": "from which a vein's course is read; else its usual place is, and that is said",

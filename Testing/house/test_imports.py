@@ -18,6 +18,7 @@ LAB_SOURCES = sorted(LABORATORY.rglob("*.py"))
 
 WITH_TORCH = (
     "stages/segment/inference.py",
+    "stages/segment/slice_network.py",
     "stages/explain/sfan.py",
     "stages/explain/cs_att.py",
     "stages/explain/health.py",
