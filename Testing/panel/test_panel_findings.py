@@ -357,12 +357,15 @@ def test_sorting_and_filters(case):
 
 def test_the_surest_come_first(case):
     """And those of which nobody knows how sure they are keep the order of their numbers."""
+    from LiverLesionAILib.panel.findings.findings_model import SURE
+
     proxy = case.ui.findingsTable.model()
 
     def shown() -> list[str]:
         return [proxy.data(proxy.index(r, 0)) for r in range(proxy.rowCount())]
 
     assert shown() == ["1", "2", "3"]
+    assert case.ui.findingsTable.isColumnHidden(SURE), "and are spared an empty column"
     rows = case.panel.case.rows
     sure = {1: 0.4, 2: None, 3: 0.97}
     case.panel.findings.model.show([replace(row, probability=sure[row.number]) for row in rows])

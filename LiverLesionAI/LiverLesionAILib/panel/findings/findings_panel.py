@@ -74,6 +74,9 @@ class FindingsPanel:
         try:
             self._set_class_filter(sorted({row.shown_class for row in case.rows if row.shown_class}))
             self.model.show(case.rows)
+            # Of models that were never calibrated nobody knows.
+            unknown = all(row.probability is None for row in case.rows)
+            self._ui.findingsTable.setColumnHidden(SURE, unknown)
             self.apply_filters()
             self._select(selected)
         finally:
