@@ -17,7 +17,7 @@ from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.case.description import GALLBLADDER_ID, CaseScene
 from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.case.store import load_result, save_result
-from LiverLesionAILib.cli.analyze import settings_of
+from LiverLesionAILib.cli.job import settings_of
 from LiverLesionAILib.cli.main import build_parser
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import Manifest, ModelEntry

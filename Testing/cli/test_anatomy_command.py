@@ -12,7 +12,8 @@ from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.case.anatomy import LiverAnatomy
 from LiverLesionAILib.case.findings import Box, CaseResult, Lesion
 from LiverLesionAILib.case.store import load_result, save_result
-from LiverLesionAILib.cli.analyze import Job, analyse_into
+from LiverLesionAILib.cli.analyze import analyse_into
+from LiverLesionAILib.cli.job import Job
 from LiverLesionAILib.cli.main import build_parser, main
 from LiverLesionAILib.support.progress import silent
 from LiverLesionAILib.volume.geometry import Geometry

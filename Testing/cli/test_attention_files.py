@@ -16,8 +16,8 @@ from LiverLesionAILib.analysis import case_attention
 from LiverLesionAILib.analysis.case_attention import NetworkAttention, attention_of_case, case_liver
 from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.case.findings import CaseResult
-from LiverLesionAILib.cli.analyze import Job
 from LiverLesionAILib.cli.attention_page import attention_files, attention_wanted
+from LiverLesionAILib.cli.job import Job
 from LiverLesionAILib.cli.main import build_parser
 from LiverLesionAILib.cli.mechanism_page import ATTENTION_PAGE, WORDS, attention_page
 from LiverLesionAILib.models.device import Device

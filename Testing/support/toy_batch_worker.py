@@ -17,8 +17,8 @@ def start(options: dict[str, Any]) -> Analyse:
         if case.name == "dies" or (case.name == "last" and first):
             os.kill(os.getpid(), signal.SIGKILL)
         from LiverLesionAILib.analysis.settings import Settings
-        from LiverLesionAILib.cli.analyze import Job
         from LiverLesionAILib.cli.batch_case import analyse_case
+        from LiverLesionAILib.cli.job import Job
         from LiverLesionAILib.writing import case_folder
         from support.threshold_models import ThresholdModels
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..data.cases import LIVER_OR_TUMOUR, UNKNOWN
-
-if TYPE_CHECKING:
-    from .loop import LoopSettings
+from .optimisers import LoopSettings
 
 
 def soft_dice_loss(probabilities: Tensor, labels: Tensor, per_image: bool = False) -> Tensor:

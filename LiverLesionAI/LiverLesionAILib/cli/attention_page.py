@@ -13,7 +13,7 @@ from ..support.progress import Progress, part
 if TYPE_CHECKING:
     from ..case.findings import CaseResult
     from ..volume.ct import CtVolume
-    from .analyze import Job
+    from .job import Job
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from ..support.errors import Cancelled, InputError, OutputError
 from ..writing.summary import Row, counts_of, write_parquet_summary, write_summary
-from .analyze import Job, add_analysis_options
 from .batch_array import array_script
 from .batch_case import analyse_case, failed_row
 from .batch_cluster import Cluster, add_cluster_options, checked_address, connect
@@ -18,6 +17,7 @@ from .batch_inputs import requests_of
 from .batch_plan import BatchCase, plan_batch, write_index
 from .batch_pool import Pool, Turn
 from .batch_worker import options_json
+from .job import Job, add_analysis_options
 from .progress_bar import CommandProgress, progress_of
 from .tools import EXIT_ERROR
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ..support.errors import InputError
-from .analyze import add_analysis_options
+from .job import add_analysis_options
 
 SCRIPT = """#!/bin/sh
 # Send it with: sbatch THIS_FILE. Each task does its share, and keeps what is there already when sent again.

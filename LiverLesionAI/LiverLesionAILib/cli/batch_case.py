@@ -11,8 +11,9 @@ from contextlib import suppress
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, part, silent
 from ..writing.summary import Row
-from .analyze import Job, analyse_into, with_remarks
+from .analyze import analyse_into, with_remarks
 from .batch_plan import BatchCase
+from .job import Job
 from .prior import Priors, add_prior_options, read_priors
 
 

@@ -19,10 +19,10 @@ from ..support.errors import Cancelled
 from ..support.interrupts import as_keyboard_interrupt
 from ..support.progress import Progress
 from ..support.threads import let_threads_sleep
-from .analyze import Job, add_analysis_options
 from .batch_case import Row, analyse_case, failed_row
 from .batch_inputs import Request
 from .batch_plan import BatchCase
+from .job import Job, add_analysis_options
 
 Analyse = Callable[[BatchCase, dict[str, None], Progress], Row]
 EVERY_S = 0.2

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..support.progress import TimedProgress, part
 from ..support.text import path_text
-from .analyze import Job, add_analysis_options, analyse_into, print_result, print_timings
+from .analyze import analyse_into, print_result, print_timings
+from .job import Job, add_analysis_options
 from .progress_bar import progress_of
 
 if TYPE_CHECKING:
