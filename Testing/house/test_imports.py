@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -82,11 +83,8 @@ def room_of(path: Path) -> str:
 
 
 @cache
-def parsed(path: Path) -> tuple[tuple[str, int, bool], ...]:
-    """(absolute module, line, whether it is imported when the file is loaded) of every import.
-
-    Those under TYPE_CHECKING do not run and are left out.
-    """
+def parsed(path: Path) -> tuple[tuple[str, int, bool, bool], ...]:
+    """(absolute module, line, whether when the file is loaded, whether for types alone) of every import."""
     package = path.relative_to(PACKAGES).parent.parts
 
     def names(node: ast.AST) -> Iterator[str]:
@@ -101,20 +99,21 @@ def parsed(path: Path) -> tuple[tuple[str, int, bool], ...]:
             else:
                 yield from (".".join((*base, alias.name)) for alias in node.names)
 
-    def walk(node: ast.AST, top: bool) -> Iterator[tuple[str, int, bool]]:
+    def walk(node: ast.AST, top: bool, types: bool) -> Iterator[tuple[str, int, bool, bool]]:
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-                continue
-            yield from ((name, child.lineno, top) for name in names(child))
+            yield from ((name, child.lineno, top, types) for name in names(child))
             inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            yield from walk(child, top and not inside)
+            typing = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+            yield from walk(child, top and not inside, types or typing)
 
-    return tuple(walk(ast.parse(path.read_text(encoding="utf-8")), True))
+    return tuple(walk(ast.parse(path.read_text(encoding="utf-8")), True, False))
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> Iterator[tuple[str, int]]:
-    """(absolute module, line) of the imports of a file."""
-    return ((name, line) for name, line, top in parsed(path) if top or not top_level_only)
+    """(absolute module, line) of the imports of a file that run."""
+    return (
+        (name, line) for name, line, top, types in parsed(path) if not types and (top or not top_level_only)
+    )
 
 
 def rooms_used() -> dict[str, dict[str, str]]:
@@ -159,6 +158,19 @@ def test_no_rooms_import_each_other_in_a_ring() -> None:
     while free := {room for room, others in left.items() if not others & set(left)}:
         left = {room: others for room, others in left.items() if room not in free}
     assert left == {}
+
+
+def test_no_files_need_each_other_in_a_ring() -> None:
+    """Nor by the types that they name: what two files need is a third's."""
+    files = {
+        ".".join(path.relative_to(PACKAGES).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (*SOURCES, *LAB_SOURCES)
+    }
+    needs = {
+        module: {name for name, *_ in parsed(path) if name in files and name != module}
+        for module, path in files.items()
+    }
+    TopologicalSorter(needs).prepare()
 
 
 def test_the_laboratory_imports_downwards() -> None:
