@@ -10,6 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from LiverLesionAILib.case import tags
 from LiverLesionAILib.case import terminology as terms
+from LiverLesionAILib.case.anatomy import (
+    CouinaudSegment,
+    LesionAnatomy,
+    SegmentShare,
+    Vessel,
+    VesselContact,
+    read_segments,
+)
 from LiverLesionAILib.case.findings import Lesion, LesionSource, LesionStatus
 from support.results import any_lesion, measured_result
 
@@ -138,3 +146,19 @@ def test_decisions_in_words():
     assert replace(lesion, edited=True, status=LesionStatus.NOT_LIVER).status_text == "not liver, edited"
     counted = {status for status in LesionStatus if status.counts}
     assert counted == {LesionStatus.UNDECIDED, LesionStatus.ACCEPTED, LesionStatus.TREATED}
+
+
+def test_a_lesions_place_and_what_the_reader_says_of_it_are_read_back():
+    shares = (SegmentShare(CouinaudSegment.VII, 0.82, 0.9), SegmentShare(CouinaudSegment.V, 0.18, 0.2))
+    place = LesionAnatomy(shares, (VesselContact(Vessel.IVC, 0.0, 14.0, 118.0),))
+    lesion = replace(measured_result().lesions[0], anatomy=place)
+    assert tags.read(tags.write(lesion)).anatomy == place
+    said = replace(lesion, anatomy=place.with_reader(read_segments("viii, IV")))
+    written = tags.write(said)
+    assert written[tags.TAG_READER_SEGMENTS] == "VIII, IVa, IVb"
+    assert tags.read(written).anatomy == said.anatomy
+    # Without the reader's tag the computed place is back; without a computed one the reader's stands alone.
+    assert tags.read({**written, tags.TAG_READER_SEGMENTS: ""}).anatomy == place
+    alone = tags.read({tags.TAG_READER_SEGMENTS: "VI", tags.TAG_ANATOMY: "{damaged"}).anatomy
+    assert alone == LesionAnatomy(reader_segments=(CouinaudSegment.VI,))
+    assert tags.read({tags.TAG_READER_SEGMENTS: "IX", tags.TAG_ANATOMY: "[]"}).anatomy is None

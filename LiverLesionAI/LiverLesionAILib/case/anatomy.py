@@ -120,6 +120,25 @@ class CouinaudSegment(IntEnum):
         raise ValueError(f"{text!r} is no Couinaud segment: I to VIII, IVa, IVb.")
 
 
+def read_segments(text: str) -> tuple[CouinaudSegment, ...]:
+    """Segments as a reader writes them: "VII, VIII"; "IV" is IVa and IVb. Each once, in their order.
+
+    Raises:
+        ValueError: there is no such segment.
+    """
+    read: list[CouinaudSegment] = []
+    for word in filter(None, (part.strip() for part in text.replace(";", ",").split(","))):
+        read.append(CouinaudSegment.read(word))
+        if word.lower() in ("iv", "4"):
+            read.append(CouinaudSegment.IVB)
+    return tuple(dict.fromkeys(read))
+
+
+def segments_text(segments: Iterable[CouinaudSegment]) -> str:
+    """The way back: "VII, VIII"."""
+    return ", ".join(one.roman for one in segments)
+
+
 RIGHT_SEGMENTS = (CouinaudSegment.V, CouinaudSegment.VI, CouinaudSegment.VII, CouinaudSegment.VIII)
 
 
@@ -227,6 +246,10 @@ class LesionAnatomy:
     contacts: tuple[VesselContact, ...] = ()
     reader_segments: tuple[CouinaudSegment, ...] = ()
 
+    def with_reader(self, segments: Iterable[CouinaudSegment] = ()) -> LesionAnatomy:
+        """With what the reader says of its segments; nothing takes it back."""
+        return replace(self, reader_segments=tuple(segments))
+
     @property
     def segments(self) -> tuple[CouinaudSegment, ...]:
         """The reader's, or those that the lesion lies in, the main one first."""
@@ -236,7 +259,7 @@ class LesionAnatomy:
     def text(self) -> str:
         """ "VII (82 %), VIII"; the reader's without shares."""
         if self.reader_segments:
-            return ", ".join(one.roman for one in self.reader_segments)
+            return segments_text(self.reader_segments)
         return shares_text(self.shares)
 
     @property

@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from . import terminology as terms
+from .anatomy import CouinaudSegment, LesionAnatomy, read_segments, segments_text
 from .enhancement import Enhancement, describe_enhancement, read_enhancement
 from .findings import Box, Lesion, LesionSource, LesionStatus, PointLps
+from .lesion_anatomy_json import describe_lesion_anatomy, read_lesion_anatomy
 
 TAG_TRACKING_UID = "LiverLesionAI.TrackingUID"
 TAG_REASONS = "LiverLesionAI.ClassReasons"
@@ -22,6 +24,10 @@ TAG_ENHANCEMENT = "LiverLesionAI.Enhancement"
 TAG_BOX = "LiverLesionAI.Box"
 TAG_AXES = "LiverLesionAI.Axes"
 """End points of the long, then of the short axis: 12 numbers, empty where nothing was measured."""
+TAG_ANATOMY = "LiverLesionAI.Anatomy"
+"""Where it lies among segments and vessels, as computed: JSON."""
+TAG_READER_SEGMENTS = "LiverLesionAI.ReaderSegments"
+"""The Couinaud segments that the reader says instead: "VII, VIII"."""
 
 LESION_TAGS = (
     terms.TAG_STATUS,
@@ -41,6 +47,8 @@ LESION_TAGS = (
     TAG_ENHANCEMENT,
     TAG_BOX,
     TAG_AXES,
+    TAG_ANATOMY,
+    TAG_READER_SEGMENTS,
 )
 """All that :func:`write` writes."""
 
@@ -77,6 +85,8 @@ def write(lesion: Lesion) -> dict[str, str]:
         TAG_BOX: box_text(lesion.box),
         terms.TAG_CLASS_BOX: box_text(lesion.class_box),
         TAG_AXES: axes_text(*ends) if ends is not None else "",
+        TAG_ANATOMY: anatomy_text(lesion.anatomy),
+        TAG_READER_SEGMENTS: "" if lesion.anatomy is None else segments_text(lesion.anatomy.reader_segments),
     }
     return {name: text for name, text in tags.items() if text}
 
@@ -112,7 +122,28 @@ def read(tags: Mapping[str, str]) -> Lesion:
         class_reasons=text(TAG_REASONS),
         probability=_number(text(TAG_PROBABILITY), None),
         enhancement=parse_enhancement(text(TAG_ENHANCEMENT)),
+        anatomy=parse_anatomy(text(TAG_ANATOMY), text(TAG_READER_SEGMENTS)),
     )
+
+
+def anatomy_text(one: LesionAnatomy | None) -> str:
+    """Where a lesion lies as a tag, without what the reader says; "" where nobody asked."""
+    if one is None:
+        return ""
+    return json.dumps(describe_lesion_anatomy(one.with_reader()), separators=(",", ":"))
+
+
+def parse_anatomy(computed: str, by_reader: str) -> LesionAnatomy | None:
+    """Of both tags; None where both are empty or damaged."""
+    try:
+        found = read_lesion_anatomy(json.loads(computed)) if computed else None
+    except (ValueError, KeyError, TypeError):
+        found = None
+    try:
+        segments: tuple[CouinaudSegment, ...] = read_segments(by_reader)
+    except ValueError:
+        segments = ()
+    return found if not segments else (found or LesionAnatomy()).with_reader(segments)
 
 
 def enhancement_text(one: Enhancement | None) -> str:

@@ -111,18 +111,16 @@ def _resection(args: argparse.Namespace, result: CaseResult) -> NDArray[np.bool_
     """What is resected, on the case's grid."""
     import numpy as np
 
-    from ..case.anatomy import CouinaudSegment
+    from ..case.anatomy import read_segments
     from ..case.remnant import resected_beyond_plane, resected_round, resected_segments
 
     if args.segments is not None:
         if result.anatomy is None:
             raise InputError(f"{args.case} has no segments: analyse its CT with --anatomy.")
         try:
-            named = [CouinaudSegment.read(name) for name in args.segments.split(",")]
+            named = read_segments(args.segments)
         except ValueError as error:
             raise InputError(f"--segments {args.segments}: {error}") from None
-        if any(name.strip().lower() in ("iv", "4") for name in args.segments.split(",")):
-            named.append(CouinaudSegment.IVB)
         return resected_segments(result.anatomy, named)
     if args.plane is not None:
         x, y, z, *normal = _numbers("--plane", args.plane, 6)
