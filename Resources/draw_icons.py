@@ -191,6 +191,14 @@ def not_liver(p: QPainter) -> None:
     p.drawLine(QPointF(28, 108), QPointF(100, 20))
 
 
+def treated(p: QPainter) -> None:
+    """A zone round the tip of a needle."""
+    p.setPen(pen(TONE, 10))
+    p.drawEllipse(QPointF(48, 76), 32, 32)
+    p.setPen(pen(GREEN, 11))
+    p.drawLine(QPointF(48, 76), QPointF(106, 18))
+
+
 BUTTONS: dict[str, Callable[[QPainter], None]] = {
     "Previous": arrow(-1),
     "Next": arrow(1),
@@ -199,6 +207,7 @@ BUTTONS: dict[str, Callable[[QPainter], None]] = {
     "StatusRejected": cross,
     "StatusEdited": pencil,
     "StatusNotLiver": not_liver,
+    "StatusTreated": treated,
     "Add": plus,
     "Merge": merge,
     "Split": split,

@@ -147,6 +147,7 @@ class Actions:
         ("acceptButton", LesionStatus.ACCEPTED),
         ("rejectButton", LesionStatus.REJECTED),
         ("notLiverButton", LesionStatus.NOT_LIVER),
+        ("treatedButton", LesionStatus.TREATED),
     ],
 )
 def test_a_decision_goes_to_the_actions_with_the_selected_lesions(button: str, status: LesionStatus) -> None:
@@ -196,6 +197,40 @@ def test_the_tables_cells_come_from_the_columns_of_every_file() -> None:
     # The reader's class has no probability of the model's but that it is a lesion.
     assert table.cell_text(replace(LESION, reader_class="FNH"), table.PROBABILITY) == "0.80"
     assert table.cell_text(replace(LESION, model_class="indeterminate"), table.PROBABILITY) == "0.80"
+
+
+def test_long_classes_are_short_in_the_narrow_column_and_whole_in_the_tip() -> None:
+    def cell(**names: str | None) -> str:
+        return table.cell_text(replace(LESION, **names), table.CLASS)  # type: ignore[arg-type]
+
+    assert [cell(model_class=name) for name in ("metastasis", "haemangioma", "FNH", "indeterminate")] == [
+        "metast.", "haem.", "FNH", "indet.",
+    ]  # fmt: skip
+    assert cell(reader_class="Metastasis") == "Metast."
+    assert cell(reader_class="metastasis of colon") == "metastasis of colon", "a reader's words stay"
+    assert cell(reader_class="None") == "None"
+    assert table.sort_key(replace(LESION, model_class="metastasis"), table.CLASS) == "metastasis"
+    assert "metastasis 0.79" in table.row_tip(replace(LESION, name="Lesion 2 (metastasis 0.79)"))
+
+
+def test_a_lesion_that_looks_treated_is_asked_about_until_the_reader_has_said_so() -> None:
+    why = "20 HU, 4 HU of change over 3 phases, sharp edge: an ablated zone looks so"
+    row = replace(LESION, class_reasons=f"portal 20 HU; 31 mm; treated? {why}")
+    text = details_html(row)
+    assert "portal 20 HU; 31 mm<br>" in text and f'{why}. <a href="treated">Mark as treated</a>' in text
+    host, actions = Host(row), Actions()
+    ReaderPanel(host, actions)  # type: ignore[arg-type]
+    host.ui.detailLabel.fire("linkActivated(QString)", "treated")
+    host.ui.detailLabel.fire("linkActivated(QString)", "elsewhere")
+    assert actions.done == [(["lesion_2"], LesionStatus.TREATED)]
+    marked = details_html(replace(row, status=LesionStatus.TREATED))
+    assert "as you say" in marked and "<a href" not in marked
+
+
+def test_what_measurements_leave_open_is_not_called_unlike_what_was_trained() -> None:
+    row = replace(LESION, model_class="indeterminate")
+    assert "unlike the classes" not in details_html(row)
+    assert "unlike the classes" in details_html(replace(row, class_reasons=""))
 
 
 @pytest.mark.parametrize("column", [table.PROBABILITY, table.AXES, table.VOLUME, table.HU])

@@ -100,6 +100,12 @@ class LesionClass(Enum):
         return self.value.title
 
     @property
+    def short(self) -> str:
+        """For the reader, where there is little room; the code where that is short itself."""
+        shorter = {"metastasis": "metast.", "haemangioma": "haem.", "indeterminate": "indet."}
+        return shorter.get(self.code, self.code)
+
+    @property
     def concept(self) -> Code:
         """What it is in SNOMED CT."""
         return self.value.concept

@@ -70,6 +70,7 @@ class StatusFilter(Labelled):
     EDITED = "Edited"
     REJECTED = "Rejected"
     NOT_LIVER = "Not liver"
+    TREATED = "Treated"
 
     def accepts(self, status: LesionStatus, edited: bool) -> bool:
         """Whether a lesion of which the reader has decided this is listed."""

@@ -14,6 +14,7 @@ BUTTONS = {
     "acceptButton": "StatusAccepted",
     "rejectButton": "StatusRejected",
     "notLiverButton": "StatusNotLiver",
+    "treatedButton": "StatusTreated",
     "addButton": "Add",
     "mergeButton": "Merge",
     "splitButton": "Split",

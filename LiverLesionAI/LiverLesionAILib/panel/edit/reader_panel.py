@@ -16,6 +16,7 @@ from ...scene.ras import to_volume
 from ...support.errors import LiverLesionAIError
 from ..findings.doubtful_panel import DoubtfulPanel
 from ..findings.findings_model import CLASS
+from ..findings.lesion_details import TREATED_LINK
 from .place import PlanePlacer, PointPlacer
 
 
@@ -59,6 +60,7 @@ class ReaderPanel:
             (ui.acceptButton, self.accept),
             (ui.rejectButton, self.reject),
             (ui.notLiverButton, self.not_liver),
+            (ui.treatedButton, self.treated),
             (ui.deleteButton, self.delete),
             (ui.mergeButton, self.merge),
             (ui.splitButton, self.split),
@@ -69,6 +71,7 @@ class ReaderPanel:
         ):
             button.connect("clicked()", method)
         ui.noteEdit.connect("editingFinished()", self._note)
+        ui.detailLabel.connect("linkActivated(QString)", self._link_clicked)
         self._class_menu = qt.QMenu(ui.findingsTable)
         ui.findingsTable.connect("doubleClicked(QModelIndex)", self._double_clicked)
 
@@ -78,6 +81,7 @@ class ReaderPanel:
             "A": self.accept,
             "X": self.reject,
             "G": self.not_liver,
+            "R": self.treated,
             "M": self.merge,
             "C": self.choose_class,
             "L": self.add,
@@ -100,6 +104,7 @@ class ReaderPanel:
         ui.acceptButton.setEnabled(some)
         ui.rejectButton.setEnabled(some)
         ui.notLiverButton.setEnabled(some)
+        ui.treatedButton.setEnabled(some)
         ui.deleteButton.setEnabled(some)
         ui.mergeButton.setEnabled(len(rows) > 1 and not any(row.box_only for row in rows))
         ui.splitButton.setEnabled(one and not rows[0].box_only)
@@ -127,6 +132,14 @@ class ReaderPanel:
 
     def not_liver(self) -> None:
         self._mark(LesionStatus.NOT_LIVER)
+
+    def treated(self) -> None:
+        self._mark(LesionStatus.TREATED)
+
+    def _link_clicked(self, link: str) -> None:
+        """The suggestion in the selected lesion's details was taken."""
+        if str(link) == TREATED_LINK:
+            self.treated()
 
     def delete(self) -> None:
         self._act(lambda ids: self.actions.delete(ids))

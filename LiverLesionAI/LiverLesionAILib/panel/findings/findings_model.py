@@ -9,6 +9,7 @@ from typing import Any
 
 import qt
 
+from ...case.classes import LesionClass
 from ...case.columns import BY_KEY
 from ...case.findings import LesionStatus
 from ...case.terminology import shown_probability
@@ -21,7 +22,7 @@ STATUS_ICONS = {
     LesionStatus.ACCEPTED: "StatusAccepted",
     LesionStatus.REJECTED: "StatusRejected",
     LesionStatus.NOT_LIVER: "StatusNotLiver",
-    LesionStatus.TREATED: "StatusAccepted",
+    LesionStatus.TREATED: "StatusTreated",
 }
 EDITED_ICON = "StatusEdited"
 
@@ -45,6 +46,14 @@ def _axes(row: ListedLesion) -> str:
 def _volume(row: ListedLesion) -> str:
     volume_ml = _measured(row, "volume_ml")
     return _number(volume_ml, 1 if volume_ml >= 1 else 2)
+
+
+def short_class(name: str | None) -> str:
+    """A class's name for a narrow column; the row's tip has the whole. A reader's own words stay theirs."""
+    known = LesionClass.of(name)
+    if known is None or (name or "").lower() not in (known.code.lower(), known.title.lower()):
+        return name or ""
+    return known.short if (name or "")[0].islower() else known.short[0].upper() + known.short[1:]
 
 
 def _likely(row: ListedLesion) -> float:
@@ -78,7 +87,7 @@ COLUMNS = (
     PanelColumn(
         "Class",
         "The model's class, or yours; double-click it, or press C, to change it",
-        lambda row: row.shown_class or "–",
+        lambda row: short_class(row.shown_class) or "–",
         lambda row: (row.shown_class or "").lower(),
         right=False,
     ),
@@ -111,7 +120,7 @@ COLUMNS = (
     ),
     PanelColumn(
         "",
-        "What you have done with it: found by the AI, edited, accepted, rejected",
+        "What you have done with it: found by the AI, edited, accepted, rejected, treated",
         lambda row: "",
         lambda row: row.status_text,
         right=False,

@@ -8,9 +8,13 @@ from html import escape
 
 from ...case.classes import LesionClass
 from ...case.enhancement import Enhancement
-from ...case.findings import LesionSource
+from ...case.findings import LesionSource, LesionStatus
 from ...review.case_view import ListedLesion
 from .bars import bars_html
+
+TREATED_LINK = "treated"
+"""Where the suggestion's link leads: the reader takes it."""
+TREATED_MARK = "treated? "
 
 
 def details_html(row: ListedLesion) -> str:
@@ -30,7 +34,7 @@ def details_html(row: ListedLesion) -> str:
     if row.model_class:
         lines.append(f"Model's class: {_model_class(row)}")
         if row.class_reasons:
-            lines.append(escape(row.class_reasons))
+            lines += _reasons(row)
     text = "<br>".join(lines)
     if row.class_probabilities:
         text += bars_html(dict(sorted(row.class_probabilities.items(), key=lambda item: -item[1])))
@@ -58,9 +62,25 @@ def _picture(one: Enhancement) -> str:
     return f'<br><img {size} src="data:image/png;base64,{data}">'
 
 
+def _reasons(row: ListedLesion) -> list[str]:
+    """The line of figures, and apart from it what speaks for a treated lesion, with a link to say so."""
+    parts = row.class_reasons.split("; ")
+    asked = [part for part in parts if part.startswith(TREATED_MARK)]
+    lines = [escape("; ".join(part for part in parts if part not in asked))]
+    for part in asked:
+        if row.status is LesionStatus.TREATED:
+            lines.append(f"Treated, as you say ({escape(part.removeprefix(TREATED_MARK))}).")
+        else:
+            why = escape(part.removeprefix(TREATED_MARK))
+            lines.append(f'<b>Treated?</b> {why}. <a href="{TREATED_LINK}">Mark as treated</a>')
+    return [line for line in lines if line]
+
+
 def _model_class(row: ListedLesion) -> str:
     if LesionClass.of(row.model_class) is LesionClass.INDETERMINATE:
-        return "<b>indeterminate</b>: unlike the classes it was trained on"
+        # Of measured classes the line of figures says why.
+        why = "" if row.class_reasons else ": unlike the classes it was trained on"
+        return f"<b>indeterminate</b>{why}"
     probability = row.class_probabilities.get(row.model_class or "")
     said = "" if probability is None else f" ({probability:.2f})"
     return f"<b>{escape(row.model_class or '')}</b>{said}"
