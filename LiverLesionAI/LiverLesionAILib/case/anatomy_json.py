@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,15 +43,42 @@ def describe_anatomy(anatomy: LiverAnatomy, arrays: dict[str, NDArray[Any]]) -> 
 
 def describe_landmarks(anatomy: LiverAnatomy) -> list[Json]:
     """Landmarks in their order."""
-    return [
-        {
-            "name": one.name,
-            "lps": rounded_all(one.lps, 3),
-            "uncertainty_mm": rounded(one.uncertainty_mm, 3),
-            "source": one.source,
-        }
-        for one in anatomy.landmarks.values()
+    return [_describe_landmark(one) for one in anatomy.landmarks.values()]
+
+
+def landmarks_text(landmarks: Mapping[str, Landmark]) -> str:
+    """Landmarks in their order, as text."""
+    return json.dumps([_describe_landmark(one) for one in landmarks.values()], separators=(",", ":"))
+
+
+def landmarks_from_text(text: str | None) -> dict[str, Landmark]:
+    """The way back; none where it is damaged."""
+    try:
+        return _read_landmarks(json.loads(text)) if text else {}
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def _describe_landmark(one: Landmark) -> Json:
+    return {
+        "name": one.name,
+        "lps": rounded_all(one.lps, 3),
+        "uncertainty_mm": rounded(one.uncertainty_mm, 3),
+        "source": one.source,
+    }
+
+
+def _read_landmarks(entries: Iterable[Json]) -> dict[str, Landmark]:
+    landmarks = [
+        Landmark(
+            str(one["name"]),
+            read_triple(one["lps"]),
+            read_number(one["uncertainty_mm"]),
+            str(one["source"]),
+        )
+        for one in entries
     ]
+    return {one.name: one for one in landmarks}
 
 
 def read_anatomy(entry: Json | None, arrays: Mapping[str, NDArray[Any]]) -> Steps[LiverAnatomy | None]:
@@ -62,19 +90,10 @@ def read_anatomy(entry: Json | None, arrays: Mapping[str, NDArray[Any]]) -> Step
     for name in (VESSELS, SEGMENTS):
         place = entry[name]
         found.append((yield from placed(arrays[place["array"]], place, geometry, np.dtype(np.uint8))))
-    landmarks = [
-        Landmark(
-            str(one["name"]),
-            read_triple(one["lps"]),
-            read_number(one["uncertainty_mm"]),
-            str(one["source"]),
-        )
-        for one in entry["landmarks"]
-    ]
     return LiverAnatomy(
         geometry,
         found[0],
         found[1],
-        {one.name: one for one in landmarks},
+        _read_landmarks(entry["landmarks"]),
         tuple(str(message) for message in entry["messages"]),
     )

@@ -13,6 +13,7 @@ from ..case.findings import CaseResult
 from ..support.steps import Steps, finish
 from ..support.text import printable
 from . import nodes, segments
+from .anatomy_nodes import AnatomyNodes, make_surfaces, refilling, show_anatomy
 from .apply_segments import add_segments, refer_to_ct, restoring_segments, style_segments, take_out
 from .boxed import BoxedLesion, case_marks, read_boxed, write_boxed
 from .map_stack import ROLE_STACK, lesion_map_steps, with_rows, write_entries
@@ -36,6 +37,7 @@ class SceneNodes:
         study_item: subject hierarchy item that holds them all.
         messages: what else the reader has to know: what was kept.
         notes: what the analysis says the reader has to know, in sentences.
+        anatomy: vessels, segments and landmarks; None where nobody asked.
     """
 
     segmentation: slicer.vtkMRMLSegmentationNode
@@ -48,6 +50,7 @@ class SceneNodes:
     study_item: int = 0
     messages: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    anatomy: AnatomyNodes | None = None
 
 
 class Apply:
@@ -94,8 +97,10 @@ class Apply:
         volumes: dict[str, slicer.vtkMRMLScalarVolumeNode] = {}
         if maps:
             volumes = yield from self._maps(made.segment_ids, ready.numbers)
-        self._place(made, volumes)
-        return replace(made, maps=volumes)
+        there = self._anatomy(surfaces)
+        folders = {"maps": tuple(volumes.values()), "anatomy": () if there is None else there.all}
+        self._place(folders, made.segmentation, made.table)
+        return replace(made, maps=volumes, anatomy=there)
 
     def run(self, *, diameters: bool = True, maps: bool = True, surfaces: bool = False) -> SceneNodes:
         """All of :meth:`steps` at once."""
@@ -129,7 +134,7 @@ class Apply:
             names = ", ".join(segmentation.GetSegmentation().GetSegment(k).GetName() for k in ready.kept)
             messages.append(f"Kept as you left them: {names}.")
         # In their place in the tree at once; the maps follow.
-        study = self._place_nodes(segmentation, table, marks.all, ())
+        study = self._place({"boxes": marks.all}, segmentation, table)
         return SceneNodes(
             segmentation,
             table,
@@ -365,23 +370,27 @@ class Apply:
 
         self.undo.append(restore)
 
-    # -- tree
+    def _anatomy(self, surfaces: bool) -> AnatomyNodes | None:
+        """Vessels and segments; those of an earlier run stay where this one was not asked for any."""
+        there, found = AnatomyNodes.of(self.old), self.result.anatomy
+        if found is None:
+            return there
+        if there is not None:
+            self.undo.append(refilling(there, found.geometry))
+        made = show_anatomy(
+            self.scene, there, found, self.volume, self.result.case_name, self._own, self._add
+        )
+        if surfaces:
+            make_surfaces(made.segmentation, found)
+        return made
 
-    def _place(self, made: SceneNodes, volumes: Mapping[str, slicer.vtkMRMLScalarVolumeNode]) -> None:
-        self._place_nodes(made.segmentation, made.table, (), tuple(volumes.values()))
-
-    def _place_nodes(
-        self,
-        segmentation: slicer.vtkMRMLSegmentationNode,
-        table: slicer.vtkMRMLTableNode,
-        marks: tuple,
-        volumes: tuple,
+    def _place(
+        self, folders: Mapping[str, tuple], segmentation: slicer.vtkMRMLSegmentationNode, *more
     ) -> int:
         before = (self.old.get(nodes.ROLE_SEGMENTATION) or [None])[0]
         tree = CaseTree(self.scene, self.volume, self.result.case_name, before or segmentation)
-        # Its steps join the others as they are made: a failure half-way takes them back too.
-        tree.undo = self.undo
-        return tree.place(self.added, (segmentation, table), {"boxes": marks, "maps": volumes})
+        tree.undo = self.undo  # A failure half-way takes its steps back too.
+        return tree.place(self.added, (segmentation, *more), folders)
 
 
 def _by_key(added: Mapping[str, segments.NewSegment]) -> dict[int, str]:

@@ -98,6 +98,17 @@ def labelmap_crop(
 
     A labelmap on another grid (drawn on another volume) is resampled by nearest neighbour.
     """
+    labels, start = label_crop(image, geometry)
+    if not labels.size:
+        return np.zeros((0, 0, 0), bool), (0, 0, 0)
+    tight, offset = trimmed(labels > 0)
+    return tight, tuple(int(a + b) for a, b in zip(start, offset, strict=True))  # type: ignore[return-value]
+
+
+def label_crop(
+    image: slicer.vtkOrientedImageData, geometry: Geometry
+) -> tuple[NDArray, tuple[int, int, int]]:
+    """:func:`labelmap_crop` with its labels, as they lie in the image's memory; not trimmed."""
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     to_index = np.linalg.inv(geometry.ijk_to_ras) @ numpy_matrix(matrix)
@@ -110,20 +121,19 @@ def labelmap_crop(
         )
         image, to_index = resampled, np.eye(4)
     shift_zyx = np.round(to_index[:3, 3]).astype(int)[::-1]
-    empty = np.zeros((0, 0, 0), bool)
+    empty = np.zeros((0, 0, 0), np.uint8)
     scalars = image.GetPointData().GetScalars() if image is not None else None
     x0, x1, y0, y1, z0, z1 = image.GetExtent()
     if scalars is None or x1 < x0 or y1 < y0 or z1 < z0:
         return empty, (0, 0, 0)
-    array = numpy_support.vtk_to_numpy(scalars).reshape(z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1) > 0
+    array = numpy_support.vtk_to_numpy(scalars).reshape(z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1)
     start = np.array((z0, y0, x0)) + shift_zyx
     lo = np.maximum(start, 0)
     hi = np.minimum(start + array.shape, geometry.shape_zyx)
     if (hi <= lo).any():
         return empty, (0, 0, 0)
     inner = array[tuple(slice(a - s, b - s) for a, b, s in zip(lo, hi, start, strict=True))]
-    tight, offset = trimmed(inner)
-    return tight, tuple(int(a + b) for a, b in zip(lo, offset, strict=True))  # type: ignore[return-value]
+    return inner, (int(lo[0]), int(lo[1]), int(lo[2]))
 
 
 def box_to_ras(box: Box) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from ..support.errors import InputError
 from ..volume.geometry import triple
 from ..volume.masks import bounding_box
 from . import nodes
+from .anatomy_nodes import AnatomyNodes, read_anatomy
 from .boxed import read_boxed, without_listed
 from .prepare import find_nodes
 from .read import DrawnLesion, ReaderCase, read_back
@@ -31,7 +32,8 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
 
     Rejected lesions, and those that are not liver, are left out and named in a message. Overlapping lesions
     are each measured whole. What the analysis said of the case, its models with their checksums and its
-    device are those of the run. Probabilities, maps and timings are not in it.
+    device are those of the run, vessels and Couinaud segments those of the scene. Probabilities, maps and
+    timings are not in it.
 
     Raises:
         InputError: the CT was not analysed.
@@ -61,6 +63,7 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         else:
             lesions.append(one.lesion)
     get = table.GetAttribute if table is not None else _no_attribute
+    anatomy = AnatomyNodes.of(found)
     whole = measure_liver(labels, case.liver_zyx, hu_zyx, case.geometry)
     return CaseResult(
         case_name=volume.GetName(),
@@ -78,6 +81,7 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         version=__version__,
         phase=read_phase(get),
         doubtful=without_listed(read_doubtful(get), [lesion.box for lesion in lesions]),
+        anatomy=None if anatomy is None else read_anatomy(anatomy, case.geometry),
     )
 
 

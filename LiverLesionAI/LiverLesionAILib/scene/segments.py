@@ -15,7 +15,7 @@ from ..case.description import LIVER_ID, SceneSegment, lesion_segment
 from ..case.findings import Lesion, LesionStatus
 from ..case.place import TAG_BOX_MOVED, Place, place_tags, read_place
 from ..case.surfaces import closed_surface
-from ..case.tags import LESION_TAGS
+from ..case.tags import LESION_TAGS, TAG_READER_SEGMENTS
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from .ras import labelmap, labelmap_crop, surface_data
@@ -131,6 +131,7 @@ def is_kept(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> bool:
         and tag(segment, terms.TAG_NAME) == segment.GetName()
         and not tag(segment, terms.TAG_NOTE)
         and not tag(segment, terms.TAG_READER_CLASS)
+        and not tag(segment, TAG_READER_SEGMENTS)
         and not tag(segment, TAG_BOX_MOVED)
     )
     return not untouched
@@ -219,10 +220,14 @@ def give_surface(
 ) -> None:
     """Give a segment that is to join others a closed surface, where they have one.
 
-    Slicer would make it itself, which takes seconds for a liver. A large one is made of every second voxel.
+    Slicer would make it itself, which takes seconds for a liver.
     """
-    if not node.GetSegmentation().ContainsRepresentation(CLOSED_SURFACE) or not mask.count:
-        return
+    if node.GetSegmentation().ContainsRepresentation(CLOSED_SURFACE) and mask.count:
+        set_surface(segment, mask, geometry)
+
+
+def set_surface(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> None:
+    """Give a segment its closed surface; a large one is made of every second voxel."""
     step = 2 if mask.voxels_zyx.size > FINE_VOXELS else 1
     voxels = np.ascontiguousarray(mask.voxels_zyx[::step, ::step, ::step])
     grid = Geometry.make(

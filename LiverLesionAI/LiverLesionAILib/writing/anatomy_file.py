@@ -8,19 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..case.anatomy import CouinaudSegment, LiverAnatomy, Vessel
-from ..case.terminology import (
-    TAG_ALGORITHM_NAME,
-    TAG_ALGORITHM_TYPE,
-    TAG_TERMINOLOGY,
-    algorithm_type,
-    anatomy_terminology,
-)
+from ..case.anatomy_description import structure_id, structure_tags
 from ..volume.geometry import Geometry
 from ..volume.masks import bounding_box
 from . import nrrd
 
 ANATOMY = "anatomy.seg.nrrd"
-ALGORITHM = "LiverLesionAI anatomy"
 
 
 def write_anatomy(path: Path, anatomy: LiverAnatomy) -> None:
@@ -49,11 +42,7 @@ def _file_segment(
     one: CouinaudSegment | Vessel, layer: int, labels_zyx: NDArray[np.uint8]
 ) -> nrrd.FileSegment:
     z, y, x = bounding_box(labels_zyx == one) or (slice(0, 1),) * 3
-    tags = {
-        TAG_TERMINOLOGY: anatomy_terminology(one.code),
-        TAG_ALGORITHM_TYPE: algorithm_type(edited=False),
-        TAG_ALGORITHM_NAME: ALGORITHM,
-    }
     extent = (x.start, x.stop - 1, y.start, y.stop - 1, z.start, z.stop - 1)
-    name = f"{type(one).__name__}_{one.name}"
-    return nrrd.FileSegment(name, one.title, one.colour, tags, layer, int(one), extent)
+    return nrrd.FileSegment(
+        structure_id(one), one.title, one.colour, structure_tags(one), layer, int(one), extent
+    )
