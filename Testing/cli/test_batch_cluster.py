@@ -112,7 +112,8 @@ class Deadly:
     def __init__(self) -> None:
         self.given = []
 
-    def scheduler_info(self) -> dict:
+    def scheduler_info(self, n_workers: int) -> dict:
+        assert n_workers == -1, "some versions of Dask name five workers at most"
         return {"workers": {"small": {"memory_limit": 1.2e9}, "large": {"memory_limit": 9e9}}}
 
     def subscribe_topic(self, topic: str, handler) -> None:
@@ -185,7 +186,6 @@ def address(certificate) -> str:
         pytest.MonkeyPatch.context() as patch,
         dask.config.set(
             {
-                "distributed.scheduler.allowed-failures": 0,
                 "distributed.scheduler.http.routes": [],
                 "distributed.worker.http.routes": [],
                 "distributed.nanny.pre-spawn-environ": {"PYTHONPATH": path},
@@ -212,6 +212,7 @@ def address(certificate) -> str:
 def batch(address, certificate, monkeypatch, tmp_path: Path):
     """Runs `batch` on files of the given names; its exit status."""
     monkeypatch.setattr(batch_cluster, "START", toy_cluster.start)
+    monkeypatch.setattr(batch_cluster, "LOOK_S", 0.4)
     tls = [word for name, path in certificate.items() for word in (f"--{name.replace('_', '-')}", path)]
 
     def run(*names: str) -> int:
@@ -230,7 +231,10 @@ def summary(out: Path) -> dict[str, dict[str, str]]:
 
 
 def test_workers_die_and_the_rest_goes_on(batch, tmp_path: Path, capsys) -> None:
-    """One is killed in the middle, one outgrows its memory, one raises; no case is computed twice."""
+    """One is killed in the middle, one outgrows its memory, one raises; no case is computed twice.
+
+    As Dask is set up by default, when a task may end four workers: here a case ends two at most.
+    """
     assert batch("a", "b", "killed", "hungry", "thin", "broken") == 1
     rows = summary(tmp_path / "out")
     assert {name for name, row in rows.items() if row["status"] == "failed"} == {"broken"}

@@ -201,8 +201,9 @@ def analyse_on_worker(
 class Cluster:
     """Analyses cases by a cluster's workers, one each at a time; has the face of :class:`.batch_pool.Pool`.
 
-    Dask blames every task that was given to a worker that dies. So no worker is given more than one, and a
-    case whose workers died is tried once more when nothing else runs.
+    Dask blames every task that was given to a worker that dies, and gives them to others, four by default.
+    So no worker is given more than one case, no other may take it over, and a case whose worker died is tried
+    once more when nothing else runs: it ends two workers at most.
 
     Args:
         client: closed at the end.
@@ -213,7 +214,8 @@ class Cluster:
         self._client, self._options = client, _anywhere(options)
         self._heard: queue.SimpleQueue[Future | Message] = queue.SimpleQueue()
         self._at_work: dict[str, _AtWork] = {}
-        self._seen_s = time.monotonic()
+        self._seen_s = self._looked_s = time.monotonic()
+        self._missed: set[str] = set()
         self._count = 0
 
     def run(
@@ -236,10 +238,12 @@ class Cluster:
                     message = self._answer(self._heard.get(timeout=LOOK_S))
                 except queue.Empty:
                     self._look()
-                    continue
-                self._seen_s = time.monotonic()
-                if message is not None:
-                    self._conclude(message, waiting, ended)
+                else:
+                    self._seen_s = time.monotonic()
+                    if message is not None:
+                        self._conclude(message, waiting, ended)
+                for lost in self._without_worker():
+                    self._conclude(lost, waiting, ended)
                 moved([work.turn for work in self._at_work.values() if work.turn.stage])
         finally:
             # A worker that is at one of them notices, and clears what it had begun.
@@ -250,7 +254,8 @@ class Cluster:
 
     def _submit(self, waiting: list[Turn]) -> None:
         """Give every idle worker a case that depends on nothing unfinished and that its memory holds."""
-        limits = self._limits()
+        workers = self._workers()
+        limits = {name: memory for name, (_, memory) in workers.items()}
         at_work = [work.turn for work in self._at_work.values()]
         if any(turn.alone for turn in at_work):
             return
@@ -265,9 +270,9 @@ class Cluster:
                 continue
             waiting.remove(turn)
             wanted = (max if turn.alone else min)(fitting, key=lambda name: (limits[name], name))
-            self._give(turn, wanted)
+            self._give(turn, wanted, workers[wanted][0])
 
-    def _give(self, turn: Turn, worker: str) -> None:
+    def _give(self, turn: Turn, worker: str, identity: str) -> None:
         turn.tries += 1
         self._count += 1
         # Keys are seen on dashboards and in logs: no names.
@@ -281,15 +286,36 @@ class Cluster:
             key=key,
             pure=False,
             workers=[worker],
-            allow_other_workers=True,
         )
-        self._at_work[key] = _AtWork(turn, future, worker)
+        self._at_work[key] = _AtWork(turn, future, worker, identity)
         future.add_done_callback(self._heard.put)
 
-    def _limits(self) -> dict[str, float]:
-        """Worker -> its memory, 1e9 bytes."""
-        known = self._client.scheduler_info()["workers"]
-        return {name: (worker.get("memory_limit") or 1e30) / 1e9 for name, worker in known.items()}
+    def _workers(self) -> dict[str, tuple[str, float]]:
+        """Address -> which worker that is, and its memory, 1e9 bytes."""
+        # Some versions of Dask name five workers where nothing is said.
+        known = self._client.scheduler_info(n_workers=-1)["workers"]
+        return {
+            name: (str(worker.get("id", "")), (worker.get("memory_limit") or 1e30) / 1e9)
+            for name, worker in known.items()
+        }
+
+    def _without_worker(self) -> list[Message]:
+        """What ends the cases whose worker was gone at the last look too.
+
+        Its last words may come later than the news that it is gone.
+        """
+        if time.monotonic() - self._looked_s < LOOK_S:
+            return []
+        self._looked_s, known = time.monotonic(), self._workers()
+        gone = {
+            key
+            for key, work in self._at_work.items()
+            if known.get(work.worker, ("", 0.0))[0] != work.identity or work.worker not in known
+        }
+        lost, self._missed = gone & self._missed, gone
+        for key in lost:
+            self._at_work[key].future.cancel()
+        return [{"key": key, "row": dict(_DIED), "said": [], "memory": True} for key in sorted(lost)]
 
     def _answer(self, heard: Future | Message) -> Message | None:
         """What ends a case: its answer, or the reason why there will be none. Else None."""
@@ -334,6 +360,14 @@ class _AtWork:
     turn: Turn
     future: Future
     worker: str
+    identity: str
+
+
+_DIED: Row = {
+    "status": "failed",
+    "message": "Every worker that had it died, which happens where the memory runs out. Give the workers more "
+    "memory (--memory-limit), or crop the CT.",
+}
 
 
 def _anywhere(message: Message) -> Message:
@@ -356,11 +390,7 @@ def _lost(error: BaseException) -> tuple[Row, bool]:
     from distributed import KilledWorker
 
     if isinstance(error, KilledWorker):
-        message = (
-            "Every worker that had it died, which happens where the memory runs out. Give the workers more "
-            "memory (--memory-limit), or crop the CT."
-        )
-        return {"status": "failed", "message": message}, True
+        return dict(_DIED), True
     message = (
         f"The worker could not begin it ({type(error).__name__}: {error}). Check that liverlesionai is "
         "installed where the workers run."
