@@ -116,9 +116,13 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: Path) -> None:
     """
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLStorableNode")):
         node = scene.GetNthNodeByClass(index, "vtkMRMLStorableNode")
-        if node.GetSaveWithScene() and node.IsA("vtkMRMLVolumeNode"):
+        segmentation = node.IsA("vtkMRMLSegmentationNode")
+        if node.GetSaveWithScene() and (segmentation or node.IsA("vtkMRMLVolumeNode")):
             node.AddDefaultStorageNode()
             node.GetStorageNode().SetCompressionParameter("gzip_fastest")
+            if segmentation:
+                # Else every layer is padded to the whole CT, several times over in memory.
+                node.GetStorageNode().SetCropToMinimumExtent(True)
     with replacing(path) as part, tempfile.TemporaryDirectory(prefix=".scene-", dir=_plain(path)) as folder:
         inside = Path(folder) / path.stem
         inside.mkdir()
