@@ -76,6 +76,16 @@ class LiverLesionAI(ScriptedLoadableModule):
             "every model.</p>"
             "<p>Trained on public CT data: LiTS (CC BY-SA 4.0) and TCIA collections (CC BY 3.0).</p>"
         )
+        if not TOO_OLD:
+            slicer.app.connect("startupCompleted()", self._register_sample)
+
+    def _register_sample(self) -> None:
+        """Once all modules are there: the sample case in Slicer's own *Sample Data*."""
+        from pathlib import Path
+
+        from LiverLesionAILib.panel.run.sample_data import register
+
+        register(Path(__file__).parent / "Resources" / "Icons")
 
 
 class LiverLesionAIWidget(ScriptedLoadableModuleWidget):

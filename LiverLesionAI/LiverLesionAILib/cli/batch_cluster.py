@@ -365,8 +365,8 @@ class _AtWork:
 
 _DIED: Row = {
     "status": "failed",
-    "message": "Every worker that had it died, which happens where the memory runs out. Give the workers more "
-    "memory (--memory-limit), or crop the CT.",
+    "message": "Every worker that had it died, which happens where the memory runs out. Give the workers "
+    "more memory (--memory-limit), or crop the CT.",
 }
 
 

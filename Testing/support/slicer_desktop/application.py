@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import types
+from collections.abc import Callable
 from typing import Any
 
 import slicer
@@ -30,6 +31,18 @@ class Application:
         self.slicerHome = os.path.dirname(os.path.dirname(sys.executable))
         self.testing = True
         self._modules = _ModuleManager()
+        self._at_startup: list[Callable[[], object]] = []
+
+    def connect(self, signal: str, receiver: Callable[[], object]) -> bool:
+        assert signal == "startupCompleted()", signal
+        self._at_startup.append(receiver)
+        return True
+
+    def startupCompleted(self) -> None:
+        """What the application says once, when all modules are loaded."""
+        for receiver in self._at_startup:
+            receiver()
+        self._at_startup.clear()
 
     def applicationLogic(self) -> Any:
         return self._logic
