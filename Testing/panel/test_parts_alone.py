@@ -18,6 +18,7 @@ from support import slicer_desktop
 
 slicer_desktop.install()
 
+from LiverLesionAILib.case.anatomy import CouinaudSegment, LesionAnatomy, SegmentShare
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.enhancement import Enhancement, PhaseLevels
 from LiverLesionAILib.case.findings import Box, LesionStatus, Measurement
@@ -188,9 +189,13 @@ def test_buttons_are_offered_where_they_can_do_something() -> None:
 
 def test_the_tables_cells_come_from_the_columns_of_every_file() -> None:
     cells = [table.cell_text(LESION, column) for column in range(len(table.COLUMNS))]
-    assert cells == ["2", "cyst", "0.70", "", "31 × 21", "12.3", "61", ""]
+    assert cells == ["2", "cyst", "0.70", "", "31 × 21", "12.3", "61", "", ""]
     boxed = [table.cell_text(BOXED, column) for column in range(len(table.COLUMNS))]
-    assert boxed == ["3", "–", "0.80", "", "□ 30 × 22", "", "", ""]
+    assert boxed == ["3", "–", "0.80", "", "□ 30 × 22", "", "", "", ""]
+    place = LesionAnatomy((SegmentShare(CouinaudSegment.VII, 0.8), SegmentShare(CouinaudSegment.VIII, 0.2)))
+    assert table.cell_text(replace(LESION, anatomy=place), table.SEGMENTS) == "VII, VIII"
+    said = replace(LESION, anatomy=place.with_reader((CouinaudSegment.VI,)))
+    assert table.cell_text(said, table.SEGMENTS) == "VI"
     assert table.cell_text(replace(LESION, probability=0.974), table.SURE) == "97"
     unknown = replace(LESION, score=math.nan, measurement=None, model_class=None, number=0)
     assert [table.cell_text(unknown, column) for column in range(6)] == ["new", "–", "", "", "", ""]

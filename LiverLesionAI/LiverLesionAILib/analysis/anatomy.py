@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from ..case.anatomy import LesionAnatomy, LiverAnatomy, SegmentShare
+from ..case.anatomy import Landmark, LesionAnatomy, LiverAnatomy, SegmentShare, lesion_shares
 from ..case.findings import CaseResult
 from ..stages.anatomy.doubt import with_possible
 from ..stages.anatomy.relations import lesion_relations
@@ -57,16 +58,40 @@ def with_moved_landmark(result: CaseResult, name: str, point_lps: Vec3, rules: R
     anatomy = result.anatomy
     if anatomy is None or name not in anatomy.landmarks:
         raise InputError(f"This case has no landmark {name!r}: compute its anatomy first.")
-    landmarks = {**anatomy.landmarks, name: anatomy.landmarks[name].moved(point_lps)}
-    moved = replace(anatomy, landmarks=landmarks)
+    return with_landmarks(
+        result, {**anatomy.landmarks, name: anatomy.landmarks[name].moved(point_lps)}, rules
+    )
+
+
+def with_landmarks(result: CaseResult, landmarks: Mapping[str, Landmark], rules: Rules) -> CaseResult:
+    """The case with segments made of other landmarks; vessels and how near they are to lesions stay."""
+    assert result.anatomy is not None
+    moved = replace(result.anatomy, landmarks=landmarks)
     again = with_segments(moved, result.liver_zyx, rules.part(AnatomySettings))
-    return with_places(result, again, rules)
+    return with_shares(result, again, rules)
 
 
 def with_places(result: CaseResult, anatomy: LiverAnatomy, rules: Rules) -> CaseResult:
     """The case with an anatomy, and each lesion's place in it; what the reader said of a lesion stays."""
-    labels = result.lesion_labels_zyx
-    places = dict(lesion_relations(anatomy, labels, rules.anatomy_touching_mm))
+    places = lesion_relations(anatomy, result.lesion_labels_zyx, rules.anatomy_touching_mm)
+    return _placed(result, anatomy, places, rules)
+
+
+def with_shares(result: CaseResult, anatomy: LiverAnatomy, rules: Rules) -> CaseResult:
+    """:func:`with_places` where only planes have moved: how near the vessels are is as it was."""
+    labels, places = result.lesion_labels_zyx, {}
+    known = {lesion.number: lesion.anatomy or LesionAnatomy() for lesion in result.lesions}
+    for number, box in label_boxes(labels).items():
+        shares = lesion_shares(labels[box] == number, anatomy.segments_zyx[box])
+        places[number] = LesionAnatomy(shares, known.get(number, LesionAnatomy()).contacts)
+    return _placed(result, anatomy, places, rules)
+
+
+def _placed(
+    result: CaseResult, anatomy: LiverAnatomy, known: Mapping[int, LesionAnatomy], rules: Rules
+) -> CaseResult:
+    """Shares widened by what the planes' doubt leaves possible; what the reader said stays."""
+    labels, places = result.lesion_labels_zyx, dict(known)
     if anatomy.has_segments and places:
         points = {}
         for number, box in label_boxes(labels).items():

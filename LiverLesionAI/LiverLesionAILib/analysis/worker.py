@@ -8,15 +8,17 @@ warm between cases. Commands (``id`` is chosen by the sender and comes back in e
     {"command": "analyze", "id": 2, "folder": "...", "settings": {...}}
     {"command": "attend", "id": 3, "folder": "...", "settings": {...}}
     {"command": "compare", "id": 4, "folder": "...", "settings": {...}}
+    {"command": "anatomy", "id": 5, "folder": "...", "settings": {...}}
     {"command": "cancel", "id": 2}
     {"command": "quit"}
 
 Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``done`` (result folder,
 seconds), ``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see
 :mod:`.handover`), a second phase of the patient in ``folder/second``; the result is written to
-``folder/result``. ``attend`` asks what networks attend to (see :mod:`.attention`) in the same way, and
-``compare`` how an earlier scan, in ``folder/second``, lies on it (see :mod:`.compared`). When
-standard input ends, its reader is gone: the worker removes the case it works on and exits.
+``folder/result``. ``attend`` asks what networks attend to (see :mod:`.attention`) in the same way,
+``compare`` how an earlier scan, in ``folder/second``, lies on it (see :mod:`.compared`), and ``anatomy``
+where the liver's vessels and segments are (see :mod:`.anatomy_handed_over`). When standard input ends, its
+reader is gone: the worker removes the case it works on and exits.
 """
 
 from __future__ import annotations
@@ -59,6 +61,9 @@ class Analysis(Protocol):
 
     def compare(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
         """Write how the earlier scan in `folder/second` lies on the volume in `folder` to `folder/result`."""
+
+    def anatomy(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
+        """Write the liver's vessels and segments in the volume in `folder` to `folder/result`."""
 
 
 class PipelineAnalysis:
@@ -114,6 +119,11 @@ class PipelineAnalysis:
         from .compared import compare_handed_over
 
         compare_handed_over(folder, request, progress)
+
+    def anatomy(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
+        from .anatomy_handed_over import find_handed_over
+
+        find_handed_over(folder, request, progress)
 
 
 class Channel:
@@ -211,7 +221,7 @@ class Worker:
                 self._cancelled.add(message.get("id"))
             elif command == "quit":
                 break
-            elif command in ("info", "analyze", "attend", "compare"):
+            elif command in ("info", "analyze", "attend", "compare", "anatomy"):
                 self._todo.put(message)
             else:
                 self._channel.send(

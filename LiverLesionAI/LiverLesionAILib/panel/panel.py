@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import qt
@@ -20,6 +17,7 @@ from ..review.reader_actions import ReaderActions
 from ..scene.prepare import find_nodes
 from ..scene.upgrade import upgrade
 from ..volume.crops import Mask
+from .anatomy.anatomy_panel import AnatomyPanel
 from .cohort.cohort_panel import CohortPanel
 from .edit.edit_panel import EditPanel
 from .edit.reader_panel import ReaderPanel
@@ -33,11 +31,10 @@ from .message_line import MessageLine
 from .parameters import PanelParameters
 from .report.report_panel import ReportPanel
 from .run.model_panel import ModelPanel
-from .run.queue import AnalysisQueue
 from .run.run_panel import RunPanel
-from .run.temp_folders import remove_stale_folders
 from .run.volumes import first_ct, map_ids
-from .run.worker_client import WorkerClient, WorkerCommand, python_program
+from .run.worker_client import WorkerCommand
+from .run.worker_queue import worker_queue
 from .shortcuts import Shortcuts
 from .show.attention_panel import AttentionPanel
 from .show.map_panel import MapPanel
@@ -81,9 +78,12 @@ class Panel(VTKObservationMixin):
         self.threshold = ThresholdPanel(
             ui, slicer.mrmlScene, self.reader.actions, lambda: self.models.chosen("segment")
         )
-        self.run = RunPanel(self, logic, lambda view: _queue(view, worker))
+        self.run = RunPanel(self, logic, lambda view: worker_queue(view, worker))
         self.queue = self.run.queue
         self.attention = AttentionPanel(self, self.queue, self._liver)
+        self.anatomy = AnatomyPanel(
+            self, self.queue, self.reader.actions, self._liver, self.edit.forget_own_changes
+        )
         self.prior = PriorPanel(self, self.queue)
         self.follow_up = FollowUpPanel(self, self.reader.actions)
         self.cohort = CohortPanel(self, lambda: self.queue.current is not None)
@@ -143,6 +143,7 @@ class Panel(VTKObservationMixin):
         self.queue.stop()
         self.report.run.stop()
         self.follow_up.close()
+        self.anatomy.close()
         self.reader.close()
         self.attention.close()
         self.edit.close()
@@ -200,7 +201,7 @@ class Panel(VTKObservationMixin):
         ui.previousButton.connect("clicked()", lambda: self.findings.step(-1))
         ui.nextButton.connect("clicked()", lambda: self.findings.step(1))
         # A section that opens shows all that is in it: hide again what has nothing to say.
-        for section in (ui.findingsSection, ui.overlaysSection, ui.followUpSection):
+        for section in (ui.findingsSection, ui.overlaysSection, ui.followUpSection, ui.anatomySection):
             section.connect("contentsCollapsed(bool)", lambda collapsed: self._refresh_soon())
         ui.hideAllButton.connect("toggled(bool)", self._hide_all)
         ui.findingsTable.connect("doubleClicked(QModelIndex)", self._centre_on)
@@ -214,6 +215,7 @@ class Panel(VTKObservationMixin):
         self._pulse.stop()
         self.edit.let_go()
         self.follow_up.close()
+        self.anatomy.close()
         self.reader.close()
         self.attention.close()
         self.cohort.closed()
@@ -264,7 +266,7 @@ class Panel(VTKObservationMixin):
             return
         self._hide_maps_from_choice()
         self.case = self._read_case()
-        moved = self.threshold.follow(self.case)
+        moved = self.anatomy.follow(self.threshold.follow(self.case))
         if moved is not self.case:
             self.case = moved
             self.edit.forget_own_changes()
@@ -272,6 +274,7 @@ class Panel(VTKObservationMixin):
         self.maps.show(self.case)
         self.report.show(self.case.segmentation is not None)
         self.attention.show()
+        self.anatomy.show()
         self.prior.show()
         self.follow_up.show()
         self.models.show()
@@ -295,6 +298,7 @@ class Panel(VTKObservationMixin):
         """The answer to a question has come into the scene."""
         self._refresh_now()
         self.attention.answered()
+        self.anatomy.answered()
 
     def _liver(self) -> Mask | None:
         self.reader.actions.use(self.case)
@@ -366,6 +370,7 @@ class Panel(VTKObservationMixin):
             self.case = read_case(slicer.mrmlScene, self.parameters.inputVolume)
         self.reader.show()
         self.edit.show()
+        self.anatomy.selected()
         if len(rows) == 1:
             self._go_to(rows[0].segment_id)
 
@@ -384,14 +389,3 @@ class Panel(VTKObservationMixin):
     def _hide_all(self, hidden: bool) -> None:
         if self.parameters is not None:
             self.parameters.allHidden = hidden
-
-
-def _queue(view: RunPanel, command: WorkerCommand | None) -> AnalysisQueue:
-    """The queue with its worker, which Slicer's own Python runs unless `command` says otherwise."""
-    library = str(Path(__file__).resolve().parents[2])
-    command = command or WorkerCommand.for_slicer(
-        library, python_program(slicer.app.slicerHome, sys.executable)
-    )
-    root = os.path.join(slicer.app.temporaryPath, "LiverLesionAI")
-    remove_stale_folders(root)
-    return AnalysisQueue(view, lambda queue: WorkerClient(command, queue), root)

@@ -24,6 +24,7 @@ class PanelParameters:
         thresholdSet: it is the reader's or the model's; before the first analysis it means nothing.
         classFilter: a class's name, "" for all.
         showDoubtful: question marks stand at places that look somewhat like a lesion and are not listed.
+        showAnatomy: vessels and Couinaud segments are shown, showLandmarks: with their landmarks.
         mapName: name, or family, of the map that is chosen, "" for none.
         selectedSegment: row ID of the lesion that is selected, "" for none.
         allHidden: every overlay is hidden by the one switch.
@@ -60,5 +61,7 @@ class PanelParameters:
     mapThreshold: Annotated[float, WithinRange(0.0, 1.0)] = 0.25
     mapColours: MapColours = MapColours.IRON
     showLegend: bool = True
+    showAnatomy: bool = False
+    showLandmarks: bool = True
     selectedSegment: str = ""
     allHidden: bool = False

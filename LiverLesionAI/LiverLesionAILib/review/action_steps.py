@@ -26,10 +26,12 @@ class ActionSteps:
     Attributes:
         history: what can be undone.
         move_threshold: sets the threshold's slider, when a move of it is undone.
+        move_landmarks: puts the liver's landmarks where a text says, when a move of one is undone.
     """
 
     def __init__(self, scene: slicer.vtkMRMLScene) -> None:
         self.move_threshold: Callable[[float], None] = lambda value: None
+        self.move_landmarks: Callable[[str], None] = lambda text: None
         self._scene = scene
         self._case = CaseView(None, None, None)
         self._key: tuple[str, int] | None = None
@@ -59,6 +61,9 @@ class ActionSteps:
         if step.threshold is not None:
             self.move_threshold(step.threshold[0 if before else 1])
             return step.label
+        if step.landmarks is not None:
+            self.move_landmarks(step.landmarks[0 if before else 1])
+            return step.label
         if step.words is not None:
             self._case.table.SetAttribute(ATTR_WORDS, step.words[0 if before else 1])
             return step.label
@@ -81,6 +86,10 @@ class ActionSteps:
         if table is not None and before != words:
             table.SetAttribute(ATTR_WORDS, words)
             self.history.add(Step(label, {}, {}, words=(before, words)))
+
+    def landmarks_moved(self, before: str, after: str) -> None:
+        """Remember that the reader has moved landmarks of the liver's planes, as text; one step."""
+        self.history.add(Step("move landmark", {}, {}, landmarks=(before, after)))
 
     # -- parts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import slicer
 
@@ -17,6 +17,7 @@ from ..case.description import BOX_PREFIX
 from ..case.findings import DoubtfulPlace, Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
 from ..case.place import Place
 from ..scene import nodes, segments
+from ..scene.anatomy_nodes import AnatomyNodes
 from ..scene.boxed import BoxedLesion, read_boxed, without_listed
 from ..scene.map_stack import ROLE_STACK
 from ..scene.marks import Mark, MarkNodes
@@ -51,6 +52,11 @@ class ListedLesion(Lesion):
         return self.segment_id.startswith(BOX_PREFIX)
 
     @property
+    def as_lesion(self) -> Lesion:
+        """Without what only the scene knows of it."""
+        return Lesion(**{one.name: getattr(self, one.name) for one in fields(Lesion)})
+
+    @property
     def size_mm(self) -> float:
         """Long axis, or the longer edge in the slice of one that has only a box; NaN where it is unknown."""
         return max(self.box.size_xyz_mm[:2]) if self.box_only else BY_KEY["long_axis_mm"].number(self)
@@ -70,6 +76,7 @@ class CaseView:
     marks: MarkNodes | None = None
     stack: slicer.vtkMRMLScalarVolumeNode | None = None
     boxed: Mapping[str, BoxedLesion] = field(default_factory=dict)
+    anatomy: AnatomyNodes | None = None
 
     @property
     def liver_ml(self) -> float | None:
@@ -153,6 +160,7 @@ def read_case(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode
         MarkNodes.of(found),
         (found.get(ROLE_STACK) or [None])[0],
         boxed,
+        AnatomyNodes.of(found),
     )
 
 

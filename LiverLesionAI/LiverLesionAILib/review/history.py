@@ -45,6 +45,8 @@ class Step:
         ended_s: when such a move ended.
         words: what is said of the comparison with an earlier scan, before and after, where the action was
             about that.
+        landmarks: of the liver's planes, before and after, as text, where the action moved one; what follows
+            from them is computed.
     """
 
     label: str
@@ -53,6 +55,7 @@ class Step:
     threshold: tuple[float, float] | None = None
     ended_s: float = 0.0
     words: tuple[str, str] | None = None
+    landmarks: tuple[str, str] | None = None
 
 
 def capture(
@@ -154,6 +157,11 @@ class History:
         self._undone.clear()
         if before != after:
             self.add(Step(f"threshold to {after:.2f}", {}, {}, (before, after), now_s))
+
+    def forget_landmarks(self) -> None:
+        """The liver's planes rest on other landmarks now: the old ones are not gone back to."""
+        self._done = [step for step in self._done if step.landmarks is None]
+        self._undone = [step for step in self._undone if step.landmarks is None]
 
     def clear(self) -> None:
         """Forget everything: the segments are others now."""

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..case import terminology as terms
+from ..case.anatomy import CouinaudSegment, LesionAnatomy, segments_text
 from ..case.findings import LesionStatus
+from ..case.tags import TAG_READER_SEGMENTS
 from ..scene import segments
 from ..support.errors import InputError
 from ..volume.crops import Mask, union, without
@@ -98,6 +100,26 @@ class ReaderActions(MaskActions):
 
         self._do("change class", [segment_id], act, masks=False)
 
+    def set_segments(self, segment_ids: Sequence[str], said: Sequence[CouinaudSegment]) -> None:
+        """Say which Couinaud segments lesions lie in; none goes back to what the planes say."""
+        rows = [row for row in self._case.rows if row.segment_id in segment_ids]
+        rows = [row for row in rows if _said(row) != tuple(said)]
+
+        def act(node: Any) -> None:
+            for row in rows:
+                box = self._case.box(row.segment_id)
+                if box is not None:
+                    place = (box.lesion.anatomy or LesionAnatomy()).with_reader(said)
+                    self._write_boxes({row.segment_id: box.changed(anatomy=place)})
+                    continue
+                segment = node.GetSegmentation().GetSegment(row.segment_id)
+                if said:
+                    segments.set_tag(segment, TAG_READER_SEGMENTS, segments_text(said))
+                else:
+                    segment.RemoveTag(TAG_READER_SEGMENTS)
+
+        self._do("change segment", [row.segment_id for row in rows], act, masks=False)
+
     def set_note(self, segment_id: str, text: str) -> None:
         """Write a note on a lesion; "" removes it."""
         row = self._case.row(segment_id)
@@ -116,3 +138,7 @@ class ReaderActions(MaskActions):
                 segment.RemoveTag(terms.TAG_NOTE)
 
         self._do("note", [segment_id], act, masks=False)
+
+
+def _said(row: ListedLesion) -> tuple[CouinaudSegment, ...]:
+    return () if row.anatomy is None else row.anatomy.reader_segments

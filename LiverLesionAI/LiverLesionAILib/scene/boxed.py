@@ -44,7 +44,8 @@ class BoxedLesion:
         """Whether the reader has decided on it, said anything of it, or moved it."""
         lesion = self.lesion
         decided = lesion.status is not LesionStatus.UNDECIDED
-        return decided or self.moved or bool(lesion.note or lesion.reader_class)
+        segments_said = lesion.anatomy is not None and lesion.anatomy.reader_segments
+        return decided or self.moved or bool(lesion.note or lesion.reader_class or segments_said)
 
     @property
     def place(self) -> Place:

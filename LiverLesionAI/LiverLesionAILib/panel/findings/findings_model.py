@@ -60,6 +60,10 @@ def _likely(row: ListedLesion) -> float:
     return math.nan if row.probability is None else row.probability
 
 
+def _segments(row: ListedLesion) -> str:
+    return "" if row.anatomy is None else ", ".join(one.roman for one in row.anatomy.segments)
+
+
 @dataclass(frozen=True)
 class PanelColumn:
     """One column of the panel: how it shows, in little room, what `case/columns.py` knows of a lesion.
@@ -119,6 +123,14 @@ COLUMNS = (
         lambda row: _measured(row, "mean_hu"),
     ),
     PanelColumn(
+        "seg.",
+        "Couinaud segments that it lies in, the main one first; yours where you have said so; "
+        "?: merely possible",
+        _segments,
+        _segments,
+        right=False,
+    ),
+    PanelColumn(
         "",
         "What you have done with it: found by the AI, edited, accepted, rejected, treated",
         lambda row: "",
@@ -126,7 +138,7 @@ COLUMNS = (
         right=False,
     ),
 )
-NUMBER, CLASS, PROBABILITY, SURE, AXES, VOLUME, HU, STATUS = range(len(COLUMNS))
+NUMBER, CLASS, PROBABILITY, SURE, AXES, VOLUME, HU, SEGMENTS, STATUS = range(len(COLUMNS))
 
 
 def cell_text(row: ListedLesion, column: int) -> str:
@@ -155,6 +167,8 @@ def row_tip(row: ListedLesion) -> str:
         parts.append("a box without an outline")
     if row.reader_class and row.model_class:
         parts.append(f"the model said {row.model_class}")
+    if row.anatomy is not None and row.anatomy.text:
+        parts.append(f"segment {row.anatomy.text}")
     if row.note:
         parts.append(f"note: {row.note}")
     return "; ".join(parts)

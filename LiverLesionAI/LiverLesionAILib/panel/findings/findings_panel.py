@@ -13,7 +13,7 @@ from ...case.columns import BY_KEY
 from ...review.case_view import CaseView, ListedLesion
 from ..parameters import PanelParameters
 from ..run.run_text import findings_line
-from .findings_model import CLASS, COLUMNS, SURE, FindingsFilter, FindingsModel
+from .findings_model import CLASS, COLUMNS, SEGMENTS, SURE, FindingsFilter, FindingsModel
 from .lesion_details import details_html
 
 _OFFERED = (
@@ -77,6 +77,8 @@ class FindingsPanel:
             # Of models that were never calibrated nobody knows.
             unknown = all(row.probability is None for row in case.rows)
             self._ui.findingsTable.setColumnHidden(SURE, unknown)
+            nowhere = not any(row.anatomy is not None and row.anatomy.segments for row in case.rows)
+            self._ui.findingsTable.setColumnHidden(SEGMENTS, nowhere)
             self.apply_filters()
             self._select(selected)
         finally:

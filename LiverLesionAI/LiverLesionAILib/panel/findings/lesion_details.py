@@ -10,6 +10,7 @@ from ...case.classes import LesionClass
 from ...case.enhancement import Enhancement
 from ...case.findings import LesionSource, LesionStatus
 from ...review.case_view import ListedLesion
+from ..anatomy.anatomy_text import place_lines
 from .bars import bars_html
 
 TREATED_LINK = "treated"
@@ -29,6 +30,7 @@ def details_html(row: ListedLesion) -> str:
         lines.append("Found by mask and box.")
     if row.probability is not None:
         lines.append(f"Probability that it is a lesion: {row.probability:.2f}")
+    lines += place_lines(row.anatomy)
     if row.reader_class:
         lines.append(f"Your class: <b>{escape(row.reader_class)}</b>")
     if row.model_class:

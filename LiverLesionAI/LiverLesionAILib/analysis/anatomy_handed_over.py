@@ -1,0 +1,58 @@
+"""Vessels and Couinaud segments for the panel: asked with the masks as they are drawn, answered as a case.
+
+The CT lies in the folder (see :mod:`.handover`); the request holds the masks and the contrast phase. The
+answer is a case store without lesions: where each lies follows from the anatomy, wherever that is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..case.findings import CaseResult, PhaseEstimate
+from ..case.store import save_result
+from ..support.errors import InputError
+from ..support.progress import Progress, silent
+from ..volume.checking import whole_hu
+from ..volume.geometry import Geometry
+from ..volume.packed_mask import unpack_whole
+from .anatomy import with_anatomy
+from .handover import read_volume
+from .rules import Rules
+
+
+def find_handed_over(folder: Path, request: Mapping[str, Any], progress: Progress = silent) -> None:
+    """Find the anatomy of the volume in a folder and write it to ``result`` in it.
+
+    Args:
+        request: "liver", "lesions", "gallbladder": packed masks, "" for none; "phase": the contrast phase's
+            name, "" where it is not known.
+
+    Raises:
+        InputError: the folder is incomplete, or a mask is damaged.
+        Cancelled: from `progress`.
+    """
+    volume = read_volume(folder)
+    volume = replace(volume, hu_zyx=whole_hu(volume.hu_zyx))
+    geometry = volume.geometry
+    case = CaseResult(
+        volume.name,
+        geometry,
+        _mask(request["liver"], geometry),
+        _mask(request["lesions"], geometry).astype(np.uint16),
+        phase=PhaseEstimate(request["phase"], 1.0) if request.get("phase") else None,
+        gallbladder_zyx=_mask(request["gallbladder"], geometry) if request.get("gallbladder") else None,
+    )
+    save_result(with_anatomy(case, volume, Rules(), progress), folder / "result")
+
+
+def _mask(text: str, geometry: Geometry) -> NDArray[np.bool_]:
+    mask = unpack_whole(text, geometry) if text else np.zeros(geometry.shape_zyx, bool)
+    if mask is None:
+        raise InputError("The outlines cannot be read. Click Vessels and segments again.")
+    return mask

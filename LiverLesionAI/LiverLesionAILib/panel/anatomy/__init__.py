@@ -1,0 +1,1 @@
+"""Vessels, Couinaud segments and what a resection leaves."""
