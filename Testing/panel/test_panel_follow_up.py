@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from support.desk import Desk, add_volume, truth_array
 
 pytest.importorskip("PySide6")
@@ -248,6 +249,15 @@ def centre(node) -> np.ndarray:
     return (numpy_matrix(node.GetSliceToRAS()) @ np.array([middle[0], middle[1], 0.0, 1.0]))[:3]
 
 
+def pressed(desk: Desk, key: str) -> None:
+    """A key without Shift or Ctrl, in the table."""
+    from PySide6.QtGui import QKeySequence
+    from PySide6.QtTest import QTest
+
+    QTest.keyClick(desk.ui.findingsTable, QKeySequence(key)[0].key())
+    desk.turn(0.01)
+
+
 TO_RAS = np.array([-1.0, -1.0, 1.0])
 
 
@@ -298,7 +308,7 @@ class TestSideBySide:
     def test_the_same_lesion_in_both_by_a_click(self, desk):
         from LiverLesionAILib.panel.show.views import centre_ras
 
-        desk.panel.follow_up.toggle_beside()
+        desk.ui.besideButton.checked = True
         desk.turn()
         shown = desk.panel.follow_up
         pairs = shown.compared.followup.pairs
@@ -367,6 +377,73 @@ class TestSideBySide:
         assert np.allclose(
             TO_RAS * (np.array(one.GetFocalPoint()) - other.GetFocalPoint()), SHIFT_LPS, atol=0.15
         )
+
+    def test_the_prior_is_blended_over_the_scan_where_the_registration_puts_it(self, desk, prior):
+        import slicer
+        from LiverLesionAILib.panel.run.volumes import all_cts
+        from LiverLesionAILib.scene.ras import volume_geometry
+
+        now = desk.panel.case.volume
+        red = desk.scene.GetSingletonNode("Red", "vtkMRMLSliceCompositeNode")
+        before = red.GetForegroundVolumeID(), red.GetForegroundOpacity()
+        assert not desk.ui.blendSlider.enabled
+        pressed(desk, "V")
+        assert desk.ui.blendButton.checked and desk.ui.blendSlider.enabled
+        over = desk.scene.GetNodeByID(red.GetForegroundVolumeID())
+        assert over.GetName() == "January in place" and red.GetForegroundOpacity() == 0.5
+        assert not over.GetSaveWithScene() and over not in all_cts(desk.scene)
+        other = desk.scene.GetSingletonNode("LiverLesionAIPriorRed", "vtkMRMLSliceCompositeNode")
+        assert other is None or other.GetForegroundVolumeID() != over.GetID()
+        # What is the same all round in the prior is found where the known shift takes it.
+        array, drawn = slicer.util.arrayFromVolume(prior), slicer.util.arrayFromVolume(over)
+        even = ndimage.maximum_filter(array, 3) == ndimage.minimum_filter(array, 3)
+        index = np.argwhere(even & (array > 500))
+        there = volume_geometry(over).lps_to_index(volume_geometry(prior).index_to_lps(index) + SHIFT_LPS)
+        place = np.rint(np.asarray(there)).astype(int)
+        inside = ((place >= 0) & (place < drawn.shape)).all(axis=1)
+        assert inside.sum() > 100
+        same = drawn[tuple(place[inside].T)] == array[tuple(index[inside].T)]
+        assert same.mean() > 0.97
+        desk.ui.blendSlider.value = 1.0
+        assert red.GetForegroundOpacity() == 1.0
+        now.GetDisplayNode().SetAutoWindowLevel(False)
+        now.GetDisplayNode().SetWindowLevel(321.0, 45.0)
+        assert (over.GetDisplayNode().GetWindow(), over.GetDisplayNode().GetLevel()) == (321.0, 45.0)
+        pressed(desk, "V")
+        assert (red.GetForegroundVolumeID(), red.GetForegroundOpacity()) == before
+        assert desk.scene.GetFirstNodeByName("January in place") is None
+        assert not desk.ui.blendButton.checked and not desk.ui.blendSlider.enabled
+        desk.ui.blendSlider.value = 0.5
+
+    def test_a_map_takes_the_place_of_the_blended_prior(self, desk):
+        desk.ui.blendButton.checked = True
+        desk.turn()
+        desk.panel.parameters.showMap = True
+        desk.turn()
+        assert not desk.ui.blendButton.checked and desk.panel.parameters.showMap
+        # And the other way round: it comes back when the prior goes.
+        desk.ui.blendButton.checked = True
+        desk.turn()
+        assert desk.ui.blendButton.checked and not desk.panel.parameters.showMap
+        desk.ui.blendButton.checked = False
+        desk.turn()
+        assert desk.panel.parameters.showMap
+        desk.panel.parameters.showMap = False
+        desk.turn()
+
+    def test_without_a_prior_nothing_is_blended(self, desk, prior):
+        from LiverLesionAILib.review.comparing import keep_alignment
+
+        kept = desk.panel.follow_up.compared.alignment
+        desk.ui.blendButton.checked = True
+        desk.turn()
+        desk.panel.parameters.priorVolume = None
+        desk.turn()
+        assert desk.scene.GetFirstNodeByName("January in place") is None
+        keep_alignment(desk.panel.case, prior, kept)
+        desk.panel.parameters.priorVolume = prior
+        desk.turn()
+        assert desk.ui.blendButton.enabled and not desk.ui.blendButton.checked
 
     def test_the_layout_has_both_columns(self):
         from LiverLesionAILib.panel.follow_up.linked_views import layout_xml

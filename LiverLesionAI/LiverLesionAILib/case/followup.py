@@ -21,6 +21,8 @@ class LesionState(str, Enum):
     SPLIT = "split"
     TREATED = "treated"
     NOT_COVERED = "not covered"
+    FAINT = "faint in one scan"
+    """Listed in one scan only; at its place in the other the network sees something below the threshold."""
 
 
 @dataclass(frozen=True)
@@ -164,27 +166,44 @@ def change_of(followup: FollowUp, pair: Pair) -> Change:
 GROWN_SHARE, GROWN_MM = 0.2, 5.0
 SHRUNK_SHARE = 0.3
 """RECIST's cuts, for a single lesion."""
+GROWN_VOLUME, SHRUNK_VOLUME = (1 + GROWN_SHARE) ** 3, (1 - SHRUNK_SHARE) ** 3
+"""The same for volumes."""
 REPEAT_MM = 3.0
 """What one reader's second measurement of a lesion differs by; smaller changes are none."""
 
 
 def state_of(before: Sequence[LesionSize], now: Sequence[LesionSize]) -> LesionState:
-    """The state of lesions that are in both scans."""
+    """The state of lesions that are in both scans.
+
+    Grown and shrunk is what changed by RECIST's cuts and by more than both intervals together, where they are
+    known. Several lesions whose volume has stayed are one outline in one scan and two in the other, no more:
+    to merge they have to grow, to split to shrink.
+    """
     if any(x.treated for x in (*before, *now)):
         return LesionState.TREATED
-    if len(before) > 1:
-        return LesionState.MERGED
-    if len(now) > 1:
-        return LesionState.SPLIT
+    if len(before) > 1 or len(now) > 1:
+        volumes = [sum(x.volume_ml for x in part) for part in (before, now)]
+        if SHRUNK_VOLUME * volumes[0] < volumes[1] < GROWN_VOLUME * volumes[0]:
+            return LesionState.STABLE
+        return LesionState.MERGED if len(before) > 1 else LesionState.SPLIT
     axis0, axis1 = before[0].long_axis_mm, now[0].long_axis_mm
     if not (math.isfinite(axis0) and math.isfinite(axis1)):
         return LesionState.STABLE
     rise = axis1 - axis0
+    if abs(rise) < _unsure_mm(before[0], now[0]):
+        return LesionState.STABLE
     if rise >= GROWN_MM and rise >= GROWN_SHARE * axis0:
         return LesionState.GROWN
     if -rise >= SHRUNK_SHARE * axis0 and -rise >= REPEAT_MM:
         return LesionState.SHRUNK
     return LesionState.STABLE
+
+
+def _unsure_mm(before: LesionSize, now: LesionSize) -> float:
+    """Half the width of a change of long axes' interval, errors independent; 0 where one is not known."""
+    first, last = sorted((before, now), key=lambda x: x.long_axis_mm)
+    half = math.hypot(first.high_mm - first.long_axis_mm, last.long_axis_mm - last.low_mm)
+    return half if math.isfinite(half) else 0.0
 
 
 def linked(followup: FollowUp, prior: int, current: int) -> FollowUp:
@@ -281,7 +300,7 @@ def provisional(followup: FollowUp) -> Provisional:
     for point, name in ((followup.prior, "prior"), (followup.current, "current")):
         if not point.decided:
             reasons.append(f"lesions of the {name} scan are not reviewed")
-    open_states = {LesionState.NEW, LesionState.GONE}
+    open_states = {LesionState.NEW, LesionState.GONE, LesionState.FAINT}
     if any(pair.state in open_states and not pair.by_reader for pair in followup.pairs):
         reasons.append("new or gone lesions are not confirmed")
     return Provisional(tuple(reasons))

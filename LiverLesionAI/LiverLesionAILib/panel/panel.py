@@ -97,7 +97,7 @@ class Panel(VTKObservationMixin):
                 "P": lambda: self.findings.step(-1),
                 "H": lambda: self._toggle(ui.hideAllButton),
                 "T": self.attention.start,
-                "B": self.follow_up.toggle_beside,
+                **self.follow_up.keys(),
                 **self.reader.keys(),
                 **self.cohort.keys(),
             },

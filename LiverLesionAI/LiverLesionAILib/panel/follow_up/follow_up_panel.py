@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ import slicer
 
 from ...case.comparison import NOTHING, ReaderWords, key_of
 from ...case.course import proposed_targets
-from ...case.followup import Pair
+from ...case.followup import LesionState, Pair
 from ...case.recist import NonTarget
 from ...pictures.followup_plot import followup_svg
 from ...review.case_view import CaseView
@@ -20,6 +21,7 @@ from ...scene.marks import Shown, draw_marks
 from ...scene.ras import volume_geometry
 from ...scene.study import day_of
 from ..show.views import centre_ras
+from .blend import Blend
 from .linked_views import LinkedViews, everywhere
 from .pair_model import PairModel, target_numbers
 from .texts import response_html, state_html
@@ -33,6 +35,7 @@ class FollowUpHost(Protocol):
 
     ui: Any
     case: CaseView
+    parameters: Any
 
     def refresh(self) -> None:
         """Show what the scene holds now."""
@@ -50,6 +53,7 @@ class FollowUpPanel:
     Attributes:
         compared: what is shown; None without a prior.
         linked: the prior's views beside the current ones.
+        blend: the prior over the current scan.
         model: the table's rows.
     """
 
@@ -57,7 +61,8 @@ class FollowUpPanel:
         self._host, self._actions, ui = host, actions, host.ui
         self._comparisons = Comparisons(slicer.mrmlScene)
         self.compared: ComparedCase | None = None
-        self.linked = LinkedViews()
+        self.linked, self.blend = LinkedViews(), Blend()
+        self._map_before = False
         self.model = PairModel()
         ui.pairTable.setModel(self.model)
         ui.pairTable.verticalHeader().setVisible(False)
@@ -74,6 +79,8 @@ class FollowUpPanel:
         ):
             button.connect("clicked()", method)
         ui.besideButton.connect("toggled(bool)", self._beside)
+        ui.blendButton.connect("toggled(bool)", self._blend)
+        ui.blendSlider.connect("valueChanged(double)", self.blend.mix)
         for word in NonTarget:
             ui.nonTargetBox.addItem(f"other lesions: {word.value}", word.name)
         ui.nonTargetBox.connect("activated(int)", self._non_target)
@@ -109,16 +116,21 @@ class FollowUpPanel:
 
     # -- side by side
 
-    def toggle_beside(self) -> None:
-        """Both scans side by side, or this one alone again."""
-        button = self._host.ui.besideButton
+    def keys(self) -> dict[str, Callable[[], None]]:
+        """Keys that work while the module is open."""
+        ui = self._host.ui
+        return {"B": lambda: self._press(ui.besideButton), "V": lambda: self._press(ui.blendButton)}
+
+    def _press(self, button: Any) -> None:
+        """As a click on a button that stays down."""
         if self.compared is not None and button.enabled:
             button.checked = not button.checked
 
     def close(self) -> None:
         """Follow no view any more: the scene or the module goes."""
         self.linked.forget()
-        self._host.ui.besideButton.checked = False
+        self.blend.forget()
+        self._host.ui.besideButton.checked = self._host.ui.blendButton.checked = False
 
     def lesion_selected(self, number: int) -> None:
         """The prior's views, where they are shown, go to the same lesion."""
@@ -133,10 +145,40 @@ class FollowUpPanel:
             self.linked.stop()
         self._host.refresh()
 
+    def _blend(self, wanted: bool) -> None:
+        """Of maps and the prior one lies over the CT; a map comes back afterwards."""
+        parameters = self._host.parameters
+        if wanted and self.compared is not None:
+            slicer.app.setOverrideCursor(qt.Qt.WaitCursor)
+            try:
+                self.blend.start(self._host.case, self.compared, self._host.ui.blendSlider.value)
+            finally:
+                slicer.app.restoreOverrideCursor()
+            if parameters is not None:
+                self._map_before, parameters.showMap = parameters.showMap, False
+        elif not wanted and self.blend.active:
+            self.blend.stop()
+            if parameters is not None and self._map_before:
+                parameters.showMap = True
+        self._host.refresh()
+
+    def _show_blend(self, in_line: bool) -> None:
+        """The prior lies over the scan as long as it is the same two, and no map was asked for since."""
+        ui, parameters = self._host.ui, self._host.parameters
+        same = in_line and self.blend.shows(self._host.case, self.compared)
+        if self.blend.active and (not same or (parameters is not None and parameters.showMap)):
+            self.blend.stop()
+        ui.blendButton.setEnabled(in_line)
+        ui.blendSlider.setEnabled(in_line and self.blend.active)
+        was = ui.blendButton.blockSignals(True)
+        ui.blendButton.checked = self.blend.active
+        ui.blendButton.blockSignals(was)
+
     def _link(self) -> None:
         """The views agree with the comparison as it stands."""
         compared, button = self.compared, self._host.ui.besideButton
         in_line = compared is not None and compared.alignment.movement is not None
+        self._show_blend(in_line)
         if self.linked.active and not (in_line and self.linked.shows(self._host.case, compared)):
             self.linked.stop()
         button.setEnabled(in_line)
@@ -221,16 +263,28 @@ class FollowUpPanel:
         pair = self._pair()
         if pair is None or self.compared is None:
             return
+        before, now = self._keys(pair)
+        if pair.state is LesionState.FAINT:
+            # What is seen in the other scan is none: it is gone, or new.
+            said = self.compared.words.linking(*(before or [NOTHING]), *(now or [NOTHING]))
+            self._say("unlink lesions", said)
+            return
         if not (pair.prior and pair.current):
             self._host.show_message("This lesion is in one of the scans only.", "warning")
             return
-        before, now = self._keys(pair)
         self._say("unlink lesions", self.compared.words.unlinking(before[0], now[0]))
 
     def confirm(self) -> None:
         """The selected proposal is right."""
         pair = self._pair()
         if pair is None or self.compared is None:
+            return
+        if pair.state is LesionState.FAINT:
+            self._host.show_message(
+                "What is faint in one scan is listed in the other only. Add it where it is missing (L), or "
+                "Unlink: then it is new, or gone.",
+                "warning",
+            )
             return
         words, (before, now) = self.compared.words, self._keys(pair)
         if len(before) + len(now) > 2:

@@ -1,0 +1,124 @@
+"""The prior scan over the current one: drawn where the registration puts it, and mixed in by a slider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import slicer
+import vtk
+from slicer.util import VTKObservationMixin
+
+from ...review.case_view import CaseView
+from ...review.comparing import ComparedCase
+from ...scene.nodes import ATTR_ROLE
+from ...scene.ras import set_volume, volume_geometry
+from ...volume.pulled import blending_grid, pulled_back
+from ..show.views import is_prior_view
+
+ROLE_BLEND = "prior in place"
+
+
+class Blend(VTKObservationMixin):
+    """A volume that comes and goes with the button; views get back what they showed before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compared: ComparedCase | None = None
+        self._volume: Any = None
+        self._node: Any = None
+        self._before: dict[str, tuple[str | None, float]] = {}
+
+    @property
+    def active(self) -> bool:
+        """Whether the prior lies over the current scan."""
+        return self._node is not None
+
+    def shows(self, case: CaseView, compared: ComparedCase | None) -> bool:
+        """Whether it is these two scans, brought into line in this way."""
+        shown = self._compared
+        return (
+            shown is not None
+            and compared is not None
+            and case.volume is self._volume
+            and compared.prior.volume is shown.prior.volume
+            and compared.alignment is shown.alignment
+        )
+
+    def start(self, case: CaseView, compared: ComparedCase, share: float) -> None:
+        """Lay the prior over the scan's slice views; nothing where the two were not brought into line.
+
+        Args:
+            share: 0 is this scan alone, 1 the prior alone.
+        """
+        movement = compared.alignment.movement
+        if movement is None or self.active:
+            return
+        prior, scene = compared.prior.volume, slicer.mrmlScene
+        grid = blending_grid(movement, volume_geometry(case.volume))
+        values = pulled_back(slicer.util.arrayFromVolume(prior), volume_geometry(prior), movement, grid)
+        node = scene.CreateNodeByClass("vtkMRMLScalarVolumeNode")
+        node.UnRegister(None)
+        node.SetName(f"{prior.GetName()} in place")
+        node.SetAttribute(ATTR_ROLE, ROLE_BLEND)
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        set_volume(node, values, grid)
+        self._node = scene.AddNode(node)
+        self._node.SetAndObserveTransformNodeID(case.volume.GetTransformNodeID())
+        self._compared, self._volume = compared, case.volume
+        self._node.CreateDefaultDisplayNodes()
+        if self._node.GetDisplayNode() is not None and case.volume.GetDisplayNode() is not None:
+            self._node.GetDisplayNode().SetSaveWithScene(False)
+            self.addObserver(case.volume.GetDisplayNode(), vtk.vtkCommand.ModifiedEvent, self._grey)
+            self._grey(case.volume.GetDisplayNode())
+        self._before = {
+            c.GetID(): (c.GetForegroundVolumeID(), c.GetForegroundOpacity()) for c in _composites()
+        }
+        self.mix(share)
+
+    def mix(self, share: float) -> None:
+        """How much of the prior is seen, 0 to 1."""
+        if self._node is None:
+            return
+        for composite in _composites():
+            was = composite.StartModify()
+            composite.SetForegroundVolumeID(self._node.GetID())
+            composite.SetForegroundOpacity(share)
+            composite.EndModify(was)
+
+    def stop(self) -> None:
+        """Take it away again."""
+        node, scene = self._node, slicer.mrmlScene
+        if node is None:
+            return
+        for composite in _composites():
+            if composite.GetForegroundVolumeID() == node.GetID():
+                volume_id, opacity = self._before.get(composite.GetID(), (None, 0.0))
+                there = volume_id is not None and scene.GetNodeByID(volume_id) is not None
+                composite.SetForegroundVolumeID(volume_id if there else None)
+                composite.SetForegroundOpacity(opacity)
+        self.forget()
+        for part in (node.GetDisplayNode(), node):
+            if part is not None and scene.IsNodePresent(part):
+                scene.RemoveNode(part)
+
+    def forget(self) -> None:
+        """The scene goes, and the volume with it."""
+        self.removeObservers()
+        self._compared = self._volume = self._node = None
+        self._before = {}
+
+    def _grey(self, own: Any, event: Any = None) -> None:
+        """In the window that the reader has chosen for this scan."""
+        display = self._node.GetDisplayNode()
+        display.SetAutoWindowLevel(False)
+        display.SetWindowLevel(own.GetWindow(), own.GetLevel())
+
+
+def _composites() -> Iterator[Any]:
+    scene = slicer.mrmlScene
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
+        composite = scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode")
+        if not is_prior_view(composite):
+            yield composite
