@@ -19,17 +19,21 @@ from LiverLesionAILib.analysis.followup import (
     response,
     same_scan,
 )
-from LiverLesionAILib.case.findings import CaseResult, LesionStatus
+from LiverLesionAILib.case.comparison import NOTHING, ReaderWords, key_of, with_reader_words
+from LiverLesionAILib.case.course import Course, new_lesions, target_sizes
+from LiverLesionAILib.case.findings import CaseResult, LesionStatus, ProbabilityMap
 from LiverLesionAILib.case.followup import (
+    LesionSize,
     LesionState,
     change_of,
     linked,
     provisional,
+    state_of,
     unlinked,
     with_reader_links,
 )
-from LiverLesionAILib.case.followup_json import followup_json
-from LiverLesionAILib.case.recist import Response
+from LiverLesionAILib.case.followup_json import course_of_json, followup_json
+from LiverLesionAILib.case.recist import Response, TargetState
 from LiverLesionAILib.case.store import load_result, save_result
 from LiverLesionAILib.stages.followup.register import (
     LiverTransform,
@@ -201,6 +205,71 @@ def test_lesions_that_merge_and_split():
     assert [(p.prior, p.current, p.state) for p in split.pairs] == [((1,), (1, 2), LesionState.SPLIT)]
     change = change_of(split, split.pairs[0])
     assert change.long_axis_mm == pytest.approx(36 - lesions[0].measurement.long_axis_mm, abs=3)
+
+
+@pytest.mark.usefixtures("unbent")
+def test_one_outline_round_two_lesions_that_have_not_changed_is_no_merge():
+    apart = body({1: ((-20, 0, 0), 9.0), 2: ((2, 0, 0), 9.0)})
+    labels = np.minimum(apart.result.lesion_labels_zyx, 1)
+    lesions = measure_case(labels, apart.result.liver_zyx, apart.volume.hu_zyx, apart.result.geometry)
+    together = replace(apart, result=replace(apart.result, lesion_labels_zyx=labels, lesions=lesions))
+    for scans, ends in (((apart, together), ((1, 2), (1,))), ((together, apart), ((1,), (1, 2)))):
+        assert [(p.prior, p.current, p.state) for p in follow_up(*scans).pairs] == [
+            (*ends, LesionState.STABLE)
+        ]
+
+
+def test_a_change_within_both_intervals_is_none():
+    def size(mm, half):
+        return LesionSize(1, long_axis_mm=mm, low_mm=mm - half, high_mm=mm + half)
+
+    assert state_of([size(20, 3)], [size(27, 4)]) is LesionState.GROWN
+    assert state_of([size(20, 5)], [size(27, 6)]) is LesionState.STABLE
+    assert state_of([size(20, 3)], [size(12, 4)]) is LesionState.SHRUNK
+    assert state_of([size(20, 6)], [size(12, 6)]) is LesionState.STABLE
+    # Without an interval the lengths decide.
+    assert state_of([LesionSize(1, long_axis_mm=20)], [size(27, 9)]) is LesionState.GROWN
+
+
+def seen(examined: Examined, centre, value: float) -> Examined:
+    """A scan whose network sees a ball of 8 mm with this probability."""
+    geometry = examined.result.geometry
+    lps = np.asarray(geometry.index_to_lps(np.moveaxis(np.indices(geometry.shape_zyx), 0, -1)))
+    near = ((lps - np.asarray(centre)) ** 2).sum(-1) < 8.0**2
+    known = ProbabilityMap(np.where(near, round(255 * value), 0).astype(np.uint8), geometry, 0.25)
+    return replace(examined, result=replace(examined.result, probabilities={"tumour": known}))
+
+
+@pytest.mark.usefixtures("registered")
+def test_what_one_scan_does_not_list_is_looked_for_in_its_probability(first, second):
+    """Lesion 3 is gone and the present 4 new, unless the other scan's network sees something there."""
+    first, second = (decided(scan, LesionStatus.ACCEPTED) for scan in (first, second))
+    shift = np.array((6.0, -4.0, -22.0))
+    places = np.array((30, 10, 20)), np.array(FIRST[3][0]) + shift
+
+    def states(value):
+        found = follow_up(seen(first, places[0], value), seen(second, places[1], value))
+        return found, {(p.prior, p.current): p.state for p in found.pairs if not (p.prior and p.current)}
+
+    found, made = states(0.15)
+    assert set(made.values()) == {LesionState.NEW, LesionState.GONE}
+    assert response(found).overall is Response.PD and new_lesions(Course.of(found))
+    ends = {state: pair for pair, state in made.items()}
+    found, made = states(0.3)
+    assert set(made.values()) == {LesionState.FAINT}
+    assert set(made) == set(ends.values())
+    course = Course.of(found)
+    assert new_lesions(course) == ()
+    gone = ends[LesionState.GONE][0][0]
+    assert target_sizes(course, (gone,))[1][0].state is TargetState.TOO_SMALL
+    assert "not confirmed" in provisional(found).text
+    # The reader's word counts more.
+    key = key_of(found.current.lesions[ends[LesionState.NEW][1][0]])
+    said = with_reader_words(found, ReaderWords().linking(NOTHING, key))
+    assert new_lesions(Course.of(said)) == ends[LesionState.NEW][1]
+    # Kept in the file.
+    read = course_of_json(followup_json(found, response(found)))
+    assert {p.state for p in read.course.last.pairs} == {p.state for p in found.pairs}
 
 
 def test_another_patient_is_told(first):

@@ -56,6 +56,7 @@ TECHNICAL = {
     "LESION_MARGIN_MM": "size of a map that is shown",
     "MARGIN_MM": "crop round the liver",
     "MAX_TIES": "calipers, exact",
+    "STEPS": "how many points of a place are looked at",
     "MIDDLE_MM": "where the size of the probability's formula counts from; its offset is fitted with it",
     "MOST_POINTS": "sampling of a lesion's voxels",
     "MOST_SHARE, MOST_SAMPLES": "sampling of the registration of two times",

@@ -13,9 +13,12 @@ from LiverLesionAILab.evaluation.followups import (
     compare_true,
     followup_table,
     networks_too,
-    overlapping,
+    read_rows,
+    simulated_pairs,
     truth_of,
+    write_rows,
 )
+from LiverLesionAILab.evaluation.followups_network import NetworkScore, listed_as, score_pairs
 from LiverLesionAILab.synthesis.followups import BaseScan, SimulatedPair, draw_pair
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.stages.followup.register import register_livers
@@ -89,10 +92,37 @@ def test_with_the_truth_the_comparison_is_right(pairs, monkeypatch):
     assert (wrong.lesions, wrong.matched) == (row.lesions + 1, row.matched - 1)
 
 
-def test_which_found_lesion_is_which_true_one():
-    true = np.array([[1, 1, 1, 2, 2, 0, 3]])
-    found = np.array([[5, 5, 7, 7, 7, 7, 0]])
-    assert overlapping(found, true) == {1: 5, 2: 7}
+def test_which_listed_lesion_is_which_true_one():
+    true = np.array([[1, 1, 1, 2, 2, 0, 3] + 11 * [4]])
+    found = np.array([[5, 5, 7, 7, 7, 7, 0] + [7] + 10 * [0]])
+    # Of 4 less than a tenth is listed: that is the neighbour's outline, and no find.
+    assert listed_as(found, true) == {1: 5, 2: 7}
+
+
+def test_networks_are_judged_by_the_masks_that_they_draw():
+    stable, grown, new, gone = LesionState.STABLE, LesionState.GROWN, LesionState.NEW, LesionState.GONE
+    true = [
+        Pair((1,), (1,), grown), Pair((2,), (2,), stable), Pair((3,), (3,), stable), Pair((4,), (4,), stable),
+        Pair((5,), (5,), stable), Pair((6,), (), gone), Pair((), (7,), new),
+    ]  # fmt: skip
+    # 2 and 3 lie in one mask now; 4 is listed before only, 5 now only.
+    listed = {1: 11, 2: 12, 3: 13, 4: 14, 6: 16}, {1: 21, 2: 22, 3: 22, 5: 25, 7: 27}
+    made = [
+        Pair((11,), (21,), stable), Pair((12, 13), (22,), stable), Pair((14,), (), LesionState.FAINT),
+        Pair((), (25,), new), Pair((16,), (), gone), Pair((), (27,), LesionState.FAINT),
+    ]  # fmt: skip
+    assert score_pairs(true, made, listed) == NetworkScore(3, 3, 2, 1, 1, 0, 2, 1, 2, 1)
+    apart = [Pair((12,), (22,), stable), Pair((13,), (), gone), *made[2:]]
+    assert score_pairs(true, apart, listed) == NetworkScore(3, 0, 0, 1, 0, 0, 2, 1, 2, 1)
+
+
+def test_a_run_goes_on_where_it_was_stopped(tmp_path):
+    row = PairRow("a", "body", "network", 4, 3, 2, 2, 1, "PD", "SD", False, 0.95, 3.0, 3, 3, 2, 1, 0, 1, 1)
+    assert read_rows(tmp_path) == []
+    write_rows([row, replace(row, refused=True)], tmp_path)
+    assert read_rows(tmp_path) == [row, replace(row, refused=True)]
+    names = [drawn.name for drawn in simulated_pairs(7, real=False)]
+    assert names == [f"body{k // 5}-{k // 5}-{k % 5}" for k in range(7)], "nothing is drawn to know them"
 
 
 def test_table_and_spread():
@@ -102,6 +132,10 @@ def test_table_and_spread():
     assert "| true | all | 2 | 7 of 8, 88 %" in table
     assert "1 of 2, 50 %" in table
     assert "network" not in table
+    networks = replace(row, masks="network", alone=3, alone_matched=3, alone_right=2, one_sided=2)
+    assert "| body | 3 of 3, 100 % (44-100) | 2 of 3, 67 % (21-94) | 0 of 2, 0 %" in followup_table(
+        [networks]
+    )
     assert sum(networks_too(k, 60, 7) for k in range(60)) == 7
 
 

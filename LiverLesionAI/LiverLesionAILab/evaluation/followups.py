@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from LiverLesionAILib.analysis.followup import Examined, follow_up, time_point
 from LiverLesionAILib.case.course import Course, response_of
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
-from LiverLesionAILib.case.followup import FollowUp, Pair, state_of
+from LiverLesionAILib.case.followup import FollowUp, state_of
 from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.stages.measure.lesions import measure_case, measure_liver
 from LiverLesionAILib.support.errors import InputError
@@ -23,13 +25,13 @@ from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import resample
 from LiverLesionAILib.volume.masks import bounding_box, components
 from LiverLesionAILib.volume.resampling import resample_labels
-from numpy.typing import NDArray
 from scipy import stats
 
 from ..data.cases import data_folder, read_unchecked
 from ..synthesis.body import BodySettings, make_body
 from ..synthesis.followups import BaseScan, SimulatedPair, SimulatedScan, draw_pair
 from .both_ways import run_both_ways
+from .followups_network import compared_by_networks
 
 SEED = 20
 PAIRS_EACH = 5
@@ -53,6 +55,7 @@ class PairRow:
         category, found: RECIST of the true masks and pairs, and as compared; "" without a target.
         refused: the registration was refused.
         dice: of the livers after registration.
+        alone ... single_right: with the networks' masks, see :class:`.followups_network.NetworkScore`.
     """
 
     name: str
@@ -68,6 +71,13 @@ class PairRow:
     refused: bool
     dice: float
     seconds: float
+    alone: int = 0
+    alone_matched: int = 0
+    alone_right: int = 0
+    one_sided: int = 0
+    one_sided_right: int = 0
+    single: int = 0
+    single_right: int = 0
 
 
 def add_followup_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +87,12 @@ def add_followup_arguments(parser: argparse.ArgumentParser) -> None:
         "--networks", type=int, default=0, help="of how many the networks draw the masks too (default: none)"
     )
     parser.add_argument("--bodies-only", action="store_true", help="no real CTs")
-    parser.add_argument("--out", type=Path, help="folder for followups.csv")
+    parser.add_argument(
+        "--out", type=Path, help="folder for followups.csv; what it holds already is not compared again"
+    )
+    parser.add_argument(
+        "--cases", type=Path, help="folder where the networks' cases are kept, and read where they are there"
+    )
     parser.add_argument(
         "--both-ways",
         type=Path,
@@ -97,14 +112,22 @@ def run_followups(args: argparse.Namespace, progress: Progress = silent) -> int:
         return run_both_ways(args.both_ways)
     if args.pairs < 1 or not 0 <= args.networks <= args.pairs:
         raise InputError("--pairs has to be 1 at least, and --networks between 0 and --pairs.")
-    rows: list[PairRow] = []
+    rows = [] if args.out is None else read_rows(args.out)
+    there = {(row.name, row.masks) for row in rows}
     models = ModelStore.bundled() if args.networks else None
-    for k, (base, pair) in enumerate(simulated_pairs(args.pairs, not args.bodies_only)):
+    for k, drawn in enumerate(simulated_pairs(args.pairs, not args.bodies_only)):
         progress("comparing simulated follow-ups", k / args.pairs)
-        kind = "real" if base.real else "body"
-        rows.append(compare_true(pair, kind))
-        if models is not None and networks_too(k, args.pairs, args.networks):
-            rows.append(compare_networks(pair, kind, models))
+        kind = "real" if drawn.real else "body"
+        with_networks = models is not None and networks_too(k, args.pairs, args.networks)
+        masks = ["true", "network"] if with_networks else ["true"]
+        missing = [m for m in masks if (drawn.name, m) not in there]
+        if not missing:
+            continue
+        pair = drawn.draw()
+        if "true" in missing:
+            rows.append(compare_true(pair, kind))
+        if "network" in missing and models is not None:
+            rows.append(compare_networks(pair, kind, models, args.cases))
         if args.out is not None:
             write_rows(rows, args.out)
     print(followup_table(rows))
@@ -116,21 +139,52 @@ def networks_too(k: int, pairs: int, networks: int) -> bool:
     return (k + 1) * networks // pairs > k * networks // pairs
 
 
-def simulated_pairs(count: int, real: bool = True) -> Iterator[tuple[BaseScan, SimulatedPair]]:
-    """Pairs of synthetic bodies and, by turns, of real CTs; the same every time."""
+@dataclass(frozen=True)
+class Drawn:
+    """A pair that is made when it is wanted.
+
+    Attributes:
+        name: of the pair.
+        real: whether its base is a patient's CT.
+        draw: makes it; the same every time.
+    """
+
+    name: str
+    real: bool
+    draw: Callable[[], SimulatedPair]
+
+
+def simulated_pairs(count: int, real: bool = True) -> Iterator[Drawn]:
+    """Pairs of synthetic bodies and, by turns, of real CTs.
+
+    Raises:
+        InputError: the real CTs are missing.
+    """
     paths = sorted((data_folder() / "lits").glob("*_ct.nii.gz")) if real else []
     if real and not paths:
         raise InputError(f"{data_folder() / 'lits'} holds no *_ct.nii.gz. --bodies-only does without.")
-    made = 0
     for group in range(-(-count // PAIRS_EACH)):
-        if real and group % 2:
-            base = real_base(paths[(group // 2) % len(paths)])
-        else:
-            base = body_base(group)
-        for k in range(min(PAIRS_EACH, count - made)):
-            rng = np.random.default_rng((SEED, group, k))
-            yield base, draw_pair(base, rng, f"{base.name}-{group}-{k}")
-            made += 1
+        path = paths[(group // 2) % len(paths)] if real and group % 2 else None
+        name = f"body{group}" if path is None else path.name.split("_")[0]
+        base = _once(partial(body_base, group) if path is None else partial(real_base, path))
+        for k in range(min(PAIRS_EACH, count - group * PAIRS_EACH)):
+            full = f"{name}-{group}-{k}"
+            yield Drawn(full, path is not None, partial(_drawn, base, group, k, full))
+
+
+def _once(make: Callable[[], BaseScan]) -> Callable[[], BaseScan]:
+    made: list[BaseScan] = []
+
+    def base() -> BaseScan:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return base
+
+
+def _drawn(base: Callable[[], BaseScan], group: int, k: int, name: str) -> SimulatedPair:
+    return draw_pair(base(), np.random.default_rng((SEED, group, k)), name)
 
 
 def body_base(number: int) -> BaseScan:
@@ -239,51 +293,15 @@ def category_of(followup: FollowUp) -> str:
     return "" if judged is None else judged.overall.name
 
 
-def compare_networks(pair: SimulatedPair, kind: str, models: ModelStore) -> PairRow:
-    """With the networks' masks; of lesions found in both scans it is asked whether they are matched."""
-    from LiverLesionAILib.analysis.pipeline import analyze
-    from LiverLesionAILib.analysis.settings import Settings
-
+def compare_networks(pair: SimulatedPair, kind: str, models: ModelStore, cases: Path | None) -> PairRow:
+    """With the networks' masks; see :mod:`.followups_network`."""
     truth = truth_of(pair)
-    scans, overlaps = [], []
-    for t, scan in enumerate((pair.prior, pair.current)):
-        result = analyze(scan.volume, Settings(device="cpu", attention=False, classifier=None), models)
-        lesions = tuple(replace(x, status=LesionStatus.ACCEPTED) for x in result.lesions)
-        scans.append(Examined(replace(result, lesions=lesions), scan.volume, day=DAYS[t]))
-        overlaps.append(overlapping(result.lesion_labels_zyx, scan.labels_zyx))
-    started = time.perf_counter()
-    found = follow_up(*scans)
-    seconds = time.perf_counter() - started
-    possible = [
-        p
-        for p in truth.pairs
-        if p.prior and p.current and set(p.prior) <= set(overlaps[0]) and set(p.current) <= set(overlaps[1])
-    ]
-    matched = right = 0
-    for p in possible:
-        made = _made(found.pairs, [overlaps[0][n] for n in p.prior], [overlaps[1][n] for n in p.current])
-        matched += made is not None
-        right += made is not None and made.state is p.state
-    category = category_of(truth)
+    found, score, seconds = compared_by_networks(pair, truth, models, cases, DAYS)
     return PairRow(
-        pair.name, kind, "network", len(possible), matched, right, 0, 0, category, category_of(found),
-        bool(found.failed), found.dice, seconds,
+        pair.name, kind, "network", score.lesions, score.matched, score.right, 0, 0, category_of(truth),
+        category_of(found), bool(found.failed), found.dice, seconds, score.alone, score.alone_matched,
+        score.alone_right, score.one_sided, score.one_sided_right, score.single, score.single_right,
     )  # fmt: skip
-
-
-def _made(pairs: Sequence[Pair], before: Sequence[int], now: Sequence[int]) -> Pair | None:
-    wanted = tuple(sorted(set(before))), tuple(sorted(set(now)))
-    return next((p for p in pairs if (p.prior, p.current) == wanted), None)
-
-
-def overlapping(found_zyx: NDArray, true_zyx: NDArray) -> dict[int, int]:
-    """True number -> the found lesion that shares most voxels with it."""
-    both = (found_zyx > 0) & (true_zyx > 0)
-    best: dict[int, tuple[int, int]] = {}
-    links, counts = np.unique(np.stack([true_zyx[both], found_zyx[both]]), axis=1, return_counts=True)
-    for true, found, count in zip(*links.astype(int), counts, strict=True):
-        best[true] = max(best.get(true, (0, 0)), (int(count), found))
-    return {true: found for true, (_, found) in best.items()}
 
 
 def write_rows(rows: Sequence[PairRow], folder: Path) -> None:
@@ -293,6 +311,29 @@ def write_rows(rows: Sequence[PairRow], folder: Path) -> None:
         writer = csv.DictWriter(file, [field.name for field in fields(PairRow)])
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
+
+
+def read_rows(folder: Path) -> list[PairRow]:
+    """The way back from :func:`write_rows`; nothing where there is no file.
+
+    Raises:
+        InputError: it is another version's.
+    """
+    path = folder / "followups.csv"
+    if not path.exists():
+        return []
+    kinds = {field.name: field.type for field in fields(PairRow)}
+    read: dict[str, Callable[[str], Any]] = {
+        "str": str, "int": int, "float": float, "bool": lambda text: text == "True",
+    }  # fmt: skip
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                PairRow(**{name: read[str(kinds[name])](text) for name, text in row.items()})
+                for row in csv.DictReader(file)
+            ]
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path} is of another version: remove it to compare anew.") from None
 
 
 def followup_table(rows: Sequence[PairRow]) -> str:
@@ -316,7 +357,29 @@ def followup_table(rows: Sequence[PairRow]) -> str:
                 f"{_rate(sum(r.category == r.found for r in judged), len(judged))} | "
                 f"{sum(r.refused for r in chosen)} | {np.median([r.seconds for r in chosen]):.1f} |"
             )
-    return "\n".join(lines)
+    networks = [r for r in rows if r.masks == "network"]
+    return "\n".join([*lines, *(_network_lines(networks) if networks else [])])
+
+
+def _network_lines(rows: Sequence[PairRow]) -> list[str]:
+    """What the networks' masks add to the table."""
+    lines = [
+        "",
+        "| networks' masks | outlined alone: matched | state right | in one list only: not new or gone "
+        "| truly new or gone: said so |",
+        "|---|---|---|---|---|",
+    ]
+    for kind in ("body", "real", "all"):
+        chosen = [r for r in rows if kind in (r.kind, "all")]
+        if chosen:
+            alone = sum(r.alone for r in chosen)
+            lines.append(
+                f"| {kind} | {_rate(sum(r.alone_matched for r in chosen), alone)} | "
+                f"{_rate(sum(r.alone_right for r in chosen), alone)} | "
+                f"{_rate(sum(r.one_sided_right for r in chosen), sum(r.one_sided for r in chosen))} | "
+                f"{_rate(sum(r.single_right for r in chosen), sum(r.single for r in chosen))} |"
+            )
+    return lines
 
 
 def _rate(good: int, total: int) -> str:

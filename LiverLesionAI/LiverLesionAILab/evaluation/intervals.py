@@ -23,7 +23,7 @@ from LiverLesionAILib.volume.masks import components
 from scipy import stats
 
 from ..data.cases import LITS_PATIENTS, read_unchecked
-from .followups import overlapping
+from .followups_network import listed_as
 
 SMALLEST_MM = 5.0
 USUAL_MM = 10.0, 30.0
@@ -88,8 +88,8 @@ def sized_lesions(case: Path, truth: Path) -> list[SizedLesion]:
     labels = components(mask.hu_zyx == 2, 6)[0].astype(np.uint16)
     measured = measure_case(labels, mask.hu_zyx > 0, mask.hu_zyx, mask.geometry)
     true = {x.number: x.measurement for x in measured if x.measurement is not None}
-    best = overlapping(result.lesion_labels_zyx, labels)
-    back = overlapping(labels, result.lesion_labels_zyx)
+    best = listed_as(result.lesion_labels_zyx, labels, 0.0)
+    back = listed_as(labels, result.lesion_labels_zyx, 0.0)
     found = {x.number: x for x in result.lesions}
     masks, made = lesion_masks(result), []
     name = case.name.removesuffix("_ct")

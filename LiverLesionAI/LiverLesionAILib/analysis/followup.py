@@ -16,6 +16,7 @@ from ..case.followup import FollowUp, Pair, TimePoint
 from ..case.lesion_masks import lesion_masks
 from ..case.recist import Assessment
 from ..case.time_point import time_point_of
+from ..stages.followup.faint import FaintSettings, Look, look_in, with_faint
 from ..stages.followup.pair import PairSettings, Place, pair_lesions
 from ..stages.followup.register import (
     AlignSettings,
@@ -204,7 +205,13 @@ def _pairs(
         places.append({n: Place.of(masks[n], geometry) for n in point.lesions if n in masks})
     grids = prior.result.geometry, current.result.geometry
     sizes = points[0].lesions, points[1].lesions
-    return pair_lesions(places[0], places[1], found, sizes, grids, Rules().part(PairSettings))
+    made = pair_lesions(places[0], places[1], found, sizes, grids, Rules().part(PairSettings))
+    return with_faint(made, (places[0], places[1]), found, (_look(prior), _look(current)))
+
+
+def _look(examined: Examined) -> Look | None:
+    known = examined.result.probabilities.get("tumour")
+    return None if known is None else look_in(known.values_zyx, known.geometry, Rules().part(FaintSettings))
 
 
 def _scan(examined: Examined) -> ScanLiver:

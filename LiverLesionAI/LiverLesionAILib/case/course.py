@@ -24,16 +24,18 @@ class Track:
     Attributes:
         numbers: in each scan; empty where it is not there, several where it has split or not merged yet.
         covered: whether each scan shows its place.
+        faint: scans that do not list it, where the network sees something at its place.
     """
 
     numbers: tuple[tuple[int, ...], ...]
     covered: tuple[bool, ...]
+    faint: frozenset[int] = frozenset()
 
     @property
     def new(self) -> bool:
-        """Whether it is there now, and in no earlier scan though one of them shows its place."""
+        """Whether it is there now, and not even faintly in an earlier scan, though one shows its place."""
         before = self.numbers[:-1]
-        return bool(self.numbers[-1]) and not any(before) and any(self.covered[:-1])
+        return bool(self.numbers[-1]) and not any(before) and any(self.covered[:-1]) and not self.faint
 
 
 @dataclass(frozen=True)
@@ -131,22 +133,23 @@ def tracks_of(course: Course) -> tuple[Track, ...]:
 def _track(course: Course, nodes: Sequence[Node]) -> Track:
     count = len(course.points)
     numbers = tuple(tuple(n for t, n in nodes if t == at) for at in range(count))
-    covered = [True] * count
+    absent: dict[LesionState, set[int]] = {LesionState.NOT_COVERED: set(), LesionState.FAINT: set()}
     for t, step in enumerate(course.steps):
         for pair in step.pairs:
-            if pair.state is not LesionState.NOT_COVERED:
+            if pair.state not in absent:
                 continue
             if set(pair.prior) & set(numbers[t]) and not numbers[t + 1]:
-                covered[t + 1] = False
+                absent[pair.state].add(t + 1)
             if set(pair.current) & set(numbers[t + 1]) and not numbers[t]:
-                covered[t] = False
+                absent[pair.state].add(t)
+    covered = [t not in absent[LesionState.NOT_COVERED] for t in range(count)]
     # What one scan cannot say of a place, the scans beyond it cannot either, until it is seen again.
     first, last = nodes[0][0], nodes[-1][0]
     for t in range(last + 2, count):
         covered[t] = covered[t] and covered[t - 1]
     for t in range(first - 2, -1, -1):
         covered[t] = covered[t] and covered[t + 1]
-    return Track(numbers, tuple(covered))
+    return Track(numbers, tuple(covered), frozenset(absent[LesionState.FAINT]))
 
 
 def proposed_targets(course: Course) -> tuple[int, ...]:
@@ -175,6 +178,8 @@ def target_sizes(course: Course, targets: Sequence[int]) -> list[list[TargetSize
 def _size_at(course: Course, track: Track, at: int, targets: Sequence[int]) -> TargetSize:
     numbers = [n for n in track.numbers[at] if at > 0 or n in targets]
     if not numbers:
+        if at in track.faint:
+            return TargetSize(0.0, TargetState.TOO_SMALL)
         return TargetSize(0.0, TargetState.GONE if track.covered[at] else TargetState.NOT_COVERED)
     lesions = [course.points[at].lesions[n] for n in numbers]
     earlier = (course.points[t].lesions[n] for t in range(at) for n in track.numbers[t])

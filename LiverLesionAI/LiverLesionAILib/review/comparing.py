@@ -16,14 +16,17 @@ from ..analysis.rules import Rules
 from ..case.alignment import KeptAlignment
 from ..case.comparison import ReaderWords, number_of, with_reader_words
 from ..case.course import Course, response_of
+from ..case.description import TUMOUR_PROBABILITY
 from ..case.findings import LesionSource
 from ..case.followup import FollowUp, Pair, TimePoint
 from ..case.judged import JudgedCourse
 from ..case.recist import Assessment, TargetSize
 from ..case.time_point import time_point_of
 from ..scene import segments
+from ..scene.nodes import ATTR_MAP
 from ..scene.ras import volume_geometry
 from ..scene.study import study_of
+from ..stages.followup.faint import FaintSettings, Look, look_in, with_faint
 from ..stages.followup.pair import PairSettings, Place, pair_lesions
 from ..stages.measure.interval import READER_MM
 from .case_view import CaseView, read_case
@@ -203,6 +206,7 @@ class Comparisons:
             grids = volume_geometry(prior.volume), volume_geometry(case.volume)
             settings = Rules().part(PairSettings)
             made = pair_lesions(places[0], places[1], alignment.movement, sizes, grids, settings)
+            made = with_faint(made, (places[0], places[1]), alignment.movement, (_look(prior), _look(case)))
             known = self._pairs[case.table.GetID()] = (what, made)
         return known[1]
 
@@ -229,6 +233,15 @@ class Comparisons:
             found[row.number] = kept[key]
         self._places = kept
         return found
+
+
+def _look(case: CaseView) -> Look | None:
+    """Into the tumour's probability, where the scene has the map."""
+    node = next((n for n in case.maps if n.GetAttribute(ATTR_MAP) == TUMOUR_PROBABILITY), None)
+    if node is None or node.GetImageData() is None:
+        return None
+    values = slicer.util.arrayFromVolume(node)
+    return look_in(values, volume_geometry(node), Rules().part(FaintSettings))
 
 
 def _day(case: CaseView) -> Any:

@@ -101,6 +101,9 @@ WORDS: Mapping[str, tuple[str, str, str, str]] = {
     "state.split": ("split", "geteilt", "delt", "divisée"),
     "state.treated": ("treated", "behandelt", "behandlet", "traitée"),
     "state.not covered": ("not covered", "nicht erfasst", "ikke dekket", "non couverte"),
+    "state.faint in one scan": (
+        "faint in one scan", "in einer Aufnahme schwach", "svak i ett opptak", "faible sur un examen",
+    ),
     "response.complete response": (
         "complete response", "Vollremission", "komplett respons", "réponse complète",
     ),
