@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from LiverLesionAILib.analysis.handover import name_phases, read_named_phases, write_volume
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.manifest import RunManifest
 from LiverLesionAILib.case.phases import NamedPhases
+from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.ct import CtVolume, Geometry
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -26,3 +32,51 @@ def test_what_was_named_is_in_the_findings_and_in_the_manifest() -> None:
     kept = RunManifest.from_json(found.run.to_json())
     assert kept.ct_phase == "portal" and set(kept.phases) == {"delayed"}
     assert kept.phases["delayed"] != kept.ct
+
+
+def test_a_name_that_the_picture_contradicts_is_told_and_so_is_a_scan_between_phases() -> None:
+    from LiverLesionAILib.analysis.pipeline import analyze
+    from LiverLesionAILib.analysis.settings import Settings
+    from LiverLesionAILib.stages.classify.stage import CaseClassifier
+    from LiverLesionAILib.stages.phase.estimate import PhaseMeasures, PhaseSettings
+    from support.rules import of_page
+    from support.threshold_models import ThresholdModels, phantom
+
+    volume, _ = phantom()
+    stage = CaseClassifier(None, SimpleNamespace(phase=of_page(PhaseSettings)))  # type: ignore[arg-type]
+    portal = PhaseMeasures(150.0, 150.0, 120.0)
+    [said] = stage._described(replace(volume, name="7: Abdomen arteriell 3.0"), portal)
+    assert said.startswith("The CT is called arterial but looks portal venous (")
+    assert stage._described(replace(volume, name="Abdomen venös"), portal) == []
+    assert stage._described(replace(volume, name="Abdomen"), portal) == []
+    # The phantom's own phase is uncertain: nothing contradicts it, but that is told.
+    settings = Settings(device="cpu", precision="float32", attention=False)
+    found = analyze(replace(volume, name="arterial"), settings, ThresholdModels()).messages
+    assert [text for text in found if "phase" in text] == [
+        text for text in found if text.startswith("The scan lies between two phases: ")
+    ]
+    assert len([text for text in found if "lies between" in text]) == 1
+
+
+def test_phases_come_through_the_handover_and_damage_is_told(tmp_path: Path) -> None:
+    assert read_named_phases(tmp_path) is None
+    hu_zyx = np.full((4, 5, 6), 40, np.int16)
+    geometry = Geometry.make(hu_zyx.shape, (5.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    places = name_phases(tmp_path, Phase.PORTAL, [Phase.ARTERIAL, Phase.DELAYED])
+    for number, place in enumerate(places):
+        list(write_volume(place, hu_zyx + np.int16(number), geometry, f"CT {number}"))
+    found = read_named_phases(tmp_path)
+    assert found is not None and found.own is Phase.PORTAL
+    assert [(phase, ct.name, int(ct.hu_zyx.max())) for phase, ct in found.others] == [
+        (Phase.ARTERIAL, "CT 0", 40),
+        (Phase.DELAYED, "CT 1", 41),
+    ]
+    seen: list[Path] = []
+    read_named_phases(tmp_path, lambda place: seen.append(place) or CtVolume(hu_zyx, geometry))
+    assert seen == places, "the worker checks each as a CT"
+    (places[1] / "volume.json").unlink()
+    with pytest.raises(InputError, match="Analyze again"):
+        read_named_phases(tmp_path)
+    (tmp_path / "phases.json").write_text('{"own": "venous", "others": {}}')
+    with pytest.raises(InputError, match="Analyze again"):
+        read_named_phases(tmp_path)

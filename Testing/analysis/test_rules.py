@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from LiverLesionAILib.analysis.class_tables import PRIORS_OF_SETTINGS
 from LiverLesionAILib.analysis.page import Page
 from LiverLesionAILib.analysis.rules import Rules, settings_from
 from LiverLesionAILib.analysis.settings import Settings, parse_class_priors
@@ -247,3 +248,12 @@ def test_class_priors_can_be_changed_and_the_others_share_the_rest() -> None:
     for wrong in ("HCC", "HCC=2", "melanoma=0.1", "HCC=0.1,HCC=0.2", "HCC=0.7,cyst=0.7"):
         with pytest.raises(LiverLesionAIError, match="--class-priors"):
             parse_class_priors(wrong, stated)
+
+
+def test_class_priors_of_a_setting_are_whole_and_named_alike() -> None:
+    stated = Rules().differential_priors
+    for name, priors in PRIORS_OF_SETTINGS.items():
+        assert [one for one, _ in priors] == [one for one, _ in stated], name
+        assert sum(share for _, share in priors) == pytest.approx(1.0)
+        assert parse_class_priors(name.upper().replace(" ", "-"), stated) == priors
+    assert parse_class_priors("staging", stated) == stated

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.lirads import AtRisk, Consider, LiRads, Observation, lirads, threshold_growth
+from LiverLesionAILib.case.lirads_answers import Answers, CaseAnswers
 
 PATIENT = AtRisk(at_risk=True, age_years=61, vascular_or_congenital=False)
 PHASES = (Phase.ARTERIAL, Phase.PORTAL, Phase.DELAYED)
@@ -133,3 +134,14 @@ def test_threshold_growth(before_mm: float, now_mm: float, months: float, grown:
 def test_growth_from_nothing_is_no_size() -> None:
     with pytest.raises(ValueError, match="above 0 mm"):
         threshold_growth(0.0, 12.0, 3.0)
+
+
+def test_what_the_reader_says_comes_back_as_it_was_kept_and_damage_is_nothing() -> None:
+    said = CaseAnswers(
+        AtRisk(True, 61.0, False), {"1.2": Answers(benign_excluded=True, washout=False, confirmed=True)}
+    )
+    assert CaseAnswers.from_text(said.text) == said
+    for text in (None, "", "{", "[]", '{"patient": 3}', '{"lesions": {"1": 4}}'):
+        assert CaseAnswers.from_text(text) == CaseAnswers()
+    odd = '{"patient": {"at_risk": "yes", "age_years": true, "more": 1}, "lesions": {"1": {"washout": 1}}}'
+    assert CaseAnswers.from_text(odd) == CaseAnswers(AtRisk(), {"1": Answers()})

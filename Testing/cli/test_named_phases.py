@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from LiverLesionAILab.fuzz import writers
 from LiverLesionAILib.case.classes import Phase
-from LiverLesionAILib.case.phases import NamedPhases
+from LiverLesionAILib.case.phases import NamedPhases, hinted
 from LiverLesionAILib.cli.main import build_parser
-from LiverLesionAILib.cli.phases import hinted, read_phases
+from LiverLesionAILib.cli.phases import read_phases
 from LiverLesionAILib.reading import SeriesInfo
 from LiverLesionAILib.support.errors import LiverLesionAIError
 from LiverLesionAILib.support.progress import silent
@@ -90,6 +90,11 @@ def info(key: str, description: str, **changes) -> SeriesInfo:
         ("Delayed 5 min", Phase.DELAYED),
         ("Abdomen 3.0 B30f", None),
         ("art + portal", None),
+        ("Martin_abdomen", None),
+        ("Arthur liver", None),
+        ("liver_art_2mm", Phase.ARTERIAL),
+        ("SENSATION 64 spatial", None),
+        ("Lever sen", Phase.DELAYED),
     ],
 )
 def test_phases_in_descriptions(description: str, phase: Phase | None) -> None:

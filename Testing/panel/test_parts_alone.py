@@ -30,6 +30,7 @@ from LiverLesionAILib.panel.findings.lesion_details import details_html
 from LiverLesionAILib.panel.report import report_panel
 from LiverLesionAILib.panel.report.report_panel import Questions, ReportPanel, new_folder
 from LiverLesionAILib.panel.run.model_panel import ModelPanel
+from LiverLesionAILib.panel.run.other_scans import NO_PHASES, ChosenPhases
 from LiverLesionAILib.panel.run.run_panel import RunPanel
 from LiverLesionAILib.panel.show.attention_panel import AttentionPanel
 from LiverLesionAILib.review.case_view import CaseView, ListedLesion
@@ -91,6 +92,7 @@ class Host:
         self.ui.findingsTable = qt.QTableView()
         self.ui.queueButton = qt.QToolButton()
         self.parameters: Any = SimpleNamespace(inputVolume=volume, secondVolume=None, findClasses=True)
+        self.phases = NO_PHASES
         self.said: list[tuple[str, str]] = []
         self.refreshed, self.problem = 0, ""
 
@@ -117,6 +119,9 @@ class Host:
 
     def prior_to_analyse(self) -> Any:
         return None
+
+    def phases_of(self, volume: Any) -> tuple[ChosenPhases, tuple[str, ...]]:
+        return self.phases, ()
 
     def model_problem(self) -> str:
         return self.problem
@@ -409,7 +414,8 @@ class Queue:
     def __init__(self) -> None:
         self.current, self.waiting, self.added, self.cancelled = None, (), [], 0
 
-    def add(self, volume: Any, settings: dict[str, Any], second: Any, warnings: tuple[str, ...]) -> None:
+    def add(self, volume: Any, settings: Any, second: Any, warnings: Any, phases: ChosenPhases) -> None:
+        assert phases is NO_PHASES
         self.added.append((volume, settings, second, warnings))
 
     def cancel(self) -> None:

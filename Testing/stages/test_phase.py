@@ -15,6 +15,7 @@ from LiverLesionAILib.stages.phase.estimate import (
     PHASES,
     PhaseMeasures,
     PhaseSettings,
+    between,
     estimate,
     measure_phase,
     phase_probabilities,
@@ -96,3 +97,15 @@ def test_what_the_reader_is_told() -> None:
     assert estimate(portal, False, PHASE).warning == "", "without classes the phase has no consequence"
     assert estimate(PhaseMeasures(300.0, 110.0, 72.0), True, PHASE).warning == ""
     assert estimate(PhaseMeasures(float("nan"), float("nan"), 80.0), True, PHASE) is None
+
+
+def test_a_scan_between_two_phases_is_told_with_both() -> None:
+    said = between(PhaseMeasures(119.0, 108.0, 85.0), PHASE)
+    shares = phase_probabilities(PhaseMeasures(119.0, 108.0, 85.0), PHASE)
+    assert 0.5 < shares[2] < 0.7, "between the portal venous and the delayed phase"
+    assert said == (
+        f"The scan lies between two phases: portal venous ({shares[2]:.2f}) and delayed ({shares[3]:.2f}). "
+        "Name its phase where you know it."
+    )
+    assert between(PhaseMeasures(150.0, 150.0, 120.0), PHASE) == ""
+    assert between(PhaseMeasures(float("nan"), float("nan"), 85.0), PHASE) == ""

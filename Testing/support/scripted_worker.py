@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from LiverLesionAILib.analysis import worker
-from LiverLesionAILib.analysis.handover import SECOND_FOLDER, read_volume
+from LiverLesionAILib.analysis.handover import SECOND_FOLDER, read_named_phases, read_volume
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress
 
@@ -83,6 +83,10 @@ class ScriptedAnalysis:
         if (folder / SECOND_FOLDER).is_dir():
             second = read_volume(folder / SECOND_FOLDER)
             told = f"Second phase {second.name}: {second.hu_zyx.shape}, largest {second.hu_zyx.max()}."
+            result = replace(result, messages=(*result.messages, told))
+        if (named := read_named_phases(folder)) is not None:
+            others = ", ".join(f"{phase.value} {ct.name} {ct.hu_zyx.max()}" for phase, ct in named.others)
+            told = f"Named phases: {named.own.value if named.own else 'none'}; {others}."
             result = replace(result, messages=(*result.messages, told))
         save_result(result, folder / worker.RESULT_FOLDER)
         save_surfaces(result, folder / worker.RESULT_FOLDER)

@@ -8,7 +8,7 @@ complete.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from ..case.classes import Phase
+from ..case.phases import NamedPhases
 from ..support.errors import GeometryError, InputError
 from ..support.files import write_text
 from ..volume.ct import CtVolume, Geometry
@@ -24,6 +26,8 @@ VOXELS_FILE = "volume.npy"
 GEOMETRY_FILE = "volume.json"
 SECOND_FOLDER = "second"
 """Within a case's folder, where there is one: another contrast phase of the same patient."""
+PHASES_FILE = "phases.json"
+"""Beside it, where the reader names phases: that of the CT, and the folders of further ones."""
 SLAB_BYTES = 2 << 20
 
 
@@ -103,3 +107,36 @@ def read_volume(folder: Path) -> CtVolume:
         raise InputError(
             f"The volume handed over for the analysis cannot be read ({error}). Click Analyze again."
         ) from error
+
+
+def name_phases(folder: Path, own: Phase | None, others: Sequence[Phase]) -> list[Path]:
+    """Say which phases come along; a new folder for each of `others`, for :func:`write_volume`.
+
+    Raises:
+        OSError: no space or no permission.
+    """
+    places = {phase.value: f"phase_{phase.value}" for phase in others}
+    for place in places.values():
+        (folder / place).mkdir()
+    known = {"own": None if own is None else own.value, "others": places}
+    write_text(folder / PHASES_FILE, json.dumps(known))
+    return [folder / place for place in places.values()]
+
+
+def read_named_phases(folder: Path, read: Callable[[Path], CtVolume] = read_volume) -> NamedPhases | None:
+    """What :func:`name_phases` and :func:`write_volume` wrote; None where no phase was named.
+
+    Raises:
+        InputError: a phase is incomplete or damaged.
+    """
+    if not (folder / PHASES_FILE).is_file():
+        return None
+    try:
+        known = json.loads((folder / PHASES_FILE).read_text(encoding="utf-8"))
+        own = None if known["own"] is None else Phase(known["own"])
+        places = [(Phase(name), folder / place) for name, place in known["others"].items()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"The phases handed over for the analysis cannot be read ({error}). Click Analyze again."
+        ) from error
+    return NamedPhases(own, tuple((phase, read(place)) for phase, place in places))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..support.errors import LiverLesionAIError
+from .class_tables import PRIORS_OF_SETTINGS
 
 OPERATING_POINTS = ("strict", "default", "sensitive")
 
@@ -86,7 +87,9 @@ class Settings:
 def parse_class_priors(
     text: str | None, stated: tuple[tuple[str, float], ...]
 ) -> tuple[tuple[str, float], ...] | None:
-    """ "HCC=0.3,cyst=0.2" as priors; classes that it leaves out share the rest as stated. None for None.
+    """ "HCC=0.3,cyst=0.2", or a setting ("staging", "at risk"), as priors. None for None.
+
+    Classes that are left out share the rest as stated.
 
     Args:
         stated: of the page of rules.
@@ -96,6 +99,8 @@ def parse_class_priors(
     """
     if text is None:
         return None
+    if (setting := text.strip().lower().replace("-", " ")) in PRIORS_OF_SETTINGS:
+        return PRIORS_OF_SETTINGS[setting]
     known, given = dict(stated), {}
     for word in text.split(","):
         name, _, value = (part.strip() for part in word.partition("="))
@@ -107,7 +112,8 @@ def parse_class_priors(
         if name not in known or name in given or not 0 <= share <= 1:
             names = ", ".join(known)
             raise LiverLesionAIError(
-                f"--class-priors {word.strip()}: give CLASS=SHARE, 0 to 1, each class once: {names}."
+                f"--class-priors {word.strip()}: give CLASS=SHARE, 0 to 1, each class once: {names}; or a "
+                f"setting: {', '.join(PRIORS_OF_SETTINGS)}."
             )
         given[name] = share
     left, rest = 1.0 - sum(given.values()), sum(v for name, v in known.items() if name not in given)

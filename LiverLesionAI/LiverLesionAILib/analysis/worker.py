@@ -14,11 +14,12 @@ warm between cases. Commands (``id`` is chosen by the sender and comes back in e
 
 Answers: ``ready`` (once), ``info``, ``progress`` (stage, fraction, left_s), ``done`` (result folder,
 seconds), ``failed`` (kind, text, details), ``cancelled``. The volume lies in ``folder`` (see
-:mod:`.handover`), a second phase of the patient in ``folder/second``; the result is written to
-``folder/result``. ``attend`` asks what networks attend to (see :mod:`.attention`) in the same way,
-``compare`` how an earlier scan, in ``folder/second``, lies on it (see :mod:`.compared`), and ``anatomy``
-where the liver's vessels and segments are (see :mod:`.anatomy_handed_over`). When standard input ends, its
-reader is gone: the worker removes the case it works on and exits.
+:mod:`.handover`), a second phase of the patient in ``folder/second``, phases that the reader names beside
+it; the result is written to ``folder/result``. ``attend`` asks what networks attend to (see
+:mod:`.attention`) in the same way, ``compare`` how an earlier scan, in ``folder/second``, lies on it (see
+:mod:`.compared`), and ``anatomy`` where the liver's vessels and segments are (see
+:mod:`.anatomy_handed_over`). When standard input ends, its reader is gone: the worker removes the case it
+works on and exits.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from ..models.computer import describe_computer
 from ..support.errors import Cancelled, InputError, LiverLesionAIError, ModelError, OutputError
 from ..support.progress import Progress, TimedProgress
 from ..support.threads import let_threads_sleep
-from .handover import SECOND_FOLDER, read_volume
+from .handover import SECOND_FOLDER, read_named_phases, read_volume
 
 RESULT_FOLDER = "result"
 PROGRESS_INTERVAL_S = 0.1
@@ -101,7 +102,8 @@ class PipelineAnalysis:
             raise InputError(f"The analysis does not know a setting it was given ({error}).") from error
         volume = checked(folder)
         second = checked(folder / SECOND_FOLDER) if (folder / SECOND_FOLDER).is_dir() else None
-        result = analyze(volume, chosen, self._store(), progress, second)
+        phases = read_named_phases(folder, checked)
+        result = analyze(volume, chosen, self._store(), progress, second, phases=phases)
         progress("handing over the result", 1.0)
         save_result(result, folder / RESULT_FOLDER)
         save_surfaces(result, folder / RESULT_FOLDER)

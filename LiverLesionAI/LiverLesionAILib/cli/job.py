@@ -84,9 +84,9 @@ def _add_class_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--class-priors",
-        metavar="CLASS=SHARE,...",
+        metavar="CLASS=SHARE,... or SETTING",
         help="how often a lesion is of a class in your patients, e.g. HCC=0.4; the others share the rest as "
-        "`rules` states them",
+        "`rules` states them; or a setting: staging, incidental, at-risk, even",
     )
 
 

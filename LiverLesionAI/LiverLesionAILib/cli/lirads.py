@@ -50,8 +50,8 @@ def add_lirads_command(commands: Commands) -> None:
 
 def run_lirads(args: argparse.Namespace) -> int:
     """Print the steps and the category, or why there is none."""
-    from ..case.findings import LesionStatus
-    from ..case.lirads import AtRisk, Observation, Proposal, lirads, threshold_growth
+    from ..case.lirads import AtRisk, Proposal, threshold_growth
+    from ..case.lirads_answers import Answers, category, outcome
     from ..case.store import load_result
 
     result = load_result(args.case)
@@ -59,50 +59,30 @@ def run_lirads(args: argparse.Namespace) -> int:
     if lesion is None:
         there = ", ".join(str(one.number) for one in result.lesions) or "none"
         raise InputError(f"{args.case} has no lesion {args.lesion}; its lesions: {there}.")
-    if not lesion.status.counts:
-        raise InputError(f"Lesion {args.lesion} was marked as {lesion.status.title}: it has no category.")
-    if lesion.measurement is None:
-        raise InputError(f"Lesion {args.lesion} has only a box. Outline it first: its size is needed.")
-    proposal = Proposal.of(lesion.enhancement)
-    phases, size_mm = _phases(args.phases), lesion.measurement.long_axis_mm
-    growth = None
+    phases, growth = _phases(args.phases), None
     if (args.prior_mm is None) is not (args.prior_months is None):
         raise InputError("Growth needs both --prior-mm and --prior-months.")
     if args.prior_mm is not None:
         if not args.prior_mm > 0:
             raise InputError(f"--prior-mm {args.prior_mm:g}: give a size above 0.")
-        growth = threshold_growth(args.prior_mm, size_mm, args.prior_months)
+        if lesion.measurement is not None:
+            growth = threshold_growth(args.prior_mm, lesion.measurement.long_axis_mm, args.prior_months)
     said = {name: ANSWERS.get(value) for name, value in vars(args).items() if isinstance(value, str)}
-    measured = proposal if args.confirm_measured else Proposal()
-
-    def counted(name: str, value: bool | None) -> bool | None:
-        return said[name] if said.get(name) is not None else value
-
-    found = lirads(
-        AtRisk(said.get("at_risk"), args.age, said.get("vascular_or_congenital")),
-        phases or measured.phases,
-        Observation(
-            size_mm,
-            counted("aphe", measured.arterial_enhancement),
-            counted("washout", measured.washout),
-            counted("capsule", measured.capsule),
-            growth,
-            counted("targetoid", measured.targetoid),
-            said.get("tumour_in_vein"),
-            said.get("benign_excluded"),
-            lesion.status is LesionStatus.TREATED,
-        ),
+    names = ("benign_excluded", "tumour_in_vein", "targetoid", "washout", "capsule")
+    answers = Answers(
+        **{name: said.get(name) for name in names},
+        arterial_enhancement=said.get("aphe"),
+        growth=growth,
+        confirmed=args.confirm_measured,
     )
+    patient = AtRisk(said.get("at_risk"), args.age, said.get("vascular_or_congenital"))
+    found = category(patient, answers, lesion, phases)
     print(f"Lesion {lesion.number}, LI-RADS CT v2018:")
     for number, step in enumerate(found.steps, 1):
         print(f"  {number:>2}. {step.question} {step.answer}")
-    if not args.confirm_measured and (line := _measured(proposal)):
+    if not args.confirm_measured and (line := _measured(Proposal.of(lesion.enhancement))):
         print(line)
-    if found.category is not None:
-        print(f"Category: {found.category.value}, if every answer above is the reader's.")
-    else:
-        consider = f" ({found.consider.value})" if found.consider.value else ""
-        print(f"No category{consider}: the last answer does not allow one.")
+    print(outcome(found))
     return 0
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..case.classes import Phase
+from ..case.phases import NamedPhases, hinted
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress
 
 if TYPE_CHECKING:
-    from ..case.phases import NamedPhases
     from ..reading import SeriesInfo
     from ..volume.ct import CtVolume
 
@@ -56,7 +55,6 @@ def read_phases(args: argparse.Namespace, progress: Progress) -> NamedPhases | N
         LiverLesionAIError: a name is unknown or comes twice, or an option has no CT.
         InputError: a phase cannot be read; the text says which.
     """
-    from ..case.phases import NamedPhases
     from ..reading import read_ct
 
     places = _named("--phase", args.phase, "CT")
@@ -96,20 +94,7 @@ def read_phases(args: argparse.Namespace, progress: Progress) -> NamedPhases | N
     return NamedPhases(own, tuple(read))
 
 
-HINTS = (
-    (Phase.UNENHANCED, r"nativ|unenh|non.?contrast|without|plain|\bpre\b|\bnc(ct)?\b|ohne|sans"),
-    (Phase.ARTERIAL, r"art"),
-    (Phase.PORTAL, r"portal|\bpv|ven(ous|ös|øs|eux|euse)?\b|porto"),
-    (Phase.DELAYED, r"delay|\blate\b|equilib|sp(ä|ae?)t|\bsen|tardi"),
-)
-"""What descriptions of series call a phase, in several languages; the first that fits counts."""
 MOST_STUDY_PHASES = 3
-
-
-def hinted(description: str) -> Phase | None:
-    """The phase that a series' description names; None where it names none, or two ("art + portal")."""
-    found = [phase for phase, pattern in HINTS if re.search(pattern, description, re.IGNORECASE)]
-    return found[0] if len(found) == 1 else None
 
 
 def study_phases(place: Path, series: str | None, own: Phase | None, progress: Progress) -> NamedPhases:
@@ -121,7 +106,6 @@ def study_phases(place: Path, series: str | None, own: Phase | None, progress: P
     Raises:
         InputError: the folder holds no other abdominal series, or one cannot be read.
     """
-    from ..case.phases import NamedPhases
     from ..reading import list_series, read_ct
 
     listed = [s for s in list_series(place, progress) if not s.refused and s.axial and s.covers_abdomen]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from ..analysis.class_tables import PRIORS_OF_SETTINGS
+from ..case.classes import Phase
 from ..case.findings import LesionStatus
 
 
@@ -80,6 +82,47 @@ class StatusFilter(Labelled):
             StatusFilter.KEPT: status.counts,
             StatusFilter.EDITED: edited,
         }.get(self, status.value == self.name.lower())
+
+
+class CtPhase(Labelled):
+    """Contrast phase of the CT itself."""
+
+    ESTIMATED = "as it looks"
+    UNENHANCED = "non-contrast"
+    ARTERIAL = "arterial"
+    PORTAL = "portal venous"
+    DELAYED = "delayed"
+
+    @property
+    def phase(self) -> Phase | None:
+        """As named; None leaves it to the estimate."""
+        return None if self is CtPhase.ESTIMATED else Phase[self.name]
+
+    @classmethod
+    def of(cls, phase: Phase | None) -> CtPhase:
+        """The choice of a phase; as it looks for None."""
+        return cls.ESTIMATED if phase is None else cls[phase.name]
+
+
+class ClassSetting(Labelled):
+    """Whose lesions these are: how often each class is met."""
+
+    STAGING = "Known cancer (staging)"
+    INCIDENTAL = "No known disease"
+    AT_RISK = "At risk of HCC"
+    EVEN = "All classes alike"
+
+    @property
+    def priors(self) -> tuple[tuple[str, float], ...]:
+        """Class -> share; see :data:`~..analysis.class_tables.PRIORS_OF_SETTINGS`."""
+        return PRIORS_OF_SETTINGS[self.name.lower().replace("_", " ")]
+
+    @property
+    def text(self) -> str:
+        """The shares for the reader, the commonest class first; looks of one class together."""
+        shares = dict(self.priors)
+        shares["benign other"] = sum(shares.pop(look) for look in ("benign", "sparing", "perfusion"))
+        return ", ".join(f"{name} {p:.2f}" for name, p in sorted(shares.items(), key=lambda one: -one[1]))
 
 
 class MaskStyle(Labelled):

@@ -18,6 +18,7 @@ from ..scene.prepare import find_nodes
 from ..scene.upgrade import upgrade
 from ..volume.crops import Mask
 from .anatomy.anatomy_panel import AnatomyPanel
+from .classes.classes_panel import ClassesPanel
 from .cohort.cohort_panel import CohortPanel
 from .edit.edit_panel import EditPanel
 from .edit.reader_panel import ReaderPanel
@@ -32,7 +33,7 @@ from .parameters import PanelParameters
 from .report.report_panel import ReportPanel
 from .run.model_panel import ModelPanel
 from .run.run_panel import RunPanel
-from .run.volumes import first_ct, map_ids
+from .run.volumes import first_ct, hide_maps
 from .run.worker_client import WorkerCommand
 from .run.worker_queue import worker_queue
 from .shortcuts import Shortcuts
@@ -84,6 +85,8 @@ class Panel(VTKObservationMixin):
         self.anatomy = AnatomyPanel(
             self, self.queue, self.reader.actions, self._liver, self.edit.forget_own_changes
         )
+        self.classes = ClassesPanel(self, self.reader.write_note)
+        self.phases_of = self.classes.phases_of
         self.prior = PriorPanel(self, self.queue)
         self.follow_up = FollowUpPanel(self, self.reader.actions)
         self.cohort = CohortPanel(self, lambda: self.queue.current is not None)
@@ -275,6 +278,7 @@ class Panel(VTKObservationMixin):
         self.report.show(self.case.segmentation is not None)
         self.attention.show()
         self.anatomy.show()
+        self.classes.show()
         self.prior.show()
         self.follow_up.show()
         self.models.show()
@@ -306,24 +310,18 @@ class Panel(VTKObservationMixin):
 
     def _hide_maps_from_choice(self) -> None:
         """The lists of CTs are of CTs only, and a CT is no second phase of itself."""
-        ids = map_ids(slicer.mrmlScene)
         chosen = self.parameters.inputVolume if self.parameters is not None else None
-        own = [chosen.GetID()] if chosen is not None else []
-        for selector, hidden in (
-            (self.ui.inputSelector, ids),
-            (self.ui.secondSelector, ids + own),
-            (self.ui.priorSelector, ids + own),
-        ):
-            model = selector.sortFilterProxyModel()
-            if list(model.hiddenNodeIDs) != hidden:
-                model.hiddenNodeIDs = hidden
+        ui = self.ui
+        others = (ui.secondSelector, ui.priorSelector, *self.classes.selectors)
+        hide_maps(slicer.mrmlScene, chosen, ui.inputSelector, others)
 
     # -- what the parts ask of each other
 
     def settings(self) -> dict[str, Any]:
         """The analysis' settings as the panel stands."""
+        chosen = {**self.models.settings(), **self.classes.settings()}
         # Fainter lesions are kept aside for the threshold slider.
-        return {**self.models.settings(), "score_threshold": Rules().faintest_score}
+        return {**chosen, "score_threshold": Rules().faintest_score}
 
     def score_threshold(self) -> float:
         """Lesions of a lower score are kept aside."""
@@ -371,6 +369,7 @@ class Panel(VTKObservationMixin):
         self.reader.show()
         self.edit.show()
         self.anatomy.selected()
+        self.classes.selected()
         if len(rows) == 1:
             self._go_to(rows[0].segment_id)
 

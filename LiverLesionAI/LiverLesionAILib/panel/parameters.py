@@ -8,7 +8,7 @@ from slicer import vtkMRMLScalarVolumeNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from ..analysis.rules import Rules
-from .choices import Device, MapColours, MaskStyle, Precision, SizeFilter, StatusFilter
+from .choices import ClassSetting, CtPhase, Device, MapColours, MaskStyle, Precision, SizeFilter, StatusFilter
 
 
 @parameterNodeWrapper
@@ -18,6 +18,9 @@ class PanelParameters:
     Attributes:
         secondVolume: another contrast phase of the same patient, or none.
         priorVolume: an earlier CT of the patient to compare with, or none.
+        unenhancedVolume, arterialVolume, portalVolume, delayedVolume: contrast phases of the same patient.
+        ctPhase: phase of the CT itself, as the reader names it.
+        classSetting: whose lesions these are; how often each class is met follows from it.
         segmenter, detector, classifier: names of models of the manifest, "" for its first one.
         findBoxes, findClasses: whether detector and classifier run, where there are any.
         threshold: probability a lesion must reach to be listed.
@@ -33,6 +36,12 @@ class PanelParameters:
     inputVolume: vtkMRMLScalarVolumeNode
     secondVolume: vtkMRMLScalarVolumeNode
     priorVolume: vtkMRMLScalarVolumeNode
+    unenhancedVolume: vtkMRMLScalarVolumeNode
+    arterialVolume: vtkMRMLScalarVolumeNode
+    portalVolume: vtkMRMLScalarVolumeNode
+    delayedVolume: vtkMRMLScalarVolumeNode
+    ctPhase: CtPhase = CtPhase.ESTIMATED
+    classSetting: ClassSetting = ClassSetting.STAGING
     segmenter: str = ""
     detector: str = ""
     classifier: str = ""

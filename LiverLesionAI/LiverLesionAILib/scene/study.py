@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -44,6 +45,20 @@ def study_of(volume: slicer.vtkMRMLScalarVolumeNode) -> Study:
         if owner:
             patient = patient_digests(*(tree.GetItemAttribute(owner, a) or "" for a in _PATIENT_ATTRIBUTES))
     return Study(day, patient if len(patient) == 3 else ("", "", ""))  # type: ignore[arg-type]
+
+
+def same_study(
+    volume: slicer.vtkMRMLScalarVolumeNode, others: Sequence[slicer.vtkMRMLScalarVolumeNode]
+) -> list[slicer.vtkMRMLScalarVolumeNode]:
+    """Those of `others` that lie in the volume's study of the subject hierarchy; none where it has none."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volume.GetScene())
+
+    def study(node: slicer.vtkMRMLScalarVolumeNode) -> int:
+        item = tree.GetItemByDataNode(node)
+        return int(tree.GetItemAncestorAtLevel(item, "Study")) if item else 0
+
+    own = study(volume)
+    return [node for node in others if own and study(node) == own]
 
 
 def keep_study(

@@ -247,8 +247,11 @@ class ReaderPanel:
     def _note(self) -> None:
         rows = self._host.selection()
         if len(rows) == 1:
-            text = self._host.ui.noteEdit.text
-            self._guarded(lambda: self.actions.set_note(rows[0].segment_id, text))
+            self.write_note(rows[0].segment_id, self._host.ui.noteEdit.text)
+
+    def write_note(self, segment_id: str, text: str) -> None:
+        """Write a note on a lesion."""
+        self._guarded(lambda: self.actions.set_note(segment_id, text))
 
     def _mark(self, status: LesionStatus) -> None:
         self._act(lambda ids: self.actions.set_status(ids, status))

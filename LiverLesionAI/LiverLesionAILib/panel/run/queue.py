@@ -19,9 +19,10 @@ import qt
 import slicer
 from numpy.typing import NDArray
 
-from ...analysis.handover import SECOND_FOLDER, write_volume
+from ...analysis.handover import write_volume
 from ...support.errors import LiverLesionAIError
 from ...volume.ct import Geometry
+from .other_scans import NO_PHASES, ChosenPhases, hand_over_others, with_geometry
 from .temp_folders import make_case_folder
 from .volumes import checked_geometry
 from .worker_client import WorkerClient
@@ -76,6 +77,7 @@ class Case:
         second: another contrast phase of the same patient, for the lesions' classes.
         question: what is asked of a point of it, instead of an analysis.
         warnings: what is doubtful about it, for the findings.
+        phases: contrast phases that the reader names.
     """
 
     volume: slicer.vtkMRMLScalarVolumeNode
@@ -85,6 +87,7 @@ class Case:
     question: Question | None = None
     second: slicer.vtkMRMLScalarVolumeNode | None = None
     warnings: tuple[str, ...] = ()
+    phases: ChosenPhases = NO_PHASES
 
 
 class QueueView(Protocol):
@@ -153,6 +156,7 @@ class AnalysisQueue:
         settings: Mapping[str, Any],
         second: slicer.vtkMRMLScalarVolumeNode | None = None,
         warnings: tuple[str, ...] = (),
+        phases: ChosenPhases = NO_PHASES,
     ) -> None:
         """Analyse a volume now, or after those that wait.
 
@@ -161,10 +165,12 @@ class AnalysisQueue:
         Args:
             second: another contrast phase of the same patient.
             warnings: what is doubtful about the volume, for the findings.
+            phases: that the reader names.
         """
         if self.holds(volume):
             return
-        self._waiting.append(Case(volume, volume.GetName(), settings, second=second, warnings=warnings))
+        case = Case(volume, volume.GetName(), settings, second=second, warnings=warnings, phases=phases)
+        self._waiting.append(case)
         if self._current is None:
             self._next()
         else:
@@ -218,6 +224,7 @@ class AnalysisQueue:
         for waiting in self._waiting:
             if waiting.second is not None and not present(waiting.second):
                 waiting.second = None
+            waiting.phases = waiting.phases.those(present)
         case = self._current
         if case is not None and not present(case.volume):
             if self.phase is RunPhase.COMPUTING:
@@ -264,19 +271,14 @@ class AnalysisQueue:
         request: Mapping[str, Any] = {}
         if case.question is not None:
             array, geometry, request = case.question.prepare()
-        second = case.second
-        second_geometry = checked_geometry(second) if second is not None else None
+        others = with_geometry(case.second, case.phases)
         case.folder = make_case_folder(self._root)
         for share in write_volume(case.folder, array, geometry, case.name, case.warnings):
             self.progress = RunProgress("hand over the volume", HANDOVER_SHARE * share)
             yield image
-        if second is not None and second_geometry is not None:
-            folder, image = case.folder / SECOND_FOLDER, second.GetImageData()
-            folder.mkdir()
-            array = slicer.util.arrayFromVolume(second)
-            for _ in write_volume(folder, array, second_geometry, second.GetName()):
-                self.progress = RunProgress("hand over the second scan", HANDOVER_SHARE)
-                yield image
+        for image in hand_over_others(case.folder, others, case.phases.own):
+            self.progress = RunProgress("hand over the other scans", HANDOVER_SHARE)
+            yield image
         self.phase = RunPhase.COMPUTING
         self.progress = RunProgress("start the computing process", HANDOVER_SHARE)
         if case.question is not None:

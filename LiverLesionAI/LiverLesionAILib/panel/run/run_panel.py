@@ -14,6 +14,7 @@ from ...scene.prepare import find_nodes
 from ...support.errors import LiverLesionAIError
 from ..parameters import PanelParameters
 from ..show.views import show_volume
+from .other_scans import ChosenPhases
 from .queue import AnalysisQueue, Case
 from .run_text import done_line, stage_line
 from .sample_case import load_sample_volume
@@ -35,6 +36,9 @@ class RunHost(Protocol):
 
     def prior_to_analyse(self) -> Any:
         """The chosen prior scan where it has to be analysed first; None else."""
+
+    def phases_of(self, volume: Any) -> tuple[ChosenPhases, tuple[str, ...]]:
+        """The contrast phases that go along with a volume, and what is doubtful about them."""
 
     def model_problem(self) -> str:
         """Why nothing can be analysed, "" where all is well."""
@@ -103,15 +107,20 @@ class RunPanel:
         warnings = grid_warnings(volume)
         if second is not None:
             warnings += tuple(f"Second phase: {text}" for text in grid_warnings(second))
+        phases, doubts = self._host.phases_of(volume)
+        warnings += doubts
+        for phase, node in phases.others:
+            warnings += tuple(f"The {phase.title} phase: {text}" for text in grid_warnings(node))
         if warnings:
             self._host.show_message(" ".join(warnings), "warning")
-        self.queue.add(volume, self._host.settings(), second, warnings)
+        self.queue.add(volume, self._host.settings(), second, warnings, phases)
 
     def _second(self, volume: Any) -> Any:
         """The second phase that is chosen for a volume; None without one or without classes."""
         parameters = self._host.parameters
         second = parameters.secondVolume if parameters is not None and parameters.findClasses else None
-        return None if second is volume else second
+        named = [node for _, node in self._host.phases_of(volume)[0].others]
+        return None if second is volume or second in named else second
 
     def _fill_menu(self) -> None:
         menu, parameters = self._menu, self._host.parameters

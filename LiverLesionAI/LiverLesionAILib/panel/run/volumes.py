@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import slicer
 import vtk
@@ -32,6 +34,21 @@ def map_ids(scene: slicer.vtkMRMLScene) -> list[str]:
         for index in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode"))
     )
     return [node.GetID() for node in volumes if node.GetAttribute(ATTR_ROLE)]
+
+
+def hide_maps(
+    scene: slicer.vtkMRMLScene,
+    chosen: slicer.vtkMRMLScalarVolumeNode | None,
+    of_cts: Any,
+    of_others: Iterable[Any],
+) -> None:
+    """Lists of CTs are of CTs only, and the chosen one is in no list of others: it is no phase of itself."""
+    ids = map_ids(scene)
+    own = [chosen.GetID()] if chosen is not None else []
+    for selector, hidden in ((of_cts, ids), *((one, ids + own) for one in of_others)):
+        model = selector.sortFilterProxyModel()
+        if list(model.hiddenNodeIDs) != hidden:
+            model.hiddenNodeIDs = hidden
 
 
 def first_ct(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode | None:

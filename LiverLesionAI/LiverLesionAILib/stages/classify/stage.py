@@ -10,7 +10,7 @@ import numpy as np
 
 from ...case.classes import Phase
 from ...case.findings import AttentionMap, CaseResult, Lesion, PhaseEstimate
-from ...case.phases import NamedPhases
+from ...case.phases import NamedPhases, hinted
 from ...support.progress import Progress, part, silent
 from ...volume.ct import CtVolume, reorient, resample, resample_labels
 from ..faces import Classifier
@@ -19,6 +19,7 @@ from ..phase.estimate import (
     PHASES,
     PhaseMeasures,
     PhaseSettings,
+    between,
     estimate,
     measure_phase,
     phase_probabilities,
@@ -111,6 +112,9 @@ class CaseClassifier:
         if named.own is not None:
             messages += self._contradicted("The CT", named.own, measures)
             phase = _as_stated(phase, named.own, classified)
+        else:
+            messages += [said for said in (between(measures, self.settings.phase),) if said]
+            messages += self._described(volume, measures)
         if not classified:
             return Classified(result.lesions, phase=phase, messages=tuple(messages))
         from .case import with_classes, with_differentials
@@ -163,6 +167,12 @@ class CaseClassifier:
         if looks == stated.title or shares.max() < self.settings.phase.sure:
             return []
         return [f"{who} was named {stated.title} but looks {looks} ({shares.max():.2f}): check which it is."]
+
+    def _described(self, volume: CtVolume, measures: PhaseMeasures) -> list[str]:
+        """A sentence where a CT's name, mostly its series' description, names a phase that it lacks."""
+        hint = hinted(volume.name)
+        said = [] if hint is None else self._contradicted("The CT", hint, measures)
+        return [text.replace("was named", "is called", 1) for text in said]
 
     def _classes(self, box: LiverBox, progress: Progress) -> dict[int, ClassAnswer]:
         assert self.classifier is not None

@@ -141,3 +141,17 @@ def estimate(measures: PhaseMeasures, classified: bool, settings: PhaseSettings)
     elif classified and probability < settings.sure:
         warning = "The contrast phase is uncertain; classes were learnt in the arterial phase."
     return PhaseEstimate(name, probability, warning)
+
+
+def between(measures: PhaseMeasures, settings: PhaseSettings) -> str:
+    """A sentence where the scan lies between two phases; "" where one is sure, or nothing was measured."""
+    if not np.isfinite((measures.aorta_hu, measures.vessels_hu)).any():
+        return ""
+    shares = phase_probabilities(measures, settings)
+    first, second = np.argsort(-shares)[:2]
+    if shares[first] >= settings.sure:
+        return ""
+    return (
+        f"The scan lies between two phases: {PHASES[first]} ({shares[first]:.2f}) and {PHASES[second]} "
+        f"({shares[second]:.2f}). Name its phase where you know it."
+    )

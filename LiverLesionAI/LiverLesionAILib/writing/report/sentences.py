@@ -52,6 +52,25 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Kontrastfasen er usikker; klassene er lært i arteriell fase.",
         "La phase de contraste est incertaine ; les classes ont été apprises à la phase artérielle.",
     ),
+    "The scan lies between two phases: {phase} ({p}) and {phase_now} ({p_now}). Name its phase where you "
+    "know it.": (
+        "Die Aufnahme liegt zwischen zwei Phasen: {phase} ({p}) und {phase_now} ({p_now}). Nennen Sie die "
+        "Phase, wenn Sie sie kennen.",
+        "Undersøkelsen ligger mellom to faser: {phase} ({p}) og {phase_now} ({p_now}). Oppgi fasen hvis du "
+        "kjenner den.",
+        "L'examen se situe entre deux phases : {phase} ({p}) et {phase_now} ({p_now}). Indiquez sa phase si "
+        "vous la connaissez.",
+    ),
+    "The CT is called {phase} but looks {phase_now} ({p}): check which it is.": (
+        "Die CT heißt {phase}, wirkt aber {phase_now} ({p}): bitte prüfen.",
+        "CT-en kalles {phase}, men ser {phase_now} ut ({p}): kontroller hvilken det er.",
+        "Le scanner est appelé {phase} mais paraît de phase {phase_now} ({p}) : vérifiez laquelle c'est.",
+    ),
+    "The CT was named {phase} but looks {phase_now} ({p}): check which it is.": (
+        "Die CT wurde {phase} genannt, wirkt aber {phase_now} ({p}): bitte prüfen.",
+        "CT-en ble kalt {phase}, men ser {phase_now} ut ({p}): kontroller hvilken det er.",
+        "Le scanner a été nommé {phase} mais paraît de phase {phase_now} ({p}) : vérifiez laquelle c'est.",
+    ),
     "The second phase ({name}) could not be brought into line with the first and was not used. Is it of the "
     "same patient, and does it show the liver?": (
         "Die zweite Phase ({name}) ließ sich nicht mit der ersten zur Deckung bringen und wurde nicht "

@@ -1,0 +1,1 @@
+"""What the lesions may be: contrast phases, how often classes are met, LI-RADS."""
