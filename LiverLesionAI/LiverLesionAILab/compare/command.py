@@ -16,6 +16,7 @@ from .cases import add_case_arguments, run_compare_cases
 from .classifiers import add_classifier_arguments, run_compare_classifiers
 from .detectors import add_compare_arguments, run_compare
 from .segmenters import add_segmenter_arguments, run_compare_segmenters
+from .transformed import add_transformed_arguments, run_transformed
 
 KINDS = {
     "segmenters": (add_segmenter_arguments, run_compare_segmenters, "SFAN, MSCD, VA Mask R-CNN, U-Nets"),
@@ -32,6 +33,11 @@ KINDS = {
         "the contrast phase of scans with an outlined liver",
     ),
     "cases": (add_case_arguments, run_compare_cases, "two runs over the same CTs: is anything different"),
+    "transformed": (
+        add_transformed_arguments,
+        run_transformed,
+        "a CT in another array, grid or file: does it find the same",
+    ),
 }
 
 
