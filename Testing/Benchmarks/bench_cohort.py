@@ -1,4 +1,4 @@
-"""A cohort of small synthetic scans, some corrupted, two ending their process: what is left, what is done twice.
+"""A cohort of small synthetic scans, some corrupted, two end their process: what is left, what is redone.
 
     python Testing/Benchmarks/bench_cohort.py [--cases 100] [--jobs 2] [--singly 10]
 
