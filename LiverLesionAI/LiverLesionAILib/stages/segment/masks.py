@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...volume.masks import components, largest_component
+from ...volume.masks import bounding_box, components, largest_component
 from .necks import NeckSettings, without_necks
 
 
@@ -108,11 +108,19 @@ def closed_liver(
     reach_mm: float,
 ) -> NDArray[np.bool_]:
     """The liver closed by a ball of `closing_mm`, holes filled slice by slice, then grown by `reach_mm`."""
-    near = np.pad(within_mm(liver_zyx, spacing_zyx_mm, closing_mm), 1, mode="edge")
-    closed = ~within_mm(~near, spacing_zyx_mm, closing_mm)[1:-1, 1:-1, 1:-1] | liver_zyx
+    farther = max(closing_mm, reach_mm)
+    box = bounding_box(liver_zyx, [int(np.ceil(farther / size)) + 2 for size in spacing_zyx_mm])
+    out = np.zeros(liver_zyx.shape, bool)
+    if box is None:
+        return out
+    # Beyond that margin there is nothing; where the scan ends the liver is taken to go on.
+    liver = liver_zyx[box]
+    near = np.pad(within_mm(liver, spacing_zyx_mm, closing_mm), 1, mode="edge")
+    closed = ~within_mm(~near, spacing_zyx_mm, closing_mm)[1:-1, 1:-1, 1:-1] | liver
     for plane in closed:
         ndimage.binary_fill_holes(plane, output=plane)
-    return within_mm(closed, spacing_zyx_mm, reach_mm)
+    out[box] = within_mm(closed, spacing_zyx_mm, reach_mm)
+    return out
 
 
 def lesion_scores(probability_zyx: NDArray, labels_zyx: NDArray, count: int) -> NDArray[np.float32]:
