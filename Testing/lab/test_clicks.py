@@ -51,6 +51,23 @@ def test_each_lesion_is_clicked_on_where_it_is_deepest(scan: LabelledScan) -> No
     assert [c.by_panel for c in (suspected, seen)] == [suspected.by_network, seen.by_density]
 
 
+def test_a_second_click_adds_what_is_missing_and_never_harms(scan: LabelledScan) -> None:
+    def half(ct: CtVolume) -> CaseResult:
+        """The network suspects two separate parts of one lesion; each click gives one."""
+        suspected = SUSPECTED & (np.abs(Y - 45) >= 1)
+        return CaseResult(
+            "one",
+            GRID,
+            LIVER.copy(),
+            np.zeros(GRID.shape_zyx, np.uint16),
+            probabilities={"tumour": ProbabilityMap((180 * suspected).astype(np.uint8), GRID)},
+        )
+
+    clicks = {round(click.diameter_mm): click for click in clicks_on(scan, half)}
+    assert all(click.by_two >= click.by_panel for click in clicks.values())
+    assert clicks[14].by_two > clicks[14].by_panel + 0.2
+
+
 def test_the_table_tells_listed_from_missed(scan: LabelledScan) -> None:
     text = table(clicks_on(scan, found))
     assert "| not listed | 2 | 0.50" in text and "| listed | 1 |" in text
