@@ -101,7 +101,8 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         "--synthliver",
         type=Path,
         metavar="DIR",
-        help="train on the training scans of the SynthLiver-1 in this folder, and on nothing else",
+        help="train on the training scans of the SynthLiver-1 in this folder, and on nothing else (the "
+        "second look: on the default line's candidates in them as well)",
     )
     parser.add_argument(
         "--without",
@@ -153,6 +154,12 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
             chosen, sources, folder, args.device, progress, start=args.start, pretrained=args.pretrained
         )
         return _finish(args, chosen, network, folder)
+    if chosen.task == "second look":
+        from .second_look import fit_second_look, second_look_sources
+
+        data = (chosen, args.hold_out, args.cache, args.synthliver, args.threads, progress)
+        network = fit_second_look(chosen, second_look_sources(*data), folder, args.device, progress)
+        return _finish(args, chosen, network, folder)
     from .fitting import fit
 
     cases = _cases(args, chosen, progress)
@@ -187,12 +194,15 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
         InputError: options that do not go together.
     """
     chosen = sized_recipe(args.model, args.size)
+    beside = chosen.task == "second look"
+    if beside and (args.without or args.shares or args.start):
+        raise InputError("--without, --shares and --start are not for the second look.")
     if (args.without or args.synthliver) and chosen.task in ("classify", "neighbour", "vessels"):
         raise InputError(
             "--without and --synthliver are for networks that learn tumours from volumes, not for slice "
             "classifiers or neighbours of the liver."
         )
-    if args.synthliver and (args.without or args.hold_out or args.shares):
+    if args.synthliver and not beside and (args.without or args.hold_out or args.shares):
         raise InputError("--synthliver brings its own data: leave out --without, --hold-out and --shares.")
     if args.validate and chosen.task not in ("segment", "locate"):
         raise InputError("--validate is for networks that draw masks; leave it out for this one.")
@@ -205,7 +215,7 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
             raise InputError(f"--learning-rate {args.learning_rate:g}: give a number between 0 and 1.")
         loop = replace(loop, learning_rate=args.learning_rate)
     chosen = replace(chosen, config=changed_config(chosen.config, args.config), loop=loop)
-    if args.synthliver:
+    if args.synthliver and not beside:
         chosen = replace(chosen, shares={"real": 1.0})
     elif args.shares:
         shares = {k: float(v) for k, v in (item.split("=") for item in args.shares.split(","))}

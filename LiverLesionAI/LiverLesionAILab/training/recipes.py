@@ -20,11 +20,12 @@ from LiverLesionAILib.networks import (
 from LiverLesionAILib.support.errors import InputError
 
 from .bank import BankSettings
-from .baselines import attention_unet, danet_unet, se_unet
+from .baselines import attention_unet, danet_unet, se_unet, second_look
 from .bodies import BodyMix
 from .gallbladder_cases import GRID_MM, GallbladderMix
 from .loop import LoopSettings
 from .sampling import AugmentSettings
+from .second_look_crops import EDGE
 from .vessel_cases import GRID_ZYX_MM
 
 SEGMENT_INPUT = InputSpec(
@@ -51,6 +52,11 @@ segmenters'."""
 VESSEL_INPUT = InputSpec(spacing_zyx_mm=GRID_ZYX_MM, window_hu=(0.0, 220.0), in_slices=5, liver_hu=100.0)
 """The liver's level is brought to 100 HU: what is left is by how much vessels are brighter or darker."""
 
+SECOND_LOOK_INPUT = InputSpec(
+    spacing_zyx_mm=(2.0, 1.0, 1.0), window_hu=(-100.0, 220.0), in_slices=24, liver_hu=100.0
+)
+"""A crop of 48 mm; its slices are all of its channels, so their number is even."""
+
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
 
@@ -61,7 +67,7 @@ class Recipe:
     Attributes:
         network: module of `networks/`; config: its settings.
         task: "segment", "locate", "detect", "classify" or "neighbour" (an organ beside the liver)
-            or "vessels".
+            or "vessels" or "second look".
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
@@ -309,6 +315,20 @@ RECIPES: dict[str, Recipe] = {
         augment=AugmentSettings(level_hu=8.0, contrast=0.2, pivot_hu=100.0, noise_hu=12.0),
         anatomy=20,
         title="Vessel U-Net: portal vein, hepatic veins and IVC at the liver",
+    ),
+    "second_look": Recipe(
+        network="second_look",
+        task="second look",
+        config=second_look.SIZES["compact"],
+        spec=SECOND_LOOK_INPUT,
+        crop=EDGE,
+        loop=LoopSettings(
+            steps=400, batch=24, learning_rate=2e-3, warmup=30, ema=0.99, checkpoint_every=50, log_every=10
+        ),
+        shares={"variant": 1.0},
+        bank=BankSettings(variants_per_patient=14, seed=1),
+        gallbladders=GallbladderMix(),
+        title="Second look: is this candidate a lesion",
     ),
     "dadrn": Recipe(
         network="dadrn",

@@ -1,1 +1,1 @@
-"""Networks that are only compared with: U-Nets with other attentions."""
+"""Networks that are not bundled: U-Nets with other attentions to compare with, and a second look."""
