@@ -83,9 +83,9 @@ CLICKS = _tool(
     "run_clicks",
     "what one click gives for lesions that are not listed",
 )
-SECOND_LOOK = _tool(
+CANDIDATES = _tool(
     "evaluation.second_look",
-    "add_second_look_arguments",
-    "run_second_look",
+    "add_candidate_arguments",
+    "run_candidates",
     "judge the default line's candidates by a trained second look, and compare",
 )

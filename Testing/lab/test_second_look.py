@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from LiverLesionAILab.data.cases import UNKNOWN, TrainingCase, encode_hu
+from LiverLesionAILab.data.scan import LabelledScan
 from LiverLesionAILab.evaluation.second_look import JudgedCandidate, compared, judged, left_out, report
 from LiverLesionAILab.training.line_cases import LineCase
 from LiverLesionAILab.training.recipes import recipe
@@ -18,13 +20,19 @@ from LiverLesionAILab.training.second_look_cases import (
     volume_candidates,
 )
 from LiverLesionAILab.training.second_look_crops import EDGE, candidate_crop, crop_scale, network_input
+from LiverLesionAILib.analysis.settings import Settings
+from LiverLesionAILib.case.findings import CaseResult, ProbabilityMap
+from LiverLesionAILib.stages.measure.lesions import measure_case
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.ct import CtVolume, Geometry
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 SPEC = recipe("second_look").spec
 SPACING = (2.5, 1.25, 1.25)
 SHAPE = (24, 64, 64)
+GRID = Geometry.make(SHAPE, SPACING)
+FLIPPED = Geometry.make(SHAPE, SPACING, (0, 0, SPACING[0] * (SHAPE[0] - 1)), np.diag([1.0, 1.0, -1.0]))
 Z, Y, X = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
 LIVER = np.broadcast_to((np.abs(Z - 12) < 10) & (np.abs(Y - 32) < 26) & (np.abs(X - 32) < 26), SHAPE).copy()
 
@@ -110,6 +118,44 @@ def test_the_lines_candidates_are_true_by_what_they_share_with_lesions() -> None
     assert 3 not in numbers, "it shares a little with a lesion: neither true nor false"
 
 
+def found_by_the_line(_ct: object, settings: Settings, _models: object) -> CaseResult:
+    """The lesion at a low score, with its probability; on the axes of a CT that was stored upside down."""
+    assert settings.score_threshold == 0.15 and settings.classifier is None
+    labels = LESION.astype(np.uint16)[::-1]
+    hu, _ = scan()
+    lesions = measure_case(labels, LIVER[::-1], hu[::-1], FLIPPED, {1: 0.4})
+    maps = {"tumour": ProbabilityMap((200 * LESION).astype(np.uint8), GRID)}
+    return CaseResult("one", FLIPPED, LIVER[::-1], labels, lesions, probabilities=maps)
+
+
+def test_sources_are_variants_gallbladders_and_the_lines_own_candidates(tmp_path, monkeypatch) -> None:
+    from LiverLesionAILab.training import line_cases, second_look
+
+    hu, labels = scan()
+    read = LabelledScan("one1", "one1", CtVolume(hu[::-1], FLIPPED, "one"), labels[::-1])
+    stored = SimpleNamespace(name="one1", patient="one1", read=lambda: read)
+    runs: list[int] = []
+    monkeypatch.setattr(line_cases, "analyze", lambda *a: runs.append(1) or found_by_the_line(*a))
+    monkeypatch.setattr(second_look, "find_synthliver", lambda folder, split: [stored])
+    variant, organ = case_of(labels, hu), case_of(np.where(OTHER, 2, LIVER).astype(np.uint8), hu)
+    monkeypatch.setattr(second_look, "training_cases", lambda *a: [replace(variant, name="lits001-v001")])
+    monkeypatch.setattr(second_look, "lits_cases", lambda *a: [])
+    monkeypatch.setattr(second_look, "data_folder", lambda: tmp_path)
+    monkeypatch.setattr(
+        second_look, "gallbladder_cases", lambda *a, **k: [replace(organ, name="body0001", patient="")]
+    )
+    for _ in range(2):
+        made = second_look.second_look_sources(recipe("second_look"), "", tmp_path, tmp_path, 1)
+        assert [part.source for part in made] == ["lits001-v001", "body0001", "one1", "one1"]
+    assert len(runs) == 1, "what the line found is kept"
+    line = made[2]
+    assert line.kinds == ("line",) and line.lesion.all()
+    inside = line.data[0, 2] > 200
+    assert line.data[0, 1][inside].mean() == pytest.approx(200, abs=12), "probability on the mask"
+    dark = line.data[0, 0][inside].mean() * 400 / 255 - 160
+    assert dark == pytest.approx(55, abs=8), "and HU"
+
+
 def sources() -> list[Candidates]:
     hu, labels = scan()
     return joined([volume_candidates(case_of(labels, hu), SPEC, np.random.default_rng(0)), None])
@@ -143,6 +189,22 @@ def test_it_learns_and_is_small(tmp_path) -> None:
     network = fit_second_look(small, sources(), tmp_path, "cpu")
     assert network(torch.zeros(2, 3 * SPEC.in_slices + 1, EDGE, EDGE)).logits.shape == (2,)
     assert (tmp_path / "curve.csv").is_file() and '"blob, false"' in (tmp_path / "run.json").read_text()
+
+
+def test_what_it_cannot_be_asked_is_told(tmp_path) -> None:
+    import argparse
+
+    from LiverLesionAILab.training.command import add_train_arguments, asked_recipe
+
+    parser = argparse.ArgumentParser()
+    add_train_arguments(parser)
+    kept = asked_recipe(
+        parser.parse_args(["second_look", "--synthliver", "S", "--hold-out", "A", "--steps", "9"])
+    )
+    assert kept.shares == recipe("second_look").shares and kept.loop.steps == 9
+    for more in (["--bundle", str(tmp_path)], ["--plan"], ["--shares", "real=1"]):
+        with pytest.raises(InputError, match="no stage of an analysis asks it yet"):
+            asked_recipe(parser.parse_args(["second_look", *more]))
 
 
 def line_scan(number: int) -> LineCase:

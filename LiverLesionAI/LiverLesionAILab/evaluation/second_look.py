@@ -1,4 +1,4 @@
-"""`liverlesionai second-look SYNTHLIVER --run DIR`: what a trained second look is worth.
+"""`liverlesionai candidates SYNTHLIVER --run DIR`: what a trained second look is worth.
 
 On scans that neither it nor the first networks have seen the default line runs at a low score. Its candidates
 are ordered by two logistic models, one of score and size, as the product's probability is, and one that the
@@ -233,8 +233,8 @@ def _auc(values: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
     return float(np.mean((higher > 0) + 0.5 * (higher == 0))) if higher.size else float("nan")
 
 
-def add_second_look_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `second-look`."""
+def add_candidate_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `candidates`."""
     parser.description = "Judge the default line's candidates a second time and compare."
     parser.add_argument("synthliver", type=Path, help="folder of SynthLiver-1")
     parser.add_argument("--run", type=Path, required=True, help="folder of `train second_look`")
@@ -250,7 +250,7 @@ def add_second_look_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto")
 
 
-def run_second_look(
+def run_candidates(
     args: argparse.Namespace, progress: Progress = silent, say: Callable[[str], None] = print
 ) -> int:
     """Judge the candidates of the scans and print the tables.

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+NOT_BESIDE = ("bundle", "plan", "pretrained", "shares", "start", "without")
+"""Options that the second look does not have."""
+
+
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `train`."""
     parser.add_argument("model", choices=sorted(RECIPES), help="which recipe to train")
@@ -155,11 +159,7 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
         )
         return _finish(args, chosen, network, folder)
     if chosen.task == "second look":
-        from .second_look import fit_second_look, second_look_sources
-
-        data = (chosen, args.hold_out, args.cache, args.synthliver, args.threads, progress)
-        network = fit_second_look(chosen, second_look_sources(*data), folder, args.device, progress)
-        return _finish(args, chosen, network, folder)
+        return _train_second_look(args, chosen, folder, progress)
     from .fitting import fit
 
     cases = _cases(args, chosen, progress)
@@ -187,6 +187,14 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     return _finish(args, chosen, network, folder) if writes else 0
 
 
+def _train_second_look(args: argparse.Namespace, chosen: Recipe, folder: Path, progress: Progress) -> int:
+    from .second_look import fit_second_look, second_look_sources
+
+    data = (chosen, args.hold_out, args.cache, args.synthliver, args.threads, progress)
+    network = fit_second_look(chosen, second_look_sources(*data), folder, args.device, progress)
+    return _finish(args, chosen, network, folder)
+
+
 def asked_recipe(args: argparse.Namespace) -> Recipe:
     """The model's recipe, changed as the options say.
 
@@ -195,8 +203,9 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
     """
     chosen = sized_recipe(args.model, args.size)
     beside = chosen.task == "second look"
-    if beside and (args.without or args.shares or args.start):
-        raise InputError("--without, --shares and --start are not for the second look.")
+    if beside and any(getattr(args, name) for name in NOT_BESIDE):
+        options = ", ".join(f"--{name}" for name in NOT_BESIDE)
+        raise InputError(f"The second look knows no {options}: no stage of an analysis asks it yet.")
     if (args.without or args.synthliver) and chosen.task in ("classify", "neighbour", "vessels"):
         raise InputError(
             "--without and --synthliver are for networks that learn tumours from volumes, not for slice "
