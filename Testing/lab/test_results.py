@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from LiverLesionAILab.evaluation.clicks import read_clicks, table
 from LiverLesionAILab.evaluation.gallbladders import read_rows, summary, write_rows
 from LiverLesionAILab.evaluation.operating import costs, fit, operating_text, points, read_curve
 from LiverLesionAILib.models.weights import Manifest
@@ -21,6 +22,13 @@ def test_the_gallbladders_tables_are_those_of_the_kept_rows():
     text = summary(rows)
     assert text[text.index("| synthetic scans") :] in EVIDENCE
     assert f"; {len({row.name for row in rows})} were done" in EVIDENCE
+
+
+def test_the_clicks_table_is_that_of_the_kept_clicks(tmp_path):
+    assert table(read_clicks(RESOURCES / "results" / "clicks.json")) in EVIDENCE
+    (tmp_path / "clicks.json").write_text('[{"scan": "a"}]')
+    with pytest.raises(InputError, match="no clicks"):
+        read_clicks(tmp_path / "clicks.json")
 
 
 def test_rows_come_back_as_they_were_written(tmp_path):

@@ -12,7 +12,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from json import dumps
+from json import dumps, loads
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from LiverLesionAILib.stages.detect.point import (
     grow_by_density,
     grow_by_probability,
 )
+from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import CtVolume
@@ -72,10 +73,13 @@ class Click:
 
 def add_click_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `clicks`."""
-    parser.add_argument("synthliver", type=Path, help="folder of SynthLiver-1")
+    parser.add_argument("synthliver", type=Path, nargs="?", help="folder of SynthLiver-1")
     parser.add_argument("--split", default="validation", help="which scans (default: validation)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N scans")
     parser.add_argument("--out", type=Path, metavar="FILE", help="every click, as JSON")
+    parser.add_argument(
+        "--rows", type=Path, metavar="FILE", help="print the table of clicks that --out wrote; nothing is run"
+    )
     parser.add_argument("--device", default="auto")
 
 
@@ -87,6 +91,11 @@ def run_clicks(
     Raises:
         InputError: there are no such scans, or one is damaged.
     """
+    if args.rows is not None:
+        say(table(read_clicks(args.rows)))
+        return 0
+    if args.synthliver is None:
+        raise InputError("Give the folder of SynthLiver-1, or --rows with clicks that --out wrote.")
     scans = find_synthliver(args.synthliver, args.split)[: args.limit]
     settings = Settings(device=args.device, attention=False, classifier=None)
     models, clicks = ModelStore.bundled(), []
@@ -97,6 +106,18 @@ def run_clicks(
     if args.out is not None:
         write_text(args.out, dumps([asdict(click) for click in clicks], indent=1) + "\n")
     return 0
+
+
+def read_clicks(path: Path) -> list[Click]:
+    """What `--out` wrote.
+
+    Raises:
+        InputError: it is no such file.
+    """
+    try:
+        return [Click(**one) for one in loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: no clicks as `clicks --out` writes them ({error}).") from error
 
 
 def clicks_on(scan: LabelledScan, analyse: Callable[[CtVolume], CaseResult]) -> list[Click]:
