@@ -314,6 +314,7 @@ def test_file_and_text(compared):
     assert "Provisional:" in said
     for pair in compared.pairs:
         assert pair.state.value in said
+    assert "new?" in said and "? is a proposal until the reader has confirmed it." in said
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Intervals of long axes: wider where the probability is flat, slices thick, lesions large."""
+"""Intervals of long axes and volumes: wider where the probability is flat, slices thick, lesions large."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from LiverLesionAILab.evaluation.intervals import SizedLesion, interval_table, left_out, sized_lesions
+from LiverLesionAILab.evaluation.intervals import (
+    SizedLesion,
+    interval_table,
+    left_out,
+    sized_lesions,
+    volume_table,
+)
 from LiverLesionAILab.synthesis.synthliver.images import write_nifti
 from LiverLesionAILib.case.findings import CaseResult, LesionSource, ProbabilityMap
+from LiverLesionAILib.case.followup import LesionSize, LesionState, state_of
 from LiverLesionAILib.case.store import save_result
+from LiverLesionAILib.case.volume_interval import SHARE, ball_mm, volume_interval_ml
 from LiverLesionAILib.stages.measure.interval import (
     FACTOR,
     READER_MM,
@@ -73,6 +81,24 @@ def test_what_the_reader_drew_and_what_nobody_did():
     assert intervals_of(replace(result, probabilities={})) == {}
 
 
+def test_a_volumes_interval_is_that_of_its_ball():
+    ball = math.pi * 20.0**3 / 6000.0
+    assert ball_mm(ball) == pytest.approx(20.0)
+    low, high = volume_interval_ml(ball, 4.0 / SHARE)
+    assert (low, high) == pytest.approx((ball * 0.8**3, ball * 1.2**3))
+    assert volume_interval_ml(ball, 50.0 / SHARE)[0] == 0.0
+    for unknown in (volume_interval_ml(ball, math.nan), volume_interval_ml(math.nan, 3.0)):
+        assert all(map(math.isnan, unknown))
+    size = LesionSize(1, long_axis_mm=24.0, volume_ml=ball, low_mm=20.0, high_mm=24.0 + 4.0 / SHARE)
+    assert size.volume_interval_ml == pytest.approx((low, high))
+    # Two in one outline: no merge while the volumes' intervals reach each other.
+    parts = [replace(size, volume_ml=ball / 2), replace(size, volume_ml=ball / 2)]
+    larger = replace(size, volume_ml=1.8 * ball)
+    assert state_of(parts, [larger]) is LesionState.STABLE
+    sure = [replace(x, low_mm=23.9, high_mm=24.1) for x in (*parts, larger)]
+    assert state_of(sure[:2], sure[2:]) is LesionState.MERGED
+
+
 def test_conformal_factor():
     errors, scales = np.arange(1.0, 20.0), np.full(19, 2.0)
     assert conformal_factor(errors, scales, 0.9) == 9.0
@@ -88,6 +114,7 @@ def test_lesions_of_a_case_against_their_truth(tmp_path):
     assert lesion.true_mm == pytest.approx(22, abs=1.5)
     assert lesion.found_mm == pytest.approx(18, abs=1.5)
     assert lesion.patient == "one"
+    assert (lesion.ball.true_mm, lesion.ball.found_mm) == pytest.approx((22, 18), abs=0.5)
 
 
 def test_coverage_is_of_patients_left_out():
@@ -98,3 +125,5 @@ def test_coverage_is_of_patients_left_out():
     table = interval_table(lesions)
     assert "41 lesions of 5 patients" in table
     assert "40 of 41" in table
+    balls = [replace(x, true_ball_mm=x.true_mm, found_ball_mm=x.found_mm) for x in lesions]
+    assert "40 of 41" in volume_table(balls)

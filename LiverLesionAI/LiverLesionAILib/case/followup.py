@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 
+from .volume_interval import volume_interval_ml
+
 
 class LesionState(str, Enum):
     """What became of a lesion between two scans."""
@@ -50,6 +52,11 @@ class LesionSize:
     confirmed: bool = False
     hu_mean: float = math.nan
 
+    @property
+    def volume_interval_ml(self) -> tuple[float, float]:
+        """(low, high); NaN where it is not known."""
+        return volume_interval_ml(self.volume_ml, self.high_mm - self.long_axis_mm)
+
 
 @dataclass(frozen=True)
 class TimePoint:
@@ -87,6 +94,12 @@ class Pair:
     state: LesionState
     distance_mm: float = math.nan
     by_reader: bool = False
+
+    @property
+    def proposed(self) -> bool:
+        """Whether it is listed in one scan only and waits for the reader's word."""
+        alone = not (self.prior and self.current)
+        return alone and self.state is not LesionState.NOT_COVERED and not self.by_reader
 
 
 @dataclass(frozen=True)
@@ -183,7 +196,8 @@ def state_of(before: Sequence[LesionSize], now: Sequence[LesionSize]) -> LesionS
         return LesionState.TREATED
     if len(before) > 1 or len(now) > 1:
         volumes = [sum(x.volume_ml for x in part) for part in (before, now)]
-        if SHRUNK_VOLUME * volumes[0] < volumes[1] < GROWN_VOLUME * volumes[0]:
+        alike = SHRUNK_VOLUME * volumes[0] < volumes[1] < GROWN_VOLUME * volumes[0]
+        if alike or abs(volumes[1] - volumes[0]) < _unsure_ml(before, now):
             return LesionState.STABLE
         return LesionState.MERGED if len(before) > 1 else LesionState.SPLIT
     axis0, axis1 = before[0].long_axis_mm, now[0].long_axis_mm
@@ -203,6 +217,14 @@ def _unsure_mm(before: LesionSize, now: LesionSize) -> float:
     """Half the width of a change of long axes' interval, errors independent; 0 where one is not known."""
     first, last = sorted((before, now), key=lambda x: x.long_axis_mm)
     half = math.hypot(first.high_mm - first.long_axis_mm, last.long_axis_mm - last.low_mm)
+    return half if math.isfinite(half) else 0.0
+
+
+def _unsure_ml(before: Sequence[LesionSize], now: Sequence[LesionSize]) -> float:
+    """The same for the volume of several lesions."""
+    first, last = sorted((before, now), key=lambda part: sum(x.volume_ml for x in part))
+    up = (x.volume_interval_ml[1] - x.volume_ml for x in first)
+    half = math.hypot(*up, *(x.volume_ml - x.volume_interval_ml[0] for x in last))
     return half if math.isfinite(half) else 0.0
 
 
@@ -300,7 +322,6 @@ def provisional(followup: FollowUp) -> Provisional:
     for point, name in ((followup.prior, "prior"), (followup.current, "current")):
         if not point.decided:
             reasons.append(f"lesions of the {name} scan are not reviewed")
-    open_states = {LesionState.NEW, LesionState.GONE, LesionState.FAINT}
-    if any(pair.state in open_states and not pair.by_reader for pair in followup.pairs):
+    if any(pair.proposed for pair in followup.pairs):
         reasons.append("new or gone lesions are not confirmed")
     return Provisional(tuple(reasons))

@@ -60,6 +60,18 @@ def total(lesions: list[LesionSize], field: str) -> float:
     return sum(float(getattr(lesion, field)) for lesion in lesions) if lesions else math.nan
 
 
+def intervals_text(followup: FollowUp, pair: Pair) -> str:
+    """A line for each lesion of a pair: its sizes with their intervals, where they are known."""
+    parts = (("now", lesions_now(followup, pair)), ("before", lesions_before(followup, pair)))
+    return "\n".join(
+        f"{when.capitalize()} {x.number}: {x.long_axis_mm:.1f} mm ({x.low_mm:.0f} to {x.high_mm:.0f}), "
+        f"{x.volume_ml:.2g} mL ({x.volume_interval_ml[0]:.2g} to {x.volume_interval_ml[1]:.2g})"
+        for when, lesions in parts
+        for x in lesions
+        if math.isfinite(x.high_mm)
+    )
+
+
 def numbers_text(numbers: tuple[int, ...]) -> str:
     """ "1+2"; "" for none."""
     return "+".join(map(str, numbers))

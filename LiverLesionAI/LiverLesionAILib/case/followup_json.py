@@ -120,6 +120,8 @@ def _time_point(point: TimePoint) -> dict[str, Any]:
                 "volume_ml": _whole(x.volume_ml),
                 "long_axis_low_mm": _whole(x.low_mm),
                 "long_axis_high_mm": _whole(x.high_mm),
+                "volume_low_ml": _whole(x.volume_interval_ml[0]),
+                "volume_high_ml": _whole(x.volume_interval_ml[1]),
                 "hu_mean": _whole(x.hu_mean),
                 "treated": x.treated,
                 "confirmed": x.confirmed,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..case.course import Course, sums_over_time
 from ..case.criteria import volume_change_percent
-from ..case.followup import FollowUp, LesionSize, change_of
+from ..case.followup import FollowUp, LesionSize, Pair, change_of
 from ..case.judged import JudgedCourse
 from ..case.recist import Assessment
 
@@ -36,9 +36,11 @@ def course_text(judged: JudgedCourse) -> str:
         volume = _from_to(_sum(before, "volume_ml"), _sum(now, "volume_ml"), 2)
         percent = "" if math.isnan(change.long_axis_percent) else f" ({change.long_axis_percent:+.0f} %)"
         lines.append(
-            f"{_numbers(pair.current):>6} {_numbers(pair.prior):>7}  {pair.state.value:<12} "
+            f"{_numbers(pair.current):>6} {_numbers(pair.prior):>7}  {_state(pair):<12} "
             f"{axis + percent:>22}  {volume:>20}"
         )
+    if any(pair.proposed for pair in followup.pairs):
+        lines.append("? is a proposal until the reader has confirmed it.")
     if len(course.points) > 2:
         lines += _over_time(course, sums_over_time(course, targets, judged.elsewhere))
     if response is not None:
@@ -86,6 +88,10 @@ def _sum(lesions: list[LesionSize], name: str) -> float:
 def _from_to(before: float, now: float, digits: int) -> str:
     one, other = ("-" if math.isnan(v) else f"{v:.{digits}f}" for v in (before, now))
     return f"{one} > {other}"
+
+
+def _state(pair: Pair) -> str:
+    return f"{pair.state.value}?" if pair.proposed else pair.state.value
 
 
 def _numbers(numbers: tuple[int, ...]) -> str:

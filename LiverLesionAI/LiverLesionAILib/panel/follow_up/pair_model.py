@@ -8,7 +8,7 @@ import qt
 
 from ...case.course import proposed_targets
 from ...case.followup import FollowUp, Pair
-from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn
+from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn, intervals_text
 from ...review.comparing import ComparedCase
 from ..headers import column_header
 
@@ -45,9 +45,7 @@ class PairModel(qt.QAbstractTableModel):
         if shown is TARGET:
             return "T" if self._targets & set(pair.prior) else ""
         text = shown.text(self._followup, pair)
-        if shown.key == "state" and not pair.by_reader and not (pair.prior and pair.current):
-            return text if text == "not covered" else f"{text}?"
-        return text
+        return f"{text}?" if shown.key == "state" and pair.proposed else text
 
     def rowCount(self, parent: Any = None) -> int:
         return len(self._pairs)
@@ -65,6 +63,8 @@ class PairModel(qt.QAbstractTableModel):
             return None
         if role == qt.Qt.DisplayRole:
             return self.text(index.row(), index.column())
+        if role == qt.Qt.ToolTipRole and self._followup is not None:
+            return intervals_text(self._followup, self._pairs[index.row()]) or None
         if role == qt.Qt.TextAlignmentRole and COLUMNS[index.column()].digits is not None:
             return int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter)
         return None

@@ -20,6 +20,8 @@ def state_html(compared: ComparedCase) -> str:
     lines = [f"Beside <b>{escape(followup.prior.name)}</b>{days}.{fit if not followup.failed else ''}"]
     if followup.failed:
         lines.append(f"<b>{escape(followup.failed)}</b>")
+    if any(pair.proposed for pair in followup.pairs):
+        lines.append("<small>? is a proposal until you confirm it.</small>")
     lines += [f"⚠ {escape(warning)}" for warning in compared.warnings]
     return "<br>".join(lines)
 

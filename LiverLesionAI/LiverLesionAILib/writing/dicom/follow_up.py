@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ...case.course import sums_over_time
 from ...case.criteria import volume_change_percent
-from ...case.followup import LesionState, Pair
+from ...case.followup import Pair
 from ...case.followup_columns import CHANGES, PairColumn
 from ...case.judged import JudgedCourse
 from ...case.recist import Assessment, NonTarget, Response
@@ -152,8 +152,7 @@ def _role(judged: JudgedCourse, at: int, numbers: tuple[int, ...]) -> dict[Code,
 
 
 def _state(pair: Pair) -> str:
-    waits = not (pair.prior and pair.current) and pair.state is not LesionState.NOT_COVERED
-    return f"{pair.state.value} (proposed)" if waits and not pair.by_reader else pair.state.value
+    return f"{pair.state.value} (proposed)" if pair.proposed else pair.state.value
 
 
 def _code(column: PairColumn) -> Code:

@@ -8,7 +8,7 @@ from datetime import date
 
 from ...case.course import sums_over_time
 from ...case.criteria import volume_change_percent
-from ...case.followup import FollowUp, LesionState, Pair
+from ...case.followup import FollowUp, Pair
 from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn, numbers_text
 from ...case.judged import JudgedCourse
 from ...pictures.followup_plot import WORDS, followup_svg
@@ -136,8 +136,7 @@ def _cell(column: PairColumn, followup: FollowUp, pair: Pair, targets: set[int],
 def state_text(pair: Pair, words: Language) -> str:
     """A pair's state; one that waits for the reader is called a proposal."""
     state = words(f"state.{pair.state.value}")
-    waits = not (pair.prior and pair.current) and pair.state is not LesionState.NOT_COVERED
-    return words("fu.proposed", state=state) if waits and not pair.by_reader else state
+    return words("fu.proposed", state=state) if pair.proposed else state
 
 
 def _figure(text: str, words: Language) -> str:

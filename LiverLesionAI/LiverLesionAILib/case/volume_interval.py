@@ -1,0 +1,34 @@
+"""How far a volume can be trusted: by the ball of its size, whose diameter errs as the long axis does.
+
+The half-width of a long axis' interval says how sure an outline is. A ball's diameter is an average over the
+outline and errs by a share of that; the volume's interval is the ball's, so it is wider above than below.
+"""
+
+from __future__ import annotations
+
+import math
+
+SHARE = 0.72
+"""Error of the ball's diameter over that of the long axis, as `liverlesionai compare intervals` fits it: nine in
+ten next lesions, by 28 of 5 patients whose scans the networks were trained on."""
+
+
+def ball_mm(volume_ml: float) -> float:
+    """Diameter of the ball of a volume."""
+    return float((6000.0 * volume_ml / math.pi) ** (1 / 3))
+
+
+def volume_interval_ml(volume_ml: float, half_mm: float) -> tuple[float, float]:
+    """(low, high) of a volume in mL; NaN where one of both is not known.
+
+    Args:
+        half_mm: half the width of the long axis' interval.
+    """
+    if not (volume_ml > 0 and math.isfinite(half_mm)):
+        return math.nan, math.nan
+    diameter, half = ball_mm(volume_ml), SHARE * half_mm
+    ends = max(0.0, diameter - half), diameter + half
+    return (
+        volume_ml * (ends[0] / diameter) ** 3,
+        volume_ml * (ends[1] / diameter) ** 3,
+    )
