@@ -16,7 +16,8 @@ from LiverLesionAILab.evaluation.intervals import (
 )
 from LiverLesionAILab.synthesis.synthliver.images import write_nifti
 from LiverLesionAILib.case.findings import CaseResult, LesionSource, ProbabilityMap
-from LiverLesionAILib.case.followup import LesionSize, LesionState, state_of
+from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint, state_of
+from LiverLesionAILib.case.followup_columns import intervals_text
 from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.case.volume_interval import SHARE, ball_mm, volume_interval_ml
 from LiverLesionAILib.stages.measure.interval import (
@@ -97,6 +98,19 @@ def test_a_volumes_interval_is_that_of_its_ball():
     assert state_of(parts, [larger]) is LesionState.STABLE
     sure = [replace(x, low_mm=23.9, high_mm=24.1) for x in (*parts, larger)]
     assert state_of(sure[:2], sure[2:]) is LesionState.MERGED
+
+
+def test_a_pair_says_its_intervals():
+    known = LesionSize(1, long_axis_mm=24.0, volume_ml=4.19, low_mm=20.0, high_mm=28.0)
+    points = [
+        TimePoint(name, None, sizes, 2.0)
+        for name, sizes in (("A", {2: LesionSize(2, long_axis_mm=12.0)}), ("B", {1: known}))
+    ]
+    pair = Pair((2,), (1,), LesionState.GROWN)
+    low, high = known.volume_interval_ml
+    said = intervals_text(FollowUp(*points, (pair,)), pair)
+    # Of the other one nobody knows how sure it is.
+    assert said == f"Now 1: 24.0 mm (20 to 28), 4.2 mL ({low:.2g} to {high:.2g})"
 
 
 def test_conformal_factor():
