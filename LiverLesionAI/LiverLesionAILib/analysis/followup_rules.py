@@ -64,14 +64,14 @@ class FollowUpRules(NeighbourRules):
         f"{_TESTS}::test_lesions_that_merge_and_split",
     )
     faint_least: float = rule(
-        0.2,
+        0.25,
         "probability",
         "Where one scan lists a lesion and the other none, half of its volume has to reach this in the other "
         "to be called faint in one scan, and not new or gone.",
         "Resources/Benchmarks/followups.md",
     )
     faint_reach_mm: float = rule(
-        3.0,
+        5.0,
         "mm",
         "So far beside its expected place it is looked for.",
         f"{_TESTS}::test_what_one_scan_does_not_list_is_looked_for_in_its_probability",
