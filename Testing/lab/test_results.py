@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 from LiverLesionAILab.evaluation.clicks import read_clicks, table
 from LiverLesionAILab.evaluation.gallbladders import read_rows, summary, write_rows
+from LiverLesionAILab.evaluation.kept_classes import read_kept, write_kept
 from LiverLesionAILab.evaluation.operating import costs, fit, operating_text, points, read_curve
+from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.models.weights import Manifest
 from LiverLesionAILib.support.errors import InputError
 
 RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
 EVIDENCE = (RESOURCES / "EVIDENCE.md").read_text(encoding="utf-8")
 GALLBLADDERS = RESOURCES / "results" / "gallbladder_scans.csv"
+CLASSES = RESOURCES / "results" / "classes_by_phase.json"
 OPERATING = RESOURCES / "results" / "operating.json"
 
 
@@ -54,3 +57,26 @@ def test_operating_points_and_probability_are_those_of_the_kept_findings():
     text = operating_text(curve, chosen, fitted)
     assert "calibrated, its scan left out              0.032" in text
     assert "calibration error is 0.03 " in EVIDENCE
+
+
+def test_class_tables_and_their_intervals_are_those_of_the_kept_measurements(capsys) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    assert main(["compare", "classes", str(CLASSES), "--intervals"]) == 0
+    tables = [part for part in capsys.readouterr().out.split("\n\n") if part.startswith("| ")]
+    assert len(tables) == 6
+    for table in tables:
+        assert table.strip() in EVIDENCE, table
+
+
+def test_kept_measurements_come_back_as_they_were_written(tmp_path: Path, capsys) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    patients, measured = read_kept(CLASSES)
+    write_kept(tmp_path / "again.json", patients, measured)
+    assert (tmp_path / "again.json").read_bytes() == CLASSES.read_bytes()
+    (tmp_path / "damaged.json").write_text('{"multi01": {"lesions": [{"number": 1}], "measured": {}}}')
+    with pytest.raises(InputError, match="no measurements"):
+        read_kept(tmp_path / "damaged.json")
+    assert main(["compare", "classes", str(CLASSES), "--page"]) == 1
+    assert "--page needs the images" in capsys.readouterr().err
+    assert main(["compare", "classes", str(tmp_path)]) == 1
+    assert "--out DIR is needed" in capsys.readouterr().err

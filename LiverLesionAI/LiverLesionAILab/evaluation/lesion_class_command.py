@@ -22,6 +22,7 @@ from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
 
 from ..data.synthliver2 import find_phases
+from .kept_classes import Measurements, interval_table, read_kept, write_kept
 from .lesion_classes import (
     SETTINGS_OF,
     ClassFigures,
@@ -38,8 +39,12 @@ APHE_BAND_HU = 5.0
 
 def add_lesion_class_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `compare classes`."""
-    parser.add_argument("data", type=Path, help="folder of SynthLiver-2")
-    parser.add_argument("--out", type=Path, required=True, help="measurements, table and page")
+    parser.add_argument(
+        "data", type=Path, help="folder of SynthLiver-2, or a file of kept measurements: nothing is measured"
+    )
+    parser.add_argument("--out", type=Path, help="measurements, table and page; needed for a folder")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="keep the measurements as one small file")
+    parser.add_argument("--intervals", action="store_true", help="95 %% bootstrap intervals over patients")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N patients")
     parser.add_argument("--after", type=int, default=0, metavar="N", help="leave the first N patients out")
     parser.add_argument(
@@ -55,6 +60,61 @@ def run_lesion_classes(args: argparse.Namespace, progress: Progress = silent) ->
     Raises:
         InputError: no patients, or damaged ones.
     """
+    rules, patients, measurements = _measurements(args, progress)
+    differential = rules.part(DifferentialSettings)
+    judged = {
+        name: judged_lesions(patients, measurements, phases, differential)
+        for name, phases in SETTINGS_OF.items()
+    }
+    # Balanced accuracy asks all classes alike, so the priors of a western population stand in its way.
+    even = {
+        name: judged_lesions(patients, measurements, phases, with_even_priors(differential))
+        for name, phases in SETTINGS_OF.items()
+    }
+    parts = [
+        f"{len(patients)} patients of SynthLiver-2, true masks.",
+        "With the stated priors:",
+        class_table({n: class_figures(j, SETTINGS_OF[n]) for n, j in judged.items() if j}),
+        "With even priors, as balanced accuracy asks:",
+        class_table({n: class_figures(j, SETTINGS_OF[n]) for n, j in even.items() if j}),
+        enhancement_table(judged["all phases"], differential.aphe_hu, differential.washout_hu),
+        phase_table(measurements),
+    ]
+    if args.intervals:
+        parts += [
+            "With the stated priors, 95 % intervals over patients:",
+            interval_table(judged, SETTINGS_OF),
+        ]
+        parts += ["With even priors:", interval_table(even, SETTINGS_OF)]
+    text = "\n\n".join(parts)
+    if args.keep is not None:
+        write_kept(args.keep, patients, measurements)
+    if args.out is not None:
+        write_text(args.out / "classes.md", text + "\n")
+    print(text)
+    if args.page:
+        from .lesion_page import write_lesion_page
+
+        path = write_lesion_page(patients, judged["arterial and portal"], args.out)
+        print(f"page: {path}")
+    return 0
+
+
+def _measurements(args: argparse.Namespace, progress: Progress) -> tuple[Rules, list[Any], Measurements]:
+    """Rules, patients and what is measured on them: kept, or made now.
+
+    Raises:
+        InputError: no patients, damaged ones, or a folder without a place for what is measured.
+    """
+    if args.data.is_file():
+        if args.page:
+            raise InputError("--page needs the images: give the folder of SynthLiver-2.")
+        kept, measured = read_kept(args.data)
+        entry = None if args.no_network else ModelStore.bundled(args.models).manifest.find("dadrn")
+        kept = kept[: args.limit][args.after :]
+        return Rules() if entry is None else Rules().calibrated(entry), kept, measured
+    if args.out is None:
+        raise InputError("--out DIR is needed: measurements of a folder are kept there.")
     patients = find_phases(args.data)[: args.limit][args.after :]
     if not patients:
         raise InputError(f"--after {args.after}: no patient is left.")
@@ -70,35 +130,7 @@ def run_lesion_classes(args: argparse.Namespace, progress: Progress = silent) ->
         else SliceClassifier(entry, store.network(entry.name, "cpu", "float32"), explain=False)
     )
     measurements = kept_measurements(patients, args.out, settings, classifier, progress)
-    differential = rules.part(DifferentialSettings)
-    judged = {
-        name: judged_lesions(patients, measurements, phases, differential)
-        for name, phases in SETTINGS_OF.items()
-    }
-    # Balanced accuracy asks all classes alike, so the priors of a western population stand in its way.
-    even = {
-        name: judged_lesions(patients, measurements, phases, with_even_priors(differential))
-        for name, phases in SETTINGS_OF.items()
-    }
-    text = "\n\n".join(
-        (
-            f"{len(patients)} patients of SynthLiver-2, true masks.",
-            "With the stated priors:",
-            class_table({n: class_figures(j, SETTINGS_OF[n]) for n, j in judged.items() if j}),
-            "With even priors, as balanced accuracy asks:",
-            class_table({n: class_figures(j, SETTINGS_OF[n]) for n, j in even.items() if j}),
-            enhancement_table(judged["all phases"], differential.aphe_hu, differential.washout_hu),
-            phase_table(measurements),
-        )
-    )
-    write_text(args.out / "classes.md", text + "\n")
-    print(text)
-    if args.page:
-        from .lesion_page import write_lesion_page
-
-        path = write_lesion_page(patients, judged["arterial and portal"], args.out)
-        print(f"page: {path}")
-    return 0
+    return rules, patients, measurements
 
 
 def class_table(figures: Mapping[str, ClassFigures]) -> str:
