@@ -94,11 +94,13 @@ def class_intervals(judged: Sequence[JudgedLesion], phases: Sequence[Phase]) -> 
     """Balanced accuracy and share wrong; a draw's balance is over the classes that it has."""
     truths = np.array([sayable(one.truth, phases) for one in judged])
     right = truths == np.array([one.guess for one in judged])
-    of_class = [truths == c for c in (*CLASSES, INDETERMINATE) if (truths == c).any()]
+    known = [c for c in (*CLASSES, INDETERMINATE) if (truths == c).any()]
+    codes = np.array([known.index(c) for c in truths])
 
     def balanced(rows: NDArray[np.int64]) -> float:
-        shares = [right[rows][own[rows]].mean() for own in of_class if own[rows].any()]
-        return float(np.mean(shares))
+        there = np.bincount(codes[rows], minlength=len(known))
+        hit = np.bincount(codes[rows], weights=right[rows], minlength=len(known))
+        return float((hit[there > 0] / there[there > 0]).mean())
 
     patients = [one.patient for one in judged]
     return (
