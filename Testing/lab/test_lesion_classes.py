@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from LiverLesionAILab.data.synthliver2 import PhasesOfPatient, find_phases
 from LiverLesionAILab.evaluation.lesion_class_command import class_table, enhancement_table, phase_table
@@ -18,13 +20,16 @@ from LiverLesionAILab.evaluation.lesion_classes import (
     with_even_priors,
 )
 from LiverLesionAILab.evaluation.lesion_page import chosen
-from LiverLesionAILab.evaluation.phase_table import run_phase_table
+from LiverLesionAILab.evaluation.phase_table import found_masks, phase_row, run_phase_table
+from LiverLesionAILab.fuzz import writers
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.stages.classify.differential import Differential, DifferentialSettings
 from LiverLesionAILib.stages.classify.enhancement import MeasuredEnhancement
 from LiverLesionAILib.stages.classify.features import LesionFeatures
 from LiverLesionAILib.support.errors import InputError
+from support.results import measured_result
 
 SETTINGS = Rules().part(DifferentialSettings)
 
@@ -136,3 +141,18 @@ def test_the_page_takes_the_surest_of_each_class_in_turn() -> None:
     assert [one.truth for one in right] == ["cyst", "HCC", "cyst", "cyst", "cyst", "cyst"]
     assert right[0].confidence == 0.58
     assert [one.truth for one in wrong] == ["FNH"]
+
+
+def test_phases_are_judged_on_found_masks_only_of_the_same_ct(tmp_path: Path) -> None:
+    result = measured_result()
+    save_result(result, tmp_path / "cases" / "a_ct")
+    ct = tmp_path / "a_ct.nii.gz"
+    masks = found_masks(tmp_path / "cases", ct)
+    assert np.array_equal(masks[0], result.liver_zyx) and np.array_equal(masks[1], result.lesion_labels_zyx)
+    ct.write_bytes(
+        gzip.compress(writers.nifti(np.zeros((4, 8, 8), np.int16), pixdim=(1, 1, 1, 1, 1, 0, 0, 0)))
+    )
+    with pytest.raises(InputError, match="another CT"):
+        phase_row(ct, masks)
+    with pytest.raises(InputError):
+        found_masks(tmp_path / "cases", tmp_path / "b_ct.nii.gz")

@@ -64,8 +64,8 @@ def test_class_tables_and_their_intervals_are_those_of_the_kept_measurements(cap
     assert main(["compare", "classes", str(CLASSES), "--intervals"]) == 0
     tables = [part for part in capsys.readouterr().out.split("\n\n") if part.startswith("| ")]
     assert len(tables) == 6
-    for table in tables:
-        assert table.strip() in EVIDENCE, table
+    for one in tables:
+        assert one.strip() in EVIDENCE, one
 
 
 def test_kept_measurements_come_back_as_they_were_written(tmp_path: Path, capsys) -> None:

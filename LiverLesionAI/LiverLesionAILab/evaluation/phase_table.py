@@ -10,6 +10,7 @@ import numpy as np
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.case.store import load_result
 from LiverLesionAILib.stages.classify.differential import DifferentialSettings
 from LiverLesionAILib.stages.classify.liver_box import liver_box
 from LiverLesionAILib.stages.classify.second_voice import PhaseView, differentials, measured_phases
@@ -18,6 +19,7 @@ from LiverLesionAILib.stages.phase.estimate import PHASES, PhaseSettings, phase_
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.masks import components
+from numpy.typing import NDArray
 
 from ..data.cases import read_unchecked
 
@@ -29,6 +31,12 @@ def add_phase_table_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `compare phases`."""
     parser.add_argument(
         "data", type=Path, help="folder with NAME_ct.nii.gz and NAME_mask.nii.gz: 1 liver, 2 lesion"
+    )
+    parser.add_argument(
+        "--cases",
+        type=Path,
+        metavar="DIR",
+        help="case folders named as their CTs: liver and lesions as they were found, not the true masks",
     )
 
 
@@ -50,16 +58,38 @@ def run_phase_table(args: argparse.Namespace, progress: Progress = silent) -> in
     ]
     for place, (ct, mask) in enumerate(pairs):
         progress(f"phase of {ct.name}", place / len(pairs))
-        lines.append(phase_row(ct, mask))
+        lines.append(phase_row(ct, found_masks(args.cases, ct) if args.cases else true_masks(mask)))
     print("\n".join(lines))
     return 0
 
 
-def phase_row(ct: Path, mask: Path) -> str:
+Masks = tuple[NDArray[np.bool_], NDArray[np.uint16]]
+
+
+def true_masks(mask: Path) -> Masks:
+    """Liver with its lesions, and the lesions numbered."""
+    outlined = np.asarray(read_unchecked(mask).hu_zyx)
+    return outlined > 0, components(outlined == 2, 6)[0].astype(np.uint16)
+
+
+def found_masks(cases: Path, ct: Path) -> Masks:
+    """As an analysis has found them.
+
+    Raises:
+        InputError: there is no whole case folder of the CT's name.
+    """
+    found = load_result(cases / ct.name.removesuffix(".nii.gz"))
+    return np.asarray(found.liver_zyx), np.asarray(found.lesion_labels_zyx)
+
+
+def phase_row(ct: Path, masks: Masks) -> str:
     """One scan's densities in HU, its phase, and what measurements alone call its outlined lesions."""
-    volume, outlined = read_unchecked(ct), np.asarray(read_unchecked(mask).hu_zyx)
-    labels = components(outlined == 2, 6)[0].astype(np.uint16)
-    box = liver_box(CaseResult(volume.name, volume.geometry, outlined > 0, labels), volume)
+    volume, (liver, labels) = read_unchecked(ct), masks
+    if liver.shape != volume.hu_zyx.shape:
+        raise InputError(
+            f"{ct.name}: the masks are of another CT ({liver.shape}, not {volume.hu_zyx.shape})."
+        )
+    box = liver_box(CaseResult(volume.name, volume.geometry, liver, labels), volume)
     settings = Rules().part(PhaseSettings)
     seen = measured(box, settings)
     shares = phase_probabilities(seen, settings)
