@@ -57,7 +57,7 @@ def enhancement_plot(
     for hu in np.arange(low, high + 1, step):
         canvas.line((LEFT, y_of(hu)), (LEFT + inner, y_of(hu)), _PALE, width=1)
         _say(canvas, f"{hu:.0f}", LEFT - 5, y_of(hu), (1.0, 0.5))
-    _say(canvas, "HU", 6, 4, (0.0, 0.0))
+    _say(canvas, "HU", 4, HEIGHT - BOTTOM + 8, (0.0, 0.0))
     for x, level in zip(xs, one.levels, strict=True):
         _say(canvas, words.get(level.phase.value, level.phase.value), x, HEIGHT - BOTTOM + 8, (0.5, 0.0))
     _curves(canvas, one, xs, y_of, {**COLOURS, "lesion": colour or COLOURS["lesion"]}, words)
