@@ -137,7 +137,7 @@ def compare_with_truth(test: Any, widget: Any) -> None:
 
 
 def follow_up_story(test: Any) -> None:
-    """The sample and its follow-up: prior set, both analyzed, a pair corrected, undone, confirmed, kept."""
+    """The sample and its follow-up: both analyzed, blended, a pair corrected, undone, confirmed, kept."""
     skip_without_networks()
     widget = open_panel()
     shown, ui = widget.panel.follow_up, widget.ui
@@ -153,6 +153,11 @@ def follow_up_story(test: Any) -> None:
     first = pair_states(shown)
     test.assertIn("grown", first.values())
     test.assertIn("provisional", ui.recistLabel.text)
+    # The prior over the scan, and away again.
+    for over in (True, False):
+        ui.blendButton.checked = over
+        slicer.app.processEvents()
+        test.assertEqual(shown.blend.active, over)
     new = next(pair for pair, state in first.items() if state == "new")
     gone = next(pair for pair, state in first.items() if state == "gone")
     # Linked by the menu, and back.
