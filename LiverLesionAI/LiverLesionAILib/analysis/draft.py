@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from ..stages.neighbours.gallbladder import Separated
 from ..stages.neighbours.stage import FoundGallbladder
 from ..stages.segment.segmented import Segmented
 from ..volume.ct import CtVolume, Geometry, permuted, reorient
+from ..volume.masks import bounding_box
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +110,13 @@ class Draft:
         result = CaseResult(self.ct.name, geometry, liver, labels, messages=self.messages)
         if self.placed is None or self.segmented is None or self.organ is None:
             return result
-        permuted(liver, geometry, self.oriented.geometry)[self.cut] = self.placed.liver_zyx
-        permuted(labels, geometry, self.oriented.geometry)[self.cut] = self.placed.labels_zyx
+        _put(permuted(liver, geometry, self.oriented.geometry)[self.cut], self.placed.liver_zyx)
+        _put(permuted(labels, geometry, self.oriented.geometry)[self.cut], self.placed.labels_zyx)
         working = self.segmented.working
         if self.gallbladder is not None and self.gallbladder.mask_zyx.any():
             organ = np.zeros(geometry.shape_zyx, bool)
-            permuted(organ, geometry, self.oriented.geometry)[self.gallbladder.cut] = (
-                self.gallbladder.mask_zyx
-            )
+            upright = permuted(organ, geometry, self.oriented.geometry)
+            _put(upright[self.gallbladder.cut], self.gallbladder.mask_zyx)
             result = replace(result, gallbladder_zyx=organ)
         found = replace(
             result,
@@ -133,3 +134,10 @@ class Draft:
             doubtful=self.doubtful,
         )
         return with_tracking(found)
+
+
+def _put(whole_zyx: NDArray[Any], part_zyx: NDArray[Any]) -> None:
+    """Write what is not empty into zeros: pages that nobody writes take no memory."""
+    box = bounding_box(part_zyx)
+    if box is not None:
+        whole_zyx[box] = part_zyx[box]
