@@ -283,8 +283,9 @@ def test_the_product_gives_a_second_phase_to_the_analysis(tmp_path, monkeypatch)
 
     given = []
 
-    def analyze(volume, settings, models, progress, second_phase=None):
+    def analyze(volume, settings, models, progress, second_phase=None, *, phases):
         given.append((volume, second_phase))
+        assert phases is None, "none was named"
         raise Cancelled("seen enough")
 
     monkeypatch.setattr(pipeline, "analyze", analyze)
