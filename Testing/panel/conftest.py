@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from LiverLesionAILib.case.findings import CaseResult
+    from LiverLesionAILib.volume.ct import CtVolume
     from support.desk import Desk
 
 
@@ -26,3 +28,14 @@ def shared() -> Iterator[Desk]:
 def desk(shared: Desk) -> Desk:
     """The shared desk, cleared."""
     return shared.fresh()
+
+
+@pytest.fixture(scope="session")
+def body() -> tuple[CtVolume, CaseResult, CaseResult]:
+    """A drawn body whose vessels are known and its findings, without and with anatomy; computed once."""
+    from LiverLesionAILib.analysis.anatomy import with_anatomy
+    from LiverLesionAILib.analysis.rules import Rules
+    from support.vessel_phantom import vessel_case
+
+    volume, result = vessel_case()
+    return volume, result, with_anatomy(result, volume, Rules())

@@ -16,16 +16,6 @@ from LiverLesionAILib.scene.ras import set_volume
 from support.vessel_phantom import GRID, vessel_case
 
 
-@pytest.fixture(scope="module")
-def body():
-    """The drawn body and its findings, without and with anatomy; computed once."""
-    from LiverLesionAILib.analysis.anatomy import with_anatomy
-    from LiverLesionAILib.analysis.rules import Rules
-
-    volume, result = vessel_case()
-    return volume, result, with_anatomy(result, volume, Rules())
-
-
 def open_case(desk: Desk, case, name: str = "CT"):
     """A CT with its findings in the scene, chosen; `case`: both."""
     import slicer

@@ -252,12 +252,8 @@ def lost_vessels(
         if not whole.any():
             continue
         before, after = _trunk(whole, anatomy), _trunk(whole & ~resection_zyx, anatomy)
-        lost = []
-        for one in remaining:
-            inside = anatomy.segments_zyx == one
-            had, has = int(np.count_nonzero(before & inside)), int(np.count_nonzero(after & inside))
-            if had > 0 and has < kept * had:
-                lost.append(one.roman)
+        had, has = (np.bincount(anatomy.segments_zyx[part], minlength=10) for part in (before, after))
+        lost = [one.roman for one in remaining if had[one] > 0 and has[one] < kept * had[one]]
         if lost:
             said.append(f"Segment {', '.join(lost)} would remain without {what}. Look at the vessels.")
     return tuple(said)

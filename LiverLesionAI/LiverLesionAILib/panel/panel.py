@@ -18,6 +18,7 @@ from ..scene.prepare import find_nodes
 from ..scene.upgrade import upgrade
 from ..volume.crops import Mask
 from .anatomy.anatomy_panel import AnatomyPanel
+from .anatomy.resection_panel import ResectionPanel
 from .classes.classes_panel import ClassesPanel
 from .cohort.cohort_panel import CohortPanel
 from .edit.edit_panel import EditPanel
@@ -87,6 +88,7 @@ class Panel(VTKObservationMixin):
         )
         self.classes = ClassesPanel(self, self.reader.write_note)
         self.phases_of = self.classes.phases_of
+        self.resection = ResectionPanel(self, self.reader.actions, self.anatomy.anatomy)
         self.prior = PriorPanel(self, self.queue)
         self.follow_up = FollowUpPanel(self, self.reader.actions)
         self.cohort = CohortPanel(self, lambda: self.queue.current is not None)
@@ -147,6 +149,7 @@ class Panel(VTKObservationMixin):
         self.report.run.stop()
         self.follow_up.close()
         self.anatomy.close()
+        self.resection.close()
         self.reader.close()
         self.attention.close()
         self.edit.close()
@@ -219,6 +222,7 @@ class Panel(VTKObservationMixin):
         self.edit.let_go()
         self.follow_up.close()
         self.anatomy.close()
+        self.resection.close()
         self.reader.close()
         self.attention.close()
         self.cohort.closed()
@@ -279,6 +283,7 @@ class Panel(VTKObservationMixin):
         self.attention.show()
         self.anatomy.show()
         self.classes.show()
+        self.resection.show()
         self.prior.show()
         self.follow_up.show()
         self.models.show()

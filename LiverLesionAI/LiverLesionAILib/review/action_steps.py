@@ -19,6 +19,9 @@ from .comparing import ATTR_WORDS
 from .derived import follow, measure_liver
 from .history import History, SegmentState, States, Step, capture, restore
 
+ATTR_PLAN = "LiverLesionAI.ResectionPlan"
+"""On a case's table: the resection that is planned."""
+
 
 class ActionSteps:
     """Does, undoes and redoes actions on the lesions of one case.
@@ -64,9 +67,10 @@ class ActionSteps:
         if step.landmarks is not None:
             self.move_landmarks(step.landmarks[0 if before else 1])
             return step.label
-        if step.words is not None:
-            self._case.table.SetAttribute(ATTR_WORDS, step.words[0 if before else 1])
-            return step.label
+        for name, texts in ((ATTR_WORDS, step.words), (ATTR_PLAN, step.plan)):
+            if texts is not None:
+                self._case.table.SetAttribute(name, texts[0 if before else 1])
+                return step.label
         states = step.before if before else step.after
         self._restore(states)
         redrawn = [s for s, state in states.items() if isinstance(state, SegmentState) and state.mask]
@@ -90,6 +94,14 @@ class ActionSteps:
     def landmarks_moved(self, before: str, after: str) -> None:
         """Remember that the reader has moved landmarks of the liver's planes, as text; one step."""
         self.history.add(Step("move landmark", {}, {}, landmarks=(before, after)))
+
+    def plan(self, label: str, text: str) -> None:
+        """The surgeon's resection, as text; one step."""
+        table = self._case.table
+        before = "" if table is None else table.GetAttribute(ATTR_PLAN) or ""
+        if table is not None and before != text:
+            table.SetAttribute(ATTR_PLAN, text)
+            self.history.add(Step(label, {}, {}, plan=(before, text)))
 
     # -- parts
 

@@ -47,6 +47,7 @@ class Step:
             about that.
         landmarks: of the liver's planes, before and after, as text, where the action moved one; what follows
             from them is computed.
+        plan: of a resection, before and after, as text, where the action changed that.
     """
 
     label: str
@@ -56,6 +57,7 @@ class Step:
     ended_s: float = 0.0
     words: tuple[str, str] | None = None
     landmarks: tuple[str, str] | None = None
+    plan: tuple[str, str] | None = None
 
 
 def capture(

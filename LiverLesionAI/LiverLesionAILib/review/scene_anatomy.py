@@ -49,13 +49,24 @@ class _Seen:
 
 
 @dataclass(frozen=True, eq=False)
-class _Cut:
-    """The part of the CT's grid that holds liver, lesions and vessels, and these on it."""
+class Cut:
+    """The part of the CT's grid that holds liver, lesions and vessels, and these on it.
+
+    Attributes:
+        frame: where it lies in the CT's grid; z, y, x.
+        geometry: of it.
+        liver_zyx: bool, with the lesions that count.
+        masks: of lesions, on the CT's grid, by their row.
+        counted: rows of those that count.
+        anatomy: None where nobody asked for it.
+    """
 
     frame: Frame
     geometry: Geometry
     liver_zyx: NDArray[np.bool_]
-    anatomy: LiverAnatomy
+    masks: Mapping[str, Mask]
+    counted: frozenset[str]
+    anatomy: LiverAnatomy | None
 
 
 class SceneAnatomy:
@@ -71,31 +82,25 @@ class SceneAnatomy:
         self._key: object = None
         self._liver_time: object = None
         self._seen: dict[str, _Seen] = {}
-        self._cut: tuple[object, _Cut] | None = None
+        self._cut: tuple[object, Cut] | None = None
 
     def read(self, case: CaseView) -> LiverAnatomy | None:
         """What the scene holds, on the part of the CT's grid that it needs; None where nobody asked."""
         if case.anatomy is None or case.segmentation is None:
             return None
-        return self._read(case).anatomy
+        return self.cut(case).anatomy
 
-    def masks(self, case: CaseView) -> tuple[NDArray[np.bool_], dict[str, Mask]]:
-        """The liver on the grid of :meth:`read`, and the lesions' outlines by their row.
-
-        Raises:
-            AssertionError: the case has no anatomy.
-        """
-        assert case.anatomy is not None
-        return self._read(case).liver_zyx, _masks(case)
-
-    def frame(self, case: CaseView) -> Frame:
-        """Where the grid of :meth:`read` lies in the CT's; z, y, x."""
-        return self._read(case).frame
+    def cut(self, case: CaseView) -> Cut:
+        """Liver, lesions and anatomy of a case with findings; the same object while they stay."""
+        key = self._cut_key(case)
+        if self._cut is None or self._cut[0] != key:
+            self._cut = (key, self._cut_out(case))
+        return self._cut[1]
 
     def follow(self, case: CaseView) -> CaseView:
         """Bring segments and the lesions' places in line with liver and lesions; the case as it then is."""
         if case.anatomy is None or case.segmentation is None:
-            self._key, self._cut, self._seen = None, None, {}
+            self._key, self._seen = None, {}
             return case
         key = (id(case.segmentation), anatomy_state(case.anatomy))
         liver_time = _time(case, case.liver_segment)
@@ -103,9 +108,10 @@ class SceneAnatomy:
             self._seen = {}
         stale, changed = self._stale(case)
         if key != self._key or liver_time != self._liver_time or changed:
-            cut = self._read(case)
-            if cut.anatomy.has_segments and ((cut.anatomy.segments_zyx > 0) != cut.liver_zyx).any():
-                again = with_segments(cut.anatomy, cut.liver_zyx, self._rules.part(AnatomySettings))
+            cut = self.cut(case)
+            there = cut.anatomy
+            if there is not None and there.has_segments and ((there.segments_zyx > 0) != cut.liver_zyx).any():
+                again = with_segments(there, cut.liver_zyx, self._rules.part(AnatomySettings))
                 fill_anatomy(case.anatomy.segmentation, again, (CouinaudSegment,))
                 self._seen, self._cut = {}, None
                 stale, _ = self._stale(case)
@@ -137,7 +143,8 @@ class SceneAnatomy:
         nodes = case.anatomy
         if nodes is None or nodes.landmarks is None:
             return
-        landmarks, cut = landmarks_from_text(text), self._read(case)
+        landmarks, cut = landmarks_from_text(text), self.cut(case)
+        assert cut.anatomy is not None
         told = _without_cava_message(cut.anatomy, landmarks)
         if NO_CAVA in told.messages:
             # Without both points at it there is nothing that the planes could turn about.
@@ -178,16 +185,17 @@ class SceneAnatomy:
         return stale, changed
 
     def _place(self, case: CaseView, rows: list[ListedLesion]) -> None:
-        cut = self._read(case)
+        cut = self.cut(case)
+        assert cut.anatomy is not None
         found = with_places(self._result(cut, rows, cut.anatomy), cut.anatomy, self._rules)
         for row, lesion in zip(rows, found.lesions, strict=True):
             seen = self._seen[row.segment_id]
             self._seen[row.segment_id] = replace(seen, text=anatomy_text(lesion.anatomy))
 
-    def _result(self, cut: _Cut, rows: list[ListedLesion], anatomy: LiverAnatomy) -> CaseResult:
+    def _result(self, cut: Cut, rows: list[ListedLesion], anatomy: LiverAnatomy) -> CaseResult:
         """These lesions, numbered from 1, as a case on the cut grid."""
         labels = np.zeros(cut.geometry.shape_zyx, np.uint16)
-        masks = {number: self._masks[row.segment_id] for number, row in enumerate(rows, 1)}
+        masks = {number: cut.masks[row.segment_id] for number, row in enumerate(rows, 1)}
         for number, mask in sorted(masks.items(), key=lambda item: -item[1].count):
             labels[cut_to(mask, cut.frame)] = number
         lesions = tuple(
@@ -196,23 +204,16 @@ class SceneAnatomy:
         )
         return CaseResult("", cut.geometry, cut.liver_zyx, labels, lesions, anatomy=anatomy)
 
-    def _read(self, case: CaseView) -> _Cut:
-        key = self._cut_key(case)
-        if self._cut is None or self._cut[0] != key:
-            self._cut = (key, self._cut_out(case))
-        return self._cut[1]
-
     def _cut_key(self, case: CaseView) -> object:
         rows = tuple((row.segment_id, _time(case, row.segment_id), row.status.counts) for row in case.rows)
-        return case.segmentation.GetID(), _time(case, case.liver_segment), rows, anatomy_state(case.anatomy)  # type: ignore[arg-type]
+        state = None if case.anatomy is None else anatomy_state(case.anatomy)
+        return case.segmentation.GetID(), _time(case, case.liver_segment), rows, state
 
-    def _cut_out(self, case: CaseView) -> _Cut:
-        assert case.anatomy is not None
-        geometry = volume_geometry(case.volume)
-        self._masks = _masks(case)
+    def _cut_out(self, case: CaseView) -> Cut:
+        geometry, masks = volume_geometry(case.volume), _masks(case)
         liver = self._liver() or NO_MASK
-        ends = anatomy_box(case.anatomy.segmentation, geometry)
-        for mask in (liver, *self._masks.values()):
+        ends = [] if case.anatomy is None else anatomy_box(case.anatomy.segmentation, geometry)
+        for mask in (liver, *masks.values()):
             if mask.count:
                 ends.append(np.array([(s.start, s.stop) for s in mask.slices]).T)
         low, high = (
@@ -223,11 +224,11 @@ class SceneAnatomy:
         frame: Frame = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))  # type: ignore[assignment]
         inner = geometry.cropped(tuple(int(v) for v in low), tuple(int(v) for v in high))
         whole = cut_to(liver, frame)
-        counted = {row.segment_id for row in case.rows if row.status.counts}
-        for row_id, mask in self._masks.items():
-            if row_id in counted:
-                whole |= cut_to(mask, frame)
-        return _Cut(frame, inner, whole, read_anatomy(case.anatomy, inner))
+        counted = frozenset(row.segment_id for row in case.rows if row.status.counts and not row.box_only)
+        for row_id in counted:
+            whole |= cut_to(masks[row_id], frame)
+        anatomy = None if case.anatomy is None else read_anatomy(case.anatomy, inner)
+        return Cut(frame, inner, whole, masks, counted, anatomy)
 
     def _tag(self, case: CaseView) -> CaseView:
         """Let the segments say where their lesions lie; the case as it then is."""

@@ -231,7 +231,7 @@ class AnatomyPanel:
         menu, rows = self._menu, self._host.selection()
         menu.clear()
         said = rows[0].anatomy.reader_segments if rows and rows[0].anatomy is not None else ()
-        for one in CouinaudSegment:
+        for one in sorted(CouinaudSegment, key=lambda one: (one.couinaud, one)):
             action = menu.addAction(one.roman)
             action.setCheckable(True)
             action.setChecked(one in said)

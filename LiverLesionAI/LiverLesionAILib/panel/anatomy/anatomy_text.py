@@ -9,6 +9,7 @@ from ...case.anatomy import CouinaudSegment, LesionAnatomy, Vessel
 
 NOT_YET = "Not looked for yet."
 COLUMNS = 5
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def volumes_html(volumes_ml: Mapping[CouinaudSegment, float], messages: Sequence[str]) -> str:
@@ -20,9 +21,9 @@ def volumes_html(volumes_ml: Mapping[CouinaudSegment, float], messages: Sequence
     parts = []
     if volumes_ml:
         cells = [
-            f'<td><span style="color:{_hex(one.colour)}">■</span> {one.roman}</td>'
+            f'<td><span style="color:{_hex(one.colour)}">■</span>&nbsp;{one.roman}</td>'
             f'<td align="right">{volumes_ml[one]:.0f}&nbsp;mL&nbsp;&nbsp;</td>'
-            for one in volumes_ml
+            for one in sorted(volumes_ml, key=lambda one: (one.couinaud, one))
         ]
         rows = ["<tr>" + "".join(cells[k : k + COLUMNS]) + "</tr>" for k in range(0, len(cells), COLUMNS)]
         parts.append(f"<table>{''.join(rows)}</table>")
@@ -45,7 +46,11 @@ def place_lines(place: LesionAnatomy | None) -> list[str]:
         lines.append(f"Your segment: <b>{place.text}</b>{said}, {_hemiliver(place)}")
     elif place.text:
         lines.append(f"Segment <b>{place.text}</b>, {_hemiliver(place)}")
-    near = [f"{vessel.title} {contact.text}" for vessel in Vessel if (contact := place.contact(vessel))]
+    near = [
+        f"{vessel.title} {contact.text.replace(' ', NO_BREAK)}"
+        for vessel in Vessel
+        if (contact := place.contact(vessel))
+    ]
     if near:
         lines.append("; ".join(near))
     return lines

@@ -14,6 +14,7 @@ from ...case.followup_json import FOLLOWUP_FILE, course_json
 from ...case.store import save_result
 from ...review.case_view import read_case
 from ...review.comparing import Comparisons
+from ...review.planning import with_resection
 from ...scene.report import reader_result
 from ...support.files import write_text
 from ...support.package_folder import CASE_FOLDER, RESULT_TEXT
@@ -105,11 +106,13 @@ def import_task(
 
 def _hand_over_case(volume: Any, folder: Path) -> Iterator[Any]:
     yield None
-    result = reader_result(slicer.mrmlScene, volume)
+    case, result = read_case(slicer.mrmlScene, volume), reader_result(slicer.mrmlScene, volume)
+    yield None
+    result = with_resection(slicer.mrmlScene, result, case)
     yield None
     save_result(result, folder / CASE_FOLDER)
     yield None
-    compared = Comparisons(slicer.mrmlScene).read(read_case(slicer.mrmlScene, volume))
+    compared = Comparisons(slicer.mrmlScene).read(case)
     if compared is not None:
         write_text(folder / CASE_FOLDER / FOLLOWUP_FILE, course_json(compared.judged))
 
