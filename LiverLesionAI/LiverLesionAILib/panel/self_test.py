@@ -6,6 +6,7 @@ stand-in. What cannot run says why: PyTorch is not installed, or this checkout h
 
 from __future__ import annotations
 
+import html
 import logging
 import tempfile
 import time
@@ -116,6 +117,36 @@ def five_clicks(test: Any) -> None:
     slicer.app.processEvents()
     test.assertEqual([row.status.value for row in widget.panel.case.rows].count("accepted"), 1)
     test.delayDisplay(f"Found: {widget.ui.summaryLabel.text}")
+    segments_follow_a_landmark(test, widget)
+
+
+def segments_follow_a_landmark(test: Any, widget: Any) -> None:
+    """Vessels and segments of what was analysed fill the liver, or the panel says why there are none."""
+    shown, ui = widget.panel.anatomy, widget.ui
+    test.delayDisplay("Looking for vessels and segments")
+    ui.anatomyButton.click()
+    wait_until(lambda: idle(widget), TIMEOUT_S, "the search for vessels")
+    case = widget.panel.case
+    test.assertIsNotNone(case.anatomy, ui.messageLabel.text)
+    first = shown.anatomy.cut(case)
+    if not first.anatomy.has_segments:
+        test.assertTrue(first.anatomy.messages)
+        test.assertIn(html.escape(first.anatomy.messages[0]), ui.anatomyLabel.text)
+        test.delayDisplay(f"No segments: {first.anatomy.messages[0]}")
+        return
+    test.assertTrue(np.array_equal(first.anatomy.segments_zyx > 0, first.liver_zyx))
+    # A point is put elsewhere, and back by undo.
+    points = case.anatomy.landmarks
+    x, y, z = points.GetNthControlPointPosition(0)
+    points.SetNthControlPointPosition(0, x + 20.0, y, z)
+    wait_until(lambda: "landmark" in ui.undoButton.toolTip, TIMEOUT_S, "the segments to follow")
+    moved = shown.anatomy.cut(widget.panel.case).anatomy.segments_zyx
+    test.assertFalse(np.array_equal(moved, first.anatomy.segments_zyx))
+    ui.undoButton.click()
+    slicer.app.processEvents()
+    back = shown.anatomy.cut(widget.panel.case).anatomy.segments_zyx
+    test.assertTrue(np.array_equal(back, first.anatomy.segments_zyx))
+    test.delayDisplay("Segments follow a landmark, and its undo")
 
 
 def compare_with_truth(test: Any, widget: Any) -> None:
