@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from support.desk import Desk
 pytest.importorskip("PySide6")
 
 from LiverLesionAILib.case.anatomy import CouinaudSegment, LandmarkName
-from LiverLesionAILib.scene.anatomy_nodes import placed_landmarks, read_anatomy
+from LiverLesionAILib.scene.anatomy_nodes import fill_anatomy, placed_landmarks, read_anatomy
 from LiverLesionAILib.scene.ras import set_volume
 from support.vessel_phantom import GRID, vessel_case
 
@@ -67,7 +68,22 @@ def drag(desk: Desk, name: str, by_ras: tuple[float, float, float]) -> None:
     desk.turn(0.2)
 
 
-def test_the_whole_story_by_mouse(desk, body, tmp_path):
+def count_places(monkeypatch) -> list[int]:
+    """Grows by the number of lesions whenever places are found."""
+    from LiverLesionAILib.review import scene_anatomy
+
+    found: list[int] = []
+    real = scene_anatomy.with_places
+
+    def counted(result, *more):
+        found.append(len(result.lesions))
+        return real(result, *more)
+
+    monkeypatch.setattr(scene_anatomy, "with_places", counted)
+    return found
+
+
+def test_the_whole_story_by_mouse(desk, body, tmp_path, monkeypatch):
     import slicer
 
     volume, result, _ = body
@@ -142,9 +158,11 @@ def test_the_whole_story_by_mouse(desk, body, tmp_path):
     desk.scene.SetURL(str(next((tmp_path / "scene").glob("*.mrml"))))
     assert desk.scene.Import()
     desk.turn(0.05)
+    found = count_places(monkeypatch)
     desk.panel.parameters.inputVolume = slicer.util.getNode("CT")
     desk.turn(0.05)
     assert state(desk) == kept
+    assert not found, "what was kept is not found again"
 
 
 def answer_again(desk: Desk, body, tmp_path) -> None:
@@ -182,11 +200,13 @@ def test_another_analysis_keeps_anatomy_and_the_readers_segment(desk, body):
     }
 
 
-def test_what_is_drawn_changes_a_lesions_place(desk, body):
+def test_what_is_drawn_changes_a_lesions_place(desk, body, monkeypatch):
     from LiverLesionAILib.scene import segments
     from LiverLesionAILib.scene.ras import labelmap
 
+    found = count_places(monkeypatch)
     open_case(desk, (body[0], body[2]))
+    assert not found, "the analysis has said it already"
     row = desk.panel.case.rows[0]
     before = segments_of(desk)
     anatomy = read_anatomy(desk.panel.case.anatomy, GRID)
@@ -200,10 +220,19 @@ def test_what_is_drawn_changes_a_lesions_place(desk, body):
         segments.BINARY, labelmap(elsewhere, (0, 0, 0), GRID)
     )
     desk.panel.refresh()
+    assert found == [1], "that lesion alone"
     assert segments_of(desk)[row.number] != before[row.number]
     assert "III" in segments_of(desk)[row.number]
     assert {n: t for n, t in segments_of(desk).items() if n != row.number} == {
         n: t for n, t in before.items() if n != row.number
+    }
+    # Somebody draws in the segments themselves: all are looked at again.
+    nodes = desk.panel.case.anatomy
+    flat = np.where(anatomy.segments_zyx > 0, CouinaudSegment.V, 0).astype(np.uint8)
+    fill_anatomy(nodes.segmentation, replace(anatomy, segments_zyx=flat), (CouinaudSegment,))
+    desk.panel.refresh()
+    assert found == [1, 2] and {row.anatomy.shares[0].segment for row in desk.panel.case.rows} == {
+        CouinaudSegment.V
     }
 
 

@@ -6,11 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from ..case.anatomy import Landmark, LesionAnatomy, LiverAnatomy, SegmentShare, lesion_shares
 from ..case.findings import CaseResult
-from ..stages.anatomy.doubt import with_possible
+from ..stages.anatomy.doubt import some_voxels, with_possible
 from ..stages.anatomy.relations import lesion_relations
 from ..stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
 from ..support.errors import InputError
@@ -95,7 +93,7 @@ def _placed(
     if anatomy.has_segments and places:
         points = {}
         for number, box in label_boxes(labels).items():
-            index = np.argwhere(labels[box] == number) + [s.start for s in box]
+            index = some_voxels(labels[box] == number) + [s.start for s in box]
             points[number] = anatomy.geometry.index_to_lps(index)
         shares: dict[int, tuple[SegmentShare, ...]] = {n: places[n].shares for n in points}
         for number, widened in with_possible(anatomy, points, shares, rules.anatomy_possible).items():

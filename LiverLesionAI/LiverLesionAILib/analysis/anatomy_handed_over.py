@@ -1,7 +1,7 @@
 """Vessels and Couinaud segments for the panel: asked with the masks as they are drawn, answered as a case.
 
 The CT lies in the folder (see :mod:`.handover`); the request holds the masks and the contrast phase. The
-answer is a case store without lesions: where each lies follows from the anatomy, wherever that is kept.
+answer is a case store with the anatomy, and with each lesion's place among vessels and segments.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..case.findings import CaseResult, PhaseEstimate
+from ..case.findings import Box, CaseResult, Lesion, PhaseEstimate
 from ..case.store import save_result
 from ..support.errors import InputError
 from ..support.progress import Progress, silent
@@ -30,8 +30,8 @@ def find_handed_over(folder: Path, request: Mapping[str, Any], progress: Progres
     """Find the anatomy of the volume in a folder and write it to ``result`` in it.
 
     Args:
-        request: "liver", "lesions", "gallbladder": packed masks, "" for none; "phase": the contrast phase's
-            name, "" where it is not known.
+        request: "liver", "gallbladder": packed masks, "" for none; "lesions": one for each; "phase": the
+            contrast phase's name, "" where it is not known.
 
     Raises:
         InputError: the folder is incomplete, or a mask is damaged.
@@ -40,11 +40,18 @@ def find_handed_over(folder: Path, request: Mapping[str, Any], progress: Progres
     volume = read_volume(folder)
     volume = replace(volume, hu_zyx=whole_hu(volume.hu_zyx))
     geometry = volume.geometry
+    labels = np.zeros(geometry.shape_zyx, np.uint16)
+    masks = [_mask(text, geometry) for text in request["lesions"]]
+    for number, mask in sorted(enumerate(masks, 1), key=lambda item: -int(np.count_nonzero(item[1]))):
+        labels[mask] = number
+    nowhere = Box((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    lesions = (Lesion(number, 1.0, nowhere.centre_lps, nowhere, None) for number in range(1, len(masks) + 1))
     case = CaseResult(
         volume.name,
         geometry,
         _mask(request["liver"], geometry),
-        _mask(request["lesions"], geometry).astype(np.uint16),
+        labels,
+        tuple(lesions),
         phase=PhaseEstimate(request["phase"], 1.0) if request.get("phase") else None,
         gallbladder_zyx=_mask(request["gallbladder"], geometry) if request.get("gallbladder") else None,
     )

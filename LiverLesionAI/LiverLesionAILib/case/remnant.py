@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -245,7 +245,12 @@ def lost_vessels(
     """
     said = []
     whole_voxels = np.bincount(anatomy.segments_zyx.ravel(), minlength=10)
-    left_voxels = np.bincount(anatomy.segments_zyx[~resection_zyx], minlength=10)
+    left_voxels = whole_voxels - np.bincount(anatomy.segments_zyx[resection_zyx], minlength=10)
+    box = bounding_box(anatomy.vessels_zyx > 0, 3)
+    if box is None:
+        return ()
+    resection_zyx = resection_zyx[box]
+    anatomy = replace(anatomy, vessels_zyx=anatomy.vessels_zyx[box], segments_zyx=anatomy.segments_zyx[box])
     remaining = [one for one in CouinaudSegment if left_voxels[one] > 0.5 * whole_voxels[one]]
     for vessel, what in FED_BY.items():
         whole = anatomy.vessels_zyx == vessel

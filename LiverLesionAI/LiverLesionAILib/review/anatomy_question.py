@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from ..analysis.rules import Rules
 from ..case.anatomy import LandmarkName, LiverAnatomy
+from ..case.findings import Lesion
 from ..case.store import load_steps
+from ..case.tags import TAG_ANATOMY, anatomy_text
 from ..scene import segments
 from ..scene.anatomy_nodes import placed_landmarks, show_anatomy
 from ..scene.nodes import ATTR_CASE, remove_node
@@ -26,6 +28,7 @@ from ..volume.crops import Mask, union
 from ..volume.geometry import Geometry
 from ..volume.packed_mask import pack_mask
 from .case_view import CaseView, read_case
+from .scene_anatomy import TAG_PLACED, new_revision, placed_text
 
 
 class AnatomyQuestion:
@@ -41,6 +44,7 @@ class AnatomyQuestion:
     def __init__(self, scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
         self._scene, self._volume = scene, volume
         self._geometry = volume_geometry(volume)
+        self._lesions: dict[str, Mask] = {}
         self._liver = Mask(np.zeros((0, 0, 0), bool), (0, 0, 0))
         self.messages: tuple[str, ...] = ()
         self.answered = False
@@ -54,17 +58,18 @@ class AnatomyQuestion:
         case, geometry = read_case(self._scene, self._volume), volume_geometry(self._volume)
         if case.segmentation is None or not case.liver_segment:
             raise InputError(f"{self._volume.GetName()} has no liver to look in. Click Analyze first.")
-        lesions = [
-            segments.read_mask(case.segmentation, row.segment_id, geometry)
+        self._lesions = {
+            row.segment_id: mask
             for row in case.rows
             if row.status.counts and not row.box_only
-        ]
-        lesions = [mask for mask in lesions if mask.count]
+            if (mask := segments.read_mask(case.segmentation, row.segment_id, geometry)).count
+        }
+        lesions = list(self._lesions.values())
         drawn = segments.read_mask(case.segmentation, case.liver_segment, geometry)
         self._liver, self._geometry = union([drawn, *lesions]), geometry
         request = {
             "liver": pack_mask(self._liver, geometry) if self._liver.count else "",
-            "lesions": pack_mask(union(lesions), geometry) if lesions else "",
+            "lesions": [pack_mask(mask, geometry) for mask in lesions],
             "gallbladder": _gallbladder(case, geometry),
             "phase": "" if case.phase is None else case.phase.name,
         }
@@ -77,7 +82,7 @@ class AnatomyQuestion:
             try:
                 next(steps)
             except StopIteration as end:
-                found = end.value.anatomy
+                result_case = end.value
                 break
             yield "read the answer"
         case = read_case(self._scene, self._volume)
@@ -85,10 +90,27 @@ class AnatomyQuestion:
             raise InputError("The findings were removed meanwhile. Click Analyze again.")
         if not volume_geometry(self._volume).matches(self._geometry):
             raise InputError("The CT was changed meanwhile. Click Vessels and segments again.")
-        found = self._with_readers(found, case)
+        found = self._with_readers(result_case.anatomy, case)
         yield "show vessels and segments"
         self._put(case, found)
+        if found is result_case.anatomy:
+            self._tag_lesions(case, result_case.lesions)
         self.messages, self.answered = found.messages, True
+
+    def _tag_lesions(self, case: CaseView, found: Sequence[Lesion]) -> None:
+        """Where lesions lie, as the worker has found it; those drawn in since are looked at again."""
+        case = read_case(self._scene, self._volume)
+        if case.anatomy is None:
+            return
+        revision = new_revision(case.anatomy.segmentation)
+        content = case.segmentation.GetSegmentation()
+        with segments.one_change(case.segmentation):
+            for (row_id, mask), lesion in zip(self._lesions.items(), found, strict=True):
+                segment = content.GetSegment(row_id)
+                if segment is not None:
+                    segments.set_tag(segment, TAG_ANATOMY, anatomy_text(lesion.anatomy))
+                    drawn = mask.fingerprint(self._geometry)
+                    segments.set_tag(segment, TAG_PLACED, placed_text(drawn, revision))
 
     def _with_readers(self, found: LiverAnatomy, case: CaseView) -> LiverAnatomy:
         points = None if case.anatomy is None else case.anatomy.landmarks

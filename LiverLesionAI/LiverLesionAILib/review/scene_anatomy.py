@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from uuid import uuid4
 
 import numpy as np
+import slicer
 from numpy.typing import NDArray
 
 from ..analysis.anatomy import with_landmarks, with_places
@@ -18,8 +20,10 @@ from ..case.anatomy import CouinaudSegment, Landmark, LandmarkName, LiverAnatomy
 from ..case.anatomy_json import landmarks_from_text, landmarks_text
 from ..case.findings import CaseResult
 from ..case.tags import NOWHERE, TAG_ANATOMY, anatomy_text
+from ..case.terminology import TAG_MASK
 from ..scene import segments
 from ..scene.anatomy_nodes import (
+    ATTR_REVISION,
     anatomy_box,
     anatomy_state,
     fill_anatomy,
@@ -34,6 +38,9 @@ from ..volume.crops import Mask
 from ..volume.geometry import Geometry
 from .case_view import CaseView, ListedLesion, read_case
 from .derived import cut_to
+
+TAG_PLACED = "LiverLesionAI.AnatomyOf"
+"""The outline and the anatomy that a lesion's place was found with, so that it is not found twice."""
 
 Frame = tuple[slice, slice, slice]
 NO_MASK = Mask(np.zeros((0, 0, 0), bool), (0, 0, 0))
@@ -79,7 +86,8 @@ class SceneAnatomy:
     def __init__(self, liver: Callable[[], Mask | None]) -> None:
         self._liver = liver
         self._rules = Rules()
-        self._key: object = None
+        self._key: tuple[int, object] | None = None
+        self._revision = ""
         self._liver_time: object = None
         self._seen: dict[str, _Seen] = {}
         self._cut: tuple[object, Cut] | None = None
@@ -102,9 +110,13 @@ class SceneAnatomy:
         if case.anatomy is None or case.segmentation is None:
             self._key, self._seen = None, {}
             return case
+        node = case.anatomy.segmentation
         key = (id(case.segmentation), anatomy_state(case.anatomy))
         liver_time = _time(case, case.liver_segment)
         if key != self._key:
+            if self._key is not None and self._key[0] == key[0] and revision_of(node) == self._revision:
+                # Somebody has drawn in the vessels or segments themselves.
+                new_revision(node)
             self._seen = {}
         stale, changed = self._stale(case)
         if key != self._key or liver_time != self._liver_time or changed:
@@ -112,11 +124,12 @@ class SceneAnatomy:
             there = cut.anatomy
             if there is not None and there.has_segments and ((there.segments_zyx > 0) != cut.liver_zyx).any():
                 again = with_segments(there, cut.liver_zyx, self._rules.part(AnatomySettings))
-                fill_anatomy(case.anatomy.segmentation, again, (CouinaudSegment,))
+                fill_anatomy(node, again, (CouinaudSegment,))
+                new_revision(node)
                 self._seen, self._cut = {}, None
                 stale, _ = self._stale(case)
         self._liver_time = liver_time
-        self._key = (id(case.segmentation), anatomy_state(case.anatomy))
+        self._remember(case)
         if stale:
             self._place(case, stale)
         return self._tag(case)
@@ -149,21 +162,27 @@ class SceneAnatomy:
         if NO_CAVA in told.messages:
             # Without both points at it there is nothing that the planes could turn about.
             write_landmarks(nodes.landmarks, landmarks)
-            self._key = (id(case.segmentation), anatomy_state(nodes))
+            self._remember(case)
             return
         rows = [row for row in case.rows if not row.box_only]
         found = with_landmarks(self._result(cut, rows, told), landmarks, self._rules)
         assert found.anatomy is not None
         fill_anatomy(nodes.segmentation, found.anatomy, (CouinaudSegment,))
         write_landmarks(nodes.landmarks, landmarks)
+        new_revision(nodes.segmentation)
         for row, lesion in zip(rows, found.lesions, strict=True):
             if seen := self._seen.get(row.segment_id):
                 self._seen[row.segment_id] = replace(seen, text=anatomy_text(lesion.anatomy))
-        self._key = (id(case.segmentation), anatomy_state(nodes))
+        self._remember(case)
         self._cut = (self._cut_key(case), replace(cut, anatomy=found.anatomy))
         self._tag(case)
 
     # -- parts
+
+    def _remember(self, case: CaseView) -> None:
+        assert case.anatomy is not None
+        self._key = (id(case.segmentation), anatomy_state(case.anatomy))
+        self._revision = revision_of(case.anatomy.segmentation)
 
     def _stale(self, case: CaseView) -> tuple[list[ListedLesion], bool]:
         """Lesions whose place has to be found anew, and whether any voxel of a lesion has changed."""
@@ -180,8 +199,10 @@ class SceneAnatomy:
                 self._seen[row_id] = replace(seen, time=time)
                 continue
             changed = True
-            stale.append(row)
-            self._seen[row_id] = _Seen(time, drawn, "")
+            known = _known_place(case, row_id, drawn)
+            if not known:
+                stale.append(row)
+            self._seen[row_id] = _Seen(time, drawn, known)
         return stale, changed
 
     def _place(self, case: CaseView, rows: list[ListedLesion]) -> None:
@@ -232,19 +253,47 @@ class SceneAnatomy:
 
     def _tag(self, case: CaseView) -> CaseView:
         """Let the segments say where their lesions lie; the case as it then is."""
-        content = case.segmentation.GetSegmentation()
-        wrong = {
-            row_id: seen.text
-            for row_id, seen in self._seen.items()
-            if (segment := content.GetSegment(row_id)) is not None
-            and segments.tag(segment, TAG_ANATOMY) != seen.text
-        }
+        content, revision = case.segmentation.GetSegmentation(), revision_of(case.anatomy.segmentation)  # type: ignore[union-attr]
+        wrong: dict[str, dict[str, str]] = {}
+        for row_id, seen in self._seen.items():
+            segment = content.GetSegment(row_id)
+            wanted = {TAG_ANATOMY: seen.text, TAG_PLACED: placed_text(seen.drawn, revision)}
+            if segment is not None and any(segments.tag(segment, k) != v for k, v in wanted.items()):
+                wrong[row_id] = wanted
         if not wrong:
             return case
         with segments.one_change(case.segmentation):
-            for row_id, text in wrong.items():
-                segments.set_tag(content.GetSegment(row_id), TAG_ANATOMY, text)
+            for row_id, wanted in wrong.items():
+                for name, text in wanted.items():
+                    segments.set_tag(content.GetSegment(row_id), name, text)
         return read_case(case.segmentation.GetScene(), case.volume)
+
+
+def placed_text(drawn: str, revision: str) -> str:
+    """What :data:`TAG_PLACED` says: the outline's fingerprint, and which anatomy it is."""
+    return f"{drawn}|{revision}"
+
+
+def revision_of(node: slicer.vtkMRMLSegmentationNode) -> str:
+    """Which anatomy a segmentation holds; "" for that of the case's own analysis."""
+    return node.GetAttribute(ATTR_REVISION) or ""
+
+
+def new_revision(node: slicer.vtkMRMLSegmentationNode) -> str:
+    """It holds another one now."""
+    revision = uuid4().hex[:12]
+    node.SetAttribute(ATTR_REVISION, revision)
+    return revision
+
+
+def _known_place(case: CaseView, row_id: str, drawn: str) -> str:
+    """A lesion's place as its tag has it, where that is of this outline and this anatomy; else ""."""
+    assert case.anatomy is not None
+    segment = case.segmentation.GetSegmentation().GetSegment(row_id)
+    # An analysis that found both at once says nothing of them: its outline is the AI's.
+    found_with = segments.tag(segment, TAG_PLACED) or placed_text(segments.tag(segment, TAG_MASK), "")
+    fits = found_with == placed_text(drawn, revision_of(case.anatomy.segmentation))
+    return segments.tag(segment, TAG_ANATOMY) if fits else ""
 
 
 def _masks(case: CaseView) -> dict[str, Mask]:

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import uuid4
 
 import numpy as np
 import slicer
@@ -39,10 +40,14 @@ from .ras import label_crop, labelmap, point_ras
 ROLE_ANATOMY = "anatomy"
 ROLE_LANDMARKS = "landmarks"
 ATTR_MESSAGES = "LiverLesionAI.AnatomyMessages"
+ATTR_REVISION = "LiverLesionAI.AnatomyRevision"
+"""On the segmentation: which anatomy it is, to tell whether a lesion's place was found in this one."""
 ATTR_LANDMARKS = "LiverLesionAI.Landmarks"
 """On the points' node: the landmarks as they were when the segments were made."""
 MOVED_MM = 0.01
 LANDMARK_COLOUR = (1.0, 0.85, 0.2)
+SURFACE_MM = 2.0
+"""Voxels that surfaces are made of have about this edge: they follow a landmark that is dragged."""
 GLYPH_SCALE, TEXT_SCALE = 1.8, 2.5
 
 Layer = type[CouinaudSegment] | type[Vessel]
@@ -93,6 +98,9 @@ def show_anatomy(
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().SetVisibility(False)
         refer_to_ct(node, volume, anatomy.geometry)
+    else:
+        # Another one than that with which the places of lesions were found that stay.
+        node.SetAttribute(ATTR_REVISION, uuid4().hex[:12])
     fill_anatomy(node, anatomy)
     points = None if there is None else there.landmarks
     if points is None and anatomy.landmarks:
@@ -211,12 +219,13 @@ def make_surfaces(
 ) -> None:
     """Give the segments closed surfaces, so that 3D views have them at once."""
     segmentation = node.GetSegmentation()
+    steps = tuple(max(1, round(SURFACE_MM / s)) for s in anatomy.geometry.spacing_zyx_mm)
     with segments.one_change(node):
         for one in (one for layer in layers for one in layer):
             segment = segmentation.GetSegment(structure_id(one))
             if segment is not None:
                 mask = Mask.of(layer_of(anatomy, one) == one)
-                segments.set_surface(segment, mask, anatomy.geometry)
+                segments.set_surface(segment, mask, anatomy.geometry, steps)
 
 
 def has_surfaces(node: slicer.vtkMRMLSegmentationNode) -> bool:

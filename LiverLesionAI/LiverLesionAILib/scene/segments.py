@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -226,13 +226,19 @@ def give_surface(
         set_surface(segment, mask, geometry)
 
 
-def set_surface(segment: slicer.vtkSegment, mask: Mask, geometry: Geometry) -> None:
-    """Give a segment its closed surface; a large one is made of every second voxel."""
-    step = 2 if mask.voxels_zyx.size > FINE_VOXELS else 1
-    voxels = np.ascontiguousarray(mask.voxels_zyx[::step, ::step, ::step])
+def set_surface(
+    segment: slicer.vtkSegment, mask: Mask, geometry: Geometry, step_zyx: Sequence[int] | None = None
+) -> None:
+    """Give a segment its closed surface.
+
+    Args:
+        step_zyx: made of every so manieth voxel; of every second where the mask is large by default.
+    """
+    steps = step_zyx or ((2,) * 3 if mask.voxels_zyx.size > FINE_VOXELS else (1,) * 3)
+    voxels = np.ascontiguousarray(mask.voxels_zyx[tuple(slice(None, None, step) for step in steps)])
     grid = Geometry.make(
         voxels.shape,
-        tuple(step * s for s in geometry.spacing_zyx_mm),
+        tuple(step * s for step, s in zip(steps, geometry.spacing_zyx_mm, strict=True)),
         geometry.index_to_lps(mask.start_zyx),
         geometry.directions_lps,
     )

@@ -6,6 +6,7 @@ import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import qt
 import slicer
 
@@ -258,7 +259,10 @@ class AnatomyPanel:
 
 def segment_volumes(anatomy: LiverAnatomy) -> Mapping[CouinaudSegment, float]:
     """mL of each segment; none where the liver could not be divided."""
-    return {one: anatomy.volume_ml(one) for one in CouinaudSegment} if anatomy.has_segments else {}
+    if not anatomy.has_segments:
+        return {}
+    voxels = np.bincount(anatomy.segments_zyx.ravel(), minlength=10)
+    return {one: float(voxels[one]) * anatomy.geometry.voxel_volume_mm3 / 1000.0 for one in CouinaudSegment}
 
 
 def anatomy_nodes(scene: slicer.vtkMRMLScene) -> list[tuple[str, Any]]:

@@ -67,5 +67,12 @@ def _moved(one: Landmark, chance: np.random.Generator) -> Landmark:
 
 
 def _points(anatomy: LiverAnatomy) -> NDArray[np.float64]:
-    index = np.argwhere(anatomy.segments_zyx)
-    return anatomy.geometry.index_to_lps(index[:: max(1, len(index) // MOST_POINTS)])
+    inside = some_voxels(anatomy.segments_zyx > 0)
+    return anatomy.geometry.index_to_lps(inside)
+
+
+def some_voxels(mask_zyx: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Index (z, y, x) of about :data:`MOST_POINTS` of a mask's voxels, evenly in their order, or of all."""
+    inside = np.flatnonzero(mask_zyx)
+    some = inside[:: max(1, len(inside) // MOST_POINTS)]
+    return np.stack(np.unravel_index(some, mask_zyx.shape), axis=-1)

@@ -47,17 +47,20 @@ def segments_from_landmarks(
     box = bounding_box(liver_zyx)
     if box is None:
         return out
-    part, mask = out[box], liver_zyx[box]
-    index = np.argwhere(mask)
-    start = np.array([b.start for b in box])
+    mask, start = np.ascontiguousarray(liver_zyx[box]), np.array([b.start for b in box])
+    inside = np.flatnonzero(mask)
+
+    def points(flat: NDArray[np.int64]) -> Points:
+        return geometry.index_to_lps(np.stack(np.unravel_index(flat, mask.shape), axis=-1) + start)
+
     # Every 16th point is plenty for the middle of the left lateral sector.
-    some = geometry.index_to_lps(index[:: max(1, len(index) // 20000)] + start)
-    level = planes.lateral_level(some)
-    found = np.empty(len(index), np.uint8)
-    for first in range(0, len(index), SLAB_POINTS):
-        points = geometry.index_to_lps(index[first : first + SLAB_POINTS] + start)
-        found[first : first + SLAB_POINTS] = planes.segments(points, level)
-    part[tuple(index.T)] = found
+    level = planes.lateral_level(points(inside[:: max(1, len(inside) // 20000)]))
+    part = np.zeros(mask.shape, np.uint8)
+    flat_part = part.reshape(-1)
+    for first in range(0, len(inside), SLAB_POINTS):
+        slab = inside[first : first + SLAB_POINTS]
+        flat_part[slab] = planes.segments(points(slab), level)
+    out[box] = part
     return out
 
 
