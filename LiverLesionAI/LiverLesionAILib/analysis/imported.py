@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
+from ..case.anatomy_codes import read_place
 from ..case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ..reading.dicom_seg import Segment, SegmentationObject
 from ..reading.dicom_sr import MeasurementGroup
@@ -166,6 +167,7 @@ def _with_report(
         reader_class=name if by_reader and name else None,
         note=texts.get(_MEANING["note"], ""),
         tracking_uid=segment.tracking_uid,
+        anatomy=read_place(numbers, texts),
     )
 
 

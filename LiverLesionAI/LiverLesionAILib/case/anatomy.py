@@ -252,8 +252,8 @@ class LesionAnatomy:
 
     @property
     def segments(self) -> tuple[CouinaudSegment, ...]:
-        """The reader's, or those that the lesion lies in, the main one first."""
-        return self.reader_segments or tuple(one.segment for one in self.shares)
+        """The reader's, or those that the lesion lies in, the main one first; not those merely possible."""
+        return self.reader_segments or tuple(one.segment for one in self.shares if one.share > 0)
 
     @property
     def text(self) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..support.steps import Steps
 from ..volume.geometry import Geometry
-from .anatomy import Landmark, LiverAnatomy
+from .anatomy import CouinaudSegment, Landmark, LiverAnatomy
 from .store_arrays import cropped, placed
 from .store_json import (
     Json,
@@ -79,6 +79,16 @@ def _read_landmarks(entries: Iterable[Json]) -> dict[str, Landmark]:
         for one in entries
     ]
     return {one.name: one for one in landmarks}
+
+
+def anatomy_findings(anatomy: LiverAnatomy) -> Json:
+    """What other programs are told: volumes of the segments, landmarks, what is blank and why."""
+    segments = CouinaudSegment if anatomy.has_segments else ()
+    return {
+        "segment_volumes_ml": {one.roman: rounded(anatomy.volume_ml(one), 3) for one in segments},
+        "landmarks": describe_landmarks(anatomy),
+        "notes": list(anatomy.messages),
+    }
 
 
 def read_anatomy(entry: Json | None, arrays: Mapping[str, NDArray[Any]]) -> Steps[LiverAnatomy | None]:

@@ -17,6 +17,7 @@ from .anatomy import LesionAnatomy, LiverAnatomy
 from .classes import Phase
 from .enhancement import Enhancement
 from .manifest import RunManifest
+from .resection import Resection
 
 PointLps = tuple[float, float, float]
 
@@ -289,6 +290,7 @@ class CaseResult:
         doubtful: places to look at that are not listed, likeliest first.
         reduced_ct: for a comparison with a later scan; None in cases of versions that kept none.
         anatomy: vessels and segments; None where nobody asked.
+        resection: that was planned; None where none was.
     """
 
     case_name: str
@@ -312,6 +314,12 @@ class CaseResult:
     reduced_ct: ReducedCt | None = None
     doubtful: tuple[DoubtfulPlace, ...] = ()
     anatomy: LiverAnatomy | None = None
+    resection: Resection | None = None
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it is said where lesions lie: as computed, or by the reader."""
+        return self.anatomy is not None or any(one.anatomy is not None for one in self.lesions)
 
     @property
     def gallbladder_ml(self) -> float:

@@ -30,6 +30,7 @@ messages, device, models, timings_s
 phase                   name, probability, warning; null, or left out, where it was not estimated
 anatomy                 geometry, anatomy_vessels and anatomy_segments (arrays, uint8, cropped), landmarks,
                         messages; left out where nobody asked
+resection               see :mod:`.resection_json`; left out where none was planned
 run                     how it was made, see :mod:`.manifest`; null, or left out, where nobody kept it
 ======================  ===================================================================================
 """
@@ -58,6 +59,7 @@ from ..volume.ct import Geometry
 from .anatomy_json import describe_anatomy, read_anatomy
 from .findings import AttentionMap, CaseResult, ProbabilityMap, ReducedCt
 from .manifest import CASE_FILE, RunManifest
+from .resection_json import describe_resection, read_resection
 from .store_arrays import cropped, on_grid, placed, to_half
 from .store_json import (
     Json,
@@ -266,6 +268,7 @@ def _describe(result: CaseResult, arrays: dict[str, NDArray[Any]]) -> Json:
         **neighbour,
         **_describe_reduced(result.reduced_ct, arrays),
         **({} if result.anatomy is None else {"anatomy": describe_anatomy(result.anatomy, arrays)}),
+        **({} if result.resection is None else {"resection": describe_resection(result.resection, arrays)}),
         "lesion_labels": {"array": "lesions", **labels_place},
         "lesions": [describe_lesion(lesion) for lesion in result.lesions],
         "doubtful": [describe_place(place) for place in result.doubtful],
@@ -332,6 +335,7 @@ def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseR
         attention.append((yield from _read_map(entry, arrays)))
     whole = described["liver"]
     anatomy = yield from read_anatomy(described.get("anatomy"), arrays)
+    resection = yield from read_resection(described.get("resection"), arrays, geometry)
     labels_zyx = yield from placed(arrays[labels["array"]], labels, geometry, np.dtype(np.uint16))
     return CaseResult(
         case_name=str(described["case_name"]),
@@ -355,6 +359,7 @@ def _restore(described: Json, arrays: Mapping[str, NDArray[Any]]) -> Steps[CaseR
         reduced_ct=_read_reduced(described.get("reduced_ct"), arrays),
         doubtful=tuple(read_place(entry) for entry in described.get("doubtful", ())),
         anatomy=anatomy,
+        resection=resection,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..case.findings import CaseResult
-    from ..case.remnant import Body, Remnant
+    from ..case.remnant import Body
+    from ..case.resection import ResectionWay
     from .tools import Commands
 
 
@@ -43,12 +45,19 @@ def add_remnant_command(commands: Commands) -> None:
     add("--weight", type=float, metavar="KG", help="of the patient")
     add("--minimum", type=float, metavar="PERCENT", help="of the functional liver that you want to remain")
     add("--json", action="store_true", help="print the figures as JSON")
+    add(
+        "--save",
+        action="store_true",
+        help="keep the resection with the case: its findings, report and structured report then have it",
+    )
     parser.set_defaults(run=run_remnant)
 
 
 def run_remnant(args: argparse.Namespace) -> int:
     """Print the figures and the warnings."""
     from ..case.remnant import measure_remnant
+    from ..case.resection import Resection
+    from ..case.resection_json import remnant_json
     from ..case.store import load_result
 
     body = _body(args)
@@ -57,38 +66,31 @@ def run_remnant(args: argparse.Namespace) -> int:
     if args.lesions and args.margin is None:
         raise InputError("--lesions goes with --margin: the lesions that liver is resected round.")
     result = load_result(args.case)
+    way, detail, mask_zyx = _resection(args, result)
     found = measure_remnant(
         result.liver_zyx,
         _counted(result),
-        _resection(args, result),
+        mask_zyx,
         result.geometry,
         body,
         args.minimum,
         result.anatomy,
     )
+    if args.save:
+        _save(
+            replace(result, resection=Resection(way, detail, mask_zyx & result.liver_zyx, found)), args.case
+        )
     print(json.dumps(remnant_json(found), indent=2) if args.json else found.text)
     return 0
 
 
-def remnant_json(found: Remnant) -> dict[str, object]:
-    """The figures for programs; those that do not exist are None."""
-    numbers = {
-        name: getattr(found, name)
-        for name in (
-            "liver_ml",
-            "resected_ml",
-            "remaining_ml",
-            "tumour_ml",
-            "remaining_tumour_ml",
-            "functional_ml",
-            "functional_percent",
-            "vauthey_percent",
-            "urata_percent",
-            "least_percent",
-        )
-    }
-    rounded = {k: None if v is None or v != v else round(float(v), 3) for k, v in numbers.items()}
-    return {**rounded, "enough": found.enough, "warnings": list(found.warnings)}
+def _save(result: CaseResult, folder: Path) -> None:
+    """The case with its resection, and the tables that name it."""
+    from ..case.store import save_result
+    from ..writing.tables import write_tables
+
+    save_result(result, folder)
+    write_tables(result, folder)
 
 
 def _body(args: argparse.Namespace) -> Body | None:
@@ -107,12 +109,13 @@ def _counted(result: CaseResult) -> NDArray[np.bool_]:
     return np.isin(result.lesion_labels_zyx, counted) & (result.lesion_labels_zyx > 0)
 
 
-def _resection(args: argparse.Namespace, result: CaseResult) -> NDArray[np.bool_]:
-    """What is resected, on the case's grid."""
+def _resection(args: argparse.Namespace, result: CaseResult) -> tuple[ResectionWay, str, NDArray[np.bool_]]:
+    """How it is chosen, in which detail, and what is resected, on the case's grid."""
     import numpy as np
 
-    from ..case.anatomy import read_segments
+    from ..case.anatomy import read_segments, segments_text
     from ..case.remnant import resected_beyond_plane, resected_round, resected_segments
+    from ..case.resection import ResectionWay
 
     if args.segments is not None:
         if result.anatomy is None:
@@ -121,18 +124,20 @@ def _resection(args: argparse.Namespace, result: CaseResult) -> NDArray[np.bool_
             named = read_segments(args.segments)
         except ValueError as error:
             raise InputError(f"--segments {args.segments}: {error}") from None
-        return resected_segments(result.anatomy, named)
+        return ResectionWay.SEGMENTS, segments_text(named), resected_segments(result.anatomy, named)
     if args.plane is not None:
         x, y, z, *normal = _numbers("--plane", args.plane, 6)
-        return resected_beyond_plane(
+        beyond = resected_beyond_plane(
             result.liver_zyx, result.geometry, (x, y, z), (normal[0], normal[1], normal[2])
         )
+        return ResectionWay.PLANE, "", beyond
     if args.margin is not None:
         lesions = _counted(result)
         if args.lesions:
             lesions &= np.isin(result.lesion_labels_zyx, _lesion_numbers(args.lesions, result))
-        return resected_round(lesions, result.liver_zyx, result.geometry, args.margin)
-    return _mask(args.mask, result)
+        taken = resected_round(lesions, result.liver_zyx, result.geometry, args.margin)
+        return ResectionWay.MARGIN, f"{args.margin:g}", taken
+    return ResectionWay.MASK, args.mask.name, _mask(args.mask, result)
 
 
 def _numbers(option: str, text: str, count: int) -> list[float]:

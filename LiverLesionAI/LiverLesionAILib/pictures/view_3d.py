@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from ..case.colours import LIVER, lesion_colour
+from ..case.colours import LIVER, Colour, lesion_colour
 from ..case.findings import CaseResult
 from ..volume.ct import Geometry
 from ..volume.masks import bounding_box, label_boxes
@@ -27,6 +28,7 @@ TIMEOUT_S = 60.0
 CHILD = ("-m", "LiverLesionAILib.pictures.view_3d_child")
 GRID_MM = 2.0
 FINE_GRID_MM = 1.0
+LIVER_OPACITY = 0.3
 HINT = (
     "The 3D picture needs OpenGL, which this computer lacks or cannot use without a display; everything else "
     "was written. On Debian and Ubuntu: sudo apt-get install libegl1 libgl1-mesa-dri"
@@ -46,10 +48,35 @@ class Rendered:
     places: dict[int, tuple[float, float]]
 
 
-class RenderJob:
-    """A picture being rendered by another process; closing it leaves neither process nor files."""
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A surface of the picture.
 
-    def __init__(self, result: CaseResult, width: int, height: int) -> None:
+    Attributes:
+        inside_zyx: bool, its mask in `where` of the case's grid.
+        opacity: 0..1; None for one that hides what is behind it.
+        grid_mm: that it is drawn on.
+    """
+
+    inside_zyx: NDArray[np.bool_]
+    where: tuple[slice, ...]
+    colour: Colour
+    opacity: float | None = None
+    grid_mm: float = GRID_MM
+
+
+Writer = Callable[[CaseResult, Path, int, int], None]
+"""(case, file, width, height): writes the job that the child draws."""
+
+
+class RenderJob:
+    """A picture being rendered by another process; closing it leaves neither process nor files.
+
+    Args:
+        write: what is drawn; liver and lesions where none is given.
+    """
+
+    def __init__(self, result: CaseResult, width: int, height: int, write: Writer | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="liverlesionai-3d-")
         self._process: subprocess.Popen[bytes] | None = None
         self._failure = ""
@@ -58,7 +85,7 @@ class RenderJob:
             return
         try:
             job = Path(self._folder.name) / "job.npz"
-            _write_job(result, job, width, height)
+            (write or _write_case)(result, job, width, height)
             root = str(Path(__file__).resolve().parents[2])
             path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
             self._process = subprocess.Popen(
@@ -100,28 +127,37 @@ class RenderJob:
         self._folder.cleanup()
 
 
-def _write_job(result: CaseResult, path: Path, width: int, height: int) -> None:
-    """All that the child needs, cropped to the liver and on a coarser grid: a few MB."""
-    arrays: dict[str, NDArray] = {}
-    parts: list[dict] = []
+def _write_case(result: CaseResult, path: Path, width: int, height: int) -> None:
+    """The job of liver, lesions and their boxes."""
     liver_at = bounding_box(result.liver_zyx)
-    masks = [] if liver_at is None else [(0, result.liver_zyx[liver_at], liver_at, GRID_MM)]
+    parts = []
+    if liver_at is not None:
+        parts.append(Part(result.liver_zyx[liver_at], liver_at, LIVER, LIVER_OPACITY))
     boxes = label_boxes(result.lesion_labels_zyx)
     for lesion in result.lesions:
         if (where := boxes.get(lesion.number)) is not None:
             inside = result.lesion_labels_zyx[where] == lesion.number
-            masks.append((lesion.number, inside, where, FINE_GRID_MM))
-    for number, inside, where, grid_mm in masks:
-        start = tuple(s.start - 3 for s in where)
-        stop = tuple(s.stop + 3 for s in where)
-        field, geometry = _field(inside, result.geometry.cropped(start, stop), grid_mm)
-        arrays[f"field{len(parts)}"] = field
-        parts.append(
-            {
-                "number": number,
-                "colour": LIVER if number == 0 else lesion_colour(number),
-                "ijk_to_lps": geometry.ijk_to_lps.tolist(),
-            }
+            parts.append(Part(inside, where, lesion_colour(lesion.number), None, FINE_GRID_MM))
+    write_job(result, parts, path, width, height)
+
+
+def write_job(
+    result: CaseResult, parts: Sequence[Part], path: Path, width: int, height: int, *, boxes: bool = True
+) -> None:
+    """All that the child needs, cropped to the parts and on a coarser grid: a few MB.
+
+    Args:
+        boxes: whether the lesions' boxes are drawn.
+    """
+    arrays: dict[str, NDArray] = {}
+    described_parts: list[dict] = []
+    for part in parts:
+        start = tuple(s.start - 3 for s in part.where)
+        stop = tuple(s.stop + 3 for s in part.where)
+        field, geometry = _field(part.inside_zyx, result.geometry.cropped(start, stop), part.grid_mm)
+        arrays[f"field{len(described_parts)}"] = field
+        described_parts.append(
+            {"colour": part.colour, "opacity": part.opacity, "ijk_to_lps": geometry.ijk_to_lps.tolist()}
         )
     lesions = [
         {
@@ -132,8 +168,9 @@ def _write_job(result: CaseResult, path: Path, width: int, height: int) -> None:
             "directions": lesion.box.directions_lps,
         }
         for lesion in result.lesions
+        if boxes
     ]
-    described = json.dumps({"parts": parts, "boxes": lesions, "width": width, "height": height})
+    described = json.dumps({"parts": described_parts, "boxes": lesions, "width": width, "height": height})
     np.savez(path, described=np.frombuffer(described.encode(), np.uint8), **arrays)
 
 

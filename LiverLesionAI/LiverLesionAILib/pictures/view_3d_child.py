@@ -30,7 +30,7 @@ def main(job: str, picture: str) -> None:
     points = []
     for part, field in zip(described["parts"], fields, strict=True):
         actor = surface(field, np.array(part["ijk_to_lps"]))
-        dress(actor, part["colour"], translucent=part["number"] == 0)
+        dress(actor, part["colour"], part["opacity"])
         renderer.AddActor(actor)
     for box in described["boxes"]:
         renderer.AddActor(frame(box))
@@ -69,8 +69,8 @@ def main(job: str, picture: str) -> None:
     )
 
 
-def dress(actor: Any, colour: tuple[float, float, float], translucent: bool) -> None:
-    """Give a surface its colour and its shine."""
+def dress(actor: Any, colour: tuple[float, float, float], opacity: float | None) -> None:
+    """Give a surface its colour and its shine; `opacity` 0..1 makes it translucent, None does not."""
     look = actor.GetProperty()
     look.SetColor(*colour)
     look.SetInterpolationToPhong()
@@ -78,8 +78,8 @@ def dress(actor: Any, colour: tuple[float, float, float], translucent: bool) -> 
     look.SetDiffuse(0.8)
     look.SetSpecular(0.25)
     look.SetSpecularPower(25)
-    if translucent:
-        look.SetOpacity(0.3)
+    if opacity is not None:
+        look.SetOpacity(opacity)
         look.SetAmbient(0.35)
 
 

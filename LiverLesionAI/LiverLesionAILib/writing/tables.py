@@ -15,12 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..case.anatomy import CouinaudSegment, LiverAnatomy
-from ..case.anatomy_json import describe_landmarks
+from ..case.anatomy_json import anatomy_findings
 from ..case.columns import ANATOMY, BY_KEY, ENHANCEMENT, MEASURED, fixed
 from ..case.enhancement import describe_enhancement
 from ..case.findings import Box, CaseResult, DoubtfulPlace, Lesion, LesionSource, LesionStatus, PointLps
 from ..case.lesion_anatomy_json import describe_lesion_anatomy
+from ..case.resection_json import resection_json
 from ..case.terminology import by_probability, class_probability, lesion_probability
 from ..case.wording import (
     axial_slice,
@@ -113,7 +113,7 @@ def findings_csv(result: CaseResult) -> str:
         "Phase probability": fixed(phase.probability, 2) if phase else "",
     }
     buffer = io.StringIO()
-    anatomy = () if result.anatomy is None else ANATOMY
+    anatomy = ANATOMY if result.is_placed else ()
     headings = (*CSV_COLUMNS, *(column.file_heading for column in anatomy))
     writer = csv.DictWriter(buffer, headings, restval="")
     writer.writeheader()
@@ -177,7 +177,8 @@ def findings_json(result: CaseResult) -> dict[str, Any]:
         else None,
         "lesions": [_lesion_json(lesion, result.geometry) for lesion in result.lesions],
         "look_here": [_place_json(place, result.geometry) for place in result.doubtful],
-        **({} if result.anatomy is None else {"anatomy": _anatomy_json(result.anatomy)}),
+        **({} if result.anatomy is None else {"anatomy": anatomy_findings(result.anatomy)}),
+        **({} if result.resection is None else {"resection": resection_json(result.resection)}),
         "notes": list(notes(result)),
         "computation": {
             "version": result.version,
@@ -205,6 +206,9 @@ def findings_text(result: CaseResult, width: int = 100) -> str:
     lines += [f"Note: {_one_line(note)}" for note in notes(result)]
     if result.anatomy is not None:
         lines += [f"Anatomy: {_one_line(message)}" for message in result.anatomy.messages]
+    if result.resection is not None:
+        said = result.resection.remnant.text
+        lines.append(_one_line(f"Planned resection, {result.resection.text}: {said}"))
     if result.timings_s:
         models = ", ".join(f"{name} {digest}" for name, digest in result.models.items())
         seconds = sum(result.timings_s.values())
@@ -385,13 +389,4 @@ def _lesion_json(lesion: Lesion, geometry: Geometry) -> dict[str, Any]:
         "edited": lesion.edited,
         "enhancement": None if lesion.enhancement is None else describe_enhancement(lesion.enhancement),
         **({} if lesion.anatomy is None else {"anatomy": describe_lesion_anatomy(lesion.anatomy)}),
-    }
-
-
-def _anatomy_json(anatomy: LiverAnatomy) -> dict[str, Any]:
-    segments = CouinaudSegment if anatomy.has_segments else ()
-    return {
-        "segment_volumes_ml": {one.roman: _rounded(anatomy.volume_ml(one), 3) for one in segments},
-        "landmarks": describe_landmarks(anatomy),
-        "notes": list(anatomy.messages),
     }

@@ -12,7 +12,8 @@ from ...case.lesion_masks import lesion_masks
 from ...case.wording import notes
 from ...volume.crops import Mask
 from ...volume.dicom import DicomSource
-from .content import Code, DicomContent, Region
+from .anatomy import BLANK, place_numbers, place_texts, resection_statement, sites
+from .content import Code, DicomContent, Region, Statement
 from .follow_up import statements, with_changes
 from .images import checked_source
 from .uids import uid_of
@@ -79,8 +80,18 @@ def content_of(
         lesions=len(result.lesions),
         verified_by=verified_by,
         organisation=organisation,
-        statements=() if judged is None else statements(judged, source.frame_of_reference_uid, LIVER),
+        statements=_statements(result, source, judged),
     )
+
+
+def _statements(
+    result: CaseResult, source: DicomSource, judged: JudgedCourse | None
+) -> tuple[Statement, ...]:
+    frame_uid = source.frame_of_reference_uid
+    said = () if judged is None else statements(judged, frame_uid, LIVER)
+    if result.resection is None:
+        return said
+    return (*said, resection_statement(result.resection, frame_uid, LIVER))
 
 
 def _no_lesion(result: CaseResult) -> str:
@@ -103,7 +114,14 @@ def _liver(result: CaseResult, source: DicomSource) -> Region:
             MEAN_HU: (result.liver_hu_mean, "[hnsf'U]"),
             BURDEN: (result.tumour_burden_percent, "%"),
         },
+        texts=_blank(result),
     )
+
+
+def _blank(result: CaseResult) -> dict[Code, str]:
+    """What is left blank of segments and vessels, and why."""
+    said = () if result.anatomy is None else result.anatomy.messages
+    return {BLANK: " ".join(said)} if said else {}
 
 
 def _gallbladder(result: CaseResult, source: DicomSource) -> tuple[Region, ...]:
@@ -131,7 +149,8 @@ def _lesion(lesion: Lesion, mask: Mask, source: DicomSource) -> Region:
             SURFACE: (measured.surface_distance_mm, "mm"),
             SHARE: (measured.percent_of_liver, "%"),
         }
-    texts = {DECISION: lesion.status.value}
+    numbers |= place_numbers(lesion.anatomy)
+    texts = {DECISION: lesion.status.value, **place_texts(lesion.anatomy)}
     if lesion.shown_class:
         by = " (reader)" if lesion.reader_class else ""
         texts[CLASS] = f"{lesion.shown_class}{by}"
@@ -145,7 +164,7 @@ def _lesion(lesion: Lesion, mask: Mask, source: DicomSource) -> Region:
         category=ALTERED,
         kind=LESION if known is None else (known.kind.value, known.kind.scheme, known.kind.meaning),
         modifier=None if modifier is None else (modifier.value, modifier.scheme, modifier.meaning),
-        site=(LIVER,),
+        site=(LIVER, *sites(lesion.anatomy)),
         tracking_uid=lesion.tracking_uid or uid_of("lesion", source.series_instance_uid, lesion.number),
         drawn_by_reader=lesion.source is LesionSource.READER or lesion.edited,
         colour=lesion_colour(lesion.number),

@@ -151,7 +151,8 @@ def _description(number: int, region: Region, content: DicomContent) -> Dataset:
         ),
         tracking_uid=region.tracking_uid,
         tracking_id=region.label[:64],
-        anatomic_regions=[coded(site) for site in region.site] or None,
+        # One region alone: what the segments of the liver add is in the structured report.
+        anatomic_regions=[coded(site) for site in region.site[:1]] or None,
         display_color=_lab(region.colour),
     )
     if region.modifier is not None:

@@ -259,4 +259,6 @@ def _ds(value: float) -> float:
 
 
 def _unit_name(unit: str) -> str:
-    return {"1": "no units", "%": "Percent", "mm": "mm", "mL": "mL", "d": "day"}.get(unit, unit)
+    return {"1": "no units", "%": "Percent", "mm": "mm", "mL": "mL", "d": "day", "deg": "degree"}.get(
+        unit, unit
+    )

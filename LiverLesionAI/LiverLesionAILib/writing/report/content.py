@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ...case.classes import LesionClass, Phase
 from ...case.enhancement import CURVES
@@ -14,9 +14,11 @@ from ...case.wording import axial_slice, notes, slice_number
 from ...pictures.canvas import png_bytes
 from ...pictures.enhancement_plot import enhancement_plot
 from ...volume.dicom import DicomSource
+from .anatomy import AnatomyPart, anatomy_part
 from .follow_up import FollowUpPart, follow_up_part
 from .sentences import reasons, sentence
 from .strings import Language
+from .table import KeyImage
 
 # Liver density in HU below which fat is likely, and up to which it is possible, by contrast phase.
 # Portal venous: < 80 HU found moderate fat at 86 % sensitivity and 90 % specificity, < 90 HU at 95 and 75 %;
@@ -64,14 +66,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class KeyImage:
-    """A picture with its caption; `data` are the bytes of a JPEG or PNG."""
-
-    caption: str
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
 class Content:
     """The whole report.
 
@@ -82,6 +76,7 @@ class Content:
         headings: of the findings table, in the order of :class:`Row`'s fields from `number` to `decision`.
         small_print: (label, value) pairs of models, rules and version.
         follow_up: what is said of earlier scans; None without any.
+        anatomy: what is said of segments, vessels and a planned resection; None without any.
     """
 
     words: Language
@@ -99,6 +94,7 @@ class Content:
     key_images: tuple[KeyImage, ...] = ()
     overview: KeyImage | None = None
     follow_up: FollowUpPart | None = None
+    anatomy: AnatomyPart | None = None
 
     @property
     def headings(self) -> tuple[str, ...]:
@@ -113,12 +109,14 @@ def report_content(
     key_images: Mapping[int, bytes] = {},
     overview: bytes | None = None,
     judged: JudgedCourse | None = None,
+    anatomy_3d: bytes | None = None,
 ) -> Content:
     """Put a case into words.
 
     Args:
         key_images: JPEG or PNG by lesion number.
         overview: one of the whole case.
+        anatomy_3d: picture of segments and vessels, or of the planned resection.
         judged: its comparison with earlier scans; one of other findings is left out, and that is said.
     """
     words = Language(options.language)
@@ -158,6 +156,7 @@ def report_content(
         + _curves(listed, words),
         overview=None if overview is None else KeyImage(words("overview"), overview),
         follow_up=None if judged is None else follow_up_part(judged, words),
+        anatomy=anatomy_part(result, listed, words, anatomy_3d),
     )
 
 

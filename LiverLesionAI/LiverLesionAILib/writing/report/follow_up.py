@@ -14,6 +14,7 @@ from ...case.judged import JudgedCourse
 from ...pictures.followup_plot import WORDS, followup_svg
 from .sentences import sentence
 from .strings import Language
+from .table import Table
 
 _BY_KEY = {column.key: column for column in (*NUMBERS, *CHANGES, *SIZES_NOW)}
 COLUMNS = tuple(
@@ -34,15 +35,6 @@ COLUMNS = tuple(
     )
 )
 """Of the table of pairs, from left to right."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as they are printed."""
-
-    caption: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .content import Content, KeyImage
-from .follow_up import Table as Cells
+from .content import Content
 from .svg_drawing import svg_drawing
+from .table import KeyImage
+from .table import Table as Cells
 
 _BLUE, _RED, _GREY = "#1d3a5f", "#8a1c1c", "#444444"
 _WIDTHS_MM = (8, 40, 27, 22, 24, 19, 17, 29)
+_PLACE_WIDTHS_MM = (9, 45, 26, 25, 27, 27, 27)
 _PAIR_WIDTHS_MM = (9, 20, 31, 15, 15, 13, 12, 16, 16, 13, 13, 13)
 _FRAME_PT = 6.0
 """A frame's own padding, which the page's margins make up for."""
@@ -49,7 +51,12 @@ def _laid_out(content: Content, across: int) -> tuple[bytes, int]:
     )
     styles = _styles()
     story = [*_head(content, styles), *_facts(content, styles), *_table(content, styles)]
-    story += [*_follow_up(content, styles), *_images(content, across, styles), *_end(content, styles)]
+    story += [
+        *_anatomy(content, styles),
+        *_follow_up(content, styles),
+        *_images(content, across, styles),
+        *_end(content, styles),
+    ]
 
     def page(canvas: Any, layout: Any) -> None:
         canvas.setFont(_fonts()[0], 7)
@@ -197,6 +204,32 @@ def _table(content: Content, styles: dict[str, Any]) -> list[Any]:
             ("LEFTPADDING", (0, 0), (0, -1), 0),
         ])
     )  # fmt: skip
+    return [*story, table]
+
+
+def _anatomy(content: Content, styles: dict[str, Any]) -> list[Any]:
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Table, TableStyle
+
+    said, words = content.anatomy, content.words
+    if said is None:
+        return []
+    story = [_text(words("anatomy"), styles["h2"])]
+    if said.places is not None:
+        story.append(_cells(said.places, _PLACE_WIDTHS_MM, styles))
+    text = _pairs(said.facts, styles)
+    text += [_text(f"{words('an.blank')}: {one}", styles["base"]) for one in said.blank]
+    text += [_text(one, styles["small"]) for one in said.notes]
+    if said.remnant is not None:
+        text += [_text(words("rem"), styles["h2"]), *_pairs(said.remnant.facts, styles)]
+        text += [_text(one, styles["small"]) for one in said.remnant.warnings]
+    if not said.pictures:
+        return [*story, *text]
+    pictures = [
+        part for i in said.pictures for part in (_picture(i, 68 * mm), _text(i.caption, styles["small"]))
+    ]
+    table = Table([[text, pictures]], colWidths=[114 * mm, 72 * mm])
+    table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, -1), 0)]))
     return [*story, table]
 
 

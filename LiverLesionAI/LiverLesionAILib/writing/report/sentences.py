@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from ...case.classes import Phase
+from .anatomy_texts import ANATOMY_SENTENCES, LANDMARKS
 from .followup_texts import FOLLOW_UP_SENTENCES
 from .reason_texts import REASONS
 from .strings import LANGUAGES, Language
@@ -306,9 +307,10 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Des parties de {names} se trouvent hors du scanner et ont été coupées.",
     ),
     **FOLLOW_UP_SENTENCES,
+    **ANATOMY_SENTENCES,
 }
 
-_FREE = ("name", "names", "which", "response", "non_target")
+_FREE = ("name", "names", "which", "response", "non_target", "landmarks")
 _PHASES = ("phase", "phase_now")
 _WORDS = ("response", "non_target")
 """Fields that are looked up in the table of words."""
@@ -359,9 +361,18 @@ def _pattern(english: str) -> re.Pattern[str]:
 
 
 def _value(name: str, text: str, words: Language) -> str:
+    if name == "landmarks":
+        return _landmarks(text, words)
     if name in _WORDS:
         return words(f"{name}.{text}")
     if name in _PHASES:
         phase = Phase.of(text)
         return text if phase is None else words(f"phase.{phase.value}")
     return text.replace(".", ",") if re.fullmatch(r"[+-]?\d+\.\d+", text) else text
+
+
+def _landmarks(text: str, words: Language) -> str:
+    """A list of landmarks, whose names may hold commas themselves."""
+    for name, others in LANDMARKS.items():
+        text = text.replace(name, others[LANGUAGES.index(words.code) - 1])
+    return text

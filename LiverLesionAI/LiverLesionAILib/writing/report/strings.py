@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...support.errors import InputError
+from .anatomy_texts import ANATOMY_WORDS
 from .followup_texts import WORDS
 
 LANGUAGES = ("en", "de", "no", "fr")
@@ -171,6 +172,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "class.benign": ("benign other", "sonstige benigne", "annen benign", "autre bénigne"),
     "class.indeterminate": ("indeterminate", "unbestimmt", "ubestemt", "indéterminée"),
     **WORDS,
+    **ANATOMY_WORDS,
 }
 
 

@@ -1,0 +1,207 @@
+"""The words and sentences of vessels, segments and a planned resection, in the report's languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# key: (English, German, Norwegian, French)
+ANATOMY_WORDS: Mapping[str, tuple[str, str, str, str]] = {
+    "anatomy": ("Segments and vessels", "Segmente und Gefäße", "Segmenter og kar", "Segments et vaisseaux"),
+    "an.segment": ("Segment", "Segment", "Segment", "Segment"),
+    "an.hemiliver": ("Hemiliver", "Leberhälfte", "Leverhalvdel", "Hémifoie"),
+    "an.right": ("right", "rechts", "høyre", "droit"),
+    "an.left": ("left", "links", "venstre", "gauche"),
+    "an.caudate": ("caudate", "Lobus caudatus", "lobus caudatus", "lobe caudé"),
+    "an.surface": ("Liver surface", "Leberoberfläche", "Leveroverflate", "Surface du foie"),
+    "an.hepatic": ("Hepatic veins", "Lebervenen", "Levervener", "Veines hépatiques"),
+    "an.portal": ("Portal vein", "Pfortader", "Portvene", "Veine porte"),
+    "an.ivc": ("Vena cava", "V. cava", "V. cava", "Veine cave"),
+    "an.contact": (
+        "contact {mm} mm, {deg}°",
+        "Kontakt {mm} mm, {deg}°",
+        "kontakt {mm} mm, {deg}°",
+        "contact {mm} mm, {deg}°",
+    ),
+    "an.volumes": (
+        "Volumes of the segments (mL)",
+        "Volumina der Segmente (ml)",
+        "Segmentenes volum (ml)",
+        "Volumes des segments (ml)",
+    ),
+    "an.blank": ("Left blank", "Offen gelassen", "Ikke angitt", "Laissé en blanc"),
+    "an.doubtful": (
+        "With a question mark: a segment that the lesion lies in only if the planes are off by as much as "
+        "their landmarks are uncertain.",
+        "Mit Fragezeichen: ein Segment, in dem die Läsion nur liegt, wenn die Ebenen so weit abweichen, wie "
+        "ihre Landmarken unsicher sind.",
+        "Med spørsmålstegn: et segment lesjonen bare ligger i dersom planene avviker like mye som "
+        "landemerkene er usikre.",
+        "Avec point d'interrogation : segment où la lésion ne se trouve que si les plans s'écartent autant "
+        "que leurs repères sont incertains.",
+    ),
+    "an.not_validated": (
+        "Segments come from planes through landmarks that were found automatically; they were measured on "
+        "simulated livers and have not been validated on patients.",
+        "Die Segmente stammen aus Ebenen durch automatisch gefundene Landmarken; sie wurden an simulierten "
+        "Lebern gemessen und nicht an Patienten validiert.",
+        "Segmentene kommer fra plan gjennom automatisk funne landemerker; de er målt på simulerte levere og "
+        "ikke validert på pasienter.",
+        "Les segments proviennent de plans passant par des repères trouvés automatiquement ; ils ont été "
+        "mesurés sur des foies simulés et n'ont pas été validés chez des patients.",
+    ),
+    "an.picture": (
+        "Segments and vessels from the front",
+        "Segmente und Gefäße von vorn",
+        "Segmenter og kar forfra",
+        "Segments et vaisseaux, vue de face",
+    ),
+    "rem": ("Planned resection", "Geplante Resektion", "Planlagt reseksjon", "Résection prévue"),
+    "rem.way": ("What is resected", "Reseziert wird", "Det som fjernes", "Ce qui est réséqué"),
+    "rem.segments": ("segments {d}", "Segmente {d}", "segmenter {d}", "segments {d}"),
+    "rem.plane": ("beyond a plane", "jenseits einer Ebene", "bortenfor et plan", "au-delà d'un plan"),
+    "rem.margin": (
+        "lesions with a margin of {d} mm",
+        "Läsionen mit {d} mm Abstand",
+        "lesjoner med {d} mm margin",
+        "lésions avec une marge de {d} mm",
+    ),
+    "rem.mask": ("mask {d}", "Maske {d}", "maske {d}", "masque {d}"),
+    "rem.resected": ("Resected", "Reseziert", "Fjernet", "Réséqué"),
+    "rem.remaining": ("Remaining", "Verbleibend", "Gjenværende", "Restant"),
+    "rem.of": ("{a} of {b} mL", "{a} von {b} ml", "{a} av {b} ml", "{a} sur {b} ml"),
+    "rem.functional": (
+        "Functional remnant (without tumour)",
+        "Funktioneller Rest (ohne Tumor)",
+        "Funksjonell rest (uten tumor)",
+        "Reliquat fonctionnel (sans tumeur)",
+    ),
+    "rem.functional_value": (
+        "{ml} mL, {p} % of the functional liver",
+        "{ml} ml, {p} % der funktionellen Leber",
+        "{ml} ml, {p} % av funksjonell lever",
+        "{ml} ml, {p} % du foie fonctionnel",
+    ),
+    "rem.tumour": ("Tumour that remains", "Verbleibender Tumor", "Gjenværende tumor", "Tumeur restante"),
+    "rem.standardised": (
+        "Standardised remnant",
+        "Standardisierter Rest",
+        "Standardisert rest",
+        "Reliquat standardisé",
+    ),
+    "rem.minimum": ("Chosen minimum", "Gewähltes Minimum", "Valgt minimum", "Minimum choisi"),
+    "rem.enough": ("{p} %, reached", "{p} %, erreicht", "{p} %, nådd", "{p} %, atteint"),
+    "rem.not_enough": (
+        "{p} %, NOT reached",
+        "{p} %, NICHT erreicht",
+        "{p} %, IKKE nådd",
+        "{p} %, NON atteint",
+    ),
+    "rem.measured": (
+        "Measured on CT; what is resected is usually less.",
+        "Am CT gemessen; reseziert wird meist weniger.",
+        "Målt på CT; det som fjernes, er som regel mindre.",
+        "Mesuré au scanner ; la résection réelle est en général moindre.",
+    ),
+    "rem.picture": (
+        "Planned resection from the front: what is resected is red",
+        "Geplante Resektion von vorn: rot, was reseziert wird",
+        "Planlagt reseksjon forfra: det som fjernes, er rødt",
+        "Résection prévue, vue de face : en rouge ce qui est réséqué",
+    ),
+}
+
+# As in :data:`.sentences.SENTENCES`.
+ANATOMY_SENTENCES: Mapping[str, tuple[str, str, str]] = {
+    "The scan cuts the liver off: without its whole shape the segments cannot be told. Vessels and segments "
+    "are left out.": (
+        "Die Aufnahme schneidet die Leber ab: ohne ihre ganze Form sind die Segmente nicht zu bestimmen. "
+        "Gefäße und Segmente fehlen.",
+        "Opptaket kutter leveren: uten hele formen kan segmentene ikke bestemmes. Kar og segmenter er "
+        "utelatt.",
+        "L'examen coupe le foie : sans sa forme entière les segments ne peuvent être déterminés. Vaisseaux "
+        "et segments sont omis.",
+    ),
+    "The liver lies on the left side of the body: the segments of a mirrored body (situs inversus) are left "
+    "out. Check the scan's orientation; nothing was flipped.": (
+        "Die Leber liegt links im Körper: die Segmente eines gespiegelten Körpers (Situs inversus) fehlen. "
+        "Ausrichtung der Aufnahme prüfen; es wurde nichts gespiegelt.",
+        "Leveren ligger på venstre side: segmentene i en speilvendt kropp (situs inversus) er utelatt. "
+        "Kontroller opptakets orientering; ingenting er speilvendt.",
+        "Le foie se trouve à gauche : les segments d'un corps en miroir (situs inversus) sont omis. Vérifier "
+        "l'orientation de l'examen ; rien n'a été retourné.",
+    ),
+    "The scan seems to be without contrast medium: hepatic and portal veins are not seen, and vessels and "
+    "segments are left out.": (
+        "Die Aufnahme wirkt nativ: Lebervenen und Pfortader sind nicht zu sehen; Gefäße und Segmente fehlen.",
+        "Opptaket ser ut til å være uten kontrast: levervener og portvene ses ikke; kar og segmenter er "
+        "utelatt.",
+        "L'examen semble sans injection : veines hépatiques et veine porte ne sont pas visibles ; vaisseaux "
+        "et segments sont omis.",
+    ),
+    "The liver's veins are not clearly brighter than its tissue ({found} HU; {asked} are asked): another "
+    "phase, or a fatty liver. Vessels and segments are left out.": (
+        "Die Lebervenen sind nicht deutlich heller als das Gewebe ({found} HU; verlangt sind {asked}): "
+        "andere Phase oder Fettleber. Gefäße und Segmente fehlen.",
+        "Levervenene er ikke tydelig lysere enn vevet ({found} HU; {asked} kreves): annen fase eller "
+        "fettlever. Kar og segmenter er utelatt.",
+        "Les veines du foie ne sont pas nettement plus denses que le tissu ({found} UH ; {asked} requises) : "
+        "autre phase ou stéatose. Vaisseaux et segments sont omis.",
+    ),
+    "The inferior vena cava was not found behind the liver, so that the segments cannot be told.": (
+        "Die untere Hohlvene wurde hinter der Leber nicht gefunden; die Segmente sind nicht zu bestimmen.",
+        "Vena cava inferior ble ikke funnet bak leveren; segmentene kan ikke bestemmes.",
+        "La veine cave inférieure n'a pas été trouvée derrière le foie ; les segments ne peuvent être "
+        "déterminés.",
+    ),
+    "The planes give the right hemiliver {right} % of the liver, outside {low} to {high} %: resected, or of "
+    "an unusual shape. The segments are left out.": (
+        "Die Ebenen geben der rechten Leberhälfte {right} % der Leber, außerhalb von {low} bis {high} %: "
+        "reseziert oder ungewöhnlich geformt. Die Segmente fehlen.",
+        "Planene gir høyre leverhalvdel {right} % av leveren, utenfor {low} til {high} %: reseksjon eller "
+        "uvanlig form. Segmentene er utelatt.",
+        "Les plans donnent à l'hémifoie droit {right} % du foie, hors de {low} à {high} % : résection ou "
+        "forme inhabituelle. Les segments sont omis.",
+    ),
+    "There is no liver, or too little of it, to tell its segments.": (
+        "Es gibt keine Leber oder zu wenig von ihr, um Segmente zu bestimmen.",
+        "Det er ingen lever, eller for lite av den, til å bestemme segmenter.",
+        "Il n'y a pas de foie, ou trop peu, pour en déterminer les segments.",
+    ),
+    "Not seen, taken at the usual place, so that segments beside it are less certain: {landmarks}.": (
+        "Nicht gesehen und am üblichen Ort angenommen, Segmente daneben sind weniger sicher: {landmarks}.",
+        "Ikke sett, satt på vanlig sted, slik at segmenter ved siden av er mindre sikre: {landmarks}.",
+        "Non vus, placés à l'endroit habituel, les segments voisins sont moins sûrs : {landmarks}.",
+    ),
+    "Segment {names} would remain without portal inflow. Look at the vessels.": (
+        "Segment {names} verbliebe ohne portalen Zufluss. Gefäße ansehen.",
+        "Segment {names} ville bli igjen uten portal tilførsel. Se på karene.",
+        "Le segment {names} resterait sans afflux portal. Examiner les vaisseaux.",
+    ),
+    "Segment {names} would remain without venous outflow. Look at the vessels.": (
+        "Segment {names} verbliebe ohne venösen Abfluss. Gefäße ansehen.",
+        "Segment {names} ville bli igjen uten venøst avløp. Se på karene.",
+        "Le segment {names} resterait sans drainage veineux. Examiner les vaisseaux.",
+    ),
+}
+
+# Names of landmarks: English as the analysis writes it -> (German, Norwegian, French).
+LANDMARKS: Mapping[str, tuple[str, str, str]] = {
+    "hepatic vein confluence": ("Lebervenenstern", "levervenenes samløp", "confluent des veines hépatiques"),
+    "IVC at the hilum": ("V. cava am Hilus", "v. cava ved hilus", "veine cave au hile"),
+    "right hepatic vein, middle": ("rechte Lebervene", "høyre levervene", "veine hépatique droite"),
+    "middle hepatic vein, middle": ("mittlere Lebervene", "midtre levervene", "veine hépatique moyenne"),
+    "left hepatic vein, middle": ("linke Lebervene", "venstre levervene", "veine hépatique gauche"),
+    "gallbladder fossa": ("Gallenblasenbett", "galleblæreleiet", "fosse vésiculaire"),
+    "portal bifurcation": ("Pfortadergabel", "portvenens deling", "bifurcation portale"),
+    "right portal fork": (
+        "Gabel des rechten Pfortaderasts",
+        "deling av høyre portgren",
+        "division de la branche portale droite",
+    ),
+    "umbilical portion, bend": (
+        "Pars umbilicalis, Knick",
+        "pars umbilicalis, knekk",
+        "portion ombilicale, coude",
+    ),
+    "umbilical portion, end": ("Pars umbilicalis, Ende", "pars umbilicalis, ende", "portion ombilicale, fin"),
+}
