@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,23 +10,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 from LiverLesionAILib.analysis.settings import Settings
-from LiverLesionAILib.case.anatomy import LiverAnatomy
+from LiverLesionAILib.case.anatomy import LiverAnatomy, read_segments
 from LiverLesionAILib.case.findings import Box, CaseResult, Lesion
 from LiverLesionAILib.case.store import load_result, save_result
 from LiverLesionAILib.cli.analyze import analyse_into
+from LiverLesionAILib.cli.batch_array import analysis_words
+from LiverLesionAILib.cli.batch_case import analyse_case
+from LiverLesionAILib.cli.batch_inputs import Request
+from LiverLesionAILib.cli.batch_plan import BatchCase
+from LiverLesionAILib.cli.batch_worker import options_json, options_of
 from LiverLesionAILib.cli.job import Job
 from LiverLesionAILib.cli.main import build_parser, main
 from LiverLesionAILib.support.progress import silent
 from LiverLesionAILib.volume.geometry import Geometry
 from LiverLesionAILib.writing import nrrd
+from LiverLesionAILib.writing.cohort.cards import card_of
+from LiverLesionAILib.writing.summary import counts_of, write_summary
+from LiverLesionAILib.writing.tables import write_tables
 from support.threshold_models import ThresholdModels, phantom
 
 GRID = Geometry.make((20, 20, 20), (5.0, 5.0, 5.0))
 
 
 def test_it_is_off_until_it_is_asked_for(tmp_path: Path) -> None:
-    assert not build_parser().parse_args(["analyze", "ct.nii"]).anatomy
-    assert build_parser().parse_args(["analyze", "ct.nii", "--anatomy"]).anatomy
+    for command in (["analyze", "ct.nii"], ["batch", "scans", "--out", "cases"]):
+        assert not build_parser().parse_args(command).anatomy
+        asked = build_parser().parse_args([*command, "--anatomy"])
+        assert asked.anatomy and Job.of(asked).anatomy
+        # A process of its own and a task of a job array are asked for it too.
+        assert options_of(options_json(asked)).anatomy and "--anatomy" in analysis_words(asked)
     job = Job(ThresholdModels(), Settings(device="cpu", attention=False), None, False, False, True)
     result, written, _, timings = analyse_into(job, phantom()[0], tmp_path / "case", silent)
     assert result.anatomy is not None and result.anatomy.messages, "a ball of one density has no segments"
@@ -34,6 +47,27 @@ def test_it_is_off_until_it_is_asked_for(tmp_path: Path) -> None:
     kept = load_result(tmp_path / "case")
     assert kept.anatomy is not None and kept.anatomy.messages == result.anatomy.messages
     assert json.loads(written["findings"].read_text())["anatomy"]["notes"] == list(result.anatomy.messages)
+
+
+def test_a_batchs_line_and_the_cohort_say_where_lesions_lie_or_why_not(tmp_path: Path) -> None:
+    job = Job(ThresholdModels(), Settings(device="cpu", attention=False), None, False, False, True)
+    volume = phantom()[0]
+    nrrd.write_image(tmp_path / "ct.nrrd", volume.hu_zyx, volume.geometry)
+    path, folder = tmp_path / "ct.nrrd", tmp_path / "out" / "one"
+    row = analyse_case(job, BatchCase(path, "one", folder, "", Request(path, "one")), {})
+    result = load_result(folder)
+    assert result.anatomy is not None and result.anatomy.messages[0] in row["message"]
+    assert row["segments"] == ""
+    said = result.lesions[0].anatomy.with_reader(read_segments("VII, VIII"))
+    result = replace(result, lesions=(replace(result.lesions[0], anatomy=said), *result.lesions[1:]))
+    save_result(result, folder)
+    write_tables(result, folder)
+    assert counts_of(folder)["segments"] == "1: VII, VIII"
+    findings = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
+    assert card_of(1, findings, None).segments == "1: VII, VIII"
+    write_summary(tmp_path / "out", [{"case": "one", "status": "kept", **counts_of(folder)}])
+    with (tmp_path / "out" / "summary.csv").open(encoding="utf-8", newline="") as file:
+        assert next(csv.DictReader(file))["segments"] == "1: VII, VIII"
 
 
 @pytest.fixture

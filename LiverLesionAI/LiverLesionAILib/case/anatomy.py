@@ -272,6 +272,11 @@ class LesionAnatomy:
         return next((one for one in self.contacts if one.vessel is vessel), None)
 
 
+def segments_line(places: Iterable[tuple[int, LesionAnatomy | None]]) -> str:
+    """ "1: VII (82 %), VIII; 2: IVb": lesions by number, as far as it is said where they lie."""
+    return "; ".join(f"{number}: {one.text}" for number, one in places if one is not None and one.text)
+
+
 def shares_text(shares: Iterable[SegmentShare]) -> str:
     """ "VII (82 %), VIII": the first with its share where there are several; "?": merely possible."""
     listed = list(shares)

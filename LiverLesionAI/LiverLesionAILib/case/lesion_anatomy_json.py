@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .anatomy import CouinaudSegment, LesionAnatomy, SegmentShare, Vessel, VesselContact
+from .anatomy import CouinaudSegment, LesionAnatomy, SegmentShare, Vessel, VesselContact, segments_line
 
 
 def describe_lesion_anatomy(one: LesionAnatomy) -> dict[str, Any]:
@@ -31,6 +31,16 @@ def describe_lesion_anatomy(one: LesionAnatomy) -> dict[str, Any]:
             for contact in one.contacts
         ],
     }
+
+
+def segments_in(findings: Mapping[str, Any]) -> str:
+    """Where the lesions of a findings file lie: "1: VII (82 %), VIII; 2: IVb"; "" where that is not said.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is damaged.
+    """
+    places = ((one["number"], read_lesion_anatomy(one.get("anatomy"))) for one in findings["lesions"])
+    return segments_line(places)
 
 
 def read_lesion_anatomy(entry: Mapping[str, Any] | None) -> LesionAnatomy | None:

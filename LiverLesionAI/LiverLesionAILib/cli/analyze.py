@@ -58,11 +58,6 @@ def add_analyze_command(commands: Commands) -> None:
     add_prior_options(analyze)
     add_attention_options(analyze)
     add_export_while_analysing(analyze)
-    analyze.add_argument(
-        "--anatomy",
-        action="store_true",
-        help="also vessels, Couinaud segments and each lesion's place among them",
-    )
     analyze.set_defaults(run=run_analyze)
 
 

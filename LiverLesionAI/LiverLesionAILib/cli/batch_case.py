@@ -8,6 +8,8 @@ import re
 import time
 from contextlib import suppress
 
+from ..case.anatomy import segments_line
+from ..case.findings import CaseResult
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, part, silent
 from ..writing.summary import Row
@@ -54,10 +56,16 @@ def analyse_case(job: Job, case: BatchCase, said: dict[str, None], progress: Pro
         "tumour burden (%)": f"{result.tumour_burden_percent:.2f}",
         "liver volume (mL)": f"{result.liver_volume_ml:.0f}",
         "seconds": f"{seconds:.1f}",
-        "message": " ".join((*volume.notes, *result.messages)),
+        "message": " ".join((*volume.notes, *result.messages, *_left_blank(result))),
+        "segments": segments_line((one.number, one.anatomy) for one in result.lesions),
         "line": f"{len(result.lesions)} lesions, liver {result.liver_volume_ml:.0f} mL, "
         f"burden {result.tumour_burden_percent:.1f} %, {seconds:.0f} s",
     }
+
+
+def _left_blank(result: CaseResult) -> tuple[str, ...]:
+    """What is not said of segments and vessels, and why."""
+    return () if result.anatomy is None else result.anatomy.messages
 
 
 def _priors(case: BatchCase, progress: Progress) -> Priors | None:

@@ -62,6 +62,11 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-gallbladder", action="store_true", help="do not look for it: it may stay among the lesions"
     )
+    parser.add_argument(
+        "--anatomy",
+        action="store_true",
+        help="also vessels, Couinaud segments and each lesion's place among them",
+    )
     parser.add_argument("--no-attention", action="store_true", help="make no attention maps")
     parser.add_argument("--timings", action="store_true", help="print the seconds of each stage")
     add_progress_option(parser)
@@ -123,7 +128,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
     )
 
 
-OF_THIS_RUN = {"like", "device", "no_attention", "no_pictures", "no_scene", "timings", "progress"}
+OF_THIS_RUN = {"like", "device", "no_attention", "no_pictures", "no_scene", "timings", "progress", "anatomy"}
 """Options that `--like` leaves open; it decides all others."""
 
 
@@ -175,8 +180,7 @@ class Job:
 
         models = ModelStore.bundled()
         settings, rules = (settings_of(args), None) if args.like is None else same_rules(args, models)
-        anatomy = getattr(args, "anatomy", False)
-        return cls(models, settings, rules, not args.no_pictures, not args.no_scene, anatomy)
+        return cls(models, settings, rules, not args.no_pictures, not args.no_scene, args.anatomy)
 
     def rules_used(self) -> Rules:
         """Those that an analysis of this command is made by."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..case.findings import LesionStatus
+from ..case.lesion_anatomy_json import segments_in
 from ..support.errors import InputError
 from ..support.files import write_text
 from ..support.text import path_text, printable
@@ -19,13 +20,13 @@ from .tables import JSON_FILE, formula_guarded
 SUMMARY_FILE = "summary.csv"
 COLUMNS = (
     "case", "status", "lesions", "tumour burden (%)", "liver volume (mL)", "seconds", "message", "input",
-    "reviewed", "accepted", "rejected", "lesions after review", "tumour burden after review (%)",
+    "segments", "reviewed", "accepted", "rejected", "lesions after review", "tumour burden after review (%)",
 )  # fmt: skip
 NUMBERS = (
     "lesions", "tumour burden (%)", "liver volume (mL)", "seconds", "accepted", "rejected",
     "lesions after review", "tumour burden after review (%)",
 )  # fmt: skip
-REVIEWED = COLUMNS[8:]
+REVIEWED = COLUMNS[9:]
 
 Row = dict[str, str]
 """Column of the summary -> cell."""
@@ -96,6 +97,7 @@ def counts_of(folder: Path) -> Row:
             "lesions": str(len(findings["lesions"])),
             "tumour burden (%)": _number(liver["tumour_burden_percent"], 2),
             "liver volume (mL)": _number(liver["volume_ml"], 0),
+            "segments": segments_in(findings),
         }
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ...case.lesion_anatomy_json import segments_in
 from ..review_file import Review
 
 OUTLIER = 3.5
@@ -29,6 +30,7 @@ class Card:
         warnings: sentences for the reader.
         doubt: 0 (none) to 1; `reason` says of what.
         outlier: the liver's volume is far from the cohort's.
+        segments: where its lesions lie, "" where that is not said.
         links: (text, path beside the page).
         thumbnail: path beside the page, "" without one.
     """
@@ -44,6 +46,7 @@ class Card:
     doubt: float
     reason: str
     outlier: bool = False
+    segments: str = ""
     links: tuple[tuple[str, str], ...] = ()
     thumbnail: str = ""
 
@@ -81,6 +84,7 @@ def card_of(
         tuple(notes),
         doubt,
         reason,
+        segments=segments_in(findings),
     )
 
 

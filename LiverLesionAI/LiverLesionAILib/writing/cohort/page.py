@@ -182,7 +182,7 @@ def _table(cards: Sequence[Card]) -> str:
     """The cards as a table, with what readers have decided so far."""
     columns = (
         "number", "lesions", "decided", "burden_percent", "liver_ml", "phase", "change", "doubt", "reason",
-        "outlier", "warnings",
+        "outlier", "segments", "warnings",
     )  # fmt: skip
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, quoting=csv.QUOTE_ALL)
