@@ -91,13 +91,12 @@ def export_case(
     made_source = what.dicom and source is None
     if made_source:
         source = _derived(volume, what)
-    images, overview, anatomy_3d = {}, None, None
+    images, overview = {}, None
     if what.report or what.pdf:
         images, overview = _images(result, volume, case_folder, say, progress)
-        anatomy_3d = _anatomy_picture(result, say, progress)
     if judged is not None and not judged.belongs_to(result):
         say(OUTDATED)
-    files = dict(_report_files(result, source, what, images, overview, judged, anatomy_3d))
+    files = dict(_report_files(result, source, what, images, overview, judged, say))
     progress("DICOM", 0.6)
     objects = dict(_objects(result, source, what, files.get(REPORT_PDF), now, judged)) if what.dicom else {}  # type: ignore[arg-type]
     # Everything is made before anything is written.
@@ -207,7 +206,7 @@ def _images(
     return images, overview_image(result, volume)
 
 
-def _anatomy_picture(result: CaseResult, say: Callable[[str], None], progress: Progress) -> bytes | None:
+def _anatomy_picture(result: CaseResult, say: Callable[[str], None]) -> bytes | None:
     """Segments and vessels, or the planned resection, in 3D; None where there is nothing to draw."""
     anatomy = result.anatomy
     drawn = anatomy is not None and (anatomy.has_segments or anatomy.vessels_zyx.any())
@@ -216,7 +215,6 @@ def _anatomy_picture(result: CaseResult, say: Callable[[str], None], progress: P
     from ..pictures.anatomy_3d import start_anatomy_3d
     from .report.key_images import jpeg_bytes
 
-    progress("Segments in 3D", 0.5)
     with start_anatomy_3d(result) as job:
         rendered, why = job.wait()
     if why:
@@ -231,7 +229,7 @@ def _report_files(
     images: Mapping[int, bytes],
     overview: bytes | None,
     judged: JudgedCourse | None,
-    anatomy_3d: bytes | None,
+    say: Callable[[str], None],
 ) -> Iterator[tuple[str, bytes]]:
     if what.csv:
         from .tables import findings_csv
@@ -239,6 +237,7 @@ def _report_files(
         yield "findings.csv", findings_csv(result).encode("utf-8-sig")
     if not (what.report or what.pdf or what.text):
         return
+    anatomy_3d = _anatomy_picture(result, say) if what.report or what.pdf else None
     content = report_content(result, source, what.options, images, overview, judged, anatomy_3d)
     from .report.html import report_html, report_text
 
