@@ -362,7 +362,7 @@ def _pattern(english: str) -> re.Pattern[str]:
 
 def _value(name: str, text: str, words: Language) -> str:
     if name == "landmarks":
-        return _landmarks(text, words)
+        text = _landmarks(text, words)
     if name in _WORDS:
         return words(f"{name}.{text}")
     if name in _PHASES:
