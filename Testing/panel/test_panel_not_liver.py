@@ -182,6 +182,7 @@ def test_the_report_says_so(desk):
 def test_key_tooltip_filter_and_icon(desk):
     import qt
     from LiverLesionAILib.panel.choices import StatusFilter
+    from LiverLesionAILib.panel.findings.findings_model import STATUS
 
     assert "(G)" in desk.ui.notLiverButton.toolTip and "bowel" in desk.ui.notLiverButton.toolTip
     assert not desk.ui.notLiverButton.icon.isNull()
@@ -192,7 +193,7 @@ def test_key_tooltip_filter_and_icon(desk):
     desk.turn()
     assert statuses(desk)[1] == "not liver"
     model = desk.ui.findingsTable.model()
-    icons = [model.data(model.index(row, 7), qt.Qt.DecorationRole).cacheKey() for row in range(3)]
+    icons = [model.data(model.index(row, STATUS), qt.Qt.DecorationRole).cacheKey() for row in range(3)]
     assert icons[0] == icons[2] != icons[1]
     desk.panel.parameters.statusFilter = StatusFilter.NOT_LIVER
     desk.turn()
