@@ -36,6 +36,7 @@ TECHNICAL = {
     "MOST_EXPLAINED": "how many pictures of an explanation are made",
     "MOST_PAIRS": "how much of a map is shown",
     "DRAWS": "how often planes are drawn by chance to see what a lesion could lie in",
+    "HEPATIC_SEED_MM": "how near the vena cava a tube enters it",
     "HIGH_PERCENT": 'what "could" means there: the page\'s share is compared with it',
     "OPEN, SHUT": "how a gate is described in words",
     "RIGHT_MM, FRONT_MM": "where a vena cava is looked for; decides no finding",
@@ -77,6 +78,7 @@ TECHNICAL = {
     "SMOOTHING_PX": "input that the classifier was trained with",
     "SPACING_MM": "sampling of the search for the aorta",
     "STARTS_MM": "where the registration of two times begins",
+    "STEP_HU": "how even a vena cava usually runs on; `anatomy_cava_uneven_hu` decides",
     "STEP_MM": "sampling of the search for necks; how straight a vena cava runs",
     "TIE_MM": "calipers, exact",
     "WIDTHS_MM": "of the filter for bright tubes",
@@ -89,6 +91,7 @@ BESIDE_THE_PAGE = {
     "classify/differential.py": "what the page's tables of looks are compared by",
     "classify/features.py": "how edge, rim and core of a lesion are measured",
     "explain/health.py": "how a network's attention is judged; nothing is found by it",
+    "anatomy/naming.py": "weights learnt of the signs by which a vessel's tree is told, and their reach",
     "anatomy/usual.py": "where landmarks usually lie; what is taken from there says so, with its uncertainty",
     "measure/interval.py": "how far a length is trusted; no lesion and no length depends on it",
 }

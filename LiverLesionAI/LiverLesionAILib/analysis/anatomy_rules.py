@@ -39,6 +39,13 @@ class AnatomyRules(FollowUpRules):
         "How round, even and well placed the inferior vena cava has to look; all planes turn about it.",
         f"{_STAGE}::test_without_a_cava_there_are_no_segments",
     )
+    anatomy_cava_uneven_hu: float = rule(
+        12.0,
+        "HU",
+        "A vena cava whose discs differ more in density (median distance from their median) is none; those "
+        "of simulated and real portal venous scans differ by 1 to 4 HU.",
+        f"{_STAGE}::test_a_cava_of_changing_density_is_none",
+    )
     anatomy_vessel_ml: float = rule(
         0.1,
         "mL",

@@ -17,6 +17,8 @@ RADII_MM = (8.0, 11.0, 14.0)
 BLOOD_HU = (10.0, 330.0)
 STEP_MM = 3.0
 """By which its middle usually moves from a slice to the next."""
+STEP_HU = 15.0
+"""By which its density usually changes."""
 CANDIDATES = 14
 
 
@@ -43,11 +45,12 @@ class Cava:
         return y, float(np.interp(z, self.slices, self.centres_yx[:, 1]))
 
 
-def find_cava(grid: LiverGrid, least_score: float) -> Cava | None:
+def find_cava(grid: LiverGrid, least_score: float, most_uneven_hu: float) -> Cava | None:
     """Follow the IVC from below the hilum to the liver's dome; None where no even disc lies at its place.
 
     Args:
         least_score: of the discs on average, 0..1.
+        most_uneven_hu: median distance of the discs' densities from their median.
     """
     used = np.flatnonzero(grid.liver_zyx.any(axis=(1, 2)))
     low, high = used[0] + 0.3 * len(used), used[0] + 0.93 * len(used)
@@ -55,10 +58,13 @@ def find_cava(grid: LiverGrid, least_score: float) -> Cava | None:
     expected = _expected(grid)
     smooth = ndimage.gaussian_filter(np.clip(grid.hu_zyx, -150, 400), (0.8, 0.8, 0.8))
     found = [_candidates(grid, smooth, z, expected) for z in slices]
-    path = _best_path([c[:, :3] for c in found])
+    path = _best_path(found)
     chosen = np.array([c[i] for c, i in zip(found, path, strict=True)])
     score = float(chosen[:, 4].mean())
-    if score < least_score:
+    # Discs of one vessel are of one density.
+    levels = chosen[np.isfinite(chosen[:, 5]), 5]
+    uneven = float(np.median(np.abs(levels - np.median(levels)))) if levels.size else np.inf
+    if score < least_score or uneven > most_uneven_hu:
         return None
     centres = ndimage.gaussian_filter1d(chosen[:, :2], 1.5, axis=0, mode="nearest")
     radii = ndimage.gaussian_filter1d(chosen[:, 3], 2.0, mode="nearest")
@@ -95,17 +101,18 @@ def _candidates(
     z: int,
     expected: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> NDArray[np.float64]:
-    """(n, 5) of the likeliest discs of a slice: y, x, score with its place, radius in mm, score without."""
+    """(n, 6) of a slice's likeliest discs: y, x, score with its place, radius (mm), score without, HU."""
     (ey, ex), (sy, sx) = expected
     # Nothing lies farther from its usual place than three spreads.
     low = np.maximum(np.round((ey - 3 * sy, ex - 3 * sx)), 0).astype(int)
     window = (z, slice(low[0], round(ey + 3 * sy) + 1), slice(low[1], round(ex + 3 * sx) + 1))
     plane, liver = smooth[window], grid.liver_zyx[window].astype(np.float32)
     if not plane.size:
-        return np.array([[ey, ex, 0.0, RADII_MM[0], 0.0]])
+        return np.array([[ey, ex, 0.0, RADII_MM[0], 0.0, np.nan]])
     y, x = np.indices(plane.shape) + low[:, None, None]
     place = np.exp(-0.5 * (((y - ey) / sy) ** 2 + ((x - ex) / sx) ** 2))
     best, radius_of = np.zeros(plane.shape, np.float32), np.full(plane.shape, RADII_MM[0], np.float32)
+    level_of = np.zeros(plane.shape, np.float32)
     for radius in RADII_MM:
         r = radius / GRID_MM
         mean, spread = _disc_statistics(plane, 0.85 * r)
@@ -119,15 +126,16 @@ def _candidates(
         blood = (mean > BLOOD_HU[0]) & (mean < BLOOD_HU[1])
         fit = even * beside * apart * own * blood * (radius / RADII_MM[-1]) ** 0.5
         better = fit > best
-        best[better], radius_of[better] = fit[better], radius
+        best[better], radius_of[better], level_of[better] = fit[better], radius, mean[better]
     fits, best = best, (best * place).astype(np.float32)
     peaks = (best == ndimage.maximum_filter(best, size=3)) & (best > 0)
     at = np.argwhere(peaks)
     if not len(at):
-        return np.array([[ey, ex, 0.0, RADII_MM[0], 0.0]])
+        return np.array([[ey, ex, 0.0, RADII_MM[0], 0.0, np.nan]])
     at = at[np.argsort(-best[tuple(at.T)])[:CANDIDATES]]
     index = tuple(at.T)
-    return np.column_stack([at + low, best[index], radius_of[index], fits[index]]).astype(float)
+    columns = (best[index], radius_of[index], fits[index], level_of[index])
+    return np.column_stack([at + low, *columns]).astype(float)
 
 
 def _disc_statistics(plane: NDArray[np.float32], radius: float) -> tuple[NDArray, NDArray]:
@@ -159,7 +167,8 @@ def _best_path(found: list[NDArray[np.float64]]) -> list[int]:
     total, back = cost(found[0]), []
     for before, after in pairwise(found):
         step = np.linalg.norm(after[:, None, :2] - before[None, :, :2], axis=2) * GRID_MM / STEP_MM
-        sums = total[None, :] + 0.5 * np.minimum(step, 6.0) ** 2
+        change = np.nan_to_num(np.abs(after[:, None, 5] - before[None, :, 5])) / STEP_HU
+        sums = total[None, :] + 0.5 * np.minimum(step, 6.0) ** 2 + 0.5 * np.minimum(change, 4.0) ** 2
         back.append(sums.argmin(axis=1))
         total = sums.min(axis=1) + cost(after)
     path = [int(total.argmin())]

@@ -58,18 +58,7 @@ def portal_landmarks(
     middle = np.array(fork.lps) + usual.UMBILICAL_MM
     portal = np.where(vessels_zyx == Vessel.HEPATIC, 0, strength_zyx).astype(np.float32)
     peak = _peak(grid, portal, middle, usual.UMBILICAL_SPREAD_MM)
-    source, spread = (
-        (USUAL, float(np.mean(usual.UMBILICAL_SPREAD_MM))) if peak is None else (VEIN, SEEN_MM + 3)
-    )
-    if peak is not None:
-        # What is seen may lie anywhere along it: the usual place says how far.
-        middle = 0.75 * peak + 0.25 * middle
-    half = np.array(usual.UMBILICAL_HALF_MM)
-    fissure = _fissure(grid, np.array(fork.lps))
-    if fissure is not None:
-        # Where fat parts IV from III the portal vein's umbilical portion runs into it.
-        middle, half = fissure
-        source, spread = SHAPE, SEEN_MM
+    middle, half, spread, source = _umbilical(peak, middle, _fissure(grid, np.array(fork.lps)))
     right = np.array(fork.lps) + usual.RIGHT_FORK_MM
     right_source, right_spread = USUAL, 12.0
     points = grid.points(vessels_zyx == Vessel.PORTAL)
@@ -85,11 +74,37 @@ def portal_landmarks(
     }
 
 
-def _fissure(grid: LiverGrid, fork_lps: Point) -> tuple[Point, Point] | None:
+def _umbilical(
+    peak: Point | None, expected: Point, fissure: tuple[Point, Point, float] | None
+) -> tuple[Point, Point, float, str]:
+    """Middle of the umbilical portion, from there to its end, uncertainty (mm) and source.
+
+    Args:
+        peak: where the vein is seen; expected: where it usually lies; fissure: as :func:`_fissure` has it.
+    """
+    middle, source, spread = expected, USUAL, float(np.mean(usual.UMBILICAL_SPREAD_MM))
+    if peak is not None:
+        # What is seen may lie anywhere along it: the usual place says how far.
+        middle, source, spread = 0.75 * peak + 0.25 * expected, VEIN, SEEN_MM + 3
+    half = np.array(usual.UMBILICAL_HALF_MM)
+    if fissure is None:
+        return middle, half, spread, source
+    # Where fat parts IV from III the portal vein's umbilical portion runs into it; a gap far from where the
+    # vein is seen, or usually lies, may be another notch, and counts less the farther it is.
+    place, course, clear = fissure
+    apart = abs(float(place[0] - middle[0]))
+    share = clear / (1.0 + (apart / usual.FISSURE_APART_MM) ** 2) * (1.0 if peak is None else 0.5)
+    spread = clear * min(spread, SEEN_MM) + (1 - clear) * spread + apart * (1 - share) / 2
+    source = SHAPE if clear >= 0.5 else source
+    return middle + share * (place - middle), half + clear * (course - half), spread, source
+
+
+def _fissure(grid: LiverGrid, fork_lps: Point) -> tuple[Point, Point, float] | None:
     """The umbilical fissure: a gap in the liver's front, left of the bifurcation; None where there is none.
 
     Returns:
-        Its middle at the umbilical portion's height, and from there to the umbilical portion's end.
+        Its middle at the umbilical portion's height, from there to the umbilical portion's end, and 0..1 how
+        clear it is: a gap of just as many voxels as it takes may be one voxel short on another grid.
     """
     disc = np.hypot(*np.mgrid[-5:6, -5:6]) <= 5
     around = np.pad(grid.liver_zyx, ((0, 0), (6, 6), (6, 6)))
@@ -105,14 +120,16 @@ def _fissure(grid: LiverGrid, fork_lps: Point) -> tuple[Point, Point] | None:
     slope, level = 0.0, float(np.median(points[:, 0]))
     for _ in range(4):
         near = np.abs(points[:, 0] - level - slope * points[:, 1]) < 10
-        if np.count_nonzero(near) < usual.FISSURE_VOXELS or np.ptp(points[near, 1]) < 12:
+        seen = np.count_nonzero(near)
+        if seen < usual.FISSURE_VOXELS or np.ptp(points[near, 1]) < 12:
             return None
         slope, level = np.polyfit(points[near, 1], points[near, 0], 1)
         slope = float(np.clip(slope, -usual.STEEPEST, usual.STEEPEST))
         level = float(np.median(points[near, 0] - slope * points[near, 1]))
     y_middle, y_half = usual.UMBILICAL_MM[1], usual.UMBILICAL_HALF_MM[1]
     step = np.array((level + slope * y_middle, y_middle, usual.UMBILICAL_MM[2]))
-    return fork_lps + step, np.array((slope * y_half, y_half, usual.UMBILICAL_HALF_MM[2]))
+    clear = min(1.0, (seen - usual.FISSURE_VOXELS) / (usual.CLEAR_FISSURE_VOXELS - usual.FISSURE_VOXELS))
+    return fork_lps + step, np.array((slope * y_half, y_half, usual.UMBILICAL_HALF_MM[2])), clear
 
 
 def find_fossa(grid: LiverGrid) -> Landmark:
@@ -141,21 +158,15 @@ def vein_landmarks(
     high, low = np.array(known[Name.IVC_HIGH].lps), np.array(known[Name.IVC_LOW].lps)
     fossa = known[Name.GALLBLADDER]
     middle = usual.ANGLE_DEG[Name.MIDDLE_VEIN]
-    spread = usual.ANGLE_SPREAD_DEG[Name.MIDDLE_VEIN]
     if fossa.source == GALLBLADDER:
         step = np.array(fossa.lps) - low
         bed = float(np.clip(np.rad2deg(np.arctan2(-step[0], -step[1])) + usual.BEYOND_FOSSA_DEG, 12, 50))
         middle = (bed + middle) / 2
-    windows = {
-        Name.MIDDLE_VEIN: (usual.MIDDLE_WINDOW_DEG, middle, spread),
-        Name.RIGHT_VEIN: (usual.RIGHT_WINDOW_DEG, usual.ANGLE_DEG[Name.RIGHT_VEIN], 14.0),
-        Name.LEFT_VEIN: (usual.LEFT_WINDOW_DEG, usual.ANGLE_DEG[Name.LEFT_VEIN], 14.0),
-    }
+    expected = {**usual.ANGLE_DEG, Name.MIDDLE_VEIN: middle}
     mask = vessels_zyx == Vessel.HEPATIC
     points, weights = grid.points(mask), strength_zyx[mask]
     return {
-        name: _vein(name, points, weights, (high, low), window, expected, width)
-        for name, (window, expected, width) in windows.items()
+        name: _vein(name, points, weights, (high, low), angle_deg) for name, angle_deg in expected.items()
     }
 
 
@@ -164,12 +175,17 @@ def _vein(
     points: Point,
     weights: NDArray[np.float32],
     ends: tuple[Point, Point],
-    window: tuple[float, float],
     expected: float,
-    spread: float,
 ) -> Landmark:
-    """The likeliest angle of a vein among the hepatic veins' voxels in its window, and a point on it."""
+    """The likeliest angle of a vein among the hepatic veins' voxels in its window, and a point on it.
+
+    Args:
+        ends: the IVC's line: at the confluence and at the hilum.
+        expected: its usual angle.
+    """
     high, low = ends
+    window, spread = usual.ANGLE_WINDOW_DEG[name], usual.ANGLE_SPREAD_DEG[name]
+    length, below = usual.VEIN_MM[name]
     if len(points):
         t = np.clip((points[:, 2] - low[2]) / max(high[2] - low[2], 5.0), -0.5, 1.3)
         step = points[:, :2] - (low[:2] + t[:, None] * (high[:2] - low[:2]))
@@ -184,10 +200,11 @@ def _vein(
             best = bins[int((votes * np.exp(-0.5 * ((bins + 1 - expected) / spread) ** 2)).argmax())] + 1
             near = own & (np.abs(angle - best) < 8)
             if np.count_nonzero(near) >= FEWEST_VOXELS // 2:
-                return _landmark(name, np.average(points[near], axis=0, weights=weights[near]), SEEN_MM, VEIN)
-    length = {Name.RIGHT_VEIN: 45.0, Name.MIDDLE_VEIN: 48.0, Name.LEFT_VEIN: 58.0}[name]
-    height = {Name.RIGHT_VEIN: 0.1, Name.MIDDLE_VEIN: 0.3, Name.LEFT_VEIN: 0.6}[name]
-    middle = low + height * (high - low)
+                # Of all its course the part about the usual middle, so that the point means the same in all.
+                off = np.hypot(away[near] - length, high[2] - below - points[near, 2])
+                counts = weights[near] * (np.exp(-0.5 * (off / usual.VEIN_SPREAD_MM) ** 2) + 1e-4)
+                return _landmark(name, np.average(points[near], axis=0, weights=counts), SEEN_MM, VEIN)
+    middle = high + below / max(high[2] - low[2], 5.0) * (low - high)
     a = np.deg2rad(expected)
     at = middle + length * np.array([-np.sin(a), -np.cos(a), 0.0])
     return _landmark(name, at, float(np.deg2rad(spread) * length), USUAL)

@@ -20,8 +20,9 @@ from . import usual
 from .cava import Cava, find_cava
 from .grid import GRID_MM, LiverGrid, liver_grid
 from .landmarks import cava_landmarks, find_bifurcation, find_fossa, portal_landmarks, vein_landmarks
+from .naming import Roots, named_trees
 from .planes import segments_from_landmarks
-from .tubes import contrast_hu, ridges, told_apart, tube_mask
+from .tubes import contrast_hu, ridges, tube_mask
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,15 @@ class AnatomySettings:
     cut_share: float
     mirrored_mm: float
     cava_score: float
+    cava_uneven_hu: float
     vessel_ml: float
     least_right: float
     most_right: float
     probability: float
 
+
+HEPATIC_SEED_MM = 16.0
+"""Tubes so near the upper vena cava enter it: what is thinner there is often not seen up to its wall."""
 
 CUT = (
     "The scan cuts the liver off: without its whole shape the segments cannot be told. "
@@ -98,11 +103,11 @@ def find_anatomy(
         return LiverAnatomy.blank(geometry, reason)
     contrast = contrast_hu(grid)
     networks = None if vessel_probability is None else _on_grid(vessel_probability, geometry, grid)
-    if networks is None and not contrast >= settings.contrast_hu:
+    if not contrast >= settings.contrast_hu:
         return LiverAnatomy.blank(
             geometry, NO_CONTRAST.format(found=max(contrast, 0), asked=settings.contrast_hu)
         )
-    cava = find_cava(grid, settings.cava_score)
+    cava = find_cava(grid, settings.cava_score, settings.cava_uneven_hu)
     progress("anatomy: landmarks", 0.5)
     vessels, landmarks = _vessels_and_landmarks(grid, cava, max(contrast, 1.0), networks, settings)
     found = LiverAnatomy(
@@ -164,22 +169,40 @@ def _vessels_and_landmarks(
     kinds = None
     if networks is not None:
         kinds = _by_network(networks, settings.probability)
-        strength = np.where(np.isin(kinds, (Vessel.HEPATIC, Vessel.PORTAL)), strength + contrast, 0)
+        tubes = np.isin(kinds, (Vessel.HEPATIC, Vessel.PORTAL))
+        strength = np.where(tubes, strength + contrast, 0)
     of_portal = strength if kinds is None else np.where(kinds == Vessel.PORTAL, strength, 0)
     known[Name.BIFURCATION] = find_bifurcation(grid, of_portal.astype(np.float32), known[Name.IVC_LOW])
     known[Name.GALLBLADDER] = find_fossa(grid)
     # The IVC's line is read at the bifurcation's height.
     known |= _ivc_at(grid, cava, known)
+    vessels = _named(grid, cava, tubes, known, networks) if kinds is None or _both(networks) else kinds
     if kinds is not None:
-        vessels = kinds
-    else:
-        portal_seed = _ball(grid, np.array(known[Name.BIFURCATION].lps), 9.0)
-        vessels = told_apart(tubes, _hepatic_seed(grid, cava, known), portal_seed)
+        vessels = np.where(kinds == Vessel.IVC, kinds, vessels).astype(np.uint8)
     if cava is not None and not (vessels == Vessel.IVC).any():
         vessels = np.where(cava.mask_zyx, Vessel.IVC, vessels).astype(np.uint8)
     known |= vein_landmarks(grid, vessels, strength, known)
     known |= portal_landmarks(grid, strength, known[Name.BIFURCATION], vessels)
     return vessels, {name: known[name] for name in Name.ALL}
+
+
+def _both(networks: Mapping[Vessel, NDArray[np.uint8]] | None) -> bool:
+    """Whether a network knows both trees."""
+    return networks is not None and {Vessel.HEPATIC, Vessel.PORTAL} <= set(networks)
+
+
+def _named(
+    grid: LiverGrid,
+    cava: Cava | None,
+    tubes: NDArray[np.bool_],
+    known: Mapping[str, Landmark],
+    networks: Mapping[Vessel, NDArray[np.uint8]] | None,
+) -> NDArray[np.uint8]:
+    """The tubes with their trees."""
+    fork, high, low = (np.array(known[n].lps) for n in (Name.BIFURCATION, Name.IVC_HIGH, Name.IVC_LOW))
+    roots = Roots(_hepatic_seed(grid, cava, known), _ball(grid, fork, 9.0), high, fork, low)
+    kinds = (networks[Vessel.HEPATIC], networks[Vessel.PORTAL]) if networks and _both(networks) else None
+    return named_trees(grid, tubes, roots, kinds)
 
 
 def _ivc_at(grid: LiverGrid, cava: Cava | None, known: Mapping[str, Landmark]) -> dict[str, Landmark]:
@@ -197,7 +220,7 @@ def _hepatic_seed(grid: LiverGrid, cava: Cava | None, known: Mapping[str, Landma
     high = known[Name.IVC_HIGH].lps
     if cava is None:
         return _ball(grid, np.array(high), 18.0)
-    seed = ndimage.binary_dilation(cava.mask_zyx, iterations=2)
+    seed = ndimage.distance_transform_edt(~cava.mask_zyx) <= HEPATIC_SEED_MM / GRID_MM
     lowest = float(grid.geometry.lps_to_index(high)[0]) - 26.0 / GRID_MM
     seed[: max(0, int(lowest))] = False
     return seed

@@ -1,4 +1,4 @@
-"""Bright tubes in the liver, and which tree each belongs to: hepatic veins from the IVC, the portal vein.
+"""Bright tubes in the liver, and how far they are from the roots of the trees.
 
 A ridge filter: the middle eigenvalue of the Hessian at several widths is strongly negative in a tube and near
 zero in a plate (after Sato Y et al., Med Image Anal 1998).
@@ -13,7 +13,6 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
-from ...case.anatomy import Vessel
 from ...volume.masks import bounding_box, components
 from .grid import GRID_MM, LiverGrid
 
@@ -100,23 +99,20 @@ def tube_mask(strength_zyx: NDArray[np.float32], contrast: float, least_ml: floa
     return keep[pieces]
 
 
-def told_apart(
+def seed_distances(
     tubes_zyx: NDArray[np.bool_], hepatic_seed: NDArray[np.bool_], portal_seed: NDArray[np.bool_]
-) -> NDArray[np.uint8]:
-    """Each tube voxel's tree: that whose seed is nearer along the tubes; gaps count by their square.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How far each tube voxel is from either root along the tubes; gaps count by their square.
 
     Args:
         hepatic_seed, portal_seed: the IVC where the veins enter it, and the portal trunk; seeds need not lie
             in the tubes.
 
     Returns:
-        uint8: 0 where neither is reached, :attr:`Vessel.HEPATIC`, :attr:`Vessel.PORTAL`.
+        Two arrays (n,) in the order of the tubes' voxels, in voxels; infinite where it is not reached.
     """
-    out = np.zeros(tubes_zyx.shape, np.uint8)
     portal_seed = portal_seed & ~hepatic_seed
     nodes = np.argwhere(tubes_zyx | hepatic_seed | portal_seed)
-    if not tubes_zyx.any() or not len(nodes):
-        return out
     at = tuple(nodes.T)
     pairs = cKDTree(nodes).query_pairs(REACH_MM / GRID_MM, output_type="ndarray")
     length = np.linalg.norm(nodes[pairs[:, 0]] - nodes[pairs[:, 1]], axis=1)
@@ -127,10 +123,7 @@ def told_apart(
     for seed in (hepatic_seed, portal_seed):
         seeds = np.flatnonzero(seed[at])
         if len(seeds):
-            away.append(dijkstra(graph, directed=False, indices=seeds, min_only=True))
+            away.append(dijkstra(graph, directed=False, indices=seeds, min_only=True)[tubes_zyx[at]])
         else:
-            away.append(np.full(len(nodes), np.inf))
-    value = np.where(away[0] <= away[1], np.uint8(Vessel.HEPATIC), np.uint8(Vessel.PORTAL))
-    out[at] = np.where(np.isfinite(np.minimum(*away)), value, 0)
-    out[~tubes_zyx] = 0
-    return out
+            away.append(np.full(int(np.count_nonzero(tubes_zyx)), np.inf))
+    return away[0], away[1]

@@ -34,25 +34,32 @@ IVC_SPREAD_MM = (11.0, 17.0)
 BELOW_DOME_MM = 76.0
 """Of the liver's highest point to the height of the portal bifurcation."""
 
-UMBILICAL_MM = (36.0, -22.0, 12.0)
+UMBILICAL_MM = (30.0, -22.0, 15.0)
 """Of the portal bifurcation to the middle of the umbilical portion."""
 UMBILICAL_SPREAD_MM = (13.0, 11.0, 10.0)
 UMBILICAL_HALF_MM = (2.0, -13.0, 2.0)
 """Of that middle to the end of the umbilical portion; the bend lies as far the other way."""
 FISSURE_MM = ((6.0, 75.0), (-85.0, -8.0), (-35.0, 30.0))
 """Of the portal bifurcation to a gap in the liver that can be the umbilical fissure: x, y, z from and to."""
-FISSURE_VOXELS = 60
-"""Of 2 mm that such a gap has at least."""
+FISSURE_APART_MM = 12.0
+"""A gap farther from where the umbilical portion is seen, or usually lies, may be another notch."""
+FISSURE_VOXELS, CLEAR_FISSURE_VOXELS = 60, 240
+"""Of 2 mm that such a gap has at least, and from which on nothing doubts it."""
 RIGHT_FORK_MM = (-16.0, 4.0, 5.0)
 """Of the portal bifurcation to the fork of its right branch."""
 
-ANGLE_DEG = {Name.RIGHT_VEIN: 86.0, Name.MIDDLE_VEIN: 30.0, Name.LEFT_VEIN: -42.0}
+ANGLE_DEG = {Name.RIGHT_VEIN: 81.0, Name.MIDDLE_VEIN: 27.0, Name.LEFT_VEIN: -42.0}
 """Of a hepatic vein's course about the IVC, from straight ahead towards the patient's right."""
-ANGLE_SPREAD_DEG = {Name.RIGHT_VEIN: 14.0, Name.MIDDLE_VEIN: 9.0, Name.LEFT_VEIN: 14.0}
-MIDDLE_WINDOW_DEG = (8.0, 56.0)
-RIGHT_WINDOW_DEG = (62.0, 118.0)
-LEFT_WINDOW_DEG = (-85.0, -5.0)
-COURSE_MM = (18.0, 75.0)
+ANGLE_SPREAD_DEG = {Name.RIGHT_VEIN: 9.0, Name.MIDDLE_VEIN: 9.0, Name.LEFT_VEIN: 9.0}
+ANGLE_WINDOW_DEG = {
+    Name.RIGHT_VEIN: (58.0, 112.0),
+    Name.MIDDLE_VEIN: (4.0, 54.0),
+    Name.LEFT_VEIN: (-75.0, -12.0),
+}
+VEIN_MM = {Name.RIGHT_VEIN: (49.0, 67.0), Name.MIDDLE_VEIN: (57.0, 50.0), Name.LEFT_VEIN: (80.0, 31.0)}
+"""Of the middle of its course: how far from the IVC's line, how far below the confluence."""
+VEIN_SPREAD_MM = 18.0
+COURSE_MM = (18.0, 100.0)
 """Distance from the IVC at which a vein's course is read."""
 BEYOND_FOSSA_DEG = 2.0
 """By which the plane of the middle hepatic vein lies farther right than the gallbladder's fossa."""
