@@ -8,7 +8,7 @@ from html import escape
 from ...case.anatomy import CouinaudSegment, LesionAnatomy, Vessel
 
 NOT_YET = "Not looked for yet."
-COLUMNS = 5
+COLUMNS = 4
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -21,7 +21,7 @@ def volumes_html(volumes_ml: Mapping[CouinaudSegment, float], messages: Sequence
     parts = []
     if volumes_ml:
         cells = [
-            f'<td><span style="color:{_hex(one.colour)}">■</span>&nbsp;{one.roman}</td>'
+            f'<td style="white-space:nowrap"><span style="color:{_hex(one.colour)}">■</span> {one.roman}</td>'
             f'<td align="right">{volumes_ml[one]:.0f}&nbsp;mL&nbsp;&nbsp;</td>'
             for one in sorted(volumes_ml, key=lambda one: (one.couinaud, one))
         ]
