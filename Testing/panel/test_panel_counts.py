@@ -38,12 +38,14 @@ def lesions(count: int, faint: int = 0) -> np.ndarray:
     raise AssertionError("too many lesions for this volume")
 
 
-def without_colour_tables(watch: SceneWatch) -> Counter[str]:
-    """The counts less the one colour table that all results share: whichever comes first makes it."""
+def without_what_all_share(watch: SceneWatch) -> Counter[str]:
+    """The counts less what a scene has once, made by whichever comes first: a colour table, the hierarchy."""
     counts = Counter(watch.counts)
     for detail, times in watch.details.items():
-        if "vtkMRMLColorTable" in detail:
-            counts[detail.partition(":")[0]] -= times
+        kind = detail.partition(":")[0]
+        hierarchy = kind in ("added", "removed") and "vtkMRMLSubjectHierarchyNode" in detail
+        if hierarchy or "vtkMRMLColorTable" in detail:
+            counts[kind] -= times
     return counts
 
 
@@ -56,7 +58,7 @@ def actions(desk: Desk, count: int, faint: int) -> dict[str, Counter[str]]:
         with SceneWatch(desk.scene) as watch:
             act()
             desk.turn(0.05)
-        found[name] = without_colour_tables(watch)
+        found[name] = without_what_all_share(watch)
         # Shown where a test fails.
         print(f"{name}, {count} lesions:", dict(watch.details))
 
