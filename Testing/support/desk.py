@@ -63,6 +63,7 @@ class Desk:
             sys.path.insert(0, library)
         self.module = importlib.import_module("LiverLesionAI")
         self.scene = slicer.mrmlScene
+        self._grow_tree()
         self.window = qt.QWidget()
         qt.QVBoxLayout(self.window).setContentsMargins(0, 0, 0, 0)
         self.window.resize(WIDTH, 1000)
@@ -158,6 +159,7 @@ class Desk:
 
         self.queue_idle()
         self.scene.Clear(False)
+        self._grow_tree()
         ui = self.ui
         for section, collapsed in (
             (ui.findingsSection, False),
@@ -172,6 +174,12 @@ class Desk:
         self.panel.show_message("")
         self.turn(0.02)
         return self
+
+    def _grow_tree(self) -> None:
+        """The application's scene has its one hierarchy node from the start; here who first asks makes it."""
+        import slicer
+
+        slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
 
     def queue_idle(self) -> None:
         """Stop what still runs."""
