@@ -41,6 +41,11 @@ _OWNERS = (
 )
 
 
+CROP_FROM_VOXELS = 20_000_000
+"""Of a CT: of smaller ones, of one slice say, the segmentation is written as large as they are. Slicer's MRML
+library crashes when it reads some segmentations that were cropped to next to nothing."""
+
+
 def new_scene() -> slicer.vtkMRMLScene:
     """An empty scene outside the application that knows every class a case uses."""
     scene = slicer.vtkMRMLScene()
@@ -120,7 +125,7 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: Path) -> None:
         if node.GetSaveWithScene() and (segmentation or node.IsA("vtkMRMLVolumeNode")):
             node.AddDefaultStorageNode()
             node.GetStorageNode().SetCompressionParameter("gzip_fastest")
-            if segmentation:
+            if segmentation and _largest_ct(scene) >= CROP_FROM_VOXELS and _holds_voxels(node):
                 # Else every layer is padded to the whole CT, several times over in memory.
                 node.GetStorageNode().SetCropToMinimumExtent(True)
     with replacing(path) as part, tempfile.TemporaryDirectory(prefix=".scene-", dir=_plain(path)) as folder:
@@ -134,6 +139,27 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: Path) -> None:
         for file in inside.glob("*.mrml"):
             file.write_text(_escaped(file.read_text(encoding="utf-8")), encoding="utf-8")
         zip_folder(inside, part)
+
+
+def _largest_ct(scene: slicer.vtkMRMLScene) -> int:
+    """Voxels of the largest volume."""
+    volumes = [
+        scene.GetNthNodeByClass(k, "vtkMRMLScalarVolumeNode")
+        for k in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode"))
+    ]
+    images = [node.GetImageData() for node in volumes]
+    return max((image.GetNumberOfPoints() for image in images if image), default=0)
+
+
+def _holds_voxels(node: slicer.vtkMRMLSegmentationNode) -> bool:
+    """Whether there is a layer, and none without a voxel."""
+    segmentation = node.GetSegmentation()
+    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    layers = [
+        segmentation.GetLayerDataObject(layer, name) for layer in range(segmentation.GetNumberOfLayers(name))
+    ]
+    filled = [bool(one and one.GetNumberOfPoints() and one.GetScalarRange()[1] > 0) for one in layers]
+    return bool(filled) and all(filled)
 
 
 def _plain(path: Path) -> Path | None:
