@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from LiverLesionAILab.compare.transformed import stored
 from LiverLesionAILib.analysis.pipeline import analyze
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.analysis.settings import Settings
@@ -100,24 +101,6 @@ def test_without_a_classifier_there_are_no_classes(
     assert found.phase.warning == "" and "dadrn" not in found.models
     with pytest.raises(ModelError, match="classify"):
         analyze(slab.volume, replace(PLAIN, classifier="resnet"), models)
-
-
-def stored(volume: CtVolume, order: tuple[int, int, int], flips: tuple[int, ...]) -> CtVolume:
-    """The same patient with the array's axes in another order and direction."""
-    old = volume.geometry
-    array = np.flip(volume.hu_zyx.transpose(order), flips)
-    columns = np.stack([old.directions_lps[:, 2 - axis] for axis in order])
-    corner = np.zeros(3)
-    for axis in flips:
-        columns[axis] *= -1
-        corner[order[axis]] = old.shape_zyx[order[axis]] - 1
-    geometry = Geometry.make(
-        array.shape,
-        tuple(old.spacing_zyx_mm[axis] for axis in order),
-        tuple(old.index_to_lps(corner)),
-        columns[::-1].T,
-    )
-    return CtVolume(np.ascontiguousarray(array), geometry, "turned")
 
 
 @pytest.mark.parametrize(

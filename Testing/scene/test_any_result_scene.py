@@ -104,3 +104,18 @@ def test_bundles_of_any_results_open(tmp_path):
     assert len(listed) >= 8
     assert [one["rows"] for one in opened] == listed
     assert all({"segmentation", "table"} <= set(one["nodes"]) for one in opened)
+
+
+def test_bundles_of_next_to_nothing_open(tmp_path):
+    """A liver of few voxels: written as a single one, the library crashed on reading it."""
+    volume, result = small_case(lesions=0)
+    paths = []
+    for shape in ((0, 0, 0), (1, 1, 1), (1, 1, 2), (1, 2, 1), (2, 1, 1), (2, 2, 2)):
+        liver = np.zeros_like(result.liver_zyx)
+        liver[tuple(slice(2, 2 + size) for size in shape)] = 1
+        scene, _ = case_scene(replace(result, liver_zyx=liver), volume)
+        paths.append(tmp_path / f"{'x'.join(map(str, shape))}.mrb")
+        write_bundle(scene, paths[-1])
+    opened = opened_elsewhere(paths, volume.name)
+    assert len(opened) == len(paths)
+    assert all("segmentation" in one["nodes"] for one in opened)

@@ -19,7 +19,6 @@ from LiverLesionAILib.review.case_view import read_case
 from LiverLesionAILib.review.derived import keep_moved_box
 from LiverLesionAILib.scene import apply as scene_apply
 from LiverLesionAILib.scene import nodes as scene_nodes
-from LiverLesionAILib.scene import offline
 from LiverLesionAILib.scene import segments as scene_segments
 from LiverLesionAILib.scene import show as scenes
 from LiverLesionAILib.scene.boxed import case_marks
@@ -462,8 +461,7 @@ def test_a_segment_drawn_on_another_grid_is_read_on_the_ct(shown):
     assert (read ^ mask).sum() <= 0.05 * mask.sum()
 
 
-def test_bundle_round_trip(tmp_path, geometry, monkeypatch):
-    monkeypatch.setattr(offline, "CROP_FROM_VOXELS", 0)
+def test_bundle_round_trip(tmp_path, geometry):
     volume, result = small_case(geometry)
     scene, nodes = case_scene(result, volume)
     write_bundle(scene, tmp_path / "scene.mrb")

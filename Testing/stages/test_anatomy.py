@@ -20,45 +20,16 @@ from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.geometry import Geometry
 from LiverLesionAILib.volume.resampling import resample, resample_labels
 from scipy import ndimage
+from support.vessel_phantom import GRID, points_of, tube, vessel_body, with_noise
 
 SETTINGS = Rules().part(AnatomySettings)
-GRID = Geometry.make((62, 74, 110), (3.0, 3.0, 3.0), (-165.0, -110.0, -90.0))
 Body = tuple[np.ndarray, np.ndarray]
 
 
-def points_of(geometry: Geometry) -> np.ndarray:
-    return geometry.index_to_lps(np.stack(np.indices(geometry.shape_zyx), axis=-1))
-
-
-def tube(points: np.ndarray, ends: Iterable[Iterable[float]], radius: float) -> np.ndarray:
-    a, b = (np.array(list(end), float) for end in ends)
-    t = np.clip((points - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
-    return np.linalg.norm(points - a - t[..., None] * (b - a), axis=-1) < radius
-
-
 def draw(vein_hu: float = 165.0) -> Body:
-    """HU and liver: IVC 23 mm right of the spine, three hepatic veins from it, the portal vein below."""
-    points = points_of(GRID)
-    x, y, z = np.moveaxis(points, -1, 0)
-    hu = np.where(np.hypot(x / 155, y / 105) < 1, 40.0, -1000.0)
-    hu[(np.hypot(x, y - 55) < 20)] = 320
-    liver = ((x + 55) / 85) ** 2 + ((y + 12) / 62) ** 2 + (z / 80) ** 2 < 1
-    liver |= ((x - 5) / 75) ** 2 + ((y + 40) / 30) ** 2 + ((z - 25) / 40) ** 2 < 1
-    cava = tube(points, ((-24, 20, -90), (-22, 12, 75)), 11)
-    liver &= ~cava & (np.hypot(x, y - 55) >= 24)
-    hu[liver] = 110
-    hepatic = (
-        tube(points, ((-23, 13, 58), (-75, 12, 20)), 5)
-        | tube(points, ((-23, 13, 58), (-50, -35, 20)), 5)
-        | tube(points, ((-23, 13, 58), (30, -42, 30)), 4.5)
-    )
-    portal = tube(points, ((-20, -5, -40), (-40, -14, -6)), 6.5) | tube(
-        points, ((-40, -14, -6), (-75, -10, -6)), 6
-    )
-    portal |= tube(points, ((-40, -14, -6), (-3, -32, 6)), 5.5) | tube(points, ((-3, -32, 6), (0, -50, 8)), 6)
-    hu[hepatic | portal] = vein_hu
-    hu[cava] = vein_hu - 15
-    return hu + np.random.default_rng(3).normal(0, 6, hu.shape), liver
+    """HU and liver."""
+    hu, liver = vessel_body(vein_hu)
+    return with_noise(hu), liver
 
 
 @pytest.fixture(scope="module")

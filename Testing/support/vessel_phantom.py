@@ -1,4 +1,4 @@
-"""A small drawn body whose vessels are known, with two lesions: what the panel's anatomy is tested on."""
+"""A small drawn body whose vessels are known, and a case of it with two lesions."""
 
 from __future__ import annotations
 
@@ -23,9 +23,17 @@ def tube(points: np.ndarray, ends: Iterable[Iterable[float]], radius: float) -> 
     return np.linalg.norm(points - a - t[..., None] * (b - a), axis=-1) < radius
 
 
-def vessel_case(vein_hu: float = 165.0, name: str = "CT") -> tuple[CtVolume, CaseResult]:
-    """HU and findings: IVC 23 mm right of the spine, three hepatic veins from it, the portal vein below."""
-    points = GRID.index_to_lps(np.stack(np.indices(GRID.shape_zyx), axis=-1))
+def points_of(geometry: Geometry) -> np.ndarray:
+    """LPS of every voxel."""
+    return geometry.index_to_lps(np.stack(np.indices(geometry.shape_zyx), axis=-1))
+
+
+def vessel_body(vein_hu: float = 165.0) -> tuple[np.ndarray, np.ndarray]:
+    """HU without noise, and the liver.
+
+    The IVC lies 23 mm right of the spine, three hepatic veins run from it, the portal vein below.
+    """
+    points = points_of(GRID)
     x, y, z = np.moveaxis(points, -1, 0)
     hu = np.where(np.hypot(x / 155, y / 105) < 1, 40.0, -1000.0)
     hu[(np.hypot(x, y - 55) < 20)] = 320
@@ -46,11 +54,22 @@ def vessel_case(vein_hu: float = 165.0, name: str = "CT") -> tuple[CtVolume, Cas
     for start, end, radius in lines:
         hu[tube(points, (start, end), radius)] = vein_hu
     hu[cava] = vein_hu - 15
+    return hu, liver
+
+
+def with_noise(hu: np.ndarray) -> np.ndarray:
+    return hu + np.random.default_rng(3).normal(0, 6, hu.shape)
+
+
+def vessel_case(vein_hu: float = 165.0, name: str = "CT") -> tuple[CtVolume, CaseResult]:
+    """The body with its two lesions, and the findings."""
+    hu, liver = vessel_body(vein_hu)
+    points = points_of(GRID)
     labels = np.zeros(GRID.shape_zyx, np.uint16)
     for number, (centre, radius) in LESIONS.items():
         labels[np.linalg.norm(points - centre, axis=-1) < radius] = number
     hu[labels > 0] = 70
-    hu = np.round(hu + np.random.default_rng(3).normal(0, 6, hu.shape)).astype(np.int16)
+    hu = np.round(with_noise(hu)).astype(np.int16)
     lesions = []
     for number, box in label_boxes(labels).items():
         mask = labels == number

@@ -24,6 +24,7 @@ from ..scene.tree import CaseTree
 from ..scene.upgrade import own_like
 from ..stages.anatomy.stage import AnatomySettings, with_segments
 from ..support.errors import InputError
+from ..support.steps import staged
 from ..volume.crops import Mask, union
 from ..volume.geometry import Geometry
 from ..volume.packed_mask import pack_mask
@@ -77,14 +78,7 @@ class AnatomyQuestion:
 
     def answer(self, result: Path) -> Iterator[str]:
         """Put the anatomy into the scene; landmarks that the reader has moved stay where they were put."""
-        steps = load_steps(result)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                result_case = end.value
-                break
-            yield "read the answer"
+        result_case = yield from staged("read the answer", load_steps(result))
         case = read_case(self._scene, self._volume)
         if case.segmentation is None or not self._scene.IsNodePresent(case.segmentation):
             raise InputError("The findings were removed meanwhile. Click Analyze again.")

@@ -26,6 +26,7 @@ from ..stages.classify.liver_box import MARGIN_MM
 from ..stages.explain.mscd_point import map_title, region_around, request_of
 from ..stages.explain.names import STRIP, map_prefix
 from ..support.errors import InputError
+from ..support.steps import staged
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from ..volume.packed_mask import pack_mask
@@ -89,14 +90,7 @@ class AttentionQuestion(ABC):
 
     def answer(self, result: Path) -> Iterator[str]:
         """Put the maps into the scene, in place of those of an earlier answer."""
-        steps = load_steps(result)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                found = end.value
-                break
-            yield "read the answer"
+        found = yield from staged("read the answer", load_steps(result))
         if self._case.segmentation is None or not self._scene.IsNodePresent(self._case.segmentation):
             raise InputError("The findings were removed meanwhile. Click Analyze again.")
         earlier = {
@@ -106,7 +100,8 @@ class AttentionQuestion(ABC):
             and self._scene.IsNodePresent(node)
         }
         for shown in found.attention:
-            image = yield from _imaged(shown)
+            steps = image_steps(np.asarray(shown.values_zyx))
+            image = yield from staged("show the answer", steps)
             self._fill(shown, image, earlier.pop(shown.name, None))
         for node in earlier.values():
             nodes.remove_node(self._scene, node)
@@ -245,14 +240,3 @@ def bounding_region(liver: Mask, geometry: Geometry) -> tuple[slice, slice, slic
     bounds = zip(liver.slices, margin, geometry.shape_zyx, strict=True)
     z, y, x = (slice(max(0, s.start - int(m)), min(n, s.stop + int(m))) for s, m, n in bounds)
     return z, y, x
-
-
-def _imaged(shown: AttentionMap) -> Iterator[Any]:
-    """The map's voxels, in steps that tell what they are."""
-    steps = image_steps(np.asarray(shown.values_zyx))
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-        yield "show the answer"

@@ -55,6 +55,10 @@ class ComparedCase:
     course: Course
     response: Assessment | None
 
+    def has_prior_of(self, other: ComparedCase | None) -> bool:
+        """Whether the other's prior scan is this one's too."""
+        return other is not None and self.prior.volume is other.prior.volume
+
     @property
     def followup(self) -> FollowUp:
         """The prior and the current scan."""

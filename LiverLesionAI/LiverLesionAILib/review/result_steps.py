@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import slicer
 
@@ -16,11 +16,10 @@ from ..scene.prepare import Surface
 from ..scene.segments import read_mask
 from ..scene.show import Extras, SceneNodes, apply_steps
 from ..support.errors import InputError
+from ..support.steps import staged
 from .case_view import ATTR_LIVER_VOLUME, read_case
 from .derived import follow, measure_liver
 from .kept import drawn_tags, split_by_score, write_candidates
-
-T = TypeVar("T")
 
 ROUNDED_ML = 0.0051
 """Half a step of the table's volumes."""
@@ -42,7 +41,7 @@ def result_steps(
     """
     from ..case.store import load_steps
 
-    result = yield from _say("read the result", load_steps(folder))
+    result = yield from staged("read the result", load_steps(folder))
     if not scene.IsNodePresent(volume):
         raise InputError("The CT was deleted; its result was not shown.")
     yield from show_steps(scene, volume, result, threshold, load_surfaces(folder))
@@ -60,7 +59,7 @@ def show_steps(
     Args:
         surfaces: lesion's number in the result, 0 for the liver -> its closed surface, where there is one.
     """
-    masks = yield from _say("read the result", lesion_mask_steps(result))
+    masks = yield from staged("read the result", lesion_mask_steps(result))
     split = split_by_score(result, threshold, masks)
     shown, candidates = split.shown, split.candidates
     yield "show the result"
@@ -75,10 +74,10 @@ def show_steps(
                 "threshold below the table to see them.",
             ),
         )
-    tags = yield from _say("show the result", drawn_tags(split))
+    tags = yield from staged("show the result", drawn_tags(split))
     by_number = {split.numbers.get(n, -1) if n else 0: surface for n, surface in (surfaces or {}).items()}
     extras = Extras(split.masks, tags, by_number)
-    made: SceneNodes = yield from _say("show the result", apply_steps(scene, shown, volume, extras=extras))
+    made: SceneNodes = yield from staged("show the result", apply_steps(scene, shown, volume, extras=extras))
     made.table.SetAttribute(ATTR_LIVER_VOLUME, f"{result.liver_volume_ml:.3f}")
     write_candidates(made.table, candidates, result.geometry)
     if made.segment_ids.get(0) in made.kept_segment_ids:
@@ -110,13 +109,3 @@ def _cut(
         if abs(count * result.geometry.voxel_volume_mm3 / 1000 - row.measurement.volume_ml) > ROUNDED_ML:
             found.append(row.segment_id)
     return found
-
-
-def _say(stage: str, steps: Generator[Any, None, T]) -> Generator[str, None, T]:
-    """Steps that tell what they are."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-        yield stage

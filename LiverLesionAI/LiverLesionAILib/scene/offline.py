@@ -41,11 +41,6 @@ _OWNERS = (
 )
 
 
-CROP_FROM_VOXELS = 20_000_000
-"""Of a CT: of smaller ones, of one slice say, the segmentation is written as large as they are. Slicer's MRML
-library crashes when it reads some segmentations that were cropped to next to nothing."""
-
-
 def new_scene() -> slicer.vtkMRMLScene:
     """An empty scene outside the application that knows every class a case uses."""
     scene = slicer.vtkMRMLScene()
@@ -125,8 +120,9 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: Path) -> None:
         if node.GetSaveWithScene() and (segmentation or node.IsA("vtkMRMLVolumeNode")):
             node.AddDefaultStorageNode()
             node.GetStorageNode().SetCompressionParameter("gzip_fastest")
-            if segmentation and _largest_ct(scene) >= CROP_FROM_VOXELS and _holds_voxels(node):
-                # Else every layer is padded to the whole CT, several times over in memory.
+            if segmentation and not _is_one_voxel(node):
+                # Else every layer is padded to the whole CT, several times over in memory. (A file of a
+                # single voxel crashes the library when it is read.)
                 node.GetStorageNode().SetCropToMinimumExtent(True)
     with replacing(path) as part, tempfile.TemporaryDirectory(prefix=".scene-", dir=_plain(path)) as folder:
         inside = Path(folder) / path.stem
@@ -141,25 +137,18 @@ def write_bundle(scene: slicer.vtkMRMLScene, path: Path) -> None:
         zip_folder(inside, part)
 
 
-def _largest_ct(scene: slicer.vtkMRMLScene) -> int:
-    """Voxels of the largest volume."""
-    volumes = [
-        scene.GetNthNodeByClass(k, "vtkMRMLScalarVolumeNode")
-        for k in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode"))
-    ]
-    images = [node.GetImageData() for node in volumes]
-    return max((image.GetNumberOfPoints() for image in images if image), default=0)
-
-
-def _holds_voxels(node: slicer.vtkMRMLSegmentationNode) -> bool:
-    """Whether there is a layer, and none without a voxel."""
+def _is_one_voxel(node: slicer.vtkMRMLSegmentationNode) -> bool:
+    """Whether all that its segments cover is a single voxel."""
     segmentation = node.GetSegmentation()
     name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-    layers = [
-        segmentation.GetLayerDataObject(layer, name) for layer in range(segmentation.GetNumberOfLayers(name))
-    ]
-    filled = [bool(one and one.GetNumberOfPoints() and one.GetScalarRange()[1] > 0) for one in layers]
-    return bool(filled) and all(filled)
+    covered = set()
+    for layer in range(segmentation.GetNumberOfLayers(name)):
+        extent = [0] * 6
+        image = segmentation.GetLayerDataObject(layer, name)
+        if slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(image, extent):
+            covered.add(tuple(extent))
+    # Two layers of a voxel each at different places are more than one.
+    return len(covered) == 1 and all(extent[k] == extent[k + 1] for extent in covered for k in (0, 2, 4))
 
 
 def _plain(path: Path) -> Path | None:

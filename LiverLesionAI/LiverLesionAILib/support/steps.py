@@ -22,6 +22,17 @@ def finish(steps: Generator[Any, None, T]) -> T:
             return result
 
 
+def staged(stage: str, steps: Generator[Any, None, T]) -> Generator[str, None, T]:
+    """The same steps, each of which yields the stage it belongs to."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        yield stage
+
+
 def slabs(shape_zyx: tuple[int, ...]) -> Iterator[slice]:
     """Runs of slices of about a million voxels each, first to last."""
     area = max(1, int(shape_zyx[1]) * int(shape_zyx[2]))

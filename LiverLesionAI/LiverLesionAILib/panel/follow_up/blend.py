@@ -37,13 +37,9 @@ class Blend(VTKObservationMixin):
     def shows(self, case: CaseView, compared: ComparedCase | None) -> bool:
         """Whether it is these two scans, brought into line in this way."""
         shown = self._compared
-        return (
-            shown is not None
-            and compared is not None
-            and case.volume is self._volume
-            and compared.prior.volume is shown.prior.volume
-            and compared.alignment is shown.alignment
-        )
+        if shown is None or compared is None or case.volume is not self._volume:
+            return False
+        return shown.has_prior_of(compared) and compared.alignment is shown.alignment
 
     def start(self, case: CaseView, compared: ComparedCase, share: float) -> None:
         """Lay the prior over the scan's slice views; nothing where the two were not brought into line.

@@ -52,12 +52,7 @@ class LinkedViews(VTKObservationMixin):
     def shows(self, case: CaseView, compared: ComparedCase | None) -> bool:
         """Whether it is these two scans that stand side by side."""
         shown = self._compared
-        return (
-            shown is not None
-            and compared is not None
-            and case.volume is self._volume
-            and compared.prior.volume is shown.prior.volume
-        )
+        return shown is not None and case.volume is self._volume and shown.has_prior_of(compared)
 
     def start(self, case: CaseView, compared: ComparedCase) -> None:
         """Show both scans and link their views; nothing where they could not be brought into line."""
