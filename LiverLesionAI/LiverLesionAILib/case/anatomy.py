@@ -139,6 +139,8 @@ def segments_text(segments: Iterable[CouinaudSegment]) -> str:
     return ", ".join(one.roman for one in segments)
 
 
+SEGMENTS_IN_ORDER = tuple(sorted(CouinaudSegment, key=lambda one: (one.couinaud, one)))
+"""As they are read: IVb, whose number is the last, after IVa."""
 RIGHT_SEGMENTS = (CouinaudSegment.V, CouinaudSegment.VI, CouinaudSegment.VII, CouinaudSegment.VIII)
 
 

@@ -97,7 +97,7 @@ def export_case(
     if judged is not None and not judged.belongs_to(result):
         say(OUTDATED)
     files = dict(_report_files(result, source, what, images, overview, judged, say))
-    progress("DICOM", 0.6)
+    progress("DICOM" if what.dicom else "writing", 0.6)
     objects = dict(_objects(result, source, what, files.get(REPORT_PDF), now, judged)) if what.dicom else {}  # type: ignore[arg-type]
     # Everything is made before anything is written.
     for name, data in files.items():

@@ -10,7 +10,7 @@ import numpy as np
 import qt
 import slicer
 
-from ...case.anatomy import CouinaudSegment, LiverAnatomy
+from ...case.anatomy import SEGMENTS_IN_ORDER, CouinaudSegment, LiverAnatomy
 from ...review.anatomy_question import AnatomyQuestion
 from ...review.case_view import CaseView, ListedLesion
 from ...review.reader_actions import ReaderActions
@@ -232,7 +232,7 @@ class AnatomyPanel:
         menu, rows = self._menu, self._host.selection()
         menu.clear()
         said = rows[0].anatomy.reader_segments if rows and rows[0].anatomy is not None else ()
-        for one in sorted(CouinaudSegment, key=lambda one: (one.couinaud, one)):
+        for one in SEGMENTS_IN_ORDER:
             action = menu.addAction(one.roman)
             action.setCheckable(True)
             action.setChecked(one in said)

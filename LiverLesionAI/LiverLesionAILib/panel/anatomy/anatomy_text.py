@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from ...case.anatomy import CouinaudSegment, LesionAnatomy, Vessel
+from ...case.anatomy import SEGMENTS_IN_ORDER, CouinaudSegment, LesionAnatomy, Vessel
 
 NOT_YET = "Not looked for yet."
 COLUMNS = 4
@@ -23,7 +23,8 @@ def volumes_html(volumes_ml: Mapping[CouinaudSegment, float], messages: Sequence
         cells = [
             f'<td style="white-space:nowrap"><span style="color:{_hex(one.colour)}">■</span> {one.roman}</td>'
             f'<td align="right">{volumes_ml[one]:.0f}&nbsp;mL&nbsp;&nbsp;</td>'
-            for one in sorted(volumes_ml, key=lambda one: (one.couinaud, one))
+            for one in SEGMENTS_IN_ORDER
+            if one in volumes_ml
         ]
         rows = ["<tr>" + "".join(cells[k : k + COLUMNS]) + "</tr>" for k in range(0, len(cells), COLUMNS)]
         parts.append(f"<table>{''.join(rows)}</table>")

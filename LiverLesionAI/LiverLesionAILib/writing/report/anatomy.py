@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ...case.anatomy import CouinaudSegment, LesionAnatomy, Vessel, VesselContact
+from ...case.anatomy import SEGMENTS_IN_ORDER, LesionAnatomy, Vessel, VesselContact
 from ...case.findings import CaseResult, Lesion
 from ...case.resection import Resection
 from .sentences import sentence
@@ -59,7 +59,7 @@ def anatomy_part(
     facts: tuple[tuple[str, str], ...] = ()
     notes: list[str] = []
     if anatomy is not None and anatomy.has_segments:
-        volumes = ((one, anatomy.volume_ml(one)) for one in CouinaudSegment)
+        volumes = ((one, anatomy.volume_ml(one)) for one in SEGMENTS_IN_ORDER)
         said = ", ".join(f"{one.roman} {words.number(ml, 0)}" for one, ml in volumes if ml > 0)
         facts = ((words("an.volumes"), said),)
         notes.append(words("an.not_validated"))

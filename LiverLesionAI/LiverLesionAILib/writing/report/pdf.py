@@ -14,7 +14,7 @@ from .table import KeyImage
 from .table import Table as Cells
 
 _BLUE, _RED, _GREY = "#1d3a5f", "#8a1c1c", "#444444"
-_WIDTHS_MM = (8, 40, 27, 22, 24, 19, 17, 29)
+_WIDTHS_MM = (8, 37, 27, 21, 23, 18, 23, 29)
 _PLACE_WIDTHS_MM = (9, 45, 26, 25, 27, 27, 27)
 _PAIR_WIDTHS_MM = (9, 20, 31, 15, 15, 13, 12, 16, 16, 13, 13, 13)
 _FRAME_PT = 6.0
