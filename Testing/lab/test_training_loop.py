@@ -12,7 +12,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILab.data.cases import UNKNOWN
 from LiverLesionAILab.training.loop import TrainingError, train
-from LiverLesionAILab.training.losses import segmentation_loss, soft_dice_loss
+from LiverLesionAILab.training.losses import lesion_dice_loss, segmentation_loss, soft_dice_loss
+from LiverLesionAILab.training.optimisers import LoopSettings
 from LiverLesionAILib.support.errors import Cancelled
 from support.small_training import SETTINGS, make_network, make_sampler
 
@@ -117,3 +118,51 @@ def test_dice_per_image_counts_small_lesions_as_much_as_large_ones() -> None:
     # Class 1 does not occur and is right; the small lesion is missed: 2500 of 2600 pixels, 1 of 2 images.
     assert float(by_batch) == pytest.approx((1 - (5000 + 20) / (5100 + 20)) / 2, abs=1e-6)
     assert float(by_image) == pytest.approx((1 - 20 / 120) / 2 / 2, abs=1e-6)
+
+
+def test_dice_per_lesion_counts_a_small_one_beside_a_large_one() -> None:
+    labels = torch.zeros(2, 64, 64, dtype=torch.long)
+    labels[0, :40, :40] = 2
+    labels[0, 50:60, 50:60] = 2
+    missed = torch.where(labels == 2, labels, 0).clone()
+    missed[0, 45:, 45:] = 0
+    drawn = torch.nn.functional.one_hot(missed, 3).permute(0, 3, 1, 2).float()
+    assert float(lesion_dice_loss(drawn, labels)) == pytest.approx((1 - 20 / 120) / 2, abs=1e-6)
+    exact = torch.nn.functional.one_hot(labels, 3).permute(0, 3, 1, 2).float()
+    assert float(lesion_dice_loss(exact, labels)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_dice_per_lesion_charges_what_is_wrong_to_the_nearest_lesion() -> None:
+    labels = torch.zeros(1, 32, 64, dtype=torch.long)
+    labels[0, 10:20, 5:15] = 2
+    labels[0, 10:20, 50:60] = 2
+    drawn = labels.clone()
+    drawn[0, 10:20, 15:20] = 2
+    probabilities = torch.nn.functional.one_hot(drawn, 3).permute(0, 3, 1, 2).float()
+    expected = (1 - (200 + 20) / (250 + 20)) / 2
+    assert float(lesion_dice_loss(probabilities, labels)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("ignored", [255, 254])
+def test_dice_per_lesion_leaves_out_what_is_not_known(ignored: int) -> None:
+    labels = torch.zeros(1, 32, 32, dtype=torch.long)
+    labels[0, 5:15, 5:15] = 2
+    labels[0, 20:30, 20:30] = ignored
+    probabilities = torch.nn.functional.one_hot(labels.clamp(max=2), 3).permute(0, 3, 1, 2).float()
+    assert float(lesion_dice_loss(probabilities, labels)) == pytest.approx(0.0, abs=1e-6)
+    labels[labels == 2] = 0
+    assert float(lesion_dice_loss(probabilities, labels)) == 0.0
+
+
+def test_dice_per_lesion_pulls_at_each_lesion_alike() -> None:
+    labels = torch.zeros(1, 64, 64, dtype=torch.long)
+    labels[0, :40, :40] = 2
+    labels[0, 50:56, 50:56] = 2
+    logits = torch.zeros(1, 3, 64, 64, requires_grad=True)
+    settings = LoopSettings(dice_per_image=True)
+    loss = segmentation_loss(logits, labels, replace(settings, lesion_dice_weight=1.0))
+    loss.backward()
+    with_it = logits.grad[0, 2, 50:56, 50:56].sum()
+    logits.grad = None
+    segmentation_loss(logits, labels, settings).backward()
+    assert float(with_it) < 3 * float(logits.grad[0, 2, 50:56, 50:56].sum()) < 0

@@ -23,6 +23,7 @@ class LoopSettings:
         class_weights: of the cross entropy, per class.
         dice_weight: weight of the soft Dice term (classes above 0, over the batch).
         dice_per_image: the tumour's part of it image by image; see :func:`~.losses.soft_dice_loss`.
+        lesion_dice_weight: weight of a soft Dice lesion by lesion; see :func:`~.losses.lesion_dice_loss`.
         clip: largest gradient norm.
         ema: decay of the moving average of the weights.
         seed: of the initialisation; samples carry their own.
@@ -44,6 +45,7 @@ class LoopSettings:
     class_weights: tuple[float, ...] = (1.0, 1.0, 2.0)
     dice_weight: float = 1.0
     dice_per_image: bool = False
+    lesion_dice_weight: float = 0.0
     clip: float = 5.0
     ema: float = 0.998
     seed: int = 0

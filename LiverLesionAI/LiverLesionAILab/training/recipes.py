@@ -212,8 +212,10 @@ RECIPES: dict[str, Recipe] = {
         bundled_as="sfan",
         spec=replace(SEGMENT_INPUT, magnify=1.75),
         crop=192,
-        augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0, scale=0.6),
-        loop=replace(_SEGMENT.loop, steps=2000, learning_rate=6e-4, warmup=30, ema=0.99),
+        augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0, scale=0.6, breathing_chance=0.12),
+        loop=replace(
+            _SEGMENT.loop, steps=2000, learning_rate=6e-4, warmup=30, ema=0.99, lesion_dice_weight=0.5
+        ),
         scales={"liver": (0.56, 0.8), "lesions": (1.2, 1.68)},
     ),
     "unet": _baseline("unet", unet, "U-Net"),

@@ -29,6 +29,8 @@ class AugmentSettings:
         level_hu: shift of all intensities; contrast: factor about `pivot_hu`, as log2.
         noise_hu: largest SD of the added noise; blur_px: largest in-plane Gaussian sigma.
         thick_chance: chance to average neighbouring slices, as thicker slices do.
+        breathing_chance: chance that the slices are smeared as by breathing: seen at several places along
+            a line of up to `breathing_px` pixels, and mixed with their neighbours.
         mirror_chance: chance to mirror left and right.
     """
 
@@ -41,6 +43,8 @@ class AugmentSettings:
     noise_hu: float = 18.0
     blur_px: float = 1.0
     thick_chance: float = 0.3
+    breathing_chance: float = 0.0
+    breathing_px: float = 9.0
     mirror_chance: float = 0.0
 
 
@@ -128,6 +132,8 @@ def augment_intensity(
         share = float(rng.uniform(0.15, 0.33))
         padded = torch.cat([image_hu[:1], image_hu, image_hu[-1:]])
         image_hu = (1 - 2 * share) * image_hu + share * (padded[:-2] + padded[2:])
+    if augment.breathing_chance and rng.random() < augment.breathing_chance:
+        image_hu = breathed(image_hu, rng, augment.breathing_px)
     if rng.random() < 0.3 and augment.blur_px > 0.3:
         image_hu = blurred(image_hu, float(rng.uniform(0.3, augment.blur_px)))
     if rng.random() < 0.4:
@@ -149,6 +155,27 @@ def blurred(image: Tensor, sigma_px: float) -> Tensor:
     taps = taps / taps.sum()
     x = F.pad(image[:, None], (radius, radius, radius, radius), mode="replicate")
     return F.conv2d(F.conv2d(x, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))[:, 0]
+
+
+def breathed(image: Tensor, rng: np.random.Generator, largest_px: float) -> Tensor:
+    """Smeared as by breathing, (S, H, W) in and out: the liver moves along z, so slices mix, and in plane.
+
+    The labels stay: where a lesion lies is its middle place.
+    """
+    slices = image.shape[0]
+    share = float(rng.uniform(0.1, 0.33))
+    padded = torch.cat([image[:1], image, image[-1:]]) if slices > 1 else image.expand(3, -1, -1)
+    image = (1 - 2 * share) * image + share * (padded[:-2] + padded[2:])
+    length, angle = float(rng.uniform(2.0, largest_px)), float(rng.uniform(0, np.pi))
+    half = int(np.ceil(length / 2))
+    kernel = torch.zeros(2 * half + 1, 2 * half + 1)
+    places = np.linspace(-length / 2, length / 2, 4 * half + 1)
+    # As long at the ends of its way as everywhere else together: breath is held longest there.
+    weights = np.where(np.abs(places) > 0.35 * length, 2.0, 1.0)
+    for place, weight in zip(places, weights, strict=True):
+        kernel[round(half + place * np.sin(angle)), round(half + place * np.cos(angle))] += float(weight)
+    x = F.pad(image[:, None], (half, half, half, half), mode="replicate")
+    return F.conv2d(x, (kernel / kernel.sum())[None, None])[:, 0]
 
 
 class CropSampler:
