@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from LiverLesionAILib.analysis.class_tables import PRIORS_OF_SETTINGS
+from LiverLesionAILib.analysis.class_priors import SETTINGS
 from LiverLesionAILib.analysis.page import Page
 from LiverLesionAILib.analysis.rules import Rules, settings_from
 from LiverLesionAILib.analysis.settings import Settings, parse_class_priors
@@ -255,8 +255,8 @@ def test_class_priors_can_be_changed_and_the_others_share_the_rest() -> None:
 
 def test_class_priors_of_a_setting_are_whole_and_named_alike() -> None:
     stated = Rules().differential_priors
-    for name, priors in PRIORS_OF_SETTINGS.items():
-        assert [one for one, _ in priors] == [one for one, _ in stated], name
-        assert sum(share for _, share in priors) == pytest.approx(1.0)
-        assert parse_class_priors(name.upper().replace(" ", "-"), stated) == priors
+    for name, priors in SETTINGS.items():
+        assert [one for one, _ in priors.shares] == [one for one, _ in stated], name
+        assert sum(share for _, share in priors.shares) == pytest.approx(1.0)
+        assert parse_class_priors(name.upper().replace(" ", "-"), stated) == priors.shares
     assert parse_class_priors("staging", stated) == stated

@@ -194,11 +194,14 @@ def test_how_often_classes_are_met_is_shown_and_goes_along_when_changed(desk: De
 
     add_volume("CT")
     desk.turn()
-    assert "metastasis 0.48, cyst 0.26" in desk.ui.priorsLabel.text
+    assert "metastasis 0.56, cyst 0.21" in desk.ui.priorsLabel.text
+    assert "Counted by Bruneton 1995; assumed: sparing, perfusion, HCC, FNH." in desk.ui.priorsLabel.text
+    assert "metastases 58.2 %" in desk.ui.priorsLabel.toolTip
     assert "class_priors" not in desk.panel.settings(), "the page of rules states them"
     desk.ui.settingSelector.currentIndex = list(ClassSetting).index(ClassSetting.AT_RISK)
     desk.turn()
-    assert desk.ui.priorsLabel.text.startswith("Taken to be met so often (assumed): HCC 0.35, cyst 0.26")
+    assert desk.ui.priorsLabel.text.startswith("Taken to be met so often: benign other 0.36, HCC 0.29")
+    assert "Counted by Forner 2008 and Park 2010; assumed: metastasis, cyst" in desk.ui.priorsLabel.text
     priors = Settings.from_json({"class_priors": desk.panel.settings()["class_priors"]}).class_priors
-    assert priors is not None and dict(priors)["HCC"] == 0.35
+    assert priors is not None and dict(priors)["HCC"] == 0.289
     desk.panel.parameters.classSetting = ClassSetting.STAGING

@@ -13,54 +13,6 @@ from __future__ import annotations
 
 Expected = tuple[tuple[str, str, float, float], ...]
 
-PRIORS: tuple[tuple[str, float], ...] = (
-    ("metastasis", 0.48),
-    ("cyst", 0.26),
-    ("haemangioma", 0.12),
-    ("benign", 0.03),
-    ("sparing", 0.01),
-    ("perfusion", 0.02),
-    ("HCC", 0.05),
-    ("FNH", 0.03),
-)
-
-PRIORS_OF_SETTINGS: dict[str, tuple[tuple[str, float], ...]] = {
-    "staging": PRIORS,
-    "incidental": (
-        ("metastasis", 0.03),
-        ("cyst", 0.45),
-        ("haemangioma", 0.25),
-        ("benign", 0.10),
-        ("sparing", 0.04),
-        ("perfusion", 0.04),
-        ("HCC", 0.01),
-        ("FNH", 0.08),
-    ),
-    "at risk": (
-        ("metastasis", 0.06),
-        ("cyst", 0.26),
-        ("haemangioma", 0.08),
-        ("benign", 0.05),
-        ("sparing", 0.03),
-        ("perfusion", 0.15),
-        ("HCC", 0.35),
-        ("FNH", 0.02),
-    ),
-    "even": (
-        ("metastasis", 1 / 6),
-        ("cyst", 1 / 6),
-        ("haemangioma", 1 / 6),
-        ("benign", 1 / 12),
-        ("sparing", 1 / 36),
-        ("perfusion", 1 / 18),
-        ("HCC", 1 / 6),
-        ("FNH", 1 / 6),
-    ),
-}
-"""How often a lesion is of each class, by setting: a known cancer (as stated), none known, at risk of HCC
-(cirrhosis, chronic hepatitis B), every class alike. Assumed orders of magnitude, of no survey: change them
-where you know your own patients."""
-
 UNENHANCED: Expected = (
     ("cyst", "hu", 8.0, 9.0),
     ("metastasis", "liver", -22.0, 12.0),

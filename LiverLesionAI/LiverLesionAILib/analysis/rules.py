@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..support.errors import InputError
-from . import class_tables
+from . import class_priors, class_tables
 from .anatomy_rules import AnatomyRules
 from .class_tables import Expected
 from .page import Part, rule
@@ -82,11 +82,13 @@ class Rules(AnatomyRules):
         f"{_CLASSES}::test_the_arterial_phase_counts_most",
     )
     differential_priors: tuple[tuple[str, float], ...] = rule(
-        class_tables.PRIORS,
+        class_priors.STAGING.shares,
         "0..1",
-        "How often a lesion is one: dark ones are mostly metastases and cysts; FNH and haemangiomas that are "
-        "dark in the portal venous phase are rarities.",
-        "none: order of magnitude of cited series, no survey of one's own patients",
+        "How often a lesion is one where a cancer is known. Of 1983 focal lesions of cancer patients 58.2 % "
+        "were metastases, 427 cysts, 216 haemangiomas, 62 focal fat (Bruneton, Eur Radiol 1995;5:387-390; "
+        "sonography, primary liver cancers left out). Assumed, of no series: HCC, FNH, sparing, perfusion. "
+        "Of lesions up to 15 mm fewer are metastases (21 and 22 % in two series).",
+        "Testing/analysis/test_class_priors.py::test_shares_are_those_of_the_counts; Resources/EVIDENCE.md",
         setting="class_priors",
     )
     differential_unenhanced: Expected = rule(class_tables.UNENHANCED, "HU", _LOOKS, _VOICE)  # noqa: RUF009

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..support.errors import LiverLesionAIError
-from .class_tables import PRIORS_OF_SETTINGS
+from .class_priors import SETTINGS
 
 OPERATING_POINTS = ("strict", "default", "sensitive")
 
@@ -99,8 +99,8 @@ def parse_class_priors(
     """
     if text is None:
         return None
-    if (setting := text.strip().lower().replace("-", " ")) in PRIORS_OF_SETTINGS:
-        return PRIORS_OF_SETTINGS[setting]
+    if (setting := text.strip().lower().replace("-", " ")) in SETTINGS:
+        return SETTINGS[setting].shares
     known, given = dict(stated), {}
     for word in text.split(","):
         name, _, value = (part.strip() for part in word.partition("="))
@@ -113,7 +113,7 @@ def parse_class_priors(
             names = ", ".join(known)
             raise LiverLesionAIError(
                 f"--class-priors {word.strip()}: give CLASS=SHARE, 0 to 1, each class once: {names}; or a "
-                f"setting: {', '.join(PRIORS_OF_SETTINGS)}."
+                f"setting: {', '.join(SETTINGS)}."
             )
         given[name] = share
     left, rest = 1.0 - sum(given.values()), sum(v for name, v in known.items() if name not in given)

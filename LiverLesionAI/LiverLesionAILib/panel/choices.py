@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ..analysis.class_tables import PRIORS_OF_SETTINGS
+from ..analysis.class_priors import SETTINGS, ClassPriors
 from ..case.classes import Phase
 from ..case.findings import LesionStatus
 
@@ -113,9 +113,14 @@ class ClassSetting(Labelled):
     EVEN = "All classes alike"
 
     @property
+    def stated(self) -> ClassPriors:
+        """The shares with their sources; see :mod:`~..analysis.class_priors`."""
+        return SETTINGS[self.name.lower().replace("_", " ")]
+
+    @property
     def priors(self) -> tuple[tuple[str, float], ...]:
-        """Class -> share; see :data:`~..analysis.class_tables.PRIORS_OF_SETTINGS`."""
-        return PRIORS_OF_SETTINGS[self.name.lower().replace("_", " ")]
+        """Class -> share."""
+        return self.stated.shares
 
     @property
     def text(self) -> str:
@@ -123,6 +128,13 @@ class ClassSetting(Labelled):
         shares = dict(self.priors)
         shares["benign other"] = sum(shares.pop(look) for look in ("benign", "sparing", "perfusion"))
         return ", ".join(f"{name} {p:.2f}" for name, p in sorted(shares.items(), key=lambda one: -one[1]))
+
+    @property
+    def tip(self) -> str:
+        """The series that were counted, and why the rest is assumed."""
+        lines = [f"{one.citation} ({one.place}): {one.counted}." for one in self.stated.series]
+        lines += [f"Assumed, {name}: {why}." for name, (_, why) in self.stated.assumed.items()]
+        return "\n".join(lines)
 
 
 class MaskStyle(Labelled):

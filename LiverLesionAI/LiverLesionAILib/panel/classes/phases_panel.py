@@ -50,7 +50,9 @@ class PhasesPanel:
         for name in (*SELECTORS, "ctPhaseSelector", "findPhasesButton", "settingSelector"):
             getattr(ui, name).setEnabled(wanted)
         if parameters is not None:
-            said = f"Taken to be met so often (assumed): {parameters.classSetting.text}."
+            setting = parameters.classSetting
+            said = f"Taken to be met so often: {setting.text}. {setting.stated.source}"
+            ui.priorsLabel.toolTip = setting.tip
             ui.priorsLabel.text = said if wanted else "Classes are switched off under Advanced."
         phase = host.case.phase
         ui.phaseLabel.text = "" if phase is None else phase.text
