@@ -153,6 +153,8 @@ def report(found: Answers, calibration: Mapping[str, float]) -> dict[str, object
     answered = probabilities.argmax(axis=1)
     figures: dict[str, object] = {}
     for name, chosen in (("all", known), ("arterial", known & found.arterial)):
+        if not chosen.any():
+            continue
         right = answered[chosen] == found.labels[chosen]
         confidence = probabilities[chosen].max(axis=1)
         edges = np.clip((confidence * 15).astype(int), 0, 14)
