@@ -21,6 +21,7 @@ from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import Manifest, ModelEntry
 from LiverLesionAILib.stages.neighbours.gallbladder import GallbladderSettings
 from LiverLesionAILib.support.errors import InputError
+from support.slice_files import write_slices
 from torch import Tensor, nn
 
 SPEC = InputSpec((3.0, 1.5, 1.5), (-200.0, 200.0), 1)
@@ -56,31 +57,6 @@ def _store() -> SimpleNamespace:
     return SimpleNamespace(manifest=Manifest(Path(), entries), network=lambda name, *_: networks[name])
 
 
-def _slices(folder: Path) -> None:
-    """Patients 4 (validation) and 1; a slice each with a gallbladder, without one, and one unsure."""
-    rng = np.random.default_rng(0)
-    images, masks, outlines = (np.zeros((4, 160, 160), np.uint8) for _ in range(3))
-    for number in range(4):
-        image = np.zeros((160, 160))
-        image[10:150, 10:150] = 45
-        image[30:110, 18:64], masks[number, 30:110, 18:64] = LIVER_HU, 1
-        if number == 0:
-            image[60:85, 66:86], outlines[number, 60:85, 66:86] = BILE_HU, 1
-        images[number] = np.clip(image + rng.normal(0, 3, image.shape) * (image > 0), 0, 255)
-    folder.mkdir(parents=True)
-    np.savez(
-        folder / "slices.npz",
-        images=images,
-        masks=masks,
-        patient=np.array([4, 4, 1, 1]),
-        pixel_mm=np.array([1.5, np.nan, 1.5, 1.5]),
-        label_kind=np.array(["liver_only", "no_tumour", "liver_only", "liver_only"]),
-    )
-    np.savez(
-        folder / "gallbladders.npz", masks=outlines, kind=np.array(["outlined", "none", "none", "unsure"])
-    )
-
-
 def small_body(number: int, mix: GallbladderMix, shapes: Path | None = None, **_: object) -> GallbladderBody:
     """A block of liver, a gallbladder that hangs out of it below, and a solid lesion near that one."""
     hu = np.full((34, 96, 96), FAT_HU, np.float32)
@@ -99,7 +75,7 @@ def small_body(number: int, mix: GallbladderMix, shapes: Path | None = None, **_
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder with drawn slices; networks by density stand for the bundled ones."""
     folder = tmp_path / "data"
-    _slices(folder / "slices")
+    write_slices(folder / "slices")
     monkeypatch.setattr(gallbladders, "data_folder", lambda: folder)
     monkeypatch.setattr(gallbladders.ModelStore, "bundled", classmethod(lambda _: _store()))
     monkeypatch.setattr(gallbladders, "gallbladder_body", small_body)

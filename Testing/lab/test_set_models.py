@@ -12,11 +12,12 @@ from scipy import ndimage
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILab.data.deeplesion import KeySlice
-from LiverLesionAILab.evaluation.set_models import box_model, pipeline_boxes
+from LiverLesionAILab.evaluation.set_models import box_model, class_model, pipeline_boxes
 from LiverLesionAILab.metrics.froc import box_iou
 from LiverLesionAILab.synthesis.synthliver.images import write_png16
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import Manifest, ModelEntry, ModelStore
+from LiverLesionAILib.support.errors import InputError
 
 PIXEL_MM, INTERVAL_MM, FIRST = 1.25, 2.5, 40
 SHAPE = (20, 100, 108)
@@ -124,3 +125,42 @@ def test_another_slice_of_the_series_has_its_own_boxes(keys: list[KeySlice], sim
     there = detect(keys[0]).scores.max()
     beyond = detect(replace(keys[0], slice_index=FIRST + 1))
     assert there > 0.5 > beyond.scores.max(initial=0.0), "the ball ends 9 mm from its middle"
+
+
+class Dark(AboveZero):
+    """As `AboveZero`, and tumour what is darker than liver."""
+
+    def forward(self, x: torch.Tensor, return_attention: bool = False) -> SimpleNamespace:
+        hu = x[:, x.shape[1] // 2].float() * 200
+        smooth = torch.nn.functional.avg_pool2d(hu[:, None], 3, 1, 1)[:, 0]
+        tumour = torch.minimum((hu - 0) / 4, (80 - smooth) / 4)
+        logits = [torch.zeros_like(hu), torch.minimum(hu / 4, (smooth - 80) / 4), tumour][: self.classes]
+        return SimpleNamespace(logits=torch.stack(logits, dim=1).clamp(-12, 12), attention=None)
+
+
+def test_a_mask_networks_lesions_have_boxes_in_the_key_slice(keys: list[KeySlice], monkeypatch) -> None:
+    store = SimpleLiver()
+    bundled = store.network
+    monkeypatch.setattr(
+        store, "network", lambda name, *given: Dark(3).eval() if name == "above" else bundled(name, *given)
+    )
+    monkeypatch.setattr(ModelStore, "bundled", lambda: store)
+    monkeypatch.setattr(Manifest, "read", lambda: store.manifest)
+    detect = box_model("above", "cpu")
+    found = detect(keys[0])
+    # The liver's blurred edge is as dark in places: the ball is one of the boxes.
+    overlap = box_iou(keys[0].boxes_xyxy_px, found.boxes_xyxy_px)[0]
+    best = found.boxes_xyxy_px[overlap.argmax()]
+    assert overlap.max() > 0.45, "on a grid of 4 mm"
+    # The same series again, elsewhere: the ball is not there.
+    beyond = detect(replace(keys[0], slice_index=FIRST + 1))
+    assert len(beyond.scores) == 0 or box_iou(beyond.boxes_xyxy_px, best).max() < 0.1
+    assert len(detect(keys[1]).scores) == 0, "nothing to analyse, nothing found"
+
+
+def test_models_of_another_task_are_refused() -> None:
+    with pytest.raises(InputError, match="finds no boxes"):
+        box_model("coarse_unet")
+    with pytest.raises(InputError, match="no slice classifier"):
+        class_model("sfan")
+    assert callable(class_model("dadrn", "cpu"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import csv
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from LiverLesionAILab.training.slice_cases import KEPT, segment_case, slice_case
 from LiverLesionAILab.training.switches import without
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.support.errors import InputError
+from support.slice_files import write_slices
 from torch import nn
 
 SPACING = (2.5, 1.25, 1.25)
@@ -185,3 +188,36 @@ def test_no_slice_of_a_validation_patient_is_trained_on(tmp_path: Path) -> None:
     kept = {f"slices:{one.patient}" for one in axial_slices(folder) if one.validation}
     assert len(kept) >= 20 and not kept & {case.patient for case in cases}
     assert sum((case.labels_zyx == 1).any() for case in cases) >= 15, "livers known to be free"
+
+
+def test_the_command_scores_validation_slices_and_keeps_its_rows(tmp_path: Path, monkeypatch, capsys) -> None:
+    from LiverLesionAILab.evaluation import slices as command
+
+    write_slices(tmp_path / "slices")
+    monkeypatch.setattr(command, "data_folder", lambda: tmp_path)
+    model = SliceModel(_Levels().eval(), InputSpec(SPACING, (-75.0, 175.0), 5, liver_hu=110.0), {}, 0.25)
+    monkeypatch.setattr(command, "bundled_model", lambda _: model)
+    monkeypatch.setattr(command, "run_model", lambda _: model)
+    parser = argparse.ArgumentParser()
+    command.add_slice_arguments(parser)
+    args = parser.parse_args(
+        ["--model", "sfan", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "rows.csv")]
+    )
+    told = []
+    assert command.run_slices(args, lambda text, share: told.append(share)) == 0
+    printed = capsys.readouterr().out
+    assert "sfan\n" in printed and f"{tmp_path / 'run'}\n" in printed
+    assert printed.count("| gallbladder seen | 1 (1) |") == printed.count("| all | 2 (1) |") == 2
+    assert told == [0.5, 1.0] * 2
+    rows = list(csv.DictReader((tmp_path / "rows.csv").open()))
+    # The training patient's slices are not scored.
+    assert [row["name"] for row in rows] == ["slice000", "slice001"] * 2
+    assert {row["network"] for row in rows} == {"sfan", str(tmp_path / "run")}
+
+
+def test_a_bundled_network_is_scored_as_the_product_runs_it() -> None:
+    from LiverLesionAILab.evaluation.slices import bundled_model
+
+    model = bundled_model("sfan")
+    assert model.spec.in_slices == 5 and set(model.scales) == {"liver", "lesions"}
+    assert 0 < model.tumour_threshold < 1 and not model.network.training
