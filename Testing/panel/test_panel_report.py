@@ -206,3 +206,23 @@ def test_ticks_and_language_are_there_again_the_patients_name_is_not(ready):
     assert (options.language, options.csv, options.report) == ("fr", True, False)
     assert not options.with_patient
     ready.ui.reportLanguage.setCurrentIndex(0)
+
+
+def test_what_a_cts_header_says_of_contrast_goes_along_with_it(ready, series, tmp_path) -> None:
+    from LiverLesionAILib.panel.run.volumes import header_contrast
+    from LiverLesionAILib.volume.contrast import NOTHING_SAID, ContrastHeader
+
+    volume = ready.panel.case.volume
+    assert header_contrast(volume) == NOTHING_SAID, "these files say nothing"
+    first = dcmread(next(iter(series.values())))
+    first.ContrastBolusStartTime, first.AcquisitionTime = "101500", "101612"
+    first.ContrastBolusAgent = "IODINE"
+    first.save_as(tmp_path / "with.dcm")
+    slicer.dicomDatabase._files = {next(iter(series)): tmp_path / "with.dcm"}
+    assert header_contrast(volume) == ContrastHeader(72.0, True)
+    (tmp_path / "with.dcm").write_bytes(b"damaged")
+    assert header_contrast(volume) == NOTHING_SAID, "a hint is no reason to fail"
+    slicer.dicomDatabase._files = {}
+    assert header_contrast(volume) == NOTHING_SAID
+    volume.RemoveAttribute("DICOM.instanceUIDs")
+    assert header_contrast(volume) == NOTHING_SAID

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from LiverLesionAILib.analysis.handover import read_volume, write_volume
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.case.phases import NamedPhases
 from LiverLesionAILib.case.store_json import describe_lesion, read_lesion
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import ModelEntry
+from LiverLesionAILib.reading import read_ct
 from LiverLesionAILib.stages.classify.differential import DifferentialSettings
 from LiverLesionAILib.stages.classify.families import SliceClassifier
 from LiverLesionAILib.stages.classify.lesions import ClassifySettings
@@ -23,9 +27,11 @@ from LiverLesionAILib.stages.classify.second_phase import RegisterSettings
 from LiverLesionAILib.stages.classify.stage import CaseClassifier, ClassStageSettings
 from LiverLesionAILib.stages.measure.lesions import measure_case
 from LiverLesionAILib.stages.phase.estimate import PhaseSettings
-from LiverLesionAILib.volume.ct import CtVolume, Geometry, permuted
+from LiverLesionAILib.volume.contrast import ContrastHeader
+from LiverLesionAILib.volume.ct import CtVolume, Geometry, crop, permuted, reorient
 from LiverLesionAILib.writing.boxes_file import boxes_document
-from LiverLesionAILib.writing.tables import findings_json
+from LiverLesionAILib.writing.tables import findings_json, findings_text
+from support.dicom_writer import axial_positions, write_series
 from support.rules import of_page
 from support.toy_classifier import BrightOrDark
 
@@ -173,3 +179,37 @@ def test_named_phases_give_enhancement_and_a_contradiction_is_said() -> None:
     assert any("early: arterial as named, moved by" in text for text in found.messages)
     assert any("early was named arterial but looks portal venous" in text for text in found.messages)
     assert "HCC" in one.class_probabilities
+
+
+def test_from_dicom_files_to_what_the_reader_sees(tmp_path: Path) -> None:
+    """A portal venous picture whose header says 35 s: read, handed over, classified, and in every result."""
+    picture, liver, lesion = scan(60.0)
+    spacing = picture.geometry.spacing_zyx_mm
+    first = tuple(float(v) for v in picture.geometry.origin_lps)
+    write_series(
+        tmp_path / "series",
+        np.rint(picture.hu_zyx).astype(np.int16),
+        axial_positions(len(picture.hu_zyx), spacing[0], first),
+        spacing_yx_mm=spacing[1:],
+        description="ABDOMEN",
+        ContrastBolusAgent="Iomeron 400",
+        ContrastBolusStartTime="101500",
+        AcquisitionTime="101535.2",
+        ContentTime="101900",
+    )
+    read = read_ct(tmp_path / "series")
+    assert read.contrast == ContrastHeader(pytest.approx(35.2), True)
+    assert crop(reorient(read), (2, 2, 2), (20, 60, 60)).contrast == read.contrast
+    (tmp_path / "handed").mkdir()
+    list(write_volume(tmp_path / "handed", read.hu_zyx, read.geometry, read.name, contrast=read.contrast))
+    handed = read_volume(tmp_path / "handed")
+    assert handed.contrast == read.contrast
+    result = result_of(handed, liver, lesion)
+    found = CaseClassifier(None, SETTINGS).run(result, handed)
+    [said] = [text for text in found.messages if "header" in text]
+    assert said.startswith(
+        "The CT by its header was taken 35 s after the injection began (arterial) but looks portal venous ("
+    )
+    assert found.phase is not None and found.phase.name == "portal venous"
+    whole = replace(result, phase=found.phase, messages=found.messages)
+    assert said in json.dumps(findings_json(whole)) and said in " ".join(findings_text(whole).split())

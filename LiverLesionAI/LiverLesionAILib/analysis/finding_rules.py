@@ -1,4 +1,4 @@
-"""The first part of the page of clinical decisions: the liver, its lesions, the phase."""
+"""The first part of the page of clinical decisions: the liver and its lesions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHAINS = "Testing/lab/test_training_detection.py::test_finds_the_law"
 
 @dataclass(frozen=True)
 class FindingRules(InputRules):
-    """Rules of the stages from locating the liver to the contrast phase."""
+    """Rules of the stages from locating the liver to what can hardly be true."""
 
     HEADINGS: ClassVar[Mapping[str, str]] = {
         "ct_fewest_slices": "Which CTs are analysed",
@@ -342,59 +342,4 @@ class FindingRules(InputRules):
         "mL per cm2 of the body's section",
         "A larger liver is doubted: a wrong slice distance, or another organ.",
         f"{_PLAUSIBLE}::test_a_size_that_no_body_has",
-    )
-    phase_means_hu: tuple[tuple[float, float, float], ...] = rule(
-        ((42.0, -8.0, 8.0), (285.0, 170.0, 35.0), (145.0, -3.0, 38.0), (100.0, -5.0, 16.0)),
-        "HU",
-        "Unenhanced, arterial, portal venous, delayed: aorta, aorta minus vessels in the liver, "
-        "vessels minus liver, "
-        "at 120 kV.",
-        "Testing/stages/test_phase.py::test_synthetic_phases",
-    )
-    phase_sds_hu: tuple[tuple[float, float, float], ...] = rule(
-        ((14.0, 14.0, 9.0), (75.0, 65.0, 22.0), (28.0, 22.0, 16.0), (15.0, 14.0, 9.0)),
-        "HU",
-        "How far patients scatter round these means.",
-        "Testing/stages/test_phase.py::test_real_livers_are_none_of_them_arterial",
-    )
-    phase_priors: tuple[float, ...] = rule(
-        (0.1, 0.22, 0.54, 0.14), "0..1", "How often each phase is met in the liver's CT.", "none: no survey"
-    )
-    phase_sure: float = rule(
-        0.7,
-        "0..1",
-        "A phase less probable is called uncertain where lesions get a class.",
-        "none: chosen by eye",
-    )
-    aorta_blood_hu: tuple[float, float] = rule(
-        (20.0, 600.0),
-        "HU",
-        "Blood before contrast in anaemia, and the brightest early arterial phase; what lies outside is no "
-        "aorta.",
-        "Testing/stages/test_phase.py::test_no_aorta_in_a_block_of_water",
-    )
-    aorta_darker_hu: float = rule(
-        25.0,
-        "HU",
-        "Fat, lung and crus round the aorta are darker by this, or by a quarter; a piece of an organ has its "
-        "own kind round it.",
-        "Testing/stages/test_phase.py::test_synthetic_phases",
-    )
-    aorta_step_mm: float = rule(
-        7.0,
-        "mm",
-        "From slice to slice its middle moves less.",
-        "Testing/stages/test_phase.py::test_synthetic_phases",
-    )
-    aorta_shortest_mm: float = rule(
-        20.0,
-        "mm",
-        "A shorter stretch is not taken for the aorta; the phase is then read from the liver alone.",
-        "Testing/stages/test_phase.py::test_no_aorta_in_a_block_of_water",
-    )
-    aorta_strength: float = rule(
-        0.8,
-        "sum of the slices' scores, each 0..0.75",
-        "Nor is a fainter one.",
-        "Testing/stages/test_phase.py::test_no_aorta_in_a_block_of_water",
     )

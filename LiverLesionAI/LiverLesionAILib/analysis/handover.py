@@ -20,6 +20,7 @@ from ..case.classes import Phase
 from ..case.phases import NamedPhases
 from ..support.errors import GeometryError, InputError
 from ..support.files import write_text
+from ..volume.contrast import NOTHING_SAID, ContrastHeader, checked
 from ..volume.ct import CtVolume, Geometry
 
 VOXELS_FILE = "volume.npy"
@@ -43,13 +44,14 @@ def write_volume(
     name: str,
     warnings: Sequence[str] = (),
     notes: Sequence[str] = (),
+    contrast: ContrastHeader = NOTHING_SAID,
 ) -> Iterator[float]:
     """Write a volume slab by slab, so that an event loop can run in between.
 
     Args:
         folder: exists and is private to this case.
         hu_zyx: (z, y, x) HU on `geometry`, any numeric type.
-        warnings, notes: as in :class:`~LiverLesionAILib.volume.ct.CtVolume`.
+        warnings, notes, contrast: as in :class:`~LiverLesionAILib.volume.ct.CtVolume`.
 
     Yields:
         the share written, 0..1, after each slab of a few megabytes.
@@ -76,6 +78,7 @@ def write_volume(
             "directions_lps": np.asarray(geometry.directions_lps).ravel().tolist(),
             "warnings": list(warnings),
             "notes": list(notes),
+            "contrast": {"delay_s": contrast.delay_s, "agent": contrast.agent},
         }
     )
     write_text(folder / GEOMETRY_FILE, text)
@@ -101,6 +104,7 @@ def read_volume(folder: Path) -> CtVolume:
             known["name"],
             tuple(known["warnings"]),
             tuple(known["notes"]),
+            contrast=checked(known["contrast"]["delay_s"], known["contrast"]["agent"]),
         )
     # Damage shows as a file that cannot be read, as text of another shape, or as voxels off their grid.
     except (OSError, ValueError, KeyError, TypeError, EOFError, GeometryError) as error:

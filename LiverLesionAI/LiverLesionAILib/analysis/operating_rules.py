@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .finding_rules import FindingRules
 from .page import rule
+from .phase_rules import PhaseRules
 
 _MEASURED = "liverlesionai operating"
 _PROBABILITY = "Testing/stages/test_probability.py"
 
 
 @dataclass(frozen=True)
-class OperatingRules(FindingRules):
+class OperatingRules(PhaseRules):
     """Rules of the operating points and of the calibrated probability."""
 
     strict_score: float = rule(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..support.errors import GeometryError, InputError
 from ..support.progress import Progress
 from ..support.text import printable
+from ..volume.contrast import contrast_header
 from ..volume.ct import CtVolume
 from .dicom_checks import slice_doubts, slice_notes
 from .dicom_frames import Frame
@@ -83,6 +84,7 @@ def load_stack(stack: Stack, source: str, progress: Progress) -> CtVolume:
         ((doubt, *said) if doubt else said),
         tuple(slice_notes(shown)),
         origin,
+        contrast_header(origin),
     )
 
 

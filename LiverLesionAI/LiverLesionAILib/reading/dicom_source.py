@@ -13,6 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from ..support.progress import silent
+from ..volume.contrast import NOTHING_SAID, ContrastHeader, contrast_header
 from ..volume.ct import Geometry
 from ..volume.dicom import ATTRIBUTES, DicomSlice, DicomSource, keyword
 from .dicom_headers import Frame, scan_files
@@ -43,10 +44,7 @@ def source_of(frames: Sequence[Frame | None]) -> DicomSource | None:
     slices = tuple(frame and _slice(frame) for frame in frames)
     first = known[0]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(first.path, stop_before_pixels=True, force=True)
-            values = {name: _value(dataset, name, first.index) for name in ATTRIBUTES}
+        values = _values(first.path, first.index)
     except Exception:  # pydicom raises what it likes; the images are more than nothing
         return DicomSource(
             slices,
@@ -56,6 +54,14 @@ def source_of(frames: Sequence[Frame | None]) -> DicomSource | None:
             patient_id=first.patient,
         )
     return DicomSource(slices, **values)
+
+
+def contrast_of_file(path: Path) -> ContrastHeader:
+    """What the header of a DICOM file says of contrast medium; nothing where it cannot be read."""
+    try:
+        return contrast_header(DicomSource((), **_values(path, 0)))
+    except Exception:  # as above: a hint is no reason to fail
+        return NOTHING_SAID
 
 
 def source_of_files(paths: Sequence[Path], geometry: Geometry) -> DicomSource | None:
@@ -91,6 +97,14 @@ def _lies_in(frame: Frame, geometry: Geometry) -> bool:
 
 def _slice(frame: Frame) -> DicomSlice:
     return DicomSlice(frame.sop_class, frame.sop_instance, frame.index + 1 if frame.frames > 1 else None)
+
+
+def _values(path: Path, frame: int) -> dict[str, Any]:
+    """Of a file's header, by the names of a source's fields."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        return {name: _value(dataset, name, frame) for name in ATTRIBUTES}
 
 
 def _value(dataset: Dataset, name: str, frame: int) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..support.errors import GeometryError
+from .contrast import NOTHING_SAID, ContrastHeader
 from .dicom import DicomSource
 from .geometry import Geometry, axis_permutation, crop_array, lps_to_ras, paste, permuted, reoriented_geometry
 from .resampling import resample, resample_labels, resample_slabs, resampling_weights
@@ -51,6 +52,7 @@ class CtVolume:
         warnings: what was changed or is doubtful, in sentences for the reader.
         notes: what was decided on reading without being doubtful (which series was taken), in sentences.
         dicom: the images it came from, one per slice, with patient, study and series; None for other formats.
+        contrast: what its header says of contrast medium.
     """
 
     hu_zyx: NDArray[Any]
@@ -59,6 +61,7 @@ class CtVolume:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     dicom: DicomSource | None = field(default=None, repr=False)
+    contrast: ContrastHeader = NOTHING_SAID
 
     def __post_init__(self) -> None:
         if tuple(self.hu_zyx.shape) != self.geometry.shape_zyx:

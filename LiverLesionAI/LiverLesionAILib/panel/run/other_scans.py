@@ -12,7 +12,7 @@ import slicer
 from ...analysis.handover import SECOND_FOLDER, name_phases, write_volume
 from ...case.classes import Phase
 from ...volume.ct import Geometry
-from .volumes import checked_geometry
+from .volumes import checked_geometry, header_contrast
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,5 +63,5 @@ def hand_over_others(folder: Path, scans: list[Scan], own: Phase | None) -> Iter
         place.mkdir(exist_ok=True)
         image = node.GetImageData()
         array = slicer.util.arrayFromVolume(node)
-        for _ in write_volume(place, array, geometry, node.GetName()):
+        for _ in write_volume(place, array, geometry, node.GetName(), contrast=header_contrast(node)):
             yield image

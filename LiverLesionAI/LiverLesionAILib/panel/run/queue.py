@@ -24,7 +24,7 @@ from ...support.errors import LiverLesionAIError
 from ...volume.ct import Geometry
 from .other_scans import NO_PHASES, ChosenPhases, hand_over_others, with_geometry
 from .temp_folders import make_case_folder
-from .volumes import checked_geometry
+from .volumes import checked_geometry, header_contrast
 from .worker_client import WorkerClient
 
 HANDOVER_SHARE = 0.05
@@ -273,7 +273,8 @@ class AnalysisQueue:
             array, geometry, request = case.question.prepare()
         others = with_geometry(case.second, case.phases)
         case.folder = make_case_folder(self._root)
-        for share in write_volume(case.folder, array, geometry, case.name, case.warnings):
+        said = header_contrast(case.volume)
+        for share in write_volume(case.folder, array, geometry, case.name, case.warnings, contrast=said):
             self.progress = RunProgress("hand over the volume", HANDOVER_SHARE * share)
             yield image
         for image in hand_over_others(case.folder, others, case.phases.own):

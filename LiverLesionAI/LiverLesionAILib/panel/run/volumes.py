@@ -9,10 +9,12 @@ from typing import Any
 import slicer
 import vtk
 
+from ...reading.dicom_source import contrast_of_file
 from ...reading.node_grid import grid_difference
 from ...scene.nodes import ATTR_ROLE
 from ...scene.ras import numpy_matrix
 from ...support.errors import GeometryError, InputError
+from ...volume.contrast import NOTHING_SAID, ContrastHeader
 from ...volume.ct import Geometry
 from ..show.views import is_prior_view
 
@@ -93,3 +95,11 @@ def checked_geometry(volume: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
         raise InputError(
             f"{error} Resample it to a straight grid first (module Resample Scalar Volume)."
         ) from error
+
+
+def header_contrast(volume: slicer.vtkMRMLScalarVolumeNode) -> ContrastHeader:
+    """What the DICOM header of a CT's first image says of contrast medium; nothing without such files."""
+    uids = (volume.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    path = str(database.fileForInstance(uids[0]) or "") if uids and database is not None else ""
+    return contrast_of_file(Path(path)) if path else NOTHING_SAID

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...case.classes import Phase
 from ...case.findings import AttentionMap, CaseResult, Lesion, PhaseEstimate
-from ...case.phases import NamedPhases, hinted
+from ...case.phases import NamedPhases
 from ...support.progress import Progress, part, silent
 from ...volume.ct import CtVolume, reorient, resample, resample_labels
 from ..faces import Classifier
@@ -24,6 +24,7 @@ from ..phase.estimate import (
     measure_phase,
     phase_probabilities,
 )
+from ..phase.hints import Hint, against_the_reader, hint_sentences, hints_of
 from .differential import DifferentialSettings
 from .liver_box import LiverBox, liver_box
 from .second_voice import PhaseView, differentials, measured_phases
@@ -107,14 +108,16 @@ class CaseClassifier:
         measures = measured(box, self.settings.phase)
         classified = self.classifier is not None and bool(result.lesions)
         named = NamedPhases() if named is None else named
-        phase = estimate(measures, classified, self.settings.phase)
+        hints = hints_of(volume, self.settings.phase.hints)
+        phase = estimate(measures, classified, self.settings.phase, hints)
         messages = []
         if named.own is not None:
             messages += self._contradicted("The CT", named.own, measures)
+            messages += against_the_reader("The CT", named.own, hints)
             phase = _as_stated(phase, named.own, classified)
         else:
-            messages += [said for said in (between(measures, self.settings.phase),) if said]
-            messages += self._described(volume, measures)
+            messages += [said for said in (between(measures, self.settings.phase, hints),) if said]
+            messages += self._hinted("The CT", measures, hints)
         if not classified:
             return Classified(result.lesions, phase=phase, messages=tuple(messages))
         from .case import with_classes, with_differentials
@@ -155,7 +158,8 @@ class CaseClassifier:
         """A phase as the reader names it, else as measurements see it."""
         if stated is not None:
             return PhaseView(stated, box, measures, float(stated is Phase.ARTERIAL), found)
-        shares = phase_probabilities(measures, self.settings.phase)
+        hints = hints_of(box.volume, self.settings.phase.hints)
+        shares = phase_probabilities(measures, self.settings.phase, hints)
         phase = Phase.of(PHASES[int(shares.argmax())])
         assert phase is not None
         return PhaseView(phase, box, measures, float(shares[PHASES.index(ARTERIAL)]), found)
@@ -168,11 +172,12 @@ class CaseClassifier:
             return []
         return [f"{who} was named {stated.title} but looks {looks} ({shares.max():.2f}): check which it is."]
 
-    def _described(self, volume: CtVolume, measures: PhaseMeasures) -> list[str]:
-        """A sentence where a CT's name, mostly its series' description, names a phase that it lacks."""
-        hint = hinted(volume.name)
-        said = [] if hint is None else self._contradicted("The CT", hint, measures)
-        return [text.replace("was named", "is called", 1) for text in said]
+    def _hinted(self, who: str, measures: PhaseMeasures, hints: Sequence[Hint]) -> list[str]:
+        """Sentences where name or header name a phase that the picture contradicts, or decided it."""
+        if not np.isfinite((measures.aorta_hu, measures.vessels_hu)).any():
+            return []
+        seen = phase_probabilities(measures, self.settings.phase)
+        return hint_sentences(who, seen, hints, self.settings.phase.sure)
 
     def _classes(self, box: LiverBox, progress: Progress) -> dict[int, ClassAnswer]:
         assert self.classifier is not None
@@ -214,13 +219,16 @@ class CaseClassifier:
             f"moved by {registered.mean_shift_mm:.1f} mm on average to lie on the first; classes come from "
             f"{'both' if len(views) == 1 else 'all phases'}."
         )
+        hints, who = hints_of(other, self.settings.phase.hints), f"Phase {second_phase.name}"
         if stated is None:
-            shares = phase_probabilities(measures, self.settings.phase)
+            shares = phase_probabilities(measures, self.settings.phase, hints)
             name = PHASES[int(shares.argmax())]
             said = [f"Second phase {second_phase.name}: {name} ({shares.max():.2f}), {shift}"]
+            said += self._hinted(who, measures, hints)
         else:
-            said = [f"Phase {second_phase.name}: {stated.title} as named, {shift}"]
-            said += self._contradicted(f"Phase {second_phase.name}", stated, measures)
+            said = [f"{who}: {stated.title} as named, {shift}"]
+            said += self._contradicted(who, stated, measures)
+            said += against_the_reader(who, stated, hints)
         weights = max(one.arterial for one in views), view.arterial
         return both_phases(found, more, weights, self.settings.classify), view, said
 

@@ -8,6 +8,7 @@ it is, and how far those stand out of the liver.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ from ...models.inputs import liver_level_hu
 from ...volume.ct import CtVolume
 from .aorta import AortaSettings, find_aorta
 from .cava import measure_cava
+from .hints import Hint, HintSettings, weighed
 
 PHASES = tuple(phase.title for phase in Phase)
 ARTERIAL = PHASES[1]
@@ -39,6 +41,7 @@ class PhaseSettings:
         priors: how often a phase is met.
         aorta: what the aorta is found by.
         sure: probability of a phase from which nobody is warned that it is uncertain.
+        hints: how far a CT's name and header are believed.
     """
 
     PREFIX: ClassVar[str] = "phase_"
@@ -48,6 +51,7 @@ class PhaseSettings:
     priors: tuple[float, ...]
     sure: float
     aorta: AortaSettings
+    hints: HintSettings
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,9 @@ def measure_phase(
     return PhaseMeasures(aorta_hu, vessels, level, measure_cava(volume, aorta))
 
 
-def phase_probabilities(measures: PhaseMeasures, settings: PhaseSettings) -> NDArray[np.float64]:
+def phase_probabilities(
+    measures: PhaseMeasures, settings: PhaseSettings, hints: Sequence[Hint] = ()
+) -> NDArray[np.float64]:
     """Probability of each of PHASES; what could not be measured is left out."""
     seen = np.array(
         (
@@ -120,10 +126,12 @@ def phase_probabilities(measures: PhaseMeasures, settings: PhaseSettings) -> NDA
                 shown[1, 1] = min(shown[1, 1], mean[1, 1])
         logs = logs - 0.5 * (((shown - mean) / sd) ** 2).sum(axis=1) - np.log(sd).sum(axis=1)
     shares = np.exp(logs - logs.max())
-    return shares / shares.sum()
+    return weighed(shares / shares.sum(), hints)
 
 
-def estimate(measures: PhaseMeasures, classified: bool, settings: PhaseSettings) -> PhaseEstimate | None:
+def estimate(
+    measures: PhaseMeasures, classified: bool, settings: PhaseSettings, hints: Sequence[Hint] = ()
+) -> PhaseEstimate | None:
     """The most probable phase with its warning for the reader; None where nothing could be measured.
 
     Args:
@@ -131,7 +139,7 @@ def estimate(measures: PhaseMeasures, classified: bool, settings: PhaseSettings)
     """
     if not np.isfinite((measures.aorta_hu, measures.vessels_hu)).any():
         return None
-    shares = phase_probabilities(measures, settings)
+    shares = phase_probabilities(measures, settings, hints)
     name, probability = PHASES[int(shares.argmax())], float(shares.max())
     warning = ""
     if classified and name != ARTERIAL:
@@ -143,11 +151,11 @@ def estimate(measures: PhaseMeasures, classified: bool, settings: PhaseSettings)
     return PhaseEstimate(name, probability, warning)
 
 
-def between(measures: PhaseMeasures, settings: PhaseSettings) -> str:
+def between(measures: PhaseMeasures, settings: PhaseSettings, hints: Sequence[Hint] = ()) -> str:
     """A sentence where the scan lies between two phases; "" where one is sure, or nothing was measured."""
     if not np.isfinite((measures.aorta_hu, measures.vessels_hu)).any():
         return ""
-    shares = phase_probabilities(measures, settings)
+    shares = phase_probabilities(measures, settings, hints)
     first, second = np.argsort(-shares)[:2]
     if shares[first] >= settings.sure:
         return ""
