@@ -214,9 +214,19 @@ def test_one_outline_round_two_lesions_that_have_not_changed_is_no_merge():
     lesions = measure_case(labels, apart.result.liver_zyx, apart.volume.hu_zyx, apart.result.geometry)
     together = replace(apart, result=replace(apart.result, lesion_labels_zyx=labels, lesions=lesions))
     for scans, ends in (((apart, together), ((1, 2), (1,))), ((together, apart), ((1,), (1, 2)))):
-        assert [(p.prior, p.current, p.state) for p in follow_up(*scans).pairs] == [
-            (*ends, LesionState.STABLE)
-        ]
+        found = follow_up(*scans)
+        assert [(p.prior, p.current, p.state) for p in found.pairs] == [(*ends, LesionState.STABLE)]
+        # It is proposed to split it, by the scan that shows them apart; the case stays as it is.
+        (one,) = found.joined
+        assert (one.in_current, one.number, one.others) == (scans[1] is together, 1, (1, 2))
+        for n, axis, volume in zip(one.others, one.long_axes_mm, one.volumes_ml, strict=True):
+            size = apart.result.lesions[n - 1].measurement
+            assert axis == pytest.approx(size.long_axis_mm, abs=3.1)
+            assert volume == pytest.approx(size.volume_ml, rel=0.15)
+        said = followup_text(found, None)
+        assert f"one outline round lesions 1 + 2 of {'the prior' if one.in_current else 'this'} scan" in said
+        assert course_of_json(followup_json(found, None)).course.last.joined == found.joined
+        assert found.joined_of(replace(found.pairs[0], by_reader=True)) is None
 
 
 def test_a_change_within_both_intervals_is_none():

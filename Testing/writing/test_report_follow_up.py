@@ -22,6 +22,7 @@ from LiverLesionAILib.case.criteria import ChoiAssessment
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.case.followup_json import course_json, course_of_json, read_course
+from LiverLesionAILib.case.joined import JoinedOutline
 from LiverLesionAILib.case.judged import JudgedCourse
 from LiverLesionAILib.case.recist import NonTarget, Response, TargetSize
 from LiverLesionAILib.case.store import save_result
@@ -239,3 +240,23 @@ def test_every_state_and_category_has_its_word():
             assert len(set(said)) == len(said)
             same = {"stable"}  # in French too
             assert not {one.value for one in members} & set(said) - same
+
+
+@pytest.mark.parametrize("in_current", [True, False])
+def test_an_outline_round_several_lesions_is_told_with_its_parts(result, in_current):
+    judged = course_of(result)
+    course = judged.course
+    ends = ((1, 2), (1,)) if in_current else ((1,), (1, 2))
+    left = [
+        Pair((3,), (), LesionState.GONE),
+        *(Pair((), (n,), LesionState.NEW) for n in (2, 3) if n not in ends[1]),
+    ]
+    one = JoinedOutline(in_current, 1, (1, 2), (6.2, 8.0), (0.2, 0.4))
+    step = replace(course.last, pairs=(Pair(*ends, LesionState.STABLE, 2.0), *left), joined=(one,))
+    judged = replace(judged, course=replace(course, steps=(step,)))
+    for language in LANGUAGES:
+        made = report_content(result, None, Options(language), judged=judged)
+        (said,) = (s for s in made.follow_up.warnings if "1 + 2" in s)
+        assert "1: 6 mm" in said and "2: 8 mm" in said
+        assert said in " ".join(Page(report_html(made)).text.split())
+    assert course_of_json(course_json(judged)).course.last.joined == (one,)

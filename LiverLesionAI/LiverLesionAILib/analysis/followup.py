@@ -18,6 +18,7 @@ from ..case.recist import Assessment
 from ..case.time_point import time_point_of
 from ..stages.followup.faint import FaintSettings, Look, look_in, with_faint
 from ..stages.followup.pair import PairSettings, Place, pair_lesions
+from ..stages.followup.parts import CutSettings, JoinedCut, joined_cuts
 from ..stages.followup.register import (
     AlignSettings,
     LiverTransform,
@@ -114,12 +115,35 @@ def in_order(priors: Sequence[Examined]) -> tuple[list[Examined], list[str]]:
 
 def _step(prior: Examined, current: Examined, progress: Progress) -> tuple[FollowUp, LiverTransform | None]:
     """The comparison, and the registration where it did not fail."""
-    points = time_point(prior), time_point(current)
     aligned = align(prior, current, progress)
-    found = aligned.movement
+    return compared(prior, current, aligned), aligned.movement
+
+
+def compared(prior: Examined, current: Examined, aligned: Alignment[LiverTransform]) -> FollowUp:
+    """The comparison of two scans that are registered; without pairs where that failed."""
+    points, found = (time_point(prior), time_point(current)), aligned.movement
     pairs = () if found is None else _pairs(prior, current, found, points)
-    made = FollowUp(*points, pairs, aligned.failed, aligned.warnings, aligned.dice, aligned.gap_mm)
-    return made, found
+    joined = () if found is None else tuple(cut.outline for cut in cuts(prior, current, found, pairs))
+    quality = aligned.failed, aligned.warnings, aligned.dice, aligned.gap_mm
+    return FollowUp(*points, pairs, *quality, joined)
+
+
+def cuts(
+    prior: Examined, current: Examined, found: LiverTransform, pairs: Sequence[Pair]
+) -> tuple[JoinedCut, ...]:
+    """What outlines round several lesions of the other scan come to if they are cut between them."""
+    several = [pair for pair in pairs if len(pair.prior) > 1 or len(pair.current) > 1]
+    if not several:
+        return ()
+    masks, places = [], []
+    for scan, side in ((prior, "prior"), (current, "current")):
+        there, geometry = lesion_masks(scan.result), scan.result.geometry
+        masks.append(there)
+        places.append({n: Place.of(there[n], geometry) for p in several for n in getattr(p, side)})
+    grids = prior.result.geometry, current.result.geometry
+    looked_up = masks[0].__getitem__, masks[1].__getitem__
+    settings = Rules().part(CutSettings)
+    return joined_cuts(several, (places[0], places[1]), found, looked_up, grids, settings)
 
 
 def align(prior: Examined, current: Examined, progress: Progress = silent) -> Alignment[LiverTransform]:

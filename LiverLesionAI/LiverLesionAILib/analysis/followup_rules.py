@@ -63,6 +63,19 @@ class FollowUpRules(NeighbourRules):
         "So much of it has to lie in another for a merge or a split.",
         f"{_TESTS}::test_lesions_that_merge_and_split",
     )
+    cut_seed: float = rule(
+        0.6,
+        "of the lesion's radius",
+        "Where one outline lies round several lesions of the other scan, so much round the middle of each is "
+        "sure to be its part.",
+        "none: chosen by eye",
+    )
+    cut_least_ml: float = rule(
+        0.05,
+        "mL",
+        "A smaller part is a chip of the outline's edge: then the outline is not proposed to be split.",
+        "Testing/stages/test_followup_parts.py::test_what_is_not_in_the_outline_is_no_seed_of_it",
+    )
     faint_least: float = rule(
         0.25,
         "probability",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 
+from .joined import JoinedOutline
 from .volume_interval import volume_interval_ml
 
 
@@ -112,6 +113,7 @@ class FollowUp:
         failed: why lesions could not be paired ("" where they were).
         warnings: for the reader.
         dice, gap_mm: how well the livers lie on each other.
+        joined: outlines round several lesions of the other scan, which the reader may have cut.
     """
 
     prior: TimePoint
@@ -121,6 +123,11 @@ class FollowUp:
     warnings: tuple[str, ...] = ()
     dice: float = math.nan
     gap_mm: float = math.nan
+    joined: tuple[JoinedOutline, ...] = ()
+
+    def joined_of(self, pair: Pair) -> JoinedOutline | None:
+        """The joined outline of a pair that the reader has not paired anew; None for none."""
+        return next((one for one in self.joined if _is_joined(pair, one)), None)
 
     @property
     def days(self) -> int | None:
@@ -132,6 +139,11 @@ class FollowUp:
     def pair_of(self, number: int) -> Pair | None:
         """The pair that holds a lesion of the current scan."""
         return next((pair for pair in self.pairs if number in pair.current), None)
+
+
+def _is_joined(pair: Pair, one: JoinedOutline) -> bool:
+    ends = (pair.prior, pair.current) if one.in_current else (pair.current, pair.prior)
+    return not pair.by_reader and ends == (one.others, (one.number,))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 from .course import Course, response_of, sums_over_time
 from .criteria import ChoiAssessment, volume_change_percent
 from .followup import FollowUp, LesionSize, LesionState, Pair, TimePoint, change_of
+from .joined import JoinedOutline
 from .judged import JudgedCourse
 from .recist import Assessment, NonTarget, Response, TargetSize
 
@@ -47,6 +48,7 @@ def course_json(judged: JudgedCourse) -> str:
                 "registration": _registration(step),
                 "pairs": [_pair(step, pair) for pair in step.pairs],
                 "warnings": list(step.warnings),
+                "joined_outlines": [_joined(one) for one in step.joined],
             }
             for step in course.steps
         ],
@@ -94,6 +96,15 @@ def _pair(followup: FollowUp, pair: Pair) -> dict[str, Any]:
         "change_ml": _number(change.volume_ml, 3),
         "change_volume_percent": _number(change.volume_percent, 1),
         "doubling_days": _number(change.doubling_days, 0),
+    }
+
+
+def _joined(one: JoinedOutline) -> dict[str, Any]:
+    sizes = zip(one.others, one.long_axes_mm, one.volumes_ml, strict=True)
+    return {
+        "scan": "current" if one.in_current else "prior",
+        "number": one.number,
+        "parts": [{"of": n, "long_axis_mm": _whole(mm), "volume_ml": _whole(ml)} for n, mm, ml in sizes],
     }
 
 
@@ -217,6 +228,19 @@ def _read_step(step: Mapping[str, Any], prior: TimePoint, current: TimePoint) ->
         tuple(map(str, step["warnings"])),
         _float(fit["dice"]),
         _float(fit["gap_mm"]),
+        # Files of earlier versions have none.
+        tuple(map(_read_joined, step.get("joined_outlines", ()))),
+    )
+
+
+def _read_joined(one: Mapping[str, Any]) -> JoinedOutline:
+    parts = one["parts"]
+    return JoinedOutline(
+        one["scan"] == "current",
+        int(one["number"]),
+        tuple(int(part["of"]) for part in parts),
+        tuple(_float(part["long_axis_mm"]) for part in parts),
+        tuple(_float(part["volume_ml"]) for part in parts),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import slicer
@@ -39,6 +40,7 @@ class ActionSteps:
         self._case = CaseView(None, None, None)
         self._key: tuple[str, int] | None = None
         self._liver: tuple[Any, Mask] | None = None
+        self._elsewhere = ""
         self.history = History()
 
     def use(self, case: CaseView) -> None:
@@ -72,12 +74,33 @@ class ActionSteps:
                 self._case.table.SetAttribute(name, texts[0 if before else 1])
                 return step.label
         states = step.before if before else step.after
+        if step.volume_id:
+            volume = self._scene.GetNodeByID(step.volume_id)
+            other = CaseView(None, None, None) if volume is None else read_case(self._scene, volume)
+            if other.segmentation is None:
+                return ""
+            with self.on(other):
+                self._apply(states)
+        else:
+            self._apply(states)
+        return step.label
+
+    def _apply(self, states: States) -> None:
         self._restore(states)
         redrawn = [s for s, state in states.items() if isinstance(state, SegmentState) and state.mask]
         self._case = follow(self._scene, self._case, redrawn, self.liver_mask())
         if self._case.liver_segment in redrawn:
             self._measure_liver()
-        return step.label
+
+    @contextmanager
+    def on(self, other: CaseView) -> Iterator[None]:
+        """Act on another case, the prior scan's; the steps are undone among the shown case's."""
+        own, self._case = self._case, other
+        self._elsewhere = other.volume.GetID()
+        try:
+            yield
+        finally:
+            self._case, self._elsewhere = own, ""
 
     def say(self, label: str, words: str) -> None:
         """The reader's words on the comparison with an earlier scan, as text; one step.
@@ -144,7 +167,8 @@ class ActionSteps:
         except BaseException:
             self._restore(before)
             raise
-        self.history.add(Step(label, before, self._capture(ids, masks)))
+        after = self._capture(ids, masks)
+        self.history.add(Step(label, before, after, volume_id=self._elsewhere))
         self._case = follow(self._scene, self._case, measure, self.liver_mask())
 
     def _capture(self, ids: Sequence[str], masks: bool) -> dict[str, SegmentState | BoxedLesion | None]:

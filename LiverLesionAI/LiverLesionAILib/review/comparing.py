@@ -7,6 +7,7 @@ the reader's words. Pairs, changes and the response are made anew of the lesions
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import slicer
@@ -28,7 +29,9 @@ from ..scene.ras import volume_geometry
 from ..scene.study import study_of
 from ..stages.followup.faint import FaintSettings, Look, look_in, with_faint
 from ..stages.followup.pair import PairSettings, Place, pair_lesions
+from ..stages.followup.parts import CutSettings, JoinedCut, joined_cuts
 from ..stages.measure.interval import READER_MM
+from ..volume.crops import Mask
 from .case_view import CaseView, read_case
 from .kept import TAG_HALF_WIDTH
 
@@ -47,6 +50,7 @@ class ComparedCase:
         words: the reader's.
         course: all scans, the oldest first.
         response: None where none can be said.
+        cuts: of outlines round several lesions of the other scan, with their parts.
     """
 
     prior: CaseView
@@ -54,6 +58,7 @@ class ComparedCase:
     words: ReaderWords
     course: Course
     response: Assessment | None
+    cuts: tuple[JoinedCut, ...] = ()
 
     def has_prior_of(self, other: ComparedCase | None) -> bool:
         """Whether the other's prior scan is this one's too."""
@@ -136,7 +141,7 @@ class Comparisons:
         self._scene = scene
         self._alignments: dict[str, KeptAlignment] = {}
         self._places: dict[tuple[Any, ...], Place] = {}
-        self._pairs: dict[str, tuple[Any, tuple[Pair, ...]]] = {}
+        self._pairs: dict[str, tuple[Any, tuple[Pair, ...], tuple[JoinedCut, ...]]] = {}
 
     def read(self, case: CaseView) -> ComparedCase | None:
         """A case beside its prior; None where it has none, or one of them has no findings."""
@@ -153,13 +158,15 @@ class Comparisons:
         days = words.prior_day or _day(prior), words.current_day or study_of(case.volume).day
         points = self._point(prior, days[0]), self._point(case, days[1])
         wrong = order_warning(*days)
+        pairs, cuts = self._paired(prior, case, points, alignment)
         step = FollowUp(
             *points,
-            self._paired(prior, case, points, alignment),
+            pairs,
             alignment.failed,
             (*alignment.warnings, *((wrong,) if wrong else ())),
             alignment.dice,
             alignment.gap_mm,
+            tuple(cut.outline for cut in cuts),
         )
         step = with_reader_words(step, words)
         earlier = self._read(prior, seen | {case.volume.GetID()})
@@ -168,7 +175,7 @@ class Comparisons:
             course = Course((*earlier.course.points, step.current), (*earlier.course.steps, step))
         targets, elsewhere = chosen_targets(course, words), other_targets(course, words)
         response = response_of(course, targets, words.non_target, elsewhere)
-        return ComparedCase(prior, alignment, words, course, response)
+        return ComparedCase(prior, alignment, words, course, response, cuts)
 
     def _alignment(self, case: CaseView) -> KeptAlignment | None:
         text = case.table.GetAttribute(ATTR_ALIGNMENT) or ""
@@ -199,9 +206,9 @@ class Comparisons:
         case: CaseView,
         points: tuple[TimePoint, TimePoint],
         alignment: KeptAlignment,
-    ) -> tuple[Pair, ...]:
+    ) -> tuple[tuple[Pair, ...], tuple[JoinedCut, ...]]:
         if alignment.movement is None:
-            return ()
+            return (), ()
         places = self._placed(prior, points[0]), self._placed(case, points[1])
         sizes = points[0].lesions, points[1].lesions
         what = (id(alignment), [{n: id(place) for n, place in part.items()} for part in places], sizes)
@@ -210,9 +217,12 @@ class Comparisons:
             grids = volume_geometry(prior.volume), volume_geometry(case.volume)
             settings = Rules().part(PairSettings)
             made = pair_lesions(places[0], places[1], alignment.movement, sizes, grids, settings)
-            made = with_faint(made, (places[0], places[1]), alignment.movement, (_look(prior), _look(case)))
-            known = self._pairs[case.table.GetID()] = (what, made)
-        return known[1]
+            made = with_faint(made, places, alignment.movement, (_look(prior), _look(case)))
+            cutting = Rules().part(CutSettings)
+            masks = partial(_mask, prior), partial(_mask, case)
+            cuts = joined_cuts(made, places, alignment.movement, masks, grids, cutting)
+            known = self._pairs[case.table.GetID()] = (what, made, cuts)
+        return known[1:]
 
     def _placed(self, case: CaseView, point: TimePoint) -> dict[int, Place]:
         content, geometry = case.segmentation.GetSegmentation(), volume_geometry(case.volume)
@@ -237,6 +247,12 @@ class Comparisons:
             found[row.number] = kept[key]
         self._places = kept
         return found
+
+
+def _mask(case: CaseView, number: int) -> Mask:
+    """Of a lesion that has one."""
+    segment_id = next(row.segment_id for row in case.rows if row.number == number)
+    return segments.read_mask(case.segmentation, segment_id, volume_geometry(case.volume))
 
 
 def _look(case: CaseView) -> Look | None:

@@ -48,6 +48,7 @@ class Step:
         landmarks: of the liver's planes, before and after, as text, where the action moved one; what follows
             from them is computed.
         plan: of a resection, before and after, as text, where the action changed that.
+        volume_id: of the CT whose segments they are, where that is not the shown case's: a prior scan's.
     """
 
     label: str
@@ -58,6 +59,7 @@ class Step:
     words: tuple[str, str] | None = None
     landmarks: tuple[str, str] | None = None
     plan: tuple[str, str] | None = None
+    volume_id: str = ""
 
 
 def capture(

@@ -93,25 +93,34 @@ class MaskActions(ActionSteps):
             if len(np.unique(labels[labels > 0])) < 2:
                 raise InputError("The plane does not pass through the lesion. Move it and split again.")
         numbers = np.unique(labels[labels > 0])
-        parts = sorted((labels == k for k in numbers), key=np.count_nonzero, reverse=True)
+        return self.cut(segment_id, [Mask(labels == k, mask.start_zyx) for k in numbers])
+
+    def cut(self, segment_id: str, parts: Sequence[Mask]) -> list[str]:
+        """Make a lesion of each of these parts; the largest stays the lesion that it was. The IDs.
+
+        Args:
+            parts: together the lesion's mask, none of them empty.
+        """
+        self._need_masks([segment_id])
+        ordered = sorted(parts, key=lambda part: part.count, reverse=True)
         ids = [segment_id]
         taken = self._case.numbers
-        segmentation = node.GetSegmentation()
+        segmentation = self._case.segmentation.GetSegmentation()
         new = []
-        for part in parts[1:]:
+        for part in ordered[1:]:
             number = free_number(taken)
             taken.add(number)
             new_id = segmentation.GenerateUniqueSegmentID(f"lesion_{number}")
             while new_id in ids:
                 new_id += "_"
             ids.append(new_id)
-            new.append((new_id, number, Mask(part, mask.start_zyx)))
+            new.append((new_id, number, part))
 
         def act(node: Any) -> None:
             original = node.GetSegmentation().GetSegment(segment_id)
             for new_id, number, part in new:
                 self._add_segment(node, new_id, number, part, like=original, after=segment_id)
-            self._replace_mask(node, segment_id, Mask(parts[0], mask.start_zyx))
+            self._replace_mask(node, segment_id, ordered[0])
 
         self._do("split", ids, act, masks=True, measure=ids)
         return ids

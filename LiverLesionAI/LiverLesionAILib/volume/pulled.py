@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from .ct import AIR_HU
 from .geometry import Geometry
-from .point_map import LATTICE_MM, SETTLED_MM, PointMap
+from .point_map import LATTICE_MM, SETTLED_MM, Movement, PointMap
 
 FINEST_ZYX_MM = (2.0, 1.0, 1.0)
 """A registration is not good to less; finer voxels would cost memory only."""
@@ -35,7 +35,7 @@ def blending_grid(movement: PointMap, current: Geometry) -> Geometry:
     return grid.cropped(start, stop)
 
 
-def came_from_all(points_lps: NDArray[Any], movement: PointMap) -> NDArray[np.float64]:
+def came_from_all(points_lps: NDArray[Any], movement: Movement) -> NDArray[np.float64]:
     """(n, 3) points of the second scan in the first, LPS mm, by iteration; as near as it comes."""
     guess: NDArray[np.float64] = np.array(points_lps, np.float64)
     for _ in range(MOST_STEPS):

@@ -22,6 +22,7 @@ from ...scene.ras import volume_geometry
 from ...scene.study import day_of
 from ..show.views import centre_ras
 from .blend import Blend
+from .joined_panel import JoinedPanel
 from .linked_views import LinkedViews, everywhere
 from .pair_model import PairModel, target_numbers
 from .texts import response_html, state_html
@@ -55,6 +56,7 @@ class FollowUpPanel:
         linked: the prior's views beside the current ones.
         blend: the prior over the current scan.
         model: the table's rows.
+        joined: one outline round several lesions, to be split.
     """
 
     def __init__(self, host: FollowUpHost, actions: ReaderActions) -> None:
@@ -78,6 +80,7 @@ class FollowUpPanel:
             (ui.proposedButton, self.propose_targets),
         ):
             button.connect("clicked()", method)
+        self.joined = JoinedPanel(host, actions, lambda: self.model.pair(self._row()))
         ui.besideButton.connect("toggled(bool)", self._beside)
         ui.blendButton.connect("toggled(bool)", self._blend)
         ui.blendSlider.connect("valueChanged(double)", self.blend.mix)
@@ -93,6 +96,7 @@ class FollowUpPanel:
         self.compared = self._comparisons.read(self._host.case)
         ui.followUpSection.setVisible(self.compared is not None)
         self.model.show(self.compared)
+        self.joined.show(self.compared)
         self._link()
         if self.compared is None:
             return

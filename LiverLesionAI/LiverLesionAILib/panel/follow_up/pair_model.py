@@ -64,7 +64,10 @@ class PairModel(qt.QAbstractTableModel):
         if role == qt.Qt.DisplayRole:
             return self.text(index.row(), index.column())
         if role == qt.Qt.ToolTipRole and self._followup is not None:
-            return intervals_text(self._followup, self._pairs[index.row()]) or None
+            pair = self._pairs[index.row()]
+            one = self._followup.joined_of(pair)
+            said = [intervals_text(self._followup, pair), "" if one is None else one.text]
+            return "\n".join(filter(None, said)) or None
         if role == qt.Qt.TextAlignmentRole and COLUMNS[index.column()].digits is not None:
             return int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter)
         return None

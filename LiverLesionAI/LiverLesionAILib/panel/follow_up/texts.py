@@ -22,6 +22,9 @@ def state_html(compared: ComparedCase) -> str:
         lines.append(f"<b>{escape(followup.failed)}</b>")
     if any(pair.proposed for pair in followup.pairs):
         lines.append("<small>? is a proposal until you confirm it.</small>")
+    for pair in followup.pairs:
+        if (one := followup.joined_of(pair)) is not None:
+            lines.append(f"<small>{escape(one.text)} Select its row and click Split, or leave it.</small>")
     lines += [f"⚠ {escape(warning)}" for warning in compared.warnings]
     return "<br>".join(lines)
 

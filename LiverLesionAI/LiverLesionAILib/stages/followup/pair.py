@@ -16,6 +16,7 @@ from ...case.followup import LesionSize, LesionState, Pair, state_of
 from ...volume.crops import Mask
 from ...volume.ct import Geometry
 from ...volume.point_map import Movement, came_from
+from ...volume.pulled import came_from_all
 
 MOST_POINTS = 300
 
@@ -70,6 +71,11 @@ class Place:
         """Where it lies after a registration."""
         points = transform.points(self.points_lps)
         return Place(points, transform.points(self.centre_lps[None])[0], self.radius_mm)
+
+    def moved_back(self, transform: Movement) -> Place:
+        """Where a lesion of the registration's second scan lies in its first."""
+        points = came_from_all(np.vstack([self.centre_lps, self.points_lps]), transform)
+        return Place(points[1:], points[0], self.radius_mm)
 
 
 def pair_lesions(

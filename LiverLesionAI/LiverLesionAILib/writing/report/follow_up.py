@@ -10,6 +10,7 @@ from ...case.course import sums_over_time
 from ...case.criteria import volume_change_percent
 from ...case.followup import FollowUp, Pair
 from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn, numbers_text
+from ...case.joined import JoinedOutline
 from ...case.judged import JudgedCourse
 from ...pictures.followup_plot import WORDS, followup_svg
 from .sentences import sentence
@@ -72,7 +73,10 @@ def follow_up_part(judged: JudgedCourse, words: Language) -> FollowUpPart:
         over_time=_over_time(judged, words) if len(course.points) > 2 and not course.failed else None,
         response="" if course.failed else _response(judged, words),
         statements=() if course.failed else tuple(_statements(judged, words)),
-        warnings=tuple(_warning(warning, words) for warning in judged.warnings),
+        warnings=(
+            *(_warning(warning, words) for warning in judged.warnings),
+            *(_joined(one, words) for pair in course.last.pairs if (one := course.last.joined_of(pair))),
+        ),
         plot=followup_svg(course, judged.targets, judged.elsewhere, _plot_words(words)),
         plot_caption=words("fu.plot"),
     )
@@ -198,6 +202,16 @@ def _warning(said: str, words: Language) -> str:
         return known
     other = sentence(rest, words)
     return known if other == words("in_english", s=rest) else f"{whose}: {other}"
+
+
+def _joined(one: JoinedOutline, words: Language) -> str:
+    sizes = zip(one.others, one.long_axes_mm, strict=True)
+    return words(
+        "fu.joined_now" if one.in_current else "fu.joined_prior",
+        n=one.number,
+        others=" + ".join(map(str, one.others)),
+        parts=", ".join(f"{n}: {words.number(mm, 0)} mm" for n, mm in sizes),
+    )
 
 
 def _plot_words(words: Language) -> dict[str, str]:

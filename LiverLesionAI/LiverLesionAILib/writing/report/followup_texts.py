@@ -79,6 +79,26 @@ WORDS: Mapping[str, tuple[str, str, str, str]] = {
         "Choi (GIST): {response}; størrelse {size} %, tetthet {density} %.",
         "Choi (GIST) : {response} ; taille {size} %, densité {density} %.",
     ),
+    "fu.joined_now": (
+        "Lesion {n} is one outline round lesions {others} of the prior scan. Split between them its parts "
+        "measure ({parts}): a proposal, nothing was split.",
+        "Läsion {n} ist eine Kontur um die Läsionen {others} der Voruntersuchung. Dazwischen geteilt messen "
+        "ihre Teile ({parts}): ein Vorschlag, nichts wurde geteilt.",
+        "Lesjon {n} er én kontur rundt lesjonene {others} i den tidligere undersøkelsen. Delt mellom dem "
+        "måler delene ({parts}): et forslag, ingenting er delt.",
+        "La lésion {n} est un seul contour autour des lésions {others} de l'examen antérieur. Séparées entre "
+        "elles, ses parties mesurent ({parts}) : une proposition, rien n'a été séparé.",
+    ),
+    "fu.joined_prior": (
+        "Lesion {n} of the prior scan is one outline round lesions {others} of this scan. Split between them "
+        "its parts measure ({parts}): a proposal, nothing was split.",
+        "Läsion {n} der Voruntersuchung ist eine Kontur um die Läsionen {others} dieser Untersuchung. "
+        "Dazwischen geteilt messen ihre Teile ({parts}): ein Vorschlag, nichts wurde geteilt.",
+        "Lesjon {n} i den tidligere undersøkelsen er én kontur rundt lesjonene {others} i denne. Delt mellom "
+        "dem måler delene ({parts}): et forslag, ingenting er delt.",
+        "La lésion {n} de l'examen antérieur est un seul contour autour des lésions {others} de cet examen. "
+        "Séparées entre elles, ses parties mesurent ({parts}) : une proposition, rien n'a été séparé.",
+    ),
     "fu.plot": (
         "Targets over time", "Zielläsionen im Verlauf", "Mållesjoner over tid", "Cibles au fil du temps",
     ),
