@@ -8,7 +8,6 @@ their checksum has been verified: loading never executes code.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.util
 import io
 import json
@@ -223,15 +222,21 @@ def load_network(entry: ModelEntry, folder: Path) -> nn.Module:
 
 
 def save_weights(network: nn.Module, path: Path) -> str:
-    """Write a network's state as float16, whole or not at all; returns its SHA-256."""
+    """Write a network's state as float16, whole or not at all; returns its SHA-256.
+
+    The same state gives the same bytes, whatever the file is called.
+    """
     import torch
 
     state = {
         name: value.detach().cpu().half() if value.is_floating_point() else value.cpu()
         for name, value in network.state_dict().items()
     }
+    # Into a file torch writes the file's name too, and that of the part beside it is drawn by chance.
+    written = io.BytesIO()
+    torch.save(state, written)
     with replacing(path) as part:
-        torch.save(state, part)
+        part.write_bytes(written.getbuffer())
     return sha256_of(path)
 
 
