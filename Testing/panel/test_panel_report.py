@@ -226,3 +226,27 @@ def test_what_a_cts_header_says_of_contrast_goes_along_with_it(ready, series, tm
     assert header_contrast(volume) == NOTHING_SAID
     volume.RemoveAttribute("DICOM.instanceUIDs")
     assert header_contrast(volume) == NOTHING_SAID
+
+
+def test_classes_are_exported_as_training_labels_with_their_masks(ready, tmp_path, monkeypatch):
+    """The reader's class wins, goes along, and needs no package; nothing of the patient does."""
+    import json
+
+    from LiverLesionAILib.case.labels import training_labels
+    from LiverLesionAILib.case.store import load_result
+    from LiverLesionAILib.writing.labels import read_labels
+
+    monkeypatch.setattr(report_panel, "REQUIREMENTS", ("a-package-that-nobody-has>=1",))
+    ready.panel.reader.set_class("lesion_1", "Haemangioma")
+    tick(ready, "labels")
+    answer(ready, monkeypatch, tmp_path)
+    click(ready, "reportButton")
+    assert "Report written" in ready.message()
+    [folder] = tmp_path.iterdir()
+    assert sorted(p.name for p in folder.iterdir()) == ["labels.csv", "labels.json", "masks"]
+    [label] = [one for one in read_labels(folder / "labels.json") if one.lesion_class]
+    assert (label.lesion_class, label.lesion, len(label.ct)) == ("haemangioma", 1, 64)
+    kept, _ = training_labels(load_result(folder / "masks"), label.ct)
+    assert label.mask in {one.mask for one in kept}
+    assert "Muster" not in json.dumps(json.loads((folder / "masks" / "case.json").read_text()))
+    ready.panel.reader.set_class("lesion_1", "")

@@ -197,7 +197,7 @@ def eligible_slices(
     return np.flatnonzero(good)
 
 
-class _Gathering:
+class Gathering:
     """Slices as they are made."""
 
     def __init__(self, settings: ClassSettings) -> None:
@@ -241,7 +241,7 @@ class _Gathering:
 
 
 def lesion_slices(
-    gathering: _Gathering,
+    gathering: Gathering,
     hu: NDArray[np.float32],
     liver: NDArray[np.bool_],
     spared: NDArray[np.bool_] | None,
@@ -352,9 +352,9 @@ def _from_liver(
     shapes_file: Path | None,
     rng: np.random.Generator,
     per_type: int,
-) -> _Gathering:
+) -> Gathering:
     bank = load_shapes(shapes_file) if shapes_file is not None else None
-    gathering = _Gathering(settings)
+    gathering = Gathering(settings)
     none = np.zeros(liver.shape, bool)
     spacing = settings.spec.spacing_zyx_mm
 

@@ -27,6 +27,8 @@ from .synthliver_cases import synthliver_cases
 if TYPE_CHECKING:
     from torch import nn
 
+    from .classes import ClassSlices
+
 
 NOT_BESIDE = ("bundle", "plan", "pretrained", "shares", "start", "without")
 """Options that the second look does not have."""
@@ -120,6 +122,14 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         "--shares", default="", metavar="KIND=SHARE,...", help="ablation: real=1 trains on real lesions only"
     )
     parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="dadrn: learn also lesions whose class a reader named, of what `liverlesionai labels` wrote",
+    )
+    parser.add_argument("--label-cases", type=Path, metavar="DIR", help="with --labels: their case folders")
+    parser.add_argument("--label-cts", type=Path, metavar="DIR", help="with --labels: their CTs")
+    parser.add_argument(
         "--bank",
         type=int,
         metavar="N",
@@ -154,6 +164,7 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
         from .classify import class_sources, fit_classifier
 
         sources = class_sources(chosen, args.hold_out, args.cache, args.threads, progress)
+        sources += _labelled(args, chosen, progress)
         network = fit_classifier(
             chosen, sources, folder, args.device, progress, start=args.start, pretrained=args.pretrained
         )
@@ -187,6 +198,19 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
     return _finish(args, chosen, network, folder) if writes else 0
 
 
+def _labelled(args: argparse.Namespace, chosen: Recipe, progress: Progress) -> list[ClassSlices]:
+    if args.labels is None:
+        return []
+    from .classify import bank_settings
+    from .label_slices import label_sources
+
+    settings = bank_settings(chosen)[0]
+    sources = label_sources(args.labels, args.label_cases, args.label_cts, settings, print, progress)
+    lesions = sum(len(set(source.groups.tolist())) for source in sources)
+    print(f"{lesions} lesions of {len(sources)} CTs whose class a reader named")
+    return sources
+
+
 def _train_second_look(args: argparse.Namespace, chosen: Recipe, folder: Path, progress: Progress) -> int:
     from .second_look import fit_second_look, second_look_sources
 
@@ -213,6 +237,12 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
         )
     if args.synthliver and not beside and (args.without or args.hold_out or args.shares):
         raise InputError("--synthliver brings its own data: leave out --without, --hold-out and --shares.")
+    if args.labels is not None and chosen.task != "classify":
+        raise InputError("--labels are classes of lesions: only dadrn learns them.")
+    if (args.labels, args.label_cases, args.label_cts).count(None) not in (0, 3):
+        raise InputError(
+            "--labels, --label-cases and --label-cts go together: labels, their masks, their CTs."
+        )
     if args.validate and chosen.task not in ("segment", "locate"):
         raise InputError("--validate is for networks that draw masks; leave it out for this one.")
     loop = replace(chosen.loop, seed=args.seed, patience=args.patience if args.validate else 0)

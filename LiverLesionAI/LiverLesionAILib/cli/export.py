@@ -38,6 +38,7 @@ def add_export_options(parser: argparse._ActionsContainer) -> None:
     add("--pdf", action="store_true", help="the report as PDF; with --dicom also as Encapsulated PDF")
     add("--text", action="store_true", help="the report as plain text")
     add("--csv", action="store_true", help="the findings table")
+    add("--labels", action="store_true", help="the reader's decisions and classes as training labels")
     add("--language", default="en", help="of the report: en, de, no, fr")
     add("--template", type=Path, metavar="FILE", help="your own text template (Jinja2)")
     add("--with-patient", action="store_true", help="put the patient's name and ID on the report")
@@ -65,13 +66,14 @@ def export_options(args: argparse.Namespace) -> Export:
         pdf=args.pdf,
         text=args.text or args.template is not None,
         csv=args.csv,
+        labels=args.labels,
         template=args.template,
         verified_by=args.verified_by.strip(),
         organisation=args.organisation.strip(),
         options=Options(language, args.with_patient, args.with_rejected),
     )
     if not what.anything:
-        raise LiverLesionAIError("Say what to export: --dicom, --report, --pdf, --text or --csv.")
+        raise LiverLesionAIError("Say what to export: --dicom, --report, --pdf, --text, --csv or --labels.")
     return what
 
 

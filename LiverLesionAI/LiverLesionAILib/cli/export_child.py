@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..volume.ct import Geometry
     from ..volume.dicom import DicomSource
 
-FORMATS = ("report", "pdf", "text", "csv", "dicom")
+FORMATS = ("report", "pdf", "text", "csv", "dicom", "labels")
 
 
 class ExportTasks:

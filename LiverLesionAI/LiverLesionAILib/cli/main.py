@@ -20,6 +20,7 @@ from .demo import add_demo_command
 from .export import add_export_command
 from .import_case import add_import_command
 from .info import add_info_command
+from .labels import add_labels_command
 from .lirads import add_lirads_command
 from .progress_bar import progress_of
 from .remnant import add_remnant_command
@@ -46,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_export_command(commands)
     add_import_command(commands)
     add_info_command(commands)
+    add_labels_command(commands)
     add_lirads_command(commands)
     add_remnant_command(commands)
     add_rules_command(commands)

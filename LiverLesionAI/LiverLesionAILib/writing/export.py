@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from ..case.findings import CaseResult
 from ..case.judged import JudgedCourse
+from ..case.labels import masks_only, training_labels
+from ..case.manifest import ct_digest
+from ..case.store import save_result
 from ..support.errors import InputError, OutputError
 from ..support.files import replacing
 from ..support.progress import Progress, silent
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 NEEDS = {"dicom": ("highdicom",), "report": ("jinja2", "PIL"), "pdf": ("reportlab",)}
 LARGE_SEG_BYTES = 25_000_000
 """From here on the reader hears that a SEG can be compressed."""
+MASKS_FOLDER = "masks"
+"""Beside training labels: the case's masks as they stand, without name and words."""
 REPORT_HTML, REPORT_PDF, REPORT_TEXT = "report.html", "report.pdf", "report.txt"
 
 
@@ -35,6 +40,7 @@ class Export:
         as_dicom: write the CT itself as a derived series where it did not come from DICOM.
         deflate: compress the SEG (Deflated Explicit VR Little Endian).
         report, pdf, text, csv: those files.
+        labels: what the reader decided, as training labels, and the masks that they are of.
         template: the hospital's own text template.
         verified_by, organisation: who signs the SR; "" leaves it UNVERIFIED and PARTIAL.
     """
@@ -46,6 +52,7 @@ class Export:
     pdf: bool = False
     text: bool = False
     csv: bool = False
+    labels: bool = False
     template: Path | None = None
     verified_by: str = ""
     organisation: str = ""
@@ -53,7 +60,7 @@ class Export:
 
     @property
     def anything(self) -> bool:
-        return self.dicom or self.report or self.pdf or self.text or self.csv
+        return self.dicom or self.report or self.pdf or self.text or self.csv or self.labels
 
 
 def export_case(
@@ -97,13 +104,11 @@ def export_case(
     if judged is not None and not judged.belongs_to(result):
         say(OUTDATED)
     files = dict(_report_files(result, source, what, images, overview, judged, say))
+    files |= dict(_label_files(result, volume, say)) if what.labels else {}
     progress("DICOM" if what.dicom else "writing", 0.6)
     objects = dict(_objects(result, source, what, files.get(REPORT_PDF), now, judged)) if what.dicom else {}  # type: ignore[arg-type]
     # Everything is made before anything is written.
-    for name, data in files.items():
-        _refuse_other(folder / name, data)
-    for name, dataset in objects.items():
-        _refuse_other_object(folder / f"{name}.dcm", dataset)
+    _refuse_others(folder, files, objects)
     written: dict[str, Path] = {}
     if made_source:
         written |= _write_series(volume, source, folder, now)  # type: ignore[arg-type]
@@ -113,9 +118,18 @@ def export_case(
         written[name] = folder / name
     for name, dataset in objects.items():
         written[name] = save_object(dataset, folder / f"{name}.dcm")
+    if what.labels:
+        written[MASKS_FOLDER] = save_result(masks_only(result), folder / MASKS_FOLDER)
     _offer_deflate(written, what, say)
     progress("Exported", 1.0)
     return written
+
+
+def _refuse_others(folder: Path, files: Mapping[str, bytes], objects: Mapping[str, Dataset]) -> None:
+    for name, data in files.items():
+        _refuse_other(folder / name, data)
+    for name, dataset in objects.items():
+        _refuse_other_object(folder / f"{name}.dcm", dataset)
 
 
 def _offer_deflate(written: Mapping[str, Path], what: Export, say: Callable[[str], None]) -> None:
@@ -249,6 +263,20 @@ def _report_files(
         from .report.pdf import report_pdf
 
         yield REPORT_PDF, report_pdf(content)
+
+
+def _label_files(
+    result: CaseResult, volume: CtVolume | None, say: Callable[[str], None]
+) -> Iterator[tuple[str, bytes]]:
+    from .labels import labels_csv, labels_json
+
+    labels, left_out = training_labels(result, "" if volume is None else ct_digest(volume))
+    for sentence in left_out:
+        say(sentence)
+    if not labels:
+        say("No lesion has a decision or a class of the reader's: the training labels are empty.")
+    yield "labels.json", labels_json(labels).encode()
+    yield "labels.csv", labels_csv(labels).encode()
 
 
 def _objects(

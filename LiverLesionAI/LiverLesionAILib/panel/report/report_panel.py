@@ -30,6 +30,7 @@ FORMATS = {
     "text": "reportTextBox",
     "csv": "reportTableBox",
     "dicom": "reportDicomBox",
+    "labels": "reportLabelsBox",
 }
 SETTINGS = "LiverLesionAI/Report"
 QUESTION = (

@@ -29,6 +29,7 @@ class ReportOptions:
     Attributes:
         language: code of the report's language.
         report, pdf, text, csv, dicom: page, its PDF, plain text, table with JSON, DICOM objects.
+        labels: the reader's decisions and classes as training labels.
         with_patient: the patient's name and ID stand on the report.
     """
 
@@ -38,17 +39,18 @@ class ReportOptions:
     text: bool = False
     csv: bool = True
     dicom: bool = False
+    labels: bool = False
     with_patient: bool = False
 
     @property
     def anything(self) -> bool:
         """Whether there is something to write."""
-        return self.report or self.pdf or self.text or self.csv or self.dicom
+        return self.report or self.pdf or self.text or self.csv or self.dicom or self.labels
 
     @property
     def only_table(self) -> bool:
         """Whether it can be done without further packages."""
-        return self.csv and not replace(self, csv=False).anything
+        return (self.csv or self.labels) and not replace(self, csv=False, labels=False).anything
 
 
 def install_task(done: Callable[[], None]) -> Task:
@@ -66,8 +68,8 @@ def report_task(volume: Any, destination: Path, options: ReportOptions, done: Ca
 
     def prepare(folder: Path) -> Generator[Any, None, Mapping[str, Any]]:
         yield from _hand_over_case(volume, folder)
-        if options.report or options.pdf:
-            # Key images are drawn on the CT.
+        if options.report or options.pdf or options.labels:
+            # Key images are drawn on the CT; labels name it by what it holds.
             yield from _hand_over_volume(volume, folder)
         return {
             "task": "export",
