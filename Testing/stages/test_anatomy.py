@@ -11,12 +11,14 @@ from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.anatomy import CouinaudSegment, Landmark, LandmarkName, Vessel
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.stages.anatomy.cava import find_cava
+from LiverLesionAILib.stages.anatomy.face import LiverView, VesselAnswer
 from LiverLesionAILib.stages.anatomy.grid import liver_grid
 from LiverLesionAILib.stages.anatomy.naming import courses
 from LiverLesionAILib.stages.anatomy.planes import segments_from_landmarks
 from LiverLesionAILib.stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
 from LiverLesionAILib.stages.anatomy.tubes import seed_distances, tube_mask
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.geometry import Geometry
 from LiverLesionAILib.volume.resampling import resample, resample_labels
 from scipy import ndimage
@@ -155,25 +157,72 @@ def test_too_little_liver() -> None:
     assert "too little" in blank.messages[0]
 
 
-@pytest.fixture(scope="module")
-def by_network(body: Body):
-    """A network that sees one portal branch; and no disc is round enough for a vena cava."""
-    branch = tube(points_of(GRID), ((-40, -14, -6), (-75, -10, -6)), 6)
-    only = {Vessel.PORTAL: (200 * branch).astype(np.uint8)}
-    strict = replace(SETTINGS, cava_score=0.99)
-    return branch, told(*body, vessel_probability=only, settings=strict)
+class Finder:
+    """A network that sees one portal branch of no density of its own, and the vena cava."""
+
+    spacing_zyx_mm = (3.0, 3.0, 3.0)
+    BRANCH = ((-75, -10, -6), (-110, 0, -30))
+
+    def vessels(self, view: LiverView, progress: Progress = silent) -> VesselAnswer:
+        points = points_of(view.geometry)
+        kinds = np.zeros((3, *view.geometry.shape_zyx), np.uint8)
+        kinds[Vessel.PORTAL - 1][tube(points, self.BRANCH, 4)] = 150
+        kinds[Vessel.IVC - 1][tube(points, CAVA, 11)] = 250
+        return VesselAnswer(kinds.max(axis=0), kinds)
 
 
-def test_a_networks_vessels_take_the_filters_place(by_network) -> None:
-    branch, found = by_network
-    portal = found.vessels_zyx == Vessel.PORTAL
-    assert portal.any() and branch[portal].mean() > 0.9
-    assert not (found.vessels_zyx == Vessel.HEPATIC).any(), "the network saw none"
+CAVA = ((-24, 20, -90), (-22, 12, 75))
 
 
-def test_without_a_cava_there_are_no_segments(by_network) -> None:
-    _, blank = by_network
+def test_a_networks_vessels_come_beside_the_filters(body: Body, found) -> None:
+    more = told(*body, finder=Finder())
+    branch = tube(points_of(GRID), Finder.BRANCH, 3.0) & body[1]
+    trees = (Vessel.PORTAL, Vessel.HEPATIC)
+    assert not np.isin(found.vessels_zyx[branch], trees).mean() > 0.3, "the filter sees none"
+    assert np.isin(more.vessels_zyx[branch], trees).mean() > 0.8
+    own = np.isin(found.vessels_zyx, trees) & (more.vessels_zyx != Vessel.IVC)
+    assert np.isin(more.vessels_zyx[own], trees).mean() > 0.95, "what the filter sees stays"
+    assert more.has_segments
+
+
+def test_a_network_that_sees_nothing_changes_no_vessel(body: Body, found) -> None:
+    class Blind(Finder):
+        def vessels(self, view: LiverView, progress: Progress = silent) -> VesselAnswer:
+            nothing = np.zeros((3, *view.geometry.shape_zyx), np.uint8)
+            return VesselAnswer(nothing[0], nothing)
+
+    blind = told(*body, finder=Blind())
+    same = (blind.vessels_zyx > 0) == (found.vessels_zyx > 0)
+    assert same[found.vessels_zyx > 0].mean() > 0.99
+
+
+def test_without_a_cava_there_are_no_segments(body: Body) -> None:
+    blank = told(*body, settings=replace(SETTINGS, cava_score=0.99))
     assert not blank.has_segments and "vena cava was not found" in blank.messages[0]
+
+
+def test_the_cava_runs_straight_past_a_vein_that_leads_away(body: Body) -> None:
+    """Where the right hepatic vein flows in, the brightest disc is the vein's."""
+    hu, liver = body
+    points = points_of(GRID)
+    x, y, z = np.moveaxis(points, -1, 0)
+    upper = np.hypot(x + 22, y - 13) < 14
+    blurred = np.where(upper & (z > 30), 112.0, hu)
+    vein = tube(points, ((-22, 13, 30), (-52, 14, 62)), 11)
+    grid = liver_grid(np.where(vein, 150.0, blurred), GRID, liver | vein, liver & False, None)
+    cava = find_cava(grid, 0.0, 1e9)
+    assert cava is not None
+    at = grid.geometry.index_to_lps((float(cava.slices[-1]), *cava.at_height(float(cava.slices[-1]))))
+    assert abs(at[0] + 22) < 9, "30 mm away by the vein"
+
+
+def test_a_network_shows_a_cava_that_no_disc_shows(body: Body) -> None:
+    hu, liver = body
+    grid = liver_grid(np.where(tube(points_of(GRID), CAVA, 12), 40.0, hu), GRID, liver, liver & False, None)
+    seen = np.where(tube(points_of(grid.geometry), CAVA, 10), 230, 0).astype(np.uint8)
+    cava = find_cava(grid, SETTINGS.cava_score, SETTINGS.cava_uneven_hu, seen)
+    assert cava is not None and cava.score > 0.6
+    assert (seen[cava.mask_zyx] > 0).mean() > 0.95
 
 
 def test_tubes_are_found_and_specks_are_not() -> None:

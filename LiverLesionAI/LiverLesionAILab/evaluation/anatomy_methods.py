@@ -90,13 +90,11 @@ def product_anatomy(
 
     Args:
         labels_zyx: 0, 1 liver, above it lesions.
-        finder: instead of the product's ridge filter.
+        finder: besides the product's ridge filter.
     """
-    liver, lesions, likely = labels_zyx > 0, labels_zyx > 1, None
-    if finder is not None:
-        likely = vessel_probability(finder, ct.hu_zyx, ct.geometry, liver, lesions) or None
+    liver, lesions = labels_zyx > 0, labels_zyx > 1
     settings = Rules().part(AnatomySettings)
-    return find_anatomy(ct.hu_zyx, ct.geometry, liver, lesions, phase, settings, vessel_probability=likely)
+    return find_anatomy(ct.hu_zyx, ct.geometry, liver, lesions, phase, settings, finder=finder)
 
 
 def anatomy_method(finder: VesselFinder | None) -> Method:

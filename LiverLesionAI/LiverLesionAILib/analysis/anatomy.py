@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from ..case.anatomy import Landmark, LesionAnatomy, LiverAnatomy, SegmentShare, lesion_shares
 from ..case.findings import CaseResult
+from ..models.weights import ModelStore
 from ..stages.anatomy.doubt import some_voxels, with_possible
+from ..stages.anatomy.face import VesselFinder
 from ..stages.anatomy.relations import lesion_relations
 from ..stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
-from ..support.errors import InputError
+from ..support.errors import InputError, ModelError
 from ..support.progress import Progress, silent
 from ..volume.ct import CtVolume
 from ..volume.geometry import Vec3
@@ -19,13 +21,37 @@ from ..volume.masks import label_boxes
 from .rules import Rules
 
 
+def vessel_finder(store: ModelStore | None) -> VesselFinder | None:
+    """The vessel network of a store; None where it has none, its weights are missing, or torch is.
+
+    Never a reason to say nothing of the anatomy: the filter finds vessels as well, fewer of them. It runs on
+    the processor, within seconds, wherever the other networks do.
+    """
+    if store is None or not store.manifest.of_task("vessels"):
+        return None
+    from ..models.device import DeviceError, choose_device
+    from ..stages.faces import Runtime
+
+    try:
+        runtime = Runtime(store, choose_device("cpu"))
+        finder: VesselFinder = runtime.open(store.manifest.choose("vessels"))
+    except (DeviceError, ModelError):
+        return None
+    return finder
+
+
 def with_anatomy(
-    result: CaseResult, volume: CtVolume, rules: Rules, progress: Progress = silent
+    result: CaseResult,
+    volume: CtVolume,
+    rules: Rules,
+    progress: Progress = silent,
+    finder: VesselFinder | None = None,
 ) -> CaseResult:
     """The case with its vessels, segments and each lesion's place among them.
 
     Args:
         volume: the CT that the case was made on.
+        finder: of :func:`vessel_finder`; without one a filter finds the vessels, fewer of them.
 
     Raises:
         Cancelled: from `progress`.
@@ -39,7 +65,8 @@ def with_anatomy(
         None if result.phase is None else result.phase.phase,
         rules.part(AnatomySettings),
         result.gallbladder_zyx,
-        progress=progress,
+        finder,
+        progress,
     )
     progress("anatomy: lesions", 0.9)
     placed = with_places(result, anatomy, rules)

@@ -16,22 +16,26 @@ from numpy.typing import NDArray
 
 from ..case.findings import Box, CaseResult, Lesion, PhaseEstimate
 from ..case.store import save_result
+from ..models.weights import ModelStore
 from ..support.errors import InputError
 from ..support.progress import Progress, silent
 from ..volume.checking import whole_hu
 from ..volume.geometry import Geometry
 from ..volume.packed_mask import unpack_whole
-from .anatomy import with_anatomy
+from .anatomy import vessel_finder, with_anatomy
 from .handover import read_volume
 from .rules import Rules
 
 
-def find_handed_over(folder: Path, request: Mapping[str, Any], progress: Progress = silent) -> None:
+def find_handed_over(
+    folder: Path, request: Mapping[str, Any], progress: Progress = silent, store: ModelStore | None = None
+) -> None:
     """Find the anatomy of the volume in a folder and write it to ``result`` in it.
 
     Args:
         request: "liver", "gallbladder": packed masks, "" for none; "lesions": one for each; "phase": the
             contrast phase's name, "" where it is not known.
+        store: whose vessel network looks as well.
 
     Raises:
         InputError: the folder is incomplete, or a mask is damaged.
@@ -55,7 +59,8 @@ def find_handed_over(folder: Path, request: Mapping[str, Any], progress: Progres
         phase=PhaseEstimate(request["phase"], 1.0) if request.get("phase") else None,
         gallbladder_zyx=_mask(request["gallbladder"], geometry) if request.get("gallbladder") else None,
     )
-    save_result(with_anatomy(case, volume, Rules(), progress), folder / "result")
+    found = with_anatomy(case, volume, Rules(), progress, vessel_finder(store))
+    save_result(found, folder / "result")
 
 
 def _mask(text: str, geometry: Geometry) -> NDArray[np.bool_]:

@@ -66,10 +66,11 @@ class AnatomyRules(FollowUpRules):
         f"{_STAGE}::test_implausible_halves_are_left_out",
     )
     anatomy_probability: float = rule(
-        0.5,
+        0.3,
         "0..1",
-        "A vessel network's voxels at or above it are vessel.",
-        f"{_STAGE}::test_a_networks_vessels_take_the_filters_place",
+        "A vessel network's voxels at or above it are vessel; on training bodies that it never saw 0.3 gave "
+        "a clDice of 0.73, 0.5 of 0.68.",
+        f"{_STAGE}::test_a_networks_vessels_come_beside_the_filters",
     )
     anatomy_touching_mm: float = rule(
         1.0,

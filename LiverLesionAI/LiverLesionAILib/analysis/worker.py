@@ -125,7 +125,11 @@ class PipelineAnalysis:
     def anatomy(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
         from .anatomy_handed_over import find_handed_over
 
-        find_handed_over(folder, request, progress)
+        try:
+            store = self._store()
+        except ModelError:
+            store = None
+        find_handed_over(folder, request, progress, store)
 
 
 class Channel:

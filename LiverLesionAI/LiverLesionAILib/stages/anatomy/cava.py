@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,10 @@ STEP_MM = 3.0
 """By which its middle usually moves from a slice to the next."""
 STEP_HU = 15.0
 """By which its density usually changes."""
+LIKELY, FEWEST_PIXELS = 128, 8
+"""From which on a network sees it, and how much of it in one slice."""
+STRAY_MM = 9.0
+"""By which its middle usually strays from a straight line: the right hepatic vein leads farther away."""
 CANDIDATES = 14
 
 
@@ -45,12 +48,18 @@ class Cava:
         return y, float(np.interp(z, self.slices, self.centres_yx[:, 1]))
 
 
-def find_cava(grid: LiverGrid, least_score: float, most_uneven_hu: float) -> Cava | None:
+def find_cava(
+    grid: LiverGrid,
+    least_score: float,
+    most_uneven_hu: float,
+    likely_zyx: NDArray[np.uint8] | None = None,
+) -> Cava | None:
     """Follow the IVC from below the hilum to the liver's dome; None where no even disc lies at its place.
 
     Args:
         least_score: of the discs on average, 0..1.
         most_uneven_hu: median distance of the discs' densities from their median.
+        likely_zyx: 0..255, where a network sees it.
     """
     used = np.flatnonzero(grid.liver_zyx.any(axis=(1, 2)))
     low, high = used[0] + 0.3 * len(used), used[0] + 0.93 * len(used)
@@ -58,8 +67,9 @@ def find_cava(grid: LiverGrid, least_score: float, most_uneven_hu: float) -> Cav
     expected = _expected(grid)
     smooth = ndimage.gaussian_filter(np.clip(grid.hu_zyx, -150, 400), (0.8, 0.8, 0.8))
     found = [_candidates(grid, smooth, z, expected) for z in slices]
-    path = _best_path(found)
-    chosen = np.array([c[i] for c, i in zip(found, path, strict=True)])
+    if likely_zyx is not None:
+        found = [np.vstack([c, _seen(likely_zyx[z], smooth[z])]) for c, z in zip(found, slices, strict=True)]
+    chosen = _chosen(found, slices)
     score = float(chosen[:, 4].mean())
     # Discs of one vessel are of one density.
     levels = chosen[np.isfinite(chosen[:, 5]), 5]
@@ -78,6 +88,10 @@ def find_cava(grid: LiverGrid, least_score: float, most_uneven_hu: float) -> Cav
         # Where the outlined liver leaves it out, the outline tells its edge better than a circle.
         outside = not grid.liver_zyx[z, round(cy), round(cx)]
         mask[z] = disc & ~grid.liver_zyx[z] if outside else disc
+        if likely_zyx is not None:
+            near = np.hypot(y - cy, x - cx) * GRID_MM <= 1.3 * radius + GRID_MM
+            seen = near & (likely_zyx[z] >= LIKELY)
+            mask[z] = seen if seen.any() else mask[z]
     return Cava(every, centres, radii, mask, score)
 
 
@@ -158,19 +172,63 @@ def _disc(radius: float, inner: float = -1.0) -> NDArray[np.float32]:
     return kernel / kernel.sum()
 
 
-def _best_path(found: list[NDArray[np.float64]]) -> list[int]:
-    """Index of the candidate of each slice on the smoothest path through the best ones (Viterbi)."""
+def _seen(likely: NDArray[np.uint8], plane: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Candidates of one slice where a network sees the vena cava, as :func:`_candidates` has them."""
+    pieces, count = ndimage.label(likely >= LIKELY)
+    found = []
+    for piece in range(1, count + 1):
+        inside = pieces == piece
+        size = np.count_nonzero(inside)
+        if size >= FEWEST_PIXELS:
+            sure, hu = float(likely[inside].mean()) / 255.0, float(np.median(plane[inside]))
+            radius = np.clip(np.sqrt(size / np.pi) * GRID_MM, RADII_MM[0], RADII_MM[-1])
+            found.append((*ndimage.center_of_mass(inside), sure, float(radius), sure, hu))
+    return np.array(found, float).reshape(-1, 6)
 
-    def cost(candidates: NDArray) -> NDArray:
-        return -np.log(candidates[:, 2] + 0.02)
 
-    total, back = cost(found[0]), []
-    for before, after in pairwise(found):
+def _chosen(found: list[NDArray[np.float64]], slices: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The disc of each slice, (n, 6): on the smoothest path, then on the one that also runs straight."""
+    path = _best_path(found, [np.zeros(len(c)) for c in found])
+    chosen = np.array([c[i] for c, i in zip(found, path, strict=True)])
+    for _ in range(2):
+        line = np.stack([_line(slices, chosen[:, k], chosen[:, 4]) for k in (0, 1)], axis=1)
+        # Where the veins flow in no round disc is seen: the line itself is a candidate, a poor one.
+        unseen = (0.0, float(np.median(chosen[:, 3])), 0.0, float(np.nanmedian(chosen[:, 5])))
+        both = [np.vstack([c, (*at, *unseen)]) for c, at in zip(found, line, strict=True)]
+        away = [np.linalg.norm(c[:, :2] - at, axis=1) * GRID_MM for c, at in zip(both, line, strict=True)]
+        path = _best_path(both, [0.5 * np.minimum(a / STRAY_MM, 5.0) ** 2 for a in away])
+        chosen = np.array([c[i] for c, i in zip(both, path, strict=True)])
+    return chosen
+
+
+def _line(at: NDArray, values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A straight line through most of the values (reweighted least squares), at the same places."""
+    middle = at - at.mean()
+    fitted = np.full(len(values), np.median(values))
+    own = np.maximum(weights, 0.02)
+    for _ in range(8):
+        trust = own / (1.0 + ((values - fitted) * GRID_MM / STRAY_MM) ** 2) ** 2
+        mean = np.average(values, weights=trust)
+        shift = np.average(middle, weights=trust)
+        rise = (trust * (middle - shift) * (values - mean)).sum()
+        fitted = mean + rise / (trust * (middle - shift) ** 2).sum().clip(1e-6) * (middle - shift)
+    return np.asarray(fitted)
+
+
+def _best_path(found: list[NDArray[np.float64]], more: list[NDArray[np.float64]]) -> list[int]:
+    """Index of the candidate of each slice on the smoothest path through the best ones (Viterbi).
+
+    Args:
+        more: what each candidate costs besides.
+    """
+    costs = [dear - np.log(c[:, 2] + 0.02) for c, dear in zip(found, more, strict=True)]
+    total, back = costs[0], []
+    for before, after, own in zip(found[:-1], found[1:], costs[1:], strict=True):
         step = np.linalg.norm(after[:, None, :2] - before[None, :, :2], axis=2) * GRID_MM / STEP_MM
         change = np.nan_to_num(np.abs(after[:, None, 5] - before[None, :, 5])) / STEP_HU
         sums = total[None, :] + 0.5 * np.minimum(step, 6.0) ** 2 + 0.5 * np.minimum(change, 4.0) ** 2
         back.append(sums.argmin(axis=1))
-        total = sums.min(axis=1) + cost(after)
+        total = sums.min(axis=1) + own
     path = [int(total.argmin())]
     for way in reversed(back):
         path.append(int(way[path[-1]]))

@@ -24,12 +24,15 @@ def vessel_probability(
     liver_zyx: NDArray[np.bool_],
     lesions_zyx: NDArray[np.bool_],
     progress: Progress = silent,
+    onto: Geometry | None = None,
 ) -> dict[Vessel, NDArray[np.uint8]]:
-    """0..255 by kind of vessel on `geometry`; empty where there is no liver or the finder knows no kinds.
+    """0..255 by kind of vessel; empty where there is no liver or the finder knows no kinds.
 
     Args:
         hu_zyx: HU on `geometry`, whose axes may run anyhow.
         liver_zyx: bool, lesions included.
+        onto: grid of the answer, axes along L, P, S; by default `geometry`, and lesions are
+            no vessels.
     """
     oriented = reoriented_geometry(geometry)
     liver = permuted(liver_zyx, geometry, oriented)
@@ -51,6 +54,9 @@ def vessel_probability(
     answer = finder.vessels(LiverView(grid, hu, inside, lesions, liver_level_hu(healthy)), progress)
     if answer.kinds_zyx is None:
         return {}
+    if onto is not None:
+        sure = zip(Vessel, (answer.kinds_zyx[vessel - 1] for vessel in Vessel), strict=True)
+        return {vessel: resample(kind, grid, onto, fill=0, dtype=np.uint8) for vessel, kind in sure}
     out = {}
     for vessel in Vessel:
         whole = np.zeros(oriented.shape_zyx, np.uint8)

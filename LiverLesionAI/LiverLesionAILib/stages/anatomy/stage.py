@@ -13,14 +13,16 @@ from scipy import ndimage
 from ...case.anatomy import RIGHT_SEGMENTS, Landmark, LiverAnatomy, Vessel
 from ...case.anatomy import LandmarkName as Name
 from ...case.classes import Phase
-from ...support.progress import Progress, silent
-from ...volume.geometry import Geometry, permuted, reoriented_geometry
+from ...support.progress import Progress, part, silent
+from ...volume.geometry import Geometry
 from ...volume.resampling import resample_labels
 from . import usual
 from .cava import Cava, find_cava
+from .face import VesselFinder
 from .grid import GRID_MM, LiverGrid, liver_grid
 from .landmarks import cava_landmarks, find_bifurcation, find_fossa, portal_landmarks, vein_landmarks
 from .naming import Roots, named_trees
+from .network import vessel_probability
 from .planes import segments_from_landmarks
 from .tubes import contrast_hu, ridges, tube_mask
 
@@ -77,7 +79,7 @@ def find_anatomy(
     phase: Phase | None,
     settings: AnatomySettings,
     gallbladder_zyx: NDArray[np.bool_] | None = None,
-    vessel_probability: Mapping[Vessel, NDArray[np.uint8]] | None = None,
+    finder: VesselFinder | None = None,
     progress: Progress = silent,
 ) -> LiverAnatomy:
     """Vessels, landmarks and segments of a liver; what cannot be told is blank, with the reason.
@@ -88,8 +90,7 @@ def find_anatomy(
         lesions_zyx: bool; never vessels.
         phase: of contrast; None where nobody knows.
         gallbladder_zyx: bool; None where none is seen.
-        vessel_probability: 0..255 by kind of vessel on `geometry`, of a network; instead of the ridge filter.
-            Kinds that are missing are found without it.
+        finder: a vessel network, besides the ridge filter; None where there is none.
 
     Raises:
         Cancelled: `progress` asked for it.
@@ -102,14 +103,20 @@ def find_anatomy(
     if reason:
         return LiverAnatomy.blank(geometry, reason)
     contrast = contrast_hu(grid)
-    networks = None if vessel_probability is None else _on_grid(vessel_probability, geometry, grid)
     if not contrast >= settings.contrast_hu:
         return LiverAnatomy.blank(
             geometry, NO_CONTRAST.format(found=max(contrast, 0), asked=settings.contrast_hu)
         )
-    cava = find_cava(grid, settings.cava_score, settings.cava_uneven_hu)
+    likely = None
+    if finder is not None:
+        likely = vessel_probability(
+            finder, hu_zyx, geometry, liver_zyx, lesions_zyx, part(progress, 0.1, 0.4), grid.geometry
+        )
+    cava = find_cava(
+        grid, settings.cava_score, settings.cava_uneven_hu, None if not likely else likely.get(Vessel.IVC)
+    )
     progress("anatomy: landmarks", 0.5)
-    vessels, landmarks = _vessels_and_landmarks(grid, cava, max(contrast, 1.0), networks, settings)
+    vessels, landmarks = _vessels_and_landmarks(grid, cava, max(contrast, 1.0), likely or None, settings)
     found = LiverAnatomy(
         geometry,
         _back(vessels, grid, geometry),
@@ -165,21 +172,21 @@ def _vessels_and_landmarks(
     hilum = _ball(grid, np.add(known[Name.IVC_LOW].lps, (*usual.FROM_IVC_MM, 0.0)), 30.0)
     strength = ridges(grid, hilum if cava is None else hilum & ~ndimage.binary_dilation(cava.mask_zyx))
     tubes = tube_mask(strength, contrast, settings.vessel_ml)
-    strength = np.where(tubes, strength, 0).astype(np.float32)
-    kinds = None
+    # The bifurcation is the widest tube: the filter weighs width, the network does not.
+    known[Name.BIFURCATION] = find_bifurcation(
+        grid, np.where(tubes, strength, 0).astype(np.float32), known[Name.IVC_LOW]
+    )
     if networks is not None:
-        kinds = _by_network(networks, settings.probability)
-        tubes = np.isin(kinds, (Vessel.HEPATIC, Vessel.PORTAL))
-        strength = np.where(tubes, strength + contrast, 0)
-    of_portal = strength if kinds is None else np.where(kinds == Vessel.PORTAL, strength, 0)
-    known[Name.BIFURCATION] = find_bifurcation(grid, of_portal.astype(np.float32), known[Name.IVC_LOW])
+        tubes |= _seen(networks, settings.probability)
+        if cava is not None:
+            tubes &= ~cava.mask_zyx
+        strength = strength + np.float32(contrast)
+    strength = np.where(tubes, strength, 0).astype(np.float32)
     known[Name.GALLBLADDER] = find_fossa(grid)
     # The IVC's line is read at the bifurcation's height.
     known |= _ivc_at(grid, cava, known)
-    vessels = _named(grid, cava, tubes, known, networks) if kinds is None or _both(networks) else kinds
-    if kinds is not None:
-        vessels = np.where(kinds == Vessel.IVC, kinds, vessels).astype(np.uint8)
-    if cava is not None and not (vessels == Vessel.IVC).any():
+    vessels = _named(grid, cava, tubes, known, networks)
+    if cava is not None:
         vessels = np.where(cava.mask_zyx, Vessel.IVC, vessels).astype(np.uint8)
     known |= vein_landmarks(grid, vessels, strength, known)
     known |= portal_landmarks(grid, strength, known[Name.BIFURCATION], vessels)
@@ -233,24 +240,12 @@ def _ball(grid: LiverGrid, centre_lps: NDArray[np.float64], radius_mm: float) ->
     return np.asarray(away * GRID_MM**2 <= radius_mm**2)
 
 
-def _by_network(networks: Mapping[Vessel, NDArray[np.uint8]], threshold: float) -> NDArray[np.uint8]:
-    """The likeliest kind of vessel where any is likely enough."""
-    kinds = list(networks)
-    likely = np.stack([networks[kind] for kind in kinds])
-    best = np.array([int(k) for k in kinds], np.uint8)[likely.argmax(axis=0)]
-    return np.where(likely.sum(axis=0, dtype=np.int32) >= 255 * threshold, best, 0).astype(np.uint8)
-
-
-def _on_grid(
-    probability: Mapping[Vessel, NDArray[np.uint8]], geometry: Geometry, grid: LiverGrid
-) -> dict[Vessel, NDArray[np.uint8]]:
-    from ...volume.resampling import resample
-
-    oriented = reoriented_geometry(geometry)
-    return {
-        kind: resample(permuted(values, geometry, oriented), oriented, grid.geometry, fill=0, dtype=np.uint8)
-        for kind, values in probability.items()
-    }
+def _seen(networks: Mapping[Vessel, NDArray[np.uint8]], threshold: float) -> NDArray[np.bool_]:
+    """Where a network sees a hepatic or portal vein: likely enough a vessel, and no vena cava."""
+    trees = [values for kind, values in networks.items() if kind != Vessel.IVC]
+    cava = networks.get(Vessel.IVC, np.uint8(0))
+    likely = np.sum([*trees, np.broadcast_to(cava, trees[0].shape)], axis=0, dtype=np.int32)
+    return np.asarray((likely >= 255 * threshold) & (np.max(trees, axis=0) >= cava))
 
 
 def _back(labels_zyx: NDArray[np.uint8], grid: LiverGrid, geometry: Geometry) -> NDArray[np.uint8]:
