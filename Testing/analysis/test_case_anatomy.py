@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from LiverLesionAILib.analysis.anatomy import with_anatomy, with_moved_landmark, with_places
+from LiverLesionAILib.analysis.anatomy import vessel_finder, with_anatomy, with_moved_landmark, with_places
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.anatomy import CouinaudSegment, Landmark, LandmarkName, LiverAnatomy
 from LiverLesionAILib.case.findings import Box, CaseResult, Lesion
+from LiverLesionAILib.models.weights import Manifest, ModelStore
 from LiverLesionAILib.stages.anatomy.planes import segments_from_landmarks
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import CtVolume
@@ -84,3 +85,16 @@ def test_what_cannot_be_told_is_blank_with_its_reason_and_the_time_is_kept():
     assert blank.anatomy.messages and not blank.anatomy.has_segments
     assert [lesion.anatomy.text for lesion in blank.lesions] == ["", ""]
     assert blank.timings_s["anatomy"] > 0
+
+
+def test_without_the_networks_weights_the_filter_finds_the_vessels(tmp_path):
+    bundled = Manifest.read()
+    assert vessel_finder(None) is None
+    assert vessel_finder(ModelStore(Manifest(bundled.folder, bundled.of_task("segment")))) is None
+    assert vessel_finder(ModelStore(Manifest(tmp_path, bundled.of_task("vessels")))) is None, "no weights"
+
+
+def test_the_bundled_vessel_network_opens():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    finder = vessel_finder(ModelStore.bundled())
+    assert finder is not None and finder.spacing_zyx_mm == (2.5, 1.5, 1.5)
