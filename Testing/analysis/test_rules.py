@@ -30,6 +30,8 @@ STAGES = ROOT / "LiverLesionAI" / "LiverLesionAILib" / "stages"
 TECHNICAL = {
     "BATCH": "memory",
     "CANDIDATES": "how many discs of a slice a vena cava's path is chosen from",
+    "LIKELY, FEWEST_PIXELS": "how a vena cava is recognised in a network's answer; decides no finding",
+    "STRAY_MM": "how straight a vena cava runs; decides no finding",
     "BLOOD_HU": "how a vena cava is recognised; decides no finding",
     "FEWEST_VOXELS": "from which a vein's course is read; else its usual place is, and that is said",
     "FEWEST_SLICES": "how a vena cava is recognised; decides no finding",

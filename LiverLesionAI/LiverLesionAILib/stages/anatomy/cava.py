@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ...case.anatomy import LandmarkName as Name
+from ...volume.masks import components
 from . import usual
 from .grid import GRID_MM, LiverGrid
 
@@ -174,10 +175,10 @@ def _disc(radius: float, inner: float = -1.0) -> NDArray[np.float32]:
 
 def _seen(likely: NDArray[np.uint8], plane: NDArray[np.float32]) -> NDArray[np.float64]:
     """Candidates of one slice where a network sees the vena cava, as :func:`_candidates` has them."""
-    pieces, count = ndimage.label(likely >= LIKELY)
+    pieces, count = components((likely >= LIKELY)[None])
     found = []
     for piece in range(1, count + 1):
-        inside = pieces == piece
+        inside = pieces[0] == piece
         size = np.count_nonzero(inside)
         if size >= FEWEST_PIXELS:
             sure, hu = float(likely[inside].mean()) / 255.0, float(np.median(plane[inside]))
