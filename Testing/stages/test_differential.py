@@ -91,6 +91,17 @@ def test_only_water_is_a_cyst(core, edge, diameter):
             assert core - lesion.core_error_hu <= RULES.water_hu
 
 
+@pytest.mark.parametrize("core", [-17.0, 0.0, 8.0, 20.0])
+def test_a_tiny_lesion_like_water_is_a_cyst_and_never_too_dark_for_one(core):
+    """Partial volume makes small cysts denser; one that shows water all the same is no less a cyst."""
+    tiny = {"diameter_mm": 6.5, "whole_core": False, "edge_mm": math.nan, "core_error_hu": 8.0}
+    found = say({PORTAL: seen(PORTAL, core, **tiny)}, lesions=3, alike=1)
+    assert found.name == CYST and found.probabilities[CYST] > 0.75
+    solid = say({PORTAL: seen(PORTAL, 70.0, **tiny)}, lesions=3, alike=1)
+    assert solid.name == METASTASIS
+    assert "3 lesions, 1 other alike" in found.reasons
+
+
 def test_between_two_classes_none_is_named():
     found = say({PORTAL: seen(PORTAL, 26, edge_mm=2.0)})
     first, second = list(found.probabilities)[:2]

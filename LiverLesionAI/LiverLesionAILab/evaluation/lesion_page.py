@@ -58,11 +58,13 @@ def write_lesion_page(
     by_name = {patient.name: patient for patient in patients}
     parts = [
         "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Twelve lesions</title>",
-        "<style>body{font:14px sans-serif;max-width:1250px;margin:1em auto}img{margin-right:4px}"
-        "section{border-top:1px solid #999;padding:6px 0}</style>",
-        "<h1>Twelve lesions of SynthLiver-2</h1><p>Six that were named rightly, six wrongly; of each class "
-        "in turn the surest. From portal venous and arterial phase; all phases are shown. Synthetic lesions, "
-        "true outlines.</p>",
+        "<style>body{font:14px sans-serif;max-width:1290px;margin:1em auto;padding:0 8px}"
+        "section{border-top:1px solid #999;padding:6px 0}.row{display:flex;gap:4px;margin-top:4px}"
+        ".row img{flex:none}.row img:last-child{margin-left:auto}</style>",
+        "<h1>Twelve lesions of SynthLiver-2</h1><p>Six whose most probable class is the true one, six where "
+        "it is not; of each class in turn the surest. From portal venous and arterial phase; all phases are "
+        "shown. What is named may still be indeterminate: too unsure, or network and measurements disagree. "
+        "Synthetic lesions, true outlines.</p>",
     ]
     for title, lesions in zip(("Right", "Wrong"), chosen(judged), strict=True):
         parts.append(f"<h2>{title}</h2>")
@@ -80,8 +82,9 @@ def _section(patient: PhasesOfPatient, one: JudgedLesion) -> str:
     facts = one.facts
     return (
         f"<section><b>{escape(one.patient)}, lesion {one.number}</b>: truth <b>{escape(one.truth)}</b> "
-        f"({escape(facts['habit'])}, {facts['diameter_mm']:.0f} mm); said <b>{escape(one.said.name)}</b> "
-        f"({shares})<br><small>{escape(one.said.reasons)}</small><br>{images}</section>"
+        f"({escape(facts['habit'])}, {facts['diameter_mm']:.0f} mm); probabilities {shares}; named "
+        f"<b>{escape(one.said.name)}</b><br><small>{escape(one.said.reasons)}</small>"
+        f'<div class="row">{images}</div></section>'
     )
 
 

@@ -145,7 +145,7 @@ class Rules(AnatomyRules):
         10.0,
         "HU",
         "Darker than the liver by this in a later phase, and fallen by as much against it since the arterial "
-        "one, is washout. Not fitted.",
+        "one, is washout of a lesion that hyperenhanced then. Not fitted.",
         f"{_ENHANCEMENT}::test_washout",
     )
     differential_lipiodol_hu: float = rule(

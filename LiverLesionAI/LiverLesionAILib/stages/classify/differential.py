@@ -193,9 +193,11 @@ def _log_likelihood(
             return math.log(0.5)
         value, error = seen.contrast_hu / span, error / span
     if c == CYST and not seen.whole_core and math.isfinite(seen.liver_hu):
-        # Partial volume: a small cyst looks denser than water, the more the smaller it is.
-        share = max(0.0, 1.0 - seen.diameter_mm / 12.0)
+        # Partial volume: a small cyst looks denser than water, the more the smaller it is; where it does not,
+        # it is water all the more.
+        share, water = max(0.0, 1.0 - seen.diameter_mm / 12.0), mean
         mean, sd = mean + 0.5 * share * (seen.liver_hu - mean), sd + 0.2 * share * (seen.liver_hu - mean)
+        mean = min(mean, max(water, value))
     spread = math.hypot(sd, error)
     density = math.exp(-0.5 * ((value - mean) / spread) ** 2)
     return math.log(density + TAIL) - math.log(spread / (1.0 if kind == "vessels" else 40.0))
@@ -318,7 +320,7 @@ def _reasons(
         parts.append("even" if seen.texture <= settings.uneven else "uneven")
     parts.append(f"{seen.diameter_mm:.0f} mm")
     if context.lesions > 1:
-        parts.append(f"{context.lesions} lesions, {context.alike} others alike")
+        parts.append(f"{context.lesions} lesions, {context.alike} other{'s' * (context.alike != 1)} alike")
     return "; ".join(parts)
 
 

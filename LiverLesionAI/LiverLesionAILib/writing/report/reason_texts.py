@@ -51,6 +51,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "{n} lesjoner, {m} andre like",
         "{n} lésions, {m} autres semblables",
     ),
+    "{n} lesions, {m} other alike": (
+        "{n} Läsionen, {m} weitere ähnlich",
+        "{n} lesjoner, {m} annen lik",
+        "{n} lésions, {m} autre semblable",
+    ),
     "APHE ({hu} HU against liver)": (
         "APHE ({hu} HU gegen Leber)",
         "APHE ({hu} HU mot lever)",
