@@ -105,7 +105,7 @@ def test_nothing_is_left_when_the_parent_is_killed(tmp_path: Path, child: Limite
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while Path(f"/proc/{pid}/stat").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
         assert time.monotonic() < until
         time.sleep(0.1)
