@@ -80,6 +80,51 @@ def test_a_run_is_trained_kept_bundled_and_gone_on_from(small, tmp_path: Path, c
     assert "starts anew" in capsys.readouterr().out
 
 
+def test_the_mean_of_runs_that_went_on_from_one_another_is_bundled(small, tmp_path: Path) -> None:
+    first, second, models = tmp_path / "first", tmp_path / "second", tmp_path / "models"
+    run_train(_arguments("unet", "--steps", "2", "--out", str(first), *WIDTHS))
+    words = [
+        "unet",
+        "--steps",
+        "2",
+        "--seed",
+        "1",
+        "--out",
+        str(second),
+        "--start",
+        str(first / "weights.pt"),
+    ]
+    more = ["--bundle", str(models), "--average", str(first / "weights.pt")]
+    run_train(_arguments(*words, *more, *WIDTHS))
+    one, two = (torch.load(run / "weights.pt") for run in (first, second))
+    mean = torch.load(models / "unet_compact.pt")
+    changed = 0
+    for name, value in mean.items():
+        if value.is_floating_point():
+            assert torch.allclose(value.float(), (one[name].float() + two[name].float()) / 2, atol=2e-3)
+            changed += int(not torch.equal(one[name], two[name]))
+    assert changed, "the second run learnt something"
+    assert Manifest.read(models).find("unet").sha256
+    wide = [
+        "unet",
+        "--steps",
+        "1",
+        "--out",
+        str(tmp_path / "wide"),
+        "--config",
+        "widths=[8, 24]",
+        *WIDTHS[2:],
+    ]
+    with pytest.raises(InputError, match="weights of another network"):
+        run_train(_arguments(*wide, *more))
+    with pytest.raises(InputError, match="holds no weights"):
+        run_train(
+            _arguments(*words, "--bundle", str(models), "--average", str(tmp_path / "none.pt"), *WIDTHS)
+        )
+    with pytest.raises(InputError, match="give both"):
+        asked_recipe(_arguments(*words, "--average", "FILE"))
+
+
 def test_the_best_validation_is_kept(small, tmp_path: Path) -> None:
     words = ["unet", "--steps", "3", "--validate", "B", "--out", str(tmp_path), *WIDTHS]
     assert run_train(_arguments(*words)) == 0

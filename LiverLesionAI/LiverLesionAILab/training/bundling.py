@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from LiverLesionAILib.models.weights import MEAN, Manifest, ModelEntry
+from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import replacing, sha256_of
 
 from .recipes import MEANS, Recipe
@@ -75,3 +79,40 @@ def bundle_means(folder: Path) -> list[ModelEntry]:
     if added:
         manifest.write()
     return added
+
+
+def average_weights(own: Path, others: Sequence[Path], target: Path) -> None:
+    """Write the mean of runs' weights (Wortsman et al. 2022, "Model soups").
+
+    Runs that went on from one another's weights lie in one basin: their mean is often better than any.
+
+    Args:
+        own, others: files of weights of one network.
+        target: gets the mean, as float16.
+
+    Raises:
+        InputError: a file is missing or damaged, or the weights of another network.
+    """
+    import torch
+
+    states = []
+    for path in (own, *others):
+        try:
+            states.append(torch.load(path, weights_only=True, map_location="cpu"))
+        except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+            raise InputError(
+                f"{path} holds no weights: give weights.pt of a run, or a bundled file."
+            ) from error
+        shapes = [{k: v.shape for k, v in state.items()} for state in (states[0], states[-1])]
+        if shapes[0] != shapes[1]:
+            raise InputError(f"{path} holds the weights of another network than {own}.")
+    mean = {
+        name: torch.stack([state[name].float() for state in states]).mean(dim=0).half()
+        if first.is_floating_point()
+        else first
+        for name, first in states[0].items()
+    }
+    written = io.BytesIO()
+    torch.save(mean, written)
+    with replacing(target) as part:
+        part.write_bytes(written.getbuffer())

@@ -15,7 +15,7 @@ from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
 
 from ..data.cases import TrainingCase
-from .bundling import bundle, bundle_means
+from .bundling import average_weights, bundle, bundle_means
 from .calibrate_detector import trained_detector, write_held_out
 from .paper_recipes import sized_recipe
 from .processes import join, leave
@@ -75,6 +75,15 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="put the trained weights into this models folder and its manifest",
+    )
+    parser.add_argument(
+        "--average",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="with --bundle: bundle the mean of the run's weights and of these (runs that went on from one "
+        "another's)",
     )
     _add_size_arguments(parser)
     _add_data_arguments(parser)
@@ -243,6 +252,8 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
         raise InputError(
             "--labels, --label-cases and --label-cts go together: labels, their masks, their CTs."
         )
+    if args.average and not args.bundle:
+        raise InputError("--average is for what --bundle puts into a models folder: give both.")
     if args.validate and chosen.task not in ("segment", "locate"):
         raise InputError("--validate is for networks that draw masks; leave it out for this one.")
     loop = replace(chosen.loop, seed=args.seed, patience=args.patience if args.validate else 0)
@@ -321,7 +332,11 @@ def _finish(args: argparse.Namespace, chosen: Recipe, network: nn.Module, folder
     digest = save_weights(network, folder / "weights.pt")
     print(f"{folder}: {chosen.loop.steps} steps, weights {digest[:12]}")
     if args.bundle:
-        entry = bundle(chosen, chosen.bundled_as or args.model, folder, args.bundle)
+        kept = "weights.pt"
+        if args.average:
+            kept = "averaged.pt"
+            average_weights(folder / "weights.pt", args.average, folder / kept)
+        entry = bundle(chosen, chosen.bundled_as or args.model, folder, args.bundle, kept)
         means = "".join(f" and {mean.name}" for mean in bundle_means(args.bundle))
         print(f"{entry.name}{means} now in {args.bundle}")
     return 0
