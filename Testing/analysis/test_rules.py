@@ -42,7 +42,6 @@ TECHNICAL = {
     "HIGH_PERCENT": 'what "could" means there: the page\'s share is compared with it',
     "OPEN, SHUT": "how a gate is described in words",
     "RIGHT_MM, FRONT_MM": "where a vena cava is looked for; decides no finding",
-    "SLAB_VOXELS": "memory",
     "SPREAD_MM": "how a vena cava is recognised; decides no finding",
     "TOP_PERCENT": "how bright a picture is",
     "ARTERIAL": "place in the list of phases",

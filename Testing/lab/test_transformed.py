@@ -27,7 +27,7 @@ from LiverLesionAILab.compare.transformed import (
 from LiverLesionAILib.analysis.pipeline import analyze
 from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.case.findings import CaseResult
-from LiverLesionAILib.stages.segment import inference, masks
+from LiverLesionAILib.stages.segment import inference
 from LiverLesionAILib.support import steps
 from LiverLesionAILib.volume import resampling
 from support.threshold_models import ThresholdModels, phantom
@@ -46,7 +46,6 @@ def in_slabs(voxels: int, slices: int = 1 << 20, batch: int = 8) -> CaseResult:
     """Analysed in slabs of so many voxels, of so many slices round one box, so many slices at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resampling, "SLAB_BYTES", 4 * voxels)
-        patch.setattr(masks, "SLAB_VOXELS", voxels)
         patch.setattr(steps, "VOXELS_PER_STEP", voxels)
         patch.setattr(inference, "SLAB", slices)
         patch.setattr(inference, "_slices_at_once", lambda *_: batch)

@@ -41,7 +41,7 @@ def test_ct_passes_unchanged(name: str) -> None:
         volume.geometry.index_to_lps(corner[::-1]), image.TransformIndexToPhysicalPoint(corner), atol=1e-3
     )
     assert volume.warnings == ()
-    assert check_ct(volume) is volume
+    assert check_ct(volume) is volume  # it was checked while it was read
 
 
 @pytest.mark.real_data

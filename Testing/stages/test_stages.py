@@ -15,7 +15,6 @@ from LiverLesionAILib.models.device import Device, DeviceError, with_fallback
 from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
 from LiverLesionAILib.stages.locate.coarse import LocateSettings, liver_from_coarse, locate
 from LiverLesionAILib.stages.place.grid import on_ct_grid
-from LiverLesionAILib.stages.segment import masks as masks_module
 from LiverLesionAILib.stages.segment.inference import class_probabilities, liver_and_tumour
 from LiverLesionAILib.stages.segment.masks import (
     Masks,
@@ -308,7 +307,6 @@ class TestSegment:
         closed = ~(distance(~near) <= 5.0)[1:-1, 1:-1, 1:-1] | liver
         for plane in closed:
             ndimage.binary_fill_holes(plane, output=plane)
-        monkeypatch.setattr(masks_module, "SLAB_VOXELS", slab * shape[1] * shape[2])
         assert np.array_equal(closed_liver(liver, spacing, 5.0, 4.0), distance(closed) <= 4.0)
         assert not closed_liver(np.zeros(shape, bool), spacing, 5.0, 4.0).any()
 

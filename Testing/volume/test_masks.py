@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from LiverLesionAILib.volume.masks import bounding_box, components, label_boxes, largest_component
+from LiverLesionAILib.volume.masks import (
+    among,
+    bounding_box,
+    components,
+    label_boxes,
+    largest_component,
+    within_mm,
+)
+from scipy import ndimage
 from skimage.measure import label
 
 shapes = st.tuples(*[st.integers(1, 7)] * 3)
@@ -59,3 +67,22 @@ def test_the_largest_component_is_one_piece_and_none_is_larger(mask, neighbours)
 def test_other_neighbours_are_refused():
     with pytest.raises(ValueError, match="not 8"):
         components(np.ones((2, 2, 2)), 8)
+
+
+@QUICK
+@given(
+    mask=masks,
+    spacing=st.tuples(*[st.sampled_from([0.7, 1.25, 1.6, 2.5, 5.0])] * 3),
+    reach=st.sampled_from([0.0, 1.25, 2.5, 4.0, 8.0]),
+)
+def test_a_ball_reaches_what_a_distance_transform_says(mask, spacing, reach):
+    expected = np.zeros(mask.shape, bool)
+    if mask.any():
+        expected = ndimage.distance_transform_edt(~mask, sampling=spacing) <= reach
+    assert np.array_equal(within_mm(mask, spacing, reach), expected)
+
+
+@QUICK
+@given(arrays(np.uint16, (2, 3, 4), elements=st.integers(0, 5)), st.lists(st.integers(0, 9)))
+def test_among_labels_as_numpy_says(labels, numbers):
+    assert np.array_equal(among(labels, numbers), np.isin(labels, numbers))

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from LiverLesionAILib.models.inputs import liver_level_hu
-from LiverLesionAILib.stages.segment.masks import within_mm
-from LiverLesionAILib.volume.masks import bounding_box, components
+from LiverLesionAILib.volume.masks import bounding_box, components, within_mm
 from numpy.typing import NDArray
 from scipy import ndimage
 

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import slicer
+from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from ..case.description import CT_LEVEL_HU, CT_WINDOW_HU, case_views
 from ..case.findings import CaseResult
@@ -17,6 +18,7 @@ from ..support.text import printable
 from ..volume.ct import CtVolume
 from .apply import SceneNodes
 from .ras import point_ras, set_volume
+from .segments import CLOSED_SURFACE
 
 _LOGICS = (
     "vtkSlicerSegmentationsModuleLogic",
@@ -58,12 +60,13 @@ def new_scene() -> slicer.vtkMRMLScene:
 def add_ct(scene: slicer.vtkMRMLScene, volume: CtVolume) -> slicer.vtkMRMLScalarVolumeNode:
     """A volume node with this CT in an abdominal window (W400 L40); it reads the array in place."""
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", printable(volume.name))
-    set_volume(node, volume.hu_zyx, volume.geometry, copy=False)
+    # Before it has voxels: a display node looks for a window in all of them.
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
     display.SetAutoWindowLevel(False)
     display.SetWindowLevel(CT_WINDOW_HU, CT_LEVEL_HU)
+    set_volume(node, volume.hu_zyx, volume.geometry, copy=False)
     return node
 
 
@@ -92,12 +95,18 @@ def aim_views(scene: slicer.vtkMRMLScene, ct: slicer.vtkMRMLScalarVolumeNode, re
 
 
 def case_scene(result: CaseResult, volume: CtVolume) -> tuple[slicer.vtkMRMLScene, SceneNodes]:
-    """A fresh scene with the CT, everything that was found on it, and views that look at it."""
+    """A fresh scene with the CT, everything that was found on it, and views that look at it.
+
+    Closed surfaces are empty: no file keeps them, Slicer makes them when it opens one that names them.
+    """
     from .show import apply_result
 
     scene = new_scene()
     ct = add_ct(scene, volume)
-    made = apply_result(scene, result, ct, surfaces=True)
+    made = apply_result(scene, result, ct)
+    for node in (made.segmentation, made.anatomy and made.anatomy.segmentation):
+        if node:
+            name_surfaces(node.GetSegmentation())
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     for index in range(scene.GetNumberOfNodes()):
         item = tree.GetItemByDataNode(scene.GetNthNode(index))
@@ -106,6 +115,12 @@ def case_scene(result: CaseResult, volume: CtVolume) -> tuple[slicer.vtkMRMLScen
                 tree.SetItemOwnerPluginName(item, owner)
     aim_views(scene, ct, result)
     return scene, made
+
+
+def name_surfaces(segmentation: slicer.vtkSegmentation) -> None:
+    """Say that segments have closed surfaces, which whoever reads the file makes then."""
+    for index in range(segmentation.GetNumberOfSegments()):
+        segmentation.GetNthSegment(index).AddRepresentation(CLOSED_SURFACE, vtkPolyData())
 
 
 def write_bundle(scene: slicer.vtkMRMLScene, path: Path) -> None:

@@ -121,6 +121,8 @@ def check_ct(volume: CtVolume) -> CtVolume:
             map, MR or other values; too few slices, a spacing or an extent that cannot be right. The text
             names the volume and says what to do.
     """
+    if volume.is_checked:
+        return volume
     _check_array(volume.name, volume.hu_zyx)
     warnings = _check_grid(volume)
     values = _values(volume)
@@ -136,9 +138,14 @@ def check_ct(volume: CtVolume) -> CtVolume:
             f"The values run from {values.range_text}: saved with an offset of {OFFSET_HU}, which was taken "
             "off to get Hounsfield units."
         )
-        return replace(volume, hu_zyx=shifted, warnings=_added(volume.warnings, warnings))
+        return _passed(volume, shifted, warnings)
     _check_hounsfield(volume.name, values)
-    return replace(volume, warnings=_added(volume.warnings, warnings)) if warnings else volume
+    return _passed(volume, volume.hu_zyx, warnings)
+
+
+def _passed(volume: CtVolume, hu_zyx: NDArray[Any], warnings: list[str]) -> CtVolume:
+    warned = _added(volume.warnings, warnings)
+    return replace(volume, hu_zyx=hu_zyx, warnings=warned, checked=(hu_zyx, volume.geometry))
 
 
 def _added(old: tuple[str, ...], new: list[str]) -> tuple[str, ...]:

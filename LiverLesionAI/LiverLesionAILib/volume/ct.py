@@ -53,6 +53,7 @@ class CtVolume:
         notes: what was decided on reading without being doubtful (which series was taken), in sentences.
         dicom: the images it came from, one per slice, with patient, study and series; None for other formats.
         contrast: what its header says of contrast medium.
+        checked: voxels and grid that :func:`~.checking.check_ct` found to be those of a CT.
     """
 
     hu_zyx: NDArray[Any]
@@ -62,6 +63,14 @@ class CtVolume:
     notes: tuple[str, ...] = ()
     dicom: DicomSource | None = field(default=None, repr=False)
     contrast: ContrastHeader = NOTHING_SAID
+    checked: tuple[NDArray[Any], Geometry] | None = field(default=None, repr=False)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether it is as it was when :func:`~.checking.check_ct` let it pass."""
+        return self.checked is not None and (
+            self.checked[0] is self.hu_zyx and self.checked[1] is self.geometry
+        )
 
     def __post_init__(self) -> None:
         if tuple(self.hu_zyx.shape) != self.geometry.shape_zyx:

@@ -20,6 +20,7 @@ from ...case.classes import Phase
 from ...case.findings import PhaseEstimate
 from ...models.inputs import liver_level_hu
 from ...volume.ct import CtVolume
+from ...volume.masks import within_mm
 from .aorta import AortaSettings, find_aorta
 from .cava import measure_cava
 from .hints import Hint, HintSettings, weighed
@@ -92,9 +93,7 @@ def measure_phase(
     aorta = find_aorta(volume, low_lps_z, high_lps_z, settings.aorta)
     sigma = [1.5 / s for s in spacing_zyx_mm]
     # Away from the surface, where ribs and heart shine in; away from lesions, whose rims may enhance.
-    near = ndimage.distance_transform_edt(liver_zyx, sampling=spacing_zyx_mm) > 8
-    if lesion_zyx.any():
-        near &= ndimage.distance_transform_edt(~lesion_zyx, sampling=spacing_zyx_mm) > 6
+    near = ~within_mm(~liver_zyx, spacing_zyx_mm, 8) & ~within_mm(lesion_zyx, spacing_zyx_mm, 6)
     level = liver_level_hu(hu_zyx[liver_zyx])
     values = ndimage.gaussian_filter(np.asarray(hu_zyx, np.float32), sigma)[near]
     vessels = float(np.percentile(values, 98.5)) if values.size > 500 else float("nan")

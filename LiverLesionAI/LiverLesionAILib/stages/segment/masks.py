@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...volume.masks import bounding_box, components, largest_component
+from ...volume.masks import bounding_box, components, largest_component, within_mm
 from .necks import NeckSettings, without_necks
 
 
@@ -79,26 +79,6 @@ def tempered(probability_zyx: NDArray[np.uint8], temperature: float) -> NDArray[
     # None and certainty stay what they are: outside the liver nothing was computed.
     table[0], table[255] = 0, 255
     return table[probability_zyx]
-
-
-SLAB_VOXELS = 8 << 20
-"""Voxels whose distances are held at once; they take some 60 bytes each while they are computed."""
-
-
-def within_mm(
-    mask_zyx: NDArray[np.bool_], spacing_zyx_mm: tuple[float, float, float], reach_mm: float
-) -> NDArray[np.bool_]:
-    """Voxels at most `reach_mm` from the mask, itself included; slab by slab, each with its surroundings."""
-    halo = int(np.ceil(reach_mm / spacing_zyx_mm[0]))
-    depth = max(1, SLAB_VOXELS // max(1, mask_zyx[0].size))
-    out = np.zeros(mask_zyx.shape, bool)
-    for first in range(0, len(mask_zyx), depth):
-        low, last = max(0, first - halo), min(first + depth, len(mask_zyx))
-        near = mask_zyx[low : last + halo]
-        if near.any():
-            distance = ndimage.distance_transform_edt(~near, sampling=spacing_zyx_mm)
-            out[first:last] = distance[first - low : last - low] <= reach_mm
-    return out
 
 
 def closed_liver(
