@@ -1,6 +1,6 @@
 """The whole command on one real CT, from start to files: seconds, memory, stage by stage, side by side.
 
-    python Testing/Benchmarks/bench_analyze.py [CT] [--base TREE] [--rounds 3] [--json FILE]
+    python Testing/Benchmarks/bench_analyze.py [CT] [--base TREE] [--rounds 3] [--processor] [--json FILE]
 
 Rows, run in turn in every round so that a busy minute meets all of them:
 
@@ -10,7 +10,8 @@ Rows, run in turn in every round so that a busy minute meets all of them:
 
 Printed are medians of wall and processor seconds, peak memory, seconds to the first progress, and of this
 tree's and the base's rows the seconds by stage. Without CT it takes lits/lits003 of the real data. Run it on
-a machine that does nothing else; `OMP_NUM_THREADS` of the environment counts.
+a machine that does nothing else; `OMP_NUM_THREADS` of the environment counts. On a machine that others use
+too, `--processor` takes one thread and gives the stages' processor seconds, which hardly depend on them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -37,6 +38,13 @@ image = sitk.Cast(sitk.ReadImage(sys.argv[1]), sitk.sitkFloat32)
 sitk.SmoothingRecursiveGaussian(image, 2.0)
 """
 MASKS = ("--detector", "none", "--no-attention", "--no-classify", "--no-pictures")
+# Every clock that the command reads is its processor time.
+PROCESSOR = """
+import runpy, sys, time
+time.perf_counter = time.process_time
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
 STAGE = re.compile(r"^  (\w+) +([\d.]+) s +\d+ %$")
 
 
@@ -64,6 +72,13 @@ class Run:
     peak_gb: float
     first_progress_s: float | None
     stages: dict[str, float] = field(default_factory=dict)
+
+
+def by_processor(row: Row) -> Row:
+    """The row with the processor's clock in place of the wall's, where it runs a module."""
+    if row.command[0] != "-m":
+        return row
+    return replace(row, command=("-c", PROCESSOR, *row.command[1:]))
 
 
 def analysis(name: str, tree: Path, ct: Path, options: Sequence[str] = ()) -> Row:
@@ -137,14 +152,14 @@ def middle(runs: Sequence[Run]) -> Run:
     )
 
 
-def print_table(found: Mapping[str, Run]) -> None:
+def print_table(found: Mapping[str, Run], clock: str) -> None:
     print(f"{'':<28} {'wall s':>7} {'CPU s':>7} {'peak GB':>8} {'first s':>8}")
     for name, run in found.items():
         first = "" if run.first_progress_s is None else f"{run.first_progress_s:8.1f}"
         print(f"{name:<28} {run.wall_s:7.1f} {run.cpu_s:7.1f} {run.peak_gb:8.2f} {first}")
     staged = {name: run for name, run in found.items() if run.stages}
     stages = list(dict.fromkeys(stage for run in staged.values() for stage in run.stages))
-    print("\nwall seconds by stage\n" + " " * 28 + "".join(f"{stage[:8]:>9}" for stage in stages))
+    print(f"\n{clock} seconds by stage\n" + " " * 28 + "".join(f"{stage[:8]:>9}" for stage in stages))
     for name, run in staged.items():
         print(f"{name:<28}" + "".join(f"{run.stages.get(stage, 0.0):9.2f}" for stage in stages))
     print()
@@ -163,6 +178,7 @@ def main() -> int:
     parser.add_argument("ct", type=Path, nargs="?")
     parser.add_argument("--base", type=Path, metavar="TREE", help="a checkout to compare with")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--processor", action="store_true", help="one thread; stages in processor seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     args = parser.parse_args()
     sys.path.insert(0, str(TREE / "LiverLesionAI"))
@@ -179,6 +195,9 @@ def main() -> int:
         return 2
     runs: dict[str, list[Run]] = {}
     rows = rows_of(ct, args.base and args.base.resolve())
+    if args.processor:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        rows = [by_processor(row) for row in rows]
     for _ in range(args.rounds):
         for row in list(rows):
             try:
@@ -189,7 +208,7 @@ def main() -> int:
     found = {name: middle(each) for name, each in runs.items() if each}
     print(f"{ct.name}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
     print(f"OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'unset')}, {args.rounds} rounds, medians\n")
-    print_table(found)
+    print_table(found, "processor" if args.processor else "wall")
     if args.json:
         measured = {name: [asdict(run) for run in each] for name, each in runs.items()}
         args.json.write_text(json.dumps({"ct": ct.name, "cores": os.cpu_count(), "rows": measured}, indent=1))

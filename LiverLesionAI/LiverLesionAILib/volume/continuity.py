@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 SLICES = 24
 # Neighbours have to fit so much better when they are moved before anything is said.
@@ -40,7 +39,7 @@ def row_shift(hu_zyx: NDArray[Any]) -> int:
     product = np.zeros(width // 2 + 1, np.complex128)
     for z in _places(len(hu_zyx)):
         plane = np.clip(np.asarray(hu_zyx[z], np.float32), *CLIP_HU)
-        spectrum = fft.rfft(plane - plane.mean(axis=1, keepdims=True), axis=1)
+        spectrum = _spectrum(plane)
         product += (np.conj(spectrum[:-1]) * spectrum[1:]).sum(axis=0)
     return _best_shift(product, width)
 
@@ -58,8 +57,7 @@ def slice_shift(hu_zyx: NDArray[Any]) -> int:
     product = np.zeros(rows // 2 + 1, np.complex128)
     for z in _places(hu_zyx.shape[0] - 1):
         pair = np.clip(np.asarray(hu_zyx[z : z + 2], np.float32), *CLIP_HU)
-        columns = pair - pair.mean(axis=1, keepdims=True)
-        spectrum = fft.rfft(columns, axis=1)
+        spectrum = _spectrum(pair)
         product += (np.conj(spectrum[0]) * spectrum[1]).sum(axis=1)
     shift = _best_shift(product, rows)
     return shift if abs(shift) > TILT_SHARE * rows else 0
@@ -142,9 +140,17 @@ def _places(count: int) -> list[int]:
     return sorted({int(k) for k in np.linspace(0, count - 1, SLICES)})
 
 
+def _spectrum(values: NDArray[np.float32]) -> NDArray[np.complex64]:
+    """Fourier transform along the second axis without the mean; SciPy's takes a sixth of NumPy's time."""
+    from scipy import fft  # a panel that opens has no use for it
+
+    spectrum: NDArray[np.complex64] = fft.rfft(values - values.mean(axis=1, keepdims=True), axis=1)
+    return spectrum
+
+
 def _best_shift(spectrum: NDArray[np.complex128], length: int) -> int:
     """The circular shift with clearly the highest correlation, in -length/2..length/2; 0 where none is."""
-    correlation = fft.irfft(spectrum, length)
+    correlation = np.fft.irfft(spectrum, length)
     best = int(correlation.argmax())
     if correlation[best] <= 0 or correlation[best] - correlation[0] <= MARGIN * correlation[best]:
         return 0
