@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 from functools import partial
 
@@ -9,19 +10,27 @@ import numpy as np
 import pytest
 from LiverLesionAILab.evaluation import both_ways
 from LiverLesionAILab.evaluation.followups import (
-    PairRow,
+    DAYS,
+    add_followup_arguments,
     compare_true,
-    followup_table,
+    examined,
     networks_too,
-    read_rows,
+    run_followups,
     simulated_pairs,
     truth_of,
-    write_rows,
 )
-from LiverLesionAILab.evaluation.followups_network import NetworkScore, listed_as, score_pairs
+from LiverLesionAILab.evaluation.followups_network import (
+    NetworkScore,
+    compared_by_networks,
+    listed_as,
+    score_pairs,
+)
+from LiverLesionAILab.evaluation.followups_table import PairRow, followup_table, read_rows, write_rows
 from LiverLesionAILab.synthesis.followups import BaseScan, SimulatedPair, draw_pair
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
+from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.stages.followup.register import register_livers
+from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import Geometry
 
 IN_BOTH = {LesionState.STABLE, LesionState.GROWN, LesionState.SHRUNK}
@@ -159,3 +168,54 @@ def test_two_scans_compared_both_ways_are_counted_right(monkeypatch):
     said = both_ways.both_ways_text(found)
     assert "3 of 7 lesions (43 %)" in said and "3 of 4" in said
     assert "refused" in both_ways.both_ways_text(replace(found, refused=True))
+
+
+def test_a_proposed_split_is_taken_where_the_true_lesions_are_apart(pairs, monkeypatch, tmp_path):
+    rigid = partial(register_livers, deformable=False)
+    monkeypatch.setattr("LiverLesionAILib.analysis.followup.register_livers", rigid)
+    drawn = pairs[0]
+    one = max(
+        (p for p in truth_of(drawn).pairs if p.state is LesionState.STABLE),
+        key=lambda p: (drawn.current.labels_zyx == p.current[0]).sum(),
+    )
+    halves, new = [], [int(scan.labels_zyx.max()) + 1 for scan in (drawn.prior, drawn.current)]
+    for scan, n, added in zip((drawn.prior, drawn.current), (*one.prior, *one.current), new, strict=True):
+        labels = scan.labels_zyx.copy()
+        x = np.argwhere(labels == n)[:, 2]
+        labels[..., round(x.mean()) :][labels[..., round(x.mean()) :] == n] = added
+        halves.append(replace(scan, labels_zyx=labels))
+    others = tuple(p for p in drawn.pairs if p.prior != one.prior)
+    apart = replace(
+        drawn,
+        prior=halves[0],
+        current=halves[1],
+        pairs=(*others, one, Pair((new[0],), (new[1],), LesionState.STABLE)),
+    )
+    # The networks outline both halves as one in the current scan.
+    save_result(examined(halves[0], 0).result, tmp_path / f"{drawn.name}-0")
+    save_result(examined(drawn.current, 1).result, tmp_path / f"{drawn.name}-1")
+    made = compared_by_networks(apart, truth_of(apart), None, tmp_path, DAYS)
+    proposed = made.proposed
+    assert proposed >= made.accepted == 1
+    both = tuple(sorted((*one.prior, new[0])))
+    assert made.found.pair_of(one.current[0]).prior == both
+    assert len({p.prior for p in made.split.pairs if set(p.prior) & set(both)}) == 2
+    assert made.split_score.lesions == made.score.lesions == made.split_score.matched
+    # Where they have truly become one, the reader does not split them.
+    merged = replace(apart, current=drawn.current, pairs=(*others, replace(one, prior=both)))
+    made = compared_by_networks(merged, truth_of(merged), None, tmp_path, DAYS)
+    assert (made.proposed, made.accepted) == (proposed, 0)
+    assert made.split is made.found and made.split_score == made.score
+    with pytest.raises(InputError, match="--kept-cases"):
+        compared_by_networks(replace(apart, name="another"), truth_of(apart), None, tmp_path, DAYS)
+
+
+def test_of_kept_cases_only_those_pairs_are_compared(tmp_path):
+    parser = argparse.ArgumentParser()
+    add_followup_arguments(parser)
+    given = ["--bodies-only", "--pairs", "3", "--networks", "3", "--only", "network", "--kept-cases"]
+    with pytest.raises(InputError, match="--cases"):
+        run_followups(parser.parse_args(given))
+    # None is kept: nothing is drawn, and no network runs.
+    assert run_followups(parser.parse_args([*given, "--cases", str(tmp_path), "--out", str(tmp_path)])) == 0
+    assert read_rows(tmp_path) == []

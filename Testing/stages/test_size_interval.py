@@ -17,9 +17,9 @@ from LiverLesionAILab.evaluation.intervals import (
 from LiverLesionAILab.synthesis.synthliver.images import write_nifti
 from LiverLesionAILib.case.findings import CaseResult, LesionSource, ProbabilityMap
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint, state_of
-from LiverLesionAILib.case.followup_columns import intervals_text
+from LiverLesionAILib.case.followup_columns import CHANGES, SIZES_NOW, intervals_text
 from LiverLesionAILib.case.store import save_result
-from LiverLesionAILib.case.volume_interval import SHARE, ball_mm, volume_interval_ml
+from LiverLesionAILib.case.volume_interval import SHARE, ball_mm, volume_digits, volume_interval_ml
 from LiverLesionAILib.stages.measure.interval import (
     FACTOR,
     READER_MM,
@@ -110,7 +110,30 @@ def test_a_pair_says_its_intervals():
     low, high = known.volume_interval_ml
     said = intervals_text(FollowUp(*points, (pair,)), pair)
     # Of the other one nobody knows how sure it is.
-    assert said == f"Now 1: 24.0 mm (20 to 28), 4.2 mL ({low:.2g} to {high:.2g})"
+    assert said == f"Now 1: 24.0 mm (20 to 28), 4.2 mL ({low:.1f} to {high:.1f})"
+    assert [volume_digits(ml) for ml in (0.31, 4.2, 154.0)] == [2, 1, 0]
+
+
+def test_the_tables_columns_have_the_intervals_of_their_sums():
+    known = LesionSize(1, long_axis_mm=24.0, volume_ml=4.19, low_mm=21.0, high_mm=28.0)
+    other = replace(known, number=2, long_axis_mm=10.0, volume_ml=0.5, low_mm=6.0, high_mm=13.0)
+    unknown = LesionSize(3, long_axis_mm=12.0, volume_ml=0.9)
+    followup = FollowUp(
+        TimePoint("A", None, {1: known, 3: unknown}, 2.0), TimePoint("B", None, {1: known, 2: other}, 2.0)
+    )
+    pair = Pair((1,), (1, 2), LesionState.SPLIT)
+    columns = {column.key: column for column in (*CHANGES, *SIZES_NOW)}
+    assert {key for key, column in columns.items() if column.interval} == {
+        "prior_long_axis", "long_axis", "prior_volume", "volume",
+    }  # fmt: skip
+    assert columns["prior_long_axis"].interval(followup, pair) == (21.0, 28.0)
+    assert columns["long_axis"].interval(followup, pair) == pytest.approx((34 - 5.0, 34 + 5.0))
+    ends = [x.volume_interval_ml for x in (known, other)]
+    high = 4.69 + math.hypot(ends[0][1] - 4.19, ends[1][1] - 0.5)
+    assert columns["volume"].interval(followup, pair)[1] == pytest.approx(high)
+    merged = Pair((1, 3), (1,), LesionState.MERGED)
+    for key in ("prior_long_axis", "prior_volume"):
+        assert all(map(math.isnan, columns[key].interval(followup, merged)))
 
 
 def test_conformal_factor():

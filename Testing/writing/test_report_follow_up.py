@@ -28,11 +28,13 @@ from LiverLesionAILib.case.recist import NonTarget, Response, TargetSize
 from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.case.time_point import time_point_of
 from LiverLesionAILib.cli.main import main
+from LiverLesionAILib.stages.measure.interval import intervals_of
 from LiverLesionAILib.writing.dicom import follow_up as coded
 from LiverLesionAILib.writing.dicom.from_case import content_of
 from LiverLesionAILib.writing.dicom.uids import fingerprint
 from LiverLesionAILib.writing.export import Export, export_case
 from LiverLesionAILib.writing.report.content import Options, report_content
+from LiverLesionAILib.writing.report.follow_up import COLUMNS
 from LiverLesionAILib.writing.report.html import report_html, report_text
 from LiverLesionAILib.writing.report.pdf import report_pdf
 from LiverLesionAILib.writing.report.strings import LANGUAGES, Language
@@ -95,7 +97,8 @@ def test_page_pdf_and_text_hold_the_numbers_of_the_file(result, language, scans)
     rows = [r for r in Page(page).rows if len(r) == len(part.pairs.headings)][1:]
     assert len(rows) == len(document["pairs"]) == 4
     for row, pair, cells in zip(rows, document["pairs"], part.pairs.rows, strict=True):
-        assert tuple(row) == cells
+        below = part.pairs.small[part.pairs.rows.index(cells)]
+        assert tuple(row) == tuple(cell + small for cell, small in zip(cells, below, strict=True))
         for key, at, digits in (
             ("change_mm", 5, 1), ("change_percent", 6, 0), ("change_ml", 9, 2),
             ("change_volume_percent", 10, 0), ("doubling_days", 11, 0),
@@ -113,6 +116,7 @@ def test_page_pdf_and_text_hold_the_numbers_of_the_file(result, language, scans)
             assert words.number(mm, 1) in flat, name
         for row in part.pairs.rows:
             assert all(cell in flat for cell in row if cell), name
+        assert all(small in flat for row in part.pairs.small for small in row), name
         for statement in (*part.statements, *part.warnings):
             assert statement in flat, (name, statement)
     assert ("provisional" in part.response) == (language == "en")
@@ -260,3 +264,32 @@ def test_an_outline_round_several_lesions_is_told_with_its_parts(result, in_curr
         assert "1: 6 mm" in said and "2: 8 mm" in said
         assert said in " ".join(Page(report_html(made)).text.split())
     assert course_of_json(course_json(judged)).course.last.joined == (one,)
+
+
+def test_intervals_stand_in_small_type_beside_long_axis_and_volume(result):
+    judged = course_of(result)
+    first = judged.course.last.current.lesions[1]
+    low, high = first.volume_interval_ml
+    for language, other in (
+        ("en", f"{low:.1f}-{high:.1f}"),
+        ("de", f"{low:.1f}-{high:.1f}".replace(".", ",")),
+    ):
+        made = report_content(result, None, Options(language), judged=judged)
+        row = next(r for r in made.rows if r.number == 1)
+        assert (row.axes_interval, row.volume_interval) == ("20-26", other)
+        own = intervals_of(result)
+        assert all(r.axes_interval == made.words.interval(*own[r.number]) for r in made.rows if r.number > 1)
+        table, heads = made.follow_up.pairs, [c.key for c in COLUMNS]
+        small = dict(zip(heads, table.small[0], strict=True))
+        assert small["prior_long_axis"] == "12-16" and small["long_axis"]
+        assert small["volume"] == other and small["change_mm"] == small["number"] == ""
+        page, text = report_html(made), report_text(made)
+        for said in ("20-26", "12-16", other):
+            assert f'<small class="below">{said}</small>' in page
+        assert f"mm (20-26), {row.volume} mL ({other})" in text
+        assert f"{made.words('fu.head.prior_long_axis')} {table.rows[0][3]} (12-16)" in text
+        assert "12-16" in pdf_text(report_pdf(made)) and other in pdf_text(report_pdf(made))
+        assert (made.words("intervals"), made.words("intervals_note")) in made.small_print
+    without = report_content(replace(result, probabilities={}), None, Options("en"))
+    assert "below" not in report_html(without).split("</style>")[1]
+    assert "intervals" not in dict(without.small_print)

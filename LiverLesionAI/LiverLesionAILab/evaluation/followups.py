@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from LiverLesionAILib.analysis.followup import Examined, follow_up, time_point
 from LiverLesionAILib.case.course import Course, response_of
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.case.followup import FollowUp, state_of
+from LiverLesionAILib.case.manifest import CASE_FILE
 from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.stages.measure.lesions import measure_case, measure_liver
 from LiverLesionAILib.support.errors import InputError
-from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import resample
 from LiverLesionAILib.volume.masks import bounding_box, components
 from LiverLesionAILib.volume.resampling import resample_labels
-from scipy import stats
 
 from ..data.cases import data_folder, read_unchecked
 from ..synthesis.body import BodySettings, make_body
 from ..synthesis.followups import BaseScan, SimulatedPair, SimulatedScan, draw_pair
 from .both_ways import run_both_ways
 from .followups_network import compared_by_networks
+from .followups_table import PairRow, followup_table, read_rows, write_rows
 
 SEED = 20
 PAIRS_EACH = 5
@@ -41,43 +39,6 @@ REAL_PIXEL_MM = 1.5
 MARGIN_MM = 30.0
 SMALLEST_VOXELS = 12
 """Specks of the real masks that are no lesions to follow."""
-
-
-@dataclass(frozen=True)
-class PairRow:
-    """One simulated follow-up.
-
-    Attributes:
-        kind: "body" or "real"; masks: "true" or "network".
-        lesions: that are to be placed, each counted once (a merge of two is one).
-        matched: ones whose partners are right; right: ones whose state is right too.
-        residuals: matched lesions in both scans; near: those whose centres are within 8 mm.
-        category, found: RECIST of the true masks and pairs, and as compared; "" without a target.
-        refused: the registration was refused.
-        dice: of the livers after registration.
-        alone ... single_right: with the networks' masks, see :class:`.followups_network.NetworkScore`.
-    """
-
-    name: str
-    kind: str
-    masks: str
-    lesions: int
-    matched: int
-    right: int
-    residuals: int
-    near: int
-    category: str
-    found: str
-    refused: bool
-    dice: float
-    seconds: float
-    alone: int = 0
-    alone_matched: int = 0
-    alone_right: int = 0
-    one_sided: int = 0
-    one_sided_right: int = 0
-    single: int = 0
-    single_right: int = 0
 
 
 def add_followup_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +53,14 @@ def add_followup_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cases", type=Path, help="folder where the networks' cases are kept, and read where they are there"
+    )
+    parser.add_argument(
+        "--only", choices=["true", "network"], help="only the rows of these masks (default: both)"
+    )
+    parser.add_argument(
+        "--kept-cases",
+        action="store_true",
+        help="run no network: of the pairs whose two cases --cases holds",
     )
     parser.add_argument(
         "--both-ways",
@@ -114,19 +83,23 @@ def run_followups(args: argparse.Namespace, progress: Progress = silent) -> int:
         raise InputError("--pairs has to be 1 at least, and --networks between 0 and --pairs.")
     rows = [] if args.out is None else read_rows(args.out)
     there = {(row.name, row.masks) for row in rows}
-    models = ModelStore.bundled() if args.networks else None
+    if args.kept_cases and args.cases is None:
+        raise InputError("--kept-cases takes the networks' masks from --cases: name that folder too.")
+    models = ModelStore.bundled() if args.networks and not args.kept_cases else None
     for k, drawn in enumerate(simulated_pairs(args.pairs, not args.bodies_only)):
         progress("comparing simulated follow-ups", k / args.pairs)
         kind = "real" if drawn.real else "body"
-        with_networks = models is not None and networks_too(k, args.pairs, args.networks)
-        masks = ["true", "network"] if with_networks else ["true"]
-        missing = [m for m in masks if (drawn.name, m) not in there]
+        wanted = networks_too(k, args.pairs, args.networks)
+        if args.kept_cases:
+            wanted &= all((args.cases / f"{drawn.name}-{t}" / CASE_FILE).exists() for t in (0, 1))
+        masks = ["true", "network"] if wanted else ["true"]
+        missing = [m for m in masks if (drawn.name, m) not in there and args.only in (None, m)]
         if not missing:
             continue
         pair = drawn.draw()
         if "true" in missing:
             rows.append(compare_true(pair, kind))
-        if "network" in missing and models is not None:
+        if "network" in missing:
             rows.append(compare_networks(pair, kind, models, args.cases))
         if args.out is not None:
             write_rows(rows, args.out)
@@ -293,97 +266,16 @@ def category_of(followup: FollowUp) -> str:
     return "" if judged is None else judged.overall.name
 
 
-def compare_networks(pair: SimulatedPair, kind: str, models: ModelStore, cases: Path | None) -> PairRow:
+def compare_networks(
+    pair: SimulatedPair, kind: str, models: ModelStore | None, cases: Path | None
+) -> PairRow:
     """With the networks' masks; see :mod:`.followups_network`."""
     truth = truth_of(pair)
-    found, score, seconds = compared_by_networks(pair, truth, models, cases, DAYS)
+    made = compared_by_networks(pair, truth, models, cases, DAYS)
+    found, score, split = made.found, made.score, made.split_score
     return PairRow(
         pair.name, kind, "network", score.lesions, score.matched, score.right, 0, 0, category_of(truth),
-        category_of(found), bool(found.failed), found.dice, seconds, score.alone, score.alone_matched,
+        category_of(found), bool(found.failed), found.dice, made.seconds, score.alone, score.alone_matched,
         score.alone_right, score.one_sided, score.one_sided_right, score.single, score.single_right,
+        made.proposed, made.accepted, split.matched, split.right, split.lesions, category_of(made.split),
     )  # fmt: skip
-
-
-def write_rows(rows: Sequence[PairRow], folder: Path) -> None:
-    """followups.csv, one row a pair."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "followups.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(PairRow)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-
-
-def read_rows(folder: Path) -> list[PairRow]:
-    """The way back from :func:`write_rows`; nothing where there is no file.
-
-    Raises:
-        InputError: it is another version's.
-    """
-    path = folder / "followups.csv"
-    if not path.exists():
-        return []
-    kinds = {field.name: field.type for field in fields(PairRow)}
-    read: dict[str, Callable[[str], Any]] = {
-        "str": str, "int": int, "float": float, "bool": lambda text: text == "True",
-    }  # fmt: skip
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                PairRow(**{name: read[str(kinds[name])](text) for name, text in row.items()})
-                for row in csv.DictReader(file)
-            ]
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"{path} is of another version: remove it to compare anew.") from None
-
-
-def followup_table(rows: Sequence[PairRow]) -> str:
-    """Rates with their 95 % Wilson intervals, in Markdown."""
-    lines = [
-        "| masks | scans | pairs | matched right | state right | centres <= 8 mm | RECIST category right "
-        "| refused | median s |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for masks in ("true", "network"):
-        for kind in ("body", "real", "all"):
-            chosen = [r for r in rows if r.masks == masks and kind in (r.kind, "all")]
-            if not chosen:
-                continue
-            total = sum(r.lesions for r in chosen)
-            judged = [r for r in chosen if r.category]
-            lines.append(
-                f"| {masks} | {kind} | {len(chosen)} | {_rate(sum(r.matched for r in chosen), total)} | "
-                f"{_rate(sum(r.right for r in chosen), total)} | "
-                f"{_rate(sum(r.near for r in chosen), sum(r.residuals for r in chosen))} | "
-                f"{_rate(sum(r.category == r.found for r in judged), len(judged))} | "
-                f"{sum(r.refused for r in chosen)} | {np.median([r.seconds for r in chosen]):.1f} |"
-            )
-    networks = [r for r in rows if r.masks == "network"]
-    return "\n".join([*lines, *(_network_lines(networks) if networks else [])])
-
-
-def _network_lines(rows: Sequence[PairRow]) -> list[str]:
-    """What the networks' masks add to the table."""
-    lines = [
-        "",
-        "| networks' masks | outlined alone: matched | state right | in one list only: not new or gone "
-        "| truly new or gone: said so |",
-        "|---|---|---|---|---|",
-    ]
-    for kind in ("body", "real", "all"):
-        chosen = [r for r in rows if kind in (r.kind, "all")]
-        if chosen:
-            alone = sum(r.alone for r in chosen)
-            lines.append(
-                f"| {kind} | {_rate(sum(r.alone_matched for r in chosen), alone)} | "
-                f"{_rate(sum(r.alone_right for r in chosen), alone)} | "
-                f"{_rate(sum(r.one_sided_right for r in chosen), sum(r.one_sided for r in chosen))} | "
-                f"{_rate(sum(r.single_right for r in chosen), sum(r.single for r in chosen))} |"
-            )
-    return lines
-
-
-def _rate(good: int, total: int) -> str:
-    if not total:
-        return "-"
-    low, high = stats.binomtest(good, total).proportion_ci(method="wilson")
-    return f"{good} of {total}, {100 * good / total:.0f} % ({100 * low:.0f}-{100 * high:.0f})"

@@ -1,7 +1,8 @@
 """Simulated follow-ups with the networks' own masks: what is listed in both scans, and what is said of it.
 
 The reader of these pairs accepts every listed lesion that is a true one and rejects the others, and does no
-more: no outline is corrected and no lesion is added.
+more: no outline is corrected and no lesion is added. A second reader, whose figures stand beside, also has an
+outline split where the comparison proposes it and the scan's true lesions are apart there.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from LiverLesionAILib.analysis.followup import Examined, follow_up
+from LiverLesionAILib.analysis.followup import Examined, align, compared, cuts
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.case.followup import FollowUp, LesionState, Pair
 from LiverLesionAILib.case.manifest import CASE_FILE
 from LiverLesionAILib.case.store import load_result, save_result
 from LiverLesionAILib.models.weights import ModelStore
+from LiverLesionAILib.stages.followup.parts import JoinedCut
+from LiverLesionAILib.stages.measure.lesions import measure_case
+from LiverLesionAILib.support.errors import InputError
 from numpy.typing import NDArray
 
 from ..metrics.lesions import LesionRules
@@ -51,31 +55,106 @@ class NetworkScore:
     single_right: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class NetworkComparison:
+    """What the networks' outlines came to.
+
+    Attributes:
+        found, score: as listed.
+        split, split_score: after the proposed splits that the reader takes.
+        proposed, accepted: how many outlines the comparison would split, and the reader did.
+        seconds: of the first comparison.
+    """
+
+    found: FollowUp
+    score: NetworkScore
+    split: FollowUp
+    split_score: NetworkScore
+    proposed: int
+    accepted: int
+    seconds: float
+
+
 def compared_by_networks(
-    pair: SimulatedPair, truth: FollowUp, models: ModelStore, cases: Path | None, days: Sequence
-) -> tuple[FollowUp, NetworkScore, float]:
-    """The comparison of what the networks outline, how right it is, and its seconds.
+    pair: SimulatedPair, truth: FollowUp, models: ModelStore | None, cases: Path | None, days: Sequence
+) -> NetworkComparison:
+    """The comparison of what the networks outline, and how right it is.
 
     Args:
+        models: None takes kept cases only.
         cases: folder where the networks' cases are kept, and read where they are there already.
         days: of the two scans.
+
+    Raises:
+        InputError: without models, and a case is not there.
     """
-    scans, listed = [], []
-    for t, scan in enumerate((pair.prior, pair.current)):
+    drawn = pair.prior, pair.current
+    scans = []
+    for t, scan in enumerate(drawn):
         result = _analysed(scan, models, None if cases is None else cases / f"{pair.name}-{t}")
-        listed.append(listed_as(result.lesion_labels_zyx, scan.labels_zyx))
         scans.append(Examined(_read_by(result, scan.labels_zyx), scan.volume, day=days[t]))
     started = time.perf_counter()
-    found = follow_up(*scans)
-    return found, score_pairs(truth.pairs, found.pairs, (listed[0], listed[1])), time.perf_counter() - started
+    aligned = align(*scans)
+    found = compared(*scans, aligned)
+    seconds = time.perf_counter() - started
+
+    def scored(of: Sequence[Examined], made: FollowUp) -> NetworkScore:
+        both = [listed_as(x.result.lesion_labels_zyx, d.labels_zyx) for x, d in zip(of, drawn, strict=True)]
+        return score_pairs(truth.pairs, made.pairs, (both[0], both[1]))
+
+    proposed = [] if aligned.movement is None else cuts(*scans, aligned.movement, found.pairs)
+    accepted = [cut for cut in proposed if are_apart(cut, drawn[cut.outline.in_current].labels_zyx)]
+    after = [
+        with_cuts(scan, [cut for cut in accepted if cut.outline.in_current == bool(t)])
+        for t, scan in enumerate(scans)
+    ]
+    split = compared(*after, aligned) if accepted else found
+    counts = len(proposed), len(accepted)
+    return NetworkComparison(found, scored(scans, found), split, scored(after, split), *counts, seconds)
 
 
-def _analysed(scan: SimulatedScan, models: ModelStore, folder: Path | None) -> CaseResult:
+def are_apart(cut: JoinedCut, true_zyx: NDArray) -> bool:
+    """Whether each part holds another true lesion more than any other, and none of them nothing."""
+    most = []
+    for part in cut.parts:
+        counts = np.bincount(true_zyx[part.slices][part.voxels_zyx].astype(int))
+        most.append(int(counts[1:].argmax()) + 1 if counts[1:].any() else 0)
+    return 0 not in most and len(set(most)) == len(most)
+
+
+def with_cuts(scan: Examined, taken: Sequence[JoinedCut]) -> Examined:
+    """A case whose joined outlines are split: the largest part stays the lesion, the others are new ones."""
+    if not taken or scan.volume is None:
+        return scan
+    result, labels = scan.result, scan.result.lesion_labels_zyx.copy()
+    like = {x.number: x for x in result.lesions}
+    for cut in taken:
+        original = like[cut.outline.number]
+        for part in sorted(cut.parts, key=lambda part: part.count, reverse=True)[1:]:
+            number = max(like) + 1
+            labels[part.slices][part.voxels_zyx] = number
+            like[number] = replace(original, number=number, tracking_uid="")
+    drawn = {x.number: x for x in measure_case(labels, result.liver_zyx, scan.volume.hu_zyx, result.geometry)}
+    touched = {cut.outline.number for cut in taken} | set(like) - {x.number for x in result.lesions}
+    lesions = tuple(
+        replace(
+            x, centre_lps=drawn[n].centre_lps, box=drawn[n].box, measurement=drawn[n].measurement, edited=True
+        )
+        if n in touched
+        else x
+        for n, x in sorted(like.items())
+    )
+    return replace(scan, result=replace(result, lesion_labels_zyx=labels, lesions=lesions))
+
+
+def _analysed(scan: SimulatedScan, models: ModelStore | None, folder: Path | None) -> CaseResult:
     from LiverLesionAILib.analysis.pipeline import analyze
     from LiverLesionAILib.analysis.settings import Settings
 
     if folder is not None and (folder / CASE_FILE).exists():
         return load_result(folder)
+    if models is None:
+        raise InputError(f"{folder or 'the folder of --cases'} is not there: leave out --kept-cases.")
     result = analyze(scan.volume, Settings(device="cpu", attention=False, classifier=None), models)
     if folder is not None:
         save_result(result, folder)

@@ -76,6 +76,13 @@ class FollowUpRules(NeighbourRules):
         "A smaller part is a chip of the outline's edge: then the outline is not proposed to be split.",
         "Testing/stages/test_followup_parts.py::test_what_is_not_in_the_outline_is_no_seed_of_it",
     )
+    cut_neck: float = rule(
+        2.0,
+        "radii",
+        "So much the outline's depth counts against the distance from the lesions: the seam runs along a "
+        "neck where there is one.",
+        "Testing/stages/test_followup_parts.py::test_touching_lesions_are_parted_at_their_neck",
+    )
     faint_least: float = rule(
         0.25,
         "probability",

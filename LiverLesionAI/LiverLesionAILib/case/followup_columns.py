@@ -9,7 +9,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .course import interval_of_sum
 from .followup import Change, FollowUp, LesionSize, Pair, change_of
+from .volume_interval import volume_digits
+
+Interval = Callable[[FollowUp, Pair], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class PairColumn:
         value: a number, NaN where there is none, or a text.
         digits: after the point; None for texts.
         signed: whether a plus is written.
+        interval: (low, high) of the value, NaN where it is not known; None for what has none.
     """
 
     key: str
@@ -34,6 +39,7 @@ class PairColumn:
     unit: str = ""
     digits: int | None = None
     signed: bool = False
+    interval: Interval | None = None
 
     def text(self, followup: FollowUp, pair: Pair) -> str:
         """Its cell for reading; "" where there is nothing."""
@@ -65,7 +71,8 @@ def intervals_text(followup: FollowUp, pair: Pair) -> str:
     parts = (("now", lesions_now(followup, pair)), ("before", lesions_before(followup, pair)))
     return "\n".join(
         f"{when.capitalize()} {x.number}: {x.long_axis_mm:.1f} mm ({x.low_mm:.0f} to {x.high_mm:.0f}), "
-        f"{x.volume_ml:.2g} mL ({x.volume_interval_ml[0]:.2g} to {x.volume_interval_ml[1]:.2g})"
+        f"{x.volume_ml:.{(digits := volume_digits(x.volume_ml))}f} mL "
+        f"({x.volume_interval_ml[0]:.{digits}f} to {x.volume_interval_ml[1]:.{digits}f})"
         for when, lesions in parts
         for x in lesions
         if math.isfinite(x.high_mm)
@@ -83,6 +90,28 @@ def _before(field: str) -> Callable[[FollowUp, Pair], float]:
 
 def _now(field: str) -> Callable[[FollowUp, Pair], float]:
     return lambda followup, pair: total(lesions_now(followup, pair), field)
+
+
+def volume_interval_of_sum(lesions: list[LesionSize]) -> tuple[float, float]:
+    """Interval of the sum of volumes in mL, errors independent; NaN where one has none."""
+    if not lesions or any(math.isnan(ml) for x in lesions for ml in x.volume_interval_ml):
+        return math.nan, math.nan
+    whole = total(lesions, "volume_ml")
+    down = math.hypot(*(x.volume_ml - x.volume_interval_ml[0] for x in lesions))
+    up = math.hypot(*(x.volume_interval_ml[1] - x.volume_ml for x in lesions))
+    return max(0.0, whole - down), whole + up
+
+
+def _axis_interval(of: Callable[[FollowUp, Pair], list[LesionSize]]) -> Interval:
+    def interval(followup: FollowUp, pair: Pair) -> tuple[float, float]:
+        low, high = interval_of_sum(of(followup, pair))
+        return (math.nan, math.nan) if low is None or high is None else (low, high)
+
+    return interval
+
+
+def _volume_interval(of: Callable[[FollowUp, Pair], list[LesionSize]]) -> Interval:
+    return lambda followup, pair: volume_interval_of_sum(of(followup, pair))
 
 
 def _change(field: str) -> Callable[[FollowUp, Pair], float]:
@@ -123,6 +152,7 @@ CHANGES: tuple[PairColumn, ...] = (
         _before("long_axis_mm"),
         "mm",
         1,
+        interval=_axis_interval(lesions_before),
     ),
     PairColumn(
         "change_mm",
@@ -152,6 +182,7 @@ CHANGES: tuple[PairColumn, ...] = (
         _before("volume_ml"),
         "mL",
         2,
+        interval=_volume_interval(lesions_before),
     ),
     PairColumn(
         "change_ml",
@@ -185,6 +216,24 @@ CHANGES: tuple[PairColumn, ...] = (
 )
 """What became of them."""
 SIZES_NOW: tuple[PairColumn, ...] = (
-    PairColumn("long_axis", "Long axis", "mm", "Long axis now, mm", _now("long_axis_mm"), "mm", 1),
-    PairColumn("volume", "Volume", "mL", "Volume now, mL", _now("volume_ml"), "mL", 2),
+    PairColumn(
+        "long_axis",
+        "Long axis",
+        "mm",
+        "Long axis now, mm",
+        _now("long_axis_mm"),
+        "mm",
+        1,
+        interval=_axis_interval(lesions_now),
+    ),
+    PairColumn(
+        "volume",
+        "Volume",
+        "mL",
+        "Volume now, mL",
+        _now("volume_ml"),
+        "mL",
+        2,
+        interval=_volume_interval(lesions_now),
+    ),
 )

@@ -18,6 +18,11 @@ def ball_mm(volume_ml: float) -> float:
     return float((6000.0 * volume_ml / math.pi) ** (1 / 3))
 
 
+def volume_digits(volume_ml: float) -> int:
+    """Decimals that a volume's interval is read with."""
+    return 2 if volume_ml < 1 else 1 if volume_ml < 10 else 0
+
+
 def volume_interval_ml(volume_ml: float, half_mm: float) -> tuple[float, float]:
     """(low, high) of a volume in mL; NaN where one of both is not known.
 

@@ -22,6 +22,10 @@ from ..scene.boxed import BoxedLesion, read_boxed, without_listed
 from ..scene.map_stack import ROLE_STACK
 from ..scene.marks import Mark, MarkNodes
 from ..scene.prepare import find_nodes
+from ..stages.measure.interval import READER_MM
+
+TAG_HALF_WIDTH = "LiverLesionAI.HalfWidth"
+"""Half the width of the interval of the long axis that the AI measured, mm."""
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
 
@@ -34,12 +38,14 @@ class ListedLesion(Lesion):
         segment_id: of its segment; "box:5" for lesion 5 that has only a box.
         name: of its segment; the reader may have renamed it.
         place: where it lies.
+        half_mm: half the width of the long axis' interval; NaN where it is not known.
     """
 
     segment_id: str = ""
     name: str = ""
     colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
     place: Place = field(default_factory=Place)
+    half_mm: float = math.nan
 
     @property
     def touched(self) -> bool:
@@ -199,13 +205,26 @@ def _measurement(values: Mapping[str, float], place: Place) -> Measurement | Non
 
 def _row(segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[str, float]]) -> ListedLesion:
     lesion, place = tags.read(segments.all_tags(segment)), segments.place(segment)
-    return _listed(
+    listed = _listed(
         replace(lesion, measurement=_measurement(measured.get(lesion.number, {}), place)),
         segment_id,
         segment.GetName(),
         tuple(segment.GetColor()),  # type: ignore[arg-type]
         place,
     )
+    return replace(listed, half_mm=_half_mm(listed, segments.tag(segment, TAG_HALF_WIDTH)))
+
+
+def _half_mm(row: ListedLesion, kept: str) -> float:
+    """Half the width of the long axis' interval: the reader's own, or what was kept of the AI's outline."""
+    if row.measurement is None:
+        return math.nan
+    if row.edited or row.source is LesionSource.READER:
+        return READER_MM
+    try:
+        return float(kept)
+    except ValueError:
+        return math.nan
 
 
 def _box_row(one: BoxedLesion) -> ListedLesion:

@@ -6,6 +6,7 @@ the reader's words. Pairs, changes and the response are made anew of the lesions
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +19,6 @@ from ..case.alignment import KeptAlignment
 from ..case.comparison import ReaderWords, number_of, with_reader_words
 from ..case.course import Course, response_of
 from ..case.description import TUMOUR_PROBABILITY
-from ..case.findings import LesionSource
 from ..case.followup import FollowUp, Pair, TimePoint
 from ..case.judged import JudgedCourse
 from ..case.recist import Assessment, TargetSize
@@ -30,10 +30,8 @@ from ..scene.study import study_of
 from ..stages.followup.faint import FaintSettings, Look, look_in, with_faint
 from ..stages.followup.pair import PairSettings, Place, pair_lesions
 from ..stages.followup.parts import CutSettings, JoinedCut, joined_cuts
-from ..stages.measure.interval import READER_MM
 from ..volume.crops import Mask
 from .case_view import CaseView, read_case
-from .kept import TAG_HALF_WIDTH
 
 REF_PRIOR = "LiverLesionAI.Prior"
 ATTR_ALIGNMENT = "LiverLesionAI.PriorAlignment"
@@ -192,11 +190,9 @@ class Comparisons:
             segment = None if row.box_only else content.GetSegment(row.segment_id)
             if segment is None or row.measurement is None:
                 continue
-            drawn = row.edited or row.source is LesionSource.READER
-            half = READER_MM if drawn else _number(segments.tag(segment, TAG_HALF_WIDTH))
-            if half is not None:
+            if math.isfinite(row.half_mm):
                 axis = row.measurement.long_axis_mm
-                intervals[row.number] = max(0.0, axis - half), axis + half
+                intervals[row.number] = max(0.0, axis - row.half_mm), axis + row.half_mm
         thickness = volume_geometry(case.volume).spacing_zyx_mm[0]
         return time_point_of(case.rows, intervals, case.volume.GetName(), day, thickness)
 
@@ -266,10 +262,3 @@ def _look(case: CaseView) -> Look | None:
 
 def _day(case: CaseView) -> Any:
     return words_of(case).current_day or study_of(case.volume).day
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

@@ -22,11 +22,10 @@ from ..support.steps import Steps
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from ..volume.packed_mask import pack_mask, unpack_mask
+from .case_view import TAG_HALF_WIDTH
 
 TAG_DRAWN = "LiverLesionAI.Drawn"
 TAG_LESION = "LiverLesionAI.Lesion"
-TAG_HALF_WIDTH = "LiverLesionAI.HalfWidth"
-"""Half the width of the interval of the long axis that the AI measured, mm."""
 ATTR_CANDIDATES = "LiverLesionAI.Candidates"
 
 

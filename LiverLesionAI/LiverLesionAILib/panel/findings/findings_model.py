@@ -13,6 +13,7 @@ from ...case.classes import LesionClass
 from ...case.columns import BY_KEY
 from ...case.findings import LesionStatus
 from ...case.terminology import shown_probability
+from ...case.volume_interval import volume_digits, volume_interval_ml
 from ...review.case_view import ListedLesion
 from ..choices import SizeFilter, StatusFilter
 from ..headers import column_header
@@ -160,6 +161,13 @@ def row_tip(row: ListedLesion) -> str:
     if not row.box_only and not math.isnan(row.size_mm):
         short_mm, volume_ml = (_measured(row, key) for key in ("short_axis_mm", "volume_ml"))
         parts.append(f"{row.size_mm:.1f} x {short_mm:.1f} mm, {volume_ml:.2f} mL")
+        if not math.isnan(row.half_mm):
+            low, high = volume_interval_ml(volume_ml, row.half_mm)
+            digits = volume_digits(volume_ml)
+            parts.append(
+                f"long axis {max(0.0, row.size_mm - row.half_mm):.0f} to {row.size_mm + row.half_mm:.0f} mm, "
+                f"volume {low:.{digits}f} to {high:.{digits}f} mL"
+            )
     share = _measured(row, "percent_of_liver")
     if not math.isnan(share):
         parts.append(f"{share:.2f} % of the liver")

@@ -2,7 +2,8 @@
 
 Lesions that lie close together are often outlined as one in one of two scans. The other scan's outlines,
 carried through the registration, are the seeds from which the joined outline is flooded (a watershed from
-markers on the depth below its surface): the seams run along the necks of the mask.
+markers on the depth below its surface and the distance from the lesions): the seams run along the necks of
+the mask, and between the lesions where it has none.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ class CutSettings:
     Attributes:
         seed: share of a lesion's radius, round its middle, that is its seed.
         least_ml: a smaller part is none.
+        neck: weight of the depth below the surface, of 1 at its deepest, against the distance in radii.
     """
 
     PREFIX: ClassVar[str] = "cut_"
 
     seed: float
     least_ml: float
+    neck: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +110,12 @@ def cut_by(
             return None
         markers[tuple(index[own].T)] = k + 1
     depth = ndimage.distance_transform_edt(inside, sampling=geometry.spacing_zyx_mm)
+    # The neck where there is one; in a mask without one, halfway between the lesions in their radii.
+    height = np.full(inside.shape, np.inf)
+    height[inside] = away.min(axis=0) - settings.neck * depth[inside] / depth.max()
+    height[~inside] = height[inside].max() + 1.0
     flooded = sitk.MorphologicalWatershedFromMarkers(
-        sitk.GetImageFromArray(np.where(inside, -depth, 1.0).astype(np.float32)),
+        sitk.GetImageFromArray(height.astype(np.float32)),
         sitk.GetImageFromArray(markers),
         markWatershedLine=False,
     )

@@ -10,9 +10,11 @@ from ...case.enhancement import CURVES
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ...case.judged import JudgedCourse
 from ...case.terminology import by_probability, lesion_probability
+from ...case.volume_interval import volume_digits, volume_interval_ml
 from ...case.wording import axial_slice, notes, slice_number
 from ...pictures.canvas import png_bytes
 from ...pictures.enhancement_plot import enhancement_plot
+from ...stages.measure.interval import intervals_of
 from ...volume.dicom import DicomSource
 from .anatomy import AnatomyPart, anatomy_part
 from .follow_up import FollowUpPart, follow_up_part
@@ -51,7 +53,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the findings table; texts are empty where nothing is known."""
+    """A line of the findings table; texts are empty where nothing is known.
+
+    Attributes:
+        axes_interval, volume_interval: of the long axis and the volume, in small type.
+    """
 
     number: int
     cls: str
@@ -63,6 +69,8 @@ class Row:
     score: str
     decision: str
     note: str
+    axes_interval: str = ""
+    volume_interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,7 @@ def report_content(
     listed = by_probability(x for x in result.lesions if options.with_rejected or x.status.counts)
     undecided = sum(decision_of(x) == "undecided" for x in result.lesions)
     draft = words("draft", n=undecided, m=len(result.lesions)) if undecided else ""
-    rows = tuple(_row(x, result, words) for x in listed)
+    known = intervals_of(result)
     left_out = len(result.lesions) - len(listed)
     warnings = [sentence(said, words) for said in notes(result)]
     if left_out:
@@ -133,6 +141,11 @@ def report_content(
     if judged is not None and not judged.belongs_to(result):
         warnings.append(sentence(OUTDATED, words))
         judged = None
+    if judged is not None:
+        now = judged.course.last.current.lesions
+        # The follow-up's are what its category rests on: one report has one interval of a length.
+        known |= {n: (x.low_mm, x.high_mm) for n, x in now.items() if x.low_mm == x.low_mm}
+    rows = tuple(_row(x, result, words, known.get(x.number)) for x in listed)
     return Content(
         words=words,
         case_name=result.case_name,
@@ -145,7 +158,10 @@ def report_content(
         summary=_summary(result, listed, words),
         changes=tuple(_changes(result.lesions, words)),
         warnings=tuple(warnings),
-        small_print=_small_print(result, words),
+        small_print=(
+            *(((words("intervals"), words("intervals_note")),) if any(r.axes_interval for r in rows) else ()),
+            *_small_print(result, words),
+        ),
         key_images=tuple(
             KeyImage(
                 f"{row.number}: {row.cls or words('lesion_count')}, {row.axes} mm", key_images[row.number]
@@ -191,11 +207,15 @@ def decision_of(lesion: Lesion) -> str:
     return lesion.status.value
 
 
-def _row(lesion: Lesion, result: CaseResult, words: Language) -> Row:
+def _row(lesion: Lesion, result: CaseResult, words: Language, interval: tuple[float, float] | None) -> Row:
     m = lesion.measurement
     own = "" if lesion.reader_class is None else f" ({words('by_reader')})"
     shown = class_text(lesion.shown_class, words)
-    axes = density = volume = ""
+    axes = density = volume = axes_interval = volume_interval = ""
+    if m is not None and interval is not None:
+        ends = volume_interval_ml(m.volume_ml, interval[1] - m.long_axis_mm)
+        axes_interval = words.interval(*interval)
+        volume_interval = words.interval(*ends, volume_digits(m.volume_ml))
     if m is not None:
         axes = f"{words.number(m.long_axis_mm, 1)} x {words.number(m.short_axis_mm, 1)}"
         volume = words.number(m.volume_ml, 2)
@@ -213,6 +233,8 @@ def _row(lesion: Lesion, result: CaseResult, words: Language) -> Row:
         score=words("by_reader") if drawn else words.number(lesion_probability(lesion), 2),
         decision=words(decision_of(lesion)),
         note=lesion.note,
+        axes_interval=axes_interval,
+        volume_interval=volume_interval,
     )
 
 

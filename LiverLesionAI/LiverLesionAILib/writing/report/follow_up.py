@@ -12,6 +12,7 @@ from ...case.followup import FollowUp, Pair
 from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn, numbers_text
 from ...case.joined import JoinedOutline
 from ...case.judged import JudgedCourse
+from ...case.volume_interval import volume_digits
 from ...pictures.followup_plot import WORDS, followup_svg
 from .sentences import sentence
 from .strings import Language
@@ -115,7 +116,19 @@ def _pairs(judged: JudgedCourse, words: Language) -> Table:
             tuple(_cell(column, followup, pair, targets, words) for column in COLUMNS)
             for pair in followup.pairs
         ),
+        tuple(
+            tuple(_interval(column, followup, pair, words) for column in COLUMNS) for pair in followup.pairs
+        ),
     )
+
+
+def _interval(column: PairColumn, followup: FollowUp, pair: Pair, words: Language) -> str:
+    if column.interval is None:
+        return ""
+    low, high = column.interval(followup, pair)
+    value = column.value(followup, pair)
+    digits = volume_digits(float(value)) if column.unit == "mL" else 0
+    return words.interval(low, high, digits)
 
 
 def _cell(column: PairColumn, followup: FollowUp, pair: Pair, targets: set[int], words: Language) -> str:

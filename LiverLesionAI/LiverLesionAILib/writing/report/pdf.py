@@ -100,6 +100,7 @@ def _styles() -> dict[str, Any]:
         "h2": like("h2", fontName=bold, fontSize=9.5, leading=12, textColor=_BLUE, spaceBefore=5),
         "small": like("small", fontSize=7, leading=8.4, textColor=_GREY),
         "cell": like("cell", fontSize=8, leading=9.4),
+        "below": like("below", fontSize=6.2, leading=7.2, textColor=_GREY),
         "head": like("head", fontName=bold, fontSize=7.5, leading=9),
         "banner": like(
             "banner",
@@ -119,6 +120,13 @@ def _text(said: str, style: Any) -> Any:
     from reportlab.platypus import Paragraph
 
     return Paragraph(escape(said), style)
+
+
+def _cell(said: str, below: str, styles: dict[str, Any]) -> Any:
+    """A table's cell, with what stands beneath it in small type."""
+    return (
+        [_text(said, styles["cell"]), _text(below, styles["below"])] if below else _text(said, styles["cell"])
+    )
 
 
 def _pairs(pairs: tuple[tuple[str, str], ...], styles: dict[str, Any]) -> list[Any]:
@@ -182,7 +190,10 @@ def _table(content: Content, styles: dict[str, Any]) -> list[Any]:
     lines: list[tuple[Any, ...]] = []
     for row in content.rows:
         cells = (str(row.number), row.cls, row.axes, row.volume, row.density, row.slice)
-        body.append([_text(c, styles["cell"]) for c in (*cells, row.score, row.decision)])
+        below = {2: row.axes_interval, 3: row.volume_interval}
+        body.append(
+            [_cell(c, below.get(k, ""), styles) for k, c in enumerate((*cells, row.score, row.decision))]
+        )
         if more := ". ".join(filter(None, (row.reasons, row.note))):
             # Over the whole width in a line of their own.
             body.append(["", _text(more, styles["small"]), *[""] * (len(_WIDTHS_MM) - 2)])
@@ -265,7 +276,10 @@ def _cells(table: Cells, widths_mm: tuple[float, ...], styles: dict[str, Any]) -
     made = Table(
         [
             [_text(h, styles["head"]) for h in table.headings],
-            *([_text(cell, styles["cell"]) for cell in row] for row in table.rows),
+            *(
+                [_cell(cell, table.below(at, k), styles) for k, cell in enumerate(row)]
+                for at, row in enumerate(table.rows)
+            ),
         ],
         colWidths=[w * mm for w in widths_mm],
         repeatRows=1,

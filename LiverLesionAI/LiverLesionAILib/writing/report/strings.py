@@ -141,6 +141,17 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "made_by": ("Made by", "Erstellt mit", "Laget med", "Produit par"),
     "models": ("Models (SHA-256)", "Modelle (SHA-256)", "Modeller (SHA-256)", "Modèles (SHA-256)"),
     "rules": ("Rules", "Regeln", "Regler", "Règles"),
+    "intervals": ("Intervals", "Intervalle", "Intervaller", "Intervalles"),
+    "intervals_note": (
+        "in small type, the range of a long axis or volume; on 28 lesions of 5 patients 25 and 27 true "
+        "values lay in it",
+        "klein gesetzt, der Bereich eines Längsdurchmessers oder Volumens; bei 28 Läsionen von 5 Patienten "
+        "lagen 25 und 27 wahre Werte darin",
+        "i liten skrift, området for en lengste diameter eller et volum; for 28 lesjoner hos 5 pasienter lå "
+        "25 og 27 sanne verdier i det",
+        "en petits caractères, la plage d'un grand axe ou d'un volume ; pour 28 lésions de 5 patients, 25 et "
+        "27 valeurs vraies s'y trouvaient",
+    ),
     "conclusion": ("Conclusion", "Beurteilung", "Konklusjon", "Conclusion"),
     "in_english": ("{s}", "(englisch) {s}", "(engelsk) {s}", "(en anglais) {s}"),
     "look_here": (
@@ -206,6 +217,12 @@ class Language:
         text = f"{value:.{digits}f}"
         text = text.lstrip("-") if float(text) == 0 else text
         return text if self.code == "en" else text.replace(".", ",")
+
+    def interval(self, low: float, high: float, digits: int = 0) -> str:
+        """ "20-28"; "" where it is not known."""
+        if low != low or high != high:
+            return ""
+        return f"{self.number(low, digits)}-{self.number(high, digits)}"
 
     def date(self, dicom_date: str) -> str:
         """A date YYYYMMDD as the language writes it; what is no date stays as it is."""

@@ -12,6 +12,12 @@ class Table:
     caption: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    small: tuple[tuple[str, ...], ...] = ()
+    """Beneath each cell in small type, "" for nothing; () where no cell has any."""
+
+    def below(self, row: int, column: int) -> str:
+        """What stands beneath a cell."""
+        return self.small[row][column] if self.small else ""
 
 
 @dataclass(frozen=True)

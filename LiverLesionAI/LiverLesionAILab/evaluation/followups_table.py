@@ -1,0 +1,161 @@
+"""What `liverlesionai compare followups` has measured: rows, kept as a CSV, and their table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.support.files import replacing
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """One simulated follow-up.
+
+    Attributes:
+        kind: "body" or "real"; masks: "true" or "network".
+        lesions: that are to be placed, each counted once (a merge of two is one).
+        matched: ones whose partners are right; right: ones whose state is right too.
+        residuals: matched lesions in both scans; near: those whose centres are within 8 mm.
+        category, found: RECIST of the true masks and pairs, and as compared; "" without a target.
+        refused: the registration was refused.
+        dice: of the livers after registration.
+        alone ... single_right: with the networks' masks, see :class:`.followups_network.NetworkScore`.
+        proposed ... split_found: once the reader has taken proposed splits, see
+            :class:`.followups_network.NetworkComparison`.
+    """
+
+    name: str
+    kind: str
+    masks: str
+    lesions: int
+    matched: int
+    right: int
+    residuals: int
+    near: int
+    category: str
+    found: str
+    refused: bool
+    dice: float
+    seconds: float
+    alone: int = 0
+    alone_matched: int = 0
+    alone_right: int = 0
+    one_sided: int = 0
+    one_sided_right: int = 0
+    single: int = 0
+    single_right: int = 0
+    proposed: int = 0
+    accepted: int = 0
+    split_matched: int = 0
+    split_right: int = 0
+    split_lesions: int = 0
+    split_found: str = ""
+
+
+def write_rows(rows: Sequence[PairRow], folder: Path) -> None:
+    """followups.csv, one row a pair."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "followups.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(PairRow)])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def read_rows(folder: Path) -> list[PairRow]:
+    """The way back from :func:`write_rows`; nothing where there is no file.
+
+    Raises:
+        InputError: it is another version's.
+    """
+    path = folder / "followups.csv"
+    if not path.exists():
+        return []
+    kinds = {field.name: field.type for field in fields(PairRow)}
+    read: dict[str, Callable[[str], Any]] = {
+        "str": str, "int": int, "float": float, "bool": lambda text: text == "True",
+    }  # fmt: skip
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                PairRow(**{name: read[str(kinds[name])](text) for name, text in row.items()})
+                for row in csv.DictReader(file)
+            ]
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path} is of another version: remove it to compare anew.") from None
+
+
+def followup_table(rows: Sequence[PairRow]) -> str:
+    """Rates with their 95 % Wilson intervals, in Markdown."""
+    lines = [
+        "| masks | scans | pairs | matched right | state right | centres <= 8 mm | RECIST category right "
+        "| refused | median s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for masks in ("true", "network"):
+        for kind in ("body", "real", "all"):
+            chosen = [r for r in rows if r.masks == masks and kind in (r.kind, "all")]
+            if not chosen:
+                continue
+            total = sum(r.lesions for r in chosen)
+            judged = [r for r in chosen if r.category]
+            lines.append(
+                f"| {masks} | {kind} | {len(chosen)} | {_rate(sum(r.matched for r in chosen), total)} | "
+                f"{_rate(sum(r.right for r in chosen), total)} | "
+                f"{_rate(sum(r.near for r in chosen), sum(r.residuals for r in chosen))} | "
+                f"{_rate(sum(r.category == r.found for r in judged), len(judged))} | "
+                f"{sum(r.refused for r in chosen)} | {median(r.seconds for r in chosen):.1f} |"
+            )
+    networks = [r for r in rows if r.masks == "network"]
+    return "\n".join([*lines, *(_network_lines(networks) if networks else [])])
+
+
+def _network_lines(rows: Sequence[PairRow]) -> list[str]:
+    """What the networks' masks add to the table."""
+    lines = [
+        "",
+        "| networks' masks | outlined alone: matched | state right | in one list only: not new or gone "
+        "| truly new or gone: said so |",
+        "|---|---|---|---|---|",
+    ]
+    for kind in ("body", "real", "all"):
+        chosen = [r for r in rows if kind in (r.kind, "all")]
+        if chosen:
+            alone = sum(r.alone for r in chosen)
+            lines.append(
+                f"| {kind} | {_rate(sum(r.alone_matched for r in chosen), alone)} | "
+                f"{_rate(sum(r.alone_right for r in chosen), alone)} | "
+                f"{_rate(sum(r.one_sided_right for r in chosen), sum(r.one_sided for r in chosen))} | "
+                f"{_rate(sum(r.single_right for r in chosen), sum(r.single for r in chosen))} |"
+            )
+    lines += [
+        "",
+        "| networks' masks, proposed splits taken | splits proposed, taken | matched right | state right "
+        "| RECIST category right |",
+        "|---|---|---|---|---|",
+    ]
+    for kind in ("body", "real", "all"):
+        chosen = [r for r in rows if kind in (r.kind, "all")]
+        judged = [r for r in chosen if r.category]
+        if chosen:
+            total = sum(r.split_lesions for r in chosen)
+            lines.append(
+                f"| {kind} | {sum(r.proposed for r in chosen)}, {sum(r.accepted for r in chosen)} | "
+                f"{_rate(sum(r.split_matched for r in chosen), total)} | "
+                f"{_rate(sum(r.split_right for r in chosen), total)} | "
+                f"{_rate(sum(r.category == r.split_found for r in judged), len(judged))} |"
+            )
+    return lines
+
+
+def _rate(good: int, total: int) -> str:
+    if not total:
+        return "-"
+    low, high = stats.binomtest(good, total).proportion_ci(method="wilson")
+    return f"{good} of {total}, {100 * good / total:.0f} % ({100 * low:.0f}-{100 * high:.0f})"
