@@ -94,7 +94,6 @@ BESIDE_THE_PAGE = {
     "explain/health.py": "how a network's attention is judged; nothing is found by it",
     "anatomy/naming.py": "weights learnt of the signs by which a vessel's tree is told, and their reach",
     "anatomy/usual.py": "where landmarks usually lie; what is taken from there says so, with its uncertainty",
-    "measure/interval.py": "how far a length is trusted; no lesion and no length depends on it",
 }
 """Files of stages that keep limits with their reasons beside the code, and why."""
 

@@ -18,14 +18,14 @@ from LiverLesionAILab.synthesis.synthliver.images import write_nifti
 from LiverLesionAILib.case.findings import CaseResult, LesionSource, ProbabilityMap
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint, state_of
 from LiverLesionAILib.case.followup_columns import CHANGES, SIZES_NOW, intervals_text
-from LiverLesionAILib.case.store import save_result
-from LiverLesionAILib.case.volume_interval import SHARE, ball_mm, volume_digits, volume_interval_ml
-from LiverLesionAILib.stages.measure.interval import (
+from LiverLesionAILib.case.interval import (
     FACTOR,
     READER_MM,
     conformal_factor,
     intervals_of,
 )
+from LiverLesionAILib.case.store import save_result
+from LiverLesionAILib.case.volume_interval import SHARE, ball_mm, volume_digits, volume_interval_ml
 from LiverLesionAILib.stages.measure.lesions import measure_case
 from LiverLesionAILib.volume.ct import Geometry
 

@@ -136,13 +136,16 @@ def test_html_pdf_and_text_say_the_same(language):
 def test_the_numbers_are_those_of_the_table():
     _, result = small_case()
     rows = [row for row in csv.DictReader(io.StringIO(findings_csv(result))) if row["Finding"] == "lesion"]
-    page = Page(report_html(content(result=result)))
+    report = content(result=result)
+    page = Page(report_html(report))
     cells = [row for row in page.rows if row and row[0].isdigit()]
     assert len(rows) == len(cells) == len(result.lesions)
-    for row, shown in zip(rows, cells, strict=True):
+    for row, shown, made in zip(rows, cells, report.rows, strict=True):
         assert shown[0] == row["Number"]
-        assert shown[2] == f"{row['Long axis (mm)']} x {row['Short axis (mm)']}"
-        assert float(shown[3]) == pytest.approx(float(row["Volume (mL)"]), abs=0.0051)
+        # With their intervals in small type below.
+        axes, volume = (made.axes_interval, made.volume_interval)
+        assert shown[2] == f"{row['Long axis (mm)']} x {row['Short axis (mm)']}{axes}"
+        assert float(shown[3].removesuffix(volume)) == pytest.approx(float(row["Volume (mL)"]), abs=0.0051)
         assert float(shown[4].split()[0]) == pytest.approx(float(row["Mean density (HU)"]), abs=0.51)
         sure = float(row["Lesion probability"] or row["Score"])
         assert float(shown[6]) == pytest.approx(sure, abs=0.0051)

@@ -22,13 +22,13 @@ from LiverLesionAILib.case.criteria import ChoiAssessment
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.case.followup_json import course_json, course_of_json, read_course
+from LiverLesionAILib.case.interval import intervals_of
 from LiverLesionAILib.case.joined import JoinedOutline
 from LiverLesionAILib.case.judged import JudgedCourse
 from LiverLesionAILib.case.recist import NonTarget, Response, TargetSize
 from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.case.time_point import time_point_of
 from LiverLesionAILib.cli.main import main
-from LiverLesionAILib.stages.measure.interval import intervals_of
 from LiverLesionAILib.writing.dicom import follow_up as coded
 from LiverLesionAILib.writing.dicom.from_case import content_of
 from LiverLesionAILib.writing.dicom.uids import fingerprint

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from LiverLesionAILib.case.interval import FACTOR, conformal_factor, scale_mm
 from LiverLesionAILib.case.lesion_masks import lesion_masks
 from LiverLesionAILib.case.store import load_result
 from LiverLesionAILib.case.volume_interval import SHARE, ball_mm
-from LiverLesionAILib.stages.measure.interval import FACTOR, conformal_factor, scale_mm
 from LiverLesionAILib.stages.measure.lesions import measure_case
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent

@@ -13,6 +13,7 @@ from ..case.alignment import Alignment
 from ..case.course import Course, response_of
 from ..case.findings import CaseResult
 from ..case.followup import FollowUp, Pair, TimePoint
+from ..case.interval import intervals_of
 from ..case.lesion_masks import lesion_masks
 from ..case.recist import Assessment
 from ..case.time_point import time_point_of
@@ -26,7 +27,6 @@ from ..stages.followup.register import (
     composed,
     register_livers,
 )
-from ..stages.measure.interval import intervals_of
 from ..support.progress import Progress, part, silent
 from ..volume.ct import CtVolume
 from ..volume.dicom import DicomSource

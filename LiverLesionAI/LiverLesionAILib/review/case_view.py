@@ -15,6 +15,7 @@ from ..case.colours import lesion_colour
 from ..case.columns import BY_KEY, MEASURED
 from ..case.description import BOX_PREFIX
 from ..case.findings import DoubtfulPlace, Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
+from ..case.interval import READER_MM
 from ..case.place import Place
 from ..scene import nodes, segments
 from ..scene.anatomy_nodes import AnatomyNodes
@@ -22,7 +23,6 @@ from ..scene.boxed import BoxedLesion, read_boxed, without_listed
 from ..scene.map_stack import ROLE_STACK
 from ..scene.marks import Mark, MarkNodes
 from ..scene.prepare import find_nodes
-from ..stages.measure.interval import READER_MM
 
 TAG_HALF_WIDTH = "LiverLesionAI.HalfWidth"
 """Half the width of the interval of the long axis that the AI measured, mm."""

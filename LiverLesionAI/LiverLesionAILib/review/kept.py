@@ -14,10 +14,10 @@ import numpy as np
 import slicer
 
 from ..case.findings import CaseResult, Lesion
+from ..case.interval import half_width_mm
 from ..case.lesion_masks import lesion_masks
 from ..case.store_json import describe_lesion, read_lesion
 from ..scene import segments
-from ..stages.measure.interval import half_width_mm
 from ..support.steps import Steps
 from ..volume.crops import Mask
 from ..volume.ct import Geometry

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from ...case.classes import LesionClass, Phase
 from ...case.enhancement import CURVES
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
+from ...case.interval import intervals_of
 from ...case.judged import JudgedCourse
 from ...case.terminology import by_probability, lesion_probability
 from ...case.volume_interval import volume_digits, volume_interval_ml
 from ...case.wording import axial_slice, notes, slice_number
 from ...pictures.canvas import png_bytes
 from ...pictures.enhancement_plot import enhancement_plot
-from ...stages.measure.interval import intervals_of
 from ...volume.dicom import DicomSource
 from .anatomy import AnatomyPart, anatomy_part
 from .follow_up import FollowUpPart, follow_up_part
@@ -131,7 +131,6 @@ def report_content(
     listed = by_probability(x for x in result.lesions if options.with_rejected or x.status.counts)
     undecided = sum(decision_of(x) == "undecided" for x in result.lesions)
     draft = words("draft", n=undecided, m=len(result.lesions)) if undecided else ""
-    known = intervals_of(result)
     left_out = len(result.lesions) - len(listed)
     warnings = [sentence(said, words) for said in notes(result)]
     if left_out:
@@ -141,10 +140,7 @@ def report_content(
     if judged is not None and not judged.belongs_to(result):
         warnings.append(sentence(OUTDATED, words))
         judged = None
-    if judged is not None:
-        now = judged.course.last.current.lesions
-        # The follow-up's are what its category rests on: one report has one interval of a length.
-        known |= {n: (x.low_mm, x.high_mm) for n, x in now.items() if x.low_mm == x.low_mm}
+    known = _intervals(result, judged)
     rows = tuple(_row(x, result, words, known.get(x.number)) for x in listed)
     return Content(
         words=words,
@@ -158,10 +154,7 @@ def report_content(
         summary=_summary(result, listed, words),
         changes=tuple(_changes(result.lesions, words)),
         warnings=tuple(warnings),
-        small_print=(
-            *(((words("intervals"), words("intervals_note")),) if any(r.axes_interval for r in rows) else ()),
-            *_small_print(result, words),
-        ),
+        small_print=_small_print(result, rows, words),
         key_images=tuple(
             KeyImage(
                 f"{row.number}: {row.cls or words('lesion_count')}, {row.axes} mm", key_images[row.number]
@@ -174,6 +167,15 @@ def report_content(
         follow_up=None if judged is None else follow_up_part(judged, words),
         anatomy=anatomy_part(result, listed, words, anatomy_3d),
     )
+
+
+def _intervals(result: CaseResult, judged: JudgedCourse | None) -> dict[int, tuple[float, float]]:
+    """Of the lesions' long axes; the follow-up's where it has them, as its category rests on those."""
+    known = intervals_of(result)
+    if judged is not None:
+        now = judged.course.last.current.lesions
+        known |= {n: (x.low_mm, x.high_mm) for n, x in now.items() if x.low_mm == x.low_mm}
+    return known
 
 
 def _curves(listed: Sequence[Lesion], words: Language) -> tuple[KeyImage, ...]:
@@ -341,9 +343,11 @@ def _changes(lesions: Sequence[Lesion], words: Language) -> list[str]:
     return said
 
 
-def _small_print(result: CaseResult, words: Language) -> tuple[tuple[str, str], ...]:
+def _small_print(result: CaseResult, rows: Sequence[Row], words: Language) -> tuple[tuple[str, str], ...]:
     models = ", ".join(f"{name} {digest}" for name, digest in result.models.items())
+    told = any(row.axes_interval for row in rows)
     return (
+        *(((words("intervals"), words("intervals_note")),) if told else ()),
         (words("made_by"), ", ".join(filter(None, (f"LiverLesionAI {result.version}", result.device)))),
         (words("models"), models),
     )

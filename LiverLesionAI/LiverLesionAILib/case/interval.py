@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...case.findings import CaseResult, Lesion, LesionSource, ProbabilityMap
-from ...case.lesion_masks import lesion_masks
-from ...volume.crops import Mask
-from ...volume.ct import Geometry
-from ...volume.masks import components
+from ..volume.crops import Mask
+from ..volume.ct import Geometry
+from ..volume.masks import components
+from .findings import CaseResult, Lesion, LesionSource, ProbabilityMap
+from .lesion_masks import lesion_masks
 
 FLOOR_MM = 1.0
 SLICE_SHARE = 0.25
