@@ -13,6 +13,7 @@ with lesions whose truth is known, fits FACTOR and says how often it holds.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,15 +118,15 @@ def spread_mm(mask: Mask, geometry: Geometry, known: ProbabilityMap) -> float:
         kept = np.isin(parts, np.unique(parts[own & (parts > 0)]))
         volume = float(np.count_nonzero(kept & (parts > 0))) * grid.voxel_volume_mm3
         diameters.append((6 * volume / math.pi) ** (1 / 3))
-    return abs(diameters[0] - diameters[1]) / 2
+    return float(abs(diameters[0] - diameters[1]) / 2)
 
 
-def _all_corners(ends: NDArray) -> NDArray:
+def _all_corners(ends: NDArray[Any]) -> NDArray[Any]:
     return np.array(np.meshgrid(*ends.T, indexing="ij")).reshape(3, -1).T
 
 
 def _sampled(
-    mask: Mask, geometry: Geometry, grid: Geometry, start: NDArray, shape: tuple[int, ...]
+    mask: Mask, geometry: Geometry, grid: Geometry, start: NDArray[Any], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
     """The mask at the voxels of a part of another grid."""
     index = np.moveaxis(np.indices(shape), 0, -1) + start
@@ -138,7 +139,7 @@ def _sampled(
     return made
 
 
-def conformal_factor(errors_mm: NDArray, scales_mm: NDArray, share: float = 0.9) -> float:
+def conformal_factor(errors_mm: NDArray[Any], scales_mm: NDArray[Any], share: float = 0.9) -> float:
     """The factor whose intervals hold a next lesion in `share` of the cases (split conformal prediction).
 
     The ceil((n + 1) * share)-th smallest of |error| / scale; infinite where there are too few lesions.
