@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ from LiverLesionAILib.case.enhancement import Enhancement, PhaseLevels
 from LiverLesionAILib.case.findings import LesionStatus
 from LiverLesionAILib.panel.choices import ClassSetting, CtPhase, StatusFilter
 from LiverLesionAILib.scene.show import read_back
-from support.desk import Desk, add_volume, truth_array
+from support.desk import WIDTH, Desk, add_volume, truth_array, wanted_height
 
 ASKED = "portal 20 HU; treated? 1200 HU (portal) is lipiodol or calcification"
 
@@ -205,3 +207,32 @@ def test_how_often_classes_are_met_is_shown_and_goes_along_when_changed(desk: De
     priors = Settings.from_json({"class_priors": desk.panel.settings()["class_priors"]}).class_priors
     assert priors is not None and dict(priors)["HCC"] == 0.289
     desk.panel.parameters.classSetting = ClassSetting.STAGING
+
+
+def _of(value: Any) -> Any:
+    """The stand-in has Qt's properties as PythonQt does; a plain PySide label has methods."""
+    return value() if callable(value) else value
+
+
+def test_no_line_is_cut_off_whatever_is_open(case: Desk) -> None:
+    """As high as a scroll area makes the panel every label has room for its wrapped text, LI-RADS' too."""
+    from PySide6.QtWidgets import QLabel
+
+    for name in (n for n in dir(case.ui) if n.endswith("Section")):
+        getattr(case.ui, name).collapsed = False
+    case.panel.refresh()
+    case.panel.select(case.panel.case.rows[0].segment_id)
+    case.turn()
+    say(case, "atRiskBox", "yes")
+    case.ui.ageBox.value = 61
+    say(case, "vascularBox", "no")
+    assert "2. " in case.ui.liradsLabel.text, "its steps are among them"
+    case.window.resize(WIDTH, wanted_height(case))
+    case.turn(0.1)
+    cut = [
+        (label.objectName(), height, wanted)
+        for label in case.window.findChildren(QLabel)
+        for height, wanted in [(_of(label.height), label.heightForWidth(_of(label.width)))]
+        if label.isVisible() and _of(label.wordWrap) and height < wanted
+    ]
+    assert cut == []

@@ -29,6 +29,12 @@ def truth_array(shape=(24, 40, 48)) -> np.ndarray:
     return array
 
 
+def wanted_height(desk: Desk) -> int:
+    """Of the panel at its width, wrapped lines and all, as a scroll area asks for it."""
+    layout = desk.window.layout()
+    return max(layout.sizeHint().height(), layout.totalHeightForWidth(WIDTH))
+
+
 def five_lesions() -> np.ndarray:
     """Two more lesions, which the scripted analysis gives scores of 0.5 and 0.4."""
     array = truth_array()

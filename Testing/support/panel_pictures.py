@@ -19,7 +19,7 @@ from pathlib import Path
 # As a program it finds the helpers beside it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.desk import TESTING, Desk, add_volume, five_lesions
+from support.desk import TESTING, WIDTH, Desk, add_volume, five_lesions, wanted_height
 
 
 def dark_palette():
@@ -53,7 +53,7 @@ def dark_palette():
 def take(desk: Desk, folder: Path, name: str) -> Path:
     """Save the panel as it looks now, as high as it wants to be."""
     desk.turn(0.3)
-    desk.window.resize(380, max(400, desk.window.layout().sizeHint().height()))
+    desk.window.resize(WIDTH, max(400, wanted_height(desk)))
     desk.turn(0.05)
     path = folder / f"panel_{name}.png"
     if not desk.window.grab().save(str(path)):
