@@ -282,6 +282,24 @@ def test_what_one_scan_does_not_list_is_looked_for_in_its_probability(first, sec
     assert {p.state for p in read.course.last.pairs} == {p.state for p in found.pairs}
 
 
+@pytest.mark.usefixtures("registered")
+def test_what_lies_in_another_lesions_outline_is_not_faint_for_that(first, second):
+    """The prior lists a lesion whose outline has run over the place of one that is new now."""
+    first, second = (decided(scan, LesionStatus.ACCEPTED) for scan in (first, second))
+    place = np.array((30, 10, 20))
+    geometry, labels = first.result.geometry, first.result.lesion_labels_zyx.copy()
+    lps = np.asarray(geometry.index_to_lps(np.moveaxis(np.indices(geometry.shape_zyx), 0, -1)))
+    run_over = (np.abs(lps - (15, 5, 10)) < (20, 10, 14)).all(axis=-1)
+    for outlined in (run_over, run_over & (lps[..., 0] < -90)):
+        own = np.where(outlined & first.result.liver_zyx, 1, labels).astype(np.uint16)
+        lesions = measure_case(own, first.result.liver_zyx, first.volume.hu_zyx, geometry)
+        result = replace(first.result, lesion_labels_zyx=own, lesions=lesions)
+        found = follow_up(seen(replace(first, result=result), place, 0.9), second)
+        pair = next(p for p in found.pairs if 4 in p.current)
+        # Where the outline reaches, what is seen is that lesion; elsewhere it is something unlisted.
+        assert (pair.state is LesionState.FAINT) == (not outlined.any()), pair
+
+
 def test_another_patient_is_told(first):
     other = body({1: ((0, 0, 0), 8.0)}, seed=4)
     stretched = Geometry.make(other.result.geometry.shape_zyx, (4.0, 1.4, 4.2), (-200, -60, -70))

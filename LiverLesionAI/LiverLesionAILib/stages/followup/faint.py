@@ -23,8 +23,9 @@ from .pair import Place
 STEPS = 9
 """Points across the ball that is looked at."""
 
-Look = Callable[[NDArray[np.float64], float], bool]
-"""(centre in LPS mm, radius in mm) -> whether the network sees something there."""
+Look = Callable[[NDArray[np.float64], float, Sequence[Place]], bool]
+"""(centre in LPS mm, radius in mm, the listed lesions of the scan) -> whether the network sees something
+there that is none of those."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,23 @@ def level_at(
     values_zyx: NDArray[np.uint8] | NDArray[np.float32],
     geometry: Geometry,
     reach_mm: float,
+    listed: Sequence[Place] = (),
 ) -> float:
     """The probability (0..1) that half of a ball's volume reaches, within `reach_mm` more around it.
 
     Args:
+        listed: lesions whose own voxels are no sign of another one.
         values_zyx: on `geometry`; uint8 stands for 0..1. Outside of it there is nothing.
     """
     outer = radius_mm + reach_mm
     steps = np.linspace(-outer, outer, STEPS)
     offsets = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     offsets = offsets[np.linalg.norm(offsets, axis=1) <= outer]
-    index = np.asarray(geometry.lps_to_index(centre_lps + offsets)).T
+    points = centre_lps + offsets
+    index = np.asarray(geometry.lps_to_index(points)).T
     values = ndimage.map_coordinates(values_zyx, index, np.float32, 1, mode="constant", cval=0.0)
+    for lesion in listed:
+        values[lesion.holds(points)] = 0.0
     wanted = max(1, math.ceil(0.5 * len(offsets) * (radius_mm / outer) ** 3))
     return float(np.sort(values)[-wanted]) / (255.0 if values_zyx.dtype == np.uint8 else 1.0)
 
@@ -69,7 +75,9 @@ def look_in(
 ) -> Look:
     """Whether a scan's network sees something at a place, by the tumour's probability that was kept."""
     least, reach_mm = settings.least, settings.reach_mm
-    return lambda centre, radius: level_at(centre, radius, values_zyx, geometry, reach_mm) >= least
+    return lambda centre, radius, listed: (
+        level_at(centre, radius, values_zyx, geometry, reach_mm, listed) >= least
+    )
 
 
 def with_faint(
@@ -79,6 +87,8 @@ def with_faint(
     looks: tuple[Look | None, Look | None],
 ) -> tuple[Pair, ...]:
     """Pairs, with what is no more than unlisted in one scan called so instead of new or gone.
+
+    A place inside another lesion's outline is not called faint for that outline's sake.
 
     Args:
         places: of the prior's and the current lesions, in their own scans' patient space.
@@ -97,9 +107,10 @@ def _looked_at(
     faint = False
     if pair.state is LesionState.GONE and looks[1] is not None:
         place = places[0][pair.prior[0]]
-        faint = looks[1](transform.points(place.centre_lps[None])[0], place.radius_mm)
+        there = transform.points(place.centre_lps[None])[0]
+        faint = looks[1](there, place.radius_mm, tuple(places[1].values()))
     elif pair.state is LesionState.NEW and looks[0] is not None:
         place = places[1][pair.current[0]]
         back = came_from(place.centre_lps, transform)
-        faint = back is not None and looks[0](back, place.radius_mm)
+        faint = back is not None and looks[0](back, place.radius_mm, tuple(places[0].values()))
     return replace(pair, state=LesionState.FAINT) if faint else pair

@@ -67,6 +67,18 @@ class Place:
         step = max(1, math.ceil(len(points) / MOST_POINTS))
         return cls(points[::step], points.mean(axis=0), (3 * volume_mm3 / (4 * math.pi)) ** (1 / 3))
 
+    @property
+    def spacing_mm(self) -> float:
+        """How far apart its points lie, roughly: they may be fewer than its voxels."""
+        volume_mm3 = 4 * math.pi * self.radius_mm**3 / 3
+        return float((volume_mm3 / len(self.points_lps)) ** (1 / 3))
+
+    def holds(self, points_lps: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which of (n, 3) points, LPS mm, lie in it."""
+        near, _ = cKDTree(self.points_lps).query(points_lps)
+        inside: NDArray[np.bool_] = near <= 0.75 * self.spacing_mm
+        return inside
+
     def moved(self, transform: Movement) -> Place:
         """Where it lies after a registration."""
         points = transform.points(self.points_lps)
