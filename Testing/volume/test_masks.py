@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from LiverLesionAILib.volume.masks import (
-    among,
     bounding_box,
     components,
     label_boxes,
@@ -80,9 +79,3 @@ def test_a_ball_reaches_what_a_distance_transform_says(mask, spacing, reach):
     if mask.any():
         expected = ndimage.distance_transform_edt(~mask, sampling=spacing) <= reach
     assert np.array_equal(within_mm(mask, spacing, reach), expected)
-
-
-@QUICK
-@given(arrays(np.uint16, (2, 3, 4), elements=st.integers(0, 5)), st.lists(st.integers(0, 9)))
-def test_among_labels_as_numpy_says(labels, numbers):
-    assert np.array_equal(among(labels, numbers), np.isin(labels, numbers))

@@ -34,7 +34,7 @@ from ..stages.segment.region import ReachSettings, agreed_liver, near_liver, reg
 from ..stages.segment.segmented import Segmented
 from ..support.progress import Progress, part
 from ..volume.ct import resample_labels
-from ..volume.masks import among, number_by_size
+from ..volume.masks import number_by_size
 from .choice import Models
 from .draft import Draft, Placed
 from .rules import Rules
@@ -179,7 +179,7 @@ def _doubtful(found: Segmented, placed: Placed, rules: Rules) -> tuple[DoubtfulP
     known = found.masks.labels_zyx > 0
     if placed.boxed:
         # Outlines that grew inside a detector's box are on the CT's own voxels alone.
-        grown = among(placed.labels_zyx, [placed.numbers[n] for n in placed.boxed if n in placed.numbers])
+        grown = np.isin(placed.labels_zyx, [placed.numbers[n] for n in placed.boxed if n in placed.numbers])
         known = known | (resample_labels(grown.astype(np.uint8), found.box, found.working) > 0)
     return doubtful_places(
         found.tumour_zyx,

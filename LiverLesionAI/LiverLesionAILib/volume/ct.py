@@ -113,4 +113,5 @@ def crop(volume: CtVolume, start_zyx: ArrayLike, stop_zyx: ArrayLike, fill_hu: f
         hu_zyx=crop_array(volume.hu_zyx, start_zyx, stop_zyx, fill_hu),
         geometry=volume.geometry.cropped(start_zyx, stop_zyx),
         dicom=volume.dicom and volume.dicom.at_slices(range(first, end)),
+        checked=None,  # it would keep the whole volume in memory
     )

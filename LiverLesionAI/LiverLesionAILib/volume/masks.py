@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -116,17 +116,6 @@ def label_boxes(labels_zyx: NDArray[Any]) -> dict[int, BoxSlices]:
             z, y, x = (slice(s.start + w.start, s.stop + w.start) for s, w in zip(part, whole, strict=True))
             boxes[number] = z, y, x
     return boxes
-
-
-def among(labels_zyx: NDArray[Any], numbers: Iterable[int]) -> NDArray[np.bool_]:
-    """Where a label map has one of these labels; labels are small, so that a table says it fastest."""
-    chosen = list(numbers)
-    if not chosen:
-        return np.zeros(labels_zyx.shape, bool)
-    table = np.zeros(int(labels_zyx.max(initial=0)) + 1, bool)
-    table[[n for n in chosen if n < len(table)]] = True
-    found: NDArray[np.bool_] = table[labels_zyx]
-    return found
 
 
 def number_by_size(labels_zyx: NDArray[Any]) -> tuple[NDArray[np.uint16], dict[int, int]]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...volume.masks import among, components, within_mm
+from ...volume.masks import components, within_mm
 
 RING_MM = 2.0
 """Between this and twice this from a lesion lie its surroundings: clear of its blurred border."""
@@ -114,7 +114,7 @@ def gallbladder_mask(
     weights = ndimage.sum_labels(probability_zyx.astype(np.float32), parts, index)
     main = parts == 1 + int(np.argmax(weights))
     near = within_mm(main, spacing_zyx_mm, settings.fragment_mm)
-    mask = main | among(parts, np.setdiff1d(np.unique(parts[near]), 0))
+    mask = main | np.isin(parts, np.setdiff1d(np.unique(parts[near]), 0))
     values = np.sort(probability_zyx[mask])
     volume_ml = float(mask.sum()) * float(np.prod(spacing_zyx_mm)) / 1000.0
     if volume_ml < settings.smallest_ml or values[-max(1, len(values) // 10) :].mean() < settings.peak * 255:
@@ -151,10 +151,10 @@ def separate_gallbladder(
     inside = {n for n in like if enclosed(labels_zyx, n, bare, spacing_zyx_mm) > settings.enclosed}
     removed = tuple(n for n in like if n not in inside)
     # What hangs on the gallbladder of a removed lesion (its wall, partial volume) is not liver tissue proven.
-    gone = among(labels_zyx, removed)
+    gone = np.isin(labels_zyx, removed)
     # A lesion of which little looks like gallbladder is a lesion there too: a necrotic one is fluid in parts.
     whole = [n for n, share in shares.items() if share < settings.doubt_share or n in inside]
-    gallbladder_zyx = gallbladder_zyx & ~among(labels_zyx, whole)
+    gallbladder_zyx = gallbladder_zyx & ~np.isin(labels_zyx, whole)
     kept = np.where(gone | gallbladder_zyx, 0, labels_zyx).astype(labels_zyx.dtype)
     doubtful = tuple(
         n

@@ -11,7 +11,6 @@ from scipy import ndimage
 from ...support.progress import Progress, silent
 from ...volume.crops import bounding_box
 from ...volume.ct import CtVolume, Geometry, resample, resample_labels
-from ...volume.masks import among
 from ..faces import Neighbour
 from ..locate.coarse import LiverLocation
 from ..segment.segmented import Segmented
@@ -126,7 +125,7 @@ def without_gallbladder(found: Segmented, separated: Separated, labels_zyx: NDAr
         return resample_labels(mask_zyx.astype(np.uint8), found.box, found.working) > 0
 
     organ = on_working(separated.gallbladder_zyx)
-    gone = ndimage.binary_dilation(on_working(among(labels_zyx, separated.removed)))
+    gone = ndimage.binary_dilation(on_working(np.isin(labels_zyx, separated.removed)))
     return Segmented(
         found.box,
         found.hu_zyx,
