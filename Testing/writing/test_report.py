@@ -458,3 +458,19 @@ class TestSentencesOfTheAnalysis:
         result = replace(result, messages=("The file's header was odd.",))
         assert content("de", result).warnings == ("(englisch) The file's header was odd.",)
         assert content("en", result).warnings == ("The file's header was odd.",)
+
+
+def test_a_lesion_left_open_has_its_differential_with_probabilities() -> None:
+    from LiverLesionAILib.writing.report.content import _differential
+    from support.results import measured_result
+
+    lesion = replace(
+        measured_result().lesions[0],
+        model_class="indeterminate",
+        class_reasons="no class stands out; 15 mm",
+        class_probabilities={"HCC": 0.577, "metastasis": 0.353, "benign": 0.057},
+    )
+    assert _differential(lesion, Language("en")) == "HCC 0.58, metastasis 0.35; "
+    assert _differential(lesion, Language("de")).startswith("HCC 0,58, ")
+    assert _differential(replace(lesion, model_class="HCC"), Language("en")) == ""
+    assert _differential(replace(lesion, reader_class="FNH"), Language("en")) == ""

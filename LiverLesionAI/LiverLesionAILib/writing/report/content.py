@@ -209,6 +209,19 @@ def decision_of(lesion: Lesion) -> str:
     return lesion.status.value
 
 
+def _differential(lesion: Lesion, words: Language) -> str:
+    """What a lesion that is left open may be, most probable first: "HCC 0.58, metastasis 0.35; "; else ""."""
+    if not lesion.class_reasons or LesionClass.of(lesion.shown_class) is not LesionClass.INDETERMINATE:
+        return ""
+    likely = [(name, p) for name, p in lesion.class_probabilities.items() if p >= LIKELY_ENOUGH][:3]
+    listed = ", ".join(f"{class_text(name, words)} {words.number(p, 2)}" for name, p in likely)
+    return f"{listed}; " if listed else ""
+
+
+LIKELY_ENOUGH = 0.1
+"""A class less probable is not listed beside others."""
+
+
 def _row(lesion: Lesion, result: CaseResult, words: Language, interval: tuple[float, float] | None) -> Row:
     m = lesion.measurement
     own = "" if lesion.reader_class is None else f" ({words('by_reader')})"
@@ -227,7 +240,9 @@ def _row(lesion: Lesion, result: CaseResult, words: Language, interval: tuple[fl
     return Row(
         number=lesion.number,
         cls=(shown + own) if shown else "",
-        reasons="" if lesion.reader_class else reasons(lesion.class_reasons, words),
+        reasons=""
+        if lesion.reader_class
+        else _differential(lesion, words) + reasons(lesion.class_reasons, words),
         axes=axes,
         volume=volume,
         density=density,
