@@ -47,6 +47,8 @@ _PHASES = {
     "portal venous": Phase.PORTAL,
     "delayed": Phase.DELAYED,
 }
+SURE_SHARE = 0.8
+"""A lesion with so much of its volume in a segment is said to lie in it without another one beside."""
 CONTACT_MM = 3.0
 """Middles of voxels of a lesion and of a vessel so near each other: they touch."""
 KINDS = {vessel: vessel.name.lower() for vessel in Vessel}
@@ -58,7 +60,8 @@ class AnatomyRow:
 
     Attributes:
         lesions: for each "truth", "found" (segments), "right", "beyond" (further than a neighbour) and by
-            kind of vessel the true and the found distance, mm (None: no such vessel).
+            kind of vessel the true and the found distance, mm (None: no such vessel); "share" of it in "found",
+            0..1; "either" as a kind of vessel: the nearer of hepatic and portal.
         dice: by segment; cldice: of both trees; label_right, label_all: voxels.
         landmarks_mm: error by name.
     """
@@ -145,11 +148,15 @@ def _lesion(
         counts = np.bincount(answer.segments_zyx[lesion], minlength=9)
         found = int(counts[1:].argmax()) + 1 if counts[1:].any() else 0
         out |= {"found": ROMAN[found], "right": found == true}
+        out["share"] = round(float(counts[found]) / max(1, int(counts[1:].sum())), 3)
         out["beyond"] = found != true and (found, true) not in beside
     if answer.vessels_zyx is not None:
         for kind, name in KINDS.items():
             pair = [distance_mm(lesion, v == kind, spacing) for v in (vessels, answer.vessels_zyx)]
             out[name] = [round(d, 2) if np.isfinite(d) else None for d in pair]
+        trees = [KINDS[Vessel.HEPATIC], KINDS[Vessel.PORTAL]]
+        nearer = [[out[name][k] for name in trees if out[name][k] is not None] for k in (0, 1)]
+        out["either"] = [min(some, default=None) for some in nearer]
     return out
 
 
@@ -210,9 +217,9 @@ def anatomy_table(rows: Sequence[AnatomyRow]) -> str:
     Lesions: right of those that a segment was said of (all of them).
     """
     lines = [
-        "| method | phase | patients | lesion's segment | beyond a neighbour | Dice | clDice | label | "
-        "distance mm | contact | landmarks mm | s |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| method | phase | patients | lesion's segment | with 80 % in it | beyond a neighbour | Dice | clDice | "
+        "label | distance mm | either tree mm | contact | landmarks mm | s |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for method in dict.fromkeys(row.method for row in rows):
         own = [row for row in rows if row.method == method]
@@ -231,16 +238,20 @@ def _table_row(method: str, phase: str, rows: Sequence[AnatomyRow]) -> str:
     both = [p for p in pairs if None not in p]
     contact = [(t <= CONTACT_MM) == (f is not None and f <= CONTACT_MM) for t, f in pairs if t is not None]
     landmarks = [e for row in rows for e in row.landmarks_mm.values()]
+    sure = [lesion["right"] for lesion in placed if lesion.get("share", 0) >= SURE_SHARE]
+    either = [p for p in (lesion.get("either", [None]) for lesion in lesions) if None not in p]
     cells = [
         method,
         phase,
         str(len(rows)),
         f"{sum(x['right'] for x in placed)} of {len(placed)} ({len(lesions)})" if placed else "-",
+        f"{sum(sure)} of {len(sure)}" if sure else "-",
         str(sum(x["beyond"] for x in placed)) if placed else "-",
         f"{np.mean(dice):.3f}" if dice else "-",
         f"{np.nanmean(cldice):.3f}" if cldice else "-",
         f"{sum(row.label_right for row in rows) / labelled:.3f}" if labelled else "-",
         f"{np.mean([abs(t - f) for t, f in both]):.1f} ({len(both)} of {len(pairs)})" if both else "-",
+        f"{np.mean([abs(t - f) for t, f in either]):.1f}" if either else "-",
         f"{np.mean(contact):.2f} of {len(contact)}" if contact and both else "-",
         f"{np.median(landmarks):.1f}" if landmarks else "-",
         f"{np.median([row.seconds for row in rows]):.0f}",

@@ -194,20 +194,36 @@ def _vein(
         own = (angle > window[0]) & (angle < window[1]) & (away > usual.COURSE_MM[0])
         own &= (away < usual.COURSE_MM[1]) & (points[:, 2] > low[2] - 10)
         if np.count_nonzero(own) >= FEWEST_VOXELS:
-            bins = np.arange(window[0], window[1], 2.0)
-            votes, _ = np.histogram(angle[own], [*bins, window[1]], weights=weights[own])
+            bins = np.arange(window[0] + 1, window[1], 2.0)
+            votes, _ = np.histogram(angle[own], bins.size, window, weights=weights[own])
             votes = ndimage.gaussian_filter1d(votes.astype(float), 2.5, mode="constant")
-            best = bins[int((votes * np.exp(-0.5 * ((bins + 1 - expected) / spread) ** 2)).argmax())] + 1
-            near = own & (np.abs(angle - best) < 8)
-            if np.count_nonzero(near) >= FEWEST_VOXELS // 2:
-                # Of all its course the part about the usual middle, so that the point means the same in all.
-                off = np.hypot(away[near] - length, high[2] - below - points[near, 2])
-                counts = weights[near] * (np.exp(-0.5 * (off / usual.VEIN_SPREAD_MM) ** 2) + 1e-4)
-                return _landmark(name, np.average(points[near], axis=0, weights=counts), SEEN_MM, VEIN)
+            likely = votes * np.exp(-0.5 * ((bins - expected) / spread) ** 2)
+            # The mean of what is likely, not the likeliest: of two courses alike, another scan of the same
+            # liver would give the other one.
+            likely = likely + 1e-9
+            best = float(np.average(bins, weights=likely))
+            doubt = float(np.sqrt(np.average((bins - best) ** 2, weights=likely)))
+            # Of all its course the part about the usual middle, so that the point means the same in all.
+            off = np.hypot(away[own] - length, high[2] - below - points[own, 2])
+            counts = weights[own] * (np.exp(-0.5 * (off / usual.VEIN_SPREAD_MM) ** 2) + 1e-4)
+            counts = counts * np.exp(-0.5 * ((angle[own] - best) / 6.0) ** 2)
+            if counts.sum() > 1e-9:
+                reach = float(np.average(away[own], weights=counts))
+                z = float(np.average(points[own, 2], weights=counts))
+                unsure = max(SEEN_MM, float(np.deg2rad(doubt)) * reach)
+                return _landmark(name, _on_course(high, low, z, reach, best), unsure, VEIN)
     middle = high + below / max(high[2] - low[2], 5.0) * (low - high)
     a = np.deg2rad(expected)
     at = middle + length * np.array([-np.sin(a), -np.cos(a), 0.0])
     return _landmark(name, at, float(np.deg2rad(spread) * length), USUAL)
+
+
+def _on_course(high: Point, low: Point, z: float, reach: float, angle: float) -> Point:
+    """LPS of a point at a height, so far from the IVC's line and at such an angle (degrees) about it."""
+    t = np.clip((z - low[2]) / max(high[2] - low[2], 5.0), -0.5, 1.3)
+    x, y = low[:2] + t * (high[:2] - low[:2])
+    a = np.deg2rad(angle)
+    return np.array((x - reach * np.sin(a), y - reach * np.cos(a), z))
 
 
 def _peak(

@@ -23,6 +23,8 @@ from . import usual
 
 Points = NDArray[np.float64]
 SLAB_POINTS = 1 << 19
+BLOCK_MM = 5.0
+"""Width of the blocks that lie between planes or not: planes bend less than that."""
 
 
 def segments_from_landmarks(
@@ -55,13 +57,41 @@ def segments_from_landmarks(
 
     # Every 16th point is plenty for the middle of the left lateral sector.
     level = planes.lateral_level(points(inside[:: max(1, len(inside) // 20000)]))
-    part = np.zeros(mask.shape, np.uint8)
+    part = np.where(mask, _between_planes(planes, level, mask.shape, start, geometry), 0).astype(np.uint8)
     flat_part = part.reshape(-1)
-    for first in range(0, len(inside), SLAB_POINTS):
-        slab = inside[first : first + SLAB_POINTS]
+    unsure = inside[flat_part[inside] == 0]
+    for first in range(0, len(unsure), SLAB_POINTS):
+        slab = unsure[first : first + SLAB_POINTS]
         flat_part[slab] = planes.segments(points(slab), level)
     out[box] = part
     return out
+
+
+def _between_planes(
+    planes: Planes, level: float, shape: tuple[int, ...], start: NDArray[np.int64], geometry: Geometry
+) -> NDArray[np.uint8]:
+    """The segment of every block of voxels whose eight corners lie in the same one; 0 where a plane passes.
+
+    Planes are smooth, so most of a liver needs no more than its blocks' corners.
+
+    Args:
+        shape, start: of the box of `geometry` that is asked for.
+
+    Returns:
+        uint8 of `shape`.
+    """
+    steps = [max(1, round(BLOCK_MM / spacing)) for spacing in geometry.spacing_zyx_mm]
+    counts = [-(-n // step) + 1 for n, step in zip(shape, steps, strict=True)]
+    corners = np.stack(np.indices(counts), axis=-1).reshape(-1, 3) * steps + start
+    at = planes.segments(geometry.index_to_lps(corners), level).reshape(counts)
+    low = high = at
+    for axis in range(3):
+        low = np.minimum(np.delete(low, -1, axis), np.delete(low, 0, axis))
+        high = np.maximum(np.delete(high, -1, axis), np.delete(high, 0, axis))
+    blocks = np.where(low == high, low, 0).astype(np.uint8)
+    for axis, (step, n) in enumerate(zip(steps, shape, strict=True)):
+        blocks = np.repeat(blocks, step, axis=axis).take(range(n), axis=axis)
+    return blocks
 
 
 class Planes:
