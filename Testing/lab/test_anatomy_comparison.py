@@ -82,8 +82,10 @@ def test_the_truth_has_full_marks() -> None:
     assert [one["truth"] for one in row.lesions] == ["VIII", "IV"]
     assert all(one["right"] and not one["beyond"] for one in row.lesions)
     assert row.lesions[0]["portal"] == [16.0, 16.0] and row.lesions[0]["ivc"] == [None, None]
-    assert "| told | all | 1 | 2 of 2 (2) | 0 | 1.000 | 1.000 | 1.000 | 0.0 (4 of 6) |" in anatomy_table(
-        [row]
+    assert row.lesions[0]["share"] == 1.0 and row.lesions[0]["either"][0] == row.lesions[0]["either"][1]
+    table = anatomy_table([row])
+    assert (
+        "| told | all | 1 | 2 of 2 (2) | 2 of 2 | 0 | 1.000 | 1.000 | 1.000 | 0.0 (4 of 6) | 0.0 |" in table
     )
 
 
@@ -103,4 +105,4 @@ def test_what_is_left_out_is_no_mistake_and_no_success() -> None:
 
     row = _judged(vessels_zyx=None, segments_zyx=None, landmarks_lps={}, messages=("cut off",))
     assert row.cldice is None and not row.dice and "right" not in row.lesions[0]
-    assert "| told | all | 1 | - | - | - | - | - | - | - | - |" in anatomy_table([row])
+    assert "| told | all | 1 | - | - | - | - | - | - | - | - | - | - |" in anatomy_table([row])

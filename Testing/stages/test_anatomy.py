@@ -13,8 +13,9 @@ from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.stages.anatomy.cava import find_cava
 from LiverLesionAILib.stages.anatomy.face import LiverView, VesselAnswer
 from LiverLesionAILib.stages.anatomy.grid import liver_grid
+from LiverLesionAILib.stages.anatomy.landmarks import vein_landmarks
 from LiverLesionAILib.stages.anatomy.naming import courses
-from LiverLesionAILib.stages.anatomy.planes import segments_from_landmarks
+from LiverLesionAILib.stages.anatomy.planes import Planes, segments_from_landmarks
 from LiverLesionAILib.stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
 from LiverLesionAILib.stages.anatomy.tubes import seed_distances, tube_mask
 from LiverLesionAILib.support.errors import InputError
@@ -112,6 +113,35 @@ def test_a_landmark_that_is_moved_moves_its_plane(found, body: Body) -> None:
     del moved[name]
     with pytest.raises(InputError, match="right portal fork"):
         segments_from_landmarks(moved, body[1], GRID)
+
+
+def test_blocks_between_planes_give_what_every_voxel_gives(found, body: Body) -> None:
+    planes = Planes(found.landmarks)
+    inside = np.argwhere(body[1])
+    points = GRID.index_to_lps(inside)
+    level = planes.lateral_level(points[:: max(1, len(points) // 20000)])
+    one_by_one = planes.segments(points, level)
+    assert (found.segments_zyx[tuple(inside.T)] == one_by_one).mean() > 0.9995
+
+
+def test_two_courses_of_like_strength_give_one_between_them(body: Body) -> None:
+    """The stronger of two is another one in the next scan; what lies between them is not."""
+    hu, liver = body
+    grid = liver_grid(hu, GRID, liver, liver & False, None)
+    at = {LandmarkName.IVC_HIGH: (-22.0, 13.0, 50.0), LandmarkName.IVC_LOW: (-24.0, 16.0, -10.0)}
+    known = {name: Landmark(name, place, 6.0, "vein") for name, place in at.items()}
+    fossa = LandmarkName.GALLBLADDER
+    known[fossa] = Landmark(fossa, (-58.0, -55.0, -45.0), 20.0, "usual place")
+    points = points_of(grid.geometry)
+    first, second = (tube(points, ((-22, 13, 20), end), 3) for end in ((-80, 24, 10), (-80, 0, 10)))
+    vessels = np.where(first | second, np.uint8(Vessel.HEPATIC), np.uint8(0))
+
+    def read(weight: float) -> float:
+        strength = np.where(first, weight, np.where(second, 2.0 - weight, 0)).astype(np.float32)
+        return vein_landmarks(grid, vessels, strength, known)[LandmarkName.RIGHT_VEIN].lps[1]
+
+    y = [read(0.9), read(1.1)]
+    assert abs(y[0] - y[1]) < 3.0, "24 mm lie between the two"
 
 
 def test_landmarks_on_one_spot_still_divide_the_liver_without_rest(body: Body) -> None:

@@ -60,8 +60,8 @@ class AnatomyRow:
 
     Attributes:
         lesions: for each "truth", "found" (segments), "right", "beyond" (further than a neighbour) and by
-            kind of vessel the true and the found distance, mm (None: no such vessel); "share" of it in "found",
-            0..1; "either" as a kind of vessel: the nearer of hepatic and portal.
+            kind of vessel ("either": the nearer tree) the true and the found distance, mm (None: no such
+            vessel); "share" of it in "found", 0..1.
         dice: by segment; cldice: of both trees; label_right, label_all: voxels.
         landmarks_mm: error by name.
     """
@@ -217,8 +217,8 @@ def anatomy_table(rows: Sequence[AnatomyRow]) -> str:
     Lesions: right of those that a segment was said of (all of them).
     """
     lines = [
-        "| method | phase | patients | lesion's segment | with 80 % in it | beyond a neighbour | Dice | clDice | "
-        "label | distance mm | either tree mm | contact | landmarks mm | s |",
+        "| method | phase | patients | lesion's segment | with 80 % in it | beyond a neighbour | Dice | "
+        "clDice | label | distance mm | either tree mm | contact | landmarks mm | s |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for method in dict.fromkeys(row.method for row in rows):
