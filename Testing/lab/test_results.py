@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from LiverLesionAILab.evaluation.anatomy import AnatomyRow, anatomy_table
 from LiverLesionAILab.evaluation.clicks import read_clicks, table
 from LiverLesionAILab.evaluation.gallbladders import read_rows, summary, write_rows
 from LiverLesionAILab.evaluation.kept_classes import read_kept, write_kept
@@ -80,3 +82,13 @@ def test_kept_measurements_come_back_as_they_were_written(tmp_path: Path, capsys
     assert "--page needs the images" in capsys.readouterr().err
     assert main(["compare", "classes", str(tmp_path)]) == 1
     assert "--out DIR is needed" in capsys.readouterr().err
+
+
+def test_the_anatomys_table_is_that_of_the_kept_rows() -> None:
+    kept = json.loads((RESOURCES / "results" / "anatomy.json").read_text(encoding="utf-8"))
+    rows = [AnatomyRow(**{**row, "messages": tuple(row["messages"])}) for row in kept["rows"]]
+    assert len({row.patient for row in rows}) == kept["settings"]["patients"] == 20
+    table = anatomy_table(rows).splitlines()
+    wanted = [one for one in table if "| all |" in one or "| portal venous |" in one]
+    assert len(wanted) == 4 and all(one in EVIDENCE for one in (table[0], *wanted))
+    assert f"commit {kept['settings']['commit']}" in EVIDENCE
