@@ -196,7 +196,7 @@ def test_the_network_counts_in_the_phase_it_learnt_in():
     lesion = seen(ARTERIAL, 140)
     alone = say({ARTERIAL: lesion})
     with_network = say(
-        {ARTERIAL: lesion}, network={FNH: 0.9, HCC: 0.05, HAEMANGIOMA: 0.05}, network_weight=1.0
+        {ARTERIAL: lesion}, network={FNH: 0.96, HCC: 0.02, HAEMANGIOMA: 0.02}, network_weight=1.0
     )
     assert with_network.probabilities[FNH] > alone.probabilities[FNH] + 0.2
     assert with_network.name == FNH
@@ -205,9 +205,7 @@ def test_the_network_counts_in_the_phase_it_learnt_in():
 
 
 def test_voices_that_contradict_each_other_make_it_indeterminate():
-    found = say(
-        {ARTERIAL: seen(ARTERIAL, 6, edge_mm=1.5)}, network={FNH: 0.95, CYST: 0.05}, network_weight=1.0
-    )
+    found = say({ARTERIAL: seen(ARTERIAL, 6, edge_mm=1.5)}, network={FNH: 0.9, CYST: 0.1}, network_weight=1.0)
     assert found.name == INDETERMINATE
     assert "disagree" in found.reasons
 
