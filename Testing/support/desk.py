@@ -185,7 +185,10 @@ class Desk:
         """The application's scene has its one hierarchy node from the start; here who first asks makes it."""
         import slicer
 
-        slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
+        tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
+        # A cleared scene gives its old one out again, for as long as somebody holds that.
+        if tree.GetScene() is not self.scene:
+            self.scene.AddNode(tree)
 
     def queue_idle(self) -> None:
         """Stop what still runs."""
