@@ -6,9 +6,10 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from LiverLesionAILib.case.colours import lesion_colour
-from LiverLesionAILib.case.columns import COLUMNS, MEASURED, SCENE_TABLE
+from LiverLesionAILib.case.columns import COLUMNS, MEASURED, SCENE_TABLE, fixed
 from LiverLesionAILib.case.description import BOX, CLASS_BOX, CaseScene, lesion_segment
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.case.lesion_masks import lesion_masks
@@ -77,3 +78,23 @@ def test_columns():
         "To surface [mm]",
         "Of liver [%]",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (1.8865000001, 3, "1.887"),
+        (1.8865, 3, "1.887"),
+        (1.88649999999, 3, "1.887"),
+        (1.8864, 3, "1.886"),
+        (61.75, 1, "61.8"),
+        (-0.25, 1, "-0.3"),
+        (2.0, 1, "2.0"),
+        (12.5, 0, "13"),
+        (float("nan"), 2, ""),
+    ],
+)
+def test_a_half_is_a_half_whether_it_was_stored_or_not(value: float, digits: int, text: str) -> None:
+    assert fixed(value, digits) == text
+    # As a case file keeps it.
+    assert fixed(round(value, 6), digits) == text

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 
 from .anatomy import Vessel
 from .findings import Lesion
@@ -75,8 +76,15 @@ class Column:
 
 
 def fixed(value: float, digits: int) -> str:
-    """A number for a cell: always the same number of decimals, empty when unknown."""
-    return f"{value:.{digits}f}" if math.isfinite(value) else ""
+    """A number for a cell: always the same number of decimals, empty when unknown.
+
+    Halves go up, of the number with two decimals more: a case that was stored and read again, which rounds at
+    the sixth, has the same cells.
+    """
+    if not math.isfinite(value):
+        return ""
+    near = Decimal(repr(round(float(value), digits + 2)))
+    return f"{near.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):.{digits}f}"
 
 
 def _measured(
