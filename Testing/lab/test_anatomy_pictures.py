@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 from LiverLesionAILab.evaluation.anatomy_pictures import (
     add_picture_arguments,
     front_view,
@@ -17,16 +16,14 @@ from LiverLesionAILab.evaluation.anatomy_pictures import (
 )
 from LiverLesionAILib.case.anatomy import CouinaudSegment, Vessel
 from LiverLesionAILib.support.errors import InputError
+from support.evaluation_scans import write_image
 from support.vessel_phantom import GRID, vessel_case
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 
 def _write(path: Path, array: np.ndarray) -> None:
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing(GRID.spacing_zyx_mm[::-1])
-    image.SetOrigin(GRID.origin_lps)
-    sitk.WriteImage(image, str(path))
+    write_image(path, array, GRID.spacing_zyx_mm, GRID.origin_lps)
 
 
 def _arguments(*given: str) -> argparse.Namespace:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 from LiverLesionAILab.data.synthliver2 import PhasesOfPatient, find_phases
 from LiverLesionAILab.evaluation.lesion_classes import judged_lesions, kept_measurements
 from LiverLesionAILab.evaluation.lesion_page import SIDE_PX, lesion_picture, write_lesion_page
@@ -24,16 +23,14 @@ from LiverLesionAILib.stages.classify.lesions import ClassifySettings
 from LiverLesionAILib.stages.classify.second_phase import RegisterSettings
 from LiverLesionAILib.stages.classify.stage import ClassStageSettings
 from LiverLesionAILib.stages.phase.estimate import PhaseSettings
+from support.evaluation_scans import write_image
 from support.vessel_phantom import GRID, LESIONS, points_of, vessel_case
 
 SETTINGS = Rules().part(DifferentialSettings)
 
 
 def _write(path: Path, array: np.ndarray) -> None:
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing(GRID.spacing_zyx_mm[::-1])
-    image.SetOrigin(GRID.origin_lps)
-    sitk.WriteImage(image, str(path))
+    write_image(path, array, GRID.spacing_zyx_mm, GRID.origin_lps)
 
 
 @pytest.fixture(scope="module")

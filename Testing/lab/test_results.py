@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from LiverLesionAILab.evaluation import slices
 from LiverLesionAILab.evaluation.anatomy import AnatomyRow, anatomy_table
 from LiverLesionAILab.evaluation.clicks import read_clicks, table
 from LiverLesionAILab.evaluation.gallbladders import read_rows, summary, write_rows
@@ -34,6 +35,14 @@ def test_the_clicks_table_is_that_of_the_kept_clicks(tmp_path):
     (tmp_path / "clicks.json").write_text('[{"scan": "a"}]')
     with pytest.raises(InputError, match="no clicks"):
         read_clicks(tmp_path / "clicks.json")
+
+
+def test_what_sfans_third_part_changed_is_what_the_kept_slices_say():
+    kept = slices.read_rows(RESOURCES / "results" / "slices_sfan.csv")
+    assert list(kept) == ["before", "after"] and {len(rows) for rows in kept.values()} == {90}
+    for line in slices.comparison(kept["before"], kept["after"]).splitlines()[2:]:
+        # First, second, difference.
+        assert " | ".join(cell.strip() for cell in line.split("|")[2:5]) in EVIDENCE
 
 
 def test_rows_come_back_as_they_were_written(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 from LiverLesionAILab.synthesis import contact_sheet, lesion_sheet
 from LiverLesionAILab.synthesis.body import BodySettings, make_body
+from support.evaluation_scans import write_image
 from support.vessel_phantom import GRID, vessel_case
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
@@ -18,14 +19,11 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with one scan of a drawn body, its liver and two lesions outlined."""
     folder = tmp_path_factory.mktemp("data")
-    (folder / "lits").mkdir()
     ct, result = vessel_case()
     labels = np.where(result.lesion_labels_zyx > 0, 2, result.liver_zyx).astype(np.uint8)
     for name, array in (("ct", np.asarray(ct.hu_zyx)), ("mask", labels)):
-        image = sitk.GetImageFromArray(array)
-        image.SetSpacing(GRID.spacing_zyx_mm[::-1])
-        image.SetOrigin(GRID.origin_lps)
-        sitk.WriteImage(image, str(folder / "lits" / f"lits001_{name}.nii.gz"))
+        path = folder / "lits" / f"lits001_{name}.nii.gz"
+        write_image(path, array, GRID.spacing_zyx_mm, GRID.origin_lps)
     return folder
 
 

@@ -210,6 +210,13 @@ def test_the_command_scores_validation_slices_and_keeps_its_rows(tmp_path: Path,
     assert printed.count("| gallbladder seen | 1 (1) |") == printed.count("| all | 2 (1) |") == 2
     assert told == [0.5, 1.0] * 2
     rows = list(csv.DictReader((tmp_path / "rows.csv").open()))
+    # One network after itself differs in nothing; its kept rows print the same again.
+    assert "| liver Dice | " in printed and "| 0, 0 |" in printed
+    again = parser.parse_args(["--rows", str(tmp_path / "rows.csv")])
+    assert command.run_slices(again) == 0 and capsys.readouterr().out == printed
+    (tmp_path / "other.csv").write_text("a\n1\n")
+    with pytest.raises(InputError, match="as `slices --out` writes them"):
+        command.read_rows(tmp_path / "other.csv")
     # The training patient's slices are not scored.
     assert [row["name"] for row in rows] == ["slice000", "slice001"] * 2
     assert {row["network"] for row in rows} == {"sfan", str(tmp_path / "run")}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,9 @@ from LiverLesionAILib.volume.overlap import dice
 
 from ..data.axial_slices import AxialSlice, axial_slices
 from ..data.cases import UNKNOWN, crop_to_liver, data_folder, decode_hu
+from ..metrics.bootstrap import compare_paired
 from .models import run_network
+from .tables import number, with_interval
 
 if TYPE_CHECKING:
     from torch import nn
@@ -151,6 +153,65 @@ def summary(rows: Sequence[SliceRow]) -> str:
     return "\n".join(lines)
 
 
+def by_patient(rows: Sequence[SliceRow]) -> dict[str, dict[str, float]]:
+    """Figure -> patient -> value: the liver's pooled Dice, and the mean area of tumour outside the liver."""
+    patients = {str(row.patient): [r for r in rows if r.patient == row.patient] for row in rows}
+    return {
+        "liver Dice": {patient: pooled_dice(own) for patient, own in patients.items()},
+        "tumour outside the liver mm2": {
+            patient: float(np.mean([row.outside_mm2 for row in own])) for patient, own in patients.items()
+        },
+    }
+
+
+def comparison(first: Sequence[SliceRow], second: Sequence[SliceRow]) -> str:
+    """The table of two networks' figures and their differences, patient by patient.
+
+    Raises:
+        InputError: they are of other patients.
+    """
+    lines = [
+        "| mean over patients | first | second | difference [95 %] | patients with more, with less | p |",
+        "|---|---|---|---|---|---|",
+    ]
+    before, after = by_patient(first), by_patient(second)
+    for figure, digits in (("liver Dice", 3), ("tumour outside the liver mm2", 0)):
+        own = {patient: patient for patient in before[figure]}
+        seen = compare_paired(before[figure], after[figure], own, seed=0)
+        lines.append(
+            f"| {figure} | {number(seen.a, digits)} | {number(seen.b, digits)} | "
+            f"{with_interval(seen.difference, digits)} | {seen.wins}, {seen.losses} | {seen.p_value:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def read_rows(path: Path) -> dict[str, list[SliceRow]]:
+    """What `--out` wrote: network -> its rows.
+
+    Raises:
+        InputError: it is no such table.
+    """
+    kinds = {f.name: {"str": str, "int": int}.get(str(f.type), float) for f in fields(SliceRow)}
+    kept: dict[str, list[SliceRow]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for line in csv.DictReader(file):
+                row = SliceRow(**{name: kind(line[name]) for name, kind in kinds.items()})
+                kept.setdefault(line["network"], []).append(row)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: no rows as `slices --out` writes them ({error}).") from error
+    return kept
+
+
+def print_tables(kept: Mapping[str, Sequence[SliceRow]]) -> None:
+    """A table for each network, and of how each differs from the first."""
+    for name, rows in kept.items():
+        print(f"{name}\n\n{summary(rows)}\n", flush=True)
+    first, *others = kept
+    for name in others:
+        print(f"{first}, then {name}\n\n{comparison(kept[first], kept[name])}\n")
+
+
 def bundled_model(name: str) -> SliceModel:
     """A bundled mask network as the product runs it."""
     store = ModelStore.bundled()
@@ -187,24 +248,29 @@ def add_slice_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--out", type=Path, metavar="CSV", help="write one line a slice and network")
+    parser.add_argument(
+        "--rows", type=Path, metavar="CSV", help="print the tables of rows that --out wrote; nothing is run"
+    )
 
 
 def run_slices(args: argparse.Namespace, progress: Progress = silent) -> int:
-    """Score as asked; prints a table for each network."""
+    """Score as asked; prints a table for each network, and of how each differs from the first."""
     import torch
 
+    if args.rows:
+        print_tables(read_rows(args.rows))
+        return 0
     torch.set_num_threads(args.threads)
     data = data_folder()
     names = args.model or ([] if args.run else ["sfan"])
-    kept: list[tuple[str, SliceRow]] = []
+    kept: dict[str, list[SliceRow]] = {}
     for name in [*names, *args.run]:
         model = bundled_model(name) if isinstance(name, str) else run_model(name)
-        rows = list(slice_rows(model, data, progress))
-        print(f"{name}\n\n{summary(rows)}\n", flush=True)
-        kept += [(str(name), row) for row in rows]
+        kept[str(name)] = list(slice_rows(model, data, progress))
+    print_tables(kept)
     if args.out:
         with replacing(args.out) as beside, beside.open("w", newline="") as file:
             writer = csv.DictWriter(file, ["network", *(f.name for f in fields(SliceRow))])
             writer.writeheader()
-            writer.writerows({"network": name, **asdict(row)} for name, row in kept)
+            writer.writerows({"network": name, **asdict(row)} for name, rows in kept.items() for row in rows)
     return 0

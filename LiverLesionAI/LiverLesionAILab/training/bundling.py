@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 import shutil
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from LiverLesionAILib.models.weights import MEAN, Manifest, ModelEntry
+from LiverLesionAILib.models.weights import MEAN, Manifest, ModelEntry, write_state
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import replacing, sha256_of
 
@@ -112,7 +111,4 @@ def average_weights(own: Path, others: Sequence[Path], target: Path) -> None:
         else first
         for name, first in states[0].items()
     }
-    written = io.BytesIO()
-    torch.save(mean, written)
-    with replacing(target) as part:
-        part.write_bytes(written.getbuffer())
+    write_state(mean, target)

@@ -226,15 +226,20 @@ def save_weights(network: nn.Module, path: Path) -> str:
 
     The same state gives the same bytes, whatever the file is called.
     """
-    import torch
-
     state = {
         name: value.detach().cpu().half() if value.is_floating_point() else value.cpu()
         for name, value in network.state_dict().items()
     }
+    return write_state(state, path)
+
+
+def write_state(state: Mapping[str, Any], path: Path) -> str:
+    """Write tensors by name, whole or not at all; returns the file's SHA-256."""
+    import torch
+
     # Into a file torch writes the file's name too, and that of the part beside it is drawn by chance.
     written = io.BytesIO()
-    torch.save(state, written)
+    torch.save(dict(state), written)
     with replacing(path) as part:
         part.write_bytes(written.getbuffer())
     return sha256_of(path)
