@@ -125,8 +125,26 @@ def test_networks_are_judged_by_the_masks_that_they_draw():
     assert score_pairs(true, apart, listed) == NetworkScore(3, 0, 0, 1, 0, 0, 2, 1, 2, 1)
 
 
+ROW = PairRow(
+    name="a",
+    kind="body",
+    masks="true",
+    lesions=4,
+    matched=3,
+    right=2,
+    residuals=2,
+    near=1,
+    category="PD",
+    found="SD",
+    refused=False,
+    dice=0.95,
+    seconds=3.0,
+)
+
+
 def test_a_run_goes_on_where_it_was_stopped(tmp_path):
-    row = PairRow("a", "body", "network", 4, 3, 2, 2, 1, "PD", "SD", False, 0.95, 3.0, 3, 3, 2, 1, 0, 1, 1)
+    row = replace(ROW, masks="network", alone=3, alone_matched=3, alone_right=2, one_sided=1, single=1)
+    row = replace(row, single_right=1, split_found="PD")
     assert read_rows(tmp_path) == []
     write_rows([row, replace(row, refused=True)], tmp_path)
     assert read_rows(tmp_path) == [row, replace(row, refused=True)]
@@ -135,7 +153,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path):
 
 
 def test_table_and_spread():
-    row = PairRow("a", "body", "true", 4, 3, 2, 2, 1, "PD", "SD", False, 0.95, 3.0)
+    row = ROW
     table = followup_table([row, replace(row, kind="real", matched=4, right=4, near=2, found="PD")])
     assert "| true | body | 1 | 3 of 4, 75 %" in table
     assert "| true | all | 2 | 7 of 8, 88 %" in table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -244,19 +244,19 @@ def compare_true(pair: SimulatedPair, kind: str) -> PairRow:
     right = sum(made[p.prior, p.current].state is p.state for p in matched)
     distances = [made[p.prior, p.current].distance_mm for p in matched if p.prior and p.current]
     return PairRow(
-        pair.name,
-        kind,
-        "true",
-        len(truth.pairs),
-        len(matched),
-        right,
-        len(distances),
-        sum(mm <= 8.0 for mm in distances),
-        category_of(truth),
-        category_of(found),
-        bool(found.failed),
-        found.dice,
-        seconds,
+        name=pair.name,
+        kind=kind,
+        masks="true",
+        lesions=len(truth.pairs),
+        matched=len(matched),
+        right=right,
+        residuals=len(distances),
+        near=sum(mm <= 8.0 for mm in distances),
+        category=category_of(truth),
+        found=category_of(found),
+        refused=bool(found.failed),
+        dice=found.dice,
+        seconds=seconds,
     )
 
 
@@ -274,8 +274,19 @@ def compare_networks(
     made = compared_by_networks(pair, truth, models, cases, DAYS)
     found, score, split = made.found, made.score, made.split_score
     return PairRow(
-        pair.name, kind, "network", score.lesions, score.matched, score.right, 0, 0, category_of(truth),
-        category_of(found), bool(found.failed), found.dice, made.seconds, score.alone, score.alone_matched,
-        score.alone_right, score.one_sided, score.one_sided_right, score.single, score.single_right,
-        made.proposed, made.accepted, split.matched, split.right, split.lesions, category_of(made.split),
-    )  # fmt: skip
+        **asdict(score),
+        name=pair.name,
+        kind=kind,
+        masks="network",
+        category=category_of(truth),
+        found=category_of(found),
+        refused=bool(found.failed),
+        dice=found.dice,
+        seconds=made.seconds,
+        proposed=made.proposed,
+        accepted=made.accepted,
+        split_matched=split.matched,
+        split_right=split.right,
+        split_lesions=split.lesions,
+        split_found=category_of(made.split),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import median
@@ -13,20 +13,22 @@ from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import replacing
 from scipy import stats
 
+from .followups_network import NetworkScore
 
-@dataclass(frozen=True)
-class PairRow:
-    """One simulated follow-up.
+
+@dataclass(frozen=True, kw_only=True)
+class PairRow(NetworkScore):
+    """One simulated follow-up: how right it is, and of what it was.
+
+    `lesions` are those to be placed, each counted once (a merge of two is one); what only the networks' masks
+    have, from `alone` on, is 0 with true ones.
 
     Attributes:
         kind: "body" or "real"; masks: "true" or "network".
-        lesions: that are to be placed, each counted once (a merge of two is one).
-        matched: ones whose partners are right; right: ones whose state is right too.
         residuals: matched lesions in both scans; near: those whose centres are within 8 mm.
         category, found: RECIST of the true masks and pairs, and as compared; "" without a target.
         refused: the registration was refused.
         dice: of the livers after registration.
-        alone ... single_right: with the networks' masks, see :class:`.followups_network.NetworkScore`.
         proposed ... split_found: once the reader has taken proposed splits, see
             :class:`.followups_network.NetworkComparison`.
     """
@@ -34,23 +36,13 @@ class PairRow:
     name: str
     kind: str
     masks: str
-    lesions: int
-    matched: int
-    right: int
-    residuals: int
-    near: int
+    residuals: int = 0
+    near: int = 0
     category: str
     found: str
     refused: bool
     dice: float
     seconds: float
-    alone: int = 0
-    alone_matched: int = 0
-    alone_right: int = 0
-    one_sided: int = 0
-    one_sided_right: int = 0
-    single: int = 0
-    single_right: int = 0
     proposed: int = 0
     accepted: int = 0
     split_matched: int = 0
@@ -99,10 +91,7 @@ def followup_table(rows: Sequence[PairRow]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for masks in ("true", "network"):
-        for kind in ("body", "real", "all"):
-            chosen = [r for r in rows if r.masks == masks and kind in (r.kind, "all")]
-            if not chosen:
-                continue
+        for kind, chosen in _by_kind([r for r in rows if r.masks == masks]):
             total = sum(r.lesions for r in chosen)
             judged = [r for r in chosen if r.category]
             lines.append(
@@ -124,34 +113,37 @@ def _network_lines(rows: Sequence[PairRow]) -> list[str]:
         "| truly new or gone: said so |",
         "|---|---|---|---|---|",
     ]
-    for kind in ("body", "real", "all"):
-        chosen = [r for r in rows if kind in (r.kind, "all")]
-        if chosen:
-            alone = sum(r.alone for r in chosen)
-            lines.append(
-                f"| {kind} | {_rate(sum(r.alone_matched for r in chosen), alone)} | "
-                f"{_rate(sum(r.alone_right for r in chosen), alone)} | "
-                f"{_rate(sum(r.one_sided_right for r in chosen), sum(r.one_sided for r in chosen))} | "
-                f"{_rate(sum(r.single_right for r in chosen), sum(r.single for r in chosen))} |"
-            )
+    for kind, chosen in _by_kind(rows):
+        alone = sum(r.alone for r in chosen)
+        lines.append(
+            f"| {kind} | {_rate(sum(r.alone_matched for r in chosen), alone)} | "
+            f"{_rate(sum(r.alone_right for r in chosen), alone)} | "
+            f"{_rate(sum(r.one_sided_right for r in chosen), sum(r.one_sided for r in chosen))} | "
+            f"{_rate(sum(r.single_right for r in chosen), sum(r.single for r in chosen))} |"
+        )
     lines += [
         "",
         "| networks' masks, proposed splits taken | splits proposed, taken | matched right | state right "
         "| RECIST category right |",
         "|---|---|---|---|---|",
     ]
-    for kind in ("body", "real", "all"):
-        chosen = [r for r in rows if kind in (r.kind, "all")]
+    for kind, chosen in _by_kind(rows):
         judged = [r for r in chosen if r.category]
-        if chosen:
-            total = sum(r.split_lesions for r in chosen)
-            lines.append(
-                f"| {kind} | {sum(r.proposed for r in chosen)}, {sum(r.accepted for r in chosen)} | "
-                f"{_rate(sum(r.split_matched for r in chosen), total)} | "
-                f"{_rate(sum(r.split_right for r in chosen), total)} | "
-                f"{_rate(sum(r.category == r.split_found for r in judged), len(judged))} |"
-            )
+        total = sum(r.split_lesions for r in chosen)
+        lines.append(
+            f"| {kind} | {sum(r.proposed for r in chosen)}, {sum(r.accepted for r in chosen)} | "
+            f"{_rate(sum(r.split_matched for r in chosen), total)} | "
+            f"{_rate(sum(r.split_right for r in chosen), total)} | "
+            f"{_rate(sum(r.category == r.split_found for r in judged), len(judged))} |"
+        )
     return lines
+
+
+def _by_kind(rows: Sequence[PairRow]) -> Iterator[tuple[str, list[PairRow]]]:
+    """Those of synthetic bodies, of real CTs, and all; where there are any."""
+    for kind in ("body", "real", "all"):
+        if chosen := [row for row in rows if kind in (row.kind, "all")]:
+            yield kind, chosen
 
 
 def _rate(good: int, total: int) -> str:
