@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -118,9 +117,7 @@ def test_the_whole_story_by_mouse(desk, body, tmp_path, monkeypatch):
 
     # A landmark is dragged: segments, shares and table follow, in one step; undone and done again.
     before = state(desk)
-    started = time.process_time()
     drag(desk, LandmarkName.MIDDLE_VEIN, (40.0, 0.0, 0.0))
-    assert time.process_time() - started < 5
     moved = state(desk)
     assert moved[0] == before[0], "vessels are not looked for again"
     assert moved[1] != before[1] and moved[2][LandmarkName.MIDDLE_VEIN].source == "reader"
