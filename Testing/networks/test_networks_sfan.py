@@ -10,7 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from LiverLesionAILib.models.weights import ModelStore, load_network
 from LiverLesionAILib.networks.parts.blocks import ConvBlock, fold_batch_norm, global_average, parameter_count
+from LiverLesionAILib.networks.parts.upsampled_convolution import add_convolved
 from LiverLesionAILib.networks.parts.upsampling import by_products, upsampled
 from LiverLesionAILib.networks.sfan import SIZES, Gate, Sfan, SfanConfig
 from LiverLesionAILib.networks.unet import Unet, UnetConfig
@@ -177,6 +179,28 @@ class TestInference:
         assert torch.equal(bare.logits, folded.logits)
         for mine, theirs in zip(folded.attention.sat_maps, plain.attention.sat_maps, strict=True):
             assert torch.equal(mine, theirs)
+
+    def test_the_bundled_network_gives_the_plain_ones_probabilities(self) -> None:
+        store = ModelStore.bundled()
+        plain = load_network(store.manifest.find("sfan"), store.manifest.folder)
+        x = torch.rand(2, 5, 64, 48, generator=torch.Generator().manual_seed(7)) * 2 - 1
+        with torch.enable_grad():
+            expected = plain(x).logits.softmax(dim=1).detach()
+        with torch.inference_mode():
+            found = store.network("sfan", "cpu", "float32")(x).logits.softmax(dim=1)
+        assert float(expected[:, 1:].max() - expected[:, 1:].min()) > 0.1, "an answer, not a constant"
+        assert float((found - expected).abs().max()) < 1e-5
+
+    @pytest.mark.parametrize("factor", [2, 4, 8, 16])
+    def test_convolved_before_enlarged_is_convolved_after_also_at_the_border(self, factor: int) -> None:
+        draw = torch.Generator().manual_seed(factor)
+        x = torch.randn(2, 3, 32 // factor, 48 // factor, dtype=torch.float64, generator=draw)
+        weight = torch.randn(4, 3, 3, 3, dtype=torch.float64, generator=draw)
+        large = torch.nn.functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+        expected = torch.nn.functional.conv2d(large, weight, padding=1).permute(0, 2, 3, 1)
+        found = torch.ones(expected.shape, dtype=torch.float64)
+        add_convolved(found, x.permute(0, 2, 3, 1), weight, factor)
+        assert torch.allclose(found - 1, expected, atol=1e-12)
 
     def test_bfloat16_stays_near_float32(self) -> None:
         torch.manual_seed(2)

@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .parts.blocks import Norm, encoder_levels, global_average, initialise
+from .parts.upsampled_convolution import add_convolved, pays
 from .parts.upsampling import upsampled
 
 
@@ -148,12 +149,12 @@ class Sfan(nn.Module):
         context = self.gca(levels[-1]) if self.config.gca else None
         if torch.is_grad_enabled():
             weighted = self._weighted(levels, gates)
-            fused = self._fused(weighted, context)
+            hidden = self.head(self._fused(weighted, context))
         else:
             # Maps of the gates' effect only where somebody asks for them.
             weighted = self._weighted(levels, gates) if return_attention else []
-            fused = self._fused_at_inference(levels, gates, context)
-        logits = self.classify(self.head(fused))
+            hidden = self._head_at_inference(self._aligned_at_inference(levels, gates, context))
+        logits = self.classify(hidden)
         if not return_attention:
             return SfanOutput(logits)
         attention = SfanAttention(
@@ -179,32 +180,55 @@ class Sfan(nn.Module):
         fused = torch.cat(aligned, dim=1)
         return fused if context is None else context * fused
 
-    def _fused_at_inference(
+    def _aligned_at_inference(
         self, levels: Sequence[Tensor], gates: Sequence[Tensor], context: Tensor | None
-    ) -> Tensor:
-        """:meth:`_fused` of :meth:`_weighted`, up to rounding, with fewer passes over large maps.
+    ) -> list[Tensor]:
+        """Every level aligned at its own size with its gates, (B, H_t, W_t, C').
 
         Both gates are numbers per image and channel: they go into the weights of the 1 x 1 alignment
         (bilinear interpolation weights all channels alike). Everything stays channels last.
         """
-        count, _, height, width = levels[0].shape
-        each = self.config.aligned_channels
-        fused = levels[0].new_empty((count, height, width, len(levels) * each))
+        count, each = len(levels[0]), self.config.aligned_channels
+        aligned = []
         for level, (align, features) in enumerate(zip(self.align, levels, strict=True)):
-            mine = slice(level * each, (level + 1) * each)
             weight, bias = align.weight[None, :, :, 0, 0], align.bias[None]  # (1, C', C), (1, C')
             if level < len(gates):
                 weight = weight * gates[level][:, None, :, 0, 0]
             if context is not None:
-                gate = context[:, mine, 0, 0]
+                gate = context[:, level * each : (level + 1) * each, 0, 0]
                 weight, bias = weight * gate[:, :, None], bias * gate
             rows = features.permute(0, 2, 3, 1).flatten(1, 2)
-            aligned = torch.baddbmm(
+            each_level = torch.baddbmm(
                 bias.expand(count, -1)[:, None], rows, weight.expand(count, -1, -1).transpose(1, 2)
             )
-            aligned = aligned.view(count, *features.shape[-2:], each)
-            fused[..., mine] = upsampled(aligned, height // features.shape[-2])
-        return fused.permute(0, 3, 1, 2)
+            aligned.append(each_level.view(count, *features.shape[-2:], each))
+        return aligned
+
+    def _head_at_inference(self, aligned: Sequence[Tensor]) -> Tensor:
+        """The head on all levels, up to rounding, (B, C_head, H, W).
+
+        Where it pays, the coarsest levels are convolved before they are enlarged: both are linear.
+        """
+        count, height, width, each = aligned[0].shape
+        factors = [height // features.shape[1] for features in aligned]
+        late = pays(aligned[0].permute(0, 3, 1, 2))
+        near = [level for level, factor in enumerate(factors) if factor < CONVOLVED_FROM or not late]
+        fused = aligned[0].new_empty((count, height, width, len(near) * each))
+        for level in near:
+            mine = slice(level * each, (level + 1) * each)
+            fused[..., mine] = upsampled(aligned[level], factors[level])
+        convolution = self.head[0]
+        weights = convolution.weight.split(each, dim=1)
+        first = torch.cat(weights[: len(near)], dim=1).contiguous(memory_format=torch.channels_last)
+        hidden = F.conv2d(fused.permute(0, 3, 1, 2), first, convolution.bias, padding=1)
+        hidden = hidden.contiguous(memory_format=torch.channels_last)
+        for level in range(len(near), len(aligned)):
+            add_convolved(hidden.permute(0, 2, 3, 1), aligned[level], weights[level], factors[level])
+        return self.head[1:](hidden)
+
+
+CONVOLVED_FROM = 8
+"""Levels that are enlarged at least so many times are convolved first; below, that takes as long."""
 
 
 def build(config: SfanConfig) -> Sfan:
