@@ -183,7 +183,7 @@ def test_interrupted_it_leaves_nothing(ct_file: Path, tmp_path: Path, after_s: f
     process = start("analyze", str(ct_file), "--out", "out", "--device", "cpu", folder=tmp_path)
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=600)
     if process.returncode != 0:
         assert process.returncode in (130, -signal.SIGINT)
         assert list(tmp_path.iterdir()) == []
@@ -197,7 +197,7 @@ def test_killed_it_leaves_no_half_written_case(ct_file: Path, tmp_path: Path, af
     process = start("analyze", str(ct_file), "--out", "out", "--device", "cpu", folder=tmp_path)
     time.sleep(after_s)
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=600)
     folder = tmp_path / "out"
     if folder.exists():
         assert {"masks.seg.nrrd", "findings.csv", "findings.json", "boxes.mrk.json"} <= {

@@ -59,7 +59,7 @@ class Watched:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         with self.start(*arguments) as process:
-            out, errors = process.communicate(timeout=300)
+            out, errors = process.communicate(timeout=600)
         return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
 
     def lines(self, start: str) -> list[str]:
@@ -123,7 +123,7 @@ def test_no_socket_is_opened_by_the_panels_worker(tmp_path: Path) -> None:
             heard.append(json.loads(line))
             if heard[-1]["event"] in ("done", "failed"):
                 break
-        worker.communicate(timeout=60)
+        worker.communicate(timeout=600)
     assert heard[-1]["event"] == "done", heard
     assert watched.lines("process") and watched.sockets() == []
 

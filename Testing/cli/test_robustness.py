@@ -26,6 +26,9 @@ from LiverLesionAILib.writing.nrrd import write_image
 LIBRARY = Path(cli.__file__).resolve().parents[2]
 FILES = {"masks.seg.nrrd", "boxes.mrk.json", "findings.json", "findings.csv", "scene.mrb", "case.json"}
 
+HANG_S = 600.0
+"""Bounds a hang; a busy machine takes its time."""
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX systems"),
@@ -74,7 +77,7 @@ class Command:
         self.log.flush()
         return Path(self.log.name).read_text(encoding="utf-8")
 
-    def until(self, words: str, timeout_s: float = 120.0) -> None:
+    def until(self, words: str, timeout_s: float = HANG_S) -> None:
         """Wait until the command has printed `words`."""
         end_s = time.monotonic() + timeout_s
         while words not in self.said():
@@ -94,7 +97,7 @@ class Command:
                 found.append(int(entry.name))
         return found
 
-    def no_orphans(self, within_s: float = 10.0) -> bool:
+    def no_orphans(self, within_s: float = 60.0) -> bool:
         end_s = time.monotonic() + within_s
         while self.orphans() and time.monotonic() < end_s:
             time.sleep(0.1)
@@ -103,7 +106,7 @@ class Command:
     def close(self) -> None:
         for number in (*self.orphans(), *([self.process.pid] if self.process.poll() is None else [])):
             os.kill(number, signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(HANG_S)
         self.log.close()
 
 
@@ -138,7 +141,7 @@ def test_killed_at_any_moment_it_leaves_no_half_case_and_no_orphan(start, tmp_pa
     command.until(MOMENTS[seed])
     time.sleep(random.Random(seed).uniform(0.0, 0.6))
     command.process.kill()
-    command.process.wait(30)
+    command.process.wait(HANG_S)
     assert command.no_orphans(), f"still running: {command.orphans()}"
     assert not out.exists() or whole(out)
 
@@ -161,7 +164,7 @@ def test_interrupted_it_says_so_and_leaves_nothing(
     command = start(folder / "case")
     command.until(moment)
     command.process.send_signal(number)
-    assert command.process.wait(30) == 130
+    assert command.process.wait(HANG_S) == 130
     said = command.said()
     assert "Cancelled; nothing was kept." in said
     assert "Traceback" not in said
@@ -173,17 +176,17 @@ def test_an_earlier_case_stays_when_the_next_run_is_killed(start, tmp_path: Path
     out = tmp_path / "case"
     quick = ("--no-pictures", "--no-attention", "--no-classify", "--detector", "none")
     first = start(out, *quick)
-    assert first.process.wait(200) == 0, first.said()
+    assert first.process.wait(HANG_S) == 0, first.said()
     assert whole(out)
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     second = start(out, *quick, "--smallest-mm", "30")
     second.until("Writing the scene")
     second.process.kill()
-    second.process.wait(30)
+    second.process.wait(HANG_S)
     assert whole(out)
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
     third = start(out, *quick, "--smallest-mm", "30")
-    assert third.process.wait(200) == 0, third.said()
+    assert third.process.wait(HANG_S) == 0, third.said()
     assert whole(out)
     assert (out / "findings.csv").read_bytes() != before["findings.csv"]
 
@@ -203,7 +206,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_named_and_nothing_is_left(start, small_disk: Path, tmp_path: Path) -> None:
     command = start(small_disk / "case")
-    assert command.process.wait(200) == 1
+    assert command.process.wait(HANG_S) == 1
     said = [line for line in command.said().splitlines() if line.startswith("liverlesionai:")]
     assert len(said) == 1
     assert "the disk is full" in said[0]
@@ -226,12 +229,12 @@ def test_names_that_are_no_utf8_in_and_out_on_a_terminal_of_ascii(
     ct = place / os.fsdecode(b"M\xfcller.nrrd")
     ct.write_bytes(ct_file.read_bytes())
     command = start(place / "case", "--no-attention", "--no-classify", "--detector", "none", ct=ct)
-    assert command.process.wait(300) == 0, command.said()
+    assert command.process.wait(HANG_S) == 0, command.said()
     assert {p.name for p in (place / "case").iterdir()} >= FILES
     assert "M\\xfcller" in command.said()
     assert json.loads((place / "case" / "findings.json").read_text(encoding="utf-8"))
     # Damaged, it is refused by the name that it has.
     ct.write_bytes(ct_file.read_bytes()[:-5000])
     command = start(place / "other", ct=ct)
-    assert command.process.wait(120) == 1
+    assert command.process.wait(HANG_S) == 1
     assert "M\\xfcller.nrrd" in command.said() and "Traceback" not in command.said()

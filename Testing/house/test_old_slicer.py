@@ -85,7 +85,7 @@ def test_an_old_slicer_is_told_in_one_sentence() -> None:
         env={**os.environ, "PYTHONPATH": str(MODULE.parent)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

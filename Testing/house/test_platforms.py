@@ -145,7 +145,7 @@ def test_the_product_loads_where_posix_is_missing() -> None:
         env={**os.environ, "PYTHONPATH": str(PACKAGES)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith("WELL")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,13 +159,3 @@ def test_real_phantom(real_shapes: PhantomShapes) -> None:
     filled = ndimage.binary_erosion((full.labels_zyx == Organ.STOMACH_CONTENT) & (full.hu_zyx > -300))
     liver_hu = np.median(full.hu_zyx[full.labels_zyx == Organ.LIVER])
     assert abs(np.median(full.hu_zyx[filled]) - liver_hu) < 40
-
-
-def test_a_body_costs_no_more_than_some_filters() -> None:
-    path = Path(__file__).parents[1] / "Benchmarks" / "bench_body.py"
-    spec = importlib.util.spec_from_file_location("bench_body", path)
-    bench = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bench)
-    seconds, shape = bench.body_seconds(bench.USUAL, 1, first_seed=1)
-    assert shape == (120, 288, 288)
-    assert seconds / bench.filter_seconds(shape) < 25, "10 measured"

@@ -15,6 +15,7 @@ from LiverLesionAILab.fuzz.corpus import metaimage_samples, nifti_samples, nrrd_
 from LiverLesionAILab.fuzz.driver import Fuzzer, Outcome, Verdict
 from LiverLesionAILab.fuzz.formats import COMPRESSED_FORMATS, FORMATS
 from LiverLesionAILab.fuzz.mutation import Format, Mutation
+from LiverLesionAILib.support.limited_child import LimitedChild, Message
 
 COUNT, SEED = 500, 20261128
 
@@ -109,8 +110,14 @@ def test_readers_that_fail_are_seen(
     (tmp_path / "patched_reader.py").write_text(patched, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setattr(driver, "MODULE", "patched_reader")
-    monkeypatch.setattr(driver, "TIMEOUT_S", 3.0)
     monkeypatch.setattr(driver, "MEMORY_BYTES", 10**9)
+    ask, endless = LimitedChild.ask, line.startswith("while")
+
+    def hurried(self: LimitedChild, request: Message, timeout_s: float) -> tuple[Message, bytes]:
+        bad = b"bad" in bytes.fromhex(request["path"])
+        return ask(self, request, 1.0 if bad and endless else 300.0)
+
+    monkeypatch.setattr(LimitedChild, "ask", hurried)
     sample = nifti_samples()[0]
     files = {b"bad.nii": sample.files[sample.opened]}
     verdict: Verdict = next(Fuzzer(only(Mutation("bad", "", files, b"bad.nii")), 0).run([0]))

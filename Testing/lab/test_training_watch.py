@@ -127,7 +127,7 @@ def test_two_processes_train_as_one_with_the_whole_batch(tmp_path: Path) -> None
         [sys.executable, *["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"], *command],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         check=False,
     )

@@ -259,7 +259,7 @@ def test_painting_into_the_liver(desk):
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     image = labelmap(more, (0, 0, 0), volume_geometry(case.volume))
     assert logic.SetBinaryLabelmapToSegment(image, case.segmentation, case.liver_segment, logic.MODE_REPLACE)
-    desk.until(lambda: desk.panel.case.liver_ml != before, 10)
+    desk.until(lambda: desk.panel.case.liver_ml != before)
     assert desk.panel.case.liver_ml == pytest.approx(before + 20 * 32 * 6 * VOXEL_ML, abs=1e-2)
     numbers_are_those_of_the_masks(desk)
     assert table(desk) != cells

@@ -83,7 +83,7 @@ def answer(desk, monkeypatch, folder: Path | str = "", files=(), agrees: bool = 
 
 def click(desk, button: str) -> None:
     desk.click(button)
-    desk.until(lambda: desk.panel.report.run.task is None, 60, f"{button} has done its work")
+    desk.until(lambda: desk.panel.report.run.task is None, what=f"{button} has done its work")
     desk.turn()
 
 

@@ -17,7 +17,7 @@ def test_an_old_scene_opens_and_is_analysed_again(tmp_path):
             bundle.extractall(tmp_path)
         desk.scene.SetURL(str(next(tmp_path.rglob("*.mrml"))))
         assert desk.scene.Import()
-        desk.until(lambda: desk.panel.case.marks is not None, 10)
+        desk.until(lambda: desk.panel.case.marks is not None)
         decided = [(row.number, row.status_text, row.shown_class) for row in desk.panel.case.rows]
         assert decided == [
             (1, "undecided", "HCC"),

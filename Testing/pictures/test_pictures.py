@@ -193,6 +193,6 @@ class TestChildProcess:
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as child:
-            code = child.wait(60)
+            code = child.wait(600)
             assert code == 0, child.stderr.read().decode()
         assert tmp_path.is_dir(), "only a child that was left alone removes the folder"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import struct
-import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from LiverLesionAILib.reading import codestreams, dicom_pixels, load_ct, read_ct
 from LiverLesionAILib.reading.dicom_frames import StoredFormat
 from LiverLesionAILib.reading.dicom_pixels import settled
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.support.limited_child import LimitedChild, Message
 from numpy.typing import NDArray
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from support.ct_phantom import phantom_hu
@@ -53,6 +53,16 @@ def refused(folder: Path, *words: str) -> None:
         load_ct(folder)
     for word in words:
         assert word in str(caught.value), str(caught.value)
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch, when: Callable[[LimitedChild, Message], bool]) -> None:
+    """A decoder has a second for what `when` says, and as long as a busy machine takes for anything else."""
+    ask = LimitedChild.ask
+
+    def hurried(self: LimitedChild, request: Message, timeout_s: float) -> tuple[Message, bytes]:
+        return ask(self, request, 1.0 if when(self, request) else 300.0)
+
+    monkeypatch.setattr(LimitedChild, "ask", hurried)
 
 
 class TestEverySyntax:
@@ -300,12 +310,10 @@ class TestLengths:
             item = pydicom.dcmread(tmp_path / "e.dcm")
             item.NumberOfFrames = 1_000_000
             item.save_as(tmp_path / "m.dcm")
-            started = time.monotonic()
             refused(tmp_path / "m.dcm", "1000000 frames and describes 30")
             del item.PerFrameFunctionalGroupsSequence
             item.save_as(tmp_path / "m.dcm")
             refused(tmp_path / "m.dcm", "m.dcm")
-            assert time.monotonic() - started < 20
 
     def test_frames_without_a_position_are_told(self, tmp_path: Path) -> None:
         write_enhanced(tmp_path / "e.dcm", phantom_hu(), axial_positions(30))
@@ -382,7 +390,7 @@ class TestDamagedStreams:
         ("code", "words"),
         [
             ("import os; os.abort()", "crashed"),
-            ("import time; time.sleep(60)", "does not end"),
+            ("import time; time.sleep(600)", "does not end"),
             ("kept = b'1' * 4_000_000_000", "memory"),
         ],
     )
@@ -398,7 +406,8 @@ class TestDamagedStreams:
         (tmp_path / "broken_decoder.py").write_text(child)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
         monkeypatch.setattr(dicom_pixels, "CHILD", "broken_decoder")
-        monkeypatch.setattr(dicom_pixels, "DECODE_S", 3.0)
+        victim = sorted(jpeg_2000.iterdir())[4].name
+        hurry(monkeypatch, lambda _, request: "sleep" in code and victim in request["path"])
         read = warned(jpeg_2000, "1 damaged slice file left out", words, "10.0 mm between")
         assert read.shape == (30, 64, 64)
 
@@ -419,7 +428,7 @@ class TestDamagedStreams:
             replace_streams(by_place[29], [stream], RLE)
             assert (load_ct(folder).hu_zyx[29] == 7).all()
             assert child._process is process and process.poll() is None
-            monkeypatch.setattr(dicom_pixels, "DECODE_S", 2.0)
+            hurry(monkeypatch, lambda asked, _: asked._process is process)
             process.send_signal(signal.SIGSTOP)
             warned(folder, "does not end")
             assert process.poll() is not None and not dicom_pixels._kept.get()

@@ -64,10 +64,11 @@ class ScriptedAnalysis:
             os.kill(os.getpid(), signal.SIGKILL)
         elif mode == "deaf":
             progress("Segment", 0.3)
-            time.sleep(60)
-        for step in range(STEPS):
-            progress("Locate the liver" if step < STEPS / 2 else "Segment", step / STEPS)
-            time.sleep({"slow": 0.5, "steady": 0.1}.get(mode, 0.01))
+            time.sleep(600)
+        steps = 1000 if mode == "long" else STEPS
+        for step in range(steps):
+            progress("Locate the liver" if step < steps / 2 else "Segment", step / steps)
+            time.sleep({"slow": 0.5, "steady": 0.1, "long": 0.3}.get(mode, 0.01))
         volume = read_volume(folder)
         from LiverLesionAILib.case.store import save_result
         from LiverLesionAILib.case.surfaces import save_surfaces

@@ -33,8 +33,10 @@ def start(options: dict[str, Any]) -> Analyse:
             os.kill(os.getpid(), signal.SIGKILL)
         if case.name == "hungry" and first:
             held = []
-            for _ in range(60):
-                held.append(b"\1" * 20_000_000)
+            # More than a worker may have, kept until that is seen.
+            for step in range(12_000):
+                if step < 40:
+                    held.append(b"\1" * 20_000_000)
                 time.sleep(0.02)
         if case.name == "thin" and first:
             raise MemoryError

@@ -99,6 +99,6 @@ def test_heard_in_code_that_a_library_runs_from_c_the_exit_status_stays(tmp_path
     (tmp_path / "from_c.py").write_text(FROM_C, encoding="utf-8")
     path = os.pathsep.join((str(tmp_path), str(LIBRARY), os.environ.get("PYTHONPATH", "")))
     done = subprocess.run(
-        [sys.executable, "-m", "from_c"], env={**os.environ, "PYTHONPATH": path}, timeout=60
+        [sys.executable, "-m", "from_c"], env={**os.environ, "PYTHONPATH": path}, timeout=600
     )
     assert done.returncode == 130

@@ -56,7 +56,7 @@ def test_the_child_takes_the_folders_packages_and_the_parent_knows_nothing_of_th
         input=b'{"command": "info", "id": 1}\n',
         env=environment,
         capture_output=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     answers = [json.loads(line) for line in said.stdout.splitlines()]
@@ -81,7 +81,7 @@ def _asked(environment: dict[str, str]) -> list[dict]:
     process.stdin.flush()
     answers = [json.loads(process.stdout.readline()) for _ in range(2)]
     process.stdin.close()
-    process.wait(60)
+    process.wait(600)
     return answers
 
 

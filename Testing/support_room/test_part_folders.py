@@ -55,16 +55,17 @@ def test_a_living_runs_folder_stays_and_a_dead_ones_goes(filling, tmp_path: Path
     assert clear_dead_parts(tmp_path, COMPLETE) == 0
     assert (path / "half").is_file()
     process.kill()
-    process.wait(10)
+    process.wait(600)
     assert clear_dead_parts(tmp_path, COMPLETE) == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_young_folder_stays(filling, tmp_path: Path) -> None:
+def test_a_young_folder_stays(filling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be made and not yet locked."""
+    monkeypatch.setattr(part_folders, "YOUNG_S", 3600.0)
     process, path = filling
     process.kill()
-    process.wait(10)
+    process.wait(600)
     assert clear_dead_parts(tmp_path, COMPLETE) == 0
     past_s = time.time() - 2 * part_folders.YOUNG_S
     assert not part_folders.is_old(path / OWNER)
@@ -131,6 +132,7 @@ def test_windows_may_refuse_a_rename_for_an_instant(tmp_path: Path, monkeypatch)
     with pytest.raises(PermissionError):
         files.rename(tmp_path / "a", tmp_path / "b")
     monkeypatch.setattr(files.sys, "platform", "win32")
+    monkeypatch.setattr(files, "_PATIENCE_S", 60.0)
     files.rename(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_text() == "new"
     refusals.extend(PermissionError(13, "in use") for _ in range(1000))

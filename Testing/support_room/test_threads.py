@@ -53,7 +53,7 @@ def test_it_is_said_before_torch_is_loaded(start: str) -> None:
     # A worker ends when its input does: that stays open.
     process.stdin.write(b'{"command": "info", "id": 1}\n')
     process.stdin.flush()
-    code = process.wait(120)
+    code = process.wait(600)
     said = process.communicate()[1].decode()
     expected = [{**SLEEPING, "GOMP_SPINCOUNT": "17"}[name] for name in SLEEPING]
     assert code == 7, said
