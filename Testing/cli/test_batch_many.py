@@ -188,11 +188,13 @@ def test_patterns_files_and_tables_name_each_ct_once(tmp_path: Path) -> None:
         ("scan\na.nii", "unknown column 'scan'"),
         ("ct,name\n,x", "line 2"),
         ("ct,name\na,x\nb,x", "two lines have the name 'x'"),
+        ("ct\nM\udcfcller.nii", "cannot be read .*Save it as CSV, UTF-8"),
+        ("ct,name\na,x\n,y", "line 3: the column 'ct' is empty"),
         ("ct,grid\na,first", "line 2: the column 'grid' says 'first'"),
     ],
 )
 def test_tables_that_make_no_sense(text: str, says: str, tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text(text)
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(LiverLesionAIError, match=says):
         requests_of([tmp_path / "t.csv"])
 

@@ -83,7 +83,11 @@ def serve(begin: Callable[[dict[str, Any]], Analyse]) -> int:
     # Whatever a library prints goes beside the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    lines = os.fdopen(os.dup(0), encoding="utf-8")
+    return answer_cases(os.fdopen(os.dup(0), encoding="utf-8"), answers, begin)
+
+
+def answer_cases(lines: TextIO, answers: TextIO, begin: Callable[[dict[str, Any]], Analyse]) -> int:
+    """Answer the cases of one stream in the other; the exit status: 1 where it was ended in between."""
     try:
         with as_keyboard_interrupt():
             analyse = begin(json.loads(lines.readline()))

@@ -146,8 +146,12 @@ def serve(handler: Handler) -> None:
     os.dup2(devnull, 1)
     os.dup2(devnull, 2)
     _limit_memory(int(sys.argv[1]))
-    requests = sys.stdin.buffer
     _send(answers, {"ready": True})
+    answer_requests(sys.stdin.buffer, answers, handler)
+
+
+def answer_requests(requests: IO[bytes], answers: IO[bytes], handler: Handler) -> None:
+    """Answer what stands in one stream in the other, until it ends or is cut short."""
     while (request := _receive(requests)) is not None:
         _limit_time(float(request[0]["timeout_s"]))
         try:
