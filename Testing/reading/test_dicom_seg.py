@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGLSLossless
 
 hd = pytest.importorskip("highdicom", reason="highdicom is not installed (the extra export)")
 
@@ -153,3 +155,25 @@ def test_a_segmentation_and_a_report_of_others():
     groups = read_report(data / "tid1500_sr_example.dcm")
     assert groups
     assert all(group.numbers for group in groups)
+
+
+@pytest.mark.parametrize("damage", ["pixels", "groups", "undecodable", "nameless"])
+def test_a_segmentation_that_is_damaged_inside_is_named(damage, tmp_path):
+    """Whatever a reader of files trips over is one sentence with the file's name."""
+    result, _ = written(tmp_path)
+    seg = dcmread(tmp_path / "seg.dcm")
+    if damage == "pixels":
+        seg.PixelData = seg.PixelData[: len(seg.PixelData) // 2]
+    elif damage == "groups":
+        del seg.PerFrameFunctionalGroupsSequence
+    elif damage == "undecodable":
+        seg.PixelData = encapsulate([b"no image"] * int(seg.NumberOfFrames))
+        seg["PixelData"].is_undefined_length = True
+        seg.file_meta.TransferSyntaxUID = JPEGLSLossless
+    else:
+        del seg.SOPInstanceUID
+    seg.save_as(tmp_path / "bad.dcm")
+    with pytest.raises(InputError, match=r"bad\.dcm: the segmentation is damaged or incomplete"):
+        read_segmentation(tmp_path / "bad.dcm", result.geometry)
+    with pytest.raises(InputError, match=r"sr\.dcm is no DICOM Segmentation object"):
+        read_segmentation(tmp_path / "sr.dcm", result.geometry)

@@ -86,7 +86,8 @@ def read_segmentation(path: Path, geometry: Geometry, frame_of_reference_uid: st
             _segment(item, frames.get(int(item.SegmentNumber), []), geometry)
             for item in dataset.SegmentSequence
         )
-    except (AttributeError, KeyError, IndexError, ValueError, TypeError, NotImplementedError) as error:
+        uid = str(dataset.SOPInstanceUID)
+    except (AttributeError, LookupError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"{path.name}: the segmentation is damaged or incomplete ({error}).") from error
     drawn = [s for s in segments if s.mask.count or s.outside]
     if drawn and not any(s.mask.count for s in drawn):
@@ -94,7 +95,7 @@ def read_segmentation(path: Path, geometry: Geometry, frame_of_reference_uid: st
             f"{path.name}: none of its segments lies inside the CT. Give the CT that it refers to."
         )
     return SegmentationObject(
-        str(dataset.SOPInstanceUID),
+        uid,
         theirs,
         str(dataset.get("StudyInstanceUID", "")),
         str(dataset.get("Manufacturer", "") or ""),
