@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from LiverLesionAILib.case.anatomy import Vessel
 from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import CtVolume
 from LiverLesionAILib.volume.geometry import Geometry
 from numpy.typing import NDArray
@@ -106,3 +110,98 @@ def test_what_is_left_out_is_no_mistake_and_no_success() -> None:
     row = _judged(vessels_zyx=None, segments_zyx=None, landmarks_lps={}, messages=("cut off",))
     assert row.cldice is None and not row.dice and "right" not in row.lesions[0]
     assert "| told | all | 1 | - | - | - | - | - | - | - | - | - | - |" in anatomy_table([row])
+
+
+@pytest.fixture
+def drawn_set(tmp_path: Path) -> Path:
+    """A set of two patients, one held out."""
+    from LiverLesionAILab.synthesis.synthliver.images import write_nifti
+
+    patient = _Patient()
+    hu = np.where(patient.labels() > 0, 110, -80).astype(np.int16)
+    images = {
+        "ct": hu, "labels": patient.labels(), "segments": patient.segments(), "vessels": patient.branches(),
+    }  # fmt: skip
+    for name, split in (("first", "held-out"), ("second", "train")):
+        folder = tmp_path / "set" / "anatomy" / name
+        folder.mkdir(parents=True)
+        for image, array in images.items():
+            write_nifti(array, patient.ct().geometry, folder / f"{image}.nii.gz")
+        (folder / "truth.json").write_text(json.dumps({**patient.facts, "split": split}))
+    return tmp_path / "set"
+
+
+def test_patients_of_a_set_are_read_by_split(drawn_set: Path) -> None:
+    from LiverLesionAILab.data.anatomy_set import find_anatomy
+
+    assert [one.name for one in find_anatomy(drawn_set)] == ["first", "second"]
+    (one,) = find_anatomy(drawn_set / "anatomy", "held-out")
+    assert one.name == "first" and one.facts["variant"] == "usual"
+    assert one.ct().geometry.spacing_zyx_mm == pytest.approx((4.0, 4.0, 4.0))
+    for read, drawn in ((one.labels, "labels"), (one.segments, "segments"), (one.branches, "branches")):
+        assert np.array_equal(read(), getattr(_Patient(), drawn)())
+    (drawn_set / "anatomy" / "second" / "truth.json").write_text('{"split": "tr')
+    with pytest.raises(InputError, match=r"second.truth\.json is missing or damaged: make the set again"):
+        find_anatomy(drawn_set, "held-out")
+    with pytest.raises(InputError, match="no patients of SynthLiver-anatomy in it"):
+        find_anatomy(drawn_set / "anatomy" / "first")
+
+
+def _run(*options: str) -> int:
+    from LiverLesionAILab.evaluation.anatomy import add_anatomy_arguments, run_anatomy
+
+    parser = argparse.ArgumentParser()
+    add_anatomy_arguments(parser)
+    return run_anatomy(parser.parse_args([*options]))
+
+
+def test_the_command_judges_the_products_anatomy_and_a_networks(
+    drawn_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """The product is given the truth here; the network sees the portal tree alone, as the nearest kind."""
+    from LiverLesionAILab.evaluation import anatomy_methods
+    from LiverLesionAILab.evaluation.anatomy import true_vessels
+
+    vessels = true_vessels(_Patient().branches())[0]
+
+    def product(hu, geometry, liver, lesions, phase, settings, *, finder=None):
+        assert phase is Phase.PORTAL and np.count_nonzero(lesions) == np.count_nonzero(
+            _Patient().labels() > 1
+        )
+        return SimpleNamespace(
+            vessels_zyx=vessels if finder is None else np.zeros_like(vessels),
+            segments_zyx=_Patient().segments(),
+            has_segments=finder is None,
+            landmarks={"portal bifurcation": SimpleNamespace(lps=(1.0, 2.0, 3.0))},
+            messages=(),
+        )
+
+    def likely(finder, *_):
+        assert finder == "the network"
+        return {vessel: np.uint8(200) * (vessels == vessel) * (vessel == Vessel.PORTAL) for vessel in Vessel}
+
+    monkeypatch.setattr(anatomy_methods, "find_anatomy", product)
+    monkeypatch.setattr(anatomy_methods, "vessel_probability", likely)
+    monkeypatch.setattr("LiverLesionAILab.evaluation.anatomy.network_of", lambda weights: "the network")
+    assert _run(str(drawn_set), "--weights", "any.pt", "--out", str(tmp_path)) == 0
+    kept = json.loads((tmp_path / "anatomy.json").read_text())
+    assert kept["settings"] == {"split": "held-out", "patients": 1}
+    ridge, both, alone = kept["rows"]
+    assert [row["method"] for row in kept["rows"]] == ["ridge filter", "network", "network alone"]
+    assert ridge["cldice"] == pytest.approx(1.0) and ridge["dice"]["V"] == 1.0
+    assert both["cldice"] is None and not both["dice"], "what was not said is no mistake"
+    assert alone["label_right"] == alone["label_all"] > 0 and alone["cldice"] < 0.8 and not alone["dice"]
+    said = capsys.readouterr().out
+    assert "| ridge filter | all | 1 | 2 of 2 (2) |" in said and "| network alone | all | 1 | - |" in said
+
+
+def test_what_the_command_cannot_compare_is_said(drawn_set: Path, tmp_path: Path) -> None:
+    out = ["--out", str(tmp_path)]
+    with pytest.raises(InputError, match="leave out --no-ridge or give --weights FILE"):
+        _run(str(drawn_set), "--no-ridge", *out)
+    with pytest.raises(InputError, match="none of second among its held-out patients"):
+        _run(str(drawn_set), "--patients", "second", *out)
+    (tmp_path / "other.pt").write_bytes(b"no weights")
+    with pytest.raises(InputError, match=r"other\.pt holds no weights"):
+        _run(str(drawn_set), "--weights", str(tmp_path / "other.pt"), *out)
+    assert not (tmp_path / "anatomy.json").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -20,13 +21,16 @@ from LiverLesionAILab.evaluation.calibrate import (
     choose,
     expected_error,
     fit_temperature,
+    held_out_probabilities,
     nested,
     outcomes,
     run_calibrate,
 )
+from LiverLesionAILib.case.findings import ProbabilityMap
 from LiverLesionAILib.models.weights import Manifest
 from LiverLesionAILib.stages.segment.masks import tempered
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.ct import CtVolume, Geometry
 
 SPACING = (2.5, 1.5, 1.5)
 
@@ -128,3 +132,40 @@ def test_the_manifest_gets_what_was_chosen(tmp_path: Path, monkeypatch: pytest.M
     for each in held_out:
         choice = entry.calibration["tumour_threshold"], entry.calibration["score_threshold"]
         assert outcomes(each, entry.calibration["temperature"])[choice].false == 0
+
+
+class TestHeldOut:
+    """Every scan is seen by its patient's fold, with that fold's temperature left out."""
+
+    GEOMETRY = Geometry.make((6, 20, 20), SPACING)
+
+    def scan(self) -> SimpleNamespace:
+        """Its labels are stored from right to left."""
+        labels = np.ones(self.GEOMETRY.shape_zyx, np.uint8)
+        labels[2:4, 5:9, 3:6] = 2
+        turned = Geometry.make(labels.shape, SPACING, (SPACING[2] * 19, 0.0, 0.0), np.diag([-1.0, 1.0, 1.0]))
+        ct = CtVolume(np.zeros(labels.shape, np.int16), self.GEOMETRY, "a")
+        stored = np.ascontiguousarray(labels[..., ::-1])
+        return SimpleNamespace(
+            name="a", patient="A", read_ct=lambda: ct, read_labels=lambda: (stored, turned)
+        )
+
+    def probabilities(self, monkeypatch: pytest.MonkeyPatch, maps: dict) -> list[HeldOut]:
+        def pipeline(settings, folds):
+            assert (settings.segmenter, settings.temperature, folds) == ("sfan", 1.0, Path("folds"))
+            return lambda scan, ct: SimpleNamespace(probabilities=maps, messages=("Nothing is seen.",))
+
+        monkeypatch.setattr(calibrate, "pipeline_method", pipeline)
+        return held_out_probabilities([self.scan()], "sfan", Path("folds"), "cpu")
+
+    def test_labels_lie_where_the_probability_does(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        values = np.full(self.GEOMETRY.shape_zyx, 9, np.uint8)
+        maps = {name: ProbabilityMap(values, self.GEOMETRY) for name in ("liver", "tumour")}
+        (found,) = self.probabilities(monkeypatch, maps)
+        assert (found.name, found.patient, found.spacing_zyx_mm) == ("a", "A", SPACING)
+        assert np.argwhere(found.labels_zyx == 2).min(axis=0).tolist() == [2, 5, 3]
+        assert np.count_nonzero(found.labels_zyx == 2) == 2 * 4 * 3
+
+    def test_a_scan_without_a_liver_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(InputError, match=r"No liver was found in a: Nothing is seen\."):
+            self.probabilities(monkeypatch, {})

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from LiverLesionAILab.data.scan import LabelledScan
-from LiverLesionAILab.evaluation.clicks import clicks_on, deepest, table
+from LiverLesionAILab.evaluation import clicks as command
+from LiverLesionAILab.evaluation.clicks import add_click_arguments, clicks_on, deepest, run_clicks, table
 from LiverLesionAILib.case.findings import CaseResult, ProbabilityMap
+from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 
 GRID = Geometry.make((30, 90, 90), (2.5, 1.5, 1.5))
@@ -72,3 +78,27 @@ def test_the_table_tells_listed_from_missed(scan: LabelledScan) -> None:
     text = table(clicks_on(scan, found))
     assert "| not listed | 2 | 0.50" in text and "| listed | 1 |" in text
     assert "below 10 mm" not in text
+
+
+def test_the_commands_clicks_are_kept_and_printed_again(
+    scan: LabelledScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parser = argparse.ArgumentParser()
+    add_click_arguments(parser)
+    listed = [SimpleNamespace(name=name, read=lambda: scan) for name in ("one", "two")]
+    monkeypatch.setattr(command, "find_synthliver", lambda folder, split: listed)
+    monkeypatch.setattr(command, "analyze", lambda ct, settings, models: found(ct))
+    monkeypatch.setattr(command, "ModelStore", SimpleNamespace(bundled=lambda: None))
+    said: list[str] = []
+    kept = str(tmp_path / "clicks.json")
+    given = parser.parse_args([str(tmp_path), "--limit", "1", "--out", kept])
+    assert run_clicks(given, say=said.append) == 0
+    assert "| not listed | 2 | 0.50" in said[0] and "| listed | 1 |" in said[0]
+    monkeypatch.setattr(command, "find_synthliver", None)  # nothing is read or run again
+    assert run_clicks(parser.parse_args(["--rows", kept]), say=said.append) == 0
+    assert said[1] == said[0]
+    with pytest.raises(InputError, match="Give the folder of SynthLiver-1, or --rows"):
+        run_clicks(parser.parse_args([]))
+    (tmp_path / "clicks.json").write_text('[{"scan": "one"}]')
+    with pytest.raises(InputError, match="no clicks as `clicks --out` writes them"):
+        run_clicks(parser.parse_args(["--rows", kept]))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from LiverLesionAILab.evaluation import both_ways
+from LiverLesionAILab.evaluation import both_ways, followups
 from LiverLesionAILab.evaluation.followups import (
     DAYS,
     add_followup_arguments,
@@ -27,6 +28,7 @@ from LiverLesionAILab.evaluation.followups_network import (
 )
 from LiverLesionAILab.evaluation.followups_table import PairRow, followup_table, read_rows, write_rows
 from LiverLesionAILab.synthesis.followups import BaseScan, SimulatedPair, draw_pair
+from LiverLesionAILab.synthesis.synthliver.images import write_nifti
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.stages.followup.register import register_livers
@@ -237,3 +239,140 @@ def test_of_kept_cases_only_those_pairs_are_compared(tmp_path):
     # None is kept: nothing is drawn, and no network runs.
     assert run_followups(parser.parse_args([*given, "--cases", str(tmp_path), "--out", str(tmp_path)])) == 0
     assert read_rows(tmp_path) == []
+
+
+def options(*given: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_followup_arguments(parser)
+    return parser.parse_args(given)
+
+
+def test_numbers_that_make_no_sense_are_refused():
+    for given in (["--pairs", "0"], ["--pairs", "3", "--networks", "4"]):
+        with pytest.raises(InputError, match="between 0 and --pairs"):
+            run_followups(options("--bodies-only", *given))
+
+
+def test_a_run_compares_what_is_not_kept_yet(pairs, tmp_path, monkeypatch, capsys):
+    """Each row stands in the file as soon as it is made; a second run draws nothing."""
+    drawn = []
+
+    def made(pair, kind, *, masks):
+        assert len(read_rows(tmp_path)) == len(drawn)
+        drawn.append((pair.name, masks))
+        return replace(ROW, name=pair.name, kind=kind, masks=masks, alone=3, alone_matched=3, alone_right=2)
+
+    def all_pairs(count, real):
+        assert (count, real) == (3, False)
+        yield from (followups.Drawn(pair.name, False, lambda pair=pair: pair) for pair in pairs)
+
+    monkeypatch.setattr(followups, "simulated_pairs", all_pairs)
+    monkeypatch.setattr(followups, "compare_true", partial(made, masks="true"))
+    monkeypatch.setattr(followups, "compare_networks", lambda p, kind, *_: made(p, kind, masks="network"))
+    monkeypatch.setattr(followups, "ModelStore", SimpleNamespace(bundled=lambda: None))
+    given = ["--bodies-only", "--pairs", "3", "--out", str(tmp_path)]
+    assert run_followups(options(*given, "--only", "true")) == 0
+    names = [pair.name for pair in pairs]
+    assert drawn == [(name, "true") for name in names]
+    assert "| true | body | 3 |" in capsys.readouterr().out
+    assert run_followups(options(*given, "--networks", "1", "--only", "network")) == 0
+    assert drawn[3:] == [(names[2], "network")]
+    assert run_followups(options(*given, "--networks", "1")) == 0
+    assert len(drawn) == 4 and len(read_rows(tmp_path)) == 4
+
+
+def test_a_networks_row_says_the_pair_and_its_split(pairs, monkeypatch):
+    pair = pairs[0]
+    truth = truth_of(pair)
+    score = NetworkScore(5, 4, 3, 2, 2, 1, 1, 0, 1, 1)
+    made = SimpleNamespace(
+        found=truth,
+        split=truth,
+        score=score,
+        split_score=replace(score, lesions=6, matched=5),
+        seconds=2.0,
+        proposed=2,
+        accepted=1,
+    )
+    monkeypatch.setattr(followups, "compared_by_networks", lambda *_: made)
+    row = followups.compare_networks(pair, "body", None, None)
+    assert (row.name, row.masks, row.lesions, row.matched, row.single) == (pair.name, "network", 5, 4, 1)
+    assert (row.proposed, row.accepted, row.split_lesions, row.split_matched) == (2, 1, 6, 5)
+    assert row.category == row.found == row.split_found != ""
+
+
+@pytest.fixture(scope="module")
+def outlined_ct(tmp_path_factory):
+    """A liver with a lesion, and a speck of three voxels that is none, as files."""
+    shape, spacing = (30, 90, 110), (3.0, 1.0, 1.0)
+    geometry = Geometry.make(shape, spacing, (-55.0, -45.0, -45.0))
+    z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    labels = np.zeros(shape, np.uint8)
+    labels[((z - 15) * 3) ** 2 + (y - 45) ** 2 + (x - 60) ** 2 < 30**2] = 1
+    labels[((z - 15) * 3) ** 2 + (y - 40) ** 2 + (x - 60) ** 2 < 9**2] = 2
+    labels[15, 60, 70:73] = 2
+    path = tmp_path_factory.mktemp("lits") / "lits" / "p1_ct.nii.gz"
+    path.parent.mkdir()
+    write_nifti(np.where(labels == 1, 110, np.where(labels, 60, -80)).astype(np.int16), geometry, path)
+    write_nifti(labels, geometry, path.with_name("p1_mask.nii.gz"))
+    return path
+
+
+def test_a_real_ct_is_cut_to_its_liver_and_put_on_coarser_pixels(outlined_ct, tmp_path):
+    base = followups.real_base(outlined_ct)
+    assert (base.name, base.real, base.geometry.spacing_zyx_mm) == ("p1", True, (3.0, 1.5, 1.5))
+    ml = base.geometry.voxel_volume_mm3 / 1000
+    assert base.liver_zyx.sum() * ml == pytest.approx(4 / 3 * np.pi * 3**3, rel=0.03)
+    assert np.unique(base.labels_zyx).size == 2, "the speck is no lesion to follow"
+    # 30 mm round the liver; on its left there is less of the CT.
+    inside = np.argwhere(base.liver_zyx)
+    assert (inside.min(axis=0)[1:] * 1.5 <= 31.5).all() and inside.min(axis=0)[2] * 1.5 > 28
+    for what in ("ct", "mask"):
+        array = np.zeros((4, 8, 8), np.int16)
+        array[0, 0, 0] = what == "ct"
+        write_nifti(array, Geometry.make(array.shape), tmp_path / f"e_{what}.nii.gz")
+    with pytest.raises(InputError, match="e has no liver"):
+        followups.real_base(tmp_path / "e_ct.nii.gz")
+
+
+def test_real_cts_and_bodies_take_turns(outlined_ct, tmp_path, monkeypatch):
+    monkeypatch.setattr(followups, "data_folder", lambda: outlined_ct.parents[1])
+    drawn = list(simulated_pairs(11))
+    assert [(d.name, d.real) for d in drawn][4:7] == [
+        ("body0-0-4", False), ("p1-1-0", True), ("p1-1-1", True),
+    ]  # fmt: skip
+    assert drawn[10].name == "body2-2-0"
+    monkeypatch.setattr(followups, "data_folder", lambda: tmp_path)
+    with pytest.raises(InputError, match="--bodies-only does without"):
+        next(simulated_pairs(1))
+
+
+def test_the_pairs_of_a_body_share_it_and_differ_by_their_seed(base, monkeypatch):
+    bodies, drawn = [], []
+
+    def body(rng, settings):
+        bodies.append(settings.spacing_zyx_mm)
+        return SimpleNamespace(hu_zyx=base.hu_zyx, liver_zyx=base.liver_zyx, geometry=base.geometry)
+
+    monkeypatch.setattr(followups, "make_body", body)
+    monkeypatch.setattr(
+        followups, "draw_pair", lambda scan, rng, name: drawn.append((scan, rng.random(), name))
+    )
+    for one in list(simulated_pairs(6, real=False)) + list(simulated_pairs(1, real=False)):
+        one.draw()
+    assert bodies == 3 * [followups.BASE_MM], "one for five pairs, one for the sixth, one for the second run"
+    assert len({id(scan) for scan, _, _ in drawn[:5]}) == 1 and len({seed for _, seed, _ in drawn}) == 6
+    assert drawn[0][1:] == drawn[6][1:] and drawn[5][2] == "body1-1-0"
+    assert not drawn[0][0].labels_zyx.any() and drawn[0][0].hu_zyx.dtype == np.float32
+
+
+def test_two_outlined_cts_compared_by_the_command(outlined_ct, monkeypatch, capsys):
+    """A CT beside itself: its one lesion is its own partner."""
+    rigid = partial(register_livers, deformable=False)
+    monkeypatch.setattr("LiverLesionAILib.analysis.followup.register_livers", rigid)
+    assert run_followups(options("--both-ways", str(outlined_ct), str(outlined_ct))) == 0
+    said = capsys.readouterr().out
+    assert "The same partners both ways: 2 of 2 lesions (100 %)" in said
+    assert "Centres within 8 mm: 2 of 2" in said
+    with pytest.raises(InputError, match=r"p1_mask\.nii\.gz is no X_ct\.nii\.gz"):
+        both_ways.run_both_ways([outlined_ct, outlined_ct.with_name("p1_mask.nii.gz")])

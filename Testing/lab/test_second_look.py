@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from LiverLesionAILab.data.cases import UNKNOWN, TrainingCase, encode_hu
 from LiverLesionAILab.data.scan import LabelledScan
+from LiverLesionAILab.evaluation import second_look
 from LiverLesionAILab.evaluation.second_look import JudgedCandidate, compared, judged, left_out, report
 from LiverLesionAILab.training.line_cases import LineCase
 from LiverLesionAILab.training.recipes import recipe
@@ -248,3 +251,30 @@ def test_every_candidate_of_a_scan_is_judged() -> None:
     found = judged(line_scan(0), network, SPEC)
     assert [(one.number, one.true) for one in found] == [(1, True), (2, False)]
     assert all(np.isfinite(one.look) for one in found)
+
+
+def test_the_command_judges_every_split_and_keeps_the_candidates(tmp_path, monkeypatch) -> None:
+    class Knows(torch.nn.Module):
+        """Sure of what is large."""
+
+        def forward(self, crops: torch.Tensor) -> SimpleNamespace:
+            return SimpleNamespace(logits=torch.linspace(2.0, -2.0, len(crops)))
+
+    def find(_folder, split):
+        numbers = range(3) if split == "validation" else range(3, 6)
+        return [SimpleNamespace(name=f"s{number}", number=number) for number in numbers]
+
+    monkeypatch.setattr(second_look, "run_network", lambda *_: Knows())
+    monkeypatch.setattr(second_look, "find_synthliver", find)
+    monkeypatch.setattr(second_look, "line_case", lambda scan, *_: line_scan(scan.number))
+    monkeypatch.setattr(second_look, "ModelStore", SimpleNamespace(bundled=lambda: None))
+    parser = argparse.ArgumentParser()
+    second_look.add_candidate_arguments(parser)
+    said: list[str] = []
+    given = [str(tmp_path), "--run", str(tmp_path / "run"), "--out", str(tmp_path / "all.json")]
+    assert second_look.run_candidates(parser.parse_args(given), say=said.append) == 0
+    assert "6 scans, 6 lesions, 12 candidates, 6 true" in said[0]
+    rows = json.loads((tmp_path / "all.json").read_text())
+    assert [row["scan"] for row in rows] == [f"s{k // 2}" for k in range(12)]
+    assert {row["look"] > 0 for row in rows if row["true"]} == {True}
+    assert judged(replace(line_scan(0), scores={}, diameters_mm={}), Knows(), SPEC) == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,12 +14,14 @@ import pytest
 from LiverLesionAILab.evaluation.operating import (
     Curve,
     Finding,
+    add_operating_arguments,
     costs,
     fit,
     left_out,
     operating_text,
     points,
     read_curve,
+    run_operating,
 )
 from LiverLesionAILab.metrics.freeresponse import free_response
 from LiverLesionAILib.analysis.rules import Rules
@@ -109,8 +113,8 @@ def test_points_of_the_curve_and_what_they_cost() -> None:
     assert points(response, 0.9)["strict"] == 0.9, "strict is never laxer than the default"
 
 
-def test_an_evaluation_is_read_and_the_tables_say_so(tmp_path: Path) -> None:
-    findings = _findings(np.random.default_rng(2), 60)
+def _evaluation(path: Path, findings: list[Finding]) -> Path:
+    """As `evaluate` writes it; each scan has a lesion more, which nobody found."""
     cases = [
         {
             "name": scan,
@@ -126,8 +130,13 @@ def test_an_evaluation_is_read_and_the_tables_say_so(tmp_path: Path) -> None:
         }
         for scan in sorted({f.scan for f in findings})
     ]
-    path = tmp_path / "evaluation.json"
     path.write_text(json.dumps({"methods": {"sfan": {"cases": cases}}}))
+    return path
+
+
+def test_an_evaluation_is_read_and_the_tables_say_so(tmp_path: Path) -> None:
+    findings = _findings(np.random.default_rng(2), 60)
+    path = _evaluation(tmp_path / "evaluation.json", findings)
     curve = read_curve([path], "sfan")
     assert isinstance(curve, Curve) and len(curve.findings) == 60
     assert curve.response.n_lesions == sum(f.true for f in findings) + 20
@@ -144,3 +153,24 @@ def test_an_evaluation_is_read_and_the_tables_say_so(tmp_path: Path) -> None:
     path.write_text("[]")
     with pytest.raises(InputError, match="no evaluation"):
         read_curve([path], "sfan")
+
+
+def test_the_command_writes_what_it_prints_into_the_manifest(tmp_path: Path, capsys) -> None:
+    bundled = Manifest.read()
+    Manifest(tmp_path, (bundled.find("sfan"), bundled.find("mscd"))).write()
+    path = _evaluation(tmp_path / "evaluation.json", _findings(np.random.default_rng(2), 60))
+    parser = argparse.ArgumentParser()
+    add_operating_arguments(parser)
+    assert run_operating(parser.parse_args([str(path), "--write", str(tmp_path)])) == 0
+    said = capsys.readouterr().out
+    now, before = Manifest.read(tmp_path).find("sfan"), bundled.find("sfan")
+    changed = {n for n, value in now.calibration.items() if value != before.calibration.get(n)}
+    assert changed <= {
+        "strict_score", "sensitive_score", "probability_offset", "probability_score", "probability_size",
+    }  # fmt: skip
+    strict, offset = now.calibration["strict_score"], now.calibration["probability_offset"]
+    assert re.search(rf"^strict +{strict:.2f} ", said, re.M) and f"offset {offset:g}" in said
+    assert Manifest.read(tmp_path).find("mscd").calibration == bundled.find("mscd").calibration
+    (tmp_path / "manifest.json").rename(tmp_path / "kept.json")
+    assert run_operating(parser.parse_args([str(path)])) == 0
+    assert not (tmp_path / "manifest.json").exists(), "nothing is written where nobody asked"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 from dataclasses import replace
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from LiverLesionAILab.evaluation.intervals import (
     SizedLesion,
+    add_interval_arguments,
     interval_table,
     left_out,
+    run_intervals,
     sized_lesions,
     volume_table,
 )
@@ -27,6 +30,7 @@ from LiverLesionAILib.case.interval import (
 from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.case.volume_interval import SHARE, ball_mm, volume_digits, volume_interval_ml
 from LiverLesionAILib.stages.measure.lesions import measure_case
+from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import Geometry
 
 
@@ -164,3 +168,30 @@ def test_coverage_is_of_patients_left_out():
     assert "40 of 41" in table
     balls = [replace(x, true_ball_mm=x.true_mm, found_ball_mm=x.found_mm) for x in lesions]
     assert "40 of 41" in volume_table(balls)
+
+
+def test_the_command_takes_cases_that_have_a_true_mask(tmp_path, capsys):
+    for name, radius_mm in (("one", 9.0), ("two", 12.0), ("unknown", 9.0)):
+        save_result(ball(radius_mm), tmp_path / "cases" / f"{name}_ct")
+    (tmp_path / "cases" / "notes").mkdir()
+    (tmp_path / "truth").mkdir()
+    parser = argparse.ArgumentParser()
+    add_interval_arguments(parser)
+    args = parser.parse_args([str(tmp_path / "cases"), "--truth", str(tmp_path / "truth")])
+    with pytest.raises(InputError, match="no case whose lesions"):
+        run_intervals(args)
+    for name in ("one", "two"):
+        truth = ball(10.0)
+        mask = (1 + truth.lesion_labels_zyx).astype(np.uint8)
+        write_nifti(mask, truth.geometry, tmp_path / "truth" / f"{name}_mask.nii.gz")
+    assert run_intervals(args) == 0
+    assert "2 lesions of 2 patients" in capsys.readouterr().out
+    # Where the mask is another scan's, no number is better than a wrong one.
+    coarse = ball(10.0, spacing=(3.0, 1.0, 1.0))
+    write_nifti(
+        (1 + coarse.lesion_labels_zyx).astype(np.uint8),
+        coarse.geometry,
+        tmp_path / "truth" / "two_mask.nii.gz",
+    )
+    with pytest.raises(InputError, match=r"two_mask\.nii\.gz is not on the grid of .*two_ct"):
+        run_intervals(args)

@@ -71,13 +71,15 @@ def network_of(weights: Path) -> VesselFinder:
     Raises:
         InputError: the file is missing or holds no such network.
     """
+    import pickle
+
     import torch
 
     chosen = recipe(RECIPE)
     network = build_network(chosen.network, asdict(chosen.config))
     try:
         network.load_state_dict(torch.load(weights, weights_only=True))
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
         raise InputError(f"{weights} holds no weights of {RECIPE}.") from error
     entry = ModelEntry(RECIPE, chosen.task, chosen.network, {}, chosen.spec, weights.name, "")
     return SliceVessels(entry, network.float().eval())
