@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from LiverLesionAILib.stages.classify.liver_box import LiverCrop
 from LiverLesionAILib.stages.classify.second_phase import RegisterSettings, register_phase
+from LiverLesionAILib.stages.followup.register import LiverTransform, coarse_grid
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from scipy import ndimage
 from support.rules import of_page
@@ -55,3 +57,15 @@ def test_a_scan_without_the_liver_is_not_used() -> None:
     lungs = np.full(GEOMETRY.shape_zyx, -850, np.float32)
     lungs += np.random.default_rng(0).normal(0, 20, lungs.shape).astype(np.float32)
     assert register_phase(crop(first, liver), CtVolume(lungs, GEOMETRY), of_page(RegisterSettings)) is None
+
+
+def test_a_mask_lies_in_the_prior_where_the_transform_says() -> None:
+    """The prior's points move 8 mm to the left and 10 mm up: the current mask comes back by as much."""
+    shift = sitk.TranslationTransform(3, (8.0, 0.0, 10.0))
+    moved = LiverTransform(shift, 1.0, 0.0, 1.0, 12.8)
+    mask = np.zeros(GEOMETRY.shape_zyx, bool)
+    mask[10:14, 30:35, 40:44] = True
+    back = moved.mask(mask, GEOMETRY, GEOMETRY)
+    assert np.array_equal(np.argwhere(back), np.argwhere(mask) - (2, 0, 2))
+    with pytest.raises(ValueError, match="no liver to register"):
+        coarse_grid(np.zeros(GEOMETRY.shape_zyx, bool), GEOMETRY)

@@ -411,3 +411,37 @@ def test_the_marker_names_what_is_ours(tmp_path):
     named = set(json.loads((tmp_path / "case" / MARKER).read_text())["files"])
     assert {path.name for path in written.values()} <= named
     assert named == {p.name for p in (tmp_path / "case").iterdir()} - {MARKER}
+
+
+def test_a_damaged_case_says_nothing_of_its_lesions(tmp_path):
+    volume, result = small_case()
+    write_case_folder(result, volume, tmp_path / "case", pictures=False, scene=False)
+    again = case_folder.with_earlier_tracking(result, tmp_path / "case")
+    assert [lesion.tracking_uid for lesion in again.lesions] != [""] * len(result.lesions)
+    (tmp_path / "case" / "case.json").write_text("{")
+    assert case_folder.with_earlier_tracking(result, tmp_path / "case") is result
+    assert case_folder.with_earlier_tracking(result, tmp_path / "nowhere") is result
+
+
+def test_a_failure_names_the_folder_that_was_asked_for(tmp_path, monkeypatch):
+    """Not the hidden one that is being filled, which is gone by then."""
+
+    def full(result, volume, part, *_):
+        raise OutputError(f"{part / 'masks.seg.nrrd'} could not be written: the disk is full.")
+
+    monkeypatch.setattr(case_folder, "_write_all", full)
+    volume, result = small_case()
+    with pytest.raises(OutputError) as caught:
+        write_case_folder(result, volume, tmp_path / "deep" / "case", pictures=False)
+    named = tmp_path / "deep" / "case" / "masks.seg.nrrd"
+    assert str(caught.value) == f"{named} could not be written: the disk is full."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_takes_no_files_is_found_out_before_the_work(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(case_folder.tempfile, "TemporaryDirectory", refuse)
+    with pytest.raises(OutputError, match=r"case could not be written: no permission\. Choose a folder"):
+        case_folder.check_target(tmp_path / "case")

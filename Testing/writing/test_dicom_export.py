@@ -35,7 +35,7 @@ from LiverLesionAILib.writing.dicom.ct_series import ct_series, derived_source
 from LiverLesionAILib.writing.dicom.from_case import SCORE, content_of
 from LiverLesionAILib.writing.dicom.segmentation import segmentation
 from LiverLesionAILib.writing.dicom.structured_report import structured_report
-from LiverLesionAILib.writing.export import Export, export_case
+from LiverLesionAILib.writing.export import Export, check_packages, export_case
 from LiverLesionAILib.writing.report.content import Options
 from LiverLesionAILib.writing.tables import findings_json
 from pydicom import dcmread
@@ -737,3 +737,28 @@ def test_a_real_series_with_missing_slices_gets_valid_objects_in_place(tmp_path)
     index = volume.geometry.lps_to_index(np.asarray(positions, float))
     assert np.abs(index - np.round(index)).max() < 0.01
     assert set(np.round(index[:, 0]).astype(int)) == set(range(shape[0]))
+
+
+def test_files_of_others_and_missing_packages_stop_it_before_anything_is_written(tmp_path, monkeypatch):
+    volume, result = small_case()
+    source = source_of(result.geometry)
+    for name in ("SEG.dcm", "findings.csv"):
+        (tmp_path / name).write_bytes(b"somebody's")
+        with pytest.raises(OutputError, match=rf"{name} is there already and is not overwritten"):
+            export_case(result, source, tmp_path, Export(dicom=True, csv=True), now=NOW)
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        (tmp_path / name).unlink()
+    with pytest.raises(InputError, match="name its file with --ct"):
+        export_case(result, None, tmp_path, Export(dicom=True, as_dicom=True), now=NOW)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "highdicom" else name)
+    with pytest.raises(InputError, match=r"needs highdicom\. Install it with: pip install .*\[export\]"):
+        check_packages(Export(dicom=True))
+    check_packages(Export(csv=True))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_labels_of_a_case_that_nobody_read_are_said_to_be_empty(tmp_path):
+    _, result = small_case()
+    said: list[str] = []
+    export_case(result, None, tmp_path, Export(labels=True), say=said.append, now=NOW)
+    assert "No lesion has a decision or a class of the reader's: the training labels are empty." in said
