@@ -28,6 +28,7 @@ WITH_TORCH = (
     "stages/explain/va.py",
     "stages/detect/slice_boxes.py",
     "stages/detect/volumetric.py",
+    "stages/classify/lesion_map.py",
     "stages/classify/lesions.py",
     "stages/classify/case.py",
     "stages/classify/families.py",

@@ -149,3 +149,13 @@ def test_without_a_data_folder_no_real_liver_is_asked(tmp_path: Path, monkeypatc
     args = argparse.Namespace(cache=tmp_path, hold_out="D")
     assert calibration._real_livers(args, recipe("dadrn")) == ([], None)
     assert "No real livers" in capsys.readouterr().err
+
+
+def test_a_run_is_calibrated_as_what_it_was_trained_as(tmp_path: Path) -> None:
+    """Classes and phases are those that the run kept; without that they are the bundled network's."""
+    from dataclasses import asdict
+
+    assert calibration._trained(tmp_path).config == recipe("dadrn").config
+    kept = json.dumps({"config": asdict(SIZES["phased"])})
+    (tmp_path / "run.json").write_text(kept)
+    assert calibration._trained(tmp_path).config == SIZES["phased"]

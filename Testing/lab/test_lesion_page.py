@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from LiverLesionAILab.data.synthliver2 import PhasesOfPatient, find_phases
-from LiverLesionAILab.evaluation.lesion_classes import judged_lesions, kept_measurements
+from LiverLesionAILab.evaluation.lesion_classes import judged_lesions, kept_measurements, read_phase
 from LiverLesionAILab.evaluation.lesion_page import SIDE_PX, lesion_picture, write_lesion_page
 from LiverLesionAILab.evaluation.phase_table import run_phase_table
 from LiverLesionAILab.synthesis.synthliver.multiphase import LABEL_FILE, LESION_FILE
@@ -78,6 +79,36 @@ def measurements(patient: PhasesOfPatient, tmp_path_factory: pytest.TempPathFact
     assert kept_measurements([patient], folder, settings, None) == made
     assert kept.stat().st_mtime_ns == before, "measured once"
     return made
+
+
+def test_a_network_is_asked_as_the_picture_looks_and_as_it_is_named(patient, measurements, tmp_path) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from LiverLesionAILib.models.inputs import InputSpec
+    from LiverLesionAILib.models.weights import ModelEntry
+    from LiverLesionAILib.stages.classify.families import SliceClassifier
+    from support.toy_phased import ToldPhase
+
+    (tmp_path / "measured").mkdir()
+    (tmp_path / "measured" / "patient001.json").write_text(json.dumps(measurements["patient001"]))
+    parts = (Rules().part(kind) for kind in (ClassifySettings, PhaseSettings, RegisterSettings))
+    settings = ClassStageSettings(*parts, SETTINGS)
+    spec = InputSpec((3.0, 1.5, 1.5), (-40.0, 220.0), 3)
+    entry = ModelEntry("dadrn", "classify", "dadrn", {"phases": 4}, spec, "", "")
+    network = ToldPhase()
+    said = kept_measurements([patient], tmp_path, settings, SliceClassifier(entry, network, explain=False))
+    told = [seen[0].tolist() for seen in network.told]
+    shares = measurements["patient001"]["arterial"]["shares"]
+    assert told[0] == pytest.approx(shares) and [0.0, 1.0, 0.0, 0.0] in told
+    own = said["patient001"]["portal"]
+    named, looks = read_phase(own, Phase.PORTAL), read_phase(own, None)
+    assert named.shares == (0.0, 0.0, 1.0, 0.0) and looks.shares == pytest.approx(own["shares"])
+    assert named.network == {int(n): one for n, one in own["network_named"].items()}
+    count = len(network.told)
+    kept_measurements([patient], tmp_path, settings, SliceClassifier(entry, network, explain=False))
+    assert len(network.told) == count, "asked once"
+    other = SliceClassifier(replace(entry, sha256="another"), network, explain=False)
+    kept_measurements([patient], tmp_path, settings, other)
+    assert len(network.told) == 2 * count, "other weights are asked anew, nothing else is measured again"
 
 
 def test_what_is_measured_is_what_was_drawn(patient, measurements) -> None:

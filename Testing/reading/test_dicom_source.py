@@ -11,8 +11,9 @@ import pydicom
 import pytest
 from LiverLesionAILib.case.dicom_json import DICOM_FILE, read_dicom, write_dicom
 from LiverLesionAILib.reading import read_ct
-from LiverLesionAILib.reading.dicom_source import source_of_files
+from LiverLesionAILib.reading.dicom_source import contrast_of_file, source_of_files
 from LiverLesionAILib.support.errors import GeometryError, InputError
+from LiverLesionAILib.volume.contrast import ContrastHeader
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, crop, reorient
 from LiverLesionAILib.volume.dicom import ATTRIBUTES, DicomSlice, DicomSource, keyword
 from LiverLesionAILib.writing.case_folder import write_case_folder
@@ -85,6 +86,23 @@ def test_frames_of_a_multi_frame_file(tmp_path: Path) -> None:
     uid = pydicom.dcmread(tmp_path / "e.dcm").SOPInstanceUID
     assert source.slices == tuple(DicomSlice(ENHANCED_CT, uid, 30 - k) for k in range(30))
     assert float(source.slice_thickness) == 5
+
+
+@pytest.mark.parametrize(("route", "agent"), [("Intravenous route", True), ("Oral route", None)])
+def test_a_bolus_in_its_agents_own_sequences(tmp_path: Path, route: str, agent: bool | None) -> None:
+    """Enhanced files say within an agent's item when and how it was given."""
+    path = tmp_path / "e.dcm"
+    write_enhanced(path, phantom_hu(), axial_positions(30))
+    dataset = pydicom.dcmread(path)
+    how, given, profile = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    how.CodeMeaning, given.CodeMeaning, profile.ContrastBolusStartTime = route, "Iohexol", "101500"
+    # The first profile does not say when; the second does.
+    given.ContrastAdministrationProfileSequence = [pydicom.Dataset(), profile]
+    given.ContrastBolusAdministrationRouteSequence = [how]
+    dataset.ContrastBolusAgentSequence = [given]
+    dataset.AcquisitionDateTime = "20260101101610"
+    dataset.save_as(path)
+    assert contrast_of_file(path) == ContrastHeader(70.0, agent)
 
 
 def test_other_grids_of_the_volume(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from LiverLesionAILib.stages.classify.differential import (
     differential,
 )
 from LiverLesionAILib.stages.classify.features import LesionFeatures, alike, measure_features
+from LiverLesionAILib.stages.classify.second_voice import MeasuredPhase, network_voice
 from LiverLesionAILib.stages.classify.signs import contrast_change, lumps_share
 
 RULES = Rules().part(DifferentialSettings)
@@ -69,6 +70,7 @@ def test_typical_lesions_are_named(phases, name):
     assert say(phases).name == name
 
 
+@settings(deadline=None)
 @given(st.floats(-20, 200), st.floats(0.5, 9), st.floats(3, 90), st.floats(-30, 60), st.booleans())
 def test_without_an_arterial_phase_never_fnh_or_hcc(core, edge, diameter, rim, whole):
     for phase in (PORTAL, DELAYED, UNENHANCED):
@@ -82,6 +84,7 @@ def test_without_an_arterial_phase_never_fnh_or_hcc(core, edge, diameter, rim, w
         assert list(found.probabilities.values()) == sorted(found.probabilities.values(), reverse=True)
 
 
+@settings(deadline=None)
 @given(st.floats(-20, 200), st.floats(0.5, 9), st.floats(3, 90))
 def test_only_water_is_a_cyst(core, edge, diameter):
     for phase in (UNENHANCED, ARTERIAL, PORTAL, DELAYED):
@@ -260,3 +263,49 @@ def test_tiny_and_liverless_lesions_give_numbers_or_nan():
     alone = measure_features(hu, labels > 0, labels, spacing)[1]
     assert math.isnan(alone.liver_hu)
     assert differential({PORTAL: alone}, Context(), RULES).name in (INDETERMINATE, CYST, METASTASIS, BENIGN)
+
+
+def _heard(phase: str, shares: tuple[float, ...], network: dict[str, float]) -> MeasuredPhase:
+    return MeasuredPhase(phase, 150.0, 200.0, shares[1], {1: seen(phase, 80)}, {1: network}, 140.0, shares)
+
+
+def test_the_networks_answers_in_two_phases_are_no_independent_evidence():
+    rules = replace(RULES, network_arterial=0.8, network_portal=0.4, network_shared=0.5)
+    arterial = _heard(ARTERIAL, (0, 1, 0, 0), {HCC: 0.8, FNH: 0.2})
+    portal = _heard(PORTAL, (0, 0, 1, 0), {HCC: 0.5, FNH: 0.5})
+    shares, weight = network_voice([arterial], 1, rules)
+    assert shares[HCC] == pytest.approx(0.8) and weight == pytest.approx(0.8)
+    shares, weight = network_voice([portal, arterial], 1, rules)
+    # Two thirds of the weight are the arterial phase's: (0.8 / 0.2) to the power of 2/3.
+    assert shares[HCC] / shares[FNH] == pytest.approx(4 ** (2 / 3))
+    assert weight == pytest.approx(0.8 + 0.5 * 0.4)
+    assert network_voice([portal, arterial], 1, replace(rules, network_shared=0.0))[1] == pytest.approx(1.2)
+    # Of a phase that is uncertain the answer counts by the probabilities.
+    unsure = replace(arterial, shares=(0, 0.5, 0.5, 0))
+    assert network_voice([unsure], 1, rules)[1] == pytest.approx(0.6)
+    assert network_voice([replace(arterial, network={})], 1, rules) == ({}, 0.0)
+
+
+def test_a_network_of_the_arterial_phase_alone_is_heard_there_alone():
+    arterial = _heard(ARTERIAL, (0, 1, 0, 0), {HCC: 0.8, FNH: 0.2})
+    portal = _heard(PORTAL, (0, 0, 1, 0), {HCC: 0.1, FNH: 0.9})
+    shares, weight = network_voice([portal, arterial], 1, RULES)
+    assert shares[HCC] == pytest.approx(0.8) and weight == 1.0
+    assert network_voice([portal], 1, RULES) == ({}, 0.0)
+
+
+def test_what_is_measured_can_count_for_less_and_still_says_the_same():
+    phases = {PORTAL: seen(PORTAL, 65)}
+    context = Context(vessels_hu=VESSELS)
+    whole = differential(phases, context, RULES)
+    half = differential(phases, context, replace(RULES, measured_weight=0.5))
+    assert next(iter(half.probabilities)) == next(iter(whole.probabilities)) == METASTASIS
+    assert half.probabilities[METASTASIS] < whole.probabilities[METASTASIS]
+
+
+def test_a_class_that_the_phases_cannot_show_contradicts_nothing():
+    context = {"network": {HCC: 0.95, METASTASIS: 0.05}, "network_weight": 0.6}
+    assert "disagree" not in say({PORTAL: seen(PORTAL, 65)}, **context).reasons
+    cyst = {"network": {CYST: 0.95, METASTASIS: 0.05}, "network_weight": 0.6}
+    found = say({PORTAL: seen(PORTAL, 65)}, **cyst)
+    assert found.name == INDETERMINATE

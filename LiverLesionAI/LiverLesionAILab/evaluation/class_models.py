@@ -10,6 +10,7 @@ from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
 from LiverLesionAILib.volume.ct import Geometry, resample
 
 from ..data.synthliver import ClassImage, ClassSlice
+from ..synthesis.synthliver.plan import CLASSES
 from .slice_classes import Classifier, ClassPrediction
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def network_classifier(
     """A network as a classifier of examples.
 
     Args:
-        network: in inference form, on its device; its classes are those of the set.
+        network: in inference form, on its device; its first classes are those of the set.
         spec: of its input. The three slices are taken as they lie, whatever distance it was trained at.
         temperature: of its calibration.
         prepared: examples that are ready, by name; new ones are added. For several networks of one `spec`.
@@ -81,6 +82,8 @@ def network_classifier(
             if prepared is not None:
                 prepared[one.name] = ready
         given, features = probabilities_of(network, ready.image[None], temperature)
+        # No phase is told: an example does not say which. Classes that the set lacks come after its own.
+        given = given[:, : len(CLASSES)] / given[:, : len(CLASSES)].sum(axis=1, keepdims=True)
         plane = grad_cam(network, features, torch.tensor([int(given[0].argmax())])).float().cpu()  # type: ignore[arg-type]
         grid = ready.where.inverse_grid(ready.shape_yx, int(getattr(network, "multiple", 8)))[None]
         seen = F.grid_sample(plane[:, None], grid, padding_mode="zeros", align_corners=False)[0].numpy()

@@ -8,6 +8,7 @@ finding, outlining or registration.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.models.weights import ModelEntry
 from LiverLesionAILib.stages.classify.differential import (
     BENIGN,
     CLASSES,
@@ -28,11 +30,13 @@ from LiverLesionAILib.stages.classify.differential import (
 )
 from LiverLesionAILib.stages.classify.enhancement import MeasuredEnhancement, measure_enhancement
 from LiverLesionAILib.stages.classify.features import LesionFeatures
-from LiverLesionAILib.stages.classify.liver_box import liver_box
+from LiverLesionAILib.stages.classify.lesions import ClassifySettings
+from LiverLesionAILib.stages.classify.liver_box import LiverBox, liver_box
 from LiverLesionAILib.stages.classify.second_voice import (
     MeasuredPhase,
     PhaseView,
     differentials,
+    known_answers,
     measured_phases,
 )
 from LiverLesionAILib.stages.classify.stage import ClassStageSettings, measured
@@ -40,6 +44,7 @@ from LiverLesionAILib.stages.faces import Classifier
 from LiverLesionAILib.stages.phase.estimate import ARTERIAL, PHASES, phase_probabilities
 from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
+from numpy.typing import NDArray
 
 from ..data.synthliver2 import PhasesOfPatient
 
@@ -87,10 +92,7 @@ class JudgedLesion:
 
 
 def measure_patient(
-    patient: PhasesOfPatient,
-    settings: ClassStageSettings,
-    classifier: Classifier | None,
-    progress: Progress = silent,
+    patient: PhasesOfPatient, settings: ClassStageSettings, progress: Progress = silent
 ) -> dict[str, dict[str, Any]]:
     """Phase -> what is measured there, and which phase the picture looks like.
 
@@ -101,21 +103,60 @@ def measure_patient(
     found = {}
     for place, phase in enumerate(patient.phases):
         progress(f"{patient.name}: {phase.value}", place / len(patient.phases))
-        ct = patient.ct(phase)
-        numbers = np.where(labels > 1, labels - 1, 0).astype(np.uint16)
-        box = liver_box(CaseResult(ct.name, ct.geometry, labels > 0, numbers), ct)
+        box = _liver_of(patient, phase, labels)
         measures = measured(box, settings.phase)
         shares = phase_probabilities(measures, settings.phase)
-        network = {}
-        if classifier is not None:
-            crop = box.on_spacing(classifier.entry.input.spacing_zyx_mm)
-            network = classifier.classes(crop, settings.classify)
-        view = PhaseView(phase, box, measures, float(shares[PHASES.index(ARTERIAL)]), network)
+        told = tuple(map(float, shares))
+        view = PhaseView(phase, box, measures, told[PHASES.index(ARTERIAL)], {}, told)
         (one,) = measured_phases([view])
         looks = Phase.of(PHASES[int(shares.argmax())])
         assert looks is not None
         found[phase.value] = {**asdict(one), "looks": looks.value, "sure": float(shares.max())}
     return found
+
+
+def ask_network(
+    patient: PhasesOfPatient,
+    known: Mapping[str, Mapping[str, Any]],
+    settings: ClassifySettings,
+    classifier: Classifier,
+) -> dict[str, dict[str, Any]]:
+    """Phase -> what the network says of the lesions there.
+
+    A network that takes the phase is asked twice: told what the picture looks like ("network"), and told the
+    phase that it is ("network_named").
+
+    Args:
+        known: of :func:`measure_patient`.
+
+    Raises:
+        InputError: a scan is missing or damaged.
+    """
+    labels = patient.labels()
+    found: dict[str, dict[str, Any]] = {}
+    for phase in patient.phases:
+        crop = _liver_of(patient, phase, labels).on_spacing(classifier.entry.input.spacing_zyx_mm)
+        looks = tuple(known[phase.value]["shares"])
+        named = tuple(float(one is phase) for one in Phase)
+        asked = {"network": looks}
+        if classifier.entry.config.get("phases", 0):
+            asked["network_named"] = named
+        found[phase.value] = {
+            how: known_answers(classifier.classes(crop, settings, phase=told)) for how, told in asked.items()
+        }
+    return found
+
+
+def _liver_of(patient: PhasesOfPatient, phase: Phase, labels: NDArray[np.uint8]) -> LiverBox:
+    ct = patient.ct(phase)
+    numbers = np.where(labels > 1, labels - 1, 0).astype(np.uint16)
+    return liver_box(CaseResult(ct.name, ct.geometry, labels > 0, numbers), ct)
+
+
+def _named_of(entry: ModelEntry) -> str:
+    """A name for what a network says: of its weights, and of what they were calibrated to."""
+    told = json.dumps([entry.sha256, sorted(entry.calibration.items())])
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def kept_measurements(
@@ -125,14 +166,24 @@ def kept_measurements(
     classifier: Classifier | None,
     progress: Progress = silent,
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Measurements of all patients; those that `folder` holds already are read."""
+    """Measurements of all patients; those that `folder` holds already are read.
+
+    What a network says is kept apart: with other weights only that is asked anew.
+    """
     made = {}
     for place, patient in enumerate(patients):
+        progress(f"measuring {patient.name}", place / len(patients))
         path = folder / "measured" / f"{patient.name}.json"
         if not path.is_file():
-            progress(f"measuring {patient.name}", place / len(patients))
-            write_text(path, json.dumps(measure_patient(patient, settings, classifier)))
-        made[patient.name] = json.loads(path.read_text(encoding="utf-8"))
+            write_text(path, json.dumps(measure_patient(patient, settings)))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        said: dict[str, dict[str, Any]] = {phase: {"network": {}} for phase in found}
+        if classifier is not None:
+            path = folder / "network" / _named_of(classifier.entry) / path.name
+            if not path.is_file():
+                write_text(path, json.dumps(ask_network(patient, found, settings.classify, classifier)))
+            said = json.loads(path.read_text(encoding="utf-8"))
+        made[patient.name] = {phase: {**one, **said[phase]} for phase, one in found.items()}
     progress("measured", 1.0)
     return made
 
@@ -140,7 +191,11 @@ def kept_measurements(
 def read_phase(record: Mapping[str, Any], named: Phase | None) -> MeasuredPhase:
     """A kept phase; as the reader names it, or as the picture looks."""
     features = {int(n): LesionFeatures(**one) for n, one in record["features"].items()}
-    network = {int(n): one for n, one in record["network"].items()}
+    said = record["network"] if named is None else record.get("network_named", record["network"])
+    network = {int(n): one for n, one in said.items()}
+    shares = tuple(record.get("shares", ()))
+    if named is not None:
+        shares = tuple(float(phase is named) for phase in Phase)
     phase = record["looks"] if named is None else named.value
     arterial = record["arterial"] if named is None else float(named is Phase.ARTERIAL)
     return MeasuredPhase(
@@ -151,6 +206,7 @@ def read_phase(record: Mapping[str, Any], named: Phase | None) -> MeasuredPhase:
         features,
         network,
         record.get("cava_hu", np.nan),
+        shares,
     )
 
 

@@ -5,7 +5,8 @@
 The layer that tells lesions of no class is fitted on the bodies of the training, to the network as it is.
 Synthetic bodies of another seed give the temperature and the threshold under which a lesion is one of the
 classes; bodies of a third seed tell what that does. Real livers that the run left out tell how often a liver
-without a lesion is called normal.
+without a lesion is called normal. For a network that is told the phase, bodies of a fourth seed give the
+weights of its answers beside what is measured (:mod:`.class_pool`), and bodies of a fifth tell what they do.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from LiverLesionAILib.analysis.rules import settings_from
+from LiverLesionAILib.analysis.class_priors import EVEN
+from LiverLesionAILib.analysis.rules import Rules, settings_from
 from LiverLesionAILib.models.weights import Manifest, build_network, save_weights
-from LiverLesionAILib.networks.dadrn import CLASSES
+from LiverLesionAILib.networks.dadrn import CLASSES, DadrnConfig
+from LiverLesionAILib.stages.classify.differential import DifferentialSettings
 from LiverLesionAILib.stages.classify.lesions import (
     NORMAL,
     ClassifySettings,
@@ -31,6 +34,7 @@ from LiverLesionAILib.stages.classify.lesions import (
     probabilities_of,
     unlike_of,
 )
+from LiverLesionAILib.stages.phase.estimate import PhaseSettings
 from LiverLesionAILib.support.errors import LiverLesionAIError
 from LiverLesionAILib.support.files import write_text
 from numpy.typing import NDArray
@@ -39,9 +43,10 @@ from torch import nn
 from ..data.cases import TrainingCase, data_folder
 from .bundling import bundle
 from .class_bank import class_bank, real_livers
+from .class_pool import Heard, balanced_accuracy, cross_entropy, fit_weights, heard, pool_bodies
 from .class_sampling import plain_inputs
 from .classes import OUTLIER, ClassSettings, ClassSlices
-from .classify import LIVERS, bank_settings
+from .classify import LIVERS, bank_settings, phased_bank
 from .outlier_layer import with_outlier_layer
 from .recipes import Recipe, recipe
 
@@ -50,6 +55,9 @@ TEST_SEED, TEST_BODIES = 2000, 30
 """Bodies that nothing is fitted to."""
 LAYER_BODIES = 60
 """Of each of the training's two sets of bodies: thousands of lesions' slices for the layer's 257 numbers."""
+POOL_SEED, POOL_BODIES = 3000, 10
+POOL_TEST_SEED = 4000
+"""Bodies in four phases: for the weights of both voices; half as many tell what they do."""
 KEPT_LESIONS = 0.85
 """Share of lesions of the four classes that the threshold lets through."""
 
@@ -146,8 +154,10 @@ def named_outliers(
     return round(float((scores[labels == OUTLIER] <= threshold).mean()), 4) if threshold < np.inf else None
 
 
-def report(found: Answers, calibration: Mapping[str, float]) -> dict[str, object]:
-    """What a calibrated classifier does with slices and lesions."""
+def report(
+    found: Answers, calibration: Mapping[str, float], classes: Sequence[str] = CLASSES
+) -> dict[str, object]:
+    """What a calibrated classifier of these classes does with slices and lesions."""
     probabilities = softmax(found.logits, calibration["temperature"])
     known = found.labels != OUTLIER
     answered = probabilities.argmax(axis=1)
@@ -168,7 +178,7 @@ def report(found: Answers, calibration: Mapping[str, float]) -> dict[str, object
             "calibration_error": round(sum(gaps), 4),
             "by_class": {
                 c: round(float(right[found.labels[chosen] == k].mean()), 4)
-                for k, c in enumerate(CLASSES)
+                for k, c in enumerate(classes)
                 if (found.labels[chosen] == k).any()
             },
         }
@@ -176,15 +186,15 @@ def report(found: Answers, calibration: Mapping[str, float]) -> dict[str, object
     means, labels = lesion_answers(found, calibration["temperature"])
     unlike = lesion_unlike(found)
     said = [None] * len(means) if unlike is None else unlike
-    names = [named(p, CLASSES, settings, u)[0] for p, u in zip(means, said, strict=True)]
-    inliers = [(n, CLASSES[k]) for n, k in zip(names, labels, strict=True) if k != OUTLIER]
+    names = [named(p, classes, settings, u)[0] for p, u in zip(means, said, strict=True)]
+    inliers = [(n, classes[k]) for n, k in zip(names, labels, strict=True) if k != OUTLIER]
     outliers = [n for n, k in zip(names, labels, strict=True) if k == OUTLIER]
     figures["lesions"] = {
         "of_a_class": len(inliers),
-        "named": _share([n in CLASSES for n, _ in inliers]),
-        "right_of_named": _share([n == k for n, k in inliers if n in CLASSES]),
+        "named": _share([n in classes for n, _ in inliers]),
+        "right_of_named": _share([n == k for n, k in inliers if n in classes]),
         "of_none": len(outliers),
-        "indeterminate_of_none": _share([n not in CLASSES for n in outliers]),
+        "indeterminate_of_none": _share([n not in classes for n in outliers]),
         "named_of_none_where_80_percent_are_named": named_outliers(means, labels, 0.8, unlike)
         if inliers and outliers
         else None,
@@ -205,16 +215,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--bundle", type=Path, metavar="DIR", help="models folder that gets the weights and the numbers"
     )
+    parser.add_argument("--bodies", type=int, default=VALIDATION_BODIES, metavar="N", help="to calibrate on")
+    parser.add_argument("--test-bodies", type=int, default=TEST_BODIES, metavar="N", help="to report on")
+    parser.add_argument(
+        "--pool-bodies", type=int, default=POOL_BODIES, metavar="N", help="to weigh both voices on"
+    )
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(arguments)
     for name in ("weights.pt", "curve.csv"):
         if not (args.run / name).is_file():
             parser.error(f"{args.run / name} is missing; train the run first.")
     torch.set_num_threads(args.threads)
-    chosen = recipe("dadrn")
+    chosen = _trained(args.run)
     real, shapes = _real_livers(args, chosen)
     network = _with_layer(args, chosen, shapes)
-    settings = ClassSettings(chosen.spec, bodies=VALIDATION_BODIES, seed=VALIDATION_SEED)
+    classes = tuple(chosen.config.classes)
+    settings = ClassSettings(chosen.spec, bodies=args.bodies, seed=VALIDATION_SEED)
+    if chosen.config.phases:
+        settings = phased_bank(settings)
     make = partial(class_bank, cache=args.cache, shapes=shapes, workers=args.threads)
     found = answers(network, make(settings))
     known = found.labels != OUTLIER
@@ -224,12 +242,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "temperature": round(temperature, 3),
         "outlier_threshold": round(fit_threshold(means, labels, unlike=lesion_unlike(found)), 3),
     }
-    record: dict[str, object] = {"calibration": calibration, "synthetic": report(found, calibration)}
-    tested = answers(network, make(replace(settings, bodies=TEST_BODIES, seed=TEST_SEED)))
-    record["other_bodies"] = report(tested, calibration)
+    record: dict[str, object] = {"calibration": calibration, "synthetic": report(found, calibration, classes)}
+    if args.test_bodies:
+        tested = answers(network, make(replace(settings, bodies=args.test_bodies, seed=TEST_SEED)))
+        record["other_bodies"] = report(tested, calibration, classes)
     for source in class_bank(ClassSettings(chosen.spec, bodies=0), args.cache, shapes, real=real):
         if len(source.labels):
             record[source.source] = _liver_report(network, source, calibration)
+    if chosen.config.phases:
+        record["pool"] = _pooled(network, chosen, calibration, args)
     text = json.dumps(record, indent=1)
     write_text(args.run / "calibration.json", text + "\n")
     print(text)
@@ -239,6 +260,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         manifest = Manifest.read(args.bundle)
         manifest.with_entry(replace(manifest.find("dadrn"), calibration=calibration)).write()
     return 0
+
+
+def _trained(run: Path) -> Recipe:
+    """The recipe of a run: the bundled network's, with the configuration that the run kept."""
+    chosen, kept = recipe("dadrn"), run / "run.json"
+    if not kept.is_file():
+        return chosen
+    config = json.loads(kept.read_text(encoding="utf-8"))["config"]
+    return replace(chosen, config=DadrnConfig(**config))
+
+
+def _pooled(
+    network: nn.Module, chosen: Recipe, calibration: dict[str, float], args: argparse.Namespace
+) -> dict[str, object]:
+    """Fit how far the network counts, put that into `calibration`, and tell what it does on other bodies."""
+    rules = Rules()
+    classify = settings_from(calibration, ClassifySettings)
+
+    def lesions(bodies: int, seed: int) -> list[Heard]:
+        made = pool_bodies(bodies, seed, chosen.spec, classify, rules.part(PhaseSettings), args.cache)
+        return heard(made, network, classify)
+
+    even = replace(rules.part(DifferentialSettings), priors=EVEN.shares)
+    weights = fit_weights(lesions(args.pool_bodies, POOL_SEED), even)
+    calibration.update(weights)
+    others = lesions(max(1, args.pool_bodies // 2), POOL_TEST_SEED)
+    alone = dict.fromkeys((name for name in weights if name.startswith("network")), 0.0)
+    voices = {
+        "both": replace(even, **weights),
+        "measured": replace(even, **weights | alone),
+        "measured_unweighted": replace(even, **alone | {"measured_weight": 1.0}),
+    }
+    return {
+        name: {
+            "cross_entropy": round(cross_entropy(others, settings), 4),
+            "balanced": balanced_accuracy(others, settings),
+        }
+        for name, settings in voices.items()
+    }
 
 
 def _real_livers(args: argparse.Namespace, chosen: Recipe) -> tuple[list[TrainingCase], Path | None]:
@@ -278,7 +338,7 @@ def _liver_report(
     return {
         "normal_slices": int(normal.sum()),
         "called_normal": round(float((said == 0).mean()), 4),
-        **report(one, calibration),
+        **report(one, calibration, tuple(network.config.classes)),  # type: ignore[union-attr, arg-type]
     }
 
 

@@ -37,7 +37,9 @@ def with_outlier_layer(network: Dadrn, sources: Sequence[ClassSlices], spec: Inp
         if not len(lesions):
             continue
         picked = replace(source, data=source.data[lesions])
-        features = probabilities_of(network, plain_inputs(picked, spec))[1]
+        told = bool(network.config.phases)
+        picked = replace(picked, phases=tuple(source.phases[n] for n in lesions))
+        features = probabilities_of(network, plain_inputs(picked, spec, phases=told))[1]
         with torch.inference_mode():
             pooled.append(network.pooled(features).double().cpu())
         outlier.append(source.labels[lesions] >= len(network.config.classes))

@@ -38,7 +38,7 @@ def answer(volume: CtVolume, request: Mapping[str, Any], store: ModelStore, prog
         volume: the part of the CT that was handed over.
         request: `question` ("point" where it is not given), `model`, `device`, `precision`; `point_lps` and
             `level_hu` of a point, `point_lps` and `liver` of a network, `liver` of classes
-            (:mod:`..volume.packed_mask`).
+            (:mod:`..volume.packed_mask`); `phase`: probability of each contrast phase, where it is known.
 
     Raises:
         InputError: the model cannot tell that, or the point is elsewhere.
@@ -72,11 +72,13 @@ def answer(volume: CtVolume, request: Mapping[str, Any], store: ModelStore, prog
         if asked is Question.NETWORK:
             from ..stages.explain.network_maps import network_maps
 
-            maps = network_maps(network, entry, crop, _point(request), part(progress, 0.1, 1.0))
+            end = part(progress, 0.1, 1.0)
+            maps = network_maps(network, entry, crop, _point(request), end, request.get("phase"))
         else:
             from ..stages.explain.strip import class_strip, strip_maps
 
-            strip = class_strip(network, entry, crop, progress=part(progress, 0.1, 1.0))
+            phase = request.get("phase")
+            strip = class_strip(network, entry, crop, phase=phase, progress=part(progress, 0.1, 1.0))
             maps = strip_maps(strip)
     return CaseResult(volume.name, volume.geometry, nothing, result.lesion_labels_zyx, attention=maps)
 

@@ -71,8 +71,13 @@ def strip_of_case(
     settings: Settings,
     rules: Rules | None = None,
     progress: Progress = silent,
+    *,
+    phase: Sequence[float] | None = None,
 ) -> ClassStrip:
     """The class of every slice, by the classifier of the settings.
+
+    Args:
+        phase: probability of each contrast phase, for networks that take it.
 
     Raises:
         InputError: nobody wants a classifier, or there is none.
@@ -88,7 +93,7 @@ def strip_of_case(
     rules = rules_of(choice) if rules is None else rules
     network = Runtime(store, device).network(entry)
     temperature = rules.part(ClassifySettings).temperature
-    return class_strip(network, entry, liver, temperature=temperature, progress=progress)
+    return class_strip(network, entry, liver, temperature=temperature, phase=phase, progress=progress)
 
 
 def attention_of_case(
@@ -117,11 +122,12 @@ def attention_of_case(
         crop = liver.on_spacing(entry.input.spacing_zyx_mm)
         z, y, x = _point(crop.labels_zyx, crop.liver_zyx)
         network = runtime.network(entry)
-        one = part_of(crop, entry.input, [z])
+        phase = None if result.phase is None else result.phase.shares
+        one = part_of(crop, entry.input, [z], phase)
         readings = read_attention(entry, network, one, (y, x), part(now, 0.0, 0.3))
         if not readings:
             continue
-        several = part_of(crop, entry.input, spread_slices(crop.liver_zyx, HEALTH_SLICES))
+        several = part_of(crop, entry.input, spread_slices(crop.liver_zyx, HEALTH_SLICES), phase)
         health = health_of(entry, network, several, part(now, 0.3, 1.0))
         found.append(
             NetworkAttention(entry, entry.name in result.models, one.hu_zyx[z], (y, x), readings, health)

@@ -9,13 +9,14 @@ earlier scan at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from ..case.findings import AttentionMap, DoubtfulPlace
+from ..case.findings import AttentionMap, DoubtfulPlace, Lesion
+from ..models.weights import ModelEntry
 from ..stages.classify.differential import DifferentialSettings
 from ..stages.classify.stage import CaseClassifier, ClassStageSettings
 from ..stages.detect.match import ProposalSettings
@@ -225,9 +226,22 @@ def classify(draft: Draft, rules: Rules, models: Models, progress: Progress) -> 
         None if rules.classes_said == "paper" else rules.part(DifferentialSettings),
     )
     stage = CaseClassifier(models.classifier, settings)
-    found = stage.run(draft.result(), draft.ct, draft.second_phase, progress, draft.phases)
+    listed = listed_lesions(draft.lesions, rules, models.segmenter.entry)
+    found = stage.run(draft.result(), draft.ct, draft.second_phase, progress, draft.phases, listed)
     attention = (*draft.attention, *found.attention)
     return replace(draft, lesions=found.lesions, attention=attention, phase=found.phase).say(*found.messages)
+
+
+def listed_lesions(lesions: Sequence[Lesion], rules: Rules, segmenter: ModelEntry) -> set[int]:
+    """Numbers of the lesions that a reader finds in the table at first.
+
+    The panel analyses down to the faintest score and keeps what is below the model's own threshold aside:
+    such candidates are no company that speaks for a class.
+    """
+    least = rules.score_threshold
+    if least <= rules.faintest_score:
+        least = Rules().calibrated(segmenter).score_threshold
+    return {one.number for one in lesions if one.score >= least}
 
 
 class Stage(NamedTuple):

@@ -28,6 +28,7 @@ _ENHANCEMENT = "Testing/stages/test_enhancement.py"
 _TREATED = "Testing/stages/test_treated.py"
 _VOICE = f"{_DIFFERENTIAL}::test_typical_lesions_are_named"
 _LOOKS = "What each class looks like in that phase: (class, what is compared, mean, SD)."
+_POOL = "Testing/lab/test_class_pool.py"
 _REGISTER = "Testing/stages/test_register.py"
 
 
@@ -188,6 +189,56 @@ class Rules(AnatomyRules):
         "HU",
         "Lesions whose contrast differs by at most this are alike: metastases come in numbers.",
         f"{_DIFFERENTIAL}::test_small_ones_lean_on_larger_ones_that_are_alike",
+    )
+    differential_contradiction: float = rule(
+        0.7,
+        "0..1",
+        "Where network and measurements each give another class more than this, none is named.",
+        f"{_DIFFERENTIAL}::test_a_class_that_the_phases_cannot_show_contradicts_nothing",
+    )
+    differential_measured_weight: float = rule(
+        1.0,
+        "",
+        "Exponent of what is measured, against the priors' 1: below 1 less sure of itself.",
+        f"{_POOL}::test_weights_are_those_that_made_the_labels",
+        calibrated="classify measured_weight",
+    )
+    differential_network_unenhanced: float = rule(
+        0.0,
+        "",
+        "Exponent of the network's answer in a scan without contrast; 0 leaves it out. The page's own values "
+        "are those of a network that learnt classes in the arterial phase alone.",
+        f"{_POOL}::test_weights_are_those_that_made_the_labels",
+        calibrated="classify network_unenhanced",
+    )
+    differential_network_arterial: float = rule(
+        1.0,
+        "",
+        "The same in the arterial phase.",
+        f"{_POOL}::test_weights_are_those_that_made_the_labels",
+        calibrated="classify network_arterial",
+    )
+    differential_network_portal: float = rule(
+        0.0,
+        "",
+        "The same in the portal venous phase.",
+        f"{_POOL}::test_weights_are_those_that_made_the_labels",
+        calibrated="classify network_portal",
+    )
+    differential_network_delayed: float = rule(
+        0.0,
+        "",
+        "The same in the delayed phase.",
+        f"{_POOL}::test_weights_are_those_that_made_the_labels",
+        calibrated="classify network_delayed",
+    )
+    differential_network_shared: float = rule(
+        0.5,
+        "0..1",
+        "How far the network's answer in a further phase is taken for what it said before: phases show one "
+        "lesion.",
+        f"{_DIFFERENTIAL}::test_the_networks_answers_in_two_phases_are_no_independent_evidence",
+        calibrated="classify network_shared",
     )
     second_breath_mm: float = rule(
         60.0, "mm", "A second phase's liver lies at most this far away: a deep breath.", "none: anatomy"

@@ -257,6 +257,12 @@ class PhaseEstimate:
     warning: str = ""
 
     @property
+    def shares(self) -> tuple[float, ...]:
+        """Probability of every :class:`.Phase`, in their order; what its own leaves is the others' alike."""
+        rest = (1.0 - self.probability) / (len(Phase) - 1)
+        return tuple(self.probability if phase is self.phase else rest for phase in Phase)
+
+    @property
     def phase(self) -> Phase | None:
         """The phase that is named."""
         return Phase.of(self.name)

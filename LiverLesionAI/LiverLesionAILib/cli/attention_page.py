@@ -92,7 +92,8 @@ def attention_files(
     shown = None
     try:
         end = part(progress, 0.0, 0.2 if wanted.page else 1.0)
-        strip = strip_of_case(liver, job.models, device, job.settings, job.rules, end)
+        phase = None if result.phase is None else result.phase.shares
+        strip = strip_of_case(liver, job.models, device, job.settings, job.rules, end, phase=phase)
         words = strip_in_words(strip)
         say(words)
         files = strip_files(strip, words)

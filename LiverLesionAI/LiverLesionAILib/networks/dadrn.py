@@ -288,6 +288,16 @@ def with_phase(images: Tensor, shares: Sequence[float] | Tensor) -> Tensor:
     return torch.cat([images, told.expand(*told.shape[:2], *images.shape[2:])], dim=1)
 
 
+def as_told(network: nn.Module, images: Tensor, shares: Sequence[float] | None) -> Tensor:
+    """The inputs with the phase for a network that takes one (:func:`with_phase`); as they are for others.
+
+    Args:
+        shares: probability of each phase; None tells none.
+    """
+    takes = getattr(getattr(network, "config", None), "phases", 0)
+    return with_phase(images, shares) if takes and shares is not None else images
+
+
 def position_affinity(attention: DadrnAttention, point_yx: tuple[int, int], image: int = 0) -> Tensor:
     """How much one position of the last map gathers from every other: row j of alpha.
 
@@ -343,6 +353,7 @@ __all__ = [
     "DadrnAttention",
     "DadrnConfig",
     "DadrnOutput",
+    "as_told",
     "build",
     "channel_affinity",
     "position_affinity",

@@ -30,6 +30,14 @@ _NESTED = {
     "acquisition_number": ("FrameContentSequence", "FrameAcquisitionNumber"),
     "acquisition_date_time": ("FrameContentSequence", "FrameAcquisitionDateTime"),
     "contrast_bolus_agent": ("ContrastBolusAgentSequence", "CodeMeaning"),
+    "contrast_bolus_route": ("ContrastBolusAdministrationRouteSequence", "CodeMeaning"),
+}
+# Within an agent's item, in enhanced files: how and when it was given.
+_OF_AGENT = {
+    "contrast_bolus_route": ("ContrastBolusAdministrationRouteSequence", "CodeMeaning"),
+    "contrast_bolus_start_time": ("ContrastAdministrationProfileSequence", "ContrastBolusStartTime"),
+    "contrast_bolus_stop_time": ("ContrastAdministrationProfileSequence", "ContrastBolusStopTime"),
+    "contrast_bolus_volume": ("ContrastAdministrationProfileSequence", "ContrastBolusVolume"),
 }
 
 
@@ -111,6 +119,8 @@ def _value(dataset: Dataset, name: str, frame: int) -> Any:
     value = dataset.get(keyword(name))
     if value in (None, "") and name in _NESTED:
         value = _nested(dataset, *_NESTED[name], frame)
+    if value in (None, "") and name in _OF_AGENT:
+        value = _of_agent(dataset, *_OF_AGENT[name])
     if name in ("kvp", "series_number"):
         try:
             number = float(value)
@@ -130,4 +140,13 @@ def _nested(dataset: Dataset, sequence: str, attribute: str, frame: int) -> Any:
         items = level.get(sequence)
         if items and items[0].get(attribute) is not None:
             return items[0].get(attribute)
+    return None
+
+
+def _of_agent(dataset: Dataset, sequence: str, attribute: str) -> Any:
+    """An attribute within the items of the contrast agents: the first agent that has it."""
+    for agent in dataset.get("ContrastBolusAgentSequence") or []:
+        for item in agent.get(sequence) or []:
+            if item.get(attribute) not in (None, ""):
+                return item.get(attribute)
     return None

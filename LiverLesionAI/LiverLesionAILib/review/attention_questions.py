@@ -231,6 +231,7 @@ class LiverQuestion(AttentionQuestion):
             "precision": self._settings.get("precision", "auto"),
             "liver": pack_mask(liver, self._geometry.cropped(starts, stops)),
             **({} if point is None else {"point_lps": [float(v) for v in point]}),
+            **({} if self._case.phase is None else {"phase": list(self._case.phase.shares)}),
         }
 
 

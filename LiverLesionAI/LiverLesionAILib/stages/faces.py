@@ -11,7 +11,8 @@ vessels    images (B, in_slices, H, W) -> `.logits` (B, 5, H, W): background, li
            veins, IVC
 detect     images (B, in_slices, H, W) -> a list of B pairs: boxes (n, 4) y0, x0, y1, x1 px; scores (n,) 0..1
 classify   images (B, in_slices, 160, 160) -> `.logits` (B, classes) and `.features` (B, C, h, w);
-           `head(features)` -> logits; `config.classes`, the first of them "Normal"
+           `head(features)` -> logits; `config.classes`, the first of them "Normal"; with `config.phases` four
+           channels more, :func:`..networks.dadrn.with_phase`
 =========  ==================================================================================================
 
 So a model is one file in `networks/` (with `CONFIG` and `build`), one entry of the manifest, one weight. This
@@ -20,7 +21,7 @@ file knows no torch: families are loaded when a model is opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -140,9 +141,20 @@ class Classifier(Protocol):
     entry: ModelEntry
 
     def classes(
-        self, crop: LiverCrop, settings: ClassifySettings, progress: Progress = silent
+        self,
+        crop: LiverCrop,
+        settings: ClassifySettings,
+        progress: Progress = silent,
+        *,
+        phase: Sequence[float] | None = None,
+        only: Sequence[str] = (),
     ) -> dict[int, ClassAnswer]:
-        """By lesion number; `crop` is on the grid of `entry.input`. Lesions without a voxel are left out."""
+        """By lesion number; `crop` is on the grid of `entry.input`. Lesions without a voxel are left out.
+
+        Args:
+            phase: probability of each contrast phase, for networks that take it.
+            only: of the network's classes those that may be answered; () for all.
+        """
 
 
 @dataclass(frozen=True)

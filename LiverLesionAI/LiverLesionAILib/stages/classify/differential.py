@@ -30,8 +30,14 @@ NEED_ARTERIAL = (FNH, HCC)
 """Never said without an arterial phase: darkness alone is no sign of them. What speaks for them there is the
 share of "indeterminate"."""
 
+LEAST_SHARE = 0.01
+"""A network's share counts as no less: it was not shown all there is."""
+
 TAIL = 0.02
 """Nothing measured makes a class less likely than this share of its best: models are rough."""
+
+HEARD = 0.5
+"""A network that counts for less contradicts nothing."""
 
 Expected = tuple[tuple[str, str, float, float], ...]
 
@@ -60,6 +66,11 @@ class DifferentialSettings:
             it there are none.
         constant_hu: a contrast that changes by at most this while the liver enhances is constant.
         alike_hu: lesions whose contrasts to the liver differ by at most this are alike.
+        contradiction: where network and measurements each give another class more than this, none is named.
+        measured_weight: exponent of all that is measured, against the priors' 1.
+        network_unenhanced, network_arterial, network_portal, network_delayed: exponent of the network's
+            answer in that phase.
+        network_shared: 0..1, how far a second phase's answer is taken for what the first one said.
     """
 
     PREFIX: ClassVar[str] = "differential_"
@@ -84,6 +95,18 @@ class DifferentialSettings:
     lumps: float
     constant_hu: float
     alike_hu: float
+    contradiction: float
+    measured_weight: float
+    network_unenhanced: float
+    network_arterial: float
+    network_portal: float
+    network_delayed: float
+    network_shared: float
+
+    @property
+    def network_weights(self) -> tuple[float, float, float, float]:
+        """In the order of the phases."""
+        return self.network_unenhanced, self.network_arterial, self.network_portal, self.network_delayed
 
     def expected(self, phase: str) -> Mapping[str, tuple[str, float, float]]:
         """What each class looks like in a phase."""
@@ -123,8 +146,7 @@ class Context:
         alike: others of the same contrast.
         alike_metastasis: the highest probability of metastasis among larger ones that are alike.
         network: the network's probabilities by class, {} where it was not asked or knows nothing like it.
-        network_weight: 0..1, how far they count: the probability that the phase is the one they were learnt
-            in.
+        network_weight: their exponent.
     """
 
     vessels_hu: Mapping[str, float] = field(default_factory=dict)
@@ -146,7 +168,7 @@ def differential(
     """
     possible = [*CLASSES, *LOOKS_OF_BENIGN]
     prior = dict(settings.priors)
-    logs = {c: math.log(max(prior.get(c, 0.0), 1e-6)) for c in possible}
+    logs = dict.fromkeys(possible, 0.0)
     lumps = lumps_share(phases, context.aorta_hu)
     filling = math.isfinite(lumps) and settings.lumps <= lumps <= CALCIUM
     for phase, seen in phases.items():
@@ -164,8 +186,10 @@ def differential(
     for c in possible:
         logs[c] += _edge_and_texture(BENIGN if c in LOOKS_OF_BENIGN else c, phases, settings)
         logs[c] += _blood(c, phases, context, settings) + _constant(c, phases, settings)
-    if context.alike >= 2 and METASTASIS in logs:
+    if context.alike >= 2:
         logs[METASTASIS] += math.log(1.5)
+    for c in possible:
+        logs[c] = settings.measured_weight * logs[c] + math.log(max(prior.get(c, 0.0), 1e-6))
     own = _normalised(logs)
     own[BENIGN] += sum(own.pop(look) for look in LOOKS_OF_BENIGN)
     both = _with_network(own, list(CLASSES), context)
@@ -255,7 +279,7 @@ def _normalised(logs: Mapping[str, float]) -> dict[str, float]:
 
 
 def _with_network(own: Mapping[str, float], possible: list[str], context: Context) -> dict[str, float]:
-    """Both voices as one: the network's shares multiply those of the classes that it knows, by its weight.
+    """Both voices as one: the network's shares, to the power of its weight, multiply those of its classes.
 
     A class that it does not know is multiplied by the even share: the network says nothing for or against it.
     """
@@ -265,7 +289,7 @@ def _with_network(own: Mapping[str, float], possible: list[str], context: Contex
         return dict(own)
     logs = {c: math.log(max(own[c], 1e-9)) for c in possible}
     for c in known:
-        said = max(context.network[c] / total, 0.01)
+        said = max(context.network[c] / total, LEAST_SHARE)
         logs[c] += context.network_weight * math.log(said * len(known))
     return _normalised(logs)
 
@@ -291,12 +315,22 @@ def _named(
         return INDETERMINATE, "not to be told without contrast"
     if probability < settings.sure:
         return INDETERMINATE, "no class stands out"
-    if context.network and context.network_weight > 0.5:
-        theirs = max(context.network, key=lambda c: context.network[c])
-        mine = max(own, key=lambda c: own[c])
-        if theirs != mine and context.network[theirs] > 0.7 and own[mine] > 0.7 and theirs in own:
-            return INDETERMINATE, "network and measurements disagree"
+    if contradicted(own, phases, context, settings.contradiction):
+        return INDETERMINATE, "network and measurements disagree"
     return first, ""
+
+
+def contradicted(
+    own: Mapping[str, float], phases: Mapping[str, LesionFeatures], context: Context, contradiction: float
+) -> bool:
+    """Whether both voices are sure, and of different classes that these phases can show."""
+    if not context.network or context.network_weight <= HEARD:
+        return False
+    theirs = max(context.network, key=lambda c: context.network[c])
+    mine = max(own, key=lambda c: own[c])
+    if theirs not in own or (theirs in NEED_ARTERIAL and ARTERIAL not in phases):
+        return False
+    return theirs != mine and min(context.network[theirs], own[mine]) > contradiction
 
 
 def _reasons(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -34,7 +35,13 @@ class SliceClassifier:
         return cls(entry, runtime.network(entry), 2 * runtime.device.batch, runtime.explain)
 
     def classes(
-        self, crop: LiverCrop, settings: ClassifySettings, progress: Progress = silent
+        self,
+        crop: LiverCrop,
+        settings: ClassifySettings,
+        progress: Progress = silent,
+        *,
+        phase: Sequence[float] | None = None,
+        only: Sequence[str] = (),
     ) -> dict[int, ClassAnswer]:
         """See :class:`~..faces.Classifier`."""
         return classify_lesions(
@@ -42,6 +49,8 @@ class SliceClassifier:
             self.entry.input,
             crop,
             settings,
+            phase=phase,
+            only=only,
             maps=self.explain,
             batch=self.batch,
             progress=progress,

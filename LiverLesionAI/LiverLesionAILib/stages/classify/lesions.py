@@ -13,12 +13,11 @@ slices look normal to the network is indeterminate as well: that it does not see
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
@@ -26,10 +25,10 @@ from torch import Tensor, nn
 from ...case.classes import LesionClass
 from ...case.findings import AttentionMap, Box
 from ...models.inputs import InputSpec
-from ...networks.parts.gradients import grad_cam, localise
+from ...networks.dadrn import as_told
+from ...networks.parts.gradients import grad_cam
 from ...support.progress import Progress, silent
-from ...volume.ct import Geometry
-from ...volume.masks import bounding_box, components
+from .lesion_map import lesion_map
 from .liver_box import LiverCrop
 from .liver_slices import Placement, fill_with_liver, place, slice_input
 
@@ -111,7 +110,7 @@ def outlier_score(probabilities: NDArray, unlike: NDArray | None = None) -> NDAr
 def named(
     probabilities: NDArray, classes: Sequence[str], settings: ClassifySettings, unlike: float | None = None
 ) -> tuple[str, str, float]:
-    """(class or "indeterminate", most probable lesion class, outlier score) of five probabilities.
+    """(class or "indeterminate", most probable lesion class, outlier score) of probabilities.
 
     And of what the layer for outliers says, where the network has one.
     """
@@ -120,6 +119,27 @@ def named(
     score = float(outlier_score(values, None if unlike is None else np.asarray(unlike)))
     seen = int(values.argmax()) != NORMAL and score <= settings.outlier_threshold
     return (classes[best] if seen else INDETERMINATE), classes[best], score
+
+
+def answered_among(
+    only: Sequence[str], name: str, probabilities: Mapping[str, float]
+) -> tuple[str, str, dict[str, float]]:
+    """(class or "indeterminate", class to explain, probabilities of sum 1), some classes left out.
+
+    A network with more classes than its paper's answers with those alone: what it calls one of the others is
+    none of them, as it was to a network that never knew them.
+
+    Args:
+        only: classes that may be answered, the first of them without a lesion.
+        name, probabilities: of the whole answer.
+    """
+    left = {c: p for c, p in probabilities.items() if c in only}
+    whole = sum(left.values()) or 1.0
+    lesions = [c for c in left if c != only[NORMAL]]
+    explained = max(lesions, key=lambda c: left[c])
+    others = {c: p for c, p in probabilities.items() if c != only[NORMAL]}
+    sayable = name in only and max(others, key=lambda c: others[c]) in only
+    return (name if sayable else INDETERMINATE), explained, {c: p / whole for c, p in left.items()}
 
 
 def probabilities_of(
@@ -153,6 +173,7 @@ def classify_slices(
     liver_zyx: NDArray[np.bool_],
     *,
     temperature: float = 1.0,
+    phase: Sequence[float] | None = None,
     batch: int = 16,
     progress: Progress = silent,
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
@@ -160,6 +181,7 @@ def classify_slices(
 
     Args:
         hu_zyx, liver_zyx: on the network's grid.
+        phase: probability of each contrast phase, for networks that take it.
 
     Returns:
         (slices, (n, classes) probabilities); slices that show less than 3 cm2 of liver are left out.
@@ -170,7 +192,8 @@ def classify_slices(
     for first in range(0, len(slices), batch):
         some = slices[first : first + batch]
         images = [_input(spec, hu_zyx, liver_zyx, int(z))[0] for z in some]
-        found.append(probabilities_of(network, torch.stack(images), temperature, batch)[0])
+        told = as_told(network, torch.stack(images), phase)
+        found.append(probabilities_of(network, told, temperature, batch)[0])
         progress("classifying slices", (first + len(some)) / len(slices))
     count = len(network.config.classes)  # type: ignore[union-attr, arg-type]
     return slices, np.concatenate(found) if found else np.zeros((0, count), np.float32)
@@ -182,6 +205,8 @@ def classify_lesions(
     crop: LiverCrop,
     settings: ClassifySettings,
     *,
+    phase: Sequence[float] | None = None,
+    only: Sequence[str] = (),
     maps: bool = True,
     batch: int = 16,
     progress: Progress = silent,
@@ -191,6 +216,9 @@ def classify_lesions(
     Args:
         network: in inference form, with `config.classes`.
         crop: on the network's grid.
+        phase: probability of each contrast phase, for networks that take it.
+        only: of the network's classes those that may be answered (:func:`answered_among`); () for all, and
+            without effect on a network that lacks one of them.
         maps: also make Grad-CAM maps and boxes.
 
     Returns:
@@ -201,43 +229,90 @@ def classify_lesions(
     numbers = [number for number, box in enumerate(boxes, start=1) if box is not None]
     for index, number in enumerate(numbers):
         progress("classifying lesions", index / len(numbers))
-        found[number] = _classified(network, spec, crop, number, settings, maps, batch)
+        asked = lesion_inputs(spec, crop, number, settings)
+        found[number] = _classified(network, crop, asked, number, settings, phase, only, maps, batch)
     progress("classifying lesions", 1.0)
     return found
 
 
 def _classified(
     network: nn.Module,
-    spec: InputSpec,
     crop: LiverCrop,
+    asked: LesionInputs,
     number: int,
     settings: ClassifySettings,
+    phase: Sequence[float] | None,
+    only: Sequence[str],
     maps: bool,
     batch: int,
 ) -> ClassAnswer:
-    """Class of one lesion from the slices through it, the others in them filled with liver."""
+    """Class of one lesion from the slices through it."""
+    answer, features = answer_of(network, asked, settings, phase, only, batch)
+    if not maps:
+        return answer
+    classes = tuple(network.config.classes)  # type: ignore[union-attr, arg-type]
+    chosen = torch.full((len(asked.slices),), classes.index(answer.explained))
+    planes = grad_cam(network, features, chosen).cpu()  # type: ignore[arg-type]
+    stride = int(getattr(network, "multiple", 8))
+    shape = (crop.liver_zyx.shape[1], crop.liver_zyx.shape[2])
+    grids = [where.inverse_grid(shape, stride) for where in asked.placements]
+    shown, box = lesion_map(
+        number, answer.name, answer.explained, planes, asked.slices, grids, crop.liver_zyx, crop.geometry
+    )
+    return replace(answer, map=shown, box=box)
+
+
+@dataclass(frozen=True, eq=False)
+class LesionInputs:
+    """What a network is shown of one lesion.
+
+    Attributes:
+        images: (n, in_slices, edge, edge); placements: where each lies on its slice.
+        slices: (n,) on the grid; weights: (n,), sum 1.
+    """
+
+    images: Tensor
+    placements: tuple[Placement, ...]
+    slices: NDArray[np.intp]
+    weights: NDArray[np.float64]
+
+
+def lesion_inputs(spec: InputSpec, crop: LiverCrop, number: int, settings: ClassifySettings) -> LesionInputs:
+    """The slices through a lesion, the others in them filled with liver; `crop` is on the network's grid."""
     labels_zyx, liver_zyx = crop.labels_zyx, crop.liver_zyx
     slices, weights = slices_through(labels_zyx == number, settings)
     inputs = [
         _input(spec, crop.hu_zyx, liver_zyx, int(z), _others(labels_zyx, number, int(z), spec, settings))
         for z in slices
     ]
-    images = torch.stack([image for image, _ in inputs])
+    images, placements = zip(*inputs, strict=True)
+    return LesionInputs(torch.stack(images), placements, slices, weights)
+
+
+def answer_of(
+    network: nn.Module,
+    asked: LesionInputs,
+    settings: ClassifySettings,
+    phase: Sequence[float] | None = None,
+    only: Sequence[str] = (),
+    batch: int = 16,
+) -> tuple[ClassAnswer, Tensor]:
+    """A lesion's class without a map, and the slices' maps that it comes from.
+
+    Args:
+        phase, only: as for :func:`classify_lesions`.
+    """
+    images = as_told(network, asked.images, phase)
     each, features = probabilities_of(network, images, settings.temperature, batch)
-    mean = (each * weights[:, None]).sum(axis=0)
+    mean = (each * asked.weights[:, None]).sum(axis=0)
     classes = tuple(network.config.classes)  # type: ignore[union-attr, arg-type]
     said = unlike_of(network, features)
-    unlike = None if said is None else float(said @ weights)
+    unlike = None if said is None else float(said @ asked.weights)
     name, explained, score = named(mean, classes, settings, unlike)
-    shown, box = None, None
-    if maps:
-        chosen = torch.full((len(slices),), classes.index(explained))
-        planes = grad_cam(network, features, chosen).cpu()  # type: ignore[arg-type]
-        stride = int(getattr(network, "multiple", 8))
-        grids = [where.inverse_grid(labels_zyx.shape[1:], stride) for _, where in inputs]
-        shown, box = _map(number, name, explained, planes, slices, grids, liver_zyx, crop.geometry)
     probabilities = {c: float(p) for c, p in zip(classes, mean, strict=True)}
-    return ClassAnswer(name, probabilities, score, explained, shown, box, unlike)
+    if only and set(only) < set(classes):
+        name, explained, probabilities = answered_among(only, name, probabilities)
+    return ClassAnswer(name, probabilities, score, explained, unlike=unlike), features
 
 
 def slices_through(
@@ -282,74 +357,3 @@ def _input(
         stack = fill_with_liver(stack, filled_yx, liver_zyx[z], np.random.default_rng(z))
     where = place(liver_zyx[z])
     return slice_input(stack, liver_zyx[z], spec, where), where
-
-
-def _map(
-    number: int,
-    name: str,
-    explained: str,
-    planes: Tensor,
-    slices: NDArray[np.intp],
-    grids: list[Tensor],
-    liver_zyx: NDArray[np.bool_],
-    geometry: Geometry,
-) -> tuple[AttentionMap, Box | None]:
-    """Grad-CAM of the slices put onto the grid, from the first to the last of them; between them linear."""
-    first, last = int(slices[0]), int(slices[-1])
-    shape = liver_zyx.shape[1:]
-    known = np.zeros((len(slices), *shape), np.float32)
-    for index, (plane, grid) in enumerate(zip(planes, grids, strict=True)):
-        full = F.grid_sample(
-            plane[None, None].float(), grid[None], mode="bilinear", padding_mode="border", align_corners=False
-        )[0, 0].numpy()
-        known[index] = full * liver_zyx[slices[index]]
-    values = np.empty((last - first + 1, *shape), np.float32)
-    for z in range(first, last + 1):
-        after = int(np.searchsorted(slices, z))
-        if slices[after] == z:
-            values[z - first] = known[after]
-            continue
-        share = (z - slices[after - 1]) / (slices[after] - slices[after - 1])
-        values[z - first] = (1 - share) * known[after - 1] + share * known[after]
-    top = float(values.max())
-    if top > 0:
-        values /= top
-    # Only what holds the liver travels on: empty columns would be most of the file.
-    used = liver_zyx[first : last + 1].any(axis=0)
-    _, *cut = bounding_box(used[None])  # type: ignore[misc]
-    values = np.ascontiguousarray(values[(slice(None), *cut)])
-    grid = geometry.cropped((first, cut[0].start, cut[1].start), (last + 1, cut[0].stop, cut[1].stop))
-    said = f"{explained}" if name == explained else f"{explained}, its most probable class"
-    shown = AttentionMap(
-        name=f"Grad-CAM, lesion {number}",
-        meaning=f"What in the slices through lesion {number} speaks for {said}; 1 is the strongest.",
-        values_zyx=values,
-        geometry=grid,
-        value_range=(0.0, 1.0),
-        unit="relative",
-        lesion_number=number,
-    )
-    return shown, _box(values, grid)
-
-
-def _box(values_zyx: NDArray[np.float32], geometry: Geometry) -> Box | None:
-    """The paper's weakly supervised localisation, slice by slice, as one box.
-
-    Where the map is above half of its largest value, connected with that.
-    """
-    peak = int(values_zyx.max(axis=(1, 2)).argmax())
-    if localise(values_zyx[peak]) is None:
-        return None
-    parts, _ = components(values_zyx >= 0.5 * values_zyx.max())
-    at = np.unravel_index(int(values_zyx.argmax()), values_zyx.shape)
-    window = bounding_box(parts == parts[at])
-    assert window is not None
-    start = np.array([s.start for s in window], float)
-    stop = np.array([s.stop for s in window], float)
-    centre = geometry.index_to_lps((start + stop - 1) / 2)
-    size_zyx_mm = (stop - start) * np.array(geometry.spacing_zyx_mm)
-    return Box(
-        tuple(float(c) for c in centre),  # type: ignore[arg-type]
-        tuple(float(s) for s in size_zyx_mm[::-1]),  # type: ignore[arg-type]
-        tuple(float(d) for d in np.ravel(geometry.directions_lps)),
-    )

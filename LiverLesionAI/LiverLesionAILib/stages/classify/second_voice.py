@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...case.classes import LesionClass, Phase
 from ...case.enhancement import Enhancement, PhaseLevels
 from ..phase.estimate import PhaseMeasures
-from .differential import METASTASIS, Context, Differential, DifferentialSettings, differential
+from .differential import LEAST_SHARE, METASTASIS, Context, Differential, DifferentialSettings, differential
 from .enhancement import MeasuredEnhancement, measure_enhancement
 from .features import LesionFeatures, alike, measure_features
 from .liver_box import LiverCrop
@@ -28,8 +28,9 @@ class PhaseView:
         phase: as estimated, or as the reader says.
         crop: CT, liver and lesions.
         measures: densities that the phase was told by.
-        arterial: probability that the phase is the arterial one, which the network learnt classes in.
+        arterial: probability that the phase is the arterial one.
         network: what the network said, by lesion.
+        shares: probability of every phase, as the network was told; () where only `arterial` is known.
     """
 
     phase: Phase
@@ -37,6 +38,7 @@ class PhaseView:
     measures: PhaseMeasures
     arterial: float
     network: Mapping[int, ClassAnswer]
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class MeasuredPhase:
     Attributes:
         phase: its value.
         vessels_hu: brightest vessels in the liver; aorta_hu, cava_hu: NaN where none was seen.
-        arterial: as in :class:`PhaseView`.
+        arterial, shares: as in :class:`PhaseView`.
         features: by lesion.
         network: by lesion, the network's shares by the classes' codes; lesions unlike all that it knows are
             left out.
@@ -59,6 +61,7 @@ class MeasuredPhase:
     features: Mapping[int, LesionFeatures]
     network: Mapping[int, Mapping[str, float]]
     cava_hu: float = math.nan
+    shares: tuple[float, ...] = ()
 
 
 def measured_phases(views: Sequence[PhaseView]) -> list[MeasuredPhase]:
@@ -71,39 +74,44 @@ def measured_phases(views: Sequence[PhaseView]) -> list[MeasuredPhase]:
         features = measure_features(
             crop.hu_zyx, crop.liver_zyx, crop.labels_zyx, crop.geometry.spacing_zyx_mm
         )
-        said = {number: _shares(answer) for number, answer in view.network.items()}
         found[view.phase.value] = MeasuredPhase(
             view.phase.value,
             view.measures.vessels_hu,
             view.measures.aorta_hu,
             view.arterial,
             features,
-            {number: shares for number, shares in said.items() if shares},
+            known_answers(view.network),
             view.measures.cava_hu,
+            view.shares,
         )
     return list(found.values())
 
 
 def differentials(
-    measured: Sequence[MeasuredPhase], settings: DifferentialSettings
+    measured: Sequence[MeasuredPhase],
+    settings: DifferentialSettings,
+    listed: Collection[int] | None = None,
 ) -> dict[int, Differential]:
     """What each lesion may be, from all phases at hand; larger lesions first, as smaller ones lean on them.
 
     Args:
         measured: one per phase, that of the case's own CT first.
+        listed: lesions that count as company; fainter candidates, which may be none, do not. None: all.
     """
     vessels = {one.phase: one.vessels_hu for one in measured}
     first = measured[0].features
     kin = alike(first, settings.alike_hu)
+    counted = set(first) if listed is None else set(first) & set(listed)
     found: dict[int, Differential] = {}
     for number in sorted(first, key=lambda n: -first[n].diameter_mm):
         phases = {one.phase: one.features[number] for one in measured if number in one.features}
-        network, weight = _network(measured, number)
-        larger = [found[other].probabilities.get(METASTASIS, 0.0) for other in kin[number] if other in found]
+        network, weight = network_voice(measured, number, settings)
+        company = [other for other in kin[number] if other in counted]
+        larger = [found[other].probabilities.get(METASTASIS, 0.0) for other in company if other in found]
         context = Context(
             vessels_hu=vessels,
-            lesions=len(first),
-            alike=len(kin[number]),
+            lesions=len(counted | {number}),
+            alike=len(company),
             alike_metastasis=max(larger, default=0.0),
             network=network,
             network_weight=weight,
@@ -143,11 +151,42 @@ def _over_phases(measured: Sequence[MeasuredPhase], number: int, seen: MeasuredE
     return Enhancement(tuple(levels), seen.aphe, seen.rim, seen.washout, seen.capsule, own)
 
 
-def _network(measured: Sequence[MeasuredPhase], number: int) -> tuple[Mapping[str, float], float]:
-    """The network's answer where it counts most, by the classes' codes, and its weight."""
-    best = max(measured, key=lambda one: one.arterial)
-    shares = best.network.get(number, {})
-    return shares, best.arterial if shares else 0.0
+def network_voice(
+    measured: Sequence[MeasuredPhase], number: int, settings: DifferentialSettings
+) -> tuple[Mapping[str, float], float]:
+    """The network's answers in all phases as one, by the classes' codes, and how far it counts.
+
+    A log-linear pool (Genest and Zidek 1986): in each phase the answer counts by the phase's fitted weight.
+    Phases show one lesion, so that their answers are no independent evidence: of the sum of weights the
+    largest is kept, and of the rest what is left after `network_shared` of it is taken for said before.
+    """
+    said = [(one.network[number], _weight(one, settings)) for one in measured if number in one.network]
+    heard = [(shares, weight) for shares, weight in said if weight > 0]
+    if len(heard) < 2:
+        return heard[0] if heard else ({}, 0.0)
+    whole, most = sum(weight for _, weight in heard), max(weight for _, weight in heard)
+    logs: dict[str, float] = {}
+    for shares, weight in heard:
+        for name, share in shares.items():
+            logs[name] = logs.get(name, 0.0) + weight / whole * math.log(max(share, LEAST_SHARE))
+    pooled = {name: math.exp(value) for name, value in logs.items()}
+    total = sum(pooled.values())
+    return {name: p / total for name, p in pooled.items()}, most + (1 - settings.network_shared) * (
+        whole - most
+    )
+
+
+def _weight(one: MeasuredPhase, settings: DifferentialSettings) -> float:
+    """How far a network's answer counts in a phase of which only probabilities are known."""
+    if not one.shares:
+        return one.arterial * settings.network_arterial
+    return sum(share * weight for share, weight in zip(one.shares, settings.network_weights, strict=True))
+
+
+def known_answers(said: Mapping[int, ClassAnswer]) -> dict[int, dict[str, float]]:
+    """A network's answers by the classes' codes, without lesions that it calls unlike all it knows."""
+    found = {number: _shares(answer) for number, answer in said.items()}
+    return {number: shares for number, shares in found.items() if shares}
 
 
 def _shares(said: ClassAnswer) -> dict[str, float]:

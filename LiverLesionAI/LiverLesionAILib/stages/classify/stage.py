@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -95,6 +95,7 @@ class CaseClassifier:
         second_phase: CtVolume | None = None,
         progress: Progress = silent,
         named: NamedPhases | None = None,
+        listed: Collection[int] | None = None,
     ) -> Classified:
         """Phase, and classes, maps and boxes of the lesions.
 
@@ -102,6 +103,7 @@ class CaseClassifier:
             result: with a liver, made on `volume`.
             second_phase: another phase of the same patient; it is registered to `volume`.
             named: what the reader calls the phase of `volume`, and further phases by name.
+            listed: lesions that count as others of the same liver; None: all.
         """
         box = liver_box(result, volume)
         progress("contrast phase", 0.0)
@@ -109,15 +111,11 @@ class CaseClassifier:
         classified = self.classifier is not None and bool(result.lesions)
         named = NamedPhases() if named is None else named
         hints = hints_of(volume, self.settings.phase.hints)
-        phase = estimate(measures, classified, self.settings.phase, hints)
-        messages = []
+        arterial_alone = classified and not self._takes_phase
+        phase = estimate(measures, arterial_alone, self.settings.phase, hints)
+        messages = self._about_phase(measures, hints, named.own)
         if named.own is not None:
-            messages += self._contradicted("The CT", named.own, measures)
-            messages += against_the_reader("The CT", named.own, hints)
-            phase = _as_stated(phase, named.own, classified)
-        else:
-            messages += [said for said in (between(measures, self.settings.phase, hints),) if said]
-            messages += self._hinted("The CT", measures, hints)
+            phase = _as_stated(phase, named.own, arterial_alone)
         if not classified:
             return Classified(result.lesions, phase=phase, messages=tuple(messages))
         from .case import with_classes, with_differentials
@@ -125,8 +123,8 @@ class CaseClassifier:
         others = [(None, second_phase)] if second_phase is not None else []
         others += named.others
         share = 0.9 / (1 + len(others))
-        found = self._classes(box, part(progress, 0.1, 0.1 + share))
-        views = [self._view(box, measures, found, named.own)]
+        views = [self._view(box, measures, named.own, part(progress, 0.1, 0.1 + share))]
+        found = dict(views[0].network)
         for place, (stated, other) in enumerate(others, 1):
             where = 0.1 + share * place
             found, second, said = self._with_second(
@@ -141,28 +139,39 @@ class CaseClassifier:
         lesions = with_classes(result.lesions, found)
         if self.settings.differential is not None:
             phase = _what_it_cannot_show(phase, views)
-            said = differentials(measured_phases(views), self.settings.differential)
+            said = differentials(measured_phases(views), self.settings.differential, listed)
             lesions = with_differentials(lesions, said)
             messages.append(NOT_VALIDATED)
         else:
             messages.append(NETWORK_NOT_VALIDATED)
         return Classified(lesions, maps, phase, tuple(messages))
 
+    @property
+    def _takes_phase(self) -> bool:
+        """Whether the network is told the phase, and so learnt classes in all of them."""
+        return self.classifier is not None and bool(self.classifier.entry.config.get("phases", 0))
+
     def _view(
-        self,
-        box: LiverBox,
-        measures: PhaseMeasures,
-        found: dict[int, ClassAnswer],
-        stated: Phase | None = None,
+        self, box: LiverBox, measures: PhaseMeasures, stated: Phase | None, progress: Progress
     ) -> PhaseView:
-        """A phase as the reader names it, else as measurements see it."""
-        if stated is not None:
-            return PhaseView(stated, box, measures, float(stated is Phase.ARTERIAL), found)
+        """A phase as the reader names it, else as measurements see it; and what the network says of it."""
         hints = hints_of(box.volume, self.settings.phase.hints)
         shares = phase_probabilities(measures, self.settings.phase, hints)
+        if stated is not None:
+            shares = np.array([float(phase is stated) for phase in Phase])
         phase = Phase.of(PHASES[int(shares.argmax())])
         assert phase is not None
-        return PhaseView(phase, box, measures, float(shares[PHASES.index(ARTERIAL)]), found)
+        told = tuple(map(float, shares))
+        found = self._classes(box, told, progress)
+        return PhaseView(phase, box, measures, told[PHASES.index(ARTERIAL)], found, told)
+
+    def _about_phase(self, measures: PhaseMeasures, hints: Sequence[Hint], stated: Phase | None) -> list[str]:
+        """Sentences on the CT's own phase: what contradicts the reader, or what it may be as well."""
+        if stated is not None:
+            said = self._contradicted("The CT", stated, measures)
+            return said + against_the_reader("The CT", stated, hints)
+        undecided = between(measures, self.settings.phase, hints)
+        return ([undecided] if undecided else []) + self._hinted("The CT", measures, hints)
 
     def _contradicted(self, who: str, stated: Phase, measures: PhaseMeasures) -> list[str]:
         """A sentence where the picture looks surely like another phase than the reader says."""
@@ -179,10 +188,14 @@ class CaseClassifier:
         seen = phase_probabilities(measures, self.settings.phase)
         return hint_sentences(who, seen, hints, self.settings.phase.sure)
 
-    def _classes(self, box: LiverBox, progress: Progress) -> dict[int, ClassAnswer]:
+    def _classes(self, box: LiverBox, phase: Sequence[float], progress: Progress) -> dict[int, ClassAnswer]:
+        """The network's answers: of all its classes, or of the published five alone."""
+        from ...networks.dadrn_config import CLASSES
+
         assert self.classifier is not None
         crop = box.on_spacing(self.classifier.entry.input.spacing_zyx_mm)
-        return self.classifier.classes(crop, self.settings.classify, progress)
+        only = CLASSES if self.settings.differential is None else ()
+        return self.classifier.classes(crop, self.settings.classify, progress, phase=phase, only=only)
 
     def _with_second(
         self,
@@ -213,24 +226,21 @@ class CaseClassifier:
             return found, None, [said]
         moved = replace(box, volume=other, hu_zyx=registered.hu_zyx)
         measures = measured(moved, self.settings.phase)
-        more = self._classes(moved, part(progress, 0.7, 1.0))
-        view = self._view(moved, measures, more, stated)
+        view = self._view(moved, measures, stated, part(progress, 0.7, 1.0))
         shift = (
             f"moved by {registered.mean_shift_mm:.1f} mm on average to lie on the first; classes come from "
             f"{'both' if len(views) == 1 else 'all phases'}."
         )
         hints, who = hints_of(other, self.settings.phase.hints), f"Phase {second_phase.name}"
         if stated is None:
-            shares = phase_probabilities(measures, self.settings.phase, hints)
-            name = PHASES[int(shares.argmax())]
-            said = [f"Second phase {second_phase.name}: {name} ({shares.max():.2f}), {shift}"]
+            said = [f"Second phase {second_phase.name}: {view.phase.title} ({max(view.shares):.2f}), {shift}"]
             said += self._hinted(who, measures, hints)
         else:
             said = [f"{who}: {stated.title} as named, {shift}"]
             said += self._contradicted(who, stated, measures)
             said += against_the_reader(who, stated, hints)
         weights = max(one.arterial for one in views), view.arterial
-        return both_phases(found, more, weights, self.settings.classify), view, said
+        return both_phases(found, view.network, weights, self.settings.classify), view, said
 
 
 def _as_stated(phase: PhaseEstimate | None, stated: Phase, classified: bool) -> PhaseEstimate:
@@ -248,7 +258,7 @@ def _as_stated(phase: PhaseEstimate | None, stated: Phase, classified: bool) -> 
 
 def _what_it_cannot_show(phase: PhaseEstimate | None, views: Sequence[PhaseView]) -> PhaseEstimate | None:
     """The phase with what follows from it for classes by measurement."""
-    if phase is None or not phase.warning or any(view.phase is Phase.ARTERIAL for view in views):
+    if phase is None or any(view.phase is Phase.ARTERIAL for view in views):
         return phase
     said = f"The scan looks {phase.name}: FNH and HCC cannot be told without an arterial phase."
     return replace(phase, warning=said)

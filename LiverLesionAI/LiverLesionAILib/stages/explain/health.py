@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ...models.inputs import InputSpec
 from ...models.weights import ModelEntry
 from ...networks.cs_att import CsAtt, DetectSettings
-from ...networks.dadrn import Dadrn
+from ...networks.dadrn import Dadrn, as_told
 from ...networks.health import BOUNDS, Health, examine
 from ...networks.mechanisms import mechanisms_of
 from ...networks.va_rcnn import VaRcnn
@@ -46,11 +46,13 @@ class LiverPart:
         hu_zyx: float32 HU, the liver's level where the network wants it.
         liver_zyx: bool.
         slices: the slices that are looked at, rising.
+        phase: probability of each contrast phase, for networks that take it; None tells none.
     """
 
     hu_zyx: NDArray[np.float32]
     liver_zyx: NDArray[np.bool_]
     slices: NDArray[np.intp]
+    phase: Sequence[float] | None = None
 
 
 def spread_slices(liver_zyx: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
@@ -93,7 +95,7 @@ def answer_of(network: nn.Module, entry: ModelEntry, liver: LiverPart) -> Callab
 
 @answer_of.register
 def _of_classes(network: Dadrn, entry: ModelEntry, liver: LiverPart) -> Callable[[], Tensor]:
-    images = class_images(entry.input, liver).to(next(network.parameters()))
+    images = as_told(network, class_images(entry.input, liver), liver.phase).to(next(network.parameters()))
     return lambda: network(images).logits.float().softmax(dim=1)
 
 

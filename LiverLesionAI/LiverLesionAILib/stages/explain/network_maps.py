@@ -7,7 +7,7 @@ the attention changes the network's map at each place, with the weights themselv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,12 +39,14 @@ def network_maps(
     crop: LiverCrop,
     point_lps: PointLps,
     progress: Progress = silent,
+    phase: Sequence[float] | None = None,
 ) -> tuple[AttentionMap, ...]:
     """A map for every attention of the network, on the axial slice of the point at the network's own grid.
 
     Args:
         network: of the entry, in inference form.
         crop: the liver, on any grid with axes along L, P, S.
+        phase: probability of each contrast phase, for networks that take it.
 
     Raises:
         InputError: the point is not on a slice of the liver, or the network has no attention.
@@ -56,7 +58,7 @@ def network_maps(
     inside = all(0 <= n < size for n, size in zip((z, y, x), working.geometry.shape_zyx, strict=True))
     if not inside or not working.liver_zyx[z].any():
         raise InputError("The point is on no slice of the liver. Click inside the liver.")
-    found = read_attention(entry, network, part_of(working, entry.input, [z]), (y, x), progress)
+    found = read_attention(entry, network, part_of(working, entry.input, [z], phase), (y, x), progress)
     if not found:
         raise InputError(f"{entry.name} has no attention that could be shown.")
     plane = working.geometry.cropped((z, 0, 0), (z + 1, *working.geometry.shape_zyx[1:]))

@@ -144,11 +144,13 @@ def _of_classes(network: Dadrn, _spec: InputSpec, liver: LiverPart) -> Frame:
     return PlacedFrame((high, wide), place(liver.liver_zyx[z]), network.multiple)
 
 
-def part_of(crop: LiverCrop, spec: InputSpec, slices: Sequence[int]) -> LiverPart:
+def part_of(
+    crop: LiverCrop, spec: InputSpec, slices: Sequence[int], phase: Sequence[float] | None = None
+) -> LiverPart:
     """A liver on a network's grid as the network sees it; `crop` is on the grid of `spec`."""
     hu = np.asarray(crop.hu_zyx, np.float32)
     shift = np.float32(spec.shift_hu(liver_level_hu(hu[crop.liver_zyx])))
-    return LiverPart(hu + shift, crop.liver_zyx, np.asarray(slices, np.intp))
+    return LiverPart(hu + shift, crop.liver_zyx, np.asarray(slices, np.intp), phase)
 
 
 def read_attention(

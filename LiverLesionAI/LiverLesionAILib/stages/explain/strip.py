@@ -7,6 +7,7 @@ class Grad-CAM, guided backpropagation and guided Grad-CAM. Bounded: of a liver 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...case.class_strip import ClassStrip
 from ...case.findings import AttentionMap
+from ...networks.dadrn import as_told
 from ...networks.parts.gradients import grad_cam, guided_backpropagation, guided_grad_cam
 from ...support.progress import Progress, part, silent
 from ..classify.lesions import NORMAL, classify_slices, probabilities_of
@@ -33,8 +35,8 @@ BATCH = 8
 
 CAM, GUIDED, GUIDED_CAM = "Grad-CAM", "guided backpropagation", "guided Grad-CAM"
 KINDS = (CAM, GUIDED, GUIDED_CAM)
-CAVEAT = "The network's own classes of a slice, learnt on arterial scans: no diagnosis of a lesion."
-"""In other phases it names what such a scan cannot show."""
+CAVEAT = "The network's own classes of a slice, learnt on simulated enhancement: no diagnosis of a lesion."
+"""It names what a phase cannot show as well."""
 
 TOP_PERCENT = 99.95
 """Of the values in the liver: what counts as the strongest; a gradient's largest pixel stands far out."""
@@ -46,6 +48,7 @@ def class_strip(
     crop: LiverCrop,
     *,
     temperature: float = 1.0,
+    phase: Sequence[float] | None = None,
     explain: bool = True,
     progress: Progress = silent,
 ) -> ClassStrip:
@@ -55,6 +58,7 @@ def class_strip(
         network: of the entry, in inference form, with `config.classes`.
         crop: the liver, on any grid with axes along L, P, S; its lesions are not looked at.
         temperature: logits are divided by it.
+        phase: probability of each contrast phase, for networks that take it.
         explain: also make the maps.
     """
     spec = entry.input
@@ -62,7 +66,7 @@ def class_strip(
     hu_zyx = np.asarray(working.hu_zyx, np.float32)
     ends = part(progress, 0.0, 0.3 if explain else 1.0)
     slices, each = classify_slices(
-        network, spec, hu_zyx, working.liver_zyx, temperature=temperature, progress=ends
+        network, spec, hu_zyx, working.liver_zyx, temperature=temperature, phase=phase, progress=ends
     )
     chosen = _spread(np.flatnonzero(each.argmax(axis=1) != NORMAL)) if explain else np.zeros(0, np.intp)
     maps: dict[str, NDArray[np.float32]] = {}
@@ -71,7 +75,8 @@ def class_strip(
         answers = each[chosen].argmax(axis=1)
         for first in range(0, len(chosen), BATCH):
             some = slices[chosen[first : first + BATCH]]
-            _explain(network, entry, hu_zyx, working.liver_zyx, some, answers[first : first + BATCH], maps)
+            asked = answers[first : first + BATCH]
+            _explain(network, entry, hu_zyx, working.liver_zyx, some, asked, maps, phase)
             progress("explaining slices", 0.3 + 0.7 * (first + len(some)) / len(chosen))
         for values in maps.values():
             inside = values[slices[chosen]][working.liver_zyx[slices[chosen]]]
@@ -97,6 +102,7 @@ def _explain(
     slices: NDArray[np.intp],
     answers: NDArray[np.intp],
     maps: dict[str, NDArray[np.float32]],
+    phase: Sequence[float] | None,
 ) -> None:
     """Fill in what speaks for each slice's own class."""
     spec = entry.input
@@ -108,6 +114,7 @@ def _explain(
             for z, rows, placed in zip(slices, indices, where, strict=True)
         ]
     )
+    images = as_told(network, images, phase)
     parameter = next(network.parameters())
     # Gradients of half precision are noise.
     asked = images.to(parameter.device, parameter.dtype)
@@ -116,8 +123,8 @@ def _explain(
     made = {
         CAM: grad_cam(network, features, classes),  # type: ignore[arg-type]
         # Of either sign and of several slices: its size.
-        GUIDED: guided_backpropagation(network, asked, classes).norm(dim=1),
-        GUIDED_CAM: guided_grad_cam(network, asked, classes).norm(dim=1),
+        GUIDED: guided_backpropagation(network, asked, classes)[:, : spec.in_slices].norm(dim=1),
+        GUIDED_CAM: guided_grad_cam(network, asked, classes)[:, : spec.in_slices].norm(dim=1),
     }
     strides = {CAM: int(getattr(network, "multiple", 8)), GUIDED: 1, GUIDED_CAM: 1}
     shape = (liver_zyx.shape[1], liver_zyx.shape[2])
