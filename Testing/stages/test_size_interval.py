@@ -25,8 +25,11 @@ from LiverLesionAILib.case.interval import (
     FACTOR,
     READER_MM,
     conformal_factor,
+    half_width_mm,
+    half_width_steps,
     intervals_of,
 )
+from LiverLesionAILib.case.lesion_masks import lesion_masks
 from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.case.volume_interval import SHARE, ball_mm, volume_digits, volume_interval_ml
 from LiverLesionAILib.stages.measure.lesions import measure_case
@@ -61,6 +64,20 @@ def test_by_the_formula():
     axis = result.lesions[0].measurement.long_axis_mm
     expected = FACTOR * math.hypot(1.0, 0.25 * 2.0, 0.05 * axis, 2 * 2.0 * math.log(3))
     assert half(result) == pytest.approx(expected, rel=0.08)
+
+
+def test_small_steps_give_what_one_step_gives(monkeypatch):
+    result = ball()
+    given = (result.lesions[0], lesion_masks(result)[1], result.geometry, result.probabilities["tumour"])
+    at_once = half_width_mm(*given)
+    monkeypatch.setattr("LiverLesionAILib.case.interval.VOXELS_AT_ONCE", 2000)
+    counted = []
+
+    def watched():
+        counted.append((yield from half_width_steps(*given)))
+
+    assert len(list(watched())) > 10
+    assert counted == [at_once]
 
 
 def test_wider_where_less_is_known():

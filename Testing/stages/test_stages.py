@@ -84,6 +84,20 @@ def segmented(
     return Segmented(fine, np.zeros(fine.shape_zyx), working, 100.0, liver, tumour, masks)
 
 
+def test_hu_on_the_segmenters_grid_are_not_resampled_again() -> None:
+    fine = Geometry.make((8, 20, 20), (2.0, 0.8, 0.8))
+    working = fine.with_spacing((2.5, 1.25, 1.25))
+    hu = np.random.default_rng(0).normal(40, 60, fine.shape_zyx).astype(np.float32)
+    kept = resample(hu, fine, working)
+    none = np.zeros(working.shape_zyx, np.uint8)
+    masks = Masks(none > 0, none.astype(np.uint16), {}, 0, none > 0)
+    found = replace(segmented(masks, none, none, working, fine), hu_zyx=hu, working_hu_zyx=kept)
+    assert found.hu_on(fine.with_spacing((2.5, 1.25, 1.25))) is kept
+    assert np.array_equal(replace(found, working_hu_zyx=None).hu_on(working), kept)
+    coarse = fine.with_spacing((4.0, 2.0, 2.0))
+    assert np.array_equal(found.hu_on(coarse), resample(hu, fine, coarse))
+
+
 class Echo(torch.nn.Module):
     """Logits of class 1 are the middle slice; class 2 the mean of all slices."""
 

@@ -104,7 +104,12 @@ class Draft:
         return replace(self, messages=(*self.messages, *sentences))
 
     def result(self) -> CaseResult:
-        """What was found, on the grid of the CT that was given."""
+        """What was found, on the grid of the CT that was given, and what a later comparison needs of it."""
+        found = self.found()
+        return replace(found, reduced_ct=reduced_ct(self.ct.hu_zyx, found.liver_zyx, self.ct.geometry))
+
+    def found(self) -> CaseResult:
+        """:meth:`result` for the stages: without the small CT that is kept for a later comparison."""
         geometry = self.ct.geometry
         liver, labels = np.zeros(geometry.shape_zyx, bool), np.zeros(geometry.shape_zyx, np.uint16)
         result = CaseResult(self.ct.name, geometry, liver, labels, messages=self.messages)
@@ -130,7 +135,6 @@ class Draft:
             },
             attention=self.attention,
             phase=self.phase,
-            reduced_ct=reduced_ct(self.ct.hu_zyx, liver, geometry),
             doubtful=self.doubtful,
         )
         return with_tracking(found)

@@ -87,6 +87,7 @@ def segment(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
         np.where(near, tumour, 0).astype(np.uint8),
         masks,
         said.explainers,
+        region.hu_zyx,
     )
     thresholds = {"liver": settings.liver_threshold, "tumour": settings.tumour_threshold}
     return replace(draft, segmented=found, thresholds=thresholds)
@@ -227,7 +228,7 @@ def classify(draft: Draft, rules: Rules, models: Models, progress: Progress) -> 
     )
     stage = CaseClassifier(models.classifier, settings)
     listed = listed_lesions(draft.lesions, rules, models.segmenter.entry)
-    found = stage.run(draft.result(), draft.ct, draft.second_phase, progress, draft.phases, listed)
+    found = stage.run(draft.found(), draft.ct, draft.second_phase, progress, draft.phases, listed)
     attention = (*draft.attention, *found.attention)
     return replace(draft, lesions=found.lesions, attention=attention, phase=found.phase).say(*found.messages)
 

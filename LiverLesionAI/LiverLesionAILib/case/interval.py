@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..support.steps import Steps, finish
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from ..volume.masks import components
@@ -38,6 +39,9 @@ REACH_MM = 6.0
 """Around a lesion that its outline may be drawn differently in."""
 HALF = 0.5
 """The thresholds are moved half the way to 0 and to 1."""
+
+VOXELS_AT_ONCE = 1 << 16
+"""That a mask is looked up at in one step."""
 
 Interval = tuple[float, float]
 
@@ -64,7 +68,14 @@ def half_width_mm(
     lesion: Lesion, mask: Mask, geometry: Geometry, known: ProbabilityMap | None
 ) -> float | None:
     """Half the width of a lesion's interval; None where nobody has drawn its outline. As :func:`scale_mm`."""
-    scale = scale_mm(lesion, mask, geometry, known)
+    return finish(half_width_steps(lesion, mask, geometry, known))
+
+
+def half_width_steps(
+    lesion: Lesion, mask: Mask, geometry: Geometry, known: ProbabilityMap | None
+) -> Steps[float | None]:
+    """:func:`half_width_mm` in steps, for an event loop."""
+    scale = yield from _scale_steps(lesion, mask, geometry, known)
     if scale is None:
         return None
     return READER_MM if _by_reader(lesion) else FACTOR * scale
@@ -81,6 +92,12 @@ def scale_mm(lesion: Lesion, mask: Mask, geometry: Geometry, known: ProbabilityM
         mask: of the lesion, on `geometry`.
         known: the tumour's probability, where it was kept.
     """
+    return finish(_scale_steps(lesion, mask, geometry, known))
+
+
+def _scale_steps(
+    lesion: Lesion, mask: Mask, geometry: Geometry, known: ProbabilityMap | None
+) -> Steps[float | None]:
     if lesion.measurement is None:
         return None
     thickness = geometry.spacing_zyx_mm[0]
@@ -88,11 +105,11 @@ def scale_mm(lesion: Lesion, mask: Mask, geometry: Geometry, known: ProbabilityM
     if not _by_reader(lesion):
         if known is None:
             return None
-        parts.append(spread_mm(mask, geometry, known))
+        parts.append((yield from _spread_steps(mask, geometry, known)))
     return math.hypot(*parts)
 
 
-def spread_mm(mask: Mask, geometry: Geometry, known: ProbabilityMap) -> float:
+def _spread_steps(mask: Mask, geometry: Geometry, known: ProbabilityMap) -> Steps[float]:
     """Half the difference of the equivalent diameters that a lower and a higher threshold draw, mm."""
     grid, reach = known.geometry, REACH_MM
     index = np.argwhere(mask.voxels_zyx) + np.array(mask.start_zyx)
@@ -105,11 +122,13 @@ def spread_mm(mask: Mask, geometry: Geometry, known: ProbabilityMap) -> float:
     if (stop <= start).any():
         return 0.0
     values = known.values_zyx[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
-    own = _sampled(mask, geometry, grid, start, values.shape)
+    yield
+    own = yield from _sampled(mask, geometry, grid, start, values.shape)
     if not own.any():
         return 0.0
     distance = ndimage.distance_transform_edt(~own, sampling=grid.spacing_zyx_mm)
     near = distance <= reach
+    yield
     probability, threshold = values / 255.0, known.threshold
     levels = threshold * (1 - HALF), threshold + (1 - threshold) * HALF
     diameters = []
@@ -118,6 +137,7 @@ def spread_mm(mask: Mask, geometry: Geometry, known: ProbabilityMap) -> float:
         kept = np.isin(parts, np.unique(parts[own & (parts > 0)]))
         volume = float(np.count_nonzero(kept & (parts > 0))) * grid.voxel_volume_mm3
         diameters.append((6 * volume / math.pi) ** (1 / 3))
+        yield
     return float(abs(diameters[0] - diameters[1]) / 2)
 
 
@@ -127,15 +147,19 @@ def _all_corners(ends: NDArray[Any]) -> NDArray[Any]:
 
 def _sampled(
     mask: Mask, geometry: Geometry, grid: Geometry, start: NDArray[Any], shape: tuple[int, ...]
-) -> NDArray[np.bool_]:
+) -> Steps[NDArray[np.bool_]]:
     """The mask at the voxels of a part of another grid."""
-    index = np.moveaxis(np.indices(shape), 0, -1) + start
-    there = np.rint(np.asarray(geometry.lps_to_index(grid.index_to_lps(index)))).astype(int)
-    there -= np.array(mask.start_zyx)
-    inside = ((there >= 0) & (there < np.array(mask.voxels_zyx.shape))).all(axis=-1)
     made = np.zeros(shape, bool)
-    z, y, x = there[inside].T
-    made[inside] = mask.voxels_zyx[z, y, x]
+    depth = max(1, VOXELS_AT_ONCE // (shape[1] * shape[2]))
+    for first in range(0, shape[0], depth):
+        part = made[first : first + depth]
+        index = np.moveaxis(np.indices(part.shape), 0, -1) + start + np.array([first, 0, 0])
+        there = np.rint(np.asarray(geometry.lps_to_index(grid.index_to_lps(index)))).astype(int)
+        there -= np.array(mask.start_zyx)
+        inside = ((there >= 0) & (there < np.array(mask.voxels_zyx.shape))).all(axis=-1)
+        z, y, x = there[inside].T
+        part[inside] = mask.voxels_zyx[z, y, x]
+        yield
     return made
 
 

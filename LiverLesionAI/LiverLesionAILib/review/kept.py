@@ -14,7 +14,7 @@ import numpy as np
 import slicer
 
 from ..case.findings import CaseResult, Lesion
-from ..case.interval import half_width_mm
+from ..case.interval import half_width_steps
 from ..case.lesion_masks import lesion_masks
 from ..case.store_json import describe_lesion, read_lesion
 from ..scene import segments
@@ -98,7 +98,7 @@ def drawn_tags(split: Split) -> Steps[dict[int, dict[str, str]]]:
         if mask is not None:
             tags[lesion.number] = lesion_tags(lesion, mask, shown.geometry)
             yield
-            half_mm = half_width_mm(lesion, mask, shown.geometry, known)
+            half_mm = yield from half_width_steps(lesion, mask, shown.geometry, known)
             if half_mm is not None:
                 tags[lesion.number][TAG_HALF_WIDTH] = f"{half_mm:.2f}"
         yield

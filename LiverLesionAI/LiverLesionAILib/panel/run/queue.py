@@ -29,7 +29,7 @@ from .worker_client import WorkerClient
 
 HANDOVER_SHARE = 0.05
 COMPUTE_SHARE = 0.95
-STEP_BUDGET_S = 0.03
+STEP_BUDGET_S = 0.02
 
 
 log = logging.getLogger(__name__)

@@ -121,7 +121,7 @@ def detect_lesions(
     """
     spec = detector.input
     geometry = found.box.with_spacing(spec.spacing_zyx_mm)
-    hu = resample(found.hu_zyx, found.box, geometry) + np.float32(spec.shift_hu(found.level_hu))
+    hu = found.hu_on(geometry) + np.float32(spec.shift_hu(found.level_hu))
     liver, labels, tumour = _on_detectors_grid(found, geometry)
     judges = settings.agree.without_box is not None
     closed = liver

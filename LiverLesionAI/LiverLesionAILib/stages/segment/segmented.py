@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...volume.ct import Geometry
+from ...volume.ct import Geometry, resample
 from .masks import Masks
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Segmented:
         liver_zyx, tumour_zyx: probabilities 0..255 on `working`, the tumour's only in and near the liver.
         masks: what they make, on `working`.
         explainers: of the networks that ran.
+        working_hu_zyx: float32 HU on `working`; None where they are not kept.
     """
 
     box: Geometry
@@ -36,3 +37,10 @@ class Segmented:
     tumour_zyx: NDArray[np.uint8]
     masks: Masks
     explainers: tuple[Explainer, ...] = ()
+    working_hu_zyx: NDArray[np.float32] | None = None
+
+    def hu_on(self, geometry: Geometry) -> NDArray[np.float32]:
+        """HU on another grid of the box; not resampled again for the segmenter's own."""
+        if self.working_hu_zyx is not None and geometry.matches(self.working):
+            return self.working_hu_zyx
+        return resample(self.hu_zyx, self.box, geometry)
