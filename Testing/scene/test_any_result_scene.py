@@ -12,19 +12,36 @@ from support.results import results
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 from LiverLesionAILib.case.findings import CaseResult, PhaseEstimate
+from LiverLesionAILib.case.interval import READER_MM, intervals_of, keeping_half_widths
 from LiverLesionAILib.case.lesion_masks import lesion_masks
+from LiverLesionAILib.case.store import load_result, save_result
 from LiverLesionAILib.case.tracking import with_tracking
 from LiverLesionAILib.case.wording import notes
 from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, write_bundle
 from LiverLesionAILib.scene.prepare import find_nodes
 from LiverLesionAILib.scene.report import reader_result
+from LiverLesionAILib.scene.segments import mark_edited
 from LiverLesionAILib.scene.show import apply_result, read_back
+from LiverLesionAILib.stages.measure.lesions import measure_case
 from LiverLesionAILib.volume.ct import CtVolume
-from support.scene_bundles import opened_elsewhere
+from support.scene_bundles import opened_elsewhere, read_bundle
 
 
 def ct_of(result: CaseResult) -> CtVolume:
     return CtVolume(np.zeros(result.geometry.shape_zyx, np.int16), result.geometry, "any CT")
+
+
+def measured_case(lesions: int) -> tuple[CtVolume, CaseResult]:
+    """A small case as an analysis leaves it: measured, with the half widths of its intervals."""
+    volume, result = small_case(lesions=lesions)
+    found = measure_case(result.lesion_labels_zyx, result.liver_zyx, volume.hu_zyx, result.geometry)
+    sizes = {x.number: x.measurement for x in found}
+    lesions_now = tuple(replace(x, measurement=sizes[x.number]) for x in result.lesions)
+    return volume, keeping_half_widths(replace(result, lesions=lesions_now))
+
+
+def ends(result: CaseResult) -> list[float]:
+    return [round(end, 3) for interval in intervals_of(result).values() for end in interval]
 
 
 @settings(max_examples=25, deadline=None)
@@ -68,7 +85,7 @@ def test_a_report_of_the_scene_says_what_one_of_the_run_says(lesions):
     from LiverLesionAILib import __version__
     from LiverLesionAILib.writing.report.content import Options, report_content
 
-    volume, result = small_case(lesions=lesions)
+    volume, result = measured_case(lesions)
     said = ("1 spot was odd.", "Another note.") if lesions else ()
     run = replace(
         result,
@@ -84,11 +101,41 @@ def test_a_report_of_the_scene_says_what_one_of_the_run_says(lesions):
     read = reader_result(scene, ct)
     assert (read.models, read.device, notes(read)) == (run.models, run.device, notes(run))
     of_run, of_scene = (report_content(one, None, Options("de")) for one in (run, read))
-    # Intervals of sizes rest on the kept probability, which a scene does not hold.
-    told = [pair for pair in of_run.small_print if pair[0] != "Intervalle"]
-    assert list(of_scene.small_print) == told
-    for name in ("warnings", "technique", "draft", "changes"):
+    assert bool(lesions) == any(pair[0] == "Intervalle" for pair in of_run.small_print)
+    assert all(row.axes_interval and row.volume_interval for row in of_run.rows)
+    told = [[(row.axes_interval, row.volume_interval) for row in one.rows] for one in (of_run, of_scene)]
+    assert told[0] == told[1]
+    for name in ("warnings", "technique", "draft", "changes", "small_print"):
         assert getattr(of_scene, name) == getattr(of_run, name), name
+
+
+def test_a_saved_scene_has_the_runs_intervals_and_an_edited_outline_the_readers(tmp_path):
+    pytest.importorskip("jinja2", reason="Jinja2 is not installed (the extra export)")
+    from LiverLesionAILib.writing.report.content import Options, report_content
+
+    volume, result = measured_case(3)
+    save_result(result, tmp_path / "case")
+    stored = load_result(tmp_path / "case")
+    assert ends(replace(stored, probabilities={})) == ends(result) != []
+    # A case of an earlier version, whose lesions keep no interval, is as good.
+    old = replace(result, lesions=tuple(replace(x, half_width_mm=None) for x in result.lesions))
+    for number, run in enumerate((stored, old)):
+        scene, _ = case_scene(run, volume)
+        write_bundle(scene, tmp_path / f"{number}.mrb")
+        scene = read_bundle(tmp_path / f"{number}.mrb", tmp_path / f"open{number}")
+        ct = scene.GetFirstNodeByName(volume.name)
+        assert ends(reader_result(scene, ct)) == ends(result)
+    segmentation = find_nodes(scene, ct)["segmentation"][0]
+    segment = segmentation.GetSegmentation().GetSegment(read_back(segmentation, ct).lesions[0].segment_id)
+    mark_edited(segment)
+    edited = reader_result(scene, ct)
+    first, *others = (high - low for low, high in intervals_of(edited).values())
+    assert first == pytest.approx(2 * READER_MM) and len(others) == len(result.lesions) - 1 > 0
+    assert ends(edited)[2:] == ends(result)[2:]
+    note = dict(report_content(edited, None, Options("en")).small_print)["Intervals"]
+    assert "lesion 1: the outline is the reader's" in note and "± 3 mm" in note and "28 lesions" in note
+    mark_edited(segment, False)
+    assert ends(reader_result(scene, ct)) == ends(result)
 
 
 def test_bundles_of_any_results_open(tmp_path):

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..case.findings import AttentionMap, DoubtfulPlace, Lesion
+from ..case.findings import AttentionMap, DoubtfulPlace, Lesion, ProbabilityMap
+from ..case.interval import with_half_widths
 from ..models.weights import ModelEntry
 from ..stages.classify.differential import DifferentialSettings
 from ..stages.classify.stage import CaseClassifier, ClassStageSettings
@@ -164,6 +165,8 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
         lesions, maps = with_sources(lesions, detected, placed.numbers, placed.boxed, box)
         draft = replace(draft, attention=(*draft.attention, *maps)).say(*detected.messages(lesions))
     lesions = with_probability(lesions, rules.part(ProbabilitySettings))
+    known = ProbabilityMap(draft.segmented.tumour_zyx, draft.segmented.working, draft.thresholds["tumour"])
+    lesions = with_half_widths(lesions, placed.labels_zyx, box, known)
     draft = replace(draft, doubtful=_doubtful(draft.segmented, placed, rules))
     organ = measure_liver(placed.labels_zyx, placed.liver_zyx, hu_zyx, box)
     leading = implausible(

@@ -141,6 +141,9 @@ class Lesion:
         tracking_uid: DICOM UID of this lesion, given once and kept (see :mod:`.tracking`); "" before that.
         enhancement: densities over the contrast phases at hand; None where they were not measured.
         anatomy: where it lies among segments and vessels; None where nobody asked.
+        half_width_mm: half the width of the long axis' interval, by how sure the network was of its outline
+            (see :mod:`.interval`); None where that is not known. It says nothing of an outline that the
+            reader drew.
     """
 
     number: int
@@ -161,6 +164,7 @@ class Lesion:
     probability: float | None = None
     enhancement: Enhancement | None = None
     anatomy: LesionAnatomy | None = None
+    half_width_mm: float | None = None
 
     @property
     def shown_class(self) -> str | None:

@@ -13,6 +13,8 @@ with lesions whose truth is known, fits FACTOR and says how often it holds.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,8 @@ from scipy import ndimage
 from ..support.steps import Steps, finish
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
-from ..volume.masks import components
+from ..volume.geometry import index_triple
+from ..volume.masks import components, label_boxes
 from .findings import CaseResult, Lesion, LesionSource, ProbabilityMap
 from .lesion_masks import lesion_masks
 
@@ -42,6 +45,9 @@ HALF = 0.5
 
 VOXELS_AT_ONCE = 1 << 16
 """That a mask is looked up at in one step."""
+
+DIGITS = 2
+"""Of half widths in mm, as they are kept: the same in a folder, a scene and right after the analysis."""
 
 Interval = tuple[float, float]
 
@@ -67,7 +73,11 @@ def intervals_of(result: CaseResult) -> dict[int, Interval]:
 def half_width_mm(
     lesion: Lesion, mask: Mask, geometry: Geometry, known: ProbabilityMap | None
 ) -> float | None:
-    """Half the width of a lesion's interval; None where nobody has drawn its outline. As :func:`scale_mm`."""
+    """Half the width of a lesion's interval; None where nobody has drawn its outline.
+
+    The reader's own where the reader drew it, else what is kept with the lesion, else by the probability.
+    Arguments as of :func:`scale_mm`.
+    """
     return finish(half_width_steps(lesion, mask, geometry, known))
 
 
@@ -75,13 +85,58 @@ def half_width_steps(
     lesion: Lesion, mask: Mask, geometry: Geometry, known: ProbabilityMap | None
 ) -> Steps[float | None]:
     """:func:`half_width_mm` in steps, for an event loop."""
-    scale = yield from _scale_steps(lesion, mask, geometry, known)
-    if scale is None:
+    if lesion.measurement is None:
         return None
-    return READER_MM if _by_reader(lesion) else FACTOR * scale
+    if by_reader(lesion):
+        return READER_MM
+    if lesion.half_width_mm is not None:
+        return lesion.half_width_mm
+    scale = yield from _scale_steps(lesion, mask, geometry, known)
+    return None if scale is None else round(FACTOR * scale, DIGITS)
 
 
-def _by_reader(lesion: Lesion) -> bool:
+def with_half_width_steps(
+    lesion: Lesion, mask: Mask, geometry: Geometry, known: ProbabilityMap | None
+) -> Steps[Lesion]:
+    """The lesion with the half width of its interval, where the network drew its outline; in steps."""
+    if by_reader(lesion):
+        return lesion
+    half = yield from half_width_steps(lesion, mask, geometry, known)
+    return replace(lesion, half_width_mm=half)
+
+
+def with_half_widths(
+    lesions: Sequence[Lesion], labels_zyx: NDArray[Any], geometry: Geometry, known: ProbabilityMap
+) -> tuple[Lesion, ...]:
+    """The lesions with the half widths of their intervals, where the network drew their outlines.
+
+    Args:
+        labels_zyx: the lesions' numbers, on `geometry`.
+        known: the tumour's probability.
+    """
+    boxes = label_boxes(labels_zyx)
+    made = []
+    for lesion in lesions:
+        box = boxes.get(lesion.number)
+        if box is not None:
+            start = index_triple([axis.start for axis in box])
+            mask = Mask(labels_zyx[box] == lesion.number, start)
+            lesion = finish(with_half_width_steps(lesion, mask, geometry, known))
+        made.append(lesion)
+    return tuple(made)
+
+
+def keeping_half_widths(result: CaseResult) -> CaseResult:
+    """The result whose lesions keep their intervals (those of earlier versions do not)."""
+    known = result.probabilities.get("tumour")
+    if known is None or all(x.half_width_mm is not None or x.measurement is None for x in result.lesions):
+        return result
+    labels, geometry = result.lesion_labels_zyx, result.geometry
+    return replace(result, lesions=with_half_widths(result.lesions, labels, geometry, known))
+
+
+def by_reader(lesion: Lesion) -> bool:
+    """Whether the outline is the reader's, so that the network's interval says nothing of it."""
     return lesion.edited or lesion.source is LesionSource.READER
 
 
@@ -102,7 +157,7 @@ def _scale_steps(
         return None
     thickness = geometry.spacing_zyx_mm[0]
     parts = [FLOOR_MM, SLICE_SHARE * thickness, SIZE_SHARE * lesion.measurement.long_axis_mm]
-    if not _by_reader(lesion):
+    if not by_reader(lesion):
         if known is None:
             return None
         parts.append((yield from _spread_steps(mask, geometry, known)))

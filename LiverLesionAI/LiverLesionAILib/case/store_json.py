@@ -51,6 +51,8 @@ def describe_lesion(lesion: Lesion) -> Json:
         described["class_box"] = _describe_box(lesion.class_box)
     if lesion.enhancement is not None:
         described["enhancement"] = describe_enhancement(lesion.enhancement)
+    if lesion.half_width_mm is not None:
+        described["half_width_mm"] = rounded(lesion.half_width_mm, 4)
     if lesion.anatomy is not None:
         described["anatomy"] = describe_lesion_anatomy(lesion.anatomy)
     return described
@@ -119,10 +121,15 @@ def read_lesion(entry: Json) -> Lesion:
         edited=bool(entry.get("edited", entry["status"] == EDITED_BEFORE)),
         tracking_uid=str(entry.get("tracking_uid") or ""),
         class_reasons=str(entry.get("class_reasons") or ""),
-        probability=None if entry.get("probability") is None else read_number(entry["probability"]),
+        probability=_read_optional(entry.get("probability")),
         enhancement=None if entry.get("enhancement") is None else read_enhancement(entry["enhancement"]),
         anatomy=read_lesion_anatomy(entry.get("anatomy")),
+        half_width_mm=_read_optional(entry.get("half_width_mm")),
     )
+
+
+def _read_optional(value: float | None) -> float | None:
+    return None if value is None else read_number(value)
 
 
 def describe_place(place: DoubtfulPlace) -> Json:

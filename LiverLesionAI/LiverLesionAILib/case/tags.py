@@ -20,6 +20,8 @@ from .lesion_anatomy_json import describe_lesion_anatomy, read_lesion_anatomy
 TAG_TRACKING_UID = "LiverLesionAI.TrackingUID"
 TAG_REASONS = "LiverLesionAI.ClassReasons"
 TAG_PROBABILITY = "LiverLesionAI.Probability"
+TAG_HALF_WIDTH = "LiverLesionAI.HalfWidth"
+"""Half the width of the interval of the long axis that the AI measured, mm."""
 TAG_ENHANCEMENT = "LiverLesionAI.Enhancement"
 TAG_BOX = "LiverLesionAI.Box"
 TAG_AXES = "LiverLesionAI.Axes"
@@ -44,6 +46,7 @@ LESION_TAGS = (
     TAG_TRACKING_UID,
     TAG_REASONS,
     TAG_PROBABILITY,
+    TAG_HALF_WIDTH,
     TAG_ENHANCEMENT,
     TAG_BOX,
     TAG_AXES,
@@ -81,6 +84,7 @@ def write(lesion: Lesion) -> dict[str, str]:
         TAG_TRACKING_UID: lesion.tracking_uid,
         TAG_REASONS: lesion.class_reasons,
         TAG_PROBABILITY: "" if lesion.probability is None else f"{lesion.probability:.4f}",
+        TAG_HALF_WIDTH: half_width_text(lesion),
         TAG_ENHANCEMENT: enhancement_text(lesion.enhancement),
         TAG_BOX: box_text(lesion.box),
         terms.TAG_CLASS_BOX: box_text(lesion.class_box),
@@ -121,9 +125,15 @@ def read(tags: Mapping[str, str]) -> Lesion:
         tracking_uid=text(TAG_TRACKING_UID),
         class_reasons=text(TAG_REASONS),
         probability=_number(text(TAG_PROBABILITY), None),
+        half_width_mm=_number(text(TAG_HALF_WIDTH), None),
         enhancement=parse_enhancement(text(TAG_ENHANCEMENT)),
         anatomy=parse_anatomy(text(TAG_ANATOMY), text(TAG_READER_SEGMENTS)),
     )
+
+
+def half_width_text(lesion: Lesion) -> str:
+    """Half the width of its interval as a tag; "" where it is not known."""
+    return "" if lesion.half_width_mm is None else f"{lesion.half_width_mm:.4f}"
 
 
 def anatomy_text(one: LesionAnatomy | None) -> str:

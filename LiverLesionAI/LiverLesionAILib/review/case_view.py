@@ -15,7 +15,7 @@ from ..case.colours import lesion_colour
 from ..case.columns import BY_KEY, MEASURED
 from ..case.description import BOX_PREFIX
 from ..case.findings import DoubtfulPlace, Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
-from ..case.interval import READER_MM
+from ..case.interval import READER_MM, by_reader
 from ..case.place import Place
 from ..scene import nodes, segments
 from ..scene.anatomy_nodes import AnatomyNodes
@@ -23,9 +23,6 @@ from ..scene.boxed import BoxedLesion, read_boxed, without_listed
 from ..scene.map_stack import ROLE_STACK
 from ..scene.marks import Mark, MarkNodes
 from ..scene.prepare import find_nodes
-
-TAG_HALF_WIDTH = "LiverLesionAI.HalfWidth"
-"""Half the width of the interval of the long axis that the AI measured, mm."""
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
 
@@ -212,19 +209,16 @@ def _row(segment: slicer.vtkSegment, segment_id: str, measured: dict[int, dict[s
         tuple(segment.GetColor()),  # type: ignore[arg-type]
         place,
     )
-    return replace(listed, half_mm=_half_mm(listed, segments.tag(segment, TAG_HALF_WIDTH)))
+    return replace(listed, half_mm=_half_mm(listed))
 
 
-def _half_mm(row: ListedLesion, kept: str) -> float:
+def _half_mm(row: ListedLesion) -> float:
     """Half the width of the long axis' interval: the reader's own, or what was kept of the AI's outline."""
     if row.measurement is None:
         return math.nan
-    if row.edited or row.source is LesionSource.READER:
+    if by_reader(row):
         return READER_MM
-    try:
-        return float(kept)
-    except ValueError:
-        return math.nan
+    return math.nan if row.half_width_mm is None else row.half_width_mm
 
 
 def _box_row(one: BoxedLesion) -> ListedLesion:

@@ -14,15 +14,15 @@ import numpy as np
 import slicer
 
 from ..case.findings import CaseResult, Lesion
-from ..case.interval import half_width_steps
+from ..case.interval import with_half_width_steps
 from ..case.lesion_masks import lesion_masks
 from ..case.store_json import describe_lesion, read_lesion
+from ..case.tags import TAG_HALF_WIDTH, half_width_text
 from ..scene import segments
 from ..support.steps import Steps
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
 from ..volume.packed_mask import pack_mask, unpack_mask
-from .case_view import TAG_HALF_WIDTH
 
 TAG_DRAWN = "LiverLesionAI.Drawn"
 TAG_LESION = "LiverLesionAI.Lesion"
@@ -96,11 +96,12 @@ def drawn_tags(split: Split) -> Steps[dict[int, dict[str, str]]]:
     for lesion in shown.lesions:
         mask = split.masks.get(lesion.number)
         if mask is not None:
-            tags[lesion.number] = lesion_tags(lesion, mask, shown.geometry)
+            # Cases of earlier versions keep no interval with the lesion.
+            sized = yield from with_half_width_steps(lesion, mask, shown.geometry, known)
+            tags[lesion.number] = lesion_tags(sized, mask, shown.geometry)
             yield
-            half_mm = yield from half_width_steps(lesion, mask, shown.geometry, known)
-            if half_mm is not None:
-                tags[lesion.number][TAG_HALF_WIDTH] = f"{half_mm:.2f}"
+            if sized.half_width_mm is not None:
+                tags[lesion.number][TAG_HALF_WIDTH] = half_width_text(sized)
         yield
     return tags
 

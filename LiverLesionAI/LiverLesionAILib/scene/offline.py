@@ -12,6 +12,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from ..case.description import CT_LEVEL_HU, CT_WINDOW_HU, case_views
 from ..case.findings import CaseResult
+from ..case.interval import keeping_half_widths
 from ..support.errors import OutputError
 from ..support.files import replacing
 from ..support.text import printable
@@ -103,7 +104,7 @@ def case_scene(result: CaseResult, volume: CtVolume) -> tuple[slicer.vtkMRMLScen
 
     scene = new_scene()
     ct = add_ct(scene, volume)
-    made = apply_result(scene, result, ct)
+    made = apply_result(scene, keeping_half_widths(result), ct)
     for node in (made.segmentation, made.anatomy and made.anatomy.segmentation):
         if node:
             name_surfaces(node.GetSegmentation())

@@ -12,6 +12,7 @@ import qt
 from ...case.classes import LesionClass
 from ...case.columns import BY_KEY
 from ...case.findings import LesionStatus
+from ...case.interval import by_reader
 from ...case.terminology import shown_probability
 from ...case.volume_interval import volume_digits, volume_interval_ml
 from ...review.case_view import ListedLesion
@@ -167,6 +168,7 @@ def row_tip(row: ListedLesion) -> str:
             parts.append(
                 f"long axis {max(0.0, row.size_mm - row.half_mm):.0f} to {row.size_mm + row.half_mm:.0f} mm, "
                 f"volume {low:.{digits}f} to {high:.{digits}f} mL"
+                + (", as a second reader may differ: the outline is yours" if by_reader(row) else "")
             )
     share = _measured(row, "percent_of_liver")
     if not math.isnan(share):

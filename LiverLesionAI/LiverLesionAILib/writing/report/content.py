@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...case.classes import LesionClass, Phase
 from ...case.enhancement import CURVES
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
-from ...case.interval import intervals_of
+from ...case.interval import READER_MM, by_reader, intervals_of
 from ...case.judged import JudgedCourse
 from ...case.terminology import by_probability, lesion_probability
 from ...case.volume_interval import volume_digits, volume_interval_ml
@@ -358,11 +358,20 @@ def _changes(lesions: Sequence[Lesion], words: Language) -> list[str]:
     return said
 
 
+def _intervals_note(result: CaseResult, rows: Sequence[Row], words: Language) -> tuple[tuple[str, str], ...]:
+    """What the intervals are, and which are not the network's; nothing where there are none."""
+    told = {row.number for row in rows if row.axes_interval}
+    drawn = [str(x.number) for x in result.lesions if x.number in told and by_reader(x)]
+    said = [words("intervals_note")] if len(drawn) < len(told) else []
+    if drawn:
+        said.append(words("intervals_reader", numbers=", ".join(drawn), mm=words.number(READER_MM, 0)))
+    return ((words("intervals"), "; ".join(said)),) if said else ()
+
+
 def _small_print(result: CaseResult, rows: Sequence[Row], words: Language) -> tuple[tuple[str, str], ...]:
     models = ", ".join(f"{name} {digest}" for name, digest in result.models.items())
-    told = any(row.axes_interval for row in rows)
     return (
-        *(((words("intervals"), words("intervals_note")),) if told else ()),
+        *_intervals_note(result, rows, words),
         (words("made_by"), ", ".join(filter(None, (f"LiverLesionAI {result.version}", result.device)))),
         (words("models"), models),
     )

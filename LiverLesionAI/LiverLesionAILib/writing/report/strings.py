@@ -152,6 +152,16 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
         "en petits caractères, la plage d'un grand axe ou d'un volume ; pour 28 lésions de 5 patients, 25 et "
         "27 valeurs vraies s'y trouvaient",
     ),
+    "intervals_reader": (
+        "lesion {numbers}: the outline is the reader's, so the interval is not the network's but ± {mm} mm, "
+        "by which a second measurement differs",
+        "Läsion {numbers}: der Umriss ist vom Befunder, das Intervall daher nicht vom Netz, sondern ± {mm} "
+        "mm, um die eine zweite Messung abweicht",
+        "lesjon {numbers}: omrisset er leserens, så intervallet er ikke nettverkets, men ± {mm} mm, som en "
+        "ny måling avviker med",
+        "lésion {numbers} : le contour est du lecteur, l'intervalle n'est donc pas celui du réseau mais "
+        "± {mm} mm, l'écart d'une seconde mesure",
+    ),
     "conclusion": ("Conclusion", "Beurteilung", "Konklusjon", "Conclusion"),
     "in_english": ("{s}", "(englisch) {s}", "(engelsk) {s}", "(en anglais) {s}"),
     "look_here": (
