@@ -416,6 +416,72 @@ class TestSideBySide:
         assert not desk.ui.blendButton.checked and not desk.ui.blendSlider.enabled
         desk.ui.blendSlider.value = 0.5
 
+    def test_a_line_is_dragged_between_the_prior_and_this_scan(self, desk, prior):
+        import slicer
+        from LiverLesionAILib.panel.follow_up.blend import NOTHING_HU
+        from LiverLesionAILib.scene.ras import volume_geometry
+
+        red = desk.scene.GetSingletonNode("Red", "vtkMRMLSliceCompositeNode")
+        before = red.GetForegroundVolumeID(), red.GetForegroundOpacity(), desk.scene.GetNumberOfNodes()
+        assert desk.scene.GetFirstNodeByName("Swipe") is None, "off by default"
+        pressed(desk, "V")
+        whole = slicer.util.arrayFromVolume(desk.scene.GetNodeByID(red.GetForegroundVolumeID())).copy()
+        pressed(desk, "W")
+        assert desk.ui.swipeButton.checked and not desk.ui.blendButton.checked
+        over = desk.scene.GetNodeByID(red.GetForegroundVolumeID())
+        assert red.GetForegroundOpacity() == 1.0 and over.GetDisplayNode().GetApplyThreshold()
+        assert NOTHING_HU < over.GetDisplayNode().GetLowerThreshold() <= whole.min()
+        geometry = volume_geometry(over)
+        right_lps = np.asarray(geometry.index_to_lps(np.moveaxis(np.indices(whole.shape), 0, -1)))[..., 0]
+        line = desk.scene.GetFirstNodeByName("Swipe")
+        ends = right_lps.min() - 0.5, right_lps.max() + 0.5
+
+        def parted(share: float) -> None:
+            """The prior is seen left of the line, which is the patient's right, and nothing of it beyond."""
+            drawn = slicer.util.arrayFromVolume(over)
+            there = drawn != NOTHING_HU
+            assert there.mean() == pytest.approx(share, abs=0.03)
+            assert there.all() or right_lps[there].max() < right_lps[~there].min()
+            assert np.array_equal(drawn[there], whole[there])
+            assert -line.GetOrigin()[0] == pytest.approx(ends[0] + share * (ends[1] - ends[0]), abs=1.0)
+            assert np.allclose(np.abs(line.GetNormal()), (1, 0, 0), atol=1e-6)
+            assert desk.ui.blendSlider.value == pytest.approx(share, abs=0.01)
+
+        parted(0.5)
+        for share in (0.25, 0.8):
+            desk.ui.blendSlider.value = share
+            parted(share)
+        # By the mouse, past the other place and askew: it stays across the patient.
+        line.SetOrigin([-(ends[0] + 0.4 * (ends[1] - ends[0])), -30.0, 120.0])
+        parted(0.4)
+        line.SetNormal([0.8, 0.6, 0.0])
+        parted(0.4)
+        line.SetOrigin([-ends[1] - 50.0, 0.0, 0.0])
+        parted(1.0)
+        desk.ui.blendSlider.value = 0.4
+        for key, share in ((".", 0.45), (",", 0.4), (",", 0.35)):
+            pressed(desk, key)
+            parted(share)
+        assert not line.GetSaveWithScene() and not line.GetDisplayNode().GetVisibility3D()
+        desk.ui.besideButton.checked = True
+        desk.turn()
+        display = line.GetDisplayNode()
+        views = {display.GetNthViewNodeID(k) for k in range(display.GetNumberOfViewNodeIDs())}
+        assert view(desk, "Red").GetID() in views
+        assert view(desk, "LiverLesionAIPriorRed").GetID() not in views
+        desk.ui.besideButton.checked = False
+        desk.turn()
+        nodes = desk.scene.GetNumberOfNodes()
+        pressed(desk, "W")
+        assert (red.GetForegroundVolumeID(), red.GetForegroundOpacity()) == before[:2]
+        assert desk.scene.GetFirstNodeByName("Swipe") is None
+        # The volume with its display, the line with its display.
+        assert nodes - desk.scene.GetNumberOfNodes() == 4
+        assert not desk.ui.swipeButton.checked and not desk.ui.blendSlider.enabled
+        desk.ui.blendSlider.value = 0.5
+        pressed(desk, ".")
+        assert desk.ui.blendSlider.value == 0.5, "nothing lies over the scan"
+
     def test_a_map_takes_the_place_of_the_blended_prior(self, desk):
         desk.ui.blendButton.checked = True
         desk.turn()

@@ -293,3 +293,23 @@ def test_intervals_stand_in_small_type_beside_long_axis_and_volume(result):
     without = report_content(replace(result, probabilities={}), None, Options("en"))
     assert "below" not in report_html(without).split("</style>")[1]
     assert "intervals" not in dict(without.small_print)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_word_of_a_pairs_heading_or_state_is_broken(language):
+    """In the PDF a word that is wider than its column is cut in two."""
+    pytest.importorskip("reportlab", reason="reportlab is not installed (the extra export)")
+    from LiverLesionAILib.writing.report import pdf
+    from reportlab.lib.units import mm
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    words, styles = Language(language), pdf._styles()
+    heads = [words(f"fu.head.{column.key}") for column in COLUMNS]
+    states = [words("fu.proposed", state=words(f"state.{state.value}")) for state in LesionState]
+    at = [column.key for column in COLUMNS].index("state")
+    texts = [("head", k, head) for k, head in enumerate(heads)] + [("cell", at, said) for said in states]
+    for style, column, text in texts:
+        room = pdf._PAIR_WIDTHS_MM[column] * mm - 4  # both paddings
+        for word in text.split():
+            assert stringWidth(word, styles[style].fontName, styles[style].fontSize) <= room, (text, word)
+    assert sum(pdf._PAIR_WIDTHS_MM) == sum(pdf._WIDTHS_MM)

@@ -184,11 +184,12 @@ def follow_up_story(test: Any) -> None:
     first = pair_states(shown)
     test.assertIn("grown", first.values())
     test.assertIn("provisional", ui.recistLabel.text)
-    # The prior over the scan, and away again.
-    for over in (True, False):
-        ui.blendButton.checked = over
-        slicer.app.processEvents()
-        test.assertEqual(shown.blend.active, over)
+    # The prior over the scan, mixed in or left of a divider, and away again.
+    for button, swipe in ((ui.blendButton, False), (ui.swipeButton, True)):
+        for over in (True, False):
+            button.checked = over
+            slicer.app.processEvents()
+            test.assertEqual((shown.over.blend.active, shown.over.blend.swiping), (over, over and swipe))
     new = next(pair for pair, state in first.items() if state == "new")
     gone = next(pair for pair, state in first.items() if state == "gone")
     # Linked by the menu, and back.

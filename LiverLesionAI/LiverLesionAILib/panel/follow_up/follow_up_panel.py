@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import qt
@@ -21,9 +22,9 @@ from ...scene.marks import Shown, draw_marks
 from ...scene.ras import volume_geometry
 from ...scene.study import day_of
 from ..show.views import centre_ras
-from .blend import Blend
 from .joined_panel import JoinedPanel
 from .linked_views import LinkedViews, everywhere
+from .over_panel import OverPanel
 from .pair_model import PairModel, target_numbers
 from .texts import response_html, state_html
 
@@ -54,7 +55,7 @@ class FollowUpPanel:
     Attributes:
         compared: what is shown; None without a prior.
         linked: the prior's views beside the current ones.
-        blend: the prior over the current scan.
+        over: the prior over the current scan, mixed in or left of a divider.
         model: the table's rows.
         joined: one outline round several lesions, to be split.
     """
@@ -63,8 +64,7 @@ class FollowUpPanel:
         self._host, self._actions, ui = host, actions, host.ui
         self._comparisons = Comparisons(slicer.mrmlScene)
         self.compared: ComparedCase | None = None
-        self.linked, self.blend = LinkedViews(), Blend()
-        self._map_before = False
+        self.linked, self.over = LinkedViews(), OverPanel(host, lambda: self.compared)
         self.model = PairModel()
         ui.pairTable.setModel(self.model)
         ui.pairTable.verticalHeader().setVisible(False)
@@ -82,8 +82,6 @@ class FollowUpPanel:
             button.connect("clicked()", method)
         self.joined = JoinedPanel(host, actions, lambda: self.model.pair(self._row()))
         ui.besideButton.connect("toggled(bool)", self._beside)
-        ui.blendButton.connect("toggled(bool)", self._blend)
-        ui.blendSlider.connect("valueChanged(double)", self.blend.mix)
         for word in NonTarget:
             ui.nonTargetBox.addItem(f"other lesions: {word.value}", word.name)
         ui.nonTargetBox.connect("activated(int)", self._non_target)
@@ -123,7 +121,9 @@ class FollowUpPanel:
     def keys(self) -> dict[str, Callable[[], None]]:
         """Keys that work while the module is open."""
         ui = self._host.ui
-        return {"B": lambda: self._press(ui.besideButton), "V": lambda: self._press(ui.blendButton)}
+        buttons = {"B": ui.besideButton, "V": ui.blendButton, "W": ui.swipeButton}
+        pressed = {key: partial(self._press, button) for key, button in buttons.items()}
+        return {**pressed, ",": partial(self.over.step, -1), ".": partial(self.over.step, 1)}
 
     def _press(self, button: Any) -> None:
         """As a click on a button that stays down."""
@@ -133,8 +133,8 @@ class FollowUpPanel:
     def close(self) -> None:
         """Follow no view any more: the scene or the module goes."""
         self.linked.forget()
-        self.blend.forget()
-        self._host.ui.besideButton.checked = self._host.ui.blendButton.checked = False
+        self.over.forget()
+        self._host.ui.besideButton.checked = False
 
     def lesion_selected(self, number: int) -> None:
         """The prior's views, where they are shown, go to the same lesion."""
@@ -149,40 +149,11 @@ class FollowUpPanel:
             self.linked.stop()
         self._host.refresh()
 
-    def _blend(self, wanted: bool) -> None:
-        """Of maps and the prior one lies over the CT; a map comes back afterwards."""
-        parameters = self._host.parameters
-        if wanted and self.compared is not None:
-            slicer.app.setOverrideCursor(qt.Qt.WaitCursor)
-            try:
-                self.blend.start(self._host.case, self.compared, self._host.ui.blendSlider.value)
-            finally:
-                slicer.app.restoreOverrideCursor()
-            if parameters is not None:
-                self._map_before, parameters.showMap = parameters.showMap, False
-        elif not wanted and self.blend.active:
-            self.blend.stop()
-            if parameters is not None and self._map_before:
-                parameters.showMap = True
-        self._host.refresh()
-
-    def _show_blend(self, in_line: bool) -> None:
-        """The prior lies over the scan as long as it is the same two, and no map was asked for since."""
-        ui, parameters = self._host.ui, self._host.parameters
-        same = in_line and self.blend.shows(self._host.case, self.compared)
-        if self.blend.active and (not same or (parameters is not None and parameters.showMap)):
-            self.blend.stop()
-        ui.blendButton.setEnabled(in_line)
-        ui.blendSlider.setEnabled(in_line and self.blend.active)
-        was = ui.blendButton.blockSignals(True)
-        ui.blendButton.checked = self.blend.active
-        ui.blendButton.blockSignals(was)
-
     def _link(self) -> None:
         """The views agree with the comparison as it stands."""
         compared, button = self.compared, self._host.ui.besideButton
         in_line = compared is not None and compared.alignment.movement is not None
-        self._show_blend(in_line)
+        self.over.show(in_line)
         if self.linked.active and not (in_line and self.linked.shows(self._host.case, compared)):
             self.linked.stop()
         button.setEnabled(in_line)

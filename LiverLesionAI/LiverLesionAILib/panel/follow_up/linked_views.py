@@ -84,7 +84,7 @@ class LinkedViews(VTKObservationMixin):
         for display_id, view_ids in self._limited.items():
             display = scene.GetNodeByID(display_id)
             if display is not None:
-                _only_in(display, view_ids)
+                only_in(display, view_ids)
         self.forget()
         mark = scene.GetFirstNodeByName(_NAME)
         if mark is not None:
@@ -103,12 +103,12 @@ class LinkedViews(VTKObservationMixin):
     def limit(self, case: CaseView, compared: ComparedCase) -> None:
         """Each scan's masks and marks in its own views: over the other they would mislead."""
         self._compared = compared
-        views = list(_nodes("vtkMRMLSliceNode")) + list(_nodes("vtkMRMLViewNode"))
+        views = list(nodes_of_class("vtkMRMLSliceNode")) + list(nodes_of_class("vtkMRMLViewNode"))
         for shown, of_prior in ((case, False), (compared.prior, True)):
             ids = tuple(view.GetID() for view in views if is_prior_view(view) == of_prior)
             for display in _displays(shown):
                 self._limited.setdefault(display.GetID(), _view_ids(display))
-                _only_in(display, ids)
+                only_in(display, ids)
         display = compared.prior.segmentation.GetDisplayNode()
         if display is not None and not display.GetVisibility():
             display.SetVisibility(True)
@@ -134,7 +134,7 @@ class LinkedViews(VTKObservationMixin):
     def _partners(self) -> Iterator[tuple[Any, Any]]:
         """(Of the current scan, of the prior one): slice views, then cameras."""
         for kind in ("vtkMRMLSliceNode", "vtkMRMLCameraNode"):
-            known = {node.GetLayoutName(): node for node in _nodes(kind)}
+            known = {node.GetLayoutName(): node for node in nodes_of_class(kind)}
             for name, other in known.items():
                 if name and PRIOR_VIEW + name in known:
                     yield other, known[PRIOR_VIEW + name]
@@ -179,9 +179,9 @@ class LinkedViews(VTKObservationMixin):
         mark = _mark(slicer.mrmlScene)
         if point is not None:
             mark.SetNthControlPointPosition(0, *point)
-            _only_in(
+            only_in(
                 mark.GetDisplayNode(),
-                tuple(v.GetID() for v in _nodes("vtkMRMLSliceNode") if is_prior_view(v) != of_prior),
+                tuple(v.GetID() for v in nodes_of_class("vtkMRMLSliceNode") if is_prior_view(v) != of_prior),
             )
         mark.GetDisplayNode().SetVisibility(point is not None)
 
@@ -201,7 +201,7 @@ def everywhere(case: CaseView) -> None:
     """A scan's masks and marks in all views again, where a saved scene left them to a prior's views."""
     for display in _displays(case):
         if any(PRIOR_VIEW in view_id for view_id in _view_ids(display)):
-            _only_in(display, ())
+            only_in(display, ())
 
 
 def layout_xml() -> str:
@@ -279,7 +279,7 @@ def _focus(camera: Any, point_ras: Point) -> None:
     camera.EndModify(was)
 
 
-def _nodes(kind: str) -> Iterator[Any]:
+def nodes_of_class(kind: str) -> Iterator[Any]:
     scene = slicer.mrmlScene
     for index in range(scene.GetNumberOfNodesByClass(kind)):
         yield scene.GetNthNodeByClass(index, kind)
@@ -303,7 +303,7 @@ def _composite(scene: Any, name: str) -> Any:
 def _view_3d(scene: Any, name: str) -> None:
     if scene.GetSingletonNode(name, "vtkMRMLViewNode") is None:
         _add(scene, "vtkMRMLViewNode", name)
-    if not any(camera.GetLayoutName() == name for camera in _nodes("vtkMRMLCameraNode")):
+    if not any(camera.GetLayoutName() == name for camera in nodes_of_class("vtkMRMLCameraNode")):
         _add(scene, "vtkMRMLCameraNode", name)
 
 
@@ -348,7 +348,7 @@ def _view_ids(display: Any) -> tuple[str, ...]:
     return tuple(display.GetNthViewNodeID(k) for k in range(display.GetNumberOfViewNodeIDs()))
 
 
-def _only_in(display: Any, view_ids: Sequence[str]) -> None:
+def only_in(display: Any, view_ids: Sequence[str]) -> None:
     """Shown in these views only; in all for none."""
     if _view_ids(display) == tuple(view_ids):
         return

@@ -16,7 +16,7 @@ from .table import Table as Cells
 _BLUE, _RED, _GREY = "#1d3a5f", "#8a1c1c", "#444444"
 _WIDTHS_MM = (8, 37, 27, 21, 23, 18, 23, 29)
 _PLACE_WIDTHS_MM = (9, 45, 26, 25, 27, 27, 27)
-_PAIR_WIDTHS_MM = (9, 20, 31, 15, 15, 13, 12, 16, 16, 13, 13, 13)
+_PAIR_WIDTHS_MM = (9, 19, 27.5, 15, 15, 13, 12, 16, 16, 13, 13, 17.5)
 _FRAME_PT = 6.0
 """A frame's own padding, which the page's margins make up for."""
 
