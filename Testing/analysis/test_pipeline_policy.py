@@ -6,6 +6,7 @@ The networks are thresholds (threshold_models.py), so that every moment of a run
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.models.device import DeviceError
 from LiverLesionAILib.support.errors import Cancelled, InputError, ModelError
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
+from LiverLesionAILib.writing.case_folder import write_case_folder
 from support.threshold_models import ThresholdModels, phantom
 
 PLAIN = Settings(device="cpu", precision="float32", attention=False)
@@ -76,6 +78,20 @@ def test_cancelled_at_any_progress_call_it_stops_there_and_leaves_nothing(case, 
         assert models.released == 0, "models stay warm for the next case"
     assert np.array_equal(volume.hu_zyx, before)
     assert same(analyze(volume, PLAIN, ThresholdModels()), result)
+
+
+def test_the_same_input_gives_the_same_bytes(case, result: CaseResult, tmp_path: Path) -> None:
+    """In every file but the pictures; what is said of the run itself (when, how long) aside."""
+    volume, _ = case
+    again = analyze(volume, PLAIN, ThresholdModels())
+    for name, each in (("one", result), ("other", again)):
+        # One clock for both.
+        timed = replace(each, timings_s=result.timings_s, run=result.run)
+        write_case_folder(timed, volume, tmp_path / name, pictures=False, scene=False)
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))
+    assert len(files) > 4
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes(), file
 
 
 @pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
