@@ -186,7 +186,7 @@ class LiverLesionAILogic(ScriptedLoadableModuleLogic):
         findings.csv and findings.json in a folder; their paths. Raises LiverLesionAIError with a text for the
         reader.
         """
-        from LiverLesionAILib.scene.report import reader_result
+        from LiverLesionAILib.review.reader_result import reader_result
         from LiverLesionAILib.writing.tables import write_tables
 
         return write_tables(reader_result(slicer.mrmlScene, volumeNode), folder)

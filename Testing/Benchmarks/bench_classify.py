@@ -37,9 +37,9 @@ def main() -> int:
     from LiverLesionAILab.training.recipes import recipe
     from LiverLesionAILib.analysis.rules import Rules
     from LiverLesionAILib.models.device import choose_device
+    from LiverLesionAILib.models.folding import fold_batch_norm
     from LiverLesionAILib.models.weights import ModelStore
     from LiverLesionAILib.networks.dadrn import Dadrn
-    from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
     from LiverLesionAILib.stages.classify.lesions import ClassifySettings, classify_lesions, classify_slices
     from LiverLesionAILib.stages.classify.liver_box import LiverCrop
     from LiverLesionAILib.support.errors import LiverLesionAIError

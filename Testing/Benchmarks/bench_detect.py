@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from LiverLesionAILab.training.key_trunk import read_weights, take_parts
 from LiverLesionAILib.case.sample import load_sample
+from LiverLesionAILib.models.folding import fold_batch_norm
 from LiverLesionAILib.models.weights import Manifest
 from LiverLesionAILib.networks.cs_att import SIZES, CsAtt
-from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
 from LiverLesionAILib.stages.detect.slice_boxes import VolumeWindows, slice_boxes
 from LiverLesionAILib.stages.detect.view import view_around
 from LiverLesionAILib.volume.ct import resample, resample_labels

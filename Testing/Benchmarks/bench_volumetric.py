@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "LiverLesionAI"))
 
 import numpy as np
 import torch
+from LiverLesionAILib.models.folding import fold_batch_norm
 from LiverLesionAILib.models.inputs import InputSpec
-from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
 from LiverLesionAILib.networks.va_mask_rcnn import SIZES
 from LiverLesionAILib.networks.va_rcnn import VaRcnn
 from LiverLesionAILib.stages.detect.volumetric import SlabFeatures, walk

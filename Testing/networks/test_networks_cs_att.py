@@ -10,8 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from LiverLesionAILib.models.folding import fold_batch_norm
 from LiverLesionAILib.networks.cs_att import SIZES, CsAtt, CsAttConfig, DetectSettings, peak_softmax
-from LiverLesionAILib.networks.parts.blocks import fold_batch_norm, parameter_count
+from LiverLesionAILib.networks.parts.blocks import parameter_count
 from LiverLesionAILib.networks.parts.boxes import clip_boxes, decode_boxes
 from LiverLesionAILib.networks.parts.ps_roi import ps_roi_align, ps_roi_pool
 

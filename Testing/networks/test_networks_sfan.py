@@ -10,8 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from LiverLesionAILib.models.folding import fold_batch_norm
 from LiverLesionAILib.models.weights import ModelStore, load_network
-from LiverLesionAILib.networks.parts.blocks import ConvBlock, fold_batch_norm, global_average, parameter_count
+from LiverLesionAILib.networks.parts.blocks import ConvBlock, global_average, parameter_count
 from LiverLesionAILib.networks.parts.upsampled_convolution import add_convolved
 from LiverLesionAILib.networks.parts.upsampling import by_products, upsampled
 from LiverLesionAILib.networks.sfan import SIZES, Gate, Sfan, SfanConfig

@@ -10,8 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from LiverLesionAILib.models.folding import fold_batch_norm
 from LiverLesionAILib.networks import va_faster_rcnn, va_mask_rcnn
-from LiverLesionAILib.networks.parts.blocks import fold_batch_norm, parameter_count
+from LiverLesionAILib.networks.parts.blocks import parameter_count
 from LiverLesionAILib.networks.parts.boxes import box_iou
 from LiverLesionAILib.networks.va_rcnn import VaRcnn, truths_of
 from LiverLesionAILib.networks.va_rcnn_config import VaRcnnConfig

@@ -480,8 +480,8 @@ def test_the_report_has_the_readers_class_beside_the_models(case, tmp_path):
     assert [table.GetValueByName(0, name).ToString() for name in ("Class", "Reader class")] == ["HCC", "FNH"]
     assert table.GetValueByName(0, "Class probability").ToDouble() == pytest.approx(0.8)
     # What was reported is a result like any other: shown in another scene it says the same.
+    from LiverLesionAILib.review.reader_result import reader_result
     from LiverLesionAILib.scene.offline import new_scene
-    from LiverLesionAILib.scene.report import reader_result
     from LiverLesionAILib.scene.show import apply_result
 
     again = apply_result(new_scene(), reader_result(slicer.mrmlScene, volume))

@@ -55,7 +55,7 @@ def table(desk: Desk) -> list[list[str]]:
 
 def numbers_are_those_of_the_masks(desk: Desk) -> None:
     """Table and headline say what is measured anew on what is drawn."""
-    from LiverLesionAILib.scene.report import reader_result
+    from LiverLesionAILib.review.reader_result import reader_result
 
     result = reader_result(desk.scene, desk.panel.case.volume)
     assert desk.panel.case.liver_ml == pytest.approx(result.liver_volume_ml, abs=1e-3)
@@ -163,7 +163,7 @@ def test_a_second_analysis_keeps_it(desk):
 
 
 def test_the_report_says_so(desk):
-    from LiverLesionAILib.scene.report import reader_result
+    from LiverLesionAILib.review.reader_result import reader_result
 
     desk.choose(1)
     desk.click("notLiverButton")

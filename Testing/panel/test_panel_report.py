@@ -118,7 +118,7 @@ def test_a_report_is_written_whole_into_a_new_folder(ready, written, monkeypatch
 
 
 def test_voxels_come_back_by_import(ready, written, monkeypatch):
-    from LiverLesionAILib.scene.report import reader_result
+    from LiverLesionAILib.review.reader_result import reader_result
 
     volume = ready.panel.case.volume
     before = reader_result(ready.scene, volume)

@@ -21,6 +21,7 @@ from LiverLesionAILib.case.anatomy import (
 from LiverLesionAILib.case.anatomy_description import structure_id
 from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.case.terminology import TAG_TERMINOLOGY
+from LiverLesionAILib.review.reader_result import reader_result
 from LiverLesionAILib.scene import segments as scene_segments
 from LiverLesionAILib.scene.anatomy_nodes import (
     AnatomyNodes,
@@ -31,7 +32,6 @@ from LiverLesionAILib.scene.anatomy_nodes import (
 )
 from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, write_bundle
 from LiverLesionAILib.scene.prepare import find_nodes
-from LiverLesionAILib.scene.report import reader_result
 from LiverLesionAILib.scene.show import apply_result, read_back
 from support.case_factory import small_case
 from support.scene_bundles import read_bundle

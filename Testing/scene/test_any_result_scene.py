@@ -17,9 +17,9 @@ from LiverLesionAILib.case.lesion_masks import lesion_masks
 from LiverLesionAILib.case.store import load_result, save_result
 from LiverLesionAILib.case.tracking import with_tracking
 from LiverLesionAILib.case.wording import notes
+from LiverLesionAILib.review.reader_result import reader_result
 from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, write_bundle
 from LiverLesionAILib.scene.prepare import find_nodes
-from LiverLesionAILib.scene.report import reader_result
 from LiverLesionAILib.scene.segments import mark_edited
 from LiverLesionAILib.scene.show import apply_result, read_back
 from LiverLesionAILib.stages.measure.lesions import measure_case

@@ -17,6 +17,7 @@ from LiverLesionAILib.case.description import LIVER_FILL
 from LiverLesionAILib.case.findings import CaseResult, LesionSource, LesionStatus
 from LiverLesionAILib.review.case_view import read_case
 from LiverLesionAILib.review.derived import keep_moved_box
+from LiverLesionAILib.review.reader_result import reader_result
 from LiverLesionAILib.scene import apply as scene_apply
 from LiverLesionAILib.scene import nodes as scene_nodes
 from LiverLesionAILib.scene import segments as scene_segments
@@ -26,7 +27,6 @@ from LiverLesionAILib.scene.colour_table import colour_index
 from LiverLesionAILib.scene.marks import ROLES, MarkNodes, Shown, draw_marks, moved_box
 from LiverLesionAILib.scene.offline import add_ct, case_scene, new_scene, write_bundle
 from LiverLesionAILib.scene.ras import labelmap, numpy_matrix, volume_geometry, vtk_matrix
-from LiverLesionAILib.scene.report import reader_result
 from LiverLesionAILib.support.errors import GeometryError
 from LiverLesionAILib.support.steps import finish
 from LiverLesionAILib.volume.ct import Geometry

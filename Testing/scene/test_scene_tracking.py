@@ -13,9 +13,9 @@ from LiverLesionAILib.case.findings import LesionSource
 from LiverLesionAILib.case.tracking import with_tracking
 from LiverLesionAILib.review.case_view import read_case
 from LiverLesionAILib.review.reader_actions import ReaderActions
+from LiverLesionAILib.review.reader_result import reader_result
 from LiverLesionAILib.scene.offline import add_ct, new_scene
 from LiverLesionAILib.scene.ras import labelmap
-from LiverLesionAILib.scene.report import reader_result
 from LiverLesionAILib.scene.show import apply_result, read_back
 from LiverLesionAILib.volume.crops import Mask
 from LiverLesionAILib.volume.ct import Geometry

@@ -10,10 +10,10 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 from LiverLesionAILib.case.findings import LesionSource, LesionStatus
 from LiverLesionAILib.review.case_view import read_case
+from LiverLesionAILib.review.reader_result import reader_result
 from LiverLesionAILib.scene.map_stack import lesion_map_steps, read_entries
 from LiverLesionAILib.scene.marks import ROLES
 from LiverLesionAILib.scene.prepare import find_nodes
-from LiverLesionAILib.scene.report import reader_result
 from LiverLesionAILib.scene.upgrade import needs_upgrade, upgrade
 from LiverLesionAILib.support.steps import finish
 from support.scene_bundles import read_bundle

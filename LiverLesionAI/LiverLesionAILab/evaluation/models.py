@@ -56,8 +56,8 @@ def run_network(run: Path, network: str, config: Mapping[str, Any]) -> nn.Module
         InputError: the folder holds no weights.
     """
     import torch
+    from LiverLesionAILib.models.folding import fold_batch_norm
     from LiverLesionAILib.models.weights import build_network
-    from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
 
     weights, checkpoint = run / "weights.pt", run / "checkpoint.pt"
     if weights.is_file():

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..support.errors import ModelError
 from ..support.files import replacing, sha256_of, write_text
+from .folding import fold_batch_norm
 from .inputs import InputSpec
 
 if TYPE_CHECKING:
@@ -270,8 +271,6 @@ class ModelStore:
             ModelError: see :func:`load_network`.
         """
         import torch
-
-        from ..networks.parts.blocks import fold_batch_norm
 
         key = (name, device, precision)
         if key not in self._loaded:

@@ -8,7 +8,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Norm = Literal["none", "batch"]
 
@@ -57,25 +56,6 @@ def initialise(module: nn.Module) -> None:
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
-
-
-def fold_batch_norm(module: nn.Module) -> nn.Module:
-    """Fold every BatchNorm2d that follows a Conv2d in a Sequential into it, in place; for inference only.
-
-    Returns:
-        The module itself, in eval mode, computing the same function with fewer passes over memory.
-    """
-    module.eval()
-    for part in module.modules():
-        if not isinstance(part, nn.Sequential):
-            continue
-        names = list(part._modules)
-        for first, second in itertools.pairwise(names):
-            conv, norm = part._modules[first], part._modules[second]
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                part._modules[first] = fuse_conv_bn_eval(conv, norm)
-                part._modules[second] = nn.Identity()
-    return module
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -11,9 +11,9 @@ import qt
 import slicer
 
 from ...review.case_view import CaseView
+from ...review.reader_result import reader_result
 from ...review.saved import case_state
 from ...scene.offline import write_bundle
-from ...scene.report import reader_result
 from ...support.errors import LiverLesionAIError
 from ...writing.review_file import review_of
 from ...writing.tables import write_tables

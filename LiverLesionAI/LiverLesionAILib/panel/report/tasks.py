@@ -15,7 +15,7 @@ from ...case.store import save_result
 from ...review.case_view import read_case
 from ...review.comparing import Comparisons
 from ...review.planning import with_resection
-from ...scene.report import reader_result
+from ...review.reader_result import reader_result
 from ...support.files import write_text
 from ...support.package_folder import CASE_FOLDER, RESULT_TEXT
 from ..run.queue import checked_geometry

@@ -16,15 +16,15 @@ from ..case.attributes import ATTR_DEVICE, read_doubtful, read_models, read_note
 from ..case.findings import CaseResult, Lesion, LesionStatus
 from ..case.tracking import mask_uid
 from ..case.wording import nothing_reached
+from ..scene import nodes
+from ..scene.anatomy_nodes import AnatomyNodes, read_anatomy
+from ..scene.boxed import read_boxed, without_listed
+from ..scene.prepare import find_nodes
+from ..scene.read import DrawnLesion, ReaderCase, read_back
 from ..stages.measure.lesions import box_of, measure_liver, measure_mask
 from ..support.errors import InputError
 from ..volume.geometry import triple
 from ..volume.masks import bounding_box
-from . import nodes
-from .anatomy_nodes import AnatomyNodes, read_anatomy
-from .boxed import read_boxed, without_listed
-from .prepare import find_nodes
-from .read import DrawnLesion, ReaderCase, read_back
 
 
 def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode) -> CaseResult:
