@@ -31,12 +31,11 @@ def said(words: ReaderWords) -> dict:
     return {(p.prior, p.current): (p.state.value, p.by_reader) for p in with_reader_words(FOUND, words).pairs}
 
 
-def test_a_link_an_unlink_and_what_is_forgotten():
+def test_a_link_and_an_unlink():
     words = ReaderWords().linking("a2", "b2")
     assert said(words)[(2,), (2,)] == ("stable", True)
     words = words.unlinking("a1", "b1")
     assert said(words)[(1,), ()] == ("gone", True) and said(words)[(), (1,)] == ("new", True)
-    assert said(words.forgetting("a1", "b1"))[(1,), (1,)] == ("grown", False)
     # The newest of two that contradict each other.
     assert said(words.linking("a1", "b1"))[(1,), (1,)] == ("grown", True)
 

@@ -119,7 +119,7 @@ class Desk:
         if busy_s > self.longest_step_s:
             self.longest_step_s, self.longest_step = busy_s, self.ui.stageLabel.text
 
-    def until(self, condition: Callable[[], object], timeout_s: float = 90.0, what: str = "") -> None:
+    def until(self, condition: Callable[[], object], timeout_s: float = 300.0, what: str = "") -> None:
         """Let the event loop run until `condition` holds; fails after `timeout_s`."""
         end_s = time.monotonic() + timeout_s
         while not condition():
@@ -129,7 +129,7 @@ class Desk:
     def idle(self) -> bool:
         return self.panel.queue.current is None and not self.panel.queue.waiting
 
-    def analyze(self, timeout_s: float = 90.0) -> None:
+    def analyze(self, timeout_s: float = 300.0) -> None:
         """Click Analyze and wait for the end."""
         self.ui.analyzeButton.click()
         self.until(self.idle, timeout_s, "the analysis ends")

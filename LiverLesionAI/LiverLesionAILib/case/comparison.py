@@ -63,11 +63,6 @@ class ReaderWords:
         """Two lesions are not one: the one is gone, the other new."""
         return self.linking(prior, NOTHING).linking(NOTHING, current)
 
-    def forgetting(self, prior: str, current: str) -> ReaderWords:
-        """Nothing is said of these two any more: what is proposed counts again."""
-        kept = [link for link in self.links if link not in {(prior, current), (prior, NOTHING)}]
-        return replace(self, links=tuple(link for link in kept if link != (NOTHING, current)))
-
     @property
     def text(self) -> str:
         """To be kept with a scene."""

@@ -290,31 +290,6 @@ def _ordered(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
     return tuple(sorted(pairs, key=lambda p: (not p.current, min(p.current or p.prior))))
 
 
-def with_reader_links(fresh: FollowUp, before: FollowUp) -> FollowUp:
-    """A new pairing with what the reader had linked or unlinked, as far as those lesions are still there.
-
-    Lesions are recognised by their tracking UID, or by their number where they have none.
-    """
-    for pair in before.pairs:
-        if not pair.by_reader:
-            continue
-        prior = [_again(before.prior.lesions[n], fresh.prior.lesions) for n in pair.prior]
-        current = [_again(before.current.lesions[n], fresh.current.lesions) for n in pair.current]
-        if len(prior) == len(current) == 1 and prior[0] and current[0]:
-            fresh = linked(fresh, prior[0], current[0])
-        elif not prior and len(current) == 1 and current[0]:
-            together = fresh.pair_of(current[0])
-            if together is not None and together.prior:
-                fresh = unlinked(fresh, together.prior[0], current[0])
-    return fresh
-
-
-def _again(lesion: LesionSize, lesions: Mapping[int, LesionSize]) -> int | None:
-    if lesion.tracking_uid:
-        return next((n for n, x in lesions.items() if x.tracking_uid == lesion.tracking_uid), None)
-    return lesion.number if lesion.number in lesions else None
-
-
 @dataclass(frozen=True)
 class Provisional:
     """Why a response is not final yet."""

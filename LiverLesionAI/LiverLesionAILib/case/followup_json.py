@@ -22,11 +22,6 @@ FORMAT, VERSION = "LiverLesionAI follow-up", 1
 AGAIN = "Compare the scans again: liverlesionai analyze CT --prior CASE."
 
 
-def followup_json(followup: FollowUp, response: Assessment | None) -> str:
-    """:func:`course_json` of two scans."""
-    return course_json(JudgedCourse(Course.of(followup), response))
-
-
 def course_json(judged: JudgedCourse) -> str:
     """Pairs, changes and response; numbers that do not exist are null. Of patient data the dates only.
 

@@ -7,16 +7,10 @@ from collections.abc import Sequence
 
 from ..case.course import Course, sums_over_time
 from ..case.criteria import volume_change_percent
-from ..case.followup import FollowUp, LesionSize, Pair, change_of
+from ..case.followup import LesionSize, Pair, change_of
 from ..case.judged import JudgedCourse
-from ..case.recist import Assessment
 
 FOLLOWUP_PLOT = "followup_plot.svg"
-
-
-def followup_text(followup: FollowUp, response: Assessment | None) -> str:
-    """:func:`course_text` of two scans."""
-    return course_text(JudgedCourse(Course.of(followup), response))
 
 
 def course_text(judged: JudgedCourse) -> str:
