@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from LiverLesionAILib.analysis import anatomy
 from LiverLesionAILib.analysis.anatomy import vessel_finder, with_anatomy, with_moved_landmark, with_places
 from LiverLesionAILib.analysis.rules import Rules
-from LiverLesionAILib.case.anatomy import CouinaudSegment, Landmark, LandmarkName, LiverAnatomy
+from LiverLesionAILib.case.anatomy import CouinaudSegment, Landmark, LandmarkName, LiverAnatomy, Vessel
 from LiverLesionAILib.case.findings import Box, CaseResult, Lesion
 from LiverLesionAILib.models.weights import Manifest, ModelStore
 from LiverLesionAILib.stages.anatomy.planes import segments_from_landmarks
@@ -92,6 +93,17 @@ def test_without_the_networks_weights_the_filter_finds_the_vessels(tmp_path):
     assert vessel_finder(None) is None
     assert vessel_finder(ModelStore(Manifest(bundled.folder, bundled.of_task("segment")))) is None
     assert vessel_finder(ModelStore(Manifest(tmp_path, bundled.of_task("vessels")))) is None, "no weights"
+
+
+def test_the_user_is_told_when_the_filter_works_alone(monkeypatch: pytest.MonkeyPatch):
+    plain = replace(case(), anatomy=None)
+    vessels = np.zeros(GRID.shape_zyx, np.uint8)
+    vessels[10:30, 18, 20] = Vessel.PORTAL
+    seen = LiverAnatomy(GRID, vessels, np.zeros_like(vessels))
+    monkeypatch.setattr(anatomy, "find_anatomy", lambda *_args: seen)
+    volume = CtVolume(np.full(GRID.shape_zyx, 60.0, np.float32), GRID, "any")
+    assert with_anatomy(plain, volume, Rules()).anatomy.messages == (anatomy.NO_NETWORK,)
+    assert with_anatomy(plain, volume, Rules(), finder=object()).anatomy.messages == ()
 
 
 def test_the_bundled_vessel_network_opens():

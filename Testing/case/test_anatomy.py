@@ -13,6 +13,7 @@ from LiverLesionAILib.case.anatomy import (
     VesselContact,
     lesion_shares,
     shares_text,
+    widened_text,
 )
 from LiverLesionAILib.volume.geometry import Geometry
 
@@ -31,6 +32,8 @@ def test_codes_are_dicoms() -> None:
         (Vessel.HEPATIC, "HepaticVein"),
         (Vessel.PORTAL, "PortalVein"),
         (Vessel.IVC, "InferiorVenaCava"),
+        (Vessel.UNNAMED, "BloodVessel"),
+        (Vessel.LIKELIER_PORTAL, "BloodVessel"),
     ):
         known = getattr(codes, name)
         assert vessel.code == f"SCT^{known.value}^{known.meaning}"
@@ -55,6 +58,13 @@ def test_shares_in_words() -> None:
     possible = (SegmentShare(CouinaudSegment.V, 1.0), SegmentShare(CouinaudSegment.IVB, 0.0, 0.3))
     assert shares_text(possible) == "V, IVb?"
     assert LesionAnatomy(shares).hemiliver == "right"
+
+
+def test_widened_shares_in_words() -> None:
+    sure = SegmentShare(CouinaudSegment.VII, 0.82, 0.9), SegmentShare(CouinaudSegment.VIII, 0.18, 0.18)
+    maybe = SegmentShare(CouinaudSegment.IVA, 0.0, 0.3)
+    assert widened_text((*sure, maybe)) == "VII 82 to 90 %, VIII 18 %, IVa up to 30 %"
+    assert widened_text((SegmentShare(CouinaudSegment.V, 0.97, 1.0),)) == "", "no reader reads 3 per cent"
 
 
 def test_the_readers_segments_win() -> None:

@@ -107,6 +107,20 @@ def test_a_segment_behind_a_resected_branch_would_lose_its_inflow():
     assert front.warnings == ("Segment VI would remain without portal inflow. Look at the vessels.",)
 
 
+def test_a_vessel_of_either_tree_may_be_the_way_of_the_inflow():
+    anatomy = tree()
+    vessels = anatomy.vessels_zyx.copy()
+    # Whether the middle of V's branch is portal is not sure: VI still hangs on it.
+    vessels[36:39, 33:37, 39:42] = Vessel.LIKELIER_HEPATIC
+    unsure = LiverAnatomy(GRID, vessels, anatomy.segments_zyx)
+    caudal, front = np.zeros_like(LIVER), resected_segments(unsure, [CouinaudSegment.V])
+    caudal[:, :12] = LIVER[:, :12]
+    assert measure_remnant(LIVER, TUMOUR, caudal, GRID, anatomy=unsure).warnings == ()
+    assert measure_remnant(LIVER, TUMOUR, front, GRID, anatomy=unsure).warnings == (
+        "Segment VI would remain without portal inflow. Look at the vessels.",
+    )
+
+
 def test_what_cannot_be_resected_is_said():
     with pytest.raises(InputError, match="does not touch the liver"):
         measure_remnant(LIVER, TUMOUR, np.zeros_like(LIVER), GRID)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from LiverLesionAILib.case.anatomy import Vessel
+from LiverLesionAILib.case.anatomy import NAMED, Vessel
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import CtVolume
@@ -88,9 +88,8 @@ def test_the_truth_has_full_marks() -> None:
     assert row.lesions[0]["portal"] == [16.0, 16.0] and row.lesions[0]["ivc"] == [None, None]
     assert row.lesions[0]["share"] == 1.0 and row.lesions[0]["either"][0] == row.lesions[0]["either"][1]
     table = anatomy_table([row])
-    assert (
-        "| told | all | 1 | 2 of 2 (2) | 2 of 2 | 0 | 1.000 | 1.000 | 1.000 | 0.0 (4 of 6) | 0.0 |" in table
-    )
+    cells = "| 2 of 2 (2) | 2 of 2 | 0 | 1.000 | 1.000 | 1.000 | 1.000 of 100 % | 0.0 (4 of 6) | 0.0 |"
+    assert f"| told | all | 1 {cells}" in table
 
 
 def test_mistakes_are_counted() -> None:
@@ -99,6 +98,11 @@ def test_mistakes_are_counted() -> None:
     row = _judged(vessels_zyx=swapped.astype(np.uint8))
     assert row.label_right == 0 and row.cldice == pytest.approx(1.0)
     segments = np.where(patient.segments() == 8, 5, np.where(patient.segments() == 5, 8, 4)).astype(np.uint8)
+    unsure = np.where(patient.branches() == 32, Vessel.LIKELIER_HEPATIC, swapped).astype(np.uint8)
+    row = _judged(vessels_zyx=unsure)
+    assert row.cldice == pytest.approx(1.0) and row.sure_all == np.count_nonzero(patient.branches() == 15)
+    assert row.label_all == np.count_nonzero(patient.branches()) and row.sure_right == 0
+    assert row.label_right == np.count_nonzero(patient.branches() == 32), "by the likelier tree"
     row = _judged(segments_zyx=segments * (patient.segments() > 0))
     assert [one["right"] for one in row.lesions] == [False, True]
     assert row.lesions[0]["beyond"] is False, "V is VIII's neighbour"
@@ -109,7 +113,7 @@ def test_what_is_left_out_is_no_mistake_and_no_success() -> None:
 
     row = _judged(vessels_zyx=None, segments_zyx=None, landmarks_lps={}, messages=("cut off",))
     assert row.cldice is None and not row.dice and "right" not in row.lesions[0]
-    assert "| told | all | 1 | - | - | - | - | - | - | - | - | - | - |" in anatomy_table([row])
+    assert "| told | all | 1 | - | - | - | - | - | - | - | - | - | - | - |" in anatomy_table([row])
 
 
 @pytest.fixture
@@ -164,7 +168,8 @@ def test_the_command_judges_the_products_anatomy_and_a_networks(
 
     vessels = true_vessels(_Patient().branches())[0]
 
-    def product(hu, geometry, liver, lesions, phase, settings, *, finder=None):
+    def product(hu, geometry, liver, lesions, phase, settings, *, finder=None, namer=None):
+        assert namer == (None if finder is None else "the other")
         assert phase is Phase.PORTAL and np.count_nonzero(lesions) == np.count_nonzero(
             _Patient().labels() > 1
         )
@@ -178,21 +183,25 @@ def test_the_command_judges_the_products_anatomy_and_a_networks(
 
     def likely(finder, *_):
         assert finder == "the network"
-        return {vessel: np.uint8(200) * (vessels == vessel) * (vessel == Vessel.PORTAL) for vessel in Vessel}
+        return {vessel: np.uint8(200) * (vessels == vessel) * (vessel == Vessel.PORTAL) for vessel in NAMED}
 
     monkeypatch.setattr(anatomy_methods, "find_anatomy", product)
     monkeypatch.setattr(anatomy_methods, "vessel_probability", likely)
     monkeypatch.setattr("LiverLesionAILab.evaluation.anatomy.network_of", lambda weights: "the network")
-    assert _run(str(drawn_set), "--weights", "any.pt", "--out", str(tmp_path)) == 0
+    monkeypatch.setattr("LiverLesionAILab.evaluation.anatomy.namer_of", lambda weights: "the other")
+    given = ("--weights", "any.pt", "--names", "other.pt", "--alone", "--out", str(tmp_path))
+    assert _run(str(drawn_set), *given) == 0
     kept = json.loads((tmp_path / "anatomy.json").read_text())
     assert kept["settings"] == {"split": "held-out", "patients": 1}
     ridge, both, alone = kept["rows"]
-    assert [row["method"] for row in kept["rows"]] == ["ridge filter", "network", "network alone"]
+    methods = ["the filter", "the filter and both networks", "the network alone"]
+    assert [row["method"] for row in kept["rows"]] == methods
     assert ridge["cldice"] == pytest.approx(1.0) and ridge["dice"]["V"] == 1.0
     assert both["cldice"] is None and not both["dice"], "what was not said is no mistake"
     assert alone["label_right"] == alone["label_all"] > 0 and alone["cldice"] < 0.8 and not alone["dice"]
     said = capsys.readouterr().out
-    assert "| ridge filter | all | 1 | 2 of 2 (2) |" in said and "| network alone | all | 1 | - |" in said
+    assert "| the filter | all | 1 | 2 of 2 (2) |" in said
+    assert "| the network alone | all | 1 | - |" in said
 
 
 def test_what_the_command_cannot_compare_is_said(drawn_set: Path, tmp_path: Path) -> None:
@@ -202,6 +211,6 @@ def test_what_the_command_cannot_compare_is_said(drawn_set: Path, tmp_path: Path
     with pytest.raises(InputError, match="none of second among its held-out patients"):
         _run(str(drawn_set), "--patients", "second", *out)
     (tmp_path / "other.pt").write_bytes(b"no weights")
-    with pytest.raises(InputError, match=r"other\.pt holds no weights"):
+    with pytest.raises(InputError, match=r"other\.pt holds no weights of vessel_unet"):
         _run(str(drawn_set), "--weights", str(tmp_path / "other.pt"), *out)
     assert not (tmp_path / "anatomy.json").exists()

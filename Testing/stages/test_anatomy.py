@@ -8,16 +8,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from LiverLesionAILib.analysis.rules import Rules
-from LiverLesionAILib.case.anatomy import CouinaudSegment, Landmark, LandmarkName, Vessel
+from LiverLesionAILib.case.anatomy import (
+    LIKELIEST,
+    TREES,
+    UNSURE,
+    CouinaudSegment,
+    Landmark,
+    LandmarkName,
+    Vessel,
+)
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.stages.anatomy.cava import find_cava
 from LiverLesionAILib.stages.anatomy.face import LiverView, VesselAnswer
+from LiverLesionAILib.stages.anatomy.found_tubes import find_tubes
 from LiverLesionAILib.stages.anatomy.grid import liver_grid
 from LiverLesionAILib.stages.anatomy.landmarks import vein_landmarks
-from LiverLesionAILib.stages.anatomy.naming import courses
+from LiverLesionAILib.stages.anatomy.naming import courses, named_trees
 from LiverLesionAILib.stages.anatomy.planes import Planes, segments_from_landmarks
 from LiverLesionAILib.stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
-from LiverLesionAILib.stages.anatomy.tubes import seed_distances, tube_mask
+from LiverLesionAILib.stages.anatomy.tree_view import CHANNELS, TreeView
+from LiverLesionAILib.stages.anatomy.tubes import contrast_hu, seed_distances, tube_mask
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.geometry import Geometry
@@ -207,12 +217,46 @@ CAVA = ((-24, 20, -90), (-22, 12, 75))
 def test_a_networks_vessels_come_beside_the_filters(body: Body, found) -> None:
     more = told(*body, finder=Finder())
     branch = tube(points_of(GRID), Finder.BRANCH, 3.0) & body[1]
-    trees = (Vessel.PORTAL, Vessel.HEPATIC)
+    trees = TREES
     assert not np.isin(found.vessels_zyx[branch], trees).mean() > 0.3, "the filter sees none"
     assert np.isin(more.vessels_zyx[branch], trees).mean() > 0.8
     own = np.isin(found.vessels_zyx, trees) & (more.vessels_zyx != Vessel.IVC)
     assert np.isin(more.vessels_zyx[own], trees).mean() > 0.95, "what the filter sees stays"
     assert more.has_segments
+
+
+class Namer:
+    """Says the same of every tube."""
+
+    def __init__(self, log_odds: float) -> None:
+        self.log_odds = log_odds
+        self.views: list[TreeView] = []
+
+    def hepatic_log_odds(self, view: TreeView, progress: Progress = silent) -> np.ndarray:
+        self.views.append(view)
+        return np.full(view.volumes.shape[1:], self.log_odds, np.float32)
+
+
+def test_a_network_that_names_is_asked_and_tubes_near_even_are_of_either_tree(body: Body) -> None:
+    hu, liver = body
+    grid = liver_grid(hu, GRID, liver, liver & False, None)
+    cava = find_cava(grid, SETTINGS.cava_score, SETTINGS.cava_uneven_hu)
+    nothing = np.zeros(grid.liver_zyx.shape, np.uint8)
+    kinds = {Vessel.HEPATIC: nothing, Vessel.PORTAL: nothing, Vessel.IVC: nothing}
+    found = find_tubes(grid, cava, contrast_hu(grid), kinds, SETTINGS.vessel_ml, SETTINGS.probability)
+    shares = []
+    for log_odds in (-4.0, 0.0, 4.0):
+        namer = Namer(log_odds)
+        likelier, sure = named_trees(grid, found, namer)
+        (view,) = namer.views
+        assert view.volumes.shape[0] == CHANNELS and np.isfinite(view.volumes).all()
+        assert (view.volumes[1] > 0).sum() == found.tubes_zyx.sum(), "every tube is in view"
+        assert ((sure > 0) == (likelier > 0)).all()
+        for tree in (Vessel.HEPATIC, Vessel.PORTAL):
+            np.testing.assert_array_equal(np.isin(sure, LIKELIEST[tree]), likelier == tree)
+        shares.append((likelier == Vessel.HEPATIC).sum() / (likelier > 0).sum())
+    assert shares[0] < shares[1] < shares[2]
+    assert np.isin(sure, UNSURE).any() and set(np.unique(likelier)) <= {0, 1, 2}
 
 
 def test_a_network_that_sees_nothing_changes_no_vessel(body: Body, found) -> None:

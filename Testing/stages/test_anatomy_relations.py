@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from LiverLesionAILib.case.anatomy import LiverAnatomy, Vessel
@@ -51,6 +53,21 @@ def test_shares_sum_over_the_segments_and_kinds_that_are_not_seen_are_left_out()
     assert one.text.startswith("VII (") and one.text.endswith("VI")
     assert sum(share.share for share in one.shares) == pytest.approx(1)
     assert one.contact(Vessel.HEPATIC) is None and one.contact(Vessel.IVC) is None
+
+
+def test_a_vessel_of_either_tree_is_said_where_it_could_be_the_nearest_of_one():
+    anatomy, labels = tube_and_ball(4.0)
+    vessels = anatomy.vessels_zyx.copy()
+    vessels[:, 28:33, 46:50] = Vessel.LIKELIER_HEPATIC
+    one = lesion_relations(replace(anatomy, vessels_zyx=vessels), labels, TOUCHING_MM)[1]
+    unnamed, portal = one.contact(Vessel.UNNAMED), one.contact(Vessel.PORTAL)
+    assert unnamed is not None and portal is not None
+    assert unnamed.distance_mm > portal.distance_mm, "but it is the nearest that may be a hepatic vein"
+    assert one.contact(Vessel.HEPATIC).distance_mm == unnamed.distance_mm, "it counts for the likelier tree"
+    vessels[:, 39:41, 30:36] = Vessel.HEPATIC
+    both = lesion_relations(replace(anatomy, vessels_zyx=vessels), labels, TOUCHING_MM)[1]
+    assert both.contact(Vessel.HEPATIC) is not None
+    assert both.contact(Vessel.UNNAMED) is None, "whichever it is, one of its kind is nearer"
 
 
 def test_flips_change_nothing():

@@ -17,11 +17,12 @@ FACES = {
     "locate": ("probability",),
     "neighbour": ("probability",),
     "vessels": ("spacing_zyx_mm", "vessels"),
+    "trees": ("hepatic_log_odds",),
     "segment": ("probabilities",),
     "detect": ("input", "boxes", "explain"),
     "classify": ("classes",),
 }
-ROOMS = {"neighbour": "neighbours", "vessels": "anatomy"}
+ROOMS = {"neighbour": "neighbours", "vessels": "anatomy", "trees": "anatomy"}
 FAMILIES = {"stages/faces.py", *(f"stages/{ROOMS.get(task, task)}/families.py" for task in FACES)}
 
 

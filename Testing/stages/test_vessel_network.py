@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from LiverLesionAILib.case.anatomy import Vessel
+from LiverLesionAILib.case.anatomy import NAMED, Vessel
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import ModelEntry
 from LiverLesionAILib.stages.anatomy.face import LiverView, VesselAnswer
@@ -44,7 +44,7 @@ def test_each_class_is_the_vessel_it_learnt() -> None:
     assert finder.spacing_zyx_mm == SPEC.spacing_zyx_mm
     answer = finder.vessels(view)
     assert answer.kinds_zyx is not None
-    found = {vessel: answer.kinds_zyx[vessel - 1, 0, :, 0] for vessel in Vessel}
+    found = {vessel: answer.kinds_zyx[vessel - 1, 0, :, 0] for vessel in NAMED}
     assert found[Vessel.PORTAL].tolist() == [0, 0, 255, 0, 0]
     assert found[Vessel.HEPATIC].tolist() == [0, 0, 0, 255, 0]
     assert found[Vessel.IVC].tolist() == [0, 0, 0, 0, 255]

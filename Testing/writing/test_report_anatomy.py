@@ -17,6 +17,7 @@ pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra e
 pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
 
+from LiverLesionAILib.analysis.anatomy import NO_NETWORK
 from LiverLesionAILib.case.anatomy import (
     CouinaudSegment,
     Landmark,
@@ -112,6 +113,23 @@ def test_html_pdf_and_text_say_where_lesions_lie_and_what_is_resected(case: Path
             assert all(cell in text for cell in row), f"{row} is missing in {name}"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_vessel_of_either_tree_has_a_column_of_its_own(language: str) -> None:
+    result = placed_case()
+    near = LesionAnatomy(PLACE.shares, (*PLACE.contacts, VesselContact(Vessel.UNNAMED, 6.4)))
+    lesions = (replace(result.lesions[0], anatomy=near), *result.lesions[1:])
+    words = Language(language)
+    part = report_content(replace(result, lesions=lesions), None, Options(language)).anatomy
+    assert part is not None and part.places is not None
+    assert part.places.headings[-1] == words("an.either") and words("an.unnamed") in part.notes
+    assert sorted(row[-1] for row in part.places.rows) == ["-", "-", "6 mm"]
+    without = report_content(result, None, Options(language)).anatomy
+    assert without is not None and without.places is not None
+    assert words("an.either") not in without.places.headings and words("an.unnamed") not in without.notes
+    rows = list(csv.DictReader(io.StringIO(findings_csv(replace(result, lesions=lesions)))))
+    assert [row["Portal or hepatic vein: distance (mm)"] for row in rows[:3]] == ["6.4", "", ""]
+
+
 def test_a_case_that_nobody_asked_has_no_such_part_and_one_that_is_blank_says_why() -> None:
     assert report_content(measured_result(), None, Options()).anatomy is None
     result = measured_result()
@@ -137,6 +155,7 @@ def test_every_reason_is_known_in_every_language() -> None:
         stage.NO_CAVA,
         stage.HALVES.format(right=93.4, low=40.0, high=90.0),
         stage.TOO_SMALL,
+        NO_NETWORK,
         *(f"Segment VI, VII would remain without {what}. Look at the vessels." for what in FED_BY.values()),
     ]
     for name in LandmarkName.ALL:
@@ -178,7 +197,13 @@ def test_the_structured_report_has_codes_that_import_reads_again(case: Path) -> 
     assert [code[0] for code in sites(PLACE.with_reader((CouinaudSegment.IVA, CouinaudSegment.IVB)))] == [
         "277958008"
     ]
-    for place in (PLACE, PLACE.with_reader((CouinaudSegment.V, CouinaudSegment.IVB)), LesionAnatomy()):
+    either = replace(PLACE, contacts=(*PLACE.contacts, VesselContact(Vessel.UNNAMED, 6.4)))
+    for place in (
+        PLACE,
+        either,
+        PLACE.with_reader((CouinaudSegment.V, CouinaudSegment.IVB)),
+        LesionAnatomy(),
+    ):
         numbers, texts = place_numbers(place), place_texts(place)
         assert all(len(code) <= 16 and len(meaning) <= 64 for code, _, meaning in (*numbers, *texts))
         back = read_place(

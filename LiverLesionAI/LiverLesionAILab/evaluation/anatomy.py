@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from LiverLesionAILib.case.anatomy import Vessel
+from LiverLesionAILib.case.anatomy import LIKELIEST, NAMED, TREES, Vessel
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import write_text
@@ -36,7 +36,7 @@ from ..metrics.anatomy import (
 )
 from ..synthesis.known_trees.habit import Branch
 from ..synthesis.known_trees.territory import FINE
-from .anatomy_methods import AnatomyAnswer, Method, anatomy_method, network_alone, network_of
+from .anatomy_methods import AnatomyAnswer, Method, anatomy_method, namer_of, network_alone, network_of
 
 LEAST_SEGMENT_ML = 10.0
 MARGIN_MM = 20.0
@@ -51,7 +51,7 @@ SURE_SHARE = 0.8
 """A lesion with so much of its volume in a segment is said to lie in it without another one beside."""
 CONTACT_MM = 3.0
 """Middles of voxels of a lesion and of a vessel so near each other: they touch."""
-KINDS = {vessel: vessel.name.lower() for vessel in Vessel}
+KINDS = {vessel: vessel.name.lower() for vessel in NAMED}
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class AnatomyRow:
         lesions: for each "truth", "found" (segments), "right", "beyond" (further than a neighbour) and by
             kind of vessel ("either": the nearer tree) the true and the found distance, mm (None: no such
             vessel); "share" of it in "found", 0..1.
-        dice: by segment; cldice: of both trees; label_right, label_all: voxels.
+        dice: by segment; cldice: of both trees; label_right, label_all: voxels by their likelier tree;
+            sure_right, sure_all: of those whose tree is said without doubt.
         landmarks_mm: error by name.
     """
 
@@ -74,6 +75,8 @@ class AnatomyRow:
     cldice: float | None = None
     label_right: int = 0
     label_all: int = 0
+    sure_right: int = 0
+    sure_all: int = 0
     dice: dict[str, float] = field(default_factory=dict)
     lesions: list[dict[str, Any]] = field(default_factory=list)
     landmarks_mm: dict[str, float] = field(default_factory=dict)
@@ -87,6 +90,14 @@ def true_vessels(branches_zyx: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ND
     out[(branches_zyx >= Branch.HEPATIC_RIGHT) & (branches_zyx < Branch.IVC)] = Vessel.HEPATIC
     out[branches_zyx == Branch.IVC] = Vessel.IVC
     return out, branches_zyx >= FINE
+
+
+def likelier(vessels_zyx: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Each vessel by the tree that it is likelier of, sure or not."""
+    out = vessels_zyx.copy()
+    for tree in (Vessel.HEPATIC, Vessel.PORTAL):
+        out[np.isin(vessels_zyx, LIKELIEST[tree])] = tree
+    return out
 
 
 def judge(patient: AnatomyPatient, name: str, method: Method) -> AnatomyRow:
@@ -107,11 +118,11 @@ def judge(patient: AnatomyPatient, name: str, method: Method) -> AnatomyRow:
     row: dict[str, Any] = {}
     if answer.vessels_zyx is not None:
         found = answer.vessels_zyx
-        trees = (Vessel.PORTAL, Vessel.HEPATIC)
-        tree, true_tree = np.isin(found, trees) & inside, np.isin(vessels, trees) & inside
+        tree, true_tree = np.isin(found, TREES) & inside, np.isin(vessels, TREES) & inside
         row["cldice"] = centreline_dice(tree, true_tree, twigs)
-        right, count = label_right(np.where(inside, found, 0), np.where(inside, vessels, 0))
-        row["label_right"], row["label_all"] = right, count
+        named = np.where(inside, vessels, 0)
+        row["label_right"], row["label_all"] = label_right(np.where(inside, likelier(found), 0), named)
+        row["sure_right"], row["sure_all"] = label_right(np.where(inside, found, 0), named)
     if answer.segments_zyx is not None:
         least = int(LEAST_SEGMENT_ML * 1000 / ct.geometry.voxel_volume_mm3)
         row["dice"] = {ROMAN[s]: d for s, d in segment_dice(answer.segments_zyx, truth, least).items()}
@@ -152,11 +163,11 @@ def _lesion(
         out["beyond"] = found != true and (found, true) not in beside
     if answer.vessels_zyx is not None:
         for kind, name in KINDS.items():
-            pair = [distance_mm(lesion, v == kind, spacing) for v in (vessels, answer.vessels_zyx)]
+            voxels = [np.isin(v, LIKELIEST[kind]) for v in (vessels, answer.vessels_zyx)]
+            pair = [distance_mm(lesion, inside, spacing) for inside in voxels]
             out[name] = [round(d, 2) if np.isfinite(d) else None for d in pair]
-        trees = [KINDS[Vessel.HEPATIC], KINDS[Vessel.PORTAL]]
-        nearer = [[out[name][k] for name in trees if out[name][k] is not None] for k in (0, 1)]
-        out["either"] = [min(some, default=None) for some in nearer]
+        pair = [distance_mm(lesion, np.isin(v, TREES), spacing) for v in (vessels, answer.vessels_zyx)]
+        out["either"] = [round(d, 2) if np.isfinite(d) else None for d in pair]
     return out
 
 
@@ -167,6 +178,8 @@ def add_anatomy_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patients", default="", metavar="NAME,...", help="only these")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N patients")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="of a vessel network, judged too")
+    parser.add_argument("--names", type=Path, metavar="FILE", help="of a network that names what it finds")
+    parser.add_argument("--alone", action="store_true", help="the vessel network without the filter as well")
     parser.add_argument("--no-ridge", action="store_true", help="without the product's ridge filter")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="gets anatomy.json: raw results"
@@ -203,11 +216,15 @@ def methods_of(args: argparse.Namespace) -> dict[str, Method]:
     """The methods that the options ask for, by name."""
     methods: dict[str, Method] = {}
     if not args.no_ridge:
-        methods["ridge filter"] = anatomy_method(None)
+        methods["the filter"] = anatomy_method(None)
     if args.weights is not None:
         finder = network_of(args.weights)
-        methods["network"] = anatomy_method(finder)
-        methods["network alone"] = network_alone(finder)
+        if args.names is None:
+            methods["the filter and the network"] = anatomy_method(finder)
+        else:
+            methods["the filter and both networks"] = anatomy_method(finder, namer_of(args.names))
+        if args.alone:
+            methods["the network alone"] = network_alone(finder)
     return methods
 
 
@@ -218,8 +235,8 @@ def anatomy_table(rows: Sequence[AnatomyRow]) -> str:
     """
     lines = [
         "| method | phase | patients | lesion's segment | with 80 % in it | beyond a neighbour | Dice | "
-        "clDice | label | distance mm | either tree mm | contact | landmarks mm | s |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "clDice | label | sure label | distance mm | either tree mm | contact | landmarks mm | s |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for method in dict.fromkeys(row.method for row in rows):
         own = [row for row in rows if row.method == method]
@@ -233,23 +250,24 @@ def _table_row(method: str, phase: str, rows: Sequence[AnatomyRow]) -> str:
     placed = [lesion for lesion in lesions if "right" in lesion]
     dice = [d for row in rows for d in row.dice.values()]
     cldice = [row.cldice for row in rows if row.cldice is not None]
-    labelled = sum(row.label_all for row in rows)
+    labelled, sure = sum(row.label_all for row in rows), sum(row.sure_all for row in rows)
     pairs = [lesion[k] for lesion in lesions for k in KINDS.values() if k in lesion]
     both = [p for p in pairs if None not in p]
     contact = [(t <= CONTACT_MM) == (f is not None and f <= CONTACT_MM) for t, f in pairs if t is not None]
     landmarks = [e for row in rows for e in row.landmarks_mm.values()]
-    sure = [lesion["right"] for lesion in placed if lesion.get("share", 0) >= SURE_SHARE]
+    clear = [lesion["right"] for lesion in placed if lesion.get("share", 0) >= SURE_SHARE]
     either = [p for p in (lesion.get("either", [None]) for lesion in lesions) if None not in p]
     cells = [
         method,
         phase,
         str(len(rows)),
         f"{sum(x['right'] for x in placed)} of {len(placed)} ({len(lesions)})" if placed else "-",
-        f"{sum(sure)} of {len(sure)}" if sure else "-",
+        f"{sum(clear)} of {len(clear)}" if clear else "-",
         str(sum(x["beyond"] for x in placed)) if placed else "-",
         f"{np.mean(dice):.3f}" if dice else "-",
         f"{np.nanmean(cldice):.3f}" if cldice else "-",
         f"{sum(row.label_right for row in rows) / labelled:.3f}" if labelled else "-",
+        f"{sum(row.sure_right for row in rows) / sure:.3f} of {100 * sure / labelled:.0f} %" if sure else "-",
         f"{np.mean([abs(t - f) for t, f in both]):.1f} ({len(both)} of {len(pairs)})" if both else "-",
         f"{np.mean([abs(t - f) for t, f in either]):.1f}" if either else "-",
         f"{np.mean(contact):.2f} of {len(contact)}" if contact and both else "-",

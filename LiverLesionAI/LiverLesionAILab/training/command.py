@@ -180,6 +180,8 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
         return _finish(args, chosen, network, folder)
     if chosen.task == "second look":
         return _train_second_look(args, chosen, folder, progress)
+    if chosen.task == "trees":
+        return _train_trees(args, chosen, folder, progress)
     from .fitting import fit
 
     cases = _cases(args, chosen, progress)
@@ -228,6 +230,20 @@ def _train_second_look(args: argparse.Namespace, chosen: Recipe, folder: Path, p
     return _finish(args, chosen, network, folder)
 
 
+def _train_trees(args: argparse.Namespace, chosen: Recipe, folder: Path, progress: Progress) -> int:
+    from LiverLesionAILib.analysis.anatomy import vessel_finder
+    from LiverLesionAILib.models.weights import ModelStore
+
+    from .tree_cases import tree_cases
+    from .tree_training import fit_trees
+
+    finder = vessel_finder(ModelStore.bundled())
+    if finder is None:
+        raise InputError("Tubes are named on what the bundled vessel network finds: its weights are missing.")
+    cases = tree_cases(args.cache, chosen.anatomy, finder, progress)
+    return _finish(args, chosen, fit_trees(chosen, cases, folder, args.device, progress), folder)
+
+
 def asked_recipe(args: argparse.Namespace) -> Recipe:
     """The model's recipe, changed as the options say.
 
@@ -239,7 +255,7 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
     if beside and any(getattr(args, name) for name in NOT_BESIDE):
         options = ", ".join(f"--{name}" for name in NOT_BESIDE)
         raise InputError(f"The second look knows no {options}: no stage of an analysis asks it yet.")
-    if (args.without or args.synthliver) and chosen.task in ("classify", "neighbour", "vessels"):
+    if (args.without or args.synthliver) and chosen.task in ("classify", "neighbour", "vessels", "trees"):
         raise InputError(
             "--without and --synthliver are for networks that learn tumours from volumes, not for slice "
             "classifiers or neighbours of the liver."

@@ -13,6 +13,7 @@ from LiverLesionAILib.networks import (
     dadrn,
     mscd,
     sfan,
+    tree_unet,
     unet,
     va_faster_rcnn,
     va_mask_rcnn,
@@ -52,6 +53,9 @@ segmenters'."""
 VESSEL_INPUT = InputSpec(spacing_zyx_mm=GRID_ZYX_MM, window_hu=(0.0, 220.0), in_slices=5, liver_hu=100.0)
 """The liver's level is brought to 100 HU: what is left is by how much vessels are brighter or darker."""
 
+TREE_INPUT = InputSpec(spacing_zyx_mm=(2.0, 2.0, 2.0), window_hu=(0.0, 200.0), in_slices=1, liver_hu=100.0)
+"""Of the grid that the anatomy is looked for on; a view of the whole liver holds more than its density."""
+
 SECOND_LOOK_INPUT = InputSpec(
     spacing_zyx_mm=(2.0, 1.0, 1.0), window_hu=(-100.0, 220.0), in_slices=24, liver_hu=100.0
 )
@@ -67,7 +71,7 @@ class Recipe:
     Attributes:
         network: module of `networks/`; config: its settings.
         task: "segment", "locate", "detect", "classify" or "neighbour" (an organ beside the liver)
-            or "vessels" or "second look".
+            or "vessels", "trees" or "second look".
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
@@ -80,7 +84,8 @@ class Recipe:
         bundled_as: name in the manifest, where it is not the recipe's.
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
         gallbladders: the synthetic gallbladders to learn from; None where the network has no such class.
-        anatomy: so many training patients of SynthLiver-anatomy are learnt from, and nothing else.
+        anatomy: so many training patients of SynthLiver-anatomy are learnt from (to name trees: patients
+            beyond it), and nothing else.
         slab_targets: for networks with a bag of images: a sample is a slab with so many target slices and
             their neighbours; 0 for crops of one slice.
     """
@@ -317,6 +322,19 @@ RECIPES: dict[str, Recipe] = {
         augment=AugmentSettings(level_hu=8.0, contrast=0.2, pivot_hu=100.0, noise_hu=12.0),
         anatomy=20,
         title="Vessel U-Net: portal vein, hepatic veins and IVC at the liver",
+    ),
+    "tree_unet": Recipe(
+        network="tree_unet",
+        task="trees",
+        config=tree_unet.SIZES["compact"],
+        spec=TREE_INPUT,
+        crop=112,
+        loop=LoopSettings(
+            steps=1000, batch=1, learning_rate=1.5e-3, warmup=50, ema=0.99, checkpoint_every=50, log_every=10
+        ),
+        shares={"anatomy": 1.0},
+        anatomy=36,
+        title="Tree U-Net: hepatic veins or portal vein, for each tube",
     ),
     "second_look": Recipe(
         network="second_look",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ..case.anatomy import Landmark, LesionAnatomy, LiverAnatomy, SegmentShare, lesion_shares
 from ..case.findings import CaseResult
@@ -13,12 +14,19 @@ from ..stages.anatomy.doubt import some_voxels, with_possible
 from ..stages.anatomy.face import VesselFinder
 from ..stages.anatomy.relations import lesion_relations
 from ..stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
+from ..stages.anatomy.tree_view import TreeNamer
 from ..support.errors import InputError, ModelError
 from ..support.progress import Progress, silent
 from ..volume.ct import CtVolume
 from ..volume.geometry import Vec3
 from ..volume.masks import label_boxes
 from .rules import Rules
+
+NO_NETWORK = (
+    "The vessel network could not be used (its weights are missing or damaged, or PyTorch is): a filter "
+    "alone shows fewer vessels. Distances may be too long; install the extension again."
+)
+"""Told beside vessels that the filter alone has found."""
 
 
 def vessel_finder(store: ModelStore | None) -> VesselFinder | None:
@@ -27,17 +35,27 @@ def vessel_finder(store: ModelStore | None) -> VesselFinder | None:
     Never a reason to say nothing of the anatomy: the filter finds vessels as well, fewer of them. It runs on
     the processor, within seconds, wherever the other networks do.
     """
-    if store is None or not store.manifest.of_task("vessels"):
+    finder: VesselFinder | None = _opened(store, "vessels")
+    return finder
+
+
+def anatomy_networks(store: ModelStore | None) -> tuple[VesselFinder | None, TreeNamer | None]:
+    """:func:`vessel_finder`, and the network that names what it finds; None as there."""
+    finder = vessel_finder(store)
+    namer: TreeNamer | None = None if finder is None else _opened(store, "trees")
+    return finder, namer
+
+
+def _opened(store: ModelStore | None, task: str) -> Any:
+    if store is None or not store.manifest.of_task(task):
         return None
     from ..models.device import DeviceError, choose_device
     from ..stages.faces import Runtime
 
     try:
-        runtime = Runtime(store, choose_device("cpu"))
-        finder: VesselFinder = runtime.open(store.manifest.choose("vessels"))
+        return Runtime(store, choose_device("cpu")).open(store.manifest.choose(task))
     except (DeviceError, ModelError):
         return None
-    return finder
 
 
 def with_anatomy(
@@ -46,12 +64,14 @@ def with_anatomy(
     rules: Rules,
     progress: Progress = silent,
     finder: VesselFinder | None = None,
+    namer: TreeNamer | None = None,
 ) -> CaseResult:
     """The case with its vessels, segments and each lesion's place among them.
 
     Args:
         volume: the CT that the case was made on.
-        finder: of :func:`vessel_finder`; without one a filter finds the vessels, fewer of them.
+        finder, namer: of :func:`anatomy_networks`; without the one a filter finds the vessels, fewer of them,
+            without the other the signs along the tubes name them.
 
     Raises:
         Cancelled: from `progress`.
@@ -67,7 +87,10 @@ def with_anatomy(
         result.gallbladder_zyx,
         finder,
         progress,
+        namer,
     )
+    if finder is None and anatomy.vessels_zyx.any():
+        anatomy = replace(anatomy, messages=(*anatomy.messages, NO_NETWORK))
     progress("anatomy: lesions", 0.9)
     placed = with_places(result, anatomy, rules)
     seconds = {**result.timings_s, "anatomy": time.perf_counter() - started}

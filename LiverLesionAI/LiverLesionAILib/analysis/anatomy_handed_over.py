@@ -22,7 +22,7 @@ from ..support.progress import Progress, silent
 from ..volume.checking import whole_hu
 from ..volume.geometry import Geometry
 from ..volume.packed_mask import unpack_whole
-from .anatomy import vessel_finder, with_anatomy
+from .anatomy import anatomy_networks, with_anatomy
 from .handover import read_volume
 from .rules import Rules
 
@@ -59,7 +59,7 @@ def find_handed_over(
         phase=PhaseEstimate(request["phase"], 1.0) if request.get("phase") else None,
         gallbladder_zyx=_mask(request["gallbladder"], geometry) if request.get("gallbladder") else None,
     )
-    found = with_anatomy(case, volume, Rules(), progress, vessel_finder(store))
+    found = with_anatomy(case, volume, Rules(), progress, *anatomy_networks(store))
     save_result(found, folder / "result")
 
 

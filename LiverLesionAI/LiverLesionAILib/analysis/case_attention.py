@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 HEALTH_SLICES = 2
 """Slices on which a mechanism is replaced: `info --attention` takes more, and more time."""
-_WITHOUT = ("locate", "neighbour", "vessels")
+_WITHOUT = ("locate", "neighbour", "vessels", "trees")
 
 
 @dataclass(frozen=True, eq=False)

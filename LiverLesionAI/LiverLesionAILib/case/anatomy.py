@@ -22,11 +22,22 @@ class Vessel(IntEnum):
     HEPATIC = 1
     PORTAL = 2
     IVC = 3
+    UNNAMED = 4
+    """Of one of the liver's trees, of which is not sure: of a :class:`VesselContact`, never of a voxel."""
+    LIKELIER_HEPATIC = 5
+    LIKELIER_PORTAL = 6
 
     @property
     def title(self) -> str:
         """For the reader."""
-        return ("Hepatic veins", "Portal vein", "Inferior vena cava")[self - 1]
+        return (
+            "Hepatic veins",
+            "Portal vein",
+            "Inferior vena cava",
+            "Portal or hepatic vein",
+            "Portal or hepatic vein, likelier hepatic",
+            "Portal or hepatic vein, likelier portal",
+        )[self - 1]
 
     @property
     def code(self) -> str:
@@ -35,12 +46,36 @@ class Vessel(IntEnum):
             "SCT^8993003^Hepatic vein",
             "SCT^32764006^Portal vein",
             "SCT^64131007^Inferior vena cava",
+            *["SCT^59820001^Blood Vessel"] * 3,
         )[self - 1]
 
     @property
     def colour(self) -> Colour:
-        """RGB in 0..1: systemic veins blue, the portal vein purple, as atlases print them."""
-        return ((0.20, 0.45, 0.95), (0.62, 0.30, 0.78), (0.08, 0.20, 0.60))[self - 1]
+        """RGB in 0..1: systemic veins blue, the portal vein purple, as atlases print them; pale: not sure."""
+        return (
+            (0.20, 0.45, 0.95),
+            (0.62, 0.30, 0.78),
+            (0.08, 0.20, 0.60),
+            (0.86, 0.86, 0.90),
+            (0.68, 0.80, 0.98),
+            (0.87, 0.72, 0.94),
+        )[self - 1]
+
+
+NAMED = (Vessel.HEPATIC, Vessel.PORTAL, Vessel.IVC)
+"""The vessels that a network tells apart."""
+UNSURE = (Vessel.LIKELIER_HEPATIC, Vessel.LIKELIER_PORTAL)
+"""Of either tree."""
+TREES = (Vessel.HEPATIC, Vessel.PORTAL, *UNSURE)
+"""What runs through the liver."""
+LIKELIEST = {
+    Vessel.HEPATIC: (Vessel.HEPATIC, Vessel.LIKELIER_HEPATIC),
+    Vessel.PORTAL: (Vessel.PORTAL, Vessel.LIKELIER_PORTAL),
+    Vessel.IVC: (Vessel.IVC,),
+    Vessel.UNNAMED: UNSURE,
+}
+"""Kinds that a lesion's distance is given to, and the voxels of each; what is not sure counts for the
+likelier tree and for itself."""
 
 
 _ROMAN = ("I", "II", "III", "IVa", "V", "VI", "VII", "VIII", "IVb")
@@ -193,6 +228,8 @@ class Landmark:
         return replace(self, lps=lps, uncertainty_mm=READER_MM, source="reader")
 
 
+WIDENED = 0.05
+"""By so much of the lesion a share has to be uncertain to be read as a range."""
 READER_MM = 3.0
 """How surely a reader puts a point, mm."""
 
@@ -289,6 +326,22 @@ def shares_text(shares: Iterable[SegmentShare]) -> str:
     first, *others = certain
     head = f"{first.segment.roman} ({100 * first.share:.0f} %)" if others else first.segment.roman
     return ", ".join([head, *(one.segment.roman for one in others), *maybe])
+
+
+def widened_text(shares: Iterable[SegmentShare]) -> str:
+    """ "VII 82 to 90 %, VIII 18 to 40 %, IVa up to 30 %": what the planes' doubt leaves possible.
+
+    "" where it changes nothing that is read: each share stays within 5 per cent of the lesion.
+    """
+    listed = list(shares)
+    if all(one.possible - one.share < WIDENED for one in listed):
+        return ""
+    said = []
+    for one in listed:
+        low, high = round(100 * one.share), round(100 * max(one.share, one.possible))
+        reach = f"up to {high} %" if low == 0 else f"{low} %" if high == low else f"{low} to {high} %"
+        said.append(f"{one.segment.roman} {reach}")
+    return ", ".join(said)
 
 
 @dataclass(frozen=True, eq=False)

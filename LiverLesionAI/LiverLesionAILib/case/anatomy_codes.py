@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .anatomy import (
+    LIKELIEST,
     CouinaudSegment,
     LesionAnatomy,
     SegmentShare,
@@ -15,7 +16,7 @@ from .anatomy import (
 
 SCHEME = "99LIVERLESIONAI"
 BY_READER = "reader"
-_VESSELS = {Vessel.HEPATIC: "hepatic", Vessel.PORTAL: "portal", Vessel.IVC: "ivc"}
+_VESSELS = {Vessel.HEPATIC: "hepatic", Vessel.PORTAL: "portal", Vessel.IVC: "ivc", Vessel.UNNAMED: "either"}
 
 
 def share_key(segment: CouinaudSegment) -> str:
@@ -57,7 +58,7 @@ def read_place(
             possible = number(possible_key(segment)) or 0.0
             shares.append(SegmentShare(segment, share / 100.0, possible / 100.0))
     contacts = []
-    for vessel in Vessel:
+    for vessel in LIKELIEST:
         if (away := number(distance_key(vessel))) is not None:
             touching = (number(contact_key(vessel)) or 0.0, number(angle_key(vessel)) or 0.0)
             contacts.append(VesselContact(vessel, away, *touching))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-from .anatomy import Vessel
+from .anatomy import LIKELIEST, Vessel
 from .findings import Lesion
 from .terminology import class_probability, lesion_title
 from .wording import found_by
@@ -127,7 +127,7 @@ def _vessel(vessel: Vessel, key: str, field: str, what: str, unit: str, digits: 
 
 def _of_vessel(vessel: Vessel) -> tuple[Column, ...]:
     """A lesion and the nearest vessel of a kind: how far, and how they touch."""
-    key = {Vessel.HEPATIC: "hepatic_vein", Vessel.PORTAL: "portal_vein", Vessel.IVC: "ivc"}[vessel]
+    key = ("hepatic_vein", "portal_vein", "ivc", "portal_or_hepatic")[vessel - 1]
     return (
         _vessel(vessel, f"{key}_mm", "distance_mm", "distance", "mm", 1),
         _vessel(vessel, f"{key}_contact_mm", "length_mm", "contact", "mm", 1),
@@ -138,7 +138,7 @@ def _of_vessel(vessel: Vessel) -> tuple[Column, ...]:
 ANATOMY = (
     Column("segment", "Couinaud segment", "Segment", lambda one: one.anatomy.text if one.anatomy else ""),
     Column("hemiliver", "Hemiliver", "Hemiliver", lambda one: one.anatomy.hemiliver if one.anatomy else ""),
-    *(column for vessel in Vessel for column in _of_vessel(vessel)),
+    *(column for vessel in LIKELIEST for column in _of_vessel(vessel)),
 )
 """Where a lesion lies; shown where the liver's anatomy was computed."""
 

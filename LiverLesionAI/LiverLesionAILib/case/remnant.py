@@ -17,7 +17,7 @@ from scipy import ndimage
 from ..support.errors import InputError
 from ..volume.geometry import Geometry, Vec3
 from ..volume.masks import bounding_box, components
-from .anatomy import CouinaudSegment, LiverAnatomy, Vessel
+from .anatomy import UNSURE, CouinaudSegment, LiverAnatomy, Vessel
 
 HEIGHT_CM, WEIGHT_KG = (40.0, 250.0), (2.0, 350.0)
 SURFACE_VOXELS = 0.2
@@ -256,8 +256,10 @@ def lost_vessels(
         whole = anatomy.vessels_zyx == vessel
         if not whole.any():
             continue
-        before, after = _trunk(whole, anatomy), _trunk(whole & ~resection_zyx, anatomy)
-        had, has = (np.bincount(anatomy.segments_zyx[part], minlength=10) for part in (before, after))
+        # What may be of either tree may be the way, but is counted for neither.
+        way = whole | np.isin(anatomy.vessels_zyx, UNSURE)
+        before, after = _trunk(way, anatomy), _trunk(way & ~resection_zyx, anatomy)
+        had, has = (np.bincount(anatomy.segments_zyx[part & whole], minlength=10) for part in (before, after))
         lost = [one.roman for one in remaining if had[one] > 0 and has[one] < kept * had[one]]
         if lost:
             said.append(f"Segment {', '.join(lost)} would remain without {what}. Look at the vessels.")

@@ -78,7 +78,7 @@ def analyse_into(
         phases: named phases of the patient.
         attention: what is asked for besides the findings.
     """
-    from ..analysis.anatomy import vessel_finder, with_anatomy
+    from ..analysis.anatomy import anatomy_networks, with_anatomy
     from ..analysis.pipeline import analyze
     from ..writing.case_folder import prepare_scene, write_case_folder
 
@@ -89,8 +89,8 @@ def analyse_into(
         volume, job.settings, job.models, part(progress, 0.1, 0.65), second_phase, job.rules, phases
     )
     if job.anatomy:
-        finder = vessel_finder(job.models)
-        result = with_anatomy(result, volume, job.rules_used(), part(progress, 0.65, 0.7), finder)
+        within = part(progress, 0.65, 0.7)
+        result = with_anatomy(result, volume, job.rules_used(), within, *anatomy_networks(job.models))
     started = time.perf_counter()
     texts: dict[str, str | bytes] = {}
     if priors is not None:

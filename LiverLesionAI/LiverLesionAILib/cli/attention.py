@@ -79,7 +79,9 @@ def attention_health(
     entries = [
         entry
         for entry in store.manifest.entries
-        if entry.file and entry.task not in ("locate", "vessels") and (names is None or entry.name in names)
+        if entry.file
+        and entry.task not in ("locate", "vessels", "trees")
+        and (names is None or entry.name in names)
     ]
     asked = [(entry, runtime.network(entry), liver_part(oriented, where, entry, slices)) for entry in entries]
     return all_health(asked, part(progress, 0.1, 1.0))

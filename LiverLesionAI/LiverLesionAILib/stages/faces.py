@@ -9,6 +9,8 @@ segment    images (B, in_slices, H, W) -> `.logits` (B, 3, H, W): background, li
 neighbour  images (B, in_slices, H, W) -> `.logits` (B, 3, H, W): background, liver with lesions, gallbladder
 vessels    images (B, in_slices, H, W) -> `.logits` (B, 5, H, W): background, liver, portal vein, hepatic
            veins, IVC
+trees      volumes of the whole liver (B, 12 * D, H, W), see `anatomy.tree_view` -> `.logits` (B, D, H, W):
+           log odds that a tube there is a hepatic vein
 detect     images (B, in_slices, H, W) -> a list of B pairs: boxes (n, 4) y0, x0, y1, x1 px; scores (n,) 0..1
 classify   images (B, in_slices, 160, 160) -> `.logits` (B, classes) and `.features` (B, C, h, w);
            `head(features)` -> logits; `config.classes`, the first of them "Normal"; with `config.phases` four
@@ -229,6 +231,7 @@ OF_TASK: Mapping[str, Family] = {
     "segment": Family("segment.families", "SliceSegmenter"),
     "neighbour": Family("neighbours.families", "SliceNeighbour"),
     "vessels": Family("anatomy.families", "SliceVessels"),
+    "trees": Family("anatomy.families", "TreeNetwork"),
     "detect": Family("detect.families", "SliceDetector"),
     "classify": Family("classify.families", "SliceClassifier"),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,9 @@ VERSION = 1
 """Of the generator: what it draws is the same for the same version."""
 SEED = 20_261_130
 PART = "anatomy"
+
+FURTHER = 101
+"""Number of the first patient beyond the set."""
 
 VARIANTS: dict[str, int] = {
     "usual": 21,
@@ -101,6 +106,36 @@ def plan_anatomy(limit: int | None = None) -> list[AnatomyPlan]:
         if limit is None or seen[variant] <= limit:
             plans.append(replace(one, body=body, isodense=scan == "isodense"))
     return plans
+
+
+def further_plans(count: int) -> list[AnatomyPlan]:
+    """Patients beyond the set, of as many variants but situs inversus; their vessels can be seen.
+
+    None of them is in the set or judged by: they are only learnt from.
+    """
+    rng = np.random.default_rng((SEED, 5))
+    shares = {name: float(many) for name, many in VARIANTS.items() if name != "situs inversus"}
+    seen = {scan: _SCAN[scan] for scan in ("portal venous", "delayed")}
+    decks = (shares, seen, _THICKNESS_MM, _PIXEL_MM, _NOISE_HU)
+    # Each drawn by itself: the first ones are the same however many are asked for.
+    plans = []
+    for number in range(FURTHER, FURTHER + count):
+        variant, scan, thick, pixel, noise = (_drawn(of, rng) for of in decks)
+        one = _patient(number, str(variant), "train")
+        body = replace(
+            one.body,
+            spacing_zyx_mm=(thick, pixel, pixel),
+            thickness_mm=thick,
+            phase=Phase(scan),
+            noise_hu=noise * float(rng.uniform(0.85, 1.15)),
+        )
+        plans.append(replace(one, body=body))
+    return plans
+
+
+def _drawn(shares: Mapping[Any, float], rng: np.random.Generator) -> Any:
+    names, weights = list(shares), np.array(list(shares.values()))
+    return names[int(rng.choice(len(names), p=weights / weights.sum()))]
 
 
 def _patient(number: int, variant: str, split: str) -> AnatomyPlan:

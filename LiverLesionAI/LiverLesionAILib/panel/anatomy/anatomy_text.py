@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from ...case.anatomy import SEGMENTS_IN_ORDER, CouinaudSegment, LesionAnatomy, Vessel
+from ...case.anatomy import LIKELIEST, SEGMENTS_IN_ORDER, CouinaudSegment, LesionAnatomy, widened_text
 
 NOT_YET = "Not looked for yet."
 COLUMNS = 4
@@ -47,9 +47,11 @@ def place_lines(place: LesionAnatomy | None) -> list[str]:
         lines.append(f"Your segment: <b>{place.text}</b>{said}, {_hemiliver(place)}")
     elif place.text:
         lines.append(f"Segment <b>{place.text}</b>, {_hemiliver(place)}")
+        if widened := widened_text(place.shares):
+            lines.append(f"If the planes are off by as much as their landmarks are uncertain: {widened}")
     near = [
         f"{vessel.title} {contact.text.replace(' ', NO_BREAK)}"
-        for vessel in Vessel
+        for vessel in LIKELIEST
         if (contact := place.contact(vessel))
     ]
     if near:

@@ -1,12 +1,23 @@
-"""The family of networks that find a liver's vessels."""
+"""The families of networks that find a liver's vessels and that name them."""
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ...models.weights import ModelEntry
 from ...support.progress import Progress, silent
 from ..segment.slice_network import SliceNetwork
 from .face import LiverView, VesselAnswer
+from .tree_view import TreeView
+
+if TYPE_CHECKING:
+    from ..faces import Runtime
 
 
 class SliceVessels(SliceNetwork):
@@ -28,3 +39,34 @@ class SliceVessels(SliceNetwork):
         seen = (any_zyx >= 128) & view.liver_zyx & ~view.lesion_zyx
         contrast = float(np.median(view.hu_zyx[seen])) - view.level_hu if seen.any() else float("nan")
         return VesselAnswer(any_zyx, kinds_zyx, contrast)
+
+
+@dataclass(frozen=True, eq=False)
+class TreeNetwork:
+    """Tells hepatic veins from the portal vein with the whole liver in view.
+
+    Attributes:
+        entry, network: network in inference form.
+    """
+
+    entry: ModelEntry
+    network: nn.Module
+
+    @classmethod
+    def opened(cls, entry: ModelEntry, runtime: Runtime) -> TreeNetwork:
+        """See :meth:`~..faces.Runtime.open`."""
+        return cls(entry, runtime.network(entry))
+
+    def hepatic_log_odds(self, view: TreeView, progress: Progress = silent) -> NDArray[np.float32]:
+        """See :class:`~.tree_view.TreeNamer`."""
+        progress("naming vessels", 0.0)
+        shape = view.volumes.shape[1:]
+        multiple = int(getattr(self.network, "multiple", 1))
+        more = [(0, -n % multiple) for n in shape]
+        padded = np.pad(view.volumes, ((0, 0), *more), mode="edge")
+        flat = padded.reshape(1, -1, *padded.shape[2:])
+        parameter = next(self.network.parameters())
+        with torch.inference_mode():
+            logits = self.network(torch.from_numpy(flat).to(parameter.device, parameter.dtype)).logits
+        odds: NDArray[np.float32] = logits[0].float().cpu().numpy()
+        return odds[tuple(slice(0, n) for n in shape)]

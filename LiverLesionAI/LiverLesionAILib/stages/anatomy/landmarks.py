@@ -20,6 +20,8 @@ Point = NDArray[np.float64]
 VEIN, GALLBLADDER, SHAPE, USUAL = "vein", "gallbladder", "liver shape", "usual place"
 SEEN_MM = 6.0
 """How surely a point on a vessel that is seen is placed."""
+PEAK_VOXELS, NEARLY = 4, 0.6
+"""How far about the strongest voxel, and from which share of its strength on, a place is read."""
 FEWEST_VOXELS = 25
 """Of a vein's course."""
 
@@ -229,7 +231,11 @@ def _on_course(high: Point, low: Point, z: float, reach: float, angle: float) ->
 def _peak(
     grid: LiverGrid, strength_zyx: NDArray[np.float32], at_lps: Point, spread_xyz_mm: tuple[float, ...]
 ) -> Point | None:
-    """LPS of the strongest place about a point; None where nothing strong lies within two spreads."""
+    """LPS of the strongest place about a point; None where nothing strong lies within two spreads.
+
+    The middle of what is nearly as strong beside it, not the strongest voxel: another grid would have another
+    one.
+    """
     index = np.asarray(grid.geometry.lps_to_index(at_lps))
     spread = np.array(spread_xyz_mm[::-1]) / GRID_MM
     low = np.maximum(np.floor(index - 2 * spread), 0).astype(int)
@@ -245,7 +251,10 @@ def _peak(
     # As strong as the stronger vessels of this liver.
     if part[best] < np.percentile(smooth[strength_zyx > 0], 85):
         return None
-    return np.asarray(grid.geometry.index_to_lps(np.array(best) + low))
+    own = tuple(slice(max(0, k - PEAK_VOXELS), k + PEAK_VOXELS + 1) for k in best)
+    near = np.maximum(likely[own] / likely[best] - NEARLY, 0.0) ** 2
+    middle = [float(np.average(at, weights=near)) for at in np.indices(near.shape)]
+    return np.asarray(grid.geometry.index_to_lps(np.array([s.start for s in own]) + middle + low))
 
 
 def _landmark(name: str, lps: Point, uncertainty_mm: float, source: str) -> Landmark:

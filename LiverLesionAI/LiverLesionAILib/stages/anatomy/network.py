@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...case.anatomy import Vessel
+from ...case.anatomy import NAMED, Vessel
 from ...models.inputs import liver_level_hu
 from ...support.progress import Progress, silent
 from ...volume.geometry import Geometry, permuted, reoriented_geometry
@@ -55,10 +55,10 @@ def vessel_probability(
     if answer.kinds_zyx is None:
         return {}
     if onto is not None:
-        sure = zip(Vessel, (answer.kinds_zyx[vessel - 1] for vessel in Vessel), strict=True)
-        return {vessel: resample(kind, grid, onto, fill=0, dtype=np.uint8) for vessel, kind in sure}
+        kinds = {vessel: answer.kinds_zyx[vessel - 1] for vessel in NAMED}
+        return {vessel: resample(kind, grid, onto, fill=0, dtype=np.uint8) for vessel, kind in kinds.items()}
     out = {}
-    for vessel in Vessel:
+    for vessel in NAMED:
         whole = np.zeros(oriented.shape_zyx, np.uint8)
         kind = answer.kinds_zyx[vessel - 1]
         whole[box] = resample(kind, grid, part, fill=0, dtype=np.uint8)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from ...case.anatomy import LesionAnatomy, LiverAnatomy, Vessel, VesselContact, lesion_shares
+from ...case.anatomy import LIKELIEST, LesionAnatomy, LiverAnatomy, Vessel, VesselContact, lesion_shares
 from ...volume.geometry import Geometry
 from ...volume.masks import BoxSlices, bounding_box, components, label_boxes
 
@@ -29,7 +29,10 @@ def lesion_relations(
         touching_mm: surfaces as near as this touch.
     """
     spacing = np.array(anatomy.geometry.spacing_zyx_mm)
-    surfaces = {vessel: np.argwhere(_surface(anatomy.vessels_zyx == vessel)) for vessel in Vessel}
+    surfaces = {
+        kind: np.argwhere(_surface(np.isin(anatomy.vessels_zyx, voxels)))
+        for kind, voxels in LIKELIEST.items()
+    }
     trees = {vessel: cKDTree(points * spacing) for vessel, points in surfaces.items() if len(points)}
     found = {}
     for number, box in label_boxes(labels_zyx).items():
@@ -41,14 +44,21 @@ def lesion_relations(
             away, nearest = tree.query(points * spacing)
             gaps = away - 2 * half_voxel_mm(points - surfaces[vessel][nearest], spacing)
             distance = max(0.0, float(gaps.min()))
-            inside = vessels == vessel
+            inside = np.isin(vessels, LIKELIEST[vessel])
             if distance > touching_mm and not (inside & lesion).any():
                 contacts.append(VesselContact(vessel, distance))
             else:
                 contacts.append(VesselContact(vessel, 0.0, *_contact(lesion, inside, spacing, touching_mm)))
         shares = lesion_shares(lesion, anatomy.segments_zyx[around])
-        found[number] = LesionAnatomy(shares, tuple(contacts))
+        found[number] = LesionAnatomy(shares, tuple(_telling(contacts)))
     return found
+
+
+def _telling(contacts: Sequence[VesselContact]) -> list[VesselContact]:
+    """Without an unsure vessel where one of each tree lies nearer: whichever it is, nothing changes."""
+    named = [one.distance_mm for one in contacts if one.vessel in (Vessel.HEPATIC, Vessel.PORTAL)]
+    farthest = max(named) if len(named) == 2 else np.inf
+    return [one for one in contacts if one.vessel is not Vessel.UNNAMED or one.distance_mm <= farthest]
 
 
 def _surface(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:

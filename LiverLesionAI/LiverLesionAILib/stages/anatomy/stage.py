@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ...case.anatomy import RIGHT_SEGMENTS, Landmark, LiverAnatomy, Vessel
 from ...case.anatomy import LandmarkName as Name
@@ -16,15 +15,16 @@ from ...case.classes import Phase
 from ...support.progress import Progress, part, silent
 from ...volume.geometry import Geometry
 from ...volume.resampling import resample_labels
-from . import usual
 from .cava import Cava, find_cava
 from .face import VesselFinder
-from .grid import GRID_MM, LiverGrid, liver_grid
-from .landmarks import cava_landmarks, find_bifurcation, find_fossa, portal_landmarks, vein_landmarks
-from .naming import Roots, named_trees
+from .found_tubes import find_tubes
+from .grid import LiverGrid, liver_grid
+from .landmarks import portal_landmarks, vein_landmarks
+from .naming import named_trees
 from .network import vessel_probability
 from .planes import segments_from_landmarks
-from .tubes import contrast_hu, ridges, tube_mask
+from .tree_view import TreeNamer
+from .tubes import contrast_hu
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,6 @@ class AnatomySettings:
     most_right: float
     probability: float
 
-
-HEPATIC_SEED_MM = 16.0
-"""Tubes so near the upper vena cava enter it: what is thinner there is often not seen up to its wall."""
 
 CUT = (
     "The scan cuts the liver off: without its whole shape the segments cannot be told. "
@@ -81,6 +78,7 @@ def find_anatomy(
     gallbladder_zyx: NDArray[np.bool_] | None = None,
     finder: VesselFinder | None = None,
     progress: Progress = silent,
+    namer: TreeNamer | None = None,
 ) -> LiverAnatomy:
     """Vessels, landmarks and segments of a liver; what cannot be told is blank, with the reason.
 
@@ -91,6 +89,7 @@ def find_anatomy(
         phase: of contrast; None where nobody knows.
         gallbladder_zyx: bool; None where none is seen.
         finder: a vessel network, besides the ridge filter; None where there is none.
+        namer: a network that names what the finder finds; None where there is none.
 
     Raises:
         Cancelled: `progress` asked for it.
@@ -116,7 +115,9 @@ def find_anatomy(
         grid, settings.cava_score, settings.cava_uneven_hu, None if not likely else likely.get(Vessel.IVC)
     )
     progress("anatomy: landmarks", 0.5)
-    vessels, landmarks = _vessels_and_landmarks(grid, cava, max(contrast, 1.0), likely or None, settings)
+    vessels, landmarks = _vessels_and_landmarks(
+        grid, cava, max(contrast, 1.0), likely or None, settings, namer, part(progress, 0.5, 0.3)
+    )
     found = LiverAnatomy(
         geometry,
         _back(vessels, grid, geometry),
@@ -166,86 +167,20 @@ def _vessels_and_landmarks(
     contrast: float,
     networks: Mapping[Vessel, NDArray[np.uint8]] | None,
     settings: AnatomySettings,
+    namer: TreeNamer | None = None,
+    progress: Progress = silent,
 ) -> tuple[NDArray[np.uint8], dict[str, Landmark]]:
     """Vessels on the grid and all landmarks."""
-    known = cava_landmarks(grid, cava)
-    hilum = _ball(grid, np.add(known[Name.IVC_LOW].lps, (*usual.FROM_IVC_MM, 0.0)), 30.0)
-    strength = ridges(grid, hilum if cava is None else hilum & ~ndimage.binary_dilation(cava.mask_zyx))
-    tubes = tube_mask(strength, contrast, settings.vessel_ml)
-    # The bifurcation is the widest tube: the filter weighs width, the network does not.
-    known[Name.BIFURCATION] = find_bifurcation(
-        grid, np.where(tubes, strength, 0).astype(np.float32), known[Name.IVC_LOW]
+    found = find_tubes(grid, cava, contrast, networks, settings.vessel_ml, settings.probability)
+    known = found.landmarks
+    likelier, sure = (
+        np.where(found.cava_zyx, np.uint8(Vessel.IVC), trees)
+        for trees in named_trees(grid, found, namer, progress)
     )
-    if networks is not None:
-        tubes |= _seen(networks, settings.probability)
-        if cava is not None:
-            tubes &= ~cava.mask_zyx
-        strength = strength + np.float32(contrast)
-    strength = np.where(tubes, strength, 0).astype(np.float32)
-    known[Name.GALLBLADDER] = find_fossa(grid)
-    # The IVC's line is read at the bifurcation's height.
-    known |= _ivc_at(grid, cava, known)
-    vessels = _named(grid, cava, tubes, known, networks)
-    if cava is not None:
-        vessels = np.where(cava.mask_zyx, Vessel.IVC, vessels).astype(np.uint8)
-    known |= vein_landmarks(grid, vessels, strength, known)
-    known |= portal_landmarks(grid, strength, known[Name.BIFURCATION], vessels)
-    return vessels, {name: known[name] for name in Name.ALL}
-
-
-def _both(networks: Mapping[Vessel, NDArray[np.uint8]] | None) -> bool:
-    """Whether a network knows both trees."""
-    return networks is not None and {Vessel.HEPATIC, Vessel.PORTAL} <= set(networks)
-
-
-def _named(
-    grid: LiverGrid,
-    cava: Cava | None,
-    tubes: NDArray[np.bool_],
-    known: Mapping[str, Landmark],
-    networks: Mapping[Vessel, NDArray[np.uint8]] | None,
-) -> NDArray[np.uint8]:
-    """The tubes with their trees."""
-    fork, high, low = (np.array(known[n].lps) for n in (Name.BIFURCATION, Name.IVC_HIGH, Name.IVC_LOW))
-    roots = Roots(_hepatic_seed(grid, cava, known), _ball(grid, fork, 9.0), high, fork, low)
-    kinds = (networks[Vessel.HEPATIC], networks[Vessel.PORTAL]) if networks and _both(networks) else None
-    return named_trees(grid, tubes, roots, kinds)
-
-
-def _ivc_at(grid: LiverGrid, cava: Cava | None, known: Mapping[str, Landmark]) -> dict[str, Landmark]:
-    """The IVC's lower point at the height of the portal bifurcation."""
-    if cava is None:
-        return {}
-    z = float(grid.geometry.lps_to_index(known[Name.BIFURCATION].lps)[0])
-    at = grid.geometry.index_to_lps((z, *cava.at_height(z)))
-    low = known[Name.IVC_LOW]
-    return {Name.IVC_LOW: replace(low, lps=(float(at[0]), float(at[1]), float(at[2])))}
-
-
-def _hepatic_seed(grid: LiverGrid, cava: Cava | None, known: Mapping[str, Landmark]) -> NDArray[np.bool_]:
-    """The upper part of the IVC, where the hepatic veins enter it, and what touches it."""
-    high = known[Name.IVC_HIGH].lps
-    if cava is None:
-        return _ball(grid, np.array(high), 18.0)
-    seed = ndimage.distance_transform_edt(~cava.mask_zyx) <= HEPATIC_SEED_MM / GRID_MM
-    lowest = float(grid.geometry.lps_to_index(high)[0]) - 26.0 / GRID_MM
-    seed[: max(0, int(lowest))] = False
-    return seed
-
-
-def _ball(grid: LiverGrid, centre_lps: NDArray[np.float64], radius_mm: float) -> NDArray[np.bool_]:
-    index = np.asarray(grid.geometry.lps_to_index(centre_lps))
-    z, y, x = np.ogrid[tuple(slice(0, n) for n in grid.geometry.shape_zyx)]
-    away = (z - index[0]) ** 2 + (y - index[1]) ** 2 + (x - index[2]) ** 2
-    return np.asarray(away * GRID_MM**2 <= radius_mm**2)
-
-
-def _seen(networks: Mapping[Vessel, NDArray[np.uint8]], threshold: float) -> NDArray[np.bool_]:
-    """Where a network sees a hepatic or portal vein: likely enough a vessel, and no vena cava."""
-    trees = [values for kind, values in networks.items() if kind != Vessel.IVC]
-    cava = networks.get(Vessel.IVC, np.uint8(0))
-    likely = np.sum([*trees, np.broadcast_to(cava, trees[0].shape)], axis=0, dtype=np.int32)
-    return np.asarray((likely >= 255 * threshold) & (np.max(trees, axis=0) >= cava))
+    # A landmark rests on many voxels and says itself how uncertain it is.
+    known |= vein_landmarks(grid, likelier, found.strength_zyx, known)
+    known |= portal_landmarks(grid, found.strength_zyx, known[Name.BIFURCATION], likelier)
+    return sure, {name: known[name] for name in Name.ALL}
 
 
 def _back(labels_zyx: NDArray[np.uint8], grid: LiverGrid, geometry: Geometry) -> NDArray[np.uint8]:

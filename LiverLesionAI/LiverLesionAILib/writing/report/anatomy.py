@@ -13,6 +13,8 @@ from .strings import Language
 from .table import KeyImage, Table
 
 KEYS = {Vessel.HEPATIC: "an.hepatic", Vessel.PORTAL: "an.portal", Vessel.IVC: "an.ivc"}
+EITHER = "an.either"
+"""Heads a column of its own where a vessel lies near whose tree is not sure."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def anatomy_part(
         notes.append(words("an.not_validated"))
         if any(share.share <= 0 for share in _shares(listed)):
             notes.insert(0, words("an.doubtful"))
+    if has_unnamed(listed):
+        notes.append(words("an.unnamed"))
     caption = words("rem.picture" if resection is not None else "an.picture")
     return AnatomyPart(
         _places(listed, words) if result.is_placed and listed else None,
@@ -86,11 +90,19 @@ def _shares(lesions: Iterable[Lesion]) -> Iterable:
 
 
 def _places(listed: Sequence[Lesion], words: Language) -> Table:
-    keys = ("number", "an.segment", "an.hemiliver", "an.surface", *KEYS.values())
-    return Table("", tuple(words(key) for key in keys), tuple(_row(one, words) for one in listed))
+    kinds = dict(KEYS)
+    if has_unnamed(listed):
+        kinds[Vessel.UNNAMED] = EITHER
+    keys = ("number", "an.segment", "an.hemiliver", "an.surface", *kinds.values())
+    return Table("", tuple(words(key) for key in keys), tuple(_row(one, words, kinds) for one in listed))
 
 
-def _row(lesion: Lesion, words: Language) -> tuple[str, ...]:
+def has_unnamed(listed: Iterable[Lesion]) -> bool:
+    """Whether a vessel lies near one of the lesions that may be of either tree."""
+    return any(one.anatomy is not None and one.anatomy.contact(Vessel.UNNAMED) for one in listed)
+
+
+def _row(lesion: Lesion, words: Language, kinds: Iterable[Vessel]) -> tuple[str, ...]:
     place = lesion.anatomy or LesionAnatomy()
     surface = "-"
     if lesion.measurement is not None:
@@ -100,7 +112,7 @@ def _row(lesion: Lesion, words: Language) -> tuple[str, ...]:
         segment_text(place, words) or "-",
         hemiliver_text(place, words) or "-",
         surface,
-        *(contact_text(place.contact(vessel), words) for vessel in KEYS),
+        *(contact_text(place.contact(vessel), words) for vessel in kinds),
     )
 
 

@@ -16,6 +16,22 @@ ANATOMY_WORDS: Mapping[str, tuple[str, str, str, str]] = {
     "an.hepatic": ("Hepatic veins", "Lebervenen", "Levervener", "Veines hépatiques"),
     "an.portal": ("Portal vein", "Pfortader", "Portvene", "Veine porte"),
     "an.ivc": ("Vena cava", "V. cava", "V. cava", "Veine cave"),
+    "an.either": (
+        "Portal or hepatic",
+        "Pfortader oder Lebervene",
+        "Portvene eller levervene",
+        "Veine porte ou hépatique",
+    ),
+    "an.unnamed": (
+        "Portal or hepatic: the nearest vessel of which it is not sure to which tree it belongs. It counts "
+        "for the likelier one: a distance that is the same there may be to the other tree.",
+        "Pfortader oder Lebervene: das nächste Gefäß, dessen Zugehörigkeit nicht sicher ist. Es zählt zum "
+        "wahrscheinlicheren Baum: ein Abstand, der dort gleich ist, kann dem anderen gelten.",
+        "Portvene eller levervene: nærmeste kar der det ikke er sikkert hvilket tre det hører til. Det "
+        "regnes til det mest sannsynlige: en avstand som er lik der, kan gjelde det andre treet.",
+        "Veine porte ou hépatique : le vaisseau le plus proche dont l'appartenance n'est pas sûre. Il compte "
+        "pour l'arbre le plus probable : une distance identique peut concerner l'autre arbre.",
+    ),
     "an.contact": (
         "contact {mm} mm, {deg}°",
         "Kontakt {mm} mm, {deg}°",
@@ -146,6 +162,15 @@ ANATOMY_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "fettlever. Kar og segmenter er utelatt.",
         "Les veines du foie ne sont pas nettement plus denses que le tissu ({found} UH ; {asked} requises) : "
         "autre phase ou stéatose. Vaisseaux et segments sont omis.",
+    ),
+    "The vessel network could not be used (its weights are missing or damaged, or PyTorch is): a filter "
+    "alone shows fewer vessels. Distances may be too long; install the extension again.": (
+        "Das Gefäßnetz war nicht verfügbar (Gewichte oder PyTorch fehlen oder sind beschädigt): ein Filter "
+        "allein zeigt weniger Gefäße. Abstände können zu groß sein; Erweiterung neu installieren.",
+        "Karnettverket kunne ikke brukes (vektene eller PyTorch mangler eller er skadet): et filter alene "
+        "viser færre kar. Avstander kan være for lange; installer utvidelsen på nytt.",
+        "Le réseau des vaisseaux n'a pu être utilisé (poids ou PyTorch absents ou endommagés) : un filtre "
+        "seul montre moins de vaisseaux. Les distances peuvent être trop longues ; réinstaller l'extension.",
     ),
     "The inferior vena cava was not found behind the liver, so that the segments cannot be told.": (
         "Die untere Hohlvene wurde hinter der Leber nicht gefunden; die Segmente sind nicht zu bestimmen.",
