@@ -244,7 +244,7 @@ def test_a_network_that_names_is_asked_and_tubes_near_even_are_of_either_tree(bo
     nothing = np.zeros(grid.liver_zyx.shape, np.uint8)
     kinds = {Vessel.HEPATIC: nothing, Vessel.PORTAL: nothing, Vessel.IVC: nothing}
     found = find_tubes(grid, cava, contrast_hu(grid), kinds, SETTINGS.vessel_ml, SETTINGS.probability)
-    shares = []
+    shares, unsure = [], []
     for log_odds in (-4.0, 0.0, 4.0):
         namer = Namer(log_odds)
         likelier, sure = named_trees(grid, found, namer)
@@ -255,8 +255,9 @@ def test_a_network_that_names_is_asked_and_tubes_near_even_are_of_either_tree(bo
         for tree in (Vessel.HEPATIC, Vessel.PORTAL):
             np.testing.assert_array_equal(np.isin(sure, LIKELIEST[tree]), likelier == tree)
         shares.append((likelier == Vessel.HEPATIC).sum() / (likelier > 0).sum())
-    assert shares[0] < shares[1] < shares[2]
-    assert np.isin(sure, UNSURE).any() and set(np.unique(likelier)) <= {0, 1, 2}
+        unsure.append(np.count_nonzero(np.isin(sure, UNSURE)))
+        assert set(np.unique(likelier)) <= {0, 1, 2}
+    assert shares[0] < shares[1] < shares[2] and max(unsure) > 0
 
 
 def test_a_network_that_sees_nothing_changes_no_vessel(body: Body, found) -> None:
