@@ -62,6 +62,8 @@ class LiverLesionAI(ScriptedLoadableModule):
             "<p>The networks follow published papers. <b>Please cite those of the models you use</b>:</p><ul>"
             "<li>coarse_unet, unet of the gallbladder: O. Ronneberger et al., U-Net: Convolutional Networks "
             "for Biomedical Image Segmentation, MICCAI 2015</li>"
+            "<li>tree_unet: &Ouml;. &Ccedil;i&ccedil;ek et al., 3D U-Net: Learning Dense Volumetric "
+            "Segmentation from Sparse Annotation (2016)</li>"
             "<li>sfan: Y. Zhang et al., Semantic Feature Attention Network for Liver Tumor Segmentation in "
             "Large-scale CT database</li>"
             "<li>mscd: S. Pang et al., Correlation Matters: Multi-scale Fine-grained Contextual Information "

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..data.cases import read_unchecked
-from .anatomy_methods import network_of, product_anatomy
+from .anatomy_methods import namer_of, network_of, product_anatomy
 
 WINDOW_HU = (-20.0, 220.0)
 SLICES = 4
@@ -32,6 +32,7 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="of a vessel network; else the ridge filter"
     )
+    parser.add_argument("--names", type=Path, metavar="FILE", help="of a network that names what it finds")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets NAME.png")
 
 
@@ -48,13 +49,14 @@ def run_pictures(args: argparse.Namespace, progress: Progress = silent) -> int:
     if not pairs:
         raise InputError(f"{args.data} holds no NAME_ct.nii.gz with NAME_mask.nii.gz beside it.")
     finder = None if args.weights is None else network_of(args.weights)
+    namer = None if args.names is None else namer_of(args.names)
     args.out.mkdir(parents=True, exist_ok=True)
     for number, (ct_file, mask_file) in enumerate(pairs):
         name = ct_file.name.removesuffix("_ct.nii.gz")
         progress(f"anatomy of {name}", number / len(pairs))
         ct, mask = reorient(read_unchecked(ct_file)), reorient(read_unchecked(mask_file))
         labels = np.asarray(mask.hu_zyx).astype(np.uint8)
-        anatomy = product_anatomy(ct, labels, Phase.PORTAL, finder)
+        anatomy = product_anatomy(ct, labels, Phase.PORTAL, finder, namer)
         draw_anatomy_sheet(ct, anatomy, args.out / f"{name}.png", name)
     return 0
 

@@ -118,13 +118,8 @@ def find_anatomy(
     vessels, landmarks = _vessels_and_landmarks(
         grid, cava, max(contrast, 1.0), likely or None, settings, namer, part(progress, 0.5, 0.3)
     )
-    found = LiverAnatomy(
-        geometry,
-        _back(vessels, grid, geometry),
-        np.zeros(geometry.shape_zyx, np.uint8),
-        landmarks,
-        tuple(_remarks(landmarks)),
-    )
+    on_scan, nothing = _back(vessels, grid, geometry), np.zeros(geometry.shape_zyx, np.uint8)
+    found = LiverAnatomy(geometry, on_scan, nothing, landmarks, tuple(_remarks(landmarks)))
     if cava is None:
         return replace(found, messages=(NO_CAVA,))
     progress("anatomy: segments", 0.8)
