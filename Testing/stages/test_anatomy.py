@@ -343,13 +343,15 @@ def test_a_cava_of_changing_density_is_none(body: Body) -> None:
 
 
 def test_another_spacing_changes_little(found, body: Body) -> None:
-    """0.98 is wanted; the portal bifurcation is read 4 mm off, and planes about it turn."""
+    """0.98 is wanted; the umbilical portion is read 4 mm off, and planes about it turn."""
     fine = Geometry.make((93, 82, 122), (2.0, 2.7, 2.7), (-165.0, -110.0, -90.0))
     hu, liver = resample(body[0], GRID, fine), resample_labels(body[1].astype(np.uint8), GRID, fine) > 0
     other = told(hu, liver, fine)
     assert other.has_segments and ((other.segments_zyx > 0) == liver).all()
+    forks = [one.landmarks[LandmarkName.BIFURCATION].lps for one in (found, other)]
+    assert np.linalg.norm(np.subtract(*forks)) < 1.5
     same = resample_labels(other.segments_zyx, fine, GRID) == found.segments_zyx
-    assert same[ndimage.binary_erosion(body[1])].mean() >= 0.94
+    assert same[ndimage.binary_erosion(body[1])].mean() >= 0.95
 
 
 def test_after_hemihepatectomy_there_are_no_segments(body: Body) -> None:
