@@ -47,6 +47,8 @@ from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from LiverLesionAILib.volume.dicom import DicomSlice, DicomSource
 from LiverLesionAILib.volume.resampling import resample_labels
 from LiverLesionAILib.writing.followup_file import course_text
+from LiverLesionAILib.writing.report.sentences import sentence
+from LiverLesionAILib.writing.report.strings import Language
 
 Balls = dict[int, tuple[tuple[float, float, float], float]]
 
@@ -200,6 +202,30 @@ def test_what_a_scan_does_not_show_is_not_covered(first):
     states = {pair.prior: pair.state for pair in found.pairs if not pair.current}
     assert states.get((3,)) is LesionState.NOT_COVERED
     assert states.get((4,)) is LesionState.NOT_COVERED
+
+
+def test_what_was_resected_is_no_response(first):
+    """The registration presses the removed part into the rest: its lesions are not covered, and not gone."""
+    geometry = first.result.geometry
+    lps = np.asarray(geometry.index_to_lps(np.moveaxis(np.indices(geometry.shape_zyx), 0, -1)))
+    removed = lps[..., 0] < -20.0
+    liver = first.result.liver_zyx & ~removed
+    labels = np.where(removed, 0, first.result.lesion_labels_zyx).astype(np.uint16)
+    hu = np.where(first.result.liver_zyx & removed, -60.0, first.volume.hu_zyx).astype(np.float32)
+    lesions = measure_case(labels, liver, hu, geometry)
+    result = replace(first.result, liver_zyx=liver, lesion_labels_zyx=labels, lesions=lesions)
+    found = follow_up(first, Examined(result, CtVolume(hu, geometry, "after"), day=date(2026, 3, 1)))
+    assert not found.failed
+    out = {x.number for x in first.result.lesions} - {x.number for x in lesions}
+    assert out and lesions
+    states = {n: pair.state for pair in found.pairs for n in pair.prior}
+    assert {states[n] for n in out} == {LesionState.NOT_COVERED}
+    assert {states[x.number] for x in lesions} == {LesionState.STABLE}
+    (said,) = (warning for warning in found.warnings if "no liver any more" in warning)
+    assert all(str(n) in said for n in out)
+    assert "keine Leber mehr" in sentence(said, Language("de"))
+    judged = response(found)
+    assert judged is None or judged.overall not in (Response.CR, Response.PR)
 
 
 @pytest.mark.usefixtures("unbent")

@@ -28,7 +28,13 @@ from ..scene.nodes import ATTR_MAP
 from ..scene.ras import volume_geometry
 from ..scene.study import study_of
 from ..stages.followup.faint import FaintSettings, Look, look_in, with_faint
-from ..stages.followup.pair import PairSettings, Place, pair_lesions
+from ..stages.followup.pair import (
+    PairSettings,
+    Place,
+    pair_lesions,
+    removed_lesions,
+    removed_warning,
+)
 from ..stages.followup.parts import CutSettings, JoinedCut, joined_cuts
 from ..volume.crops import Mask
 from .case_view import CaseView, read_case
@@ -157,11 +163,15 @@ class Comparisons:
         points = self._point(prior, days[0]), self._point(case, days[1])
         wrong = order_warning(*days)
         pairs, cuts = self._paired(prior, case, points, alignment)
+        warnings = (*alignment.warnings, *((wrong,) if wrong else ()))
+        if alignment.movement is not None:
+            removed = removed_lesions(pairs, self._placed(prior, points[0]), alignment.movement)
+            warnings += removed_warning(removed)
         step = FollowUp(
             *points,
             pairs,
             alignment.failed,
-            (*alignment.warnings, *((wrong,) if wrong else ())),
+            warnings,
             alignment.dice,
             alignment.gap_mm,
             tuple(cut.outline for cut in cuts),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +19,12 @@ from ...volume.point_map import Movement, came_from
 from ...volume.pulled import came_from_all
 
 MOST_POINTS = 300
+SQUEEZED = 0.35
+"""Of its volume: tissue that a registration presses to less than this is not there in the second scan.
+Livers are bent onto each other by their outlines, so one that was half resected is pressed into the rest: to
+a tenth where it was taken away, to six tenths beside the cut (in a phantom)."""
+SQUEEZED_ROUND_MM = 10.0
+"""Around a lesion's middle that this is measured over; its radius where that is more."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,45 @@ def pair_lesions(
         home = _host(current[c], expected, settings)
         if home is not None and home in after and len(before[after[home][0]]) == 1:
             after[home].append(c)
-    return _pairs(before, after, expected, current, transform, sizes, covered, settings.edge_mm)
+    removed = {p for p in set(prior) - set(after) if _squeezed(prior[p], transform)}
+    made = _pairs(before, after, expected, current, transform, sizes, covered, settings.edge_mm)
+    return tuple(
+        replace(pair, state=LesionState.NOT_COVERED)
+        if pair.state is LesionState.GONE and removed.issuperset(pair.prior)
+        else pair
+        for pair in made
+    )
+
+
+def removed_lesions(
+    pairs: Sequence[Pair], prior: Mapping[int, Place], transform: Movement
+) -> tuple[int, ...]:
+    """The prior's lesions in a part of the liver that the current scan has not: as after a resection.
+
+    Args:
+        pairs: as :func:`pair_lesions` made them.
+        prior: those lesions by number; others may be missing.
+    """
+    alone = [n for p in pairs if p.state is LesionState.NOT_COVERED for n in p.prior if n in prior]
+    return tuple(sorted(n for n in alone if _squeezed(prior[n], transform)))
+
+
+def removed_warning(numbers: Sequence[int]) -> tuple[str, ...]:
+    """What to say of :func:`removed_lesions`; nothing where there are none."""
+    if not numbers:
+        return ()
+    return (
+        f"Where the prior scan's lesion(s) {', '.join(map(str, numbers))} lay, this scan has no liver any "
+        "more, as after a resection: not covered, which is no response.",
+    )
+
+
+def _squeezed(place: Place, transform: Movement) -> bool:
+    """Whether a registration leaves next to nothing of the tissue around a lesion: by its Jacobian."""
+    half = max(SQUEEZED_ROUND_MM, place.radius_mm)
+    ends = place.centre_lps + half * np.vstack([np.eye(3), -np.eye(3)])
+    moved = transform.points(ends)
+    return bool(np.linalg.det((moved[:3] - moved[3:]) / (2 * half)) < SQUEEZED)
 
 
 def _assigned(

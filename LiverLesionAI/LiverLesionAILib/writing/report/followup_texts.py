@@ -236,6 +236,15 @@ FOLLOW_UP_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Les foies concordent mal (Dice {dice} sans déformation) : autre patient, résection, ou grand "
         "changement. Vérifier l'appariement.",
     ),
+    "Where the prior scan's lesion(s) {names} lay, this scan has no liver any more, as after a resection: "
+    "not covered, which is no response.": (
+        "Wo Läsion(en) {names} der Voruntersuchung lag(en), ist jetzt keine Leber mehr, wie nach einer "
+        "Resektion: nicht erfasst, was kein Ansprechen ist.",
+        "Der lesjon(er) {names} i forrige undersøkelse lå, er det ikke lenger lever, som etter en "
+        "reseksjon: ikke dekket, som ikke er respons.",
+        "Là où se trouvai(en)t la ou les lésions {names} de l'examen antérieur, il n'y a plus de foie, "
+        "comme après une résection : non couvert, ce qui n'est pas une réponse.",
+    ),
     "Both are the same scan: it is compared with itself.": (
         "Beide sind dieselbe Aufnahme: Sie wird mit sich selbst verglichen.",
         "Begge er samme opptak: det sammenlignes med seg selv.",
