@@ -74,6 +74,22 @@ def test_no_aorta_in_a_block_of_water() -> None:
     assert np.isnan(measure_cava(volume, None))
 
 
+@pytest.mark.parametrize("aorta_hu", [330.0, 150.0, 42.0])
+def test_the_aorta_goes_on_where_a_bowel_ends(aorta_hu: float) -> None:
+    """A lean patient's aorta on the vertebra, in the middle; a full loop of bowel where it lies in most."""
+    geometry = Geometry.make((30, 100, 100), (4.0, 2.0, 2.0), (-100.0, -100.0, 0.0))
+    z, y, x = np.indices(geometry.shape_zyx)
+    hu = np.where(((y - 50) / 40) ** 2 + ((x - 50) / 46) ** 2 <= 1, -90.0, -1000.0)
+    hu[np.hypot(y - 70, x - 50) < 8] = 220
+    hu[np.hypot(y - 58, x - 50 - 0.05 * (z - 15)) < 5] = aorta_hu
+    hu[(np.hypot(y - 50, x - 57) < 4.5) & (z > 9) & (z < 26)] = 75
+    hu += np.random.default_rng(0).normal(0, 8, hu.shape)
+    found = find_aorta(CtVolume(hu.astype(np.float32), geometry), 0.0, 116.0, PHASE.aorta)
+    assert found.hu == pytest.approx(aorta_hu, abs=10)
+    assert found.length_mm > 100
+    assert all(abs(left) < 5 and abs(back - 16) < 5 for left, back, _ in found.centres_lps)
+
+
 @pytest.mark.parametrize(
     ("aorta", "vessels", "liver", "name"),
     [

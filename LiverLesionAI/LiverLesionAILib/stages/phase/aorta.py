@@ -6,7 +6,7 @@ Only its density is wanted, so a stretch of it is enough; where nothing looks li
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from ...volume.ct import CtVolume, Geometry, resample
 SPACING_MM = (4.0, 2.0, 2.0)
 RADII_MM = (7.0, 9.0, 11.0)
 BODY_HU, BONE_HU = -300.0, 140.0
+DISCS, RUNS = 4, 5
+"""Of a slice, and of a scan, among which the aorta is chosen."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,15 @@ class Aorta:
     length_mm: float
 
 
+class Disc(NamedTuple):
+    """A round, even spot of a slice: its score, middle on the grid, and mean HU."""
+
+    score: float
+    y: float
+    x: float
+    hu: float
+
+
 def find_aorta(
     volume: CtVolume, low_lps_z: float, high_lps_z: float, settings: AortaSettings
 ) -> Aorta | None:
@@ -73,8 +84,8 @@ def find_aorta(
     spine = _spine(hu)
     if spine is None:
         return None
-    found = [_candidate(plane, place, settings) for plane, place in zip(hu, spine, strict=True)]
-    return _stretch(found, part, settings)
+    found = [_candidates(plane, place, settings) for plane, place in zip(hu, spine, strict=True)]
+    return _longest(_stretches(found, settings), part, settings)
 
 
 def _spine(hu_zyx: NDArray[np.float32]) -> NDArray[np.float64] | None:
@@ -111,23 +122,23 @@ def disc_kernel(radius_mm: float, inner_mm: float = 0.0) -> NDArray[np.float32]:
     return kernel / kernel.sum()
 
 
-def _candidate(
+def _candidates(
     plane: NDArray[np.float32], spine_yx: NDArray[np.float64], settings: AortaSettings
-) -> tuple[float, float, float, float] | None:
-    """Best disc of a slice: (score, y, x, HU); None where none fits."""
+) -> list[Disc]:
+    """The best discs of a slice, of which none lies in another; [] where none fits."""
     reach = 40
     y0, x0 = (max(0, round(c) - reach) for c in spine_yx)
     patch = plane[y0 : round(spine_yx[0]) + reach, x0 : round(spine_yx[1]) + reach]
     if min(patch.shape) < 20:
-        return None
+        return []
     patch = np.clip(patch, -150, 600)
     smooth = ndimage.median_filter(patch, size=3)
-    best = None
     y, x = np.indices(patch.shape)
     # To the patient's left is the direction of x; in front of the spine is against y.
     left_mm = (x + x0 - spine_yx[1]) * SPACING_MM[2]
     front_mm = (spine_yx[0] - y - y0) * SPACING_MM[1]
-    likely = np.exp(-0.5 * (((left_mm - 14) / 13) ** 2 + ((front_mm - 40) / 13) ** 2))
+    likely = np.exp(-0.5 * (((left_mm - 10) / 14) ** 2 + ((front_mm - 34) / 15) ** 2))
+    best, level = np.zeros_like(smooth), np.zeros_like(smooth)
     for radius in RADII_MM:
         disc, ring = disc_kernel(radius), disc_kernel(radius + 5.0, radius + 2.0)
         mean = ndimage.convolve(smooth, disc, mode="nearest")
@@ -142,10 +153,16 @@ def _candidate(
             * np.clip(1 - spread / (30 + 0.2 * np.maximum(mean, 0)), 0, 1)
             * fits
         )
-        at = np.unravel_index(int(score.argmax()), score.shape)
-        if score[at] > 0 and (best is None or score[at] > best[0]):
-            best = (float(score[at]), float(at[0] + y0), float(at[1] + x0), float(mean[at]))
-    return best
+        better = score > best
+        best[better], level[better] = score[better], mean[better]
+    found = []
+    for _ in range(DISCS):
+        at = np.unravel_index(int(best.argmax()), best.shape)
+        if best[at] <= 0:
+            break
+        found.append(Disc(float(best[at]), float(at[0] + y0), float(at[1] + x0), float(level[at])))
+        best[np.hypot(y - at[0], x - at[1]) * SPACING_MM[1] < max(RADII_MM)] = 0
+    return found
 
 
 def _share_darker(
@@ -162,41 +179,59 @@ def _share_darker(
     return out
 
 
-def _stretch(
-    found: list[tuple[float, float, float, float] | None], grid: Geometry, settings: AortaSettings
-) -> Aorta | None:
-    """The longest run of discs that lie above each other and are equally dense."""
-    best: list[int] = []
-    strength = 0.0
-    for start in range(len(found)):
-        if found[start] is None:
-            continue
-        run = [start]
-        gap = 0
-        for z in range(start + 1, len(found)):
-            one, last = found[z], found[run[-1]]
-            close = (
-                one is not None
-                and last is not None
-                and np.hypot(one[1] - last[1], one[2] - last[2]) * SPACING_MM[1] < settings.step_mm
-                and abs(one[3] - last[3]) < 12 + 0.12 * last[3]
-            )
-            if close:
-                run.append(z)
-                gap = 0
-            else:
-                gap += 1
-                if gap > 2:
-                    break
-        total = sum(found[z][0] for z in run)  # type: ignore[index]
-        if total > strength:
-            best, strength = run, total
-    length_mm = (best[-1] - best[0] + 1) * SPACING_MM[0] if best else 0.0
-    if length_mm < settings.shortest_mm or strength < settings.strength:
+def _stretches(found: list[list[Disc]], settings: AortaSettings) -> list[dict[int, Disc]]:
+    """Runs of discs that lie above each other and are equally dense, slice -> disc, the strongest first."""
+    left = [list(discs) for discs in found]
+    runs = []
+    for _ in range(RUNS):
+        run = _strongest(left, settings)
+        if not run:
+            break
+        runs.append(run)
+        for z, disc in run.items():
+            left[z].remove(disc)
+    return runs
+
+
+def _strongest(found: list[list[Disc]], settings: AortaSettings) -> dict[int, Disc]:
+    """The run whose scores have the largest sum, at most two slices missing in a row; {} of no discs."""
+    total: dict[tuple[int, int], float] = {}
+    before: dict[tuple[int, int], tuple[int, int] | None] = {}
+    for z, discs in enumerate(found):
+        for place, disc in enumerate(discs):
+            earlier = [
+                (below, other)
+                for below in range(max(0, z - 3), z)
+                for other, last in enumerate(found[below])
+                if _goes_on(last, disc, settings)
+            ]
+            on = max(earlier, key=lambda at: total[at], default=None)
+            total[z, place] = disc.score + (0.0 if on is None else total[on])
+            before[z, place] = on
+    at = max(total, key=lambda key: total[key], default=None)
+    run = {}
+    while at is not None:
+        run[at[0]] = found[at[0]][at[1]]
+        at = before[at]
+    return run
+
+
+def _goes_on(last: Disc, disc: Disc, settings: AortaSettings) -> bool:
+    away_mm = np.hypot(disc.y - last.y, disc.x - last.x) * SPACING_MM[1]
+    return bool(away_mm < settings.step_mm and abs(disc.hu - last.hu) < 12 + 0.12 * last.hu)
+
+
+def _longest(runs: list[dict[int, Disc]], grid: Geometry, settings: AortaSettings) -> Aorta | None:
+    """The run that is strong over the longest stretch: nothing else beside the spine goes on all along it."""
+    best, most = None, 0.0
+    for run in runs:
+        strength, length_mm = sum(d.score for d in run.values()), (max(run) - min(run) + 1) * SPACING_MM[0]
+        enough = length_mm >= settings.shortest_mm and strength >= settings.strength
+        if enough and strength * length_mm > most:
+            best, most = run, strength * length_mm
+    if best is None:
         return None
-    centres = []
-    for z in best:
-        point = grid.index_to_lps((z, found[z][1], found[z][2]))  # type: ignore[index]
-        centres.append(tuple(float(v) for v in point))
-    hu = float(np.median([found[z][3] for z in best]))  # type: ignore[index]
-    return Aorta(hu, tuple(centres), length_mm)
+    points = [grid.index_to_lps((z, best[z].y, best[z].x)) for z in sorted(best)]
+    centres = tuple((float(p[0]), float(p[1]), float(p[2])) for p in points)
+    hu = float(np.median([disc.hu for disc in best.values()]))
+    return Aorta(hu, centres, (max(best) - min(best) + 1) * SPACING_MM[0])
