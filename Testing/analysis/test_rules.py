@@ -44,6 +44,7 @@ TECHNICAL = {
     "MOST_PAIRS": "how much of a map is shown",
     "DRAWS": "how often planes are drawn by chance to see what a lesion could lie in",
     "HEPATIC_SEED_MM": "how near the vena cava a tube enters it",
+    "DISCS, RUNS": "among how many round spots an aorta is chosen; as BODY_HU, BONE_HU",
     "LEAST_SHARE": "how sure a network can be of what it leaves out; as the tail of what is measured",
     "HEARD": "how far a network has to count at all before it contradicts; its weights are on the page",
     "HIGH_PERCENT": 'what "could" means there: the page\'s share is compared with it',

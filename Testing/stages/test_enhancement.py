@@ -45,11 +45,17 @@ def test_aphe(contrast: float, rim: float, aphe: bool) -> None:
         (40.0, 5.0, -9.0, False),
         (60.0, 30.0, 10.0, False),
         (-30.0, -45.0, -50.0, False),
+        (3.0, -14.0, -5.0, True),
+        (-4.0, -8.0, -11.0, False),
     ],
 )
 def test_washout(arterial: float, portal: float, delayed: float, washout: bool) -> None:
-    """The darkest later phase counts; what never enhanced has nothing to wash out."""
+    """The darkest later phase counts, with APHE or without; what never enhanced has nothing to wash out."""
     assert look(arterial=arterial, portal=portal, delayed=delayed).washout is washout
+
+
+def test_a_rim_washes_nothing_out() -> None:
+    assert look({ARTERIAL: 20.0}, arterial=5.0, delayed=-30.0).washout is False
 
 
 def test_capsule() -> None:

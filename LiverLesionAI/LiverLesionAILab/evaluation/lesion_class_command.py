@@ -160,14 +160,16 @@ def enhancement_table(judged: Sequence[JudgedLesion], aphe_hu: float, washout_hu
         for one in judged:
             seen = one.facts["contrast_hu"]
             late = min(seen["portal"], seen.get("delayed", np.inf))
+            fall, rim = seen["arterial"] - late, one.facts["rim"]
             edge = abs(seen["arterial"] - aphe_hu) < APHE_BAND_HU
-            aphe = seen["arterial"] >= aphe_hu and not one.facts["rim"]
+            truth = seen["arterial"] >= aphe_hu and not rim
             if what == "washout":
-                edge |= aphe and abs(late + washout_hu) < APHE_BAND_HU
-                edge |= aphe and abs(seen["arterial"] - late - washout_hu) < APHE_BAND_HU
+                bright = seen["arterial"] > -washout_hu and not rim
+                edge = abs(seen["arterial"] + washout_hu) < APHE_BAND_HU
+                edge |= bright and min(abs(late + washout_hu), abs(fall - washout_hu)) < APHE_BAND_HU
+                truth = bright and late <= -washout_hu and fall >= washout_hu
             if edge or one.enhancement.aphe is None:
                 continue
-            truth = aphe if what == "APHE" else aphe and late <= -washout_hu
             said = one.enhancement.aphe if what == "APHE" else bool(one.enhancement.washout)
             told.append((truth, said))
         table = np.array(told, bool).reshape(-1, 2)

@@ -146,7 +146,8 @@ class Rules(AnatomyRules):
         10.0,
         "HU",
         "Darker than the liver by this in a later phase, and fallen by as much against it since the arterial "
-        "one, is washout of a lesion that hyperenhanced then. Not fitted.",
+        "one, is washout of a lesion that was not darker by this then; LI-RADS counts it with APHE and "
+        "without. Not fitted.",
         f"{_ENHANCEMENT}::test_washout",
     )
     differential_lipiodol_hu: float = rule(

@@ -55,8 +55,8 @@ class Enhancement:
         levels: one per phase, in the order of time.
         aphe: brighter than the liver round it in the arterial phase, and not only at the rim.
         rim: a rim brighter than core and liver in the arterial phase.
-        washout: darker than the liver in the portal venous or delayed phase, after having been relatively
-            brighter in the arterial phase.
+        washout: darker than the liver in the portal venous or delayed phase, after having been at least as
+            bright in the arterial phase, with APHE or without.
         capsule: a bright rim in the portal venous or delayed phase.
         own: phase of the CT that was analysed.
     """

@@ -47,7 +47,10 @@ def measure_enhancement(
         if late:
             name, darkest = min(late.items(), key=lambda item: item[1].contrast_hu)
             fallen = seen.contrast_hu - darkest.contrast_hu >= settings.washout_hu
-            washout = aphe and fallen and darkest.contrast_hu <= -settings.washout_hu
+            # LI-RADS counts it without APHE as well: a fall from what was as bright as the liver. What was
+            # dark from the start never enhanced, and washes nothing out.
+            bright = not rim and seen.contrast_hu > -settings.washout_hu
+            washout = bright and fallen and darkest.contrast_hu <= -settings.washout_hu
             figure = f"{name} {darkest.contrast_hu:+.0f} HU against liver"
             said.append(f"{'washout' if washout else 'no washout'} ({figure})")
     if late:
