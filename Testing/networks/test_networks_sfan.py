@@ -13,10 +13,11 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from LiverLesionAILib.models.folding import fold_batch_norm
 from LiverLesionAILib.models.weights import ModelStore, load_network
 from LiverLesionAILib.networks.parts.blocks import ConvBlock, global_average, parameter_count
-from LiverLesionAILib.networks.parts.upsampled_convolution import add_convolved
+from LiverLesionAILib.networks.parts.upsampled_convolution import _taps, add_convolved, pays
 from LiverLesionAILib.networks.parts.upsampling import by_products, upsampled
 from LiverLesionAILib.networks.sfan import SIZES, Gate, Sfan, SfanConfig
 from LiverLesionAILib.networks.unet import Unet, UnetConfig
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 TINY = SfanConfig(in_slices=1, classes=3, widths=(2, 3, 4), aligned_channels=2, head_channels=3)
 
@@ -191,6 +192,16 @@ class TestInference:
             found = store.network("sfan", "cpu", "float32")(x).logits.softmax(dim=1)
         assert float(expected[:, 1:].max() - expected[:, 1:].min()) > 0.1, "an answer, not a constant"
         assert float((found - expected).abs().max()) < 1e-5
+
+    def test_counting_on_stand_ins_leaves_nothing_behind(self) -> None:
+        _taps.cache_clear()
+        with FakeTensorMode(), torch.no_grad():
+            assert not pays(torch.zeros(1, 8, 32, 48))
+            Sfan(SIZES["compact"]).eval()(torch.zeros(1, 5, 32, 48))
+        assert _taps.cache_info().currsize == 0
+        with torch.no_grad():
+            assert pays(torch.zeros(1, 8, 32, 48))
+            assert Sfan(SIZES["compact"]).eval()(torch.zeros(1, 5, 32, 48)).logits.isfinite().all()
 
     @pytest.mark.parametrize("factor", [2, 4, 8, 16])
     def test_convolved_before_enlarged_is_convolved_after_also_at_the_border(self, factor: int) -> None:

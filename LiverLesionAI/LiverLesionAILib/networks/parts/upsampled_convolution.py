@@ -21,9 +21,10 @@ from .upsampling import BLOCK
 def pays(x: Tensor) -> bool:
     """Whether this is the quicker way for a full-size image (B, C, H, W): wide numbers, on a CPU.
 
-    It also has to be possible: H and W are multiples of 16.
+    It also has to be possible: H and W are multiples of 16. Where only shapes or operations are counted, on
+    stand-ins for tensors, the network's own convolution is meant.
     """
-    wide = x.dtype in (torch.float32, torch.float64)
+    wide = type(x) is Tensor and x.dtype in (torch.float32, torch.float64)
     return wide and x.device.type == "cpu" and not any(side % BLOCK for side in x.shape[-2:])
 
 
