@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from LiverLesionAILab.synthesis.known_trees.habit import Branch
+from LiverLesionAILab.synthesis.known_trees.territory import FINE
 from LiverLesionAILab.synthesis.synthliver.anatomy_plan import further_plans, plan_anatomy
+from LiverLesionAILib.stages.anatomy.found_tubes import FoundTubes, Roots
+from LiverLesionAILib.stages.anatomy.grid import GRID_MM, LiverGrid
 from LiverLesionAILib.stages.anatomy.tree_view import CHANNELS
+from LiverLesionAILib.volume.geometry import Geometry
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILab.training.optimisers import LoopSettings
-from LiverLesionAILab.training.tree_cases import TreeCase, load_tree_case, save_tree_case
+from LiverLesionAILab.training.recipes import recipe
+from LiverLesionAILab.training.tree_cases import TreeCase, load_tree_case, save_tree_case, tree_case
 from LiverLesionAILab.training.tree_training import (
     NEARER,
     TREES,
     TUBES,
     TreeAugment,
     TreeSampler,
+    fit_trees,
     tree_loss,
 )
+from LiverLesionAILib.networks.tree_unet import TreeUnetConfig
 
 
 def case() -> TreeCase:
@@ -90,3 +100,51 @@ def test_the_loss_weighs_both_trees_alike_and_asks_nothing_of_the_rest() -> None
         tree_loss(one_wrong, labels, settings), tree_loss(three_wrong, labels, settings)
     )
     assert float(tree_loss(right, torch.zeros_like(labels), settings)) == 0.0
+
+
+def test_a_run_is_kept_with_its_patients(tmp_path: Path) -> None:
+    chosen = recipe("tree_unet")
+    loop = replace(chosen.loop, steps=2, warmup=1, checkpoint_every=1, log_every=1)
+    toy = replace(chosen, config=TreeUnetConfig(channels=CHANNELS, widths=(4, 6)), loop=loop)
+    network = fit_trees(toy, [case()], tmp_path, "cpu")
+    assert not network.training and network.multiple == 4
+    kept = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert kept["patients"] == ["one"] and kept["task"] == "trees"
+    assert (tmp_path / "checkpoint.pt").is_file() and (tmp_path / "curve.csv").is_file()
+
+
+def test_every_tube_learns_from_the_branch_beside_it() -> None:
+    body = Geometry.make((24, 24, 24), (GRID_MM,) * 3)
+    liver = np.zeros(body.shape_zyx, bool)
+    liver[2:22, 2:22, 2:22] = True
+    tubes, branches = np.zeros_like(liver), np.zeros(body.shape_zyx, np.uint8)
+    tubes[4:20, 6, 6] = tubes[4:20, 6, 16] = tubes[4:20, 18, 18] = True
+    branches[4:20, 7, 6], branches[4:20, 6, 16] = Branch.HEPATIC_RIGHT, FINE + 1
+    nothing, here = np.zeros(body.shape_zyx, np.uint8), np.zeros(3)
+    away = np.full(int(tubes.sum()), 5.0)
+    found = FoundTubes(
+        tubes,
+        tubes.astype(np.float32),
+        liver & False,
+        Roots(liver & False, liver & False, here, here, here),
+        away,
+        away,
+        {},
+        (nothing, nothing),
+    )
+    grid = LiverGrid(
+        body,
+        np.full(body.shape_zyx, 100, np.float32),
+        liver,
+        liver & False,
+        liver & False,
+        100.0,
+        0,
+        None,
+        None,
+    )
+    made = tree_case("one", grid, found, branches)
+    assert made.volumes.shape[1:] == made.labels_zyx.shape and made.volumes.dtype == np.float16
+    counts = np.bincount(made.labels_zyx.ravel(), minlength=3)
+    assert counts[1] == counts[2] == 16, "the third tube has no branch beside it; twigs are of a tree too"
+    assert (made.volumes[1] > 0).sum() == 48
