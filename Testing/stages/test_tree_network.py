@@ -10,7 +10,7 @@ from LiverLesionAILib.stages.anatomy.tree_view import CHANNELS, TreeView
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILib.networks.parts.blocks import fold_batch_norm
+from LiverLesionAILib.models.folding import fold_batch_norm
 from LiverLesionAILib.networks.tree_unet import SIZES, TreeUnet, TreeUnetConfig
 
 TOY = TreeUnetConfig(channels=CHANNELS, widths=(4, 6))
