@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from LiverLesionAILib.support.threads import let_threads_sleep
 
 # Before torch, numpy and Qt are loaded. One thread a process: on small arrays more wait for each other.
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 TESTING = Path(__file__).parent
 
 # The same examples every time, so that a red run means a changed line; others are tried with
-# `--hypothesis-profile explore`.
-settings.register_profile("same", derandomize=True)
-settings.register_profile("explore", max_examples=500, print_blob=True)
+# `--hypothesis-profile explore`. How long an example takes is no test's matter.
+untimed = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("same", derandomize=True, **untimed)
+settings.register_profile("explore", max_examples=500, print_blob=True, **untimed)
 settings.load_profile("same")
 
 
