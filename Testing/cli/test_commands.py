@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -168,3 +169,29 @@ def test_on_a_terminal_one_line_is_redrawn_and_cleared_at_the_end(monkeypatch: p
 def test_options_that_make_no_sense_are_answered_with_an_example(parse, text: str, says: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=says):
         parse(text)
+
+
+def test_a_cancel_ends_though_slicers_classes_never_finish_loading(tmp_path: Path) -> None:
+    """An interrupt within an import can leave the import lock taken: their thread waits for ever."""
+    (tmp_path / "slicer.py").write_text("import threading\nthreading.Event().wait()\n", encoding="utf-8")
+    script = (
+        "import sys\n"
+        "from LiverLesionAILib.cli import main\n"
+        "from LiverLesionAILib.scene.loading import begin_loading\n"
+        "def cancelled(args):\n"
+        "    begin_loading()\n"
+        "    raise KeyboardInterrupt\n"
+        "main.LOADING_S = 0.1\n"
+        "main.add_rules_command = lambda commands: commands.add_parser('rules').set_defaults(run=cancelled)\n"
+        "sys.exit(main.main(['rules']))\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 130, done.stderr
+    assert "Cancelled" in done.stderr

@@ -12,7 +12,7 @@ from .. import __version__
 from ..support.errors import Cancelled, LiverLesionAIError
 from ..support.interrupts import as_keyboard_interrupt
 from ..support.text import printable_streams
-from ..support.threads import let_threads_sleep
+from ..support.threads import LOADING, has_ended, let_threads_sleep
 from .analyze import add_analyze_command
 from .batch import add_batch_command
 from .cohort import add_cohort_command
@@ -27,6 +27,9 @@ from .remnant import add_remnant_command
 from .rules import add_rules_command
 from .support import add_support_command
 from .tools import EXIT_CANCELLED, EXIT_ERROR, tools
+
+LOADING_S = 20.0
+"""After a cancel, Slicer's classes are given so long to finish loading; it takes seconds."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -80,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_ERROR
     except (KeyboardInterrupt, Cancelled) as error:
-        return _ended(args, error, "\nCancelled; nothing was kept.", EXIT_CANCELLED)
+        return _left(_ended(args, error, "\nCancelled; nothing was kept.", EXIT_CANCELLED))
     except LiverLesionAIError as error:
         return _ended(args, error, f"liverlesionai: {error}", EXIT_ERROR)
     except MemoryError as error:
@@ -89,6 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, json.JSONDecodeError) as error:
         text = f"liverlesionai: {error}. Check the disk and the permissions."
         return _ended(args, error, text, EXIT_ERROR)
+
+
+def _left(status: int) -> int:
+    """The status of a cancelled command; does not come back where the interpreter could not end."""
+    if not has_ended(LOADING, LOADING_S):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 def _speaks_json(args: argparse.Namespace) -> bool:

@@ -6,6 +6,8 @@ import sys
 import threading
 from contextlib import suppress
 
+from ..support.threads import LOADING
+
 
 def begin_loading() -> None:
     """Load Slicer's classes in a thread, while the networks compute.
@@ -14,7 +16,7 @@ def begin_loading() -> None:
     """
     if "slicer" not in sys.modules:
         # No daemon: what these libraries begin when they are loaded has to end before the interpreter does.
-        threading.Thread(target=_load, name="loading Slicer's classes").start()
+        threading.Thread(target=_load, name=LOADING).start()
 
 
 def _load() -> None:

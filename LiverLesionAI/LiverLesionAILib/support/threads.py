@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import MutableMapping
 
 SLEEPING = {
@@ -29,3 +30,20 @@ def let_threads_sleep(environment: MutableMapping[str, str] = os.environ) -> Non
     """
     for name, value in SLEEPING.items():
         environment.setdefault(name, value)
+
+
+LOADING = "loading Slicer's classes"
+"""Name of the thread that does so while the networks compute."""
+
+
+def has_ended(name: str, within_s: float) -> bool:
+    """Wait for the thread of that name, where there is one; False where it still runs.
+
+    An interrupt that lands in the middle of an import can leave Python's import lock taken: a thread that
+    imports then waits for ever, and the interpreter's end for that thread.
+    """
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(within_s)
+            return not thread.is_alive()
+    return True
