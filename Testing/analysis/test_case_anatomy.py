@@ -103,7 +103,9 @@ def test_the_user_is_told_when_the_filter_works_alone(monkeypatch: pytest.Monkey
     monkeypatch.setattr(anatomy, "find_anatomy", lambda *_args: seen)
     volume = CtVolume(np.full(GRID.shape_zyx, 60.0, np.float32), GRID, "any")
     assert with_anatomy(plain, volume, Rules()).anatomy.messages == (anatomy.NO_NETWORK,)
-    assert with_anatomy(plain, volume, Rules(), finder=object()).anatomy.messages == ()
+    assert with_anatomy(plain, volume, Rules(), finder=object()).anatomy.messages == (anatomy.NO_NAMER,)
+    both = with_anatomy(plain, volume, Rules(), finder=object(), namer=object())
+    assert both.anatomy.messages == ()
 
 
 def test_the_bundled_vessel_network_opens():

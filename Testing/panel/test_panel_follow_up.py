@@ -588,3 +588,20 @@ class TestJoinedOutlines:
         desk.turn()
         assert not desk.ui.splitPairButton.enabled
         assert "one outline" not in desk.ui.priorStateLabel.text
+
+
+def test_a_lesion_of_a_resected_part_is_not_called_gone(desk):
+    prior, now = add_volume("January"), truth_array()
+    now[:, :, :22] = 40
+    after = add_volume("May", now)
+    desk.turn()
+    desk.panel.parameters.inputVolume = after
+    desk.turn()
+    desk.panel.parameters.priorVolume = prior
+    desk.turn()
+    desk.analyze()
+    found = desk.panel.follow_up.compared.followup
+    assert found.failed == ""
+    assert states(desk)[(1,), ()] == "not covered"
+    assert any("no liver any more" in warning for warning in found.warnings)
+    assert "no liver any more" in desk.ui.priorStateLabel.text

@@ -17,7 +17,7 @@ pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra e
 pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
 
-from LiverLesionAILib.analysis.anatomy import NO_NETWORK
+from LiverLesionAILib.analysis.anatomy import NO_NAMER, NO_NETWORK
 from LiverLesionAILib.case.anatomy import (
     CouinaudSegment,
     Landmark,
@@ -156,6 +156,7 @@ def test_every_reason_is_known_in_every_language() -> None:
         stage.HALVES.format(right=93.4, low=40.0, high=90.0),
         stage.TOO_SMALL,
         NO_NETWORK,
+        NO_NAMER,
         *(f"Segment VI, VII would remain without {what}. Look at the vessels." for what in FED_BY.values()),
     ]
     for name in LandmarkName.ALL:

@@ -27,6 +27,11 @@ NO_NETWORK = (
     "alone shows fewer vessels. Distances may be too long; install the extension again."
 )
 """Told beside vessels that the filter alone has found."""
+NO_NAMER = (
+    "The network that names vessels could not be used (its weights are missing or damaged): more of them are "
+    "taken for the other tree. Install the extension again."
+)
+"""Told beside vessels that the signs along them alone have named."""
 
 
 def vessel_finder(store: ModelStore | None) -> VesselFinder | None:
@@ -89,8 +94,9 @@ def with_anatomy(
         progress,
         namer,
     )
-    if finder is None and anatomy.vessels_zyx.any():
-        anatomy = replace(anatomy, messages=(*anatomy.messages, NO_NETWORK))
+    if anatomy.vessels_zyx.any() and (finder is None or namer is None):
+        told = NO_NETWORK if finder is None else NO_NAMER
+        anatomy = replace(anatomy, messages=(*anatomy.messages, told))
     progress("anatomy: lesions", 0.9)
     placed = with_places(result, anatomy, rules)
     seconds = {**result.timings_s, "anatomy": time.perf_counter() - started}

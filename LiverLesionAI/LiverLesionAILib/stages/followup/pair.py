@@ -19,10 +19,11 @@ from ...volume.point_map import Movement, came_from
 from ...volume.pulled import came_from_all
 
 MOST_POINTS = 300
-SQUEEZED = 0.35
+SQUEEZED = 0.5
 """Of its volume: tissue that a registration presses to less than this is not there in the second scan.
 Livers are bent onto each other by their outlines, so one that was half resected is pressed into the rest: to
-a tenth where it was taken away, to six tenths beside the cut (in a phantom)."""
+a tenth where it was taken away, to six tenths beside the cut (in a phantom), to less than a half where a
+lesion was taken out at the cut (in another)."""
 SQUEEZED_ROUND_MM = 10.0
 """Around a lesion's middle that this is measured over; its radius where that is more."""
 

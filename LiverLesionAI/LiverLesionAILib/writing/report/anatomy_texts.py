@@ -172,6 +172,15 @@ ANATOMY_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Le réseau des vaisseaux n'a pu être utilisé (poids ou PyTorch absents ou endommagés) : un filtre "
         "seul montre moins de vaisseaux. Les distances peuvent être trop longues ; réinstaller l'extension.",
     ),
+    "The network that names vessels could not be used (its weights are missing or damaged): more of them are "
+    "taken for the other tree. Install the extension again.": (
+        "Das Netz, das Gefäße benennt, war nicht verfügbar (Gewichte fehlen oder sind beschädigt): mehr von "
+        "ihnen gelten als der andere Baum. Erweiterung neu installieren.",
+        "Nettverket som navngir kar, kunne ikke brukes (vektene mangler eller er skadet): flere av dem "
+        "regnes til det andre treet. Installer utvidelsen på nytt.",
+        "Le réseau qui nomme les vaisseaux n'a pu être utilisé (poids absents ou endommagés) : davantage "
+        "d'entre eux sont attribués à l'autre arbre. Réinstaller l'extension.",
+    ),
     "The inferior vena cava was not found behind the liver, so that the segments cannot be told.": (
         "Die untere Hohlvene wurde hinter der Leber nicht gefunden; die Segmente sind nicht zu bestimmen.",
         "Vena cava inferior ble ikke funnet bak leveren; segmentene kan ikke bestemmes.",
