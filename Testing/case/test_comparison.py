@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
 from LiverLesionAILib.case.alignment import KeptAlignment
-from LiverLesionAILib.case.comparison import NOTHING, ReaderWords, with_reader_words
+from LiverLesionAILib.case.comparison import NOTHING, ReaderWords, laid_on, with_reader_words
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.case.followup_columns import CHANGES
 from LiverLesionAILib.case.recist import NonTarget
@@ -45,6 +46,27 @@ def test_proposals_are_confirmed_one_by_one():
     assert said(ReaderWords().linking("a2", NOTHING))[(2,), ()] == ("gone", True)
     apart = said(ReaderWords().linking("a1", NOTHING))
     assert apart[(1,), ()] == ("gone", True) and apart[(), (1,)] == ("new", False)
+
+
+@pytest.mark.parametrize(("dragged", "target", "one"), [
+    (((2,), ()), ((), (3,)), (2, 3)),
+    (((), (3,)), ((2,), ()), (2, 3)),
+    (((2,), ()), ((1,), (1,)), (2, 1)),
+    (((), (3,)), ((1,), (1,)), (1, 3)),
+    (((1,), (1,)), ((2,), ()), (2, 1)),
+    (((1,), (1,)), ((), (3,)), (1, 3)),
+    # Of two whole pairs: what the dragged one was is now the other.
+    (((1,), (1,)), ((4,), (5,)), (1, 5)),
+    # Two lesions of one scan, one row, several lesions in a row.
+    (((2,), ()), ((4,), ()), None),
+    (((), (2,)), ((), (3,)), None),
+    (((1,), (1,)), ((1,), (1,)), None),
+    (((2,), ()), ((1, 3), (1,)), None),
+    (((1,), (1, 2)), ((), (3,)), None),
+])  # fmt: skip
+def test_a_row_laid_on_another_says_which_lesions_are_one(dragged, target, one):
+    state = LesionState.STABLE
+    assert laid_on(Pair(*dragged, state), Pair(*target, state)) == one
 
 
 def test_words_are_kept_as_text_and_lesions_that_went_are_let_be():

@@ -126,6 +126,135 @@ def test_the_whole_story_by_mouse(desk, tmp_path):
     assert desk.ui.priorSelector.currentNode().GetName() == "January"
 
 
+class Mouse:
+    """The mouse over the follow-up table."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.viewport = desk, desk.ui.pairTable.viewport()
+
+    def row(self, prior: tuple[int, ...], current: tuple[int, ...]) -> int:
+        model = self.desk.panel.follow_up.model
+        pairs = [model.pair(row) for row in range(model.rowCount())]
+        return [(pair.prior, pair.current) for pair in pairs].index((prior, current))
+
+    def at(self, row: int):
+        from PySide6.QtCore import QPoint
+
+        table = self.desk.ui.pairTable
+        return QPoint(60, table.rowViewportPosition(row) + table.rowHeight(row) // 2)
+
+    def below(self):
+        """Under the last row, still in the table."""
+        from PySide6.QtCore import QPoint
+
+        table = self.desk.ui.pairTable
+        last = table.model().rowCount() - 1
+        place = QPoint(60, table.rowViewportPosition(last) + table.rowHeight(last) + 4)
+        assert self.viewport.rect.contains(place) and table.rowAt(place.y()) == -1
+        return place
+
+    def press(self, place) -> None:
+        from PySide6.QtCore import Qt
+        from PySide6.QtTest import QTest
+
+        QTest.mousePress(self.viewport, Qt.LeftButton, Qt.NoModifier, place)
+
+    def move(self, place) -> None:
+        from PySide6.QtTest import QTest
+
+        QTest.mouseMove(self.viewport, place)
+        self.desk.turn(0.01)
+
+    def release(self, place) -> None:
+        from PySide6.QtCore import Qt
+        from PySide6.QtTest import QTest
+
+        QTest.mouseRelease(self.viewport, Qt.LeftButton, Qt.NoModifier, place)
+        self.desk.turn(0.01)
+
+    def drag(self, start, end) -> None:
+        self.press(start)
+        for part in (0.3, 0.7, 1.0):
+            self.move(start + (end - start) * part)
+        self.release(end)
+
+    def marked(self) -> list[int]:
+        """Rows that are shown as the one under the mouse."""
+        from PySide6.QtCore import Qt
+
+        model = self.desk.panel.follow_up.model
+        return [r for r in range(model.rowCount()) if model.data(model.index(r, 0), Qt.BackgroundRole)]
+
+
+def test_rows_are_dragged_onto_each_other_to_link_them_and_off_the_table_to_unlink_them(desk):
+    from PySide6.QtCore import QPoint, Qt
+
+    start(desk)
+    desk.analyze()
+    mouse, first = Mouse(desk), states(desk)
+    new = next(current for before, current in first if not before)
+    gone = next(before for before, current in first if not current)
+    place = mouse.at(mouse.row(gone, ()))
+    mouse.press(place)
+    mouse.move(mouse.at(mouse.row((), new)))
+    assert mouse.marked() == [mouse.row((), new)]
+    assert mouse.viewport.cursor.shape() == Qt.DragLinkCursor
+    assert states(desk) == first, "nothing is said before it is let go"
+    mouse.release(mouse.at(mouse.row((), new)))
+    assert (gone, new) in states(desk) and len(states(desk)) == len(first) - 1
+    assert mouse.marked() == [] and mouse.viewport.cursor.shape() == Qt.ArrowCursor
+    assert f"Prior lesion {gone[0]} and present lesion {new[0]} are the same" in desk.message()
+    linked = states(desk)
+    desk.click("undoButton")
+    assert states(desk) == first, "one step"
+    # The new one onto the one that is gone says the same.
+    mouse.drag(mouse.at(mouse.row((), new)), place)
+    assert states(desk) == linked
+    desk.analyze()
+    assert states(desk) == linked, "kept by a second analysis"
+    row = mouse.row(gone, new)
+    mouse.drag(mouse.at(row), mouse.below())
+    assert states(desk) == {**first, (gone, ()): "gone", ((), new): "new"}
+    assert "not confirmed" not in desk.ui.recistLabel.text
+    desk.click("undoButton")
+    assert states(desk) == linked
+    desk.click("redoButton")
+    desk.click("undoButton")
+    # A click is none, and neither is a drag that ends beside the table or on its own row.
+    mouse.drag(mouse.at(row), QPoint(60, mouse.viewport.height + 40))
+    mouse.drag(mouse.at(row), mouse.at(row) + QPoint(30, 0))
+    mouse.drag(mouse.at(row), mouse.at(row) + QPoint(2, 0))
+    assert states(desk) == linked
+    assert desk.panel.follow_up._row() == row
+
+
+def test_a_drag_that_means_nothing_is_refused_and_escape_ends_one(desk):
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    start(desk)
+    desk.analyze()
+    mouse, first = Mouse(desk), states(desk)
+    gone = next(before for before, current in first if not current)
+    whole = next(ends for ends in first if all(ends))
+    mouse.press(mouse.at(mouse.row(gone, ())))
+    mouse.move(mouse.below())
+    assert mouse.viewport.cursor.shape() == Qt.ForbiddenCursor, "there is nothing to unlink"
+    mouse.release(mouse.below())
+    assert states(desk) == first
+    new = next(current for before, current in first if not before)
+    mouse.press(mouse.at(mouse.row(gone, ())))
+    mouse.move(mouse.at(mouse.row((), new)))
+    QTest.keyClick(desk.ui.pairTable, Qt.Key_Escape)
+    mouse.release(mouse.at(mouse.row((), new)))
+    assert states(desk) == first and mouse.marked() == []
+    # What the lesion was paired with is proposed as gone, not said to be.
+    mouse.drag(mouse.at(mouse.row(gone, ())), mouse.at(mouse.row(*whole)))
+    pairs = {(p.prior, p.current): p for p in desk.panel.follow_up.compared.followup.pairs}
+    assert pairs[gone, whole[1]].by_reader and pairs[whole[0], ()].proposed
+    assert "not confirmed" in desk.ui.recistLabel.text
+
+
 def test_a_scan_beside_itself_and_one_without_a_liver_are_told(desk):
     array = truth_array()
     array[array >= 1000] = 40

@@ -94,6 +94,18 @@ class ReaderWords:
             return cls()
 
 
+def laid_on(dragged: Pair, target: Pair) -> tuple[int, int] | None:
+    """The lesions that are one where a reader lays one pair's row onto another's: (prior's, current's).
+
+    A lesion of one scan finds the one of the other; of two whole pairs the dragged one's prior lesion is the
+    other one's current one. None where both are of one scan alone, or one of them holds several lesions.
+    """
+    if dragged == target or any(len(p) > 1 for pair in (dragged, target) for p in (pair.prior, pair.current)):
+        return None
+    ends = (dragged.prior, target.current), (target.prior, dragged.current)
+    return next(((before[0], now[0]) for before, now in ends if before and now), None)
+
+
 def with_reader_words(followup: FollowUp, words: ReaderWords) -> FollowUp:
     """The pairs as the reader has corrected and confirmed them; words on lesions that are gone are left."""
     if followup.failed:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import qt
 import slicer
 
-from ...case.comparison import NOTHING, ReaderWords, key_of
+from ...case.comparison import NOTHING, ReaderWords, key_of, laid_on
 from ...case.course import proposed_targets
 from ...case.followup import LesionState, Pair
 from ...case.recist import NonTarget
@@ -26,7 +26,8 @@ from .joined_panel import JoinedPanel
 from .linked_views import LinkedViews, everywhere
 from .over_panel import OverPanel
 from .pair_model import PairModel, target_numbers
-from .texts import response_html, state_html
+from .row_drag import NOWHERE, RowDrag
+from .texts import drop_text, response_html, state_html
 
 PLOT_WIDTH = 340
 """Pixels: what the panel has room for at its narrowest."""
@@ -70,6 +71,7 @@ class FollowUpPanel:
         ui.pairTable.verticalHeader().setVisible(False)
         ui.pairTable.horizontalHeader().setMinimumSectionSize(24)
         ui.pairTable.connect("clicked(QModelIndex)", self._clicked)
+        self._drag = RowDrag(ui.pairTable, self._drop_means, self.model.mark, self.drop)
         self._menu = qt.QMenu(ui.linkButton)
         self._menu.connect("aboutToShow()", self._fill_menu)
         ui.linkButton.setMenu(self._menu)
@@ -232,6 +234,29 @@ class FollowUpPanel:
         else:
             ends = before[0], key_of(followup.current.lesions[number])
         self._say("link lesions", compared.words.linking(*ends))
+
+    def drop(self, row: int, other: int) -> None:
+        """A row was dragged onto another one: their lesions are one; or off the table: they are not."""
+        dragged, target = self.model.pair(row), self.model.pair(other)
+        if dragged is None or self.compared is None:
+            return
+        self._host.ui.pairTable.selectRow(row)
+        if target is None:
+            self.unlink()
+        elif (ends := laid_on(dragged, target)) is not None:
+            followup = self.compared.followup
+            keys = followup.prior.lesions[ends[0]], followup.current.lesions[ends[1]]
+            said = drop_text(dragged, target)
+            self._say("link lesions", self.compared.words.linking(*map(key_of, keys)))
+            self._host.show_message(f"{said} Undo (Ctrl+Z) takes it back.")
+
+    def _drop_means(self, row: int, other: int) -> tuple[bool, str]:
+        dragged, target = self.model.pair(row), self.model.pair(other)
+        if dragged is None:
+            return False, ""
+        if other == NOWHERE:
+            return bool(dragged.prior and dragged.current), drop_text(dragged, None)
+        return target is not None and laid_on(dragged, target) is not None, drop_text(dragged, target)
 
     def unlink(self) -> None:
         """The two lesions of the selected row are not the same."""

@@ -13,6 +13,8 @@ from ...review.comparing import ComparedCase
 from ..headers import column_header
 
 TARGET = PairColumn("target", "Target", "T", "RECIST target", lambda followup, pair: "")
+MARKED_RGBA = (255, 170, 0, 130)
+"""Behind the row that another one is dragged over: seen on light and on dark."""
 COLUMNS = (*NUMBERS, TARGET, *CHANGES[:1], SIZES_NOW[0], *CHANGES[1:])
 
 
@@ -24,6 +26,7 @@ class PairModel(qt.QAbstractTableModel):
         self._followup: FollowUp | None = None
         self._pairs: tuple[Pair, ...] = ()
         self._targets: frozenset[int] = frozenset()
+        self._marked = -1
 
     def show(self, compared: ComparedCase | None) -> None:
         """Show these pairs; None for none."""
@@ -31,7 +34,12 @@ class PairModel(qt.QAbstractTableModel):
         self._followup = None if compared is None else compared.followup
         self._pairs = () if self._followup is None else self._followup.pairs
         self._targets = frozenset() if compared is None else target_numbers(compared)
+        self._marked = -1
         self.endResetModel()
+
+    def mark(self, row: int) -> None:
+        """The row that another one is dragged over, -1 for none; seen when the view is drawn next."""
+        self._marked = row
 
     def pair(self, row: int) -> Pair | None:
         """The pair of a row; None where there is no such row."""
@@ -68,6 +76,8 @@ class PairModel(qt.QAbstractTableModel):
             one = self._followup.joined_of(pair)
             said = [intervals_text(self._followup, pair), "" if one is None else one.text]
             return "\n".join(filter(None, said)) or None
+        if role == qt.Qt.BackgroundRole and index.row() == self._marked:
+            return qt.QBrush(qt.QColor(*MARKED_RGBA))
         if role == qt.Qt.TextAlignmentRole and COLUMNS[index.column()].digits is not None:
             return int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter)
         return None

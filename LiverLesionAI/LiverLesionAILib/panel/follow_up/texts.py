@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from html import escape
 
+from ...case.comparison import laid_on
+from ...case.followup import Pair
+from ...case.followup_columns import numbers_text
 from ...review.comparing import ComparedCase
 
 
@@ -47,3 +50,18 @@ def response_html(compared: ComparedCase) -> str:
     if response.provisional:
         lines.append(f"<small>Provisional: {escape(response.provisional)}.</small>")
     return "<br>".join(lines)
+
+
+def drop_text(dragged: Pair, target: Pair | None) -> str:
+    """What a row says where it is let go on another one, or on none."""
+    if target is None:
+        if not (dragged.prior and dragged.current):
+            return "It is in one of the scans only: nothing to unlink."
+        before, now = numbers_text(dragged.prior), numbers_text(dragged.current)
+        return f"Prior lesion {before} and present lesion {now} are not the same."
+    ends = laid_on(dragged, target)
+    if ends is not None:
+        return f"Prior lesion {ends[0]} and present lesion {ends[1]} are the same."
+    if any(len(numbers) > 1 for pair in (dragged, target) for numbers in (pair.prior, pair.current)):
+        return "One of these rows holds several lesions: unlink it first."
+    return "Both are lesions of one scan: drag onto one of the other scan."
