@@ -19,7 +19,7 @@ from LiverLesionAILib.analysis.followup import (
     response,
     same_scan,
 )
-from LiverLesionAILib.case.comparison import NOTHING, ReaderWords, key_of, with_reader_words
+from LiverLesionAILib.case.comparison import NOTHING, REMOVED, ReaderWords, key_of, with_reader_words
 from LiverLesionAILib.case.course import Course, new_lesions, target_sizes
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus, ProbabilityMap
 from LiverLesionAILib.case.followup import (
@@ -205,7 +205,7 @@ def test_what_a_scan_does_not_show_is_not_covered(first):
 
 
 def test_what_was_resected_is_no_response(first):
-    """The registration presses the removed part into the rest: its lesions are not covered, and not gone."""
+    """The registration presses the removed part into the rest: its lesions are resected, and not gone."""
     geometry = first.result.geometry
     lps = np.asarray(geometry.index_to_lps(np.moveaxis(np.indices(geometry.shape_zyx), 0, -1)))
     removed = lps[..., 0] < -20.0
@@ -219,13 +219,28 @@ def test_what_was_resected_is_no_response(first):
     out = {x.number for x in first.result.lesions} - {x.number for x in lesions}
     assert out and lesions
     states = {n: pair.state for pair in found.pairs for n in pair.prior}
-    assert {states[n] for n in out} == {LesionState.NOT_COVERED}
+    assert {states[n] for n in out} == {LesionState.RESECTED}
+    assert all(pair.proposed for pair in found.pairs if set(pair.prior) & out)
     assert {states[x.number] for x in lesions} == {LesionState.STABLE}
     (said,) = (warning for warning in found.warnings if "no liver any more" in warning)
     assert all(str(n) in said for n in out)
     assert "keine Leber mehr" in sentence(said, Language("de"))
     judged = response(found)
-    assert judged is None or judged.overall not in (Response.CR, Response.PR)
+    assert judged is not None and judged.overall is Response.NE, "its size says nothing of response"
+    assert "treated" in " ".join(judged.arithmetic)
+    # By the reader's word it is resected, or gone after all; the file keeps which.
+    number = min(out)
+    key = key_of(found.prior.lesions[number])
+    for current_key, state in ((REMOVED, LesionState.RESECTED), (NOTHING, LesionState.GONE)):
+        words = ReaderWords().linking(key, NOTHING).linking(key, current_key)
+        said = with_reader_words(found, ReaderWords.from_text(words.text))
+        (pair,) = (pair for pair in said.pairs if number in pair.prior)
+        assert (pair.state, pair.by_reader, pair.proposed) == (state, True, False)
+        again = course_of_json(json_of(said, response(said))).course
+        assert pair.state in {p.state for p in again.last.pairs if p.by_reader and p.prior == pair.prior}
+        (track,) = (track for track in again.tracks if number in track.numbers[0])
+        assert track.resected == (frozenset({1}) if state is LesionState.RESECTED else frozenset())
+    assert "resected?" in text_of(found, judged)
 
 
 @pytest.mark.usefixtures("unbent")
@@ -278,6 +293,40 @@ def test_a_change_within_both_intervals_is_none():
     assert state_of([size(20, 6)], [size(12, 6)]) is LesionState.STABLE
     # Without an interval the lengths decide.
     assert state_of([LesionSize(1, long_axis_mm=20)], [size(27, 9)]) is LesionState.GROWN
+
+
+@pytest.mark.parametrize(("before", "now", "state"), [
+    # 20 % and 5 mm, both.
+    (25.0, 30.0, LesionState.GROWN),
+    (25.0, 29.9, LesionState.STABLE),
+    (20.0, 24.9, LesionState.STABLE),
+    (20.0, 25.0, LesionState.GROWN),
+    (40.0, 47.9, LesionState.STABLE),
+    (40.0, 48.0, LesionState.GROWN),
+    # 30 %, and more than one reader's second measurement.
+    (20.0, 14.0, LesionState.SHRUNK),
+    (20.0, 14.1, LesionState.STABLE),
+    (10.0, 7.0, LesionState.SHRUNK),
+    (9.0, 6.1, LesionState.STABLE),
+])  # fmt: skip
+def test_states_at_their_very_cuts(before, now, state):
+    sizes = [LesionSize(1, long_axis_mm=mm, volume_ml=1.0) for mm in (before, now)]
+    assert state_of(sizes[:1], sizes[1:]) is state
+
+
+def test_every_length_at_a_cut_is_past_it():
+    """Tenths of a millimetre whose product with 1.2 or 0.7 is a tenth too, and the next tenth before it."""
+
+    def said(before: int, now: int) -> LesionState:
+        sizes = [LesionSize(1, long_axis_mm=tenths / 10, volume_ml=1.0) for tenths in (before, now)]
+        return state_of(sizes[:1], sizes[1:])
+
+    for before in range(250, 1500, 5):
+        grown, less = before + before // 5, before + before // 5 - 1
+        assert (said(before, grown), said(before, less)) == (LesionState.GROWN, LesionState.STABLE)
+    for before in range(100, 1500, 10):
+        shrunk, more = before - 3 * before // 10, before - 3 * before // 10 + 1
+        assert (said(before, shrunk), said(before, more)) == (LesionState.SHRUNK, LesionState.STABLE)
 
 
 def seen(examined: Examined, centre, value: float) -> Examined:

@@ -45,7 +45,7 @@ TECHNICAL = {
     "DRAWS": "how often planes are drawn by chance to see what a lesion could lie in",
     "HEPATIC_SEED_MM": "how near the vena cava a tube enters it",
     "DISCS, RUNS": "among how many round spots an aorta is chosen; as BODY_HU, BONE_HU",
-    "SQUEEZED": "how a registration tells that tissue was taken away; such a place is said to be not covered",
+    "SQUEEZED": "how a registration tells that tissue was taken away; such a lesion is said to be resected",
     "SQUEEZED_ROUND_MM": "over which that is measured",
     "LEAST_SHARE": "how sure a network can be of what it leaves out; as the tail of what is measured",
     "HEARD": "how far a network has to count at all before it contradicts; its weights are on the page",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -71,6 +72,27 @@ def test_a_lesion_that_one_scan_misses_goes_on():
     assert new_lesions(bridged) == ()
 
 
+@pytest.mark.parametrize("axis_mm", [5.0, 4.0])
+def test_a_new_lesion_of_5_mm_is_progression_once_it_is_confirmed(axis_mm):
+    """However small: what counts is the reader's word that it is one."""
+    for confirmed, category in ((True, Response.PD), (False, Response.SD)):
+        now = point(2, {1: 30})
+        new = LesionSize(2, long_axis_mm=axis_mm, volume_ml=0.1, confirmed=confirmed)
+        now = replace(now, lesions={**now.lesions, 2: new})
+        over = course([point(1, {1: 30}), now], pairs(((1,), (1,)), ((), (2,))))
+        assert new_lesions(over) == ((2,) if confirmed else ())
+        assert response_of(over).overall is category
+        assert "confirmed" in over.provisional, "that it is new waits for the reader too"
+
+
+def test_after_a_nadir_of_0_anything_that_comes_back_is_progression():
+    points = [point(1, {1: 30}), point(2, {}), point(3, {7: 5})]
+    again = course(points, pairs(((1,), ())), pairs(((), (7,))), bridges={(0, 2): pairs(((1,), (7,)))})
+    judged = response_of(again)
+    assert (judged.sums.nadir_mm, judged.sums.now_mm) == (0, 5)
+    assert judged.overall is Response.PD
+
+
 def test_a_bridge_never_joins_what_has_a_neighbour():
     points = [point(1, {1: 30}), point(2, {1: 30}), point(3, {1: 30, 2: 12})]
     over = course(
@@ -97,6 +119,24 @@ def test_what_a_scan_does_not_cover_is_not_evaluable():
     assert math.isnan(sums_over_time(over)[1])
     longer = course([*over.points, point(3, {}), point(4, {})], over.steps[0].pairs, (), ())
     assert longer.tracks[0].covered == (True, False, False, False)
+
+
+def test_what_was_resected_says_nothing_of_response_in_any_later_scan():
+    taken = (Pair((1,), (), LesionState.RESECTED),)
+    over = course([point(1, {1: 30}), point(2, {}), point(3, {})], taken, ())
+    assert over.tracks[0].resected == {1, 2}
+    assert [sizes[0].state for sizes in target_sizes(over, (1,))[1:]] == [TargetState.TREATED] * 2
+    assert response_of(over).overall is Response.NE
+    assert "confirmed" in over.provisional
+    # With another target that has grown it is progression all the same.
+    stays = (*taken, *pairs(((2,), (1,))))
+    grown = course([point(1, {1: 30, 2: 20}), point(2, {1: 60})], stays)
+    assert response_of(grown).overall is Response.PD
+    # Seen again there: it was no resection.
+    back = course([point(1, {1: 30}), point(2, {}), point(3, {4: 30})], taken, (), bridges={
+        (0, 2): pairs(((1,), (4,)))
+    })  # fmt: skip
+    assert back.tracks[0].resected == frozenset()
 
 
 def test_new_lesions_count_once_the_reader_has_confirmed_them():

@@ -41,6 +41,8 @@ def node(mm: float) -> TargetSize:
     ([sizes(20), sizes(24)], SD),
     ([sizes(20), sizes(25)], PD),
     ([sizes(20), sizes(24.9)], SD),
+    ([sizes(25), sizes(30)], PD),
+    ([sizes(25), sizes(29.9)], SD),
     ([sizes(100), sizes(40), sizes(48)], PD),
     ([sizes(100), sizes(40), sizes(47.9)], PR),
     # Between: smaller than the baseline and yet above the nadir.
@@ -100,6 +102,8 @@ def test_proposed_targets_are_the_largest_two():
     assert propose_targets({2: 12.0, 4: 12.0, 3: 9.9}, 2.0) == (2, 4)
     assert propose_targets({1: 10.0, 2: 9.99}, 2.0) == (1,)
     assert propose_targets({1: 15.0, 2: 17.0}, 8.0) == (2,)
+    assert propose_targets({1: 16.0, 2: 15.9}, 8.0) == (1,)
+    assert propose_targets({1: 10.0, 2: 9.9}, 5.0) == (1,)
 
 
 def test_a_scan_that_misses_a_target_is_no_nadir():

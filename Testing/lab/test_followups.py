@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from LiverLesionAILab.evaluation import both_ways, followups
+from LiverLesionAILab.evaluation import both_ways, consistency, followups
 from LiverLesionAILab.evaluation.followups import (
     DAYS,
     add_followup_arguments,
@@ -26,8 +26,14 @@ from LiverLesionAILab.evaluation.followups_network import (
     listed_as,
     score_pairs,
 )
-from LiverLesionAILab.evaluation.followups_table import PairRow, followup_table, read_rows, write_rows
-from LiverLesionAILab.synthesis.followups import BaseScan, SimulatedPair, draw_pair
+from LiverLesionAILab.evaluation.followups_table import (
+    PairRow,
+    followup_table,
+    rate_text,
+    read_rows,
+    write_rows,
+)
+from LiverLesionAILab.synthesis.followups import BaseScan, SimulatedPair, draw_course, draw_pair
 from LiverLesionAILab.synthesis.synthliver.images import write_nifti
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.case.store import save_result
@@ -188,6 +194,59 @@ def test_two_scans_compared_both_ways_are_counted_right(monkeypatch):
     said = both_ways.both_ways_text(found)
     assert "3 of 7 lesions (43 %)" in said and "3 of 4" in said
     assert "refused" in both_ways.both_ways_text(replace(found, refused=True))
+
+
+def test_scans_compared_in_every_order_are_counted_right(monkeypatch):
+    """A2 has a partner in B one way only, and in C directly, but not by way of B; A4 is not seen in B."""
+    sizes = {n: LesionSize(n, long_axis_mm=20.0) for n in (1, 2, 3, 4)}
+    points = {name: TimePoint(name, None, sizes, 2.0) for name in "ABC"}
+    stable, gone, unseen = LesionState.STABLE, LesionState.GONE, LesionState.NOT_COVERED
+    same = [Pair((n,), (n,), stable, 2.0 * n) for n in (1, 2, 3, 4)]
+    pairs = {(a, b): list(same) for a in "ABC" for b in "ABC" if a != b}
+    pairs["A", "B"] = [same[0], Pair((2,), (), gone), same[2], Pair((4,), (), unseen)]
+    monkeypatch.setattr(
+        consistency,
+        "follow_up",
+        lambda one, other: FollowUp(points[one], points[other], tuple(pairs[one, other])),
+    )
+    truth = {("A", "B"): same, ("A", "C"): [*same[1:], Pair((1,), (), gone)]}
+    numbered = {tuple("ABC".index(x) for x in ends): made for ends, made in truth.items()}
+    found = consistency.consistency_of("ABC", numbered)
+    # Of 24 lesions A2, A4, B2, B4 differ by the way; of A1 to A3 by way of B only A2.
+    assert (found.lesions, found.inverse) == (24, 20)
+    assert (found.chained, found.same) == (3, 2)
+    assert (found.both, found.matched, found.residuals, found.near) == (7, 5, 5, 5)
+    assert (found.comparisons, found.refused) == (6, 0)
+    lines = list(consistency.consistency_lines(found, rate_text))
+    assert any("20 of 24" in line for line in lines) and any("2 of 3" in line for line in lines)
+    monkeypatch.setattr(
+        consistency, "follow_up", lambda one, other: FollowUp(points[one], points[other], failed="no")
+    )
+    refused = consistency.consistency_of("ABC", numbered)
+    assert (refused.inverse, refused.same, refused.matched, refused.refused) == (0, 0, 0, 6)
+    assert (refused.lesions, refused.chained, refused.both) == (24, 4, 7), "a refused one counts as missed"
+
+
+def test_later_scans_of_one_state_have_the_same_lesions(base):
+    one, other = draw_course(base, np.random.default_rng((3, 1)), "toy", 2)
+    assert np.array_equal(one.prior.labels_zyx, other.prior.labels_zyx)
+    assert one.current.volume.geometry != other.current.volume.geometry
+    kept = [{p.prior for p in pair.pairs if p.prior and p.current} for pair in (one, other)]
+    unseen = {p.prior for pair in (one, other) for p in pair.pairs if p.state is LesionState.NOT_COVERED}
+    assert kept[0] and kept[0] - unseen == kept[1] - unseen
+
+
+def test_simulated_patients_are_compared_in_every_order_by_the_command(base, monkeypatch, capsys):
+    rigid = partial(register_livers, deformable=False)
+    monkeypatch.setattr("LiverLesionAILib.analysis.followup.register_livers", rigid)
+    monkeypatch.setattr(followups, "body_base", lambda number: base)
+    parser = argparse.ArgumentParser()
+    add_followup_arguments(parser)
+    assert run_followups(parser.parse_args(["--courses", "1", "--bodies-only"])) == 0
+    said = capsys.readouterr().out
+    assert "A > B > C is A > C" in said and "refused: 0 of 6" in said
+    with pytest.raises(InputError, match="two CTs"):
+        run_followups(parser.parse_args(["--both-ways", "a_ct.nii.gz"]))
 
 
 def test_a_proposed_split_is_taken_where_the_true_lesions_are_apart(pairs, monkeypatch, tmp_path):

@@ -731,6 +731,31 @@ def test_a_lesion_of_a_resected_part_is_not_called_gone(desk):
     desk.analyze()
     found = desk.panel.follow_up.compared.followup
     assert found.failed == ""
-    assert states(desk)[(1,), ()] == "not covered"
+    assert states(desk)[(1,), ()] == "resected"
     assert any("no liver any more" in warning for warning in found.warnings)
     assert "no liver any more" in desk.ui.priorStateLabel.text
+    model = desk.panel.follow_up.model
+    row = Mouse(desk).row((1,), ())
+
+    def shown() -> str:
+        texts = [model.text(row, column) for column in range(model.columnCount())]
+        return next(text for text in texts if text.startswith(("resected", "gone")))
+
+    assert shown() == "resected?" and "not evaluable" in desk.ui.recistLabel.text
+    choose(desk, (1,), ())
+    desk.click("confirmButton")
+    assert shown() == "resected"
+    desk.click("undoButton")
+    assert shown() == "resected?"
+    # It is gone after all, then resected after all: from the menu.
+    choose(desk, (1,), ())
+    desk.click("unlinkButton")
+    assert shown() == "gone"
+    desk.panel.follow_up._fill_menu()
+    actions = desk.ui.linkButton.menu().actions()
+    assert actions[-1].text == "resected since the prior scan"
+    actions[-1].trigger()
+    desk.turn()
+    assert shown() == "resected"
+    desk.analyze()
+    assert shown() == "resected", "kept by a second analysis"

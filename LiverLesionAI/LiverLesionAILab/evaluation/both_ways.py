@@ -16,6 +16,8 @@ from LiverLesionAILib.volume.masks import components
 from scipy.optimize import linear_sum_assignment
 
 from ..data.cases import read_unchecked
+from .consistency import consistency_lines, consistency_of
+from .followups_table import rate_text
 
 NEAR_MM = 8.0
 SMALLEST_VOXELS = 12
@@ -123,13 +125,19 @@ def both_ways_text(found: BothWays) -> str:
 
 
 def run_both_ways(paths: list[Path]) -> int:
-    """Compare two outlined CTs and print the figures.
+    """Compare outlined CTs of one patient, the oldest first, and print the figures.
 
     Raises:
-        InputError: a file is missing, or there are not two.
+        InputError: a file is missing, or there is but one.
     """
+    if len(paths) < 2:
+        raise InputError("--both-ways takes two CTs of one patient, or more.")
     for path in paths:
         if "_ct" not in path.name or not path.is_file():
             raise InputError(f"{path} is no X_ct.nii.gz with an X_mask.nii.gz beside it.")
-    print(both_ways_text(compare_both_ways(outlined(paths[0]), outlined(paths[1]))))
+    scans = [outlined(path) for path in paths]
+    if len(scans) == 2:
+        print(both_ways_text(compare_both_ways(*scans)))
+    else:
+        print("\n".join(consistency_lines(consistency_of(scans), rate_text)))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import partial
@@ -26,10 +26,11 @@ from LiverLesionAILib.volume.resampling import resample_labels
 
 from ..data.cases import data_folder, read_unchecked
 from ..synthesis.body import BodySettings, make_body
-from ..synthesis.followups import BaseScan, SimulatedPair, SimulatedScan, draw_pair
+from ..synthesis.followups import BaseScan, SimulatedPair, SimulatedScan, draw_course, draw_pair
 from .both_ways import run_both_ways
+from .consistency import Consistency, consistency_lines, consistency_of
 from .followups_network import compared_by_networks
-from .followups_table import PairRow, followup_table, read_rows, write_rows
+from .followups_table import PairRow, followup_table, rate_text, read_rows, write_rows
 
 SEED = 20
 PAIRS_EACH = 5
@@ -65,9 +66,16 @@ def add_followup_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--both-ways",
         type=Path,
-        nargs=2,
+        nargs="+",
         metavar="CT",
-        help="two X_ct.nii.gz of one patient with their X_mask.nii.gz: compared both ways instead",
+        help="X_ct.nii.gz of one patient with their X_mask.nii.gz, the oldest first: compared both ways "
+        "instead, and from three on by way of each other",
+    )
+    parser.add_argument(
+        "--courses",
+        type=int,
+        default=0,
+        help="so many simulated patients with three scans, compared in every order, instead",
     )
 
 
@@ -79,6 +87,8 @@ def run_followups(args: argparse.Namespace, progress: Progress = silent) -> int:
     """
     if args.both_ways:
         return run_both_ways(args.both_ways)
+    if args.courses:
+        return run_courses(args.courses, not args.bodies_only, progress)
     if args.pairs < 1 or not 0 <= args.networks <= args.pairs:
         raise InputError("--pairs has to be 1 at least, and --networks between 0 and --pairs.")
     rows = [] if args.out is None else read_rows(args.out)
@@ -107,6 +117,29 @@ def run_followups(args: argparse.Namespace, progress: Progress = silent) -> int:
     return 0
 
 
+def run_courses(count: int, real: bool, progress: Progress = silent) -> int:
+    """Simulated patients with an earlier scan and two later ones of one state: is it all of one piece?
+
+    Raises:
+        InputError: the real CTs are missing.
+    """
+    total = Consistency()
+    for k in range(count):
+        progress("comparing simulated patients", k / count)
+        paths = _real_paths() if real else []
+        base = real_base(paths[(k // 2) % len(paths)]) if k % 2 and paths else body_base(k)
+        total += course_consistency(draw_course(base, np.random.default_rng((SEED, 1000 + k)), base.name, 2))
+        print(f"{k + 1} of {count}: {base.name}", flush=True)
+    print("\n".join(consistency_lines(total, rate_text)))
+    return 0
+
+
+def course_consistency(pairs: Sequence[SimulatedPair]) -> Consistency:
+    """Of one scan with its true masks and the later ones beside it."""
+    scans = [examined(pairs[0].prior, 0), *(examined(pair.current, 1) for pair in pairs)]
+    return consistency_of(scans, {(0, k + 1): pair.pairs for k, pair in enumerate(pairs)})
+
+
 def networks_too(k: int, pairs: int, networks: int) -> bool:
     """Whether pair k is among `networks` ones spread evenly."""
     return (k + 1) * networks // pairs > k * networks // pairs
@@ -133,9 +166,7 @@ def simulated_pairs(count: int, real: bool = True) -> Iterator[Drawn]:
     Raises:
         InputError: the real CTs are missing.
     """
-    paths = sorted((data_folder() / "lits").glob("*_ct.nii.gz")) if real else []
-    if real and not paths:
-        raise InputError(f"{data_folder() / 'lits'} holds no *_ct.nii.gz. --bodies-only does without.")
+    paths = _real_paths() if real else []
     for group in range(-(-count // PAIRS_EACH)):
         path = paths[(group // 2) % len(paths)] if real and group % 2 else None
         name = f"body{group}" if path is None else path.name.split("_")[0]
@@ -143,6 +174,13 @@ def simulated_pairs(count: int, real: bool = True) -> Iterator[Drawn]:
         for k in range(min(PAIRS_EACH, count - group * PAIRS_EACH)):
             full = f"{name}-{group}-{k}"
             yield Drawn(full, path is not None, partial(_drawn, base, group, k, full))
+
+
+def _real_paths() -> list[Path]:
+    paths = sorted((data_folder() / "lits").glob("*_ct.nii.gz"))
+    if not paths:
+        raise InputError(f"{data_folder() / 'lits'} holds no *_ct.nii.gz. --bodies-only does without.")
+    return paths
 
 
 def _once(make: Callable[[], BaseScan]) -> Callable[[], BaseScan]:

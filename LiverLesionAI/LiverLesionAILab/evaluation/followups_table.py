@@ -95,10 +95,10 @@ def followup_table(rows: Sequence[PairRow]) -> str:
             total = sum(r.lesions for r in chosen)
             judged = [r for r in chosen if r.category]
             lines.append(
-                f"| {masks} | {kind} | {len(chosen)} | {_rate(sum(r.matched for r in chosen), total)} | "
-                f"{_rate(sum(r.right for r in chosen), total)} | "
-                f"{_rate(sum(r.near for r in chosen), sum(r.residuals for r in chosen))} | "
-                f"{_rate(sum(r.category == r.found for r in judged), len(judged))} | "
+                f"| {masks} | {kind} | {len(chosen)} | {rate_text(sum(r.matched for r in chosen), total)} | "
+                f"{rate_text(sum(r.right for r in chosen), total)} | "
+                f"{rate_text(sum(r.near for r in chosen), sum(r.residuals for r in chosen))} | "
+                f"{rate_text(sum(r.category == r.found for r in judged), len(judged))} | "
                 f"{sum(r.refused for r in chosen)} | {median(r.seconds for r in chosen):.1f} |"
             )
     networks = [r for r in rows if r.masks == "network"]
@@ -116,10 +116,10 @@ def _network_lines(rows: Sequence[PairRow]) -> list[str]:
     for kind, chosen in _by_kind(rows):
         alone = sum(r.alone for r in chosen)
         lines.append(
-            f"| {kind} | {_rate(sum(r.alone_matched for r in chosen), alone)} | "
-            f"{_rate(sum(r.alone_right for r in chosen), alone)} | "
-            f"{_rate(sum(r.one_sided_right for r in chosen), sum(r.one_sided for r in chosen))} | "
-            f"{_rate(sum(r.single_right for r in chosen), sum(r.single for r in chosen))} |"
+            f"| {kind} | {rate_text(sum(r.alone_matched for r in chosen), alone)} | "
+            f"{rate_text(sum(r.alone_right for r in chosen), alone)} | "
+            f"{rate_text(sum(r.one_sided_right for r in chosen), sum(r.one_sided for r in chosen))} | "
+            f"{rate_text(sum(r.single_right for r in chosen), sum(r.single for r in chosen))} |"
         )
     lines += [
         "",
@@ -132,9 +132,9 @@ def _network_lines(rows: Sequence[PairRow]) -> list[str]:
         total = sum(r.split_lesions for r in chosen)
         lines.append(
             f"| {kind} | {sum(r.proposed for r in chosen)}, {sum(r.accepted for r in chosen)} | "
-            f"{_rate(sum(r.split_matched for r in chosen), total)} | "
-            f"{_rate(sum(r.split_right for r in chosen), total)} | "
-            f"{_rate(sum(r.category == r.split_found for r in judged), len(judged))} |"
+            f"{rate_text(sum(r.split_matched for r in chosen), total)} | "
+            f"{rate_text(sum(r.split_right for r in chosen), total)} | "
+            f"{rate_text(sum(r.category == r.split_found for r in judged), len(judged))} |"
         )
     return lines
 
@@ -146,7 +146,8 @@ def _by_kind(rows: Sequence[PairRow]) -> Iterator[tuple[str, list[PairRow]]]:
             yield kind, chosen
 
 
-def _rate(good: int, total: int) -> str:
+def rate_text(good: int, total: int) -> str:
+    """With the 95 % Wilson interval; "-" of none."""
     if not total:
         return "-"
     low, high = stats.binomtest(good, total).proportion_ci(method="wilson")

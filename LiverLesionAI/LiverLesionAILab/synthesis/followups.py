@@ -100,14 +100,24 @@ class _Painted:
 
 def draw_pair(base: BaseScan, rng: np.random.Generator, name: str) -> SimulatedPair:
     """A follow-up of a base; the same state of `rng` gives the same pair."""
+    return draw_course(base, rng, name, 1)[0]
+
+
+def draw_course(base: BaseScan, rng: np.random.Generator, name: str, later: int) -> tuple[SimulatedPair, ...]:
+    """One scan beside each of `later` ones, which show one state in other breaths, phases and grids."""
     lesions = _plan(base, rng)
     scans = [_painted(base, lesions, time, rng) for time in (0, 1)]
-    phase = float(rng.uniform(0.65, 1.25))
-    noise = rng.uniform(4.0, 16.0, 2)
-    first = replace(scans[0], volume=_noisy(scans[0].volume, noise[0], rng))
-    second = _moved(scans[1], rng, phase)
-    second = replace(second, volume=_noisy(second.volume, noise[1], rng))
-    return _numbered(name, first, second, scans[1])
+    first: SimulatedScan | None = None
+    made = []
+    for _ in range(later):
+        phase = float(rng.uniform(0.65, 1.25))
+        noise = rng.uniform(4.0, 16.0, 2)
+        if first is None:
+            first = replace(scans[0], volume=_noisy(scans[0].volume, noise[0], rng))
+        second = _moved(scans[1], rng, phase)
+        second = replace(second, volume=_noisy(second.volume, noise[1], rng))
+        made.append(_numbered(name, first, second, scans[1]))
+    return tuple(made)
 
 
 def _plan(base: BaseScan, rng: np.random.Generator) -> list[_Painted]:

@@ -12,7 +12,7 @@ import numpy as np
 from ..case.alignment import Alignment
 from ..case.course import Course, response_of
 from ..case.findings import CaseResult
-from ..case.followup import FollowUp, LesionState, Pair, TimePoint
+from ..case.followup import FollowUp, Pair, TimePoint
 from ..case.interval import intervals_of
 from ..case.lesion_masks import lesion_masks
 from ..case.recist import Assessment
@@ -22,7 +22,6 @@ from ..stages.followup.pair import (
     PairSettings,
     Place,
     pair_lesions,
-    removed_lesions,
     removed_warning,
 )
 from ..stages.followup.parts import CutSettings, JoinedCut, joined_cuts
@@ -130,19 +129,9 @@ def compared(prior: Examined, current: Examined, aligned: Alignment[LiverTransfo
     points, found = (time_point(prior), time_point(current)), aligned.movement
     pairs = () if found is None else _pairs(prior, current, found, points)
     joined = () if found is None else tuple(cut.outline for cut in cuts(prior, current, found, pairs))
-    warnings = aligned.warnings if found is None else (*aligned.warnings, *_removed(prior, found, pairs))
+    warnings = aligned.warnings if found is None else (*aligned.warnings, *removed_warning(pairs))
     quality = aligned.failed, warnings, aligned.dice, aligned.gap_mm
     return FollowUp(*points, pairs, *quality, joined)
-
-
-def _removed(prior: Examined, found: LiverTransform, pairs: Sequence[Pair]) -> tuple[str, ...]:
-    """What to say of lesions whose part of the liver is not there any more."""
-    alone = [n for pair in pairs if pair.state is LesionState.NOT_COVERED for n in pair.prior]
-    if not alone:
-        return ()
-    masks, geometry = lesion_masks(prior.result), prior.result.geometry
-    places = {n: Place.of(masks[n], geometry) for n in alone if n in masks}
-    return removed_warning(removed_lesions(pairs, places, found))
 
 
 def cuts(

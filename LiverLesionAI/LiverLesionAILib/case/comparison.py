@@ -17,8 +17,11 @@ from .recist import NonTarget
 NOTHING = ""
 """In a link: no lesion of that scan."""
 
+REMOVED = "removed"
+"""In a link, for the current scan: the lesion was resected."""
+
 Link = tuple[str, str]
-"""Key in the prior scan, key in the current one; one of them may be `NOTHING`: gone, or new."""
+"""Key in the prior scan, key in the current one: `NOTHING` for gone or new, `REMOVED` for resected."""
 
 
 def key_of(lesion: LesionSize) -> str:
@@ -51,11 +54,12 @@ class ReaderWords:
     current_day: date | None = None
 
     def linking(self, prior: str, current: str) -> ReaderWords:
-        """Two lesions are one; or with `NOTHING` one is gone, or new."""
+        """Two lesions are one; or with `NOTHING` one is gone, or new, with `REMOVED` it was resected."""
+        known = "" if current == REMOVED else current
         kept = [
             link
             for link in self.links
-            if not (prior and link[0] == prior) and not (current and link[1] == current)
+            if not (prior and link[0] == prior) and not (known and link[1] == known)
         ]
         return replace(self, links=(*kept, (prior, current)))
 
@@ -117,6 +121,9 @@ def with_reader_words(followup: FollowUp, words: ReaderWords) -> FollowUp:
             followup = linked(followup, prior, current)
         elif prior is not None and not current_key:
             followup = _gone(followup, prior)
+        elif prior is not None and current_key == REMOVED:
+            resected = Pair((prior,), (), LesionState.RESECTED)
+            followup = _sure(_gone(followup, prior), resected, by_reader=True)
         elif current is not None and not prior_key:
             followup = _new(followup, current)
     return followup

@@ -25,11 +25,13 @@ class Track:
         numbers: in each scan; empty where it is not there, several where it has split or not merged yet.
         covered: whether each scan shows its place.
         faint: scans that do not list it, where the network sees something at its place.
+        resected: scans that do not have its part of the liver any more.
     """
 
     numbers: tuple[tuple[int, ...], ...]
     covered: tuple[bool, ...]
     faint: frozenset[int] = frozenset()
+    resected: frozenset[int] = frozenset()
 
     @property
     def new(self) -> bool:
@@ -133,7 +135,8 @@ def tracks_of(course: Course) -> tuple[Track, ...]:
 def _track(course: Course, nodes: Sequence[Node]) -> Track:
     count = len(course.points)
     numbers = tuple(tuple(n for t, n in nodes if t == at) for at in range(count))
-    absent: dict[LesionState, set[int]] = {LesionState.NOT_COVERED: set(), LesionState.FAINT: set()}
+    away = LesionState.NOT_COVERED, LesionState.FAINT, LesionState.RESECTED
+    absent: dict[LesionState, set[int]] = {state: set() for state in away}
     for t, step in enumerate(course.steps):
         for pair in step.pairs:
             if pair.state not in absent:
@@ -142,14 +145,16 @@ def _track(course: Course, nodes: Sequence[Node]) -> Track:
                 absent[pair.state].add(t + 1)
             if set(pair.current) & set(numbers[t + 1]) and not numbers[t]:
                 absent[pair.state].add(t)
-    covered = [t not in absent[LesionState.NOT_COVERED] for t in range(count)]
+    taken = min(absent[LesionState.RESECTED], default=count)
+    resected = frozenset(t for t in range(taken, count) if not any(numbers[taken:]))
+    covered = [t not in absent[LesionState.NOT_COVERED] | resected for t in range(count)]
     # What one scan cannot say of a place, the scans beyond it cannot either, until it is seen again.
     first, last = nodes[0][0], nodes[-1][0]
     for t in range(last + 2, count):
         covered[t] = covered[t] and covered[t - 1]
     for t in range(first - 2, -1, -1):
         covered[t] = covered[t] and covered[t + 1]
-    return Track(numbers, tuple(covered), frozenset(absent[LesionState.FAINT]))
+    return Track(numbers, tuple(covered), frozenset(absent[LesionState.FAINT]), resected)
 
 
 def proposed_targets(course: Course) -> tuple[int, ...]:
@@ -180,6 +185,8 @@ def _size_at(course: Course, track: Track, at: int, targets: Sequence[int]) -> T
     if not numbers:
         if at in track.faint:
             return TargetSize(0.0, TargetState.TOO_SMALL)
+        if at in track.resected:
+            return TargetSize(0.0, TargetState.TREATED)
         return TargetSize(0.0, TargetState.GONE if track.covered[at] else TargetState.NOT_COVERED)
     lesions = [course.points[at].lesions[n] for n in numbers]
     earlier = (course.points[t].lesions[n] for t in range(at) for n in track.numbers[t])

@@ -9,6 +9,7 @@ from datetime import date
 from enum import Enum
 
 from .joined import JoinedOutline
+from .recist import ROUNDING_MM
 from .volume_interval import volume_interval_ml
 
 
@@ -24,6 +25,8 @@ class LesionState(str, Enum):
     SPLIT = "split"
     TREATED = "treated"
     NOT_COVERED = "not covered"
+    RESECTED = "resected"
+    """Its part of the liver is not there any more: not gone, which would be a response."""
     FAINT = "faint in one scan"
     """Listed in one scan only; at its place in the other the network sees something below the threshold."""
 
@@ -218,9 +221,10 @@ def state_of(before: Sequence[LesionSize], now: Sequence[LesionSize]) -> LesionS
     rise = axis1 - axis0
     if abs(rise) < _unsure_mm(before[0], now[0]):
         return LesionState.STABLE
-    if rise >= GROWN_MM and rise >= GROWN_SHARE * axis0:
+    # Lengths have 0.1 mm: 33.0 to 39.6 mm is 20 %, whatever binary fractions make of it.
+    if rise >= GROWN_MM - ROUNDING_MM and rise >= GROWN_SHARE * axis0 - ROUNDING_MM:
         return LesionState.GROWN
-    if -rise >= SHRUNK_SHARE * axis0 and -rise >= REPEAT_MM:
+    if -rise >= SHRUNK_SHARE * axis0 - ROUNDING_MM and -rise >= REPEAT_MM - ROUNDING_MM:
         return LesionState.SHRUNK
     return LesionState.STABLE
 
@@ -310,5 +314,5 @@ def provisional(followup: FollowUp) -> Provisional:
         if not point.decided:
             reasons.append(f"lesions of the {name} scan are not reviewed")
     if any(pair.proposed for pair in followup.pairs):
-        reasons.append("new or gone lesions are not confirmed")
+        reasons.append("new, gone or resected lesions are not confirmed")
     return Provisional(tuple(reasons))

@@ -140,8 +140,8 @@ CHANGES: tuple[PairColumn, ...] = (
         "state",
         "State",
         "State",
-        "What became of it since the prior scan; new, gone and faint in one scan are proposals until you "
-        "confirm them",
+        "What became of it since the prior scan; new, gone, resected and faint in one scan are proposals "
+        "until you confirm them",
         lambda followup, pair: pair.state.value,
     ),
     PairColumn(

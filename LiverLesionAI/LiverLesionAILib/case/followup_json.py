@@ -52,7 +52,11 @@ def course_json(judged: JudgedCourse) -> str:
             for ends, pairs in course.bridges.items()
         ],
         "tracks": [
-            {"numbers": [list(n) for n in track.numbers], "covered": list(track.covered)}
+            {
+                "numbers": [list(n) for n in track.numbers],
+                "covered": list(track.covered),
+                "resected": sorted(track.resected),
+            }
             for track in course.tracks
         ],
         "targets": list(judged.chosen),

@@ -50,7 +50,7 @@ class TargetState(str, Enum):
     GONE = "gone"
     NOT_COVERED = "not covered"
     TREATED = "treated"
-    """Ablated or otherwise treated for itself: its size says nothing of response."""
+    """Ablated, resected or otherwise treated for itself: its size says nothing of response."""
 
 
 class NonTarget(str, Enum):

@@ -32,7 +32,6 @@ from ..stages.followup.pair import (
     PairSettings,
     Place,
     pair_lesions,
-    removed_lesions,
     removed_warning,
 )
 from ..stages.followup.parts import CutSettings, JoinedCut, joined_cuts
@@ -165,8 +164,7 @@ class Comparisons:
         pairs, cuts = self._paired(prior, case, points, alignment)
         warnings = (*alignment.warnings, *((wrong,) if wrong else ()))
         if alignment.movement is not None:
-            removed = removed_lesions(pairs, self._placed(prior, points[0]), alignment.movement)
-            warnings += removed_warning(removed)
+            warnings += removed_warning(pairs)
         step = FollowUp(
             *points,
             pairs,

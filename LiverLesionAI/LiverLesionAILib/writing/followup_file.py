@@ -70,6 +70,7 @@ def _over_time(course: Course, sums: Sequence[float]) -> list[str]:
         for at, numbers in enumerate(track.numbers):
             there = [course.points[at].lesions[n] for n in numbers]
             absent = "-" if track.covered[at] else "not covered"
+            absent = "resected" if at in track.resected else absent
             cells.append(f"{_sum(there, 'long_axis_mm'):.1f} ({_numbers(numbers)})" if there else absent)
         lines.append(f"  {chr(97 + k) if k < 26 else k + 1:>6} " + " ".join(f"{cell:>12}" for cell in cells))
     cells = ["-" if math.isnan(mm) else f"{mm:.1f}" for mm in sums]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import qt
 import slicer
 
-from ...case.comparison import NOTHING, ReaderWords, key_of, laid_on
+from ...case.comparison import NOTHING, REMOVED, ReaderWords, key_of, laid_on
 from ...case.course import proposed_targets
 from ...case.followup import LesionState, Pair
 from ...case.recist import NonTarget
@@ -221,6 +221,8 @@ class FollowUpPanel:
         for number, lesion in sorted((followup.prior if now else followup.current).lesions.items()):
             text = f"{'prior' if now else 'present'} lesion {number}, {lesion.long_axis_mm:.0f} mm"
             menu.addAction(text).connect("triggered()", lambda n=number: self.link(n))
+        if not now and pair.state is not LesionState.RESECTED:
+            menu.addAction("resected since the prior scan").connect("triggered()", self.resected)
 
     def link(self, number: int) -> None:
         """The selected lesion is that one of the other scan."""
@@ -264,8 +266,8 @@ class FollowUpPanel:
         if pair is None or self.compared is None:
             return
         before, now = self._keys(pair)
-        if pair.state is LesionState.FAINT:
-            # What is seen in the other scan is none: it is gone, or new.
+        if pair.state in (LesionState.FAINT, LesionState.RESECTED):
+            # What is seen in the other scan is none, or its part of the liver is there: it is gone, or new.
             said = self.compared.words.linking(*(before or [NOTHING]), *(now or [NOTHING]))
             self._say("unlink lesions", said)
             return
@@ -286,12 +288,22 @@ class FollowUpPanel:
                 "warning",
             )
             return
+        if pair.state is LesionState.RESECTED:
+            self.resected()
+            return
         words, (before, now) = self.compared.words, self._keys(pair)
         if len(before) + len(now) > 2:
             self._host.show_message("Merged and split lesions need no word of yours.")
             return
         said = words.linking(before[0] if before else NOTHING, now[0] if now else NOTHING)
         self._say(f"confirm {pair.state.value}", said)
+
+    def resected(self) -> None:
+        """The selected lesion of the prior scan was taken out since."""
+        pair = self._pair()
+        if pair is not None and self.compared is not None and pair.prior and not pair.current:
+            words = self.compared.words.linking(self._keys(pair)[0][0], REMOVED)
+            self._say(f"confirm {LesionState.RESECTED.value}", words)
 
     # -- targets
 

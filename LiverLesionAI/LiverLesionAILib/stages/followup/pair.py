@@ -129,33 +129,25 @@ def pair_lesions(
     removed = {p for p in set(prior) - set(after) if _squeezed(prior[p], transform)}
     made = _pairs(before, after, expected, current, transform, sizes, covered, settings.edge_mm)
     return tuple(
-        replace(pair, state=LesionState.NOT_COVERED)
+        replace(pair, state=LesionState.RESECTED)
         if pair.state is LesionState.GONE and removed.issuperset(pair.prior)
         else pair
         for pair in made
     )
 
 
-def removed_lesions(
-    pairs: Sequence[Pair], prior: Mapping[int, Place], transform: Movement
-) -> tuple[int, ...]:
-    """The prior's lesions in a part of the liver that the current scan has not: as after a resection.
+def removed_warning(pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """What to say of lesions in a part of the liver that the current scan has not; nothing without any.
 
     Args:
         pairs: as :func:`pair_lesions` made them.
-        prior: those lesions by number; others may be missing.
     """
-    alone = [n for p in pairs if p.state is LesionState.NOT_COVERED for n in p.prior if n in prior]
-    return tuple(sorted(n for n in alone if _squeezed(prior[n], transform)))
-
-
-def removed_warning(numbers: Sequence[int]) -> tuple[str, ...]:
-    """What to say of :func:`removed_lesions`; nothing where there are none."""
+    numbers = sorted(n for p in pairs if p.state is LesionState.RESECTED for n in p.prior)
     if not numbers:
         return ()
     return (
         f"Where the prior scan's lesion(s) {', '.join(map(str, numbers))} lay, this scan has no liver any "
-        "more, as after a resection: not covered, which is no response.",
+        "more, as after a resection: they count as resected, which is no response.",
     )
 
 

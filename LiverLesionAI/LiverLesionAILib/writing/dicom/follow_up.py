@@ -69,7 +69,7 @@ def with_changes(region: Region, number: int, judged: JudgedCourse) -> Region:
 
 
 def statements(judged: JudgedCourse, frame_uid: str, site: Code) -> tuple[Statement, ...]:
-    """Lesions that are gone or not covered, then the targets' sums at baseline, nadir and now.
+    """Lesions that are gone, resected or not covered, then the targets' sums at baseline, nadir and now.
 
     The response is given as a code only when the reader has confirmed what it rests on: a program that reads
     codes alone must not take a proposal for a response. In words it stands there in any case.

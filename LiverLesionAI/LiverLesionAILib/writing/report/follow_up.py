@@ -163,7 +163,8 @@ def _over_time(judged: JudgedCourse, words: Language) -> Table:
         cells = [chr(97 + k) if k < 26 else str(k + 1)]
         for at, numbers in enumerate(track.numbers):
             axis = sum(course.points[at].lesions[n].long_axis_mm for n in numbers)
-            absent = "-" if track.covered[at] else words("state.not covered")
+            absent = words("state.not covered") if not track.covered[at] else "-"
+            absent = words("state.resected") if at in track.resected else absent
             cells.append(f"{words.number(axis, 1)} ({numbers_text(numbers)})" if numbers else absent)
         rows.append(tuple(cells))
     sums = sums_over_time(course, judged.targets, judged.elsewhere)

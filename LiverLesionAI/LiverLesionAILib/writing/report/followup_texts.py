@@ -121,6 +121,7 @@ WORDS: Mapping[str, tuple[str, str, str, str]] = {
     "state.split": ("split", "geteilt", "delt", "divisée"),
     "state.treated": ("treated", "behandelt", "behandlet", "traitée"),
     "state.not covered": ("not covered", "nicht erfasst", "ikke dekket", "non couverte"),
+    "state.resected": ("resected", "reseziert", "reseksert", "réséquée"),
     "state.faint in one scan": (
         "faint in one scan", "in einer Aufnahme schwach", "svak i ett opptak", "faible sur un examen",
     ),
@@ -202,10 +203,10 @@ FOLLOW_UP_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "lesjoner i denne undersøkelsen er ikke vurdert",
         "les lésions de l'examen actuel ne sont pas revues",
     ),
-    "new or gone lesions are not confirmed": (
-        "neue oder verschwundene Läsionen sind nicht bestätigt",
-        "nye eller forsvunne lesjoner er ikke bekreftet",
-        "les lésions nouvelles ou disparues ne sont pas confirmées",
+    "new, gone or resected lesions are not confirmed": (
+        "neue, verschwundene oder resezierte Läsionen sind nicht bestätigt",
+        "nye, forsvunne eller resekserte lesjoner er ikke bekreftet",
+        "les lésions nouvelles, disparues ou réséquées ne sont pas confirmées",
     ),
     "the scans could not be brought into line": (
         "die Aufnahmen ließen sich nicht zur Deckung bringen",
@@ -237,13 +238,13 @@ FOLLOW_UP_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "changement. Vérifier l'appariement.",
     ),
     "Where the prior scan's lesion(s) {names} lay, this scan has no liver any more, as after a resection: "
-    "not covered, which is no response.": (
+    "they count as resected, which is no response.": (
         "Wo Läsion(en) {names} der Voruntersuchung lag(en), ist jetzt keine Leber mehr, wie nach einer "
-        "Resektion: nicht erfasst, was kein Ansprechen ist.",
+        "Resektion: Sie gelten als reseziert, was kein Ansprechen ist.",
         "Der lesjon(er) {names} i forrige undersøkelse lå, er det ikke lenger lever, som etter en "
-        "reseksjon: ikke dekket, som ikke er respons.",
+        "reseksjon: de regnes som reseksert, som ikke er respons.",
         "Là où se trouvai(en)t la ou les lésions {names} de l'examen antérieur, il n'y a plus de foie, "
-        "comme après une résection : non couvert, ce qui n'est pas une réponse.",
+        "comme après une résection : elles comptent comme réséquées, ce qui n'est pas une réponse.",
     ),
     "Both are the same scan: it is compared with itself.": (
         "Beide sind dieselbe Aufnahme: Sie wird mit sich selbst verglichen.",
