@@ -26,6 +26,7 @@ WITH_TORCH = (
     "stages/explain/readings.py",
     "stages/explain/strip.py",
     "stages/explain/va.py",
+    "stages/detect/click.py",
     "stages/detect/slice_boxes.py",
     "stages/detect/volumetric.py",
     "stages/classify/lesion_map.py",

@@ -10,10 +10,20 @@ import numpy as np
 import pytest
 from LiverLesionAILab.data.scan import LabelledScan
 from LiverLesionAILab.evaluation import clicks as command
-from LiverLesionAILab.evaluation.clicks import add_click_arguments, clicks_on, deepest, run_clicks, table
+from LiverLesionAILab.evaluation.clicked import ClickAnswer, Clicker, deepest, worst
+from LiverLesionAILab.evaluation.clicks import (
+    add_click_arguments,
+    clicks_on,
+    left_out_scans,
+    run_clicks,
+    table,
+)
+from LiverLesionAILab.training.recipes import recipe
 from LiverLesionAILib.case.findings import CaseResult, ProbabilityMap
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 GRID = Geometry.make((30, 90, 90), (2.5, 1.5, 1.5))
 Z, Y, X = np.ogrid[:30, :90, :90]
@@ -44,9 +54,27 @@ def found(ct: CtVolume) -> CaseResult:
     return CaseResult("one", GRID, LIVER.copy(), LISTED.astype(np.uint16), probabilities=maps)
 
 
+class Blind(torch.nn.Module):
+    """In place of the network: it sees nothing, so that what is grown is proposed."""
+
+    def __init__(self, sees: float = -9.0) -> None:
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.tensor(sees))
+
+    def forward(self, x: torch.Tensor) -> SimpleNamespace:
+        inside, beside = x.reshape(len(x), 6, -1, *x.shape[2:])[:, 3:5].unbind(dim=1)
+        # 9 mm round the clicks in the lesion, without 9 mm round those beside it.
+        near = (inside > np.exp(-9 / 5)) & (beside < np.exp(-9 / 5))
+        return SimpleNamespace(logits=torch.where(near, self.bias, torch.tensor(-9.0)))
+
+
+SPEC = recipe("click_unet").spec
+BLIND, SEES = Clicker(Blind().eval(), SPEC), Clicker(Blind(9.0).eval(), SPEC)
+
+
 def test_each_lesion_is_clicked_on_where_it_is_deepest(scan: LabelledScan) -> None:
     assert tuple(deepest(SUSPECTED, GRID.spacing_zyx_mm)) == (15, 45, 60)
-    clicks = clicks_on(scan, found)
+    clicks = clicks_on(scan, found, BLIND)
     by_size = {round(click.diameter_mm): click for click in clicks}
     assert sorted(by_size) == [14, 16, 18] and [c.lesion for c in clicks] == [1, 2, 3]
     suspected, seen, listed = by_size[14], by_size[16], by_size[18]
@@ -55,6 +83,38 @@ def test_each_lesion_is_clicked_on_where_it_is_deepest(scan: LabelledScan) -> No
     assert suspected.by_network > 0.9 > suspected.by_density
     assert seen.by_network == 0.0 and seen.by_density > 0.7
     assert [c.by_panel for c in (suspected, seen)] == [suspected.by_network, seen.by_density]
+    assert [c.one for c in clicks] == [c.by_panel for c in clicks], "the network has no answer"
+
+
+def test_the_networks_answer_counts_where_it_has_one(scan: LabelledScan) -> None:
+    by_size = {round(click.diameter_mm): click for click in clicks_on(scan, found, SEES)}
+    assert by_size[18].one > 0.8 and by_size[18].one != by_size[18].by_panel
+    assert by_size[14].second == "too much" and by_size[14].one < 0.8
+    assert all(click.seconds > 0 for click in by_size.values())
+
+
+def test_the_second_click_goes_where_most_is_wrong() -> None:
+    spacing = GRID.spacing_zyx_mm
+    place, missing = worst(LISTED & (Y < 20), LISTED, spacing)
+    assert missing and LISTED[tuple(int(n) for n in place)] and place[1] > 20
+    place, missing = worst(LISTED | SEEN, LISTED, spacing)
+    assert not missing and SEEN[tuple(int(n) for n in place)]
+    assert worst(LISTED, LISTED, spacing) is None
+    nothing = np.zeros(GRID.shape_zyx, bool)
+    near = ~LISTED
+    answer = SEES.answer(np.zeros(GRID.shape_zyx), spacing, LISTED, near, 100.0, LISTED)
+    assert answer.one == 0 and isinstance(answer, ClickAnswer), "where no lesion may lie nothing is drawn"
+    far = BLIND.answer(np.zeros(GRID.shape_zyx), spacing, LISTED, ~nothing, 100.0, LISTED)
+    assert (far.one, far.two, far.second) == (1.0, 1.0, "")
+
+
+def test_only_what_a_run_has_not_learnt_from_is_clicked_on(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"patients": ["B", "C"]}')
+    for run, patients in ((tmp_path, "AB"), (tmp_path, "Z"), (None, "A")):
+        with pytest.raises(InputError, match="has not learnt from them"):
+            next(left_out_scans(run, patients))
+    with pytest.raises(InputError, match="is no run"):
+        next(left_out_scans(tmp_path / "none", "A"))
 
 
 def test_a_second_click_adds_what_is_missing_and_never_harms(scan: LabelledScan) -> None:
@@ -69,15 +129,15 @@ def test_a_second_click_adds_what_is_missing_and_never_harms(scan: LabelledScan)
             probabilities={"tumour": ProbabilityMap((180 * suspected).astype(np.uint8), GRID)},
         )
 
-    clicks = {round(click.diameter_mm): click for click in clicks_on(scan, half)}
+    clicks = {round(click.diameter_mm): click for click in clicks_on(scan, half, BLIND)}
     assert all(click.by_two >= click.by_panel for click in clicks.values())
     assert clicks[14].by_two > clicks[14].by_panel + 0.2
 
 
 def test_the_table_tells_listed_from_missed(scan: LabelledScan) -> None:
-    text = table(clicks_on(scan, found))
+    text = table(clicks_on(scan, found, BLIND))
     assert "| not listed | 2 | 0.50" in text and "| listed | 1 |" in text
-    assert "below 10 mm" not in text
+    assert "10 to 20 mm | 2 |" in text and "below 10 mm" not in text
 
 
 def test_the_commands_clicks_are_kept_and_printed_again(
@@ -89,6 +149,7 @@ def test_the_commands_clicks_are_kept_and_printed_again(
     monkeypatch.setattr(command, "find_synthliver", lambda folder, split: listed)
     monkeypatch.setattr(command, "analyze", lambda ct, settings, models: found(ct))
     monkeypatch.setattr(command, "ModelStore", SimpleNamespace(bundled=lambda: None))
+    monkeypatch.setattr(command, "asked_clicker", lambda run: BLIND)
     said: list[str] = []
     kept = str(tmp_path / "clicks.json")
     given = parser.parse_args([str(tmp_path), "--limit", "1", "--out", kept])

@@ -211,7 +211,9 @@ def test_a_lesion_is_added_where_the_reader_clicks(case):
     x, y, z = geometry.index_to_lps((14, 25, 14))
     node.AddControlPoint(-x, -y, z)
     node.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent)
-    case.turn(0.05)
+    case.turn(0.02)
+    case.until(case.idle)
+    case.turn(0.02)
     assert len(ids(case)) == 4
     new = case.panel.case.row(next(i for i in ids(case) if i not in ("lesion_1", "lesion_2", "lesion_3")))
     assert new.status_text == "edited"
@@ -243,7 +245,9 @@ def test_what_the_network_suspected_is_outlined_first(case):
     x, y, z = volume_geometry(suspected).index_to_lps((14, 25, 14))
     node.AddControlPoint(-x, -y, z)
     node.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent)
-    case.turn(0.05)
+    case.turn(0.02)
+    case.until(case.idle)
+    case.turn(0.02)
     new = next(i for i in ids(case) if i not in ("lesion_1", "lesion_2", "lesion_3"))
     assert np.array_equal(mask(case, new), truth)
 
@@ -257,7 +261,9 @@ def test_a_click_outside_the_liver_is_told(case):
     )
     node.AddControlPoint(29.0, -21.0, 101.0)
     node.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent)
-    case.turn(0.05)
+    case.turn(0.02)
+    case.until(case.idle)
+    case.turn(0.02)
     assert "outside the liver" in case.message()
     assert len(ids(case)) == 3
 

@@ -23,6 +23,7 @@ from LiverLesionAILib.stages.measure.lesions import measure_case, measure_liver
 from LiverLesionAILib.volume.ct import CtVolume
 from LiverLesionAILib.volume.masks import number_by_size
 from LiverLesionAILib.volume.packed_mask import unpack_whole
+from scipy import ndimage
 
 CLASSES = ("HCC", "Cyst", "Metastasis")
 LIVER_VALUE = 1000
@@ -98,6 +99,22 @@ def attended(volume: CtVolume, request: Mapping[str, Any]) -> CaseResult:
     )
     nothing = np.zeros(array.shape, bool)
     return CaseResult(volume.name, volume.geometry, nothing, nothing.astype(np.uint16), attention=maps)
+
+
+def clicked(volume: CtVolume, request: Mapping[str, Any]) -> CaseResult:
+    """Pieces of one value, not the liver's, that clicks in the lesion are in; without 5 mm round others."""
+    array, geometry = np.asarray(volume.hu_zyx), volume.geometry
+    mask = np.zeros(array.shape, bool)
+    for point in request["inside_lps"]:
+        at = tuple(np.round(geometry.lps_to_index(point)).astype(int))
+        pieces, _ = ndimage.label(array == array[at])
+        if array[at] != LIVER_VALUE:
+            mask |= pieces == pieces[at]
+    grid = np.stack(np.meshgrid(*[np.arange(n) for n in array.shape], indexing="ij"), axis=-1)
+    for point in request["outside_lps"]:
+        far = (grid - geometry.lps_to_index(point)) * np.array(geometry.spacing_zyx_mm)
+        mask &= np.linalg.norm(far, axis=-1) > 5.0
+    return CaseResult(volume.name, geometry, np.zeros(array.shape, bool), mask.astype(np.uint16))
 
 
 def _classes_asked(volume: CtVolume, request: Mapping[str, Any]) -> CaseResult:

@@ -1,17 +1,19 @@
 """`liverlesionai clicks`: what one click gives for lesions that the default line does not list.
 
-On the scans of a SynthLiver-1 split, which no bundled network has seen. The click is put where a lesion is
-deepest; its outline comes from the segmenter's own probability, from density, and as the panel does it:
-by probability where there is any, else by density. A second click is put where most of the lesion is still
-missing, and both outlines are merged, as a reader does with *Add* and *Merge*.
+On the scans of a SynthLiver-1 split, which no bundled network has seen, or on the real lesions of patients
+that a run has left out. The click is put where a lesion is deepest. Its outline comes from the network that
+answers clicks, as the panel does it; and from the segmenter's own probability where there is any, else from
+density, as the panel does it without that network. The network's second click is put in the largest error,
+in the lesion or beside it; without it most of what is missing is clicked on, and both outlines are merged,
+as with *Add* and *Merge*.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from json import dumps, loads
 from pathlib import Path
 
@@ -19,8 +21,11 @@ import numpy as np
 from LiverLesionAILib.analysis.pipeline import analyze
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.analysis.settings import Settings
-from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.case.findings import CaseResult, ProbabilityMap
+from LiverLesionAILib.models.device import cpu_precision
+from LiverLesionAILib.models.inputs import liver_level_hu
 from LiverLesionAILib.models.weights import ModelStore
+from LiverLesionAILib.stages.detect.click_input import near_liver
 from LiverLesionAILib.stages.detect.contrast import ContrastSettings
 from LiverLesionAILib.stages.detect.point import (
     PointSettings,
@@ -39,8 +44,15 @@ from LiverLesionAILib.volume.resampling import resample
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..data.scan import TUMOUR, LabelledScan
+from ..data.cases import LITS_PATIENTS, data_folder, read_unchecked, without_specks
+from ..data.scan import LIVER, TUMOUR, LabelledScan
 from ..data.synthliver import find_synthliver
+from ..training.recipes import recipe
+from .clicked import Clicker, deepest
+from .models import run_network
+
+REACH_MM = 100.0
+"""Of the CT, so much round a lesion is handed to the network."""
 
 GOOD_DICE = 0.7
 FOUND_SHARE = 0.1
@@ -54,9 +66,13 @@ class Click:
     Attributes:
         diameter_mm: of the ball of its volume.
         suspicion: highest probability of tumour at the click, 0..1.
-        by_network, by_density, by_panel: Dice with the truth; 0 where nothing is proposed.
-        by_two: as the panel does after the second click, where that is better.
-        seconds: for both outlines of the first click, without reading.
+        by_network, by_density, by_panel: Dice with the truth by the segmenter, by density, by either; 0 where
+            nothing is proposed.
+        by_two: by either after the second click, where that is better.
+        one, two: by the network that answers clicks after one and after two clicks; where it has no answer,
+            by either.
+        second: where its second click went: "missing", "too much", or "" where nothing was wrong.
+        seconds: of processor time for its first click, without reading.
     """
 
     scan: str
@@ -68,6 +84,9 @@ class Click:
     by_density: float
     by_panel: float
     by_two: float
+    one: float
+    two: float
+    second: str
     seconds: float
 
 
@@ -79,6 +98,18 @@ def add_click_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="every click, as JSON")
     parser.add_argument(
         "--rows", type=Path, metavar="FILE", help="print the table of clicks that --out wrote; nothing is run"
+    )
+    parser.add_argument(
+        "--run",
+        type=Path,
+        metavar="DIR",
+        help="run of `train click_unet` to ask instead of the bundled network",
+    )
+    parser.add_argument(
+        "--left-out",
+        metavar="PATIENTS",
+        help="with --run: click on the real lesions of these patients instead, as letters: AD; "
+        "nothing is analysed",
     )
     parser.add_argument("--device", default="auto")
 
@@ -94,18 +125,76 @@ def run_clicks(
     if args.rows is not None:
         say(table(read_clicks(args.rows)))
         return 0
-    if args.synthliver is None:
+    clicker = asked_clicker(args.run)
+    if args.left_out is not None:
+        real = left_out_scans(args.run, args.left_out)
+        clicks = [
+            click for scan in real for click in clicks_on(scan, partial(_nothing_listed, scan), clicker)
+        ]
+    elif args.synthliver is None:
         raise InputError("Give the folder of SynthLiver-1, or --rows with clicks that --out wrote.")
-    scans = find_synthliver(args.synthliver, args.split)[: args.limit]
-    settings = Settings(device=args.device, attention=False, classifier=None)
-    models, clicks = ModelStore.bundled(), []
-    for number, scan in enumerate(scans):
-        progress(f"analysing {scan.name}", number / len(scans))
-        clicks += clicks_on(scan.read(), lambda ct: analyze(ct, settings, models))
+    else:
+        scans = find_synthliver(args.synthliver, args.split)[: args.limit]
+        settings = Settings(device=args.device, attention=False, classifier=None)
+        models, clicks = ModelStore.bundled(), []
+        for number, scan in enumerate(scans):
+            progress(f"analysing {scan.name}", number / len(scans))
+            clicks += clicks_on(scan.read(), lambda ct: analyze(ct, settings, models), clicker)
     say(table(clicks))
     if args.out is not None:
         write_text(args.out, dumps([asdict(click) for click in clicks], indent=1) + "\n")
     return 0
+
+
+def asked_clicker(run: Path | None) -> Clicker:
+    """The bundled network that answers clicks, or that of a run.
+
+    Raises:
+        InputError: the run holds no weights.
+        ModelError: there is no such network among the bundled ones.
+    """
+    if run is not None:
+        own = recipe("click_unet")
+        return Clicker(run_network(run, own.network, asdict(own.config)), own.spec)
+    models = ModelStore.bundled()
+    entry = models.manifest.choose("click")
+    return Clicker(models.network(entry.name, "cpu", cpu_precision()), entry.input)
+
+
+def left_out_scans(run: Path | None, patients: str) -> Iterator[LabelledScan]:
+    """The real scans of patients that a run has not learnt from.
+
+    Raises:
+        InputError: there is no run, it has learnt from one of them, or there is no such patient.
+    """
+    try:
+        seen = [] if run is None else loads((run / "run.json").read_text(encoding="utf-8"))["patients"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{run} is no run of `train click_unet` ({error}).") from error
+    if run is None or set(patients) & set(seen) or not set(patients) <= set(LITS_PATIENTS.values()):
+        raise InputError(
+            f"--left-out {patients}: give letters A to E and a --run that has not learnt from them."
+        )
+    for name, patient in LITS_PATIENTS.items():
+        if patient in patients:
+            ct, mask = (
+                read_unchecked(data_folder() / "lits" / f"{name}_{kind}.nii.gz") for kind in ("ct", "mask")
+            )
+            yield LabelledScan(
+                name, patient, ct, without_specks(mask.hu_zyx, TUMOUR, 10.0, ct.geometry.voxel_volume_mm3)
+            )
+
+
+def _nothing_listed(scan: LabelledScan, ct: CtVolume) -> CaseResult:
+    """The true liver, and no lesion."""
+    nowhere = np.zeros(scan.labels_zyx.shape, np.uint8)
+    return CaseResult(
+        scan.name,
+        ct.geometry,
+        (scan.labels_zyx == LIVER) | (scan.labels_zyx == TUMOUR),
+        nowhere.astype(np.uint16),
+        probabilities={"tumour": ProbabilityMap(nowhere, ct.geometry)},
+    )
 
 
 def read_clicks(path: Path) -> list[Click]:
@@ -120,14 +209,40 @@ def read_clicks(path: Path) -> list[Click]:
         raise InputError(f"{path}: no clicks as `clicks --out` writes them ({error}).") from error
 
 
-def clicks_on(scan: LabelledScan, analyse: Callable[[CtVolume], CaseResult]) -> list[Click]:
-    """A click on every lesion, a piece of the true tumour, of a scan."""
+def clicks_on(scan: LabelledScan, analyse: Callable[[CtVolume], CaseResult], clicker: Clicker) -> list[Click]:
+    """Clicks on every lesion, a piece of the true tumour, of a scan."""
     result = analyse(scan.ct)
+    near = near_liver(result.liver_zyx, scan.ct.geometry.spacing_zyx_mm)
+    level_hu = liver_level_hu(scan.ct.hu_zyx[result.liver_zyx])
     pieces, count = components(scan.labels_zyx == TUMOUR)
-    return [_click(scan, number, pieces == number, result) for number in range(1, count + 1)]
+    found = []
+    for number in range(1, count + 1):
+        lesion = pieces == number
+        grown, before = _grown(scan, lesion, result)
+        box, spacing = bounding_box(lesion), scan.ct.geometry.spacing_zyx_mm
+        assert box is not None
+        around = tuple(
+            slice(max(0, b.start - r), b.stop + r)
+            for b, r in zip(box, (int(np.ceil(REACH_MM / s)) for s in spacing), strict=True)
+        )
+        seen = (scan.ct.hu_zyx[around], spacing, lesion[around], near[around], level_hu, grown[around])
+        answer = clicker.answer(*seen)
+        listed = np.count_nonzero((result.lesion_labels_zyx > 0) & lesion) >= FOUND_SHARE * lesion.sum()
+        diameter = ball_diameter_mm(float(lesion.sum()) * scan.ct.geometry.voxel_volume_mm3)
+        own = (answer.one, answer.two, answer.second, answer.seconds)
+        found.append(Click(scan.name, number, diameter, bool(listed), *before, *own))
+    return found
 
 
-def _click(scan: LabelledScan, number: int, lesion: NDArray[np.bool_], result: CaseResult) -> Click:
+def _grown(
+    scan: LabelledScan, lesion: NDArray[np.bool_], result: CaseResult
+) -> tuple[NDArray[np.bool_], tuple[float, float, float, float, float]]:
+    """What is grown from a click without the network that answers clicks.
+
+    Returns:
+        The mask after one click; suspicion, and Dice by the segmenter, by density, by either, after two
+        clicks.
+    """
     tumour, geometry = result.probabilities["tumour"], scan.ct.geometry
     spacing, reach_mm = geometry.spacing_zyx_mm, Rules().part(PointSettings).point_reach_mm
     frame, at = frame_round(deepest(lesion, spacing), geometry.shape_zyx, spacing, reach_mm)
@@ -136,28 +251,17 @@ def _click(scan: LabelledScan, number: int, lesion: NDArray[np.bool_], result: C
     probability = resample(tumour.values_zyx, tumour.geometry, own, 0.0) / 255.0
     inside = ndimage.binary_dilation(result.liver_zyx[frame])
     here = _Frame(scan.ct.hu_zyx[frame], probability, inside, spacing)
-    started = time.perf_counter()
     network, density = here.outlines(at)
-    seconds, truth = time.perf_counter() - started, lesion[frame]
-    first = here.proposed(at)
+    truth, first = lesion[frame], here.proposed(at)
     by_panel = dice(first, truth)
     by_two = by_panel
     if (truth & ~first).any():
         again = deepest(truth & ~first, spacing)
         by_two = max(by_panel, dice(first | here.proposed(index_triple(again)), truth))
-    listed = np.count_nonzero((result.lesion_labels_zyx > 0) & lesion) >= FOUND_SHARE * lesion.sum()
-    return Click(
-        scan.name,
-        number,
-        ball_diameter_mm(float(lesion.sum()) * geometry.voxel_volume_mm3),
-        bool(listed),
-        float(probability[at]),
-        0.0 if network is None else dice(network, truth),
-        dice(density, truth),
-        by_panel,
-        by_two,
-        seconds,
-    )
+    whole = np.zeros(lesion.shape, bool)
+    whole[frame] = first
+    by_network = 0.0 if network is None else dice(network, truth)
+    return whole, (float(probability[at]), by_network, dice(density, truth), by_panel, by_two)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,25 +288,19 @@ class _Frame:
         return density if network is None else network
 
 
-def deepest(mask_zyx: NDArray[np.bool_], spacing_zyx_mm: Sequence[float]) -> NDArray[np.int_]:
-    """The voxel of a mask that is farthest from its edge."""
-    where = bounding_box(mask_zyx)
-    assert where is not None
-    depth = ndimage.distance_transform_edt(np.pad(mask_zyx[where], 1), sampling=spacing_zyx_mm)
-    inner = np.unravel_index(np.argmax(depth), depth.shape)
-    return np.array([int(i) - 1 + s.start for i, s in zip(inner, where, strict=True)])
-
-
 def table(clicks: Sequence[Click]) -> str:
     """Of lesions that are not listed, and of all: how many get a Dice of 0.7 by which outline."""
     lines = [
-        "| lesions | n | by the network | by density | as the panel does | two clicks | s, median |",
-        "|---|---|---|---|---|---|---|",
+        "| lesions | n | by density | without the click network | two clicks "
+        "| with it | two clicks | s, median |",
+        "|---|---|---|---|---|---|---|---|",
     ]
+    missed = [c for c in clicks if not c.listed]
     groups = {
-        "not listed": [c for c in clicks if not c.listed],
-        "not listed, 10 mm and more": [c for c in clicks if not c.listed and c.diameter_mm >= 10],
-        "not listed, below 10 mm": [c for c in clicks if not c.listed and c.diameter_mm < 10],
+        "not listed": missed,
+        "not listed, 20 mm and more": [c for c in missed if c.diameter_mm >= 20],
+        "not listed, 10 to 20 mm": [c for c in missed if 10 <= c.diameter_mm < 20],
+        "not listed, below 10 mm": [c for c in missed if c.diameter_mm < 10],
         "listed": [c for c in clicks if c.listed],
     }
     for title, group in groups.items():
@@ -210,7 +308,7 @@ def table(clicks: Sequence[Click]) -> str:
             shares = (
                 f"{np.mean([getattr(c, kind) >= GOOD_DICE for c in group]):.2f} "
                 f"(median Dice {np.median([getattr(c, kind) for c in group]):.2f})"
-                for kind in ("by_network", "by_density", "by_panel", "by_two")
+                for kind in ("by_density", "by_panel", "by_two", "one", "two")
             )
             seconds = np.median([c.seconds for c in group])
             lines.append(f"| {title} | {len(group)} | {' | '.join(shares)} | {seconds:.2f} |")

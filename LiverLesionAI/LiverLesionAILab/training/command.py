@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 NOT_BESIDE = ("bundle", "plan", "pretrained", "shares", "start", "without")
 """Options that the second look does not have."""
 
+OTHER_DATA = ("classify", "neighbour", "vessels", "trees", "click")
+"""Tasks whose networks learn from other samples than a segmenter's volumes."""
+
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `train`."""
@@ -178,10 +181,9 @@ def run_train(args: argparse.Namespace, progress: Progress = silent) -> int:
             chosen, sources, folder, args.device, progress, start=args.start, pretrained=args.pretrained
         )
         return _finish(args, chosen, network, folder)
-    if chosen.task == "second look":
-        return _train_second_look(args, chosen, folder, progress)
-    if chosen.task == "trees":
-        return _train_trees(args, chosen, folder, progress)
+    own = {"second look": _train_second_look, "trees": _train_trees, "click": _train_clicks}.get(chosen.task)
+    if own is not None:
+        return own(args, chosen, folder, progress)
     from .fitting import fit
 
     cases = _cases(args, chosen, progress)
@@ -244,6 +246,13 @@ def _train_trees(args: argparse.Namespace, chosen: Recipe, folder: Path, progres
     return _finish(args, chosen, fit_trees(chosen, cases, folder, args.device, progress), folder)
 
 
+def _train_clicks(args: argparse.Namespace, chosen: Recipe, folder: Path, progress: Progress) -> int:
+    from .click_training import click_cases, fit_clicks
+
+    cases = click_cases(chosen, args.hold_out, args.cache, args.threads, progress)
+    return _finish(args, chosen, fit_clicks(chosen, cases, folder, args.device, progress, args.start), folder)
+
+
 def asked_recipe(args: argparse.Namespace) -> Recipe:
     """The model's recipe, changed as the options say.
 
@@ -255,7 +264,7 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
     if beside and any(getattr(args, name) for name in NOT_BESIDE):
         options = ", ".join(f"--{name}" for name in NOT_BESIDE)
         raise InputError(f"The second look knows no {options}: no stage of an analysis asks it yet.")
-    if (args.without or args.synthliver) and chosen.task in ("classify", "neighbour", "vessels", "trees"):
+    if (args.without or args.synthliver) and chosen.task in OTHER_DATA:
         raise InputError(
             "--without and --synthliver are for networks that learn tumours from volumes, not for slice "
             "classifiers or neighbours of the liver."

@@ -8,6 +8,7 @@ from typing import Any
 
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.networks import (
+    click_unet,
     coarse_unet,
     cs_att,
     dadrn,
@@ -61,6 +62,9 @@ SECOND_LOOK_INPUT = InputSpec(
 )
 """A crop of 48 mm; its slices are all of its channels, so their number is even."""
 
+CLICK_INPUT = InputSpec((2.0, 1.0, 1.0), (-100.0, 220.0), click_unet.DEPTH, liver_hu=100.0)
+"""A crop of 48 mm round the click, 32 mm high; of large lesions its voxels are larger."""
+
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)
 
 
@@ -71,7 +75,7 @@ class Recipe:
     Attributes:
         network: module of `networks/`; config: its settings.
         task: "segment", "locate", "detect", "classify" or "neighbour" (an organ beside the liver)
-            or "vessels", "trees" or "second look".
+            or "vessels", "trees", "second look" or "click".
         crop: edge of the square training crops, pixels.
         shares: kind of case -> share of the samples.
         tumour_share, liver_share: where crops are centred.
@@ -349,6 +353,18 @@ RECIPES: dict[str, Recipe] = {
         bank=BankSettings(variants_per_patient=14, seed=1),
         gallbladders=GallbladderMix(),
         title="Second look: is this candidate a lesion",
+    ),
+    "click_unet": Recipe(
+        network="click_unet",
+        task="click",
+        config=click_unet.SIZES["compact"],
+        spec=CLICK_INPUT,
+        crop=click_unet.EDGE,
+        loop=LoopSettings(
+            steps=1100, batch=12, learning_rate=2.5e-3, warmup=40, ema=0.99, checkpoint_every=50, log_every=10
+        ),
+        shares={"real": 0.2, "variant": 0.62, "body": 0.18},
+        title="Click U-Net: a lesion's outline from a click in it",
     ),
     "dadrn": Recipe(
         network="dadrn",

@@ -9,6 +9,7 @@ warm between cases. Commands (``id`` is chosen by the sender and comes back in e
     {"command": "attend", "id": 3, "folder": "...", "settings": {...}}
     {"command": "compare", "id": 4, "folder": "...", "settings": {...}}
     {"command": "anatomy", "id": 5, "folder": "...", "settings": {...}}
+    {"command": "click", "id": 6, "folder": "...", "settings": {...}}
     {"command": "cancel", "id": 2}
     {"command": "quit"}
 
@@ -18,7 +19,8 @@ seconds), ``failed`` (kind, text, details), ``cancelled``. The volume lies in ``
 it; the result is written to ``folder/result``. ``attend`` asks what networks attend to (see
 :mod:`.attention`) in the same way, ``compare`` how an earlier scan, in ``folder/second``, lies on it (see
 :mod:`.compared`), and ``anatomy`` where the liver's vessels and segments are (see
-:mod:`.anatomy_handed_over`). When standard input ends, its reader is gone: the worker removes the case it
+:mod:`.anatomy_handed_over`), ``click`` what belongs to the lesion that was clicked on (see
+:mod:`.clicked`). When standard input ends, its reader is gone: the worker removes the case it
 works on and exits.
 """
 
@@ -65,6 +67,9 @@ class Analysis(Protocol):
 
     def anatomy(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
         """Write the liver's vessels and segments in the volume in `folder` to `folder/result`."""
+
+    def click(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
+        """Write the outline of what was clicked on in the volume in `folder` to `folder/result`."""
 
 
 class PipelineAnalysis:
@@ -130,6 +135,16 @@ class PipelineAnalysis:
         except ModelError:
             store = None
         find_handed_over(folder, request, progress, store)
+
+    def click(self, folder: Path, request: Mapping[str, Any], progress: Progress) -> None:
+        from ..case.store import save_result
+        from ..volume.checking import whole_hu
+        from .clicked import outline_clicked
+
+        progress("outlining what was clicked on", 0.1)
+        volume = read_volume(folder)
+        volume = replace(volume, hu_zyx=whole_hu(volume.hu_zyx))
+        save_result(outline_clicked(volume, request, self._store()), folder / RESULT_FOLDER)
 
 
 class Channel:
@@ -227,7 +242,7 @@ class Worker:
                 self._cancelled.add(message.get("id"))
             elif command == "quit":
                 break
-            elif command in ("info", "analyze", "attend", "compare", "anatomy"):
+            elif command in ("info", "analyze", "attend", "compare", "anatomy", "click"):
                 self._todo.put(message)
             else:
                 self._channel.send(

@@ -44,7 +44,8 @@ class ModelEntry:
 
     Attributes:
         name: what users choose ("sfan").
-        task: "locate", "segment", "neighbour", "vessels", "trees", "detect" or "classify".
+        task: "locate", "segment", "neighbour", "vessels", "trees", "detect", "classify" or
+            "click".
         network: module under `networks/`, or "mean".
         config: keyword arguments of that module's CONFIG; for "mean" the names of its `members`.
         input: what it wants to see.

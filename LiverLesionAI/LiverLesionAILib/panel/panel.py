@@ -21,6 +21,7 @@ from .anatomy.anatomy_panel import AnatomyPanel
 from .anatomy.resection_panel import ResectionPanel
 from .classes.classes_panel import ClassesPanel
 from .cohort.cohort_panel import CohortPanel
+from .edit.click_panel import ClickPanel
 from .edit.edit_panel import EditPanel
 from .edit.reader_panel import ReaderPanel
 from .findings.findings_model import CLASS
@@ -82,6 +83,8 @@ class Panel(VTKObservationMixin):
         )
         self.run = RunPanel(self, logic, lambda view: worker_queue(view, worker))
         self.queue = self.run.queue
+        self.clicks = ClickPanel(self, self.queue, self.reader)
+        self.unanswered = self.clicks.failed
         self.attention = AttentionPanel(self, self.queue, self._liver)
         self.anatomy = AnatomyPanel(
             self, self.queue, self.reader.actions, self._liver, self.edit.forget_own_changes
@@ -306,6 +309,7 @@ class Panel(VTKObservationMixin):
     def answered(self) -> None:
         """The answer to a question has come into the scene."""
         self._refresh_now()
+        self.clicks.answered()
         self.attention.answered()
         self.anatomy.answered()
 

@@ -23,6 +23,7 @@ from ..volume.crops import Mask, union
 from ..volume.ct import Geometry
 from ..volume.masks import components
 from .action_steps import ActionSteps
+from .click_question import TAG_CLICKS
 from .derived import follow
 from .history import SegmentState, Step, capture, put
 from .kept import TAG_DRAWN, TAG_LESION, drawn_mask
@@ -125,8 +126,11 @@ class MaskActions(ActionSteps):
         self._do("split", ids, act, masks=True, measure=ids)
         return ids
 
-    def add(self, mask: Mask) -> str:
+    def add(self, mask: Mask, clicks: str = "") -> str:
         """Add a lesion with this mask; its ID.
+
+        Args:
+            clicks: where its outline came from, see :class:`~.click_question.ClickedPoints`.
 
         Raises:
             InputError: the mask is empty.
@@ -139,9 +143,30 @@ class MaskActions(ActionSteps):
 
         def act(node: Any) -> None:
             self._add_segment(node, new_id, number, mask)
+            if clicks:
+                segments.set_tag(node.GetSegmentation().GetSegment(new_id), TAG_CLICKS, clicks)
 
         self._do("add", [new_id], act, masks=True, measure=[new_id])
         return new_id
+
+    def mask(self, segment_id: str) -> Mask:
+        """A lesion's voxels as they are drawn now."""
+        return segments.read_mask(self._case.segmentation, segment_id, self._geometry())
+
+    def redraw(self, segment_id: str, mask: Mask, clicks: str) -> None:
+        """Give a lesion another mask that came from clicks; one undo step.
+
+        Raises:
+            InputError: the mask is empty.
+        """
+        if not mask.count:
+            raise InputError("Nothing could be outlined from these clicks.")
+
+        def act(node: Any) -> None:
+            self._replace_mask(node, segment_id, mask)
+            segments.set_tag(node.GetSegmentation().GetSegment(segment_id), TAG_CLICKS, clicks)
+
+        self._do("correct", [segment_id], act, masks=True, measure=[segment_id])
 
     def outline(self, row_id: str, mask: Mask) -> str:
         """Give a lesion that has only a box this mask; the ID of its segment.
@@ -232,7 +257,15 @@ class MaskActions(ActionSteps):
         segment = slicer.vtkSegment()
         if like is not None:
             segment.DeepCopyMetadata(like)
-            own = (terms.TAG_MASK, terms.TAG_NAME, TAG_TRACKING_UID, *PLACE_TAGS, TAG_DRAWN, TAG_LESION)
+            own = (
+                terms.TAG_MASK,
+                terms.TAG_NAME,
+                TAG_TRACKING_UID,
+                *PLACE_TAGS,
+                TAG_DRAWN,
+                TAG_LESION,
+                TAG_CLICKS,
+            )
             for name in own:
                 segment.RemoveTag(name)
         if about is not None:

@@ -10,14 +10,15 @@ import slicer
 
 from ...case.findings import LesionStatus
 from ...review.case_view import CaseView, ListedLesion
-from ...review.grow import grown_from, grown_in_box
+from ...review.grow import grown_in_box
 from ...review.reader_actions import ReaderActions
 from ...scene.ras import to_volume
 from ...support.errors import LiverLesionAIError
 from ..findings.doubtful_panel import DoubtfulPanel
 from ..findings.findings_model import CLASS
 from ..findings.lesion_details import TREATED_LINK
-from .place import PlanePlacer, PointPlacer
+from .click_panel import ClickPanel
+from .place import PlanePlacer
 
 
 class Host(Protocol):
@@ -47,15 +48,16 @@ class ReaderPanel:
 
     Attributes:
         changed: called after an action, before the panel is refreshed.
+        clicks: adds lesions and corrects them by clicks; made when the worker's queue is there.
     """
 
     def __init__(self, host: Host, actions: ReaderActions) -> None:
         self._host, self.actions = host, actions
         self.changed: Callable[[], None] = lambda: None
+        self.clicks: ClickPanel | None = None
         ui = host.ui
-        self._points = PointPlacer(slicer.mrmlScene, ui.findingsTable)
         self._planes = PlanePlacer(slicer.mrmlScene)
-        self._doubtful = DoubtfulPanel(host, self.add_at)
+        self._doubtful = DoubtfulPanel(host, self._add_at)
         for button, method in (
             (ui.acceptButton, self.accept),
             (ui.rejectButton, self.reject),
@@ -64,7 +66,6 @@ class ReaderPanel:
             (ui.deleteButton, self.delete),
             (ui.mergeButton, self.merge),
             (ui.splitButton, self.split),
-            (ui.addButton, self.add),
             (ui.undoButton, self.undo),
             (ui.redoButton, self.redo),
             (ui.outlineButton, self.outline),
@@ -84,22 +85,25 @@ class ReaderPanel:
             "R": self.treated,
             "M": self.merge,
             "C": self.choose_class,
-            "L": self.add,
             "S": self.split,
             "O": self.outline,
             "Ctrl+Z": self.undo,
             "Ctrl+Shift+Z": self.redo,
+            **(self.clicks.keys() if self.clicks is not None else {}),
         }
 
     def close(self) -> None:
         """Take away what is being placed."""
-        self._points.stop()
+        if self.clicks is not None:
+            self.clicks.close()
         self._planes.stop()
 
     def show(self) -> None:
         """Enable what can be done now."""
         ui, rows = self._host.ui, self._host.selection()
         self.actions.use(self._host.case)
+        if self.clicks is not None:
+            self.clicks.show()
         some, one = bool(rows), len(rows) == 1
         ui.acceptButton.setEnabled(some)
         ui.rejectButton.setEnabled(some)
@@ -109,7 +113,6 @@ class ReaderPanel:
         ui.mergeButton.setEnabled(len(rows) > 1 and not any(row.box_only for row in rows))
         ui.splitButton.setEnabled(one and not rows[0].box_only)
         ui.outlineButton.setVisible(one and rows[0].box_only and not ui.findingsSection.collapsed)
-        ui.addButton.setEnabled(self._host.case.segmentation is not None)
         history = self.actions.history
         ui.undoButton.setEnabled(bool(history.next_undo))
         ui.redoButton.setEnabled(bool(history.next_redo))
@@ -178,13 +181,6 @@ class ReaderPanel:
 
         self._act(act)
 
-    def add(self) -> None:
-        """The next click in a view is the new lesion's place."""
-        if self._host.case.segmentation is None:
-            return
-        self._host.show_message("Click on the lesion's middle in a slice view (Esc to leave it).")
-        self._points.start(self.add_at, lambda: self._host.show_message(""))
-
     def outline(self) -> None:
         """A proposal for the outline of a lesion that has only a box."""
         rows = self._host.selection()
@@ -232,17 +228,9 @@ class ReaderPanel:
         """Give a lesion another class."""
         self._guarded(lambda: self.actions.set_class(segment_id, name))
 
-    def add_at(self, point_ras: tuple[float, float, float]) -> None:
-        """Add what grows from a point of the world, RAS mm."""
-
-        def act() -> None:
-            mask = grown_from(self._host.case, point_ras, self.actions.liver_mask())
-            new = self.actions.add(mask)
-            self._host.refresh()
-            self._host.select(new)
-            self._host.show_message("Added. Correct its outline under Edit.")
-
-        self._guarded(act)
+    def _add_at(self, point_ras: tuple[float, float, float]) -> None:
+        if self.clicks is not None:
+            self.clicks.add_at(point_ras)
 
     def _note(self) -> None:
         rows = self._host.selection()

@@ -49,6 +49,9 @@ class RunHost(Protocol):
     def answered(self) -> None:
         """The answer to a question has come into the scene."""
 
+    def unanswered(self) -> None:
+        """A question ended without an answer; the reader has been told why."""
+
     def show_message(self, text: str, kind: str = "info") -> None:
         """Say something to the reader."""
 
@@ -200,6 +203,8 @@ class RunPanel:
             self.worker_log(f"{case.name}: {kind}: {text}")
             if kind == "install":
                 self.show_torch()
+            if case.question is not None:
+                self._host.unanswered()
         self.run_changed()
 
     def worker_info(self, info: Mapping[str, Any]) -> None:

@@ -1,0 +1,203 @@
+"""*Add* and *Correct*: clicks are answered by the network, at the scan's own resolution; else by density."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import slicer
+
+from ...models.weights import Manifest, ModelEntry
+from ...review.case_view import CaseView, ListedLesion
+from ...review.click_question import ClickedPoints, ClickQuestion, first_click, next_click
+from ...review.grow import grown_from
+from ...review.reader_actions import ReaderActions
+from ...support.errors import LiverLesionAIError, ModelError
+from ..run.queue import AnalysisQueue
+from ..run.torch_install import torch_is_there
+from .place import PointPlacer
+
+PointRas = tuple[float, float, float]
+
+TASK = "click"
+AGAIN = "Not right? Correct (K), then click: on what is missing, or on what is too much."
+
+
+class ClickHost(Protocol):
+    """The panel, as this part sees it."""
+
+    case: CaseView
+    ui: Any
+
+    def selection(self) -> list[ListedLesion]:
+        """The selected lesions."""
+
+    def select(self, segment_id: str) -> None:
+        """Select a lesion."""
+
+    def settings(self) -> dict[str, Any]:
+        """The analysis' settings as the panel stands."""
+
+    def refresh(self) -> None:
+        """Show what the scene holds now."""
+
+    def show_message(self, text: str, kind: str = "info") -> None:
+        """Say something to the reader."""
+
+
+class Reader(Protocol):
+    """The part of the panel below the findings' table, as this part sees it."""
+
+    actions: ReaderActions
+    changed: Callable[[], None]
+    clicks: Any
+
+
+class ClickPanel:
+    """Asks the worker for the outline of what was clicked on; grows by density where it cannot be asked.
+
+    Attributes:
+        entry: the network that answers; None where there is none.
+    """
+
+    def __init__(self, host: ClickHost, queue: AnalysisQueue, reader: Reader) -> None:
+        """`reader`: whose actions it uses, and which takes it among its parts."""
+        self._host, self._queue, self._reader, self._actions = host, queue, reader, reader.actions
+        reader.clicks = self
+        self._points = PointPlacer(slicer.mrmlScene, host.ui.findingsTable)
+        self._asked: tuple[ClickQuestion, PointRas] | None = None
+        try:
+            entries = Manifest.read().of_task(TASK)
+        except ModelError:
+            entries = ()
+        self.entry: ModelEntry | None = entries[0] if entries else None
+        host.ui.addButton.connect("clicked()", self.add)
+        host.ui.correctButton.connect("clicked()", self.correct)
+
+    def keys(self) -> dict[str, Callable[[], None]]:
+        """Keys that work while the module is open."""
+        return {"L": self.add, "K": self.correct}
+
+    def close(self) -> None:
+        """Wait for no click any more."""
+        self._points.stop()
+        self._asked = None
+
+    def show(self) -> None:
+        """Enable what can be done now."""
+        ui, rows = self._host.ui, self._host.selection()
+        ui.addButton.setEnabled(self._host.case.segmentation is not None)
+        one = len(rows) == 1 and not rows[0].box_only
+        ui.correctButton.setEnabled(one and self.entry is not None)
+
+    def add(self) -> None:
+        """The next click in a view is the new lesion's place."""
+        if self._host.case.segmentation is None:
+            return
+        self._host.show_message("Click on the lesion's middle in a slice view (Esc to leave it).")
+        self._points.start(self.add_at, lambda: self._host.show_message(""))
+
+    def add_at(self, point_ras: PointRas) -> None:
+        """Add what is outlined from a point of the world, RAS mm."""
+
+        def act() -> None:
+            points = first_click(self._host.case, point_ras, self._actions.liver_mask())
+            if not self._ask(points, point_ras):
+                self._grow(points, point_ras)
+
+        self._guarded(act)
+
+    def correct(self) -> None:
+        """The next click in a view says what of the selected lesion is missing, or too much."""
+        rows = self._host.selection()
+        if len(rows) != 1 or rows[0].box_only or self.entry is None:
+            return
+        name = rows[0].name
+        self._host.show_message(
+            f"Click outside the outline of {name} on what is missing, or inside it on what is no lesion "
+            "(Esc to leave it)."
+        )
+        segment_id = rows[0].segment_id
+        self._points.start(lambda p: self.correct_at(segment_id, p), lambda: self._host.show_message(""))
+
+    def correct_at(self, segment_id: str, point_ras: PointRas) -> None:
+        """Outline a lesion anew with one more click, RAS mm of the world."""
+
+        def act() -> None:
+            if self._host.case.row(segment_id) is None:
+                return
+            mask = self._actions.mask(segment_id)
+            points = next_click(self._host.case, segment_id, mask, point_ras)
+            if not self._ask(points, point_ras, segment_id):
+                self._host.show_message(
+                    "The network cannot be asked now: an analysis is under way, or PyTorch is missing. "
+                    "Correct the "
+                    "outline under Edit.",
+                    "warning",
+                )
+
+        self._guarded(act)
+
+    def answered(self) -> None:
+        """The answer to a question has come: draw it, where it was ours."""
+        asked, self._asked = self._asked, None
+        # One that was cancelled has none: the answer is another question's.
+        if asked is None or not asked[0].answered or asked[0].case.volume is not self._host.case.volume:
+            return
+        question, point_ras = asked
+        self._guarded(lambda: self._draw(question, point_ras))
+
+    def failed(self) -> None:
+        """The question ended without an answer: what was to be added is grown by density."""
+        asked, self._asked = self._asked, None
+        if asked is not None and not asked[0].segment_id and asked[0].case.volume is self._host.case.volume:
+            self._guarded(lambda: self._grow(asked[0].points, asked[1]))
+
+    # -- parts
+
+    def _ask(self, points: ClickedPoints, point_ras: PointRas, segment_id: str = "") -> bool:
+        """Ask the worker; False where it has other work, or there is nobody to ask."""
+        if self.entry is None or self._queue.current is not None or not torch_is_there():
+            return False
+        case, liver = self._host.case, self._actions.liver_mask()
+        question = ClickQuestion(case, liver, self.entry, self._host.settings(), points, segment_id)
+        self._asked = (question, point_ras)
+        self._host.show_message("Outlining what was clicked on …")
+        self._queue.ask(case.volume, question)
+        return True
+
+    def _draw(self, question: ClickQuestion, point_ras: PointRas) -> None:
+        if question.segment_id:
+            if question.mask is None or self._host.case.row(question.segment_id) is None:
+                self._host.show_message(
+                    "The network sees no lesion there: the outline stays as it was. Correct it under Edit.",
+                    "warning",
+                )
+                return
+            self._actions.redraw(question.segment_id, question.mask, question.points.text())
+            self._host.refresh()
+            self._host.select(question.segment_id)
+            self._host.show_message(f"Outlined anew. {AGAIN}")
+        elif question.mask is None:
+            self._grow(question.points, point_ras)
+        else:
+            new = self._actions.add(question.mask, question.points.text())
+            self._host.refresh()
+            self._host.select(new)
+            self._host.show_message(f"Added. {AGAIN}")
+
+    def _grow(self, points: ClickedPoints, point_ras: PointRas) -> None:
+        mask = grown_from(self._host.case, point_ras, self._actions.liver_mask())
+        new = self._actions.add(mask, points.text())
+        self._host.refresh()
+        self._host.select(new)
+        self._host.show_message("Added by its density. Correct its outline under Edit.")
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        self._actions.use(self._host.case)
+        try:
+            act()
+        except LiverLesionAIError as error:
+            self._host.show_message(str(error), "warning")
+        self._reader.changed()
+        self._host.refresh()

@@ -1,0 +1,209 @@
+"""Clicks as a question for the worker: which voxels belong to the lesion that was clicked on?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..case.store import load_steps
+from ..models.inputs import liver_level_hu
+from ..models.weights import ModelEntry
+from ..scene import segments
+from ..scene.ras import to_volume, volume_geometry
+from ..stages.detect.click_input import MARGIN_MM, near_liver
+from ..stages.detect.point import frame_round
+from ..support.errors import InputError
+from ..support.steps import staged
+from ..volume.crops import Mask, trimmed
+from ..volume.geometry import Geometry
+from ..volume.masks import bounding_box
+from .case_view import CaseView
+from .derived import cut_to
+
+PointLps = tuple[float, float, float]
+
+TAG_CLICKS = "LiverLesionAI.Clicks"
+"""Of a segment: the clicks that its outline came from."""
+
+REACH_MM = 100.0
+"""So far round the clicks the network looks at most."""
+
+
+@dataclass(frozen=True)
+class ClickedPoints:
+    """Clicks, LPS mm in the volume's own space: in the lesion (the first one first), and beside it."""
+
+    inside: tuple[PointLps, ...]
+    outside: tuple[PointLps, ...] = ()
+
+    def text(self) -> str:
+        """For a segment's tag."""
+        return json.dumps({"inside": self.inside, "outside": self.outside})
+
+    @classmethod
+    def read(cls, text: str) -> ClickedPoints | None:
+        """The way back from :meth:`text`; None where it is none."""
+        try:
+            data = json.loads(text)
+            inside, outside = (tuple(tuple(map(float, p)) for p in data[k]) for k in ("inside", "outside"))
+        except (ValueError, KeyError, TypeError):
+            return None
+        whole = inside and all(len(point) == 3 for point in (*inside, *outside))
+        return cls(inside, outside) if whole else None  # type: ignore[arg-type]
+
+
+def first_click(case: CaseView, point_world: tuple[float, float, float], liver: Mask | None) -> ClickedPoints:
+    """A click in a lesion that is not listed (RAS mm, world).
+
+    Raises:
+        InputError: it is outside the CT, or not at the liver.
+    """
+    geometry = volume_geometry(case.volume)
+    point_lps = to_volume(case.volume, point_world)
+    index = _index(geometry, point_lps)
+    if liver is not None:
+        frame, at = frame_round(index, geometry.shape_zyx, geometry.spacing_zyx_mm, 2 * MARGIN_MM)
+        if not near_liver(cut_to(liver, frame), geometry.spacing_zyx_mm)[at]:
+            raise InputError("The point is outside the liver. Click on the lesion itself.")
+    return ClickedPoints((_triple(point_lps),))
+
+
+def next_click(
+    case: CaseView, segment_id: str, mask: Mask, point_world: tuple[float, float, float]
+) -> ClickedPoints:
+    """One more click on a lesion: outside its outline it adds, inside it takes away.
+
+    A lesion that came from no click is taken to be clicked on where it is deepest.
+
+    Raises:
+        InputError: it is outside the CT, or farther from the lesion than the network looks.
+    """
+    geometry = volume_geometry(case.volume)
+    point_lps = to_volume(case.volume, point_world)
+    index = _index(geometry, point_lps)
+    segment = case.segmentation.GetSegmentation().GetSegment(segment_id)
+    known = ClickedPoints.read(segments.tag(segment, TAG_CLICKS)) or ClickedPoints(
+        (_triple(geometry.index_to_lps(_deepest(mask, geometry))),)
+    )
+    if np.linalg.norm(np.array(point_lps) - np.array(known.inside[0])) > REACH_MM / 2:
+        raise InputError(
+            "The point is too far from the lesion. Click in it or beside it, or add another lesion."
+        )
+    inside = index - np.array(mask.start_zyx)
+    drawn = (inside >= 0).all() and (inside < mask.voxels_zyx.shape).all() and mask.voxels_zyx[tuple(inside)]
+    if drawn:
+        return ClickedPoints(known.inside, (*known.outside, _triple(point_lps)))
+    return ClickedPoints((*known.inside, _triple(point_lps)), known.outside)
+
+
+class ClickQuestion:
+    """Asked of the part of the CT round the clicks.
+
+    Attributes:
+        points: what was clicked on.
+        segment_id: of the lesion that is corrected; "" for a new one.
+        answered: whether there is an answer.
+        mask: the answer; None where the network sees nothing there.
+    """
+
+    command = "click"
+
+    def __init__(
+        self,
+        case: CaseView,
+        liver: Mask | None,
+        entry: ModelEntry,
+        settings: Mapping[str, Any],
+        points: ClickedPoints,
+        segment_id: str = "",
+    ) -> None:
+        self.points, self.segment_id = points, segment_id
+        self.mask: Mask | None = None
+        self.answered = False
+        self.case = case
+        self._liver, self._entry, self._settings = liver, entry, dict(settings)
+        self._geometry = volume_geometry(case.volume)
+        ends = np.array(points.inside, float)
+        middle = np.round(self._geometry.lps_to_index((ends.min(axis=0) + ends.max(axis=0)) / 2)).astype(int)
+        shape, spacing = self._geometry.shape_zyx, self._geometry.spacing_zyx_mm
+        self._frame = frame_round(np.clip(middle, 0, np.array(shape) - 1), shape, spacing, REACH_MM)[0]
+
+    def prepare(self) -> tuple[NDArray, Geometry, Mapping[str, Any]]:
+        """The part of the CT, and the question.
+
+        Raises:
+            InputError: the CT was changed meanwhile.
+        """
+        if not volume_geometry(self.case.volume).matches(self._geometry):
+            raise InputError("The CT was changed meanwhile. Ask again.")
+        array, frame = slicer.util.arrayFromVolume(self.case.volume), self._frame
+        start, stop = ([getattr(s, end) for s in frame] for end in ("start", "stop"))
+        return array[frame], self._geometry.cropped(start, stop), self._request(array)
+
+    def _request(self, array: NDArray) -> dict[str, Any]:
+        level = float("nan")
+        if self._liver is not None:
+            level = liver_level_hu(array[self._liver.slices][self._liver.voxels_zyx])
+        return {
+            "model": self._entry.name,
+            "device": self._settings.get("device", "auto"),
+            "precision": self._settings.get("precision", "auto"),
+            "inside_lps": [list(point) for point in self.points.inside],
+            "outside_lps": [list(point) for point in self.points.outside],
+            "level_hu": level if np.isfinite(level) else None,
+        }
+
+    def answer(self, result: Path) -> Iterator[str]:
+        """Read the outline; it is drawn by who asked."""
+        found = yield from staged("read the outline", load_steps(result))
+        self.answered = True
+        drawn = np.asarray(found.lesion_labels_zyx) > 0
+        box = bounding_box(drawn)
+        if box is None:
+            return
+        if self._liver is not None:
+            # As much of the liver as decides about the drawn part.
+            spacing = self._geometry.spacing_zyx_mm
+            margin = [int(np.ceil(MARGIN_MM / s)) + 1 for s in spacing]
+            wide = tuple(
+                slice(max(0, f.start + b.start - m), f.start + b.stop + m)
+                for f, b, m in zip(self._frame, box, margin, strict=True)
+            )
+            wide = tuple(
+                slice(w.start, min(w.stop, n)) for w, n in zip(wide, self._geometry.shape_zyx, strict=True)
+            )
+            near = near_liver(cut_to(self._liver, wide), spacing)  # type: ignore[arg-type]
+            inner = tuple(
+                slice(f.start + b.start - w.start, f.start + b.stop - w.start)
+                for f, b, w in zip(self._frame, box, wide, strict=True)
+            )
+            drawn[box] &= near[inner]
+        if drawn.any():
+            crop, start = trimmed(drawn)
+            z, y, x = (f.start + n for f, n in zip(self._frame, start, strict=True))
+            self.mask = Mask(crop, (z, y, x))
+
+
+def _index(geometry: Geometry, point_lps: Sequence[float]) -> NDArray[np.int_]:
+    index = np.round(geometry.lps_to_index(point_lps)).astype(int)
+    if (index < 0).any() or (index >= geometry.shape_zyx).any():
+        raise InputError("The point is outside the CT. Click inside the liver.")
+    return index
+
+
+def _deepest(mask: Mask, geometry: Geometry) -> NDArray[np.int_]:
+    depth = ndimage.distance_transform_edt(np.pad(mask.voxels_zyx, 1), sampling=geometry.spacing_zyx_mm)
+    return np.array(np.unravel_index(np.argmax(depth), depth.shape)) - 1 + np.array(mask.start_zyx)
+
+
+def _triple(point: Sequence[float]) -> PointLps:
+    x, y, z = (float(v) for v in point)
+    return x, y, z

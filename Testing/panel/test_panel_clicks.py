@@ -1,0 +1,148 @@
+"""*Add* and *Correct* in the panel: clicks asked of the worker, drawn, corrected, undone, and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.desk import Desk, add_volume
+
+pytest.importorskip("PySide6")
+
+LESION = (slice(12, 16), slice(22, 28), slice(10, 18))
+BESIDE = (slice(12, 16), slice(28, 34), slice(10, 18))
+
+
+@pytest.fixture
+def case(shared) -> Iterator[Desk]:
+    """Three lesions are listed; two more touch each other and are not: 940 and 930 in a liver of 1000."""
+    import slicer
+    from LiverLesionAILib.models.weights import Manifest
+
+    desk = shared.fresh()
+    add_volume("CT")
+    desk.turn()
+    desk.analyze()
+    array = slicer.util.arrayFromVolume(desk.panel.case.volume)
+    array[LESION], array[BESIDE] = 940, 930
+    had = desk.panel.clicks.entry
+    desk.panel.clicks.entry = had or replace(Manifest.read().entries[0], name="click_unet", task="click")
+    yield desk
+    desk.panel.clicks.entry = had
+
+
+def at(desk: Desk, index_zyx: tuple[int, int, int]) -> None:
+    """Click a voxel in a slice view, as Slicer's place mode tells it."""
+    import slicer
+    from LiverLesionAILib.scene.ras import volume_geometry
+
+    selection = desk.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    node = desk.scene.GetNodeByID(selection.GetActivePlaceNodeID())
+    x, y, z = volume_geometry(desk.panel.case.volume).index_to_lps(index_zyx)
+    node.AddControlPoint(-x, -y, z)
+    node.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent)
+    desk.turn(0.02)
+    desk.until(desk.idle)
+    desk.turn(0.02)
+
+
+def drawn(desk: Desk, segment_id: str) -> np.ndarray:
+    from LiverLesionAILib.scene.show import read_back
+
+    found = read_back(desk.panel.case.segmentation, desk.panel.case.volume)
+    lesion = next(lesion for lesion in found.lesions if lesion.segment_id == segment_id)
+    whole = np.zeros(desk.panel.case.volume.GetImageData().GetDimensions()[::-1], bool)
+    whole[lesion.mask.slices] = lesion.mask.voxels_zyx
+    return whole
+
+
+def of(*boxes: tuple[slice, slice, slice]) -> np.ndarray:
+    whole = np.zeros((24, 40, 48), bool)
+    for box in boxes:
+        whole[box] = True
+    return whole
+
+
+def added(desk: Desk) -> str:
+    """Add the first unlisted lesion; its ID."""
+    before = {row.segment_id for row in desk.panel.case.rows}
+    desk.click("addButton")
+    at(desk, (14, 25, 14))
+    (new,) = {row.segment_id for row in desk.panel.case.rows} - before
+    return new
+
+
+def test_the_networks_outline_is_added(case):
+    new = added(case)
+    assert np.array_equal(drawn(case, new), of(LESION))
+    assert [row.segment_id for row in case.panel.selection()] == [new]
+    assert "Correct (K)" in case.message()
+    case.click("undoButton")
+    assert case.panel.case.row(new) is None
+
+
+def test_a_second_click_beside_the_outline_adds_and_one_in_it_takes_away(case):
+    new = added(case)
+    assert case.ui.correctButton.enabled
+    case.click("correctButton")
+    assert "outside the outline" in case.message()
+    at(case, (14, 30, 14))
+    assert np.array_equal(drawn(case, new), of(LESION, BESIDE))
+    assert len(case.panel.case.rows) == 4
+    case.click("correctButton")
+    at(case, (14, 31, 14))
+    third = drawn(case, new)
+    assert not third[14, 31, 14] and third[14, 24, 14] and third.sum() < of(LESION, BESIDE).sum()
+    # Step by step back, the clicks too: what comes next starts from what is drawn.
+    case.click("undoButton")
+    assert np.array_equal(drawn(case, new), of(LESION, BESIDE))
+    case.click("undoButton")
+    assert np.array_equal(drawn(case, new), of(LESION))
+    case.click("correctButton")
+    at(case, (14, 30, 14))
+    assert np.array_equal(drawn(case, new), of(LESION, BESIDE))
+
+
+def test_a_listed_lesion_is_corrected_from_where_it_is_deepest(case):
+    case.choose(0)
+    (row,) = case.panel.selection()
+    before = drawn(case, row.segment_id)
+    case.click("correctButton")
+    at(case, (14, 25, 14))
+    assert np.array_equal(drawn(case, row.segment_id), before | of(LESION))
+    assert case.panel.case.row(row.segment_id).status_text == "edited"
+
+
+def test_a_correction_far_away_is_refused(case):
+    new = added(case)
+    case.click("correctButton")
+    before = drawn(case, new)
+    at(case, (0, 39, 47))
+    assert "too far" in case.message() or "no lesion there" in case.message()
+    assert np.array_equal(drawn(case, new), before)
+
+
+def test_where_the_worker_fails_the_lesion_is_grown_by_density(case, monkeypatch):
+    from LiverLesionAILib.review.click_question import ClickQuestion
+    from LiverLesionAILib.support.errors import InputError
+
+    def refused(self):
+        raise InputError("The CT was changed meanwhile. Ask again.")
+
+    monkeypatch.setattr(ClickQuestion, "prepare", refused)
+    new = added(case)
+    truth, found = of(LESION), drawn(case, new)
+    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.6
+    assert "by its density" in case.message()
+
+
+def test_without_a_network_add_grows_by_density_and_nothing_is_corrected(case):
+    case.panel.clicks.entry = None
+    new = added(case)
+    assert drawn(case, new)[14, 25, 14]
+    assert "by its density" in case.message()
+    assert not case.ui.correctButton.enabled
+    case.panel.clicks.correct()
+    assert "by its density" in case.message()
