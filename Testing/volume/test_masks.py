@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from LiverLesionAILib.volume.masks import (
     bounding_box,
     components,
+    fill_holes,
     label_boxes,
     largest_component,
     within_mm,
@@ -79,3 +80,27 @@ def test_a_ball_reaches_what_a_distance_transform_says(mask, spacing, reach):
     if mask.any():
         expected = ndimage.distance_transform_edt(~mask, sampling=spacing) <= reach
     assert np.array_equal(within_mm(mask, spacing, reach), expected)
+
+
+@QUICK
+@given(
+    mask=st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12)).flatmap(
+        lambda shape: arrays(bool, shape, elements=st.booleans())
+    ),
+    turned=st.booleans(),
+)
+def test_holes_are_filled_as_plane_by_plane(mask, turned):
+    if turned:
+        mask = mask.transpose(0, 2, 1)
+    expected = np.stack([ndimage.binary_fill_holes(plane) for plane in mask])
+    fill_holes(mask)
+    assert np.array_equal(mask, expected)
+
+
+def test_a_ring_in_a_ring_is_filled_to_its_rim():
+    mask = np.zeros((1, 30, 30), bool)
+    mask[0, 3:27, 5:25] = True
+    mask[0, 6:20, 8:20] = False
+    mask[0, 9:12, 10:13] = True
+    fill_holes(mask)
+    assert mask.sum() == 24 * 20 and mask[0, 3:27, 5:25].all()

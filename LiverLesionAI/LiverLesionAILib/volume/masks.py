@@ -44,7 +44,7 @@ def within_mm(
     """Voxels whose centre is at most `reach_mm` from one of the mask, which are in it too.
 
     A ball is a stack of rows: the mask, widened along x by half a row's length, is laid over itself at the
-    row's place, which takes a tenth of the time of a distance transform and a thirtieth of its memory.
+    row's place, eight voxels of a row in a byte. A distance transform takes some thirty times as long.
     """
     depth, height, width = mask_zyx.shape
     step_z, step_y, step_x = spacing_zyx_mm
@@ -55,15 +55,43 @@ def within_mm(
             half = np.sqrt((z * step_z) ** 2 + (y * step_y) ** 2 + (x * step_x) ** 2) <= reach_mm
             if half.any():
                 rows.setdefault(int(np.flatnonzero(half)[-1]), []).append((z, y))
-    out = np.zeros(mask_zyx.shape, bool)
-    for half_width, places in rows.items():
-        wide = ndimage.maximum_filter1d(
-            mask_zyx.view(np.uint8), 2 * half_width + 1, axis=2, mode="constant"
-        ).view(bool)
-        for z, y in places:
+    wide = np.array(mask_zyx, bool)
+    widened, packed = 0, np.packbits(wide, axis=2)
+    out = np.zeros_like(packed)
+    for half_width in sorted(rows):
+        if half_width > widened:
+            while widened < half_width:
+                before = wide.copy()
+                wide[:, :, 1:] |= before[:, :, :-1]
+                wide[:, :, :-1] |= before[:, :, 1:]
+                widened += 1
+            packed = np.packbits(wide, axis=2)
+        for z, y in rows[half_width]:
             for dz, dy in {(z, y), (z, -y), (-z, y), (-z, -y)}:
-                out[_moved(dz, depth), _moved(dy, height)] |= wide[_moved(-dz, depth), _moved(-dy, height)]
-    return out
+                out[_moved(dz, depth), _moved(dy, height)] |= packed[_moved(-dz, depth), _moved(-dy, height)]
+    return np.unpackbits(out, axis=2, count=width).view(bool)
+
+
+def fill_holes(mask_zyx: NDArray[np.bool_]) -> None:
+    """Fill, in place and slice by slice, what a mask encloses: `ndimage.binary_fill_holes` of each plane.
+
+    A hole is a piece of the outside (voxels that share a side) that does not reach the edge of its plane. Pieces
+    are numbered once, where binary_fill_holes lets the outside grow step by step: an eighth of the time.
+    """
+    for plane in mask_zyx:
+        rows = np.flatnonzero(plane.any(axis=1))
+        if not rows.size:
+            continue
+        columns = np.flatnonzero(plane.any(axis=0))
+        # What reaches the edge of the mask's box goes on outside of it, where nothing encloses it.
+        part = plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        pieces, count = ndimage.label(~part)
+        enclosed = np.ones(count + 1, bool)
+        for edge in (pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]):
+            enclosed[edge] = False
+        enclosed[0] = False
+        if enclosed.any():
+            part |= enclosed[pieces]
 
 
 def _moved(by: int, size: int) -> slice:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...volume.masks import components, within_mm
+from ...volume.masks import components, fill_holes, within_mm
 
 RING_MM = 2.0
 """Between this and twice this from a lesion lie its surroundings: clear of its blurred border."""
@@ -119,8 +119,7 @@ def gallbladder_mask(
     volume_ml = float(mask.sum()) * float(np.prod(spacing_zyx_mm)) / 1000.0
     if volume_ml < settings.smallest_ml or values[-max(1, len(values) // 10) :].mean() < settings.peak * 255:
         return none
-    for plane in mask:
-        ndimage.binary_fill_holes(plane, output=plane)
+    fill_holes(mask)
     return mask
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ...volume.ct import Geometry, resample_labels, resample_slabs
-from ...volume.masks import bounding_box, drop_islands, label_boxes
+from ...volume.masks import bounding_box, drop_islands, fill_holes, label_boxes
 from ..segment.masks import SegmentSettings
 from ..segment.segmented import Segmented
 
@@ -43,7 +43,7 @@ def on_ct_grid(found: Segmented, settings: SegmentSettings) -> tuple[NDArray[np.
     fine_liver = _where_at_least(found.liver_zyx, settings.liver_threshold * 255, near, working, box)
     for plane, spots in zip(fine_liver, labels, strict=True):
         plane |= spots > 0
-        ndimage.binary_fill_holes(plane, output=plane)
+    fill_holes(fine_liver)
     return fine_liver, labels
 
 

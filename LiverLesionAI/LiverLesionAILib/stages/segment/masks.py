@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...volume.masks import bounding_box, components, largest_component, within_mm
+from ...volume.masks import bounding_box, components, fill_holes, largest_component, within_mm
 from .necks import NeckSettings, without_necks
 
 
@@ -97,8 +97,7 @@ def closed_liver(
     liver = liver_zyx[box]
     near = np.pad(within_mm(liver, spacing_zyx_mm, closing_mm), 1, mode="edge")
     closed = ~within_mm(~near, spacing_zyx_mm, closing_mm)[1:-1, 1:-1, 1:-1] | liver
-    for plane in closed:
-        ndimage.binary_fill_holes(plane, output=plane)
+    fill_holes(closed)
     out[box] = within_mm(closed, spacing_zyx_mm, reach_mm)
     return out
 
@@ -152,8 +151,7 @@ def masks_from_probabilities(
             smallest = settings.smallest_voxels(float(np.prod(spacing_zyx_mm)))
             values = lesion_scores(tumour_zyx, pieces, count)
             solid = liver.copy()
-            for plane in solid:
-                ndimage.binary_fill_holes(plane, output=plane)
+            fill_holes(solid)
             inner = np.bincount(pieces[solid], minlength=count + 1)[1:]
             keep = (sizes >= smallest) & (values >= settings.score_threshold)
             keep &= inner >= settings.inside_share * sizes
@@ -181,6 +179,5 @@ def _with_lesions(liver_zyx: NDArray[np.bool_], labels_zyx: NDArray[np.uint16]) 
     """The liver with its lesions, holes filled slice by slice."""
     liver = liver_zyx | (labels_zyx > 0)
     if liver_zyx.any():
-        for plane in liver:
-            ndimage.binary_fill_holes(plane, output=plane)
+        fill_holes(liver)
     return liver

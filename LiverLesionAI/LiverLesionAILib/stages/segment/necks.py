@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...volume.masks import bounding_box, components, largest_component
+from ...volume.masks import bounding_box, components, fill_holes, largest_component
 
 STEP_MM = 2.5
 """Necks are looked for at about this sampling: a fourth of a working grid's voxels, and of the time."""
@@ -56,8 +56,7 @@ def without_necks(
     if box is None:
         return liver_zyx
     small = liver_zyx[box][tuple(slice(None, None, step) for step in steps)].copy()
-    for plane in small:
-        ndimage.binary_fill_holes(plane, output=plane)
+    fill_holes(small)
     # Outside the liver's box is no liver, but where the scan ends the box has to go on.
     ends = [(side.start == 0, side.stop == size) for side, size in zip(box, liver_zyx.shape, strict=True)]
     edges = np.pad(small, 1, mode="edge")
