@@ -29,7 +29,7 @@ def test_every_signal_interrupts(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_held_back_until_the_body_has_ended(number: signal.Signals) -> None:
+def test_held_back_until_the_body_have_ended(number: signal.Signals) -> None:
     done = []
 
     def work() -> None:

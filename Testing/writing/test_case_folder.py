@@ -19,6 +19,7 @@ from LiverLesionAILib.case import colours
 from LiverLesionAILib.case import store as case_files
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.support.errors import Cancelled, OutputError
+from LiverLesionAILib.support.threads import LOADING
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from LiverLesionAILib.writing import boxes_file as markups
 from LiverLesionAILib.writing import case_folder, nrrd
@@ -229,7 +230,7 @@ class TestFolder:
         monkeypatch.setattr(sys, "meta_path", [finder for finder in sys.meta_path if finder is None])
         begin_loading()
         for thread in threading.enumerate():
-            if thread.name.startswith("loading Slicer"):
+            if thread.name == LOADING:
                 thread.join()
         assert "slicer" not in sys.modules
 

@@ -82,7 +82,7 @@ def test_a_signal_while_the_scene_is_written_waits_and_leaves_nothing(
 
     finished = []
 
-    def bundle(scene: object, path: Path) -> None:
+    def bundle(scene: object, path: Path, *ahead: object) -> None:
         signal.raise_signal(number)
         path.write_bytes(b"scene")
         finished.append(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, TimedProgress, part
 from ..support.text import file_name, path_text
+from ..support.threads import load_ahead
 from .attention_page import AttentionWanted, add_attention_options, attention_files, attention_wanted
 from .export import add_export_while_analysing, export_wanted, print_exported
 from .job import Job, add_analysis_options
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ..case.findings import CaseResult
     from ..case.phases import NamedPhases
     from ..volume.ct import CtVolume
+    from ..writing.export import Export
     from .tools import Commands
 
 
@@ -82,31 +85,33 @@ def analyse_into(
     from ..analysis.pipeline import analyze
     from ..writing.case_folder import prepare_scene, write_case_folder
 
-    if job.scene:
-        prepare_scene()
     said: list[str] = []
-    result = analyze(
-        volume, job.settings, job.models, part(progress, 0.1, 0.65), second_phase, job.rules, phases
-    )
-    if job.anatomy:
-        within = part(progress, 0.65, 0.7)
-        result = with_anatomy(result, volume, job.rules_used(), within, *anatomy_networks(job.models))
-    started = time.perf_counter()
-    texts: dict[str, str | bytes] = {}
-    if priors is not None:
-        texts.update(compare_with_priors(priors, result, volume, said.append, part(progress, 0.65, 0.8)))
-    if attention is not None:
-        texts.update(attention_files(attention, job, result, volume, said.append, part(progress, 0.65, 0.8)))
-    written = write_case_folder(
-        result,
-        volume,
-        folder,
-        pictures=job.pictures,
-        scene=job.scene,
-        say=said.append,
-        progress=part(progress, 0.8 if priors or attention else 0.65, 1.0),
-        texts=texts,
-    )
+    # The CT is compressed for the scene while the networks compute.
+    with prepare_scene(volume) if job.scene else nullcontext() as ahead:
+        result = analyze(
+            volume, job.settings, job.models, part(progress, 0.1, 0.65), second_phase, job.rules, phases
+        )
+        if job.anatomy:
+            within = part(progress, 0.65, 0.7)
+            result = with_anatomy(result, volume, job.rules_used(), within, *anatomy_networks(job.models))
+        started = time.perf_counter()
+        texts: dict[str, str | bytes] = {}
+        within = part(progress, 0.65, 0.8)
+        if priors is not None:
+            texts.update(compare_with_priors(priors, result, volume, said.append, within))
+        if attention is not None:
+            texts.update(attention_files(attention, job, result, volume, said.append, within))
+        written = write_case_folder(
+            result,
+            volume,
+            folder,
+            pictures=job.pictures,
+            scene=job.scene,
+            say=said.append,
+            progress=part(progress, 0.8 if priors or attention else 0.65, 1.0),
+            texts=texts,
+            ahead=ahead,
+        )
     timings = {**result.timings_s, "write": time.perf_counter() - started}
     return result, written, said, timings
 
@@ -163,18 +168,32 @@ OFFER = (
 )
 
 
-def run_analyze(args: argparse.Namespace) -> int:
-    """One CT to one case folder."""
+def _export(
+    wanted: Export, to: Path, folder: Path, volume: CtVolume, said: list[str], progress: Progress
+) -> dict[str, Path]:
+    """Export what was written into the case folder: with the tracking UIDs of an earlier run in it."""
     from ..case.followup_json import read_course
     from ..case.store import load_result
-    from ..reading import read_ct
-    from ..writing.case_folder import check_target
-    from ..writing.export import check_source, export_case
+    from ..writing.export import export_case
 
+    kept, judged = load_result(folder), read_course(folder, said.append)
+    return export_case(
+        kept, volume.dicom, to, wanted, volume=volume, say=said.append, judged=judged, progress=progress
+    )
+
+
+def run_analyze(args: argparse.Namespace) -> int:
+    """One CT to one case folder."""
     bar = progress_of(args)
     progress = TimedProgress(bar)
     try:
         started = time.perf_counter()
+        progress("Starting", 0.0)
+        # It takes two seconds, which the CT is read in.
+        load_ahead("torch")
+        from ..reading import read_ct
+        from ..writing.case_folder import check_target
+
         if args.out:
             check_target(args.out)
         wanted, attention = export_wanted(args), attention_wanted(args)
@@ -194,6 +213,8 @@ def run_analyze(args: argparse.Namespace) -> int:
         folder = args.out or Path(f"{file_name(volume.name)}_liverlesionai")
         check_target(folder)
         if wanted is not None:
+            from ..writing.export import check_source
+
             check_source(wanted, volume)
         end = 1.0 if wanted is None else 0.9
         result, written, said, timings = analyse_into(
@@ -201,12 +222,7 @@ def run_analyze(args: argparse.Namespace) -> int:
         )
         exported = {}
         if wanted is not None:
-            # As it was written: with the tracking UIDs of an earlier run in that folder.
-            kept = load_result(folder)
-            exported = export_case(
-                kept, volume.dicom, args.export, wanted, volume=volume, say=said.append,
-                judged=read_course(folder, said.append), progress=part(progress, end, 1.0),
-            )  # fmt: skip
+            exported = _export(wanted, args.export, folder, volume, said, part(progress, end, 1.0))
     finally:
         bar.done()
     for note in volume.notes:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..support.errors import Cancelled, InputError, OutputError
-from ..writing.summary import Row, counts_of, write_parquet_summary, write_summary
 from .batch_array import array_script
-from .batch_case import analyse_case, failed_row
+from .batch_case import Row, analyse_case, failed_row
 from .batch_cluster import Cluster, add_cluster_options, checked_address, connect
 from .batch_inputs import requests_of
 from .batch_plan import BatchCase, plan_batch, write_index
@@ -113,6 +112,8 @@ class Batch:
                 self._ended(case, {"status": "failed", "message": case.problem})
             elif case.kept:
                 kept = "there already, left as it is (--again analyses it anew)"
+                from ..writing.summary import counts_of
+
                 self._ended(case, {"status": "kept", **counts_of(case.folder), "line": kept})
         self._note([])
         todo = [case for case in self._cases if case.name not in self._rows]
@@ -196,6 +197,8 @@ class Batch:
         try:
             if done:
                 write_index(self._args.out, self._base, done, self._args.share)
+            from ..writing.summary import write_summary
+
             write_summary(self._args.out, self._in_order(), self._args.share)
         except OutputError as error:
             print(error)
@@ -209,6 +212,8 @@ class Batch:
             print(sentence)
         rows = self._in_order()
         failed = [row for row in rows if row["status"] == "failed"]
+        from ..writing.summary import write_parquet_summary, write_summary
+
         path = write_summary(self._args.out, rows, self._args.share)
         if not write_parquet_summary(self._args.out, rows, self._args.share):
             print('No summary.parquet: it needs pyarrow (pip install "liverlesionai[cohort]").')

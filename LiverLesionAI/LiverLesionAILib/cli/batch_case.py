@@ -7,16 +7,20 @@ import math
 import re
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from ..case.anatomy import segments_line
-from ..case.findings import CaseResult
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, part, silent
-from ..writing.summary import Row
 from .analyze import analyse_into, with_remarks
 from .batch_plan import BatchCase
 from .job import Job
 from .prior import Priors, add_prior_options, read_priors
+
+if TYPE_CHECKING:
+    from ..case.findings import CaseResult
+
+Row = dict[str, str]
+"""Column of the summary -> cell."""
 
 
 def analyse_case(job: Job, case: BatchCase, said: dict[str, None], progress: Progress = silent) -> Row:
@@ -28,6 +32,7 @@ def analyse_case(job: Job, case: BatchCase, said: dict[str, None], progress: Pro
     Raises:
         LiverLesionAIError, MemoryError: as reading, analysing and writing do.
     """
+    from ..case.anatomy import segments_line
     from ..reading import read_ct
 
     started = time.perf_counter()

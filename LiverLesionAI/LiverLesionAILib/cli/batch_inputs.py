@@ -75,7 +75,7 @@ def folder_requests(folder: Path) -> list[Request]:
     Raises:
         LiverLesionAIError: the folder is missing or holds neither.
     """
-    from ..reading.dicom_headers import is_dicom
+    from ..reading.dicom_start import is_dicom
     from ..reading.image_files import is_image_file
 
     try:
@@ -103,7 +103,7 @@ def folder_requests(folder: Path) -> list[Request]:
 
 def _holds_dicom(folder: Path) -> bool:
     """Damaged ones count: their case fails with the reason instead of missing in the summary."""
-    from ..reading.dicom_headers import is_dicom
+    from ..reading.dicom_start import is_dicom
 
     try:
         files = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))

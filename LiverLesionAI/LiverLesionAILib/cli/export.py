@@ -131,9 +131,9 @@ def export_wanted(args: argparse.Namespace) -> Export | None:
     Raises:
         LiverLesionAIError: options of an export without `--export`, nothing asked for, or a missing package.
     """
-    from ..writing.export import check_packages
-
     if args.export is not None:
+        from ..writing.export import check_packages
+
         what = export_options(args)
         check_packages(what)
         return what

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 from .. import __version__
 from ..support.errors import Cancelled, LiverLesionAIError
 from ..support.interrupts import as_keyboard_interrupt
 from ..support.text import printable_streams
-from ..support.threads import LOADING, has_ended, let_threads_sleep
+from ..support.threads import LOADING, have_ended, let_threads_sleep
 from .analyze import add_analyze_command
 from .batch import add_batch_command
 from .cohort import add_cohort_command
@@ -96,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _left(status: int) -> int:
     """The status of a cancelled command; does not come back where the interpreter could not end."""
-    if not has_ended(LOADING, LOADING_S):
+    if not have_ended(LOADING, LOADING_S):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
@@ -117,5 +121,23 @@ def _ended(args: argparse.Namespace, error: BaseException, text: str, status: in
     return status
 
 
+def command() -> NoReturn:
+    """The command in a process of its own, which ends when it is done.
+
+    Nothing is left that the interpreter would have to tidy up: it would take half a second to give memory
+    back piece by piece, and wait for libraries that load ahead of a work that was refused.
+    """
+    status = main()
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon and thread.name != LOADING:
+            thread.join()
+    atexit._run_exitfuncs()
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,9 @@ from numpy.typing import NDArray
 from ..case.colours import Colour
 
 Point = tuple[float, float]
+
+PNG_LEVEL = 3
+"""Of compression, 1 to 9: 6 takes three times as long for a few percent."""
 
 
 class Canvas:
@@ -175,18 +180,21 @@ def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
 
 
 def png_bytes(rgb: NDArray[np.uint8]) -> bytes:
-    """An (h, w, 3) picture as a PNG file's bytes."""
-    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-    from vtkmodules.vtkCommonDataModel import vtkImageData
-    from vtkmodules.vtkIOImage import vtkPNGWriter
+    """An (h, w, 3) picture as a PNG file's bytes.
 
+    Every row is written as its difference from the row above (filter 2 of the PNG specification, section 9).
+    The files are about as large as those of VTK's writer, which takes more than twice as long.
+    """
     height, width, _ = rgb.shape
-    image, writer = vtkImageData(), vtkPNGWriter()
-    image.SetDimensions(width, height, 1)
-    # VTK's rows run upwards.
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(rgb[::-1]).reshape(-1, 3), deep=True))
-    writer.SetInputData(image)
-    # Through memory: a full disk is then an OSError, as everywhere.
-    writer.WriteToMemoryOn()
-    writer.Write()
-    return vtk_to_numpy(writer.GetResult()).tobytes()
+    rows = np.empty((height, 1 + 3 * width), np.uint8)
+    rows[:, 0] = 2
+    flat = np.ascontiguousarray(rgb).reshape(height, -1)
+    rows[0, 1:] = flat[0]
+    np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.data, PNG_LEVEL)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

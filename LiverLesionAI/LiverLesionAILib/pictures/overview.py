@@ -26,9 +26,13 @@ _FAINT: Colour = (0.60, 0.63, 0.67)
 MOST_PANELS = 6
 
 
-def start_3d(result: CaseResult) -> RenderJob:
-    """Begin the 3D picture in another process; hand it to `write_pictures`, and close it in any case."""
-    return RenderJob(result, 1100, 900)
+def start_3d(result: CaseResult, check: Callable[[], None] = lambda: None) -> RenderJob:
+    """Begin the 3D picture in another process; hand it to `write_pictures`, and close it in any case.
+
+    Args:
+        check: called now and then while it is waited for; may raise Cancelled.
+    """
+    return RenderJob(result, 1100, 900, check=check)
 
 
 def write_pictures(

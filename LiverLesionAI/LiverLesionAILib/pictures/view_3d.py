@@ -11,7 +11,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from ..volume.ct import Geometry
 from ..volume.masks import bounding_box, label_boxes
 
 TIMEOUT_S = 60.0
+LOOK_S = 0.2
 CHILD = ("-m", "LiverLesionAILib.pictures.view_3d_child")
 GRID_MM = 2.0
 FINE_GRID_MM = 1.0
@@ -74,9 +77,18 @@ class RenderJob:
 
     Args:
         write: what is drawn; liver and lesions where none is given.
+        check: called now and then while somebody waits; may raise Cancelled.
     """
 
-    def __init__(self, result: CaseResult, width: int, height: int, write: Writer | None = None) -> None:
+    def __init__(
+        self,
+        result: CaseResult,
+        width: int,
+        height: int,
+        write: Writer | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._check = check
         self._folder = tempfile.TemporaryDirectory(prefix="liverlesionai-3d-")
         self._process: subprocess.Popen[bytes] | None = None
         self._failure = ""
@@ -103,10 +115,13 @@ class RenderJob:
         """The picture and "", or None and what to tell the reader ("" where there was nothing to draw)."""
         if self._process is None:
             return None, self._failure
-        try:
-            code = self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None, f"The 3D picture was given up after {timeout_s:.0f} s; the rest was written."
+        until = time.monotonic() + timeout_s
+        while (code := self._process.poll()) is None:
+            self._check()
+            if time.monotonic() > until:
+                return None, f"The 3D picture was given up after {timeout_s:.0f} s; the rest was written."
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(min(timeout_s, LOOK_S))
         if code != 0 or not self._picture.is_file():
             return None, HINT
         with np.load(self._picture) as arrays:

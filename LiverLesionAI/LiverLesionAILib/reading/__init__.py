@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..support.errors import InputError
 from ..support.progress import Progress, silent
@@ -12,12 +13,27 @@ from ..support.text import path_text, printable
 from ..volume.checking import check_ct
 from ..volume.ct import CtVolume
 from .decoding import open_regular
-from .dicom_folder import list_series, load_dicom_file, load_folder
-from .dicom_headers import is_dicom
-from .dicom_series import SeriesInfo
+from .dicom_start import is_dicom
 from .image_files import FORMATS, is_image_file, load_image_file
 
+if TYPE_CHECKING:
+    from .dicom_folder import list_series
+    from .dicom_series import SeriesInfo
+
 __all__ = ["SeriesInfo", "list_series", "load_ct", "read_ct"]
+
+
+def __getattr__(name: str) -> Any:
+    """What knows of DICOM is loaded by whoever asks for it: its library takes half a second."""
+    if name == "list_series":
+        from .dicom_folder import list_series
+
+        return list_series
+    if name == "SeriesInfo":
+        from .dicom_series import SeriesInfo
+
+        return SeriesInfo
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def read_ct(
@@ -59,8 +75,12 @@ def load_ct(
     path = Path(path)
     progress("Reading", 0.0)
     if _is_folder(path):
+        from .dicom_folder import load_folder
+
         volume = load_folder(path, series, progress)
     elif is_dicom(path):
+        from .dicom_folder import load_dicom_file
+
         volume = load_dicom_file(path, series, progress)
     elif is_image_file(path):
         volume = load_image_file(path, series, grid, progress)

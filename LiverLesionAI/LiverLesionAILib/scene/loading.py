@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-from contextlib import suppress
+import importlib.util
 
-from ..support.threads import LOADING
+from ..support.threads import load_ahead
 
 
-def begin_loading() -> None:
-    """Load Slicer's classes in a thread, while the networks compute.
+def begin_loading() -> bool:
+    """Load Slicer's classes in a thread, while the networks compute; whether they are there at all.
 
     Where they are missing nothing happens; who writes a scene says so.
     """
-    if "slicer" not in sys.modules:
-        # No daemon: what these libraries begin when they are loaded has to end before the interpreter does.
-        threading.Thread(target=_load, name=LOADING).start()
-
-
-def _load() -> None:
-    with suppress(ImportError):
-        import slicer  # noqa: F401
-        import vtk  # noqa: F401
+    if importlib.util.find_spec("slicer") is None:
+        return False
+    load_ahead("slicer", "vtk")
+    return True

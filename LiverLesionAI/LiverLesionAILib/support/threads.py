@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import threading
-from collections.abc import MutableMapping
+import time
+from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 
 SLEEPING = {
     # GNU's OpenMP, in torch for Linux.
@@ -32,18 +36,40 @@ def let_threads_sleep(environment: MutableMapping[str, str] = os.environ) -> Non
         environment.setdefault(name, value)
 
 
-LOADING = "loading Slicer's classes"
-"""Name of the thread that does so while the networks compute."""
+LOADING = "loading libraries"
+"""Name of the threads that do so while others work."""
+
+TURN_S = 0.0005
+"""Python's threads take turns after so long while libraries load, for 0.005: what the networks do between two
+layers takes less, and each would wait ten times as long for its turn."""
 
 
-def has_ended(name: str, within_s: float) -> bool:
-    """Wait for the thread of that name, where there is one; False where it still runs.
+def load_ahead(*modules: str) -> None:
+    """Load libraries in a thread, one after the other, while others work.
+
+    One that is missing or damaged is no error here: whoever needs it says so.
+    """
+    if all(name in sys.modules for name in modules):
+        return
+    sys.setswitchinterval(TURN_S)
+    # No daemon: what these libraries begin when they are loaded has to end before the interpreter does.
+    threading.Thread(target=_load, args=(modules,), name=LOADING).start()
+
+
+def _load(modules: Sequence[str]) -> None:
+    for name in modules:
+        with suppress(Exception):
+            importlib.import_module(name)
+
+
+def have_ended(name: str, within_s: float) -> bool:
+    """Wait for the threads of that name, where there are any; False where one still runs.
 
     An interrupt that lands in the middle of an import can leave Python's import lock taken: a thread that
     imports then waits for ever, and the interpreter's end for that thread.
     """
-    for thread in threading.enumerate():
-        if thread.name == name:
-            thread.join(within_s)
-            return not thread.is_alive()
-    return True
+    until = time.monotonic() + within_s
+    named = [thread for thread in threading.enumerate() if thread.name == name]
+    for thread in named:
+        thread.join(max(0.0, until - time.monotonic()))
+    return not any(thread.is_alive() for thread in named)

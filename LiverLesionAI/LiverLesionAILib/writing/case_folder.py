@@ -24,16 +24,18 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from ..case.dicom_json import write_dicom
 from ..case.findings import CaseResult
 from ..case.store import load_result, save_result
 from ..case.tracking import with_tracking_of
+from ..support.beside import Beside
 from ..support.errors import InputError, OutputError
 from ..support.files import output_error, rename, write_text
 from ..support.interrupts import held_back
+from ..support.packing import PackedAhead
 from ..support.part_folders import PartFolder, clear_dead_parts, hidden_name, is_old, names_of
 from ..support.progress import Progress, silent
 from ..volume.ct import CtVolume
@@ -63,6 +65,7 @@ def write_case_folder(
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = silent,
     texts: Mapping[str, str | bytes] | None = None,
+    ahead: PackedAhead | None = None,
 ) -> dict[str, Path]:
     """Write everything about a case; the folder appears when it is complete.
 
@@ -76,6 +79,7 @@ def write_case_folder(
         progress: called with fractions 0..1; may raise Cancelled, which leaves nothing behind.
         texts: further files of the case by their name, such as the comparison with an earlier scan; bytes are
             written as they are.
+        ahead: what :func:`prepare_scene` began.
 
     Returns:
         What was written, by the names above.
@@ -95,7 +99,7 @@ def write_case_folder(
     try:
         filling = PartFolder(folder)
         part = filling.path
-        written = _write_all(result, volume, part, pictures, scene, say, progress)
+        written = _write_all(result, volume, part, pictures, scene, say, progress, ahead)
         written.update(_write_further(texts or {}, part))
         own = names_of(part)
         (part / MARKER).write_text(json.dumps({"files": own}) + "\n", encoding="utf-8")
@@ -183,60 +187,91 @@ def _write_all(
     scene: bool,
     say: Callable[[str], None],
     progress: Progress,
+    ahead: PackedAhead | None,
 ) -> dict[str, Path]:
-    if pictures:
-        from ..pictures.overview import start_3d, write_pictures
-        from .report.key_images import write_key_images
-
-        # Another process draws it while the files are written here.
-        with start_3d(result) as view_3d:
-            written = _write_files(result, volume, part, scene, say, progress)
-            progress("Drawing pictures", 0.6)
-            written.update(write_pictures(result, volume, part, view_3d=view_3d, say=say))
-            progress("Drawing key images", 0.9)
-            written["key images"] = write_key_images(result, volume, part)
-    else:
-        written = _write_files(result, volume, part, scene, say, progress)
+    """Everything but further texts: files and pictures in threads, the scene meanwhile in this one."""
+    said_of_pictures: list[str] = []
+    progress("Writing masks", 0.0)
+    with Beside() as beside:
+        files = beside.begin(lambda: _write_files(result, volume, part, beside.check))
+        drawn = (
+            beside.begin(lambda: _draw(result, volume, part, said_of_pictures.append, beside.check))
+            if pictures
+            else None
+        )
+        progress("Writing the scene", 0.1)
+        written: dict[str, Path] = {}
+        if scene and _scene(result, volume, part / SCENE, say, ahead):
+            written["scene"] = part / SCENE
+        progress("Writing findings", 0.6)
+        written = {**files.result(), **written}
+        if drawn is not None:
+            progress("Drawing pictures", 0.7)
+            written.update(drawn.result())
+            for sentence in said_of_pictures:
+                say(sentence)
     progress("Writing", 1.0)
     return written
 
 
-def _write_files(
+def _draw(
     result: CaseResult,
     volume: CtVolume,
     part: Path,
-    scene: bool,
     say: Callable[[str], None],
-    progress: Progress,
+    check: Callable[[], None],
 ) -> dict[str, Path]:
+    """Pictures and key images; another process draws the 3D one meanwhile."""
+    from ..pictures.overview import start_3d, write_pictures
+    from .report.key_images import write_key_images
+
+    with start_3d(result, check) as view_3d:
+        key_images = write_key_images(result, volume, part)
+        check()
+        written = write_pictures(result, volume, part, view_3d=view_3d, say=say)
+    return {**written, "key images": key_images}
+
+
+def _write_files(
+    result: CaseResult, volume: CtVolume, part: Path, check: Callable[[], None]
+) -> dict[str, Path]:
+    """Masks, boxes, anatomy, case, tables and what DICOM told."""
     from .tables import write_tables
 
-    progress("Writing masks", 0.0)
     write_masks(part / MASKS, result)
     written = {"masks": part / MASKS, "boxes": part / BOXES}
     markups.write_boxes(part / BOXES, result)
     if result.anatomy is not None:
         write_anatomy(part / ANATOMY, result.anatomy)
         written["anatomy"] = part / ANATOMY
-    progress("Writing findings", 0.15)
+    check()
     written["case"] = save_result(result, part)
+    check()
     written["table"], written["findings"] = write_tables(result, part)
     if volume.dicom is not None:
         written["dicom"] = write_dicom(part, volume.dicom)
-    progress("Writing the scene", 0.25)
-    if scene and _scene(result, volume, part / SCENE, say):
-        written["scene"] = part / SCENE
     return written
 
 
-def prepare_scene() -> None:
-    """Load what writing a scene needs, in the background: call it before the work whose result is written."""
+def prepare_scene(volume: CtVolume) -> AbstractContextManager[PackedAhead | None]:
+    """Begin what writing a scene needs, in the background: call it before the work whose result is written.
+
+    Returns:
+        The CT's voxels, being compressed: a context. Nothing is where no scene can be written.
+    """
     from ..scene.loading import begin_loading
 
-    begin_loading()
+    there = begin_loading() and volume.hu_zyx.flags.c_contiguous
+    return PackedAhead(volume.hu_zyx.data) if there else nullcontext()
 
 
-def _scene(result: CaseResult, volume: CtVolume, path: Path, say: Callable[[str], None]) -> bool:
+def _scene(
+    result: CaseResult,
+    volume: CtVolume,
+    path: Path,
+    say: Callable[[str], None],
+    ahead: PackedAhead | None,
+) -> bool:
     """Write the scene by Slicer's own classes; False, and said in one line, where they are not installed."""
     # Whatever an exception cuts short in these classes, their loading included, may end the process.
     with held_back():
@@ -248,7 +283,7 @@ def _scene(result: CaseResult, volume: CtVolume, path: Path, say: Callable[[str]
             say(NO_SCENE)
             return False
         scene, _ = case_scene(result, volume)
-        write_bundle(scene, path)
+        write_bundle(scene, path, ahead)
         return True
 
 

@@ -6,7 +6,6 @@ segmentation storage node writes and reads ("Segment0_Name" and so on). Space is
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..case.terminology import tag_text
+from ..support.packing import packed
 from ..volume.ct import Geometry
 
 _TYPES = {
@@ -137,13 +137,14 @@ def _write(
     ]
     depth, height, width = geometry.shape_zyx
     step = max(1, _SLAB_VOXELS // max(1, height * width))
-    packer = zlib.compressobj(level, zlib.DEFLATED, 31)
+    slabs = (
+        np.ascontiguousarray(slab(first, min(first + step, depth)), dtype.newbyteorder("<")).data.cast("B")
+        for first in range(0, depth, step)
+    )
     with path.open("wb") as file:
         file.write(("\n".join(header) + "\n\n").encode())
-        for first in range(0, depth, step):
-            part = np.ascontiguousarray(slab(first, min(first + step, depth)), dtype.newbyteorder("<"))
-            file.write(packer.compress(part.data))
-        file.write(packer.flush())
+        for block in packed(slabs, level):
+            file.write(block)
 
 
 def _vector(values: NDArray) -> str:
