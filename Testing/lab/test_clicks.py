@@ -137,7 +137,7 @@ def test_a_second_click_adds_what_is_missing_and_never_harms(scan: LabelledScan)
 def test_the_table_tells_listed_from_missed(scan: LabelledScan) -> None:
     text = table(clicks_on(scan, found, BLIND))
     assert "| not listed | 2 | 0.50" in text and "| listed | 1 |" in text
-    assert "10 to 20 mm | 2 |" in text and "below 10 mm" not in text
+    assert "10 mm and more | 2 |" in text and "below 10 mm" not in text
 
 
 def test_the_commands_clicks_are_kept_and_printed_again(

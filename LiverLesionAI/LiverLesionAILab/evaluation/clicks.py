@@ -69,10 +69,10 @@ class Click:
         by_network, by_density, by_panel: Dice with the truth by the segmenter, by density, by either; 0 where
             nothing is proposed.
         by_two: by either after the second click, where that is better.
+        seconds: of processor time for the first click, without reading.
         one, two: by the network that answers clicks after one and after two clicks; where it has no answer,
             by either.
         second: where its second click went: "missing", "too much", or "" where nothing was wrong.
-        seconds: of processor time for its first click, without reading.
     """
 
     scan: str
@@ -84,10 +84,10 @@ class Click:
     by_density: float
     by_panel: float
     by_two: float
-    one: float
-    two: float
-    second: str
     seconds: float
+    one: float | None = None
+    two: float | None = None
+    second: str = ""
 
 
 def add_click_arguments(parser: argparse.ArgumentParser) -> None:
@@ -229,7 +229,7 @@ def clicks_on(scan: LabelledScan, analyse: Callable[[CtVolume], CaseResult], cli
         answer = clicker.answer(*seen)
         listed = np.count_nonzero((result.lesion_labels_zyx > 0) & lesion) >= FOUND_SHARE * lesion.sum()
         diameter = ball_diameter_mm(float(lesion.sum()) * scan.ct.geometry.voxel_volume_mm3)
-        own = (answer.one, answer.two, answer.second, answer.seconds)
+        own = (answer.seconds, answer.one, answer.two, answer.second)
         found.append(Click(scan.name, number, diameter, bool(listed), *before, *own))
     return found
 
@@ -290,16 +290,24 @@ class _Frame:
 
 def table(clicks: Sequence[Click]) -> str:
     """Of lesions that are not listed, and of all: how many get a Dice of 0.7 by which outline."""
+    columns = {
+        "by_density": "by density",
+        "by_panel": "suspicion, else density",
+        "by_two": "two clicks",
+        "one": "click network",
+        "two": "two clicks",
+    }
+    if any(c.one is None or c.two is None for c in clicks):
+        # Kept from before there was such a network.
+        columns = {kind: title for kind, title in columns.items() if kind.startswith("by_")}
     lines = [
-        "| lesions | n | by density | without the click network | two clicks "
-        "| with it | two clicks | s, median |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| lesions | n | {' | '.join(columns.values())} | s, median |",
+        "|---" * (len(columns) + 3) + "|",
     ]
     missed = [c for c in clicks if not c.listed]
     groups = {
         "not listed": missed,
-        "not listed, 20 mm and more": [c for c in missed if c.diameter_mm >= 20],
-        "not listed, 10 to 20 mm": [c for c in missed if 10 <= c.diameter_mm < 20],
+        "not listed, 10 mm and more": [c for c in missed if c.diameter_mm >= 10],
         "not listed, below 10 mm": [c for c in missed if c.diameter_mm < 10],
         "listed": [c for c in clicks if c.listed],
     }
@@ -308,7 +316,7 @@ def table(clicks: Sequence[Click]) -> str:
             shares = (
                 f"{np.mean([getattr(c, kind) >= GOOD_DICE for c in group]):.2f} "
                 f"(median Dice {np.median([getattr(c, kind) for c in group]):.2f})"
-                for kind in ("by_density", "by_panel", "by_two", "one", "two")
+                for kind in columns
             )
             seconds = np.median([c.seconds for c in group])
             lines.append(f"| {title} | {len(group)} | {' | '.join(shares)} | {seconds:.2f} |")
