@@ -2,7 +2,8 @@
 
 ``python Testing/support/panel_pictures.py [FOLDER]`` (default artefacts/panel): every state of the panel,
 light and dark, and the views, from made-up findings. With ``--readme`` in place of the folder: the README's
-pictures, from the sample case and the bundled networks, into Resources.
+pictures, from the sample case and the bundled networks, into Resources. With ``--follow-up [FOLDER]``: a
+comparison in the panel, and the views with its swipe and side by side.
 
 The panel is drawn by the stand-in for the Slicer desktop: the layout is the form's, the frames of Slicer's
 own widgets are only like the real ones. The views are drawn by Slicer's own displayable managers.
@@ -175,10 +176,48 @@ def readme_pictures(folder: Path) -> list[Path]:
         desk.close()
 
 
+def follow_up_pictures(folder: Path) -> list[Path]:
+    """Two scans of blocks, really registered: a row dragged over another one, the swipe, side by side."""
+    from panel.test_panel_follow_up import Mouse, start
+
+    folder.mkdir(parents=True, exist_ok=True)
+    desk, made = Desk(), []
+    try:
+        for section in (desk.ui.findingsSection, desk.ui.overlaysSection, desk.ui.logSection):
+            section.collapsed = True
+        start(desk)
+        desk.analyze()
+        mouse, pairs = Mouse(desk), desk.panel.follow_up.compared.followup.pairs
+        gone = next(k for k, pair in enumerate(pairs) if not pair.current)
+        new = next(k for k, pair in enumerate(pairs) if not pair.prior)
+        made.append(take(desk, folder, "follow_up"))
+        mouse.press(mouse.at(gone))
+        mouse.move(mouse.at(new))
+        made.append(take(desk, folder, "follow_up_drag"))
+        mouse.release(mouse.at(gone))
+        desk.choose(0)
+        desk.ui.swipeButton.checked = True
+        desk.turn(0.1)
+        # What comes and goes with a button is not saved with a scene; here it is, to be drawn.
+        for index in range(desk.scene.GetNumberOfNodes()):
+            desk.scene.GetNthNode(index).SetSaveWithScene(True)
+        made += draw_views(desk, folder / "swipe").values()
+        desk.ui.swipeButton.checked = False
+        desk.ui.besideButton.checked = True
+        desk.panel.follow_up._clicked(desk.panel.follow_up.model.index(0, 0))
+        desk.turn(0.1)
+        draw_views(desk, folder / "beside")
+        return [*made, *sorted((folder / "beside").glob("*.png"))]
+    finally:
+        desk.close()
+
+
 def main(arguments: list[str]) -> int:
     root = TESTING.parent
     if arguments == ["--readme"]:
         made = readme_pictures(root / "Resources")
+    elif arguments[:1] == ["--follow-up"]:
+        made = follow_up_pictures(Path(arguments[1]) if arguments[1:] else root / "artefacts" / "follow_up")
     else:
         made = take_all(Path(arguments[0]) if arguments else root / "artefacts" / "panel")
     for path in made:

@@ -1,6 +1,7 @@
 """Slice and 3D views of a saved scene, drawn by Slicer's own displayable managers without a display.
 
-``python Testing/view_pictures.py SCENE.mrml FOLDER``: red.png, yellow.png, green.png, 3d.png. A process of
+``python Testing/view_pictures.py SCENE.mrml FOLDER``: red.png, yellow.png, green.png, 3d.png, and of a
+comparison side by side prior_red.png and prior_green.png. A process of
 its own, as the views bring their own application logic.
 """
 
@@ -17,6 +18,8 @@ CLASSES = (
     "vtkMRMLMarkupsPlaneJsonStorageNode",
 )
 VIEWS = {"Red": "red.png", "Yellow": "yellow.png", "Green": "green.png"}
+PRIOR_VIEWS = {"LiverLesionAIPriorRed": "prior_red.png", "LiverLesionAIPriorGreen": "prior_green.png"}
+"""Drawn where the scene has them: an earlier scan beside the current one."""
 
 
 def draw(scene_file: Path, folder: Path) -> list[Path]:
@@ -37,7 +40,9 @@ def draw(scene_file: Path, folder: Path) -> list[Path]:
             factory.GetInstance().RegisterDisplayableManager(manager)
     # Drawn once, at the end: else every node that is read would draw all views anew.
     views = {}
-    for name in VIEWS:
+    text = scene_file.read_text(encoding="utf-8")
+    slices = {**VIEWS, **{name: file for name, file in PRIOR_VIEWS.items() if f'"{name}"' in text}}
+    for name in slices:
         views[name] = SliceView(
             app.scene, app.app_logic, name, scheduled_render_strategy=NoScheduleRendering()
         )
@@ -59,7 +64,7 @@ def draw(scene_file: Path, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for name, view in views.items():
-        if name in VIEWS:
+        if name in slices:
             offset = app.scene.GetSingletonNode(name, "vtkMRMLSliceNode").GetSliceOffset()
             view.fit_view_to_content()
             view.set_slice_value(offset)
@@ -73,7 +78,7 @@ def draw(scene_file: Path, folder: Path) -> list[Path]:
             view.reset_camera()
             view.zoom(1.4)
         view.render()
-        made.append(_save(view.render_window(), folder / VIEWS.get(name, "3d.png")))
+        made.append(_save(view.render_window(), folder / slices.get(name, "3d.png")))
     return made
 
 
