@@ -13,6 +13,7 @@ from LiverLesionAILab.evaluation import clicks as command
 from LiverLesionAILab.evaluation.clicked import ClickAnswer, Clicker, deepest, worst
 from LiverLesionAILab.evaluation.clicks import (
     add_click_arguments,
+    asked_again,
     clicks_on,
     left_out_scans,
     run_clicks,
@@ -163,3 +164,12 @@ def test_the_commands_clicks_are_kept_and_printed_again(
     (tmp_path / "clicks.json").write_text('[{"scan": "one"}]')
     with pytest.raises(InputError, match="no clicks as `clicks --out` writes them"):
         run_clicks(parser.parse_args(["--rows", kept]))
+
+
+def test_kept_clicks_are_asked_of_the_network_again(scan: LabelledScan) -> None:
+    kept = clicks_on(scan, found, BLIND)
+    listed = [SimpleNamespace(name=name, read=lambda: scan) for name in ("one", "two")]
+    again = asked_again(kept, listed, SEES)
+    assert [c.by_panel for c in again] == [c.by_panel for c in kept]
+    assert [c.one for c in again] == [c.one for c in clicks_on(scan, found, SEES)] != [c.one for c in kept]
+    assert asked_again(kept, listed[1:], SEES) == []

@@ -101,3 +101,9 @@ def test_the_anatomys_table_is_that_of_the_kept_rows() -> None:
     wanted = [one for one in table if "| all |" in one or "| portal venous |" in one]
     assert len(wanted) == 4 and all(one in EVIDENCE for one in (table[0], *wanted))
     assert f"commit {kept['settings']['commit']}" in EVIDENCE
+
+
+def test_the_table_of_real_lesions_clicked_on_is_that_of_the_kept_clicks():
+    clicks = read_clicks(RESOURCES / "results" / "clicks_left_out.json")
+    assert {click.scan for click in clicks} == {"lits000", "lits001", "lits004"}
+    assert table(clicks) in EVIDENCE

@@ -143,6 +143,6 @@ def test_without_a_network_add_grows_by_density_and_nothing_is_corrected(case):
     new = added(case)
     assert drawn(case, new)[14, 25, 14]
     assert "by its density" in case.message()
-    assert not case.ui.correctButton.enabled
+    assert not case.ui.correctButton.enabled and not case.ui.correctButton.visible
     case.panel.clicks.correct()
     assert "by its density" in case.message()

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from LiverLesionAILib.models.inputs import InputSpec
+from LiverLesionAILib.models.weights import ModelEntry
 from LiverLesionAILib.networks import click_unet
 from LiverLesionAILib.stages.detect.click_input import (
     CHANNELS,
@@ -136,7 +137,9 @@ class TestAskedByThePanel:
 
     LESION = ball((25, 60, 50), 9.0)
     STORE = SimpleNamespace(
-        manifest=SimpleNamespace(choose=lambda task, name: SimpleNamespace(name=name, input=SPEC)),
+        manifest=SimpleNamespace(
+            choose=lambda task, name: ModelEntry(name, task, "click_unet", {}, SPEC, "", "")
+        ),
         network=lambda name, device, precision: Dark().eval(),
     )
 

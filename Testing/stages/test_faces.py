@@ -21,8 +21,9 @@ FACES = {
     "segment": ("probabilities",),
     "detect": ("input", "boxes", "explain"),
     "classify": ("classes",),
+    "click": ("outline",),
 }
-ROOMS = {"neighbour": "neighbours", "vessels": "anatomy", "trees": "anatomy"}
+ROOMS = {"neighbour": "neighbours", "vessels": "anatomy", "trees": "anatomy", "click": "detect"}
 FAMILIES = {"stages/faces.py", *(f"stages/{ROOMS.get(task, task)}/families.py" for task in FACES)}
 
 

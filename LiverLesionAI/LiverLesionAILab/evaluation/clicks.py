@@ -11,8 +11,9 @@ as with *Add* and *Merge*.
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from json import dumps, loads
 from pathlib import Path
@@ -45,7 +46,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..data.cases import LITS_PATIENTS, data_folder, read_unchecked, without_specks
-from ..data.scan import LIVER, TUMOUR, LabelledScan
+from ..data.scan import LIVER, TUMOUR, LabelledScan, Scan
 from ..data.synthliver import find_synthliver
 from ..training.recipes import recipe
 from .clicked import Clicker, deepest
@@ -69,7 +70,7 @@ class Click:
         by_network, by_density, by_panel: Dice with the truth by the segmenter, by density, by either; 0 where
             nothing is proposed.
         by_two: by either after the second click, where that is better.
-        seconds: of processor time for the first click, without reading.
+        seconds: of processor time for the network's first click; without it for all outlines.
         one, two: by the network that answers clicks after one and after two clicks; where it has no answer,
             by either.
         second: where its second click went: "missing", "too much", or "" where nothing was wrong.
@@ -111,6 +112,13 @@ def add_click_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --run: click on the real lesions of these patients instead, as letters: AD; "
         "nothing is analysed",
     )
+    parser.add_argument(
+        "--again",
+        type=Path,
+        metavar="FILE",
+        help="ask the network that answers clicks alone, of the lesions that --out wrote; no scan is "
+        "analysed, and the true liver stands for the one that was found",
+    )
     parser.add_argument("--device", default="auto")
 
 
@@ -133,6 +141,10 @@ def run_clicks(
         ]
     elif args.synthliver is None:
         raise InputError("Give the folder of SynthLiver-1, or --rows with clicks that --out wrote.")
+    elif args.again is not None:
+        clicks = asked_again(
+            read_clicks(args.again), find_synthliver(args.synthliver, args.split), clicker, progress
+        )
     else:
         scans = find_synthliver(args.synthliver, args.split)[: args.limit]
         settings = Settings(device=args.device, attention=False, classifier=None)
@@ -146,19 +158,36 @@ def run_clicks(
     return 0
 
 
-def asked_clicker(run: Path | None) -> Clicker:
-    """The bundled network that answers clicks, or that of a run.
+def asked_again(
+    kept: Sequence[Click], scans: Sequence[Scan], clicker: Clicker | None, progress: Progress = silent
+) -> list[Click]:
+    """Kept clicks with the network's answers of today; of scans that are missing none are."""
+    wanted, found = {(click.scan, click.lesion): click for click in kept}, []
+    for number, scan in enumerate(scans):
+        if any(click.scan == scan.name for click in kept):
+            progress(f"clicking on {scan.name}", number / len(scans))
+            read = scan.read()
+            for new in clicks_on(read, partial(_nothing_listed, read), clicker):
+                if (before := wanted.get((new.scan, new.lesion))) is not None:
+                    own = {"one": new.one, "two": new.two, "second": new.second, "seconds": new.seconds}
+                    found.append(replace(before, **own))
+    return found
+
+
+def asked_clicker(run: Path | None) -> Clicker | None:
+    """The network of a run that answers clicks, or the bundled one; None where none is bundled.
 
     Raises:
         InputError: the run holds no weights.
-        ModelError: there is no such network among the bundled ones.
     """
     if run is not None:
         own = recipe("click_unet")
         return Clicker(run_network(run, own.network, asdict(own.config)), own.spec)
     models = ModelStore.bundled()
-    entry = models.manifest.choose("click")
-    return Clicker(models.network(entry.name, "cpu", cpu_precision()), entry.input)
+    entries = models.manifest.of_task("click")
+    if not entries:
+        return None
+    return Clicker(models.network(entries[0].name, "cpu", cpu_precision()), entries[0].input)
 
 
 def left_out_scans(run: Path | None, patients: str) -> Iterator[LabelledScan]:
@@ -209,28 +238,35 @@ def read_clicks(path: Path) -> list[Click]:
         raise InputError(f"{path}: no clicks as `clicks --out` writes them ({error}).") from error
 
 
-def clicks_on(scan: LabelledScan, analyse: Callable[[CtVolume], CaseResult], clicker: Clicker) -> list[Click]:
+def clicks_on(
+    scan: LabelledScan, analyse: Callable[[CtVolume], CaseResult], clicker: Clicker | None
+) -> list[Click]:
     """Clicks on every lesion, a piece of the true tumour, of a scan."""
-    result = analyse(scan.ct)
-    near = near_liver(result.liver_zyx, scan.ct.geometry.spacing_zyx_mm)
+    result, spacing = analyse(scan.ct), scan.ct.geometry.spacing_zyx_mm
+    near = near_liver(result.liver_zyx, spacing)
     level_hu = liver_level_hu(scan.ct.hu_zyx[result.liver_zyx])
     pieces, count = components(scan.labels_zyx == TUMOUR)
     found = []
     for number in range(1, count + 1):
         lesion = pieces == number
+        started = time.process_time()
         grown, before = _grown(scan, lesion, result)
-        box, spacing = bounding_box(lesion), scan.ct.geometry.spacing_zyx_mm
-        assert box is not None
-        around = tuple(
-            slice(max(0, b.start - r), b.stop + r)
-            for b, r in zip(box, (int(np.ceil(REACH_MM / s)) for s in spacing), strict=True)
-        )
-        seen = (scan.ct.hu_zyx[around], spacing, lesion[around], near[around], level_hu, grown[around])
-        answer = clicker.answer(*seen)
+        seconds = time.process_time() - started
         listed = np.count_nonzero((result.lesion_labels_zyx > 0) & lesion) >= FOUND_SHARE * lesion.sum()
         diameter = ball_diameter_mm(float(lesion.sum()) * scan.ct.geometry.voxel_volume_mm3)
-        own = (answer.seconds, answer.one, answer.two, answer.second)
-        found.append(Click(scan.name, number, diameter, bool(listed), *before, *own))
+        click = Click(scan.name, number, diameter, bool(listed), *before, seconds)
+        if clicker is not None:
+            box = bounding_box(lesion)
+            assert box is not None
+            around = tuple(
+                slice(max(0, b.start - r), b.stop + r)
+                for b, r in zip(box, (int(np.ceil(REACH_MM / s)) for s in spacing), strict=True)
+            )
+            seen = (scan.ct.hu_zyx[around], spacing, lesion[around], near[around], level_hu, grown[around])
+            answer = clicker.answer(*seen)
+            own = {"seconds": answer.seconds, "one": answer.one, "two": answer.two, "second": answer.second}
+            click = replace(click, **own)
+        found.append(click)
     return found
 
 

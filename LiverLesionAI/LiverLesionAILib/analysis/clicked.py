@@ -9,6 +9,7 @@ import numpy as np
 
 from ..case.findings import CaseResult
 from ..stages.detect.click_input import Clicks
+from ..stages.faces import Runtime
 from ..support.errors import InputError
 from ..volume.crops import Mask
 from ..volume.ct import CtVolume, reorient
@@ -34,11 +35,10 @@ def outline_clicked(volume: CtVolume, request: Mapping[str, Any], store: ModelSt
         ModelError: the network's weights are missing or damaged.
     """
     from ..models.device import choose_device
-    from ..stages.detect.click import outline
 
     entry = store.manifest.choose(TASK, request["model"])
     device = choose_device(request["device"], request["precision"])
-    network = store.network(entry.name, device.name, device.precision)
+    asked = Runtime(store, device).open(entry)
     upright = reorient(volume)
     shape = np.array(upright.geometry.shape_zyx)
     groups = []
@@ -48,14 +48,8 @@ def outline_clicked(volume: CtVolume, request: Mapping[str, Any], store: ModelSt
             raise InputError("The point is outside the CT. Click inside the liver.")
         groups.append(tuple((float(z), float(y), float(x)) for z, y, x in points))
     level = request["level_hu"]
-    found = outline(
-        network,
-        entry.input,
-        upright.hu_zyx,
-        upright.geometry.spacing_zyx_mm,
-        Clicks(*groups),
-        float("nan") if level is None else float(level),
-    )
+    level_hu = float("nan") if level is None else float(level)
+    found = asked.outline(upright.hu_zyx, upright.geometry.spacing_zyx_mm, Clicks(*groups), level_hu)
     labels = np.zeros(volume.geometry.shape_zyx, np.uint16)
     if found is not None and found.any():
         mask = turned(Mask.of(found), upright.geometry, volume.geometry)

@@ -236,6 +236,7 @@ OF_TASK: Mapping[str, Family] = {
     "trees": Family("anatomy.families", "TreeNetwork"),
     "detect": Family("detect.families", "SliceDetector"),
     "classify": Family("classify.families", "SliceClassifier"),
+    "click": Family("detect.families", "ClickNetwork"),
 }
 """All others."""
 

@@ -88,6 +88,7 @@ class ClickPanel:
         ui, rows = self._host.ui, self._host.selection()
         ui.addButton.setEnabled(self._host.case.segmentation is not None)
         one = len(rows) == 1 and not rows[0].box_only
+        ui.correctButton.setVisible(self.entry is not None)
         ui.correctButton.setEnabled(one and self.entry is not None)
 
     def add(self) -> None:

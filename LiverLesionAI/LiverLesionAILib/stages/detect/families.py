@@ -19,6 +19,8 @@ from ..explain.cs_att import lesion_attention
 from ..explain.va import volumetric_lesion_attention
 from ..faces import Runtime
 from ..segment.inference import padded_size
+from .click import outline
+from .click_input import Clicks, Spacing
 from .link import LinkedBox, SliceBoxes
 from .slice_boxes import slice_boxes
 from .view import View
@@ -136,3 +138,26 @@ class VolumetricDetector(SliceDetector):
             return ()
         network, spec = self.network, self.input
         return volumetric_lesion_attention(network, spec, hu_zyx, view, geometry, box)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class ClickNetwork:
+    """Outlines what a reader clicks on.
+
+    Attributes:
+        entry, network: network in inference form.
+    """
+
+    entry: ModelEntry
+    network: nn.Module
+
+    @classmethod
+    def opened(cls, entry: ModelEntry, runtime: Runtime) -> ClickNetwork:
+        """See :meth:`~..faces.Runtime.open`."""
+        return cls(entry, runtime.network(entry))
+
+    def outline(
+        self, hu_zyx: NDArray, spacing_zyx_mm: Spacing, clicks: Clicks, level_hu: float
+    ) -> NDArray[np.bool_] | None:
+        """See :func:`~.click.outline`."""
+        return outline(self.network, self.entry.input, hu_zyx, spacing_zyx_mm, clicks, level_hu)
