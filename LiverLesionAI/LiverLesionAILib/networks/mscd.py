@@ -22,6 +22,9 @@ Decisions where the paper is silent:
   (`liverlesionai info --attention`). `normalised_affinity` takes f as the identity, centres both embeddings
   and brings them to length 1 before the product, in both extractors (:mod:`.parts.affinity`); the size
   "attending" has it, and the third context level.
+- Where alpha and beta start is not said; from 0, as DANet has them, a network first learns to do without what
+  is gathered, and may go on so: "attending" trained that way let in less than a thousandth. Its `share`
+  starts them at 1, so that every layer behind learns with it.
 """
 
 from __future__ import annotations
@@ -51,6 +54,7 @@ class MscdConfig:
         mean_channel_affinity: divide the channel affinity by the number of positions.
         norm: normalisation of encoder and decoder.
         normalised_affinity: products of centred embeddings of length 1, see the module.
+        share: where alpha and beta start: how much of what is gathered is added.
     """
 
     in_slices: int = 3
@@ -62,6 +66,7 @@ class MscdConfig:
     mean_channel_affinity: bool = False
     norm: Norm = "none"
     normalised_affinity: bool = False
+    share: float = 0.0
 
 
 SIZES = {
@@ -74,7 +79,7 @@ SIZES = {
         norm="batch",
     ),
     "attending": MscdConfig(
-        in_slices=5, widths=(16, 32, 64, 128, 192), norm="batch", normalised_affinity=True
+        in_slices=5, widths=(16, 32, 64, 128, 192), norm="batch", normalised_affinity=True, share=1.0
     ),
 }
 
@@ -112,15 +117,15 @@ class MscdOutput(NamedTuple):
 
 
 class SpatialContext(nn.Module):
-    """Spatial context extractor: M = softmax_j(K Q^T), X^s = alpha * (M F) + X; alpha starts at 0."""
+    """Spatial context extractor: M = softmax_j(K Q^T), X^s = alpha * (M F) + X; alpha starts at `share`."""
 
-    def __init__(self, channels: int, normalised: bool = False) -> None:
+    def __init__(self, channels: int, normalised: bool = False, share: float = 0.0) -> None:
         super().__init__()
         width = max(8, channels // 8)
         # What is centred needs no bias, and none would learn.
         self.query = nn.Conv2d(channels, width, 1, bias=not normalised)
         self.key = nn.Conv2d(channels, width, 1, bias=not normalised)
-        self.alpha = nn.Parameter(torch.zeros(1))
+        self.alpha = nn.Parameter(torch.full((1,), share))
         self.sharpness = Sharpness(SPATIAL_SHARPNESS) if normalised else None
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,13 +147,13 @@ class SpatialContext(nn.Module):
 
 
 class ChannelContext(nn.Module):
-    """Channel context extractor: M = softmax_j(X^T X), X^c = beta * (X M) + X; beta starts at 0."""
+    """Channel context extractor: M = softmax_j(X^T X), X^c = beta * (X M) + X; beta starts at `share`."""
 
-    def __init__(self, mean: bool, normalised: bool = False) -> None:
+    def __init__(self, mean: bool, normalised: bool = False, share: float = 0.0) -> None:
         super().__init__()
         self.mean = mean
         self.sharpness = Sharpness(CHANNEL_SHARPNESS) if normalised else None
-        self.beta = nn.Parameter(torch.zeros(1))
+        self.beta = nn.Parameter(torch.full((1,), share))
 
     def affinity(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> M, (B, C, C), rows sum to 1."""
@@ -175,11 +180,10 @@ class ContextBlock(nn.Module):
 
     def __init__(self, channels: int, config: MscdConfig) -> None:
         super().__init__()
-        self.spatial = SpatialContext(channels, config.normalised_affinity) if config.spatial else None
+        normalised, share = config.normalised_affinity, config.share
+        self.spatial = SpatialContext(channels, normalised, share) if config.spatial else None
         self.channel = (
-            ChannelContext(config.mean_channel_affinity, config.normalised_affinity)
-            if config.channel
-            else None
+            ChannelContext(config.mean_channel_affinity, normalised, share) if config.channel else None
         )
 
     def forward(self, x: Tensor) -> Tensor:
