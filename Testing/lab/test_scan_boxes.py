@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.evaluation_masks import ball
-from support.evaluation_scans import write_image
+from support.evaluation_scans import LIVER_LESIONS_MM, write_liver
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -25,10 +24,6 @@ from LiverLesionAILab.training.calibrate_detector import Candidate, HeldOutScan
 from LiverLesionAILib.analysis.rules import settings_from
 from LiverLesionAILib.stages.detect.link import LinkSettings, chain_score
 from LiverLesionAILib.support.errors import InputError, ModelError
-
-SHAPE, SPACING = (16, 80, 88), (2.5, 1.25, 1.25)
-LESIONS_MM = {(8, 34, 30): 8.0, (7, 48, 58): 6.0}
-"""Centre, voxels, and radius."""
 
 
 def options(data: Path, out: Path, *more: str) -> argparse.Namespace:
@@ -94,16 +89,8 @@ def test_curves_by_size_share_the_false_boxes_of_all_sizes() -> None:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two scans: a liver with two dark balls, a liver without one."""
     folder = tmp_path_factory.mktemp("scans")
-    body = ball(SHAPE, (8, 40, 44), 46, SPACING)
-    for name, lesions in (("one", LESIONS_MM), ("two", {})):
-        labels = ball(SHAPE, (8, 40, 44), 40, SPACING).astype(np.uint8)
-        for centre, radius in lesions.items():
-            labels[ball(SHAPE, centre, radius, SPACING) & (labels > 0)] = 2
-        rng = np.random.default_rng(1)
-        hu = np.choose(labels, [-100, 110, 45]) + rng.normal(0, 6, SHAPE)
-        hu[~body] = -1000
-        write_image(folder / f"{name}_ct.nii.gz", hu.astype(np.int16), SPACING)
-        write_image(folder / f"{name}_mask.nii.gz", labels, SPACING)
+    for name, lesions in (("one", LIVER_LESIONS_MM), ("two", {})):
+        write_liver(folder, name, lesions)
     return folder
 
 

@@ -41,3 +41,19 @@ def write_scan(folder: Path, name: str, labels: np.ndarray) -> None:
     """NAME_ct.nii.gz and NAME_mask.nii.gz."""
     write_image(folder / f"{name}_ct.nii.gz", make_ct(labels))
     write_image(folder / f"{name}_mask.nii.gz", labels)
+
+
+LIVER_SHAPE, LIVER_SPACING = (16, 80, 88), (2.5, 1.25, 1.25)
+LIVER_LESIONS_MM = {(8, 34, 30): 8.0, (7, 48, 58): 6.0}
+"""Centre, voxels, and radius of the dark balls in a body of :func:`write_liver`."""
+
+
+def write_liver(folder: Path, name: str, lesions: dict[tuple[int, int, int], float]) -> None:
+    """A round liver in a body, big enough for the bundled networks, with dark balls in it."""
+    labels = ball(LIVER_SHAPE, (8, 40, 44), 40, LIVER_SPACING).astype(np.uint8)
+    for centre, radius in lesions.items():
+        labels[ball(LIVER_SHAPE, centre, radius, LIVER_SPACING) & (labels > 0)] = 2
+    hu = np.choose(labels, [-100, 110, 45]) + np.random.default_rng(1).normal(0, 6, LIVER_SHAPE)
+    hu[~ball(LIVER_SHAPE, (8, 40, 44), 46, LIVER_SPACING)] = -1000
+    write_image(folder / f"{name}_ct.nii.gz", hu.astype(np.int16), LIVER_SPACING)
+    write_image(folder / f"{name}_mask.nii.gz", labels, LIVER_SPACING)

@@ -12,6 +12,7 @@ from ..evaluation.followups import add_followup_arguments, run_followups
 from ..evaluation.intervals import add_interval_arguments, run_intervals
 from ..evaluation.lesion_class_command import add_lesion_class_arguments, run_lesion_classes
 from ..evaluation.phase_table import add_phase_table_arguments, run_phase_table
+from .attention import add_attention_arguments, run_attention_comparison
 from .cases import add_case_arguments, run_compare_cases
 from .classifiers import add_classifier_arguments, run_compare_classifiers
 from .detectors import add_compare_arguments, run_compare
@@ -22,6 +23,11 @@ KINDS = {
     "segmenters": (add_segmenter_arguments, run_compare_segmenters, "SFAN, MSCD, VA Mask R-CNN, U-Nets"),
     "detectors": (add_compare_arguments, run_compare, "CS-Att, 3DCE and R-FCN on key slices"),
     "classifiers": (add_classifier_arguments, run_compare_classifiers, "DADRN and its eight variants"),
+    "attention": (
+        add_attention_arguments,
+        run_attention_comparison,
+        "a network with each of its attentions replaced, by its own metric",
+    ),
     "anatomy": (add_anatomy_arguments, run_anatomy, "vessels and segments on SynthLiver-anatomy"),
     "livers": (add_picture_arguments, run_pictures, "pictures of outlined livers' vessels and segments"),
     "followups": (add_followup_arguments, run_followups, "simulated follow-ups with what is known of them"),

@@ -1,0 +1,289 @@
+"""`liverlesionai compare attention DATA --model NAME`: a network with each attention replaced, by its metric.
+
+What `info --attention` tells is how far answers change; this tells whether they get worse. Nothing is
+trained: an attention is switched off, averaged, or fed with what another place or slice has
+(:mod:`..networks.health`), on all levels at once, and the network is judged as it is published: tumour Dice
+per case of mask networks (masks alone), lesions found at one false box a scan, mean of the class-wise
+accuracies of slices.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.support.files import write_text
+from LiverLesionAILib.support.progress import Progress, silent
+from numpy.typing import NDArray
+
+from ..data.folders import find_scans, layout_of
+from ..data.scan import Scan
+from ..data.synthliver import find_synthliver
+from ..evaluation.command import evaluate
+from ..evaluation.results import plain, write_json
+from ..evaluation.sources import method_source
+from ..evaluation.tables import align, number
+from ..metrics.bootstrap import Interval, bootstrap, compare_paired
+from ..synthesis.synthliver.plan import SPLITS
+
+if TYPE_CHECKING:
+    from LiverLesionAILib.case.findings import CaseResult
+    from LiverLesionAILib.models.weights import ModelEntry, ModelStore
+    from LiverLesionAILib.networks.health import Mechanism
+    from LiverLesionAILib.volume.ct import CtVolume
+    from torch import nn
+
+AS_IT_IS = "as it is"
+BOX_RATE = 1.0
+"""False boxes per scan at which detectors are compared."""
+
+METRICS = {
+    "segment": "tumour Dice per case",
+    "detect": f"lesions found at {BOX_RATE:g} false box a scan",
+    "classify": "mean of the class-wise accuracies of slices",
+}
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """One row: the network with an attention replaced.
+
+    Attributes:
+        attention: which one, "" for the network as it is; how: "off", "averaged", "elsewhere".
+        value: the metric.
+        difference: to the network as it is, paired over patients; None in its own row.
+        note: what else the task tells: lesions found and false ones.
+    """
+
+    attention: str
+    how: str
+    value: float
+    difference: Interval | None
+    note: str = ""
+
+
+def add_attention_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `compare attention`."""
+    parser.add_argument(
+        "data", type=Path, help="a SynthLiver-1, or a folder of labelled CTs for masks and boxes"
+    )
+    parser.add_argument("--model", default="mscd", help="which network (default mscd)")
+    parser.add_argument(
+        "--models", type=Path, metavar="DIR", help="folder of the models; default the bundled ones"
+    )
+    parser.add_argument("--split", choices=SPLITS, default="validation", help="of SynthLiver-1")
+    parser.add_argument("--limit", type=int, default=0, help="only the first so many scans (or slices)")
+    parser.add_argument("--out", type=Path, default=Path("attention"), help="folder for table and JSON")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+
+
+def run_attention_comparison(args: argparse.Namespace, progress: Progress = silent) -> int:
+    """Print and write the table.
+
+    Raises:
+        LiverLesionAIError: no such model, a model without attention, or scans that are missing or damaged.
+    """
+    from LiverLesionAILib.models.weights import ModelStore
+
+    store = ModelStore.bundled(args.models)
+    entry = store.manifest.find(args.model)
+    if entry.task not in METRICS:
+        raise InputError(
+            f"{entry.name} finds neither lesions nor their class: there is nothing to judge it by."
+        )
+    rows = JUDGES[entry.task](store, entry, args, progress)
+    text = f"{entry.name}, {METRICS[entry.task]}\n\n{attention_table(rows)}"
+    print(text)
+    write_text(args.out / "attention.txt", text + "\n")
+    write_json(
+        args.out / "attention.json", {"model": entry.name, "sha256": entry.sha256, "rows": plain(rows)}
+    )
+    return 0
+
+
+def attention_table(rows: Sequence[Replaced]) -> str:
+    """The rows as text; differences with 95 % intervals over patients."""
+    table = [["attention", "replaced", "value", "difference", "", ""]]
+    for row in rows:
+        change, interval = "", ""
+        if row.difference is not None:
+            change = f"{row.difference.value:+.3f}"
+            interval = f"[{number(row.difference.low)}, {number(row.difference.high)}]"
+        table.append([row.attention or AS_IT_IS, row.how, number(row.value), change, interval, row.note])
+    return align(table, left=2)
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """A network as it is (no mechanisms), or with those of one kind replaced."""
+
+    attention: str = ""
+    how: str = ""
+    mechanisms: tuple[Mechanism, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the variant: unlike all others."""
+        return f"{self.attention}, {self.how}" if self.mechanisms else AS_IT_IS
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The network answers as this variant."""
+        from LiverLesionAILib.networks.health import watched
+
+        with ExitStack() as stack:
+            for mechanism in self.mechanisms:
+                stack.enter_context(watched(mechanism, self.how, lambda *_: None))  # type: ignore[arg-type]
+            yield
+
+    def of(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """What uses the network, using this variant."""
+
+        def asked(*args: Any) -> Any:
+            with self.in_place():
+                return method(*args)
+
+        return asked
+
+
+def variants_of(network: nn.Module, name: str) -> list[Variant]:
+    """The network as it is, and each kind of its attentions replaced in each way on all its levels.
+
+    Raises:
+        InputError: it has none.
+    """
+    from LiverLesionAILib.networks.health import REPLACEMENTS
+    from LiverLesionAILib.networks.mechanisms import mechanisms_of
+
+    kinds: dict[str, list[Mechanism]] = {}
+    for mechanism in mechanisms_of(network):
+        kinds.setdefault(mechanism.name.partition(",")[0], []).append(mechanism)
+    if not kinds:
+        raise InputError(f"{name} has no attention to replace.")
+    replaced = [Variant(kind, how, tuple(found)) for kind, found in kinds.items() for how in REPLACEMENTS]
+    return [Variant(), *replaced]
+
+
+def _scans(args: argparse.Namespace) -> list[Scan]:
+    layout = layout_of(args.data)
+    known = (
+        find_synthliver(args.data, args.split) if layout == "synthliver" else find_scans(args.data, layout)
+    )
+    return known[: args.limit or None]
+
+
+def judge_masks(
+    store: ModelStore, entry: ModelEntry, args: argparse.Namespace, progress: Progress
+) -> list[Replaced]:
+    """Tumour Dice of the line's masks alone."""
+    from LiverLesionAILib.analysis.pipeline import analyze
+    from LiverLesionAILib.analysis.settings import Settings
+    from LiverLesionAILib.models.device import choose_device
+    from LiverLesionAILib.volume.checking import check_ct
+
+    settings = Settings(segmenter=entry.name, detector="none", classifier=None, device="cpu", attention=False)
+    chosen = choose_device("cpu", settings.precision)
+    # The store keeps it: the line asks the network whose attentions are replaced.
+    variants = variants_of(store.network(entry.name, chosen.name, chosen.precision), entry.name)
+
+    def method(_scan: Scan, ct: CtVolume) -> CaseResult:
+        return analyze(check_ct(ct), settings, store)
+
+    sources = {variant.name: method_source(variant.of(method)) for variant in variants}
+    found = evaluate(_scans(args), sources, distances=False, pictures=False, progress=progress)
+    rows = []
+    for variant in variants:
+        cases = found[variant.name]
+        values, before = ({c.name: c.tumour.dice for c in of} for of in (cases, found[AS_IT_IS]))
+        patients = {case.name: case.patient for case in cases}
+        paired = compare_paired(before, values, patients, seed=args.seed)
+        lesions = [case.lesions for case in cases]
+        note = (
+            f"{sum(one.n_found for one in lesions)} of {sum(one.n_lesions for one in lesions)} found, "
+            f"{sum(one.n_false for one in lesions)} false"
+        )
+        change = paired.difference if variant.mechanisms else None
+        rows.append(Replaced(variant.attention, variant.how, paired.b, change, note))
+    return rows
+
+
+def judge_boxes(
+    store: ModelStore, entry: ModelEntry, args: argparse.Namespace, progress: Progress
+) -> list[Replaced]:
+    """Lesions that a detector's boxes find inside the true liver."""
+    from LiverLesionAILib.analysis.rules import settings_from
+    from LiverLesionAILib.stages.detect.link import LinkSettings
+    from LiverLesionAILib.stages.faces import family_of
+
+    from ..evaluation.scan_boxes import boxes_curve, scan_case, scored
+    from ..training.calibrate_detector import held_out_scan
+
+    network = store.network(entry.name, "cpu", "float32")
+    detector = family_of(entry).load()(entry, network)
+    links = settings_from(entry.calibration, LinkSettings)
+    variants = variants_of(network, entry.name)
+    scans = _scans(args)
+    kept: dict[str, list[Any]] = {variant.name: [] for variant in variants}
+    for k, scan in enumerate(scans):
+        case = scan_case(scan, entry)
+        for v, variant in enumerate(variants):
+            progress(f"boxes of {scan.name}: {variant.name}", (k + v / len(variants)) / len(scans))
+            with variant.in_place():
+                found = held_out_scan(detector, case, links)
+            kept[variant.name].append(scored(found, scan.patient, entry.calibration))
+    rows = []
+    for variant in variants:
+        own, before = kept[variant.name], kept[AS_IT_IS]
+
+        def gain(drawn: NDArray[np.int64], own: list[Any] = own, before: list[Any] = before) -> float:
+            one, other = (boxes_curve([of[i] for i in drawn]) for of in (own, before))
+            return one.at(BOX_RATE) - other.at(BOX_RATE)
+
+        change = bootstrap(gain, [s.patient for s in own], seed=args.seed) if variant.mechanisms else None
+        rows.append(Replaced(variant.attention, variant.how, boxes_curve(own).at(BOX_RATE), change))
+    return rows
+
+
+def judge_classes(
+    store: ModelStore, entry: ModelEntry, args: argparse.Namespace, progress: Progress
+) -> list[Replaced]:
+    """Classes of SynthLiver-1's slices."""
+    from ..data.synthliver import read_class_slices
+    from ..evaluation.class_models import network_classifier
+    from ..evaluation.slice_classes import evaluate_classes
+
+    network = store.network(entry.name, "cpu", "float32")
+    classify = network_classifier(network, entry.input, float(entry.calibration.get("temperature", 1.0)), {})
+    variants = variants_of(network, entry.name)
+    # Evenly over the list, which is sorted by patient: a short run still sees all classes.
+    slices = read_class_slices(args.data, args.split, 1)
+    slices = slices[:: max(1, len(slices) // args.limit)] if args.limit else slices
+    named = {variant.name: variant.of(classify) for variant in variants}
+    found = evaluate_classes(slices, named, seed=args.seed, progress=progress)
+    rows = []
+    for variant in variants:
+        own, before = found[variant.name], found[AS_IT_IS]
+
+        def gain(drawn: NDArray[np.int64], own: Any = own, before: Any = before) -> float:
+            return _by_class(own, drawn) - _by_class(before, drawn)
+
+        change = bootstrap(gain, own.patients, seed=args.seed) if variant.mechanisms else None
+        rows.append(Replaced(variant.attention, variant.how, _by_class(own), change))
+    return rows
+
+
+def _by_class(found: Any, drawn: NDArray[np.int64] | None = None) -> float:
+    """Mean over the classes that occur of the share of their slices that are right."""
+    truth, said = found.truth, found.probabilities.argmax(axis=1)
+    rows = np.arange(len(truth)) if drawn is None else drawn
+    right = (said == truth)[rows]
+    return float(np.mean([right[truth[rows] == one].mean() for one in np.unique(truth[rows])]))
+
+
+JUDGES = {"segment": judge_masks, "detect": judge_boxes, "classify": judge_classes}

@@ -1,0 +1,138 @@
+"""A network with each attention replaced, judged by its own metric: on scans, by boxes, on slices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.evaluation_scans import LIVER_LESIONS_MM, write_liver
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from LiverLesionAILab.compare.attention import AS_IT_IS, variants_of
+from LiverLesionAILab.data.synthliver import ClassImage, ClassSlice
+from LiverLesionAILib.analysis import pipeline
+from LiverLesionAILib.analysis.settings import Settings
+from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.cli.main import main
+from LiverLesionAILib.models.device import choose_device
+from LiverLesionAILib.models.weights import ModelStore
+from LiverLesionAILib.networks import mscd, unet
+from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.ct import CtVolume
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two patients with dark balls in the liver."""
+    folder = tmp_path_factory.mktemp("scans")
+    write_liver(folder, "one", LIVER_LESIONS_MM)
+    write_liver(folder, "two", {(9, 44, 40): 9.0})
+    return folder
+
+
+def rows_of(out: Path) -> dict[str, dict]:
+    found = json.loads((out / "attention.json").read_text())
+    return {f"{row['attention']}, {row['how']}" if row["how"] else AS_IT_IS: row for row in found["rows"]}
+
+
+def test_a_kind_is_replaced_on_all_its_levels_and_comes_back() -> None:
+    torch.manual_seed(0)
+    network = mscd.build(mscd.SIZES["attending"]).eval()
+    variants = variants_of(network, "mscd")
+    assert [v.name for v in variants][:4] == [
+        AS_IT_IS,
+        "spatial context, off",
+        "spatial context, averaged",
+        "spatial context, elsewhere",
+    ]
+    assert all(len(v.mechanisms) == 3 for v in variants[1:])
+    image = torch.randn(2, 5, 64, 64)
+    with torch.inference_mode():
+        plain = network(image).logits
+        answers = [v.of(network)(image).logits for v in variants]
+        assert torch.equal(answers[0], plain)
+        assert all(not torch.allclose(other, plain) for other in answers[1:])
+        assert torch.equal(network(image).logits, plain), "nothing stays changed"
+
+
+def test_a_network_without_attention_has_nothing_to_replace() -> None:
+    with pytest.raises(InputError, match="unet has no attention"):
+        variants_of(unet.build(unet.SIZES["compact"]), "unet")
+
+
+def by_the_network(ct: CtVolume, settings: Settings, store: ModelStore) -> CaseResult:
+    """The line without its stages: what SFAN holds for tumour most, in the whole CT at once."""
+    network = store.network("sfan", "cpu", choose_device("cpu", settings.precision).precision)
+    grey = torch.from_numpy(((ct.hu_zyx - 50) / 125).astype(np.float32)).clamp(-1, 1)
+    stacked = torch.stack([grey.roll(k, 0) for k in (2, 1, 0, -1, -2)], dim=1)[:, :, :, :80]
+    with torch.inference_mode():
+        odds = network(stacked.to(next(network.parameters()).dtype)).logits[:, 2].float()
+    found = np.zeros(ct.geometry.shape_zyx, np.uint16)
+    found[:, :, :80] = (odds > odds.flatten().kthvalue(int(0.98 * odds.numel())).values).numpy()
+    return CaseResult(ct.name, ct.geometry, ct.hu_zyx > 0, found)
+
+
+def test_masks_by_tumour_dice(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "analyze", by_the_network)
+    assert main(["compare", "attention", str(data), "--model", "sfan", "--out", str(tmp_path)]) == 0
+    rows = rows_of(tmp_path)
+    plain = rows[AS_IT_IS]
+    assert plain["value"] > 0.1 and plain["difference"] is None
+    assert "of 3 found" in plain["note"]
+    off = rows["global context gate (GCA), off"]
+    assert off["value"] != plain["value"], "the line asks the network whose gate is open"
+    assert off["difference"]["value"] == pytest.approx(off["value"] - plain["value"], abs=1e-6)
+    assert off["difference"]["n_patients"] == 2
+    said = capsys.readouterr().out
+    assert "tumour Dice per case" in said and "semantic gate (SAT)" in said
+    assert len(rows) == 1 + 2 * 3
+
+
+def test_boxes_by_what_they_find(data: Path, tmp_path: Path) -> None:
+    options = ["--model", "cs_att", "--limit", "1", "--out", str(tmp_path)]
+    assert main(["compare", "attention", str(data), *options]) == 0
+    rows = rows_of(tmp_path)
+    assert set(rows) == {AS_IT_IS} | {
+        f"{kind} attention, {how}"
+        for kind in ("contextual", "spatial")
+        for how in ("off", "averaged", "elsewhere")
+    }
+    assert all(0 <= row["value"] <= 1 for row in rows.values())
+
+
+def test_slices_by_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import LiverLesionAILab.data.synthliver as synthliver
+
+    rng = np.random.default_rng(0)
+
+    def load(self: ClassSlice) -> ClassImage:
+        labels = np.zeros((3, 96, 96), np.uint8)
+        labels[:, 10:86, 10:86] = 1
+        hu = np.where(labels > 0, 110, -80) + rng.normal(0, 5, labels.shape)
+        hu[:, 40:56, 40:56] = 5
+        labels[:, 40:56, 40:56] = 2
+        return ClassImage(hu.astype(np.int16), labels, (3.0, 1.5, 1.5))
+
+    slices = [
+        ClassSlice(f"s{k}", f"p{k}", kind, 0.0, tmp_path, tmp_path)
+        for k, kind in enumerate(("CYST", "CYST", "HCC", "Normal"))
+    ]
+    monkeypatch.setattr(ClassSlice, "load", load)
+    monkeypatch.setattr(synthliver, "read_class_slices", lambda *_: slices)
+    assert (
+        main(["compare", "attention", str(tmp_path), "--model", "dadrn", "--out", str(tmp_path / "out")]) == 0
+    )
+    rows = rows_of(tmp_path / "out")
+    assert len(rows) == 1 + 2 * 3
+    # All four are the same picture of a cyst: one class of three can be right, or none.
+    assert {round(3 * row["value"], 6) for row in rows.values()} <= {0.0, 1.0}
+
+
+def test_what_is_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "attention", str(data), "--model", "coarse_unet", "--out", str(tmp_path)]) == 1
+    assert "nothing to judge it by" in capsys.readouterr().err
