@@ -15,11 +15,11 @@ Decisions where the paper is silent:
 - The channel affinity is a sum over positions, so its softmax hardens as the image grows. The compact size
   divides by the number of positions, so that what was learnt on crops holds on whole slices; the paper's
   size follows the paper.
-- The compact size has batch normalisation; see :mod:`.sfan` for the reason. Its bundled weights have context
-  on two levels, which saved time and is no reason of the paper's.
+- The compact size has batch normalisation; see :mod:`.sfan` for the reason. It has context on two levels,
+  which saved time and is no reason of the paper's.
 - With f = ReLU, and weights as large as fan-out initialisation makes them, M = softmax(K Q^T) is one-hot from
-  the first step, and the averaged channel affinity uniform: the bundled `mscd` is at inference a U-Net
-  (`liverlesionai info --attention`). `normalised_affinity` takes f as the identity, centres both embeddings
+  the first step, and the averaged channel affinity uniform: a "compact" one is at inference a U-Net. The
+  bundled `mscd` is an "attending" one (`liverlesionai info --attention`). `normalised_affinity` takes f as the identity, centres both embeddings
   and brings them to length 1 before the product, in both extractors (:mod:`.parts.affinity`); the size
   "attending" has it, and the third context level.
 - Where alpha and beta start is not said; from 0, as DANet has them, a network first learns to do without what
