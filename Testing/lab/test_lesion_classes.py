@@ -130,7 +130,7 @@ def test_even_priors_give_each_class_as_much() -> None:
 
 def test_phases_need_outlined_scans(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="NAME_mask"):
-        run_phase_table(argparse.Namespace(data=tmp_path))
+        run_phase_table(argparse.Namespace(data=tmp_path, cases=None))
 
 
 def test_the_page_takes_the_surest_of_each_class_in_turn() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from LiverLesionAILab.data.cases import read_unchecked
 from LiverLesionAILab.data.synthliver2 import PhasesOfPatient, find_phases
 from LiverLesionAILab.evaluation.lesion_classes import judged_lesions, kept_measurements, read_phase
 from LiverLesionAILab.evaluation.lesion_page import SIDE_PX, lesion_picture, write_lesion_page
@@ -18,12 +19,15 @@ from LiverLesionAILab.synthesis.synthliver.multiphase import LABEL_FILE, LESION_
 from LiverLesionAILab.synthesis.synthliver.multiphase_plan import PART
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.stages.classify.differential import DifferentialSettings
 from LiverLesionAILib.stages.classify.features import LesionFeatures
 from LiverLesionAILib.stages.classify.lesions import ClassifySettings
 from LiverLesionAILib.stages.classify.second_phase import RegisterSettings
 from LiverLesionAILib.stages.classify.stage import ClassStageSettings
 from LiverLesionAILib.stages.phase.estimate import PhaseSettings
+from LiverLesionAILib.support.errors import InputError
 from support.evaluation_scans import write_image
 from support.vessel_phantom import GRID, LESIONS, points_of, vessel_case
 
@@ -176,3 +180,21 @@ def test_the_table_of_phases_says_what_it_sees(patient, tmp_path: Path, capsys) 
     lines = capsys.readouterr().out.splitlines()
     assert told == ["phase of one_ct.nii.gz"] and len(lines) == 3
     assert lines[2].startswith("| one |") and "portal venous" in lines[2] and "cyst 1" in lines[2]
+
+
+def test_any_analysed_ct_has_a_phase_without_a_mask(patient, tmp_path: Path, capsys) -> None:
+    """Image files in folders below, and those alone that have a case."""
+    deep = tmp_path / "data" / "unlabelled"
+    deep.mkdir(parents=True)
+    for name in ("one", "alone"):
+        (deep / f"{name}_ct.nii.gz").write_bytes((patient.folder / "portal.nii.gz").read_bytes())
+    ct, labels = read_unchecked(deep / "one_ct.nii.gz"), patient.labels()
+    none = np.zeros(labels.shape, np.uint16)
+    save_result(CaseResult("one_ct", ct.geometry, labels > 0, none), tmp_path / "cases" / "one_ct")
+    args = argparse.Namespace(data=tmp_path / "data", cases=tmp_path / "cases")
+    assert run_phase_table(args) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[2].startswith("| one |") and "portal venous" in lines[2] and "say nothing" in lines[2]
+    with pytest.raises(InputError, match="no case folder"):
+        run_phase_table(argparse.Namespace(data=tmp_path / "data", cases=tmp_path / "nothing"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections import Counter
 from dataclasses import replace
@@ -10,18 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from LiverLesionAILab.data.images import read_image
+from LiverLesionAILab.data.synthliver2 import find_phases
 from LiverLesionAILab.synthesis.appearance import Phase
 from LiverLesionAILab.synthesis.organs import Organ
+from LiverLesionAILab.synthesis.patient import LiverKind
 from LiverLesionAILab.synthesis.synthliver import build as building
 from LiverLesionAILab.synthesis.synthliver import checksums, command
 from LiverLesionAILab.synthesis.synthliver.habits import HABITS, draw_make
 from LiverLesionAILab.synthesis.synthliver.kinetics import (
+    FROZEN,
     SECONDS,
     Tissue,
     draw_bolus,
     draw_liver,
     draw_tables,
 )
+from LiverLesionAILab.synthesis.synthliver.multiphase_other import OTHER_BOLUS, draw_other, plan_others
 from LiverLesionAILab.synthesis.synthliver.multiphase_plan import PART, plan_patients
 from LiverLesionAILib.case.classes import LesionClass
 from LiverLesionAILib.support.errors import InputError
@@ -146,10 +151,70 @@ def test_every_patient_is_recorded_and_the_total_fits() -> None:
 
 
 def test_command_knows_the_set_and_its_parts(tmp_path: Path) -> None:
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    command.add_synthesize_arguments(parser)
     words = ["SynthLiver-2", "--out", str(tmp_path), "--part", "volumes"]
     with pytest.raises(InputError, match="SynthLiver-2 has no part volumes"):
-        command.run_synthesize(parser.parse_args(words), say=lambda text: None)
+        command.run_synthesize(_arguments(words), say=lambda text: None)
+
+
+def _arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    command.add_synthesize_arguments(parser)
+    return parser.parse_args(words)
+
+
+class TestOther:
+    def test_bodies_of_all_classes_from_other_seeds_and_ranges(self) -> None:
+        plans = plan_others()
+        assert len({p.seed for p in plans} | {p.seed for p in plan_patients()}) == len(plans) + 60
+        assert plan_others(3) == plans[:3]
+        for plan in plans:
+            assert {HABITS[kind].code for kind in plan.kinds} == {one.code for one in HABITS.values()}
+            assert ("focal sparing" in plan.kinds) <= (plan.body.liver_kind is LiverKind.FATTY)
+        frozen, other = FROZEN, OTHER_BOLUS
+        for name in (
+            "peak_hu",
+            "mixed_hu",
+            "length_s",
+            "arrival_s",
+            "heart_s",
+            "leaving_s",
+            "transit_s",
+            "gut_s",
+        ):
+            low, high = getattr(frozen, name)
+            assert getattr(other, name)[0] < low < high < getattr(other, name)[1]
+
+    def test_lesions_scatter_further_and_what_is_liver_stays_liver(self) -> None:
+        def volumes(draw) -> np.ndarray:
+            made = (
+                draw("HCC", 30.0, Tissue(0.018, 0.5, 0.2), 0.0, np.random.default_rng(n)) for n in range(80)
+            )
+            return np.array([one.bulk.tissue.volume for one in made])
+
+        assert np.ptp(volumes(draw_other)) > 1.4 * np.ptp(volumes(draw_make))
+        liver = Tissue(0.018, 0.5, 0.2)
+        fat = draw_other("focal fat", 30.0, liver, 0.0, np.random.default_rng(1))
+        assert fat.bulk.tissue == liver and fat.adds
+        assert draw_other("cyst", 20.0, liver, 0.0, np.random.default_rng(1)).bulk.tissue is None
+
+    def test_a_body_is_made_read_back_and_nothing_is_recorded_of_it(
+        self, tmp_path: Path, monkeypatch
+    ) -> None:
+        one = plan_others(2)[1]
+        body = replace(one.body, spacing_zyx_mm=(5.0, 4.0, 4.0), thickness_mm=5.0, coarse_mm=5.0)
+        small = replace(one, body=body)
+        monkeypatch.setattr(building, "plan_others", lambda limit=None: [small])
+        said: list[str] = []
+        args = _arguments(["SynthLiver-2-other", "--out", str(tmp_path), "--jobs", "1"])
+        assert command.run_synthesize(args, say=said.append) == 0
+        assert not any("checksum" in line for line in said)
+        (patient,) = find_phases(tmp_path)
+        assert patient.name == one.name
+        assert {facts["class"] for facts in patient.lesions.values()} <= {h.code for h in HABITS.values()}
+        assert len(patient.lesions) >= 4
+        with pytest.raises(InputError, match="no checksums"):
+            command.run_synthesize(
+                _arguments(
+                    ["SynthLiver-2-other", "--out", str(tmp_path), "--record", str(tmp_path / "r.json")]
+                )
+            )

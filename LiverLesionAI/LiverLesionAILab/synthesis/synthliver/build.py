@@ -23,6 +23,9 @@ from .anatomy_plan import PART as PART_ANATOMY
 from .anatomy_plan import AnatomyPlan, plan_anatomy
 from .classes import make_patient_slices
 from .multiphase import make_patient
+from .multiphase_other import NAME as NAME_OTHER
+from .multiphase_other import PART as PART_OTHER
+from .multiphase_other import plan_others
 from .multiphase_plan import NAME as NAME_2
 from .multiphase_plan import PART as PART_2
 from .multiphase_plan import MultiphasePlan, plan_patients
@@ -40,10 +43,18 @@ _MAKERS = {
     "slices": make_series,
     "classes": make_patient_slices,
     PART_2: make_patient,
+    PART_OTHER: make_patient,
     PART_ANATOMY: make_anatomy_patient,
 }
-SETS: dict[str, tuple[str, ...]] = {NAME: PARTS, NAME_2: (PART_2,), NAME_ANATOMY: (PART_ANATOMY,)}
+SETS: dict[str, tuple[str, ...]] = {
+    NAME: PARTS,
+    NAME_2: (PART_2,),
+    NAME_OTHER: (PART_OTHER,),
+    NAME_ANATOMY: (PART_ANATOMY,),
+}
 """The parts of each set."""
+UNRECORDED = (NAME_OTHER,)
+"""Sets that nothing is judged by: no checksums."""
 
 Plans = PatientPlan | MultiphasePlan | AnatomyPlan
 
@@ -98,6 +109,8 @@ def build(
 def _plans(part: str, limit: int | None) -> Sequence[Any]:
     if part == PART_ANATOMY:
         return plan_anatomy(limit)
+    if part == PART_OTHER:
+        return plan_others(limit)
     return plan_patients(limit) if part == PART_2 else plan(part, limit)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
 
-from .build import SETS, build
+from .build import SETS, UNRECORDED, build
 from .checksums import compare, recorded, recorded_file, write_recorded
 from .plan import PARTS
 
@@ -65,7 +65,10 @@ def run_synthesize(
     parts = args.part or SETS[args.set]
     if not set(parts) <= set(SETS[args.set]):
         raise InputError(f"{args.set} has no part {parts[0]}: leave out --part.")
-    known = {} if args.record is not None else recorded(recorded_file(args.set))
+    if args.record is not None and args.set in UNRECORDED:
+        raise InputError(f"{args.set} is a set to choose on: no checksums are kept of it.")
+    free = args.record is not None or args.set in UNRECORDED
+    known = {} if free else recorded(recorded_file(args.set))
     started = time.monotonic()
     records = build(args.out, parts, limit=args.limit, jobs=args.jobs, progress=progress, name=args.set)
     for part, patients in records.items():
@@ -75,6 +78,8 @@ def run_synthesize(
     say(f"{args.out}: {time.monotonic() - started:.0f} s")
     if args.record is not None:
         say(f"{args.record}: checksum {write_recorded(records, args.record, args.set)}")
+        return 0
+    if args.set in UNRECORDED:
         return 0
     checks = compare(records, known)
     for check in checks:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -107,19 +108,29 @@ class Make:
     facts: Mapping[str, bool] = field(default_factory=dict)
 
 
+def _between(rng: np.random.Generator, wider: float, low: float, high: float) -> float:
+    if wider == 1.0:
+        return float(rng.uniform(low, high))
+    middle, half = (low + high) / 2, wider * (high - low) / 2
+    return float(rng.uniform(max(middle - half, 0.4 * low) if low >= 0 else middle - half, middle + half))
+
+
 def draw_make(
-    habit: str, diameter_mm: float, liver: Tissue, fatty_hu: float, rng: np.random.Generator
+    habit: str,
+    diameter_mm: float,
+    liver: Tissue,
+    fatty_hu: float,
+    rng: np.random.Generator,
+    wider: float = 1.0,
 ) -> Make:
     """Draw the parts of one lesion.
 
     Args:
-        habit: of :data:`HABITS`.
         liver: of the patient; what is made like liver follows it.
         fatty_hu: HU that the liver has lost to fat; tumours have none of it.
+        wider: ranges are so many times as wide about their middle; 1 is the set's own.
     """
-
-    def between(low: float, high: float) -> float:
-        return float(rng.uniform(low, high))
+    between = partial(_between, rng, wider)
 
     def tissue(flow: tuple[float, float], volume: tuple[float, float]) -> Tissue:
         return Tissue(between(*flow), between(*volume))

@@ -22,7 +22,7 @@ that what the guidelines describe comes out (see :mod:`..appearance` for these).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,22 +80,51 @@ class Bolus:
         return out
 
 
-def draw_bolus(rng: np.random.Generator) -> Bolus:
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class BolusRanges:
+    """What injections are drawn from; the values are SynthLiver-2's and stay as they are.
+
+    Attributes:
+        peak_hu, mixed_hu: of the aorta at its first pass, and of all blood.
+        length_s, arrival_s: of the injection, and until it reaches the aorta.
+        heart_s, leaving_s, transit_s, gut_s: time constants of the heart, of what leaves blood, of the way to
+            the gut, and through it.
+        times_s: when each phase is scanned.
+    """
+
+    peak_hu: Span = (210, 360)
+    mixed_hu: Span = (120, 185)
+    length_s: Span = (20, 32)
+    arrival_s: Span = (13, 20)
+    heart_s: Span = (4, 8)
+    leaving_s: Span = (210, 320)
+    transit_s: Span = (5, 8)
+    gut_s: Span = (10, 15)
+    times_s: Mapping[Phase, Span] = field(default_factory=lambda: TIMES_S)
+
+
+FROZEN = BolusRanges()
+
+
+def draw_bolus(rng: np.random.Generator, ranges: BolusRanges = FROZEN) -> Bolus:
     """Dose, injection, heart and timing of a patient."""
-    peak, mixed = float(rng.uniform(210, 360)), float(rng.uniform(120, 185))
-    length, arrival = float(rng.uniform(20, 32)), float(rng.uniform(13, 20))
+    peak, mixed = float(rng.uniform(*ranges.peak_hu)), float(rng.uniform(*ranges.mixed_hu))
+    length, arrival = float(rng.uniform(*ranges.length_s)), float(rng.uniform(*ranges.arrival_s))
     box = ((arrival <= SECONDS) & (arrival + length > SECONDS)).astype(float)
-    first = _spread(box, float(rng.uniform(4, 8)))
+    first = _spread(box, float(rng.uniform(*ranges.heart_s)))
     first /= first.max()
     # What has passed once mixes with all blood, and leaves it for tissue and kidneys.
     mixing = np.cumsum(first) / first.sum()
     mixing = np.interp(SECONDS - 8.0, SECONDS, mixing, left=0.0)
-    leaving = np.exp(-np.maximum(SECONDS - arrival, 0) / float(rng.uniform(210, 320)))
+    leaving = np.exp(-np.maximum(SECONDS - arrival, 0) / float(rng.uniform(*ranges.leaving_s)))
     aorta = np.maximum(peak * first, 0) * (1 - 0.5 * mixing) + mixed * mixing * leaving
-    transit = float(rng.uniform(5, 8))
+    transit = float(rng.uniform(*ranges.transit_s))
     gut = np.interp(SECONDS - transit, SECONDS, aorta, left=0.0)
-    portal = 0.6 * _spread(gut, float(rng.uniform(10, 15))) + 0.4 * _spread(gut, 55.0)
-    times = {phase: float(rng.uniform(*span)) for phase, span in TIMES_S.items()}
+    portal = 0.6 * _spread(gut, float(rng.uniform(*ranges.gut_s))) + 0.4 * _spread(gut, 55.0)
+    times = {phase: float(rng.uniform(*span)) for phase, span in ranges.times_s.items()}
     # An arterial phase is mostly triggered by the bolus: it follows its arrival.
     times[Phase.ARTERIAL] += arrival - 16.5
     return Bolus(aorta, portal, times)

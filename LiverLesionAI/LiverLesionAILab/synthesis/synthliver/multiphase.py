@@ -24,9 +24,12 @@ from ..appearance import Phase
 from ..body import acquire, make_plan, paint_anatomy
 from ..patient import LiverKind
 from .case import digest
+from .habits import draw_make
 from .images import write_nifti
-from .kinetics import draw_bolus, draw_liver, draw_tables
-from .multiphase_lesions import Liver, PlacedLesion, lesion_truth, paint, place_lesions
+from .kinetics import FROZEN, draw_bolus, draw_liver, draw_tables
+from .multiphase_lesions import Liver, PlacedLesion, kinds_of, lesion_truth, paint, place_lesions
+from .multiphase_other import OTHER_BOLUS, draw_other
+from .multiphase_other import PART as PART_OTHER
 from .multiphase_plan import PART, MultiphasePlan
 
 FILES = {
@@ -79,7 +82,8 @@ def _draw(plan: MultiphasePlan, seed: tuple[int, ...]) -> MultiphaseCase | None:
     rng = np.random.default_rng(seed)
     body_plan = make_plan(rng, replace(plan.body, phase=Phase.PORTAL_VENOUS))
     patient = body_plan.patient
-    bolus = draw_bolus(rng)
+    other = bool(plan.kinds)
+    bolus = draw_bolus(rng, OTHER_BOLUS if other else FROZEN)
     tissue = draw_liver(rng, patient.liver_kind is LiverKind.CIRRHOTIC)
     tables = draw_tables(rng, bolus, tissue, patient.fatty_hu)
     # Seeded alike, phases differ in their densities alone.
@@ -91,8 +95,9 @@ def _draw(plan: MultiphasePlan, seed: tuple[int, ...]) -> MultiphaseCase | None:
     }
     body = bodies[Phase.PORTAL_VENOUS]
     liver = Liver(body, tissue, bolus)
-    lesions = place_lesions(liver, plan.habit, plan.cyst_beside, rng)
-    if not any(one.habit == plan.habit for one in lesions):
+    kinds = plan.kinds or kinds_of(plan.habit, plan.cyst_beside, rng)
+    lesions = place_lesions(liver, kinds, rng, draw_other if other else draw_make)
+    if not any(other or one.habit == plan.habit for one in lesions):
         return None
     scans, grids = {}, {}
     for phase, drawn in bodies.items():
@@ -140,7 +145,8 @@ def make_patient(plan: MultiphasePlan, folder: Path) -> dict[str, Any]:
         LiverLesionAIError: no lesion found a place.
     """
     case = draw_patient_phases(plan)
-    where = folder / PART / plan.name
+    part = PART_OTHER if plan.kinds else PART
+    where = folder / part / plan.name
     shutil.rmtree(where, ignore_errors=True)
     names = [f"{FILES[phase]}.nii.gz" for phase in case.hu_zyx]
     for phase, name in zip(case.hu_zyx, names, strict=True):
@@ -152,7 +158,7 @@ def make_patient(plan: MultiphasePlan, folder: Path) -> dict[str, Any]:
     return {
         "digest": digest(*case.hu_zyx.values(), case.labels_zyx),
         "fingerprint": fingerprint(case),
-        "files": [f"{PART}/{plan.name}/{name}" for name in (*names, LABEL_FILE, LESION_FILE)],
+        "files": [f"{part}/{plan.name}/{name}" for name in (*names, LABEL_FILE, LESION_FILE)],
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ APHE_HU, WASHOUT_HU = 10.0, 10.0
 
 Field = NDArray[np.float32]
 Box = tuple[slice, ...]
+DrawMake = Callable[[str, float, Tissue, float, np.random.Generator], Make]
+"""As :func:`~.habits.draw_make`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,24 +75,28 @@ class Liver:
         return base + self.bolus.at(self.bolus.uptake(part.tissue), table.phase)
 
 
+def kinds_of(habit: str, cyst_beside: bool, rng: np.random.Generator) -> list[str]:
+    """The habit of each lesion of a patient."""
+    kinds = [habit] * int(rng.integers(HABITS[habit].counts[0], HABITS[habit].counts[1] + 1))
+    return kinds + ["cyst"] * cyst_beside
+
+
 def place_lesions(
-    liver: Liver, habit: str, cyst_beside: bool, rng: np.random.Generator
+    liver: Liver, kinds: Sequence[str], rng: np.random.Generator, draw: DrawMake = draw_make
 ) -> list[PlacedLesion]:
-    """Draw the lesions of a patient, the largest first; fewer where there is no room."""
+    """Place the lesions of a patient, the largest first; fewer where there is no room."""
     body = liver.body
     spacing = body.geometry.spacing_zyx_mm
     near = bounding_box(body.liver_zyx, margin=2)
     assert near is not None
     depth = np.zeros(body.liver_zyx.shape, np.float32)
     depth[near] = ndimage.distance_transform_edt(body.liver_zyx[near], sampling=spacing)
-    kinds = [habit] * int(rng.integers(HABITS[habit].counts[0], HABITS[habit].counts[1] + 1))
-    kinds += ["cyst"] * cyst_beside
     sizes = [_size(kind, float(depth.max()), rng) for kind in kinds]
     taken = np.zeros(depth.shape, bool)
     placed: list[PlacedLesion] = []
     for index in np.argsort([-size for size in sizes], kind="stable"):
         for _ in range(ATTEMPTS):
-            one = _place(liver, kinds[index], sizes[index], depth, taken, len(placed) + 1, rng)
+            one = _place(liver, kinds[index], sizes[index], depth, taken, len(placed) + 1, rng, draw)
             if one is not None:
                 placed.append(one)
                 # Three voxels of liver between two lesions.
@@ -112,11 +118,12 @@ def _place(
     taken: NDArray[np.bool_],
     number: int,
     rng: np.random.Generator,
+    draw: DrawMake,
 ) -> PlacedLesion | None:
     """A lesion somewhere in the liver; None where it does not fit there."""
     body = liver.body
     spacing, shape_zyx = body.geometry.spacing_zyx_mm, depth_zyx.shape
-    make = draw_make(kind, diameter, liver.tissue, body.patient.fatty_hu, rng)
+    make = draw(kind, diameter, liver.tissue, body.patient.fatty_hu, rng)
     shape = procedural_shape(rng, make.roughness, elongation=make.elongation)
     turn = random_rotation(rng)
     centre = _centre(kind, diameter, body, depth_zyx, taken, rng)

@@ -34,6 +34,8 @@ class MultiphasePlan:
         habit: of its lesions; cyst_beside: it has a cyst as well.
         phases: that are scanned, in the order of time.
         cost: how long it takes, roughly.
+        kinds: lesions of several habits in one body, drawn from other ranges (:mod:`.multiphase_other`); ()
+            those of `habit`.
     """
 
     name: str
@@ -43,6 +45,7 @@ class MultiphasePlan:
     cyst_beside: bool
     phases: tuple[Phase, ...]
     cost: float = 1.0
+    kinds: tuple[str, ...] = ()
 
 
 def plan_patients(limit: int | None = None) -> list[MultiphasePlan]:
