@@ -195,3 +195,18 @@ def test_a_cancel_ends_though_slicers_classes_never_finish_loading(tmp_path: Pat
     )
     assert done.returncode == 130, done.stderr
     assert "Cancelled" in done.stderr
+
+
+def test_a_refusal_waits_for_no_library_that_loads_ahead(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("import threading\nthreading.Event().wait()\n", encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-m", "LiverLesionAILib.cli.main", "analyze", str(tmp_path / "missing.nii.gz")],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "missing.nii.gz" in done.stderr and "Traceback" not in done.stderr
