@@ -446,3 +446,36 @@ def test_a_place_that_takes_no_files_is_found_out_before_the_work(tmp_path, monk
     monkeypatch.setattr(case_folder.tempfile, "TemporaryDirectory", refuse)
     with pytest.raises(OutputError, match=r"case could not be written: no permission\. Choose a folder"):
         case_folder.check_target(tmp_path / "case")
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_of_a_large_ct_each_part_waits_for_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    """Side by side they need the memory of all of them at once."""
+    volume, result = small_case(oblique_geometry(), lesions=1)
+    running: list[str] = []
+    together = threading.Barrier(3)
+    order: list[str] = []
+
+    def part_of(name: str, gives: object):
+        def work(*_: object) -> object:
+            running.append(name)
+            if not large:
+                together.wait(timeout=60)
+            assert len(running) == 1 or not large
+            running.remove(name)
+            order.append(name)
+            return gives
+
+        return work
+
+    monkeypatch.setattr(case_folder, "_write_files", part_of("files", {}))
+    monkeypatch.setattr(case_folder, "_draw", part_of("pictures", {}))
+    monkeypatch.setattr(case_folder, "_scene", part_of("scene", False))
+    if large:
+        monkeypatch.setattr(case_folder, "ONE_BY_ONE_VOXELS", volume.hu_zyx.size)
+    write_case_folder(result, volume, tmp_path / "case")
+    assert sorted(order) == ["files", "pictures", "scene"]
+    if large:
+        assert order == ["files", "pictures", "scene"]

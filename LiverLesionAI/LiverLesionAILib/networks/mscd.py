@@ -19,9 +19,9 @@ Decisions where the paper is silent:
   which saved time and is no reason of the paper's.
 - With f = ReLU, and weights as large as fan-out initialisation makes them, M = softmax(K Q^T) is one-hot from
   the first step, and the averaged channel affinity uniform: a "compact" one is at inference a U-Net. The
-  bundled `mscd` is an "attending" one (`liverlesionai info --attention`). `normalised_affinity` takes f as the identity, centres both embeddings
-  and brings them to length 1 before the product, in both extractors (:mod:`.parts.affinity`); the size
-  "attending" has it, and the third context level.
+  bundled `mscd` is an "attending" one (`liverlesionai info --attention`). `normalised_affinity` takes f as
+  the identity, centres both embeddings and brings them to length 1 before the product, in both extractors
+  (:mod:`.parts.affinity`); the size "attending" has it, and the third context level.
 - Where alpha and beta start is not said; from 0, as DANet has them, a network first learns to do without what
   is gathered, and may go on so: "attending" trained that way let in less than a thousandth. Its `share`
   starts them at 1, so that every layer behind learns with it.

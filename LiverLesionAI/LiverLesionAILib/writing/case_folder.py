@@ -54,6 +54,10 @@ NO_SCENE = (
     "Everything else is there."
 )
 
+ONE_BY_ONE_VOXELS = 250_000_000
+"""From so large a CT on (a thousand slices of 512 x 512) memory counts for more than seconds: files, pictures
+and scene are made one after the other."""
+
 
 def write_case_folder(
     result: CaseResult,
@@ -189,16 +193,24 @@ def _write_all(
     progress: Progress,
     ahead: PackedAhead | None,
 ) -> dict[str, Path]:
-    """Everything but further texts: files and pictures in threads, the scene meanwhile in this one."""
+    """Everything but further texts: files and pictures in threads, the scene meanwhile in this one.
+
+    Of a CT from `ONE_BY_ONE_VOXELS` on each of them waits for the one before.
+    """
     said_of_pictures: list[str] = []
+    large = volume.hu_zyx.size >= ONE_BY_ONE_VOXELS
     progress("Writing masks", 0.0)
     with Beside() as beside:
         files = beside.begin(lambda: _write_files(result, volume, part, beside.check))
+        if large:
+            files.result()
         drawn = (
             beside.begin(lambda: _draw(result, volume, part, said_of_pictures.append, beside.check))
             if pictures
             else None
         )
+        if large and drawn is not None:
+            drawn.result()
         progress("Writing the scene", 0.1)
         written: dict[str, Path] = {}
         if scene and _scene(result, volume, part / SCENE, say, ahead):
