@@ -65,7 +65,7 @@ def test_lesions_are_darker_than_the_liver_and_apart(drawn: Sample) -> None:
 def test_the_command_draws_what_is_shipped(
     drawn: Sample, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`liverlesionai synthesize sample` makes the shipped files again: the same voxels but for rounding, as large."""
+    """`liverlesionai synthesize sample` makes the shipped files again, but for rounding, and as large."""
     monkeypatch.setattr("LiverLesionAILab.synthesis.sample.draw_sample", lambda: drawn)
     assert main(["synthesize", "sample", "--out", str(tmp_path)]) == 0
     assert CT_FILE in capsys.readouterr().out
