@@ -213,8 +213,15 @@ def _write_all(
             drawn.result()
         progress("Writing the scene", 0.1)
         written: dict[str, Path] = {}
-        if scene and _scene(result, volume, part / SCENE, say, ahead):
-            written["scene"] = part / SCENE
+        try:
+            if scene and _scene(result, volume, part / SCENE, say, ahead):
+                written["scene"] = part / SCENE
+        except OutputError:
+            # Slicer's library can only guess why; whoever writes plain files beside it is told.
+            files.result()
+            if drawn is not None:
+                drawn.result()
+            raise
         progress("Writing findings", 0.6)
         written = {**files.result(), **written}
         if drawn is not None:
