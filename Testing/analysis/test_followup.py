@@ -283,6 +283,35 @@ def test_one_outline_round_two_lesions_that_have_not_changed_is_no_merge():
         assert found.joined_of(replace(found.pairs[0], by_reader=True)) is None
 
 
+SAME_SIZE = [LesionSize(1, long_axis_mm=20, volume_ml=4), LesionSize(2, long_axis_mm=10, volume_ml=0.5)]
+
+
+@pytest.mark.parametrize(("factor", "state"), [
+    (1.0, LesionState.STABLE), (1.9, LesionState.GROWN), (0.3, LesionState.SHRUNK),
+])  # fmt: skip
+def test_of_outlines_round_several_in_both_scans_the_volume_decides(factor, state):
+    later = [replace(x, volume_ml=factor * x.volume_ml) for x in SAME_SIZE]
+    assert state_of(SAME_SIZE, later) is state
+
+
+@pytest.mark.usefixtures("unbent")
+def test_what_lies_in_an_outline_of_the_other_scan_is_neither_new_nor_gone():
+    """Both scans have an outline that runs round a lesion which the other one outlines alone."""
+    one = body({1: ((0, 0, 0), 20.0), 2: ((26, 0, 0), 5.0)})
+    other = body({1: ((12, 0, 0), 18.0), 2: ((-13, 0, 0), 5.0)}, seed=1)
+    for scans in ((one, other), (other, one)):
+        found = follow_up(*scans)
+        assert [(p.prior, p.current, p.state) for p in found.pairs] == [((1, 2), (1, 2), LesionState.STABLE)]
+        assert found.joined == ()
+        assert "1+2     1+2  stable" in text_of(found, None)
+    # Also where the other's outline is too unlike to be a partner by itself.
+    small = body({1: ((-15, 0, 0), 3.0)}, seed=1)
+    alone = body({1: ((0, 0, 0), 20.0)})
+    shrunk, grown = follow_up(alone, small), follow_up(small, alone)
+    assert [(p.prior, p.current, p.state) for p in shrunk.pairs] == [((1,), (1,), LesionState.SHRUNK)]
+    assert [(p.prior, p.current, p.state) for p in grown.pairs] == [((1,), (1,), LesionState.GROWN)]
+
+
 def test_a_change_within_both_intervals_is_none():
     def size(mm, half):
         return LesionSize(1, long_axis_mm=mm, low_mm=mm - half, high_mm=mm + half)

@@ -112,6 +112,19 @@ def test_split_parts_are_added_and_merged_ones_are_one():
     assert response_of(merged).overall is Response.SD
 
 
+def test_of_outlines_round_several_in_both_scans_as_many_count_as_are_targets():
+    """A lesion that is no target at the baseline is none in the sum later, as it was outlined with one."""
+    before, now = point(1, {1: 40, 2: 12, 3: 30}), point(2, {1: 38, 2: 20, 3: 30})
+    over = course([before, now], pairs(((1, 2), (1, 2)), ((3,), (3,))))
+    assert proposed_targets(over) == (1, 3)
+    assert sums_over_time(over) == (70, 68)
+    assert sums_over_time(over, (1, 2)) == (52, 58)
+    # One that nobody has measured could be the target.
+    unmeasured = replace(now, lesions={**now.lesions, 2: LesionSize(2)})
+    sizes = target_sizes(course([before, unmeasured], over.steps[0].pairs), (1, 3))
+    assert [size.state for size in sizes[1]] == [TargetState.NOT_COVERED, TargetState.MEASURED]
+
+
 def test_what_a_scan_does_not_cover_is_not_evaluable():
     over = course([point(1, {1: 30}), point(2, {})], pairs(((1,), ()), unseen=True))
     assert target_sizes(over, (1,))[1][0].state is TargetState.NOT_COVERED

@@ -28,6 +28,7 @@ from LiverLesionAILib.case.interval import (
     half_width_mm,
     half_width_steps,
     intervals_of,
+    missed_mm,
 )
 from LiverLesionAILib.case.lesion_masks import lesion_masks
 from LiverLesionAILib.case.store import save_result
@@ -62,8 +63,24 @@ def test_by_the_formula():
     # The thresholds 0.25 and 0.75 lie edge * ln 3 to both sides of the outline.
     result = ball(edge_mm=2.0)
     axis = result.lesions[0].measurement.long_axis_mm
-    expected = FACTOR * math.hypot(1.0, 0.25 * 2.0, 0.05 * axis, 2 * 2.0 * math.log(3))
+    expected = FACTOR * math.hypot(1.0, missed_mm(axis, 2.0), 0.05 * axis, 2 * 2.0 * math.log(3))
     assert half(result) == pytest.approx(expected, rel=0.08)
+
+
+@pytest.mark.parametrize(("diameter", "thickness"), [(10.0, 5.0), (20.0, 5.0), (30.0, 5.0), (12.0, 2.0)])
+def test_slices_miss_so_much_of_a_balls_diameter(diameter, thickness):
+    short = []
+    for beside in np.linspace(-thickness / 2, thickness / 2, 101):
+        cuts = beside + thickness * np.arange(-20, 21)
+        widest = np.sqrt(np.maximum(0.0, diameter**2 - 4 * cuts**2)).max()
+        short.append(diameter - widest)
+    rms = float(np.sqrt(np.mean(np.square(short))))
+    assert missed_mm(diameter, thickness) == pytest.approx(rms, rel=0.15)
+
+
+def test_of_what_is_thinner_than_a_slice_no_more_than_itself_is_missed():
+    assert missed_mm(4.0, 5.0) == missed_mm(4.0, 10.0) == pytest.approx(4.0 / math.sqrt(20.0))
+    assert missed_mm(0.0, 5.0) == 0.0
 
 
 def test_small_steps_give_what_one_step_gives(monkeypatch):
@@ -82,7 +99,8 @@ def test_small_steps_give_what_one_step_gives(monkeypatch):
 
 def test_wider_where_less_is_known():
     assert half(ball(edge_mm=2.5)) > half(ball(edge_mm=1.0)) > half(ball(edge_mm=0.3))
-    assert half(ball(spacing=(6.0, 1.0, 1.0))) > half(ball())
+    small = ball(radius_mm=6.0, edge_mm=0.3)
+    assert half(ball(radius_mm=6.0, edge_mm=0.3, spacing=(6.0, 1.0, 1.0))) > 1.1 * half(small)
     assert half(ball(18.0)) > half(ball(6.0))
 
 

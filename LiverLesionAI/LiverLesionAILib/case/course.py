@@ -192,12 +192,32 @@ def _size_at(course: Course, track: Track, at: int, targets: Sequence[int]) -> T
     earlier = (course.points[t].lesions[n] for t in range(at) for n in track.numbers[t])
     if any(x.treated for x in (*lesions, *earlier)):
         return TargetSize(0.0, TargetState.TREATED)
+    lesions = _compared(lesions, track.numbers[0], targets) if at > 0 else lesions
     if any(not math.isfinite(x.long_axis_mm) for x in lesions):
         # A box without a mask is there, but nobody has measured it.
         return TargetSize(0.0, TargetState.NOT_COVERED)
     total = sum(x.long_axis_mm for x in lesions)
     low, high = interval_of_sum(lesions)
     return TargetSize(total, low_mm=low, high_mm=high)
+
+
+def _compared(
+    lesions: Sequence[LesionSize], baseline: Sequence[int], targets: Sequence[int]
+) -> Sequence[LesionSize]:
+    """Those of a later scan that stand against a track's targets.
+
+    All of them, unless the outlines of the baseline hold lesions that are no targets too: then as many as
+    there are targets, the largest.
+    """
+    chosen = sum(n in targets for n in baseline)
+    if chosen == len(baseline):
+        return lesions
+    return sorted(lesions, key=_longest_first)[:chosen]
+
+
+def _longest_first(lesion: LesionSize) -> float:
+    """To sort by; what nobody has measured comes first."""
+    return -lesion.long_axis_mm if math.isfinite(lesion.long_axis_mm) else -math.inf
 
 
 def interval_of_sum(lesions: Sequence[LesionSize]) -> tuple[float | None, float | None]:

@@ -205,7 +205,8 @@ def state_of(before: Sequence[LesionSize], now: Sequence[LesionSize]) -> LesionS
 
     Grown and shrunk is what changed by RECIST's cuts and by more than both intervals together, where they are
     known. Several lesions whose volume has stayed are one outline in one scan and two in the other, no more:
-    to merge they have to grow, to split to shrink.
+    to merge they have to grow, to split to shrink. Where outlines of both scans hold several lesions, only
+    their volume together says anything.
     """
     if any(x.treated for x in (*before, *now)):
         return LesionState.TREATED
@@ -214,6 +215,8 @@ def state_of(before: Sequence[LesionSize], now: Sequence[LesionSize]) -> LesionS
         alike = SHRUNK_VOLUME * volumes[0] < volumes[1] < GROWN_VOLUME * volumes[0]
         if alike or abs(volumes[1] - volumes[0]) < _unsure_ml(before, now):
             return LesionState.STABLE
+        if len(before) > 1 and len(now) > 1:
+            return LesionState.GROWN if volumes[1] > volumes[0] else LesionState.SHRUNK
         return LesionState.MERGED if len(before) > 1 else LesionState.SPLIT
     axis0, axis1 = before[0].long_axis_mm, now[0].long_axis_mm
     if not (math.isfinite(axis0) and math.isfinite(axis1)):

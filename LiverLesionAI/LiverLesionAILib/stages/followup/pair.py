@@ -27,6 +27,9 @@ lesion was taken out at the cut (in another)."""
 SQUEEZED_ROUND_MM = 10.0
 """Around a lesion's middle that this is measured over; its radius where that is more."""
 
+Group = tuple[list[int], list[int]]
+"""Prior numbers, current numbers."""
+
 
 @dataclass(frozen=True)
 class PairSettings:
@@ -114,20 +117,10 @@ def pair_lesions(
         covered: the two CTs' grids: what lies outside of one is "not covered" by it.
     """
     expected = {number: place.moved(transform) for number, place in prior.items()}
-    links = _assigned(expected, current, settings)
-    before: dict[int, list[int]] = {c: [p] for p, c in links.items()}
-    after: dict[int, list[int]] = {p: [c] for p, c in links.items()}
-    for p in sorted(set(prior) - set(links)):
-        home = _host(expected[p], current, settings)
-        if home is not None and home in before and len(after[before[home][0]]) == 1:
-            before[home].append(p)
-    paired = {c for cs in after.values() for c in cs}
-    for c in sorted(set(current) - paired):
-        home = _host(current[c], expected, settings)
-        if home is not None and home in after and len(before[after[home][0]]) == 1:
-            after[home].append(c)
-    removed = {p for p in set(prior) - set(after) if _squeezed(prior[p], transform)}
-    made = _pairs(before, after, expected, current, transform, sizes, covered, settings.edge_mm)
+    groups = _groups(expected, current, settings)
+    paired = {p for olds, _ in groups for p in olds}
+    removed = {p for p in set(prior) - paired if _squeezed(prior[p], transform)}
+    made = _pairs(groups, expected, current, transform, sizes, covered, settings.edge_mm)
     return tuple(
         replace(pair, state=LesionState.RESECTED)
         if pair.state is LesionState.GONE and removed.issuperset(pair.prior)
@@ -183,6 +176,31 @@ def _assigned(
     return {rows[a]: columns[b] for a, b in zip(i, j, strict=True) if b < len(columns) and cost[a, b] < far}
 
 
+def _groups(
+    expected: Mapping[int, Place], current: Mapping[int, Place], settings: PairSettings
+) -> list[Group]:
+    """Lesions that are the same: one-to-one partners, and what lies inside an outline of the other scan.
+
+    Where an outline was drawn round several lesions of the other scan, none of those is new or gone, also
+    where outlines of both scans hold several. The first of each end are the partners.
+    """
+    ends = expected, current
+    groups: list[Group] = [([p], [c]) for p, c in sorted(_assigned(expected, current, settings).items())]
+    known = [{group[k][0]: group for group in groups} for k in (0, 1)]
+    for k in (0, 1):
+        for number in sorted(set(ends[k]) - set(known[k])):
+            home = _host(ends[k][number], ends[1 - k], settings)
+            if home is None:
+                continue
+            if home not in known[1 - k]:
+                groups.append(([], []))
+                groups[-1][1 - k].append(home)
+                known[1 - k][home] = groups[-1]
+            known[k][number] = known[1 - k][home]
+            known[k][number][k].append(number)
+    return groups
+
+
 def _host(lesion: Place, others: Mapping[int, Place], settings: PairSettings) -> int | None:
     """The lesion that most of this one lies in; None where none does."""
     best, most = None, settings.part
@@ -198,8 +216,7 @@ def _host(lesion: Place, others: Mapping[int, Place], settings: PairSettings) ->
 
 
 def _pairs(
-    before: Mapping[int, list[int]],
-    after: Mapping[int, list[int]],
+    groups: Sequence[Group],
     expected: Mapping[int, Place],
     current: Mapping[int, Place],
     transform: Movement,
@@ -208,11 +225,10 @@ def _pairs(
     edge_mm: float,
 ) -> tuple[Pair, ...]:
     made: list[Pair] = []
-    for first, numbers in sorted(after.items()):
-        olds = before.get(numbers[0], [first])
-        distance = float(np.linalg.norm(expected[first].centre_lps - current[numbers[0]].centre_lps))
-        state = state_of([sizes[0][n] for n in olds], [sizes[1][n] for n in numbers])
-        made.append(Pair(tuple(sorted(olds)), tuple(sorted(numbers)), state, distance))
+    for olds, news in groups:
+        distance = float(np.linalg.norm(expected[olds[0]].centre_lps - current[news[0]].centre_lps))
+        state = state_of([sizes[0][n] for n in olds], [sizes[1][n] for n in news])
+        made.append(Pair(tuple(sorted(olds)), tuple(sorted(news)), state, distance))
     paired_before = {n for pair in made for n in pair.prior}
     paired_now = {n for pair in made for n in pair.current}
     for number in sorted(set(expected) - paired_before):
