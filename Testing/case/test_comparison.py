@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 import pytest
@@ -9,6 +10,7 @@ from LiverLesionAILib.case.alignment import KeptAlignment
 from LiverLesionAILib.case.comparison import NOTHING, ReaderWords, laid_on, with_reader_words
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.case.followup_columns import CHANGES
+from LiverLesionAILib.case.other_targets import OtherTarget
 from LiverLesionAILib.case.recist import NonTarget
 
 
@@ -69,11 +71,17 @@ def test_a_row_laid_on_another_says_which_lesions_are_one(dragged, target, one):
     assert laid_on(Pair(*dragged, state), Pair(*target, state)) == one
 
 
+OTHERS = OtherTarget((31.5, 28.0)), OtherTarget((16.0, None), node=True)
+
+
 def test_words_are_kept_as_text_and_lesions_that_went_are_let_be():
-    words = ReaderWords(
-        (("a9", "b1"), ("a2", "b2")), ("a1",), NonTarget.PERSISTENT, ((31.5, 28.0),), date(2026, 1, 2)
-    )
+    words = ReaderWords((("a9", "b1"), ("a2", "b2")), ("a1",), NonTarget.PERSISTENT, OTHERS, date(2026, 1, 2))
     assert ReaderWords.from_text(words.text) == words
+    earlier = json.loads(words.text)
+    del earlier["nodes"]
+    told = ReaderWords.from_text(json.dumps(earlier)).elsewhere
+    assert [one.axes_mm for one in told] == [one.axes_mm for one in OTHERS]
+    assert not any(one.node for one in told), "what a scene of an earlier version says"
     assert ReaderWords.from_text("{broken") == ReaderWords.from_text(None) == ReaderWords()
     assert (1,) in [p.prior for p in with_reader_words(FOUND, words).pairs]
 

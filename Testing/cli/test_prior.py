@@ -76,7 +76,9 @@ def test_several_priors_with_their_dates(result, tmp_path):
     (["--prior-date", "2026-01-05"], "--prior-date belongs to --prior"),
     (["--targets", "1"], "--targets belongs to --prior"),
     (["--prior", "a", "--prior-date", "2026-01-05", "--prior-date", "2026-01-06"], "more --prior-date"),
-    (["--prior", "a", "--other-target", "20"], "1 lengths for 2 scans"),
+    (["--prior", "a", "--other-target", "20"], "--other-target has 1 lengths for 2 scans"),
+    (["--prior", "a", "--other-node", "20,9,8"], "--other-node has 3 lengths for 2 scans"),
+    (["--other-node", "20,9"], "--other-node belongs to --prior"),
     (["--prior", "nowhere"], "holds no saved result"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_told(words, message):
@@ -85,7 +87,8 @@ def test_what_does_not_fit_is_told(words, message):
 
 
 @pytest.mark.parametrize("words", [
-    ["--date", "05.01.2026"], ["--targets", "one"], ["--other-target", "20,-1"], ["--non-target", "maybe"],
+    ["--date", "05.01.2026"], ["--targets", "one"], ["--other-target", "20,-1"], ["--other-node", "-,9"],
+    ["--non-target", "maybe"],
 ])  # fmt: skip
 def test_what_cannot_be_read_is_refused(words):
     with pytest.raises(argparse.ArgumentError):

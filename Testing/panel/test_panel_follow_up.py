@@ -88,6 +88,20 @@ def test_the_whole_story_by_mouse(desk, tmp_path):
     assert shown.compared.response is None or shown.compared.response.sums.baseline_mm < before
     desk.click("proposedButton")
     assert shown.compared.response.sums.baseline_mm == pytest.approx(before)
+    other = desk.ui.elsewhereEdit
+    for typed, baseline in (
+        ("31.5, 28;n 16,9", before + 47.5),
+        ("16", before + 47.5),
+        ("n 16, -", before + 16),
+    ):
+        other.text = typed
+        other.editingFinished.emit()
+        desk.turn()
+        assert shown.compared.response.sums.baseline_mm == pytest.approx(baseline)
+        assert typed != "16" or "Give 2 lengths in mm" in desk.message()
+    assert other.text == "n 16, -" and "not whole" in desk.ui.recistLabel.text
+    desk.click("undoButton")
+    assert other.text == "31.5, 28; n 16, 9"
     desk.ui.priorDayEdit.text = "2026-05-01"
     desk.ui.currentDayEdit.text = "2026-01-01"
     desk.ui.currentDayEdit.editingFinished.emit()

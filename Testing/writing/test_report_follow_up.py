@@ -25,7 +25,8 @@ from LiverLesionAILib.case.followup_json import course_json, course_of_json, rea
 from LiverLesionAILib.case.interval import intervals_of
 from LiverLesionAILib.case.joined import JoinedOutline
 from LiverLesionAILib.case.judged import JudgedCourse
-from LiverLesionAILib.case.recist import NonTarget, Response, TargetSize
+from LiverLesionAILib.case.other_targets import OtherTarget, at_every_scan
+from LiverLesionAILib.case.recist import NonTarget, Response
 from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.case.time_point import time_point_of
 from LiverLesionAILib.cli.main import main
@@ -72,7 +73,8 @@ def course_of(result: CaseResult, *, sure: bool = True, scans: int = 2) -> Judge
     steps = [FollowUp(a, b, same, dice=0.951, gap_mm=1.0) for a, b in pairwise(points)]
     steps.append(FollowUp(points[-1], now, pairs, "", (WARNING,), 0.912, 1.6))
     course = Course((*points, now), tuple(steps))
-    elsewhere = tuple((TargetSize(20.0 - k),) for k in range(scans))
+    node = OtherTarget((16.0, *[None] * (scans - 2), 17.0), node=True)
+    elsewhere = at_every_scan([OtherTarget(tuple(20.0 - k for k in range(scans))), node], scans)
     word = NonTarget.PERSISTENT
     choi = ChoiAssessment(Response.SD, 4.2, -3.0)
     return JudgedCourse(course, response_of(course, None, word, elsewhere), None, elsewhere, choi, word)
@@ -119,11 +121,27 @@ def test_page_pdf_and_text_hold_the_numbers_of_the_file(result, language, scans)
         assert all(small in flat for row in part.pairs.small for small in row), name
         for statement in (*part.statements, *part.warnings):
             assert statement in flat, (name, statement)
+    other = next(one for one in part.statements if words("fu.node") in one)
+    assert words.number(16.0, 1) in other and (words("state.not covered") in other) == (scans == 3)
     assert ("provisional" in part.response) == (language == "en")
     assert (part.over_time is not None) == (scans == 3)
     if language != "en":
         assert words("in_english", s="") not in " ".join((*part.statements, *part.warnings))
-        assert not re.search("baseline|provisional|Overall|target|phase alone", " ".join(part.statements))
+        assert not re.search(
+            "baseline|provisional|Overall|target|phase alone|lymph node|liver", " ".join(part.statements)
+        )
+
+
+@pytest.mark.parametrize("language", ["de", "no", "fr"])
+def test_a_choice_of_targets_that_recist_does_not_make_is_said_in_each_language(result, language):
+    small = [OtherTarget((9.0, 12.0))] * 6
+    judged = course_of(result)
+    others = at_every_scan(small, 2)
+    judged = replace(judged, response=response_of(judged.course, elsewhere=others), elsewhere=others)
+    part = report_content(result, None, Options(language), judged=judged).follow_up
+    many, least = part.statements[5:7] if "6" in part.statements[5] else part.statements[6:8]
+    assert {"2", "5", "6"} <= set(re.findall(r"\d+", many)) and "10 mm" in least and "15 mm" in least
+    assert not re.search("here|target|measures", many + least)
 
 
 def test_the_plot_is_on_the_page_in_its_language(result):

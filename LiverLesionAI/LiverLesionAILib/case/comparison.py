@@ -7,11 +7,13 @@ named by their tracking UID, or "#3" where they have none.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 from .followup import FollowUp, LesionSize, LesionState, Pair, linked, unlinked
+from .other_targets import OtherTarget
 from .recist import NonTarget
 
 NOTHING = ""
@@ -42,14 +44,14 @@ class ReaderWords:
         links: see :data:`Link`.
         targets: keys in the oldest scan; None takes the proposed ones.
         non_target: the reader's word on all other lesions.
-        elsewhere: targets outside of the liver, each with its long axis in mm at every scan, oldest first.
+        elsewhere: targets outside of the liver.
         prior_day, current_day: of the studies, where the reader gave them.
     """
 
     links: tuple[Link, ...] = ()
     targets: tuple[str, ...] | None = None
     non_target: NonTarget = NonTarget.NONE
-    elsewhere: tuple[tuple[float, ...], ...] = ()
+    elsewhere: tuple[OtherTarget, ...] = ()
     prior_day: date | None = None
     current_day: date | None = None
 
@@ -75,7 +77,8 @@ class ReaderWords:
             "links": [list(link) for link in self.links],
             "targets": None if self.targets is None else list(self.targets),
             "non_target": self.non_target.name,
-            "elsewhere": [list(axes) for axes in self.elsewhere],
+            "elsewhere": [list(target.axes_mm) for target in self.elsewhere],
+            "nodes": [target.node for target in self.elsewhere],
             "days": days,
         })  # fmt: skip
 
@@ -91,11 +94,20 @@ class ReaderWords:
                 tuple((str(prior), str(current)) for prior, current in known["links"]),
                 None if known["targets"] is None else tuple(map(str, known["targets"])),
                 NonTarget[known["non_target"]],
-                tuple(tuple(float(mm) for mm in axes) for axes in known["elsewhere"]),
+                _elsewhere(known["elsewhere"], known.get("nodes", ())),
                 *days,
             )
         except (ValueError, KeyError, TypeError):
             return cls()
+
+
+def _elsewhere(axes_mm: Sequence[Sequence[Any]], nodes: Sequence[Any]) -> tuple[OtherTarget, ...]:
+    """As they are kept; scenes of earlier versions know of no lymph nodes."""
+    told = [*map(bool, nodes), *[False] * (len(axes_mm) - len(nodes))]
+    return tuple(
+        OtherTarget(tuple(None if mm is None else float(mm) for mm in axes), node)
+        for axes, node in zip(axes_mm, told, strict=True)
+    )
 
 
 def laid_on(dragged: Pair, target: Pair) -> tuple[int, int] | None:

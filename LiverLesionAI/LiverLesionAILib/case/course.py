@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .followup import FollowUp, LesionSize, LesionState, Pair, TimePoint, provisional
 from .recist import (
@@ -13,7 +13,9 @@ from .recist import (
     TargetSize,
     TargetState,
     assess,
+    doubtful_targets,
     propose_targets,
+    smallest_target_mm,
 )
 
 
@@ -201,9 +203,7 @@ def _size_at(course: Course, track: Track, at: int, targets: Sequence[int]) -> T
     return TargetSize(total, low_mm=low, high_mm=high)
 
 
-def _compared(
-    lesions: Sequence[LesionSize], baseline: Sequence[int], targets: Sequence[int]
-) -> Sequence[LesionSize]:
+def _compared(lesions: list[LesionSize], baseline: Sequence[int], targets: Sequence[int]) -> list[LesionSize]:
     """Those of a later scan that stand against a track's targets.
 
     All of them, unless the outlines of the baseline hold lesions that are no targets too: then as many as
@@ -262,13 +262,16 @@ def response_of(
         return None
     chosen = proposed_targets(course) if targets is None else tuple(targets)
     sizes = target_sizes(course, chosen)
+    least = smallest_target_mm(course.points[0].slice_thickness_mm)
+    doubts = doubtful_targets(sizes[0], elsewhere[0] if elsewhere else (), least)
     if elsewhere:
         if len(elsewhere) != len(sizes):
             raise ValueError("targets elsewhere are needed at every time point")
         sizes = [[*own, *other] for own, other in zip(sizes, elsewhere, strict=True)]
     if not sizes[0]:
         return None
-    return assess(sizes, non_target, new_lesions=bool(new_lesions(course)), provisional=course.provisional)
+    made = assess(sizes, non_target, new_lesions=bool(new_lesions(course)), provisional=course.provisional)
+    return replace(made, arithmetic=(*made.arithmetic, *doubts))
 
 
 def sums_over_time(

@@ -15,6 +15,7 @@ from .criteria import ChoiAssessment, volume_change_percent
 from .followup import FollowUp, LesionSize, LesionState, Pair, TimePoint, change_of
 from .joined import JoinedOutline
 from .judged import JudgedCourse
+from .other_targets import OtherTarget, at_every_scan, targets_of
 from .recist import Assessment, NonTarget, Response, TargetSize
 
 FOLLOWUP_FILE = "followup.json"
@@ -63,7 +64,8 @@ def course_json(judged: JudgedCourse) -> str:
         "reader": {
             "targets": None if targets is None else list(targets),
             "non_target": judged.non_target.value,
-            "elsewhere_mm": [[size.mm for size in sizes] for sizes in judged.elsewhere],
+            "elsewhere_mm": _by_scan([target.axes_mm for target in targets_of(judged.elsewhere)]),
+            "elsewhere_nodes": [target.node for target in targets_of(judged.elsewhere)],
             "warnings": list(course.warnings),
         },
         "volume_change_percent": _number(volume_change_percent(course, targets), 1),
@@ -74,6 +76,23 @@ def course_json(judged: JudgedCourse) -> str:
         "warnings": list(judged.warnings),
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _by_scan(columns: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _read_elsewhere(
+    rows: Sequence[Sequence[Any]], nodes: Sequence[Any] | None, scans: int
+) -> tuple[tuple[TargetSize, ...], ...]:
+    """Files of earlier versions tell no lymph nodes."""
+    columns = _by_scan(rows)
+    told = [False] * len(columns) if nodes is None else nodes
+    targets = [
+        OtherTarget(tuple(None if mm is None else float(mm) for mm in axes), bool(node))
+        for axes, node in zip(columns, told, strict=True)
+    ]
+    return at_every_scan(targets, scans)
 
 
 def _link(pair: Pair) -> dict[str, Any]:
@@ -205,7 +224,7 @@ def course_of_json(text: str) -> JudgedCourse:
     said = known["reader"]
     course = Course(points, steps, bridges, tuple(map(str, said["warnings"])))
     targets = None if said["targets"] is None else tuple(map(int, said["targets"]))
-    elsewhere = tuple(tuple(TargetSize(float(mm)) for mm in sizes) for sizes in said["elsewhere_mm"])
+    elsewhere = _read_elsewhere(said["elsewhere_mm"], said.get("elsewhere_nodes"), len(points))
     non_target = NonTarget(said["non_target"])
     return JudgedCourse(
         course,

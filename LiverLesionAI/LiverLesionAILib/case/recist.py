@@ -169,6 +169,35 @@ def propose_targets(
     return tuple(sorted(fit, key=lambda number: (-axes_mm[number], number))[:most])
 
 
+def doubtful_targets(
+    own: Sequence[TargetSize], other: Sequence[TargetSize], least_mm: float
+) -> tuple[str, ...]:
+    """Sentences on a choice of targets that RECIST 1.1 does not make; nothing where it does.
+
+    Args:
+        own, other: sizes at the baseline of those in the liver and outside of it.
+        least_mm: smallest long axis that is measurable there.
+    """
+    said = []
+    if len(own) > MOST_IN_ORGAN or len(own) + len(other) > MOST_TARGETS:
+        said.append(
+            f"RECIST 1.1 takes {MOST_IN_ORGAN} targets in one organ and {MOST_TARGETS} in all at most: here "
+            f"are {len(own)} in the liver and {len(other)} elsewhere."
+        )
+    small = [
+        target
+        for target in (*own, *other)
+        if target.state is TargetState.MEASURED
+        and target.mm < (NODE_TARGET_MM if target.node else least_mm) - ROUNDING_MM
+    ]
+    if small:
+        said.append(
+            f"A target is smaller at the baseline than RECIST 1.1 measures: {least_mm:.0f} mm here, "
+            f"{NODE_TARGET_MM:.0f} mm short axis of a lymph node."
+        )
+    return tuple(said)
+
+
 def sum_mm(targets: Iterable[TargetSize]) -> tuple[float, bool]:
     """(Sum of the covered targets, whether all are covered)."""
     counted = [target.counted_mm for target in targets]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..case.criteria import Diagnosis
+from ..case.other_targets import OtherTarget, at_every_scan
 from ..case.recist import NonTarget, TargetSize
 from ..support.errors import LiverLesionAIError
 from ..support.progress import Progress
@@ -85,6 +86,15 @@ def add_prior_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="long axis of a target outside of the liver at every time point, the oldest first",
     )
+    group.add_argument(
+        "--other-node",
+        type=_lengths,
+        metavar="MM,MM",
+        action="append",
+        default=[],
+        help="short axis of a lymph node that is a target, likewise; in both 0 is gone, - is not shown by "
+        "that scan",
+    )
     group.add_argument("--diagnosis", choices=["gist"], help="yours; of a GIST Choi's criteria are given too")
 
 
@@ -102,14 +112,11 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r}: give lesion numbers such as 1,3") from None
 
 
-def _lengths(text: str) -> tuple[float, ...]:
+def _lengths(text: str) -> tuple[float | None, ...]:
     try:
-        lengths = tuple(float(word) for word in text.split(","))
+        return OtherTarget.from_text(text).axes_mm
     except ValueError:
-        lengths = ()
-    if not lengths or not all(0 <= mm < 1000 for mm in lengths):
-        raise argparse.ArgumentTypeError(f"{text!r}: give lengths in mm such as 31.5,28")
-    return lengths
+        raise argparse.ArgumentTypeError(f"{text!r}: give lengths in mm such as 31.5,28") from None
 
 
 def read_priors(args: argparse.Namespace, progress: Progress) -> Priors | None:
@@ -119,7 +126,8 @@ def read_priors(args: argparse.Namespace, progress: Progress) -> Priors | None:
         LiverLesionAIError: one cannot be read, a CT is not the case's, or options do not fit each other.
     """
     count = len(args.prior or ())
-    of_prior = ("prior_ct", "prior_date", "date", "targets", "non_target", "other_target", "diagnosis")
+    of_prior = ("prior_ct", "prior_date", "date", "targets", "non_target")
+    of_prior += ("other_target", "other_node", "diagnosis")
     if not count:
         given = next((name for name in of_prior if getattr(args, name)), None)
         if given is not None:
@@ -130,10 +138,13 @@ def read_priors(args: argparse.Namespace, progress: Progress) -> Priors | None:
         if len(getattr(args, name) or ()) > count:
             option = name.replace("_", "-")
             raise LiverLesionAIError(f"There are more --{option} than --prior: give one for each, in order.")
-    wrong = next((mm for mm in args.other_target if len(mm) != count + 1), None)
+    others = [OtherTarget(mm) for mm in args.other_target]
+    others += [OtherTarget(mm, node=True) for mm in args.other_node]
+    wrong = next((one for one in others if len(one.axes_mm) != count + 1), None)
     if wrong is not None:
+        option = "--other-node" if wrong.node else "--other-target"
         raise LiverLesionAIError(
-            f"--other-target has {len(wrong)} lengths for {count + 1} scans: give one for each, the oldest "
+            f"{option} has {len(wrong.axes_mm)} lengths for {count + 1} scans: give one for each, the oldest "
             "first."
         )
     cts = [*(args.prior_ct or ()), *[None] * count]
@@ -141,13 +152,12 @@ def read_priors(args: argparse.Namespace, progress: Progress) -> Priors | None:
     scans = tuple(
         _examined(case, ct, day, progress) for case, ct, day in zip(args.prior, cts, days, strict=False)
     )
-    elsewhere = tuple(tuple(TargetSize(mm[at]) for mm in args.other_target) for at in range(count + 1))
     return Priors(
         scans,
         args.date,
         args.targets,
         NON_TARGETS[args.non_target or "none"],
-        elsewhere if args.other_target else (),
+        at_every_scan(others, count + 1),
         Diagnosis.GIST if args.diagnosis == "gist" else None,
     )
 

@@ -21,6 +21,7 @@ from ..case.course import Course, response_of
 from ..case.description import TUMOUR_PROBABILITY
 from ..case.followup import FollowUp, Pair, TimePoint
 from ..case.judged import JudgedCourse
+from ..case.other_targets import at_every_scan
 from ..case.recist import Assessment, TargetSize
 from ..case.time_point import time_point_of
 from ..scene import segments
@@ -106,8 +107,7 @@ def chosen_targets(course: Course, words: ReaderWords) -> tuple[int, ...] | None
 
 def other_targets(course: Course, words: ReaderWords) -> list[list[TargetSize]]:
     """Targets outside of the liver at every scan; those that are not given for every one are left out."""
-    whole = [axes for axes in words.elsewhere if len(axes) == len(course.points)]
-    return [[TargetSize(axes[at]) for axes in whole] for at in range(len(course.points))] if whole else []
+    return list(map(list, at_every_scan(words.elsewhere, len(course.points))))
 
 
 def prior_of(case: CaseView) -> slicer.vtkMRMLScalarVolumeNode | None:

@@ -9,6 +9,7 @@ from ..case.course import Course, sums_over_time
 from ..case.criteria import volume_change_percent
 from ..case.followup import LesionSize, Pair, change_of
 from ..case.judged import JudgedCourse
+from ..case.other_targets import other_targets_text
 
 FOLLOWUP_PLOT = "followup_plot.svg"
 
@@ -39,6 +40,8 @@ def course_text(judged: JudgedCourse) -> str:
     if len(course.points) > 2:
         lines += _over_time(course, sums_over_time(course, targets, judged.elsewhere))
     if response is not None:
+        if others := other_targets_text(judged.elsewhere):
+            lines.append(f"Targets outside of the liver, mm: {others}.")
         where = "all targets" if judged.elsewhere else "the liver's targets"
         lines.append(f"RECIST 1.1 of {where}: {response.overall.value}.")
         lines += [f"  {sentence}" for sentence in response.arithmetic]

@@ -13,6 +13,7 @@ import slicer
 from ...case.comparison import NOTHING, REMOVED, ReaderWords, key_of, laid_on
 from ...case.course import proposed_targets
 from ...case.followup import LesionState, Pair
+from ...case.other_targets import OtherTarget, read_other_targets
 from ...case.recist import NonTarget
 from ...pictures.followup_plot import followup_svg
 from ...review.case_view import CaseView
@@ -111,7 +112,7 @@ class FollowUpPanel:
         ui.nonTargetBox.setCurrentIndex(ui.nonTargetBox.findData(words.non_target.name))
         ui.nonTargetBox.blockSignals(was)
         for edit, text in (
-            (ui.elsewhereEdit, "; ".join(", ".join(f"{mm:g}" for mm in axes) for axes in words.elsewhere)),
+            (ui.elsewhereEdit, "; ".join(target.text for target in words.elsewhere)),
             (ui.priorDayEdit, _day_text(words.prior_day)),
             (ui.currentDayEdit, _day_text(words.current_day)),
         ):
@@ -345,15 +346,16 @@ class FollowUpPanel:
             if edit.text.strip() and day is None:
                 self._host.show_message(f"{edit.text} is no date: write 2026-11-29.", "warning")
                 return
-        lengths = _lengths(ui.elsewhereEdit.text, len(compared.course.points))
-        if lengths is None:
+        others = _others(ui.elsewhereEdit.text, len(compared.course.points))
+        if others is None:
             self._host.show_message(
                 f"Give {len(compared.course.points)} lengths in mm for each target outside of the liver, the "
-                "oldest scan first: 31.5, 28; 12, 10.",
+                "oldest scan first: 31.5, 28; n 16, 9 (a lymph node's short axis); 0 is gone, - is not shown "
+                "by that scan.",
                 "warning",
             )
             return
-        words = replace(compared.words, elsewhere=lengths, prior_day=days[0], current_day=days[1])
+        words = replace(compared.words, elsewhere=others, prior_day=days[0], current_day=days[1])
         self._say("dates and other targets", words)
 
     def _say(self, label: str, words: ReaderWords) -> None:
@@ -375,12 +377,10 @@ def _day_text(day: Any) -> str:
     return "" if day is None else day.isoformat()
 
 
-def _lengths(text: str, scans: int) -> tuple[tuple[float, ...], ...] | None:
+def _others(text: str, scans: int) -> tuple[OtherTarget, ...] | None:
     """The typed targets; None where one has not a length for every scan."""
     try:
-        made = tuple(
-            tuple(float(word) for word in part.split(",")) for part in text.split(";") if part.strip()
-        )
+        made = read_other_targets(text)
     except ValueError:
         return None
-    return made if all(len(axes) == scans and all(0 <= mm < 1000 for mm in axes) for axes in made) else None
+    return made if all(len(target.axes_mm) == scans for target in made) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from ...case.course import sums_over_time
 from ...case.criteria import volume_change_percent
@@ -12,6 +13,7 @@ from ...case.followup import FollowUp, Pair
 from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn, numbers_text
 from ...case.joined import JoinedOutline
 from ...case.judged import JudgedCourse
+from ...case.other_targets import other_targets_text
 from ...case.volume_interval import volume_digits
 from ...pictures.followup_plot import WORDS, followup_svg
 from .sentences import sentence
@@ -190,6 +192,10 @@ def _statements(judged: JudgedCourse, words: Language) -> list[str]:
         if response.uncertain:
             possible = words("fu.or").join(words(f"response.{one.value}") for one in response.possible)
             said.append(words("fu.uncertain", possible=possible))
+        if judged.elsewhere:
+            number = partial(words.number, digits=1)
+            texts = words("fu.node"), words("state.not covered")
+            said.append(words("fu.elsewhere", targets=other_targets_text(judged.elsewhere, number, *texts)))
         volume = volume_change_percent(judged.course, judged.targets)
         if math.isfinite(volume):
             said.append(words("fu.volume", p=signed(volume, words)))

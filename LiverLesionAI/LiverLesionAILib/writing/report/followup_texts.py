@@ -73,6 +73,18 @@ WORDS: Mapping[str, tuple[str, str, str, str]] = {
         "Volum av leverens mållesjoner: {p} % fra utgangspunktet.",
         "Volume des cibles hépatiques : {p} % par rapport au départ.",
     ),
+    "fu.elsewhere": (
+        "Targets outside of the liver, mm: {targets}.",
+        "Zielläsionen außerhalb der Leber, mm: {targets}.",
+        "Mållesjoner utenfor leveren, mm: {targets}.",
+        "Cibles extra-hépatiques, mm : {targets}.",
+    ),
+    "fu.node": (
+        "lymph node (short axis)",
+        "Lymphknoten (kurze Achse)",
+        "lymfeknute (kort akse)",
+        "ganglion (petit axe)",
+    ),
     "fu.choi": (
         "Choi (GIST): {response}; size {size} %, density {density} %.",
         "Choi (GIST): {response}; Größe {size} %, Dichte {density} %.",
@@ -184,6 +196,24 @@ FOLLOW_UP_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Eine Zielläsion ist behandelt oder nicht erfasst: Ohne sie ist die Summe nicht vollständig.",
         "En mållesjon er behandlet eller ikke dekket av opptaket: uten den er summen ikke fullstendig.",
         "Une cible est traitée ou non couverte par l'examen : sans elle, la somme est incomplète.",
+    ),
+    "RECIST 1.1 takes {most} targets in one organ and {all} in all at most: here are {own} in the liver and "
+    "{other} elsewhere.": (
+        "RECIST 1.1 nimmt höchstens {most} Zielläsionen je Organ und {all} insgesamt: Hier sind es {own} in "
+        "der Leber und {other} außerhalb.",
+        "RECIST 1.1 tar høyst {most} mållesjoner per organ og {all} i alt: her er det {own} i leveren og "
+        "{other} utenfor.",
+        "RECIST 1.1 retient au plus {most} cibles par organe et {all} en tout : ici {own} dans le foie et "
+        "{other} ailleurs.",
+    ),
+    "A target is smaller at the baseline than RECIST 1.1 measures: {least} mm here, {node} mm short axis of "
+    "a lymph node.": (
+        "Eine Zielläsion ist zu Beginn kleiner, als RECIST 1.1 misst: hier {least} mm, kurze Achse eines "
+        "Lymphknotens {node} mm.",
+        "En mållesjon er ved utgangspunktet mindre enn RECIST 1.1 måler: her {least} mm, kort akse av en "
+        "lymfeknute {node} mm.",
+        "Une cible est au départ plus petite que ce que mesure RECIST 1.1 : ici {least} mm, petit axe d'un "
+        "ganglion {node} mm.",
     ),
     "Targets: {response}.": (
         "Zielläsionen: {response}.", "Mållesjoner: {response}.", "Cibles : {response}.",
