@@ -107,6 +107,17 @@ def test_phases_by_density(aorta: float, vessels: float, liver: float, name: str
     assert PHASES[int(shares.argmax())] == name
 
 
+def test_a_bright_liver_is_not_surely_arterial() -> None:
+    """The aorta runs ahead of the veins, and the liver is as bright as in the portal venous phase."""
+    dark, bright = (phase_probabilities(PhaseMeasures(210.0, 133.0, liver), PHASE) for liver in (79.0, 111.0))
+    alike = phase_probabilities(PhaseMeasures(210.0, 133.0 - 111.0 + 79.0, 79.0), PHASE)
+    assert dark[1] > 0.95 and alike[1] > 0.95
+    assert 0.5 < bright[1] < 0.9 and bright[2] > 0.1, "between the two"
+    early = phase_probabilities(PhaseMeasures(350.0, 120.0, 102.0), PHASE)
+    assert early[1] > 0.98, "a bright liver alone makes no portal venous phase"
+    assert phase_probabilities(PhaseMeasures(300.0, 60.0, 25.0), PHASE)[1] > 0.98, "nor does fat"
+
+
 def test_what_the_reader_is_told() -> None:
     portal = PhaseMeasures(150.0, 150.0, 110.0)
     assert "arterial" in estimate(portal, True, PHASE).warning

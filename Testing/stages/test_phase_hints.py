@@ -100,6 +100,33 @@ def test_contrast_medium_given_into_a_vein(agent: str, route: str, given: bool |
     assert header(contrast_bolus_agent=agent, contrast_bolus_route=route).agent is given
 
 
+@pytest.mark.parametrize(
+    ("description", "given"),
+    [
+        ("150cc OMNIPAQUE)", True),
+        ("Abdomen C+ 5.0", True),
+        ("ABD W CONTRAST", True),
+        ("Abdomen mit KM", True),
+        ("TDM avec contraste", True),
+        ("CECT liver", True),
+        ("ABD W/O CONTRAST", False),
+        ("Abdomen ohne KM", False),
+        ("non contrast 5mm", False),
+        ("C- axial", False),
+        ("CT ABDOMEN W/WO CONTRAST", None),
+        ("oral Omnipaque", None),
+        ("WITHIN 3 MM", None),
+        ("liver 5.0 B30f", None),
+        ("", None),
+    ],
+)
+def test_contrast_medium_in_a_series_description(description: str, given: bool | None) -> None:
+    assert header(series_description=description).agent is given
+    assert header(series_description=description, contrast_bolus_agent="NONE").agent is False
+    study = header(study_description="CT ABDOMEN W CONTRAST", series_description=description)
+    assert study.agent is given, "of the study, not of this series"
+
+
 def test_a_delay_names_a_phase_and_nothing_between_two() -> None:
     named = {s: phase_at(s, PAGE.hints) for s in (5.0, 35.0, 52.0, 70.0, 130.0, 180.0, 300.0, 1500.0)}
     assert [None if p is None else p.value for p in named.values()] == [

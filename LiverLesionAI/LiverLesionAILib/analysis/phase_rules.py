@@ -28,6 +28,14 @@ class PhaseRules(FindingRules):
         "How far patients scatter round these means.",
         "Testing/stages/test_phase.py::test_real_livers_are_none_of_them_arterial",
     )
+    phase_bright_liver_hu: tuple[tuple[float, float], ...] = rule(
+        ((60.0, 10.0), (79.0, 13.0)),
+        "HU",
+        "Mean and SD of a liver without contrast medium, and in the arterial phase (livers without fat of "
+        "SynthLiver-2-other): one that is brighter has taken contrast medium up and is later. Fat makes "
+        "livers darker, so that a dark one says nothing.",
+        "Testing/stages/test_phase.py::test_a_bright_liver_is_not_surely_arterial",
+    )
     phase_priors: tuple[float, ...] = rule(
         (0.1, 0.22, 0.54, 0.14), "0..1", "How often each phase is met in the liver's CT.", "none: no survey"
     )

@@ -18,6 +18,17 @@ _NAMES_AN_AGENT = re.compile(
     r"\biv\b|i\.v|intraven|contrast|mgi|\byes\b",
     re.I,
 )
+_AGENTS = (
+    r"omnipaq|visipaq|ultravist|isovue|optiray|imeron|iomeron|xenetix|iohex|iopam|iodix|ioprom|iomep|iover"
+)
+_MEDIUM = r"[ _.-]*(iv[ _.-]*)?(contrast|kontrast|contraste|iv|i\.v\.|km|pdc)(?![a-z])"
+_DESCRIBED_WITH = re.compile(
+    rf"{_AGENTS}|(?<![a-z])((with|mit|avec|med|post|w/?){_MEDIUM}|c\+|cect(?![a-z]))", re.I
+)
+_DESCRIBED_WITHOUT = re.compile(
+    rf"(?<![a-z])((w/?o|without|non?|ohne|sans|uten|pre){_MEDIUM}|c-(?![a-z0-9])|ncct(?![a-z]))", re.I
+)
+_DESCRIBED_BOTH = re.compile(r"(?<![a-z])w[ &+/_-]*w/?o(?![a-z])|with (and|&|/) without", re.I)
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,10 @@ def contrast_header(source: DicomSource | None) -> ContrastHeader:
     delay = None
     if start is not None and taken is not None and 0 < taken - start <= LONGEST_DELAY_S:
         delay = taken - start
-    return ContrastHeader(delay, _agent(source.contrast_bolus_agent, source.contrast_bolus_route))
+    agent = _agent(source.contrast_bolus_agent, source.contrast_bolus_route)
+    if agent is None and not _BY_MOUTH.search(source.contrast_bolus_route):
+        agent = described_agent(source.series_description)
+    return ContrastHeader(delay, agent)
 
 
 def seconds_of(text: str) -> float | None:
@@ -75,6 +89,17 @@ def _agent(name: str, route: str) -> bool | None:
     if _NAMES_AN_AGENT.search(name):
         return True
     return None
+
+
+def described_agent(description: str) -> bool | None:
+    """Whether a series' description says that contrast medium was given, by the agent's name or as "C+".
+
+    A study's description is not asked: the series without contrast medium lie in the same study.
+    """
+    if _BY_MOUTH.search(description) or _DESCRIBED_BOTH.search(description):
+        return None
+    with_it, without = _DESCRIBED_WITH.search(description), _DESCRIBED_WITHOUT.search(description)
+    return None if bool(with_it) == bool(without) else with_it is not None
 
 
 def checked(delay_s: object, agent: object) -> ContrastHeader:

@@ -39,6 +39,8 @@ class PhaseSettings:
         means_hu, sds_hu: of the aorta, of the aorta minus the vessels in the liver, of the vessels minus the
             liver. The vessels are a little darker than the portal vein, as thin ones share their voxels with
             liver.
+        bright_liver_hu: mean and SD of the liver without contrast medium, and in the arterial phase: a liver
+            that is brighter has taken contrast medium up, so that it is later.
         priors: how often a phase is met.
         aorta: what the aorta is found by.
         sure: probability of a phase from which nobody is warned that it is uncertain.
@@ -49,6 +51,7 @@ class PhaseSettings:
 
     means_hu: HuRows
     sds_hu: HuRows
+    bright_liver_hu: tuple[tuple[float, float], ...]
     priors: tuple[float, ...]
     sure: float
     aorta: AortaSettings
@@ -124,6 +127,10 @@ def phase_probabilities(
             if known[1]:
                 shown[1, 1] = min(shown[1, 1], mean[1, 1])
         logs = logs - 0.5 * (((shown - mean) / sd) ** 2).sum(axis=1) - np.log(sd).sum(axis=1)
+    if np.isfinite(measures.liver_hu):
+        # A darker one says nothing: it may be fatty.
+        for row, (usual, scatter) in enumerate(settings.bright_liver_hu):
+            logs[row] -= 0.5 * (max(measures.liver_hu - usual, 0.0) / scatter) ** 2
     shares = np.exp(logs - logs.max())
     return weighed(shares / shares.sum(), hints)
 
