@@ -143,6 +143,21 @@ def test_dadrn_attends(normalisation: str) -> None:
             assert float(weight.grad.abs().max()) > 0
 
 
+def test_cs_att_weighs_the_images_of_a_window() -> None:
+    """At the paper's temperature the compact network's images come out alike, not in size "attending"."""
+    torch.manual_seed(0)
+    small = {"widths": (4, 8, 8, 12), "proposal_width": 8, "head_width": 8}
+    shares = {}
+    for size in ("compact", "attending"):
+        network = cs_att.build(replace(cs_att.SIZES[size], **small)).eval()
+        torch.manual_seed(1)
+        torch.nn.init.normal_(network.phi_contextual.weight, std=0.3)
+        _, attention = network.attend(torch.rand(2, 3, 12, 8, 8))
+        weights = attention.contextual / attention.contextual.sum(dim=1, keepdim=True)
+        shares[size] = entropy_share(weights.movedim(1, -1))
+    assert shares["compact"] > 0.95 > shares["attending"] > 0.1
+
+
 def test_second_reading_of_equation_5() -> None:
     torch.manual_seed(0)
     config = replace(cs_att.SIZES["compact"], widths=(4, 8, 8, 12), proposal_width=8, head_width=8)

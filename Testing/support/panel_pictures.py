@@ -11,6 +11,7 @@ own widgets are only like the real ones. The views are drawn by Slicer's own dis
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -213,13 +214,19 @@ def follow_up_pictures(folder: Path) -> list[Path]:
 
 
 def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Pictures of the panel and of the views beside it.")
+    parser.add_argument("folder", nargs="?", type=Path, help="default artefacts/panel or artefacts/follow_up")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--readme", action="store_true", help="the README's pictures, into Resources")
+    which.add_argument("--follow-up", action="store_true", help="a comparison, with swipe and side by side")
+    args = parser.parse_args(arguments)
     root = TESTING.parent
-    if arguments == ["--readme"]:
+    if args.readme:
         made = readme_pictures(root / "Resources")
-    elif arguments[:1] == ["--follow-up"]:
-        made = follow_up_pictures(Path(arguments[1]) if arguments[1:] else root / "artefacts" / "follow_up")
+    elif args.follow_up:
+        made = follow_up_pictures(args.folder or root / "artefacts" / "follow_up")
     else:
-        made = take_all(Path(arguments[0]) if arguments else root / "artefacts" / "panel")
+        made = take_all(args.folder or root / "artefacts" / "panel")
     for path in made:
         print(path)
     return 0

@@ -9,15 +9,12 @@ those it sees and answers for each of the four in them.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .parts.blocks import initialise
-from .parts.depth import DepthBlock, doubled, halved, plane_step
+from .parts.depth import DepthUnet
 
 DEPTH, EDGE = 16, 48
 """Slices and pixels of a crop."""
@@ -51,7 +48,7 @@ class ClickUnetOutput(NamedTuple):
     attention: None = None
 
 
-class ClickUnet(nn.Module):
+class ClickUnet(DepthUnet):
     """Outlines what was clicked on.
 
     Input: (B, channels * D, H, W), the slices of the first volume, then those of the next; D, H and W
@@ -59,37 +56,15 @@ class ClickUnet(nn.Module):
     """
 
     def __init__(self, config: ClickUnetConfig = SIZES["compact"]) -> None:
-        super().__init__()
+        super().__init__(config.channels, config.widths, 4)
         self.config = config
-        widths = config.widths
-        self.stem = plane_step(config.channels, widths[0], (3, 3), stride=2)
-        self.encoder = nn.ModuleList(
-            DepthBlock(a, b) for a, b in zip((widths[0], *widths[:-1]), widths, strict=True)
-        )
-        self.decoder = nn.ModuleList(DepthBlock(a + b, a) for a, b in itertools.pairwise(widths))
-        self.classify = nn.Conv2d(widths[0], 4, 1)
-        initialise(self)
-        nn.init.normal_(self.classify.weight, std=0.01)
-
-    @property
-    def multiple(self) -> int:
-        """Depth, height and width of the crop must be multiples of this."""
-        return int(2 ** len(self.config.widths))
 
     def forward(self, x: Tensor) -> ClickUnetOutput:
         """Log odds, see the class."""
         batch, _, height, width = x.shape
-        volumes = x.reshape(batch, self.config.channels, -1, height, width).transpose(1, 2)
-        depth = volumes.shape[1]
-        top = self.stem(volumes.reshape(batch * depth, -1, height, width))
-        features = top.reshape(batch, depth, *top.shape[1:])
-        levels: list[Tensor] = []
-        for level, block in enumerate(self.encoder):
-            features = block(halved(features) if level else features)
-            levels.append(features)
-        for level in range(len(self.decoder) - 1, -1, -1):
-            features = self.decoder[level](torch.cat([levels[level], doubled(features)], dim=2))
-        four = self.classify(features.flatten(0, 1))
+        features = self.top(x)
+        depth = features.shape[1]
+        four = self.answers(features)
         # (B * D, 2 * 2, H / 2, W / 2): y and x of a pixel's four.
         four = four.reshape(batch, depth, 2, 2, height // 2, width // 2)
         logits = four.permute(0, 1, 4, 2, 5, 3).reshape(batch, depth, height, width)

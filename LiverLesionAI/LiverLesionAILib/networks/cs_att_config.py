@@ -1,8 +1,8 @@
-"""Settings of :mod:`.cs_att` and its two sizes."""
+"""Settings of :mod:`.cs_att` and its sizes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .parts.blocks import Norm
@@ -80,3 +80,7 @@ SIZES = {
         anchor_overlap=(0.5, 0.3),
     ),
 }
+
+# The paper's temperature of 2 is one of VGG's features, which are large: on the compact network's the images
+# of a window came out alike (entropy 0.997 of its range). At 0.2 the same embedding has 0.86.
+SIZES["attending"] = replace(SIZES["compact"], contextual_temperature=0.2)

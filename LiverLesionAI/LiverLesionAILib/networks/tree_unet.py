@@ -8,15 +8,12 @@ it sees and answers for each of the eight in them.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .parts.blocks import initialise
-from .parts.depth import DepthBlock, doubled, halved, plane_step
+from .parts.depth import DepthUnet
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class TreeUnetOutput(NamedTuple):
     attention: None = None
 
 
-class TreeUnet(nn.Module):
+class TreeUnet(DepthUnet):
     """Names tubes.
 
     Input: (B, channels * D, H, W), the slices of the first volume, then those of the next; D, H, W multiples
@@ -51,37 +48,15 @@ class TreeUnet(nn.Module):
     """
 
     def __init__(self, config: TreeUnetConfig = SIZES["compact"]) -> None:
-        super().__init__()
+        super().__init__(config.channels, config.widths, 8)
         self.config = config
-        widths = config.widths
-        self.stem = plane_step(config.channels, widths[0], (3, 3), stride=2)
-        self.encoder = nn.ModuleList(
-            DepthBlock(a, b) for a, b in zip((widths[0], *widths[:-1]), widths, strict=True)
-        )
-        self.decoder = nn.ModuleList(DepthBlock(a + b, a) for a, b in itertools.pairwise(widths))
-        self.classify = nn.Conv2d(widths[0], 8, 1)
-        initialise(self)
-        nn.init.normal_(self.classify.weight, std=0.01)
-
-    @property
-    def multiple(self) -> int:
-        """Depth, height and width of the view must be multiples of this."""
-        return int(2 ** len(self.config.widths))
 
     def forward(self, x: Tensor) -> TreeUnetOutput:
         """Log odds, see the class."""
         batch, _, height, width = x.shape
-        volumes = x.reshape(batch, self.config.channels, -1, height, width).transpose(1, 2)
-        depth = volumes.shape[1]
-        top = self.stem(volumes.reshape(batch * depth, -1, height, width))
-        features = top.reshape(batch, depth // 2, 2, *top.shape[1:]).mean(dim=2)
-        levels: list[Tensor] = []
-        for level, block in enumerate(self.encoder):
-            features = block(halved(features) if level else features)
-            levels.append(features)
-        for level in range(len(self.decoder) - 1, -1, -1):
-            features = self.decoder[level](torch.cat([levels[level], doubled(features)], dim=2))
-        eight = self.classify(features.flatten(0, 1))
+        top = self.top(x)
+        depth = top.shape[1]
+        eight = self.answers(top.reshape(batch, depth // 2, 2, *top.shape[2:]).mean(dim=2))
         # (B * D / 2, 2 * 2 * 2, H / 2, W / 2): z, y and x of a voxel's eight.
         eight = eight.reshape(batch, depth // 2, 2, 2, 2, height // 2, width // 2)
         return TreeUnetOutput(eight.permute(0, 1, 2, 5, 3, 6, 4).reshape(batch, depth, height, width))

@@ -7,7 +7,13 @@ them.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
+
+from .blocks import initialise
 
 
 def plane_step(
@@ -52,3 +58,46 @@ class DepthBlock(nn.Module):
             columns = between(columns).transpose(1, 2)
             x = columns.reshape(batch, depth, channels, height, width)
         return x
+
+
+class DepthUnet(nn.Module):
+    """A U-Net in depth: the way in, down and up that :mod:`..click_unet` and :mod:`..tree_unet` share.
+
+    It computes on pixels twice as large as those it sees; `answers` values of each leave it, one for every
+    pixel (or voxel) in it.
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int], answers: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.stem = plane_step(channels, widths[0], (3, 3), stride=2)
+        self.encoder = nn.ModuleList(
+            DepthBlock(a, b) for a, b in zip((widths[0], *widths[:-1]), widths, strict=True)
+        )
+        self.decoder = nn.ModuleList(DepthBlock(a + b, a) for a, b in itertools.pairwise(widths))
+        self.classify = nn.Conv2d(widths[0], answers, 1)
+        initialise(self)
+        nn.init.normal_(self.classify.weight, std=0.01)
+
+    @property
+    def multiple(self) -> int:
+        """Depth, height and width of what it sees must be multiples of this."""
+        return int(2 ** len(self.encoder))
+
+    def top(self, x: Tensor) -> Tensor:
+        """(B, channels * D, H, W) -> (B, D, C, H / 2, W / 2): the volumes' slices through the stem."""
+        batch, _, height, width = x.shape
+        volumes = x.reshape(batch, self.channels, -1, height, width).transpose(1, 2)
+        depth = volumes.shape[1]
+        top = self.stem(volumes.reshape(batch * depth, -1, height, width))
+        return top.reshape(batch, depth, *top.shape[1:])
+
+    def answers(self, features: Tensor) -> Tensor:
+        """Down and up again: (B, D, C, H, W) -> (B * D, answers, H, W)."""
+        levels: list[Tensor] = []
+        for level, block in enumerate(self.encoder):
+            features = block(halved(features) if level else features)
+            levels.append(features)
+        for level in range(len(self.decoder) - 1, -1, -1):
+            features = self.decoder[level](torch.cat([levels[level], doubled(features)], dim=2))
+        return self.classify(features.flatten(0, 1))
