@@ -220,6 +220,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--pool-bodies", type=int, default=POOL_BODIES, metavar="N", help="to weigh both voices on"
     )
+    parser.add_argument(
+        "--layer-bodies", type=int, default=LAYER_BODIES, metavar="N", help="of each set, for the layer"
+    )
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(arguments)
     for name in ("weights.pt", "curve.csv"):
@@ -320,7 +323,7 @@ def _with_layer(args: argparse.Namespace, chosen: Recipe, shapes: Path | None) -
     network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     learnt_from = [
         source
-        for bank in bank_settings(replace(chosen, bodies=LAYER_BODIES))
+        for bank in bank_settings(replace(chosen, bodies=args.layer_bodies))
         for source in class_bank(bank, args.cache, shapes, workers=args.threads)
     ]
     network = with_outlier_layer(network.eval(), learnt_from, chosen.spec)
