@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FIRST_LINES = {
     # What the card says does not attend, and what it says does; how many slices show it.
     "mscd": ((), ("spatial", "channel"), "**Its attention attends**", 4),
-    "dadrn": (("spatial",), ("channel",), "**Its spatial attention does not attend.**", 1),
+    "dadrn": ((), ("spatial", "channel"), "**Its attention attends**", 2),
     "sfan": ((), ("semantic gate", "global context gate"), "**Its attention attends**", 1),
     "cs_att": (("contextual",), ("spatial",), "**Its contextual attention hardly attends**", 1),
     "va_mask_rcnn": (("channel",), ("spatial",), "**Its channel attention does not attend.**", 2),
