@@ -29,6 +29,7 @@ STAGES = ROOT / "LiverLesionAI" / "LiverLesionAILib" / "stages"
 
 TECHNICAL = {
     "BATCH": "memory",
+    "RESIZED": "how many slices are enlarged together; no voxel differs",
     "CANDIDATES": "how many discs of a slice a vena cava's path is chosen from",
     "BLOCK_MM": "how finely planes are followed between the corners of blocks; every voxel near one is asked",
     "LIKELY, FEWEST_PIXELS": "how a vena cava is recognised in a network's answer; decides no finding",

@@ -18,6 +18,7 @@ SOURCES = sorted(LIBRARY.rglob("*.py"))
 LAB_SOURCES = sorted(LABORATORY.rglob("*.py"))
 
 WITH_TORCH = (
+    "models/one_thread_each.py",
     "stages/segment/inference.py",
     "stages/segment/slice_network.py",
     "stages/explain/sfan.py",

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILib.models.folding import fold_batch_norm
 from LiverLesionAILib.models.weights import ModelStore, load_network
-from LiverLesionAILib.networks.parts.blocks import ConvBlock, global_average, parameter_count
+from LiverLesionAILib.networks.parts.blocks import ConvBlock, global_average, halved, parameter_count
 from LiverLesionAILib.networks.parts.upsampled_convolution import _taps, add_convolved, pays
 from LiverLesionAILib.networks.parts.upsampling import by_products, upsampled
 from LiverLesionAILib.networks.sfan import SIZES, Gate, Sfan, SfanConfig
@@ -238,6 +238,15 @@ class TestInference:
 
 
 class TestBlocks:
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+    def test_halving_is_max_pooling(self, dtype: torch.dtype) -> None:
+        x = torch.randn(2, 3, 6, 10).to(dtype).contiguous(memory_format=torch.channels_last)
+        expected = torch.nn.functional.max_pool2d(x, 2)
+        with torch.inference_mode():
+            assert torch.equal(halved(x), expected)
+            assert torch.equal(halved(x.contiguous()), expected)
+            assert halved(x).is_contiguous(memory_format=torch.channels_last)
+
     def test_folding_batch_norm_keeps_the_function(self) -> None:
         torch.manual_seed(0)
         network = Sfan(replace(SIZES["compact"], widths=(8, 16, 16)))

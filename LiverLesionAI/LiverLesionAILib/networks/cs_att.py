@@ -34,7 +34,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .cs_att_config import SIZES, SLICES_PER_IMAGE, CsAttConfig
-from .parts.blocks import initialise
+from .parts.blocks import Halving, initialise
 from .parts.boxes import (
     BACKGROUND,
     box_iou,
@@ -373,7 +373,7 @@ def _backbone(config: CsAttConfig) -> nn.Sequential:
     blocks = list(zip(config.widths, config.convolutions, config.pooled, strict=True))
     for number, (width, convolutions, pooled) in enumerate(blocks):
         if pooled:
-            layers.append(nn.MaxPool2d(2))
+            layers.append(Halving())
         reach = config.dilation if number == len(blocks) - 1 else 1
         for _ in range(convolutions):
             bias = config.norm == "none"

@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .parts.affinity import Sharpness, centred, unit
-from .parts.blocks import Norm, decoder_levels, encoder_levels, initialise
+from .parts.blocks import Norm, decoder_levels, encoder_levels, halved, initialise
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class Mscd(nn.Module):
         skips: list[Tensor] = []
         attention: list[ContextAttention] = []
         for depth, block in enumerate(self.encoder):
-            x = block(x if depth == 0 else F.max_pool2d(x, 2))
+            x = block(x if depth == 0 else halved(x))
             if str(depth) in self.context:
                 context = self.context[str(depth)]
                 if return_attention:

@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .parts.blocks import Norm, encoder_levels, global_average, initialise
+from .parts.blocks import Norm, encoder_levels, global_average, halved, initialise, narrow
 from .parts.upsampled_convolution import add_convolved, pays
 from .parts.upsampling import upsampled
 
@@ -143,7 +143,7 @@ class Sfan(nn.Module):
         """Class logits at the input's resolution, and the gates where asked for."""
         levels: list[Tensor] = []
         for depth, block in enumerate(self.encoder):
-            x = block(x if depth == 0 else F.max_pool2d(x, 2))
+            x = block(x if depth == 0 else halved(x))
             levels.append(x)
         gates = [gate(levels[level + 1]) for level, gate in enumerate(self.sat)] if self.config.sat else []
         context = self.gca(levels[-1]) if self.config.gca else None
@@ -197,11 +197,7 @@ class Sfan(nn.Module):
             if context is not None:
                 gate = context[:, level * each : (level + 1) * each, 0, 0]
                 weight, bias = weight * gate[:, :, None], bias * gate
-            rows = features.permute(0, 2, 3, 1).flatten(1, 2)
-            each_level = torch.baddbmm(
-                bias.expand(count, -1)[:, None], rows, weight.expand(count, -1, -1).transpose(1, 2)
-            )
-            aligned.append(each_level.view(count, *features.shape[-2:], each))
+            aligned.append(_mixed(features, weight.expand(count, -1, -1), bias.expand(count, -1)))
         return aligned
 
     def _head_at_inference(self, aligned: Sequence[Tensor]) -> Tensor:
@@ -209,14 +205,11 @@ class Sfan(nn.Module):
 
         Where it pays, the coarsest levels are convolved before they are enlarged: both are linear.
         """
-        count, height, width, each = aligned[0].shape
+        height, each = aligned[0].shape[1], aligned[0].shape[3]
         factors = [height // features.shape[1] for features in aligned]
         late = pays(aligned[0].permute(0, 3, 1, 2))
         near = [level for level, factor in enumerate(factors) if factor < CONVOLVED_FROM or not late]
-        fused = aligned[0].new_empty((count, height, width, len(near) * each))
-        for level in near:
-            mine = slice(level * each, (level + 1) * each)
-            fused[..., mine] = upsampled(aligned[level], factors[level])
+        fused = torch.cat([upsampled(aligned[level], factors[level]) for level in near], dim=3)
         convolution = self.head[0]
         weights = convolution.weight.split(each, dim=1)
         first = torch.cat(weights[: len(near)], dim=1).contiguous(memory_format=torch.channels_last)
@@ -225,6 +218,16 @@ class Sfan(nn.Module):
         for level in range(len(near), len(aligned)):
             add_convolved(hidden.permute(0, 2, 3, 1), aligned[level], weights[level], factors[level])
         return self.head[1:](hidden)
+
+
+def _mixed(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """1 x 1 convolutions, one for each image: (B, C, h, w), (B, C', C), (B, C') -> (B, h, w, C')."""
+    count, _, height, width = x.shape
+    if narrow(x):
+        each = [F.conv2d(x[i : i + 1], weight[i, :, :, None, None], bias[i]) for i in range(count)]
+        return torch.cat(each).contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+    rows = x.permute(0, 2, 3, 1).flatten(1, 2)
+    return torch.baddbmm(bias[:, None], rows, weight.transpose(1, 2)).view(count, height, width, -1)
 
 
 CONVOLVED_FROM = 8

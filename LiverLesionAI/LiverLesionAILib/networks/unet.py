@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .parts.blocks import Norm, decoder_levels, encoder_levels, initialise
+from .parts.blocks import Norm, decoder_levels, encoder_levels, halved, initialise
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Unet(nn.Module):
         """Class logits at the input's resolution."""
         levels: list[Tensor] = []
         for depth, block in enumerate(self.encoder):
-            x = self.encoded(depth, block(x if depth == 0 else F.max_pool2d(x, 2)))
+            x = self.encoded(depth, block(x if depth == 0 else halved(x)))
             levels.append(x)
         for level in range(len(self.decoder) - 1, -1, -1):
             skip = self.skip(level, levels[level], x)

@@ -20,8 +20,8 @@ class Beside:
     (:meth:`check`); else the first of their own errors is raised, and the others are asked to stop.
     """
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(8, thread_name_prefix="beside")
+    def __init__(self, threads: int = 8) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="beside")
         self._begun: list[Future[object]] = []
         self._stopped = threading.Event()
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Norm = Literal["none", "batch"]
@@ -67,3 +68,27 @@ def global_average(x: Tensor) -> Tensor:
     """Global average pooling, (B, C, H, W) -> (B, C, 1, 1), summed in float32 at least."""
     wide = torch.promote_types(x.dtype, torch.float32)
     return x.mean(dim=(2, 3), keepdim=True, dtype=wide).to(x.dtype)
+
+
+def narrow(x: Tensor) -> bool:
+    """Whether it is bfloat16 on a CPU, for which torch has few kernels of its own, and no stand-in."""
+    return type(x) is Tensor and x.dtype is torch.bfloat16 and x.device.type == "cpu"
+
+
+def halved(x: Tensor) -> Tensor:
+    """max_pool2d(x, 2) of (B, C, H, W), even sides; in bfloat16 without gradients as maxima of rows."""
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    if torch.is_grad_enabled() or not last or not narrow(x):
+        return F.max_pool2d(x, 2)
+    count, channels, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).view(count, height // 2, 2, width * channels)
+    pairs = torch.maximum(rows[:, :, 0], rows[:, :, 1]).view(count, height // 2, width // 2, 2, channels)
+    return torch.maximum(pairs[..., 0, :], pairs[..., 1, :]).permute(0, 3, 1, 2)
+
+
+class Halving(nn.Module):
+    """:func:`halved` as a layer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H / 2, W / 2)."""
+        return halved(x)

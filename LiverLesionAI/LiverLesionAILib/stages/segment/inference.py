@@ -14,6 +14,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from ...models.inputs import OUTSIDE_HU, InputSpec
+from ...models.one_thread_each import for_each
 from ...support.progress import Progress, part, silent
 from .region import FinerSettings, near_liver
 
@@ -51,37 +52,99 @@ def class_probabilities(
     Returns:
         (classes - 1, z, y, x) uint8, 0..255 for probability 0..1; z counts `slices`.
     """
-    parameter = next(network.parameters())
-    device, dtype = parameter.device, parameter.dtype
-    n_slices, height, width = hu_zyx.shape
+    wanted = np.array(range(len(hu_zyx)) if slices is None else slices, np.intp)
+    out = np.empty((classes - 1, len(wanted), *hu_zyx.shape[1:]), np.uint8)
+    at_once = max(batch, RESIZED)
+    units = [wanted[first : first + at_once] for first in range(0, len(wanted), at_once)]
+    compute = partial(_of_slices, network, spec, hu_zyx, pyramid, batch, collect is not None)
+
+    def take(number: int, found: Found) -> None:
+        first = number * at_once
+        last = first + len(units[number])
+        out[:, first:last] = found.probabilities
+        for part_of_collected in found.collected:
+            assert collect is not None
+            collect(*part_of_collected)
+        progress(stage, last / len(wanted))
+
+    for_each(compute, units, take, next(network.parameters()).device)
+    return out
+
+
+RESIZED = 4
+"""Slices that are enlarged together at least: their neighbours are mostly each other."""
+
+
+class Found(NamedTuple):
+    """What a network says of some slices.
+
+    Attributes:
+        probabilities: (classes - 1, z, y, x), 0..255.
+        collected: what is gathered: (slices, output, unpadded size), ...
+    """
+
+    probabilities: NDArray[np.uint8]
+    collected: Sequence[tuple[NDArray[np.intp], Any, tuple[int, int]]]
+
+
+def _of_slices(
+    network: nn.Module,
+    spec: InputSpec,
+    hu_zyx: NDArray,
+    pyramid: Sequence[float],
+    batch: int,
+    collecting: bool,
+    centres: NDArray[np.intp],
+) -> Found:
+    """The mean over a pyramid of scales in some slices; see :func:`class_probabilities`."""
+    indices = spec.stack_indices(centres, len(hu_zyx))
+    low = int(indices.min())
+    slab = torch.from_numpy(spec.normalise(hu_zyx[low : int(indices.max()) + 1]))
+    stacks = torch.from_numpy(indices - low)
+    size_yx = hu_zyx.shape[1:]
     multiple = int(getattr(network, "multiple", 1))
     nearest_one = min(pyramid, key=lambda scale: abs(scale - 1.0))
-    wanted_slices = range(n_slices) if slices is None else slices
-    out = np.empty((classes - 1, len(wanted_slices), height, width), np.uint8)
-    with torch.inference_mode():
-        for first in range(0, len(wanted_slices), batch):
-            centres = np.array(wanted_slices[first : first + batch])
-            indices = spec.stack_indices(centres, n_slices)
-            low = int(indices.min())
-            slab = torch.from_numpy(spec.normalise(hu_zyx[low : int(indices.max()) + 1]))
-            images = slab[torch.from_numpy(indices - low)].to(device)
-            total: Tensor | None = None
-            for scale in pyramid:
-                wanted = collect if scale == nearest_one else None
-                factor = scale * spec.magnify
-                logits = _logits(network, images, factor, multiple, dtype, spec, centres, wanted)
-                probabilities = logits.float().softmax(dim=1)[:, 1:]
-                if probabilities.shape[-2:] != (height, width):
-                    probabilities = F.interpolate(
-                        probabilities, size=(height, width), mode="bilinear", align_corners=False
-                    )
-                total = probabilities if total is None else total + probabilities
-            mean = total * (255.0 / len(pyramid))
-            out[:, first : first + len(centres)] = (
-                mean.round_().clamp_(0, 255).to(torch.uint8).permute(1, 0, 2, 3).cpu().numpy()
-            )
-            progress(stage, (first + len(centres)) / len(wanted_slices))
-    return out
+    total: Tensor | None = None
+    collected = []
+    for scale in pyramid:
+        images, inner_yx = _images(network, spec, slab, scale * spec.magnify, multiple)
+        asked = collecting and scale == nearest_one
+        parts = []
+        for first in range(0, len(centres), batch):
+            stack = images[stacks[first : first + batch].to(images.device)]
+            output = network(stack.contiguous(memory_format=torch.channels_last), return_attention=asked)
+            if asked:
+                collected.append((centres[first : first + batch], output, inner_yx))
+            logits = output.logits[..., : inner_yx[0], : inner_yx[1]]
+            probabilities = logits.float().softmax(dim=1)[:, 1:]
+            if probabilities.shape[-2:] != size_yx:
+                probabilities = F.interpolate(
+                    probabilities, size=size_yx, mode="bilinear", align_corners=False
+                )
+            parts.append(probabilities)
+        seen = torch.cat(parts)
+        total = seen if total is None else total + seen
+    assert total is not None
+    mean = (total * (255.0 / len(pyramid))).round_().clamp_(0, 255).to(torch.uint8)
+    return Found(mean.permute(1, 0, 2, 3).cpu().numpy(), collected)
+
+
+def _images(
+    network: nn.Module, spec: InputSpec, slab: Tensor, scale: float, multiple: int
+) -> tuple[Tensor, tuple[int, int]]:
+    """Slices (n, y, x) as the network sees them, (n, H, W), and their size without padding."""
+    parameter = next(network.parameters())
+    images = slab.to(parameter.device)[None]
+    if scale != 1.0:
+        size = tuple(max(1, round(n * scale)) for n in slab.shape[1:])
+        images = F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
+    height, width = images.shape[-2:]
+    below, right = (
+        p - n for p, n in zip(padded_size((height, width), multiple), (height, width), strict=True)
+    )
+    air = float(spec.normalise(OUTSIDE_HU))
+    images = F.pad(images, (0, right, 0, below), mode="constant", value=air)
+    return images[0].to(parameter.dtype), (height, width)
 
 
 class Slab(NamedTuple):
@@ -216,20 +279,24 @@ def _tumour_in(
 ) -> NDArray[np.uint8]:
     """Probability of tumour, 0..255, in the slabs' boxes; 0 elsewhere."""
     tumour = np.zeros(hu_zyx.shape, np.uint8)
-    half, at_once = spec.in_slices // 2, _slices_at_once(batch, spec, scales)
-    for number, slab in enumerate(slabs):
-        low = max(0, slab.slices[0] - half)
-        high = min(len(hu_zyx), slab.slices[-1] + 1 + half)
-        tumour[slab.slices, slab.rows, slab.columns] = class_probabilities(
-            network,
-            spec,
-            hu_zyx[low:high, slab.rows, slab.columns],
-            classes=3,
-            pyramid=scales,
-            batch=at_once,
-            slices=[z - low for z in slab.slices],
-        )[1]
-        progress("segmenting lesions", (number + 1) / len(slabs))
+    batch = _slices_at_once(batch, spec, scales)
+    at_once = max(batch, RESIZED)
+    units = [
+        slab._replace(slices=slab.slices[first : first + at_once])
+        for slab in slabs
+        for first in range(0, len(slab.slices), at_once)
+    ]
+
+    def compute(slab: Slab) -> Found:
+        box = hu_zyx[:, slab.rows, slab.columns]
+        return _of_slices(network, spec, box, scales, batch, False, np.array(slab.slices, np.intp))
+
+    def take(number: int, found: Found) -> None:
+        slab = units[number]
+        tumour[slab.slices, slab.rows, slab.columns] = found.probabilities[1]
+        progress("segmenting lesions", (number + 1) / len(units))
+
+    for_each(compute, units, take, next(network.parameters()).device)
     return tumour
 
 
@@ -245,30 +312,3 @@ def _span(used: NDArray[np.bool_], margin: int) -> slice:
 def _slices_at_once(batch: int, spec: InputSpec, scales: Sequence[float]) -> int:
     """So that memory stays what `batch` slices take at scale 1."""
     return max(1, round(batch / max(1.0, (max(scales) * spec.magnify) ** 2)))
-
-
-def _logits(
-    network: nn.Module,
-    images: Tensor,
-    scale: float,
-    multiple: int,
-    dtype: torch.dtype,
-    spec: InputSpec,
-    centres: NDArray[np.intp],
-    collect: Callable[[NDArray[np.intp], Any, tuple[int, int]], None] | None,
-) -> Tensor:
-    height, width = images.shape[-2:]
-    if scale != 1.0:
-        size = (max(1, round(height * scale)), max(1, round(width * scale)))
-        images = F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
-    inner_yx = images.shape[-2:]
-    padded_yx = padded_size(inner_yx, multiple)
-    air = float(spec.normalise(OUTSIDE_HU))
-    images = F.pad(
-        images, (0, padded_yx[1] - inner_yx[1], 0, padded_yx[0] - inner_yx[0]), mode="constant", value=air
-    )
-    images = images.to(dtype).contiguous(memory_format=torch.channels_last)
-    output = network(images, return_attention=collect is not None)
-    if collect is not None:
-        collect(centres, output, (inner_yx[0], inner_yx[1]))
-    return output.logits[..., : inner_yx[0], : inner_yx[1]]
