@@ -14,6 +14,7 @@ from ..case.anatomy_codes import read_place
 from ..case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ..reading.dicom_seg import Segment, SegmentationObject
 from ..reading.dicom_sr import MeasurementGroup
+from ..stages.followup.register import reduced_ct
 from ..stages.measure.lesions import measure_case, measure_liver
 from ..support.errors import InputError
 from ..volume.ct import CtVolume
@@ -98,10 +99,11 @@ def imported_case(
     measured = measure_case(labels, liver, volume.hu_zyx, volume.geometry)
     organ = measure_liver(labels, liver | (labels > 0), volume.hu_zyx, volume.geometry)
     lesions = tuple(_with_report(x, owners[x.number], drawn, groups) for x in measured)
+    whole = liver | (labels > 0)
     return CaseResult(
         case_name=volume.name,
         geometry=volume.geometry,
-        liver_zyx=liver | (labels > 0),
+        liver_zyx=whole,
         lesion_labels_zyx=labels,
         lesions=lesions,
         liver_volume_ml=organ.volume_ml,
@@ -110,6 +112,7 @@ def imported_case(
         messages=_messages(kinds, drawn),
         device="none (imported)",
         version=__version__,
+        reduced_ct=reduced_ct(volume.hu_zyx, whole, volume.geometry),
     )
 
 
