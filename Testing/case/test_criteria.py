@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from LiverLesionAILib.case.classes import Phase
@@ -11,11 +12,12 @@ from LiverLesionAILib.case.criteria import (
     Diagnosis,
     choi_of,
     choi_response,
-    mrecist,
+    mrecist_of,
+    not_arterial,
     volume_change_percent,
 )
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
-from LiverLesionAILib.case.recist import Response, TargetSize, TargetState
+from LiverLesionAILib.case.recist import NonTarget, Response, TargetSize, TargetState
 
 CR, PR, SD, PD, NE = Response.CR, Response.PR, Response.SD, Response.PD, Response.NE
 
@@ -68,13 +70,20 @@ def test_volume_beside_it():
     assert math.isnan(volume_change_percent(two_scans((20, 40), (90, 90), covered=False)))
 
 
-def test_mrecist_only_for_hcc_in_the_arterial_phase():
-    sizes = [[TargetSize(40.0)], [TargetSize(28.0)]]
-    arterial = [Phase.ARTERIAL] * 2
-    assert mrecist(sizes, arterial, Diagnosis.HCC).overall is PR
+def test_mrecist_by_the_enhancing_diameters():
+    course = two_scans((40, 40), (90, 90))
+    assert mrecist_of(course, [[TargetSize(40.0)], [TargetSize(28.0)]]).overall is PR
     nothing = [[TargetSize(40.0)], [TargetSize(0.0, TargetState.GONE)]]
-    assert mrecist(nothing, arterial, Diagnosis.HCC).overall is CR
-    assert mrecist(sizes, arterial, None) is None
-    assert mrecist(sizes, arterial, Diagnosis.GIST) is None
-    assert mrecist(sizes, [Phase.ARTERIAL, Phase.PORTAL], Diagnosis.HCC) is None
-    assert mrecist(sizes, [Phase.ARTERIAL, None], Diagnosis.HCC) is None
+    found = mrecist_of(course, nothing)
+    assert found.overall is CR and found.provisional == course.provisional
+    assert mrecist_of(course, nothing, NonTarget.PROGRESSING).overall is PD
+    failed = replace(course, steps=(replace(course.steps[0], failed="the livers do not fit"),))
+    assert mrecist_of(failed, nothing) is None
+
+
+def test_mrecist_only_in_the_arterial_phase():
+    course = two_scans((40, 40), (90, 90))
+    assert not_arterial(course, [Phase.ARTERIAL] * 2) == ""
+    for phases in ([Phase.ARTERIAL, Phase.PORTAL], [Phase.ARTERIAL, None]):
+        assert f"of {course.points[1].name} it is not known" in not_arterial(course, phases)
+    assert ", ".join(point.name for point in course.points) in not_arterial(course, [None, None])

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 import SimpleITK as sitk
-from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.case.findings import CaseResult, PhaseEstimate
+from LiverLesionAILib.case.followup_json import course_of_json
 from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.cli.prior import add_prior_options, compare_with_priors, read_priors
 from LiverLesionAILib.stages.followup.register import LiverTransform
@@ -77,6 +79,9 @@ def test_several_priors_with_their_dates(result, tmp_path):
     (["--targets", "1"], "--targets belongs to --prior"),
     (["--prior", "a", "--prior-date", "2026-01-05", "--prior-date", "2026-01-06"], "more --prior-date"),
     (["--prior", "a", "--other-target", "20"], "--other-target has 1 lengths for 2 scans"),
+    (["--prior", "a", "--diagnosis", "hcc"], "--enhancing belong together"),
+    (["--prior", "a", "--enhancing", "20,9"], "--enhancing belong together"),
+    (["--prior", "a", "--diagnosis", "hcc", "--enhancing", "20"], "--enhancing has 1 lengths for 2 scans"),
     (["--prior", "a", "--other-node", "20,9,8"], "--other-node has 3 lengths for 2 scans"),
     (["--other-node", "20,9"], "--other-node belongs to --prior"),
     (["--prior", "nowhere"], "holds no saved result"),
@@ -102,3 +107,25 @@ def test_a_target_that_is_not_there_is_told(result, tmp_path):
     volume = CtVolume(result.lesion_labels_zyx.astype("int16"), result.geometry, "now")
     with pytest.raises(LiverLesionAIError, match="no lesion 99"):
         compare_with_priors(priors, result, volume, lambda text: None, silent)
+
+
+@pytest.mark.usefixtures("in_line")
+@pytest.mark.parametrize("phase", [Phase.ARTERIAL, Phase.PORTAL])
+def test_mrecist_of_an_hcc_where_both_scans_are_arterial(result, tmp_path, phase):
+    now = replace(result, phase=PhaseEstimate(Phase.ARTERIAL.title, 1.0))
+    save_result(replace(now, case_name="spring", phase=PhaseEstimate(phase.title, 1.0)), tmp_path / "old")
+    given = ["--diagnosis", "hcc", "--enhancing", "30,20", "--enhancing", "12,0"]
+    priors = read_priors(parsed("--prior", tmp_path / "old", *given), silent)
+    said = []
+    volume = CtVolume(result.lesion_labels_zyx.astype("int16"), result.geometry, "now")
+    texts = compare_with_priors(priors, now, volume, said.append, silent)
+    document = json.loads(texts["followup.json"])
+    told = any("of spring it is not known" in warning for warning in document["warnings"])
+    assert told == (phase is Phase.PORTAL) == (document["mrecist"] is None)
+    if not told:
+        assert document["mrecist"]["overall"] == "partial response"
+        assert (document["mrecist"]["baseline_mm"], document["mrecist"]["now_mm"]) == (42.0, 20.0)
+        assert document["mrecist"]["enhancing_mm"] == [[30.0, 12.0], [20.0, 0.0]]
+        assert "mRECIST (HCC): partial response; enhancing, mm: 30.0 > 20.0; 12.0 > 0.0." in "\n".join(said)
+        back = course_of_json(texts["followup.json"])
+        assert back.mrecist is not None and back.mrecist.overall.value == "partial response"

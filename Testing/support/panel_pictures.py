@@ -191,6 +191,9 @@ def follow_up_pictures(folder: Path) -> list[Path]:
         mouse, pairs = Mouse(desk), desk.panel.follow_up.compared.followup.pairs
         gone = next(k for k, pair in enumerate(pairs) if not pair.current)
         new = next(k for k, pair in enumerate(pairs) if not pair.prior)
+        desk.ui.elsewhereEdit.text = "31.5, 28; n 16, 9"
+        desk.ui.elsewhereEdit.editingFinished.emit()
+        desk.turn()
         made.append(take(desk, folder, "follow_up"))
         mouse.press(mouse.at(gone))
         mouse.move(mouse.at(new))

@@ -18,7 +18,7 @@ pytest.importorskip("pypdf", reason="pypdf is not installed")
 hd = pytest.importorskip("highdicom", reason="highdicom is not installed (the extra export)")
 
 from LiverLesionAILib.case.course import Course, response_of
-from LiverLesionAILib.case.criteria import ChoiAssessment
+from LiverLesionAILib.case.criteria import ChoiAssessment, mrecist_of, not_arterial
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.case.followup_json import course_json, course_of_json, read_course
@@ -38,6 +38,7 @@ from LiverLesionAILib.writing.report.content import Options, report_content
 from LiverLesionAILib.writing.report.follow_up import COLUMNS
 from LiverLesionAILib.writing.report.html import report_html, report_text
 from LiverLesionAILib.writing.report.pdf import report_pdf
+from LiverLesionAILib.writing.report.sentences import sentence
 from LiverLesionAILib.writing.report.strings import LANGUAGES, Language
 from support.case_factory import small_case
 from writing.test_dicom_export import judged as valid_object
@@ -77,7 +78,9 @@ def course_of(result: CaseResult, *, sure: bool = True, scans: int = 2) -> Judge
     elsewhere = at_every_scan([OtherTarget(tuple(20.0 - k for k in range(scans))), node], scans)
     word = NonTarget.PERSISTENT
     choi = ChoiAssessment(Response.SD, 4.2, -3.0)
-    return JudgedCourse(course, response_of(course, None, word, elsewhere), None, elsewhere, choi, word)
+    enhancing = at_every_scan([OtherTarget((*[30.0] * (scans - 1), 20.0))], scans)
+    more = choi, word, mrecist_of(course, enhancing, word), enhancing
+    return JudgedCourse(course, response_of(course, None, word, elsewhere), None, elsewhere, *more)
 
 
 @pytest.mark.parametrize("scans", [2, 3])
@@ -142,6 +145,10 @@ def test_a_choice_of_targets_that_recist_does_not_make_is_said_in_each_language(
     many, least = part.statements[5:7] if "6" in part.statements[5] else part.statements[6:8]
     assert {"2", "5", "6"} <= set(re.findall(r"\d+", many)) and "10 mm" in least and "15 mm" in least
     assert not re.search("here|target|measures", many + least)
+    told = not_arterial(judged.course, [None, None])
+    said = sentence(told, Language(language))
+    assert "mRECIST" in said and judged.course.points[0].name in said
+    assert said != Language(language)("in_english", s=told)
 
 
 def test_the_plot_is_on_the_page_in_its_language(result):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .classes import Phase
-from .course import Course, proposed_targets, sums_over_time, target_sizes
+from .course import Course, new_lesions, proposed_targets, sums_over_time, target_sizes
 from .recist import ROUNDING_MM, Assessment, NonTarget, Response, TargetSize, TargetState, assess
 
 CHOI_SIZE, CHOI_HU = 0.10, 0.15
@@ -98,27 +98,38 @@ def _mean_hu(course: Course, targets: Sequence[int], at: int) -> float:
     return sum(x.hu_mean * x.volume_ml for x in lesions) / volume if volume > 0 else math.nan
 
 
-def mrecist(
-    time_points: Sequence[Sequence[TargetSize]],
-    phases: Sequence[Phase | None],
-    diagnosis: Diagnosis | None,
-    non_target: NonTarget = NonTarget.NONE,
-    *,
-    new_lesions: bool = False,
-    provisional: str = "",
+def mrecist_of(
+    course: Course, enhancing: Sequence[Sequence[TargetSize]], non_target: NonTarget = NonTarget.NONE
 ) -> Assessment | None:
     """mRECIST: RECIST's cuts on the longest diameter of what enhances in the arterial phase.
 
+    Only for an HCC, as the reader says, and where :func:`not_arterial` says nothing.
+
     Args:
-        time_points: diameters of the enhancing part, the oldest first; GONE where nothing enhances.
-        phases: of each scan; one that is not arterial, or not known, is not evaluable.
+        enhancing: the diameters as the reader gives them, the oldest scan first; gone where nothing enhances.
 
     Returns:
-        None unless the reader says that it is HCC and every scan is arterial.
+        None where the scans could not be brought into line: then nothing is known of new lesions.
     """
-    if diagnosis is not Diagnosis.HCC or any(phase is not Phase.ARTERIAL for phase in phases):
+    if course.failed:
         return None
-    return assess(time_points, non_target, new_lesions=new_lesions, provisional=provisional)
+    new = bool(new_lesions(course))
+    return assess(enhancing, non_target, new_lesions=new, provisional=course.provisional)
+
+
+def not_arterial(course: Course, phases: Sequence[Phase | None]) -> str:
+    """Why mRECIST is not given; "" where every scan is arterial.
+
+    Args:
+        phases: of each scan, the oldest first; None where it is not known.
+    """
+    names = [p.name for p, phase in zip(course.points, phases, strict=True) if phase is not Phase.ARTERIAL]
+    if not names:
+        return ""
+    return (
+        f"mRECIST is not given: it takes the arterial phase, and of {', '.join(names)} it is not known to be "
+        "that."
+    )
 
 
 def volume_change_percent(course: Course, targets: Sequence[int] | None = None) -> float:

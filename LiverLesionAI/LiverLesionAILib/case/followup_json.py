@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .course import Course, response_of, sums_over_time
-from .criteria import ChoiAssessment, volume_change_percent
+from .criteria import ChoiAssessment, mrecist_of, volume_change_percent
 from .followup import FollowUp, LesionSize, LesionState, Pair, TimePoint, change_of
 from .joined import JoinedOutline
 from .judged import JudgedCourse
@@ -70,6 +70,7 @@ def course_json(judged: JudgedCourse) -> str:
         },
         "volume_change_percent": _number(volume_change_percent(course, targets), 1),
         "choi": None if judged.choi is None else _choi(judged.choi),
+        "mrecist": None if judged.mrecist is None else _mrecist(judged.mrecist, judged.enhancing),
         "sums_mm": [_number(mm, 1) for mm in sums_over_time(course, targets, judged.elsewhere)],
         "recist": None if response is None else _response(response),
         "provisional": [reason for reason in course.provisional.split("; ") if reason],
@@ -174,6 +175,11 @@ def _response(response: Assessment) -> dict[str, Any]:
     }
 
 
+def _mrecist(mrecist: Assessment, enhancing: Sequence[Sequence[TargetSize]]) -> dict[str, Any]:
+    rows = _by_scan([target.axes_mm for target in targets_of(enhancing)])
+    return {**_response(mrecist), "enhancing_mm": rows}
+
+
 def _choi(choi: ChoiAssessment) -> dict[str, Any]:
     return {
         "response": choi.response.value,
@@ -226,6 +232,8 @@ def course_of_json(text: str) -> JudgedCourse:
     targets = None if said["targets"] is None else tuple(map(int, said["targets"]))
     elsewhere = _read_elsewhere(said["elsewhere_mm"], said.get("elsewhere_nodes"), len(points))
     non_target = NonTarget(said["non_target"])
+    told = known.get("mrecist")
+    enhancing = () if told is None else _read_elsewhere(told["enhancing_mm"], None, len(points))
     return JudgedCourse(
         course,
         response_of(course, targets, non_target, elsewhere),
@@ -233,6 +241,8 @@ def course_of_json(text: str) -> JudgedCourse:
         elsewhere,
         None if known["choi"] is None else _read_choi(known["choi"]),
         non_target,
+        mrecist_of(course, enhancing, non_target) if enhancing else None,
+        enhancing,
     )
 
 

@@ -23,7 +23,8 @@ class JudgedCourse:
         response: None where none can be said.
         targets: numbers in the oldest scan; None for the proposed ones.
         elsewhere: for every scan the targets outside of the liver.
-        choi: None unless it was asked for.
+        choi, mrecist: None unless they were asked for, and can be given.
+        enhancing: what `mrecist` is of: the targets' enhancing diameters at every scan.
         non_target: the reader's word on all other lesions.
     """
 
@@ -33,6 +34,8 @@ class JudgedCourse:
     elsewhere: Sequence[Sequence[TargetSize]] = ()
     choi: ChoiAssessment | None = None
     non_target: NonTarget = NonTarget.NONE
+    mrecist: Assessment | None = None
+    enhancing: Sequence[Sequence[TargetSize]] = ()
 
     @property
     def chosen(self) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..case.findings import CaseResult
     from ..volume.ct import CtVolume
 
+DIAGNOSES = {"gist": Diagnosis.GIST, "hcc": Diagnosis.HCC}
 NON_TARGETS = {word.name.lower().replace("_", "-"): word for word in NonTarget}
 
 
@@ -34,6 +35,7 @@ class Priors:
         non_target: the reader's word on all other lesions.
         elsewhere: targets outside of the liver, at every time point, the oldest first.
         diagnosis: the reader's, where further criteria are wanted.
+        enhancing: of an HCC, the targets' enhancing diameters at every time point.
     """
 
     scans: tuple[Examined, ...]
@@ -42,6 +44,7 @@ class Priors:
     non_target: NonTarget = NonTarget.NONE
     elsewhere: tuple[tuple[TargetSize, ...], ...] = ()
     diagnosis: Diagnosis | None = None
+    enhancing: tuple[tuple[TargetSize, ...], ...] = ()
 
 
 def add_prior_options(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +72,11 @@ def add_prior_options(parser: argparse.ArgumentParser) -> None:
         help="date of the earlier scan (in the order of --prior) where DICOM does not tell it",
     )
     group.add_argument("--date", type=_day, metavar="YYYY-MM-DD", help="date of this scan, likewise")
+    _add_words(group)
+
+
+def _add_words(group: argparse._ArgumentGroup) -> None:
+    """What the reader says of the targets and of everything else."""
     group.add_argument(
         "--targets",
         type=_numbers,
@@ -95,7 +103,20 @@ def add_prior_options(parser: argparse.ArgumentParser) -> None:
         help="short axis of a lymph node that is a target, likewise; in both 0 is gone, - is not shown by "
         "that scan",
     )
-    group.add_argument("--diagnosis", choices=["gist"], help="yours; of a GIST Choi's criteria are given too")
+    group.add_argument(
+        "--diagnosis",
+        choices=sorted(DIAGNOSES),
+        help="yours; of a GIST Choi's criteria are given too, of an HCC mRECIST by --enhancing",
+    )
+    group.add_argument(
+        "--enhancing",
+        type=_lengths,
+        metavar="MM,MM",
+        action="append",
+        default=[],
+        help="longest diameter of what enhances of an HCC in the arterial phase, at every time point, the "
+        "oldest first; again for a second target",
+    )
 
 
 def _day(text: str) -> date:
@@ -127,7 +148,7 @@ def read_priors(args: argparse.Namespace, progress: Progress) -> Priors | None:
     """
     count = len(args.prior or ())
     of_prior = ("prior_ct", "prior_date", "date", "targets", "non_target")
-    of_prior += ("other_target", "other_node", "diagnosis")
+    of_prior += ("other_target", "other_node", "diagnosis", "enhancing")
     if not count:
         given = next((name for name in of_prior if getattr(args, name)), None)
         if given is not None:
@@ -140,12 +161,18 @@ def read_priors(args: argparse.Namespace, progress: Progress) -> Priors | None:
             raise LiverLesionAIError(f"There are more --{option} than --prior: give one for each, in order.")
     others = [OtherTarget(mm) for mm in args.other_target]
     others += [OtherTarget(mm, node=True) for mm in args.other_node]
-    wrong = next((one for one in others if len(one.axes_mm) != count + 1), None)
-    if wrong is not None:
-        option = "--other-node" if wrong.node else "--other-target"
+    for option in ("other-target", "other-node", "enhancing"):
+        given = getattr(args, option.replace("-", "_"))
+        wrong = next((axes for axes in given if len(axes) != count + 1), None)
+        if wrong is None:
+            continue
         raise LiverLesionAIError(
-            f"{option} has {len(wrong.axes_mm)} lengths for {count + 1} scans: give one for each, the oldest "
-            "first."
+            f"--{option} has {len(wrong)} lengths for {count + 1} scans: give one for each, the oldest first."
+        )
+    if (args.diagnosis == "hcc") != bool(args.enhancing):
+        raise LiverLesionAIError(
+            "--diagnosis hcc and --enhancing belong together: mRECIST is of the diameters that enhance, as "
+            "you measure them."
         )
     cts = [*(args.prior_ct or ()), *[None] * count]
     days = [*(args.prior_date or ()), *[None] * count]
@@ -158,7 +185,8 @@ def read_priors(args: argparse.Namespace, progress: Progress) -> Priors | None:
         args.targets,
         NON_TARGETS[args.non_target or "none"],
         at_every_scan(others, count + 1),
-        Diagnosis.GIST if args.diagnosis == "gist" else None,
+        DIAGNOSES.get(args.diagnosis),
+        at_every_scan([OtherTarget(mm) for mm in args.enhancing], count + 1),
     )
 
 
@@ -184,9 +212,9 @@ def compare_with_priors(
         LiverLesionAIError: `--targets` names a lesion that the oldest scan does not have.
         Cancelled: from `progress`.
     """
-    from ..analysis.followup import Examined, follow_course
+    from ..analysis.followup import Examined, follow_course, in_order
     from ..case.course import new_lesions, response_of
-    from ..case.criteria import choi_of
+    from ..case.criteria import choi_of, mrecist_of, not_arterial
     from ..case.followup_json import FOLLOWUP_FILE, course_json
     from ..case.judged import JudgedCourse
     from ..pictures.followup_plot import followup_svg
@@ -204,7 +232,15 @@ def compare_with_priors(
     say("")
     new = bool(not course.failed and new_lesions(course))
     choi = choi_of(course, priors.diagnosis, priors.targets, new_lesions=new)
-    whole = JudgedCourse(course, judged, priors.targets, priors.elsewhere, choi, priors.non_target)
+    enhancing = priors.enhancing
+    if enhancing:
+        phases = [scan.result.phase for scan in (*in_order(priors.scans)[0], current)]
+        told = not_arterial(course, [None if phase is None else phase.phase for phase in phases])
+        if told:
+            course, enhancing = replace(course, warnings=(*course.warnings, told)), ()
+    mrecist = mrecist_of(course, enhancing, priors.non_target) if enhancing else None
+    said = priors.targets, priors.elsewhere, choi, priors.non_target
+    whole = JudgedCourse(course, judged, *said, mrecist, enhancing if mrecist is not None else ())
     say(course_text(whole))
     texts = {FOLLOWUP_FILE: course_json(whole)}
     plot = followup_svg(course, priors.targets, priors.elsewhere)

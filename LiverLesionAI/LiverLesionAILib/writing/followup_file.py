@@ -56,6 +56,9 @@ def course_text(judged: JudgedCourse) -> str:
             for p in (judged.choi.size_percent, judged.choi.hu_percent)
         ]
         lines.append(f"Choi (GIST): {judged.choi.response.value}; size {change[0]}, density {change[1]}.")
+    if judged.mrecist is not None:
+        sizes = other_targets_text(judged.enhancing)
+        lines.append(f"mRECIST (HCC): {judged.mrecist.overall.value}; enhancing, mm: {sizes}.")
     if course.provisional:
         lines.append(f"Provisional: {course.provisional}.")
     return "\n".join([*lines, *(f"Note: {warning}" for warning in judged.warnings)])

@@ -204,6 +204,12 @@ def _statements(judged: JudgedCourse, words: Language) -> list[str]:
         size, density = (signed(p, words) for p in percent)
         category = words(f"response.{judged.choi.response.value}")
         said.append(words("fu.choi", response=category, size=size, density=density))
+    if judged.mrecist is not None:
+        category = words(f"response.{judged.mrecist.overall.value}")
+        sizes = other_targets_text(
+            judged.enhancing, partial(words.number, digits=1), "", words("state.not covered")
+        )
+        said.append(words("fu.mrecist", response=category, sizes=sizes))
     if reasons := [sentence(one, words) for one in judged.course.provisional.split("; ") if one]:
         said.append(words("fu.why", why="; ".join(reasons)))
     return said

@@ -91,6 +91,12 @@ WORDS: Mapping[str, tuple[str, str, str, str]] = {
         "Choi (GIST): {response}; størrelse {size} %, tetthet {density} %.",
         "Choi (GIST) : {response} ; taille {size} %, densité {density} %.",
     ),
+    "fu.mrecist": (
+        "mRECIST (HCC): {response}; longest diameter enhancing in the arterial phase, mm: {sizes}.",
+        "mRECIST (HCC): {response}; längster arteriell anreichernder Durchmesser, mm: {sizes}.",
+        "mRECIST (HCC): {response}; lengste diameter med arteriell oppladning, mm: {sizes}.",
+        "mRECIST (CHC) : {response} ; plus grand diamètre rehaussé au temps artériel, mm : {sizes}.",
+    ),
     "fu.joined_now": (
         "Lesion {n} is one outline round lesions {others} of the prior scan. Split between them its parts "
         "measure ({parts}): a proposal, nothing was split.",
@@ -285,6 +291,12 @@ FOLLOW_UP_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Die Voruntersuchung ist jünger als die jetzige. Sind sie vertauscht?",
         "Den tidligere undersøkelsen er nyere enn denne. Er de byttet om?",
         "L'examen antérieur est plus récent que l'actuel. Sont-ils inversés ?",
+    ),
+    "mRECIST is not given: it takes the arterial phase, and of {names} it is not known to be that.": (
+        "mRECIST wird nicht angegeben: Es gilt für die arterielle Phase, und von {names} ist nicht bekannt, "
+        "dass es diese ist.",
+        "mRECIST gis ikke: det gjelder arteriell fase, og av {names} er det ikke kjent at det er den.",
+        "mRECIST n'est pas donné : il vaut au temps artériel, et de {names} on ne sait pas si c'est le cas.",
     ),
     "The prior scan looks {phase}, the current one {phase_now}: lesions can look larger or smaller, appear "
     "or vanish, by the phase alone.": (
