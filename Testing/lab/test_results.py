@@ -45,6 +45,27 @@ def test_what_sfans_third_part_changed_is_what_the_kept_slices_say():
         assert " | ".join(cell.strip() for cell in line.split("|")[2:5]) in EVIDENCE
 
 
+def test_what_dadrns_attentions_are_worth_is_what_the_kept_runs_say():
+    runs = [
+        {
+            (row["attention"], row["how"]): row
+            for row in json.loads((RESOURCES / "results" / name).read_text())["rows"]
+        }
+        for name in ("attention_dadrn_before.json", "attention_dadrn.json")
+    ]
+    assert set(runs[0]) == set(runs[1]) and len(runs[0]) == 7
+    for attention, how in runs[0]:
+        cells = [_attention_cell(run[attention, how]) for run in runs]
+        assert f"| {' | '.join([attention or 'as it is', how, *cells])} |".replace("|  |", "| |") in EVIDENCE
+
+
+def _attention_cell(row: dict) -> str:
+    if row["difference"] is None:
+        return f"{row['value']:.3f}"
+    value, low, high = (row["difference"][key] for key in ("value", "low", "high"))
+    return f"{value:+.3f} [{low:.3f}, {high:.3f}]"
+
+
 def test_rows_come_back_as_they_were_written(tmp_path):
     rows = read_rows(GALLBLADDERS)
     write_rows(rows, tmp_path / "rows.csv")
