@@ -21,6 +21,7 @@ from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import Manifest, ModelEntry
 from LiverLesionAILib.stages.neighbours.gallbladder import GallbladderSettings
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.ct import CtVolume
 from support.slice_files import write_slices
 from torch import Tensor, nn
 
@@ -116,11 +117,50 @@ def test_the_command_scores_slices_and_scans_and_prints_its_rows_again(data, tmp
     assert capsys.readouterr().out.strip() == summary(rows).strip()
 
 
+def test_the_whole_line_is_judged_and_goes_on_where_it_was(data, tmp_path, monkeypatch, capsys) -> None:
+    """The first scan's gallbladder is left out of the list, the second's is half liver and a lesion."""
+    from LiverLesionAILab.evaluation import gallbladder_line as line
+
+    asked = []
+
+    def analysed(ct: CtVolume, *_: object) -> SimpleNamespace:
+        number = len(asked)
+        asked.append(number)
+        body = small_body(number, GallbladderMix())
+        bile, lesion = body.labels_zyx == 2, body.lesions_zyx > 0
+        half = bile & (np.indices(bile.shape)[2] < 42)
+        return SimpleNamespace(
+            geometry=ct.geometry,
+            gallbladder_zyx=bile if number == 0 else (lesion | (bile & ~half)),
+            liver_zyx=(body.labels_zyx == 1) if number == 0 else ((body.labels_zyx == 1) | half),
+            lesion_labels_zyx=np.where(lesion, 1, 0) if number == 0 else np.where(half, 1, 0),
+        )
+
+    monkeypatch.setattr(line, "analyze", analysed)
+    out = tmp_path / "line.csv"
+    for scans in ("1", "2", "2"):
+        assert run_gallbladders(_arguments("--line", "--scans", scans, "--out", str(out))) == 0
+    assert len(asked) == 2, "a scan is not analysed twice"
+    first, second = line.read_line(out)
+    whole = 9 * 16 * 12 * np.prod(BODY_SPACING) / 1000
+    assert (first.liver_ml, first.listed, first.found, first.swallowed) == (0, 0, 1, 0)
+    assert first.dice == 1 and first.gallbladder_ml == pytest.approx(whole)
+    assert second.liver_ml == pytest.approx(whole / 2)
+    assert (second.listed, second.lesions, second.found, second.swallowed) == (1, 1, 0, 1)
+    printed = capsys.readouterr().out
+    assert "| less than 1 mL counted as liver | 2 | 0.50 |" in printed
+    assert "| lesion at the fossa not taken for gallbladder | 2 | 0.50 |" in printed
+    assert run_gallbladders(_arguments("--line", "--rows", str(out))) == 0
+    assert capsys.readouterr().out.strip() == printed[printed.rindex("| whole line") :].strip()
+
+
 def test_rows_that_are_none_are_told(tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     other.write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="as `gallbladders --out` writes them"):
         run_gallbladders(_arguments("--rows", str(other)))
+    with pytest.raises(InputError, match="as `gallbladders --line --out` writes them"):
+        run_gallbladders(_arguments("--line", "--rows", str(other)))
 
 
 def test_a_run_without_weights_is_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import argparse
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ from ..training.gallbladder_cases import (
     slice_with_lesions,
 )
 from .gallbladder_in_cases import case_rows, case_table
+from .gallbladder_line import line_rows, line_table, read_line
 from .models import run_network
 
 if TYPE_CHECKING:
@@ -331,6 +333,11 @@ def add_gallbladder_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, help="write one line per gallbladder, lesion and slice to this CSV"
     )
     parser.add_argument(
+        "--line",
+        action="store_true",
+        help="the synthetic scans through the whole line instead; goes on from the rows in --out",
+    )
+    parser.add_argument(
         "--rows", type=Path, metavar="CSV", help="print the tables of rows that --out wrote; nothing is run"
     )
 
@@ -355,10 +362,17 @@ def run_gallbladders(args: argparse.Namespace, progress: Progress = silent) -> i
     import torch
 
     if args.rows:
-        print(summary(read_rows(args.rows)))
+        print(line_table(read_line(args.rows)) if args.line else summary(read_rows(args.rows)))
         return 0
     torch.set_num_threads(args.threads)
     data = data_folder()
+    if args.line:
+        mix = GallbladderMix(seed=TEST_SEED, lesions=1.0)
+        bodies = {
+            f"scan{n:03d}": partial(gallbladder_body, n, mix, data / "shapes") for n in range(args.scans)
+        }
+        print(line_table(list(line_rows(bodies, args.out, progress))))
+        return 0
     network, spec = trained_network(args.run)
     settings = Rules().part(GallbladderSettings)
     rows = list(slice_rows(network, spec, data, settings, args.paintings))
