@@ -42,6 +42,7 @@ from typing import Any, BinaryIO, Protocol
 
 from ..models.computer import describe_computer
 from ..support.errors import Cancelled, InputError, LiverLesionAIError, ModelError, OutputError
+from ..support.memory import keep_freed_memory
 from ..support.progress import Progress, TimedProgress
 from ..support.threads import let_threads_sleep
 from .handover import SECOND_FOLDER, read_named_phases, read_volume
@@ -340,6 +341,7 @@ def private_streams() -> tuple[BinaryIO, BinaryIO]:
 def main(make_analysis: Callable[[], Analysis] = PipelineAnalysis) -> int:
     """Serve this process's standard input and output until they end."""
     let_threads_sleep()
+    keep_freed_memory()
     commands, answers = private_streams()
     if hasattr(os, "nice"):
         os.nice(5)  # The reader's application comes first when both want the same core.

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 from ..support.errors import Cancelled
 from ..support.interrupts import as_keyboard_interrupt
+from ..support.memory import keep_freed_memory
 from ..support.progress import Progress
 from ..support.threads import let_threads_sleep
 from .batch_case import Row, analyse_case, failed_row
@@ -135,6 +136,7 @@ def main() -> int:
     from ..reading.dicom_pixels import kept_decoder
 
     let_threads_sleep()
+    keep_freed_memory()
     with kept_decoder():
         return serve(start)
 

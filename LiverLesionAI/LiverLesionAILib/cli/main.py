@@ -15,6 +15,7 @@ from typing import NoReturn
 from .. import __version__
 from ..support.errors import Cancelled, LiverLesionAIError
 from ..support.interrupts import as_keyboard_interrupt
+from ..support.memory import keep_freed_memory
 from ..support.text import printable_streams
 from ..support.threads import LOADING, have_ended, let_threads_sleep
 from .analyze import add_analyze_command
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 failed with a message, 2 wrong usage (from argparse), 130 cancelled.
     """
     let_threads_sleep()
+    keep_freed_memory()
     printable_streams()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     args = argparse.Namespace()

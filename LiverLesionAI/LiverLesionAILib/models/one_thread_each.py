@@ -39,11 +39,18 @@ def for_each(
         return
     # Threads that have not computed yet take what was set last.
     torch.set_num_threads(max(1, threads // at_once))
+    made: dict[int, Result] = {}
+
+    def make(number: int) -> None:
+        made[number] = _without_gradients(compute, units[number])
+
     try:
         with Beside(at_once) as beside:
-            begun = [beside.begin(partial(_without_gradients, compute, unit)) for unit in units]
+            begun = [beside.begin(partial(make, number)) for number in range(len(units))]
             for number, future in enumerate(begun):
-                take(number, future.result())
+                future.result()
+                # Nobody holds it but who takes it.
+                take(number, made.pop(number))
     finally:
         torch.set_num_threads(threads)
 

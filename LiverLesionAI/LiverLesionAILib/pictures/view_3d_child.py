@@ -37,9 +37,11 @@ def main(job: str, picture: str) -> None:
         points.append(box["centre_lps"])
     window = vtkRenderWindow()
     window.SetOffScreenRendering(1)
-    # Twice the size, averaged below: depth peeling, for the translucent liver, allows no multisampling.
-    window.SetSize(2 * described["width"], 2 * described["height"])
+    window.SetSize(described["width"], described["height"])
+    # Depth peeling, for the translucent liver, allows no multisampling. Twice the size, averaged, takes twice
+    # the time without a graphics card, and nobody can tell the pictures apart.
     window.SetMultiSamples(0)
+    renderer.UseFXAAOn()
     window.SetAlphaBitPlanes(1)
     window.AddRenderer(renderer)
     renderer.SetUseDepthPeeling(1)
@@ -56,14 +58,12 @@ def main(job: str, picture: str) -> None:
     image = grab.GetOutput()
     width, height, _ = image.GetDimensions()
     rgb = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3]
-    rgb = rgb.reshape(height // 2, 2, width // 2, 2, 3).astype(np.uint16)
-    rgb = ((rgb[:, 0, :, 0] + rgb[:, 0, :, 1] + rgb[:, 1, :, 0] + rgb[:, 1, :, 1]) // 4).astype(np.uint8)
     places = []
     for point in points:
         renderer.SetWorldPoint(*point, 1.0)
         renderer.WorldToDisplay()
         x, y, _ = renderer.GetDisplayPoint()
-        places.append((x / 2, (height - 1 - y) / 2))
+        places.append((x, height - 1 - y))
     np.savez(
         picture,
         rgb=rgb,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...models.inputs import OUTSIDE_HU, InputSpec
+from ...models.one_thread_each import Unit, for_each
 from ...networks.cs_att import SLICES_PER_IMAGE, CsAtt, CsAttention, Detections, DetectSettings
 from ...networks.cs_att_known import KnownImage, judge_window, known_images
 from ...support.progress import Progress, silent
@@ -35,7 +36,7 @@ class VolumeWindows:
         network: eval mode, on its device and in its precision.
         hu_zyx: HU on the network's grid, its liver's level shifted as `spec` wants.
         view: what is looked at.
-        batch: three-slice images at once.
+        batch: three-slice images and windows at once, on a GPU.
     """
 
     def __init__(self, network: CsAtt, spec: InputSpec, hu_zyx: NDArray, view: View, batch: int = 8) -> None:
@@ -67,20 +68,39 @@ class VolumeWindows:
         offsets = self.network.offsets
         centres = [[self._centre(z + o) for o in offsets] for z in slices]
         needed = sorted({centre for window in centres for centre in window} - set(self._made))
-        for first in range(0, len(needed), self.batch):
-            group = needed[first : first + self.batch]
-            images = torch.stack([self.image(centre) for centre in group])
-            self._made.update(zip(group, known_images(self.network, images), strict=True))
+        groups = self._together(needed)
+
+        def made(group: Sequence[int]) -> list[KnownImage]:
+            return known_images(self.network, torch.stack([self.image(centre) for centre in group]))
+
+        def take(number: int, images: list[KnownImage]) -> None:
+            self._made.update(zip(groups[number], images, strict=True))
+
+        for_each(made, groups, take, self._device)
         windows = [[self._made[centre] for centre in window] for window in centres]
         done = self._centre(min(slices) + offsets[0])
         for centre in [c for c in self._made if c < done]:
             del self._made[centre]
         return windows
 
+    def _together(self, units: Sequence[Unit]) -> list[Sequence[Unit]]:
+        # On a CPU one fits into the caches, several do not; a GPU is busy with several only.
+        size = self.batch if self._device.type == "cuda" else 1
+        return [units[first : first + size] for first in range(0, len(units), size)]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
     def detections(self, slices: Sequence[int]) -> list[Detections]:
         """Boxes in pixels of the images of these (rising) key slices."""
+        found: list[Detections] = []
+        groups = self._together(self.known(slices))
+        for_each(self._judged, groups, lambda _, some: found.extend(some), self._device)
+        return found
+
+    def _judged(self, windows: Sequence[list[KnownImage]]) -> list[Detections]:
         network, how = self.network, DetectSettings()
-        windows = self.known(slices)
         key = torch.stack([window[len(window) // 2].features.movedim(0, 2) for window in windows])
         proposed, owner = network.regions(*network.propose(key.movedim(3, 1)), self.size_yx, how)
         found = []
@@ -112,28 +132,24 @@ def slice_boxes(
 
     Args:
         network, spec, hu_zyx, view: see :class:`VolumeWindows`.
-        batch: images through the backbone at once; on a GPU windows too.
+        batch: key slices whose images are made together; on a GPU images and windows at once.
 
     Returns:
         Boxes in voxels of `hu_zyx`'s grid.
     """
     windows = VolumeWindows(network, spec, hu_zyx, view, batch)
-    # On a CPU one window fits into the caches, several do not; a GPU is busy with several only.
-    together = batch if next(network.parameters()).is_cuda else 1
     wanted = list(view.slices)
     slices: list[int] = []
     boxes: list[NDArray[np.float64]] = []
     scores: list[NDArray[np.float64]] = []
-    with torch.inference_mode():
-        for first in range(0, len(wanted), together):
-            group = wanted[first : first + together]
-            found = windows.detections(group)
-            for z, one in zip(group, found, strict=True):
-                where, score = windows.to_grid(one)
-                slices += [z] * len(score)
-                boxes.append(where)
-                scores.append(score)
-            progress(stage, (first + len(group)) / len(wanted))
+    for first in range(0, len(wanted), batch):
+        group = wanted[first : first + batch]
+        for z, one in zip(group, windows.detections(group), strict=True):
+            where, score = windows.to_grid(one)
+            slices += [z] * len(score)
+            boxes.append(where)
+            scores.append(score)
+        progress(stage, (first + len(group)) / len(wanted))
     return SliceBoxes.make(slices, np.concatenate(boxes or [()]), np.concatenate(scores or [()]))
 
 
