@@ -122,6 +122,27 @@ class TestMasks:
         assert "Segment0_Name" not in image.GetMetaDataKeys()
 
 
+@pytest.mark.parametrize("most", [4, 300])
+def test_labels_are_narrowed_as_they_are_written(most: int, tmp_path: Path) -> None:
+    """A copy of all labels of 2000 slices would take half a gigabyte."""
+    labels = np.zeros((3, 4, 5), np.uint16)
+    labels[1] = most
+    kind = np.dtype(np.uint8 if most < 256 else np.uint16)
+    nrrd.write_segmentation(tmp_path / "s.seg.nrrd", [labels], Geometry.make(labels.shape), [], dtype=kind)
+    written = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "s.seg.nrrd")))
+    assert written.dtype == kind and np.array_equal(written, labels)
+
+
+def test_labels_are_handed_to_be_written_as_they_are(
+    case: tuple[CtVolume, CaseResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, result = case
+    given = []
+    monkeypatch.setattr(nrrd, "write_segmentation", lambda path, layers, *_, **how: given.extend(layers))
+    write_masks(tmp_path / "m.seg.nrrd", result)
+    assert np.shares_memory(given[-1], result.lesion_labels_zyx)
+
+
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float32])
 def test_nrrd_images_are_read_by_itk(tmp_path, dtype):
     geometry = oblique_geometry((7, 5, 3))

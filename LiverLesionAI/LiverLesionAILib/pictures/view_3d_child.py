@@ -39,7 +39,7 @@ def main(job: str, picture: str) -> None:
     window.SetOffScreenRendering(1)
     window.SetSize(described["width"], described["height"])
     # Depth peeling, for the translucent liver, allows no multisampling. Twice the size, averaged, takes twice
-    # the time without a graphics card, and nobody can tell the pictures apart.
+    # the time without a graphics card, and the pictures can hardly be told apart.
     window.SetMultiSamples(0)
     renderer.UseFXAAOn()
     window.SetAlphaBitPlanes(1)

@@ -27,10 +27,12 @@ def write_masks(path: Path, result: CaseResult) -> None:
         segments.append(_file_segment(organ, len(layers), 1))
         layers.append(mask_zyx.view(np.uint8))
     segments += [_file_segment(segment, len(layers), segment.lesion.number) for segment in lesions]
+    dtype = np.dtype(np.uint8)
     if lesions or not layers:
-        small = result.lesion_labels_zyx.max(initial=0) < 256
-        layers.append(result.lesion_labels_zyx.astype(np.uint8 if small else np.uint16, copy=False))
-    nrrd.write_segmentation(path, layers, result.geometry, segments)
+        if result.lesion_labels_zyx.max(initial=0) > 255:
+            dtype = np.dtype(np.uint16)
+        layers.append(result.lesion_labels_zyx)
+    nrrd.write_segmentation(path, layers, result.geometry, segments, dtype=dtype)
 
 
 def organ_masks(result: CaseResult) -> list[NDArray[np.bool_]]:

@@ -68,6 +68,7 @@ def write_segmentation(
     segments: Sequence[FileSegment],
     *,
     surfaces: bool = True,
+    dtype: np.dtype | None = None,
 ) -> None:
     """Write a Slicer segmentation.
 
@@ -75,6 +76,7 @@ def write_segmentation(
         layers_zyx: label arrays on `geometry`; segments in different layers may overlap.
         segments: in the order they are to be listed.
         surfaces: ask Slicer to make closed surfaces on loading, so that 3D views show them at once.
+        dtype: of the labels in the file, wide enough; None takes what holds all layers.
 
     Raises:
         OSError: it cannot be written.
@@ -96,14 +98,16 @@ def write_segmentation(
         fields[key + "Layer"] = str(segment.layer)
         fields[key + "Extent"] = " ".join(str(n) for n in segment.extent_xyz)
         fields[key + "Tags"] = "".join(f"{name}:{tag_text(value)}|" for name, value in segment.tags.items())
-    dtype = np.result_type(*layers_zyx) if layers_zyx else np.dtype(np.uint8)
+    if dtype is None:
+        dtype = np.result_type(*layers_zyx) if layers_zyx else np.dtype(np.uint8)
+    narrow = dtype
 
     def slab(first: int, last: int) -> NDArray:
-        if len(layers_zyx) == 1:
-            return layers_zyx[0][first:last]
-        return np.stack([layer[first:last] for layer in layers_zyx], axis=-1)
+        # Slices by slices: a copy of all labels takes as much memory as half of the CT.
+        parts = [layer[first:last].astype(narrow, copy=False) for layer in layers_zyx]
+        return parts[0] if len(parts) == 1 else np.stack(parts, axis=-1)
 
-    _write(path, slab, dtype, len(layers_zyx) if len(layers_zyx) > 1 else 0, geometry, fields)
+    _write(path, slab, narrow, len(layers_zyx) if len(layers_zyx) > 1 else 0, geometry, fields)
 
 
 def _write(
