@@ -15,6 +15,7 @@ from LiverLesionAILab.evaluation.operating import costs, fit, operating_text, po
 from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.models.weights import Manifest
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.writing.report.strings import Language
 
 RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
 EVIDENCE = (RESOURCES / "EVIDENCE.md").read_text(encoding="utf-8")
@@ -122,6 +123,24 @@ def test_the_anatomys_table_is_that_of_the_kept_rows() -> None:
     wanted = [one for one in table if "| all |" in one or "| portal venous |" in one]
     assert len(wanted) == 4 and all(one in EVIDENCE for one in (table[0], *wanted))
     assert f"commit {kept['settings']['commit']}" in EVIDENCE
+
+
+def test_the_intervals_tables_are_those_of_the_kept_sizes(capsys, tmp_path):
+    page = (RESOURCES / "Benchmarks" / "followups.md").read_text(encoding="utf-8")
+    kept = RESOURCES / "results" / "intervals.json"
+    assert main(["compare", "intervals", str(kept)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert len(lines) == 11 and lines[0].split(",")[0] in page
+    assert [line for line in lines[1:] if line not in page] == []
+    # The report's note on its intervals says the same.
+    shares = [line.split("|")[2].split(",")[0].strip() for line in lines if "as shipped" in line]
+    (found, of), (balls, again) = (share.split(" of ") for share in shares)
+    note = Language("en")("intervals_note")
+    assert of == again and f"on {of} lesions of 5 patients {found} and {balls} true values" in note
+    (tmp_path / "other.json").write_text('[{"scan": 1}]')
+    assert main(["compare", "intervals", str(tmp_path / "other.json")]) == 1
+    assert main(["compare", "intervals", str(tmp_path)]) == 1
+    assert "--truth DIR is needed" in capsys.readouterr().err
 
 
 def test_the_table_of_real_lesions_clicked_on_is_that_of_the_kept_clicks():

@@ -133,7 +133,7 @@ def test_a_saved_scene_has_the_runs_intervals_and_an_edited_outline_the_readers(
     assert first == pytest.approx(2 * READER_MM) and len(others) == len(result.lesions) - 1 > 0
     assert ends(edited)[2:] == ends(result)[2:]
     note = dict(report_content(edited, None, Options("en")).small_print)["Intervals"]
-    assert "lesion 1: the outline is the reader's" in note and "± 3 mm" in note and "28 lesions" in note
+    assert "lesion 1: the outline is the reader's" in note and "± 3 mm" in note and "29 lesions" in note
     mark_edited(segment, False)
     assert ends(reader_result(scene, ct)) == ends(result)
 

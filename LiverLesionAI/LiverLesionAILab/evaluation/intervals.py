@@ -8,8 +8,9 @@ one.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from LiverLesionAILib.case.store import load_result
 from LiverLesionAILib.case.volume_interval import SHARE, ball_mm
 from LiverLesionAILib.stages.measure.lesions import measure_case
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.masks import components
 from scipy import stats
@@ -61,10 +63,13 @@ class SizedLesion:
 
 def add_interval_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `compare intervals`."""
-    parser.add_argument("cases", type=Path, help="folder of case folders named as their CTs (NAME_ct)")
     parser.add_argument(
-        "--truth", type=Path, required=True, help="folder with NAME_mask.nii.gz: 1 liver, 2 lesion"
+        "cases",
+        type=Path,
+        help="folder of case folders named as their CTs (NAME_ct), or the file that --out wrote",
     )
+    parser.add_argument("--truth", type=Path, help="folder with NAME_mask.nii.gz: 1 liver, 2 lesion")
+    parser.add_argument("--out", type=Path, help="JSON that keeps the lesions' sizes")
 
 
 def run_intervals(args: argparse.Namespace, progress: Progress = silent) -> int:
@@ -73,6 +78,11 @@ def run_intervals(args: argparse.Namespace, progress: Progress = silent) -> int:
     Raises:
         InputError: there are no cases with a true mask, or none of their lesions is outlined one to one.
     """
+    if args.cases.is_file():
+        print("\n\n".join(tables(read_sized(args.cases))))
+        return 0
+    if args.truth is None:
+        raise InputError("--truth DIR is needed: the folder with the true masks.")
     pairs = [
         (case, args.truth / f"{case.name.removesuffix('_ct')}_mask.nii.gz")
         for case in sorted(args.cases.iterdir())
@@ -85,10 +95,27 @@ def run_intervals(args: argparse.Namespace, progress: Progress = silent) -> int:
         lesions += sized_lesions(case, truth)
     if not lesions:
         raise InputError(f"{args.cases} holds no case whose lesions {args.truth} has masks of.")
-    print(interval_table(lesions))
-    print()
-    print(volume_table(lesions))
+    if args.out is not None:
+        write_text(args.out, json.dumps([asdict(lesion) for lesion in lesions], indent=1) + "\n")
+    print("\n\n".join(tables(lesions)))
     return 0
+
+
+def tables(lesions: Sequence[SizedLesion]) -> tuple[str, str]:
+    """Of long axes and of volumes."""
+    return interval_table(lesions), volume_table(lesions)
+
+
+def read_sized(path: Path) -> list[SizedLesion]:
+    """What `--out` kept.
+
+    Raises:
+        InputError: it is another file.
+    """
+    try:
+        return [SizedLesion(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError):
+        raise InputError(f"{path} holds no sizes of lesions: make it with compare intervals --out.") from None
 
 
 def sized_lesions(case: Path, truth: Path) -> list[SizedLesion]:
@@ -112,7 +139,8 @@ def sized_lesions(case: Path, truth: Path) -> list[SizedLesion]:
         if scale is not None and true[number].long_axis_mm >= SMALLEST_MM:
             axes = true[number].long_axis_mm, lesion.measurement.long_axis_mm
             balls = ball_mm(true[number].volume_ml), ball_mm(lesion.measurement.volume_ml)
-            made.append(SizedLesion(LITS_PATIENTS.get(name, name), *axes, scale, *balls))
+            sizes = (round(mm, 3) for mm in (*axes, scale, *balls))
+            made.append(SizedLesion(LITS_PATIENTS.get(name, name), *sizes))
     return made
 
 
