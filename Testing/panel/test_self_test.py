@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from panel.test_panel_follow_up import follow_up_array
 from support.desk import Desk, add_volume, five_lesions, truth_array
+from support.follow_up_desk import follow_up_array
 
 
 @pytest.fixture

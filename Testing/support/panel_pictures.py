@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.desk import TESTING, WIDTH, Desk, add_volume, five_lesions, wanted_height
+from support.follow_up_desk import Mouse, start
 
 
 def dark_palette():
@@ -179,8 +180,6 @@ def readme_pictures(folder: Path) -> list[Path]:
 
 def follow_up_pictures(folder: Path) -> list[Path]:
     """Two scans of blocks, really registered: a row dragged over another one, the swipe, side by side."""
-    from panel.test_panel_follow_up import Mouse, start
-
     folder.mkdir(parents=True, exist_ok=True)
     desk, made = Desk(), []
     try:
