@@ -9,6 +9,8 @@ import pytest
 from LiverLesionAILab.evaluation import slices
 from LiverLesionAILab.evaluation.anatomy import AnatomyRow, anatomy_table
 from LiverLesionAILab.evaluation.clicks import read_clicks, table
+from LiverLesionAILab.evaluation.followups_table import followup_table
+from LiverLesionAILab.evaluation.followups_table import read_rows as followup_rows
 from LiverLesionAILab.evaluation.gallbladders import read_rows, summary, write_rows
 from LiverLesionAILab.evaluation.kept_classes import read_kept, write_kept
 from LiverLesionAILab.evaluation.operating import costs, fit, operating_text, points, read_curve
@@ -123,6 +125,17 @@ def test_the_anatomys_table_is_that_of_the_kept_rows() -> None:
     wanted = [one for one in table if "| all |" in one or "| portal venous |" in one]
     assert len(wanted) == 4 and all(one in EVIDENCE for one in (table[0], *wanted))
     assert f"commit {kept['settings']['commit']}" in EVIDENCE
+
+
+def test_the_follow_ups_tables_are_those_of_the_kept_pairs():
+    page = (RESOURCES / "Benchmarks" / "followups.md").read_text(encoding="utf-8")
+    rows = followup_rows(RESOURCES / "results")
+    assert [sum(row.masks == masks for row in rows) for masks in ("true", "network")] == [60, 12]
+    tables = followup_table(rows).split("\n\n")
+    # The first without its seconds: the machine was busy.
+    lines = ["|".join(line.split("|")[:-2]) + "|" for line in tables[0].splitlines()]
+    lines += [line for table in tables[1:] for line in table.splitlines()]
+    assert len(lines) == 18 and [line for line in lines if line not in page] == []
 
 
 def test_the_intervals_tables_are_those_of_the_kept_sizes(capsys, tmp_path):
