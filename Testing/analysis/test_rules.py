@@ -34,6 +34,7 @@ TECHNICAL = {
     "BLOCK_MM": "how finely planes are followed between the corners of blocks; every voxel near one is asked",
     "LIKELY, FEWEST_PIXELS": "how a vena cava is recognised in a network's answer; decides no finding",
     "STRAY_MM": "how straight a vena cava runs; decides no finding",
+    "DOME, TOP": "how far up a vena cava is followed; decides no finding",
     "PEAK_VOXELS, NEARLY": "how finely the portal bifurcation is read about its strongest voxel",
     "SURE": "log odds, chosen with the fitted weights of naming: what is nearer to even is shown as unsure",
     "CHANNELS": "volumes of a network's view",

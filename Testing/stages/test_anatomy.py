@@ -343,15 +343,35 @@ def test_a_cava_of_changing_density_is_none(body: Body) -> None:
 
 
 def test_another_spacing_changes_little(found, body: Body) -> None:
-    """0.98 is wanted; the umbilical portion is read 4 mm off, and planes about it turn."""
+    """What is read gives the same segments; a voxel of 3 mm at a border may lie in another one besides."""
     fine = Geometry.make((93, 82, 122), (2.0, 2.7, 2.7), (-165.0, -110.0, -90.0))
     hu, liver = resample(body[0], GRID, fine), resample_labels(body[1].astype(np.uint8), GRID, fine) > 0
     other = told(hu, liver, fine)
     assert other.has_segments and ((other.segments_zyx > 0) == liver).all()
-    forks = [one.landmarks[LandmarkName.BIFURCATION].lps for one in (found, other)]
-    assert np.linalg.norm(np.subtract(*forks)) < 1.5
+    for name in (LandmarkName.BIFURCATION, LandmarkName.UMBILICAL_BEND, LandmarkName.UMBILICAL_END):
+        places = [one.landmarks[name].lps for one in (found, other)]
+        assert np.linalg.norm(np.subtract(*places)) < 1.5, name
+    inner = ndimage.binary_erosion(body[1])
+    read = segments_from_landmarks(other.landmarks, body[1], GRID)
+    assert (read == found.segments_zyx)[inner].mean() >= 0.98
     same = resample_labels(other.segments_zyx, fine, GRID) == found.segments_zyx
-    assert same[ndimage.binary_erosion(body[1])].mean() >= 0.95
+    assert same[inner].mean() >= 0.96
+
+
+def test_a_network_shows_where_the_cava_leaves_the_liver(body: Body) -> None:
+    """The outline holds it there, and nothing of it is brighter than the liver."""
+    hu, liver = body
+    points, leaving = points_of(GRID), ((-22, 12, 58), (4, -6, 80))
+    inner = tube(points, CAVA, 12) & (points[..., 2] > 20)
+    whole = liver | inner | tube(points, leaving, 11)
+    held = np.where(whole & (points[..., 2] > 20), 110.0, hu)
+    grid = liver_grid(held, GRID, whole, whole & False, None)
+    seen = np.where(tube(points_of(grid.geometry), leaving, 10), 230, 0).astype(np.uint8)
+    cava = find_cava(grid, 0.0, 1e9, seen)
+    assert cava is not None
+    z = float(grid.geometry.lps_to_index((4.0, -6.0, 80.0))[0])
+    x, y, _ = grid.geometry.index_to_lps((z, *cava.at_height(z)))
+    assert np.hypot(x - 4, y + 6) < 6.0, "10 mm where it is followed to 0.93 of the liver's height"
 
 
 def test_after_hemihepatectomy_there_are_no_segments(body: Body) -> None:

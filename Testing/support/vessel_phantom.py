@@ -28,12 +28,12 @@ def points_of(geometry: Geometry) -> np.ndarray:
     return geometry.index_to_lps(np.stack(np.indices(geometry.shape_zyx), axis=-1))
 
 
-def vessel_body(vein_hu: float = 165.0) -> tuple[np.ndarray, np.ndarray]:
-    """HU without noise, and the liver.
+def vessel_body(vein_hu: float = 165.0, geometry: Geometry = GRID) -> tuple[np.ndarray, np.ndarray]:
+    """HU without noise, and the liver, on a grid.
 
     The IVC lies 23 mm right of the spine, three hepatic veins run from it, the portal vein below.
     """
-    points = points_of(GRID)
+    points = points_of(geometry)
     x, y, z = np.moveaxis(points, -1, 0)
     hu = np.where(np.hypot(x / 155, y / 105) < 1, 40.0, -1000.0)
     hu[(np.hypot(x, y - 55) < 20)] = 320

@@ -24,6 +24,8 @@ LIKELY, FEWEST_PIXELS = 128, 8
 STRAY_MM = 9.0
 """By which its middle usually strays from a straight line: the right hepatic vein leads farther away."""
 CANDIDATES = 14
+DOME, TOP = 0.93, 0.99
+"""How far up it is followed, of the liver's height: discs are no longer round where the veins flow in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,8 @@ def find_cava(
         likely_zyx: 0..255, where a network sees it.
     """
     used = np.flatnonzero(grid.liver_zyx.any(axis=(1, 2)))
-    low, high = used[0] + 0.3 * len(used), used[0] + 0.93 * len(used)
+    # Where it leaves the liver a network sees it clearly, and less so within a liver whose outline holds it.
+    low, high = (used[0] + share * len(used) for share in (0.3, DOME if likely_zyx is None else TOP))
     slices = np.arange(int(low), max(int(high), int(low) + 2), 2)
     expected = _expected(grid)
     smooth = ndimage.gaussian_filter(np.clip(grid.hu_zyx, -150, 400), (0.8, 0.8, 0.8))

@@ -11,7 +11,7 @@ from scipy import ndimage
 from ...models.inputs import liver_level_hu
 from ...volume.geometry import Geometry, permuted, reoriented_geometry
 from ...volume.masks import bounding_box, components
-from ...volume.resampling import resample, resample_labels
+from ...volume.resampling import resample
 
 GRID_MM = 2.0
 MARGIN_MM = 24.0
@@ -77,7 +77,8 @@ def liver_grid(
     def mask(values: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         if values is None:
             return np.zeros(grid.shape_zyx, bool)
-        return resample_labels(permuted(values, geometry, oriented)[box].astype(np.uint8), part, grid) > 0
+        # Half a voxel covered: nearest labels have stairs, and gaps between them, that depend on the grid.
+        return np.asarray(resample(permuted(values, geometry, oriented)[box], part, grid)) >= 0.5
 
     oriented_hu = permuted(hu_zyx, geometry, oriented)
     hu = np.asarray(resample(oriented_hu[box], part, grid), np.float32)

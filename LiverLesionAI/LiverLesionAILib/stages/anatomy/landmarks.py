@@ -211,7 +211,7 @@ def _vein(
             counts = counts * np.exp(-0.5 * ((angle[own] - best) / 6.0) ** 2)
             if counts.sum() > 1e-9:
                 reach = float(np.average(away[own], weights=counts))
-                z = float(np.average(points[own, 2], weights=counts))
+                z = float(np.average(points[own, 2], weights=counts)) - usual.UNSEEN_MM[name]
                 unsure = max(SEEN_MM, float(np.deg2rad(doubt)) * reach)
                 return _landmark(name, _on_course(high, low, z, reach, best), unsure, VEIN)
     middle = high + below / max(high[2] - low[2], 5.0) * (low - high)

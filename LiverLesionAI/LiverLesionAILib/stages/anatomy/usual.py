@@ -59,6 +59,9 @@ ANGLE_WINDOW_DEG = {
 VEIN_MM = {Name.RIGHT_VEIN: (49.0, 67.0), Name.MIDDLE_VEIN: (57.0, 50.0), Name.LEFT_VEIN: (80.0, 31.0)}
 """Of the middle of its course: how far from the IVC's line, how far below the confluence."""
 VEIN_SPREAD_MM = 18.0
+UNSEEN_MM = {Name.RIGHT_VEIN: 9.0, Name.MIDDLE_VEIN: 0.0, Name.LEFT_VEIN: 0.0}
+"""By which the middle of its course lies below the middle of what is seen of it: the lower, thin end often is
+not. The plane through it does not turn by that."""
 COURSE_MM = (18.0, 100.0)
 """Distance from the IVC at which a vein's course is read."""
 BEYOND_FOSSA_DEG = 2.0
