@@ -11,6 +11,7 @@ from LiverLesionAILab.evaluation.anatomy import AnatomyRow, anatomy_table
 from LiverLesionAILab.evaluation.clicks import read_clicks, table
 from LiverLesionAILab.evaluation.followups_table import followup_table
 from LiverLesionAILab.evaluation.followups_table import read_rows as followup_rows
+from LiverLesionAILab.evaluation.gallbladder_line import line_table, read_line
 from LiverLesionAILab.evaluation.gallbladders import read_rows, summary, write_rows
 from LiverLesionAILab.evaluation.kept_classes import read_kept, write_kept
 from LiverLesionAILab.evaluation.operating import costs, fit, operating_text, points, read_curve
@@ -31,6 +32,11 @@ def test_the_gallbladders_tables_are_those_of_the_kept_rows():
     text = summary(rows)
     assert text[text.index("| synthetic scans") :] in EVIDENCE
     assert f"; {len({row.name for row in rows})} were done" in EVIDENCE
+
+
+def test_the_gallbladders_of_the_whole_line_are_those_of_the_kept_rows():
+    rows = read_line(RESOURCES / "results" / "gallbladder_line.csv")
+    assert line_table(rows) in EVIDENCE and f"on the first {len(rows)} of these scans" in EVIDENCE
 
 
 def test_the_clicks_table_is_that_of_the_kept_clicks(tmp_path):
