@@ -59,7 +59,7 @@ TECHNICAL = {
     "ARTERIAL": "place in the list of phases",
     "BODY_HU, BONE_HU": "how an aorta, and a spine, is recognised",
     "EDGE_PX": "input that the classifier was trained with",
-    "ENHANCED_HU": "when a liver has enhanced; the line of `differential_constant_hu` names it",
+    "ENHANCED_HU": "when a liver has enhanced; without that no sign of enhancement is read",
     "ENTROPY_WEIGHT": "part of the score that the outlier threshold is calibrated on",
     "FALLS": "input that the network that answers clicks was trained with",
     "NARROW_HU": "input that the network that answers clicks was trained with",
@@ -110,6 +110,7 @@ TECHNICAL = {
 BESIDE_THE_PAGE = {
     "classify/differential.py": "what the page's tables of looks are compared by",
     "classify/features.py": "how edge, rim and core of a lesion are measured",
+    "classify/signs.py": "how signs are measured; how far they speak is in the page's `differential_signs`",
     "explain/health.py": "how a network's attention is judged; nothing is found by it",
     "anatomy/naming.py": "weights learnt of the signs by which a vessel's tree is told, and their reach",
     "anatomy/usual.py": "where landmarks usually lie; what is taken from there says so, with its uncertainty",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,21 @@ def test_the_table_of_real_lesions_clicked_on_is_that_of_the_kept_clicks():
     clicks = read_clicks(RESOURCES / "results" / "clicks_left_out.json")
     assert {click.scan for click in clicks} == {"lits000", "lits001", "lits004"}
     assert table(clicks) in EVIDENCE
+
+
+def test_the_points_of_signs_and_their_table_are_what_the_kept_bodies_give() -> None:
+    from LiverLesionAILab.evaluation.class_points import PENALTY, examples, fit_points, left_out
+    from LiverLesionAILab.evaluation.lesion_classes import with_even_priors
+    from LiverLesionAILib.analysis.rules import Rules
+    from LiverLesionAILib.stages.classify.differential import DifferentialSettings
+
+    bodies, measured = read_kept(RESOURCES / "results" / "classes_other.json")
+    page = replace(with_even_priors(Rules().part(DifferentialSettings)), network_arterial=0.0)
+    signs, weights = fit_points(examples(bodies, measured, page), dict(page.priors))
+    assert [row[:3] for row in signs] == [row[:3] for row in page.signs]
+    for row, kept in zip(signs, page.signs, strict=True):
+        assert dict(row[3]) == pytest.approx(dict(kept[3]), abs=0.06)
+    assert weights == pytest.approx(page.phases_weight, abs=0.03)
+    assert f"{len(bodies)} bodies" in EVIDENCE
+    for line in left_out(bodies, measured, page, PENALTY).splitlines():
+        assert line in EVIDENCE

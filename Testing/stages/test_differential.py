@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from LiverLesionAILib.analysis.class_priors import AT_RISK
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.stages.classify.differential import (
     ARTERIAL,
@@ -25,6 +26,7 @@ from LiverLesionAILib.stages.classify.differential import (
     Context,
     DifferentialSettings,
     differential,
+    table_logs,
 )
 from LiverLesionAILib.stages.classify.features import LesionFeatures, alike, measure_features
 from LiverLesionAILib.stages.classify.second_voice import MeasuredPhase, network_voice
@@ -63,11 +65,25 @@ def say(phases: dict[str, LesionFeatures], **context):
     ({ARTERIAL: seen(ARTERIAL, 5, edge_mm=1.5)}, CYST),
     ({ARTERIAL: seen(ARTERIAL, 45)}, METASTASIS),
     ({UNENHANCED: seen(UNENHANCED, 6, edge_mm=1.5)}, CYST),
-    ({ARTERIAL: seen(ARTERIAL, 115), PORTAL: seen(PORTAL, 92), DELAYED: seen(DELAYED, 70)}, HCC),
     ({ARTERIAL: seen(ARTERIAL, 95), PORTAL: seen(PORTAL, 150), DELAYED: seen(DELAYED, 116)}, HAEMANGIOMA),
 ])  # fmt: skip
 def test_typical_lesions_are_named(phases, name):
     assert say(phases).name == name
+
+
+def test_washout_is_an_hcc_in_a_patient_at_risk_and_may_be_a_metastasis_where_a_cancer_is_known() -> None:
+    phases = {
+        ARTERIAL: seen(ARTERIAL, 115),
+        PORTAL: seen(PORTAL, 92),
+        DELAYED: seen(DELAYED, 70, rim_hu=120),
+    }
+    at_risk = replace(RULES, priors=AT_RISK.shares)
+    context = Context(vessels_hu=VESSELS, aorta_hu={ARTERIAL: 290.0, PORTAL: 155.0, DELAYED: 105.0})
+    found = differential(phases, context, at_risk)
+    assert found.name == HCC
+    known = differential(phases, context, RULES).probabilities
+    assert set(list(known)[:2]) == {HCC, METASTASIS}
+    assert known[HCC] < found.probabilities[HCC]
 
 
 @settings(deadline=None)
@@ -99,7 +115,9 @@ def test_a_tiny_lesion_like_water_is_a_cyst_and_never_too_dark_for_one(core):
     """Partial volume makes small cysts denser; one that shows water all the same is no less a cyst."""
     tiny = {"diameter_mm": 6.5, "whole_core": False, "edge_mm": math.nan, "core_error_hu": 8.0}
     found = say({PORTAL: seen(PORTAL, core, **tiny)}, lesions=3, alike=1)
-    assert found.name == CYST and found.probabilities[CYST] > 0.75
+    assert found.name == CYST
+    denser = say({PORTAL: seen(PORTAL, 30.0, **tiny)}, lesions=3, alike=1)
+    assert found.probabilities[CYST] > denser.probabilities[CYST]
     solid = say({PORTAL: seen(PORTAL, 70.0, **tiny)}, lesions=3, alike=1)
     assert solid.name == METASTASIS
     assert "3 lesions, 1 other alike" in found.reasons
@@ -301,6 +319,44 @@ def test_what_is_measured_can_count_for_less_and_still_says_the_same():
     half = differential(phases, context, replace(RULES, measured_weight=0.5))
     assert next(iter(half.probabilities)) == next(iter(whole.probabilities)) == METASTASIS
     assert half.probabilities[METASTASIS] < whole.probabilities[METASTASIS]
+
+
+def test_a_second_phase_counts_for_less_than_it_would_alone() -> None:
+    """The same dark lesion in two phases is one lesion: odds grow by less than both tables say."""
+    phases = {PORTAL: seen(PORTAL, 65), ARTERIAL: seen(ARTERIAL, 45)}
+    context = Context(vessels_hu=VESSELS | {PORTAL: 145.0})
+    logs = table_logs(phases, context, RULES)
+    alone = [table_logs({name: one}, context, RULES) for name, one in phases.items()]
+    for c in (METASTASIS, CYST, FNH):
+        assert logs[c] == pytest.approx(sum(one[c] for one in alone))
+    weights = RULES.phases_weight
+    assert len(weights) == 4 and max(weights) <= 1
+    assert weights[1] < weights[0]
+    bare = replace(RULES, signs=())
+    told = differential(phases, context, bare).probabilities
+    whole = differential(phases, context, replace(bare, phases_weight=(1.0,))).probabilities
+    assert told[METASTASIS] / told[FNH] < whole[METASTASIS] / whole[FNH]
+
+
+def test_a_mass_in_a_fatty_liver_is_compared_with_a_liver_without_fat() -> None:
+    """As dense as the fatty liver around it, brighter than it without contrast: no fat, and no liver."""
+    lean = {UNENHANCED: 57.0, PORTAL: 112.0}
+    contrasts = {UNENHANCED: -20.0, PORTAL: -45.0}
+
+    def named(fat_hu: float, c: str) -> float:
+        phases = {
+            phase: seen(phase, lean[phase] + contrasts[phase], liver_hu=lean[phase] - fat_hu)
+            for phase in (PORTAL, UNENHANCED)
+        }
+        return table_logs(phases, Context(vessels_hu=VESSELS), RULES)[c]
+
+    assert named(45, METASTASIS) == pytest.approx(named(0, METASTASIS), abs=1.3)
+    assert named(45, METASTASIS) > named(45, BENIGN) + 2
+    spared = {PORTAL: seen(PORTAL, 108, liver_hu=72.0), UNENHANCED: seen(UNENHANCED, 50, liver_hu=12.0)}
+    said = table_logs(spared, Context(vessels_hu=VESSELS), RULES)
+    lean_too = {PORTAL: seen(PORTAL, 148, liver_hu=112.0), UNENHANCED: seen(UNENHANCED, 95, liver_hu=57.0)}
+    assert said["sparing"] > table_logs(lean_too, Context(vessels_hu=VESSELS), RULES)["sparing"] + 1
+    assert said["sparing"] > max(said[BENIGN], said["perfusion"])
 
 
 def test_a_class_that_the_phases_cannot_show_contradicts_nothing():

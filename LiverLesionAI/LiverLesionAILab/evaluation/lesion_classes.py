@@ -229,7 +229,7 @@ def judged_lesions(
         views = [read_phase(records[p.value], p if len(phases) > 1 else None) for p in there]
         said = differentials(views, settings)
         for number, facts in patient.lesions.items():
-            if number not in said or not _seen(facts, there):
+            if number not in said or not seen_in(facts, there):
                 continue
             own = {view.phase: view.features[number] for view in views if number in view.features}
             judged.append(
@@ -255,7 +255,8 @@ def with_even_priors(settings: DifferentialSettings) -> DifferentialSettings:
     return replace(settings, priors=tuple(priors))
 
 
-def _seen(facts: Mapping[str, Any], phases: Sequence[Phase]) -> bool:
+def seen_in(facts: Mapping[str, Any], phases: Sequence[Phase]) -> bool:
+    """Whether a lesion can be judged in these phases at all."""
     contrasts = [facts["contrast_hu"].get(phase.value, 0.0) for phase in phases]
     return facts["habit"] in LUMPY or max(abs(c) for c in contrasts) >= SEEN_HU
 

@@ -56,3 +56,96 @@ DELAYED: Expected = (
     ("sparing", "liver", 14.0, 8.0),
     ("perfusion", "liver", 0.0, 6.0),
 )
+
+SignRows = tuple[tuple[str, float, float, tuple[tuple[str, float], ...]], ...]
+
+SIGNS: SignRows = (
+    (
+        "edge_mm",
+        1.0,
+        4.0,
+        (("cyst", -0.25), ("metastasis", 0.21), ("benign", 0.75), ("sparing", 0.33), ("perfusion", 0.77)),
+    ),
+    (
+        "rim_arterial_hu",
+        6.0,
+        18.0,
+        (
+            ("cyst", -0.17),
+            ("haemangioma", 0.65),
+            ("FNH", -0.11),
+            ("HCC", -0.5),
+            ("metastasis", 0.1),
+            ("benign", -0.58),
+            ("sparing", -0.17),
+            ("perfusion", -0.17),
+        ),
+    ),
+    ("rim_arterial_hu", 20.0, 60.0, (("haemangioma", 0.53),)),
+    (
+        "rim_late_hu",
+        6.0,
+        18.0,
+        (
+            ("cyst", -0.17),
+            ("haemangioma", 0.1),
+            ("FNH", -0.16),
+            ("HCC", 0.36),
+            ("metastasis", 0.1),
+            ("benign", -0.17),
+            ("sparing", -0.17),
+            ("perfusion", -0.17),
+        ),
+    ),
+    (
+        "uneven",
+        1.2,
+        2.0,
+        (
+            ("cyst", -0.17),
+            ("haemangioma", 0.12),
+            ("FNH", -0.15),
+            ("HCC", 0.07),
+            ("benign", -0.08),
+            ("sparing", -0.07),
+            ("perfusion", -0.07),
+        ),
+    ),
+    ("mosaic", 1.0, 3.0, (("cyst", -0.63), ("haemangioma", 0.98), ("FNH", -0.51))),
+    (
+        "centre_hu",
+        -30.0,
+        -6.0,
+        (("haemangioma", -0.11), ("FNH", -0.59), ("benign", 0.18), ("sparing", 0.08), ("perfusion", 0.8)),
+    ),
+    ("vessels_through", 0.4, 0.9, (("perfusion", 0.58),)),
+    ("surface", 0.15, 0.5, (("perfusion", -1.83),)),
+    ("liver_level_hu", -25.0, -5.0, (("sparing", -0.2),)),
+    ("blood", 0.03, 0.15, (("FNH", 0.37), ("benign", -0.61))),
+    (
+        "blood",
+        0.15,
+        0.35,
+        (("haemangioma", 0.17), ("FNH", 0.11), ("benign", -0.18), ("sparing", -0.16), ("perfusion", -0.19)),
+    ),
+    (
+        "blood",
+        0.35,
+        0.6,
+        (("cyst", -1.5), ("haemangioma", 1.19), ("HCC", -0.12), ("metastasis", -1.18), ("benign", -0.08)),
+    ),
+    ("lumps", 0.15, 0.45, (("cyst", -0.5), ("haemangioma", 1.6))),
+    ("lumps", 1.3, 1.9, (("haemangioma", -2.06), ("metastasis", 0.12))),
+    ("change_hu", 4.0, 20.0, (("benign", -1.74), ("sparing", -1.14))),
+    ("late_hu", -30.0, -5.0, (("FNH", 0.05), ("HCC", -0.72), ("metastasis", -0.56), ("perfusion", 0.07))),
+    ("late_hu", -5.0, 20.0, (("HCC", -0.15), ("metastasis", -0.06))),
+    ("fall_hu", 5.0, 45.0, (("HCC", 0.3),)),
+)
+"""(sign, from, to, (class, points)...): log odds that a sign speaks for a class beside the density.
+
+Which way each sign may speak was fixed beforehand, as a reader expects it; by how much was fitted on bodies
+of SynthLiver-2-other (`python -m LiverLesionAILab.evaluation.class_points`), never on SynthLiver-2.
+"""
+
+PHASES_WEIGHT = (0.85, 0.73, 0.55, 0.75)
+"""Exponent of the tables above with one to four phases at hand, fitted with the points."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..support.errors import InputError
 from . import class_priors, class_tables
 from .anatomy_rules import AnatomyRules
-from .class_tables import Expected
+from .class_tables import Expected, SignRows
 from .page import Part, rule
 from .settings import OPERATING_POINTS, Settings
 
@@ -96,6 +96,21 @@ class Rules(AnatomyRules):
     differential_arterial: Expected = rule(class_tables.ARTERIAL, "HU", _LOOKS, _VOICE)  # noqa: RUF009
     differential_portal: Expected = rule(class_tables.PORTAL, "HU", _LOOKS, _VOICE)  # noqa: RUF009
     differential_delayed: Expected = rule(class_tables.DELAYED, "HU", _LOOKS, _VOICE)  # noqa: RUF009
+    differential_signs: SignRows = rule(  # noqa: RUF009
+        class_tables.SIGNS,
+        "log odds",
+        'What else speaks for a class: (sign, from, to, points of each class): at or below "from" they count '
+        '-1, at or above "to" +1, straight between; what was not measured counts nothing.',
+        "Testing/lab/test_class_points.py::"
+        "test_the_pages_points_speak_in_the_directions_that_a_reader_expects; Resources/EVIDENCE.md",
+    )
+    differential_phases_weight: tuple[float, ...] = rule(
+        class_tables.PHASES_WEIGHT,
+        "",
+        "Exponent of those tables with one, two, three and four phases at hand: phases of one lesion are no "
+        "independent evidence.",
+        f"{_DIFFERENTIAL}::test_a_second_phase_counts_for_less_than_it_would_alone",
+    )
     differential_water_hu: float = rule(
         20.0,
         "HU",
@@ -175,15 +190,8 @@ class Rules(AnatomyRules):
         0.45,
         "of the way from liver to aorta",
         "From here the brightest tenth of an uneven lesion is as bright as blood, as a haemangioma's lumps "
-        "are; below a third of it there are none. Thin lumps share their voxels with what is dark.",
+        "are. Thin lumps share their voxels with what is dark.",
         f"{_DIFFERENTIAL}::test_lumps_as_bright_as_blood",
-    )
-    differential_constant_hu: float = rule(
-        8.0,
-        "HU",
-        "A contrast to the liver that changes by at most this while the liver enhances by 20 HU is fat's or "
-        "spared liver's.",
-        f"{_DIFFERENTIAL}::test_a_contrast_that_stays",
     )
     differential_alike_hu: float = rule(
         20.0,

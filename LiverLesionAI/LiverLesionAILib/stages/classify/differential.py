@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from ...case.classes import LesionClass
 from ...case.enhancement import Enhancement
 from .features import LesionFeatures
-from .signs import blood_share, contrast_change, lumps_share
+from .signs import SignRows, lost_to_fat, lumps_share, measured_signs, points_of, speaking
 
 CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN = "cyst", "haemangioma", "FNH", "HCC", "metastasis", "benign"
 CLASSES = (CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN)
-LOOKS_OF_BENIGN = ("sparing", "perfusion")
+SPARING, PERFUSION = LOOKS_OF_BENIGN = ("sparing", "perfusion")
 """Rows of the tables beside "benign" (focal fat) that are benign as well, each with its own expectation."""
+NO_MASS = (BENIGN, SPARING, PERFUSION)
+"""Liver of another kind, not something in its place."""
+SPARED = 0.8
+"""Of what a liver has lost to fat beyond what livers differ by, what a spared part is brighter by."""
 INDETERMINATE = LesionClass.INDETERMINATE.code
 UNENHANCED, ARTERIAL, PORTAL, DELAYED = "unenhanced", "arterial", "portal", "delayed"
 
@@ -35,6 +39,8 @@ LEAST_SHARE = 0.01
 
 TAIL = 0.02
 """Nothing measured makes a class less likely than this share of its best: models are rough."""
+DENSE_TAIL = 0.001
+"""The same for water where something denser is measured: no roughness of a model makes 200 HU a cyst."""
 
 HEARD = 0.5
 """A network that counts for less contradicts nothing."""
@@ -51,6 +57,9 @@ class DifferentialSettings:
         unenhanced, arterial, portal, delayed: (class, what is compared, mean, SD) of the core's density in
             that phase. "hu": HU. "liver": HU above the liver. "vessels": share of the way from liver to
             vessels.
+        signs: what else speaks for and against classes, and by how much.
+        phases_weight: exponent of the tables with one, two, three and four phases at hand: phases of one
+            lesion are no independent evidence.
         water_hu: what is denser is no simple cyst.
         sure: a class below this probability is not named.
         small_mm: below this diameter only water is named, unless larger lesions of the liver are alike.
@@ -64,7 +73,6 @@ class DifferentialSettings:
         still_hu: a core that changes by at most this from phase to phase does not enhance.
         lumps: from this share of the way from liver to aorta lumps are as bright as blood; below a third of
             it there are none.
-        constant_hu: a contrast that changes by at most this while the liver enhances is constant.
         alike_hu: lesions whose contrasts to the liver differ by at most this are alike.
         contradiction: where network and measurements each give another class more than this, none is named.
         measured_weight: exponent of all that is measured, against the priors' 1.
@@ -80,6 +88,8 @@ class DifferentialSettings:
     arterial: Expected
     portal: Expected
     delayed: Expected
+    signs: SignRows
+    phases_weight: tuple[float, ...]
     water_hu: float
     sure: float
     small_mm: float
@@ -93,7 +103,6 @@ class DifferentialSettings:
     ablated_hu: float
     still_hu: float
     lumps: float
-    constant_hu: float
     alike_hu: float
     contradiction: float
     measured_weight: float
@@ -168,36 +177,61 @@ def differential(
     """
     possible = [*CLASSES, *LOOKS_OF_BENIGN]
     prior = dict(settings.priors)
-    logs = dict.fromkeys(possible, 0.0)
-    lumps = lumps_share(phases, context.aorta_hu)
-    filling = math.isfinite(lumps) and settings.lumps <= lumps <= CALCIUM
-    for phase, seen in phases.items():
-        rows = settings.expected(phase)
-        # Between its lumps a haemangioma is as dark as a metastasis.
-        if filling and phase in (ARTERIAL, PORTAL):
-            rows = {**rows, HAEMANGIOMA: rows[METASTASIS]}
-        for c in possible:
-            vessels = context.vessels_hu.get(phase, math.nan)
-            found = _log_likelihood(c, rows.get(c, rows[BENIGN]), seen, vessels)
-            if c == HAEMANGIOMA and phase == DELAYED and filling:
-                # It may be filled by then, or not yet.
-                found = max(found, _log_likelihood(c, rows[METASTASIS], seen, vessels))
-            logs[c] += found
+    logs = table_logs(phases, context, settings)
+    weight = settings.phases_weight[min(len(phases), len(settings.phases_weight)) - 1]
+    signs = measured_signs(phases, context.aorta_hu)
+    points = points_of(signs, settings.signs)
     for c in possible:
-        logs[c] += _edge_and_texture(BENIGN if c in LOOKS_OF_BENIGN else c, phases, settings)
-        logs[c] += _blood(c, phases, context, settings) + _constant(c, phases, settings)
+        logs[c] = weight * logs[c] + points.get(c, 0.0)
     if context.alike >= 2:
         logs[METASTASIS] += math.log(1.5)
     for c in possible:
         logs[c] = settings.measured_weight * logs[c] + math.log(max(prior.get(c, 0.0), 1e-6))
     own = _normalised(logs)
+    look = max((BENIGN, *LOOKS_OF_BENIGN), key=lambda c: own[c])
     own[BENIGN] += sum(own.pop(look) for look in LOOKS_OF_BENIGN)
     both = _with_network(own, list(CLASSES), context)
     if ARTERIAL not in phases:
         both[INDETERMINATE] = sum(both.pop(c) for c in NEED_ARTERIAL)
     ordered = dict(sorted(both.items(), key=lambda item: -item[1]))
     name, why = _named(ordered, own, phases, context, settings)
-    return Differential(name, ordered, _reasons(phases, context, settings, why))
+    likely = next((c for c in ordered if c != INDETERMINATE), BENIGN)
+    told = speaking(signs, settings.signs, look if likely == BENIGN else likely)
+    return Differential(name, ordered, "; ".join((_reasons(phases, context, settings, why), *told)))
+
+
+def table_logs(
+    phases: Mapping[str, LesionFeatures], context: Context, settings: DifferentialSettings
+) -> dict[str, float]:
+    """Log of how well each class's expected densities fit, all phases together; looks of "benign" apart.
+
+    Masses hold no fat: in a fatty liver they are compared with what the liver would be without it, and what
+    fat spares is as much brighter as it has lost.
+    """
+    possible = [*CLASSES, *LOOKS_OF_BENIGN]
+    logs = dict.fromkeys(possible, 0.0)
+    lumps = lumps_share(phases, context.aorta_hu)
+    filling = math.isfinite(lumps) and settings.lumps <= lumps <= CALCIUM
+    fat_hu = lost_to_fat(phases, context.vessels_hu, context.aorta_hu)
+    for phase, measured in phases.items():
+        lean = replace(measured, liver_hu=measured.liver_hu + fat_hu)
+        rows = settings.expected(phase)
+        # Between its lumps a haemangioma is as dark as a metastasis.
+        if filling and phase in (ARTERIAL, PORTAL):
+            rows = {**rows, HAEMANGIOMA: rows[METASTASIS]}
+        kind, mean, sd = rows[SPARING]
+        rows = {**rows, SPARING: (kind, max(mean, SPARED * fat_hu), sd)}
+        for c in possible:
+            vessels = context.vessels_hu.get(phase, math.nan)
+            row = rows.get(c, rows[BENIGN])
+            # Vessels in a fatty liver look paler as well: the way from it to them stays.
+            seen = measured if c in NO_MASS or row[0] == "vessels" else lean
+            found = _log_likelihood(c, row, seen, vessels)
+            if c == HAEMANGIOMA and phase == DELAYED and filling:
+                # It may be filled by then, or not yet.
+                found = max(found, _log_likelihood(c, rows[METASTASIS], seen, vessels))
+            logs[c] += found
+    return logs
 
 
 def _log_likelihood(
@@ -224,51 +258,8 @@ def _log_likelihood(
         mean = min(mean, max(water, value))
     spread = math.hypot(sd, error)
     density = math.exp(-0.5 * ((value - mean) / spread) ** 2)
-    return math.log(density + TAIL) - math.log(spread / (1.0 if kind == "vessels" else 40.0))
-
-
-def _edge_and_texture(c: str, phases: Mapping[str, LesionFeatures], settings: DifferentialSettings) -> float:
-    """Cysts are sharp and even, metastases soft and often with a rim."""
-    seen = next(iter(phases.values()))
-    score = 0.0
-    if math.isfinite(seen.edge_mm) and seen.diameter_mm > 8:
-        softness = min(
-            max((seen.edge_mm - settings.sharp_mm) / (settings.soft_mm - settings.sharp_mm), -1.0), 1.0
-        )
-        score += {CYST: -0.5, METASTASIS: 0.35, BENIGN: 0.35}.get(c, 0.0) * softness
-    if math.isfinite(seen.rim_contrast_hu) and seen.rim_contrast_hu > settings.rim_hu:
-        score += {METASTASIS: 0.4, HCC: 0.2, HAEMANGIOMA: 0.4, CYST: -0.7, BENIGN: -0.7}.get(c, 0.0)
-    if seen.whole_core and math.isfinite(seen.texture) and seen.texture > settings.uneven:
-        score += {CYST: -0.7, FNH: -0.4, BENIGN: -0.3, HCC: 0.3}.get(c, 0.0)
-    return score
-
-
-def _blood(
-    c: str, phases: Mapping[str, LesionFeatures], context: Context, settings: DifferentialSettings
-) -> float:
-    """Lumps, or all of it, as bright as blood: a haemangioma; none at all speaks against one that is dark."""
-    share = lumps_share(phases, context.aorta_hu)
-    whole = blood_share(phases, context.aorta_hu)
-    if math.isfinite(whole) and whole >= settings.lumps:
-        return {HAEMANGIOMA: 1.5, CYST: -4.0}.get(c, 0.0)
-    if not math.isfinite(share):
-        return 0.0
-    if share > CALCIUM:
-        return {METASTASIS: 0.5, HAEMANGIOMA: -1.0, CYST: -1.0}.get(c, 0.0)
-    if share >= settings.lumps:
-        return {HAEMANGIOMA: 2.5, CYST: -1.0}.get(c, 0.0)
-    return -0.8 if c == HAEMANGIOMA and share < settings.lumps / 3 and whole < settings.lumps / 3 else 0.0
-
-
-def _constant(c: str, phases: Mapping[str, LesionFeatures], settings: DifferentialSettings) -> float:
-    """A contrast that stays while the liver enhances is that of fat or spared liver; no mass has it."""
-    change = contrast_change(phases)
-    if not math.isfinite(change):
-        return 0.0
-    stays = change <= settings.constant_hu
-    if c in (BENIGN, "sparing"):
-        return 1.2 if stays else -0.8 * min(2.0, change / settings.constant_hu - 1.0)
-    return -0.6 if stays else 0.0
+    tail = DENSE_TAIL if c == CYST and value > mean else TAIL
+    return math.log(density + tail) - math.log(spread / (1.0 if kind == "vessels" else 40.0))
 
 
 def _normalised(logs: Mapping[str, float]) -> dict[str, float]:

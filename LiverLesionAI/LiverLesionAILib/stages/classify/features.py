@@ -23,6 +23,8 @@ RIM_MM = 3.0
 EDGE_SHARES = (0.2, 0.8)
 """An edge's width is between these shares of the way from the core's density to the liver's."""
 FEWEST_VOXELS = 6
+SURFACE_MM = 20.0
+"""Deeper is deep."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ class LesionFeatures:
         diameter_mm: of the ball with its volume.
         whole_core: whether there was an inside away from the outline.
         bright_hu: middle of its brightest tenth, smoothed by 1 mm: lumps that enhance, calcium.
+        liver_bright_hu: the same of the liver around, vessels with it; core_bright_hu: of its core, without
+            rim.
+        dark_hu: middle of its darkest tenth: dead parts, fluid.
+        mosaic: spread of the core, smoothed to 2 mm, against the liver's smoothed alike.
+        centre_hu: its deepest third minus what lies outside of that: a scar, dead tissue, none.
+        surface_mm: from its middle to the liver's surface, at most 20.
     """
 
     core_hu: float
@@ -53,6 +61,18 @@ class LesionFeatures:
     diameter_mm: float
     whole_core: bool
     bright_hu: float = math.nan
+    liver_bright_hu: float = math.nan
+    core_bright_hu: float = math.nan
+    dark_hu: float = math.nan
+    mosaic: float = math.nan
+    centre_hu: float = math.nan
+    surface_mm: float = math.nan
+
+    @property
+    def through(self) -> float:
+        """How far its core's brightest tenth stands out against the liver's; about 1 where vessels run on."""
+        standing = self.liver_bright_hu - self.liver_hu
+        return (self.core_bright_hu - self.core_hu) / standing if standing >= 5 else math.nan
 
     @property
     def contrast_hu(self) -> float:
@@ -114,6 +134,7 @@ def _measure(
     distance = np.where(mask, -inside, outside)
     around = liver & ~lesions & (outside > GAP_MM) & (outside <= NEAR_MM)
     liver_hu, noise_hu = _liver(hu[around])
+    deep = mask & (inside >= CORE_DEPTH_MM)
     core, whole = _core(hu, mask, inside, liver_hu)
     core_hu = float(np.median(core))
     volume_mm3 = float(mask.sum()) * float(np.prod(spacing))
@@ -128,15 +149,57 @@ def _measure(
         diameter_mm=(6 * volume_mm3 / math.pi) ** (1 / 3),
         whole_core=whole,
         bright_hu=_bright(hu, mask, spacing),
+        liver_bright_hu=_bright(hu, around, spacing),
+        core_bright_hu=_bright(hu, deep, spacing),
+        dark_hu=_bright(hu, mask, spacing, 5),
+        mosaic=_mosaic(hu, deep, around, spacing),
+        centre_hu=_centre(hu, mask, inside),
+        surface_mm=_surface(liver | mask, mask, spacing),
     )
 
 
-def _bright(hu: NDArray[np.float32], mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> float:
-    """Middle of the brightest tenth; NaN of a lesion too small to have one."""
+def _bright(
+    hu: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    spacing: tuple[float, float, float],
+    percent: float = 95,
+) -> float:
+    """Middle of the brightest tenth, or another percentile; NaN of a lesion too small to have one."""
     if mask.sum() < 10 * FEWEST_VOXELS:
         return math.nan
     smooth = ndimage.gaussian_filter(hu, [1.0 / s for s in spacing])
-    return float(np.percentile(smooth[mask], 95))
+    return float(np.percentile(smooth[mask], percent))
+
+
+def _mosaic(
+    hu: NDArray[np.float32],
+    core: NDArray[np.bool_],
+    around: NDArray[np.bool_],
+    spacing: tuple[float, float, float],
+) -> float:
+    """Unevenness coarser than noise, against the liver's; NaN of a small core, or without liver."""
+    if core.sum() < 10 * FEWEST_VOXELS or around.sum() < 10 * FEWEST_VOXELS:
+        return math.nan
+    smooth = ndimage.gaussian_filter(hu, [2.0 / s for s in spacing])
+    return _robust_sd(smooth[core]) / max(_liver(smooth[around])[1], 1.0)
+
+
+def _centre(hu: NDArray[np.float32], mask: NDArray[np.bool_], inside: NDArray) -> float:
+    """The deepest third against what lies half as deep; NaN of a small lesion."""
+    deepest = float(inside.max())
+    centre = mask & (inside >= 0.67 * deepest)
+    outer = mask & (inside >= CORE_DEPTH_MM) & (inside < 0.5 * deepest)
+    if min(centre.sum(), outer.sum()) < 2 * FEWEST_VOXELS:
+        return math.nan
+    return float(np.median(hu[centre]) - np.median(hu[outer]))
+
+
+def _surface(liver: NDArray[np.bool_], mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> float:
+    """From the lesion's middle to where the liver ends; what is cut from the scan ends nothing."""
+    if liver.all():
+        return SURFACE_MM
+    depth = ndimage.distance_transform_edt(liver, sampling=spacing)
+    return min(SURFACE_MM, float(np.median(depth[mask])))
 
 
 def _liver(values: NDArray[np.float32]) -> tuple[float, float]:

@@ -1,7 +1,9 @@
-"""Signs that take more than the core's density: lumps as bright as blood, and a contrast that stays.
+"""Signs that take more than the core's density: border, place, vessels, lumps, what stays or falls.
 
 Peripheral lumps as bright as the blood pool are what a haemangioma is told by (EASL 2016); fat and spared
-liver enhance as the liver does, so that their contrast is the same in every phase.
+liver enhance as the liver does, so that their contrast is the same in every phase, and vessels run through
+them; a perfusion difference lies under the capsule. How round an outline is was tried and left out:
+metastases outlined by hand are no rounder than drawn focal fat (Resources/EVIDENCE.md).
 """
 
 from __future__ import annotations
@@ -13,6 +15,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .features import LesionFeatures
+
+SignRows = tuple[tuple[str, float, float, tuple[tuple[str, float], ...]], ...]
+"""(sign, from, to, (class, points)...): at or below "from" the points count -1, at or above "to" +1."""
+
+USUAL_LIVER_HU = {"unenhanced": 57.0, "arterial": 72.0, "portal": 112.0, "delayed": 92.0}
+"""At 120 kV; a fatty liver lies below."""
+BLOOD_HU = 42.0
+"""Of blood without contrast medium."""
+OF_BLOOD = {"portal": 0.55, "delayed": 0.7}
+"""How much a liver enhances, of what blood does: in the portal venous phase of the vessels in it, later of
+the aorta."""
+LIVER_SPREAD_HU, MOST_FAT_HU = 15.0, 50.0
+"""What livers without fat differ by (below 40 HU without contrast medium there is moderate fat), and what fat
+takes at most."""
+LUMPY = 0.45
+"""From this share of the way from liver to aorta lumps fill a lesion."""
+ROUND_MM = 8.0
+"""Of smaller lesions the border is not measured."""
 
 ENHANCED_HU = 20.0
 """A liver that enhances by less from one phase to another shows nothing of what stays."""
@@ -54,3 +74,131 @@ def contrast_change(phases: Mapping[str, LesionFeatures]) -> float:
         if abs(one.liver_hu - other.liver_hu) >= ENHANCED_HU
     ]
     return max(changes, default=math.nan)
+
+
+def lost_to_fat(
+    phases: Mapping[str, LesionFeatures], vessels_hu: Mapping[str, float], aorta_hu: Mapping[str, float]
+) -> float:
+    """HU that the liver has lost to fat, beyond what livers differ by: masses in it have not lost them.
+
+    Read without contrast medium where there is such a phase; else from how bright the liver should be beside
+    its blood, the mean over the phases. 0 where nothing tells it.
+    """
+    plain = phases.get("unenhanced")
+    if plain is not None and math.isfinite(plain.liver_hu):
+        lost = [USUAL_LIVER_HU["unenhanced"] - plain.liver_hu]
+    else:
+        blood = {"portal": vessels_hu, "delayed": aorta_hu}
+        lost = [
+            USUAL_LIVER_HU["unenhanced"]
+            + OF_BLOOD[name] * (blood[name].get(name, math.nan) - BLOOD_HU)
+            - one.liver_hu
+            if name in blood
+            else USUAL_LIVER_HU[name] - one.liver_hu
+            for name, one in phases.items()
+        ]
+    known = [one for one in lost if math.isfinite(one)]
+    mean = sum(known) / len(known) if known else 0.0
+    return min(max(mean - LIVER_SPREAD_HU, 0.0), MOST_FAT_HU)
+
+
+def measured_signs(phases: Mapping[str, LesionFeatures], aorta_hu: Mapping[str, float]) -> dict[str, float]:
+    """All signs of a lesion by their names on the page of rules; NaN where these phases do not show one.
+
+    Border and vessels are read where the lesion, or the vessels, stand out most.
+    """
+    first = next(iter(phases.values()))
+    shown = max(
+        phases.values(), key=lambda one: abs(one.contrast_hu) if math.isfinite(one.liver_hu) else -1.0
+    )
+    arterial, portal, delayed = (phases.get(name) for name in ("arterial", "portal", "delayed"))
+    later = [one for one in (portal, delayed) if one is not None]
+    enhanced = next((one for one in (portal, delayed, arterial) if one is not None), None)
+    large = first.diameter_mm > ROUND_MM
+    late_hu = min((one.contrast_hu for one in later), default=math.nan)
+    centre = arterial if arterial is not None else shown
+    lumps = lumps_share(phases, aorta_hu)
+    found = {
+        "edge_mm": shown.edge_mm if large else math.nan,
+        "rim_arterial_hu": math.nan if arterial is None else arterial.rim_contrast_hu,
+        "rim_late_hu": max((one.rim_contrast_hu for one in later), default=math.nan),
+        "uneven": first.texture if first.whole_core else math.nan,
+        "mosaic": centre.mosaic,
+        "centre_hu": centre.centre_hu,
+        "dark_part_hu": centre.core_hu - centre.dark_hu,
+        "vessels_through": math.nan if enhanced is None else enhanced.through,
+        "surface": first.surface_mm / first.diameter_mm if large else math.nan,
+        "diameter_mm": first.diameter_mm,
+        "liver_level_hu": first.liver_hu - USUAL_LIVER_HU[next(iter(phases))],
+        "blood": blood_share(phases, aorta_hu),
+        "lumps": lumps,
+        "change_hu": contrast_change(phases),
+        "late_hu": late_hu,
+        "fall_hu": math.nan if arterial is None else arterial.contrast_hu - late_hu,
+        "fill_hu": math.nan,
+    }
+    if portal is not None and delayed is not None:
+        found["fill_hu"] = delayed.contrast_hu - portal.contrast_hu
+    if lumps >= LUMPY:
+        # Between lumps that will fill it, it is as dark as anything: that it is says nothing.
+        found |= dict.fromkeys(("blood", "rim_arterial_hu", "late_hu"), math.nan)
+    return found
+
+
+def points_of(signs: Mapping[str, float], rows: SignRows) -> dict[str, float]:
+    """Log of how far all signs speak for each class."""
+    points: dict[str, float] = {}
+    for name, low, high, classes in rows:
+        there = membership(signs[name], low, high)
+        for c, most in classes:
+            points[c] = points.get(c, 0.0) + there * most
+    return points
+
+
+def membership(value: float, low: float, high: float) -> float:
+    """-1 at or below `low`, 1 at or above `high`, straight between; 0 where nothing was measured."""
+    if not math.isfinite(value):
+        return 0.0
+    return 2 * min(max((value - low) / (high - low), 0.0), 1.0) - 1
+
+
+SAID = {
+    "edge_mm": None,
+    "rim_arterial_hu": None,
+    "rim_late_hu": None,
+    "uneven": None,
+    "diameter_mm": None,
+    "change_hu": "its contrast changes by {:.0f} HU between phases",
+    "mosaic": "mosaic {:.1f} of the liver's",
+    "centre_hu": "centre {:+.0f} HU against the rest of it",
+    "dark_part_hu": "a part darker by {:.0f} HU",
+    "vessels_through": "vessels in it {:.2f} of the liver's",
+    "surface": "{:.2f} of its diameter below the surface",
+    "liver_level_hu": "liver {:+.0f} HU against the usual",
+    "blood": "{:.2f} of the way from liver to aorta",
+    "lumps": "lumps {:.2f} of the way from liver to aorta",
+    "late_hu": None,
+    "fall_hu": "falls by {:.0f} HU against liver",
+    "fill_hu": "rises by {:.0f} HU against liver after the portal venous phase",
+}
+"""How a sign is told; None: the lesion's figures tell it already."""
+
+
+def speaking(
+    signs: Mapping[str, float], rows: SignRows, c: str, most: int = 3, least: float = 0.25
+) -> list[str]:
+    """The signs that speak most for a class against the mean of the others, in figures.
+
+    Args:
+        most: how many are told; least: log odds below which none is.
+    """
+    classes = {name for *_, points in rows for name, _ in points}
+    spoken: dict[str, float] = {}
+    for name, low, high, points in rows:
+        own = dict(points)
+        others = sum(value for other, value in points if other != c) / max(1, len(classes - {c}))
+        weight = membership(signs[name], low, high) * (own.get(c, 0.0) - others)
+        spoken[name] = spoken.get(name, 0.0) + weight
+    order = sorted(spoken, key=lambda name: -spoken[name])
+    told = [(text.format(signs[name])) for name in order if spoken[name] >= least and (text := SAID[name])]
+    return told[:most]

@@ -94,4 +94,59 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "behandlet? {hu} HU, {change} HU endring over {n} faser, skarp kant: slik ser en ablasjonssone ut",
         "traitée ? {hu} UH, variation de {change} UH sur {n} phases, bord net : aspect d'une zone d'ablation",
     ),
+    "its contrast changes by {hu} HU between phases": (
+        "sein Kontrast ändert sich zwischen den Phasen um {hu} HU",
+        "kontrasten endrer seg {hu} HU mellom fasene",
+        "son contraste varie de {hu} UH entre les phases",
+    ),
+    "mosaic {share} of the liver's": (
+        "Mosaik {share} der Leber",
+        "mosaikk {share} av leverens",
+        "mosaïque {share} de celle du foie",
+    ),
+    "centre {hu} HU against the rest of it": (
+        "Zentrum {hu} HU gegen den Rest",
+        "sentrum {hu} HU mot resten",
+        "centre {hu} UH par rapport au reste",
+    ),
+    "a part darker by {hu} HU": (
+        "ein um {hu} HU dunklerer Anteil",
+        "en del som er {hu} HU mørkere",
+        "une partie plus sombre de {hu} UH",
+    ),
+    "vessels in it {share} of the liver's": (
+        "Gefäße darin {share} derer der Leber",
+        "kar i den {share} av leverens",
+        "vaisseaux à l'intérieur {share} de ceux du foie",
+    ),
+    "{share} of its diameter below the surface": (
+        "{share} ihres Durchmessers unter der Oberfläche",
+        "{share} av diameteren under overflaten",
+        "à {share} de son diamètre sous la surface",
+    ),
+    "liver {hu} HU against the usual": (
+        "Leber {hu} HU gegen das Übliche",
+        "lever {hu} HU mot det vanlige",
+        "foie {hu} UH par rapport à l'habitude",
+    ),
+    "{share} of the way from liver to aorta": (
+        "{share} des Wegs von Leber zu Aorta",
+        "{share} av veien fra lever til aorta",
+        "{share} de l'écart entre foie et aorte",
+    ),
+    "lumps {share} of the way from liver to aorta": (
+        "Knoten {share} des Wegs von Leber zu Aorta",
+        "knuter {share} av veien fra lever til aorta",
+        "nodules à {share} de l'écart entre foie et aorte",
+    ),
+    "falls by {hu} HU against liver": (
+        "fällt um {hu} HU gegen Leber",
+        "faller {hu} HU mot lever",
+        "baisse de {hu} UH par rapport au foie",
+    ),
+    "rises by {hu} HU against liver after the portal venous phase": (
+        "steigt nach der portalvenösen Phase um {hu} HU gegen Leber",
+        "stiger {hu} HU mot lever etter portvenøs fase",
+        "monte de {hu} UH par rapport au foie après la phase portale",
+    ),
 }

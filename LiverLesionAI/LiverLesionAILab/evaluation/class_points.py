@@ -1,0 +1,344 @@
+"""Points of the signs by which lesions are told apart, fitted to measurements of SynthLiver-2-other.
+
+    liverlesionai synthesize SynthLiver-2-other --out DIR
+    liverlesionai compare classes DIR --out OUT --no-network --keep FILE
+    python -m LiverLesionAILab.evaluation.class_points FILE
+
+A multinomial regression beside the tables of densities, which stay as textbooks have them: each sign speaks
+for or against a class in one direction only, the one that a reader expects (:data:`DIRECTIONS`), and by how
+much is fitted, with one exponent of the tables for each number of phases. Printed are the rows of the page of
+rules, and what they do on bodies that were left out. SynthLiver-2 is not read.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.stages.classify.differential import (
+    BENIGN,
+    CLASSES,
+    CYST,
+    FNH,
+    HAEMANGIOMA,
+    HCC,
+    INDETERMINATE,
+    LOOKS_OF_BENIGN,
+    METASTASIS,
+    NO_MASS,
+    PERFUSION,
+    SPARING,
+    Context,
+    DifferentialSettings,
+    table_logs,
+)
+from LiverLesionAILib.stages.classify.signs import SignRows, measured_signs, membership
+from numpy.typing import NDArray
+from scipy import optimize
+
+from .kept_classes import read_kept
+from .lesion_classes import (
+    SETTINGS_OF,
+    class_figures,
+    judged_lesions,
+    read_phase,
+    sayable,
+    seen_in,
+    with_even_priors,
+)
+
+LOOKS = (*CLASSES, *LOOKS_OF_BENIGN)
+LOOK_OF_HABIT = {"focal sparing": SPARING, "perfusion difference": PERFUSION}
+SOLID = (METASTASIS, HCC, FNH)
+MASSES = (*SOLID, CYST, HAEMANGIOMA)
+
+AT_HAND = {
+    **SETTINGS_OF,
+    "delayed": (Phase.DELAYED,),
+    "enhanced phases": (Phase.PORTAL, Phase.ARTERIAL, Phase.DELAYED),
+}
+"""What a reader has; all count alike."""
+
+PENALTY = 0.03
+"""On squared points: chosen by :func:`left_out` on SynthLiver-2-other."""
+MOST_POINTS = 3.0
+"""A sign alone multiplies no odds by more than exp(2 * 3) from one end to the other."""
+
+
+Ends = Mapping[str, int]
+Points = Mapping[str, float]
+
+
+def _all(direction: int, *classes: str) -> dict[str, int]:
+    return dict.fromkeys(classes, direction)
+
+
+def _points(*rows: tuple[float, tuple[str, ...]]) -> dict[str, float]:
+    return {look: points for points, looks in rows for look in looks}
+
+
+DIRECTIONS: tuple[tuple[str, float, float, Ends, Points], ...] = (
+    (
+        "edge_mm",
+        1.0,
+        4.0,
+        _all(-1, CYST) | _all(1, METASTASIS, *NO_MASS),
+        _points((-0.25, (CYST,)), (0.17, (METASTASIS, *NO_MASS))),
+    ),
+    (
+        "rim_arterial_hu",
+        6.0,
+        18.0,
+        _all(1, METASTASIS, HAEMANGIOMA) | _all(-1, CYST, FNH, HCC, *NO_MASS),
+        _points((0.1, (METASTASIS, HAEMANGIOMA)), (-0.17, (CYST, *NO_MASS))),
+    ),
+    ("rim_arterial_hu", 20.0, 60.0, _all(1, HAEMANGIOMA), {}),
+    (
+        "rim_late_hu",
+        6.0,
+        18.0,
+        _all(1, METASTASIS, HCC, HAEMANGIOMA) | _all(-1, CYST, FNH, *NO_MASS),
+        _points((0.1, (METASTASIS, HAEMANGIOMA)), (0.05, (HCC,)), (-0.17, (CYST, *NO_MASS))),
+    ),
+    (
+        "uneven",
+        1.2,
+        2.0,
+        _all(1, METASTASIS, HCC, HAEMANGIOMA) | _all(-1, CYST, FNH, *NO_MASS),
+        _points((-0.17, (CYST,)), (-0.1, (FNH,)), (-0.07, NO_MASS), (0.07, (HCC,))),
+    ),
+    ("mosaic", 1.0, 3.0, _all(1, METASTASIS, HCC, HAEMANGIOMA) | _all(-1, CYST, FNH), {}),
+    # Up to the first figure there is a dark centre, from the second on none.
+    ("centre_hu", -30.0, -6.0, _all(-1, FNH, HCC, METASTASIS, HAEMANGIOMA) | _all(1, CYST, *NO_MASS), {}),
+    ("dark_part_hu", 15.0, 45.0, _all(1, FNH, HCC, METASTASIS) | _all(-1, CYST, *NO_MASS), {}),
+    ("vessels_through", 0.4, 0.9, _all(1, *NO_MASS), {}),
+    ("surface", 0.15, 0.5, _all(-1, PERFUSION), {}),
+    # Fat spares parts of a fatty liver; in one that is pale already there is little to see of more.
+    ("liver_level_hu", -25.0, -5.0, _all(-1, SPARING) | _all(1, BENIGN), {}),
+    ("blood", 0.03, 0.15, _all(1, FNH, HCC, PERFUSION) | _all(-1, CYST, BENIGN), {}),
+    ("blood", 0.15, 0.35, _all(1, FNH, HAEMANGIOMA) | _all(-1, CYST, PERFUSION, SPARING, BENIGN), {}),
+    (
+        "blood",
+        0.35,
+        0.6,
+        _all(1, HAEMANGIOMA) | _all(-1, CYST, METASTASIS, HCC, *NO_MASS),
+        _points((1.0, (HAEMANGIOMA,)), (-1.5, (CYST,)), (-0.5, (METASTASIS,))),
+    ),
+    (
+        "lumps",
+        0.15,
+        0.45,
+        _all(1, HAEMANGIOMA) | _all(-1, CYST),
+        _points((1.6, (HAEMANGIOMA,)), (-0.5, (CYST,))),
+    ),
+    (
+        "lumps",
+        1.3,
+        1.9,
+        _all(1, METASTASIS) | _all(-1, HAEMANGIOMA),
+        _points((0.12, (METASTASIS,)), (-0.6, (HAEMANGIOMA,))),
+    ),
+    ("change_hu", 4.0, 20.0, _all(-1, BENIGN, SPARING), _points((-0.6, (BENIGN, SPARING)))),
+    ("late_hu", -30.0, -5.0, _all(-1, METASTASIS, HCC) | _all(1, FNH, PERFUSION, SPARING), {}),
+    ("late_hu", -5.0, 20.0, _all(-1, METASTASIS, HCC) | _all(1, HAEMANGIOMA), {}),
+    ("fall_hu", 5.0, 45.0, _all(1, HCC, FNH), {}),
+    ("fill_hu", 5.0, 30.0, _all(1, HAEMANGIOMA), {}),
+)
+"""(sign, from, to, class -> the only direction in which more of the sign may speak, class -> the least
+points): the last are what textbooks give the signs that the rules had before, most of it halved. Bodies add
+to them and take nothing away: those that were drawn do not show all that patients do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A lesion in the phases at hand.
+
+    Attributes:
+        setting: of :data:`AT_HAND`; phases: how many of it there are.
+        answers: (looks,) bool, those that are right.
+        logs: (looks,) of the tables.
+        signs: :func:`~.measured_signs`.
+    """
+
+    patient: str
+    setting: str
+    phases: int
+    look: str
+    answers: NDArray[np.bool_]
+    logs: NDArray[np.float64]
+    signs: Mapping[str, float]
+
+
+def examples(
+    patients: Sequence[Any], measurements: Mapping[str, Mapping[str, Any]], settings: DifferentialSettings
+) -> list[Example]:
+    """Every lesion that can be seen, in every setting; one phase alone as it looks, several as named."""
+    found = []
+    for patient in patients:
+        records = measurements[patient.name]
+        for setting, phases in AT_HAND.items():
+            there = [phase for phase in phases if phase.value in records]
+            if not there or there[0] is not phases[0]:
+                continue
+            views = [read_phase(records[p.value], p if len(phases) > 1 else None) for p in there]
+            context = Context(
+                vessels_hu={one.phase: one.vessels_hu for one in views},
+                aorta_hu={one.phase: one.aorta_hu for one in views},
+            )
+            for number, facts in patient.lesions.items():
+                own = {one.phase: one.features[number] for one in views if number in one.features}
+                if views[0].phase not in own or not seen_in(facts, there):
+                    continue
+                logs = table_logs(own, context, settings)
+                truth = sayable(facts["class"], there)
+                look = LOOK_OF_HABIT.get(facts["habit"], facts["class"])
+                right = {
+                    INDETERMINATE: (HCC, FNH),
+                    BENIGN: NO_MASS,
+                }.get(truth, (truth,))
+                found.append(
+                    Example(
+                        patient.name,
+                        setting,
+                        len(own),
+                        look,
+                        np.array([one in right for one in LOOKS]),
+                        np.array([logs[one] for one in LOOKS]),
+                        measured_signs(own, context.aorta_hu),
+                    )
+                )
+    return found
+
+
+def fit_points(
+    lesions: Sequence[Example], prior: Mapping[str, float], penalty: float = PENALTY
+) -> tuple[SignRows, tuple[float, ...]]:
+    """Points of all signs, and the tables' exponents for 1 to 4 phases, of the least cross entropy.
+
+    Every look counts by its prior in every setting, however many lesions there are of it.
+    """
+    shown = np.array(
+        [[membership(one.signs[s], low, high) for s, low, high, *_ in DIRECTIONS] for one in lesions]
+    )
+    logs, answers = np.stack([one.logs for one in lesions]), np.stack([one.answers for one in lesions])
+    count = np.array([one.phases - 1 for one in lesions])
+    start = np.log([prior[look] for look in LOOKS])
+    kinds = [(one.setting, one.look) for one in lesions]
+    many = {kind: kinds.count(kind) for kind in set(kinds)}
+    weights = np.array([prior[look] / many[setting, look] for setting, look in kinds])
+    weights /= weights.sum()
+    size = (len(DIRECTIONS), len(LOOKS))
+    before = np.array([[known.get(look, 0.0) for look in LOOKS] for *_, known in DIRECTIONS])
+
+    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        points, exponents = values[: size[0] * size[1]].reshape(size), values[size[0] * size[1] :]
+        scores = start + exponents[count][:, None] * logs + shown @ points
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        right = (shares * answers).sum(axis=1)
+        # A few lesions that look like another class do not decide.
+        kept = right + LEAST
+        slope = weights[:, None] * (shares * right[:, None] - shares * answers) / kept[:, None]
+        by_count = np.array([(slope * logs)[count == n].sum() for n in range(len(exponents))])
+        by_count += 2 * penalty * (exponents - 1)
+        moved = points - before
+        value = -(weights * np.log(kept)).sum() + penalty * (
+            (moved**2).sum() / 8 + ((exponents - 1) ** 2).sum()
+        )
+        return float(value), np.concatenate([(shown.T @ slope + penalty * moved / 4).ravel(), by_count])
+
+    bounds: list[tuple[float, float]] = []
+    for *_, directions, known in DIRECTIONS:
+        for look in LOOKS:
+            least = known.get(look, 0.0)
+            ends = {1: (least, MOST_POINTS), -1: (-MOST_POINTS, least), 0: (0.0, 0.0)}
+            bounds.append(ends[directions.get(look, 0)])
+    bounds += [(0.3, 1.0)] * 4
+    first = np.concatenate([before.ravel(), np.ones(4)])
+    found = optimize.minimize(
+        loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 400}
+    )
+    points = found.x[: size[0] * size[1]].reshape(size)
+    exponents = tuple(round(float(value), 2) for value in found.x[size[0] * size[1] :])
+    return _rows(points), exponents
+
+
+def _rows(points: NDArray[np.float64]) -> SignRows:
+    """(signs, looks) as rows of the page; what hardly speaks is left out."""
+    rows = tuple(
+        (
+            name,
+            low,
+            high,
+            tuple((look, round(float(p), 2)) for look, p in zip(LOOKS, own, strict=True) if abs(p) >= 0.05),
+        )
+        for (name, low, high, *_), own in zip(DIRECTIONS, points, strict=True)
+    )
+    return tuple(row for row in rows if row[3])
+
+
+LEAST = 0.01
+"""Added to every probability: what a lesion that looks like another class may cost at most."""
+
+
+def left_out(
+    patients: Sequence[Any],
+    measurements: Mapping[str, Mapping[str, Any]],
+    settings: DifferentialSettings,
+    penalty: float,
+    folds: int = 4,
+) -> str:
+    """Figures by setting of bodies that the points were not fitted to, Markdown."""
+    from .lesion_class_command import class_table
+
+    lesions = examples(patients, measurements, settings)
+    judged: dict[str, list[Any]] = {name: [] for name in SETTINGS_OF}
+    for fold in range(folds):
+        held = [one for place, one in enumerate(patients) if place % folds == fold]
+        names = {one.name for one in held}
+        kept = [one for one in lesions if one.patient not in names]
+        signs, exponents = fit_points(kept, dict(settings.priors), penalty)
+        tried = replace(settings, signs=signs, phases_weight=exponents)
+        for name, phases in SETTINGS_OF.items():
+            judged[name] += judged_lesions(held, measurements, phases, tried)
+    return class_table({name: class_figures(one, SETTINGS_OF[name]) for name, one in judged.items() if one})
+
+
+def rows_text(signs: SignRows) -> str:
+    """The rows as `class_tables` has them."""
+    lines = []
+    for name, low, high, points in signs:
+        said = ", ".join(f'("{c}", {p})' for c, p in points)
+        lines.append(f'    ("{name}", {low}, {high}, ({said}{"," * (len(points) == 1)})),')
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fit, and print rows and figures."""
+    parser = argparse.ArgumentParser(prog="class_points", description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "kept", type=Path, help="measurements of SynthLiver-2-other (`compare classes --keep`)"
+    )
+    parser.add_argument("--penalty", type=float, default=PENALTY, help="on squared points")
+    args = parser.parse_args(arguments)
+    patients, measurements = read_kept(args.kept)
+    # The network is weighed by itself: points are those of what is measured.
+    settings = replace(with_even_priors(Rules().part(DifferentialSettings)), network_arterial=0.0)
+    signs, exponents = fit_points(
+        examples(patients, measurements, settings), dict(settings.priors), args.penalty
+    )
+    print(rows_text(signs))
+    print(f"PHASES_WEIGHT = {exponents}\n")
+    print(f"Bodies left out ({len(patients)} in 4 parts), even priors, measurements alone:\n")
+    print(left_out(patients, measurements, settings, args.penalty))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,159 @@
+"""Signs beside the density: shape, place, vessels, centre, mosaic; and how far each speaks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.stages.classify.differential import (
+    ARTERIAL,
+    DELAYED,
+    PORTAL,
+    UNENHANCED,
+    DifferentialSettings,
+)
+from LiverLesionAILib.stages.classify.features import SURFACE_MM, LesionFeatures, measure_features
+from LiverLesionAILib.stages.classify.signs import (
+    MOST_FAT_HU,
+    SAID,
+    lost_to_fat,
+    measured_signs,
+    membership,
+    points_of,
+    speaking,
+)
+from LiverLesionAILib.writing.report.sentences import reasons
+from LiverLesionAILib.writing.report.strings import LANGUAGES, Language
+
+SPACING = (2.0, 1.0, 1.0)
+SHAPE = (40, 90, 90)
+LESION = LesionFeatures(60.0, 2.0, 110.0, 10.0, 110.0, 10.0, 3.0, 24.0, True)
+
+
+def scene(radii_mm: tuple[float, float, float], lesion_hu: float = 60.0, middle_y: float = 45.0):
+    """An ellipsoid in liver with a grid of vessels: HU, liver, labels."""
+    z, y, x = np.meshgrid(*(np.arange(n) * s for n, s in zip(SHAPE, SPACING, strict=True)), indexing="ij")
+    away = ((z - 40) / radii_mm[0]) ** 2 + ((y - middle_y) / radii_mm[1]) ** 2 + ((x - 45) / radii_mm[2]) ** 2
+    labels = (away <= 1).astype(np.uint16)
+    vessels = (np.minimum(x % 15, 15 - x % 15) <= 2) & (np.minimum(z % 14, 14 - z % 14) <= 2)
+    rng = np.random.default_rng(3)
+    liver = np.where(vessels, 165.0, 110.0)
+    hu = np.where(labels > 0, lesion_hu, liver) + rng.normal(0, 8, SHAPE)
+    return hu.astype(np.float32), liver, labels
+
+
+def features(hu, labels, liver=None) -> LesionFeatures:
+    whole = np.ones(SHAPE, bool) if liver is None else liver
+    return measure_features(hu, whole, labels, SPACING)[1]
+
+
+def test_vessels_run_through_fat_and_round_a_mass() -> None:
+    hu, liver, labels = scene((14, 14, 14))
+    mass = features(hu, labels)
+    fat = features(np.where(labels > 0, liver - 25 + (hu - 60), hu).astype(np.float32), labels)
+    assert mass.through < 0.45 < 0.8 < fat.through < 1.3
+    assert math.isnan(replace(mass, liver_bright_hu=mass.liver_hu).through), "no vessels, nothing to run on"
+
+
+def test_how_deep_it_lies() -> None:
+    hu, _, labels = scene((8, 8, 8), middle_y=30.0)
+    liver = np.ones(SHAPE, bool)
+    assert features(hu, labels).surface_mm == SURFACE_MM
+    liver[:, :20] = False
+    assert features(hu, labels, liver).surface_mm == pytest.approx(11, abs=2)
+
+
+def test_a_scar_dead_parts_and_a_mosaic() -> None:
+    hu, _, labels = scene((18, 18, 18), 150.0)
+    plain = features(hu, labels)
+    z, y, x = np.meshgrid(*(np.arange(n) * s for n, s in zip(SHAPE, SPACING, strict=True)), indexing="ij")
+    scar = (z - 40) ** 2 + (y - 45) ** 2 + (x - 45) ** 2 <= 7**2
+    scarred = features(np.where(scar, hu - 40, hu).astype(np.float32), labels)
+    assert abs(plain.centre_hu) < 4
+    assert scarred.centre_hu < -20
+    assert scarred.core_hu - scarred.dark_hu > plain.core_hu - plain.dark_hu + 10
+    patches = 25.0 * np.sign(np.sin(z / 4) * np.sin(y / 4) * np.sin(x / 4))
+    assert features((hu + patches * (labels > 0)).astype(np.float32), labels).mosaic > 2 * plain.mosaic
+
+
+def test_signs_of_phases_that_are_not_there_are_unknown() -> None:
+    alone = measured_signs({PORTAL: LESION}, {})
+    for name in ("rim_arterial_hu", "blood", "fall_hu", "fill_hu", "change_hu"):
+        assert math.isnan(alone[name])
+        assert membership(alone[name], 0.0, 1.0) == 0.0
+    phases = {
+        PORTAL: LESION,
+        ARTERIAL: replace(LESION, core_hu=120.0, liver_hu=75.0),
+        DELAYED: replace(LESION, core_hu=95.0, liver_hu=90.0),
+    }
+    both = measured_signs(phases, {ARTERIAL: 275.0})
+    assert both["late_hu"] == -50.0
+    assert both["fall_hu"] == 95.0
+    assert both["fill_hu"] == 55.0
+    assert both["blood"] == pytest.approx(0.225)
+    assert set(both) == set(SAID)
+
+
+def test_lumps_that_will_fill_it_leave_the_dark_between_them_unsaid() -> None:
+    """A haemangioma's core is dark until it fills: neither darkness nor a missing rim speaks then."""
+    dark = replace(LESION, core_hu=58.0, liver_hu=72.0, bright_hu=70.0, rim_hu=75.0)
+    phases = {ARTERIAL: dark, PORTAL: LESION}
+    plain = measured_signs(phases, {ARTERIAL: 290.0})
+    assert all(math.isfinite(plain[name]) for name in ("blood", "rim_arterial_hu", "late_hu"))
+    lumpy = measured_signs({**phases, ARTERIAL: replace(dark, bright_hu=230.0)}, {ARTERIAL: 290.0})
+    assert lumpy["lumps"] > 0.6
+    assert all(math.isnan(lumpy[name]) for name in ("blood", "rim_arterial_hu", "late_hu"))
+
+
+@pytest.mark.parametrize(
+    ("livers", "vessels", "aorta", "lost"),
+    [
+        ({UNENHANCED: 57.0}, {}, {}, 0.0),
+        ({UNENHANCED: 17.0, PORTAL: 112.0}, {PORTAL: 150.0}, {}, 25.0),
+        ({UNENHANCED: -40.0}, {}, {}, MOST_FAT_HU),
+        ({PORTAL: 117.0}, {PORTAL: 150.0}, {}, 0.0),
+        ({PORTAL: 80.0}, {PORTAL: 150.0}, {}, 21.4),
+        ({PORTAL: 80.0}, {PORTAL: 90.0}, {}, 0.0),
+        ({DELAYED: 60.0}, {}, {DELAYED: 120.0}, 36.6),
+        ({ARTERIAL: 40.0, PORTAL: 80.0}, {ARTERIAL: 90.0, PORTAL: 150.0}, {ARTERIAL: 300.0}, 19.2),
+        ({PORTAL: 80.0}, {}, {}, 0.0),
+        ({PORTAL: math.nan}, {PORTAL: 150.0}, {}, 0.0),
+    ],
+)
+def test_what_a_liver_has_lost_to_fat(livers, vessels, aorta, lost) -> None:
+    """Pale beside its own blood; a scan with little contrast medium is no fatty liver."""
+    phases = {phase: replace(LESION, liver_hu=hu) for phase, hu in livers.items()}
+    assert lost_to_fat(phases, vessels, aorta) == pytest.approx(lost, abs=0.1)
+
+
+def test_points_are_straight_between_their_ends() -> None:
+    rows = (("mosaic", 0.5, 0.9, (("cyst", 1.0), ("benign", -2.0))),)
+    assert points_of({"mosaic": 0.2}, rows) == {"cyst": -1.0, "benign": 2.0}
+    assert points_of({"mosaic": 0.7}, rows) == pytest.approx({"cyst": 0.0, "benign": 0.0})
+    assert points_of({"mosaic": 5.0}, rows) == {"cyst": 1.0, "benign": -2.0}
+    assert points_of({"mosaic": math.nan}, rows) == {"cyst": 0.0, "benign": 0.0}
+
+
+def test_the_signs_that_speak_for_a_class_are_told_in_figures() -> None:
+    rows = (
+        ("vessels_through", 0.4, 0.9, (("benign", 1.0), ("metastasis", -1.0))),
+        ("mosaic", 0.55, 0.85, (("metastasis", 0.5),)),
+        ("edge_mm", 1.0, 4.0, (("benign", 2.0),)),
+    )
+    signs = dict.fromkeys(SAID, math.nan) | {"vessels_through": 0.93, "mosaic": 0.9, "edge_mm": 5.0}
+    assert speaking(signs, rows, "benign") == ["vessels in it 0.93 of the liver's"]
+    assert speaking(signs, rows, "metastasis") == ["mosaic 0.9 of the liver's"]
+    assert speaking(signs, rows, "cyst") == []
+
+
+def test_every_sign_of_the_page_is_measured_and_its_words_are_translated() -> None:
+    rows = Rules().part(DifferentialSettings).signs
+    assert {name for name, *_ in rows} <= set(SAID)
+    assert all(low < high for _, low, high, _ in rows)
+    for text in filter(None, SAID.values()):
+        said = text.format(0.37)
+        for code in LANGUAGES[1:]:
+            assert reasons(said, Language(code)) != said
