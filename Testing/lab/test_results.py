@@ -170,7 +170,13 @@ def test_the_table_of_real_lesions_clicked_on_is_that_of_the_kept_clicks():
 
 
 def test_the_points_of_signs_and_their_table_are_what_the_kept_bodies_give() -> None:
-    from LiverLesionAILab.evaluation.class_points import PENALTY, examples, fit_points, left_out
+    from LiverLesionAILab.evaluation.class_points import (
+        PENALTY,
+        examples,
+        fit_points,
+        left_out,
+        network_weights,
+    )
     from LiverLesionAILab.evaluation.lesion_classes import with_even_priors
     from LiverLesionAILib.analysis.rules import Rules
     from LiverLesionAILib.stages.classify.differential import DifferentialSettings
@@ -185,3 +191,4 @@ def test_the_points_of_signs_and_their_table_are_what_the_kept_bodies_give() -> 
     assert f"{len(bodies)} bodies" in EVIDENCE
     for line in left_out(bodies, measured, page, PENALTY).splitlines():
         assert line in EVIDENCE
+    assert network_weights(bodies, measured, page, PENALTY) in EVIDENCE

@@ -297,17 +297,69 @@ def left_out(
     """Figures by setting of bodies that the points were not fitted to, Markdown."""
     from .lesion_class_command import class_table
 
+    parts = _held(patients, measurements, settings, penalty, folds)
+    judged = _judged(measurements, settings, parts)
+    return class_table({name: class_figures(one, SETTINGS_OF[name]) for name, one in judged.items() if one})
+
+
+Fitted = tuple[SignRows, tuple[float, ...]]
+
+
+def _held(
+    patients: Sequence[Any],
+    measurements: Mapping[str, Mapping[str, Any]],
+    settings: DifferentialSettings,
+    penalty: float,
+    folds: int,
+) -> list[tuple[list[Any], Fitted]]:
+    """Bodies, and what was fitted to the others, fold by fold."""
     lesions = examples(patients, measurements, settings)
-    judged: dict[str, list[Any]] = {name: [] for name in SETTINGS_OF}
+    parts = []
     for fold in range(folds):
         held = [one for place, one in enumerate(patients) if place % folds == fold]
         names = {one.name for one in held}
         kept = [one for one in lesions if one.patient not in names]
-        signs, exponents = fit_points(kept, dict(settings.priors), penalty)
+        parts.append((held, fit_points(kept, dict(settings.priors), penalty)))
+    return parts
+
+
+def _judged(
+    measurements: Mapping[str, Mapping[str, Any]],
+    settings: DifferentialSettings,
+    parts: Sequence[tuple[list[Any], Fitted]],
+) -> dict[str, list[Any]]:
+    judged: dict[str, list[Any]] = {name: [] for name in SETTINGS_OF}
+    for held, (signs, exponents) in parts:
         tried = replace(settings, signs=signs, phases_weight=exponents)
         for name, phases in SETTINGS_OF.items():
             judged[name] += judged_lesions(held, measurements, phases, tried)
-    return class_table({name: class_figures(one, SETTINGS_OF[name]) for name, one in judged.items() if one})
+    return judged
+
+
+NETWORK_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Exponents of the network's answer in an arterial scan that are compared; 1 takes its shares as they are."""
+
+
+def network_weights(
+    patients: Sequence[Any],
+    measurements: Mapping[str, Mapping[str, Any]],
+    settings: DifferentialSettings,
+    penalty: float,
+    folds: int = 4,
+) -> str:
+    """How far the network should count beside points that were not fitted to a body, Markdown.
+
+    Balanced accuracy and share wrong by setting; settings without an arterial phase do not ask it.
+    """
+    parts = _held(patients, measurements, settings, penalty, folds)
+    named = [name for name, phases in SETTINGS_OF.items() if Phase.ARTERIAL in phases]
+    lines = [f"| network's weight | {' | '.join(named)} |", "|---|" + "---|" * len(named)]
+    for weight in NETWORK_WEIGHTS:
+        judged = _judged(measurements, replace(settings, network_arterial=weight), parts)
+        found = [class_figures(judged[name], SETTINGS_OF[name]) for name in named]
+        cells = [f"{one.balanced:.3f}, wrong {one.error:.3f}" for one in found]
+        lines.append(f"| {weight:g} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def rows_text(signs: SignRows) -> str:
@@ -337,6 +389,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"PHASES_WEIGHT = {exponents}\n")
     print(f"Bodies left out ({len(patients)} in 4 parts), even priors, measurements alone:\n")
     print(left_out(patients, measurements, settings, args.penalty))
+    if any(record.get("network") for phases in measurements.values() for record in phases.values()):
+        print("\nThe same with the network in the arterial phase, balanced accuracy and share wrong:\n")
+        print(network_weights(patients, measurements, settings, args.penalty))
     return 0
 
 
