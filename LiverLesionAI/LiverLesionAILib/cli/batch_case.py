@@ -101,8 +101,8 @@ def _in_columns(text: str, of: str = "") -> str:
 def gigabytes(case: BatchCase) -> float:
     """What its analysis may need of the main memory, 1e9 bytes, judged by the size of the scan.
 
-    Measured are 1.0 to 3.1 GB for 50 to 2000 slices of 512 x 512 (EVIDENCE, "Speed and memory"): a line above
-    all of them.
+    Measured are 1.0 to 1.7 GB for 50 to 200 slices of 512 x 512 and 3.1 at most for 2000 (EVIDENCE, "Speed
+    and memory"): two lines above all of them.
     """
     from ..reading.image_files import is_image_file, read_header
 
@@ -113,4 +113,4 @@ def gigabytes(case: BatchCase) -> float:
             voxels = sum(1 for path in case.path.rglob("*") if path.is_file()) * 512.0 * 512.0
         elif is_image_file(case.path):
             voxels = float(math.prod(read_header(case.path).sizes[:3]))
-    return 1.6 + 3.2e-9 * voxels
+    return min(1.0 + 16e-9 * voxels, 1.6 + 3.2e-9 * voxels)
