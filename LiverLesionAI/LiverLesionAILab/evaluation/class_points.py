@@ -287,52 +287,55 @@ LEAST = 0.01
 """Added to every probability: what a lesion that looks like another class may cost at most."""
 
 
-def left_out(
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Bodies that points were not fitted to.
+
+    Attributes:
+        patients: the bodies; signs, exponents: :func:`fit_points` of the others.
+    """
+
+    patients: Sequence[Any]
+    signs: SignRows
+    exponents: tuple[float, ...]
+
+
+def held_out(
     patients: Sequence[Any],
     measurements: Mapping[str, Mapping[str, Any]],
     settings: DifferentialSettings,
     penalty: float,
     folds: int = 4,
-) -> str:
-    """Figures by setting of bodies that the points were not fitted to, Markdown."""
-    from .lesion_class_command import class_table
-
-    parts = _held(patients, measurements, settings, penalty, folds)
-    judged = _judged(measurements, settings, parts)
-    return class_table({name: class_figures(one, SETTINGS_OF[name]) for name, one in judged.items() if one})
-
-
-Fitted = tuple[SignRows, tuple[float, ...]]
-
-
-def _held(
-    patients: Sequence[Any],
-    measurements: Mapping[str, Mapping[str, Any]],
-    settings: DifferentialSettings,
-    penalty: float,
-    folds: int,
-) -> list[tuple[list[Any], Fitted]]:
-    """Bodies, and what was fitted to the others, fold by fold."""
+) -> list[HeldOut]:
+    """Every body once, in `folds` parts."""
     lesions = examples(patients, measurements, settings)
     parts = []
     for fold in range(folds):
         held = [one for place, one in enumerate(patients) if place % folds == fold]
         names = {one.name for one in held}
         kept = [one for one in lesions if one.patient not in names]
-        parts.append((held, fit_points(kept, dict(settings.priors), penalty)))
+        parts.append(HeldOut(held, *fit_points(kept, dict(settings.priors), penalty)))
     return parts
 
 
+def left_out(
+    measurements: Mapping[str, Mapping[str, Any]], settings: DifferentialSettings, parts: Sequence[HeldOut]
+) -> str:
+    """Figures by setting of bodies that the points were not fitted to, Markdown."""
+    from .lesion_class_command import class_table
+
+    judged = _judged(measurements, settings, parts)
+    return class_table({name: class_figures(one, SETTINGS_OF[name]) for name, one in judged.items() if one})
+
+
 def _judged(
-    measurements: Mapping[str, Mapping[str, Any]],
-    settings: DifferentialSettings,
-    parts: Sequence[tuple[list[Any], Fitted]],
+    measurements: Mapping[str, Mapping[str, Any]], settings: DifferentialSettings, parts: Sequence[HeldOut]
 ) -> dict[str, list[Any]]:
     judged: dict[str, list[Any]] = {name: [] for name in SETTINGS_OF}
-    for held, (signs, exponents) in parts:
-        tried = replace(settings, signs=signs, phases_weight=exponents)
+    for part in parts:
+        tried = replace(settings, signs=part.signs, phases_weight=part.exponents)
         for name, phases in SETTINGS_OF.items():
-            judged[name] += judged_lesions(held, measurements, phases, tried)
+            judged[name] += judged_lesions(part.patients, measurements, phases, tried)
     return judged
 
 
@@ -341,17 +344,12 @@ NETWORK_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def network_weights(
-    patients: Sequence[Any],
-    measurements: Mapping[str, Mapping[str, Any]],
-    settings: DifferentialSettings,
-    penalty: float,
-    folds: int = 4,
+    measurements: Mapping[str, Mapping[str, Any]], settings: DifferentialSettings, parts: Sequence[HeldOut]
 ) -> str:
     """How far the network should count beside points that were not fitted to a body, Markdown.
 
     Balanced accuracy and share wrong by setting; settings without an arterial phase do not ask it.
     """
-    parts = _held(patients, measurements, settings, penalty, folds)
     named = [name for name, phases in SETTINGS_OF.items() if Phase.ARTERIAL in phases]
     lines = [f"| network's weight | {' | '.join(named)} |", "|---|" + "---|" * len(named)]
     for weight in NETWORK_WEIGHTS:
@@ -388,10 +386,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(rows_text(signs))
     print(f"PHASES_WEIGHT = {exponents}\n")
     print(f"Bodies left out ({len(patients)} in 4 parts), even priors, measurements alone:\n")
-    print(left_out(patients, measurements, settings, args.penalty))
+    parts = held_out(patients, measurements, settings, args.penalty)
+    print(left_out(measurements, settings, parts))
     if any(record.get("network") for phases in measurements.values() for record in phases.values()):
         print("\nThe same with the network in the arterial phase, balanced accuracy and share wrong:\n")
-        print(network_weights(patients, measurements, settings, args.penalty))
+        print(network_weights(measurements, settings, parts))
     return 0
 
 

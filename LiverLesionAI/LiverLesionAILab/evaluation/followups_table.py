@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from LiverLesionAILib.support.errors import InputError
-from LiverLesionAILib.support.files import replacing
 from scipy import stats
 
 from .followups_network import NetworkScore
+from .row_tables import read_csv, write_csv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +52,7 @@ class PairRow(NetworkScore):
 def write_rows(rows: Sequence[PairRow], folder: Path) -> None:
     """followups.csv, one row a pair."""
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "followups.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(PairRow)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+    write_csv(rows, PairRow, folder / "followups.csv")
 
 
 def read_rows(folder: Path) -> list[PairRow]:
@@ -69,16 +64,8 @@ def read_rows(folder: Path) -> list[PairRow]:
     path = folder / "followups.csv"
     if not path.exists():
         return []
-    kinds = {field.name: field.type for field in fields(PairRow)}
-    read: dict[str, Callable[[str], Any]] = {
-        "str": str, "int": int, "float": float, "bool": lambda text: text == "True",
-    }  # fmt: skip
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                PairRow(**{name: read[str(kinds[name])](text) for name, text in row.items()})
-                for row in csv.DictReader(file)
-            ]
+        return read_csv(PairRow, path)
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path} is of another version: remove it to compare anew.") from None
 

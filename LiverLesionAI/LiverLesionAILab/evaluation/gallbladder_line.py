@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +16,12 @@ from LiverLesionAILib.analysis.pipeline import analyze
 from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.support.errors import InputError
-from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from LiverLesionAILib.volume.overlap import dice
-from scipy import stats
 
 from ..training.gallbladder_cases import GallbladderBody
+from .row_tables import read_csv, share_lines, write_csv
 
 if TYPE_CHECKING:
     from LiverLesionAILib.case.findings import CaseResult
@@ -100,7 +98,7 @@ def line_rows(
             ct = CtVolume(np.clip(body.hu_zyx, -160, 240), grid)
             done[name] = line_row(name, body, analyze(ct, settings, store))
             if kept is not None:
-                write_line(list(done.values()), kept)
+                write_csv(done.values(), LineRow, kept)
         progress("synthetic scans", number / len(bodies))
         yield done[name]
 
@@ -109,16 +107,13 @@ def line_table(rows: Sequence[LineRow]) -> str:
     """The aims with their 95 % intervals (Wilson), and a line per state."""
     own = [row for row in rows if row.gallbladder_ml > 0]
     lesions = sum(row.lesions for row in rows)
-    lines = ["| whole line | n | share | 95 % interval |", "|---|---|---|---|"]
-    for text, good, count in (
+    shares = (
         (f"less than {LITTLE_ML:g} mL counted as liver", sum(r.liver_ml < LITTLE_ML for r in own), len(own)),
         ("gallbladder not listed", sum(not row.listed for row in own), len(own)),
         ("lesion at the fossa not taken for gallbladder", lesions - sum(r.swallowed for r in rows), lesions),
         ("lesion at the fossa found", sum(row.found for row in rows), lesions),
-    ):
-        if count:
-            low, high = stats.binomtest(int(good), count).proportion_ci(method="wilson")
-            lines.append(f"| {text} | {count} | {good / count:.2f} | {low:.2f} to {high:.2f} |")
+    )
+    lines = share_lines("whole line", shares)
     lines += [
         "",
         "| gallbladder | n | Dice | listed | mL counted as liver (median) | largest |",
@@ -134,26 +129,13 @@ def line_table(rows: Sequence[LineRow]) -> str:
     return "\n".join(lines)
 
 
-def write_line(rows: Sequence[LineRow], path: Path) -> None:
-    """One line a scan, beside and renamed."""
-    with replacing(path) as beside, beside.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(LineRow)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-
-
 def read_line(path: Path) -> list[LineRow]:
-    """What :func:`write_line` wrote.
+    """Rows that were kept.
 
     Raises:
         InputError: it is no such table.
     """
-    kinds = {f.name: {"str": str, "float": float, "int": int}[str(f.type)] for f in fields(LineRow)}
     try:
-        with path.open(newline="") as file:
-            return [
-                LineRow(**{key: kinds[key](text) for key, text in line.items()})
-                for line in csv.DictReader(file)
-            ]
+        return read_csv(LineRow, path)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no rows as `gallbladders --line --out` writes them ({error}).") from error

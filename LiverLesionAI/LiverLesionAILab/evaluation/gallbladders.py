@@ -8,9 +8,8 @@ counted is what would become of a candidate that is exactly the gallbladder, or 
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,12 +29,10 @@ from LiverLesionAILib.stages.neighbours.gallbladder import (
 from LiverLesionAILib.stages.neighbours.stage import find_gallbladder
 from LiverLesionAILib.stages.segment.inference import class_probabilities
 from LiverLesionAILib.support.errors import InputError
-from LiverLesionAILib.support.files import replacing
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, resample_labels
 from LiverLesionAILib.volume.overlap import dice
 from numpy.typing import NDArray
-from scipy import stats
 
 from ..data.axial_slices import axial_slices
 from ..data.cases import UNKNOWN, data_folder, decode_hu
@@ -50,6 +47,7 @@ from ..training.gallbladder_cases import (
 from .gallbladder_in_cases import case_rows, case_table
 from .gallbladder_line import line_rows, line_table, read_line
 from .models import run_network
+from .row_tables import read_csv, share_lines, write_csv
 
 if TYPE_CHECKING:
     from torch import nn
@@ -263,15 +261,12 @@ def _shares(rows: Sequence[GallbladderRow]) -> list[str]:
     if not own:
         return []
     lesions = [row for row in scans if row.what == "lesion"]
-    lines = ["| synthetic scans | n | share | 95 % interval |", "|---|---|---|---|"]
-    for text, good, count in (
+    shares = (
         ("less than 1 mL counted as liver", sum(row.liver_mm3 < 1000.0 for row in own), len(own)),
         ("not listed, should all of it be taken for a lesion", sum(row.removed for row in own), len(own)),
         ("lesion at the fossa stays listed", sum(not row.removed for row in lesions), len(lesions)),
-    ):
-        if count:
-            low, high = stats.binomtest(int(good), count).proportion_ci(method="wilson")
-            lines.append(f"| {text} | {count} | {good / count:.2f} | {low:.2f} to {high:.2f} |")
+    )
+    lines = share_lines("synthetic scans", shares)
     lines += [
         "",
         "| gallbladder | n | Dice | not listed | mL counted as liver (median) |",
@@ -287,10 +282,7 @@ def _shares(rows: Sequence[GallbladderRow]) -> list[str]:
 
 def write_rows(rows: Sequence[GallbladderRow], path: Path) -> None:
     """One line a row, beside and renamed."""
-    with replacing(path) as beside, beside.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(GallbladderRow)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+    write_csv(rows, GallbladderRow, path)
 
 
 def read_rows(path: Path) -> list[GallbladderRow]:
@@ -299,19 +291,10 @@ def read_rows(path: Path) -> list[GallbladderRow]:
     Raises:
         InputError: it is no such table.
     """
-    kinds = {f.name: str(f.type) for f in fields(GallbladderRow)}
     try:
-        with path.open(newline="") as file:
-            return [
-                GallbladderRow(**{key: _value(kinds[key], text) for key, text in line.items()})
-                for line in csv.DictReader(file)
-            ]
+        return read_csv(GallbladderRow, path)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no rows as `gallbladders --out` writes them ({error}).") from error
-
-
-def _value(kind: str, text: str) -> object:
-    return text if kind == "str" else text == "True" if kind == "bool" else float(text)
 
 
 def add_gallbladder_arguments(parser: argparse.ArgumentParser) -> None:
