@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,56 @@ def test_heard_in_code_that_a_library_runs_from_c_the_exit_status_stays(tmp_path
         [sys.executable, "-m", "from_c"], env={**os.environ, "PYTHONPATH": path}, timeout=600
     )
     assert done.returncode == 130
+
+
+IN_AN_IMPORT = """
+import ctypes, importlib._bootstrap as bootstrap, pathlib, sys, threading, time
+from LiverLesionAILib.support.interrupts import as_keyboard_interrupt
+
+# When a module's lock is dropped, Python calls back into its import system, which looks that lock up between
+# taking the lock of all imports and giving it back. The look-up is replaced by C code that asks for SIGINT:
+# the handler runs there, and the innermost frame is Python's own.
+class Locks(dict):
+    get = ctypes.pythonapi.PyErr_SetInterrupt
+
+pathlib.Path(sys.argv[1], "fresh_module.py").write_text("x = 1")
+sys.path.insert(0, sys.argv[1])
+usual = bootstrap._module_locks
+try:
+    with as_keyboard_interrupt():
+        bootstrap._module_locks = Locks(usual)
+        import fresh_module
+        bootstrap._module_locks = usual
+        time.sleep(60)
+except KeyboardInterrupt:
+    bootstrap._module_locks = usual
+    print("heard", flush=True)
+other = threading.Thread(target=__import__, args=("colorsys",), daemon=True)
+other.start()
+other.join(60)
+print("imports go on:", not other.is_alive(), flush=True)
+"""
+
+
+def test_in_the_middle_of_an_import_it_is_heard_and_imports_go_on(tmp_path: Path) -> None:
+    """Raised there, the exception was swallowed with the lock of all imports taken: Ctrl+C hung for ever."""
+    (tmp_path / "in_an_import.py").write_text(IN_AN_IMPORT, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "in_an_import.py"), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(LIBRARY)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.stdout.splitlines() == ["heard", "imports go on: True"], done.stderr
+
+
+def test_put_off_past_the_end_of_the_body_it_hits_nobody(monkeypatch) -> None:
+    sent = []
+    monkeypatch.setattr("LiverLesionAILib.support.interrupts.AGAIN_S", 0.05)
+    monkeypatch.setattr(signal, "pthread_kill", lambda *what: sent.append(what), raising=False)
+    monkeypatch.setattr("LiverLesionAILib.support.interrupts._inside_of_an_import", lambda frame: True)
+    with as_keyboard_interrupt():
+        signal.raise_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert sent == []
