@@ -14,7 +14,7 @@ from LiverLesionAILab.evaluation.followups_table import followup_table
 from LiverLesionAILab.evaluation.followups_table import read_rows as followup_rows
 from LiverLesionAILab.evaluation.gallbladder_line import line_table, read_line
 from LiverLesionAILab.evaluation.gallbladders import read_rows, summary, write_rows
-from LiverLesionAILab.evaluation.kept_classes import read_kept, write_kept
+from LiverLesionAILab.evaluation.kept_classes import read_kept, without_network, write_kept
 from LiverLesionAILab.evaluation.operating import costs, fit, operating_text, points, read_curve
 from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.models.weights import Manifest
@@ -108,6 +108,24 @@ def test_class_tables_and_their_intervals_are_those_of_the_kept_measurements(cap
     assert len(tables) == 6
     for one in tables:
         assert one.strip() in EVIDENCE, one
+
+
+def test_without_the_network_kept_answers_are_not_heard(tmp_path: Path, capsys) -> None:
+    """Measurements alone give the same tables, whatever a file holds of a network's answers."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    patients, measured = read_kept(CLASSES)
+    assert any(one["network"] for phases in measured.values() for one in phases.values())
+    write_kept(tmp_path / "deaf.json", patients, without_network(measured))
+    said = []
+    for path, options in (
+        (CLASSES, ["--no-network"]),
+        (tmp_path / "deaf.json", ["--no-network"]),
+        (tmp_path / "deaf.json", []),
+        (CLASSES, []),
+    ):
+        assert main(["compare", "classes", str(path), *options]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] == said[2] != said[3]
 
 
 def test_kept_measurements_come_back_as_they_were_written(tmp_path: Path, capsys) -> None:

@@ -23,6 +23,8 @@ from ..metrics.bootstrap import Interval, bootstrap
 from .lesion_classes import JudgedLesion, sayable
 
 FACTS = ("number", "class", "habit", "rim", "contrast_hu")
+NETWORK = ("network", "network_named")
+"""Where a phase's record has what a network said."""
 Measurements = dict[str, dict[str, dict[str, Any]]]
 
 
@@ -76,6 +78,17 @@ def read_kept(path: Path) -> tuple[list[KeptPatient], Measurements]:
     if not patients or not whole:
         raise InputError(f"{path} holds no measurements of `compare classes`.")
     return patients, measurements
+
+
+def without_network(measurements: Measurements) -> Measurements:
+    """The same measurements, as if no network had been asked."""
+    return {
+        name: {
+            phase: {key: {} if key in NETWORK else value for key, value in record.items()}
+            for phase, record in phases.items()
+        }
+        for name, phases in measurements.items()
+    }
 
 
 def interval_table(

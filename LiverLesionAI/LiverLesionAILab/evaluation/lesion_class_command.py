@@ -22,7 +22,7 @@ from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
 
 from ..data.synthliver2 import find_phases
-from .kept_classes import Measurements, interval_table, read_kept, write_kept
+from .kept_classes import Measurements, interval_table, read_kept, without_network, write_kept
 from .lesion_classes import (
     SETTINGS_OF,
     ClassFigures,
@@ -110,9 +110,10 @@ def _measurements(args: argparse.Namespace, progress: Progress) -> tuple[Rules, 
         if args.page:
             raise InputError("--page needs the images: give the folder of SynthLiver-2.")
         kept, measured = read_kept(args.data)
-        entry = None if args.no_network else ModelStore.bundled(args.models).manifest.find("dadrn")
         kept = kept[: args.limit][args.after :]
-        return Rules() if entry is None else Rules().calibrated(entry), kept, measured
+        if args.no_network:
+            return Rules(), kept, without_network(measured)
+        return Rules().calibrated(ModelStore.bundled(args.models).manifest.find("dadrn")), kept, measured
     if args.out is None:
         raise InputError("--out DIR is needed: measurements of a folder are kept there.")
     patients = find_phases(args.data)[: args.limit][args.after :]
