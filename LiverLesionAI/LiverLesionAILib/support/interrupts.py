@@ -60,8 +60,8 @@ class _Later:
         self._heard = True
 
     def again(self, number: int) -> None:
-        """Send the signal again after AGAIN_S, from a thread; called by a handler."""
-        _thread.start_new_thread(self._send, (number, threading.main_thread().ident))
+        """Send the signal again after AGAIN_S, from a thread; called by a handler, so in the main thread."""
+        _thread.start_new_thread(self._send, (number, threading.get_ident()))
 
     def never(self) -> None:
         """Send nothing from now on: the handlers are about to be taken away."""
@@ -77,7 +77,7 @@ class _Later:
                 # Wakes the thread where it waits for the lock of a module that another one imports.
                 signal.pthread_kill(thread, number)
             else:
-                _thread.interrupt_main(number)
+                _thread.interrupt_main(signal.Signals(number))
 
 
 def _inside_of_an_import(frame: FrameType | None) -> bool:
