@@ -302,7 +302,7 @@ RECIPES: dict[str, Recipe] = {
         tumour_share=0.5,
         liver_share=0.35,
         augment=AugmentSettings(level_hu=10.0, contrast=0.2, noise_hu=15.0),
-        gallbladders=GallbladderMix(),
+        gallbladders=GallbladderMix(tissue_variants=12, bodies=80),
         title="Gallbladder U-Net: what beside the liver is the gallbladder",
     ),
     "vessel_unet": Recipe(
