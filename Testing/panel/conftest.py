@@ -30,6 +30,17 @@ def desk(shared: Desk) -> Desk:
     return shared.fresh()
 
 
+@pytest.fixture
+def case(desk: Desk) -> Desk:
+    """The shared desk with a case analysed: three lesions."""
+    from support.desk import add_volume
+
+    add_volume("CT")
+    desk.turn()
+    desk.analyze()
+    return desk
+
+
 @pytest.fixture(scope="session")
 def body() -> tuple[CtVolume, CaseResult, CaseResult]:
     """A drawn body whose vessels are known and its findings, without and with anatomy; computed once."""

@@ -22,14 +22,6 @@ from support.desk import WIDTH, Desk, add_volume, truth_array, wanted_height
 ASKED = "portal 20 HU; treated? 1200 HU (portal) is lipiodol or calcification"
 
 
-@pytest.fixture
-def case(desk: Desk) -> Desk:
-    add_volume("CT")
-    desk.turn()
-    desk.analyze()
-    return desk
-
-
 def test_the_suggestion_is_taken_undone_kept_and_exported(case: Desk) -> None:
     node = case.panel.case.segmentation
     row_id = case.panel.case.rows[0].segment_id
