@@ -161,7 +161,7 @@ class FindingRules(InputRules):
         "0..1",
         "The panel analyses down to it and keeps what is fainter than the threshold aside: the slider then "
         "lists it without computing.",
-        "Testing/panel/test_panel_findings.py::test_the_threshold_moves_lesions_in_and_out",
+        "Testing/panel/test_panel_findings_table.py::test_the_threshold_moves_lesions_in_and_out",
     )
     smallest_mm: float = rule(
         4.0,
