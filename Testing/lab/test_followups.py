@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from LiverLesionAILab.evaluation import both_ways, consistency, followups
+from LiverLesionAILab.evaluation.consistency import CourseRow, courses_table, read_courses
 from LiverLesionAILab.evaluation.followups import (
     DAYS,
     add_followup_arguments,
@@ -236,17 +237,37 @@ def test_later_scans_of_one_state_have_the_same_lesions(base):
     assert kept[0] and kept[0] - unseen == kept[1] - unseen
 
 
-def test_simulated_patients_are_compared_in_every_order_by_the_command(base, monkeypatch, capsys):
+def test_simulated_patients_are_compared_in_every_order_by_the_command(base, monkeypatch, capsys, tmp_path):
     rigid = partial(register_livers, deformable=False)
     monkeypatch.setattr("LiverLesionAILib.analysis.followup.register_livers", rigid)
     monkeypatch.setattr(followups, "body_base", lambda number: base)
     parser = argparse.ArgumentParser()
     add_followup_arguments(parser)
-    assert run_followups(parser.parse_args(["--courses", "1", "--bodies-only"])) == 0
+    args = parser.parse_args(["--courses", "1", "--bodies-only", "--out", str(tmp_path)])
+    assert run_followups(args) == 0
     said = capsys.readouterr().out
-    assert "A > B > C is A > C" in said and "refused: 0 of 6" in said
+    assert "A > B > C as A > C" in said and "| body | 1 | " in said and " 0 of 6 |" in said
+    (row,) = read_courses(tmp_path)
+    assert (row.name, row.kind, row.comparisons) == ("body0-course-0", "body", 6) and row.chained > 0
+    monkeypatch.setattr(followups, "course_consistency", lambda pairs: pytest.fail("it is there already"))
+    assert run_followups(args) == 0
+    assert capsys.readouterr().out == said
+    (tmp_path / "courses.csv").write_text("name,colour\na,red\n")
+    with pytest.raises(InputError, match="another version"):
+        run_followups(args)
+
+
+def test_patients_are_counted_together_and_by_their_kind():
+    row = CourseRow(name="a", kind="body", lesions=20, inverse=19, chained=10, same=9, comparisons=6)
+    table = courses_table([row, replace(row, kind="real", inverse=20, same=10, refused=1)], rate_text)
+    assert "| body | 1 | 19 of 20, 95 %" in table and "| 9 of 10, 90 %" in table
+    assert "| all | 2 | 39 of 40, 98 %" in table and "| 19 of 20, 95 %" in table
+    assert table.endswith("| - | - | 1 of 12 |")
+
+
+def test_one_scan_alone_is_not_compared_both_ways():
     with pytest.raises(InputError, match="two CTs"):
-        run_followups(parser.parse_args(["--both-ways", "a_ct.nii.gz"]))
+        run_followups(options("--both-ways", "a_ct.nii.gz"))
 
 
 def test_a_proposed_split_is_taken_where_the_true_lesions_are_apart(pairs, monkeypatch, tmp_path):

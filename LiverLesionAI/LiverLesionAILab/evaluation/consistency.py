@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import combinations, permutations
+from pathlib import Path
 
 from LiverLesionAILib.analysis.followup import Examined, follow_up
 from LiverLesionAILib.case.followup import FollowUp, LesionState, Pair
+from LiverLesionAILib.support.errors import InputError
+
+from .row_tables import read_csv, write_csv
 
 NEAR_MM = 8.0
+COURSES_FILE = "courses.csv"
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,62 @@ class Consistency:
     refused: int = 0
 
     def __add__(self, other: Consistency) -> Consistency:
-        return Consistency(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Consistency(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Consistency)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CourseRow(Consistency):
+    """The counts of one simulated patient with three scans.
+
+    Attributes:
+        kind: "body" or "real".
+    """
+
+    name: str
+    kind: str
+
+
+def write_courses(rows: Sequence[CourseRow], folder: Path) -> None:
+    """courses.csv, one row a patient."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_csv(rows, CourseRow, folder / COURSES_FILE)
+
+
+def read_courses(folder: Path) -> list[CourseRow]:
+    """The way back from :func:`write_courses`; nothing where there is no file.
+
+    Raises:
+        InputError: it is another version's.
+    """
+    path = folder / COURSES_FILE
+    if not path.exists():
+        return []
+    try:
+        return read_csv(CourseRow, path)
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path} is of another version: remove it to compare anew.") from None
+
+
+def courses_table(rows: Sequence[CourseRow], rate: Callable[[int, int], str]) -> str:
+    """Shares of lesions by the kind of scan, in Markdown; `rate`: (good, total) -> text."""
+    lines = [
+        "| scans | patients | A > B the inverse of B > A | A > B > C as A > C | seen in both and matched "
+        "| centres <= 8 mm | refused |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for kind in ("body", "real", "all"):
+        chosen = [row for row in rows if kind in (row.kind, "all")]
+        total = sum(chosen, Consistency())
+        if chosen:
+            cells = [
+                rate(total.inverse, total.lesions),
+                rate(total.same, total.chained),
+                rate(total.matched, total.both),
+                rate(total.near, total.residuals),
+                f"{total.refused} of {total.comparisons}",
+            ]
+            lines.append(f"| {kind} | {len(chosen)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def consistency_of(

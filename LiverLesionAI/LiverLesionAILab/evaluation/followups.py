@@ -28,7 +28,14 @@ from ..data.cases import data_folder, read_unchecked
 from ..synthesis.body import BodySettings, make_body
 from ..synthesis.followups import BaseScan, SimulatedPair, SimulatedScan, draw_course, draw_pair
 from .both_ways import run_both_ways
-from .consistency import Consistency, consistency_lines, consistency_of
+from .consistency import (
+    Consistency,
+    CourseRow,
+    consistency_of,
+    courses_table,
+    read_courses,
+    write_courses,
+)
 from .followups_network import compared_by_networks
 from .followups_table import PairRow, followup_table, rate_text, read_rows, write_rows
 
@@ -50,7 +57,9 @@ def add_followup_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bodies-only", action="store_true", help="no real CTs")
     parser.add_argument(
-        "--out", type=Path, help="folder for followups.csv; what it holds already is not compared again"
+        "--out",
+        type=Path,
+        help="folder for followups.csv, or courses.csv; what it holds already is not compared again",
     )
     parser.add_argument(
         "--cases", type=Path, help="folder where the networks' cases are kept, and read where they are there"
@@ -88,7 +97,7 @@ def run_followups(args: argparse.Namespace, progress: Progress = silent) -> int:
     if args.both_ways:
         return run_both_ways(args.both_ways)
     if args.courses:
-        return run_courses(args.courses, not args.bodies_only, progress)
+        return run_courses(args.courses, not args.bodies_only, args.out, progress)
     if args.pairs < 1 or not 0 <= args.networks <= args.pairs:
         raise InputError("--pairs has to be 1 at least, and --networks between 0 and --pairs.")
     rows = [] if args.out is None else read_rows(args.out)
@@ -117,20 +126,29 @@ def run_followups(args: argparse.Namespace, progress: Progress = silent) -> int:
     return 0
 
 
-def run_courses(count: int, real: bool, progress: Progress = silent) -> int:
+def run_courses(count: int, real: bool, out: Path | None, progress: Progress = silent) -> int:
     """Simulated patients with an earlier scan and two later ones of one state: is it all of one piece?
+
+    Args:
+        out: folder for courses.csv; patients that it holds are not compared again.
 
     Raises:
         InputError: the real CTs are missing.
     """
-    total = Consistency()
+    rows = [] if out is None else read_courses(out)
+    paths = _real_paths() if real else []
     for k in range(count):
         progress("comparing simulated patients", k / count)
-        paths = _real_paths() if real else []
-        base = real_base(paths[(k // 2) % len(paths)]) if k % 2 and paths else body_base(k)
-        total += course_consistency(draw_course(base, np.random.default_rng((SEED, 1000 + k)), base.name, 2))
-        print(f"{k + 1} of {count}: {base.name}", flush=True)
-    print("\n".join(consistency_lines(total, rate_text)))
+        path = paths[(k // 2) % len(paths)] if k % 2 and paths else None
+        name = f"body{k}-course-{k}" if path is None else f"{path.name.split('_')[0]}-course-{k}"
+        if name in {row.name for row in rows}:
+            continue
+        base = body_base(k) if path is None else real_base(path)
+        found = course_consistency(draw_course(base, np.random.default_rng((SEED, 1000 + k)), base.name, 2))
+        rows.append(CourseRow(**asdict(found), name=name, kind="body" if path is None else "real"))
+        if out is not None:
+            write_courses(rows, out)
+    print(courses_table(rows, rate_text))
     return 0
 
 
