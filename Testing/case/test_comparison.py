@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 from LiverLesionAILib.case.alignment import KeptAlignment
 from LiverLesionAILib.case.comparison import NOTHING, ReaderWords, laid_on, with_reader_words
+from LiverLesionAILib.case.criteria import Diagnosis
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.case.followup_columns import CHANGES
 from LiverLesionAILib.case.other_targets import OtherTarget
@@ -75,11 +76,22 @@ OTHERS = OtherTarget((31.5, 28.0)), OtherTarget((16.0, None), node=True)
 
 
 def test_words_are_kept_as_text_and_lesions_that_went_are_let_be():
-    words = ReaderWords((("a9", "b1"), ("a2", "b2")), ("a1",), NonTarget.PERSISTENT, OTHERS, date(2026, 1, 2))
+    words = ReaderWords(
+        (("a9", "b1"), ("a2", "b2")),
+        ("a1",),
+        NonTarget.PERSISTENT,
+        OTHERS,
+        date(2026, 1, 2),
+        diagnosis=Diagnosis.HCC,
+        enhancing=(OtherTarget((30.0, 0.0)),),
+    )
     assert ReaderWords.from_text(words.text) == words
     earlier = json.loads(words.text)
-    del earlier["nodes"]
-    told = ReaderWords.from_text(json.dumps(earlier)).elsewhere
+    for later in ("nodes", "diagnosis", "enhancing"):
+        del earlier[later]
+    known = ReaderWords.from_text(json.dumps(earlier))
+    assert known.diagnosis is None and known.enhancing == ()
+    told = known.elsewhere
     assert [one.axes_mm for one in told] == [one.axes_mm for one in OTHERS]
     assert not any(one.node for one in told), "what a scene of an earlier version says"
     assert ReaderWords.from_text("{broken") == ReaderWords.from_text(None) == ReaderWords()

@@ -14,9 +14,11 @@ from LiverLesionAILib.case.criteria import (
     choi_response,
     mrecist_of,
     not_arterial,
+    of_other_phases,
     volume_change_percent,
 )
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
+from LiverLesionAILib.case.judged import judge
 from LiverLesionAILib.case.recist import NonTarget, Response, TargetSize, TargetState
 
 CR, PR, SD, PD, NE = Response.CR, Response.PR, Response.SD, Response.PD, Response.NE
@@ -87,3 +89,27 @@ def test_mrecist_only_in_the_arterial_phase():
     for phases in ([Phase.ARTERIAL, Phase.PORTAL], [Phase.ARTERIAL, None]):
         assert f"of {course.points[1].name} it is not known" in not_arterial(course, phases)
     assert ", ".join(point.name for point in course.points) in not_arterial(course, [None, None])
+
+
+def test_choi_only_where_no_other_phase_is_known():
+    course = two_scans((40, 40), (100, 80))
+    for phases in ([Phase.PORTAL] * 2, [None, Phase.PORTAL], [Phase.PORTAL, None]):
+        assert of_other_phases(course, phases) == ""
+    told = of_other_phases(course, [Phase.ARTERIAL, Phase.PORTAL])
+    assert "looks arterial" in told and "portal venous" in told
+
+
+def test_each_criterion_of_the_disease_that_the_reader_names():
+    course, arterial = two_scans((40, 40), (100, 80)), [Phase.ARTERIAL] * 2
+    enhancing = [[TargetSize(40.0)], [TargetSize(28.0)]]
+    plain = judge(course, enhancing=enhancing, phases=arterial)
+    assert plain.response.overall is SD and plain.choi is plain.mrecist is None and plain.enhancing == ()
+    gist = judge(course, diagnosis=Diagnosis.GIST, enhancing=enhancing, phases=arterial)
+    assert gist.choi.response is PR and gist.mrecist is None and gist.warnings == ()
+    hcc = judge(course, diagnosis=Diagnosis.HCC, enhancing=enhancing, phases=arterial)
+    assert hcc.mrecist.overall is PR and hcc.choi is None and hcc.enhancing == enhancing
+    assert judge(course, diagnosis=Diagnosis.HCC, phases=arterial).mrecist is None
+    for diagnosis in Diagnosis:
+        told = judge(course, diagnosis=diagnosis, enhancing=enhancing, phases=[Phase.ARTERIAL, Phase.PORTAL])
+        assert told.choi is told.mrecist is None and told.enhancing == ()
+        assert len(told.warnings) == 1 and "not given" in told.warnings[0]

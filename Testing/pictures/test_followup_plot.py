@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 from LiverLesionAILib.case.course import Course
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
-from LiverLesionAILib.pictures.followup_plot import HEIGHT, WIDTH, followup_svg, target_curves
+from LiverLesionAILib.pictures.followup_plot import HEIGHT, WIDTH, WORDS, followup_svg, target_curves
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -54,6 +54,15 @@ def test_the_drawing_is_whole_and_names_nobody(dated):
             assert 0 <= float(node.get(name, 1)) <= HEIGHT
         for name in ("x", "x1", "x2", "cx"):
             assert 0 <= float(node.get(name, 1)) <= WIDTH
+
+
+def test_dates_and_words_are_those_of_the_language():
+    words = {**WORDS, "title": "Ziele <und> mehr"}
+    svg = followup_svg(over_time((40, 20), (20, 22)), words=words, day_text="{:%d.%m.%Y}".format)
+    root = ET.fromstring(svg)
+    assert root.find(f"{SVG}title").text == "Ziele <und> mehr"
+    shown = [text.text for text in root.iter(f"{SVG}text")]
+    assert {"01.01.2026", "01.02.2026"} <= set(shown) and "2026-01-01" not in svg
 
 
 def test_without_a_target_nothing_is_drawn():

@@ -17,8 +17,9 @@ pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra e
 pytest.importorskip("pypdf", reason="pypdf is not installed")
 hd = pytest.importorskip("highdicom", reason="highdicom is not installed (the extra export)")
 
+from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.course import Course, response_of
-from LiverLesionAILib.case.criteria import ChoiAssessment, mrecist_of, not_arterial
+from LiverLesionAILib.case.criteria import ChoiAssessment, mrecist_of, not_arterial, of_other_phases
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.case.followup_json import course_json, course_of_json, read_course
@@ -128,6 +129,9 @@ def test_page_pdf_and_text_hold_the_numbers_of_the_file(result, language, scans)
     assert words.number(16.0, 1) in other and (words("state.not covered") in other) == (scans == 3)
     assert ("provisional" in part.response) == (language == "en")
     assert (part.over_time is not None) == (scans == 3)
+    if scans == 3:
+        # Which two scans are meant, in the language's words.
+        assert part.warnings[0].startswith({"de": "scan 2 und now: ", "fr": "scan 2 et now : "}[language])
     if language != "en":
         assert words("in_english", s="") not in " ".join((*part.statements, *part.warnings))
         assert not re.search(
@@ -145,10 +149,11 @@ def test_a_choice_of_targets_that_recist_does_not_make_is_said_in_each_language(
     many, least = part.statements[5:7] if "6" in part.statements[5] else part.statements[6:8]
     assert {"2", "5", "6"} <= set(re.findall(r"\d+", many)) and "10 mm" in least and "15 mm" in least
     assert not re.search("here|target|measures", many + least)
-    told = not_arterial(judged.course, [None, None])
-    said = sentence(told, Language(language))
-    assert "mRECIST" in said and judged.course.points[0].name in said
-    assert said != Language(language)("in_english", s=told)
+    unlike = of_other_phases(judged.course, [Phase.UNENHANCED, Phase.PORTAL])
+    for told, name in ((not_arterial(judged.course, [None, None]), "mRECIST"), (unlike, "Choi")):
+        said = sentence(told, Language(language))
+        assert name in said and all(point.name in said for point in judged.course.points)
+        assert said != Language(language)("in_english", s=told) and "looks" not in said
 
 
 def test_the_plot_is_on_the_page_in_its_language(result):
@@ -156,6 +161,8 @@ def test_the_plot_is_on_the_page_in_its_language(result):
     [svg] = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', report_html(made))
     texts = [node.text for node in ET.fromstring(base64.b64decode(svg)) if node.tag.endswith("text")]
     assert {"Änderung vom Ausgangswert, %", "Läsion 1", "Summe"} <= set(texts)
+    assert {"01.01.2026", "02.03.2026"} <= set(texts)
+    assert not [text for text in texts if re.search(r"\d{4}-\d\d-\d\d", text or "")]
 
 
 def test_findings_that_changed_since_lose_their_follow_up_and_it_is_said(result, tmp_path):

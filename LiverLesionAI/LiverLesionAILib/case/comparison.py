@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from .criteria import Diagnosis
 from .followup import FollowUp, LesionSize, LesionState, Pair, linked, unlinked
 from .other_targets import OtherTarget
 from .recist import NonTarget
@@ -46,6 +47,8 @@ class ReaderWords:
         non_target: the reader's word on all other lesions.
         elsewhere: targets outside of the liver.
         prior_day, current_day: of the studies, where the reader gave them.
+        diagnosis: what the lesions are, where the reader wants that disease's criteria too.
+        enhancing: of an HCC, the targets' enhancing diameters at every scan.
     """
 
     links: tuple[Link, ...] = ()
@@ -54,6 +57,8 @@ class ReaderWords:
     elsewhere: tuple[OtherTarget, ...] = ()
     prior_day: date | None = None
     current_day: date | None = None
+    diagnosis: Diagnosis | None = None
+    enhancing: tuple[OtherTarget, ...] = ()
 
     def linking(self, prior: str, current: str) -> ReaderWords:
         """Two lesions are one; or with `NOTHING` one is gone, or new, with `REMOVED` it was resected."""
@@ -80,6 +85,8 @@ class ReaderWords:
             "elsewhere": [list(target.axes_mm) for target in self.elsewhere],
             "nodes": [target.node for target in self.elsewhere],
             "days": days,
+            "diagnosis": None if self.diagnosis is None else self.diagnosis.name,
+            "enhancing": [list(target.axes_mm) for target in self.enhancing],
         })  # fmt: skip
 
     @classmethod
@@ -90,12 +97,17 @@ class ReaderWords:
         try:
             known = json.loads(text)
             days = [None if day is None else date.fromisoformat(day) for day in known["days"]]
+            # Scenes of earlier versions know of no further criteria.
+            diagnosis = known.get("diagnosis")
             return cls(
                 tuple((str(prior), str(current)) for prior, current in known["links"]),
                 None if known["targets"] is None else tuple(map(str, known["targets"])),
                 NonTarget[known["non_target"]],
                 _elsewhere(known["elsewhere"], known.get("nodes", ())),
-                *days,
+                prior_day=days[0],
+                current_day=days[1],
+                diagnosis=None if diagnosis is None else Diagnosis[diagnosis],
+                enhancing=_elsewhere(known.get("enhancing", ()), ()),
             )
         except (ValueError, KeyError, TypeError):
             return cls()

@@ -117,6 +117,23 @@ def mrecist_of(
     return assess(enhancing, non_target, new_lesions=new, provisional=course.provisional)
 
 
+def of_other_phases(course: Course, phases: Sequence[Phase | None]) -> str:
+    """Why Choi's criteria are not given; "" where no other phase than in the oldest scan is known now.
+
+    A phase changes a lesion's density by more than the 15 % that are a response.
+
+    Args:
+        phases: of each scan, the oldest first; None where it is not known.
+    """
+    first, last = phases[0], phases[-1]
+    if first is None or last is None or first is last:
+        return ""
+    return (
+        f"Choi's criteria are not given: they compare densities, and {course.points[0].name} looks "
+        f"{first.title}, {course.points[-1].name} {last.title}."
+    )
+
+
 def not_arterial(course: Course, phases: Sequence[Phase | None]) -> str:
     """Why mRECIST is not given; "" where every scan is arterial.
 

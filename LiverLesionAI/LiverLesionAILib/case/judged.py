@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .course import Course, proposed_targets
-from .criteria import ChoiAssessment
+from .classes import Phase
+from .course import Course, new_lesions, proposed_targets, response_of
+from .criteria import ChoiAssessment, Diagnosis, choi_of, mrecist_of, not_arterial, of_other_phases
 from .findings import CaseResult
 from .recist import Assessment, NonTarget, TargetSize
 
@@ -43,13 +44,21 @@ class JudgedCourse:
         return proposed_targets(self.course) if self.targets is None else tuple(self.targets)
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is doubtful, each once; with several earlier scans it is said which one is meant."""
-        said: dict[str, None] = dict.fromkeys(self.course.warnings)
+    def doubts(self) -> tuple[tuple[tuple[str, str] | None, str], ...]:
+        """(The two scans that are meant, where there are several earlier ones; what is doubtful)."""
+        said: list[tuple[tuple[str, str] | None, str]] = [(None, one) for one in self.course.warnings]
         for step in self.course.steps:
-            whose = f"{step.prior.name} and {step.current.name}: " if len(self.course.steps) > 1 else ""
-            said.update(dict.fromkeys(f"{whose}{warning}" for warning in step.warnings))
-        return tuple(said)
+            whose = (step.prior.name, step.current.name) if len(self.course.steps) > 1 else None
+            said += [(whose, warning) for warning in step.warnings]
+        return tuple(dict.fromkeys(said))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """:attr:`doubts` as sentences."""
+        return tuple(
+            warning if whose is None else f"{' and '.join(whose)}: {warning}"
+            for whose, warning in self.doubts
+        )
 
     def belongs_to(self, result: CaseResult) -> bool:
         """Whether the latest scan is that case as it is now: the same lesions count, with the same sizes."""
@@ -64,3 +73,40 @@ class JudgedCourse:
             and abs(known[n].volume_ml - m.volume_ml) < SAME_ML
             for n, m in counted.items()
         )
+
+
+def judge(
+    course: Course,
+    targets: Sequence[int] | None = None,
+    non_target: NonTarget = NonTarget.NONE,
+    elsewhere: Sequence[Sequence[TargetSize]] = (),
+    *,
+    diagnosis: Diagnosis | None = None,
+    enhancing: Sequence[Sequence[TargetSize]] = (),
+    phases: Sequence[Phase | None] = (),
+) -> JudgedCourse:
+    """RECIST 1.1, and the criteria of the disease that the reader names, where its scans allow them.
+
+    Args:
+        targets: numbers in the oldest scan; None takes the proposed ones.
+        non_target: the reader's word on all other lesions.
+        elsewhere: for every scan the targets outside of the liver.
+        diagnosis: the reader's; None where no further criteria are wanted.
+        enhancing: of an HCC, for every scan the targets' enhancing diameters.
+        phases: of every scan, the oldest first; needed where there is a diagnosis.
+
+    Raises:
+        ValueError: the oldest scan has no such lesion, or `elsewhere` is not there for every scan.
+    """
+    response = response_of(course, targets, non_target, elsewhere)
+    known = JudgedCourse(course, response, targets, elsewhere, non_target=non_target)
+    if diagnosis is None:
+        return known
+    told = (not_arterial if diagnosis is Diagnosis.HCC else of_other_phases)(course, phases)
+    if told:
+        return replace(known, course=replace(course, warnings=(*course.warnings, told)))
+    if diagnosis is Diagnosis.HCC:
+        mrecist = mrecist_of(course, enhancing, non_target) if enhancing else None
+        return replace(known, mrecist=mrecist, enhancing=enhancing if mrecist is not None else ())
+    new = bool(not course.failed and new_lesions(course))
+    return replace(known, choi=choi_of(course, diagnosis, targets, new_lesions=new))

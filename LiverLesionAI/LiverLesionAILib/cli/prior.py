@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -213,10 +213,8 @@ def compare_with_priors(
         Cancelled: from `progress`.
     """
     from ..analysis.followup import Examined, follow_course, in_order
-    from ..case.course import new_lesions, response_of
-    from ..case.criteria import choi_of, mrecist_of, not_arterial
     from ..case.followup_json import FOLLOWUP_FILE, course_json
-    from ..case.judged import JudgedCourse
+    from ..case.judged import judge
     from ..pictures.followup_plot import followup_svg
     from ..writing.followup_file import FOLLOWUP_PLOT, course_text
 
@@ -228,19 +226,17 @@ def compare_with_priors(
             f"--targets: {course.points[0].name} has no lesion {missing[0]} that counts. It has "
             f"{', '.join(map(str, course.points[0].lesions)) or 'none'}."
         )
-    judged = response_of(course, priors.targets, priors.non_target, priors.elsewhere)
+    phases = [scan.result.phase for scan in (*in_order(priors.scans)[0], current)]
+    whole = judge(
+        course,
+        priors.targets,
+        priors.non_target,
+        priors.elsewhere,
+        diagnosis=priors.diagnosis,
+        enhancing=priors.enhancing,
+        phases=[None if phase is None else phase.phase for phase in phases],
+    )
     say("")
-    new = bool(not course.failed and new_lesions(course))
-    choi = choi_of(course, priors.diagnosis, priors.targets, new_lesions=new)
-    enhancing = priors.enhancing
-    if enhancing:
-        phases = [scan.result.phase for scan in (*in_order(priors.scans)[0], current)]
-        told = not_arterial(course, [None if phase is None else phase.phase for phase in phases])
-        if told:
-            course, enhancing = replace(course, warnings=(*course.warnings, told)), ()
-    mrecist = mrecist_of(course, enhancing, priors.non_target) if enhancing else None
-    said = priors.targets, priors.elsewhere, choi, priors.non_target
-    whole = JudgedCourse(course, judged, *said, mrecist, enhancing if mrecist is not None else ())
     say(course_text(whole))
     texts = {FOLLOWUP_FILE: course_json(whole)}
     plot = followup_svg(course, priors.targets, priors.elsewhere)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from xml.sax.saxutils import escape
 
 from ..case.colours import lesion_colour
@@ -18,6 +19,7 @@ BARS = 520, 44, 184, 216
 LEAST, MOST = -100.0, 100.0
 """Per cent shown at least; more than `MOST` makes the axis longer."""
 WORDS: Mapping[str, str] = {
+    "title": "Targets over time, change of the long axis from the baseline in per cent",
     "lines": "Change from the baseline, %",
     "bars": "Until now, %",
     "lesion": "lesion",
@@ -95,8 +97,13 @@ def followup_svg(
     targets: Sequence[int] | None = None,
     elsewhere: Sequence[Sequence[TargetSize]] = (),
     words: Mapping[str, str] = WORDS,
+    day_text: Callable[[date], str] = date.isoformat,
 ) -> str:
-    """The drawing; "" without a target. It names scans by their dates, and nobody."""
+    """The drawing; "" without a target. It names scans by their dates, and nobody.
+
+    Args:
+        words: see :data:`WORDS`; `day_text`: how that language writes a date.
+    """
     curves = target_curves(course, targets, elsewhere, words)
     if not curves:
         return ""
@@ -105,11 +112,11 @@ def followup_svg(
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
         f'height="{HEIGHT}" role="img" font-family="sans-serif" font-size="12">',
-        "<title>Targets over time, change of the long axis from the baseline in per cent</title>",
+        f"<title>{escape(words['title'])}</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         _text(LINES[0], 24, words["lines"], bold=True),
         _text(BARS[0], 24, words["bars"], bold=True),
-        *_lines(course, curves, top, words),
+        *_lines(course, curves, top, words, day_text),
         *_bars(curves, top),
         "</svg>",
     ]
@@ -120,7 +127,13 @@ def _height(percent: float, frame: tuple[int, int, int, int], top: float) -> flo
     return frame[1] + frame[3] * (top - percent) / (top - LEAST)
 
 
-def _lines(course: Course, curves: Sequence[TargetCurve], top: float, words: Mapping[str, str]) -> list[str]:
+def _lines(
+    course: Course,
+    curves: Sequence[TargetCurve],
+    top: float,
+    words: Mapping[str, str],
+    day_text: Callable[[date], str],
+) -> list[str]:
     left, _, width, _ = LINES
     days = [point.day for point in course.points]
     known = [day for day in days if day is not None]
@@ -159,7 +172,7 @@ def _lines(course: Course, curves: Sequence[TargetCurve], top: float, words: Map
     made += labels
     for k, x in enumerate(at):
         day = days[k]
-        label = f"{words['scan']} {k + 1}" if day is None else day.isoformat()
+        label = f"{words['scan']} {k + 1}" if day is None else day_text(day)
         made.append(_text(x, LINES[1] + LINES[3] + 18, label, end=k > 0, size=10))
     for k, curve in enumerate(curves):
         x = left + k * 100

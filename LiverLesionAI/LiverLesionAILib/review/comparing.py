@@ -7,6 +7,7 @@ the reader's words. Pairs, changes and the response are made anew of the lesions
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,11 +17,12 @@ import slicer
 from ..analysis.followup import order_warning
 from ..analysis.rules import Rules
 from ..case.alignment import KeptAlignment
+from ..case.classes import Phase
 from ..case.comparison import ReaderWords, number_of, with_reader_words
-from ..case.course import Course, response_of
+from ..case.course import Course
 from ..case.description import TUMOUR_PROBABILITY
 from ..case.followup import FollowUp, Pair, TimePoint
-from ..case.judged import JudgedCourse
+from ..case.judged import JudgedCourse, judge
 from ..case.other_targets import at_every_scan
 from ..case.recist import Assessment, TargetSize
 from ..case.time_point import time_point_of
@@ -52,21 +54,31 @@ class ComparedCase:
         prior: the latest earlier case.
         alignment: how it lies on the current one.
         words: the reader's.
-        course: all scans, the oldest first.
-        response: None where none can be said.
+        judged: all scans, the oldest first, with what is said of them; files and reports are written from it.
+        phases: of all scans, the oldest first; None where one is not known.
         cuts: of outlines round several lesions of the other scan, with their parts.
     """
 
     prior: CaseView
     alignment: KeptAlignment
     words: ReaderWords
-    course: Course
-    response: Assessment | None
+    judged: JudgedCourse
+    phases: tuple[Phase | None, ...] = ()
     cuts: tuple[JoinedCut, ...] = ()
 
     def has_prior_of(self, other: ComparedCase | None) -> bool:
         """Whether the other's prior scan is this one's too."""
         return other is not None and self.prior.volume is other.prior.volume
+
+    @property
+    def course(self) -> Course:
+        """All scans, the oldest first."""
+        return self.judged.course
+
+    @property
+    def response(self) -> Assessment | None:
+        """RECIST 1.1; None where none can be said."""
+        return self.judged.response
 
     @property
     def followup(self) -> FollowUp:
@@ -75,26 +87,18 @@ class ComparedCase:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is doubtful about the latest two scans."""
-        return self.followup.warnings
+        """What is doubtful about the latest two scans, and about the criteria that the reader wants."""
+        return (*self.course.warnings, *self.followup.warnings)
 
     @property
     def targets(self) -> tuple[int, ...] | None:
         """The reader's targets by their number in the oldest scan; None where the proposed ones count."""
-        return chosen_targets(self.course, self.words)
+        return None if self.judged.targets is None else tuple(self.judged.targets)
 
     @property
-    def elsewhere(self) -> list[list[TargetSize]]:
+    def elsewhere(self) -> Sequence[Sequence[TargetSize]]:
         """Targets outside of the liver at every scan."""
-        return other_targets(self.course, self.words)
-
-    @property
-    def judged(self) -> JudgedCourse:
-        """What files and reports are written from."""
-        words = self.words
-        return JudgedCourse(
-            self.course, self.response, self.targets, self.elsewhere, non_target=words.non_target
-        )
+        return self.judged.elsewhere
 
 
 def chosen_targets(course: Course, words: ReaderWords) -> tuple[int, ...] | None:
@@ -103,11 +107,6 @@ def chosen_targets(course: Course, words: ReaderWords) -> tuple[int, ...] | None
         return None
     numbers = (number_of(key, course.points[0].lesions) for key in words.targets)
     return tuple(number for number in numbers if number is not None)
-
-
-def other_targets(course: Course, words: ReaderWords) -> list[list[TargetSize]]:
-    """Targets outside of the liver at every scan; those that are not given for every one are left out."""
-    return list(map(list, at_every_scan(words.elsewhere, len(course.points))))
 
 
 def prior_of(case: CaseView) -> slicer.vtkMRMLScalarVolumeNode | None:
@@ -179,9 +178,20 @@ class Comparisons:
         course = Course.of(step)
         if earlier is not None:
             course = Course((*earlier.course.points, step.current), (*earlier.course.steps, step))
-        targets, elsewhere = chosen_targets(course, words), other_targets(course, words)
-        response = response_of(course, targets, words.non_target, elsewhere)
-        return ComparedCase(prior, alignment, words, course, response, cuts)
+        known = () if earlier is None else earlier.phases
+        phases = (*(known or (_phase(prior),)), _phase(case))
+        scans = len(course.points)
+        # Lengths that are not given for every scan are left out.
+        judged = judge(
+            course,
+            chosen_targets(course, words),
+            words.non_target,
+            at_every_scan(words.elsewhere, scans),
+            diagnosis=words.diagnosis,
+            enhancing=at_every_scan(words.enhancing, scans),
+            phases=phases,
+        )
+        return ComparedCase(prior, alignment, words, judged, phases, cuts)
 
     def _alignment(self, case: CaseView) -> KeptAlignment | None:
         text = case.table.GetAttribute(ATTR_ALIGNMENT) or ""
@@ -266,6 +276,10 @@ def _look(case: CaseView) -> Look | None:
         return None
     values = slicer.util.arrayFromVolume(node)
     return look_in(values, volume_geometry(node), Rules().part(FaintSettings))
+
+
+def _phase(case: CaseView) -> Phase | None:
+    return None if case.phase is None else case.phase.phase
 
 
 def _day(case: CaseView) -> Any:

@@ -23,6 +23,7 @@ from ...scene.marks import Shown, draw_marks
 from ...scene.ras import volume_geometry
 from ...scene.study import day_of
 from ..show.views import centre_ras
+from .criteria_panel import CriteriaPanel
 from .joined_panel import JoinedPanel
 from .linked_views import LinkedViews, everywhere
 from .over_panel import OverPanel
@@ -60,6 +61,7 @@ class FollowUpPanel:
         over: the prior over the current scan, mixed in or left of a divider.
         model: the table's rows.
         joined: one outline round several lesions, to be split.
+        criteria: those of the disease that the reader names.
     """
 
     def __init__(self, host: FollowUpHost, actions: ReaderActions) -> None:
@@ -84,6 +86,7 @@ class FollowUpPanel:
         ):
             button.connect("clicked()", method)
         self.joined = JoinedPanel(host, actions, lambda: self.model.pair(self._row()))
+        self.criteria = CriteriaPanel(host, self._say)
         ui.besideButton.connect("toggled(bool)", self._beside)
         for word in NonTarget:
             ui.nonTargetBox.addItem(f"other lesions: {word.value}", word.name)
@@ -98,6 +101,7 @@ class FollowUpPanel:
         ui.followUpSection.setVisible(self.compared is not None)
         self.model.show(self.compared)
         self.joined.show(self.compared)
+        self.criteria.show(self.compared)
         self._link()
         if self.compared is None:
             return

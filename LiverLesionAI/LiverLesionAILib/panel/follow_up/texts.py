@@ -6,8 +6,10 @@ import math
 from html import escape
 
 from ...case.comparison import laid_on
+from ...case.criteria import Diagnosis, not_arterial, volume_change_percent
 from ...case.followup import Pair
 from ...case.followup_columns import numbers_text
+from ...case.other_targets import other_targets_text
 from ...review.comparing import ComparedCase
 
 
@@ -38,9 +40,10 @@ def response_html(compared: ComparedCase) -> str:
     if response is None:
         if compared.followup.failed:
             return ""
-        return (
+        lines = [
             "RECIST 1.1: no target. Measurable from 10 mm long axis (twice the slice thickness above 5 mm)."
-        )
+        ]
+        return "<br>".join([*lines, *_further(compared)])
     word = "provisional" if response.provisional else "confirmed"
     lines = [f"RECIST 1.1: <b>{response.overall.value}</b> ({word})"]
     lines += [f"<small>{escape(sentence)}</small>" for sentence in response.arithmetic]
@@ -49,7 +52,30 @@ def response_html(compared: ComparedCase) -> str:
         lines.append(f"<small>Uncertain, by the measurements' intervals: {possible}.</small>")
     if response.provisional:
         lines.append(f"<small>Provisional: {escape(response.provisional)}.</small>")
-    return "<br>".join(lines)
+    return "<br>".join([*lines, *_further(compared)])
+
+
+def _further(compared: ComparedCase) -> list[str]:
+    """The targets' volume, and the criteria of the disease that the reader has named."""
+    judged, lines = compared.judged, []
+    volume = volume_change_percent(judged.course, judged.targets)
+    if math.isfinite(volume):
+        lines.append(f"<small>Volume of the targets in the liver: {volume:+.0f} % from the baseline.</small>")
+    if (choi := judged.choi) is not None:
+        change = [
+            f"{p:+.0f} %" if math.isfinite(p) else "unknown" for p in (choi.size_percent, choi.hu_percent)
+        ]
+        lines.append(f"Choi (GIST): <b>{choi.response.value}</b>")
+        lines.append(f"<small>Size {change[0]} (from -10 % a response, from +10 % progression), density ")
+        lines[-1] += f"{change[1]} (from -15 % a response).</small>"
+    if (mrecist := judged.mrecist) is not None:
+        word = "provisional" if mrecist.provisional else "confirmed"
+        lines.append(f"mRECIST (HCC): <b>{mrecist.overall.value}</b> ({word})")
+        lines.append(f"<small>Enhancing, mm: {escape(other_targets_text(judged.enhancing))}.</small>")
+        lines += [f"<small>{escape(sentence)}</small>" for sentence in mrecist.arithmetic]
+    elif compared.words.diagnosis is Diagnosis.HCC and not not_arterial(judged.course, compared.phases):
+        lines.append("mRECIST (HCC): type the longest enhancing diameters of its targets above.")
+    return lines
 
 
 def drop_text(dragged: Pair, target: Pair | None) -> str:

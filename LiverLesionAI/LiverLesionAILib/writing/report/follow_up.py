@@ -77,10 +77,12 @@ def follow_up_part(judged: JudgedCourse, words: Language) -> FollowUpPart:
         response="" if course.failed else _response(judged, words),
         statements=() if course.failed else tuple(_statements(judged, words)),
         warnings=(
-            *(_warning(warning, words) for warning in judged.warnings),
+            *(_warning(whose, warning, words) for whose, warning in judged.doubts),
             *(_joined(one, words) for pair in course.last.pairs if (one := course.last.joined_of(pair))),
         ),
-        plot=followup_svg(course, judged.targets, judged.elsewhere, _plot_words(words)),
+        plot=followup_svg(
+            course, judged.targets, judged.elsewhere, _plot_words(words), lambda day: _day(day, words)
+        ),
         plot_caption=words("fu.plot"),
     )
 
@@ -220,14 +222,10 @@ def signed(value: float, words: Language) -> str:
     return f"{value:+.0f}" if math.isfinite(value) else words.number(value)
 
 
-def _warning(said: str, words: Language) -> str:
+def _warning(whose: tuple[str, str] | None, said: str, words: Language) -> str:
     """With several earlier scans a warning begins with the two scans that it is about."""
-    whose, colon, rest = said.partition(": ")
     known = sentence(said, words)
-    if not colon or known != words("in_english", s=said):
-        return known
-    other = sentence(rest, words)
-    return known if other == words("in_english", s=rest) else f"{whose}: {other}"
+    return known if whose is None else words("fu.whose", prior=whose[0], current=whose[1], s=known)
 
 
 def _joined(one: JoinedOutline, words: Language) -> str:
@@ -241,7 +239,11 @@ def _joined(one: JoinedOutline, words: Language) -> str:
 
 
 def _plot_words(words: Language) -> dict[str, str]:
-    plain = {"lesion": words("fu.lesion").lower(), "scan": words("fu.scan", n="").strip()}
+    plain = {
+        "title": words("fu.plot"),
+        "lesion": words("fu.lesion").lower(),
+        "scan": words("fu.scan", n="").strip(),
+    }
     if words.code == "de":
         plain["lesion"] = words("fu.lesion")
     return {name: plain.get(name) or words(f"fu.plot.{name}") for name in WORDS}

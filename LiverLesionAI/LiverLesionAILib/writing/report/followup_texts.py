@@ -97,6 +97,12 @@ WORDS: Mapping[str, tuple[str, str, str, str]] = {
         "mRECIST (HCC): {response}; lengste diameter med arteriell oppladning, mm: {sizes}.",
         "mRECIST (CHC) : {response} ; plus grand diamètre rehaussé au temps artériel, mm : {sizes}.",
     ),
+    "fu.whose": (
+        "{prior} and {current}: {s}",
+        "{prior} und {current}: {s}",
+        "{prior} og {current}: {s}",
+        "{prior} et {current} : {s}",
+    ),
     "fu.joined_now": (
         "Lesion {n} is one outline round lesions {others} of the prior scan. Split between them its parts "
         "measure ({parts}): a proposal, nothing was split.",
@@ -297,6 +303,15 @@ FOLLOW_UP_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "dass es diese ist.",
         "mRECIST gis ikke: det gjelder arteriell fase, og av {names} er det ikke kjent at det er den.",
         "mRECIST n'est pas donné : il vaut au temps artériel, et de {names} on ne sait pas si c'est le cas.",
+    ),
+    "Choi's criteria are not given: they compare densities, and {name} looks {phase}, {name_now} "
+    "{phase_now}.": (
+        "Die Kriterien nach Choi werden nicht angegeben: Sie vergleichen Dichten, und {name} wirkt {phase}, "
+        "{name_now} {phase_now}.",
+        "Chois kriterier gis ikke: de sammenligner tettheter, og {name} ser {phase} ut, {name_now} "
+        "{phase_now}.",
+        "Les critères de Choi ne sont pas donnés : ils comparent des densités, et {name} paraît de phase "
+        "{phase}, {name_now} de phase {phase_now}.",
     ),
     "The prior scan looks {phase}, the current one {phase_now}: lesions can look larger or smaller, appear "
     "or vanish, by the phase alone.": (

@@ -310,7 +310,7 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     **ANATOMY_SENTENCES,
 }
 
-_FREE = ("name", "names", "which", "response", "non_target", "landmarks")
+_FREE = ("name", "name_now", "names", "which", "response", "non_target", "landmarks")
 _PHASES = ("phase", "phase_now")
 _WORDS = ("response", "non_target")
 """Fields that are looked up in the table of words."""
@@ -355,7 +355,7 @@ def _pattern(english: str) -> re.Pattern[str]:
     parts = re.split(r"{(\w+)}", english)
     made = [re.escape(parts[0])]
     for name, after in zip(parts[1::2], parts[2::2], strict=True):
-        kind = ".+?" if name in _FREE else "portal venous|\\w+" if name in _PHASES else r"[\w.+-]+"
+        kind = ".+?" if name in _FREE else r"portal venous|[\w-]+" if name in _PHASES else r"[\w.+-]+"
         made += [f"(?P<{name}>{kind})", re.escape(after)]
     return re.compile("".join(made), re.DOTALL)
 
