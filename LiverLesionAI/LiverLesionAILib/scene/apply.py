@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import slicer
-import vtk
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..case.description import BOX_PREFIX, SceneMap, case_table, segmentation_name
 from ..case.findings import CaseResult
@@ -357,7 +357,7 @@ class Apply:
         return self._add(node)
 
     def _remember_volume(self, node: slicer.vtkMRMLScalarVolumeNode) -> None:
-        image, matrix, meaning = node.GetImageData(), vtk.vtkMatrix4x4(), node.GetDescription()
+        image, matrix, meaning = node.GetImageData(), vtkMatrix4x4(), node.GetDescription()
         attributes = {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
         node.GetIJKToRASMatrix(matrix)
 

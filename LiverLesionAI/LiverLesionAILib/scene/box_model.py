@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import vtk
 from numpy.typing import NDArray
-from vtk.util import numpy_support
+from vtkmodules.util import numpy_support
+from vtkmodules.vtkCommonCore import vtkPoints
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 
 from ..case.findings import Box
 from ..case.place import Axis
@@ -50,7 +51,7 @@ def box_model(
     axis_colour: int,
     slice_normal_lps: Sequence[float] = (0.0, 0.0, 1.0),
     slice_mm: float = 1.0,
-) -> vtk.vtkPolyData:
+) -> vtkPolyData:
     """One surface of all boxes and diameters, RAS mm in the CT's own space, coloured by point.
 
     Args:
@@ -104,10 +105,10 @@ def _any_across(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     return across / np.linalg.norm(across)
 
 
-def _surface(points: NDArray, faces: NDArray, colours: NDArray[np.uint8]) -> vtk.vtkPolyData:
-    positions = vtk.vtkPoints()
+def _surface(points: NDArray, faces: NDArray, colours: NDArray[np.uint8]) -> vtkPolyData:
+    positions = vtkPoints()
     positions.SetData(numpy_support.numpy_to_vtk(np.ascontiguousarray(points, np.float32), deep=True))
-    cells = vtk.vtkCellArray()
+    cells = vtkCellArray()
     offsets = np.arange(0, faces.size + 1, 4, dtype=np.int64)
     cells.SetData(
         numpy_support.numpy_to_vtkIdTypeArray(offsets, deep=True),
@@ -115,7 +116,7 @@ def _surface(points: NDArray, faces: NDArray, colours: NDArray[np.uint8]) -> vtk
     )
     scalars = numpy_support.numpy_to_vtk(np.ascontiguousarray(colours), deep=True)
     scalars.SetName(COLOUR_INDEX)
-    surface = vtk.vtkPolyData()
+    surface = vtkPolyData()
     surface.SetPoints(positions)
     surface.SetPolys(cells)
     surface.GetPointData().SetScalars(scalars)

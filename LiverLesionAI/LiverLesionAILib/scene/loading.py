@@ -14,5 +14,5 @@ def begin_loading() -> bool:
     """
     if importlib.util.find_spec("slicer") is None:
         return False
-    load_ahead("slicer", "vtk")
+    load_ahead("slicer")
     return True

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import slicer
-import vtk
 from numpy.typing import NDArray
-from vtk.util import numpy_support
+from vtkmodules.util import numpy_support
+from vtkmodules.vtkCommonCore import VTK_UNSIGNED_SHORT
+from vtkmodules.vtkCommonDataModel import vtkImageData
 
 from ..case.description import SceneMap, attention_map, map_family
 from ..case.findings import AttentionMap
@@ -57,7 +58,7 @@ class Entry:
 class Stack:
     """The layers of all maps, one upon the other, and what each is."""
 
-    image: vtk.vtkImageData
+    image: vtkImageData
     entries: tuple[Entry, ...]
 
 
@@ -69,9 +70,9 @@ def stack_steps(maps: Sequence[AttentionMap]) -> Steps[Stack | None]:
     height = max(shown.values_zyx.shape[1] for shown in single)
     width = max(shown.values_zyx.shape[2] for shown in single)
     depth = sum(shown.values_zyx.shape[0] for shown in single)
-    image = vtk.vtkImageData()
+    image = vtkImageData()
     image.SetDimensions(width, height, depth)
-    image.AllocateScalars(vtk.VTK_UNSIGNED_SHORT, 1)
+    image.AllocateScalars(VTK_UNSIGNED_SHORT, 1)
     image.GetPointData().GetScalars().SetName("ImageScalars")
     layers = _layers(image)
     layers[:] = 0
@@ -102,7 +103,7 @@ def stack_steps(maps: Sequence[AttentionMap]) -> Steps[Stack | None]:
     return Stack(image, tuple(entries))
 
 
-def _layers(image: vtk.vtkImageData) -> NDArray[np.uint16]:
+def _layers(image: vtkImageData) -> NDArray[np.uint16]:
     scalars = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
     return scalars.reshape(image.GetDimensions()[::-1])
 
@@ -132,8 +133,8 @@ def read_entries(node: slicer.vtkMRMLScalarVolumeNode | None) -> tuple[Entry, ..
 
 
 def lesion_map_steps(
-    image: vtk.vtkImageData, entry: Entry, case_name: str
-) -> Steps[tuple[vtk.vtkImageData, SceneMap]]:
+    image: vtkImageData, entry: Entry, case_name: str
+) -> Steps[tuple[vtkImageData, SceneMap]]:
     """One lesion's map out of the stack, as voxels and with all that is said of it."""
     geometry = read_geometry(dict(entry.geometry))
     depth, height, width = geometry.shape_zyx

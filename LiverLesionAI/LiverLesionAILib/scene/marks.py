@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import slicer
-import vtk
+from vtkmodules.vtkCommonDataModel import vtkVector3d
 
 from ..case.colours import lesion_colour
 from ..case.description import AXIS_COLOUR
@@ -305,7 +305,7 @@ def _draw_labels(
         try:
             node.RemoveAllControlPoints()
             for point, text in texts:
-                node.AddControlPoint(vtk.vtkVector3d(*point), text)
+                node.AddControlPoint(vtkVector3d(*point), text)
         finally:
             node.EndModify(was)
     set_visible(node, bool(texts))
@@ -370,7 +370,7 @@ def place_axis(node: slicer.vtkMRMLMarkupsLineNode, row_id: str, ends_lps: Axis 
     try:
         node.RemoveAllControlPoints()
         for point in points:
-            node.AddControlPoint(vtk.vtkVector3d(*point))
+            node.AddControlPoint(vtkVector3d(*point))
         node.SetAttribute(ATTR_SEGMENT, row_id)
         node.SetAttribute(ATTR_PLACED, placed)
     finally:

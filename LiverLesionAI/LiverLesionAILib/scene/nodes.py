@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import slicer
-import vtk
+from vtkmodules.vtkCommonCore import vtkDataArray, vtkDoubleArray, vtkIntArray, vtkStringArray, vtkVariant
+from vtkmodules.vtkCommonDataModel import vtkImageData, vtkTable
 
 from ..case.columns import MEASURED, SCENE_TABLE
 from ..case.description import SceneMap
@@ -39,24 +40,24 @@ COLOUR_NODE = "vtkMRMLColorTableNodeIron"
 """Built into every Slicer, also without its colour files."""
 
 
-def findings_table(lesions: Iterable[Lesion], names: Mapping[int, str] | None = None) -> vtk.vtkTable:
+def findings_table(lesions: Iterable[Lesion], names: Mapping[int, str] | None = None) -> vtkTable:
     """The findings table, a row per lesion in order of number; NaN where something was not measured.
 
     Args:
         names: number -> what the lesion is called where it is not its title: the reader may have renamed it.
     """
     named, rows = names or {}, sorted(lesions, key=lambda lesion: lesion.number)
-    table = vtk.vtkTable()
+    table = vtkTable()
     for column in SCENE_TABLE:
         heading = column.table_heading
         if column.key == "number":
-            _column(table, vtk.vtkIntArray(), heading, [row.number for row in rows])
+            _column(table, vtkIntArray(), heading, [row.number for row in rows])
         elif column.key == "name":
             _text_column(table, heading, [named.get(row.number) or column.file_text(row) for row in rows])
         elif column.digits is None:
             _text_column(table, heading, [column.file_text(row) for row in rows])
         else:
-            _column(table, vtk.vtkDoubleArray(), heading, [column.rounded(row) for row in rows])
+            _column(table, vtkDoubleArray(), heading, [column.rounded(row) for row in rows])
     return table
 
 
@@ -65,7 +66,7 @@ def fill_table(node: slicer.vtkMRMLTableNode, lesions: Iterable[Lesion]) -> None
     show_table(node, findings_table(lesions))
 
 
-def show_table(node: slicer.vtkMRMLTableNode, table: vtk.vtkTable) -> None:
+def show_table(node: slicer.vtkMRMLTableNode, table: vtkTable) -> None:
     """Put a findings table into its node."""
     was = node.StartModify()
     try:
@@ -80,7 +81,7 @@ def show_table(node: slicer.vtkMRMLTableNode, table: vtk.vtkTable) -> None:
         node.EndModify(was)
 
 
-def carry_measurements(before: vtk.vtkTable, after: vtk.vtkTable, numbers: set[int]) -> None:
+def carry_measurements(before: vtkTable, after: vtkTable, numbers: set[int]) -> None:
     """Copy what was measured on the lesions with these numbers from an earlier table."""
     rows = {}
     if before is not None and before.GetColumnByName("Lesion") is not None:
@@ -92,7 +93,7 @@ def carry_measurements(before: vtk.vtkTable, after: vtk.vtkTable, numbers: set[i
         for heading in (column.table_heading for column in MEASURED):
             if before.GetColumnByName(heading) is not None:
                 value = before.GetValueByName(rows[number], heading).ToDouble()
-                after.SetValueByName(row, heading, vtk.vtkVariant(value))
+                after.SetValueByName(row, heading, vtkVariant(value))
 
 
 def read_bars(node: slicer.vtkMRMLScalarVolumeNode) -> dict[str, float]:
@@ -107,7 +108,7 @@ def read_bars(node: slicer.vtkMRMLScalarVolumeNode) -> dict[str, float]:
 
 
 def fill_map(
-    node: slicer.vtkMRMLScalarVolumeNode, described: SceneMap, image: vtk.vtkImageData | None = None
+    node: slicer.vtkMRMLScalarVolumeNode, described: SceneMap, image: vtkImageData | None = None
 ) -> None:
     """Fill a volume node with a map, as one change.
 
@@ -168,15 +169,15 @@ def numbers_text(numbers: Sequence[float]) -> str:
     return " ".join(f"{number:.5f}" for number in numbers)
 
 
-def _column(table: vtk.vtkTable, column: vtk.vtkDataArray, name: str, values: Sequence[float]) -> None:
+def _column(table: vtkTable, column: vtkDataArray, name: str, values: Sequence[float]) -> None:
     column.SetName(name)
     for value in values:
         column.InsertNextValue(value)
     table.AddColumn(column)
 
 
-def _text_column(table: vtk.vtkTable, name: str, values: Sequence[str]) -> None:
-    column = vtk.vtkStringArray()
+def _text_column(table: vtkTable, name: str, values: Sequence[str]) -> None:
+    column = vtkStringArray()
     column.SetName(name)
     for value in values:
         # A line's end would be a row's end in the table's file.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import slicer
-import vtk
 from numpy.typing import NDArray
+from vtkmodules.vtkCommonDataModel import vtkImageData
 
 from ..case import terminology as terms
 from ..case.description import PROBABILITY, case_maps, gallbladder_segment, liver_segment
@@ -146,7 +146,7 @@ class Preparation:
         # The tumour's probability comes first: whoever shows the maps as they come starts with it.
         whole = [one for one in case_maps(result, {}) if one.number is None]
         self.whole_maps = sorted(whole, key=lambda one: one.key != f"tumour {PROBABILITY}")
-        self.images: dict[str, vtk.vtkImageData] = {}
+        self.images: dict[str, vtkImageData] = {}
         self.stack: Stack | None = None
         self._extras = extras
         self._masks = extras.masks

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import slicer
-import vtk
 from numpy.typing import ArrayLike, NDArray
-from vtk.util import numpy_support
+from vtkmodules.util import numpy_support
+from vtkmodules.vtkCommonCore import VTK_FLOAT, vtkPoints
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+from vtkmodules.vtkCommonTransforms import vtkGeneralTransform
+from vtkmodules.vtkFiltersCore import vtkPolyDataNormals
 
 from ..case.findings import Box
 from ..support.steps import Steps, slabs
@@ -19,21 +23,21 @@ def point_ras(point_lps: ArrayLike) -> Vec3:
     return triple(lps_to_ras(point_lps))
 
 
-def vtk_matrix(matrix: NDArray) -> vtk.vtkMatrix4x4:
+def vtk_matrix(matrix: NDArray) -> vtkMatrix4x4:
     """A 4 x 4 array as vtkMatrix4x4."""
-    out = vtk.vtkMatrix4x4()
+    out = vtkMatrix4x4()
     out.DeepCopy(tuple(float(v) for v in np.asarray(matrix).ravel()))
     return out
 
 
-def numpy_matrix(matrix: vtk.vtkMatrix4x4) -> NDArray[np.float64]:
+def numpy_matrix(matrix: vtkMatrix4x4) -> NDArray[np.float64]:
     """A vtkMatrix4x4 as a 4 x 4 array."""
     return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
 
 
 def volume_geometry(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
     """The voxel grid of a volume node in its own space (before any parent transform), as LPS geometry."""
-    matrix = vtk.vtkMatrix4x4()
+    matrix = vtkMatrix4x4()
     volume_node.GetIJKToRASMatrix(matrix)
     image = volume_node.GetImageData()
     shape = image.GetDimensions()[::-1] if image is not None else (0, 0, 0)
@@ -44,7 +48,7 @@ def set_volume(
     node: slicer.vtkMRMLScalarVolumeNode, array_zyx: NDArray, geometry: Geometry, *, copy: bool = True
 ) -> None:
     """Give a scalar volume node its voxels and its place; without `copy` it shares the array's memory."""
-    image = vtk.vtkImageData()
+    image = vtkImageData()
     image.SetDimensions(*geometry.shape_zyx[::-1])
     array = np.ascontiguousarray(array_zyx)
     scalars = numpy_support.numpy_to_vtk(array.reshape(-1), deep=copy)
@@ -53,17 +57,17 @@ def set_volume(
     place_image(node, image, geometry)
 
 
-def place_image(node: slicer.vtkMRMLScalarVolumeNode, image: vtk.vtkImageData, geometry: Geometry) -> None:
+def place_image(node: slicer.vtkMRMLScalarVolumeNode, image: vtkImageData, geometry: Geometry) -> None:
     """Give a scalar volume node voxels that are there already."""
     node.SetIJKToRASMatrix(vtk_matrix(geometry.ijk_to_ras))
     node.SetAndObserveImageData(image)
 
 
-def image_steps(array_zyx: NDArray) -> Steps[vtk.vtkImageData]:
+def image_steps(array_zyx: NDArray) -> Steps[vtkImageData]:
     """Image data of float32 with an array's voxels, its place left out; uint8 arrays are taken as 0..1."""
-    image = vtk.vtkImageData()
+    image = vtkImageData()
     image.SetDimensions(*array_zyx.shape[::-1])
-    image.AllocateScalars(vtk.VTK_FLOAT, 1)
+    image.AllocateScalars(VTK_FLOAT, 1)
     scalars = image.GetPointData().GetScalars()
     scalars.SetName("ImageScalars")
     target = numpy_support.vtk_to_numpy(scalars).reshape(array_zyx.shape)
@@ -109,7 +113,7 @@ def label_crop(
     image: slicer.vtkOrientedImageData, geometry: Geometry
 ) -> tuple[NDArray, tuple[int, int, int]]:
     """:func:`labelmap_crop` with its labels, as they lie in the image's memory; not trimmed."""
-    matrix = vtk.vtkMatrix4x4()
+    matrix = vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     to_index = np.linalg.inv(geometry.ijk_to_ras) @ numpy_matrix(matrix)
     if np.abs(to_index - np.round(to_index)).max() > 1e-3 or not np.allclose(
@@ -155,20 +159,20 @@ def box_from_ras(matrix: NDArray, size_mm: ArrayLike, score: float = 1.0) -> Box
     return Box(triple(lps[:3, 3]), triple(size_mm), tuple(float(v) for v in lps[:3, :3].ravel()), score)
 
 
-def surface_data(points_ras: NDArray[np.float32], triangles: NDArray[np.int32]) -> vtk.vtkPolyData:
+def surface_data(points_ras: NDArray[np.float32], triangles: NDArray[np.int32]) -> vtkPolyData:
     """A closed surface with its normals: points (n, 3) in RAS mm, triangles (m, 3) into them."""
-    points = vtk.vtkPoints()
+    points = vtkPoints()
     points.SetData(numpy_support.numpy_to_vtk(points_ras, deep=True))
-    cells = vtk.vtkCellArray()
+    cells = vtkCellArray()
     connectivity = numpy_support.numpy_to_vtkIdTypeArray(triangles.astype(np.int64).ravel(), deep=True)
     offsets = numpy_support.numpy_to_vtkIdTypeArray(
         np.arange(0, triangles.size + 1, 3, dtype=np.int64), deep=True
     )
     cells.SetData(offsets, connectivity)
-    surface = vtk.vtkPolyData()
+    surface = vtkPolyData()
     surface.SetPoints(points)
     surface.SetPolys(cells)
-    normals = vtk.vtkPolyDataNormals()
+    normals = vtkPolyDataNormals()
     normals.SetInputData(surface)
     normals.SplittingOff()
     normals.ConsistencyOff()
@@ -178,13 +182,13 @@ def surface_data(points_ras: NDArray[np.float32], triangles: NDArray[np.int32]) 
 
 def to_world(volume: slicer.vtkMRMLVolumeNode, point_lps: ArrayLike) -> Vec3:
     """A point of the volume's own space (LPS, mm) in the world (RAS, mm)."""
-    transform = vtk.vtkGeneralTransform()
+    transform = vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(volume.GetParentTransformNode(), None, transform)
     return triple(transform.TransformPoint(*point_ras(point_lps)))
 
 
 def to_volume(volume: slicer.vtkMRMLVolumeNode, point_world: tuple[float, ...]) -> Vec3:
     """A point of the world (RAS mm) in the volume's own space, LPS mm."""
-    transform = vtk.vtkGeneralTransform()
+    transform = vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, volume.GetParentTransformNode(), transform)
     return point_ras(transform.TransformPoint(*point_world))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import slicer
-import vtk
+from vtkmodules.vtkCommonCore import reference
 
 from ..case import terminology as terms
 from ..case.description import LIVER_ID, SceneSegment, lesion_segment
@@ -47,7 +47,7 @@ class NewSegment:
 
 def tag(segment: slicer.vtkSegment, name: str) -> str:
     """A segment's tag, "" where it has none."""
-    value = vtk.reference("")
+    value = reference("")
     return terms.read_tag(str(value)) if segment.GetTag(name, value) else ""
 
 
