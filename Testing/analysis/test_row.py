@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -59,6 +60,27 @@ def test_a_stage_between_two_others_is_a_function_and_a_line(monkeypatch: pytest
     assert "looking at neighbours" in heard and found.timings_s["neighbours"] >= 0
     (draft,) = seen
     assert draft.placed is None and draft.lesions == (), "a draft says what was found so far, and no more"
+
+
+def test_masks_are_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From `place` on they lie on the CT's own grid, and the stages see the liver's box of them."""
+    seen: list[Draft] = []
+
+    def look(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
+        seen.append(draft)
+        return draft
+
+    monkeypatch.setattr(pipeline, "ROW", (*ROW, Stage("look", look, (1.0, 1.0))))
+    volume, _ = phantom()
+    found = analyze(volume, PLAIN, ThresholdModels())
+    (draft,) = seen
+    assert draft.placed is not None
+    for whole, inside in (
+        (found.liver_zyx, draft.placed.liver_zyx),
+        (found.lesion_labels_zyx, draft.placed.labels_zyx),
+    ):
+        assert np.shares_memory(whole, inside) and inside.size < whole.size
+        assert inside.any() and np.count_nonzero(inside) == np.count_nonzero(whole)
 
 
 def test_without_a_liver_the_row_ends(monkeypatch: pytest.MonkeyPatch) -> None:

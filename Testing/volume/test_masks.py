@@ -10,9 +10,11 @@ from hypothesis.extra.numpy import arrays
 from LiverLesionAILib.volume.masks import (
     bounding_box,
     components,
+    copied,
     fill_holes,
     label_boxes,
     largest_component,
+    with_numbers,
     within_mm,
 )
 from scipy import ndimage
@@ -40,6 +42,23 @@ def test_bounding_box_holds_everything_tightly(mask, margin):
 def test_boxes_of_labels_are_the_boxes_of_each(labels):
     boxes = {int(n): bounding_box(labels == n) for n in np.unique(labels) if n}
     assert label_boxes(labels) == boxes
+
+
+@QUICK
+@given(
+    shapes.flatmap(lambda shape: arrays(np.uint16, shape, elements=st.integers(0, 4))),
+    st.sets(st.integers(1, 5)),
+)
+def test_some_labels_are_where_numpy_finds_them(labels, numbers):
+    assert np.array_equal(with_numbers(labels, numbers), np.isin(labels, list(numbers)))
+
+
+@QUICK
+@given(shapes.flatmap(lambda shape: arrays(np.uint16, shape, elements=st.integers(0, 4))), st.booleans())
+def test_a_copy_is_one_and_shares_nothing(labels, turned):
+    labels = labels.transpose(2, 0, 1)[:, ::-1] if turned else labels
+    copy = copied(labels)
+    assert np.array_equal(copy, labels) and copy.dtype == labels.dtype and not np.shares_memory(copy, labels)
 
 
 @QUICK

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,31 +15,35 @@ from ..stages.detect.stage import Detected
 from ..stages.followup.register import reduced_ct
 from ..stages.locate.coarse import LiverLocation
 from ..stages.measure.lesions import LiverMeasurement
-from ..stages.neighbours.gallbladder import Separated
 from ..stages.neighbours.stage import FoundGallbladder
 from ..stages.segment.segmented import Segmented
 from ..volume.ct import CtVolume, Geometry, permuted, reorient
-from ..volume.masks import bounding_box
+from ..volume.masks import Scalar, put
 
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """Masks on the CT's own grid inside the liver's box.
+    """Masks on the CT's own grid.
 
     Attributes:
-        liver_zyx: bool, lesions included; labels_zyx: uint16, the lesions' numbers.
+        whole_liver_zyx: bool, lesions included; whole_labels_zyx: uint16, the lesions' numbers; both on the
+            grid of the CT that was given.
+        liver_zyx, labels_zyx: views of them in the liver's box, axes along L, P, S: a large scan's masks are
+            held once.
         numbers: label on the working grid -> the lesion's number.
         boxed: label before numbering -> index of the box, without a mask, that it was grown in.
         scores: number -> 0..1, of lesions with a mask.
-        separated: what the gallbladder took; None where nothing looked for it.
+        remarks: what the reader has to know about the gallbladder.
     """
 
+    whole_liver_zyx: NDArray[np.bool_]
+    whole_labels_zyx: NDArray[np.uint16]
     liver_zyx: NDArray[np.bool_]
     labels_zyx: NDArray[np.uint16]
     numbers: Mapping[int, int]
     boxed: Mapping[int, int]
     scores: Mapping[int, float]
-    separated: Separated | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +102,19 @@ class Draft:
         assert self.where is not None
         return self.oriented.geometry.cropped(self.where.start_zyx, self.where.stop_zyx)
 
+    def on_whole(
+        self, part_zyx: NDArray[Scalar], cut: tuple[slice, ...]
+    ) -> tuple[NDArray[Scalar], NDArray[Scalar]]:
+        """An array of a part of the oriented CT on the grid of the CT that was given, zero elsewhere.
+
+        Returns:
+            It, and the view of it that lies in that part.
+        """
+        whole = np.zeros(self.ct.geometry.shape_zyx, part_zyx.dtype)
+        there = permuted(whole, self.ct.geometry, self.oriented.geometry)[cut]
+        put(there, part_zyx)
+        return whole, there
+
     def say(self, *sentences: str) -> Draft:
         """The draft with more for the reader to know."""
         return replace(self, messages=(*self.messages, *sentences))
@@ -111,17 +127,14 @@ class Draft:
     def found(self) -> CaseResult:
         """:meth:`result` for the stages: without the small CT that is kept for a later comparison."""
         geometry = self.ct.geometry
-        liver, labels = np.zeros(geometry.shape_zyx, bool), np.zeros(geometry.shape_zyx, np.uint16)
-        result = CaseResult(self.ct.name, geometry, liver, labels, messages=self.messages)
         if self.placed is None or self.segmented is None or self.organ is None:
-            return result
-        _put(permuted(liver, geometry, self.oriented.geometry)[self.cut], self.placed.liver_zyx)
-        _put(permuted(labels, geometry, self.oriented.geometry)[self.cut], self.placed.labels_zyx)
+            liver, labels = np.zeros(geometry.shape_zyx, bool), np.zeros(geometry.shape_zyx, np.uint16)
+            return CaseResult(self.ct.name, geometry, liver, labels, messages=self.messages)
+        liver, labels = self.placed.whole_liver_zyx, self.placed.whole_labels_zyx
+        result = CaseResult(self.ct.name, geometry, liver, labels, messages=self.messages)
         working = self.segmented.working
         if self.gallbladder is not None and self.gallbladder.mask_zyx.any():
-            organ = np.zeros(geometry.shape_zyx, bool)
-            upright = permuted(organ, geometry, self.oriented.geometry)
-            _put(upright[self.gallbladder.cut], self.gallbladder.mask_zyx)
+            organ, _ = self.on_whole(self.gallbladder.mask_zyx, self.gallbladder.cut)
             result = replace(result, gallbladder_zyx=organ)
         found = replace(
             result,
@@ -138,10 +151,3 @@ class Draft:
             doubtful=self.doubtful,
         )
         return with_tracking(found)
-
-
-def _put(whole_zyx: NDArray[Any], part_zyx: NDArray[Any]) -> None:
-    """Write what is not empty into zeros: pages that nobody writes take no memory."""
-    box = bounding_box(part_zyx)
-    if box is not None:
-        whole_zyx[box] = part_zyx[box]

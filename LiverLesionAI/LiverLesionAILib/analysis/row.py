@@ -36,7 +36,7 @@ from ..stages.segment.region import ReachSettings, agreed_liver, near_liver, reg
 from ..stages.segment.segmented import Segmented
 from ..support.progress import Progress, part
 from ..volume.ct import resample_labels
-from ..volume.masks import number_by_size
+from ..volume.masks import number_by_size, with_numbers
 from .choice import Models
 from .draft import Draft, Placed
 from .rules import Rules
@@ -123,7 +123,8 @@ def place(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dra
         labels_zyx, boxed = place_detected(
             detected, labels_zyx, found.hu_zyx, liver_zyx, found.box, rules.part(ProposalSettings)
         )
-        liver_zyx |= labels_zyx > 0
+        for plane, spots in zip(liver_zyx, labels_zyx, strict=True):
+            plane |= spots > 0
     separated = None
     if draft.gallbladder is not None:
         organ, settings = draft.gallbladder.within(draft.cut), rules.part(GallbladderSettings)
@@ -138,7 +139,13 @@ def place(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dra
         liver_zyx, labels_zyx = separated.liver_zyx, separated.labels_zyx
     labels_zyx, numbers = number_by_size(labels_zyx)
     scores = {new: found.masks.scores.get(old, 0.0) for old, new in numbers.items()}
-    return replace(draft, placed=Placed(liver_zyx, labels_zyx, numbers, boxed, scores, separated))
+    remarks = []
+    if draft.gallbladder is not None and separated is not None:
+        remarks = messages(separated, numbers, draft.gallbladder.volume_ml)
+    whole_liver, liver_zyx = draft.on_whole(liver_zyx, draft.cut)
+    whole_labels, labels_zyx = draft.on_whole(labels_zyx, draft.cut)
+    placed = Placed(whole_liver, whole_labels, liver_zyx, labels_zyx, numbers, boxed, scores, tuple(remarks))
+    return replace(draft, placed=placed)
 
 
 def explain(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
@@ -184,7 +191,8 @@ def _doubtful(found: Segmented, placed: Placed, rules: Rules) -> tuple[DoubtfulP
     known = found.masks.labels_zyx > 0
     if placed.boxed:
         # Outlines that grew inside a detector's box are on the CT's own voxels alone.
-        grown = np.isin(placed.labels_zyx, [placed.numbers[n] for n in placed.boxed if n in placed.numbers])
+        numbers = {placed.numbers[n] for n in placed.boxed if n in placed.numbers}
+        grown = with_numbers(placed.labels_zyx, numbers)
         known = known | (resample_labels(grown.astype(np.uint8), found.box, found.working) > 0)
     return doubtful_places(
         found.tumour_zyx,
@@ -199,9 +207,7 @@ def _doubtful(found: Segmented, placed: Placed, rules: Rules) -> tuple[DoubtfulP
 def _what_was_left_out(draft: Draft, rules: Rules, any_lesion: bool) -> list[str]:
     """What the reader has to know about parts of the liver and spots that are not shown."""
     assert draft.segmented is not None and draft.placed is not None
-    masks, said = draft.segmented.masks, []
-    if draft.gallbladder is not None and draft.placed.separated is not None:
-        said += messages(draft.placed.separated, draft.placed.numbers, draft.gallbladder.volume_ml)
+    masks, said = draft.segmented.masks, list(draft.placed.remarks)
     if masks.cut_ml >= rules.cut_message_ml:
         said.append(
             f"{masks.cut_ml:.0f} mL that hung on the liver by a narrow neck were taken for another organ, "

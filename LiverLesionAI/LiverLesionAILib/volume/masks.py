@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 BoxSlices = tuple[slice, slice, slice]
 # Neighbours of a voxel, by the rank of scipy's structuring element.
 _RANKS = {6: 1, 18: 2, 26: 3}
@@ -97,6 +98,29 @@ def fill_holes(mask_zyx: NDArray[np.bool_]) -> None:
 def _moved(by: int, size: int) -> slice:
     """What lies in an axis of a size where something of that size was moved by so many voxels."""
     return slice(max(0, by), size + min(0, by))
+
+
+def copied(array_zyx: NDArray[Scalar]) -> NDArray[Scalar]:
+    """A copy; slices that hold nothing take no memory until somebody writes to them."""
+    out = np.zeros(array_zyx.shape, array_zyx.dtype)
+    put(out, array_zyx)
+    return out
+
+
+def put(zeros_zyx: NDArray[Scalar], part_zyx: NDArray[Scalar]) -> None:
+    """Write what is not empty into zeros of the same shape: pages that nobody writes take no memory."""
+    box = bounding_box(part_zyx)
+    if box is not None:
+        zeros_zyx[box] = part_zyx[box]
+
+
+def with_numbers(labels_zyx: NDArray[Any], numbers: Collection[int]) -> NDArray[np.bool_]:
+    """Where one of these labels is: `np.isin`, looking only where there are labels."""
+    out = np.zeros(labels_zyx.shape, bool)
+    for number, box in label_boxes(labels_zyx).items() if numbers else ():
+        if number in numbers:
+            out[box] |= labels_zyx[box] == number
+    return out
 
 
 def ball_diameter_mm(volume_mm3: float) -> float:

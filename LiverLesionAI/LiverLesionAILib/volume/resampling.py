@@ -226,7 +226,10 @@ def resample_labels(
     """
     axes = _axes(source, target)
     array = permuted(array_zyx, source, target)
-    result = np.full(target.shape_zyx, fill, array_zyx.dtype)
+    # Zeros that nobody writes take no memory.
+    result = np.zeros(target.shape_zyx, array_zyx.dtype)
+    if fill:
+        result[...] = fill
     ranges = [axis.inside() for axis in axes]
     if any(lo == hi for lo, hi in ranges):
         return result
@@ -237,5 +240,7 @@ def resample_labels(
     (z_lo, _), y_range, x_range = ranges
     for k, z in enumerate(z_index):
         rows = array[z][y_index]
+        if not fill and not rows.any():
+            continue
         result[z_lo + k, slice(*y_range), slice(*x_range)] = rows[:, x_index]
     return result

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ...volume.distance import distance_mm
 from ...volume.masks import label_boxes
 
 NEAR_MM = 14.0
@@ -129,8 +130,8 @@ def _measure(
     spacing: tuple[float, float, float],
 ) -> LesionFeatures:
     half = min(spacing) / 2
-    outside = ndimage.distance_transform_edt(~mask, sampling=spacing) - half
-    inside = ndimage.distance_transform_edt(mask, sampling=spacing) - half
+    outside = distance_mm(~mask, spacing) - half
+    inside = distance_mm(mask, spacing) - half
     distance = np.where(mask, -inside, outside)
     around = liver & ~lesions & (outside > GAP_MM) & (outside <= NEAR_MM)
     liver_hu, noise_hu = _liver(hu[around])
@@ -198,7 +199,7 @@ def _surface(liver: NDArray[np.bool_], mask: NDArray[np.bool_], spacing: tuple[f
     """From the lesion's middle to where the liver ends; what is cut from the scan ends nothing."""
     if liver.all():
         return SURFACE_MM
-    depth = ndimage.distance_transform_edt(liver, sampling=spacing)
+    depth = distance_mm(liver, spacing)
     return min(SURFACE_MM, float(np.median(depth[mask])))
 
 

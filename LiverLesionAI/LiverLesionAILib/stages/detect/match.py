@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from ...case.findings import Box
 from ...volume.ct import Geometry
-from ...volume.masks import components
+from ...volume.masks import components, copied
 from .contrast import ContrastSettings, level_and_spread, stands_out
 from .link import LinkedBox
 
@@ -196,7 +196,7 @@ def labels_with_proposals(
         (labels_zyx, box_of): a new array, and new label -> index in `boxes`; a box in which nothing was free
         is left out.
     """
-    labels = labels_zyx.copy()
+    labels = copied(labels_zyx)
     box_of: dict[int, int] = {}
     following = int(labels.max(initial=0)) + 1
     for index, edges in enumerate(boxes):

@@ -102,9 +102,11 @@ def measure_case(
     boxes = label_boxes(labels_zyx)
     if not boxes:
         return ()
-    liver = np.array(liver_zyx, bool)
-    for number, box in boxes.items():
-        liver[box] |= labels_zyx[box] == number
+    liver = np.asarray(liver_zyx, bool)
+    if any((labels_zyx[box][~liver[box]] == number).any() for number, box in boxes.items()):
+        liver = np.array(liver_zyx, bool)
+        for number, box in boxes.items():
+            liver[box] |= labels_zyx[box] == number
     liver_volume_ml = float(np.count_nonzero(liver)) * geometry.voxel_volume_mm3 / 1000.0
     lesions = []
     for number, box in sorted(boxes.items()):

@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...volume.masks import components, fill_holes, within_mm
+from ...volume.masks import (
+    BoxSlices,
+    bounding_box,
+    components,
+    copied,
+    fill_holes,
+    label_boxes,
+    with_numbers,
+    within_mm,
+)
 
 RING_MM = 2.0
 """Between this and twice this from a lesion lie its surroundings: clear of its blurred border."""
@@ -142,19 +151,26 @@ def separate_gallbladder(
     if not gallbladder_zyx.any():
         return Separated(liver_zyx, labels_zyx, gallbladder_zyx, {})
     voxel_ml = float(np.prod(spacing_zyx_mm)) / 1000.0
-    bare = liver_zyx & (labels_zyx == 0) & ~gallbladder_zyx
-    sizes = np.bincount(labels_zyx.ravel())
-    inner = np.bincount(labels_zyx[gallbladder_zyx], minlength=len(sizes))
-    shares = {n: float(inner[n] / sizes[n]) for n in range(1, len(sizes)) if sizes[n]}
+    boxes = label_boxes(labels_zyx)
+    inner = {n: np.count_nonzero((labels_zyx[at] == n) & gallbladder_zyx[at]) for n, at in boxes.items()}
+    shares = {n: inner[n] / np.count_nonzero(labels_zyx[at] == n) for n, at in boxes.items()}
     like = [n for n, share in shares.items() if share >= settings.lesion_share]
-    inside = {n for n in like if enclosed(labels_zyx, n, bare, spacing_zyx_mm) > settings.enclosed}
+    inside = {
+        n
+        for n in like
+        if enclosed(liver_zyx, labels_zyx, gallbladder_zyx, n, boxes[n], spacing_zyx_mm) > settings.enclosed
+    }
     removed = tuple(n for n in like if n not in inside)
     # What hangs on the gallbladder of a removed lesion (its wall, partial volume) is not liver tissue proven.
-    gone = np.isin(labels_zyx, removed)
+    gone = with_numbers(labels_zyx, removed)
     # A lesion of which little looks like gallbladder is a lesion there too: a necrotic one is fluid in parts.
     whole = [n for n, share in shares.items() if share < settings.doubt_share or n in inside]
-    gallbladder_zyx = gallbladder_zyx & ~np.isin(labels_zyx, whole)
-    kept = np.where(gone | gallbladder_zyx, 0, labels_zyx).astype(labels_zyx.dtype)
+    gallbladder_zyx = copied(gallbladder_zyx)
+    for n in whole:
+        gallbladder_zyx[boxes[n]][labels_zyx[boxes[n]] == n] = False
+    kept, liver = copied(labels_zyx), copied(liver_zyx)
+    kept[gone] = 0
+    kept[gallbladder_zyx] = 0
     doubtful = tuple(
         n
         for n, share in shares.items()
@@ -162,10 +178,12 @@ def separate_gallbladder(
         and (
             share >= settings.doubt_share
             or inner[n] * voxel_ml >= settings.smallest_ml
-            or _beside(labels_zyx, n, gallbladder_zyx, spacing_zyx_mm, settings)
+            or _beside(labels_zyx, n, boxes[n], gallbladder_zyx, spacing_zyx_mm, settings)
         )
     )
-    liver = liver_zyx & ~gallbladder_zyx & ~_outside_part(gone & ~gallbladder_zyx, liver_zyx, labels_zyx)
+    gone[gallbladder_zyx] = False
+    liver[gallbladder_zyx] = False
+    _leave_out_outside_part(gone, liver_zyx, labels_zyx, liver)
     return Separated(
         liver,
         kept,
@@ -177,50 +195,58 @@ def separate_gallbladder(
     )
 
 
-def _outside_part(
-    rest_zyx: NDArray[np.bool_], liver_zyx: NDArray[np.bool_], labels_zyx: NDArray[np.uint16]
-) -> NDArray[np.bool_]:
-    """Of a removed lesion's rest, what is not enclosed by liver: it came to the liver with the lesion."""
-    if not rest_zyx.any():
-        return rest_zyx
-    bare = ndimage.binary_closing(liver_zyx & (labels_zyx == 0), iterations=2)
-    return rest_zyx & ~bare
+def _leave_out_outside_part(
+    rest_zyx: NDArray[np.bool_],
+    liver_zyx: NDArray[np.bool_],
+    labels_zyx: NDArray[np.uint16],
+    out_zyx: NDArray[np.bool_],
+) -> None:
+    """Clear in `out_zyx` what of a removed lesion's rest no liver encloses: it came with the lesion."""
+    # Closing looks two voxels far, twice.
+    cut = bounding_box(rest_zyx, 2 * 2)
+    if cut is None:
+        return
+    bare = ndimage.binary_closing(liver_zyx[cut] & (labels_zyx[cut] == 0), iterations=2)
+    out_zyx[cut][rest_zyx[cut] & ~bare] = False
 
 
 def enclosed(
+    liver_zyx: NDArray[np.bool_],
     labels_zyx: NDArray[np.uint16],
+    gallbladder_zyx: NDArray[np.bool_],
     number: int,
-    bare_zyx: NDArray[np.bool_],
+    box: BoxSlices,
     spacing_zyx_mm: tuple[float, float, float],
 ) -> float:
     """Share, 0..1, of a lesion's surroundings that is bare liver: a gallbladder hangs out of it.
 
     Args:
-        bare_zyx: bool, the liver without lesions and gallbladder.
+        box: of the lesion.
     """
-    box = ndimage.find_objects(labels_zyx, max_label=number)[number - 1]
-    if box is None:
-        return 0.0
-    margin = [int(np.ceil(2 * RING_MM / s)) + 1 for s in spacing_zyx_mm]
-    cut = tuple(slice(max(0, b.start - m), b.stop + m) for b, m in zip(box, margin, strict=True))
+    cut = _widened(box, 2 * RING_MM, spacing_zyx_mm)
+    bare = liver_zyx[cut] & (labels_zyx[cut] == 0) & ~gallbladder_zyx[cut]
     distance = ndimage.distance_transform_edt(labels_zyx[cut] != number, sampling=spacing_zyx_mm)
     ring = (distance > RING_MM) & (distance <= 2.0 * RING_MM + max(spacing_zyx_mm) / 2)
-    return float(bare_zyx[cut][ring].mean()) if ring.any() else 0.0
+    return float(bare[ring].mean()) if ring.any() else 0.0
+
+
+def _widened(box: BoxSlices, by_mm: float, spacing_zyx_mm: tuple[float, float, float]) -> BoxSlices:
+    """A box and so much around it, as far as an array goes."""
+    margin = [int(np.ceil(by_mm / s)) + 1 for s in spacing_zyx_mm]
+    z, y, x = (slice(max(0, b.start - m), b.stop + m) for b, m in zip(box, margin, strict=True))
+    return z, y, x
 
 
 def _beside(
     labels_zyx: NDArray[np.uint16],
     number: int,
+    box: BoxSlices,
     gallbladder_zyx: NDArray[np.bool_],
     spacing_zyx_mm: tuple[float, float, float],
     settings: GallbladderSettings,
 ) -> bool:
     """Whether so much of a lesion's border lies at the gallbladder."""
-    box = ndimage.find_objects(labels_zyx, max_label=number)[number - 1]
-    if box is None:
-        return False
-    margin = [int(np.ceil(settings.beside_mm / s)) + 1 for s in spacing_zyx_mm]
-    cut = tuple(slice(max(0, b.start - m), b.stop + m) for b, m in zip(box, margin, strict=True))
+    cut = _widened(box, settings.beside_mm, spacing_zyx_mm)
     near = gallbladder_zyx[cut]
     if not near.any():
         return False
@@ -243,9 +269,9 @@ def solid_width_mm(
 
     Stones and contrast medium are denser than tissue and do not count.
     """
-    if not gallbladder_zyx.any() or not liver_zyx.any():
+    box = bounding_box(gallbladder_zyx)
+    if box is None or not liver_zyx.any():
         return 0.0
-    box = tuple(slice(int(w.min()), int(w.max()) + 1) for w in np.nonzero(gallbladder_zyx))
     smooth = ndimage.gaussian_filter(np.asarray(hu_zyx[box], np.float32), [1.5 / s for s in spacing_zyx_mm])
     level = float(np.median(hu_zyx[liver_zyx]))
     solid = gallbladder_zyx[box] & (smooth > settings.solid_level * level)

@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from ...support.progress import Progress, silent
 from ...volume.crops import bounding_box
-from ...volume.ct import CtVolume, Geometry, resample, resample_labels
+from ...volume.ct import CtVolume, Geometry, resample, resample_labels, resample_slabs
+from ...volume.masks import copied, put, with_numbers
 from ..faces import Neighbour
 from ..locate.coarse import LiverLocation
 from ..segment.segmented import Segmented
@@ -47,7 +48,7 @@ class FoundGallbladder:
 
     def changed(self, box: tuple[slice, ...], mask_zyx: NDArray[np.bool_]) -> FoundGallbladder:
         """With another mask in a box of the oriented CT."""
-        whole = self.mask_zyx.copy()
+        whole = copied(self.mask_zyx)
         whole[self._inner(box)] = mask_zyx
         return replace(self, mask_zyx=whole)
 
@@ -109,7 +110,11 @@ def on_box(
     own = np.where(ndimage.binary_dilation(mask_zyx), probability_zyx, 0)
     level = max(1, round(threshold * 255))
     own = np.where(mask_zyx, np.maximum(own, level + 1), own).astype(np.uint8)
-    return resample(own, grid, box) >= level
+    # Slab by slab: a large box's probability would take a gigabyte.
+    inside = np.zeros(box.shape_zyx, bool)
+    for z, values in resample_slabs(own, grid, box):
+        put(inside[z], values >= level)
+    return inside
 
 
 def without_gallbladder(found: Segmented, separated: Separated, labels_zyx: NDArray[np.uint16]) -> Segmented:
@@ -125,7 +130,7 @@ def without_gallbladder(found: Segmented, separated: Separated, labels_zyx: NDAr
         return resample_labels(mask_zyx.astype(np.uint8), found.box, found.working) > 0
 
     organ = on_working(separated.gallbladder_zyx)
-    gone = ndimage.binary_dilation(on_working(np.isin(labels_zyx, separated.removed)))
+    gone = ndimage.binary_dilation(on_working(with_numbers(labels_zyx, separated.removed)))
     return Segmented(
         found.box,
         found.hu_zyx,
