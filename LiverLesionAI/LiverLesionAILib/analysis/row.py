@@ -139,9 +139,11 @@ def place(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dra
         liver_zyx, labels_zyx = separated.liver_zyx, separated.labels_zyx
     labels_zyx, numbers = number_by_size(labels_zyx)
     scores = {new: found.masks.scores.get(old, 0.0) for old, new in numbers.items()}
-    remarks = []
+    remarks: list[str] = []
     if draft.gallbladder is not None and separated is not None:
         remarks = messages(separated, numbers, draft.gallbladder.volume_ml)
+    # Its masks are those of before, and would be held beside the new ones.
+    del separated
     whole_liver, liver_zyx = draft.on_whole(liver_zyx, draft.cut)
     whole_labels, labels_zyx = draft.on_whole(labels_zyx, draft.cut)
     placed = Placed(whole_liver, whole_labels, liver_zyx, labels_zyx, numbers, boxed, scores, tuple(remarks))
