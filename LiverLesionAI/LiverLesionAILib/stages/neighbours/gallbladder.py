@@ -202,8 +202,8 @@ def _leave_out_outside_part(
     out_zyx: NDArray[np.bool_],
 ) -> None:
     """Clear in `out_zyx` what of a removed lesion's rest no liver encloses: it came with the lesion."""
-    # Closing looks two voxels far, twice.
-    cut = bounding_box(rest_zyx, 2 * 2)
+    # Closing looks two voxels far, then two more.
+    cut = bounding_box(rest_zyx, 4)
     if cut is None:
         return
     bare = ndimage.binary_closing(liver_zyx[cut] & (labels_zyx[cut] == 0), iterations=2)
