@@ -166,8 +166,7 @@ def separate_gallbladder(
     # A lesion of which little looks like gallbladder is a lesion there too: a necrotic one is fluid in parts.
     whole = [n for n, share in shares.items() if share < settings.doubt_share or n in inside]
     gallbladder_zyx = copied(gallbladder_zyx)
-    for n in whole:
-        gallbladder_zyx[boxes[n]][labels_zyx[boxes[n]] == n] = False
+    gallbladder_zyx[with_numbers(labels_zyx, whole)] = False
     kept, liver = copied(labels_zyx), copied(liver_zyx)
     kept[gone] = 0
     kept[gallbladder_zyx] = 0
