@@ -129,9 +129,13 @@ def test_networks_are_judged_by_the_masks_that_they_draw():
         Pair((11,), (21,), stable), Pair((12, 13), (22,), stable), Pair((14,), (), LesionState.FAINT),
         Pair((), (25,), new), Pair((16,), (), gone), Pair((), (27,), LesionState.FAINT),
     ]  # fmt: skip
-    assert score_pairs(true, made, listed) == NetworkScore(3, 3, 2, 1, 1, 0, 2, 1, 2, 1)
+    found = score_pairs(true, made, listed)
+    assert found == NetworkScore(3, 3, 2, 0, 1, 1, 0, 2, 1, 2, 1)
+    # A state that is wrong, and no more than a question.
+    asked = [replace(made[0], wide=True), replace(made[1], wide=True), *made[2:]]
+    assert score_pairs(true, asked, listed) == replace(found, asked=1)
     apart = [Pair((12,), (22,), stable), Pair((13,), (), gone), *made[2:]]
-    assert score_pairs(true, apart, listed) == NetworkScore(3, 0, 0, 1, 0, 0, 2, 1, 2, 1)
+    assert score_pairs(true, apart, listed) == NetworkScore(3, 0, 0, 0, 1, 0, 0, 2, 1, 2, 1)
 
 
 ROW = PairRow(
@@ -172,6 +176,15 @@ def test_table_and_spread():
     assert "| body | 3 of 3, 100 % (44-100) | 2 of 3, 67 % (21-94) | 0 of 2, 0 %" in followup_table(
         [networks]
     )
+    networks = replace(row, masks="network", matched=0, right=0)
+    rows = [
+        replace(networks, lesions=4, right=2, asked=1, possible="SD|PD"),
+        replace(networks, lesions=4, right=4, category="SD", found="PD", possible="PD"),
+        replace(networks, lesions=0, right=0, category="SD", found="", possible=""),
+    ]
+    # Asked, said wrongly, named among others, none at all, wrong without another.
+    line = "| all | 1 of 8, 12 % (2-47) | 1 of 8, 12 % (2-47) | 1 of 3, 33 % (6-79) | 1 | 1 |"
+    assert line in followup_table(rows)
     assert sum(networks_too(k, 60, 7) for k in range(60)) == 7
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.case.followup import LesionState, Pair
 from LiverLesionAILib.stages.followup.pair import Place
-from LiverLesionAILib.stages.followup.parts import CutSettings, cut_by, long_axis_mm
+from LiverLesionAILib.stages.followup.parts import CutSettings, cut_by, joined_cuts, long_axis_mm
 from LiverLesionAILib.volume.crops import Mask
 from LiverLesionAILib.volume.ct import Geometry
 
@@ -63,6 +66,22 @@ def test_what_is_not_in_the_outline_is_no_seed_of_it():
     # A part of some voxels at the edge is no lesion.
     alone = Mask.of(ball(geometry, *ONE))
     assert cut_by(alone, geometry, [inside, place(geometry, (2.0, 0.0, 0.0), 3.4)], SETTINGS) is None
+
+
+def test_an_outline_that_holds_far_more_than_its_lesions_is_not_split():
+    """Its parts would be as wide as it is. The volume's limit is RECIST's growth along each axis."""
+    geometry = GRIDS["axial"]
+    masks = {1: Mask.of(ball(geometry, (0.0, 0.0, 0.0), 20.0))}
+    still = SimpleNamespace(points=np.asarray)
+    pair = Pair((1, 2), (1,), LesionState.STABLE)
+
+    def cuts(radius: float):
+        seeds = {n: place(geometry, (x, 0.0, 0.0), radius) for n, x in ((1, -9.0), (2, 9.0))}
+        places = seeds, {1: Place.of(masks[1], geometry)}
+        return joined_cuts([pair], places, still, (masks.get, masks.get), (geometry, geometry), SETTINGS)
+
+    assert [cut.outline.others for cut in cuts(14.0)] == [(1, 2)]
+    assert cuts(12.0) == ()
 
 
 def test_lesions_are_carried_back_through_a_registration():

@@ -298,6 +298,35 @@ def test_an_outline_round_several_lesions_is_told_with_its_parts(result, in_curr
     assert course_of_json(course_json(judged)).course.last.joined == (one,)
 
 
+@pytest.mark.parametrize("in_current", [True, False])
+def test_an_outline_that_is_too_wide_is_a_question_in_each_language(result, in_current):
+    judged = course_of(result)
+    course, ends = judged.course, (((1, 2), (1,)) if in_current else ((1,), (1, 2)))
+    one = Pair(*ends, LesionState.MERGED if in_current else LesionState.SPLIT, 2.0, wide=True)
+    left = [Pair((3,), (), LesionState.GONE, by_reader=True)] + [
+        Pair((), (n,), LesionState.NEW, by_reader=True) for n in (2, 3) if n not in ends[1]
+    ]
+    course = replace(course, steps=(replace(course.last, pairs=(one, *left)),))
+    judged = replace(
+        judged,
+        course=course,
+        response=response_of(course, None, judged.non_target),
+        elsewhere=(),
+        mrecist=None,
+    )
+    judged = replace(judged, enhancing=())
+    for language in LANGUAGES:
+        made, words = report_content(result, None, Options(language), judged=judged), Language(language)
+        (said,) = (s for s in made.follow_up.warnings if "1 + 2" in s)
+        assert said in " ".join(Page(report_html(made)).text.split())
+        assert words("fu.proposed", state=words(f"state.{one.state.value}")) in made.follow_up.pairs.rows[0]
+        assert words("fu.provisional") in made.follow_up.response
+        if language != "en":
+            assert words("in_english", s="") not in " ".join(made.follow_up.statements)
+            assert not re.search("outline|together|Uncertain", said + " ".join(made.follow_up.statements))
+    assert repr(course_of_json(course_json(judged))) == repr(judged)
+
+
 def test_intervals_stand_in_small_type_beside_long_axis_and_volume(result):
     judged = course_of(result)
     first = judged.course.last.current.lesions[1]

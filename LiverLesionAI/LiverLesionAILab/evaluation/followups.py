@@ -310,10 +310,17 @@ def compare_true(pair: SimulatedPair, kind: str) -> PairRow:
         near=sum(mm <= 8.0 for mm in distances),
         category=category_of(truth),
         found=category_of(found),
+        possible=possible_of(found),
         refused=bool(found.failed),
         dice=found.dice,
         seconds=seconds,
     )
+
+
+def possible_of(followup: FollowUp) -> str:
+    """The categories that are named as possible, with a bar between."""
+    judged = response_of(Course.of(followup))
+    return "" if judged is None else "|".join(one.name for one in judged.possible)
 
 
 def category_of(followup: FollowUp) -> str:
@@ -336,6 +343,7 @@ def compare_networks(
         masks="network",
         category=category_of(truth),
         found=category_of(found),
+        possible=possible_of(found),
         refused=bool(found.failed),
         dice=found.dice,
         seconds=made.seconds,

@@ -37,7 +37,7 @@ class NetworkScore:
     Attributes:
         lesions: in both scans and listed in both.
         matched: ones whose listed lesions are paired as their masks lie (one mask may hold several lesions).
-            right: ones whose state is the true one.
+            right: ones whose state is the true one; asked: others whose state is no more than a proposal.
         alone, alone_matched, alone_right: of those, ones that no mask holds together with another lesion.
         one_sided: in both scans and listed in one only; one_sided_right: said to be neither new nor gone.
         single: truly new or gone, and listed; single_right: said so.
@@ -46,6 +46,7 @@ class NetworkScore:
     lesions: int = 0
     matched: int = 0
     right: int = 0
+    asked: int = 0
     alone: int = 0
     alone_matched: int = 0
     alone_right: int = 0
@@ -210,6 +211,7 @@ def score_pairs(
         right = answer is not None and answer.state is one.state
         count("matched", answer is not None)
         count("right", right)
+        count("asked", answer is not None and not right and answer.proposed)
         if group == (before, now) and sum(g == (before, now) for g in ends) == 1:
             count("alone", True)
             count("alone_matched", answer is not None)

@@ -25,6 +25,7 @@ class PairRow(NetworkScore):
         kind: "body" or "real"; masks: "true" or "network".
         residuals: matched lesions in both scans; near: those whose centres are within 8 mm.
         category, found: RECIST of the true masks and pairs, and as compared; "" without a target.
+        possible: categories that are named as possible with `found`, with a bar between.
         refused: the registration was refused.
         dice: of the livers after registration.
         proposed ... split_found: once the reader has taken proposed splits, see
@@ -38,6 +39,7 @@ class PairRow(NetworkScore):
     near: int = 0
     category: str
     found: str
+    possible: str = ""
     refused: bool
     dice: float
     seconds: float
@@ -107,6 +109,22 @@ def _network_lines(rows: Sequence[PairRow]) -> list[str]:
             f"{rate_text(sum(r.alone_right for r in chosen), alone)} | "
             f"{rate_text(sum(r.one_sided_right for r in chosen), sum(r.one_sided for r in chosen))} | "
             f"{rate_text(sum(r.single_right for r in chosen), sum(r.single for r in chosen))} |"
+        )
+    lines += [
+        "",
+        "| networks' masks | state wrong, and asked | state wrong, and said | category named as possible "
+        "| none | wrong, and no other named |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind, chosen in _by_kind(rows):
+        judged, total = [r for r in chosen if r.category], sum(r.lesions for r in chosen)
+        asked = sum(r.asked for r in chosen)
+        said = total - asked - sum(r.right for r in chosen)
+        wrong = [r for r in judged if r.category != r.found]
+        lines.append(
+            f"| {kind} | {rate_text(asked, total)} | {rate_text(said, total)} | "
+            f"{rate_text(sum(r.category in r.possible.split('|') for r in judged), len(judged))} | "
+            f"{sum(not r.found for r in wrong)} | {sum(r.possible == r.found != '' for r in wrong)} |"
         )
     lines += [
         "",

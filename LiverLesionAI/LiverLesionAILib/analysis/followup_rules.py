@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .neighbour_rules import NeighbourRules
 from .page import rule
 
-_TESTS = "Testing/analysis/test_followup.py"
+_TESTS = "Testing/analysis/test_followup"
 
 
 @dataclass(frozen=True)
@@ -18,26 +18,26 @@ class FollowUpRules(NeighbourRules):
         0.80,
         "Dice",
         "Livers that agree less after registration, where both scans cover them, are not compared.",
-        f"{_TESTS}::test_another_patient_is_told",
+        f"{_TESTS}_doubts.py::test_another_patient_is_told",
     )
     align_most_gap_mm: float = rule(
         6.0,
         "mm",
         "Nor are those whose outlines lie farther apart, median.",
-        f"{_TESTS}::test_another_patient_is_told",
+        f"{_TESTS}_doubts.py::test_another_patient_is_told",
     )
     align_unlike_dice: float = rule(
         0.84,
         "Dice",
         "Livers that agree less before they are bent are doubted: another patient, a resection, or much has "
         "changed.",
-        f"{_TESTS}::test_another_patient_is_told",
+        f"{_TESTS}_doubts.py::test_another_patient_is_told",
     )
     pair_reach_mm: float = rule(
         8.0,
         "mm",
         "Beside its expected place a lesion may lie this far away; its radius comes on top.",
-        f"{_TESTS}::test_lesions_are_paired_across_a_breath",
+        f"{_TESTS}.py::test_lesions_are_paired_across_a_breath",
     )
     pair_unlike: float = rule(
         0.5,
@@ -55,13 +55,13 @@ class FollowUpRules(NeighbourRules):
         3.0,
         "mm",
         "What is nearer to another lesion's voxels lies in it.",
-        f"{_TESTS}::test_lesions_that_merge_and_split",
+        f"{_TESTS}_states.py::test_lesions_that_merge_and_split",
     )
     pair_part: float = rule(
         0.5,
         "of the lesion",
         "So much of it has to lie in another for a merge or a split.",
-        f"{_TESTS}::test_lesions_that_merge_and_split",
+        f"{_TESTS}_states.py::test_lesions_that_merge_and_split",
     )
     cut_seed: float = rule(
         0.6,
@@ -94,11 +94,11 @@ class FollowUpRules(NeighbourRules):
         5.0,
         "mm",
         "So far beside its expected place it is looked for.",
-        f"{_TESTS}::test_what_one_scan_does_not_list_is_looked_for_in_its_probability",
+        f"{_TESTS}_faint.py::test_what_one_scan_does_not_list_is_looked_for_in_its_probability",
     )
     pair_edge_mm: float = rule(
         2.0,
         "mm",
         "A place nearer to a scan's end is not covered by it: a lesion there is neither new nor gone.",
-        f"{_TESTS}::test_what_a_scan_does_not_show_is_not_covered",
+        f"{_TESTS}.py::test_what_a_scan_does_not_show_is_not_covered",
     )

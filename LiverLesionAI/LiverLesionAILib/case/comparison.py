@@ -49,6 +49,8 @@ class ReaderWords:
         prior_day, current_day: of the studies, where the reader gave them.
         diagnosis: what the lesions are, where the reader wants that disease's criteria too.
         enhancing: of an HCC, the targets' enhancing diameters at every scan.
+        outlines: those round several lesions of the other scan that the reader has found right: the key in
+            its own scan, `NOTHING` for the other.
     """
 
     links: tuple[Link, ...] = ()
@@ -59,6 +61,7 @@ class ReaderWords:
     current_day: date | None = None
     diagnosis: Diagnosis | None = None
     enhancing: tuple[OtherTarget, ...] = ()
+    outlines: tuple[Link, ...] = ()
 
     def linking(self, prior: str, current: str) -> ReaderWords:
         """Two lesions are one; or with `NOTHING` one is gone, or new, with `REMOVED` it was resected."""
@@ -87,6 +90,7 @@ class ReaderWords:
             "days": days,
             "diagnosis": None if self.diagnosis is None else self.diagnosis.name,
             "enhancing": [list(target.axes_mm) for target in self.enhancing],
+            "outlines": [list(ends) for ends in self.outlines],
         })  # fmt: skip
 
     @classmethod
@@ -108,6 +112,7 @@ class ReaderWords:
                 current_day=days[1],
                 diagnosis=None if diagnosis is None else Diagnosis[diagnosis],
                 enhancing=_elsewhere(known.get("enhancing", ()), ()),
+                outlines=tuple((str(prior), str(current)) for prior, current in known.get("outlines", ())),
             )
         except (ValueError, KeyError, TypeError):
             return cls()
@@ -150,7 +155,21 @@ def with_reader_words(followup: FollowUp, words: ReaderWords) -> FollowUp:
             followup = _sure(_gone(followup, prior), resected, by_reader=True)
         elif current is not None and not prior_key:
             followup = _new(followup, current)
-    return followup
+    pairs = tuple(
+        replace(pair, by_reader=True) if outline_of(followup, pair) in words.outlines else pair
+        for pair in followup.pairs
+    )
+    return replace(followup, pairs=pairs)
+
+
+def outline_of(followup: FollowUp, pair: Pair) -> Link | None:
+    """What the outline of a pair that is too wide is named by in :class:`ReaderWords`; None for others."""
+    one = followup.wide_of(pair)
+    if one is None:
+        return None
+    if one.in_current:
+        return NOTHING, key_of(followup.current.lesions[one.number])
+    return key_of(followup.prior.lesions[one.number]), NOTHING
 
 
 def _gone(followup: FollowUp, prior: int) -> FollowUp:

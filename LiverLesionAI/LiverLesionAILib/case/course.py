@@ -185,11 +185,15 @@ def target_sizes(course: Course, targets: Sequence[int]) -> list[list[TargetSize
 def _size_at(course: Course, track: Track, at: int, targets: Sequence[int]) -> TargetSize:
     numbers = [n for n in track.numbers[at] if at > 0 or n in targets]
     if not numbers:
+        # As long as nobody has confirmed that it is not there, it may be as it was.
+        may_be = _last_seen_mm(course, track, at) if _unconfirmed(course, track, at) else None
         if at in track.faint:
-            return TargetSize(0.0, TargetState.TOO_SMALL)
+            return TargetSize(0.0, TargetState.TOO_SMALL, high_mm=may_be)
         if at in track.resected:
             return TargetSize(0.0, TargetState.TREATED)
-        return TargetSize(0.0, TargetState.GONE if track.covered[at] else TargetState.NOT_COVERED)
+        if not track.covered[at]:
+            return TargetSize(0.0, TargetState.NOT_COVERED)
+        return TargetSize(0.0, TargetState.GONE, high_mm=may_be)
     lesions = [course.points[at].lesions[n] for n in numbers]
     earlier = (course.points[t].lesions[n] for t in range(at) for n in track.numbers[t])
     if any(x.treated for x in (*lesions, *earlier)):
@@ -200,7 +204,41 @@ def _size_at(course: Course, track: Track, at: int, targets: Sequence[int]) -> T
         return TargetSize(0.0, TargetState.NOT_COVERED)
     total = sum(x.long_axis_mm for x in lesions)
     low, high = interval_of_sum(lesions)
+    apart = _apart_mm(course, track, at)
+    if apart is not None:
+        low, high = min(total if low is None else low, apart), max(total if high is None else high, apart)
     return TargetSize(total, low_mm=low, high_mm=high)
+
+
+def _unconfirmed(course: Course, track: Track, at: int) -> bool:
+    """Whether it is no more than proposed that a lesion of an earlier scan is not in this one."""
+    return any(
+        pair.proposed and not pair.current and set(pair.prior) & set(track.numbers[t])
+        for t, step in enumerate(course.steps[:at])
+        for pair in step.pairs
+    )
+
+
+def _last_seen_mm(course: Course, track: Track, at: int) -> float | None:
+    """The sum of long axes in the latest earlier scan that lists it."""
+    seen = [t for t in range(at) if track.numbers[t]]
+    if not seen:
+        return None
+    total = sum(course.points[seen[-1]].lesions[n].long_axis_mm for n in track.numbers[seen[-1]])
+    return total if math.isfinite(total) else None
+
+
+def _apart_mm(course: Course, track: Track, at: int) -> float | None:
+    """The sum of long axes that the lesions in a too wide outline have where they are outlined apart."""
+    for t, step in enumerate(course.steps):
+        for pair in step.pairs:
+            one = step.wide_of(pair)
+            if one is None or at != (t + 1 if one.in_current else t) or one.number not in track.numbers[at]:
+                continue
+            other = course.points[t if one.in_current else t + 1]
+            total = sum(other.lesions[n].long_axis_mm for n in one.others)
+            return total if math.isfinite(total) else None
+    return None
 
 
 def _compared(lesions: list[LesionSize], baseline: Sequence[int], targets: Sequence[int]) -> list[LesionSize]:
@@ -242,6 +280,19 @@ def new_lesions(course: Course) -> tuple[int, ...]:
     )
 
 
+def new_proposed(course: Course) -> bool:
+    """Whether there are :func:`new_lesions`, and the reader has of none of them confirmed that it is new."""
+    last = len(course.points) - 1
+    tracks = [t for t in course.tracks if t.new and set(t.numbers[last]) & set(new_lesions(course))]
+    sure = any(
+        pair.by_reader and not pair.prior and set(pair.current) & set(track.numbers[t + 1])
+        for track in tracks
+        for t, step in enumerate(course.steps)
+        for pair in step.pairs
+    )
+    return bool(tracks) and not sure
+
+
 def response_of(
     course: Course,
     targets: Sequence[int] | None = None,
@@ -270,7 +321,13 @@ def response_of(
         sizes = [[*own, *other] for own, other in zip(sizes, elsewhere, strict=True)]
     if not sizes[0]:
         return None
-    made = assess(sizes, non_target, new_lesions=bool(new_lesions(course)), provisional=course.provisional)
+    made = assess(
+        sizes,
+        non_target,
+        new_lesions=bool(new_lesions(course)),
+        new_proposed=new_proposed(course),
+        provisional=course.provisional,
+    )
     return replace(made, arithmetic=(*made.arithmetic, *doubts))
 
 

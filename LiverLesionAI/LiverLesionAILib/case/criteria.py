@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .classes import Phase
-from .course import Course, new_lesions, proposed_targets, sums_over_time, target_sizes
+from .course import Course, new_lesions, new_proposed, proposed_targets, sums_over_time, target_sizes
 from .recist import ROUNDING_MM, Assessment, NonTarget, Response, TargetSize, TargetState, assess
 
 CHOI_SIZE, CHOI_HU = 0.10, 0.15
@@ -114,7 +114,13 @@ def mrecist_of(
     if course.failed:
         return None
     new = bool(new_lesions(course))
-    return assess(enhancing, non_target, new_lesions=new, provisional=course.provisional)
+    return assess(
+        enhancing,
+        non_target,
+        new_lesions=new,
+        new_proposed=new_proposed(course),
+        provisional=course.provisional,
+    )
 
 
 def of_other_phases(course: Course, phases: Sequence[Phase | None]) -> str:

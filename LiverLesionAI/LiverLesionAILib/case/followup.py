@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 
-from .joined import JoinedOutline
+from .joined import JoinedOutline, WideOutline
 from .recist import ROUNDING_MM
 from .volume_interval import volume_interval_ml
 
@@ -43,6 +43,7 @@ class LesionSize:
         treated: the reader called it treated.
         confirmed: the reader has accepted, drawn or treated it.
         hu_mean: over its mask; NaN where there is none.
+        by_network: a network drew its outline, and the reader has not drawn it anew.
     """
 
     number: int
@@ -55,6 +56,7 @@ class LesionSize:
     treated: bool = False
     confirmed: bool = False
     hu_mean: float = math.nan
+    by_network: bool = False
 
     @property
     def volume_interval_ml(self) -> tuple[float, float]:
@@ -90,7 +92,9 @@ class Pair:
         state: see :class:`LesionState`.
         distance_mm: between the prior's place in the current scan and the current lesion; NaN where one is
             missing.
-        by_reader: whether the reader linked or unlinked it.
+        by_reader: whether the reader linked, unlinked or confirmed it.
+        wide: one is a network's outline round the others that holds far more than they do, see
+            :func:`is_wide`.
     """
 
     prior: tuple[int, ...]
@@ -98,12 +102,13 @@ class Pair:
     state: LesionState
     distance_mm: float = math.nan
     by_reader: bool = False
+    wide: bool = False
 
     @property
     def proposed(self) -> bool:
-        """Whether it is listed in one scan only and waits for the reader's word."""
+        """Whether it waits for the reader's word: listed in one scan only, or by a far too wide outline."""
         alone = not (self.prior and self.current)
-        return alone and self.state is not LesionState.NOT_COVERED and not self.by_reader
+        return not self.by_reader and (self.wide or (alone and self.state is not LesionState.NOT_COVERED))
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,18 @@ class FollowUp:
     def joined_of(self, pair: Pair) -> JoinedOutline | None:
         """The joined outline of a pair that the reader has not paired anew; None for none."""
         return next((one for one in self.joined if _is_joined(pair, one)), None)
+
+    def wide_of(self, pair: Pair) -> WideOutline | None:
+        """The outline of a pair that is too wide for its lesions, until the reader has confirmed it."""
+        if not pair.wide or pair.by_reader:
+            return None
+        in_current = len(pair.current) == 1
+        ends = (pair.current, pair.prior) if in_current else (pair.prior, pair.current)
+        scans = (self.current, self.prior) if in_current else (self.prior, self.current)
+        volumes = [
+            sum(scan.lesions[n].volume_ml for n in numbers) for scan, numbers in zip(scans, ends, strict=True)
+        ]
+        return WideOutline(in_current, ends[0][0], ends[1], *volumes)
 
     @property
     def days(self) -> int | None:
@@ -205,8 +222,7 @@ def state_of(before: Sequence[LesionSize], now: Sequence[LesionSize]) -> LesionS
 
     Grown and shrunk is what changed by RECIST's cuts and by more than both intervals together, where they are
     known. Several lesions whose volume has stayed are one outline in one scan and two in the other, no more:
-    to merge they have to grow, to split to shrink. Where outlines of both scans hold several lesions, only
-    their volume together says anything.
+    to merge they have to grow, to split to shrink. Else only their volume together says anything.
     """
     if any(x.treated for x in (*before, *now)):
         return LesionState.TREATED
@@ -215,9 +231,9 @@ def state_of(before: Sequence[LesionSize], now: Sequence[LesionSize]) -> LesionS
         alike = SHRUNK_VOLUME * volumes[0] < volumes[1] < GROWN_VOLUME * volumes[0]
         if alike or abs(volumes[1] - volumes[0]) < _unsure_ml(before, now):
             return LesionState.STABLE
-        if len(before) > 1 and len(now) > 1:
-            return LesionState.GROWN if volumes[1] > volumes[0] else LesionState.SHRUNK
-        return LesionState.MERGED if len(before) > 1 else LesionState.SPLIT
+        if volumes[1] > volumes[0]:
+            return LesionState.MERGED if len(now) == 1 else LesionState.GROWN
+        return LesionState.SPLIT if len(before) == 1 else LesionState.SHRUNK
     axis0, axis1 = before[0].long_axis_mm, now[0].long_axis_mm
     if not (math.isfinite(axis0) and math.isfinite(axis1)):
         return LesionState.STABLE
@@ -230,6 +246,20 @@ def state_of(before: Sequence[LesionSize], now: Sequence[LesionSize]) -> LesionS
     if -rise >= SHRUNK_SHARE * axis0 - ROUNDING_MM and -rise >= REPEAT_MM - ROUNDING_MM:
         return LesionState.SHRUNK
     return LesionState.STABLE
+
+
+def is_wide(before: Sequence[LesionSize], now: Sequence[LesionSize]) -> bool:
+    """Whether one of them is a network's outline round the others that holds far more than they do.
+
+    More is RECIST's growth, 20 % along each axis, of the others' volume together. Nothing in two volumes
+    tells an outline that has run over its lesions' surroundings from lesions that have grown together.
+    """
+    if any(x.treated for x in (*before, *now)):
+        return False
+    one, others = (before, now) if len(before) == 1 else (now, before)
+    if len(one) != 1 or len(others) < 2 or not one[0].by_network:
+        return False
+    return one[0].volume_ml > GROWN_VOLUME * sum(x.volume_ml for x in others)
 
 
 def _unsure_mm(before: LesionSize, now: LesionSize) -> float:
@@ -281,10 +311,9 @@ def _without(followup: FollowUp, prior: int, current: int) -> list[Pair]:
         if (before, now) == (pair.prior, pair.current):
             kept.append(pair)
         elif before and now:
-            state = state_of(
-                [followup.prior.lesions[n] for n in before], [followup.current.lesions[n] for n in now]
-            )
-            kept.append(replace(pair, prior=before, current=now, state=state))
+            ends = [followup.prior.lesions[n] for n in before], [followup.current.lesions[n] for n in now]
+            state = state_of(*ends)
+            kept.append(replace(pair, prior=before, current=now, state=state, wide=is_wide(*ends)))
         elif before:
             kept.append(Pair(before, (), LesionState.GONE, by_reader=pair.by_reader))
         elif now:
@@ -316,6 +345,8 @@ def provisional(followup: FollowUp) -> Provisional:
     for point, name in ((followup.prior, "prior"), (followup.current, "current")):
         if not point.decided:
             reasons.append(f"lesions of the {name} scan are not reviewed")
-    if any(pair.proposed for pair in followup.pairs):
+    if any(pair.proposed and not pair.wide for pair in followup.pairs):
         reasons.append("new, gone or resected lesions are not confirmed")
+    if any(pair.proposed and pair.wide for pair in followup.pairs):
+        reasons.append("an outline round several lesions is not checked")
     return Provisional(tuple(reasons))

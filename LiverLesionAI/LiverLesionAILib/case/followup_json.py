@@ -102,6 +102,7 @@ def _link(pair: Pair) -> dict[str, Any]:
         "current": list(pair.current),
         "state": pair.state.value,
         "by_reader": pair.by_reader,
+        "wide": pair.wide,
         "distance_mm": _number(pair.distance_mm, 1),
     }
 
@@ -155,6 +156,7 @@ def _time_point(point: TimePoint) -> dict[str, Any]:
                 "hu_mean": _whole(x.hu_mean),
                 "treated": x.treated,
                 "confirmed": x.confirmed,
+                "by_network": x.by_network,
             }
             for x in point.lesions.values()
         ],
@@ -280,6 +282,8 @@ def _read_pairs(pairs: Sequence[Mapping[str, Any]]) -> tuple[Pair, ...]:
             LesionState(pair["state"]),
             _float(pair["distance_mm"]),
             bool(pair["by_reader"]),
+            # Files of earlier versions do not know.
+            bool(pair.get("wide", False)),
         )
         for pair in pairs
     )
@@ -298,6 +302,7 @@ def _read_point(point: Mapping[str, Any]) -> TimePoint:
             treated=bool(x["treated"]),
             confirmed=bool(x["confirmed"]),
             hu_mean=_float(x["hu_mean"]),
+            by_network=bool(x.get("by_network", False)),
         )
         for x in point["lesions"]
     ]

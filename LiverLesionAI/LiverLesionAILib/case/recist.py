@@ -69,7 +69,8 @@ class TargetSize:
 
     Attributes:
         mm: long axis, or short axis of a node; ignored unless MEASURED.
-        low_mm, high_mm: interval of the measurement; None where it is not known.
+        low_mm, high_mm: interval of the measurement; None where it is not known. Of one that is gone or too
+            small `high_mm` is what it may be as long as the reader has not confirmed that.
         node: whether it is a lymph node.
     """
 
@@ -87,6 +88,9 @@ class TargetSize:
     @property
     def interval_mm(self) -> tuple[float, float] | None:
         """Smallest and largest that it may add; None where it is not covered."""
+        if self.state in (TargetState.GONE, TargetState.TOO_SMALL):
+            least = self._counted(0.0) or 0.0
+            return least, max(least, self.high_mm or 0.0)
         low = self.mm if self.low_mm is None else self.low_mm
         high = self.mm if self.high_mm is None else self.high_mm
         counted = self._counted(low), self._counted(high)
@@ -132,8 +136,8 @@ class Assessment:
 
     Attributes:
         target, overall: categories of the targets and of everything.
-        possible: overall categories that the measurements' intervals allow, `overall` among them; more than
-            one means uncertain.
+        possible: overall categories that the measurements' intervals and unconfirmed proposals allow,
+            `overall` among them; more than one means uncertain.
         arithmetic: the steps, in sentences.
         provisional: why it is no final response, "" when the reader has confirmed what it rests on.
     """
@@ -258,13 +262,15 @@ def assess(
     non_target: NonTarget = NonTarget.NONE,
     *,
     new_lesions: bool = False,
+    new_proposed: bool = False,
     provisional: str = "",
 ) -> Assessment:
     """Judge the last time point.
 
     Args:
         time_points: the targets' sizes at each, the oldest (baseline) first, in the same order.
-        new_lesions: whether the reader has confirmed a new lesion.
+        new_lesions: whether there is a lesion that the reader has accepted and that is new.
+        new_proposed: whether the reader has of none of these confirmed that it is new.
         provisional: why the category is not final.
 
     Raises:
@@ -276,9 +282,13 @@ def assess(
     target = target_response(sums, complete) if now else None
     overall = overall_response(target, non_target, new_lesions)
     possible = {overall}
-    for bounds in _bounds(time_points, sums):
-        one = target_response(bounds, complete) if now else None
+    for bounds in (sums, *_bounds(time_points, sums)):
+        # What may be longer than it counts is not complete at that end of its interval.
+        ended = complete and bounds.now_mm <= sums.now_mm + ROUNDING_MM
+        one = target_response(bounds, ended) if now else None
         possible.add(overall_response(one, non_target, new_lesions))
+        if new_proposed:
+            possible.add(overall_response(one, non_target, False))
     order = list(Response)
     return Assessment(
         target if target is not None else Response.NE,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from .findings import Lesion, LesionStatus
+from .findings import Lesion, LesionSource, LesionStatus
 from .followup import LesionSize, TimePoint
 
 
@@ -46,4 +46,6 @@ def _size(lesion: Lesion, interval: tuple[float, float] | None) -> LesionSize:
         treated=lesion.status is LesionStatus.TREATED,
         confirmed=_judged(lesion),
         hu_mean=math.nan if m is None else m.hu_mean,
+        # Outlines that were handed in have no interval: nobody knows whose they are.
+        by_network=interval is not None and not lesion.edited and lesion.source is not LesionSource.READER,
     )

@@ -37,6 +37,7 @@ def course_text(judged: JudgedCourse) -> str:
     if any(pair.proposed for pair in followup.pairs):
         lines.append("? is a proposal until the reader has confirmed it.")
     lines += [one.text for pair in followup.pairs if (one := followup.joined_of(pair)) is not None]
+    lines += [wide.text for pair in followup.pairs if (wide := followup.wide_of(pair)) is not None]
     if len(course.points) > 2:
         lines += _over_time(course, sums_over_time(course, targets, judged.elsewhere))
     if response is not None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import qt
 import slicer
 
-from ...case.comparison import NOTHING, REMOVED, ReaderWords, key_of, laid_on
+from ...case.comparison import NOTHING, REMOVED, ReaderWords, key_of, laid_on, outline_of
 from ...case.course import proposed_targets
 from ...case.followup import LesionState, Pair
 from ...case.other_targets import OtherTarget, read_other_targets
@@ -297,6 +297,9 @@ class FollowUpPanel:
             self.resected()
             return
         words, (before, now) = self.compared.words, self._keys(pair)
+        if (outline := outline_of(self.compared.followup, pair)) is not None:
+            self._say("confirm outline", replace(words, outlines=(*words.outlines, outline)))
+            return
         if len(before) + len(now) > 2:
             self._host.show_message("Merged and split lesions need no word of yours.")
             return

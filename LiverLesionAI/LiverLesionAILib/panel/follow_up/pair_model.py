@@ -73,7 +73,7 @@ class PairModel(qt.QAbstractTableModel):
             return self.text(index.row(), index.column())
         if role == qt.Qt.ToolTipRole and self._followup is not None:
             pair = self._pairs[index.row()]
-            one = self._followup.joined_of(pair)
+            one = self._followup.joined_of(pair) or self._followup.wide_of(pair)
             said = [intervals_text(self._followup, pair), "" if one is None else one.text]
             return "\n".join(filter(None, said)) or None
         if role == qt.Qt.BackgroundRole and index.row() == self._marked:

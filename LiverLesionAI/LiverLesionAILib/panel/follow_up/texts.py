@@ -30,6 +30,8 @@ def state_html(compared: ComparedCase) -> str:
     for pair in followup.pairs:
         if (one := followup.joined_of(pair)) is not None:
             lines.append(f"<small>{escape(one.text)} Select its row and click Split, or leave it.</small>")
+        elif (wide := followup.wide_of(pair)) is not None:
+            lines.append(f"⚠ {escape(wide.text)} Correct it, or select its row and click Confirm.")
     lines += [f"⚠ {escape(warning)}" for warning in compared.warnings]
     return "<br>".join(lines)
 
@@ -49,7 +51,8 @@ def response_html(compared: ComparedCase) -> str:
     lines += [f"<small>{escape(sentence)}</small>" for sentence in response.arithmetic]
     if response.uncertain:
         possible = " or ".join(one.value for one in response.possible)
-        lines.append(f"<small>Uncertain, by the measurements' intervals: {possible}.</small>")
+        more = " and by what is not confirmed" if response.provisional else ""
+        lines.append(f"<small>Uncertain, by the measurements' intervals{more}: {possible}.</small>")
     if response.provisional:
         lines.append(f"<small>Provisional: {escape(response.provisional)}.</small>")
     return "<br>".join([*lines, *_further(compared)])
@@ -74,7 +77,7 @@ def _further(compared: ComparedCase) -> list[str]:
         lines.append(f"<small>Enhancing, mm: {escape(other_targets_text(judged.enhancing))}.</small>")
         lines += [f"<small>{escape(sentence)}</small>" for sentence in mrecist.arithmetic]
     elif compared.words.diagnosis is Diagnosis.HCC and not not_arterial(judged.course, compared.phases):
-        lines.append("mRECIST (HCC): type the longest enhancing diameters of its targets above.")
+        lines.append("mRECIST (HCC): type the longest enhancing diameters of its targets below.")
     return lines
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
-from ...case.followup import LesionSize, LesionState, Pair, state_of
+from ...case.followup import LesionSize, LesionState, Pair, is_wide, state_of
 from ...volume.crops import Mask
 from ...volume.ct import Geometry
 from ...volume.point_map import Movement, came_from
@@ -76,6 +76,11 @@ class Place:
         points = np.asarray(geometry.index_to_lps(index))
         step = max(1, math.ceil(len(points) / MOST_POINTS))
         return cls(points[::step], points.mean(axis=0), (3 * volume_mm3 / (4 * math.pi)) ** (1 / 3))
+
+    @property
+    def volume_ml(self) -> float:
+        """Of the lesion."""
+        return 4 * math.pi * self.radius_mm**3 / 3000.0
 
     @property
     def spacing_mm(self) -> float:
@@ -227,8 +232,9 @@ def _pairs(
     made: list[Pair] = []
     for olds, news in groups:
         distance = float(np.linalg.norm(expected[olds[0]].centre_lps - current[news[0]].centre_lps))
-        state = state_of([sizes[0][n] for n in olds], [sizes[1][n] for n in news])
-        made.append(Pair(tuple(sorted(olds)), tuple(sorted(news)), state, distance))
+        ends = [sizes[0][n] for n in olds], [sizes[1][n] for n in news]
+        numbers = tuple(sorted(olds)), tuple(sorted(news))
+        made.append(Pair(*numbers, state_of(*ends), distance, wide=is_wide(*ends)))
     paired_before = {n for pair in made for n in pair.prior}
     paired_now = {n for pair in made for n in pair.current}
     for number in sorted(set(expected) - paired_before):

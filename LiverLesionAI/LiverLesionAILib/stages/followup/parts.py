@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ...case.followup import LesionState, Pair
+from ...case.followup import GROWN_VOLUME, LesionState, Pair
 from ...case.joined import JoinedOutline
 from ...volume.crops import Mask
 from ...volume.geometry import Geometry, permuted, reoriented_geometry
@@ -60,6 +60,9 @@ def joined_cuts(
 ) -> tuple[JoinedCut, ...]:
     """What the pairs' joined outlines come to if they are cut; those that cannot be are left out.
 
+    So are those that hold more than the lesions in them can have grown to without being called grown: there
+    is more in such an outline than these lesions, and its parts would be as wide as it is.
+
     Args:
         places: of the prior's and the current lesions, in their own scans' patient space.
         transform: from the prior's space to the current one's.
@@ -76,8 +79,12 @@ def joined_cuts(
         if len(others) < 2:
             continue
         seeds = [places[1 - side][n] for n in others]
+        joined = masks[side](number)
+        volume_ml = joined.count * grids[side].voxel_volume_mm3 / 1000.0
+        if volume_ml > GROWN_VOLUME * sum(seed.volume_ml for seed in seeds):
+            continue
         seeds = [seed.moved(transform) if side else seed.moved_back(transform) for seed in seeds]
-        parts = cut_by(masks[side](number), grids[side], seeds, settings)
+        parts = cut_by(joined, grids[side], seeds, settings)
         if parts is not None:
             axes = tuple(long_axis_mm(part, grids[side]) for part in parts)
             volumes = tuple(part.count * grids[side].voxel_volume_mm3 / 1000.0 for part in parts)

@@ -11,7 +11,7 @@ from ...case.course import sums_over_time
 from ...case.criteria import volume_change_percent
 from ...case.followup import FollowUp, Pair
 from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn, numbers_text
-from ...case.joined import JoinedOutline
+from ...case.joined import JoinedOutline, WideOutline
 from ...case.judged import JudgedCourse
 from ...case.other_targets import other_targets_text
 from ...case.volume_interval import volume_digits
@@ -79,6 +79,7 @@ def follow_up_part(judged: JudgedCourse, words: Language) -> FollowUpPart:
         warnings=(
             *(_warning(whose, warning, words) for whose, warning in judged.doubts),
             *(_joined(one, words) for pair in course.last.pairs if (one := course.last.joined_of(pair))),
+            *(_wide(one, words) for pair in course.last.pairs if (one := course.last.wide_of(pair))),
         ),
         plot=followup_svg(
             course, judged.targets, judged.elsewhere, _plot_words(words), lambda day: _day(day, words)
@@ -193,7 +194,8 @@ def _statements(judged: JudgedCourse, words: Language) -> list[str]:
         said += [sentence(one, words) for one in response.arithmetic]
         if response.uncertain:
             possible = words("fu.or").join(words(f"response.{one.value}") for one in response.possible)
-            said.append(words("fu.uncertain", possible=possible))
+            key = "fu.uncertain_open" if response.provisional else "fu.uncertain"
+            said.append(words(key, possible=possible))
         if judged.elsewhere:
             number = partial(words.number, digits=1)
             texts = words("fu.node"), words("state.not covered")
@@ -235,6 +237,16 @@ def _joined(one: JoinedOutline, words: Language) -> str:
         n=one.number,
         others=" + ".join(map(str, one.others)),
         parts=", ".join(f"{n}: {words.number(mm, 0)} mm" for n, mm in sizes),
+    )
+
+
+def _wide(one: WideOutline, words: Language) -> str:
+    return words(
+        "fu.wide_now" if one.in_current else "fu.wide_prior",
+        n=one.number,
+        others=" + ".join(map(str, one.others)),
+        ml=words.number(one.outline_ml, 0),
+        others_ml=words.number(one.others_ml, 0),
     )
 
 

@@ -61,6 +61,12 @@ WORDS: Mapping[str, tuple[str, str, str, str]] = {
         "Usikkert etter målingenes intervaller: {possible}.",
         "Incertain, selon les intervalles des mesures : {possible}.",
     ),
+    "fu.uncertain_open": (
+        "Uncertain, by the measurements' intervals and by what is not confirmed: {possible}.",
+        "Unsicher nach den Intervallen der Messungen und wegen Unbestätigtem: {possible}.",
+        "Usikkert etter målingenes intervaller og det som ikke er bekreftet: {possible}.",
+        "Incertain, selon les intervalles des mesures et ce qui n'est pas confirmé : {possible}.",
+    ),
     "fu.why": (
         "Provisional: {why}.",
         "Vorläufig: {why}.",
@@ -102,6 +108,27 @@ WORDS: Mapping[str, tuple[str, str, str, str]] = {
         "{prior} und {current}: {s}",
         "{prior} og {current}: {s}",
         "{prior} et {current} : {s}",
+    ),
+    "fu.wide_now": (
+        "Lesion {n} is one outline of {ml} mL round lesions {others} of the prior scan, {others_ml} mL "
+        "together: drawn too wide, or grown together. Check the outline.",
+        "Läsion {n} ist eine Kontur von {ml} ml um die Läsionen {others} der Voruntersuchung, zusammen "
+        "{others_ml} ml: zu weit gezogen oder zusammengewachsen. Kontur prüfen.",
+        "Lesjon {n} er én kontur på {ml} ml rundt lesjonene {others} i den tidligere undersøkelsen, til "
+        "sammen {others_ml} ml: trukket for vidt, eller vokst sammen. Kontroller konturen.",
+        "La lésion {n} est un seul contour de {ml} ml autour des lésions {others} de l'examen antérieur, "
+        "{others_ml} ml ensemble : tracé trop large, ou lésions confluentes. Vérifier le contour.",
+    ),
+    "fu.wide_prior": (
+        "Lesion {n} of the prior scan is one outline of {ml} mL round lesions {others}, {others_ml} mL "
+        "together: drawn too wide, or shrunk apart. Check the outline.",
+        "Läsion {n} der Voruntersuchung ist eine Kontur von {ml} ml um die Läsionen {others}, zusammen "
+        "{others_ml} ml: zu weit gezogen oder auseinandergeschrumpft. Kontur prüfen.",
+        "Lesjon {n} i den tidligere undersøkelsen er én kontur på {ml} ml rundt lesjonene {others}, til "
+        "sammen {others_ml} ml: trukket for vidt, eller krympet fra hverandre. Kontroller konturen.",
+        "La lésion {n} de l'examen antérieur est un seul contour de {ml} ml autour des lésions {others}, "
+        "{others_ml} ml ensemble : tracé trop large, ou lésions séparées en rétrécissant. Vérifier le "
+        "contour.",
     ),
     "fu.joined_now": (
         "Lesion {n} is one outline round lesions {others} of the prior scan. Split between them its parts "
@@ -249,6 +276,11 @@ FOLLOW_UP_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "neue, verschwundene oder resezierte Läsionen sind nicht bestätigt",
         "nye, forsvunne eller resekserte lesjoner er ikke bekreftet",
         "les lésions nouvelles, disparues ou réséquées ne sont pas confirmées",
+    ),
+    "an outline round several lesions is not checked": (
+        "eine Kontur um mehrere Läsionen ist nicht geprüft",
+        "en kontur rundt flere lesjoner er ikke kontrollert",
+        "un contour autour de plusieurs lésions n'est pas vérifié",
     ),
     "the scans could not be brought into line": (
         "die Aufnahmen ließen sich nicht zur Deckung bringen",
