@@ -1,6 +1,6 @@
 """The module's self-test in the stand-in, with the bundled networks, as the application's Self Tests run it.
 
-``python Testing/support/self_test.py [NAME ...]``: methods whose names hold one of these words; without any, all.
+``python Testing/support/self_test.py [WORD ...]``: methods whose names hold one of them; without any, all.
 The status is 1 where one fails; a skipped one says why, and is no success. It takes minutes on a CPU: for the
 story of the follow-up two scans are analysed.
 """
@@ -12,7 +12,7 @@ import time
 import unittest
 from pathlib import Path
 
-# As a program it finds the helpers beside it.
+# As a program it finds the modules beside it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.desk import Desk
