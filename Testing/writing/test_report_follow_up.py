@@ -42,8 +42,8 @@ from LiverLesionAILib.writing.report.pdf import report_pdf
 from LiverLesionAILib.writing.report.sentences import sentence
 from LiverLesionAILib.writing.report.strings import LANGUAGES, Language
 from support.case_factory import small_case
-from writing.test_dicom_export import judged as valid_object
-from writing.test_dicom_export import objects, source_of
+from support.dicom_judged import judged as valid_object
+from support.dicom_judged import objects, source_of
 from writing.test_report import Page, pdf_text
 
 WARNING = "The prior scan looks arterial, the current one portal venous: lesions can look larger or smaller, "

@@ -1,0 +1,152 @@
+"""DICOM SR: valid by another's judge, and read back by other programs to the digit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+hd = pytest.importorskip("highdicom", reason="highdicom is not installed (the extra export)")
+pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra export)")
+
+from LiverLesionAILib.case.findings import LesionStatus
+from LiverLesionAILib.writing.dicom.from_case import SCORE
+from LiverLesionAILib.writing.tables import findings_json
+from support.case_factory import small_case
+from support.dicom_judged import (
+    groups_of,
+    installed,
+    judged,
+    masks_back,
+    objects,
+    source_of,
+)
+
+
+def test_the_report_gives_every_number_of_the_findings():
+    _, result = small_case()
+    _, _, sr = objects(result, source_of(result.geometry))
+    groups = groups_of(sr)
+    assert len(groups) == 1 + len(result.lesions)
+    for lesion, group in zip(result.lesions, groups[1:], strict=True):
+        m = lesion.measurement
+        values = {(x.name.value, x.name.scheme_designator): float(x.value) for x in group.get_measurements()}
+        assert values[("118565006", "SCT")] == pytest.approx(m.volume_ml, rel=1e-9)
+        assert values[("112181", "DCM")] == pytest.approx(m.hu_mean, rel=1e-9)
+        assert values[("112183", "DCM")] == pytest.approx(m.hu_sd, rel=1e-9)
+        assert values[SCORE[:2]] == pytest.approx(lesion.score, rel=1e-9)
+    axes = hd.sr.MeasurementReport.from_sequence([sr]).get_image_measurement_groups()
+    assert len(axes) == len(result.lesions)
+    for lesion, group in zip(result.lesions, axes, strict=True):
+        lengths = [float(x.value) for x in group.get_measurements()]
+        assert lengths == pytest.approx([lesion.measurement.long_axis_mm, lesion.measurement.short_axis_mm])
+
+
+def test_axes_lie_on_their_image_where_they_were_measured():
+    _, result = small_case()
+    source = source_of(result.geometry)
+    _, _, sr = objects(result, source)
+    groups = hd.sr.MeasurementReport.from_sequence([sr]).get_image_measurement_groups()
+    uids = [place.sop_instance_uid for place in source.slices]
+    for lesion, group in zip(result.lesions, groups, strict=True):
+        ends = (lesion.measurement.long_axis_lps, lesion.measurement.short_axis_lps)
+        for measurement, points in zip(group.get_measurements(), ends, strict=True):
+            [coordinates] = [i for i in measurement[0].ContentSequence if i.ValueType == "SCOORD"]
+            image = coordinates.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+            xy = np.reshape(coordinates.GraphicData, (2, 2)) - 0.5
+            index = np.column_stack([np.full(2, uids.index(image)), xy[:, 1], xy[:, 0]])
+            assert np.allclose(result.geometry.index_to_lps(index), points, atol=0.02)
+
+
+def test_both_groups_of_a_lesion_share_their_tracking():
+    _, result = small_case()
+    content, seg, sr = objects(result, source_of(result.geometry))
+    report = hd.sr.MeasurementReport.from_sequence([sr])
+    volumes = [g.tracking_uid for g in report.get_volumetric_roi_measurement_groups()]
+    assert volumes[1:] == [g.tracking_uid for g in report.get_image_measurement_groups()]
+    assert volumes == [s.TrackingUID for s in seg.SegmentSequence]
+    assert len(set(volumes)) == len(content.regions)
+
+
+def test_interpolated_slices_have_no_image_and_are_measured_in_space(tmp_path):
+    _, result = small_case()
+    source = source_of(result.geometry)
+    source = replace(source, slices=tuple(s if z % 2 else None for z, s in enumerate(source.slices)))
+    _, seg, sr = objects(result, source)
+    back = masks_back(judged(seg, tmp_path), result.geometry, tmp_path)
+    assert np.array_equal(back["Liver"], result.liver_zyx)
+    judged(sr, tmp_path, "sr")
+    assert sr.SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.34"
+
+
+def test_rejected_findings_stay_at_home_unless_asked_for():
+    _, result = small_case()
+    lesions = (replace(result.lesions[0], status=LesionStatus.REJECTED), *result.lesions[1:])
+    result = replace(result, lesions=lesions)
+    source = source_of(result.geometry)
+    labels = [s.SegmentLabel for s in objects(result, source)[1].SegmentSequence]
+    assert "Lesion 1" not in labels
+    labels = [s.SegmentLabel for s in objects(result, source, with_rejected=True)[1].SegmentSequence]
+    assert "Lesion 1" in labels
+
+
+def test_a_report_is_partial_and_unverified_until_a_reader_signs(tmp_path):
+    _, result = small_case()
+    source = source_of(result.geometry)
+    content, _, sr = objects(result, source)
+    assert (sr.CompletionFlag, sr.VerificationFlag) == ("PARTIAL", "UNVERIFIED")
+    assert content.draft.startswith("DRAFT, ")
+    assert content.draft in sr.SeriesDescription
+    accepted = replace(
+        result, lesions=tuple(replace(x, status=LesionStatus.ACCEPTED) for x in result.lesions)
+    )
+    content, _, sr = objects(accepted, source, verified_by="Reader^Rita", organisation="Hospital")
+    assert content.draft == ""
+    assert (sr.CompletionFlag, sr.VerificationFlag) == ("COMPLETE", "VERIFIED")
+    judged(sr, tmp_path)
+
+
+def numbers_by_dcmqi(sr, folder: Path) -> dict[str, dict[str, float]]:
+    """Every number by its code, for each tracking UID, as dcmqi's reader gives them."""
+    tool = installed("tid1500reader")
+    if tool is None:
+        pytest.skip("tid1500reader is not installed (pip install dcmqi)")
+    sr.save_as(folder / "sr.dcm", enforce_file_format=True)
+    arguments = ["--inputDICOM", str(folder / "sr.dcm"), "--outputMetadata", str(folder / "sr.json")]
+    subprocess.run([tool, *arguments], check=True, capture_output=True)
+    found: dict[str, dict[str, float]] = {}
+    for group in json.loads((folder / "sr.json").read_text())["Measurements"]:
+        own = found.setdefault(group["TrackingUniqueIdentifier"], {})
+        for item in group["measurementItems"]:
+            own[item["quantity"]["CodeValue"]] = float(item["value"])
+    return found
+
+
+def test_dcmqi_gives_every_number_of_the_findings(tmp_path):
+    _, result = small_case()
+    content, _, sr = objects(result, source_of(result.geometry))
+    found = numbers_by_dcmqi(sr, tmp_path)
+    lesions = [region for region in content.regions if region.measurement is not None]
+    assert len(lesions) == len(result.lesions)
+    for region, lesion in zip(lesions, result.lesions, strict=True):
+        m, numbers = lesion.measurement, found[region.tracking_uid]
+        expected = {
+            "118565006": m.volume_ml,
+            "112181": m.hu_mean,
+            "112183": m.hu_sd,
+            "score": lesion.score,
+            "surface": m.surface_distance_mm,
+            "share": m.percent_of_liver,
+        }
+        assert {code: numbers[code] for code in expected} == pytest.approx(expected, rel=1e-6)
+        stored = next(x for x in findings_json(result)["lesions"] if x["number"] == lesion.number)
+        for code, key in (("118565006", "volume_ml"), ("112181", "mean_hu"), ("112183", "sd_hu")):
+            digits = len(repr(stored[key]).partition(".")[2])
+            assert round(numbers[code], digits) == stored[key], key
+    liver = found[content.regions[0].tracking_uid]
+    assert liver["118565006"] == pytest.approx(result.liver_volume_ml, rel=1e-6)
+    assert liver["burden"] == pytest.approx(result.tumour_burden_percent, rel=1e-6)
