@@ -56,11 +56,13 @@ class Row:
         name: for the table.
         command: after the interpreter; "{out}" stands for a folder of its own.
         tree: whose library it runs; None for none.
+        python: the interpreter.
     """
 
     name: str
     command: tuple[str, ...]
     tree: Path | None = None
+    python: str = sys.executable
 
 
 @dataclass
@@ -99,7 +101,7 @@ def timed(row: Row) -> Run:
     if row.tree is not None:
         environment["PYTHONPATH"] = str(row.tree / "LiverLesionAI")
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, *(part.replace("{out}", folder) for part in row.command)]
+        command = [row.python, *(part.replace("{out}", folder) for part in row.command)]
         started = time.perf_counter()
         child = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
