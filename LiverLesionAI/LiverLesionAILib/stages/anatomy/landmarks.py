@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...case.anatomy import Landmark, Vessel
+from ...case.anatomy import UNSURE, Landmark, Vessel
 from ...case.anatomy import LandmarkName as Name
 from ...volume.geometry import triple
 from . import usual
@@ -24,6 +24,8 @@ PEAK_VOXELS, NEARLY = 4, 0.6
 """How far about the strongest voxel, and from which share of its strength on, a place is read."""
 FEWEST_VOXELS = 25
 """Of a vein's course."""
+UNSURE_SHARE = 0.3
+"""Of what a tube tells of a vein's course where its tree is not sure."""
 
 
 def cava_landmarks(grid: LiverGrid, cava: Cava | None) -> dict[str, Landmark]:
@@ -149,12 +151,13 @@ def find_fossa(grid: LiverGrid) -> Landmark:
 def vein_landmarks(
     grid: LiverGrid,
     vessels_zyx: NDArray[np.uint8],
-    strength_zyx: NDArray[np.float32],
+    weights_zyx: NDArray[np.float32],
     known: dict[str, Landmark],
 ) -> dict[str, Landmark]:
     """A point on the course of each hepatic vein, from their angles about the IVC.
 
     Args:
+        weights_zyx: of :func:`course_weights`.
         known: IVC and fossa.
     """
     high, low = np.array(known[Name.IVC_HIGH].lps), np.array(known[Name.IVC_LOW].lps)
@@ -166,10 +169,25 @@ def vein_landmarks(
         middle = (bed + middle) / 2
     expected = {**usual.ANGLE_DEG, Name.MIDDLE_VEIN: middle}
     mask = vessels_zyx == Vessel.HEPATIC
-    points, weights = grid.points(mask), strength_zyx[mask]
+    points, weights = grid.points(mask), weights_zyx[mask]
     return {
         name: _vein(name, points, weights, (high, low), angle_deg) for name, angle_deg in expected.items()
     }
+
+
+def course_weights(
+    strength_zyx: NDArray[np.float32], tubes_zyx: NDArray[np.bool_], sure_zyx: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """How much each tube voxel tells of a vein's course: a strong, thick tube of a sure tree tells most.
+
+    Thin branches lead away from the course, and what is not sure may be the portal vein's.
+
+    Args:
+        sure_zyx: values of :class:`Vessel`, those of either tree among them.
+    """
+    thick = ndimage.distance_transform_edt(tubes_zyx)
+    sure = np.where(np.isin(sure_zyx, UNSURE), UNSURE_SHARE, 1.0)
+    return np.asarray(strength_zyx * thick * sure, np.float32)
 
 
 def _vein(
@@ -213,6 +231,8 @@ def _vein(
                 reach = float(np.average(away[own], weights=counts))
                 z = float(np.average(points[own, 2], weights=counts)) - usual.UNSEEN_MM[name]
                 unsure = max(SEEN_MM, float(np.deg2rad(doubt)) * reach)
+                if name == Name.LEFT_VEIN:
+                    best, reach = best + usual.UNSEEN_LEFT[0], reach + usual.UNSEEN_LEFT[1]
                 return _landmark(name, _on_course(high, low, z, reach, best), unsure, VEIN)
     middle = high + below / max(high[2] - low[2], 5.0) * (low - high)
     a = np.deg2rad(expected)

@@ -19,7 +19,7 @@ from .cava import Cava, find_cava
 from .face import VesselFinder
 from .found_tubes import find_tubes
 from .grid import LiverGrid, liver_grid
-from .landmarks import portal_landmarks, vein_landmarks
+from .landmarks import course_weights, portal_landmarks, vein_landmarks
 from .naming import named_trees
 from .network import vessel_probability
 from .planes import segments_from_landmarks
@@ -173,7 +173,8 @@ def _vessels_and_landmarks(
         for trees in named_trees(grid, found, namer, progress)
     )
     # A landmark rests on many voxels and says itself how uncertain it is.
-    known |= vein_landmarks(grid, likelier, found.strength_zyx, known)
+    weights = course_weights(found.strength_zyx, found.tubes_zyx, sure)
+    known |= vein_landmarks(grid, likelier, weights, known)
     known |= portal_landmarks(grid, found.strength_zyx, known[Name.BIFURCATION], likelier)
     return sure, {name: known[name] for name in Name.ALL}
 

@@ -62,21 +62,23 @@ VEIN_SPREAD_MM = 18.0
 UNSEEN_MM = {Name.RIGHT_VEIN: 9.0, Name.MIDDLE_VEIN: 0.0, Name.LEFT_VEIN: 0.0}
 """By which the middle of its course lies below the middle of what is seen of it: the lower, thin end often is
 not. The plane through it does not turn by that."""
+UNSEEN_LEFT = (-5.0, 6.0)
+"""Degrees and mm by which the left vein's lies farther left and farther out, as its end often is not seen."""
 COURSE_MM = (18.0, 100.0)
 """Distance from the IVC at which a vein's course is read."""
 BEYOND_FOSSA_DEG = 2.0
 """By which the plane of the middle hepatic vein lies farther right than the gallbladder's fossa."""
 
-CAUDATE_FRONT_MM = (5.0, -8.0)
+CAUDATE_FRONT_MM = (5.0, -5.0)
 """Its front lies so far behind the bifurcation, and behind the IVC's middle where the hepatic veins enter."""
-CAUDATE_SLOPE = -0.28
+CAUDATE_SLOPE = -0.32
 """How its front turns forwards towards the left."""
-CAUDATE_SIDES_MM = (-14.0, 12.0, 28.0)
+CAUDATE_SIDES_MM = (-14.0, 17.0, 36.0)
 """From the IVC's middle to its right side, from the umbilical bend to its left one, and that from the IVC at
 least."""
-CAUDATE_ENDS_MM = (22.0, 18.0)
+CAUDATE_ENDS_MM = (17.0, 14.0)
 """It reaches so far below the bifurcation, and up to so far below the hepatic veins' confluence."""
-CAUDATE_BEHIND_MM = 22.0
+CAUDATE_BEHIND_MM = 29.0
 """It reaches so far behind the IVC's middle."""
 
 LATERAL_UP = (0.66, 0.75)
