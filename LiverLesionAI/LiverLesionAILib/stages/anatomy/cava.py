@@ -21,9 +21,13 @@ STEP_HU = 15.0
 """By which its density usually changes."""
 LIKELY, FEWEST_PIXELS = 128, 8
 """From which on a network sees it, and how much of it in one slice."""
+OUTLINED = 176
+"""From which on it is inside: with LIKELY its radius was 0.8 mm too large on training bodies."""
 STRAY_MM = 9.0
 """By which its middle usually strays from a straight line: the right hepatic vein leads farther away."""
 CANDIDATES = 14
+MOST_MISSED = 3
+"""Slices that it may be unseen in farther down."""
 DOME, TOP = 0.93, 0.99
 """How far up it is followed, of the liver's height: discs are no longer round where the veins flow in."""
 
@@ -37,6 +41,8 @@ class Cava:
         centres_yx: (n, 2) index; radii_mm: (n,).
         mask_zyx: its discs.
         score: 0..1, how well its discs fit on average.
+        lower_zyx: bool, what a network sees of it farther down, where nothing else rests on it; None without
+            a network.
     """
 
     slices: NDArray[np.int64]
@@ -44,6 +50,7 @@ class Cava:
     radii_mm: NDArray[np.float64]
     mask_zyx: NDArray[np.bool_]
     score: float
+    lower_zyx: NDArray[np.bool_] | None = None
 
     def at_height(self, z: float) -> tuple[float, float]:
         """y, x of its middle at a slice, continued beyond its ends."""
@@ -94,9 +101,34 @@ def find_cava(
         mask[z] = disc & ~grid.liver_zyx[z] if outside else disc
         if likely_zyx is not None:
             near = np.hypot(y - cy, x - cx) * GRID_MM <= 1.3 * radius + GRID_MM
-            seen = near & (likely_zyx[z] >= LIKELY)
+            seen = near & (likely_zyx[z] >= OUTLINED)
             mask[z] = seen if seen.any() else mask[z]
-    return Cava(every, centres, radii, mask, score)
+    lower = None if likely_zyx is None else _lower(likely_zyx, int(every[0]), centres[0], float(radii[0]))
+    return Cava(every, centres, radii, mask, score, lower)
+
+
+def _lower(
+    likely_zyx: NDArray[np.uint8], first: int, centre_yx: NDArray[np.float64], radius_mm: float
+) -> NDArray[np.bool_]:
+    """Below the lowest disc, slice by slice as long as a network sees it beside where it was.
+
+    A lesion in the lower liver is nearest to the vena cava at its own height.
+    """
+    out = np.zeros(likely_zyx.shape, bool)
+    y, x = np.indices(likely_zyx.shape[1:])
+    at, missed = centre_yx, 0
+    for z in range(first - 1, -1, -1):
+        near = np.hypot(y - at[0], x - at[1]) * GRID_MM <= 1.3 * radius_mm + GRID_MM
+        seen = near & (likely_zyx[z] >= OUTLINED)
+        if np.count_nonzero(seen) < FEWEST_PIXELS:
+            missed += 1
+            if missed > MOST_MISSED:
+                break
+            continue
+        missed, out[z] = 0, seen
+        # Half of the way: one slice alone does not lead it away.
+        at = (at + np.argwhere(seen).mean(axis=0)) / 2
+    return out
 
 
 def _expected(grid: LiverGrid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -176,6 +176,9 @@ def _vessels_and_landmarks(
     weights = course_weights(found.strength_zyx, found.tubes_zyx, sure)
     known |= vein_landmarks(grid, likelier, weights, known)
     known |= portal_landmarks(grid, found.strength_zyx, known[Name.BIFURCATION], likelier)
+    if cava is not None and cava.lower_zyx is not None:
+        # Nothing above rests on it; a lesion's distance does.
+        sure = np.where(cava.lower_zyx, np.uint8(Vessel.IVC), sure)
     return sure, {name: known[name] for name in Name.ALL}
 
 

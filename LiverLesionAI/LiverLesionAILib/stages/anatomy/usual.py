@@ -69,14 +69,14 @@ COURSE_MM = (18.0, 100.0)
 BEYOND_FOSSA_DEG = 2.0
 """By which the plane of the middle hepatic vein lies farther right than the gallbladder's fossa."""
 
-CAUDATE_FRONT_MM = (5.0, -5.0)
-"""Its front lies so far behind the bifurcation, and behind the IVC's middle where the hepatic veins enter."""
+CAUDATE_FRONT_MM = (8.0, 0.0)
+"""Its front lies so far behind the bifurcation, and of the IVC's middle where the hepatic veins enter."""
 CAUDATE_SLOPE = -0.32
 """How its front turns forwards towards the left."""
 CAUDATE_SIDES_MM = (-14.0, 17.0, 36.0)
 """From the IVC's middle to its right side, from the umbilical bend to its left one, and that from the IVC at
 least."""
-CAUDATE_ENDS_MM = (17.0, 14.0)
+CAUDATE_ENDS_MM = (14.0, 18.0)
 """It reaches so far below the bifurcation, and up to so far below the hepatic veins' confluence."""
 CAUDATE_BEHIND_MM = 29.0
 """It reaches so far behind the IVC's middle."""
