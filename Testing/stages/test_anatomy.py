@@ -22,7 +22,7 @@ from LiverLesionAILib.stages.anatomy.cava import find_cava
 from LiverLesionAILib.stages.anatomy.face import LiverView, VesselAnswer
 from LiverLesionAILib.stages.anatomy.found_tubes import find_tubes
 from LiverLesionAILib.stages.anatomy.grid import liver_grid
-from LiverLesionAILib.stages.anatomy.landmarks import vein_landmarks
+from LiverLesionAILib.stages.anatomy.landmarks import course_weights, vein_landmarks
 from LiverLesionAILib.stages.anatomy.naming import courses, named_trees
 from LiverLesionAILib.stages.anatomy.planes import Planes, segments_from_landmarks
 from LiverLesionAILib.stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
@@ -152,6 +152,17 @@ def test_two_courses_of_like_strength_give_one_between_them(body: Body) -> None:
 
     y = [read(0.9), read(1.1)]
     assert abs(y[0] - y[1]) < 3.0, "24 mm lie between the two"
+
+
+def test_thick_tubes_of_a_sure_tree_tell_most_of_a_veins_course() -> None:
+    tubes = np.zeros((12, 30, 40), bool)
+    tubes[3:9, 3:9, :] = tubes[5:7, 20:22, :] = True
+    sure = np.where(tubes, np.uint8(Vessel.HEPATIC), 0).astype(np.uint8)
+    sure[..., 20:] = np.where(tubes[..., 20:], np.uint8(Vessel.LIKELIER_HEPATIC), 0)
+    weights = course_weights(np.ones(tubes.shape, np.float32), tubes, sure)
+    thick, thin, doubtful = weights[5, 5, 10], weights[5, 20, 10], weights[5, 5, 30]
+    assert thick > 2 * thin > 0 and 0 < doubtful < 0.5 * thick
+    assert not weights[~tubes].any()
 
 
 def test_landmarks_on_one_spot_still_divide_the_liver_without_rest(body: Body) -> None:
@@ -372,6 +383,31 @@ def test_a_network_shows_where_the_cava_leaves_the_liver(body: Body) -> None:
     z = float(grid.geometry.lps_to_index((4.0, -6.0, 80.0))[0])
     x, y, _ = grid.geometry.index_to_lps((z, *cava.at_height(z)))
     assert np.hypot(x - 4, y + 6) < 6.0, "10 mm where it is followed to 0.93 of the liver's height"
+
+
+def test_the_cava_is_outlined_below_where_its_course_is_read(body: Body) -> None:
+    """A lesion in the lower liver is nearest to it there; a vessel that a gap parts from it is none of it."""
+    hu, liver = body
+    grid = liver_grid(hu, GRID, liver, liver & False, None)
+    points = points_of(grid.geometry)
+    seen = np.where(tube(points, CAVA, 10), 230, 0).astype(np.uint8)
+    whole = find_cava(grid, 0.0, 1e9, seen)
+    assert whole is not None and whole.lower_zyx is not None
+    first = int(whole.slices[0])
+    assert first > 8 and not whole.lower_zyx[first:].any()
+    assert (whole.lower_zyx[:first] == (seen[:first] > 0)).mean() > 0.995
+    seen[first - 8 : first] = 0
+    parted = find_cava(grid, 0.0, 1e9, seen)
+    assert parted is not None and parted.lower_zyx is not None
+    assert parted.slices[0] == first and not parted.lower_zyx.any()
+    alone = find_cava(grid, 0.0, 1e9)
+    assert alone is not None and alone.lower_zyx is None, "the filter follows it no farther"
+    told_by_both = told(*body, finder=Finder()).vessels_zyx == Vessel.IVC
+    below = told_by_both.any(axis=(1, 2)) & (
+        GRID.index_to_lps([[k, 0, 0] for k in range(GRID.shape_zyx[0])])[:, 2]
+        < grid.geometry.index_to_lps((first - 2, 0, 0))[2]
+    )
+    assert below.any(), "it is said, too"
 
 
 def test_after_hemihepatectomy_there_are_no_segments(body: Body) -> None:
