@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from LiverLesionAILab.evaluation.gallbladder_line import line_table, read_line
 from LiverLesionAILab.evaluation.gallbladders import read_rows, summary, write_rows
 from LiverLesionAILab.evaluation.kept_classes import read_kept, without_network, write_kept
 from LiverLesionAILab.evaluation.operating import costs, fit, operating_text, points, read_curve
+from LiverLesionAILab.metrics.anatomy import ROMAN
 from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.models.weights import Manifest
 from LiverLesionAILib.support.errors import InputError
@@ -170,7 +172,19 @@ def test_the_anatomys_table_is_that_of_the_kept_rows() -> None:
     table = anatomy_table(rows).splitlines()
     wanted = [one for one in table if "| all |" in one or "| portal venous |" in one]
     assert len(wanted) == 4 and all(one in EVIDENCE for one in (table[0], *wanted))
-    assert f"commit {kept['settings']['commit']}" in EVIDENCE
+    assert f"tree {kept['settings']['tree']}" in EVIDENCE
+
+
+def test_the_table_of_where_the_segments_are_lost_is_that_of_its_rows() -> None:
+    with (RESOURCES / "results" / "anatomy_faults.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["patient"] for row in rows}) == 14
+    known = ("nothing: the product", "every tube's tree", "landmarks", "the first division")
+    for text, name in zip(known, ("nothing", "names", "landmarks", "division"), strict=True):
+        own = [row for row in rows if row["known"] == name]
+        parts = [[r for r in own if r["segment"] == roman] for roman in ROMAN[1:]] + [own]
+        means = [sum(float(r["dice"]) for r in part) / len(part) for part in parts]
+        assert f"| {text} | " + " | ".join(f"{mean:.3f}" for mean in means) + " |" in EVIDENCE
 
 
 def test_the_follow_ups_tables_are_those_of_the_kept_pairs():
