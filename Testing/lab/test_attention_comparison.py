@@ -93,6 +93,23 @@ def test_masks_by_tumour_dice(
     assert len(rows) == 1 + 2 * 3
 
 
+def test_masks_on_some_slices_with_lesions(data: Path, tmp_path: Path) -> None:
+    options = ["--model", "sfan", "--slices", "1", "--out", str(tmp_path)]
+    assert main(["compare", "attention", str(data), *options]) == 0
+    rows = rows_of(tmp_path)
+    assert len(rows) == 1 + 2 * 3
+    for row in rows.values():
+        assert set(row["cases"]) == {"one", "two"} and row["note"] == "2 slices"
+        assert row["value"] == pytest.approx(np.mean(list(row["cases"].values())))
+    plain = rows[AS_IT_IS]
+    assert plain["difference"] is None
+    others = [row for row in rows.values() if row is not plain]
+    assert any(row["cases"] != plain["cases"] for row in others), "a replaced attention changes the masks"
+    for row in others:
+        change = np.mean([row["cases"][name] - plain["cases"][name] for name in plain["cases"]])
+        assert row["difference"]["value"] == pytest.approx(change, abs=1e-6)
+
+
 def test_boxes_by_what_they_find(data: Path, tmp_path: Path) -> None:
     options = ["--model", "cs_att", "--limit", "1", "--out", str(tmp_path)]
     assert main(["compare", "attention", str(data), *options]) == 0
@@ -136,3 +153,6 @@ def test_slices_by_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "attention", str(data), "--model", "coarse_unet", "--out", str(tmp_path)]) == 1
     assert "nothing to judge it by" in capsys.readouterr().err
+    options = ["--model", "cs_att", "--slices", "2", "--out", str(tmp_path)]
+    assert main(["compare", "attention", str(data), *options]) == 1
+    assert "goes with networks for masks" in capsys.readouterr().err
