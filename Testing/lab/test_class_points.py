@@ -11,6 +11,8 @@ import pytest
 from LiverLesionAILab.evaluation.class_points import (
     AT_HAND,
     DIRECTIONS,
+    INSIDE,
+    LEAST_EXPONENTS,
     LOOKS,
     MOST_POINTS,
     Example,
@@ -68,7 +70,17 @@ def test_tables_that_are_right_keep_their_weight_and_wrong_ones_lose_it() -> Non
         return made
 
     assert fit_points(lesions(True), EVEN_SHARES)[1][0] == 1.0
-    assert fit_points(lesions(False), EVEN_SHARES)[1][0] < 0.6
+    assert fit_points(lesions(False), EVEN_SHARES)[1][0] == LEAST_EXPONENTS[0] < 1.0
+
+
+def test_a_class_follows_from_what_small_lesions_show_as_well() -> None:
+    """Told by its inside alone in most, by its border in all: the border keeps a say."""
+    lesions = [example("cyst", {"dense_part_hu": 10.0, "edge_mm": 1.0}, n) for n in range(20)]
+    lesions += [example("metastasis", {"dense_part_hu": 80.0, "edge_mm": 4.0}, n) for n in range(20)]
+    assert "dense_part_hu" in INSIDE and "edge_mm" not in INSIDE
+    points = {name: dict(own) for name, _, _, own in fit_points(lesions, EVEN_SHARES)[0]}
+    assert points["dense_part_hu"]["cyst"] < -0.1
+    assert points["edge_mm"]["metastasis"] > 1.5 * 0.17, "more than textbooks give it"
 
 
 def test_the_pages_points_speak_in_the_directions_that_a_reader_expects() -> None:

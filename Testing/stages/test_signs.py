@@ -157,3 +157,22 @@ def test_every_sign_of_the_page_is_measured_and_its_words_are_translated() -> No
         said = text.format(0.37)
         for code in LANGUAGES[1:]:
             assert reasons(said, Language(code)) != said
+
+
+def test_the_brightest_part_counts_whatever_the_rest_of_it_is() -> None:
+    """A haemangioma whose core is bright already has lumps as bright as blood; fat has nothing bright."""
+    bright = replace(LESION, core_hu=120.0, liver_hu=75.0, bright_hu=235.0, core_bright_hu=180.0)
+    seen = measured_signs({ARTERIAL: bright, PORTAL: LESION}, {ARTERIAL: 275.0, PORTAL: 160.0})
+    assert seen["lumps"] == 0.0 and seen["brightest"] == pytest.approx(0.8)
+    assert math.isnan(seen["brightest_portal"]), "too small to have one there"
+    assert seen["dense_part_hu"] == 180.0, "the densest of all phases that show one"
+    fat = measured_signs({ARTERIAL: replace(LESION, liver_hu=75.0, bright_hu=70.0)}, {ARTERIAL: 275.0})
+    assert fat["brightest"] < 0
+    assert math.isnan(fat["dense_part_hu"])
+    assert math.isnan(measured_signs({ARTERIAL: bright}, {})["brightest"])
+
+
+def test_what_is_wider_than_half_a_liver_reaches_its_surface_anyway() -> None:
+    near = replace(LESION, surface_mm=6.0)
+    assert measured_signs({PORTAL: near}, {})["surface"] == 0.25
+    assert math.isnan(measured_signs({PORTAL: replace(near, diameter_mm=123.0)}, {})["surface"])

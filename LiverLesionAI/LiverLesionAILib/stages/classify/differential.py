@@ -15,7 +15,7 @@ from typing import ClassVar
 from ...case.classes import LesionClass
 from ...case.enhancement import Enhancement
 from .features import LesionFeatures
-from .signs import SignRows, lost_to_fat, lumps_share, measured_signs, points_of, speaking
+from .signs import CALCIUM, SignRows, lost_to_fat, lumps_share, measured_signs, points_of, speaking
 
 CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN = "cyst", "haemangioma", "FNH", "HCC", "metastasis", "benign"
 CLASSES = (CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN)
@@ -28,8 +28,6 @@ SPARED = 0.8
 INDETERMINATE = LesionClass.INDETERMINATE.code
 UNENHANCED, ARTERIAL, PORTAL, DELAYED = "unenhanced", "arterial", "portal", "delayed"
 
-CALCIUM = 1.6
-"""Lumps so much farther than blood, on the way from liver to aorta, are calcium."""
 NEED_ARTERIAL = (FNH, HCC)
 """Never said without an arterial phase: darkness alone is no sign of them. What speaks for them there is the
 share of "indeterminate"."""

@@ -29,10 +29,14 @@ the aorta."""
 LIVER_SPREAD_HU, MOST_FAT_HU = 15.0, 50.0
 """What livers without fat differ by (below 40 HU without contrast medium there is moderate fat), and what fat
 takes at most."""
+CALCIUM = 1.6
+"""Lumps so much farther than blood, on the way from liver to aorta, are calcium."""
 LUMPY = 0.45
 """From this share of the way from liver to aorta lumps fill a lesion."""
 ROUND_MM = 8.0
 """Of smaller lesions the border is not measured."""
+WIDE_MM = 50.0
+"""Larger lesions reach the liver's surface wherever they are."""
 
 ENHANCED_HU = 20.0
 """A liver that enhances by less from one phase to another shows nothing of what stays."""
@@ -64,6 +68,19 @@ def blood_share(phases: Mapping[str, LesionFeatures], aorta_hu: Mapping[str, flo
     if seen is None or not math.isfinite(span) or span < ENHANCED_HU:
         return math.nan
     return seen.contrast_hu / span
+
+
+def brightest_share(phases: Mapping[str, LesionFeatures], aorta_hu: Mapping[str, float], phase: str) -> float:
+    """How far a lesion's brightest tenth is on the way from liver to aorta, whatever the rest of it is.
+
+    NaN without that phase, without an aorta in it, and of calcium: that is brighter than blood.
+    """
+    seen = phases.get(phase)
+    span = math.nan if seen is None else aorta_hu.get(phase, math.nan) - seen.liver_hu
+    if seen is None or not math.isfinite(span) or span < ENHANCED_HU:
+        return math.nan
+    share = (seen.bright_hu - seen.liver_hu) / span
+    return share if share <= CALCIUM else math.nan
 
 
 def contrast_change(phases: Mapping[str, LesionFeatures]) -> float:
@@ -127,11 +144,16 @@ def measured_signs(phases: Mapping[str, LesionFeatures], aorta_hu: Mapping[str, 
         "centre_hu": centre.centre_hu,
         "dark_part_hu": centre.core_hu - centre.dark_hu,
         "vessels_through": math.nan if enhanced is None else enhanced.through,
-        "surface": first.surface_mm / first.diameter_mm if large else math.nan,
+        "surface": first.surface_mm / first.diameter_mm
+        if large and first.diameter_mm <= WIDE_MM
+        else math.nan,
         "diameter_mm": first.diameter_mm,
         "liver_level_hu": first.liver_hu - USUAL_LIVER_HU[next(iter(phases))],
         "blood": blood_share(phases, aorta_hu),
         "lumps": lumps,
+        "brightest": brightest_share(phases, aorta_hu, "arterial"),
+        "brightest_portal": brightest_share(phases, aorta_hu, "portal"),
+        "dense_part_hu": max((one.core_bright_hu for one in phases.values()), key=_or_least),
         "change_hu": contrast_change(phases),
         "late_hu": late_hu,
         "fall_hu": math.nan if arterial is None else arterial.contrast_hu - late_hu,
@@ -143,6 +165,10 @@ def measured_signs(phases: Mapping[str, LesionFeatures], aorta_hu: Mapping[str, 
         # Between lumps that will fill it, it is as dark as anything: that it is says nothing.
         found |= dict.fromkeys(("blood", "rim_arterial_hu", "late_hu"), math.nan)
     return found
+
+
+def _or_least(value: float) -> float:
+    return value if math.isfinite(value) else -math.inf
 
 
 def points_of(signs: Mapping[str, float], rows: SignRows) -> dict[str, float]:
@@ -177,6 +203,9 @@ SAID = {
     "liver_level_hu": "liver {:+.0f} HU against the usual",
     "blood": "{:.2f} of the way from liver to aorta",
     "lumps": "lumps {:.2f} of the way from liver to aorta",
+    "brightest": "brightest part {:.2f} of the way from liver to aorta",
+    "brightest_portal": "brightest part {:.2f} of the way from liver to aorta in the portal venous phase",
+    "dense_part_hu": "densest part inside {:.0f} HU",
     "late_hu": None,
     "fall_hu": "falls by {:.0f} HU against liver",
     "fill_hu": "rises by {:.0f} HU against liver after the portal venous phase",

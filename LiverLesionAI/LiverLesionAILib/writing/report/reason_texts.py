@@ -134,6 +134,21 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "{share} av veien fra lever til aorta",
         "{share} de l'écart entre foie et aorte",
     ),
+    "brightest part {share} of the way from liver to aorta": (
+        "hellster Teil bei {share} des Wegs von Leber zu Aorta",
+        "lyseste del {share} av veien fra lever til aorta",
+        "partie la plus dense à {share} du chemin du foie à l'aorte",
+    ),
+    "brightest part {share} of the way from liver to aorta in the portal venous phase": (
+        "hellster Teil portalvenös bei {share} des Wegs von Leber zu Aorta",
+        "lyseste del {share} av veien fra lever til aorta i portalvenøs fase",
+        "partie la plus dense à {share} du chemin du foie à l'aorte à la phase portale",
+    ),
+    "densest part inside {n} HU": (
+        "dichtester Teil im Inneren {n} HU",
+        "tetteste del innvendig {n} HU",
+        "partie interne la plus dense {n} UH",
+    ),
     "lumps {share} of the way from liver to aorta": (
         "Knoten {share} des Wegs von Leber zu Aorta",
         "knuter {share} av veien fra lever til aorta",
