@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from LiverLesionAILab.evaluation.class_directions import DIRECTIONS, INSIDE, LOOKS
 from LiverLesionAILab.evaluation.class_points import (
     AT_HAND,
-    DIRECTIONS,
-    INSIDE,
     LEAST_EXPONENTS,
-    LOOKS,
     MOST_POINTS,
     Example,
     examples,

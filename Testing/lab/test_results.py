@@ -92,6 +92,22 @@ def test_what_dadrns_attentions_are_worth_is_what_the_kept_runs_say():
         assert f"| {' | '.join([attention or 'as it is', how, *cells])} |".replace("|  |", "| |") in EVIDENCE
 
 
+def test_what_mscds_attentions_are_worth_is_what_the_kept_cases_say():
+    from LiverLesionAILab.metrics.bootstrap import compare_paired
+
+    rows = json.loads((RESOURCES / "results" / "attention_mscd.json").read_text())["rows"]
+    before = rows[0]["cases"]
+    assert len(rows) == 7 and f"(68 slices of {len(before)} scans)" in EVIDENCE
+    for row in rows:
+        cells = f"| {row['attention'] or 'as it is'} | {row['how']} | {_attention_cell(row)} |"
+        assert cells.replace("|  |", "| |") in EVIDENCE
+        again = compare_paired(before, row["cases"], {name: name for name in before}, seed=0)
+        assert again.b == pytest.approx(row["value"])
+        if row["difference"] is not None:
+            assert again.difference.low == pytest.approx(row["difference"]["low"])
+            assert again.difference.high == pytest.approx(row["difference"]["high"])
+
+
 def _attention_cell(row: dict) -> str:
     if row["difference"] is None:
         return f"{row['value']:.3f}"

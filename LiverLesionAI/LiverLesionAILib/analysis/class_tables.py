@@ -179,7 +179,7 @@ SIGNS: SignRows = (
 )
 """(sign, from, to, (class, points)...): log odds that a sign speaks for a class beside the density.
 
-Which way each sign may speak was fixed beforehand, as a reader expects it; by how much was fitted on bodies
+Which way each sign may speak is fixed, as a reader expects it; by how much was fitted on bodies
 of SynthLiver-2-other (`python -m LiverLesionAILab.evaluation.class_points`), never on SynthLiver-2.
 """
 
