@@ -68,6 +68,28 @@ def networks() -> list[NetworkAttention]:
     return attention_of_case(result, case_liver(result, volume), Store(), DEVICE)  # type: ignore[arg-type]
 
 
+def test_health_is_measured_where_there_are_lesions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In slices without any, no answer can change, and every attention would look dead."""
+    from LiverLesionAILib.stages.explain import health
+
+    seen: list[list[int]] = []
+
+    def noted(
+        _entry: ModelEntry, _network: object, liver: health.LiverPart, _progress: object
+    ) -> list[object]:
+        seen.append([int(z) for z in liver.slices])
+        assert liver.liver_zyx[liver.slices].any(axis=(1, 2)).all()
+        return []
+
+    monkeypatch.setattr(health, "health_of", noted)
+    result, volume = case()
+    liver = case_liver(result, volume)
+    attention_of_case(result, liver, Store(), DEVICE)  # type: ignore[arg-type]
+    with_lesions = np.flatnonzero(liver.on_spacing(SPACING).labels_zyx.any(axis=(1, 2)))
+    assert len(seen) == len(TOYS) and len(with_lesions) < len(volume.hu_zyx) - 4
+    assert all(len(own) == case_attention.HEALTH_SLICES and set(own) <= set(with_lesions) for own in seen)
+
+
 def test_those_that_ran_come_first_at_the_largest_lesion(networks: list[NetworkAttention]) -> None:
     assert [one.ran for one in networks] == [True, True, False, False]
     assert {one.entry.name for one in networks} == set(TOYS)

@@ -11,19 +11,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILab.evaluation.lesion_classes import with_even_priors
-from LiverLesionAILab.training import class_pool
-from LiverLesionAILab.training.class_pool import (
-    Heard,
-    PhaseOfLesion,
-    PoolLesion,
-    balanced_accuracy,
-    cross_entropy,
-    fit_weights,
-    heard,
-    load_lesions,
-    save_lesions,
-    sayable,
-)
+from LiverLesionAILab.training import class_weights
+from LiverLesionAILab.training.class_heard import Heard, heard
+from LiverLesionAILab.training.class_pool import PhaseOfLesion, PoolLesion, load_lesions, save_lesions
+from LiverLesionAILab.training.class_weights import balanced_accuracy, cross_entropy, fit_weights, sayable
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.stages.classify.differential import CLASSES, DifferentialSettings
@@ -72,12 +63,12 @@ def lesions(arterial: float, portal: float) -> list[Heard]:
 
 def test_weights_are_those_that_made_the_labels(monkeypatch) -> None:
     """A network that is right in the arterial phase, and guesses in the portal venous one, counts there."""
-    monkeypatch.setattr(class_pool, "AT_HAND", ((Phase.ARTERIAL,), (Phase.PORTAL,)))
+    monkeypatch.setattr(class_weights, "AT_HAND", ((Phase.ARTERIAL,), (Phase.PORTAL,)))
     cases = lesions(1.0, 0.5)
     weights = fit_weights(cases, EVEN)
-    assert tuple(weights) == class_pool.WEIGHTS
+    assert tuple(weights) == class_weights.WEIGHTS
     assert weights["network_arterial"] > 0.7 and weights["network_portal"] < 0.25
-    for value, (low, high) in zip(weights.values(), class_pool.BOUNDS, strict=True):
+    for value, (low, high) in zip(weights.values(), class_weights.BOUNDS, strict=True):
         assert low <= value <= high
     fitted = replace(EVEN, **weights)
     assert cross_entropy(cases, fitted) < cross_entropy(cases, EVEN)

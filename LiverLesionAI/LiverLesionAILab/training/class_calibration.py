@@ -6,7 +6,8 @@ The layer that tells lesions of no class is fitted on the bodies of the training
 Synthetic bodies of another seed give the temperature and the threshold under which a lesion is one of the
 classes; bodies of a third seed tell what that does. Real livers that the run left out tell how often a liver
 without a lesion is called normal. For a network that is told the phase, bodies of a fourth seed give the
-weights of its answers beside what is measured (:mod:`.class_pool`), and bodies of a fifth tell what they do.
+weights of its answers beside what is measured (:mod:`.class_weights`), and bodies of a fifth tell what they
+do.
 """
 
 from __future__ import annotations
@@ -43,8 +44,10 @@ from torch import nn
 from ..data.cases import TrainingCase, data_folder
 from .bundling import bundle
 from .class_bank import class_bank, real_livers
-from .class_pool import Heard, balanced_accuracy, cross_entropy, fit_weights, heard, pool_bodies
+from .class_heard import Heard, heard
+from .class_pool import pool_bodies
 from .class_sampling import plain_inputs
+from .class_weights import balanced_accuracy, cross_entropy, fit_weights
 from .classes import OUTLIER, ClassSettings, ClassSlices
 from .classify import LIVERS, bank_settings, phased_bank
 from .outlier_layer import with_outlier_layer

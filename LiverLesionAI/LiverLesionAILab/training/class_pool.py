@@ -1,10 +1,7 @@
-"""How far a network's classes count beside what is measured: weights of a log-linear pool, fitted.
+"""Lesions of synthetic bodies in four phases, drawn once and kept: what voices are weighed on.
 
-The probability of a class is proportional to its prior, times what is measured to the power of one weight,
-times what the network says to the power of another, one for each contrast phase (Genest and Zidek, Stat Sci
-1986;1:114-135). The weights are those under which lesions of synthetic bodies, which no network learnt from,
-are most probably what they are (cross entropy, every class alike). All weights are positive: whatever speaks
-for a class by a rule still does.
+Each class one lesion at a time in the liver of a body that no network learnt from, with what is measured on
+it and what a network will be shown of it (:mod:`.class_heard` asks, :mod:`.class_weights` fits).
 """
 
 from __future__ import annotations
@@ -22,21 +19,13 @@ from LiverLesionAILib.case.classes import LesionClass
 from LiverLesionAILib.case.classes import Phase as NamedPhase
 from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.models.inputs import InputSpec
-from LiverLesionAILib.stages.classify.differential import (
-    INDETERMINATE,
-    NEED_ARTERIAL,
-    DifferentialSettings,
-)
 from LiverLesionAILib.stages.classify.features import LesionFeatures, measure_features
-from LiverLesionAILib.stages.classify.lesions import ClassifySettings, LesionInputs, answer_of, lesion_inputs
+from LiverLesionAILib.stages.classify.lesions import ClassifySettings, LesionInputs, lesion_inputs
 from LiverLesionAILib.stages.classify.liver_box import LiverBox, LiverCrop, liver_box
-from LiverLesionAILib.stages.classify.second_voice import MeasuredPhase, differentials, known_answers
 from LiverLesionAILib.stages.classify.stage import measured
 from LiverLesionAILib.stages.phase.estimate import PhaseSettings, phase_probabilities
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import CtVolume
-from scipy import optimize
-from torch import nn
 
 from ..synthesis.appearance import Appearance, LesionType, Phase, sample_appearance
 from .class_looks import benign_look, metastasis_look
@@ -47,19 +36,6 @@ SPACING_MM = (2.5, 1.3, 1.3)
 """Of the bodies' scans: lesions are measured at a scan's own spacing."""
 LESIONS = 3
 """Of each class in a body, each alone in its liver: a body takes longer to draw than a lesion."""
-WEIGHTS = ("measured_weight", *(f"network_{phase.value}" for phase in NamedPhase), "network_shared")
-"""Fields of the settings that are fitted, named so in a calibration."""
-BOUNDS = ((0.2, 1.0), *[(0.0, 1.0)] * len(NamedPhase), (0.0, 1.0))
-"""Neither voice counts more than it says: real lesions differ more than these."""
-AT_HAND = (
-    (NamedPhase.ARTERIAL,),
-    (NamedPhase.PORTAL,),
-    (NamedPhase.DELAYED,),
-    (NamedPhase.UNENHANCED,),
-    (NamedPhase.PORTAL, NamedPhase.ARTERIAL),
-    (NamedPhase.PORTAL, NamedPhase.ARTERIAL, NamedPhase.DELAYED),
-)
-"""What a reader has; the first is the CT that is analysed. All count alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,20 +60,6 @@ class PoolLesion:
 
     truth: str
     phases: tuple[PhaseOfLesion, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """A lesion with what was measured and what the network said.
-
-    Attributes:
-        truth: code of its class.
-        alone: by phase, told as the picture looks; named: told as it was scanned.
-    """
-
-    truth: str
-    alone: Mapping[NamedPhase, MeasuredPhase]
-    named: Mapping[NamedPhase, MeasuredPhase]
 
 
 def pool_bodies(
@@ -280,102 +242,3 @@ def load_lesions(folder: Path) -> list[PoolLesion]:
                 phases.append(PhaseOfLesion(NamedPhase(one["phase"]), one["measures"], features, asked))
             found.append(PoolLesion(lesion["truth"], tuple(phases)))
     return found
-
-
-def heard(lesions: Sequence[PoolLesion], network: nn.Module, classify: ClassifySettings) -> list[Heard]:
-    """Ask a network about all lesions, told what each phase looks like and which it is."""
-    found = []
-    for lesion in lesions:
-        alone, named = {}, {}
-        for one in lesion.phases:
-            told = tuple(one.measures["shares"])
-            alone[one.phase] = _asked(one, told, list(NamedPhase)[int(np.argmax(told))], network, classify)
-            told = tuple(float(phase is one.phase) for phase in NamedPhase)
-            named[one.phase] = _asked(one, told, one.phase, network, classify)
-        found.append(Heard(lesion.truth, alone, named))
-    return found
-
-
-def _asked(
-    one: PhaseOfLesion,
-    told: tuple[float, ...],
-    phase: NamedPhase,
-    network: nn.Module,
-    classify: ClassifySettings,
-) -> MeasuredPhase:
-    said, _ = answer_of(network, one.asked, classify, told)
-    return MeasuredPhase(
-        phase.value,
-        one.measures["vessels_hu"],
-        one.measures["aorta_hu"],
-        told[list(NamedPhase).index(NamedPhase.ARTERIAL)],
-        {1: one.features},
-        known_answers({1: said}),
-        one.measures["cava_hu"],
-        told,
-    )
-
-
-def probabilities_at(
-    one: Heard, phases: Sequence[NamedPhase], settings: DifferentialSettings
-) -> Mapping[str, float]:
-    """What the product says of a lesion from these phases; {} where the first of them does not show it."""
-    known = one.alone if len(phases) == 1 else one.named
-    views = [known[phase] for phase in phases if phase in known]
-    if not views or phases[0] not in known:
-        return {}
-    return differentials(views, settings)[1].probabilities
-
-
-def sayable(truth: str, phases: Sequence[NamedPhase]) -> str:
-    """What can be said of a class from these phases."""
-    hidden = truth in NEED_ARTERIAL and NamedPhase.ARTERIAL not in phases
-    return INDETERMINATE if hidden else truth
-
-
-def cross_entropy(lesions: Sequence[Heard], settings: DifferentialSettings) -> float:
-    """Mean over settings of :data:`AT_HAND` and classes of minus the log of the true one's probability."""
-    losses = []
-    for phases in AT_HAND:
-        of_class: dict[str, list[float]] = {}
-        for one in lesions:
-            said = probabilities_at(one, phases, settings)
-            if said:
-                truth = sayable(one.truth, phases)
-                of_class.setdefault(truth, []).append(-float(np.log(max(said.get(truth, 0.0), 1e-4))))
-        losses += [float(np.mean(each)) for each in of_class.values()]
-    return float(np.mean(losses))
-
-
-def fit_weights(lesions: Sequence[Heard], settings: DifferentialSettings) -> dict[str, float]:
-    """The weights of :data:`WEIGHTS` with the least cross entropy.
-
-    Args:
-        settings: their priors count: even ones ask every class alike.
-    """
-
-    def loss(values: np.ndarray) -> float:
-        tried = dict(zip(WEIGHTS, map(float, values), strict=True))
-        return cross_entropy(lesions, replace(settings, **tried))
-
-    start = np.array([0.8, *[0.4] * len(NamedPhase), 0.5])
-    found = optimize.minimize(
-        loss, start, method="L-BFGS-B", bounds=BOUNDS, options={"maxiter": 25, "eps": 0.02, "ftol": 1e-4}
-    )
-    return {name: round(float(value), 3) for name, value in zip(WEIGHTS, found.x, strict=True)}
-
-
-def balanced_accuracy(lesions: Sequence[Heard], settings: DifferentialSettings) -> dict[str, float]:
-    """By the phases at hand: mean over classes of the share whose most probable class is theirs."""
-    figures = {}
-    for phases in AT_HAND:
-        right: dict[str, list[bool]] = {}
-        for one in lesions:
-            said = probabilities_at(one, phases, settings)
-            if said:
-                truth = sayable(one.truth, phases)
-                right.setdefault(truth, []).append(next(iter(said)) == truth)
-        name = " and ".join(phase.value for phase in phases)
-        if right:
-            figures[name] = round(float(np.mean([np.mean(each) for each in right.values()])), 4)
-    return figures

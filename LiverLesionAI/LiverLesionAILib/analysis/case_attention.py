@@ -127,7 +127,9 @@ def attention_of_case(
         readings = read_attention(entry, network, one, (y, x), part(now, 0.0, 0.3))
         if not readings:
             continue
-        several = part_of(crop, entry.input, spread_slices(crop.liver_zyx, HEALTH_SLICES), phase)
+        # Where nothing is found no answer can change: an attention would look dead.
+        where = crop.labels_zyx > 0 if crop.labels_zyx.any() else crop.liver_zyx
+        several = part_of(crop, entry.input, spread_slices(where, HEALTH_SLICES), phase)
         health = health_of(entry, network, several, part(now, 0.3, 1.0))
         found.append(
             NetworkAttention(entry, entry.name in result.models, one.hu_zyx[z], (y, x), readings, health)

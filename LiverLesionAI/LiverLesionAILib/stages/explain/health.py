@@ -56,7 +56,7 @@ class LiverPart:
 
 
 def spread_slices(liver_zyx: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
-    """Up to `count` slices evenly over those with at least a third of the largest area of liver."""
+    """Up to `count` slices evenly over those with at least a third of the largest area of the mask."""
     areas = liver_zyx.sum(axis=(1, 2))
     good = np.flatnonzero(areas >= max(1, areas.max() / 3))
     return good[np.unique(np.linspace(0, len(good) - 1, min(count, len(good))).round().astype(int))]
