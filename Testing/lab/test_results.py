@@ -12,7 +12,8 @@ import pytest
 from LiverLesionAILab.evaluation import slices
 from LiverLesionAILab.evaluation.anatomy import AnatomyRow, anatomy_table
 from LiverLesionAILab.evaluation.clicks import read_clicks, table
-from LiverLesionAILab.evaluation.followups_table import followup_table
+from LiverLesionAILab.evaluation.consistency import courses_table, read_courses
+from LiverLesionAILab.evaluation.followups_table import followup_table, rate_text
 from LiverLesionAILab.evaluation.followups_table import read_rows as followup_rows
 from LiverLesionAILab.evaluation.gallbladder_line import line_table, read_line
 from LiverLesionAILab.evaluation.gallbladders import read_rows, summary, write_rows
@@ -211,7 +212,14 @@ def test_the_follow_ups_tables_are_those_of_the_kept_pairs():
     # The first without its seconds: the machine was busy.
     lines = ["|".join(line.split("|")[:-2]) + "|" for line in tables[0].splitlines()]
     lines += [line for table in tables[1:] for line in table.splitlines()]
-    assert len(lines) == 18 and [line for line in lines if line not in page] == []
+    assert len(lines) == 23 and [line for line in lines if line not in page] == []
+
+
+def test_the_table_of_three_scans_is_that_of_the_kept_patients():
+    page = (RESOURCES / "Benchmarks" / "followups.md").read_text(encoding="utf-8")
+    rows = read_courses(RESOURCES / "results")
+    assert courses_table(rows, rate_text) in page
+    assert f"--courses {len(rows)} --out" in page and f"on {sum(r.chained for r in rows)} lesions" in page
 
 
 def test_the_intervals_tables_are_those_of_the_kept_sizes(capsys, tmp_path):

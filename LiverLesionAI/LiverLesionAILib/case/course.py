@@ -87,6 +87,11 @@ class Course:
         return "; ".join(reasons)
 
     @property
+    def has_proposals(self) -> bool:
+        """Whether a pair of any two scans waits for the reader's word."""
+        return any(pair.proposed for step in self.steps for pair in step.pairs)
+
+    @property
     def tracks(self) -> tuple[Track, ...]:
         """Every lesion of every scan is in exactly one; those of the oldest scan first."""
         return tracks_of(self)

@@ -200,10 +200,9 @@ def follow_up_story(test: Any) -> None:
     ui.undoButton.click()
     slicer.app.processEvents()
     test.assertEqual(pair_states(shown), first)
-    for pair in (new, gone):
-        choose_pair(shown, pair)
-        ui.confirmButton.click()
-        slicer.app.processEvents()
+    answer_proposals(test, shown, ui)
+    test.assertEqual(pair_states(shown)[new], "new")
+    test.assertEqual(pair_states(shown)[gone], "gone")
     test.assertNotIn("not confirmed", ui.recistLabel.text)
     # Kept with the scene: read anew it is the same.
     kept = (pair_states(shown), shown.compared.words.text, shown.compared.response)
@@ -211,6 +210,18 @@ def follow_up_story(test: Any) -> None:
     wait_until(lambda: shown.compared is not None, TIMEOUT_S, "the scene that was read again")
     test.assertEqual((pair_states(shown), shown.compared.words.text, shown.compared.response), kept)
     test.delayDisplay(f"Follow-up: {', '.join(sorted(kept[0].values()))}")
+
+
+def answer_proposals(test: Any, shown: Any, ui: Any) -> None:
+    """Confirm every proposal; of what is faint in one scan the reader says that it is not there."""
+    for _ in range(len(pair_states(shown))):
+        open_ones = [pair for pair in shown.compared.followup.pairs if pair.proposed]
+        if not open_ones:
+            break
+        choose_pair(shown, (open_ones[0].prior, open_ones[0].current))
+        (ui.unlinkButton if open_ones[0].state.value.startswith("faint") else ui.confirmButton).click()
+        slicer.app.processEvents()
+    test.assertFalse([pair for pair in shown.compared.followup.pairs if pair.proposed])
 
 
 def pair_states(shown: Any) -> dict[tuple[tuple[int, ...], tuple[int, ...]], str]:

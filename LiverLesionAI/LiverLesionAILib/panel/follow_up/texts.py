@@ -51,7 +51,7 @@ def response_html(compared: ComparedCase) -> str:
     lines += [f"<small>{escape(sentence)}</small>" for sentence in response.arithmetic]
     if response.uncertain:
         possible = " or ".join(one.value for one in response.possible)
-        more = " and by what is not confirmed" if response.provisional else ""
+        more = " and by what is not confirmed" if compared.course.has_proposals else ""
         lines.append(f"<small>Uncertain, by the measurements' intervals{more}: {possible}.</small>")
     if response.provisional:
         lines.append(f"<small>Provisional: {escape(response.provisional)}.</small>")

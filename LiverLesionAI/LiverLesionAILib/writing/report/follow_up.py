@@ -194,7 +194,7 @@ def _statements(judged: JudgedCourse, words: Language) -> list[str]:
         said += [sentence(one, words) for one in response.arithmetic]
         if response.uncertain:
             possible = words("fu.or").join(words(f"response.{one.value}") for one in response.possible)
-            key = "fu.uncertain_open" if response.provisional else "fu.uncertain"
+            key = "fu.uncertain_open" if judged.course.has_proposals else "fu.uncertain"
             said.append(words(key, possible=possible))
         if judged.elsewhere:
             number = partial(words.number, digits=1)
