@@ -19,12 +19,15 @@ from LiverLesionAILib.stages.classify.features import SURFACE_MM, LesionFeatures
 from LiverLesionAILib.stages.classify.signs import (
     MOST_FAT_HU,
     SAID,
+    SAID_BELOW_ZERO,
     lost_to_fat,
     measured_signs,
     membership,
     points_of,
+    sign_text,
     speaking,
 )
+from LiverLesionAILib.writing.report.reason_texts import REASONS
 from LiverLesionAILib.writing.report.sentences import reasons
 from LiverLesionAILib.writing.report.strings import LANGUAGES, Language
 
@@ -176,3 +179,12 @@ def test_what_is_wider_than_half_a_liver_reaches_its_surface_anyway() -> None:
     near = replace(LESION, surface_mm=6.0)
     assert measured_signs({PORTAL: near}, {})["surface"] == 0.25
     assert math.isnan(measured_signs({PORTAL: replace(near, diameter_mm=123.0)}, {})["surface"])
+
+
+def test_a_sign_below_nothing_is_told_in_words_that_every_language_has():
+    """A reader has no use for "brightest part -0.27 of the way from liver to aorta"."""
+    for name, text in SAID_BELOW_ZERO.items():
+        assert sign_text(name, -0.27) == text and text in REASONS
+        assert "0.27" in sign_text(name, 0.27)
+    assert sign_text("centre_hu", -12.0) == "centre -12 HU against the rest of it"
+    assert sign_text("edge_mm", 2.0) == ""

@@ -212,6 +212,14 @@ SAID = {
 }
 """How a sign is told; None: the lesion's figures tell it already."""
 
+SAID_BELOW_ZERO = {
+    "blood": "darker than the liver",
+    "lumps": "no lumps brighter than the liver",
+    "brightest": "no part brighter than the liver",
+    "brightest_portal": "no part brighter than the liver in the portal venous phase",
+}
+"""How it is told where it is negative: a reader has no use for a share of less than nothing."""
+
 
 def speaking(
     signs: Mapping[str, float], rows: SignRows, c: str, most: int = 3, least: float = 0.25
@@ -229,5 +237,11 @@ def speaking(
         weight = membership(signs[name], low, high) * (own.get(c, 0.0) - others)
         spoken[name] = spoken.get(name, 0.0) + weight
     order = sorted(spoken, key=lambda name: -spoken[name])
-    told = [(text.format(signs[name])) for name in order if spoken[name] >= least and (text := SAID[name])]
+    told = [sign_text(name, signs[name]) for name in order if spoken[name] >= least and SAID[name]]
     return told[:most]
+
+
+def sign_text(name: str, value: float) -> str:
+    """A sign in figures, or in words where no figure says more; "" where the lesion's figures tell it."""
+    text = SAID_BELOW_ZERO.get(name) if value < 0 else None
+    return text or (SAID[name] or "").format(value)

@@ -144,6 +144,22 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "lyseste del {share} av veien fra lever til aorta i portalvenøs fase",
         "partie la plus dense à {share} du chemin du foie à l'aorte à la phase portale",
     ),
+    "darker than the liver": ("dunkler als die Leber", "mørkere enn leveren", "plus sombre que le foie"),
+    "no lumps brighter than the liver": (
+        "keine Knoten heller als die Leber",
+        "ingen knuter lysere enn leveren",
+        "aucun nodule plus dense que le foie",
+    ),
+    "no part brighter than the liver": (
+        "kein Teil heller als die Leber",
+        "ingen del lysere enn leveren",
+        "aucune partie plus dense que le foie",
+    ),
+    "no part brighter than the liver in the portal venous phase": (
+        "portalvenös kein Teil heller als die Leber",
+        "ingen del lysere enn leveren i portalvenøs fase",
+        "aucune partie plus dense que le foie à la phase portale",
+    ),
     "densest part inside {n} HU": (
         "dichtester Teil im Inneren {n} HU",
         "tetteste del innvendig {n} HU",
