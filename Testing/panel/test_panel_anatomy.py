@@ -147,14 +147,10 @@ def test_the_whole_story_by_mouse(desk, body, tmp_path, monkeypatch):
     assert state(desk)[2][LandmarkName.MIDDLE_VEIN] == moved[2][LandmarkName.MIDDLE_VEIN], "kept where put"
     assert "Kept where you had put them: middle hepatic vein" in desk.ui.anatomyLabel.text
     kept = state(desk)
-    (tmp_path / "scene").mkdir()
-    assert desk.scene.SaveSceneToSlicerDataBundleDirectory(str(tmp_path / "scene"))
-    desk.scene.Clear(False)
-    desk.turn()
+    saved = desk.save(tmp_path / "scene")
+    desk.close_scene()
     assert desk.ui.anatomyLabel.text == "" or not desk.ui.anatomyLabel.visible
-    desk.scene.SetURL(str(next((tmp_path / "scene").glob("*.mrml"))))
-    assert desk.scene.Import()
-    desk.turn(0.05)
+    desk.open(saved)
     found = count_places(monkeypatch)
     desk.panel.parameters.inputVolume = slicer.util.getNode("CT")
     desk.turn(0.05)

@@ -136,14 +136,9 @@ def test_the_hidden_button_stays_hidden_when_the_section_opens(case):
 def test_saved_and_loaded(case, tmp_path):
     case.ui.attendButton.click()
     point = click_at(case, (10, 14, 20))
-    folder = tmp_path / "saved"
-    folder.mkdir()
-    assert case.scene.SaveSceneToSlicerDataBundleDirectory(str(folder))
-    case.scene.Clear(False)
-    case.turn()
-    case.scene.SetURL(str(next(folder.rglob("*.mrml"))))
-    assert case.scene.Import()
-    case.turn(0.05)
+    saved = case.save(tmp_path / "saved")
+    case.close_scene()
+    case.open(saved)
     assert case.ui.mapSelector.currentText == MAPS[0]
     assert shown_map(case).GetAttribute("LiverLesionAI.Map") == MAPS[0]
     assert marks(case)[0].GetNthControlPointPositionWorld(0) == pytest.approx(point)

@@ -96,13 +96,9 @@ def test_mrecist_of_an_hcc_that_is_seen_in_the_arterial_phase(desk, tmp_path):
     in_phases(desk, scans, ("arterial", "arterial"))
     assert (states(desk), shown.compared.words) == said and shown.compared.judged.mrecist is not None
     text = ui.recistLabel.text
-    (tmp_path / "scene").mkdir()
-    assert desk.scene.SaveSceneToSlicerDataBundleDirectory(str(tmp_path / "scene"))
-    desk.scene.Clear(False)
-    desk.turn()
-    desk.scene.SetURL(str(next((tmp_path / "scene").glob("*.mrml"))))
-    assert desk.scene.Import()
-    desk.turn(0.05)
+    saved = desk.save(tmp_path / "scene")
+    desk.close_scene()
+    desk.open(saved)
     desk.panel.parameters.inputVolume = slicer.util.getNode("May")
     desk.turn(0.05)
     assert ui.recistLabel.text == text and ui.diagnosisBox.currentIndex == HCC

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.findings_desk import choose, click, ids, labels, mask, paint, statuses
+from support.findings_desk import ids, labels, mask, paint, statuses
 
 pytest.importorskip("PySide6")
 
 
 def test_accept_reject_and_their_undo(case):
-    choose(case, 0)
-    click(case, "acceptButton")
-    choose(case, 1, 2)
-    click(case, "rejectButton")
+    case.choose(0)
+    case.click("acceptButton")
+    case.choose(1, 2)
+    case.click("rejectButton")
     assert statuses(case) == ["accepted", "rejected", "rejected"]
     assert "1 lesion," in case.ui.summaryLabel.text
     display = case.panel.case.segmentation.GetDisplayNode()
     assert not display.GetSegmentVisibility("lesion_2")
-    click(case, "undoButton")
+    case.click("undoButton")
     assert statuses(case) == ["accepted", "undecided", "undecided"]
     assert display.GetSegmentVisibility("lesion_2")
-    click(case, "undoButton")
+    case.click("undoButton")
     assert statuses(case) == ["undecided", "undecided", "undecided"]
     assert not case.ui.undoButton.enabled
-    click(case, "redoButton")
+    case.click("redoButton")
     assert statuses(case) == ["accepted", "undecided", "undecided"]
-    choose(case, 0)
-    click(case, "acceptButton")
+    case.choose(0)
+    case.click("acceptButton")
     assert statuses(case) == ["undecided", "undecided", "undecided"]
 
 
 def test_delete_takes_box_and_row_and_undo_brings_all_back(case):
     before = mask(case, "lesion_2")
-    choose(case, 1)
-    click(case, "deleteButton")
+    case.choose(1)
+    case.click("deleteButton")
     assert ids(case) == ["lesion_1", "lesion_3"]
     assert labels(case) == ["1", "3"]
-    click(case, "undoButton")
+    case.click("undoButton")
     assert ids(case) == ["lesion_1", "lesion_2", "lesion_3"]
     assert np.array_equal(mask(case, "lesion_2"), before)
     assert len(labels(case)) == 3
@@ -60,10 +60,10 @@ def test_undoing_a_deletion_brings_the_box_of_the_class_back(case):
     scene_segments.set_tag(segment, terms.TAG_CLASS_BOX, tags.box_text(seen))
     case.panel.case = follow(slicer.mrmlScene, case.panel.case, ["lesion_2"])
     assert case.panel.case.row("lesion_2").place.class_box is not None
-    choose(case, 1)
-    click(case, "deleteButton")
+    case.choose(1)
+    case.click("deleteButton")
     assert case.panel.case.row("lesion_2") is None
-    click(case, "undoButton")
+    case.click("undoButton")
     place = case.panel.case.row("lesion_2").place
     assert place.class_box.centre_lps == pytest.approx((1.0, -2.0, 103.0))
     assert place.class_box.size_xyz_mm == pytest.approx((9.0, 8.0, 7.0))
@@ -72,32 +72,32 @@ def test_undoing_a_deletion_brings_the_box_of_the_class_back(case):
 
 def test_merge_and_split(case):
     union = mask(case, "lesion_1") | mask(case, "lesion_2")
-    choose(case, 0, 1)
-    click(case, "mergeButton")
+    case.choose(0, 1)
+    case.click("mergeButton")
     assert ids(case) == ["lesion_1", "lesion_3"]
     assert np.array_equal(mask(case, "lesion_1"), union)
     assert case.panel.case.row("lesion_1").measurement.volume_ml == pytest.approx(
         union.sum() * 5.625 / 1000, abs=0.01
     )
     assert statuses(case)[0] == "edited"
-    choose(case, 0)
-    click(case, "splitButton")
+    case.choose(0)
+    case.click("splitButton")
     assert len(ids(case)) == 3
     assert sorted(int(mask(case, i).sum()) for i in ids(case)) == [3 * 4 * 5, 5 * 6 * 6, 10 * 12 * 14]
-    click(case, "undoButton")
-    click(case, "undoButton")
+    case.click("undoButton")
+    case.click("undoButton")
     assert ids(case) == ["lesion_1", "lesion_2", "lesion_3"]
     assert statuses(case) == ["undecided", "undecided", "undecided"]
 
 
 def test_a_lesion_in_one_piece_is_cut_by_a_plane(case):
-    choose(case, 0)
-    click(case, "splitButton")
+    case.choose(0)
+    case.click("splitButton")
     assert "Move and turn the plane" in case.message()
     planes = [case.scene.GetNthNodeByClass(0, "vtkMRMLMarkupsPlaneNode")]
     assert planes[0] is not None
     planes[0].SetNormalWorld(1, 0, 0)
-    click(case, "splitButton")
+    case.click("splitButton")
     assert case.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsPlaneNode") == 0
     halves = [int(mask(case, i).sum()) for i in ids(case) if i not in ("lesion_2", "lesion_3")]
     assert len(halves) == 2
@@ -107,7 +107,7 @@ def test_a_lesion_in_one_piece_is_cut_by_a_plane(case):
 
 def test_drawing_in_a_lesion_is_followed(case):
     case.ui.editSection.click()
-    choose(case, 1)
+    case.choose(1)
     editor = case.panel.edit.editor
     assert editor.currentSegmentID() == "lesion_2"
     assert editor.segmentationNode() is case.panel.case.segmentation
@@ -129,10 +129,10 @@ def test_drawing_in_a_lesion_is_followed(case):
     assert box.GetAttribute("LiverLesionAI.Segment") == "lesion_2"
     assert max(box.GetSize()) == pytest.approx(15.0, abs=0.1)
     assert statuses(case) == ["undecided", "edited", "undecided"]
-    click(case, "undoButton")
+    case.click("undoButton")
     assert case.panel.case.row("lesion_2").measurement.volume_ml == pytest.approx(before)
     assert statuses(case) == ["undecided", "undecided", "undecided"]
-    click(case, "redoButton")
-    click(case, "backToAiButton")
+    case.click("redoButton")
+    case.click("backToAiButton")
     assert case.panel.case.row("lesion_2").measurement.volume_ml == pytest.approx(before)
     assert statuses(case) == ["undecided", "undecided", "undecided"]

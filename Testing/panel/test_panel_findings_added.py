@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.findings_desk import click, ids, labels, mask, nodes_of
+from support.findings_desk import ids, labels, mask, nodes_of
 
 pytest.importorskip("PySide6")
 
@@ -17,7 +17,7 @@ def test_a_lesion_is_added_where_the_reader_clicks(case):
     volume = case.panel.case.volume
     array = slicer.util.arrayFromVolume(volume)
     array[12:16, 22:28, 10:18] = 940
-    click(case, "addButton")
+    case.click("addButton")
     assert "Click on the lesion" in case.message()
     interaction = case.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
@@ -40,7 +40,7 @@ def test_a_lesion_is_added_where_the_reader_clicks(case):
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.7
     assert [row.segment_id for row in case.panel.selection()] == [new.segment_id]
     assert interaction.GetCurrentInteractionMode() != interaction.Place
-    click(case, "undoButton")
+    case.click("undoButton")
     assert len(ids(case)) == 3
 
 
@@ -55,7 +55,7 @@ def test_what_the_network_suspected_is_outlined_first(case):
     array[12:16, 22:28, 10:18] = 70
     truth = array == 70
     assert truth.sum() == 4 * 6 * 8
-    click(case, "addButton")
+    case.click("addButton")
     node = case.scene.GetNodeByID(
         case.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID()
     )
@@ -72,7 +72,7 @@ def test_what_the_network_suspected_is_outlined_first(case):
 def test_a_click_outside_the_liver_is_told(case):
     import slicer
 
-    click(case, "addButton")
+    case.click("addButton")
     node = case.scene.GetNodeByID(
         case.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID()
     )
@@ -94,7 +94,7 @@ def test_the_reader_leaves_the_wait_for_a_click(case, way):
     interaction = case.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     case.window.activateWindow()
     case.ui.findingsTable.setFocus()
-    click(case, "addButton")
+    case.click("addButton")
     assert "Click on the lesion" in case.message()
     case.ui.findingsSection.collapsed = True
     case.ui.attendButton.setFocus()
@@ -109,7 +109,7 @@ def test_the_reader_leaves_the_wait_for_a_click(case, way):
     left = nodes_of(case) - before
     assert not any("Markups" in node for node in left), left
     case.ui.findingsSection.collapsed = False
-    click(case, "addButton")
+    case.click("addButton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
     case.panel.reader.close()
 
@@ -147,7 +147,7 @@ def test_doubtful_places_are_a_click_away_and_leave_when_a_lesion_is_added(case)
     assert [place.centre_lps for place in case.panel.case.doubtful] == [
         pytest.approx(read_doubtful(table.GetAttribute)[1].centre_lps)
     ]
-    click(case, "undoButton")
+    case.click("undoButton")
     assert labels(case).count("?") == 2
     table.SetAttribute(ATTR_DOUBTFUL, "damaged")
     case.panel.refresh()

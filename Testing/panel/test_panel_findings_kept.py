@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.findings_desk import choose, click, ids, labels, mask, paint, statuses
+from support.findings_desk import ids, labels, mask, paint, statuses
 
 pytest.importorskip("PySide6")
 
 
 def test_a_new_analysis_starts_a_new_history(case):
     """What was done to a lesion is not undone on another one that has its number now."""
-    choose(case, 0)
-    click(case, "acceptButton")
+    case.choose(0)
+    case.click("acceptButton")
     assert case.ui.undoButton.enabled
     case.analyze()
     assert not case.ui.undoButton.enabled
@@ -38,7 +38,7 @@ def test_overlays_are_switched(case):
     case.ui.axesBox.checked = True
     # Numbers alone; the whole text for the selected lesion, whose box and lines are nodes of their own.
     assert labels(case) == ["1", "2", "3"]
-    choose(case, 1)
+    case.choose(1)
     assert labels(case) == ["1", "Lesion 2 (Cyst 0.80), 12 × 12 mm", "3"]
     assert marks.model.GetPolyData().GetNumberOfCells() == 2 * 6 + 4 * 6
     assert [bool(node.GetDisplayNode().GetVisibility()) for node in marks.all] == [True] * 5
@@ -107,9 +107,9 @@ def test_overlays_are_switched(case):
 
 def test_a_second_analysis_keeps_what_the_reader_did(case):
     case.ui.editSection.click()
-    choose(case, 0)
-    click(case, "acceptButton")
-    choose(case, 1)
+    case.choose(0)
+    case.click("acceptButton")
+    case.choose(1)
     before = mask(case, "lesion_2")
     paint(case, "lesion_2", (slice(15, 20), slice(16, 20), slice(24, 30)))
     case.until(lambda: statuses(case)[1] == "edited", 5)
@@ -125,8 +125,8 @@ def test_a_second_analysis_keeps_what_the_reader_did(case):
 def test_a_saved_scene_shows_the_same_panel(case, tmp_path):
     import slicer
 
-    choose(case, 1)
-    click(case, "acceptButton")
+    case.choose(1)
+    case.click("acceptButton")
     case.ui.noteEdit.text = 'biopsy | 100 % sure: "HCC" %7C; é'
     case.ui.noteEdit.editingFinished.emit()
     case.ui.maskStyle.currentIndex = 1
@@ -134,15 +134,10 @@ def test_a_saved_scene_shows_the_same_panel(case, tmp_path):
     case.turn()
     rows = case.panel.case.rows
     summary = case.ui.summaryLabel.text
-    folder = tmp_path / "saved"
-    folder.mkdir()
-    assert case.scene.SaveSceneToSlicerDataBundleDirectory(str(folder))
-    case.scene.Clear(False)
-    case.turn()
+    saved = case.save(tmp_path / "saved")
+    case.close_scene()
     assert case.ui.findingsTable.model().rowCount() == 0
-    case.scene.SetURL(str(next(folder.rglob("*.mrml"))))
-    assert case.scene.Import()
-    case.turn(0.05)
+    case.open(saved)
     assert case.ui.inputSelector.currentNode().GetName() == "CT"
     assert case.ui.summaryLabel.text == summary
     assert case.panel.case.rows == rows
@@ -191,7 +186,7 @@ def test_every_segment_has_its_surface(case):
 def test_the_selected_lesion_flashes_and_looks_as_before(case):
     display = case.panel.case.segmentation.GetDisplayNode()
     before = display.GetSegmentOpacity2DFill("lesion_1")
-    choose(case, 0)
+    case.choose(0)
     seen = set()
     case.until(lambda: seen.add(display.GetSegmentOpacity2DFill("lesion_1")) or 1.0 in seen, 3)
     case.until(lambda: not case.panel._pulse._timer.active, 3)
@@ -200,11 +195,11 @@ def test_the_selected_lesion_flashes_and_looks_as_before(case):
 
 def test_nothing_is_left_of_what_is_taken_away(case):
     """Boxes, diameters and planes go with their display nodes: none of them is saved with the scene."""
-    choose(case, 0)
-    click(case, "splitButton")
+    case.choose(0)
+    case.click("splitButton")
     case.panel.reader.close()
-    choose(case, 2)
-    click(case, "deleteButton")
+    case.choose(2)
+    case.click("deleteButton")
     shown = sum(
         case.scene.GetNthNodeByClass(k, "vtkMRMLDisplayableNode").GetNumberOfDisplayNodes()
         for k in range(case.scene.GetNumberOfNodesByClass("vtkMRMLDisplayableNode"))

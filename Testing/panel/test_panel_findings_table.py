@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 from support.desk import add_volume, five_lesions
-from support.findings_desk import choose, click, ids, labels, statuses
+from support.findings_desk import ids, labels, statuses
 
 pytest.importorskip("PySide6")
 
 
 def test_class_and_note(case):
-    choose(case, 1)
+    case.choose(1)
     table = case.ui.findingsTable
     table.doubleClicked.emit(table.model().index(1, 1))
     actions = {action.text: action for action in case.panel.reader._class_menu.actions()}
@@ -23,13 +23,13 @@ def test_class_and_note(case):
     assert row.shown_class == "FNH"
     assert row.name == "Lesion 2 (FNH)"
     assert any(text.startswith("Lesion 2 (FNH), ") for text in labels(case))
-    choose(case, 1)
+    case.choose(1)
     case.ui.noteEdit.text = "control in 3 months"
     case.ui.noteEdit.editingFinished.emit()
     case.turn()
     assert case.panel.case.row("lesion_2").note == "control in 3 months"
-    click(case, "undoButton")
-    click(case, "undoButton")
+    case.click("undoButton")
+    case.click("undoButton")
     assert case.panel.case.row("lesion_2").shown_class == "Cyst"
 
 
@@ -80,9 +80,9 @@ def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):
     desk.turn()
     desk.analyze()
     assert len(ids(desk)) == 3
-    click(desk, "thresholdSensitiveButton")
+    desk.click("thresholdSensitiveButton")
     assert (len(ids(desk)), desk.ui.thresholdSlider.value) == (5, pytest.approx(0.3))
-    click(desk, "thresholdStrictButton")
+    desk.click("thresholdStrictButton")
     assert (len(ids(desk)), desk.ui.thresholdSlider.value) == (0, pytest.approx(0.95))
     desk.ui.thresholdSlider.value = 0.45
     desk.turn()
@@ -93,13 +93,13 @@ def test_the_threshold_moves_lesions_in_and_out(desk, monkeypatch):
     desk.ui.thresholdSlider.value = 0.3
     desk.turn()
     assert len(ids(desk)) == 5
-    choose(desk, 4)
-    click(desk, "acceptButton")
+    desk.choose(4)
+    desk.click("acceptButton")
     desk.ui.thresholdSlider.value = 0.95
     desk.turn()
     assert statuses(desk) == ["accepted"]
     assert len(labels(desk)) == 1
-    click(desk, "thresholdResetButton")
+    desk.click("thresholdResetButton")
     assert len(ids(desk)) == 4
 
 
@@ -113,8 +113,8 @@ def test_a_move_of_the_threshold_is_one_step_of_undo(desk, monkeypatch):
     assert not desk.ui.undoButton.enabled
     clock = [100.0]
     monkeypatch.setattr(desk.panel.threshold, "_clock", lambda: clock[0])
-    choose(desk, 0)
-    click(desk, "acceptButton")
+    desk.choose(0)
+    desk.click("acceptButton")
     # One drag: the slider tells every value on its way.
     for value in (0.65, 0.6, 0.5, 0.45):
         desk.ui.thresholdSlider.value = value
@@ -125,21 +125,21 @@ def test_a_move_of_the_threshold_is_one_step_of_undo(desk, monkeypatch):
     desk.turn()
     shown = desk.panel.case.rows
     assert len(shown) == 5
-    click(desk, "undoButton")
+    desk.click("undoButton")
     assert "Undone: threshold to 0.30" in desk.message()
     assert (len(ids(desk)), desk.ui.thresholdSlider.value) == (4, pytest.approx(0.45))
-    click(desk, "undoButton")
+    desk.click("undoButton")
     assert (len(ids(desk)), desk.ui.thresholdSlider.value) == (3, pytest.approx(0.7))
     assert statuses(desk) == ["accepted", "undecided", "undecided"]
-    click(desk, "undoButton")
+    desk.click("undoButton")
     assert statuses(desk) == ["undecided", "undecided", "undecided"]
     assert not desk.ui.undoButton.enabled
     for _ in range(3):
-        click(desk, "redoButton")
+        desk.click("redoButton")
     assert desk.panel.case.rows == shown
-    click(desk, "thresholdResetButton")
+    desk.click("thresholdResetButton")
     assert len(ids(desk)) == 3
-    click(desk, "undoButton")
+    desk.click("undoButton")
     assert desk.panel.case.rows == shown
 
 
@@ -163,8 +163,8 @@ def test_the_table_is_sorted_by_probability_at_first(desk):
 
 
 def test_the_table_node_follows(case):
-    choose(case, 1)
-    click(case, "rejectButton")
+    case.choose(1)
+    case.click("rejectButton")
     table = case.panel.case.table.GetTable()
     assert [table.GetValueByName(r, "Status").ToString() for r in range(3)] == [
         "undecided",

@@ -86,14 +86,10 @@ def test_the_whole_story_by_mouse(desk, tmp_path):
     said = states(desk)
     desk.analyze()
     assert states(desk) == said
-    (tmp_path / "scene").mkdir()
-    assert desk.scene.SaveSceneToSlicerDataBundleDirectory(str(tmp_path / "scene"))
-    desk.scene.Clear(False)
-    desk.turn()
+    saved = desk.save(tmp_path / "scene")
+    desk.close_scene()
     assert not desk.ui.followUpSection.visible
-    desk.scene.SetURL(str(next((tmp_path / "scene").glob("*.mrml"))))
-    assert desk.scene.Import()
-    desk.turn(0.05)
+    desk.open(saved)
     desk.panel.parameters.inputVolume = slicer.util.getNode("May")
     desk.turn(0.05)
     assert states(desk) == said

@@ -118,12 +118,9 @@ class TestJoinedOutlines:
         assert "merged?" in cells()
         desk.click("redoButton")
         text = ui.recistLabel.text
-        assert desk.scene.SaveSceneToSlicerDataBundleDirectory(str(tmp_path))
-        desk.scene.Clear(False)
-        desk.turn()
-        desk.scene.SetURL(str(next(tmp_path.glob("*.mrml"))))
-        assert desk.scene.Import()
-        desk.turn(0.05)
+        saved = desk.save(tmp_path)
+        desk.close_scene()
+        desk.open(saved)
         desk.panel.parameters.inputVolume = slicer.util.getNode("May")
         desk.turn(0.05)
         assert "merged" in cells() and ui.recistLabel.text == text

@@ -285,14 +285,9 @@ class TestBoxes:
         case.choose(4)
         case.turn()
         rows, phase = case.panel.case.rows, case.ui.summaryLabel.text + case.ui.notesLabel.text
-        folder = tmp_path / "saved"
-        folder.mkdir()
-        assert case.scene.SaveSceneToSlicerDataBundleDirectory(str(folder))
-        case.scene.Clear(False)
-        case.turn()
-        case.scene.SetURL(str(next(folder.rglob("*.mrml"))))
-        assert case.scene.Import()
-        case.turn(0.05)
+        saved = case.save(tmp_path / "saved")
+        case.close_scene()
+        case.open(saved)
         for old, new in zip(rows, case.panel.case.rows, strict=True):
             assert old.box_only == new.box_only and np.allclose(old.box.size_xyz_mm, new.box.size_xyz_mm)
             assert (old.number, old.shown_class, old.status) == (

@@ -151,6 +151,23 @@ class Desk:
         getattr(self.ui, button).click()
         self.turn()
 
+    def save(self, folder: Path) -> Path:
+        """Save the scene as Slicer's bundle does, into a folder that is made if missing; gives its file."""
+        folder.mkdir(exist_ok=True)
+        assert self.scene.SaveSceneToSlicerDataBundleDirectory(str(folder))
+        return next(folder.rglob("*.mrml"))
+
+    def close_scene(self) -> None:
+        """Leave nothing open."""
+        self.scene.Clear(False)
+        self.turn()
+
+    def open(self, file: Path) -> None:
+        """Open a scene that :meth:`save` wrote."""
+        self.scene.SetURL(str(file))
+        assert self.scene.Import()
+        self.turn(0.05)
+
     def cell(self, row: int, column: int) -> str:
         """Text of a cell of the findings table."""
         model = self.ui.findingsTable.model()

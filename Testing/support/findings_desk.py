@@ -22,23 +22,6 @@ def statuses(desk: Desk) -> list[str]:
     return [row.status_text for row in desk.panel.case.rows]
 
 
-def click(desk: Desk, button: str) -> None:
-    getattr(desk.ui, button).click()
-    desk.turn()
-
-
-def choose(desk: Desk, *rows: int) -> None:
-    """Select rows as clicks with Ctrl do."""
-    import qt
-
-    table, model = desk.ui.findingsTable, desk.ui.findingsTable.model()
-    table.selectionModel().clearSelection()
-    for row in rows:
-        flags = qt.QItemSelectionModel.Select | qt.QItemSelectionModel.Rows
-        table.selectionModel().select(model.index(row, 0), flags)
-    desk.turn()
-
-
 def mask(desk: Desk, segment_id: str) -> np.ndarray:
     """A segment's voxels on the CT's grid."""
     from LiverLesionAILib.scene.show import read_back

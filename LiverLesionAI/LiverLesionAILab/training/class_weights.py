@@ -9,7 +9,7 @@ for a class by a rule still does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -40,17 +40,26 @@ def sayable(truth: str, phases: Sequence[NamedPhase]) -> str:
     return INDETERMINATE if hidden else truth
 
 
+def by_true_class(
+    lesions: Sequence[Heard], phases: Sequence[NamedPhase], settings: DifferentialSettings
+) -> dict[str, list[Mapping[str, float]]]:
+    """What can be said of a class -> class to probability, of each of its lesions that these phases show."""
+    found: dict[str, list[Mapping[str, float]]] = {}
+    for one in lesions:
+        said = probabilities_at(one, phases, settings)
+        if said:
+            found.setdefault(sayable(one.truth, phases), []).append(said)
+    return found
+
+
 def cross_entropy(lesions: Sequence[Heard], settings: DifferentialSettings) -> float:
     """Mean over settings of :data:`AT_HAND` and classes of minus the log of the true one's probability."""
     losses = []
     for phases in AT_HAND:
-        of_class: dict[str, list[float]] = {}
-        for one in lesions:
-            said = probabilities_at(one, phases, settings)
-            if said:
-                truth = sayable(one.truth, phases)
-                of_class.setdefault(truth, []).append(-float(np.log(max(said.get(truth, 0.0), 1e-4))))
-        losses += [float(np.mean(each)) for each in of_class.values()]
+        losses += [
+            float(np.mean([-float(np.log(max(said.get(truth, 0.0), 1e-4))) for said in each]))
+            for truth, each in by_true_class(lesions, phases, settings).items()
+        ]
     return float(np.mean(losses))
 
 
@@ -76,13 +85,10 @@ def balanced_accuracy(lesions: Sequence[Heard], settings: DifferentialSettings) 
     """By the phases at hand: mean over classes of the share whose most probable class is theirs."""
     figures = {}
     for phases in AT_HAND:
-        right: dict[str, list[bool]] = {}
-        for one in lesions:
-            said = probabilities_at(one, phases, settings)
-            if said:
-                truth = sayable(one.truth, phases)
-                right.setdefault(truth, []).append(next(iter(said)) == truth)
-        name = " and ".join(phase.value for phase in phases)
-        if right:
-            figures[name] = round(float(np.mean([np.mean(each) for each in right.values()])), 4)
+        shares = [
+            np.mean([next(iter(said)) == truth for said in each])
+            for truth, each in by_true_class(lesions, phases, settings).items()
+        ]
+        if shares:
+            figures[" and ".join(phase.value for phase in phases)] = round(float(np.mean(shares)), 4)
     return figures
