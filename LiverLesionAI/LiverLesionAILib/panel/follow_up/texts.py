@@ -68,7 +68,8 @@ def _further(compared: ComparedCase) -> list[str]:
         change = [
             f"{p:+.0f} %" if math.isfinite(p) else "unknown" for p in (choi.size_percent, choi.hu_percent)
         ]
-        lines.append(f"Choi (GIST): <b>{choi.response.value}</b>")
+        word = "provisional" if judged.course.provisional else "confirmed"
+        lines.append(f"Choi (GIST): <b>{choi.response.value}</b> ({word})")
         lines.append(f"<small>Size {change[0]} (from -10 % a response, from +10 % progression), density ")
         lines[-1] += f"{change[1]} (from -15 % a response).</small>"
     if (mrecist := judged.mrecist) is not None:
