@@ -1,10 +1,11 @@
 """The whole command on one real CT, from start to files: seconds, memory, stage by stage, side by side.
 
-    python Testing/Benchmarks/bench_analyze.py [CT] [--base TREE] [--rounds 3] [--processor] [--json FILE]
+    python Testing/Benchmarks/bench_analyze.py [CT] [--base TREE] [--rounds 3] [--work] [--json FILE]
 
 Rows, run in turn in every round so that a busy minute meets all of them:
 
-- this tree, all outputs; the outputs that the first version had (no gallbladder); masks alone
+- this tree, all outputs; the outputs that the first version had (no gallbladder); masks alone; all outputs
+  and vessels and segments (`--anatomy`). A second look at lesions is the laboratory's: no row has it
 - with `--base`, a checkout of another commit: all outputs, and masks alone
 - reading the CT and smoothing it once with SimpleITK: what the ratios of this tree mean on any machine
 
@@ -31,12 +32,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from counted_work import counted_work
+
 TREE = Path(__file__).resolve().parents[2]
 BASELINE = """
 import sys, SimpleITK as sitk
 image = sitk.Cast(sitk.ReadImage(sys.argv[1]), sitk.sitkFloat32)
 sitk.SmoothingRecursiveGaussian(image, 2.0)
 """
+ANATOMY = "all and anatomy"
 MASKS = ("--detector", "none", "--no-attention", "--no-classify", "--no-pictures")
 # Every clock that the command reads is its processor time.
 PROCESSOR = """
@@ -134,6 +140,7 @@ def rows_of(ct: Path, base: Path | None) -> list[Row]:
         analysis("all", TREE, ct),
         analysis("all but the gallbladder", TREE, ct, ("--no-gallbladder",)),
         analysis("masks alone", TREE, ct, (*MASKS, "--no-gallbladder", "--no-scene")),
+        analysis(ANATOMY, TREE, ct, ("--anatomy",)),
     ]
     if base is not None:
         rows.append(analysis("base, all", base, ct))
@@ -181,6 +188,7 @@ def main() -> int:
     parser.add_argument("--base", type=Path, metavar="TREE", help="a checkout to compare with")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processor", action="store_true", help="one thread; stages in processor seconds")
+    parser.add_argument("--work", action="store_true", help="also operations by stage, and the peak")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     args = parser.parse_args()
     sys.path.insert(0, str(TREE / "LiverLesionAI"))
@@ -197,6 +205,7 @@ def main() -> int:
         return 2
     runs: dict[str, list[Run]] = {}
     rows = rows_of(ct, args.base and args.base.resolve())
+    anatomy = next(row for row in rows if row.name == ANATOMY)
     if args.processor:
         os.environ["OMP_NUM_THREADS"] = "1"
         rows = [by_processor(row) for row in rows]
@@ -211,9 +220,15 @@ def main() -> int:
     print(f"{ct.name}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
     print(f"OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'unset')}, {args.rounds} rounds, medians\n")
     print_table(found, "processor" if args.processor else "wall")
+    work = None
+    if args.work and ANATOMY in found:
+        work = counted_work(anatomy.command, TREE)
+        print("\noperations by stage, wall seconds of the row with anatomy")
+        print("\n".join(work.lines(found[ANATOMY].stages)))
     if args.json:
         measured = {name: [asdict(run) for run in each] for name, each in runs.items()}
-        args.json.write_text(json.dumps({"ct": ct.name, "cores": os.cpu_count(), "rows": measured}, indent=1))
+        said = {"ct": ct.name, "cores": os.cpu_count(), "rows": measured, "work": work and asdict(work)}
+        args.json.write_text(json.dumps(said, indent=1))
     return 0
 
 

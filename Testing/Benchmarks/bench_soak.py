@@ -1,10 +1,12 @@
 """Many cases through one warm worker: memory, files and threads that it holds after each ten.
 
     python Testing/Benchmarks/bench_soak.py [--cases 200] [--slices 24] [--toy]
+    python Testing/Benchmarks/bench_soak.py --ct FILE --cases 3 --every 1   (the first case and warm ones)
 
 A part of the bundled sample, each time shifted and with other noise, is handed to the panel's worker as the
 panel does it, and its answer is taken away. Printed are the worker's memory (held, and the largest so far),
-open files, threads, and the processor seconds of the last ten cases. At the end: the growth from the first
+open files, threads, and the processor and wall seconds of the last ten cases (the first with the worker's
+start). With `--ct` it is that CT, as it is, each time. At the end: the growth from the first
 third's end to the last, in MB a hundred cases; exit status 1 where it is more than `--most` or where files or
 threads have become more. With `--toy` the networks look at HU alone: the line around them in a part of the
 time. Linux only (it reads /proc).
@@ -19,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +74,14 @@ class Held:
         )
 
 
-def cases(slices: int, toy: bool) -> Iterator[tuple[NDArray[np.int16], object]]:
-    """Volumes without end, each another one, and their geometry."""
+def cases(slices: int, toy: bool, path: Path | None) -> Iterator[tuple[NDArray[np.int16], object]]:
+    """Volumes without end, each another one, and their geometry; of a file always the same."""
+    if path is not None:
+        from LiverLesionAILib.reading import read_ct
+
+        same = read_ct(path)
+        while True:
+            yield same.hu_zyx, same.geometry
     if toy:
         sys.path.insert(0, str(TREE / "Testing"))
         from support.threshold_models import phantom
@@ -157,27 +166,30 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=10, help="cases from line to line")
     parser.add_argument("--most", type=float, default=20.0, help="MB a hundred cases")
     parser.add_argument("--toy", action="store_true")
+    parser.add_argument("--ct", type=Path, metavar="FILE", help="this CT each time")
     args = parser.parse_args()
     sys.path.insert(0, str(LIBRARY))
+    volumes = cases(args.slices, args.toy, args.ct and args.ct.resolve())
+    ahead = next(volumes)
+    since_s = time.perf_counter()
     worker, rows = Worker(args.toy), list[Held]()
-    print(
-        f"{'cases':>6} {'memory MB':>10} {'peak MB':>8} {'files':>6} {'threads':>8} {'cpu s':>7}", flush=True
-    )
+    heads = f"{'cases':>6} {'memory MB':>10} {'peak MB':>8} {'files':>6} {'threads':>8}"
+    print(f"{heads} {'cpu s':>7} {'wall s':>7}", flush=True)
     lesions, used_s = 0, 0.0
     try:
         with tempfile.TemporaryDirectory() as folder:
-            volumes = cases(args.slices, args.toy)
             for number in range(1, args.cases + 1):
-                lesions += worker.analyse(number, *next(volumes), Path(folder) / str(number))
+                lesions += worker.analyse(number, *ahead, Path(folder) / str(number))
                 if number % args.every == 0:
                     held = Held.by(worker.process.pid)
                     rows.append(held)
                     print(
                         f"{number:6d} {held.memory_mb:10.1f} {held.peak_mb:8.1f} {held.files:6d} "
-                        f"{held.threads:8d} {held.cpu_s - used_s:7.1f}",
+                        f"{held.threads:8d} {held.cpu_s - used_s:7.1f} {time.perf_counter() - since_s:7.1f}",
                         flush=True,
                     )
-                    used_s = held.cpu_s
+                    used_s, since_s = held.cpu_s, time.perf_counter()
+                ahead = next(volumes)
             left = sum(1 for _ in Path(folder).rglob("*"))
     finally:
         worker.close()
