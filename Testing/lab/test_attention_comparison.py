@@ -93,13 +93,14 @@ def test_masks_by_tumour_dice(
     assert len(rows) == 1 + 2 * 3
 
 
-def test_masks_on_some_slices_with_lesions(data: Path, tmp_path: Path) -> None:
-    options = ["--model", "sfan", "--slices", "1", "--out", str(tmp_path)]
+@pytest.mark.parametrize(("model", "slices"), [("sfan", 1), ("va_mask_rcnn", 2)])
+def test_masks_on_some_slices_with_lesions(data: Path, tmp_path: Path, model: str, slices: int) -> None:
+    options = ["--model", model, "--slices", str(slices), "--out", str(tmp_path)]
     assert main(["compare", "attention", str(data), *options]) == 0
     rows = rows_of(tmp_path)
     assert len(rows) == 1 + 2 * 3
     for row in rows.values():
-        assert set(row["cases"]) == {"one", "two"} and row["note"] == "2 slices"
+        assert set(row["cases"]) == {"one", "two"} and row["note"] == f"{2 * slices} slices"
         assert row["value"] == pytest.approx(np.mean(list(row["cases"].values())))
     plain = rows[AS_IT_IS]
     assert plain["difference"] is None
@@ -108,6 +109,24 @@ def test_masks_on_some_slices_with_lesions(data: Path, tmp_path: Path) -> None:
     for row in others:
         change = np.mean([row["cases"][name] - plain["cases"][name] for name in plain["cases"]])
         assert row["difference"]["value"] == pytest.approx(change, abs=1e-6)
+
+
+def test_some_slices_of_bags_are_as_the_whole_volume_has_them(data: Path) -> None:
+    from LiverLesionAILab.compare.attention import _tumour_in
+    from LiverLesionAILab.data.cases import decode_hu
+    from LiverLesionAILab.data.folders import find_scans, layout_of
+    from LiverLesionAILab.evaluation.scan_boxes import scan_case
+    from LiverLesionAILib.stages.detect.volumetric import volumetric_liver_and_tumour
+
+    store = ModelStore.bundled()
+    entry = store.manifest.find("va_mask_rcnn")
+    network = store.network(entry.name, "cpu", "float32")
+    hu = decode_hu(scan_case(find_scans(data, layout_of(data))[0], entry).grey_zyx)
+    _, whole = volumetric_liver_and_tumour(network, entry.input, hu, scales=entry.scales["lesions"])
+    some = np.array([4, 9])
+    seen = _tumour_in(network, entry, hu, some)()
+    assert whole.max() > 100, "there is something to see"
+    assert np.abs(seen.astype(int) - whole[some]).max() <= 1
 
 
 def test_boxes_by_what_they_find(data: Path, tmp_path: Path) -> None:

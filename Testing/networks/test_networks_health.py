@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -54,6 +56,23 @@ def test_switched_off_is_the_factor_at_zero() -> None:
             off = answer()
         mechanism.module.alpha.zero_()
         torch.testing.assert_close(answer(), off, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("pooling", "sees"), [("mean", False), ("mean_max", True)])
+def test_a_mean_over_the_map_cannot_tell_who_gathered_what(pooling: str, sees: bool) -> None:
+    """DADRN as published averages the map: which place gathers which others then decides no class."""
+    network = toy("dadrn")
+    network.config = replace(network.config, pooling=pooling)
+    answer = asked(network)
+    spatial = mechanisms_of(network)[0]
+    assert spatial.name == "spatial attention"
+    with torch.inference_mode():
+        before = answer()
+        for how in ("averaged", "elsewhere"):
+            with watched(spatial, how, lambda kind, weights: None):
+                assert (effect(before, answer()).largest > 1e-5) == sees
+        with watched(spatial, "off", lambda kind, weights: None):
+            assert effect(before, answer()).largest > 1e-4, "that something is gathered does"
 
 
 def test_dead_by_a_factor_of_zero() -> None:

@@ -33,7 +33,8 @@ WORDS = {
     "spatial context": (
         "MSCD, spatial context: from which places of the slice the marked point gathers, after the "
         "softmax. Cells far from it that light up are the long-range context that the paper is about; a "
-        "single bright cell is a copy, an even glow a mean."
+        "single bright cell is a copy, an even glow a mean. The brightest colour is the largest share, which "
+        "stands above each picture."
     ),
     "channel context": (
         "MSCD, channel context: how much each channel (row) gathers from every other (column), after the "
@@ -50,7 +51,8 @@ WORDS = {
     "dadrn spatial attention": (
         "DADRN, spatial attention: how strongly the marked point gathers from each place of the liver's "
         "slice. All bright means a global average, not likeness. This network sees liver alone, the rest "
-        "filled with the liver's own density: what is bright outside the liver is that filling, no organ."
+        "filled with the liver's own density: what is bright outside the liver is that filling, no organ. What "
+        "has no colour at the edge lies outside of what it sees."
     ),
     "dadrn channel attention": (
         "DADRN, channel attention: how strongly each channel (row) gathers from every other (column)."
@@ -58,7 +60,8 @@ WORDS = {
     "channel branch": (
         "Volumetric attention, channel branch: below, what each image of the bag counts and, as bars "
         "without names, how much of each channel passes. Above, how much that changes the map at each "
-        "place."
+        "place. Where a level is not alive, its gates are alike whatever the neighbours show: what is bright "
+        "there has lost channels that are shut for good, and no place was attended to."
     ),
     "spatial branch": (
         "Volumetric attention, spatial branch: how much of the level passes at each place, decided with "

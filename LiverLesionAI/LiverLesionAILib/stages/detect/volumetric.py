@@ -185,25 +185,29 @@ def volumetric_liver_and_tumour(
             progress=part(progress, number / len(scales), (number + 1) / len(scales)),
             stage="segmenting liver and lesions",
         ):
-            detections = group.output.detections
-            boxes = boxes_on_grid(detections.boxes, group.size_yx, grid_yx)
-            kinds = [(network.config.classes - 1, tumour)]
+            tumour[group.slices] += claimed_on_grid(group, network.config.classes - 1, grid_yx)
             if group.output.dense is None:
-                kinds.append((1, liver))
+                liver[group.slices] += claimed_on_grid(group, 1, grid_yx)
             else:
                 liver[group.slices] += dense_on_grid(group, grid_yx)
-            for row, z in enumerate(group.slices):
-                for kind, volume in kinds:
-                    own = (detections.images == row) & (detections.classes == kind)
-                    if own.any():
-                        pasted = paste_masks(detections.masks[own].float(), boxes[own], grid_yx)
-                        claimed = (pasted * detections.scores[own, None, None]).amax(dim=0)
-                        volume[z] += claimed.cpu().numpy()
             if wanted is not None:
                 wanted(group.slices, group.output, group.size_yx, group.padded_yx)
     factor = np.float32(255.0 / len(scales))
     liver8 = np.rint(liver * factor).astype(np.uint8)
     return liver8, np.minimum(np.rint(tumour * factor).astype(np.uint8), liver8)
+
+
+def claimed_on_grid(group: Found, kind: int, grid_yx: tuple[int, int]) -> NDArray[np.float32]:
+    """Score times mask of the instance of class `kind` that claims a pixel most, (T, *grid_yx); 0 of none."""
+    detections = group.output.detections
+    boxes = boxes_on_grid(detections.boxes, group.size_yx, grid_yx)
+    made = np.zeros((len(group.slices), *grid_yx), np.float32)
+    for row in range(len(group.slices)):
+        own = (detections.images == row) & (detections.classes == kind)
+        if own.any():
+            pasted = paste_masks(detections.masks[own].float(), boxes[own], grid_yx)
+            made[row] = (pasted * detections.scores[own, None, None]).amax(dim=0).cpu().numpy()
+    return made
 
 
 def dense_on_grid(group: Found, grid_yx: tuple[int, int]) -> NDArray[np.float32]:
