@@ -20,6 +20,8 @@ from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.models.device import choose_device
 from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.networks import mscd, unet
+from LiverLesionAILib.networks.health import watched
+from LiverLesionAILib.networks.mechanisms import mechanisms_of
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import CtVolume
 
@@ -139,6 +141,25 @@ def test_boxes_by_what_they_find(data: Path, tmp_path: Path) -> None:
         for how in ("off", "averaged", "elsewhere")
     }
     assert all(0 <= row["value"] <= 1 for row in rows.values())
+
+
+def test_a_detectors_boxes_are_of_the_attention_that_is_replaced() -> None:
+    """The way over whole scans is a shorter one than the network's own: it has to hear of a replacement."""
+    from LiverLesionAILib.networks.cs_att_known import judge_window, known_images
+
+    network = ModelStore.bundled().network("cs_att", "cpu", "float32")
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(3, 3, 64, 64, generator=generator) - 0.5
+    boxes = torch.tensor([[8.0, 8.0, 40.0, 40.0], [20.0, 4.0, 60.0, 30.0]])
+    with torch.inference_mode():
+        known = known_images(network, images)
+        plain = judge_window(network, known, boxes)[0]
+        seen = {v.name: v.of(judge_window)(network, known, boxes)[0] for v in variants_of(network, "cs_att")}
+        again = judge_window(network, known, boxes)[0]
+        with watched(mechanisms_of(network)[0], None, lambda kind, weights: None):
+            torch.testing.assert_close(judge_window(network, known, boxes)[0], plain, atol=1e-4, rtol=1e-3)
+    assert torch.equal(seen.pop(AS_IT_IS), plain) and torch.equal(again, plain)
+    assert all((other - plain).abs().max() > 1e-3 for other in seen.values())
 
 
 def test_slices_by_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

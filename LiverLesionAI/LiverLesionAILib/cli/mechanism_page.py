@@ -51,8 +51,8 @@ WORDS = {
     "dadrn spatial attention": (
         "DADRN, spatial attention: how strongly the marked point gathers from each place of the liver's "
         "slice. All bright means a global average, not likeness. This network sees liver alone, the rest "
-        "filled with the liver's own density: what is bright outside the liver is that filling, no organ. What "
-        "has no colour at the edge lies outside of what it sees."
+        "filled with the liver's own density: what is bright outside the liver is that filling, no organ. "
+        "What has no colour at the edge lies outside of what it sees."
     ),
     "dadrn channel attention": (
         "DADRN, channel attention: how strongly each channel (row) gathers from every other (column)."

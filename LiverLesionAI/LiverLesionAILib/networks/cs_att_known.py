@@ -71,9 +71,14 @@ def in_context(images: Sequence[KnownImage]) -> Tensor:
 def judge_window(network: CsAtt, images: Sequence[KnownImage], boxes: Tensor) -> tuple[Tensor, Tensor]:
     """Logits (R, 2) and deltas (R, 4) of proposals (R, 4) in one window.
 
-    What :meth:`.CsAtt.attend`, :meth:`.CsAtt.maps` and :meth:`.CsAtt.classify` make of them.
+    What :meth:`.CsAtt.attend`, :meth:`.CsAtt.maps` and :meth:`.CsAtt.classify` make of them; and by these
+    themselves where :func:`.health.watched` has put something in the place of `attend`, which the short way
+    does not ask.
     """
     config = network.config
+    if "attend" in vars(network):
+        whole, _ = network.attend(torch.stack([one.features for one in images])[None])
+        return network.classify(network.maps(whole), boxes, boxes.new_zeros(len(boxes), dtype=torch.int64))
     x = in_context(images)
     # Equation 5 read literally embeds what the contextual attention has not weighted.
     asked = x if config.spatial_from == "refined" else torch.stack([one.features for one in images])
