@@ -114,7 +114,7 @@ def test_masks_on_some_slices_with_lesions(data: Path, tmp_path: Path, model: st
 
 
 def test_some_slices_of_bags_are_as_the_whole_volume_has_them(data: Path) -> None:
-    from LiverLesionAILab.compare.attention import _tumour_in
+    from LiverLesionAILab.compare.asked_slices import tumour_in
     from LiverLesionAILab.data.cases import decode_hu
     from LiverLesionAILab.data.folders import find_scans, layout_of
     from LiverLesionAILab.evaluation.scan_boxes import scan_case
@@ -126,7 +126,7 @@ def test_some_slices_of_bags_are_as_the_whole_volume_has_them(data: Path) -> Non
     hu = decode_hu(scan_case(find_scans(data, layout_of(data))[0], entry).grey_zyx)
     _, whole = volumetric_liver_and_tumour(network, entry.input, hu, scales=entry.scales["lesions"])
     some = np.array([4, 9])
-    seen = _tumour_in(network, entry, hu, some)()
+    seen = tumour_in(network, entry, hu, some)()
     assert whole.max() > 100, "there is something to see"
     assert np.abs(seen.astype(int) - whole[some]).max() <= 1
 

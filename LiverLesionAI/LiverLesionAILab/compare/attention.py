@@ -260,6 +260,7 @@ def judge_slices(
     from ..data.cases import decode_hu
     from ..data.scan import LIVER, TUMOUR
     from ..evaluation.scan_boxes import scan_case
+    from .asked_slices import tumour_in
 
     network, spec = store.network(entry.name, "cpu", "float32"), entry.input
     least = max(1, round(255 * float(entry.calibration["tumour_threshold"])))
@@ -277,7 +278,7 @@ def judge_slices(
         hu = decode_hu(case.grey_zyx)
         hu += np.float32(spec.shift_hu(liver_level_hu(hu[liver])))
         patients[scan.name], shown = scan.patient, shown + wanted
-        ask = _tumour_in(network, entry, hu, chosen)
+        ask = tumour_in(network, entry, hu, chosen)
         for v, variant in enumerate(variants):
             progress(f"slices of {scan.name}: {variant.name}", (k + v / len(variants)) / len(scans))
             seen = variant.of(ask)()
@@ -288,45 +289,6 @@ def judge_slices(
         _paired_row(variant, found[AS_IT_IS], found[variant.name], patients, args.seed, f"{shown} slices")
         for variant in variants
     ]
-
-
-def _tumour_in(
-    network: nn.Module, entry: ModelEntry, hu_zyx: NDArray[np.float32], slices: NDArray[np.intp]
-) -> Callable[[], NDArray[np.uint8]]:
-    """What asks a mask network for the tumour's probability in some slices, (n, y, x), 0..255 for 0..1.
-
-    Networks that see bags are asked about all slices at once: "averaged" and "elsewhere" are over these. What
-    no replacement changes, the features of single images, is computed once.
-    """
-    import torch
-    from LiverLesionAILib.networks.va_rcnn import Features, VaRcnn
-    from LiverLesionAILib.networks.volumetric_attention import bag_indices
-    from LiverLesionAILib.stages.detect.volumetric import Found, SlabFeatures, claimed_on_grid, dense_on_grid
-    from LiverLesionAILib.stages.segment.inference import class_probabilities
-
-    scales = entry.scales.get("lesions", (1.0,))[:1]
-    if not isinstance(network, VaRcnn):
-        return lambda: class_probabilities(
-            network, entry.input, hu_zyx, classes=3, pyramid=scales, slices=slices.tolist()
-        )[1]
-    slab = SlabFeatures(network, entry.input, hu_zyx, scales[0] * entry.input.magnify)
-    config = network.config
-    bags = bag_indices(torch.from_numpy(slices), len(hu_zyx), config.bag, config.bag_step)
-    used, own = bags.unique(return_inverse=True)
-    with torch.inference_mode():
-        features = Features.joined(
-            [network.features(slab.images(some.numpy())) for some in used.split(slab.batch)]
-        )
-
-    def ask() -> NDArray[np.uint8]:
-        with torch.inference_mode():
-            output = network.detect(features, own, slab.padded_yx)
-        group, grid_yx = Found(slices, output, slab.size_yx, slab.padded_yx), hu_zyx.shape[1:]
-        tumour = claimed_on_grid(group, config.classes - 1, grid_yx)
-        liver = dense_on_grid(group, grid_yx) if config.dense else claimed_on_grid(group, 1, grid_yx)
-        return np.rint(255.0 * np.minimum(tumour, liver)).astype(np.uint8)
-
-    return ask
 
 
 def judge_boxes(
