@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from LiverLesionAILab.data.synthliver2 import PhasesOfPatient, find_phases
+from LiverLesionAILab.evaluation.kept_classes import chance_table
 from LiverLesionAILab.evaluation.lesion_class_command import class_table, enhancement_table, phase_table
 from LiverLesionAILab.evaluation.lesion_classes import (
     JudgedLesion,
@@ -126,6 +127,22 @@ def test_even_priors_give_each_class_as_much() -> None:
     assert {even[c] for c in even if c not in looks} == {1.0}
     assert sum(even[look] for look in looks) == pytest.approx(1.0)
     assert even["perfusion"] / even["benign"] == pytest.approx(stated["perfusion"] / stated["benign"])
+
+
+def test_what_chance_does_to_calibration_stands_beside_what_was_found() -> None:
+    """Forty lesions at 0.75: all of them right is beyond chance, thirty is what to expect."""
+    lesions = [judged("cyst", {"cyst": 0.75, "HCC": 0.25}, False, -60.0) for _ in range(40)]
+    others = [judged("HCC", {"cyst": 0.75, "HCC": 0.25}, False, -60.0) for _ in range(10)]
+    sure, fair = (
+        chance_table({"arterial": found}).splitlines()[2] for found in (lesions, lesions[:30] + others)
+    )
+    ece, expected, wrong = (cell.strip() for cell in (sure.split("|")[3:6]))
+    assert ece == "0.250" and wrong == "0.000"
+    mean, low, high = (float(v.strip("[,]")) for v in expected.split())
+    assert 0.03 < mean < 0.08 and low <= 0.01 and 0.08 < high < 0.25
+    assert fair.split("|")[3].strip() == "0.000" and fair.split("|")[4] == sure.split("|")[4]
+    # All alike: leaving a fifth open takes away no more than its part.
+    assert 0.9 < float(sure.split("|")[8].split()[0]) < 1.1
 
 
 def test_phases_need_outlined_scans(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from LiverLesionAILab.data.cases import read_unchecked
 from LiverLesionAILab.data.synthliver2 import PhasesOfPatient, find_phases
 from LiverLesionAILab.evaluation.lesion_classes import judged_lesions, kept_measurements, read_phase
 from LiverLesionAILab.evaluation.lesion_page import SIDE_PX, lesion_picture, write_lesion_page
-from LiverLesionAILab.evaluation.phase_table import run_phase_table
+from LiverLesionAILab.evaluation.phase_table import NamedLesion, PhaseRow, names_table, run_phase_table
 from LiverLesionAILab.synthesis.synthliver.multiphase import LABEL_FILE, LESION_FILE
 from LiverLesionAILab.synthesis.synthliver.multiphase_plan import PART
 from LiverLesionAILib.analysis.rules import Rules
@@ -178,8 +178,20 @@ def test_the_table_of_phases_says_what_it_sees(patient, tmp_path: Path, capsys) 
     args = argparse.Namespace(data=tmp_path, cases=None)
     assert run_phase_table(args, lambda text, share: told.append(text)) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert told == ["phase of one_ct.nii.gz"] and len(lines) == 3
+    assert told == ["phase of one_ct.nii.gz"] and len(lines) == 7
     assert lines[2].startswith("| one |") and "portal venous" in lines[2] and "cyst 1" in lines[2]
+    assert lines[4].startswith("| scans that look |") and lines[6].startswith("| portal venous | 2 |")
+
+
+def test_names_are_counted_over_the_scans_of_a_phase() -> None:
+    metastases = (NamedLesion("metastasis", 0.9, 20.0, True), NamedLesion("metastasis", 0.7, 5.0, True))
+    others = (NamedLesion("indeterminate", 0.4, 9.0, True), NamedLesion("cyst", 0.0, 6.0, False))
+    rows = [PhaseRow("", "portal venous", metastases), PhaseRow("", "portal venous", others)]
+    rows += [PhaseRow("", "arterial", (NamedLesion("FNH", 0.1, 30.0, False),)), PhaseRow("", "delayed", ())]
+    assert names_table(rows).splitlines()[2:] == [
+        "| arterial | 1 | 0 | nan | 1 | 0 | 0 | 0 | 0 | 1 | 0 |",
+        "| portal venous | 4 | 2 | 0.70 | 0 | 1 | 1 | 3 | 2 | 2 | 1 |",
+    ]
 
 
 def test_any_analysed_ct_has_a_phase_without_a_mask(patient, tmp_path: Path, capsys) -> None:

@@ -145,7 +145,7 @@ def test_class_tables_and_their_intervals_are_those_of_the_kept_measurements(cap
     pytest.importorskip("torch", reason="PyTorch is not installed")
     assert main(["compare", "classes", str(CLASSES), "--intervals"]) == 0
     tables = [part for part in capsys.readouterr().out.split("\n\n") if part.startswith("| ")]
-    assert len(tables) == 6
+    assert len(tables) == 8
     for one in tables:
         assert one.strip() in EVIDENCE, one
 
@@ -173,6 +173,18 @@ def test_kept_measurements_come_back_as_they_were_written(tmp_path: Path, capsys
     patients, measured = read_kept(CLASSES)
     write_kept(tmp_path / "again.json", patients, measured)
     assert (tmp_path / "again.json").read_bytes() == CLASSES.read_bytes()
+    write_kept(tmp_path / "short.json.gz", patients[:2], measured, figures=4)
+    names, short = read_kept(tmp_path / "short.json.gz")
+    assert [one.name for one in names] == [one.name for one in patients[:2]]
+    first = patients[0].name
+    for phase, record in measured[first].items():
+        kept = short[first][phase]
+        assert (kept["looks"], kept["features"].keys()) == (record["looks"], record["features"].keys())
+        assert kept["aorta_hu"] == pytest.approx(record["aorta_hu"], rel=1e-3)
+        assert len(repr(kept["aorta_hu"])) <= 6 < len(repr(record["aorta_hu"]))
+    (tmp_path / "damaged.json.gz").write_bytes((tmp_path / "short.json.gz").read_bytes()[:-200])
+    with pytest.raises(InputError, match="no measurements"):
+        read_kept(tmp_path / "damaged.json.gz")
     (tmp_path / "damaged.json").write_text('{"multi01": {"lesions": [{"number": 1}], "measured": {}}}')
     with pytest.raises(InputError, match="no measurements"):
         read_kept(tmp_path / "damaged.json")

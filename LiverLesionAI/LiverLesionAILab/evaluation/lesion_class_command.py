@@ -22,7 +22,7 @@ from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
 
 from ..data.synthliver2 import find_phases
-from .kept_classes import Measurements, interval_table, read_kept, without_network, write_kept
+from .kept_classes import Measurements, chance_table, interval_table, read_kept, without_network, write_kept
 from .lesion_classes import (
     SETTINGS_OF,
     ClassFigures,
@@ -44,6 +44,9 @@ def add_lesion_class_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, help="measurements, table and page; needed for a folder")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="keep the measurements as one small file")
+    parser.add_argument(
+        "--figures", type=int, metavar="N", help="keep numbers to so many significant figures"
+    )
     parser.add_argument("--intervals", action="store_true", help="95 %% bootstrap intervals over patients")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N patients")
     parser.add_argument("--after", type=int, default=0, metavar="N", help="leave the first N patients out")
@@ -86,9 +89,14 @@ def run_lesion_classes(args: argparse.Namespace, progress: Progress = silent) ->
             interval_table(judged, SETTINGS_OF),
         ]
         parts += ["With even priors:", interval_table(even, SETTINGS_OF)]
+        parts += [
+            "Calibration and abstention against what chance would do, with the stated priors:",
+            chance_table(judged),
+        ]
+        parts += ["With even priors:", chance_table(even)]
     text = "\n\n".join(parts)
     if args.keep is not None:
-        write_kept(args.keep, patients, measurements)
+        write_kept(args.keep, patients, measurements, args.figures)
     if args.out is not None:
         write_text(args.out / "classes.md", text + "\n")
     print(text)

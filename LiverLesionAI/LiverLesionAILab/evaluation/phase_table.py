@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,13 @@ from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.findings import CaseResult
 from LiverLesionAILib.case.store import load_result
 from LiverLesionAILib.reading import load_ct
-from LiverLesionAILib.stages.classify.differential import DifferentialSettings
+from LiverLesionAILib.stages.classify.differential import (
+    CYST,
+    INDETERMINATE,
+    METASTASIS,
+    NEED_ARTERIAL,
+    DifferentialSettings,
+)
 from LiverLesionAILib.stages.classify.liver_box import liver_box
 from LiverLesionAILib.stages.classify.second_voice import PhaseView, differentials, measured_phases
 from LiverLesionAILib.stages.classify.stage import measured
@@ -27,6 +35,38 @@ from ..data.cases import read_unchecked
 
 BETWEEN = 0.25
 """A second phase of at least this probability is named beside the first: the scan lies between the two."""
+CHARACTERISED_MM = 8.0
+"""Lesions of at least this diameter are counted apart: what is smaller is a few voxels."""
+
+
+@dataclass(frozen=True)
+class NamedLesion:
+    """What measurements alone call a lesion.
+
+    Attributes:
+        name: its class's code, or "indeterminate"; metastasis: its probability.
+        diameter_mm: of the ball with its volume; dark: whether its core is darker than the liver and
+            denser than water.
+    """
+
+    name: str
+    metastasis: float
+    diameter_mm: float
+    dark: bool
+
+
+@dataclass(frozen=True)
+class PhaseRow:
+    """A scan in the table.
+
+    Attributes:
+        text: its row, Markdown; looks: the most probable phase.
+        lesions: of its liver.
+    """
+
+    text: str
+    looks: str
+    lesions: tuple[NamedLesion, ...]
 
 
 def add_phase_table_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +86,7 @@ def add_phase_table_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_phase_table(args: argparse.Namespace, progress: Progress = silent) -> int:
-    """Measure every scan and print the table.
+    """Measure every scan and print the table, and what its lesions are named by phase.
 
     Raises:
         InputError: no scan with a mask or a case, or a damaged one.
@@ -57,11 +97,42 @@ def run_phase_table(args: argparse.Namespace, progress: Progress = silent) -> in
         "| lesions by density |",
         "|---|" + "---|" * 8,
     ]
+    rows = []
     for place, (ct, mask) in enumerate(scans):
         progress(f"phase of {ct.name}", place / len(scans))
-        lines.append(phase_row(ct, found_masks(args.cases, ct) if mask is None else true_masks(mask)))
-    print("\n".join(lines))
+        rows.append(phase_row(ct, found_masks(args.cases, ct) if mask is None else true_masks(mask)))
+    print("\n".join([*lines, *(row.text for row in rows)]))
+    if any(row.lesions for row in rows):
+        print(f"\n{names_table(rows)}")
     return 0
+
+
+def names_table(rows: Sequence[PhaseRow]) -> str:
+    """How lesions are named in all scans that look like one phase, Markdown.
+
+    "Dark and solid" are those that differ from the liver as metastases do: darker than it, denser than water.
+    """
+    head = [
+        *("scans that look", "lesions", "named metastasis", "least probability", "FNH or HCC", "cyst"),
+        *("left open", "dark and solid", "of these metastasis", f"of {CHARACTERISED_MM:.0f} mm and more"),
+        "of these metastasis",
+    ]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for phase in PHASES:
+        own = [lesion for row in rows if row.looks == phase for lesion in row.lesions]
+        if not own:
+            continue
+        named = [one for one in own if one.name == METASTASIS]
+        parts = [one for one in own if one.dark], [one for one in own if one.diameter_mm >= CHARACTERISED_MM]
+        counts = [
+            *(len(own), len(named), f"{min((o.metastasis for o in named), default=np.nan):.2f}"),
+            sum(one.name in NEED_ARTERIAL for one in own),
+            *(sum(one.name == name for one in own) for name in (CYST, INDETERMINATE)),
+        ]
+        for part in parts:
+            counts += [len(part), sum(one.name == METASTASIS for one in part)]
+        lines.append(f"| {phase} | {' | '.join(map(str, counts))} |")
+    return "\n".join(lines)
 
 
 def _outlined(data: Path) -> list[tuple[Path, Path | None]]:
@@ -119,7 +190,7 @@ def found_masks(cases: Path, ct: Path) -> Masks:
     return np.asarray(found.liver_zyx), np.asarray(found.lesion_labels_zyx)
 
 
-def phase_row(ct: Path, masks: Masks) -> str:
+def phase_row(ct: Path, masks: Masks) -> PhaseRow:
     """One scan's densities in HU, its phase, and what measurements alone call its outlined lesions."""
     volume, (liver, labels) = load_ct(ct) if ct.is_dir() else read_unchecked(ct), masks
     if liver.shape != volume.hu_zyx.shape:
@@ -137,10 +208,26 @@ def phase_row(ct: Path, masks: Masks) -> str:
     phase = Phase.of(PHASES[order[0]])
     assert phase is not None
     view = PhaseView(phase, box, seen, 0.0, {})
-    said = differentials(measured_phases([view]), Rules().part(DifferentialSettings)) if labels.any() else {}
-    classes = ", ".join(f"{name} {n}" for name, n in Counter(one.name for one in said.values()).most_common())
+    lesions = _named(view) if labels.any() else ()
+    classes = ", ".join(f"{name} {n}" for name, n in Counter(one.name for one in lesions).most_common())
     beside = "; ".join(hint.what for hint in hints) or "say nothing"
     figures = (seen.aorta_hu, seen.cava_hu, seen.vessels_hu, seen.liver_hu)
     cells = " | ".join("not seen" if np.isnan(v) else f"{v:.0f}" for v in figures)
     row = (_name(ct).removesuffix("_ct"), cells, name, f"{shares[order[0]]:.2f}", beside, classes)
-    return f"| {' | '.join(row)} |"
+    return PhaseRow(f"| {' | '.join(row)} |", PHASES[order[0]], lesions)
+
+
+def _named(view: PhaseView) -> tuple[NamedLesion, ...]:
+    """What measurements alone call the lesions of a scan, the largest first."""
+    settings = Rules().part(DifferentialSettings)
+    seen = measured_phases([view])
+    features = seen[0].features
+    return tuple(
+        NamedLesion(
+            said.name,
+            said.probabilities.get(METASTASIS, 0.0),
+            features[number].diameter_mm,
+            bool(settings.water_hu < features[number].core_hu < features[number].liver_hu),
+        )
+        for number, said in differentials(seen, settings).items()
+    )
