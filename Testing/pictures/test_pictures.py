@@ -12,12 +12,14 @@ import pytest
 import SimpleITK as sitk
 from LiverLesionAILib.case.colours import LIVER, lesion_colour
 from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.pictures import slice_views
 from LiverLesionAILib.pictures import view_3d as picture_3d
 from LiverLesionAILib.pictures.canvas import Canvas, text_coverage, write_png
 from LiverLesionAILib.pictures.overview import write_pictures
 from LiverLesionAILib.pictures.planes import AXIAL, CORONAL
 from LiverLesionAILib.pictures.slice_views import Upright, best_slices, draw_slice
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
+from scipy import ndimage as ndi
 from support.case_factory import small_case
 
 
@@ -196,3 +198,29 @@ class TestChildProcess:
             code = child.wait(600)
             assert code == 0, child.stderr.read().decode()
         assert tmp_path.is_dir(), "only a child that was left alone removes the folder"
+
+
+def test_what_is_drawn_of_a_mask_is_what_the_whole_picture_would_give() -> None:
+    """Only a mask's surroundings are computed: the same bits, at any place, scale and direction."""
+    random = np.random.default_rng(3)
+    for _ in range(60):
+        shape = random.integers(3, 30, 2)
+        mask = np.zeros(shape, bool)
+        start = random.integers(0, shape)
+        mask[start[0] : start[0] + random.integers(0, 9), start[1] : start[1] + random.integers(0, 9)] = True
+        lines = []
+        for length in shape:
+            low, high = np.sort(random.uniform(-3, length + 2, 2))
+            lines.append(np.linspace(low, high + 0.5, random.integers(5, 120))[:: random.choice([-1, 1])])
+        rows, columns = lines
+        whole = slice_views._sample(mask.astype(np.float32), rows, columns, order=1, outside=0.0)
+        whole = ndi.gaussian_filter(whole, [0.4 / abs(line[1] - line[0]) for line in lines])
+        soft = slice_views._soft(mask, rows, columns)
+        np.testing.assert_array_equal(soft, whole)
+        drawn, plain = (Canvas(len(columns), len(rows), (0.2, 0.4, 0.6)) for _ in range(2))
+        drawn.region(soft, (1.0, 0.5, 0.0), fill=0.3, width=2.0)
+        slope_y, slope_x = np.gradient(whole)
+        distance = (whole - 0.5) / np.maximum(np.hypot(slope_x, slope_y), 1e-4)
+        plain.blend(0.3 * np.clip(distance + 0.5, 0, 1), (1.0, 0.5, 0.0))
+        plain.blend(np.clip(1.5 - np.abs(distance), 0, 1), (1.0, 0.5, 0.0))
+        np.testing.assert_array_equal(drawn.rgb, plain.rgb)

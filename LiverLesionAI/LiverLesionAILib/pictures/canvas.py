@@ -63,12 +63,18 @@ class Canvas:
             fill, outline: opacities.
             width: of the outline, pixels.
         """
+        # Where it is 0 all round, nothing is drawn.
+        rows, columns = (_used(inside.any(axis=axis), 2) for axis in (1, 0))
+        inside = inside[rows, columns]
+        if min(inside.shape) < 2:
+            return
         slope_y, slope_x = np.gradient(inside)
         distance = (inside - 0.5) / np.maximum(np.hypot(slope_x, slope_y), 1e-4)
+        x, y = columns.start, rows.start
         if fill:
-            self.blend(fill * np.clip(distance + 0.5, 0, 1), colour)
+            self.blend(fill * np.clip(distance + 0.5, 0, 1), colour, x, y)
         if outline:
-            self.blend(outline * np.clip(width / 2 + 0.5 - np.abs(distance), 0, 1), colour)
+            self.blend(outline * np.clip(width / 2 + 0.5 - np.abs(distance), 0, 1), colour, x, y)
 
     def line(
         self,
@@ -146,6 +152,14 @@ class Canvas:
     def as_uint8(self) -> NDArray[np.uint8]:
         """The picture as bytes, (height, width, 3)."""
         return np.round(np.clip(self.rgb, 0, 1) * 255).astype(np.uint8)
+
+
+def _used(line: NDArray[np.bool_], margin: int) -> slice:
+    """From the first to the last True of a line, with a margin; empty where there is none."""
+    where = np.flatnonzero(line)
+    if not len(where):
+        return slice(0, 0)
+    return slice(max(0, int(where[0]) - margin), min(len(line), int(where[-1]) + 1 + margin))
 
 
 def text_coverage(said: str, size: float, bold: bool = False) -> NDArray[np.float32]:

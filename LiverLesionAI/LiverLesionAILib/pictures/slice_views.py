@@ -255,9 +255,28 @@ def _sample(picture: NDArray, rows: NDArray, columns: NDArray, order: int, outsi
 
 def _soft(mask: NDArray[np.bool_], rows: NDArray, columns: NDArray) -> NDArray[np.float32]:
     """A mask on the picture's pixels, 0..1, smooth enough for a clean outline that stays on its voxels."""
-    field = _sample(mask.astype(np.float32), rows, columns, order=1, outside=0.0)
-    pixels_per_voxel = (1 / abs(rows[1] - rows[0]), 1 / abs(columns[1] - columns[0]))
-    return ndi.gaussian_filter(field, [0.4 * p for p in pixels_per_voxel])
+    sigmas = [0.4 / abs(line[1] - line[0]) for line in (rows, columns)]
+    field = np.zeros((len(rows), len(columns)), np.float32)
+    # Only what the mask reaches: a voxel beyond it, and as far as the filter sees (four sigmas).
+    where = tuple(
+        _reached(line, mask.any(axis=1 - axis), int(4 * sigma + 0.5) + 1)
+        for axis, (line, sigma) in enumerate(zip((rows, columns), sigmas, strict=True))
+    )
+    if field[where].size:
+        near = _sample(mask.astype(np.float32), rows[where[0]], columns[where[1]], order=1, outside=0.0)
+        field[where] = ndi.gaussian_filter(near, sigmas)
+    return field
+
+
+def _reached(line: NDArray, used: NDArray[np.bool_], margin: int) -> slice:
+    """Pixels of a line of voxel indices that lie within a voxel of those used, with a margin in pixels."""
+    voxels = np.flatnonzero(used)
+    if not len(voxels):
+        return slice(0, 0)
+    pixels = np.flatnonzero((line > voxels[0] - 1) & (line < voxels[-1] + 1))
+    if not len(pixels):
+        return slice(0, 0)
+    return slice(max(0, int(pixels[0]) - margin), min(len(line), int(pixels[-1]) + 1 + margin))
 
 
 def _window(
