@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +90,50 @@ def test_the_folder_names_nobody_and_needs_no_network(out: Path) -> None:
     with (out / "key.csv").open(encoding="utf-8", newline="") as file:
         key = {row["folder"]: row["number"] for row in csv.DictReader(file)}
     assert sorted(key) == sorted(p.name for p in out.glob("Meier*"))
+
+
+# Every choice of both lists, and the numbers of the cards that are shown then.
+CHOICES = """<script>
+const shown = () => [...document.querySelectorAll("article")].filter(e => e.offsetParent !== null)
+  .map(e => e.innerText.match(/Case (\\d+)/)[1]).join(",");
+const seen = {};
+for (const list of document.querySelectorAll("select")) {
+  for (const option of list.options) {
+    list.value = option.value;
+    list.dispatchEvent(new Event("change"));
+    seen[list.id + " " + option.value] = shown();
+  }
+  list.selectedIndex = 0;
+  list.dispatchEvent(new Event("change"));
+}
+document.title = JSON.stringify(seen);
+</script></body>"""
+
+
+def test_a_browser_without_a_network_filters_and_sorts(out: Path, tmp_path: Path) -> None:
+    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    page = write_cohort(out, lambda text: None)
+    cards = cards_in(page)
+    text = page.read_text(encoding="utf-8")
+    tried = page.with_name("tried.html")
+    tried.write_text(text.replace("</body>", CHOICES) if "</body>" in text else text + CHOICES)
+    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    arguments += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=3000", "--dump-dom"]
+    done = subprocess.run(
+        [browser, *arguments, tried.as_uri()], check=True, capture_output=True, text=True, timeout=120
+    )
+    seen = json.loads(re.search(r"<title>(.*)</title>", done.stdout).group(1))
+    numbers = {name: [int(word) for word in shown.split(",") if word] for name, shown in seen.items()}
+    by_doubt = [card["number"] for card in cards]
+    assert numbers["filter all"] == numbers["sort doubt"] == by_doubt
+    assert numbers["filter none"] == [n["number"] for n in cards if n["lesions"] == 0] != []
+    assert numbers["filter some"] == [n["number"] for n in cards if n["lesions"] > 0] != []
+    assert numbers["filter outlier"] == [n["number"] for n in cards if n["outlier"]] != []
+    assert numbers["filter warnings"] == [n["number"] for n in cards if n["warnings"]] != []
+    assert numbers["filter many"] == numbers["filter changed"] == []
+    assert numbers["sort number"] == sorted(by_doubt) != by_doubt
 
 
 def test_a_case_keeps_its_number_and_decisions_come_in(out: Path, capsys) -> None:
