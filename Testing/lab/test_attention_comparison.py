@@ -143,6 +143,21 @@ def test_boxes_by_what_they_find(data: Path, tmp_path: Path) -> None:
     assert all(0 <= row["value"] <= 1 for row in rows.values())
 
 
+@pytest.mark.parametrize("model", ["cs_att", "va_faster_rcnn"])
+def test_boxes_on_some_slices_with_lesions(data: Path, tmp_path: Path, model: str) -> None:
+    options = ["--model", model, "--slices", "3", "--out", str(tmp_path)]
+    assert main(["compare", "attention", str(data), *options]) == 0
+    rows = rows_of(tmp_path)
+    assert len(rows) == 1 + 2 * 3
+    plain = rows[AS_IT_IS]
+    assert plain["note"].endswith("on 6 slices") and plain["difference"] is None
+    assert plain["value"] > 0.3, "dark balls of 9 mm and more are found"
+    for row in rows.values():
+        assert 0 <= row["value"] <= 1 and row["note"] == plain["note"]
+        if row["difference"] is not None:
+            assert row["difference"]["value"] == pytest.approx(row["value"] - plain["value"], abs=1e-6)
+
+
 def test_a_detectors_boxes_are_of_the_attention_that_is_replaced() -> None:
     """The way over whole scans is a shorter one than the network's own: it has to hear of a replacement."""
     from LiverLesionAILib.networks.cs_att_known import judge_window, known_images
@@ -193,6 +208,6 @@ def test_slices_by_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "attention", str(data), "--model", "coarse_unet", "--out", str(tmp_path)]) == 1
     assert "nothing to judge it by" in capsys.readouterr().err
-    options = ["--model", "cs_att", "--slices", "2", "--out", str(tmp_path)]
+    options = ["--model", "dadrn", "--slices", "2", "--out", str(tmp_path)]
     assert main(["compare", "attention", str(data), *options]) == 1
-    assert "goes with networks for masks" in capsys.readouterr().err
+    assert "is for masks and boxes" in capsys.readouterr().err

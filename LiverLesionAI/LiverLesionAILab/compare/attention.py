@@ -4,8 +4,8 @@ What `info --attention` tells is how far answers change; this tells whether they
 trained: an attention is switched off, averaged, or fed with what another place or slice has
 (:mod:`..networks.health`), on all levels at once, and the network is judged as it is published: tumour Dice
 per case of mask networks (masks alone), lesions found at one false box a scan, mean of the class-wise
-accuracies of slices. `--slices` judges mask networks on some slices with lesions of each scan, which takes a
-tenth of the time.
+accuracies of slices. `--slices` judges masks and boxes on some slices with lesions of each scan, which takes
+a tenth of the time; boxes then as DeepLesion counts them.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from LiverLesionAILib.volume.ct import CtVolume
     from torch import nn
 
+    from ..metrics.freeresponse import FreeResponse
+
 AS_IT_IS = "as it is"
 BOX_RATE = 1.0
 """False boxes per scan at which detectors are compared."""
@@ -49,6 +51,12 @@ METRICS = {
     "detect": f"lesions found at {BOX_RATE:g} false box a scan",
     "classify": "mean of the class-wise accuracies of slices",
 }
+
+BY_SLICES = {
+    "segment": METRICS["segment"],
+    "detect": f"cross-sections of lesions found at {BOX_RATE:g} false box a slice, IoU > 0.5",
+}
+"""The same where some slices stand for a scan."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ def add_attention_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="mask networks: N slices with lesions of each scan, in place of the line over whole scans",
+        help="masks and boxes: N slices with lesions of each scan, in place of whole scans",
     )
     parser.add_argument("--out", type=Path, default=Path("attention"), help="folder for table and JSON")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
@@ -108,10 +116,10 @@ def run_attention_comparison(args: argparse.Namespace, progress: Progress = sile
             f"{entry.name} finds neither lesions nor their class: there is nothing to judge it by."
         )
     metric = METRICS[entry.task]
-    if args.slices < 0 or (args.slices and entry.task != "segment"):
-        raise InputError("--slices takes a number of slices from 1 on, and goes with networks for masks.")
+    if args.slices < 0 or (args.slices and entry.task not in BY_SLICES):
+        raise InputError("--slices takes a number of slices from 1 on, and is for masks and boxes.")
     if args.slices:
-        metric += f", {args.slices} slices with lesions of each scan"
+        metric = f"{BY_SLICES[entry.task]}, {args.slices} slices with lesions of each scan"
     rows = JUDGES[entry.task](store, entry, args, progress)
     text = f"{entry.name}, {metric}\n\n{attention_table(rows)}"
     print(text)
@@ -254,35 +262,23 @@ def judge_slices(
     Raises:
         InputError: no scan has a lesion, or one is missing or damaged.
     """
-    from LiverLesionAILib.models.inputs import liver_level_hu
     from LiverLesionAILib.volume.overlap import dice
 
-    from ..data.cases import decode_hu
-    from ..data.scan import LIVER, TUMOUR
-    from ..evaluation.scan_boxes import scan_case
-    from .asked_slices import tumour_in
+    from .asked_slices import asked_scans, tumour_in
 
-    network, spec = store.network(entry.name, "cpu", "float32"), entry.input
+    network = store.network(entry.name, "cpu", "float32")
     least = max(1, round(255 * float(entry.calibration["tumour_threshold"])))
-    variants, scans = variants_of(network, entry.name), _scans(args)
+    variants = variants_of(network, entry.name)
     found: dict[str, dict[str, float]] = {variant.name: {} for variant in variants}
     patients, shown = {}, 0
-    for k, scan in enumerate(scans):
-        case = scan_case(scan, entry)
-        liver, tumour = np.isin(case.labels_zyx, (LIVER, TUMOUR)), case.labels_zyx == TUMOUR
-        with_lesions = np.flatnonzero(tumour.any(axis=(1, 2)))
-        if not len(with_lesions):
-            continue
-        wanted = min(args.slices, len(with_lesions))
-        chosen = with_lesions[np.linspace(0, len(with_lesions) - 1, wanted).round().astype(int)]
-        hu = decode_hu(case.grey_zyx)
-        hu += np.float32(spec.shift_hu(liver_level_hu(hu[liver])))
-        patients[scan.name], shown = scan.patient, shown + wanted
-        ask = tumour_in(network, entry, hu, chosen)
+    scans = _scans(args)
+    for k, one in enumerate(asked_scans(scans, entry, args.slices)):
+        patients[one.scan.name], shown = one.scan.patient, shown + len(one.slices)
+        ask = tumour_in(network, entry, one.hu_zyx, one.slices)
+        truth, liver = one.tumour_zyx[one.slices], one.liver_zyx[one.slices]
         for v, variant in enumerate(variants):
-            progress(f"slices of {scan.name}: {variant.name}", (k + v / len(variants)) / len(scans))
-            seen = variant.of(ask)()
-            found[variant.name][scan.name] = dice(tumour[chosen], (seen >= least) & liver[chosen])
+            progress(f"slices of {one.scan.name}: {variant.name}", (k + v / len(variants)) / len(scans))
+            found[variant.name][one.scan.name] = dice(truth, (variant.of(ask)() >= least) & liver)
     if not patients:
         raise InputError("None of these scans has a lesion.")
     return [
@@ -291,10 +287,54 @@ def judge_slices(
     ]
 
 
+def judge_box_slices(
+    store: ModelStore, entry: ModelEntry, args: argparse.Namespace, progress: Progress
+) -> list[Replaced]:
+    """Cross-sections of lesions that boxes find on some slices, as DeepLesion counts; raises as above."""
+    from ..metrics.froc import froc
+    from .asked_slices import asked_scans, boxes_in
+
+    network = store.network(entry.name, "cpu", "float32")
+    variants = variants_of(network, entry.name)
+    kept: dict[str, list[Any]] = {variant.name: [] for variant in variants}
+    scans = _scans(args)
+    for k, one in enumerate(asked_scans(scans, entry, args.slices)):
+        ask = boxes_in(network, entry, one)
+        for v, variant in enumerate(variants):
+            progress(f"boxes of {one.scan.name}: {variant.name}", (k + v / len(variants)) / len(scans))
+            kept[variant.name] += variant.of(ask)()
+    if not kept[AS_IT_IS]:
+        raise InputError("None of these scans has a lesion.")
+    note = f"{sum(len(i.reference) for i in kept[AS_IT_IS])} lesions on {len(kept[AS_IT_IS])} slices"
+    return [
+        _boxes_row(variant, kept[variant.name], kept[AS_IT_IS], froc, args.seed, note) for variant in variants
+    ]
+
+
+def _boxes_row(
+    variant: Variant,
+    own: Sequence[Any],
+    before: Sequence[Any],
+    curve: Callable[[Sequence[Any]], FreeResponse],
+    seed: int,
+    note: str = "",
+) -> Replaced:
+    """A row of what boxes find at :data:`BOX_RATE`, against the network as it is; patients are drawn."""
+
+    def gain(drawn: NDArray[np.int64]) -> float:
+        one, other = (curve([of[i] for i in drawn]) for of in (own, before))
+        return one.at(BOX_RATE) - other.at(BOX_RATE)
+
+    change = bootstrap(gain, [one.patient for one in own], seed=seed) if variant.mechanisms else None
+    return Replaced(variant.attention, variant.how, curve(own).at(BOX_RATE), change, note)
+
+
 def judge_boxes(
     store: ModelStore, entry: ModelEntry, args: argparse.Namespace, progress: Progress
 ) -> list[Replaced]:
-    """Lesions that a detector's boxes find inside the true liver."""
+    """Lesions that a detector's boxes find inside the true liver, or their cross-sections on some slices."""
+    if args.slices:
+        return judge_box_slices(store, entry, args, progress)
     from LiverLesionAILib.analysis.rules import settings_from
     from LiverLesionAILib.stages.detect.link import LinkSettings
     from LiverLesionAILib.stages.faces import family_of
@@ -315,17 +355,7 @@ def judge_boxes(
             with variant.in_place():
                 found = held_out_scan(detector, case, links)
             kept[variant.name].append(scored(found, scan.patient, entry.calibration))
-    rows = []
-    for variant in variants:
-        own, before = kept[variant.name], kept[AS_IT_IS]
-
-        def gain(drawn: NDArray[np.int64], own: list[Any] = own, before: list[Any] = before) -> float:
-            one, other = (boxes_curve([of[i] for i in drawn]) for of in (own, before))
-            return one.at(BOX_RATE) - other.at(BOX_RATE)
-
-        change = bootstrap(gain, [s.patient for s in own], seed=args.seed) if variant.mechanisms else None
-        rows.append(Replaced(variant.attention, variant.how, boxes_curve(own).at(BOX_RATE), change))
-    return rows
+    return [_boxes_row(v, kept[v.name], kept[AS_IT_IS], boxes_curve, args.seed) for v in variants]
 
 
 def judge_classes(

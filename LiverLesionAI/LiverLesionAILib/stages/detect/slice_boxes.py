@@ -96,10 +96,11 @@ class VolumeWindows:
         """Boxes in pixels of the images of these (rising) key slices."""
         found: list[Detections] = []
         groups = self._together(self.known(slices))
-        for_each(self._judged, groups, lambda _, some: found.extend(some), self._device)
+        for_each(self.judged, groups, lambda _, some: found.extend(some), self._device)
         return found
 
-    def _judged(self, windows: Sequence[list[KnownImage]]) -> list[Detections]:
+    def judged(self, windows: Sequence[list[KnownImage]]) -> list[Detections]:
+        """Boxes in pixels of the images of windows that :meth:`known` has made."""
         network, how = self.network, DetectSettings()
         key = torch.stack([window[len(window) // 2].features.movedim(0, 2) for window in windows])
         proposed, owner = network.regions(*network.propose(key.movedim(3, 1)), self.size_yx, how)
