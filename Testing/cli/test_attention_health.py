@@ -25,7 +25,7 @@ FIRST_LINES = {
     "mscd": ((), ("spatial", "channel"), "**Its attention attends**", 4),
     "dadrn": ((), ("spatial", "channel"), "**Its attention attends**", 2),
     "sfan": ((), ("semantic gate", "global context gate"), "**Its attention attends**", 1),
-    "cs_att": (("contextual",), ("spatial",), "**Its contextual attention hardly attends**", 1),
+    "cs_att": (("contextual",), ("spatial",), "**Its contextual attention hardly attends, and neither", 1),
     "va_mask_rcnn": (("channel",), ("spatial",), "**Its channel attention does not attend.**", 2),
     "va_faster_rcnn": (("channel",), ("spatial",), "**Its channel attention does not attend**", 2),
 }
