@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ..data.cases import decode_hu
 from ..data.scan import LIVER, TUMOUR, Scan
-from ..evaluation.scan_boxes import scan_case
-from ..metrics.froc import ImageBoxes
+from ..evaluation.scan_boxes import LEAST_MM, ScoredScan, scan_case
+from ..metrics.froc import ImageBoxes, match_image
 
 if TYPE_CHECKING:
     from LiverLesionAILib.models.inputs import InputSpec
@@ -114,10 +114,10 @@ Boxes = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Boxes (n, 4) y0, x0, y1, x1 in voxels, and scores (n,)."""
 
 
-def boxes_in(network: nn.Module, entry: ModelEntry, asked: AskedScan) -> Callable[[], list[ImageBoxes]]:
+def boxes_in(network: nn.Module, entry: ModelEntry, asked: AskedScan) -> Callable[[], list[ScoredScan]]:
     """What asks a detector for the boxes in the asked slices, beside those of the lesions' cross-sections.
 
-    Boxes count whose middle lies in the true liver.
+    Boxes count whose middle lies in the true liver. Each slice is told as a scan of its own is.
     """
     import torch
     from LiverLesionAILib.networks.cs_att import CsAtt
@@ -152,12 +152,17 @@ def boxes_in(network: nn.Module, entry: ModelEntry, asked: AskedScan) -> Callabl
             each = [(lesion & (all_found.images == k)).numpy() for k in range(len(own))]
             return [(boxes[k], all_found.scores.double().numpy()[k]) for k in each]
 
-    def ask() -> list[ImageBoxes]:
+    def ask() -> list[ScoredScan]:
         with torch.inference_mode():
-            return [
-                ImageBoxes(truth, *_inside(*one, asked.liver_zyx[z]), name=str(z), patient=asked.scan.patient)
-                for z, truth, one in zip(asked.slices, truths, found(), strict=True)
-            ]
+            seen = zip(asked.slices, truths, found(), strict=True)
+            images = [ImageBoxes(truth, *_inside(*one, asked.liver_zyx[z])) for z, truth, one in seen]
+        name, patient = asked.scan.name, asked.scan.patient
+        matched = [match_image(image) for image in images]
+        # All sizes count.
+        return [
+            ScoredScan(name, patient, np.full(len(m.found_scores), LEAST_MM), m.found_scores, m.false_scores)
+            for m in matched
+        ]
 
     return ask
 

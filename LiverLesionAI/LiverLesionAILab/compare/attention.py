@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from LiverLesionAILib.volume.ct import CtVolume
     from torch import nn
 
-    from ..metrics.freeresponse import FreeResponse
-
 AS_IT_IS = "as it is"
 BOX_RATE = 1.0
 """False boxes per scan at which detectors are compared."""
@@ -291,7 +289,6 @@ def judge_box_slices(
     store: ModelStore, entry: ModelEntry, args: argparse.Namespace, progress: Progress
 ) -> list[Replaced]:
     """Cross-sections of lesions that boxes find on some slices, as DeepLesion counts; raises as above."""
-    from ..metrics.froc import froc
     from .asked_slices import asked_scans, boxes_in
 
     network = store.network(entry.name, "cpu", "float32")
@@ -305,28 +302,26 @@ def judge_box_slices(
             kept[variant.name] += variant.of(ask)()
     if not kept[AS_IT_IS]:
         raise InputError("None of these scans has a lesion.")
-    note = f"{sum(len(i.reference) for i in kept[AS_IT_IS])} lesions on {len(kept[AS_IT_IS])} slices"
-    return [
-        _boxes_row(variant, kept[variant.name], kept[AS_IT_IS], froc, args.seed, note) for variant in variants
-    ]
+    note = f"{sum(len(i.found_scores) for i in kept[AS_IT_IS])} lesions on {len(kept[AS_IT_IS])} slices"
+    return [_boxes_row(v, kept[v.name], kept[AS_IT_IS], args.seed, note) for v in variants]
 
 
 def _boxes_row(
     variant: Variant,
     own: Sequence[Any],
     before: Sequence[Any],
-    curve: Callable[[Sequence[Any]], FreeResponse],
     seed: int,
     note: str = "",
 ) -> Replaced:
     """A row of what boxes find at :data:`BOX_RATE`, against the network as it is; patients are drawn."""
+    from ..evaluation.scan_boxes import boxes_curve
 
     def gain(drawn: NDArray[np.int64]) -> float:
-        one, other = (curve([of[i] for i in drawn]) for of in (own, before))
+        one, other = (boxes_curve([of[i] for i in drawn]) for of in (own, before))
         return one.at(BOX_RATE) - other.at(BOX_RATE)
 
     change = bootstrap(gain, [one.patient for one in own], seed=seed) if variant.mechanisms else None
-    return Replaced(variant.attention, variant.how, curve(own).at(BOX_RATE), change, note)
+    return Replaced(variant.attention, variant.how, boxes_curve(own).at(BOX_RATE), change, note)
 
 
 def judge_boxes(
@@ -339,7 +334,7 @@ def judge_boxes(
     from LiverLesionAILib.stages.detect.link import LinkSettings
     from LiverLesionAILib.stages.faces import family_of
 
-    from ..evaluation.scan_boxes import boxes_curve, scan_case, scored
+    from ..evaluation.scan_boxes import scan_case, scored
     from ..training.calibrate_detector import held_out_scan
 
     network = store.network(entry.name, "cpu", "float32")
@@ -355,7 +350,7 @@ def judge_boxes(
             with variant.in_place():
                 found = held_out_scan(detector, case, links)
             kept[variant.name].append(scored(found, scan.patient, entry.calibration))
-    return [_boxes_row(v, kept[v.name], kept[AS_IT_IS], boxes_curve, args.seed) for v in variants]
+    return [_boxes_row(v, kept[v.name], kept[AS_IT_IS], args.seed) for v in variants]
 
 
 def judge_classes(
