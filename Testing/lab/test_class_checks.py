@@ -56,7 +56,7 @@ def test_a_temperature_is_that_of_what_is_too_sure() -> None:
 
 
 def test_the_temperatures_are_those_of_the_kept_bodies() -> None:
-    bodies, measured = read_kept(RESOURCES / "results" / "classes_other.json")
+    bodies, measured = read_kept(RESOURCES / "results" / "classes_other.json.gz")
     settings = replace(with_even_priors(Rules().part(DifferentialSettings)), network_arterial=0.0)
     parts = held_out(bodies, measured, settings, PENALTY)
     table = temperature_table(judged_apart(measured, settings, parts), parts)

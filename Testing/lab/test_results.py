@@ -271,7 +271,7 @@ def test_the_points_of_signs_and_their_table_are_what_the_kept_bodies_give() -> 
     from LiverLesionAILib.analysis.rules import Rules
     from LiverLesionAILib.stages.classify.differential import DifferentialSettings
 
-    bodies, measured = read_kept(RESOURCES / "results" / "classes_other.json")
+    bodies, measured = read_kept(RESOURCES / "results" / "classes_other.json.gz")
     page = replace(with_even_priors(Rules().part(DifferentialSettings)), network_arterial=0.0)
     signs, weights = fit_points(examples(bodies, measured, page), dict(page.priors))
     assert [row[:3] for row in signs] == [row[:3] for row in page.signs]

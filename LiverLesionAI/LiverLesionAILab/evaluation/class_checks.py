@@ -1,6 +1,6 @@
 """What the points of the signs leave on the table: a model without their rules, and a temperature.
 
-    python -m LiverLesionAILab.evaluation.class_checks Resources/results/classes_other.json
+    python -m LiverLesionAILab.evaluation.class_checks Resources/results/classes_other.json.gz
 
 On the bodies that :mod:`.class_points` fits to, each quarter judged by what was learnt from the others:
 

@@ -1,7 +1,7 @@
 """Points of the signs by which lesions are told apart, fitted to measurements of SynthLiver-2-other.
 
     liverlesionai synthesize SynthLiver-2-other --out DIR
-    liverlesionai compare classes DIR --out OUT --no-network --keep FILE
+    liverlesionai compare classes DIR --out OUT --keep FILE.json.gz --figures 5
     python -m LiverLesionAILab.evaluation.class_points FILE
 
 A multinomial regression beside the tables of densities, which stay as textbooks have them: each sign speaks
@@ -35,7 +35,7 @@ from LiverLesionAILib.stages.classify.signs import SignRows, measured_signs, mem
 from numpy.typing import NDArray
 from scipy import optimize
 
-from .class_directions import DIRECTIONS, INSIDE, LOOK_OF_HABIT, LOOKS
+from .class_directions import AT_MOST, DIRECTIONS, INSIDE, LOOK_OF_HABIT, LOOKS
 from .kept_classes import read_kept
 from .lesion_classes import (
     SETTINGS_OF,
@@ -55,7 +55,7 @@ AT_HAND = {
 }
 """What a reader has; all count alike."""
 
-PENALTY = 0.01
+PENALTY = 0.005
 """On squared points: chosen by :func:`left_out` on SynthLiver-2-other."""
 MOST_POINTS = 2.0
 """A sign alone multiplies no odds by more than exp(2 * 2) from one end to the other."""
@@ -170,10 +170,10 @@ def fit_points(
         return float(value), np.concatenate([(shown.T @ slope + penalty * moved / 4).ravel(), by_count])
 
     bounds: list[tuple[float, float]] = []
-    for *_, directions, known in DIRECTIONS:
+    for name, *_, directions, known in DIRECTIONS:
         for look in LOOKS:
-            least = known.get(look, 0.0)
-            ends = {1: (least, MOST_POINTS), -1: (-MOST_POINTS, least), 0: (0.0, 0.0)}
+            least, most = known.get(look, 0.0), AT_MOST.get((name, look), MOST_POINTS)
+            ends = {1: (least, most), -1: (-most, least), 0: (0.0, 0.0)}
             bounds.append(ends[directions.get(look, 0)])
     bounds += [(least, 1.0) for least in LEAST_EXPONENTS]
     first = np.concatenate([before.ravel(), np.ones(4)])

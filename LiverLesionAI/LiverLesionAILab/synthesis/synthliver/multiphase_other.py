@@ -22,7 +22,7 @@ from .multiphase_plan import MultiphasePlan
 NAME = "SynthLiver-2-other"
 PART = "others"
 SEED = 77_001
-BODIES = 60
+BODIES = 104
 
 OTHER_BOLUS = BolusRanges(
     peak_hu=(180, 420),
