@@ -26,6 +26,14 @@ def test_lipiodol(core_hu: float, dense: bool) -> None:
     assert bool(text) is dense
 
 
+def test_what_fades_with_the_blood_is_no_lipiodol() -> None:
+    """A small haemangioma may be as dense as the aorta in the arterial phase; lipiodol stays."""
+    flash = {PORTAL: seen(PORTAL, 175.0), ARTERIAL: seen(ARTERIAL, 261.0)}
+    assert treated_suggestion(flash, RULES) == ""
+    oil = {PORTAL: seen(PORTAL, 420.0), ARTERIAL: seen(ARTERIAL, 405.0)}
+    assert "405 HU (arterial) is lipiodol" in treated_suggestion(oil, RULES)
+
+
 def test_a_zone_that_does_not_enhance() -> None:
     zone = {UNENHANCED: seen(UNENHANCED, 40), PORTAL: seen(PORTAL, 46)}
     assert "ablated" in treated_suggestion(zone, RULES) and "6 HU of change" in treated_suggestion(

@@ -6,7 +6,8 @@ Lesions are drawn as the sets draw them (:mod:`..synthesis.synthliver.habits`), 
 image: injection, liver, flow and volume of each part. An ideal reader is shown what each part's density is in
 each phase, blood and liver beside it, which parts there are, how soft the border is and whether vessels run
 through. Boosted trees learn classes from that, and are judged on other patients. What they miss no
-measurement on a picture can find: the classes' ranges overlap there. Needs scikit-learn. No set is read.
+measurement on a picture is likely to find: the classes' ranges overlap there. Needs scikit-learn. No set is
+read.
 """
 
 from __future__ import annotations

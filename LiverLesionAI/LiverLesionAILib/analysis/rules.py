@@ -168,8 +168,8 @@ class Rules(AnatomyRules):
     differential_lipiodol_hu: float = rule(
         250.0,
         "HU",
-        "A core this dense is lipiodol or calcification, above what contrast gives a lesion: the reader is "
-        "asked whether it was treated. Not fitted.",
+        "A core this dense in every phase at hand is lipiodol or calcification, above what contrast gives a "
+        "lesion: the reader is asked whether it was treated. Not fitted.",
         f"{_TREATED}::test_lipiodol",
     )
     differential_ablated_hu: float = rule(

@@ -12,16 +12,17 @@ from .features import LesionFeatures
 def treated_suggestion(phases: Mapping[str, LesionFeatures], settings: DifferentialSettings) -> str:
     """Why a lesion may have been treated; "" where nothing speaks for it.
 
-    Lipiodol is denser than contrast is in any phase, as a calcification is. An ablated zone is denser than
-    water and at most as dense as dead tissue, does not enhance from phase to phase, and has a sharp edge; it
-    takes two phases to see that.
+    Lipiodol is denser than contrast is, in every phase at hand, as a calcification is: a haemangioma that is
+    as bright as the blood of an arterial phase fades with it. An ablated zone is denser than water and at
+    most as dense as dead tissue, does not enhance from phase to phase, and has a sharp edge; it takes two
+    phases to see that.
 
     Args:
         phases: its features by phase.
     """
-    densest, seen = max(phases.items(), key=lambda item: item[1].core_hu)
+    palest, seen = min(phases.items(), key=lambda item: item[1].core_hu)
     if seen.core_hu >= settings.lipiodol_hu:
-        return f"treated? {seen.core_hu:.0f} HU ({densest}) is lipiodol or calcification"
+        return f"treated? {seen.core_hu:.0f} HU ({palest}) is lipiodol or calcification"
     whole = [one for one in phases.values() if one.whole_core]
     if len(whole) < 2:
         return ""
