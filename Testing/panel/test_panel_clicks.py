@@ -138,11 +138,54 @@ def test_where_the_worker_fails_the_lesion_is_grown_by_density(case, monkeypatch
     assert "by its density" in case.message()
 
 
-def test_without_a_network_add_grows_by_density_and_nothing_is_corrected(case):
+def alike(one: np.ndarray, other: np.ndarray) -> float:
+    """Dice."""
+    return 2 * (one & other).sum() / (one.sum() + other.sum())
+
+
+def test_without_a_network_clicks_are_answered_by_density(case):
     case.panel.clicks.entry = None
     new = added(case)
-    assert drawn(case, new)[14, 25, 14]
-    assert "by its density" in case.message()
-    assert not case.ui.correctButton.enabled and not case.ui.correctButton.visible
-    case.panel.clicks.correct()
-    assert "by its density" in case.message()
+    assert "by its density" in case.message() and "Correct (K)" in case.message()
+    first = drawn(case, new)
+    # 940 and 930 are one lesion, as density sees it: a click takes the right half away ...
+    assert alike(first, of(LESION, BESIDE)) > 0.7
+    case.click("correctButton")
+    at(case, (14, 31, 14))
+    second = drawn(case, new)
+    assert "Corrected by density" in case.message()
+    assert not second[14, 31, 14] and second[14, 24, 14] and not (second & ~first).any()
+    # ... and another brings it back; each click is a step to be undone.
+    case.click("correctButton")
+    at(case, (14, 31, 14))
+    third = drawn(case, new)
+    assert third[14, 31, 14] and not (second & ~third).any()
+    case.click("undoButton")
+    assert np.array_equal(drawn(case, new), second)
+    case.click("undoButton")
+    assert np.array_equal(drawn(case, new), first)
+
+
+def test_a_correction_that_takes_all_is_refused(case):
+    """Nothing is left of a lesion of one voxel: it stays, and the reader is told."""
+    case.panel.clicks.entry = None
+    case.choose(0)
+    (row,) = case.panel.selection()
+    from LiverLesionAILib.volume.crops import Mask
+
+    speck = Mask(np.ones((1, 1, 1), bool), (14, 24, 14))
+    case.panel.reader.actions.redraw(row.segment_id, speck, "")
+    case.click("correctButton")
+    at(case, (14, 24, 14))
+    assert "Nothing could be outlined" in case.message()
+    assert drawn(case, row.segment_id).sum() == 1
+
+
+def test_without_a_network_a_correction_far_away_is_refused(case):
+    case.panel.clicks.entry = None
+    new = added(case)
+    before = drawn(case, new)
+    case.click("correctButton")
+    at(case, (0, 39, 47))
+    assert "too far" in case.message() or "outside the liver" in case.message()
+    assert np.array_equal(drawn(case, new), before)

@@ -1,4 +1,4 @@
-"""A lesion's outline from one point: by the network's suspicion, by density, or a small ball."""
+"""A lesion's outline from one point: by the network's suspicion; what the rules `point_...` change."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from LiverLesionAILib.analysis.rules import Rules
-from LiverLesionAILib.stages.detect.contrast import ContrastSettings
-from LiverLesionAILib.stages.detect.point import (
-    PointSettings,
-    distance_to,
-    grow_by_density,
-    grow_by_probability,
-)
+from LiverLesionAILib.stages.detect.point import PointSettings, distance_to, grow_by_probability
+from LiverLesionAILib.stages.detect.star import LiverLevel, Surroundings, outline_star
 from LiverLesionAILib.volume.overlap import dice
 from scipy import ndimage
 
-POINT, CONTRAST = Rules().part(PointSettings), Rules().part(ContrastSettings)
+POINT = Rules().part(PointSettings)
 SHAPE, SPACING, MIDDLE = (21, 61, 61), (2.5, 1.0, 1.0), (10, 30, 30)
 EVERYWHERE = np.ones(SHAPE, bool)
 
@@ -63,23 +58,15 @@ def test_a_neighbour_that_is_surer_stays_out() -> None:
     assert not (found & ndimage.binary_erosion(other)).any()
 
 
-def test_alike_in_density() -> None:
-    rng = np.random.default_rng(0)
-    lesion = ball(9.0)
-    hu = np.where(lesion, 55.0, 110.0) + rng.normal(0, 10, SHAPE)
-    found = grow_by_density(hu, MIDDLE, SPACING, EVERYWHERE, EVERYWHERE, POINT, CONTRAST)
-    assert dice(found, lesion) > 0.85
-
-
 def test_the_page_says_how() -> None:
     """Every rule of the page changes what is proposed."""
-    flat = np.full(SHAPE, 100.0)
-    small = grow_by_density(flat, MIDDLE, SPACING, EVERYWHERE, EVERYWHERE, POINT, CONTRAST)
-    assert np.array_equal(small, ball(POINT.point_ball_mm))
-    larger = replace(POINT, point_ball_mm=9.0)
-    assert np.array_equal(
-        grow_by_density(flat, MIDDLE, SPACING, EVERYWHERE, EVERYWHERE, larger, CONTRAST), ball(9.0)
-    )
+    flat = Surroundings(np.full(SHAPE, 100.0), SPACING, EVERYWHERE, LiverLevel(100.0, 10.0))
+    assert np.array_equal(outline_star(flat, MIDDLE, POINT), ball(POINT.point_ball_mm))
+    assert np.array_equal(outline_star(flat, MIDDLE, replace(POINT, point_ball_mm=9.0)), ball(9.0))
+    dark = replace(flat, hu_zyx=np.where(ball(15.0), 40.0, 100.0))
+    near = replace(POINT, point_reach_mm=8.0)
+    assert not (outline_star(dark, MIDDLE, near) & ~ball(8.5)).any()
+    assert dice(outline_star(dark, MIDDLE, POINT), ball(15.0)) > 0.9
     probability = blurred(ball(12.0), 0.4)
 
     def count(**changed: float) -> int:

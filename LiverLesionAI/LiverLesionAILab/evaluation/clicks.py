@@ -2,10 +2,9 @@
 
 On the scans of a SynthLiver-1 split, which no bundled network has seen, or on the real lesions of patients
 that a run has left out. The click is put where a lesion is deepest. Its outline comes from the network that
-answers clicks, as the panel does it; and from the segmenter's own probability where there is any, else from
-density, as the panel does it without that network. The network's second click is put in the largest error,
-in the lesion or beside it; without it most of what is missing is clicked on, and both outlines are merged,
-as with *Add* and *Merge*.
+answers clicks, where there is one, and from the segmenter's own probability where there is any, else from
+density, as the panel does it without that network. The second click is put in the largest error, in the
+lesion or beside it, as with *Correct*, and its answer is taken as it comes.
 """
 
 from __future__ import annotations
@@ -27,29 +26,27 @@ from LiverLesionAILib.models.device import cpu_precision
 from LiverLesionAILib.models.inputs import liver_level_hu
 from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.stages.detect.click_input import near_liver
-from LiverLesionAILib.stages.detect.contrast import ContrastSettings
 from LiverLesionAILib.stages.detect.point import (
     PointSettings,
     frame_round,
-    grow_by_density,
     grow_by_probability,
 )
+from LiverLesionAILib.stages.detect.star import LiverLevel, Surroundings, corrected, outline_star
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import CtVolume
-from LiverLesionAILib.volume.geometry import Index3, index_triple
+from LiverLesionAILib.volume.geometry import index_triple
 from LiverLesionAILib.volume.masks import ball_diameter_mm, bounding_box, components
 from LiverLesionAILib.volume.overlap import dice
 from LiverLesionAILib.volume.resampling import resample
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..data.cases import LITS_PATIENTS, data_folder, read_unchecked, without_specks
 from ..data.scan import LIVER, TUMOUR, LabelledScan, Scan
 from ..data.synthliver import find_synthliver
 from ..training.recipes import recipe
-from .clicked import Clicker, deepest
+from .clicked import Clicker, deepest, worst
 from .models import run_network
 
 REACH_MM = 100.0
@@ -69,8 +66,8 @@ class Click:
         suspicion: highest probability of tumour at the click, 0..1.
         by_network, by_density, by_panel: Dice with the truth by the segmenter, by density, by either; 0 where
             nothing is proposed.
-        by_two: by either after the second click, where that is better.
-        seconds: of processor time for the network's first click; without it for all outlines.
+        by_two: by either after the second click.
+        seconds: of processor time for the network's first click; without it for all outlines of both clicks.
         one, two: by the network that answers clicks after one and after two clicks; where it has no answer,
             by either.
         second: where its second click went: "missing", "too much", or "" where nothing was wrong.
@@ -109,8 +106,8 @@ def add_click_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--left-out",
         metavar="PATIENTS",
-        help="with --run: click on the real lesions of these patients instead, as letters: AD; "
-        "nothing is analysed",
+        help="click on the real lesions of these patients instead, as letters: AD, with the network of a "
+        "--run that has not learnt from them, or without any; nothing is analysed",
     )
     parser.add_argument(
         "--again",
@@ -133,7 +130,8 @@ def run_clicks(
     if args.rows is not None:
         say(table(read_clicks(args.rows)))
         return 0
-    clicker = asked_clicker(args.run)
+    # A bundled network has learnt from the real lesions.
+    clicker = None if args.run is None and args.left_out is not None else asked_clicker(args.run)
     if args.left_out is not None:
         real = left_out_scans(args.run, args.left_out)
         clicks = [
@@ -194,15 +192,15 @@ def left_out_scans(run: Path | None, patients: str) -> Iterator[LabelledScan]:
     """The real scans of patients that a run has not learnt from.
 
     Raises:
-        InputError: there is no run, it has learnt from one of them, or there is no such patient.
+        InputError: it is no run, it has learnt from one of them, or there is no such patient.
     """
     try:
         seen = [] if run is None else loads((run / "run.json").read_text(encoding="utf-8"))["patients"]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{run} is no run of `train click_unet` ({error}).") from error
-    if run is None or set(patients) & set(seen) or not set(patients) <= set(LITS_PATIENTS.values()):
+    if set(patients) & set(seen) or not set(patients) <= set(LITS_PATIENTS.values()):
         raise InputError(
-            f"--left-out {patients}: give letters A to E and a --run that has not learnt from them."
+            f"--left-out {patients}: give letters A to E that the --run, if any, has not learnt from."
         )
     for name, patient in LITS_PATIENTS.items():
         if patient in patients:
@@ -250,7 +248,7 @@ def clicks_on(
     for number in range(1, count + 1):
         lesion = pieces == number
         started = time.process_time()
-        grown, before = _grown(scan, lesion, result)
+        grown, before = _grown(scan, lesion, near, result)
         seconds = time.process_time() - started
         listed = np.count_nonzero((result.lesion_labels_zyx > 0) & lesion) >= FOUND_SHARE * lesion.sum()
         diameter = ball_diameter_mm(float(lesion.sum()) * scan.ct.geometry.voxel_volume_mm3)
@@ -271,57 +269,37 @@ def clicks_on(
 
 
 def _grown(
-    scan: LabelledScan, lesion: NDArray[np.bool_], result: CaseResult
+    scan: LabelledScan, lesion: NDArray[np.bool_], near: NDArray[np.bool_], result: CaseResult
 ) -> tuple[NDArray[np.bool_], tuple[float, float, float, float, float]]:
-    """What is grown from a click without the network that answers clicks.
+    """What is outlined without the network that answers clicks, as the panel does it.
 
     Returns:
-        The mask after one click; suspicion, and Dice by the segmenter, by density, by either, after two
-        clicks.
+        The mask after one click; suspicion, and Dice by the segmenter, by density, by either, after a second
+        click in the largest error.
     """
-    tumour, geometry = result.probabilities["tumour"], scan.ct.geometry
-    spacing, reach_mm = geometry.spacing_zyx_mm, Rules().part(PointSettings).point_reach_mm
-    frame, at = frame_round(deepest(lesion, spacing), geometry.shape_zyx, spacing, reach_mm)
+    tumour, geometry, point = result.probabilities["tumour"], scan.ct.geometry, Rules().part(PointSettings)
+    spacing = geometry.spacing_zyx_mm
+    frame, at = frame_round(deepest(lesion, spacing), geometry.shape_zyx, spacing, point.point_reach_mm)
     z, y, x = frame
     own = geometry.cropped((z.start, y.start, x.start), (z.stop, y.stop, x.stop))
     probability = resample(tumour.values_zyx, tumour.geometry, own, 0.0) / 255.0
-    inside = ndimage.binary_dilation(result.liver_zyx[frame])
-    here = _Frame(scan.ct.hu_zyx[frame], probability, inside, spacing)
-    network, density = here.outlines(at)
-    truth, first = lesion[frame], here.proposed(at)
-    by_panel = dice(first, truth)
-    by_two = by_panel
-    if (truth & ~first).any():
-        again = deepest(truth & ~first, spacing)
-        by_two = max(by_panel, dice(first | here.proposed(index_triple(again)), truth))
+    level = LiverLevel.of(scan.ct.hu_zyx, result.liver_zyx, spacing)
+    seen, truth = Surroundings(scan.ct.hu_zyx[frame], spacing, near[frame], level), lesion[frame]
     whole = np.zeros(lesion.shape, bool)
+    if not near[frame][at]:
+        # The panel says that this is outside the liver.
+        return whole, (float(probability[at]), 0.0, 0.0, 0.0, 0.0)
+    network = grow_by_probability(probability, at, spacing, seen.inside_zyx, point)
+    density = outline_star(seen, at, point)
+    first = density if network is None else network
+    wrong = worst(first, truth, spacing)
+    second = first
+    if wrong is not None:
+        second = corrected(seen, first, index_triple(np.array(wrong[0], int)), point, probability)
     whole[frame] = first
     by_network = 0.0 if network is None else dice(network, truth)
-    return whole, (float(probability[at]), by_network, dice(density, truth), by_panel, by_two)
-
-
-@dataclass(frozen=True, eq=False)
-class _Frame:
-    """The surroundings of a lesion, z, y, x: HU, probability of tumour (0..1), where a lesion may lie."""
-
-    hu: NDArray
-    probability: NDArray[np.float32]
-    inside: NDArray[np.bool_]
-    spacing: tuple[float, float, float]
-
-    def outlines(self, at: Index3) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_]]:
-        """From one point: by the network, by density."""
-        point, contrast = Rules().part(PointSettings), Rules().part(ContrastSettings)
-        network = grow_by_probability(self.probability, at, self.spacing, self.inside, point)
-        density = grow_by_density(self.hu, at, self.spacing, self.inside, self.inside, point, contrast)
-        return network, density
-
-    def proposed(self, at: Index3) -> NDArray[np.bool_]:
-        """What the panel proposes from one point; outside the liver that was found nothing."""
-        if not self.inside[at]:
-            return np.zeros(self.inside.shape, bool)
-        network, density = self.outlines(at)
-        return density if network is None else network
+    found = (by_network, dice(density, truth), dice(first, truth), dice(second, truth))
+    return whole, (float(probability[at]), *found)
 
 
 def table(clicks: Sequence[Click]) -> str:

@@ -300,17 +300,17 @@ class FindingRules(InputRules):
         1.2, "mm", "SD of the smoothing before a lesion is grown.", f"{_LINK}::test_grown_to_the_lesion"
     )
     point_reach_mm: float = rule(
-        30.0, "mm", "From the point where a lesion is added: nothing farther belongs to it.", _POINT
+        45.0, "mm", "From the point where a lesion is added: nothing farther belongs to it.", _POINT
     )
     point_seed_mm: float = rule(
-        2.5, "mm", "Round that point: its tissue and its probability of tumour stand for the lesion.", _POINT
+        2.5, "mm", "Round that point: the probability of tumour there stands for the lesion.", _POINT
     )
     point_ball_mm: float = rule(4.0, "mm", "Radius of what is proposed where nothing can be told.", _POINT)
     point_suspicion: float = rule(
         0.1,
         "0..1",
-        "Probability of tumour at the point from which the network's own outline is taken; below, what is "
-        "alike in density is.",
+        "Probability of tumour at the point from which the network's own outline is taken; below, what "
+        "tells itself from the liver is.",
         f"{_POINT}; liverlesionai clicks",
     )
     point_share: float = rule(

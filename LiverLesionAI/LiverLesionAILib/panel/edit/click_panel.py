@@ -1,4 +1,4 @@
-"""*Add* and *Correct*: clicks are answered by the network, at the scan's own resolution; else by density."""
+"""*Add* and *Correct*: clicks are answered by the network where one is bundled, else by density."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import slicer
 from ...models.weights import Manifest, ModelEntry
 from ...review.case_view import CaseView, ListedLesion
 from ...review.click_question import ClickedPoints, ClickQuestion, first_click, next_click
-from ...review.grow import grown_from
+from ...review.grow import corrected_at, grown_from
 from ...review.reader_actions import ReaderActions
 from ...support.errors import LiverLesionAIError, ModelError
 from ..run.queue import AnalysisQueue
@@ -88,8 +88,7 @@ class ClickPanel:
         ui, rows = self._host.ui, self._host.selection()
         ui.addButton.setEnabled(self._host.case.segmentation is not None)
         one = len(rows) == 1 and not rows[0].box_only
-        ui.correctButton.setVisible(self.entry is not None)
-        ui.correctButton.setEnabled(one and self.entry is not None)
+        ui.correctButton.setEnabled(one)
 
     def add(self) -> None:
         """The next click in a view is the new lesion's place."""
@@ -111,7 +110,7 @@ class ClickPanel:
     def correct(self) -> None:
         """The next click in a view says what of the selected lesion is missing, or too much."""
         rows = self._host.selection()
-        if len(rows) != 1 or rows[0].box_only or self.entry is None:
+        if len(rows) != 1 or rows[0].box_only:
             return
         name = rows[0].name
         self._host.show_message(
@@ -130,12 +129,7 @@ class ClickPanel:
             mask = self._actions.mask(segment_id)
             points = next_click(self._host.case, segment_id, mask, point_ras)
             if not self._ask(points, point_ras, segment_id):
-                self._host.show_message(
-                    "The network cannot be asked now: an analysis is under way, or PyTorch is missing. "
-                    "Correct the "
-                    "outline under Edit.",
-                    "warning",
-                )
+                self._correct_grown(segment_id, points, point_ras)
 
         self._guarded(act)
 
@@ -149,10 +143,15 @@ class ClickPanel:
         self._guarded(lambda: self._draw(question, point_ras))
 
     def failed(self) -> None:
-        """The question ended without an answer: what was to be added is grown by density."""
+        """The question ended without an answer: density gives one."""
         asked, self._asked = self._asked, None
-        if asked is not None and not asked[0].segment_id and asked[0].case.volume is self._host.case.volume:
-            self._guarded(lambda: self._grow(asked[0].points, asked[1]))
+        if asked is None or asked[0].case.volume is not self._host.case.volume:
+            return
+        question, point_ras = asked
+        if not question.segment_id:
+            self._guarded(lambda: self._grow(question.points, point_ras))
+        elif self._host.case.row(question.segment_id) is not None:
+            self._guarded(lambda: self._correct_grown(question.segment_id, question.points, point_ras))
 
     # -- parts
 
@@ -192,7 +191,15 @@ class ClickPanel:
         new = self._actions.add(mask, points.text())
         self._host.refresh()
         self._host.select(new)
-        self._host.show_message("Added by its density. Correct its outline under Edit.")
+        self._host.show_message(f"Added by its density. {AGAIN}")
+
+    def _correct_grown(self, segment_id: str, points: ClickedPoints, point_ras: PointRas) -> None:
+        drawn = self._actions.mask(segment_id)
+        new = corrected_at(self._host.case, drawn, point_ras, self._actions.liver_mask())
+        self._actions.redraw(segment_id, new, points.text())
+        self._host.refresh()
+        self._host.select(segment_id)
+        self._host.show_message(f"Corrected by density. {AGAIN}")
 
     def _guarded(self, act: Callable[[], None]) -> None:
         self._actions.use(self._host.case)

@@ -190,7 +190,9 @@ class ReaderPanel:
 
         def act() -> None:
             box = self._host.case.box(row_id)
-            new = self.actions.outline(row_id, grown_in_box(self._host.case, box.lesion.box))
+            new = self.actions.outline(
+                row_id, grown_in_box(self._host.case, box.lesion.box, self.actions.liver_mask())
+            )
             self._host.refresh()
             self._host.select(new)
             self._host.show_message("This outline is a proposal. Correct it under Edit.")

@@ -1,4 +1,4 @@
-"""A lesion's outline from one point in it: what the network suspected there, else what is alike in density.
+"""A lesion's outline from one point in it: what the network suspected there. See `star` for where it did not.
 
 Arrays are a frame of the CT's grid round the point, z, y, x; lengths are mm.
 """
@@ -14,7 +14,6 @@ from scipy import ndimage
 from ...volume.geometry import Index3 as Index
 from ...volume.geometry import index_triple
 from ...volume.masks import components
-from .contrast import ContrastSettings, level_and_spread, stands_out
 
 SpacingMm = tuple[float, float, float]
 
@@ -25,7 +24,7 @@ class PointSettings:
 
     Attributes:
         point_reach_mm: nothing farther from the point belongs to it.
-        point_seed_mm: tissue so near the point stands for the lesion.
+        point_seed_mm: what the network suspects so near the point stands for the lesion.
         point_ball_mm: radius of what is proposed where nothing can be told.
         point_suspicion: probability of tumour, 0..1, from which the network has suspected something.
         point_share: of the highest probability near the point, from where the outline is drawn.
@@ -89,48 +88,3 @@ def grow_by_probability(
         return None
     ball_mm3 = 4 / 3 * np.pi * settings.point_ball_mm**3
     return piece if piece.sum() * float(np.prod(spacing_zyx_mm)) >= ball_mm3 / 8 else None
-
-
-def grow_by_density(
-    hu_zyx: NDArray,
-    at: Index,
-    spacing_zyx_mm: SpacingMm,
-    inside_zyx: NDArray[np.bool_],
-    background_zyx: NDArray[np.bool_],
-    settings: PointSettings,
-    contrast: ContrastSettings,
-) -> NDArray[np.bool_]:
-    """What is nearer in density to the point than to the liver, is within reach and hangs together with it.
-
-    The CT is smoothed; tissue within `point_seed_mm` gives the lesion's density, the median of
-    `background_zyx` the liver's. Where the two are too near, a ball of `point_ball_mm` is proposed.
-    """
-    spacing = np.array(spacing_zyx_mm)
-    smooth = ndimage.gaussian_filter(hu_zyx.astype(np.float32), contrast.noise_mm / spacing)
-    distance_mm = distance_to(hu_zyx.shape, at, spacing_zyx_mm)
-    lesion_hu = float(np.median(smooth[distance_mm <= max(settings.point_seed_mm, spacing.max() / 2)]))
-    reach_mm = settings.point_reach_mm
-    ring = smooth[background_zyx & (distance_mm > reach_mm / 3)]
-    liver_hu, liver_sd = level_and_spread(ring if ring.size >= 50 else smooth[background_zyx])
-    ball = distance_mm <= settings.point_ball_mm
-    found = ball
-    if stands_out(lesion_hu, liver_hu, liver_sd, contrast):
-        nearer = np.abs(smooth - lesion_hu) < np.abs(smooth - liver_hu)
-        not_beyond = np.abs(smooth - lesion_hu) < abs(lesion_hu - liver_hu)
-        found = _piece(nearer & not_beyond & inside_zyx & (distance_mm <= reach_mm), at, spacing)
-        if not found.any() or found.sum() < ball.sum() / 8:
-            found = ball
-    return found & inside_zyx
-
-
-def _piece(mask: NDArray[np.bool_], at: Index, spacing: NDArray) -> NDArray[np.bool_]:
-    """The connected piece at a point, without thin bridges to its neighbours, holes filled."""
-    opened = ndimage.binary_opening(mask, iterations=1) if mask.sum() * spacing.prod() > 200 else mask
-    for candidate in (opened, mask):
-        labels, _ = components(candidate, 6)
-        if labels[at]:
-            piece = labels == labels[at]
-            if candidate is opened:
-                piece = ndimage.binary_dilation(piece, iterations=1) & mask
-            return ndimage.binary_fill_holes(piece)
-    return np.zeros(mask.shape, bool)
