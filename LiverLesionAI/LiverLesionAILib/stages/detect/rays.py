@@ -27,7 +27,7 @@ SLACK = 2
 STIFFNESS = 0.02
 """Cost of a step between two neighbouring directions, in costs of as much volume."""
 
-_UNITS = 1000.0
+_UNITS = 20000.0
 """Whole numbers of the cut to one of the cost."""
 
 _ALWAYS = 2**28

@@ -44,7 +44,7 @@ DECIDES = 1.5
 LEANS = (-0.4, 0.0, 0.4)
 """Readiness to call a place liver, in logarithms: less, even, more."""
 
-REACHES = (0.15, 0.35, 1.0)
+REACHES = (1.0, 0.35, 0.15)
 """Of the reach: sizes that are tried."""
 
 INNER_MM = (-2.0, -1.5, -1.0)
@@ -60,9 +60,9 @@ GROWTH = 0.7
 LEAST_NOISE_HU = 4.0
 LEAST_DIRECTIONS = 20
 
-LEAST_REACH_MM = 4.0
+LEAST_REACH_MM = 2.0
 
-CLEAR_MM = 2.0
+CLEAR_MM = 1.0
 """So much room is left round a click that is not in the lesion."""
 
 
@@ -131,24 +131,29 @@ def outline_star(
     best: _Surface | None = None
     spacing, liver, allowed = seen.spacing_zyx_mm, seen.liver, seen.inside_zyx.astype(np.float32)
     reach_mm = min(reach_mm, settings.point_reach_mm)
-    for share in REACHES:
-        shells = Shells.up_to(max(share * reach_mm, LEAST_REACH_MM))
-        places = points_along(at, shells.middle_mm[None], spacing)
-        hu = ndimage.map_coordinates(seen.smooth, places, order=1, mode="nearest")
-        outside = ndimage.map_coordinates(allowed, places, order=1, mode="constant") <= 0.5
-        barred = _barred(at, beside, shells, spacing)
-        liver_odds = _unlikely(hu, liver.hu, liver.spread_hu)
-        for level in _levels(seen.smooth, at, spacing, liver):
-            other = np.full_like(hu, ODD) if level is None else _unlikely(hu, level, liver.spread_hu)
-            for lean in LEANS:
-                cost = np.clip(other - liver_odds + lean, -DECIDES, DECIDES)
-                cost[outside] = DECIDES
-                cost[barred] = 50 * DECIDES
-                count = best_surface(cost, shells)
-                radius, ends = shells.outer_mm[count - 1], count == len(shells.outer_mm)
-                clear = _clearness(seen, allowed, at, radius, ends, level)
+    sizes = [Shells.up_to(max(share * reach_mm, LEAST_REACH_MM)) for share in REACHES]
+    places = points_along(at, sizes[0].middle_mm[None], spacing)
+    hu = ndimage.map_coordinates(seen.smooth, places, order=1, mode="nearest")
+    outside = ndimage.map_coordinates(allowed, places, order=1, mode="constant") <= 0.5
+    barred = _barred(at, beside, sizes[0], spacing)
+    liver_odds = _unlikely(hu, liver.hu, liver.spread_hu)
+    for level in _levels(seen.smooth, at, spacing, liver):
+        other = np.full_like(hu, ODD) if level is None else _unlikely(hu, level, liver.spread_hu)
+        for lean in LEANS:
+            cost = np.clip(other - liver_odds + lean, -DECIDES, DECIDES)
+            cost[outside] = DECIDES
+            cost[barred] = 50 * DECIDES
+            largest = np.inf
+            for shells in sizes:
+                steps = len(shells.outer_mm)
+                if largest < steps:
+                    # The best of all that are farther out lies within already.
+                    continue
+                count = best_surface(cost[:, :steps], shells)
+                largest = int(count.max())
+                clear = _clearness(seen, allowed, at, shells.outer_mm[count - 1], count == steps, level)
                 if clear > (0.0 if best is None else best.clearness):
-                    best = _Surface(radius, clear)
+                    best = _Surface(shells.outer_mm[count - 1], clear)
     if best is None:
         ball_mm = min(reach_mm, settings.point_ball_mm)
         return (distance_to(seen.hu_zyx.shape, at, spacing) <= ball_mm) & seen.inside_zyx
