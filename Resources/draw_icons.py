@@ -116,6 +116,17 @@ def plus(p: QPainter) -> None:
     p.drawLine(QPointF(24, 64), QPointF(104, 64))
 
 
+def correct(p: QPainter) -> None:
+    """An outline with what is too much in it, and what is missing beside it."""
+    p.setPen(pen(TONE, 10))
+    p.drawEllipse(QPointF(50, 74), 38, 38)
+    p.setPen(pen(RED, 10))
+    p.drawLine(QPointF(36, 74), QPointF(64, 74))
+    p.setPen(pen(GREEN, 10))
+    p.drawLine(QPointF(104, 12), QPointF(104, 44))
+    p.drawLine(QPointF(88, 28), QPointF(120, 28))
+
+
 def merge(p: QPainter) -> None:
     p.setPen(pen(TONE, 10))
     path = QPainterPath()
@@ -209,6 +220,7 @@ BUTTONS: dict[str, Callable[[QPainter], None]] = {
     "StatusNotLiver": not_liver,
     "StatusTreated": treated,
     "Add": plus,
+    "Correct": correct,
     "Merge": merge,
     "Split": split,
     "Delete": trash,

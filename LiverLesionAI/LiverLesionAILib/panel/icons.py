@@ -16,6 +16,7 @@ BUTTONS = {
     "notLiverButton": "StatusNotLiver",
     "treatedButton": "StatusTreated",
     "addButton": "Add",
+    "correctButton": "Correct",
     "mergeButton": "Merge",
     "splitButton": "Split",
     "deleteButton": "Delete",
