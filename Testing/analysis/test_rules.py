@@ -114,6 +114,8 @@ BESIDE_THE_PAGE = {
     "classify/differential.py": "what the page's tables of looks are compared by",
     "classify/features.py": "how edge, rim and core of a lesion are measured",
     "classify/signs.py": "how signs are measured; how far they speak is in the page's `differential_signs`",
+    "detect/rays.py": "how finely a surface round a point is searched",
+    "detect/star.py": "how what was clicked on is told from the liver; how far it reaches is on the page",
     "explain/health.py": "how a network's attention is judged; nothing is found by it",
     "anatomy/naming.py": "weights learnt of the signs by which a vessel's tree is told, and their reach",
     "anatomy/usual.py": "where landmarks usually lie; what is taken from there says so, with its uncertainty",
