@@ -236,6 +236,31 @@ def test_a_networks_vessels_come_beside_the_filters(body: Body, found) -> None:
     assert more.has_segments
 
 
+def test_what_is_bright_beside_the_liver_is_no_vessel_of_it_but_the_portal_trunk_is(body: Body) -> None:
+    """A network took the stomach's folds for vessels, up to 9 cm away from a real liver."""
+    points = points_of(GRID)
+    trunk, fold = ((-20, -5, -48), (-40, -14, -6)), ((45, -35, 15), (66, 20, -20))
+    hu, liver = body[0], body[1] & ~tube(points, trunk, 16)
+
+    class Eager(Finder):
+        def vessels(self, view: LiverView, progress: Progress = silent) -> VesselAnswer:
+            answer = super().vessels(view)
+            assert answer.kinds_zyx is not None
+            for ends in (trunk, fold, ((30, -42, 30), fold[0])):
+                answer.kinds_zyx[Vessel.PORTAL - 1][tube(points_of(view.geometry), ends, 5)] = 250
+            return VesselAnswer(answer.kinds_zyx.max(axis=0), answer.kinds_zyx)
+
+    more = told(hu, liver, finder=Eager())
+    away = ndimage.distance_transform_edt(~liver, GRID.spacing_zyx_mm)
+    seen = np.isin(more.vessels_zyx, TREES)
+    outside = tube(points, trunk, 4) & (away > 3)
+    assert np.count_nonzero(outside) > 30 and seen[outside].mean() > 0.8
+    assert seen[tube(points, fold, 4) & liver].mean() > 0.8, "as far as it is in the liver"
+    assert not seen[tube(points, fold, 12) & (away > 6)].any()
+    rest = seen & ~tube(points, trunk, 20) & ~(more.vessels_zyx == Vessel.IVC)
+    assert np.percentile(away[rest], 99) <= 6, "3 mm, and a voxel"
+
+
 class Namer:
     """Says the same of every tube."""
 

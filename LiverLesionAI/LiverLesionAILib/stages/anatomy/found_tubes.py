@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from ...case.anatomy import Landmark, Vessel
 from ...case.anatomy import LandmarkName as Name
+from ...volume.masks import components, within_mm
 from . import usual
 from .cava import Cava
 from .grid import GRID_MM, LiverGrid
@@ -19,6 +20,10 @@ from .tubes import ridges, seed_distances, tube_mask
 
 HEPATIC_SEED_MM = 16.0
 """Tubes so near the upper vena cava enter it: what is thinner there is often not seen up to its wall."""
+BESIDE_LIVER_MM = 3.0
+"""Tubes so far outside the liver's outline are of it still: outlines differ by as much."""
+TRUNK_MM, TRUNK_LENGTH_MM = 20.0, 60.0
+"""What comes so near the portal bifurcation from outside the liver is the trunk, and is followed so far."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +99,7 @@ def find_tubes(
     known |= _ivc_at(grid, cava, known)
     fork, high, low = (np.array(known[n].lps) for n in (Name.BIFURCATION, Name.IVC_HIGH, Name.IVC_LOW))
     roots = Roots(_hepatic_seed(grid, cava, known), _ball(grid, fork, 9.0), high, fork, low)
+    tubes &= _of_the_liver(grid, tubes, roots)
     hepatic_mm, portal_mm = seed_distances(tubes, roots.hepatic_seed, roots.portal_seed)
     both = networks is not None and {Vessel.HEPATIC, Vessel.PORTAL} <= set(networks)
     return FoundTubes(
@@ -116,6 +122,19 @@ def _ivc_at(grid: LiverGrid, cava: Cava | None, known: Mapping[str, Landmark]) -
     at = grid.geometry.index_to_lps((z, *cava.at_height(z)))
     low = known[Name.IVC_LOW]
     return {Name.IVC_LOW: replace(low, lps=(float(at[0]), float(at[1]), float(at[2])))}
+
+
+def _of_the_liver(grid: LiverGrid, tubes_zyx: NDArray[np.bool_], roots: Roots) -> NDArray[np.bool_]:
+    """Where a tube can be a vessel of the liver: in it, at its outline, and where the two trees leave it.
+
+    Stomach, ribs and heart beside it are bright as well.
+    """
+    own = within_mm(grid.liver_zyx, (GRID_MM,) * 3, BESIDE_LIVER_MM) | roots.hepatic_seed
+    trunk = tubes_zyx & ~own & _ball(grid, roots.bifurcation_lps, TRUNK_LENGTH_MM)
+    pieces, count = components(trunk)
+    begins = np.bincount(pieces[_ball(grid, roots.bifurcation_lps, TRUNK_MM)], minlength=count + 1) > 0
+    begins[0] = False
+    return np.asarray(own | begins[pieces])
 
 
 def _hepatic_seed(grid: LiverGrid, cava: Cava | None, known: Mapping[str, Landmark]) -> NDArray[np.bool_]:
