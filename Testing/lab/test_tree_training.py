@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from LiverLesionAILab.synthesis.known_trees.habit import Branch
 from LiverLesionAILab.synthesis.known_trees.territory import FINE
+from LiverLesionAILab.synthesis.synthliver.anatomy_case import AnatomyCase
 from LiverLesionAILab.synthesis.synthliver.anatomy_plan import further_plans, plan_anatomy
 from LiverLesionAILib.stages.anatomy.found_tubes import FoundTubes, Roots
 from LiverLesionAILib.stages.anatomy.grid import GRID_MM, LiverGrid
@@ -20,7 +21,13 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILab.training.optimisers import LoopSettings
 from LiverLesionAILab.training.recipes import recipe
-from LiverLesionAILab.training.tree_cases import TreeCase, load_tree_case, save_tree_case, tree_case
+from LiverLesionAILab.training.tree_cases import (
+    TreeCase,
+    load_tree_case,
+    poorer_scan,
+    save_tree_case,
+    tree_case,
+)
 from LiverLesionAILab.training.tree_training import (
     NEARER,
     TREES,
@@ -111,6 +118,40 @@ def test_a_run_is_kept_with_its_patients(tmp_path: Path) -> None:
     kept = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert kept["patients"] == ["one"] and kept["task"] == "trees"
     assert (tmp_path / "checkpoint.pt").is_file() and (tmp_path / "curve.csv").is_file()
+
+
+def test_a_run_goes_on_from_earlier_weights(tmp_path: Path) -> None:
+    chosen = recipe("tree_unet_finish")
+    assert chosen.bundled_as == "tree_unet" and chosen.passed_over == recipe("tree_unet").anatomy
+    loop = replace(chosen.loop, steps=1, warmup=1, checkpoint_every=1, log_every=1, learning_rate=1e-9)
+    toy = replace(chosen, config=TreeUnetConfig(channels=CHANNELS, widths=(4, 6)), loop=loop)
+    first = fit_trees(replace(toy, loop=replace(loop, seed=3)), [case()], tmp_path / "first", "cpu")
+    torch.save(first.state_dict(), tmp_path / "first.pt")
+    on = fit_trees(toy, [case()], tmp_path / "on", "cpu", start=tmp_path / "first.pt")
+    anew = fit_trees(toy, [case()], tmp_path / "anew", "cpu")
+    weight = "encoder.0.within.0.0.weight"
+    torch.testing.assert_close(on.state_dict()[weight], first.state_dict()[weight], atol=1e-6, rtol=0)
+    assert (anew.state_dict()[weight] - first.state_dict()[weight]).abs().max() > 1e-3
+    assert json.loads((tmp_path / "on" / "run.json").read_text())["start"] == "first.pt"
+
+
+def test_a_poorer_scan_shows_vessels_less_and_the_rest_as_it_was() -> None:
+    geometry = Geometry.make((30, 40, 40), (2.5, 1.5, 1.5))
+    hu, labels = np.full((30, 40, 40), -80, np.int16), np.zeros((30, 40, 40), np.uint8)
+    labels[8:22, 12:30, 12:30] = 1
+    hu[labels > 0] = 100
+    hu[8:22, 18:24, 18:24] = 160
+    hu[0], hu[:, :2] = -1000, 700
+    body = AnatomyCase(hu, labels, labels, labels, geometry, {})
+    rises = []
+    for seed in range(4):
+        poorer = poorer_scan(body, np.random.default_rng(seed)).hu_zyx
+        again = poorer_scan(body, np.random.default_rng(seed)).hu_zyx
+        np.testing.assert_array_equal(poorer, again)
+        vessel, tissue = poorer[10:20, 20:22, 20:22].mean(), poorer[10:20, 13:15, 13:15].mean()
+        rises.append(vessel - tissue)
+        assert (poorer[0, 2:] == -1000).all() and (poorer[:, :2] == 700).all(), "neither air nor bone"
+    assert 20 < min(rises) < max(rises) < 58 and np.ptp(rises) > 2
 
 
 def test_every_tube_learns_from_the_branch_beside_it() -> None:

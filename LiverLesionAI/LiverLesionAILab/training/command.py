@@ -242,8 +242,8 @@ def _train_trees(args: argparse.Namespace, chosen: Recipe, folder: Path, progres
     finder = vessel_finder(ModelStore.bundled())
     if finder is None:
         raise InputError("Tubes are named on what the bundled vessel network finds: its weights are missing.")
-    cases = tree_cases(args.cache, chosen.anatomy, finder, progress)
-    return _finish(args, chosen, fit_trees(chosen, cases, folder, args.device, progress), folder)
+    cases = tree_cases(args.cache, chosen.anatomy, finder, progress, chosen.passed_over)
+    return _finish(args, chosen, fit_trees(chosen, cases, folder, args.device, progress, args.start), folder)
 
 
 def _train_clicks(args: argparse.Namespace, chosen: Recipe, folder: Path, progress: Progress) -> int:

@@ -89,7 +89,7 @@ class Recipe:
         margin_mm: cases are cut to the liver's box with this margin; None keeps whole slices.
         gallbladders: the synthetic gallbladders to learn from; None where the network has no such class.
         anatomy: so many training patients of SynthLiver-anatomy are learnt from (to name trees: patients
-            beyond it), and nothing else.
+            beyond it), and nothing else; passed_over: of the latter, those that an earlier part has seen.
         slab_targets: for networks with a bag of images: a sample is a slab with so many target slices and
             their neighbours; 0 for crops of one slice.
     """
@@ -115,6 +115,7 @@ class Recipe:
     title: str = ""
     gallbladders: GallbladderMix | None = None
     anatomy: int = 0
+    passed_over: int = 0
     slab_targets: int = 0
     bundled_as: str = ""
 
@@ -211,6 +212,20 @@ _DETECT = replace(
     },
     scales={},
     title="CS-Att: lesion boxes (3DCE with contextual and spatial attention)",
+)
+
+_TREES = Recipe(
+    network="tree_unet",
+    task="trees",
+    config=tree_unet.SIZES["compact"],
+    spec=TREE_INPUT,
+    crop=112,
+    loop=LoopSettings(
+        steps=1000, batch=1, learning_rate=1.5e-3, warmup=50, ema=0.99, checkpoint_every=50, log_every=10
+    ),
+    shares={"anatomy": 1.0},
+    anatomy=36,
+    title="Tree U-Net: hepatic veins or portal vein, for each tube",
 )
 
 RECIPES: dict[str, Recipe] = {
@@ -327,18 +342,14 @@ RECIPES: dict[str, Recipe] = {
         anatomy=20,
         title="Vessel U-Net: portal vein, hepatic veins and IVC at the liver",
     ),
-    "tree_unet": Recipe(
-        network="tree_unet",
-        task="trees",
-        config=tree_unet.SIZES["compact"],
-        spec=TREE_INPUT,
-        crop=112,
-        loop=LoopSettings(
-            steps=1000, batch=1, learning_rate=1.5e-3, warmup=50, ema=0.99, checkpoint_every=50, log_every=10
-        ),
-        shares={"anatomy": 1.0},
-        anatomy=36,
-        title="Tree U-Net: hepatic veins or portal vein, for each tube",
+    "tree_unet": _TREES,
+    # Second part of the bundled network, from the first one's weights: patients that it has not seen.
+    "tree_unet_finish": replace(
+        _TREES,
+        bundled_as="tree_unet",
+        loop=replace(_TREES.loop, steps=900, learning_rate=1.2e-3, ema=0.995),
+        anatomy=35,
+        passed_over=_TREES.anatomy,
     ),
     "second_look": Recipe(
         network="second_look",

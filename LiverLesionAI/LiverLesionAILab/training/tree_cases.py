@@ -7,7 +7,7 @@ never seen these patients), and every tube voxel learns from the branch that lie
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +32,13 @@ from ..synthesis.synthliver.anatomy_case import AnatomyCase, draw_anatomy
 from ..synthesis.synthliver.anatomy_plan import further_plans
 from .kept_folders import is_whole, write_folder
 
-VERSION = 1
+VERSION = 2
+"""2: vessels are looked for at the liver only."""
 AWAY_MM = 4.0
 """A tube farther from every branch is nobody's."""
+POORER_SEED, POORER_SHARE = 77, 0.35
+BLOOD_AND_TISSUE_HU, BESIDE_VOXELS = (-60.0, 200.0), 8
+"""Of the liver's level: what a poorer scan changes, and how far about the liver."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,25 +56,51 @@ class TreeCase:
     labels_zyx: NDArray[np.uint8]
 
 
-def tree_cases(cache: Path, count: int, finder: VesselFinder, progress: Progress = silent) -> list[TreeCase]:
-    """So many patients beyond the set; those without a vena cava are left out.
+def tree_cases(
+    cache: Path, count: int, finder: VesselFinder, progress: Progress = silent, passed_over: int = 0
+) -> list[TreeCase]:
+    """So many patients beyond the set.
 
     Args:
         cache: what is missing there is drawn and seen.
         finder: the vessel network.
+        passed_over: so many are left to an earlier part of the training; of those that follow a third is seen
+            in :func:`poorer_scan`.
     """
     cases = []
-    for number, plan in enumerate(further_plans(count)):
-        progress("synthesising vessels", number / count)
+    for number, plan in enumerate(further_plans(passed_over + count)[passed_over:], passed_over):
+        progress("synthesising vessels", (number - passed_over) / count)
         kept = cache / f"trees-{VERSION}" / plan.name
         if not is_whole(kept, load_tree_case):
             case = draw_anatomy(plan)
+            rng = np.random.default_rng((POORER_SEED, number))
+            if passed_over and rng.random() < POORER_SHARE:
+                case = poorer_scan(case, rng)
             grid = liver_grid(case.hu_zyx, case.geometry, case.liver_zyx, case.labels_zyx > 1, None)
             found = seen_tubes(case, grid, finder)
             branches = resample_labels(case.branches_zyx, case.geometry, grid.geometry)
             save_tree_case(tree_case(plan.name, grid, found, branches), kept)
         cases.append(load_tree_case(kept))
     return cases
+
+
+def poorer_scan(case: AnatomyCase, rng: np.random.Generator) -> AnatomyCase:
+    """The patient with vessels of half to nine tenths of their contrast, softer, and with grain of its own.
+
+    Trees are found less surely in it, with gaps and with texture taken for twigs, as in real scans.
+    """
+    hu = case.hu_zyx.astype(np.float32)
+    level = float(np.median(hu[case.liver_zyx]))
+    low, high = (level + step for step in BLOOD_AND_TISSUE_HU)
+    near = ndimage.binary_dilation(case.liver_zyx, iterations=BESIDE_VOXELS)
+    share, blur = float(rng.uniform(0.5, 0.9)), float(rng.uniform(0.0, 0.6))
+    soft = level + share * (np.clip(hu, low, high) - level)
+    if blur > 0.2:
+        soft = ndimage.gaussian_filter(soft, (0.4 * blur, blur, blur))
+    grain = ndimage.gaussian_filter(rng.standard_normal(hu.shape).astype(np.float32), (0.3, 0.8, 0.8))
+    soft += grain / grain.std() * float(rng.uniform(0.0, 7.0))
+    changed = (hu > low) & (hu < high) & near
+    return replace(case, hu_zyx=np.where(changed, np.rint(soft), hu).astype(np.int16))
 
 
 def seen_tubes(case: AnatomyCase, grid: LiverGrid, finder: VesselFinder) -> FoundTubes:

@@ -18,7 +18,7 @@ from LiverLesionAILib.support.progress import Progress, silent
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .loop import train
+from .loop import take_weights, train
 from .optimisers import LoopSettings
 from .tree_cases import TreeCase
 
@@ -147,12 +147,23 @@ def fit_trees(
     folder: Path,
     device: str,
     progress: Progress = silent,
+    start: Path | None = None,
 ) -> nn.Module:
-    """Train `chosen` on views; the run's settings and patients are kept in `run.json`."""
+    """Train `chosen` on views; the run's settings and patients are kept in `run.json`.
+
+    Args:
+        start: weights to go on from.
+    """
     torch.manual_seed(chosen.loop.seed)
     network = build_network(chosen.network, asdict(chosen.config))
+    if start is not None:
+        take_weights(network, torch.load(start, weights_only=True))
     sampler = TreeSampler(cases, chosen.loop.seed)
-    facts = {**asdict(chosen), "patients": [case.name for case in cases]}
+    facts = {
+        **asdict(chosen),
+        "patients": [case.name for case in cases],
+        "start": None if start is None else start.name,
+    }
     write_text(folder / "run.json", json.dumps(facts, indent=1))
     return train(
         network,
