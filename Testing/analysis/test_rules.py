@@ -49,6 +49,8 @@ TECHNICAL = {
     "MOST_PAIRS": "how much of a map is shown",
     "DRAWS": "how often planes are drawn by chance to see what a lesion could lie in",
     "HEPATIC_SEED_MM": "how near the vena cava a tube enters it",
+    "BESIDE_LIVER_MM": "by how much outlines of a liver differ; what is farther out is no vessel of it",
+    "TRUNK_MM, TRUNK_LENGTH_MM": "where the portal trunk begins and how far it is drawn",
     "DISCS, RUNS": "among how many round spots an aorta is chosen; as BODY_HU, BONE_HU",
     "SQUEEZED": "how a registration tells that tissue was taken away; such a lesion is said to be resected",
     "SQUEEZED_ROUND_MM": "over which that is measured",
