@@ -15,6 +15,7 @@ from LiverLesionAILib.stages.neighbours.gallbladder import (
 )
 from LiverLesionAILib.stages.neighbours.stage import find_gallbladder
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
+from LiverLesionAILib.volume.masks import within_mm
 
 SETTINGS = Rules().part(GallbladderSettings)
 SPACING = (3.0, 1.5, 1.5)
@@ -171,6 +172,20 @@ def test_mask_is_one_gallbladder_without_fat_and_specks(scene):
     assert mask[gallbladder].mean() > 0.85
     assert not mask[ball((24, 20, 80), 4)].any()
     assert (mask & ~gallbladder).sum() < 0.05 * gallbladder.sum()
+
+
+def test_bowel_away_from_the_liver_is_no_gallbladder(scene):
+    liver, gallbladder, hu = scene
+    away = ball((24, 20, 80), 9)
+    assert not (within_mm(liver, SPACING, SETTINGS.from_liver_mm) & away).any()
+    hu[away] = BILE
+    both = np.where(gallbladder | away, 230, 0).astype(np.uint8)
+    # The loop is larger: without the liver it would be the gallbladder.
+    smaller = np.where(gallbladder & ball((24, 45, 51), 8), 230, 0).astype(np.uint8)
+    assert gallbladder_mask(np.maximum(smaller, both * away), hu, SPACING, SETTINGS)[away].any()
+    found = gallbladder_mask(np.maximum(smaller, both * away), hu, SPACING, SETTINGS, liver)
+    assert found.any() and not found[away].any()
+    assert not gallbladder_mask((230 * away).astype(np.uint8), hu, SPACING, SETTINGS, liver).any()
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,13 @@ class NeighbourRules(OperatingRules):
         "A smaller one is none: collapsed ones hold 2 mL and more with their wall.",
         f"{_GALLBLADDER}::test_doubtful_probability_is_no_gallbladder",
     )
+    gallbladder_from_liver_mm: float = rule(
+        6.0,
+        "mm",
+        "A part that comes nowhere so near the coarse liver, a grid of 3 mm, is bowel: a gallbladder's neck "
+        "or body does, wherever its fundus hangs.",
+        f"{_GALLBLADDER}::test_bowel_away_from_the_liver_is_no_gallbladder",
+    )
     gallbladder_fragment_mm: float = rule(
         8.0,
         "mm",

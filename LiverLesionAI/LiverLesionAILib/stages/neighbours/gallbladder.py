@@ -41,6 +41,7 @@ class GallbladderSettings:
         threshold: voxels at or above it are gallbladder.
         peak: the mean of its surest tenth has to reach this; else none is seen.
         smallest_ml: a smaller one is none; a lesion that shares so much with one is doubtful.
+        from_liver_mm: a part that comes nowhere so near the coarse liver is bowel.
         fragment_mm: parts farther from its largest part than this do not belong to it.
         fat_hu: smoothed voxels below are fat or gas, never gallbladder.
         lesion_share: a lesion of which so much is gallbladder is not one.
@@ -62,6 +63,7 @@ class GallbladderSettings:
     threshold: float
     peak: float
     smallest_ml: float
+    from_liver_mm: float
     fragment_mm: float
     fat_hu: float
     lesion_share: float
@@ -102,12 +104,14 @@ def gallbladder_mask(
     hu_zyx: NDArray[np.float32],
     spacing_zyx_mm: tuple[float, float, float],
     settings: GallbladderSettings,
+    liver_zyx: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """The one gallbladder, or an empty mask.
 
     Args:
         probability_zyx: 0..255.
         hu_zyx: HU on the same grid.
+        liver_zyx: the coarse liver there; None where it is not known, so that nothing is too far from it.
     """
     level = max(1, round(settings.threshold * 255))
     none = np.zeros(probability_zyx.shape, bool)
@@ -121,6 +125,11 @@ def gallbladder_mask(
         return none
     index = np.arange(1, count + 1)
     weights = ndimage.sum_labels(probability_zyx.astype(np.float32), parts, index)
+    if liver_zyx is not None:
+        near = within_mm(liver_zyx, spacing_zyx_mm, settings.from_liver_mm)
+        weights[~np.isin(index, parts[near])] = 0.0
+        if not weights.any():
+            return none
     main = parts == 1 + int(np.argmax(weights))
     near = within_mm(main, spacing_zyx_mm, settings.fragment_mm)
     mask = main | np.isin(parts, np.setdiff1d(np.unique(parts[near]), 0))

@@ -78,7 +78,8 @@ def find_gallbladder(
     high, left = _farthest(where, grid, settings)
     probability[high:] = 0
     probability[:, :, left:] = 0
-    mask = gallbladder_mask(probability, hu_zyx, grid.spacing_zyx_mm, settings)
+    liver = resample_labels(where.mask_zyx.astype(np.uint8), where.geometry, grid) > 0
+    mask = gallbladder_mask(probability, hu_zyx, grid.spacing_zyx_mm, settings, liver)
     return FoundGallbladder(
         start, on_box(mask, probability, grid, box, settings.threshold), box.voxel_volume_mm3
     )
