@@ -179,6 +179,18 @@ def test_veins_as_dark_as_the_liver_are_not_told(body: Body) -> None:
     assert not early.vessels_zyx.any() and "without contrast medium" in early.messages[0]
 
 
+def test_a_fatty_liver_darker_than_its_vessels(body: Body) -> None:
+    """Without contrast medium its vessels are brighter too, and still left out; with it they are told."""
+    hu, liver = body
+    plain = np.where(liver, hu - 95.0, np.minimum(hu, 50.0))
+    assert contrast_hu(liver_grid(plain, GRID, liver, np.zeros_like(liver), None)) > SETTINGS.contrast_hu
+    blank = told(plain, liver, phase=Phase.UNENHANCED)
+    assert not blank.has_segments and not blank.vessels_zyx.any() and not blank.landmarks
+    assert "without contrast medium" in blank.messages[0]
+    fatty = np.where(liver & (hu < 140), hu - 50.0, hu)
+    assert told(fatty, liver, phase=Phase.PORTAL).has_segments
+
+
 def test_a_liver_that_the_scan_cuts_is_not_told(body: Body) -> None:
     hu, liver = body
     cut = Geometry.make((40, *GRID.shape_zyx[1:]), GRID.spacing_zyx_mm, GRID.origin_lps)
