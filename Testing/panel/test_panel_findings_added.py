@@ -70,13 +70,16 @@ def test_what_the_network_suspected_is_outlined_first(case):
 
 
 def test_a_click_outside_the_liver_is_told(case):
+    """More than a centimetre beside it: a missed lesion at the edge may lie out of what was found."""
     import slicer
+    from LiverLesionAILib.scene.ras import volume_geometry
 
+    x, y, z = volume_geometry(case.panel.case.volume).index_to_lps((0, 39, 47))
     case.click("addButton")
     node = case.scene.GetNodeByID(
         case.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID()
     )
-    node.AddControlPoint(29.0, -21.0, 101.0)
+    node.AddControlPoint(-x, -y, z)
     node.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent)
     case.turn(0.02)
     case.until(case.idle)
