@@ -61,9 +61,10 @@ def summary(out: Path) -> dict[str, dict[str, str]]:
 
 
 def findings(folder: Path) -> dict[str, Any]:
-    """What was found, without seconds and numbers drawn by chance."""
+    """What was found, without seconds, how many threads a job had, and numbers drawn by chance."""
     made: dict[str, Any] = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
-    made["computation"].pop("seconds")
+    for name in ("seconds", "device"):
+        made["computation"].pop(name)
     for lesion in made["lesions"]:
         lesion.pop("tracking_uid")
     return made
