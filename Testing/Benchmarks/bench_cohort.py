@@ -1,14 +1,14 @@
 """A cohort of small synthetic scans, some corrupted, two end their process: what is left, what is redone.
 
-    python Testing/Benchmarks/bench_cohort.py [--cases 100] [--jobs 2] [--singly 10]
+    python Testing/Benchmarks/bench_cohort.py [--cases 100] [--jobs 2] [--singly 10] [--real FOLDER]
 
 Phantoms with liver and lesions at other places in each, analysed by `batch` with networks that look at HU
-alone. Three files are corrupted: cut short, no image, a label map. One case ends its process each time, one
-the first time only (with one job, which works in the command's own process, none does). Looked at are: every
-good case is there and whole, the bad ones are told with their reason, no half file is left; some of them
-analysed singly are the same, to the byte of their findings; the same command again computes nothing twice,
-and without the bad files ends well. Printed are these with cases a minute and processor seconds; exit status
-1 where one does not hold.
+alone; with --real the CTs below a folder (`*_ct.nii.gz`) go along. Three files are corrupted: cut short, no
+image, a label map. One case ends its process each time, one the first time only (with one job, which works in
+the command's own process, none does). Looked at are: every good case is there and whole, the bad ones are
+told with their reason, no half file is left; some of them analysed singly are the same, to the byte of their
+findings; the same command again computes nothing twice, and without the bad files ends well. Printed are
+these with cases a minute and processor seconds; exit status 1 where one does not hold.
 """
 
 from __future__ import annotations
@@ -144,6 +144,11 @@ def run(args: argparse.Namespace, folder: Path) -> bool:
     source, out = folder / "in", folder / "out"
     source.mkdir()
     good, bad = write_cohort(source, args.cases)
+    if args.real is not None:
+        for path in sorted(args.real.rglob("*_ct.nii.gz")):
+            (source / path.name).symlink_to(path.resolve())
+            good = good | {path.name.removesuffix(".nii.gz")}
+    count = len(good) + len(bad)
     if args.jobs == 1:
         # One job works in this process, which none of the cases ends.
         good, bad = good | {DIES}, bad - {DIES}
@@ -152,9 +157,7 @@ def run(args: argparse.Namespace, folder: Path) -> bool:
     status = batch(source, out, args.jobs)
     seconds = time.perf_counter() - started
     cpu_s = used_s() - before_s
-    print(
-        f"{args.cases} cases, {args.jobs} jobs: {60 * args.cases / seconds:.0f} a minute, {cpu_s:.0f} cpu s"
-    )
+    print(f"{count} cases, {args.jobs} jobs: {60 * count / seconds:.0f} a minute, {cpu_s:.0f} cpu s")
     report.say(status == 1, "the exit status says that some failed")
     look(report, out, good, bad)
     chosen = sorted(good)[:: max(1, len(good) // max(1, args.singly))][: args.singly]
@@ -180,6 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cases", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--singly", type=int, default=10, help="cases that are analysed alone too")
+    parser.add_argument("--real", type=Path, metavar="FOLDER", help="real CTs that go along")
     args = parser.parse_args(arguments)
     sys.path[:0] = [str(LIBRARY), str(TESTING)]
     use_toys()
