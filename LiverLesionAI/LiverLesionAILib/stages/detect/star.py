@@ -28,6 +28,8 @@ SMOOTH_MM = 0.6
 """SD of the smoothing of the CT."""
 
 LEAST_SPREAD_HU = 5.0
+"""A liver's SD is taken to be no less: a smoothed phantom has none."""
+
 SEEDS_MM = (1.2, 2.5, 4.0)
 """SDs of the surroundings of a click whose mean may be the lesion's density."""
 
@@ -59,8 +61,10 @@ GROWTH = 0.7
 
 LEAST_NOISE_HU = 4.0
 LEAST_DIRECTIONS = 20
+"""An edge's step varies by no less than the first; in fewer directions than the second none can be told."""
 
 LEAST_REACH_MM = 2.0
+"""No size that is tried is smaller."""
 
 CLEAR_MM = 1.0
 """So much room is left round a click that is not in the lesion."""
