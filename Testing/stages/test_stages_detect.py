@@ -98,6 +98,31 @@ def test_maps_are_computed_only_where_a_box_is_read(monkeypatch: pytest.MonkeyPa
     assert none[0].shape == (0, 2) and none[1].shape == (0, 4)
 
 
+@pytest.mark.parametrize("which", ["contextual", "spatial"])
+@pytest.mark.parametrize("spatial_from", ["refined", "input"])
+def test_weights_that_stand_in_for_an_attentions_own_reach_its_boxes(which: str, spatial_from: str) -> None:
+    network = network_of(replace(SMALL, spatial_from=spatial_from))
+    weights = getattr(network, f"{which}_weights")
+    assert not network.replaced and weights(torch.ones(1)) == 1
+    images = known_images(network, torch.randn(3, 3, 32, 48, generator=torch.Generator().manual_seed(1)))
+    boxes = torch.tensor([[4.0, 8.0, 20.0, 30.0], [10.0, 2.0, 30.0, 20.0]])
+    seen = []
+
+    def halved(own: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(own.shape))
+        return own / 2
+
+    with torch.inference_mode():
+        plain = judge_window(network, images, boxes)[0]
+        weights.instead = lambda own: own
+        torch.testing.assert_close(judge_window(network, images, boxes)[0], plain, atol=1e-4, rtol=1e-3)
+        weights.instead = halved
+        assert network.replaced and (judge_window(network, images, boxes)[0] - plain).abs().max() > 1e-3
+        assert seen == [(1, 3, *images[0].features.shape)]
+        weights.instead = None
+        assert torch.equal(judge_window(network, images, boxes)[0], plain)
+
+
 def test_scores_far_apart_do_not_overflow() -> None:
     network = network_of()
     with torch.no_grad():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Variant:
         family: "cs_att" (R-FCN, 3DCE, CS-Att), "va_faster_rcnn" (Faster R-CNN, with and without VA) or
             "va_deformable" (the same with deformable convolution, and so with a trunk of its own).
         published_ap50: in per cent.
+        beside: another row that it is compared with.
+        reading: of CS-Att's equation 5, what the spatial attention embeds: "refined" features or the "input".
     """
 
     name: str
@@ -32,6 +35,8 @@ class Variant:
     against: str = ""
     family: str = "cs_att"
     published_ap50: float = nan
+    reading: Literal["refined", "input"] = "refined"
+    beside: str = ""
 
     @property
     def slug(self) -> str:
@@ -40,6 +45,7 @@ class Variant:
 
 
 _R_FCN, _FASTER = "R-FCN, 3 slices", "Faster R-CNN, 3 slices"
+AS_WRITTEN = "CS-Att, 9, equation 5 as written"
 _DEFORMABLE = "Deformable Faster R-CNN, 3"
 
 
@@ -64,6 +70,7 @@ VARIANTS = (
     Variant("CS-Att, 9", 3, True, True, (67.8, 76.3, 82.9, 86.6, 89.3, 90.7), "3DCE, 9"),
     Variant("CS-Att, 15", 5, True, True, (70.8, 78.6, 83.9, 87.5, 89.9, 91.4), "3DCE, 15"),
     Variant("CS-Att, 21", 7, True, True, (71.4, 78.5, 84.0, 87.6, 90.2, 91.4), "3DCE, 21"),
+    Variant(AS_WRITTEN, 3, True, True, (nan,) * 6, "3DCE, 9", reading="input", beside="CS-Att, 9"),
     Variant("contextual only, 15", 5, True, False, (64.0, 74.0, 81.4, 86.0, 88.6, 90.5), "3DCE, 15"),
     Variant("spatial only, 15", 5, False, True, (69.0, 77.4, 83.1, 86.7, 89.1, 90.8), "3DCE, 15"),
     _va(_FASTER, (False, False), (nan, 73.4, nan), 60.0),

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 
-from ..evaluation.boxes import BoxResult
 from ..evaluation.tables import align, number
 from ..metrics.froc import RATES_PER_IMAGE
+from .detector_kept import KeptRun, paired_gain
 from .detector_rows import VARIANTS, Variant
 
 
-def comparison_text(results: Mapping[str, Sequence[BoxResult]], foot: str = "") -> str:
+def comparison_text(results: Mapping[str, Sequence[KeptRun]], foot: str = "") -> str:
     """Measured and published values, and both differences to the row that a variant builds on.
 
     Measured ones are means over seeds, with SD where there are several.
@@ -38,10 +38,24 @@ def comparison_text(results: Mapping[str, Sequence[BoxResult]], foot: str = "") 
         text += f"\n{foot}"
     if len(gains) > 1:
         text += "\n\n" + align(gains)
-    return text + "\n\n" + _groups_text(results)
+    return text + "\n\n" + _groups_text(results) + _paired_text(results)
 
 
-def _groups_text(results: Mapping[str, Sequence[BoxResult]]) -> str:
+def _paired_text(results: Mapping[str, Sequence[KeptRun]]) -> str:
+    """Differences of the means over seeds with 95 % intervals over patients; "" without a pair."""
+    rows = [["difference of means, points [95 %]", *(f"{r:g}" for r in RATES_PER_IMAGE)]]
+    for variant in VARIANTS:
+        for other in (variant.against, variant.beside):
+            if variant.name in results and other in results:
+                gains = paired_gain(results[variant.name], results[other])
+                cells = (f"{100 * g.value:+.1f} [{100 * g.low:.1f}, {100 * g.high:.1f}]" for g in gains)
+                rows.append([f"{variant.name} - {other}", *cells])
+    if len(rows) == 1:
+        return ""
+    return f"\n\n{align(rows)}\nMeans over seeds, intervals over patients (2000 draws), seeds not drawn."
+
+
+def _groups_text(results: Mapping[str, Sequence[KeptRun]]) -> str:
     """One row a variant, one column a group, so that many variants fit."""
     first = next(iter(results.values()))[0].summary.groups
     table = [["sensitivity, % at 4 FP per image", *(f"{group} ({n})" for group, (_, n) in first.items())]]
@@ -51,7 +65,7 @@ def _groups_text(results: Mapping[str, Sequence[BoxResult]]) -> str:
     return align(table)
 
 
-def _figures(each: Sequence[BoxResult]) -> list[list[float]]:
+def _figures(each: Sequence[KeptRun]) -> list[list[float]]:
     """Per column the value of every seed, per cent."""
     columns = [[100 * r.summary.sensitivity[rate] for r in each] for rate in RATES_PER_IMAGE]
     return [*columns, [100 * r.summary.ap50 for r in each]]
@@ -71,7 +85,7 @@ def _spread(values: Sequence[float], sign: str = "") -> str:
     return f"{mean(values):{sign}.1f}" + (f" ({stdev(values):.1f})" if len(values) > 1 else "")
 
 
-def comparison_json(results: Mapping[str, Sequence[BoxResult]], settings: Mapping[str, object]) -> dict:
+def comparison_json(results: Mapping[str, Sequence[KeptRun]], settings: Mapping[str, object]) -> dict:
     """Everything in the tables, per seed."""
     rows = {v.name: v for v in VARIANTS}
     return {

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import write_text
@@ -27,8 +27,10 @@ from ..data.deeplesion import KeySlice
 from ..data.synthliver import read_synth_slices
 from ..evaluation.boxes import BoxDetector, BoxResult, boxes_from_file, boxes_json, evaluate_boxes
 from ..evaluation.set_reports import SetReport, boxes_text, write_boxes_report
+from .detector_kept import KeptRun, kept_answers, kept_images, read_run
 from .detector_rows import VARIANTS, Variant
 from .detector_tables import comparison_json, comparison_text
+from .kept import FILE, add_rows_option, needed, read_rows, write_rows
 from .key_detectors import key_slice_detector, map_detector
 
 if TYPE_CHECKING:
@@ -39,14 +41,18 @@ if TYPE_CHECKING:
     from ..training.key_maps import MapStore
     from ..training.loop import LoopSettings
 
+KIND = "detectors"
 FEW_DRAWS = 10
 """Of the bootstrap where only the figures themselves are wanted."""
 
 
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `compare detectors`."""
-    parser.add_argument("data", type=Path, help="DeepLesion, SynthLiver-1 or anything in DeepLesion's layout")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="runs, tables and figures")
+    parser.add_argument(
+        "data", type=Path, nargs="?", help="DeepLesion, SynthLiver-1 or anything in DeepLesion's layout"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="runs, tables, figures and kept rows")
+    add_rows_option(parser)
     parser.add_argument("--size", choices=("compact", "paper"), default="compact", help="of the networks")
     parser.add_argument("--steps", type=int, default=2000, help="training steps of every variant")
     parser.add_argument("--batch", type=int, default=4, help="key slices a step")
@@ -84,27 +90,38 @@ def run_compare(
 ) -> int:
     """Train and score every variant and seed; prints the tables.
 
-    They are written after every run, to `comparison.txt` and `.json`.
+    They are written after every run, to `comparison.txt` and `.json`, with what they are made of
+    (`rows.json.gz`, see :mod:`.kept`).
 
     Raises:
         InputError: options or data that make no sense.
         Cancelled: from `progress`; finished and started runs stay and the same command goes on.
     """
+    if args.rows is not None:
+        say(kept_text(args.rows))
+        return 0
+    needed(args, "data", "out")
     import torch
 
     torch.set_num_threads(args.threads)
     comparison = Comparison(args)
     # All variants with the first seed come first: an early table is a whole one.
     runs = [(variant, seed) for seed in range(args.seeds) for variant in comparison.chosen]
-    results: dict[str, list[BoxResult]] = {}
+    results: dict[str, list[KeptRun]] = {}
+    answers: dict[str, list[Any]] = {}
     text = ""
     for k, (variant, seed) in enumerate(runs):
         along = part(progress, k / len(runs), (k + 1) / len(runs))
-        results.setdefault(variant.name, []).append(comparison.result(variant, seed, along))
-        text = comparison_text(results, comparison.foot(results))
+        images = comparison.result(variant, seed, along).images
+        known = kept_images(images)
+        answers.setdefault(variant.name, []).append(kept_answers(images))
+        results.setdefault(variant.name, []).append(read_run(known, answers[variant.name][-1]))
+        foot = comparison.foot(results)
+        text = comparison_text(results, foot)
         write_text(args.out / "comparison.txt", text + "\n")
         kept = comparison_json(results, comparison.settings)
         write_text(args.out / "comparison.json", json.dumps(kept, indent=1) + "\n")
+        write_rows(args.out / FILE, KIND, {"foot": foot, "images": known, "runs": answers})
     say(text)
     first = {v.name: comparison.scored(v, 0, 1000) for v in comparison.chosen}
     say(boxes_text(first))
@@ -112,6 +129,17 @@ def run_compare(
     report = SetReport(args.out, f"{args.data.name}, test, seed 0", settings, figures=not args.no_figures)
     write_boxes_report(first, report)
     return 0
+
+
+def kept_text(path: Path) -> str:
+    """The tables of kept rows.
+
+    Raises:
+        InputError: the file is missing, damaged, or of another comparison.
+    """
+    rows = read_rows(path, KIND)
+    runs = {name: [read_run(rows["images"], one) for one in each] for name, each in rows["runs"].items()}
+    return comparison_text(runs, rows["foot"])
 
 
 class Comparison:
@@ -148,13 +176,22 @@ class Comparison:
 
         return families(self.args.size)
 
+    def family_of(self, variant: Variant) -> Family:
+        """The family, with the row's reading of equation 5."""
+        from ..training.detector_families import RFcn
+
+        family = self.families[variant.family]
+        if not isinstance(family, RFcn):
+            return family
+        return replace(family, config=replace(family.config, spatial_from=variant.reading))
+
     @property
     def settings(self) -> dict[str, object]:
         """What the tables depend on."""
         keys = ("size", "steps", "batch", "crop", "seeds", "trunk_steps", "pixel", "window", "types")
         return {**{k: getattr(self.args, k) for k in keys}, "start": [file.name for file in self.args.start]}
 
-    def foot(self, results: dict[str, list[BoxResult]]) -> str:
+    def foot(self, results: dict[str, list[KeptRun]]) -> str:
         """What has to be known of a table to judge it."""
         args = self.args
         counts = sorted({len(each) for each in results.values()})
@@ -205,17 +242,14 @@ class Comparison:
         return self.out / "runs" / f"{variant.slug}-{seed}" / "boxes.json"
 
     def _trained(self, variant: Variant, seed: int, progress: Progress) -> BoxDetector:
-        import torch
-
         from ..training.detector_families import image_loss
         from ..training.key_maps import MapSampler, map_loss
         from ..training.key_slices import KeySliceSampler
         from ..training.key_trunk import read_weights, take_parts
 
-        args, family = self.args, self.families[variant.family]
+        args, family = self.args, self.family_of(variant)
         store = self._store(variant.family, part(progress, 0, 0.5)) if args.trunk_steps else None
-        torch.manual_seed(seed)
-        network = family.build(variant.images, variant.contextual, variant.spatial)
+        network = alike(family, variant, seed)
         spec = self.spec(variant.images)
         if store is not None:
             take_parts(network, store.trunk.state_dict(), (*family.trunk, *family.shared))
@@ -252,6 +286,20 @@ class Comparison:
             store.fill([*self.train, *self.test], part(progress, 0.7, 1.0))
             self._stores[name] = store
         return self._stores[name]
+
+
+def alike(family: Family, variant: Variant, seed: int) -> nn.Module:
+    """A row's network as its seed starts it: the same one without attention, whatever attention it has."""
+    import torch
+
+    from ..training.key_trunk import take_parts
+
+    torch.manual_seed(seed)
+    plain = family.build(variant.images, False, False)
+    network = family.build(variant.images, variant.contextual, variant.spatial)
+    take_parts(network, plain.state_dict())
+    family.as_plain(network)
+    return network
 
 
 def by_turns(keys: Sequence[KeySlice]) -> tuple[list[KeySlice], list[KeySlice]]:

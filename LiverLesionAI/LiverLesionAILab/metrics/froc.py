@@ -133,15 +133,22 @@ def froc(
     """
     if not images:
         raise InputError("No image to evaluate detections on.")
-    found: list[float] = []
-    false: list[NDArray[np.float64]] = []
-    for image in images:
-        matches = match_image(image, min_iou)
-        false.append(matches.false_scores)
-        found.extend(
-            float(score) for i, score in enumerate(matches.found_scores) if keep is None or keep(image, i)
-        )
-    return free_response(found, np.concatenate(false), len(images))
+    return _curve(images, [match_image(image, min_iou) for image in images], keep)
+
+
+def _curve(
+    images: Sequence[ImageBoxes],
+    matches: Sequence[ImageMatches],
+    keep: Callable[[ImageBoxes, int], bool] | None = None,
+) -> FreeResponse:
+    """:func:`froc` of boxes that are matched already."""
+    found = [
+        float(score)
+        for image, matched in zip(images, matches, strict=True)
+        for i, score in enumerate(matched.found_scores)
+        if keep is None or keep(image, i)
+    ]
+    return free_response(found, np.concatenate([m.false_scores for m in matches]), len(images))
 
 
 def average_precision(
@@ -217,7 +224,29 @@ def summarise_detection(
     Raises:
         InputError: no image.
     """
-    curve = froc(images, min_iou)
+    matches, ranked = [match_image(one, min_iou) for one in images], [match_ranked(one) for one in images]
+    return summarise_matches(images, matches, ranked, rates=rates, group_rate=group_rate)
+
+
+def summarise_matches(
+    images: Sequence[ImageBoxes],
+    matches: Sequence[ImageMatches],
+    ranked: Sequence[RankedMatches],
+    *,
+    rates: Sequence[float] = RATES_PER_IMAGE,
+    group_rate: float = 4.0,
+) -> DetectionSummary:
+    """:func:`summarise_detection` of boxes that are matched already.
+
+    Args:
+        images: of which sizes, types and intervals are taken, not the boxes.
+
+    Raises:
+        InputError: no image.
+    """
+    if not images:
+        raise InputError("No image to evaluate detections on.")
+    curve = _curve(images, matches)
     choices: dict[str, Callable[[ImageBoxes, int], bool]] = {}
     for band in DEEPLESION_BANDS:
         choices[f"diameter {band.name}"] = lambda image, i, band=band: bool(
@@ -233,14 +262,14 @@ def summarise_detection(
         )
     groups = {}
     for name, keep in choices.items():
-        part = froc(images, min_iou, keep)
+        part = _curve(images, matches, keep)
         if part.n_lesions:
             groups[name] = (part.at(group_rate), part.n_lesions)
     return DetectionSummary(
         n_images=len(images),
         n_lesions=curve.n_lesions,
         sensitivity=curve.at_rates(rates),
-        ap50=average_precision(images, 0.5),
+        ap50=precision_area(ranked),
         groups=groups,
         curve=curve,
     )

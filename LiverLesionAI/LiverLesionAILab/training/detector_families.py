@@ -37,6 +37,9 @@ class Family(Protocol):
         They are contextual and spatial, or channel and spatial.
         """
 
+    def as_plain(self, network: nn.Module) -> None:
+        """Set what attention learns so that the network answers as one without, as far as its form allows."""
+
     def strides(self, network: nn.Module) -> tuple[int, ...]:
         """Pixels per cell of every level, finest first."""
 
@@ -69,6 +72,13 @@ class RFcn:
 
     def build(self, images: int, first: bool, second: bool) -> nn.Module:
         return cs_att.CsAtt(replace(self.config, images=images, contextual=first, spatial=second))
+
+    def as_plain(self, network: nn.Module) -> None:
+        # All weights are then 1: 3DCE.
+        for phi in (network.phi_contextual, network.phi_spatial):
+            if phi is not None:
+                nn.init.zeros_(phi.weight)  # type: ignore[arg-type]
+                nn.init.zeros_(phi.bias)  # type: ignore[arg-type]
 
     def strides(self, network: nn.Module) -> tuple[int, ...]:
         return (network.multiple,)  # type: ignore[return-value]
@@ -108,6 +118,9 @@ class FasterRcnn:
         return va_faster_rcnn.build(
             replace(self.config, bag=images, channel=first, spatial=second, dense=False)
         )
+
+    def as_plain(self, network: nn.Module) -> None:
+        """Nothing: its gates start at 0.88 for every channel and place, and are no residual."""
 
     def strides(self, network: nn.Module) -> tuple[int, ...]:
         return tuple(network.strides)  # type: ignore[arg-type]

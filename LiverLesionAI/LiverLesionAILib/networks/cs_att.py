@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -50,6 +49,7 @@ from .parts.boxes import (
     nms_mask,
     sample_matches,
 )
+from .parts.peak_softmax import Weights, peak_softmax
 from .parts.ps_roi import ps_roi_align, ps_roi_pool
 
 
@@ -106,23 +106,6 @@ class DetectSettings:
     most: int = 40
 
 
-def peak_softmax(x: Tensor, dim: int | tuple[int, int]) -> Tensor:
-    """softmax(x) over `dim`, divided by its maximum there (equations 2, 3 and 6, 7).
-
-    Args:
-        x: (B, M, C, h, w), divided by the temperature; overwritten where no gradient is asked for.
-        dim: 1 for the images, (3, 4) for the places.
-    """
-    if dim == 1:
-        peak = reduce(torch.maximum, x.unbind(1))[:, None]
-    else:
-        # A reduction over the inner dimensions of channels_last memory takes ten times as long.
-        peak = F.adaptive_max_pool2d(x.flatten(0, 1), 1).unflatten(0, x.shape[:2])
-    if torch.is_grad_enabled():
-        return (x - peak).exp()
-    return x.sub_(peak).exp_()
-
-
 def embedded(phi: nn.Conv2d, x: Tensor, temperature: float) -> Tensor:
     """phi(x) / temperature (equations 1 and 5), (N, C, h, w); the weights are divided, not the larger map."""
     assert phi.bias is not None
@@ -149,6 +132,7 @@ class CsAtt(nn.Module):
         weighted = config.contextual and config.images > 1
         self.phi_contextual = nn.Conv2d(channels, channels, 1) if weighted else None
         self.phi_spatial = nn.Conv2d(channels, channels, 1) if config.spatial else None
+        self.contextual_weights, self.spatial_weights = Weights(), Weights()
         anchors = len(config.anchor_sizes) * len(config.anchor_ratios)
         self.propose_hidden = nn.Conv2d(channels, config.proposal_width, 3, padding=1)
         self.propose_score = nn.Conv2d(config.proposal_width, anchors, 1)
@@ -176,6 +160,11 @@ class CsAtt(nn.Module):
         half = self.config.images // 2
         return tuple(SLICES_PER_IMAGE * i for i in range(-half, half + 1))
 
+    @property
+    def replaced(self) -> bool:
+        """Whether :meth:`attend` applies other weights than its own: shorter ways are then none."""
+        return self.contextual_weights.instead is not None or self.spatial_weights.instead is not None
+
     def features(self, images: Tensor) -> Tensor:
         """Backbone: (N, 3, H, W) -> (N, C, H / stride, W / stride); each image once for all its windows."""
         return self.backbone(images)
@@ -194,7 +183,7 @@ class CsAtt(nn.Module):
         contextual = None
         scores = self.context_scores(x.flatten(0, 1))
         if scores is not None:
-            contextual = peak_softmax(scores.unflatten(0, x.shape[:2]), 1)
+            contextual = self.contextual_weights(peak_softmax(scores.unflatten(0, x.shape[:2]), 1))
         asked = x
         if contextual is not None:
             x = contextual * x
@@ -203,7 +192,7 @@ class CsAtt(nn.Module):
         if self.phi_spatial is None:
             return x, CsAttention(contextual, None)
         flat = embedded(self.phi_spatial, asked.flatten(0, 1), self.config.spatial_temperature)
-        spatial = peak_softmax(flat.unflatten(0, x.shape[:2]), (3, 4))
+        spatial = self.spatial_weights(peak_softmax(flat.unflatten(0, x.shape[:2]), (3, 4)))
         return spatial * x, CsAttention(contextual, spatial)
 
     def maps(self, x: Tensor) -> Tensor:

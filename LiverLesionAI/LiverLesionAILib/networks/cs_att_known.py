@@ -23,7 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cs_att import CsAtt, embedded, peak_softmax
+from .cs_att import CsAtt, embedded
+from .parts.peak_softmax import peak_softmax
 from .parts.ps_roi import aligned_reading, bag_mean
 
 LARGEST = 60.0
@@ -72,11 +73,11 @@ def judge_window(network: CsAtt, images: Sequence[KnownImage], boxes: Tensor) ->
     """Logits (R, 2) and deltas (R, 4) of proposals (R, 4) in one window.
 
     What :meth:`.CsAtt.attend`, :meth:`.CsAtt.maps` and :meth:`.CsAtt.classify` make of them; and by these
-    themselves where :func:`.health.watched` has put something in the place of `attend`, which the short way
-    does not ask.
+    themselves where other weights are applied than the network's own (:attr:`.CsAtt.replaced`), which the
+    short way never makes as a whole.
     """
     config = network.config
-    if "attend" in vars(network):
+    if network.replaced:
         whole, _ = network.attend(torch.stack([one.features for one in images])[None])
         return network.classify(network.maps(whole), boxes, boxes.new_zeros(len(boxes), dtype=torch.int64))
     x = in_context(images)

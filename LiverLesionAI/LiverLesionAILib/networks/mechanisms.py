@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .cs_att import CsAtt, CsAttention, embedded, peak_softmax
+from .cs_att import CsAtt
 from .dadrn import Dadrn
 from .health import How, Mechanism, Seen
 from .mscd import Mscd
@@ -64,12 +64,12 @@ def mechanisms_of(network: nn.Module) -> tuple[Mechanism, ...]:
         )
     if isinstance(network, CsAtt):
         parts = (
-            ("contextual", network.phi_contextual, "image weights"),
-            ("spatial", network.phi_spatial, "place gate"),
+            ("contextual", network.phi_contextual, network.contextual_weights, "image weights"),
+            ("spatial", network.phi_spatial, network.spatial_weights, "place gate"),
         )
         return tuple(
-            Mechanism(f"{name} attention", (kind,), network, partial(_cs_att, network, name), "attend")
-            for name, phi, kind in parts
+            Mechanism(f"{name} attention", (kind,), weights, partial(_cs_att, kind), "instead")
+            for name, phi, weights, kind in parts
             if phi is not None
         )
     return ()
@@ -155,31 +155,9 @@ def _branch(
     return target * gate, weights, gate
 
 
-def _cs_att(network: CsAtt, which: str, how: How | None, seen: Seen, x: Tensor) -> tuple[Tensor, CsAttention]:
-    """Equations 1 to 8 with one of the two weights replaced."""
-    contextual = spatial = None
-    asked = x
-    scores = network.context_scores(x.flatten(0, 1))
-    if scores is not None:
-        contextual = peak_softmax(scores.unflatten(0, x.shape[:2]), 1)
-        if which == "contextual":
-            seen("image weights", contextual)
-            contextual = _weights(contextual, how)
-        x = contextual * x
-    if network.phi_spatial is not None:
-        if network.config.spatial_from == "refined":
-            asked = x
-        flat = embedded(network.phi_spatial, asked.flatten(0, 1), network.config.spatial_temperature)
-        spatial = peak_softmax(flat.unflatten(0, x.shape[:2]), (3, 4))
-        if which == "spatial":
-            seen("place gate", spatial)
-            spatial = _weights(spatial, how)
-        x = spatial * x
-    return x, CsAttention(contextual, spatial)
-
-
-def _weights(weights: Tensor, how: How | None) -> Tensor:
+def _cs_att(kind: str, how: How | None, seen: Seen, weights: Tensor) -> Tensor:
     """(B, M, C, h, w), or what stands in its place: means over places, or the weights half a map below."""
+    seen(kind, weights)
     if how == "off":
         return torch.ones_like(weights)
     if how == "averaged":
