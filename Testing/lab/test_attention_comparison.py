@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from support.evaluation_scans import LIVER_LESIONS_MM, write_liver
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.compare.attention import AS_IT_IS, variants_of
+from LiverLesionAILab.compare.attention import run_attention_comparison, variants_of
+from LiverLesionAILab.compare.attention_kept import AS_IT_IS, kept_text
 from LiverLesionAILab.data.synthliver import ClassImage, ClassSlice
 from LiverLesionAILib.analysis import pipeline
 from LiverLesionAILib.analysis.settings import Settings
@@ -131,6 +133,12 @@ def test_some_slices_of_bags_are_as_the_whole_volume_has_them(data: Path) -> Non
     assert np.abs(seen.astype(int) - whole[some]).max() <= 1
 
 
+def printed_again(file: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert main(["compare", "attention", "--rows", str(file)]) == 0
+    return capsys.readouterr().out
+
+
 def test_boxes_by_what_they_find(data: Path, tmp_path: Path) -> None:
     options = ["--model", "cs_att", "--limit", "1", "--out", str(tmp_path)]
     assert main(["compare", "attention", str(data), *options]) == 0
@@ -143,8 +151,28 @@ def test_boxes_by_what_they_find(data: Path, tmp_path: Path) -> None:
     assert all(0 <= row["value"] <= 1 for row in rows.values())
 
 
+def test_what_no_cases_were_kept_of_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = Path(__file__).resolve().parents[2] / "Resources" / "results" / "attention_cs_att.json"
+    said = printed_again(kept, capsys)
+    assert "+0.016  [-0.017, 0.047]" in said and "was not kept" in said
+    other = tmp_path / "rows.json"
+    other.write_text(json.dumps({"kind": "detectors"}))
+    with pytest.raises(InputError, match="of `compare detectors`, not of `compare attention`"):
+        kept_text(other)
+    other.write_text(json.dumps({"kind": "attention", "rows": [{"how": ""}]}))
+    with pytest.raises(InputError, match="no whole rows"):
+        kept_text(other)
+    other.write_text("{")
+    with pytest.raises(InputError, match="no rows of a comparison"):
+        kept_text(other)
+    with pytest.raises(InputError, match="data: give it"):
+        run_attention_comparison(argparse.Namespace(rows=None, data=None))
+
+
 @pytest.mark.parametrize("model", ["cs_att", "va_faster_rcnn"])
-def test_boxes_on_some_slices_with_lesions(data: Path, tmp_path: Path, model: str) -> None:
+def test_boxes_on_some_slices_with_lesions(
+    data: Path, tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = ["--model", model, "--slices", "3", "--out", str(tmp_path)]
     assert main(["compare", "attention", str(data), *options]) == 0
     rows = rows_of(tmp_path)
@@ -156,6 +184,14 @@ def test_boxes_on_some_slices_with_lesions(data: Path, tmp_path: Path, model: st
         assert 0 <= row["value"] <= 1 and row["note"] == plain["note"]
         if row["difference"] is not None:
             assert row["difference"]["value"] == pytest.approx(row["value"] - plain["value"], abs=1e-6)
+    table = (tmp_path / "attention.txt").read_text()
+    assert printed_again(tmp_path / "attention.json", capsys) == table
+    # The boxes themselves, not what was printed of them.
+    kept = json.loads((tmp_path / "attention.json").read_text())
+    for row in kept["rows"]:
+        row.update(value=-1.0, difference=None)
+    (tmp_path / "attention.json").write_text(json.dumps(kept))
+    assert printed_again(tmp_path / "attention.json", capsys) == table
 
 
 def test_a_detectors_boxes_are_of_the_attention_that_is_replaced() -> None:

@@ -12,7 +12,14 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.compare.classifier_tables import COLUMNS, PUBLISHED, difference_text, table_text
+from LiverLesionAILab.compare.classifier_tables import (
+    COLUMNS,
+    PUBLISHED,
+    difference_text,
+    paired_class_gain,
+    paired_text,
+    table_text,
+)
 from LiverLesionAILab.compare.classifiers import (
     Bench,
     Division,
@@ -88,6 +95,10 @@ def test_the_command(tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     text = (tmp_path / "comparison.txt").read_text()
     assert text in capsys.readouterr().out
     assert "DADR50-B" in text and "0.869" in text and "true \\ said" in text
+    assert main(["--rows", str(tmp_path / "rows.json.gz")]) == 0
+    assert capsys.readouterr().out == text, "from the kept rows alone"
+    with pytest.raises(LiverLesionAIError, match="data: give it"):
+        main([])
     record = json.loads((tmp_path / "comparison.json").read_text())
     assert set(record["runs"]) == {"DRN50", "DADR50-B"}
     kept = tmp_path / "DRN50-division2-seed0" / "result.json"
@@ -147,6 +158,23 @@ def test_variants_share_batches_and_prepared_slices(tiny_set: Path) -> None:
     for found in (kept(one, one.load()), alone):
         assert np.allclose(found.probabilities, first.probabilities, atol=1e-6)
         assert np.allclose(found.attention_yx, first.attention_yx, atol=1e-6)
+
+
+def test_intervals_of_kept_slices_are_over_patients() -> None:
+    patient, truth = list("aabbccdd"), [0, 1, 0, 1, 0, 1, 0, 1]
+
+    def record(said: list[int]) -> dict[str, object]:
+        names = [f"s{k}" for k in range(8)]
+        return {"slices": {"name": names, "patient": patient, "truth": truth, "said": said}}
+
+    plain, better = record([0, 0, 0, 0, 0, 0, 0, 1]), record([0, 1, 0, 1, 0, 1, 0, 1])
+    gain = paired_class_gain([better["slices"]], [plain["slices"]])
+    assert gain.value == pytest.approx(0.375) and gain.n_patients == 4
+    # Of four patients three gain half of one of two classes' slices each.
+    assert 0.0 <= gain.low <= 0.25 and gain.high == pytest.approx(0.5)
+    text = paired_text({"DRN50": {"r": plain}, "DADR50-B": {"r": better}, "CADR50-A": {"r": {}}})
+    assert f"+0.375 [{gain.low:.3f}, 0.500]" in text and "CADR50-A" not in text
+    assert paired_text({"DADR50-B": {"r": better}}) == ""
 
 
 def test_differences_are_within_a_run() -> None:

@@ -14,14 +14,17 @@ import SimpleITK as sitk
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.compare.detector_rows import VARIANTS
-from LiverLesionAILab.compare.detectors import Comparison, add_compare_arguments, run_compare
+from LiverLesionAILab.compare.detector_kept import kept_answers, kept_images, paired_gain, read_run
+from LiverLesionAILab.compare.detector_rows import AS_WRITTEN, VARIANTS
+from LiverLesionAILab.compare.detectors import Comparison, add_compare_arguments, alike, run_compare
+from LiverLesionAILab.compare.kept import read_rows
 from LiverLesionAILab.compare.key_detectors import key_slice_detector, map_detector
 from LiverLesionAILab.data.deeplesion import read_deeplesion
+from LiverLesionAILab.metrics.froc import ImageBoxes, summarise_detection
 from LiverLesionAILab.training.detector_families import RFcn, families, image_loss
 from LiverLesionAILab.training.key_maps import MapSampler, MapStore, map_loss
 from LiverLesionAILab.training.key_slices import MOST_BOXES, PAPER_INPUT, KeySliceSampler, body_box, prepare
-from LiverLesionAILib.networks.cs_att import SIZES
+from LiverLesionAILib.networks.cs_att import SIZES, CsAtt
 from LiverLesionAILib.support.errors import InputError
 
 PIXEL_MM, INTERVAL_MM, SIZE = 0.9, 5.0, 96
@@ -160,6 +163,83 @@ def test_comparison_trains_scores_and_goes_on(folder: Path, tmp_path: Path) -> N
     run_compare(args, say=again.append)
     assert weights.stat().st_mtime_ns == before
     assert again[0] == text
+    # And from the kept rows alone, all of it: the table, the paired intervals.
+    rows = tmp_path / "rows.json.gz"
+    assert run_compare(printing(rows), say=said.append) == 0 and said[-1] == text
+    assert "difference of means, points" in text and len(rows.read_bytes()) < 20_000
+    with pytest.raises(InputError, match="data: give it"):
+        run_compare(printing())
+    kept = read_rows(rows, "detectors")
+    runs = {name: [read_run(kept["images"], one) for one in each] for name, each in kept["runs"].items()}
+    whole = Comparison(args)
+    for variant in whole.chosen:
+        for seed, run in enumerate(runs[variant.name]):
+            scored = whole.scored(variant, seed, 10)
+            assert run.summary == scored.summary
+            every = np.ones(len(run.images), np.int64)
+            assert run.sensitivity(every).tolist() == list(scored.summary.sensitivity.values())
+
+
+def printing(rows: Path | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_compare_arguments(parser)
+    return parser.parse_args([] if rows is None else ["--rows", str(rows)])
+
+
+def drawn_run(rng: np.random.Generator, shift: float) -> list[ImageBoxes]:
+    """Images of four patients with lesions, boxes on and off them, some scores equal."""
+    images = []
+    for k in range(9):
+        reference = rng.uniform(0, 80, (int(rng.integers(1, 4)), 2))
+        reference = np.hstack([reference, reference + 12])
+        near = reference + rng.uniform(-3, 3, reference.shape)
+        away = rng.uniform(100, 150, (int(rng.integers(0, 12)), 2))
+        boxes = np.vstack([near, near[:1] + 0.5, np.hstack([away, away + 9])])
+        scores = np.round(rng.uniform(0, 1, len(boxes)) + shift * (np.arange(len(boxes)) < len(near)), 2) / 2
+        images.append(ImageBoxes(reference, boxes, scores, name=f"i{k}", patient=f"p{k % 4}"))
+    return images
+
+
+def test_kept_boxes_give_the_same_figures_and_intervals_over_patients() -> None:
+    rng = np.random.default_rng(3)
+    sets = [drawn_run(rng, shift) for shift in (0.0, 0.4)]
+    runs = [read_run(kept_images(one), kept_answers(one)) for one in sets]
+    for images, run in zip(sets, runs, strict=True):
+        assert run.summary == summarise_detection(images)
+        times = rng.integers(0, 3, len(images))
+        drawn = [image for image, count in zip(images, times, strict=True) for _ in range(count)]
+        again = summarise_detection(drawn).sensitivity.values()
+        assert run.sensitivity(times).tolist() == pytest.approx(list(again))
+    gains = paired_gain([runs[1]], [runs[0]], n_draws=300)
+    change = [b - a for a, b in zip(*(run.summary.sensitivity.values() for run in runs), strict=True)]
+    assert [g.value for g in gains] == pytest.approx(change) and gains[1].value > 0
+    assert all(g.low <= g.value <= g.high and g.n_patients == 4 for g in gains)
+    assert all(g.low == g.high == 0 for g in paired_gain([runs[0]], [runs[0]], n_draws=20))
+    with pytest.raises(InputError, match="different images"):
+        paired_gain([runs[0]], [replace(runs[1], images=runs[1].images[::-1])])
+    with pytest.raises(InputError, match="do not fit"):
+        read_run(kept_images(sets[0])[:1], kept_answers(sets[0]))
+
+
+@pytest.mark.parametrize("name", ["CS-Att, 9", AS_WRITTEN, "contextual only, 15", "VA Faster R-CNN, 9"])
+def test_a_row_starts_as_the_same_network_without_attention(name: str) -> None:
+    (variant,) = [v for v in VARIANTS if v.name == name]
+    family = families("compact")[variant.family]
+    network = alike(family, variant, 4)
+    plain = alike(family, replace(variant, contextual=False, spatial=False), 4)
+    own = network.state_dict()
+    assert all(torch.equal(own[key], value) for key, value in plain.state_dict().items())
+    if isinstance(network, CsAtt):
+        x = torch.randn(1, variant.images, network.config.widths[-1], 6, 6)
+        assert torch.equal(network.attend(x)[0], x), "every weight is 1"
+
+
+def test_both_readings_of_equation_5_are_rows(folder: Path, tmp_path: Path) -> None:
+    comparison = Comparison(arguments(folder, tmp_path, "--only", f"CS-Att, 9;{AS_WRITTEN}"))
+    readings = {
+        v.name: comparison.family_of(v).build(3, True, True).config.spatial_from for v in comparison.chosen
+    }
+    assert readings == {"CS-Att, 9": "refined", AS_WRITTEN: "input"}
 
 
 def test_rows_on_a_common_trunk(folder: Path, tmp_path: Path) -> None:

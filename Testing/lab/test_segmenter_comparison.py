@@ -13,6 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from LiverLesionAILab.compare.kept import read_rows
 from LiverLesionAILab.compare.segmenter_families import FAMILIES, Variant, trunk_of
 from LiverLesionAILab.compare.segmenter_tables import found_at, pooled_slices, slices_table
 from LiverLesionAILab.compare.segmenters import (
@@ -22,6 +23,7 @@ from LiverLesionAILab.compare.segmenters import (
     run_compare_segmenters,
     run_training,
     score,
+    tables_text,
     trainings,
     with_coarse,
 )
@@ -303,6 +305,17 @@ def test_table_and_what_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture) -
     assert " 0.200 " in unet and " 0.300 " in sfan and " 0.500 " in unet
     assert "0.75" in unet and "1.00" in unet and sfan.split()[-1] == "71"
     assert "two-sided permutation" in lines[-1]
+    # From the kept rows alone the same table.
+    said: list[str] = []
+    parser = argparse.ArgumentParser()
+    add_segmenter_arguments(parser)
+    rows = tmp_path / "rows.json.gz"
+    assert run_compare_segmenters(parser.parse_args(["--rows", str(rows)]), say=said.append) == 0
+    assert said[0].splitlines() == lines
+    with pytest.raises(InputError, match="family: give it"):
+        run_compare_segmenters(parser.parse_args([]))
+    with pytest.raises(InputError, match="no comparison other"):
+        tables_text({**read_rows(rows, "segmenters"), "family": "other"})
 
 
 def test_a_training_that_fails_says_why(tmp_path: Path) -> None:

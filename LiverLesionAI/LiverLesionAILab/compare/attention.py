@@ -29,9 +29,19 @@ from ..data.synthliver import find_synthliver
 from ..evaluation.command import evaluate
 from ..evaluation.results import plain, write_json
 from ..evaluation.sources import method_source
-from ..evaluation.tables import align, number
 from ..metrics.bootstrap import Interval, bootstrap, compare_paired
 from ..synthesis.synthliver.plan import SPLITS
+from .attention_kept import (
+    AS_IT_IS,
+    BOX_RATE,
+    KIND,
+    attention_table,
+    class_mean,
+    kept_boxes,
+    kept_classes,
+    kept_text,
+)
+from .kept import add_rows_option, needed
 
 if TYPE_CHECKING:
     from LiverLesionAILib.case.findings import CaseResult
@@ -39,10 +49,6 @@ if TYPE_CHECKING:
     from LiverLesionAILib.networks.health import Mechanism
     from LiverLesionAILib.volume.ct import CtVolume
     from torch import nn
-
-AS_IT_IS = "as it is"
-BOX_RATE = 1.0
-"""False boxes per scan at which detectors are compared."""
 
 METRICS = {
     "segment": "tumour Dice per case",
@@ -67,6 +73,7 @@ class Replaced:
         difference: to the network as it is, paired over patients; None in its own row.
         note: what else the task tells: lesions found and false ones.
         cases: the metric of each case, where it is a mean over cases.
+        kept: what else it can be computed again from: :mod:`.attention_kept`.
     """
 
     attention: str
@@ -75,13 +82,15 @@ class Replaced:
     difference: Interval | None
     note: str = ""
     cases: Mapping[str, float] = field(default_factory=dict)
+    kept: Sequence[Any] = ()
 
 
 def add_attention_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `compare attention`."""
     parser.add_argument(
-        "data", type=Path, help="a SynthLiver-1, or a folder of labelled CTs for masks and boxes"
+        "data", type=Path, nargs="?", help="a SynthLiver-1, or a folder of labelled CTs for masks and boxes"
     )
+    add_rows_option(parser)
     parser.add_argument("--model", default="mscd", help="which network (default mscd)")
     parser.add_argument(
         "--models", type=Path, metavar="DIR", help="folder of the models; default the bundled ones"
@@ -105,6 +114,10 @@ def run_attention_comparison(args: argparse.Namespace, progress: Progress = sile
     Raises:
         LiverLesionAIError: no such model, a model without attention, or scans that are missing or damaged.
     """
+    if args.rows is not None:
+        print(kept_text(args.rows))
+        return 0
+    needed(args, "data")
     from LiverLesionAILib.models.weights import ModelStore
 
     store = ModelStore.bundled(args.models)
@@ -122,22 +135,9 @@ def run_attention_comparison(args: argparse.Namespace, progress: Progress = sile
     text = f"{entry.name}, {metric}\n\n{attention_table(rows)}"
     print(text)
     write_text(args.out / "attention.txt", text + "\n")
-    write_json(
-        args.out / "attention.json", {"model": entry.name, "sha256": entry.sha256, "rows": plain(rows)}
-    )
+    known = {"kind": KIND, "model": entry.name, "sha256": entry.sha256, "metric": metric}
+    write_json(args.out / "attention.json", {**known, "rows": plain(rows)})
     return 0
-
-
-def attention_table(rows: Sequence[Replaced]) -> str:
-    """The rows as text; differences with 95 % intervals over patients."""
-    table = [["attention", "replaced", "value", "difference", "", ""]]
-    for row in rows:
-        change, interval = "", ""
-        if row.difference is not None:
-            change = f"{row.difference.value:+.3f}"
-            interval = f"[{number(row.difference.low)}, {number(row.difference.high)}]"
-        table.append([row.attention or AS_IT_IS, row.how, number(row.value), change, interval, row.note])
-    return align(table, left=2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,7 +321,8 @@ def _boxes_row(
         return one.at(BOX_RATE) - other.at(BOX_RATE)
 
     change = bootstrap(gain, [one.patient for one in own], seed=seed) if variant.mechanisms else None
-    return Replaced(variant.attention, variant.how, boxes_curve(own).at(BOX_RATE), change, note)
+    value = boxes_curve(own).at(BOX_RATE)
+    return Replaced(variant.attention, variant.how, value, change, note, kept=kept_boxes(own))
 
 
 def judge_boxes(
@@ -377,16 +378,15 @@ def judge_classes(
             return _by_class(own, drawn) - _by_class(before, drawn)
 
         change = bootstrap(gain, own.patients, seed=args.seed) if variant.mechanisms else None
-        rows.append(Replaced(variant.attention, variant.how, _by_class(own), change))
+        kept = kept_classes(own)
+        rows.append(Replaced(variant.attention, variant.how, _by_class(own), change, kept=kept))
     return rows
 
 
 def _by_class(found: Any, drawn: NDArray[np.int64] | None = None) -> float:
     """Mean over the classes that occur of the share of their slices that are right."""
     truth, said = found.truth, found.probabilities.argmax(axis=1)
-    rows = np.arange(len(truth)) if drawn is None else drawn
-    right = (said == truth)[rows]
-    return float(np.mean([right[truth[rows] == one].mean() for one in np.unique(truth[rows])]))
+    return class_mean(truth, said, drawn)
 
 
 JUDGES = {"segment": judge_masks, "detect": judge_boxes, "classify": judge_classes}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from LiverLesionAILib.networks.dadrn import CLASSES
+from LiverLesionAILib.support.errors import InputError
+from numpy.typing import NDArray
+
+from ..metrics.bootstrap import Interval, bootstrap
 
 PUBLISHED: dict[str, dict[str, float]] = {
     name: dict(zip(("Normal", "CYST", "FNH", "HCC", "HEM"), by_class, strict=True))
@@ -79,9 +82,8 @@ def figure(run: Mapping[str, float], column: str) -> float | None:
     return run.get(column)
 
 
-def confusion_text(runs: Sequence[Path]) -> str:
+def confusion_text(matrices: Sequence[Sequence[Sequence[int]]]) -> str:
     """Confusion matrix summed over runs, rows the true class in per cent."""
-    matrices = [json.loads((run / "result.json").read_text(encoding="utf-8"))["confusion"] for run in runs]
     total = np.sum(matrices, axis=0)
     shares = 100 * total / np.maximum(total.sum(axis=1, keepdims=True), 1)
     lines = ["true \\ said  " + "".join(f"{name:>8}" for name in CLASSES)]
@@ -121,6 +123,65 @@ def difference_text(results: Mapping[str, Mapping[str, Mapping[str, float]]]) ->
         place = sorted(means, key=lambda n: -means[n]).index(WHOLE) + 1
         lines.append(f"{WHOLE} comes {place}. of {len(means)} in the mean of classes; in the paper 1. of 9.")
     return "\n".join(lines)
+
+
+def paired_text(records: Mapping[str, Mapping[str, Mapping[str, Any]]], n_draws: int = 2000) -> str:
+    """Class mean minus the plain network's with 95 % intervals over patients; "" where slices were not kept.
+
+    Means over the runs that both have; a patient who is drawn comes along in every run that tests her.
+
+    Args:
+        records: variant -> run -> its record with "slices": names, patients, truth, said.
+    """
+    plain = records.get(PLAIN, {})
+    lines = []
+    for name, runs in records.items():
+        shared = [run for run in runs if run in plain and "slices" in runs[run] and "slices" in plain[run]]
+        if name == PLAIN or not shared:
+            continue
+        pairs = [(runs[run]["slices"], plain[run]["slices"]) for run in shared]
+        if any(own["name"] != other["name"] for own, other in pairs):
+            raise InputError(f"{name} and {PLAIN} were judged on different slices.")
+        gain = paired_class_gain([own for own, _ in pairs], [other for _, other in pairs], n_draws=n_draws)
+        lines.append(f"{name:<22}{gain.value:>+10.3f} [{gain.low:.3f}, {gain.high:.3f}]")
+    return "\n".join([f"class mean minus {PLAIN}'s, 95 % over patients", *lines]) if lines else ""
+
+
+def paired_class_gain(
+    runs: Sequence[Mapping[str, Any]],
+    others: Sequence[Mapping[str, Any]],
+    *,
+    seed: int = 0,
+    n_draws: int = 2000,
+) -> Interval:
+    """What runs have more of the mean of the class-wise accuracies than others, means over runs.
+
+    Args:
+        runs, others: "patient", "truth" and "said" of every slice; patients are drawn, of all runs alike.
+    """
+    patients = sorted({one for run in runs for one in run["patient"]})
+    number = {one: k for k, one in enumerate(patients)}
+
+    def prepared(run: Mapping[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        truth = np.array(run["truth"])
+        right = np.array(run["said"]) == truth
+        return np.array([number[one] for one in run["patient"]]), truth, right.astype(float)
+
+    own, other = ([prepared(run) for run in part] for part in (runs, others))
+
+    def mean_of(part: Sequence[tuple], times: NDArray[np.int64]) -> float:
+        each = []
+        for who, truth, right in part:
+            total = np.bincount(truth, times[who], len(CLASSES))
+            hit = np.bincount(truth, times[who] * right, len(CLASSES))
+            each.append(float((hit[total > 0] / total[total > 0]).mean()) if total.any() else float("nan"))
+        return float(np.mean(each))
+
+    def gain(rows: NDArray[np.int64]) -> float:
+        times = np.bincount(rows, minlength=len(patients))
+        return mean_of(own, times) - mean_of(other, times)
+
+    return bootstrap(gain, patients, seed=seed, n_draws=n_draws)
 
 
 SIGMOID_SOFTMAX = (("SADR50-A", "SADR50-B"), ("CADR50-A", "CADR50-B"))

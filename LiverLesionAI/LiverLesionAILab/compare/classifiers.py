@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,10 +42,20 @@ from ..training.class_sampling import ClassSampler
 from ..training.classes import ClassSettings, ClassSlices, slices_of
 from ..training.classify import fit_classifier
 from ..training.recipes import Recipe, recipe
-from .classifier_tables import COLUMNS, PUBLISHED, confusion_text, difference_text, table_text
+from .classifier_tables import (
+    COLUMNS,
+    PUBLISHED,
+    confusion_text,
+    difference_text,
+    paired_text,
+    table_text,
+)
+from .kept import FILE, add_rows_option, needed, read_rows, write_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+KIND = "classifiers"
 
 
 def set_sources(slices: Sequence[ClassSlice], settings: ClassSettings) -> list[ClassSlices]:
@@ -131,22 +141,19 @@ def run_one(
     device: str,
     progress: Progress = silent,
     start: Path | None = None,
-) -> dict[str, float]:
-    """Train and test one variant; its figures, kept in `folder`/result.json."""
+) -> dict[str, Any]:
+    """Train and test one variant: figures and what it said of every slice, kept in `folder`/result.json."""
     kept = folder / "result.json"
     if kept.is_file():
-        return json.loads(kept.read_text(encoding="utf-8"))["figures"]
+        return json.loads(kept.read_text(encoding="utf-8"))
     shared = bench()
     own = replace(shared.chosen, config=variant(name, shared.chosen.config))
     network = fit_classifier(
         own, [], folder, device, progress, start=start, batches=shared.batch, only="backbone."
     )
     save_weights(network, folder / "weights.pt")
-    found = evaluate_classes(
-        shared.division.test,
-        {name: network_classifier(network, own.spec, prepared=shared.division.prepared)},
-        n_draws=20,
-    )[name]
+    classify = network_classifier(network, own.spec, prepared=shared.division.prepared)
+    found = evaluate_classes(shared.division.test, {name: classify}, n_draws=20)[name]
     scores = found.scores
     figures = {
         "accuracy": scores.accuracy,
@@ -161,14 +168,21 @@ def run_one(
     seed, division = own.loop.seed, shared.division.number
     record: dict[str, Any] = {"variant": name, "seed": seed, "division": division, "figures": figures}
     record["confusion"] = scores.confusion.tolist()
+    record["slices"] = {
+        "name": list(found.names),
+        "patient": list(found.patients),
+        "truth": found.truth.tolist(),
+        "said": found.probabilities.argmax(axis=1).tolist(),
+    }
     write_json(kept, record)
-    return figures
+    return record
 
 
 def add_classifier_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `compare classifiers`."""
-    parser.add_argument("data", type=Path, help="folder of SynthLiver-1, with its part `classes`")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs and of the tables")
+    parser.add_argument("data", type=Path, nargs="?", help="folder of SynthLiver-1, with its part `classes`")
+    parser.add_argument("--out", type=Path, help="folder of the runs, of the tables and of the kept rows")
+    add_rows_option(parser)
     parser.add_argument("--size", choices=sorted(SIZES), default="compact")
     parser.add_argument("--variants", default=",".join(VARIANTS), metavar="NAME,...")
     parser.add_argument("--seeds", type=int, default=3)
@@ -186,17 +200,8 @@ def add_classifier_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1)
 
 
-def run_compare_classifiers(args: argparse.Namespace, progress: Progress = silent) -> int:
-    """Train, test, and write `comparison.txt` and `comparison.json`.
-
-    Raises:
-        LiverLesionAIError: options or data that make no sense.
-    """
-    import torch
-
-    torch.set_num_threads(args.threads)
-    if args.start is not None and not args.start.is_file():
-        raise InputError(f"There is no {args.start}; train it first (see --start), or leave --start out.")
+def chosen_recipe(args: argparse.Namespace) -> Recipe:
+    """The recipe that all variants are trained by, with the size, steps and batch that were asked for."""
     base = recipe("dadrn")
     loop = replace(
         base.loop,
@@ -204,12 +209,38 @@ def run_compare_classifiers(args: argparse.Namespace, progress: Progress = silen
         batch=args.batch or base.loop.batch,
         warmup=min(base.loop.warmup, args.steps // 10),
     )
-    chosen = replace(base, config=SIZES[args.size], loop=loop, shares={"body": 1.0})
+    return replace(base, config=SIZES[args.size], loop=loop, shares={"body": 1.0})
+
+
+def run_compare_classifiers(args: argparse.Namespace, progress: Progress = silent) -> int:
+    """Train, test, and write `comparison.txt`, `comparison.json` and the rows that both are made of.
+
+    Raises:
+        LiverLesionAIError: options or data that make no sense.
+    """
+    if args.rows is not None:
+        rows = read_rows(args.rows, KIND)
+        print(comparison_text(rows["runs"], rows["settings"]))
+        return 0
+    needed(args, "data", "out")
+    import torch
+
+    torch.set_num_threads(args.threads)
+    if args.start is not None and not args.start.is_file():
+        raise InputError(f"There is no {args.start}; train it first (see --start), or leave --start out.")
+    chosen = chosen_recipe(args)
+    loop = chosen.loop
     names = args.variants.split(",")
     for name in names:
         if name not in VARIANTS:
             raise LiverLesionAIError(f"There is no variant {name}. Choose among {', '.join(VARIANTS)}.")
-    results: dict[str, dict[str, dict[str, float]]] = {name: {} for name in names}
+    records: dict[str, dict[str, Any]] = {name: {} for name in names}
+    settings = {
+        "size": args.size,
+        "steps": loop.steps,
+        "batch": loop.batch,
+        "started": args.start is not None,
+    }
     text = ""
     divisions: dict[int, Division] = {}
     for seed in range(args.seeds):
@@ -226,43 +257,55 @@ def run_compare_classifiers(args: argparse.Namespace, progress: Progress = silen
 
             for name in names:
                 folder = args.out / f"{name}-{run}"
-                figures = run_one(folder, name, bench, args.device, progress, args.start)
-                results[name][run] = figures
-                print(f"{folder.name}: accuracy {figures['accuracy']:.3f}", flush=True)
+                record = run_one(folder, name, bench, args.device, progress, args.start)
+                records[name][run] = record
+                print(f"{folder.name}: accuracy {record['figures']['accuracy']:.3f}", flush=True)
         # After every seed: a comparison that is stopped has its table.
-        text = comparison_text(results, args.out, chosen, args.start is not None)
+        text = comparison_text(records, settings)
         write_text(args.out / "comparison.txt", text + "\n")
-        write_json(args.out / "comparison.json", {"runs": results, "published": PUBLISHED})
+        write_json(args.out / "comparison.json", {"runs": figures_of(records), "published": PUBLISHED})
+        write_rows(args.out / FILE, KIND, {"settings": settings, "runs": records})
     print(text)
     return 0
 
 
-def comparison_text(
-    results: dict[str, dict[str, dict[str, float]]], out: Path, chosen: Recipe, started: bool
-) -> str:
-    """All tables: figures, differences, how they came about, confusion matrices."""
-    loop = chosen.loop
+Records = Mapping[str, Mapping[str, Any]]
+"""Variant -> run (division and seed) -> what :func:`run_one` keeps."""
+
+
+def figures_of(records: Records) -> dict[str, dict[str, dict[str, float]]]:
+    """The figures alone."""
+    return {name: {run: one["figures"] for run, one in runs.items()} for name, runs in records.items()}
+
+
+def comparison_text(records: Records, settings: Mapping[str, Any]) -> str:
+    """All tables: figures, differences, how they came about, confusion matrices.
+
+    Args:
+        settings: "size", "steps", "batch", and whether all "started" from one plain network.
+    """
+    results, steps, batch = figures_of(records), settings["steps"], settings["batch"]
+    started = settings["started"]
     start = "backbone of one plain network trained on other livers" if started else "from scratch"
-    command = (
-        f"liverlesionai compare classifiers SYNTHLIVER --out DIR --steps {loop.steps} --batch {loop.batch}"
-    )
+    command = f"liverlesionai compare classifiers SYNTHLIVER --out DIR --steps {steps} --batch {batch}"
     if started:
         command += " --start trunk/weights.pt"
     parts = [
         command,
         table_text({name: list(runs.values()) for name, runs in results.items()}),
         difference_text(results),
+        paired_text(records),
         f"Mean (SD) over {len(next(iter(results.values())))} runs (divisions times seeds), test patients of"
-        f" SynthLiver-1: simulated lesions, arterial\nslices. Every run: {start},\n{loop.steps} steps of"
-        f" {loop.batch} slices of the division's training patients, last weights, averaged.\nPublished: 1091"
+        f" SynthLiver-1: simulated lesions, arterial\nslices. Every run: {start},\n{steps} steps of"
+        f" {batch} slices of the division's training patients, last weights, averaged.\nPublished: 1091"
         " slices of patients, networks of 50 layers. Another task: compare the"
         ' differences\nwithin a table, not the figures of one with those of the other. "at": localised by'
         " Grad-CAM with the right class.",
     ]
-    for name, runs in results.items():
-        count = parameter_count(Dadrn(variant(name, chosen.config)))
-        folders = [out / f"{name}-{run}" for run in runs]
-        parts.append(f"{name}, {count / 1e6:.2f} M parameters\n{confusion_text(folders)}")
+    for name, runs in records.items():
+        count = parameter_count(Dadrn(variant(name, SIZES[settings["size"]])))
+        matrices = [one["confusion"] for one in runs.values()]
+        parts.append(f"{name}, {count / 1e6:.2f} M parameters\n{confusion_text(matrices)}")
     return "\n\n".join(part for part in parts if part)
 
 

@@ -105,6 +105,19 @@ def found_at(curves: Sequence[Mapping[str, Any]], rate: float) -> float:
     return sum(best) / len(best) if best else math.nan
 
 
+def kept_case(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a case of `evaluation.json` what the tables are made of."""
+    lesions = row["lesions"]
+    each = [{key: lesion[key] for key in ("dice", "diameter_mm")} for lesion in lesions["reference"]]
+    counts = {key: lesions[key] for key in ("total", "found", "false")}
+    return {
+        "patient": row["patient"],
+        "tumour": {"dice": row["tumour"]["dice"]},
+        "lesions": {**counts, "reference": each},
+        "slices": row.get("slices"),
+    }
+
+
 def case_dice(row: Mapping[str, Any]) -> float:
     """Tumour Dice of a scan; NaN where it is undefined."""
     value = row["tumour"]["dice"]

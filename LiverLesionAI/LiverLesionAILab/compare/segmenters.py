@@ -13,7 +13,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,17 +28,26 @@ from LiverLesionAILib.support.progress import Progress, silent
 from ..data.cases import LITS_PATIENTS
 from ..data.folders import layout_of
 from ..data.synthliver import find_synthliver
+from .kept import FILE, add_rows_option, needed, read_rows, write_rows
 from .segmenter_families import FAMILIES, Variant, trunk_of
-from .segmenter_tables import comparison_table, slices_table
+from .segmenter_tables import comparison_table, kept_case, slices_table
+
+KIND = "segmenters"
 
 
 def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `compare segmenters`."""
     parser.add_argument(
-        "family", choices=sorted(FAMILIES), help="which paper's comparison; data: parts of the training data"
+        "family",
+        nargs="?",
+        choices=sorted(FAMILIES),
+        help="which paper's comparison; data: parts of the training data",
     )
-    parser.add_argument("data", type=Path, help="folder of the six labelled LiTS volumes, or of SynthLiver-1")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="runs and tables")
+    parser.add_argument(
+        "data", type=Path, nargs="?", help="folder of the six labelled LiTS volumes, or of SynthLiver-1"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="runs, tables and kept rows")
+    add_rows_option(parser)
     parser.add_argument("--steps", type=int, default=1600, help="training steps of every run (default 1600)")
     parser.add_argument("--seeds", type=int, default=3, help="how many trainings of each variant and fold")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
@@ -205,11 +214,15 @@ def run_compare_segmenters(
     train: Callable[[Training], None] = run_training,
     evaluate: Callable[[argparse.Namespace, Variant, int], Path] = score,
 ) -> int:
-    """Train what is missing, score, print and write the table.
+    """Train what is missing, score, print and write the table, and the rows that it is made of.
 
     Raises:
         LiverLesionAIError: options or data that make no sense, or a training that failed.
     """
+    if args.rows is not None:
+        say(tables_text(read_rows(args.rows, KIND)))
+        return 0
+    needed(args, "family", "data", "out")
     family = FAMILIES[args.family]
     names = [name.strip() for name in args.only.split(";") if name.strip()]
     known = [variant.name for variant in family.variants]
@@ -232,6 +245,30 @@ def run_compare_segmenters(
             for _ in pool.map(train, part):
                 trained += 1
                 progress(f"trained {trained} of {total}", 0.9 * trained / total)
+    results, curves = scored_runs(args, variants, evaluate, progress)
+    progress("done", 1.0)
+    rows = {
+        "family": args.family,
+        "steps": args.steps,
+        "trunk_steps": args.trunk_steps,
+        "scored_on": protocol(args),
+        "runs": results,
+        "curves": curves,
+    }
+    text = tables_text(rows)
+    say(text)
+    write_text(args.out / f"{args.family}.txt", text + "\n")
+    write_rows(args.out / FILE, KIND, rows)
+    return 0
+
+
+def scored_runs(
+    args: argparse.Namespace,
+    variants: Sequence[Variant],
+    evaluate: Callable[[argparse.Namespace, Variant, int], Path],
+    progress: Progress,
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[dict[str, Any]]]]:
+    """Variant -> of each seed the cases by name, and -> its free response."""
     results: dict[str, list[dict[str, Any]]] = {}
     curves: dict[str, list[dict[str, Any]]] = {}
     for variant in variants:
@@ -239,22 +276,30 @@ def run_compare_segmenters(
             progress(f"scoring {variant.name}", 0.9)
             path = evaluate(args, variant, seed)
             (method,) = json.loads(path.read_text(encoding="utf-8"))["methods"].values()
-            results.setdefault(variant.name, []).append({case["name"]: case for case in method["cases"]})
+            cases = {case["name"]: kept_case(case) for case in method["cases"]}
+            results.setdefault(variant.name, []).append(cases)
             curves.setdefault(variant.name, []).append(method.get("free_response") or {})
-    progress("done", 1.0)
+    return results, curves
+
+
+def tables_text(rows: Mapping[str, Any]) -> str:
+    """The tables of a run's rows, as they are kept.
+
+    Raises:
+        InputError: they are of no family, or the trainings of a variant were scored on different scans.
+    """
+    family = FAMILIES.get(rows["family"])
+    if family is None:
+        raise InputError(f"There is no comparison {rows['family']} that these rows could be of.")
     text = comparison_table(
         family,
-        results,
-        steps=args.steps,
-        curves=curves,
-        scored_on=protocol(args),
-        trunk_steps=args.trunk_steps,
+        rows["runs"],
+        steps=rows["steps"],
+        curves=rows["curves"],
+        scored_on=rows["scored_on"],
+        trunk_steps=rows["trunk_steps"],
     )
-    if args.family == "mscd":
-        text += "\n\n" + slices_table(family, results)
-    say(text)
-    write_text(args.out / f"{args.family}.txt", text + "\n")
-    return 0
+    return text + "\n\n" + slices_table(family, rows["runs"]) if rows["family"] == "mscd" else text
 
 
 def protocol(args: argparse.Namespace) -> str:
