@@ -13,9 +13,10 @@ from LiverLesionAILib.stages.neighbours.gallbladder import (
     messages,
     separate_gallbladder,
 )
+from LiverLesionAILib.stages.neighbours.lobes import lobes
 from LiverLesionAILib.stages.neighbours.stage import find_gallbladder
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
-from LiverLesionAILib.volume.masks import within_mm
+from LiverLesionAILib.volume.masks import components, within_mm
 
 SETTINGS = Rules().part(GallbladderSettings)
 SPACING = (3.0, 1.5, 1.5)
@@ -186,6 +187,71 @@ def test_bowel_away_from_the_liver_is_no_gallbladder(scene):
     found = gallbladder_mask(np.maximum(smaller, both * away), hu, SPACING, SETTINGS, liver)
     assert found.any() and not found[away].any()
     assert not gallbladder_mask((230 * away).astype(np.uint8), hu, SPACING, SETTINGS, liver).any()
+
+
+def found_in(likely, liver, hu):
+    """The gallbladder in what a network is sure of; what is blurred with fat around is never part of it."""
+    return gallbladder_mask(np.where(likely, 230, 0).astype(np.uint8), hu, SPACING, SETTINGS, liver)
+
+
+LARGE = (30, 110, 100)
+"""Voxels of a grid on which 30 mL and more fit beside a liver of 45 mm."""
+
+
+def two_lobes(first, second, neck):
+    """Liver, HU, both lobes without it, and all that looks like bile.
+
+    Args:
+        first, second: (centre z, y, x, radius), mm, of each lobe.
+        neck: slices of the voxels that join them.
+    """
+    axes = np.meshgrid(*[np.arange(n) * s for n, s in zip(LARGE, SPACING, strict=True)], indexing="ij")
+    liver = axes[2] < 45.0
+    parts = [
+        (sum((a - c) ** 2 for a, c in zip(axes, lobe[:3], strict=True)) <= lobe[3] ** 2) & ~liver
+        for lobe in (first, second)
+    ]
+    likely = parts[0] | parts[1]
+    likely[neck] = True
+    hu = np.where(likely, BILE, np.where(liver, LIVER, FAT)).astype(np.float32)
+    assert components(likely)[1] == 1 and lobes(likely, SPACING, SETTINGS.neck_mm)[1] == 2
+    return liver, hu, parts, likely
+
+
+def test_a_loop_of_bowel_that_hangs_on_it_by_a_neck_is_left_out():
+    neck = (slice(14, 16), slice(49, 51), slice(49, 62))
+    liver, hu, (organ, loop), likely = two_lobes((45, 75, 57, 17), (45, 75, 108, 20), neck)
+    # The loop is the larger of the two.
+    assert loop.sum() > organ.sum()
+    mask = found_in(likely, liver, hu)
+    assert mask[organ].mean() > 0.9 and mask[loop].mean() < 0.02
+    # Where no liver is known nothing can be said of it.
+    assert found_in(likely, None, hu)[loop].mean() > 0.9
+
+
+def test_a_wide_fundus_far_from_the_liver_belongs_to_it(scene):
+    liver, gallbladder, hu = scene
+    fundus = ball((24, 45, 63), 12)
+    hu[fundus] = BILE
+    assert found_in(gallbladder | fundus, liver, hu)[fundus].mean() > 0.93
+
+
+@pytest.mark.parametrize("centre_mm", [(24, 62, 52), (24, 45, 71)], ids=["at the liver", "away from it"])
+def test_a_folded_fundus_belongs_to_it(scene, centre_mm):
+    liver, gallbladder, hu = scene
+    fold = ball(centre_mm, 8) & ~within_mm(gallbladder, SPACING, 1.6)
+    bridge = ball([(a + 1.4 * b) / 2.4 for a, b in zip((24, 45, 51), centre_mm, strict=True)], 2.9)
+    likely = gallbladder | fold | bridge
+    hu[likely] = BILE
+    assert components(likely)[1] == 1 and lobes(likely, SPACING, SETTINGS.neck_mm)[1] == 2
+    assert found_in(likely, liver, hu)[fold].mean() > 0.8
+
+
+def test_of_two_large_lobes_at_the_liver_one_is_the_gallbladder():
+    neck = (slice(14, 16), slice(56, 64), slice(33, 37))
+    liver, hu, (organ, pocket), likely = two_lobes((45, 62, 58, 23), (45, 112, 58, 21), neck)
+    mask = found_in(likely, liver, hu)
+    assert mask[organ].mean() > 0.9 and mask[pocket].mean() < 0.02
 
 
 @pytest.mark.parametrize(

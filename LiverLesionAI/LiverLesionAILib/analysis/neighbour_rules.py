@@ -66,6 +66,33 @@ class NeighbourRules(OperatingRules):
         "Parts farther from its largest part do not belong to it.",
         f"{_GALLBLADDER}::test_mask_is_one_gallbladder_without_fat_and_specks",
     )
+    gallbladder_neck_mm: float = rule(
+        6.0,
+        "mm",
+        "Lobes of what looks like bile that are joined by less than this width are told apart: bowel and "
+        "free fluid hang on a gallbladder by a neck.",
+        f"{_GALLBLADDER}::test_a_loop_of_bowel_that_hangs_on_it_by_a_neck_is_left_out",
+    )
+    gallbladder_contact: float = rule(
+        0.12,
+        "of its surface",
+        "A lobe of whose surface less lies at the liver lies away from it: loops of bowel and free fluid in "
+        "real scans had 0 to 0.09, gallbladders 0.23 and more.",
+        f"{_GALLBLADDER}::test_a_loop_of_bowel_that_hangs_on_it_by_a_neck_is_left_out",
+    )
+    gallbladder_whole_ml: float = rule(
+        70.0,
+        "mL",
+        "Beside the lobe that is most gallbladder at the liver further ones count while all together hold no "
+        "more: fasting gallbladders hold 20 to 60. One lobe by itself may hold more.",
+        f"{_GALLBLADDER}::test_of_two_large_lobes_at_the_liver_one_is_the_gallbladder",
+    )
+    gallbladder_away_ml: float = rule(
+        30.0,
+        "mL",
+        "And one away from the liver while all hold no more: a folded fundus (phrygian cap) hangs there too.",
+        f"{_GALLBLADDER}::test_a_folded_fundus_belongs_to_it",
+    )
     gallbladder_fat_hu: float = rule(
         -25.0,
         "HU",
