@@ -32,8 +32,8 @@ RING_MM = 2.0
 
 
 @dataclass(frozen=True)
-class GallbladderSettings:
-    """How the gallbladder's probability becomes a mask, and what it means for a lesion.
+class GallbladderSettings(LobeSettings):
+    """How the gallbladder's probability becomes a mask, and what it means for a lesion; its lobes besides.
 
     Attributes:
         below_mm: how far below the liver's box it is looked for.
@@ -42,9 +42,7 @@ class GallbladderSettings:
         threshold: voxels at or above it are gallbladder.
         peak: the mean of its surest tenth has to reach this; else none is seen.
         smallest_ml: a smaller one is none; a lesion that shares so much with one is doubtful.
-        from_liver_mm: a part that comes nowhere so near the coarse liver is bowel.
         fragment_mm: parts farther from its largest part than this do not belong to it.
-        neck_mm, contact, whole_ml, away_ml: which lobes are it, see :class:`~.lobes.LobeSettings`.
         fat_hu: smoothed voxels below are fat or gas, never gallbladder.
         lesion_share: a lesion of which so much is gallbladder is not one.
         enclosed: unless liver surrounds it by more than this share: then it stays, whole, and is doubtful.
@@ -57,20 +55,13 @@ class GallbladderSettings:
         bright_hu: what is brighter than the liver by more is stone or contrast medium.
     """
 
-    PREFIX: ClassVar[str] = "gallbladder_"
-
     below_mm: float
     leftmost: float
     highest: float
     threshold: float
     peak: float
     smallest_ml: float
-    from_liver_mm: float
     fragment_mm: float
-    neck_mm: float
-    contact: float
-    whole_ml: float
-    away_ml: float
     fat_hu: float
     lesion_share: float
     enclosed: float
@@ -140,10 +131,7 @@ def gallbladder_mask(
     near = within_mm(main, spacing_zyx_mm, settings.fragment_mm)
     mask = main | np.isin(parts, np.setdiff1d(np.unique(parts[near]), 0))
     if liver_zyx is not None:
-        lobes = LobeSettings(
-            settings.from_liver_mm, settings.neck_mm, settings.contact, settings.whole_ml, settings.away_ml
-        )
-        mask = own_lobes(mask, probability_zyx, liver_zyx, spacing_zyx_mm, lobes)
+        mask = own_lobes(mask, probability_zyx, liver_zyx, spacing_zyx_mm, settings)
     values = np.sort(probability_zyx[mask])
     volume_ml = float(mask.sum()) * float(np.prod(spacing_zyx_mm)) / 1000.0
     if volume_ml < settings.smallest_ml or values[-max(1, len(values) // 10) :].mean() < settings.peak * 255:

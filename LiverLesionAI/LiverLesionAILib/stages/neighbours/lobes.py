@@ -8,6 +8,7 @@ surface lies away from the liver.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +16,22 @@ from scipy import ndimage
 
 from ...volume.masks import bounding_box, components, within_mm
 
-FACES = 6
-"""Neighbours by a face: lobes that touch by an edge alone are two."""
-
 
 @dataclass(frozen=True)
 class LobeSettings:
     """Which lobes belong to the gallbladder.
 
     Attributes:
-        near_mm: surface so near to the liver lies at it.
+        from_liver_mm: surface so near to the coarse liver lies at it; what comes nowhere so near is bowel.
         neck_mm: lobes that are joined by less than this width are two.
         contact: a lobe of whose surface a smaller share lies at the liver lies away from it.
         whole_ml: further lobes count while all together hold no more than this.
         away_ml: and those away from the liver while they hold no more than this.
     """
 
-    near_mm: float
+    PREFIX: ClassVar[str] = "gallbladder_"
+
+    from_liver_mm: float
     neck_mm: float
     contact: float
     whole_ml: float
@@ -51,7 +51,8 @@ def lobes(
         wider than a neck. A mask that is nowhere so wide is one lobe.
     """
     depth = ndimage.distance_transform_edt(np.pad(mask_zyx, 1), sampling=spacing_zyx_mm)[1:-1, 1:-1, 1:-1]
-    cores, count = components(depth > neck_mm / 2.0, FACES)
+    # By a face: lobes that touch by an edge alone are two.
+    cores, count = components(depth > neck_mm / 2.0, neighbours=6)
     if count < 2:
         return mask_zyx.astype(np.int32), int(mask_zyx.any())
     nearest = ndimage.distance_transform_edt(
@@ -80,7 +81,7 @@ def own_lobes(
     if count < 2:
         return mask_zyx
     index = np.arange(1, count + 1)
-    near = within_mm(liver_zyx, spacing_zyx_mm, settings.near_mm)[box]
+    near = within_mm(liver_zyx, spacing_zyx_mm, settings.from_liver_mm)[box]
     surface = mask & ~ndimage.binary_erosion(mask)
     outside = np.maximum(ndimage.sum_labels(surface, parts, index), 1.0)
     shares = ndimage.sum_labels(surface & near, parts, index) / outside
