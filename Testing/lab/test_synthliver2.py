@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
@@ -27,7 +28,14 @@ from LiverLesionAILab.synthesis.synthliver.kinetics import (
     draw_tables,
 )
 from LiverLesionAILab.synthesis.synthliver.multiphase_other import OTHER_BOLUS, draw_other, plan_others
-from LiverLesionAILab.synthesis.synthliver.multiphase_plan import PART, plan_patients
+from LiverLesionAILab.synthesis.synthliver.multiphase_plan import (
+    PART,
+    PART_SECOND,
+    SEED,
+    SEED_SECOND,
+    plan_patients,
+    plan_second,
+)
 from LiverLesionAILib.case.classes import LesionClass
 from LiverLesionAILib.support.errors import InputError
 
@@ -143,11 +151,46 @@ class TestPatient:
             assert lesion["washout"] == (lesion["aphe"] and min(seen["portal"], seen["delayed"]) <= -10)
 
 
-def test_every_patient_is_recorded_and_the_total_fits() -> None:
-    path = checksums.recorded_file("SynthLiver-2")
+@pytest.mark.parametrize(
+    ("name", "part", "plans", "digest"),
+    [
+        ("SynthLiver-2", PART, plan_patients(), "003c67adadf94e1d"),
+        ("SynthLiver-2-second", PART_SECOND, plan_second(), "d2114d64ec003835"),
+    ],
+)
+def test_every_patient_is_recorded_and_the_total_fits(name, part, plans, digest) -> None:
+    path = checksums.recorded_file(name)
     known = checksums.recorded(path)
-    assert list(known[PART]) == sorted(p.name for p in plan_patients())
-    assert checksums.set_digest(known) == json.loads(path.read_text())["digest"]
+    assert list(known[part]) == sorted(p.name for p in plans)
+    assert checksums.set_digest(known) == json.loads(path.read_text())["digest"] == digest
+
+
+class TestSecond:
+    def test_the_first_set_is_planned_as_it_was(self) -> None:
+        """All 60 plans, to the last figure; their images follow from them and from `small`'s checksum."""
+        told = "\n".join(
+            f"{p.name} {p.seed} {p.body} {p.habit} {p.cyst_beside} {[phase.value for phase in p.phases]}"
+            for p in plan_patients()
+        )
+        assert hashlib.sha256(told.encode()).hexdigest()[:16] == "90e3adafb54d4874"
+
+    def test_the_second_differs_in_its_seed_alone(self) -> None:
+        first, second = plan_patients(), plan_second()
+        assert plan_patients(None, SEED, PART_SECOND, "second") == [
+            replace(p, name=p.name.replace("multi", "second"), part=PART_SECOND) for p in first
+        ]
+        assert [p.habit for p in second] == [p.habit for p in first], "as many of every habit"
+        assert not {p.seed for p in first} & {p.seed for p in second}
+        assert {p.seed[0] for p in second} == {SEED_SECOND}
+        assert {p.body for p in first}.isdisjoint(p.body for p in second)
+        assert plan_second(1) == [p for p in second if p in plan_second(1)]
+
+    def test_a_patient_is_made_where_the_second_set_has_it(self, tmp_path: Path) -> None:
+        one = next(p for p in plan_second() if p.habit == "perfusion difference")
+        body = replace(one.body, spacing_zyx_mm=(5.0, 4.0, 4.0), thickness_mm=5.0, coarse_mm=5.0)
+        building.make_one(PART_SECOND, replace(one, body=body, phases=tuple(Phase)[1:]), tmp_path)
+        (patient,) = find_phases(tmp_path)
+        assert (patient.name, patient.folder.parent.name) == (one.name, PART_SECOND)
 
 
 def test_command_knows_the_set_and_its_parts(tmp_path: Path) -> None:

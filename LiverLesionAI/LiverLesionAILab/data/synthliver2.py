@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..synthesis.synthliver.multiphase import LABEL_FILE, LESION_FILE
 from ..synthesis.synthliver.multiphase_other import PART as PART_OTHER
-from ..synthesis.synthliver.multiphase_plan import NAME, PART
+from ..synthesis.synthliver.multiphase_plan import NAME, PART, PART_SECOND
 from .images import read_ct_file, read_image
 
 
@@ -73,7 +73,7 @@ def find_phases(folder: Path) -> list[PhasesOfPatient]:
     Raises:
         InputError: none, or a damaged table of lesions.
     """
-    known = [folder / part for part in (PART, PART_OTHER) if (folder / part).is_dir()]
+    known = [folder / part for part in (PART, PART_SECOND, PART_OTHER) if (folder / part).is_dir()]
     root = known[0] if known else folder
     found = []
     for path in sorted(root.glob(f"*/{LESION_FILE}")):

@@ -27,8 +27,8 @@ from .multiphase_other import NAME as NAME_OTHER
 from .multiphase_other import PART as PART_OTHER
 from .multiphase_other import plan_others
 from .multiphase_plan import NAME as NAME_2
+from .multiphase_plan import NAME_SECOND, PART_SECOND, MultiphasePlan, plan_patients, plan_second
 from .multiphase_plan import PART as PART_2
-from .multiphase_plan import MultiphasePlan, plan_patients
 from .plan import NAME, PARTS, PatientPlan, plan
 from .slices import make_series
 from .volumes import make_volume
@@ -43,12 +43,14 @@ _MAKERS = {
     "slices": make_series,
     "classes": make_patient_slices,
     PART_2: make_patient,
+    PART_SECOND: make_patient,
     PART_OTHER: make_patient,
     PART_ANATOMY: make_anatomy_patient,
 }
 SETS: dict[str, tuple[str, ...]] = {
     NAME: PARTS,
     NAME_2: (PART_2,),
+    NAME_SECOND: (PART_SECOND,),
     NAME_OTHER: (PART_OTHER,),
     NAME_ANATOMY: (PART_ANATOMY,),
 }
@@ -111,6 +113,8 @@ def _plans(part: str, limit: int | None) -> Sequence[Any]:
         return plan_anatomy(limit)
     if part == PART_OTHER:
         return plan_others(limit)
+    if part == PART_SECOND:
+        return plan_second(limit)
     return plan_patients(limit) if part == PART_2 else plan(part, limit)
 
 

@@ -1,6 +1,7 @@
-"""The `patients` of SynthLiver-2: one body with its lesions, scanned in three or four contrast phases.
+"""Patients of SynthLiver-2: one body with its lesions, scanned in three or four contrast phases.
 
 patients/NAME/{unenhanced,arterial,portal,delayed}.nii.gz   int16 HU; each phase after another breath
+                                 (second/NAME of SynthLiver-2-second, others/NAME of SynthLiver-2-other)
 patients/NAME/labels.nii.gz      on the grid of the portal venous phase: 0, 1 liver, 1 + k lesion number k
 patients/NAME/lesions.json       class, habit, size, densities, APHE and washout of every lesion
 """
@@ -29,8 +30,7 @@ from .images import write_nifti
 from .kinetics import FROZEN, draw_bolus, draw_liver, draw_tables
 from .multiphase_lesions import Liver, PlacedLesion, kinds_of, lesion_truth, paint, place_lesions
 from .multiphase_other import OTHER_BOLUS, draw_other
-from .multiphase_other import PART as PART_OTHER
-from .multiphase_plan import PART, MultiphasePlan
+from .multiphase_plan import MultiphasePlan
 
 FILES = {
     Phase.UNENHANCED: "unenhanced",
@@ -145,7 +145,7 @@ def make_patient(plan: MultiphasePlan, folder: Path) -> dict[str, Any]:
         LiverLesionAIError: no lesion found a place.
     """
     case = draw_patient_phases(plan)
-    part = PART_OTHER if plan.kinds else PART
+    part = plan.part
     where = folder / part / plan.name
     shutil.rmtree(where, ignore_errors=True)
     names = [f"{FILES[phase]}.nii.gz" for phase in case.hu_zyx]

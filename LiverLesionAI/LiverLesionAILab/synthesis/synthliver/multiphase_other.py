@@ -75,7 +75,7 @@ def plan_others(limit: int | None = None) -> list[MultiphasePlan]:
         phases = tuple(Phase) if number % 2 else tuple(Phase)[1:]
         plans.append(
             MultiphasePlan(
-                f"other{number:03d}", (SEED, 4, number), body, "mixed", False, phases, 1.0, tuple(kinds)
+                f"other{number:03d}", (SEED, 4, number), body, "mixed", False, phases, 1.0, tuple(kinds), PART
             )
         )
     return plans

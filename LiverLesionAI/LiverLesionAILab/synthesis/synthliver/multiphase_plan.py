@@ -1,4 +1,4 @@
-"""What every patient of SynthLiver-2 is: a pure function of the set's seed."""
+"""What every patient of SynthLiver-2 and SynthLiver-2-second is: a pure function of the set's seed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from .plan import deck
 NAME = "SynthLiver-2"
 SEED = 20_261_129
 PART = "patients"
+NAME_SECOND = "SynthLiver-2-second"
+SEED_SECOND = 20_261_130
+PART_SECOND = "second"
+"""60 further patients of the same generator: another seed, nothing else."""
 
 WITH_UNENHANCED = ("HCC", "haemangioma", "calcified metastasis", "focal fat", "focal sparing", "cyst")
 """Habits for which a scan without contrast is made as well: it tells something there."""
@@ -36,6 +40,7 @@ class MultiphasePlan:
         cost: how long it takes, roughly.
         kinds: lesions of several habits in one body, drawn from other ranges (:mod:`.multiphase_other`); ()
             those of `habit`.
+        part: folder in the set.
     """
 
     name: str
@@ -46,13 +51,22 @@ class MultiphasePlan:
     phases: tuple[Phase, ...]
     cost: float = 1.0
     kinds: tuple[str, ...] = ()
+    part: str = PART
 
 
-def plan_patients(limit: int | None = None) -> list[MultiphasePlan]:
+def plan_second(limit: int | None = None) -> list[MultiphasePlan]:
+    """The 60 patients of SynthLiver-2-second, as :func:`plan_patients`."""
+    return plan_patients(limit, SEED_SECOND, PART_SECOND, "second")
+
+
+def plan_patients(
+    limit: int | None = None, seed: int = SEED, part: str = PART, prefix: str = "multi"
+) -> list[MultiphasePlan]:
     """The 60 patients, habits in turn.
 
     Args:
         limit: only so many of each habit; they are the same patients as in the whole set.
+        seed, part, prefix: of the set, its folder and its patients' names; SynthLiver-2's.
     """
     left = {habit: one.patients for habit, one in HABITS.items()}
     count = sum(left.values())
@@ -63,16 +77,16 @@ def plan_patients(limit: int | None = None) -> list[MultiphasePlan]:
             if left[habit]:
                 left[habit] -= 1
                 order.append(habit)
-    rng = np.random.default_rng((SEED, 1))
+    rng = np.random.default_rng((seed, 1))
     thick, pixel, noise = (deck(d, count, rng) for d in (_THICKNESS_MM, _PIXEL_MM, _NOISE_HU))
     livers = {
-        name: deck(one.livers, one.patients, np.random.default_rng((SEED, 2, number)))
+        name: deck(one.livers, one.patients, np.random.default_rng((seed, 2, number)))
         for number, (name, one) in enumerate(HABITS.items())
     }
     plans, seen = [], dict.fromkeys(HABITS, 0)
     for index, habit in enumerate(order):
         number = index + 1
-        own = np.random.default_rng((SEED, 3, number))
+        own = np.random.default_rng((seed, 3, number))
         kind = livers[habit][seen[habit]]
         seen[habit] += 1
         top = -float(own.uniform(5, 25))
@@ -89,7 +103,9 @@ def plan_patients(limit: int | None = None) -> list[MultiphasePlan]:
         phases = (Phase.ARTERIAL, Phase.PORTAL_VENOUS, Phase.DELAYED)
         if habit in WITH_UNENHANCED:
             phases = (Phase.UNENHANCED, *phases)
-        plan = MultiphasePlan(f"multi{number:02d}", (SEED, 4, number), body, habit, beside, phases)
+        plan = MultiphasePlan(
+            f"{prefix}{number:02d}", (seed, 4, number), body, habit, beside, phases, part=part
+        )
         if limit is None or seen[habit] <= limit:
             plans.append(plan)
     return plans
