@@ -150,6 +150,20 @@ def test_class_tables_and_their_intervals_are_those_of_the_kept_measurements(cap
         assert one.strip() in EVIDENCE, one
 
 
+def test_the_fresh_patients_tables_are_those_of_the_kept_measurements(capsys) -> None:
+    """SynthLiver-2-second: judged once before and once after the last change, on the same lesions."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from LiverLesionAILab.evaluation import class_answers
+
+    second, before = (RESOURCES / "results" / f"classes_{n}.json.gz" for n in ("second", "answers_before"))
+    assert class_answers.main([str(second), "--before", str(before)]) == 0
+    assert main(["compare", "classes", str(second)]) == 0
+    tables = [part for part in capsys.readouterr().out.split("\n\n") if part.startswith("| ")]
+    assert len(tables) == 12
+    for one in tables:
+        assert one.strip() in EVIDENCE, one
+
+
 def test_without_the_network_kept_answers_are_not_heard(tmp_path: Path, capsys) -> None:
     """Measurements alone give the same tables, whatever a file holds of a network's answers."""
     pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -210,7 +210,7 @@ def test_spared_liver_and_perfusion_are_benign_too() -> None:
 def test_texture():
     even, uneven = seen(PORTAL, 24), seen(PORTAL, 24, spread_hu=30)
     assert say({PORTAL: uneven}).probabilities[CYST] < say({PORTAL: even}).probabilities[CYST]
-    assert "uneven" in say({PORTAL: uneven}).reasons
+    assert "heterogeneous" in say({PORTAL: uneven}).reasons
 
 
 def test_the_network_counts_in_the_phase_it_learnt_in():
@@ -235,7 +235,7 @@ def test_the_reasons_are_figures():
     said = say({PORTAL: seen(PORTAL, 65)}, lesions=6, alike=4).reasons
     for part in (
         "portal 65 HU (liver 112, vessels 165)",
-        "edge 3.2 mm (middling)",
+        "border moderately sharp (3.2 mm)",
         "18 mm",
         "6 lesions, 4 others alike",
     ):

@@ -35,6 +35,7 @@ def test_aphe(contrast: float, rim: float, aphe: bool) -> None:
     assert found.washout is None and found.capsule is None
     assert ("rim-like" in found.text) is (rim > 0)
     assert f"{contrast:+.0f} HU" in found.text
+    assert ("rim +45 HU, core +20 HU" in found.text) is (rim > 0)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,15 @@ def test_washout(arterial: float, portal: float, delayed: float, washout: bool) 
 
 
 def test_a_rim_washes_nothing_out() -> None:
-    assert look({ARTERIAL: 20.0}, arterial=5.0, delayed=-30.0).washout is False
+    found = look({ARTERIAL: 20.0}, arterial=5.0, delayed=-30.0)
+    assert found.washout is False
+    assert "washout not judged where a rim enhances (delayed -30 HU against liver)" in found.text
+
+
+def test_why_there_is_no_washout_is_told() -> None:
+    dark = look(arterial=-40.0, portal=-57.0).text
+    assert "no washout, as it was dark from the start (portal -57 HU against liver)" in dark
+    assert "no washout (portal +2 HU against liver)" in look(arterial=40.0, portal=2.0).text
 
 
 def test_capsule() -> None:

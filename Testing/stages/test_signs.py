@@ -19,15 +19,15 @@ from LiverLesionAILib.stages.classify.features import SURFACE_MM, LesionFeatures
 from LiverLesionAILib.stages.classify.signs import (
     MOST_FAT_HU,
     SAID,
-    SAID_BELOW_ZERO,
+    calcium_hu,
     lost_to_fat,
     measured_signs,
     membership,
     points_of,
+    scar_fills,
     sign_text,
     speaking,
 )
-from LiverLesionAILib.writing.report.reason_texts import REASONS
 from LiverLesionAILib.writing.report.sentences import reasons
 from LiverLesionAILib.writing.report.strings import LANGUAGES, Language
 
@@ -80,6 +80,41 @@ def test_a_scar_dead_parts_and_a_mosaic() -> None:
     assert scarred.core_hu - scarred.dark_hu > plain.core_hu - plain.dark_hu + 10
     patches = 25.0 * np.sign(np.sin(z / 4) * np.sin(y / 4) * np.sin(x / 4))
     assert features((hu + patches * (labels > 0)).astype(np.float32), labels).mosaic > 2 * plain.mosaic
+
+
+def test_a_scar_is_found_where_an_outline_of_two_lobes_has_it() -> None:
+    """Away from the deepest place, in a lesion as bright as a focal nodular hyperplasia."""
+    z, y, x = np.meshgrid(*(np.arange(n) * s for n, s in zip(SHAPE, SPACING, strict=True)), indexing="ij")
+    large = (z - 40) ** 2 + (y - 34) ** 2 + (x - 45) ** 2 <= 17**2
+    lobed = large | ((z - 40) ** 2 + (y - 60) ** 2 + (x - 45) ** 2 <= 14**2)
+    noise = np.random.default_rng(4).normal(0, 12, SHAPE)
+    hu = np.where(lobed, 150.0, 110.0) + noise
+    # Three bands through a place in the smaller lobe.
+    away = np.sqrt((z - 40) ** 2 + (y - 58) ** 2 + (x - 45) ** 2)
+    bands = np.abs(x - 45) < 2
+    for turn in (1.0, -1.0):
+        bands |= np.abs((x - 45) * 0.5 + turn * (y - 58) * 0.87) < 2
+    scarred = np.where(bands & (away < 10), hu - 60, hu).astype(np.float32)
+    labels = lobed.astype(np.uint16)
+    plain, found = features(hu.astype(np.float32), labels), features(scarred, labels)
+    assert plain.scar_hu > -8
+    assert found.scar_hu < -20
+    assert abs(found.centre_hu) < 6, "the deepest place lies elsewhere"
+    tiny = features(hu.astype(np.float32), (large & (away > 38)).astype(np.uint16))
+    assert math.isnan(tiny.scar_hu)
+
+
+def test_a_scar_fills_late_and_dead_tissue_never() -> None:
+    early = replace(LESION, core_hu=140.0, liver_hu=80.0, scar_hu=-50.0)
+    scar = {ARTERIAL: early, DELAYED: replace(LESION, scar_hu=-10.0)}
+    dead = {ARTERIAL: early, DELAYED: replace(LESION, scar_hu=-45.0)}
+    assert scar_fills(scar) == pytest.approx(0.8)
+    assert scar_fills(dead) == pytest.approx(0.1)
+    assert math.isnan(scar_fills({**scar, ARTERIAL: replace(early, scar_hu=-6.0)})), "nothing that could"
+    assert math.isnan(scar_fills({ARTERIAL: early}))
+    points = Rules().part(DifferentialSettings).signs
+    fnh = [points_of(measured_signs(phases, {}), points)["FNH"] for phases in (scar, dead)]
+    assert fnh[0] > fnh[1] + 0.5
 
 
 def test_signs_of_phases_that_are_not_there_are_unknown() -> None:
@@ -147,8 +182,12 @@ def test_the_signs_that_speak_for_a_class_are_told_in_figures() -> None:
         ("edge_mm", 1.0, 4.0, (("benign", 2.0),)),
     )
     signs = dict.fromkeys(SAID, math.nan) | {"vessels_through": 0.93, "mosaic": 0.9, "edge_mm": 5.0}
-    assert speaking(signs, rows, "benign") == ["vessels in it 0.93 of the liver's"]
-    assert speaking(signs, rows, "metastasis") == ["mosaic 0.9 of the liver's"]
+    assert speaking(signs, rows, "benign") == [
+        "vessels run through it (contrast inside 93 % of the vessels' in the liver)"
+    ]
+    assert speaking(signs, rows, "metastasis") == [
+        "homogeneous inside (coarse variation 0.9 times the liver's)"
+    ]
     assert speaking(signs, rows, "cyst") == []
 
 
@@ -156,10 +195,14 @@ def test_every_sign_of_the_page_is_measured_and_its_words_are_translated() -> No
     rows = Rules().part(DifferentialSettings).signs
     assert {name for name, *_ in rows} <= set(SAID)
     assert all(low < high for _, low, high, _ in rows)
-    for text in filter(None, SAID.values()):
-        said = text.format(0.37)
-        for code in LANGUAGES[1:]:
-            assert reasons(said, Language(code)) != said
+    for name, words in SAID.items():
+        assert [most for most, _ in words] == sorted({most for most, _ in words})
+        assert not words or words[-1][0] == math.inf
+        for most, _ in words:
+            for value in (min(most, 90.0), -0.4 if most >= -0.4 else most):
+                said = sign_text(name, {name: value, "diameter_mm": 30.0})
+                for code in LANGUAGES[1:]:
+                    assert reasons(said, Language(code)) != said
 
 
 def test_the_brightest_part_counts_whatever_the_rest_of_it_is() -> None:
@@ -181,10 +224,57 @@ def test_what_is_wider_than_half_a_liver_reaches_its_surface_anyway() -> None:
     assert math.isnan(measured_signs({PORTAL: replace(near, diameter_mm=123.0)}, {})["surface"])
 
 
-def test_a_sign_below_nothing_is_told_in_words_that_every_language_has():
-    """A reader has no use for "brightest part -0.27 of the way from liver to aorta"."""
-    for name, text in SAID_BELOW_ZERO.items():
-        assert sign_text(name, -0.27) == text and text in REASONS
-        assert "0.27" in sign_text(name, 0.27)
-    assert sign_text("centre_hu", -12.0) == "centre -12 HU against the rest of it"
-    assert sign_text("edge_mm", 2.0) == ""
+def test_signs_are_told_in_a_readers_words_with_figure_and_unit() -> None:
+    """No "brightest part -0.27 of the way", no "falls by -1 HU"."""
+
+    def told(name: str, value: float) -> str:
+        return sign_text(name, {name: value, "diameter_mm": 16.0})
+
+    assert told("brightest", -0.27) == "no part brighter than the liver in the arterial phase"
+    assert told("brightest", 0.27).startswith("brightest part at 27 % of the way from liver to aorta")
+    assert told("blood", -0.27) == "core darker than the liver in the arterial phase"
+    assert told("lumps", 0.0) == "no bright lumps inside"
+    assert told("scar_fills", 0.8) == "its dark part fills late (80 % of it gone in the delayed phase)"
+    assert told("mosaic", 3.4) == "patchy inside (coarse variation 3.4 times the liver's)"
+    assert told("centre_hu", -42.0) == "dark centre (-42 HU against the rest of it)"
+    assert told("centre_hu", -3.0) == "no dark centre (-3 HU against the rest of it)"
+    assert told("fall_hu", -1.0) == "no fall against the liver after the arterial phase (+1 HU)"
+    assert told("fall_hu", 39.0) == "falls by 39 HU against the liver after the arterial phase"
+    assert told("surface", 1.0) == "away from the liver's surface (middle 16 mm deep or more)"
+    assert told("edge_mm", 2.0) == told("blood", math.nan) == ""
+
+
+CALCIFIED = {
+    UNENHANCED: replace(LESION, core_hu=45.0, liver_hu=57.0, bright_hu=150.0, liver_bright_hu=68.0),
+    ARTERIAL: replace(LESION, core_hu=55.0, liver_hu=72.0, bright_hu=165.0, liver_bright_hu=90.0),
+    PORTAL: replace(LESION, core_hu=70.0, liver_hu=110.0, bright_hu=178.0, liver_bright_hu=155.0),
+    DELAYED: replace(LESION, core_hu=65.0, liver_hu=90.0, bright_hu=172.0, liver_bright_hu=112.0),
+}
+BLOOD = {UNENHANCED: 42.0, ARTERIAL: 290.0, PORTAL: 160.0, DELAYED: 110.0}
+
+
+@pytest.mark.parametrize("phases", [
+    (UNENHANCED,), (DELAYED,), (PORTAL, ARTERIAL), (PORTAL, ARTERIAL, DELAYED), tuple(CALCIFIED),
+])  # fmt: skip
+def test_what_stays_bright_when_the_blood_pales_is_calcium(phases: tuple[str, ...]) -> None:
+    """The lumps of a haemangioma are as bright as blood in every phase, those of calcium always alike."""
+    calcified = {phase: CALCIFIED[phase] for phase in phases}
+    assert calcium_hu(calcified, BLOOD) > 90
+    seen = measured_signs(calcified, BLOOD)
+    for name in ("lumps", "brightest", "brightest_portal", "vessels_through"):
+        assert math.isnan(seen[name]), "it is neither blood nor a vessel"
+    # As blood is: none without contrast medium, pale in the portal venous phase, spread by the delayed one.
+    bright = {UNENHANCED: 52.0, ARTERIAL: 240.0, PORTAL: 152.0, DELAYED: 108.0}
+    filling = {phase: replace(calcified[phase], bright_hu=bright[phase]) for phase in phases}
+    assert math.isnan(calcium_hu(filling, BLOOD))
+    if ARTERIAL in phases:
+        assert measured_signs(filling, BLOOD)["lumps"] > 0.6
+
+
+def test_calcium_is_not_said_of_one_phase_that_cannot_tell_it() -> None:
+    assert math.isnan(calcium_hu({ARTERIAL: CALCIFIED[ARTERIAL]}, BLOOD)), "lumps of a haemangioma look so"
+    assert calcium_hu({ARTERIAL: replace(CALCIFIED[ARTERIAL], bright_hu=520.0)}, BLOOD) > 400, "no blood does"
+    plain = replace(CALCIFIED[UNENHANCED], bright_hu=60.0)
+    assert math.isnan(calcium_hu({**CALCIFIED, UNENHANCED: plain, DELAYED: plain}, BLOOD))
+    spared = replace(LESION, core_hu=60.0, liver_hu=20.0, bright_hu=72.0, liver_bright_hu=35.0)
+    assert math.isnan(calcium_hu({UNENHANCED: spared}, BLOOD)), "liver that fat has spared"

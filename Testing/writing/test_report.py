@@ -48,7 +48,8 @@ from LiverLesionAILib.writing.report.strings import LANGUAGES, Language, keys, t
 from LiverLesionAILib.writing.tables import findings_csv
 from support.case_factory import small_case
 
-WHY = "too small to characterise; portal 61 HU (liver 104, vessels 162); edge 3.2 mm (soft); uneven; 14 mm; "
+WHY = "too small to characterise; portal 61 HU (liver 104, vessels 162); border ill-defined (3.2 mm); "
+WHY += "heterogeneous; 14 mm; "
 WHY += "12 lesions, 3 others alike"
 PLAUSIBLE = Rules().part(PlausibleSettings)
 SOURCE = DicomSource(
@@ -451,7 +452,8 @@ class TestSentencesOfTheAnalysis:
         assert [s for s in said if sentence(s, words) == words("in_english", s=s)] == []
         for lesion in slab_result.lesions:
             assert lesion.class_reasons
-            assert not re.search("edge|even;|liver|vessels|lesions", reasons(lesion.class_reasons, words))
+            said_in_french = reasons(lesion.class_reasons, words)
+            assert not re.search("border|ogeneous|brighter|liver|vessels|lesions", said_in_french)
 
     def test_what_is_not_known_stays_english_and_says_so(self):
         _, result = small_case()

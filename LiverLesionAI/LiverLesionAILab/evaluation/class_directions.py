@@ -31,6 +31,8 @@ INSIDE = (
     "uneven",
     "mosaic",
     "centre_hu",
+    "scar_hu",
+    "scar_fills",
     "dark_part_hu",
     "vessels_through",
     "lumps",
@@ -87,6 +89,10 @@ DIRECTIONS: tuple[tuple[str, float, float, Ends, Points], ...] = (
     ("mosaic", 1.0, 3.0, _all(1, METASTASIS, HCC, HAEMANGIOMA) | _all(-1, CYST, FNH), {}),
     # Up to the first figure there is a dark centre, from the second on none.
     ("centre_hu", -30.0, -6.0, _all(-1, FNH, HCC, METASTASIS, HAEMANGIOMA) | _all(1, CYST, *NO_MASS), {}),
+    # The same in an outline of any shape.
+    ("scar_hu", -30.0, -10.0, _all(-1, FNH, HCC, METASTASIS, HAEMANGIOMA) | _all(1, CYST, *NO_MASS), {}),
+    # A scar takes contrast medium up late, dead tissue never.
+    ("scar_fills", 0.2, 0.6, _all(1, FNH, HAEMANGIOMA) | _all(-1, HCC, METASTASIS), {}),
     ("dark_part_hu", 15.0, 45.0, _all(1, FNH, HCC, METASTASIS) | _all(-1, CYST, *NO_MASS), {}),
     ("vessels_through", 0.4, 0.9, _all(1, *NO_MASS) | _all(-1, *MASSES), {}),
     # Perfusion differences lie under the capsule, fat beside fissures and gallbladder; masses anywhere.
@@ -170,11 +176,19 @@ DIRECTIONS: tuple[tuple[str, float, float, Ends, Points], ...] = (
     ),
     ("fall_hu", 5.0, 45.0, _all(1, HCC, FNH) | _all(-1, BENIGN, SPARING), {}),
     ("fill_hu", 5.0, 30.0, _all(1, HAEMANGIOMA), {}),
+    # Unknown, and silent, of a lesion without calcium.
+    (
+        "calcium_hu",
+        0.0,
+        20.0,
+        _all(1, METASTASIS) | _all(-1, CYST, HAEMANGIOMA, FNH, *NO_MASS),
+        _points((0.12, (METASTASIS,)), (-0.6, (HAEMANGIOMA,))),
+    ),
 )
 """(sign, from, to, class -> the only direction in which more of the sign may speak, class -> the least
 points): the last are what textbooks give the signs that the rules had before, most of it halved. Bodies add
 to them and take nothing away: those that were drawn do not show all that patients do."""
 
-AT_MOST: Mapping[tuple[str, str], float] = {("surface", BENIGN): 1.0}
+AT_MOST: Mapping[tuple[str, str], float] = {("surface", BENIGN): 1.0, ("calcium_hu", METASTASIS): 1.0}
 """(sign, class) -> the most points: drawn fat lies beside gallbladder and fissures alone, that of patients
-elsewhere too."""
+elsewhere too; of drawn lesions only metastases are calcified, of patients' some HCC and others as well."""

@@ -336,11 +336,11 @@ def _reasons(
             levels += f", vessels {vessels:.0f})" if math.isfinite(vessels) else ")"
         parts.append(f"{phase} {levels}")
     if math.isfinite(seen.edge_mm):
-        parts.append(f"edge {seen.edge_mm:.1f} mm ({_sharpness(seen.edge_mm, settings)})")
+        parts.append(f"border {_sharpness(seen.edge_mm, settings)} ({seen.edge_mm:.1f} mm)")
     if math.isfinite(seen.rim_contrast_hu) and seen.rim_contrast_hu > settings.rim_hu:
-        parts.append(f"rim +{seen.rim_contrast_hu:.0f} HU")
+        parts.append(f"rim {seen.rim_contrast_hu:.0f} HU brighter than lesion and liver")
     if seen.whole_core and math.isfinite(seen.texture):
-        parts.append("even" if seen.texture <= settings.uneven else "uneven")
+        parts.append("homogeneous" if seen.texture <= settings.uneven else "heterogeneous")
     parts.append(f"{seen.diameter_mm:.0f} mm")
     if context.lesions > 1:
         parts.append(f"{context.lesions} lesions, {context.alike} other{'s' * (context.alike != 1)} alike")
@@ -350,4 +350,4 @@ def _reasons(
 def _sharpness(edge_mm: float, settings: DifferentialSettings) -> str:
     if edge_mm <= settings.sharp_mm:
         return "sharp"
-    return "soft" if edge_mm >= settings.soft_mm else "middling"
+    return "ill-defined" if edge_mm >= settings.soft_mm else "moderately sharp"

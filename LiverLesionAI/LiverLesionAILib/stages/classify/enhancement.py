@@ -42,8 +42,13 @@ def measure_enhancement(
         seen = there[ARTERIAL]
         rim = _bright_rim(seen, settings)
         aphe = not rim and seen.contrast_hu >= settings.aphe_hu
-        look = "rim-like arterial enhancement" if rim else "APHE" if aphe else "no APHE"
-        said.append(f"{look} ({seen.contrast_hu:+.0f} HU against liver)")
+        against = f"{seen.contrast_hu:+.0f} HU against liver"
+        if rim:
+            said.append(
+                f"rim-like arterial enhancement (rim {seen.rim_hu - seen.liver_hu:+.0f} HU, core {against})"
+            )
+        else:
+            said.append(f"{'APHE' if aphe else 'no APHE'} ({against})")
         if late:
             name, darkest = min(late.items(), key=lambda item: item[1].contrast_hu)
             fallen = seen.contrast_hu - darkest.contrast_hu >= settings.washout_hu
@@ -52,11 +57,17 @@ def measure_enhancement(
             bright = not rim and seen.contrast_hu > -settings.washout_hu
             washout = bright and fallen and darkest.contrast_hu <= -settings.washout_hu
             figure = f"{name} {darkest.contrast_hu:+.0f} HU against liver"
-            said.append(f"{'washout' if washout else 'no washout'} ({figure})")
+            dark = darkest.contrast_hu <= -settings.washout_hu
+            if dark and rim:
+                said.append(f"washout not judged where a rim enhances ({figure})")
+            elif dark and not bright:
+                said.append(f"no washout, as it was dark from the start ({figure})")
+            else:
+                said.append(f"{'washout' if washout else 'no washout'} ({figure})")
     if late:
         capsule = any(_bright_rim(one, settings) for one in late.values())
         if ARTERIAL in there:
-            said.append("capsule" if capsule else "no capsule")
+            said.append("enhancing capsule" if capsule else "no enhancing capsule")
     return MeasuredEnhancement(aphe, rim, washout, capsule, "; ".join(said))
 
 

@@ -31,8 +31,14 @@ LIVER_SPREAD_HU, MOST_FAT_HU = 15.0, 50.0
 takes at most."""
 CALCIUM = 1.6
 """Lumps so much farther than blood, on the way from liver to aorta, are calcium."""
+CALCIUM_HU = 20.0
+"""Without contrast medium, or late, what is brighter than blood and liver by this is calcium."""
+PALER_HU, STAYING = 60.0, 0.8
+"""Lumps of which so much is left where the aorta has become paler by so much hold no blood."""
 LUMPY = 0.45
 """From this share of the way from liver to aorta lumps fill a lesion."""
+SCAR_HU = 15.0
+"""A part inside that is darker by less is no scar."""
 ROUND_MM = 8.0
 """Of smaller lesions the border is not measured."""
 WIDE_MM = 50.0
@@ -42,23 +48,66 @@ ENHANCED_HU = 20.0
 """A liver that enhances by less from one phase to another shows nothing of what stays."""
 
 
+def calcium_hu(phases: Mapping[str, LesionFeatures], aorta_hu: Mapping[str, float]) -> float:
+    """How much denser than its core a lesion's calcium is; NaN where none is seen.
+
+    Calcium is dense without contrast medium and stays so: brighter than blood and liver without contrast
+    medium or in the delayed phase, far brighter than blood in the arterial one, or lumps that do not pale
+    with the blood. A scan without contrast medium that shows none overrules the last.
+    """
+    for phase in ("unenhanced", "delayed"):
+        seen = phases.get(phase)
+        if seen is None:
+            continue
+        blood = aorta_hu.get(phase, math.nan)
+        if not math.isfinite(blood):
+            blood = BLOOD_HU if phase == "unenhanced" else math.inf
+        others = max(blood, USUAL_LIVER_HU[phase], _or_least(seen.liver_bright_hu))
+        if seen.bright_hu - others >= max(CALCIUM_HU, 2 * seen.noise_hu):
+            return seen.bright_hu - seen.core_hu
+    arterial = phases.get("arterial")
+    if arterial is None:
+        return math.nan
+    share = _lumps_in(arterial, aorta_hu.get("arterial", math.nan))
+    if not math.isfinite(share) or share <= 0:
+        return math.nan
+    standing = arterial.bright_hu - arterial.core_hu
+    if share > CALCIUM:
+        return standing
+    if "unenhanced" in phases:
+        return math.nan
+    later = [name for name in ("portal", "delayed") if name in phases]
+    paler = [aorta_hu.get("arterial", math.nan) - aorta_hu.get(name, math.nan) for name in later]
+    left = [phases[name].bright_hu - phases[name].core_hu for name in later]
+    stays = bool(later) and all(one >= STAYING * standing for one in left)
+    return standing if stays and max(paler, key=_or_least) >= PALER_HU else math.nan
+
+
 def lumps_share(phases: Mapping[str, LesionFeatures], aorta_hu: Mapping[str, float]) -> float:
     """How far the brightest tenth of a lesion is on the way from liver to aorta.
 
     Of the arterial phase where it is there, as the way is longest in it; else of the portal venous one. 0 of
-    one that is bright throughout or brighter than liver in its core. NaN where no phase shows it: without
-    contrast or without an aorta.
+    one that is bright throughout or brighter than liver in its core. NaN where no phase shows it (without
+    contrast or without an aorta), and of calcium.
     """
+    if math.isfinite(calcium_hu(phases, aorta_hu)):
+        return math.nan
     for phase in ("arterial", "portal"):
         seen = phases.get(phase)
-        if seen is None:
-            continue
-        span = aorta_hu.get(phase, math.nan) - seen.liver_hu
-        if math.isfinite(span) and span >= ENHANCED_HU and math.isfinite(seen.bright_hu):
-            lumpy = seen.bright_hu - seen.core_hu >= max(ENHANCED_HU, 3 * seen.noise_hu)
-            dark = seen.contrast_hu < ENHANCED_HU / 2
-            return (seen.bright_hu - seen.liver_hu) / span if lumpy and dark else 0.0
+        share = math.nan if seen is None else _lumps_in(seen, aorta_hu.get(phase, math.nan))
+        if math.isfinite(share):
+            return share
     return math.nan
+
+
+def _lumps_in(seen: LesionFeatures, aorta_hu: float) -> float:
+    """:func:`lumps_share` of one phase."""
+    span = aorta_hu - seen.liver_hu
+    if not math.isfinite(span) or span < ENHANCED_HU or not math.isfinite(seen.bright_hu):
+        return math.nan
+    lumpy = seen.bright_hu - seen.core_hu >= max(ENHANCED_HU, 3 * seen.noise_hu)
+    dark = seen.contrast_hu < ENHANCED_HU / 2
+    return (seen.bright_hu - seen.liver_hu) / span if lumpy and dark else 0.0
 
 
 def blood_share(phases: Mapping[str, LesionFeatures], aorta_hu: Mapping[str, float]) -> float:
@@ -91,6 +140,18 @@ def contrast_change(phases: Mapping[str, LesionFeatures]) -> float:
         if abs(one.liver_hu - other.liver_hu) >= ENHANCED_HU
     ]
     return max(changes, default=math.nan)
+
+
+def scar_fills(phases: Mapping[str, LesionFeatures]) -> float:
+    """How much of a dark part inside, as the arterial phase shows it, is gone in the delayed one.
+
+    A scar takes contrast medium up late; dead tissue never does. 0..1, below where it became darker; NaN
+    without these phases or a dark part.
+    """
+    early, late = phases.get("arterial"), phases.get("delayed")
+    if early is None or late is None or not early.scar_hu <= -SCAR_HU:
+        return math.nan
+    return 1.0 - late.scar_hu / early.scar_hu
 
 
 def lost_to_fat(
@@ -143,6 +204,8 @@ def measured_signs(phases: Mapping[str, LesionFeatures], aorta_hu: Mapping[str, 
         "mosaic": centre.mosaic,
         "centre_hu": centre.centre_hu,
         "dark_part_hu": centre.core_hu - centre.dark_hu,
+        "scar_hu": centre.scar_hu,
+        "scar_fills": scar_fills(phases),
         "vessels_through": math.nan if enhanced is None else enhanced.through,
         "surface": first.surface_mm / first.diameter_mm
         if large and first.diameter_mm <= WIDE_MM
@@ -158,9 +221,13 @@ def measured_signs(phases: Mapping[str, LesionFeatures], aorta_hu: Mapping[str, 
         "late_hu": late_hu,
         "fall_hu": math.nan if arterial is None else arterial.contrast_hu - late_hu,
         "fill_hu": math.nan,
+        "calcium_hu": calcium_hu(phases, aorta_hu),
     }
     if portal is not None and delayed is not None:
         found["fill_hu"] = delayed.contrast_hu - portal.contrast_hu
+    if math.isfinite(found["calcium_hu"]):
+        # It is neither blood nor a vessel.
+        found |= dict.fromkeys(("lumps", "brightest", "brightest_portal", "vessels_through"), math.nan)
     if lumps >= LUMPY:
         # Between lumps that will fill it, it is as dark as anything: that it is says nothing.
         found |= dict.fromkeys(("blood", "rim_arterial_hu", "late_hu"), math.nan)
@@ -188,37 +255,87 @@ def membership(value: float, low: float, high: float) -> float:
     return 2 * min(max((value - low) / (high - low), 0.0), 1.0) - 1
 
 
-SAID = {
-    "edge_mm": None,
-    "rim_arterial_hu": None,
-    "rim_late_hu": None,
-    "uneven": None,
-    "diameter_mm": None,
-    "change_hu": "its contrast changes by {:.0f} HU between phases",
-    "mosaic": "mosaic {:.1f} of the liver's",
-    "centre_hu": "centre {:+.0f} HU against the rest of it",
-    "dark_part_hu": "a part darker by {:.0f} HU",
-    "vessels_through": "vessels in it {:.2f} of the liver's",
-    "surface": "{:.2f} of its diameter below the surface",
-    "liver_level_hu": "liver {:+.0f} HU against the usual",
-    "blood": "{:.2f} of the way from liver to aorta",
-    "lumps": "lumps {:.2f} of the way from liver to aorta",
-    "brightest": "brightest part {:.2f} of the way from liver to aorta",
-    "brightest_portal": "brightest part {:.2f} of the way from liver to aorta in the portal venous phase",
-    "dense_part_hu": "densest part inside {:.0f} HU",
-    "late_hu": None,
-    "fall_hu": "falls by {:.0f} HU against liver",
-    "fill_hu": "rises by {:.0f} HU against liver after the portal venous phase",
-}
-"""How a sign is told; None: the lesion's figures tell it already."""
+Words = tuple[tuple[float, str], ...]
+PERCENT = ("scar_fills", "vessels_through", "blood", "lumps", "brightest", "brightest_portal")
+"""Signs that are told in per cent."""
 
-SAID_BELOW_ZERO = {
-    "blood": "darker than the liver",
-    "lumps": "no lumps brighter than the liver",
-    "brightest": "no part brighter than the liver",
-    "brightest_portal": "no part brighter than the liver in the portal venous phase",
+SAID: Mapping[str, Words] = {
+    "edge_mm": (),
+    "rim_arterial_hu": (),
+    "rim_late_hu": (),
+    "uneven": (),
+    "diameter_mm": (),
+    "late_hu": (),
+    "change_hu": (
+        (8.0, "contrast to the liver the same in all phases (change {:.0f} HU)"),
+        (math.inf, "contrast to the liver changes by {:.0f} HU between phases"),
+    ),
+    "mosaic": (
+        (2.0, "homogeneous inside (coarse variation {:.1f} times the liver's)"),
+        (math.inf, "patchy inside (coarse variation {:.1f} times the liver's)"),
+    ),
+    "centre_hu": (
+        (-18.0, "dark centre ({:+.0f} HU against the rest of it)"),
+        (math.inf, "no dark centre ({:+.0f} HU against the rest of it)"),
+    ),
+    "dark_part_hu": (
+        (30.0, "no part much darker than its core (at most {:.0f} HU)"),
+        (math.inf, "a part {:.0f} HU darker than its core"),
+    ),
+    "scar_hu": (
+        (-15.0, "dark part inside ({:+.0f} HU against the rest: scar or dead tissue)"),
+        (math.inf, "no scar or dead tissue inside (darkest part {:+.0f} HU against the rest)"),
+    ),
+    "scar_fills": (
+        (0.4, "its dark part stays dark in the delayed phase ({:.0f} % of it gone)"),
+        (math.inf, "its dark part fills late ({:.0f} % of it gone in the delayed phase)"),
+    ),
+    "vessels_through": (
+        (0.65, "no vessels run through it (contrast inside {:.0f} % of the vessels' in the liver)"),
+        (math.inf, "vessels run through it (contrast inside {:.0f} % of the vessels' in the liver)"),
+    ),
+    "surface": (
+        (0.33, "close under the liver's surface (middle {:.0f} mm deep)"),
+        (math.inf, "away from the liver's surface (middle {:.0f} mm deep or more)"),
+    ),
+    "liver_level_hu": (
+        (-15.0, "pale liver, fatty? ({:+.0f} HU against the usual)"),
+        (math.inf, "liver not pale ({:+.0f} HU against the usual)"),
+    ),
+    "blood": (
+        (0.0, "core darker than the liver in the arterial phase"),
+        (math.inf, "core at {:.0f} % of the way from liver to aorta in the arterial phase"),
+    ),
+    "lumps": (
+        (0.05, "no bright lumps inside"),
+        (0.3, "no lumps as bright as blood (brightest part at {:.0f} % of the way from liver to aorta)"),
+        (math.inf, "bright lumps at {:.0f} % of the way from liver to aorta"),
+    ),
+    "brightest": (
+        (0.0, "no part brighter than the liver in the arterial phase"),
+        (math.inf, "brightest part at {:.0f} % of the way from liver to aorta in the arterial phase"),
+    ),
+    "brightest_portal": (
+        (0.0, "no part brighter than the liver in the portal venous phase"),
+        (math.inf, "brightest part at {:.0f} % of the way from liver to aorta in the portal venous phase"),
+    ),
+    "dense_part_hu": (
+        (40.0, "nothing inside denser than {:.0f} HU"),
+        (math.inf, "densest part inside {:.0f} HU"),
+    ),
+    "fall_hu": (
+        (5.0, "no fall against the liver after the arterial phase ({:+.0f} HU)"),
+        (math.inf, "falls by {:.0f} HU against the liver after the arterial phase"),
+    ),
+    "fill_hu": (
+        (5.0, "does not fill in after the portal venous phase ({:+.0f} HU against the liver)"),
+        (math.inf, "fills in by {:.0f} HU against the liver after the portal venous phase"),
+    ),
+    "calcium_hu": (
+        (math.inf, "a dense part that does not follow the blood, calcium? ({:.0f} HU above its core)"),
+    ),
 }
-"""How it is told where it is negative: a reader has no use for a share of less than nothing."""
+"""How a sign is told: (up to which value, words); () where the lesion's figures tell it already."""
 
 
 def speaking(
@@ -237,11 +354,19 @@ def speaking(
         weight = membership(signs[name], low, high) * (own.get(c, 0.0) - others)
         spoken[name] = spoken.get(name, 0.0) + weight
     order = sorted(spoken, key=lambda name: -spoken[name])
-    told = [sign_text(name, signs[name]) for name in order if spoken[name] >= least and SAID[name]]
+    told = [sign_text(name, signs) for name in order if spoken[name] >= least and SAID[name]]
     return told[:most]
 
 
-def sign_text(name: str, value: float) -> str:
-    """A sign in figures, or in words where no figure says more; "" where the lesion's figures tell it."""
-    text = SAID_BELOW_ZERO.get(name) if value < 0 else None
-    return text or (SAID[name] or "").format(value)
+def sign_text(name: str, signs: Mapping[str, float]) -> str:
+    """A sign in words with its figure; "" where the lesion's figures tell it."""
+    value = figure = signs[name]
+    if name in PERCENT:
+        figure = 100 * value
+    elif name == "surface":
+        figure = value * signs["diameter_mm"]
+    for most, words in SAID[name]:
+        if value <= most:
+            # What does not fall is told as the change that it is.
+            return words.format(-value if name == "fall_hu" and "{:+" in words else figure)
+    return ""

@@ -39,12 +39,24 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "{phase} {hu} UH (foie {liver})",
     ),
     "{phase} {hu} HU": ("{phase} {hu} HU", "{phase} {hu} HU", "{phase} {hu} UH"),
-    "edge {mm} mm (sharp)": ("Rand {mm} mm (scharf)", "kant {mm} mm (skarp)", "bord {mm} mm (net)"),
-    "edge {mm} mm (soft)": ("Rand {mm} mm (unscharf)", "kant {mm} mm (uskarp)", "bord {mm} mm (flou)"),
-    "edge {mm} mm (middling)": ("Rand {mm} mm (mäßig)", "kant {mm} mm (middels)", "bord {mm} mm (moyen)"),
-    "rim +{hu} HU": ("Randsaum +{hu} HU", "randsone +{hu} HU", "couronne +{hu} UH"),
-    "even": ("homogen", "homogen", "homogène"),
-    "uneven": ("inhomogen", "inhomogen", "hétérogène"),
+    "border sharp ({mm} mm)": ("Rand scharf ({mm} mm)", "kant skarp ({mm} mm)", "bord net ({mm} mm)"),
+    "border ill-defined ({mm} mm)": (
+        "Rand unscharf ({mm} mm)",
+        "kant uskarp ({mm} mm)",
+        "bord flou ({mm} mm)",
+    ),
+    "border moderately sharp ({mm} mm)": (
+        "Rand mäßig scharf ({mm} mm)",
+        "kant middels skarp ({mm} mm)",
+        "bord assez net ({mm} mm)",
+    ),
+    "rim {hu} HU brighter than lesion and liver": (
+        "Randsaum {hu} HU heller als Läsion und Leber",
+        "randsone {hu} HU lysere enn lesjon og lever",
+        "couronne plus dense de {hu} UH que la lésion et le foie",
+    ),
+    "homogeneous": ("homogen", "homogen", "homogène"),
+    "heterogeneous": ("inhomogen", "inhomogen", "hétérogène"),
     "{mm} mm": ("{mm} mm", "{mm} mm", "{mm} mm"),
     "{n} lesions, {m} others alike": (
         "{n} Läsionen, {m} weitere ähnlich",
@@ -66,10 +78,20 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "ingen APHE ({hu} HU mot lever)",
         "pas d'APHE ({hu} UH par rapport au foie)",
     ),
-    "rim-like arterial enhancement ({hu} HU against liver)": (
-        "randständige arterielle Anreicherung ({hu} HU gegen Leber)",
-        "randformet arteriell oppladning ({hu} HU mot lever)",
-        "rehaussement artériel en couronne ({hu} UH par rapport au foie)",
+    "rim-like arterial enhancement (rim {rim} HU, core {hu} HU against liver)": (
+        "randständige arterielle Anreicherung (Saum {rim} HU, Kern {hu} HU gegen Leber)",
+        "randformet arteriell oppladning (rand {rim} HU, kjerne {hu} HU mot lever)",
+        "rehaussement artériel en couronne (couronne {rim} UH, centre {hu} UH par rapport au foie)",
+    ),
+    "washout not judged where a rim enhances ({phase} {hu} HU against liver)": (
+        "Auswaschung bei anreicherndem Randsaum nicht beurteilt ({phase} {hu} HU gegen Leber)",
+        "utvasking vurderes ikke ved oppladende rand ({phase} {hu} HU mot lever)",
+        "lavage non évalué en cas de couronne rehaussée ({phase} {hu} UH par rapport au foie)",
+    ),
+    "no washout, as it was dark from the start ({phase} {hu} HU against liver)": (
+        "keine Auswaschung, da von Anfang an dunkel ({phase} {hu} HU gegen Leber)",
+        "ingen utvasking, mørk fra starten ({phase} {hu} HU mot lever)",
+        "pas de lavage, car hypodense dès le début ({phase} {hu} UH par rapport au foie)",
     ),
     "washout ({phase} {hu} HU against liver)": (
         "Auswaschung ({phase} {hu} HU gegen Leber)",
@@ -81,8 +103,12 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "ingen utvasking ({phase} {hu} HU mot lever)",
         "pas de lavage ({phase} {hu} UH par rapport au foie)",
     ),
-    "capsule": ("Kapsel", "kapsel", "capsule"),
-    "no capsule": ("keine Kapsel", "ingen kapsel", "pas de capsule"),
+    "enhancing capsule": ("anreichernde Kapsel", "oppladende kapsel", "capsule rehaussée"),
+    "no enhancing capsule": (
+        "keine anreichernde Kapsel",
+        "ingen oppladende kapsel",
+        "pas de capsule rehaussée",
+    ),
     "treated? {hu} HU ({phase}) is lipiodol or calcification": (
         "behandelt? {hu} HU ({phase}) sind Lipiodol oder Verkalkung",
         "behandlet? {hu} HU ({phase}) er lipiodol eller forkalkning",
@@ -94,90 +120,174 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "behandlet? {hu} HU, {change} HU endring over {n} faser, skarp kant: slik ser en ablasjonssone ut",
         "traitée ? {hu} UH, variation de {change} UH sur {n} phases, bord net : aspect d'une zone d'ablation",
     ),
-    "its contrast changes by {hu} HU between phases": (
-        "sein Kontrast ändert sich zwischen den Phasen um {hu} HU",
-        "kontrasten endrer seg {hu} HU mellom fasene",
-        "son contraste varie de {hu} UH entre les phases",
+    "contrast to the liver the same in all phases (change {hu} HU)": (
+        "Kontrast zur Leber in allen Phasen gleich (Änderung {hu} HU)",
+        "kontrast til leveren lik i alle faser (endring {hu} HU)",
+        "contraste avec le foie identique à toutes les phases (variation de {hu} UH)",
     ),
-    "mosaic {share} of the liver's": (
-        "Mosaik {share} der Leber",
-        "mosaikk {share} av leverens",
-        "mosaïque {share} de celle du foie",
+    "contrast to the liver changes by {hu} HU between phases": (
+        "Kontrast zur Leber ändert sich zwischen den Phasen um {hu} HU",
+        "kontrasten til leveren endrer seg {hu} HU mellom fasene",
+        "le contraste avec le foie varie de {hu} UH entre les phases",
     ),
-    "centre {hu} HU against the rest of it": (
-        "Zentrum {hu} HU gegen den Rest",
-        "sentrum {hu} HU mot resten",
-        "centre {hu} UH par rapport au reste",
+    "homogeneous inside (coarse variation {n} times the liver's)": (
+        "innen homogen (grobe Schwankung {n}-mal die der Leber)",
+        "homogen innvendig (grov variasjon {n} ganger leverens)",
+        "intérieur homogène (variation grossière {n} fois celle du foie)",
     ),
-    "a part darker by {hu} HU": (
-        "ein um {hu} HU dunklerer Anteil",
-        "en del som er {hu} HU mørkere",
-        "une partie plus sombre de {hu} UH",
+    "patchy inside (coarse variation {n} times the liver's)": (
+        "innen fleckig (grobe Schwankung {n}-mal die der Leber)",
+        "flekket innvendig (grov variasjon {n} ganger leverens)",
+        "intérieur en plages (variation grossière {n} fois celle du foie)",
     ),
-    "vessels in it {share} of the liver's": (
-        "Gefäße darin {share} derer der Leber",
-        "kar i den {share} av leverens",
-        "vaisseaux à l'intérieur {share} de ceux du foie",
+    "dark centre ({hu} HU against the rest of it)": (
+        "dunkles Zentrum ({hu} HU gegen den Rest)",
+        "mørkt sentrum ({hu} HU mot resten)",
+        "centre hypodense ({hu} UH par rapport au reste)",
     ),
-    "{share} of its diameter below the surface": (
-        "{share} ihres Durchmessers unter der Oberfläche",
-        "{share} av diameteren under overflaten",
-        "à {share} de son diamètre sous la surface",
+    "no dark centre ({hu} HU against the rest of it)": (
+        "kein dunkles Zentrum ({hu} HU gegen den Rest)",
+        "ikke mørkt sentrum ({hu} HU mot resten)",
+        "pas de centre hypodense ({hu} UH par rapport au reste)",
     ),
-    "liver {hu} HU against the usual": (
-        "Leber {hu} HU gegen das Übliche",
-        "lever {hu} HU mot det vanlige",
-        "foie {hu} UH par rapport à l'habitude",
+    "no part much darker than its core (at most {hu} HU)": (
+        "kein Anteil viel dunkler als der Kern (höchstens {hu} HU)",
+        "ingen del mye mørkere enn kjernen (høyst {hu} HU)",
+        "aucune partie nettement moins dense que le centre (au plus {hu} UH)",
     ),
-    "{share} of the way from liver to aorta": (
-        "{share} des Wegs von Leber zu Aorta",
-        "{share} av veien fra lever til aorta",
-        "{share} de l'écart entre foie et aorte",
+    "a part {hu} HU darker than its core": (
+        "ein Anteil {hu} HU dunkler als der Kern",
+        "en del {hu} HU mørkere enn kjernen",
+        "une partie moins dense de {hu} UH que le centre",
     ),
-    "brightest part {share} of the way from liver to aorta": (
-        "hellster Teil bei {share} des Wegs von Leber zu Aorta",
-        "lyseste del {share} av veien fra lever til aorta",
-        "partie la plus dense à {share} du chemin du foie à l'aorte",
+    "dark part inside ({hu} HU against the rest: scar or dead tissue)": (
+        "dunkler Anteil innen ({hu} HU gegen den Rest: Narbe oder Nekrose)",
+        "mørk del innvendig ({hu} HU mot resten: arr eller nekrose)",
+        "partie interne hypodense ({hu} UH par rapport au reste : cicatrice ou nécrose)",
     ),
-    "brightest part {share} of the way from liver to aorta in the portal venous phase": (
-        "hellster Teil portalvenös bei {share} des Wegs von Leber zu Aorta",
-        "lyseste del {share} av veien fra lever til aorta i portalvenøs fase",
-        "partie la plus dense à {share} du chemin du foie à l'aorte à la phase portale",
+    "no scar or dead tissue inside (darkest part {hu} HU against the rest)": (
+        "keine Narbe oder Nekrose innen (dunkelster Anteil {hu} HU gegen den Rest)",
+        "verken arr eller nekrose innvendig (mørkeste del {hu} HU mot resten)",
+        "ni cicatrice ni nécrose à l'intérieur (partie la moins dense {hu} UH par rapport au reste)",
     ),
-    "darker than the liver": ("dunkler als die Leber", "mørkere enn leveren", "plus sombre que le foie"),
-    "no lumps brighter than the liver": (
-        "keine Knoten heller als die Leber",
-        "ingen knuter lysere enn leveren",
-        "aucun nodule plus dense que le foie",
+    "its dark part stays dark in the delayed phase ({n} % of it gone)": (
+        "ihr dunkler Anteil bleibt in der Spätphase dunkel ({n} % davon verschwunden)",
+        "den mørke delen forblir mørk i sen fase ({n} % av den borte)",
+        "sa partie hypodense le reste à la phase tardive ({n} % disparus)",
     ),
-    "no part brighter than the liver": (
-        "kein Teil heller als die Leber",
-        "ingen del lysere enn leveren",
-        "aucune partie plus dense que le foie",
+    "its dark part fills late ({n} % of it gone in the delayed phase)": (
+        "ihr dunkler Anteil füllt sich spät ({n} % davon in der Spätphase verschwunden)",
+        "den mørke delen fylles sent ({n} % av den borte i sen fase)",
+        "sa partie hypodense se remplit tardivement ({n} % disparus à la phase tardive)",
+    ),
+    "no vessels run through it (contrast inside {n} % of the vessels' in the liver)": (
+        "keine Gefäße ziehen hindurch (Kontrast innen {n} % dessen der Lebergefäße)",
+        "ingen kar går gjennom den (kontrast innvendig {n} % av leverkarenes)",
+        "aucun vaisseau ne la traverse (contraste interne {n} % de celui des vaisseaux du foie)",
+    ),
+    "vessels run through it (contrast inside {n} % of the vessels' in the liver)": (
+        "Gefäße ziehen hindurch (Kontrast innen {n} % dessen der Lebergefäße)",
+        "kar går gjennom den (kontrast innvendig {n} % av leverkarenes)",
+        "des vaisseaux la traversent (contraste interne {n} % de celui des vaisseaux du foie)",
+    ),
+    "close under the liver's surface (middle {mm} mm deep)": (
+        "dicht unter der Leberoberfläche (Mitte {mm} mm tief)",
+        "rett under leveroverflaten (midten {mm} mm dyp)",
+        "proche de la surface du foie (milieu à {mm} mm de profondeur)",
+    ),
+    "away from the liver's surface (middle {mm} mm deep or more)": (
+        "fern der Leberoberfläche (Mitte mindestens {mm} mm tief)",
+        "vekk fra leveroverflaten (midten minst {mm} mm dyp)",
+        "à distance de la surface du foie (milieu à {mm} mm de profondeur au moins)",
+    ),
+    "pale liver, fatty? ({hu} HU against the usual)": (
+        "blasse Leber, verfettet? ({hu} HU gegen das Übliche)",
+        "blek lever, fettlever? ({hu} HU mot det vanlige)",
+        "foie hypodense, stéatose ? ({hu} UH par rapport à l'habitude)",
+    ),
+    "liver not pale ({hu} HU against the usual)": (
+        "Leber nicht blass ({hu} HU gegen das Übliche)",
+        "leveren ikke blek ({hu} HU mot det vanlige)",
+        "foie non hypodense ({hu} UH par rapport à l'habitude)",
+    ),
+    "core darker than the liver in the arterial phase": (
+        "Kern arteriell dunkler als die Leber",
+        "kjernen mørkere enn leveren i arteriell fase",
+        "centre moins dense que le foie à la phase artérielle",
+    ),
+    "core at {n} % of the way from liver to aorta in the arterial phase": (
+        "Kern arteriell bei {n} % des Wegs von Leber zu Aorta",
+        "kjernen {n} % av veien fra lever til aorta i arteriell fase",
+        "centre à {n} % de l'écart entre foie et aorte à la phase artérielle",
+    ),
+    "no bright lumps inside": (
+        "keine hellen Knoten darin",
+        "ingen lyse knuter innvendig",
+        "aucun nodule dense à l'intérieur",
+    ),
+    "no lumps as bright as blood (brightest part at {n} % of the way from liver to aorta)": (
+        "keine bluthellen Knoten (hellster Teil bei {n} % des Wegs von Leber zu Aorta)",
+        "ingen knuter så lyse som blod (lyseste del {n} % av veien fra lever til aorta)",
+        "aucun nodule aussi dense que le sang (partie la plus dense à {n} % de l'écart entre foie et aorte)",
+    ),
+    "bright lumps at {n} % of the way from liver to aorta": (
+        "helle Knoten bei {n} % des Wegs von Leber zu Aorta",
+        "lyse knuter {n} % av veien fra lever til aorta",
+        "nodules denses à {n} % de l'écart entre foie et aorte",
+    ),
+    "no part brighter than the liver in the arterial phase": (
+        "arteriell kein Teil heller als die Leber",
+        "ingen del lysere enn leveren i arteriell fase",
+        "aucune partie plus dense que le foie à la phase artérielle",
+    ),
+    "brightest part at {n} % of the way from liver to aorta in the arterial phase": (
+        "hellster Teil arteriell bei {n} % des Wegs von Leber zu Aorta",
+        "lyseste del {n} % av veien fra lever til aorta i arteriell fase",
+        "partie la plus dense à {n} % de l'écart entre foie et aorte à la phase artérielle",
     ),
     "no part brighter than the liver in the portal venous phase": (
         "portalvenös kein Teil heller als die Leber",
         "ingen del lysere enn leveren i portalvenøs fase",
         "aucune partie plus dense que le foie à la phase portale",
     ),
+    "brightest part at {n} % of the way from liver to aorta in the portal venous phase": (
+        "hellster Teil portalvenös bei {n} % des Wegs von Leber zu Aorta",
+        "lyseste del {n} % av veien fra lever til aorta i portalvenøs fase",
+        "partie la plus dense à {n} % de l'écart entre foie et aorte à la phase portale",
+    ),
+    "nothing inside denser than {n} HU": (
+        "im Inneren nichts dichter als {n} HU",
+        "ingenting innvendig tettere enn {n} HU",
+        "rien à l'intérieur de plus dense que {n} UH",
+    ),
     "densest part inside {n} HU": (
         "dichtester Teil im Inneren {n} HU",
         "tetteste del innvendig {n} HU",
         "partie interne la plus dense {n} UH",
     ),
-    "lumps {share} of the way from liver to aorta": (
-        "Knoten {share} des Wegs von Leber zu Aorta",
-        "knuter {share} av veien fra lever til aorta",
-        "nodules à {share} de l'écart entre foie et aorte",
+    "no fall against the liver after the arterial phase ({hu} HU)": (
+        "kein Abfall gegen die Leber nach der arteriellen Phase ({hu} HU)",
+        "ikke noe fall mot leveren etter arteriell fase ({hu} HU)",
+        "pas de baisse par rapport au foie après la phase artérielle ({hu} UH)",
     ),
-    "falls by {hu} HU against liver": (
-        "fällt um {hu} HU gegen Leber",
-        "faller {hu} HU mot lever",
-        "baisse de {hu} UH par rapport au foie",
+    "falls by {hu} HU against the liver after the arterial phase": (
+        "fällt nach der arteriellen Phase um {hu} HU gegen die Leber",
+        "faller {hu} HU mot leveren etter arteriell fase",
+        "baisse de {hu} UH par rapport au foie après la phase artérielle",
     ),
-    "rises by {hu} HU against liver after the portal venous phase": (
-        "steigt nach der portalvenösen Phase um {hu} HU gegen Leber",
-        "stiger {hu} HU mot lever etter portvenøs fase",
-        "monte de {hu} UH par rapport au foie après la phase portale",
+    "does not fill in after the portal venous phase ({hu} HU against the liver)": (
+        "füllt sich nach der portalvenösen Phase nicht ({hu} HU gegen die Leber)",
+        "fylles ikke etter portalvenøs fase ({hu} HU mot leveren)",
+        "ne se remplit pas après la phase portale ({hu} UH par rapport au foie)",
+    ),
+    "fills in by {hu} HU against the liver after the portal venous phase": (
+        "füllt sich nach der portalvenösen Phase um {hu} HU gegen die Leber",
+        "fylles {hu} HU mot leveren etter portalvenøs fase",
+        "se remplit de {hu} UH par rapport au foie après la phase portale",
+    ),
+    "a dense part that does not follow the blood, calcium? ({hu} HU above its core)": (
+        "ein dichter Anteil, der dem Blut nicht folgt, Kalk? ({hu} HU über dem Kern)",
+        "en tett del som ikke følger blodet, kalk? ({hu} HU over kjernen)",
+        "une partie dense qui ne suit pas le sang, calcium ? ({hu} UH de plus que le centre)",
     ),
 }
