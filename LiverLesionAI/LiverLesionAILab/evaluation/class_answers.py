@@ -152,9 +152,16 @@ def paired_table(
 def _figures(
     truths: NDArray[np.str_], right: NDArray[np.bool_], sure: NDArray[np.float64]
 ) -> tuple[Figure, Figure, Figure]:
-    """Balanced accuracy, share wrong and ECE."""
+    """Balanced accuracy, share wrong and ECE; a draw's balance is over the classes that it has."""
+    names, codes = np.unique(truths, return_inverse=True)
+
+    def balanced(rows: NDArray[np.int64]) -> float:
+        there = np.bincount(codes[rows], minlength=len(names))
+        hit = np.bincount(codes[rows], weights=right[rows], minlength=len(names))
+        return float((hit[there > 0] / there[there > 0]).mean())
+
     return (
-        lambda rows: float(np.mean([right[rows][truths[rows] == c].mean() for c in np.unique(truths[rows])])),
+        balanced,
         lambda rows: float(1 - right[rows].mean()),
         lambda rows: calibration_error(reliability_curve(sure[rows], right[rows], 10)),
     )
