@@ -275,7 +275,7 @@ class Comparison:
 
         if name not in self._stores:
             args, family = self.args, self.families[name]
-            images = max(v.images for v in VARIANTS if v.family == name)
+            images = max(v.images for v in self.chosen if v.family == name)
             loop = _loop(args.trunk_steps, 8, 0)
             folder = self.out / "runs" / f"trunk-{name}"
             spec, along = self.spec(images), part(progress, 0, 0.7)
