@@ -1,7 +1,8 @@
 """Rows of `compare attention` as its `attention.json` keeps them, and the table printed again from them.
 
 Masks have each case's Dice ("cases"). Boxes keep `[name, patient, scores of the lesions, scores of the false
-boxes]` of every scan or slice, classes `[name, patient, truth, said]` of every slice ("kept").
+boxes]` of every scan or slice, classes `[name, patient, truth, said, ...]` of every slice, said by each seed
+("kept"). A row is held against the first, or against the one whose number is its "against".
 """
 
 from __future__ import annotations
@@ -96,9 +97,8 @@ def kept_text(path: Path, seed: int = 0) -> str:
     table = [["attention", "replaced", "value", "difference", "", ""]]
     unkept = 0
     try:
-        first = data["rows"][0]
         for row in data["rows"]:
-            again = recomputed(row, first, seed)
+            again = recomputed(row, data["rows"][row.get("against", 0)], seed)
             unkept += again is None
             value, change = again or (row["value"], _interval(row["difference"]))
             table.append(
@@ -139,7 +139,7 @@ def recomputed(
         own, before = (np.array([one[2:] for one in of["kept"]]).T for of in (row, other))  # type: ignore[misc]
 
         def value_of(scans: Any, drawn: NDArray[np.int64]) -> float:
-            return class_mean(*scans, drawn)
+            return float(np.mean([class_mean(scans[0], said, drawn) for said in scans[1:]]))
 
     change = bootstrap(lambda drawn: value_of(own, drawn) - value_of(before, drawn), patients_of, seed=seed)
     return value_of(own, np.arange(len(patients_of))), change

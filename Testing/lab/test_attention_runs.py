@@ -1,0 +1,55 @@
+"""What the attention protocol's page says of its runs is what their kept rows give."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from LiverLesionAILab.compare.attention_kept import KIND, kept_text, recomputed
+from LiverLesionAILab.compare.detector_kept import paired_gain, read_run
+from LiverLesionAILab.compare.detector_rows import AS_WRITTEN
+from LiverLesionAILab.compare.detectors import kept_text as detectors_text
+from LiverLesionAILab.compare.kept import read_rows
+
+RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
+RESULTS = RESOURCES / "results"
+PAGE = (RESOURCES / "Benchmarks" / "attention_protocol.md").read_text(encoding="utf-8")
+READINGS = RESULTS / "detectors_readings.json.gz"
+AT_ONE = 1
+"""The place of one false positive per image among the rates."""
+
+
+def test_the_readings_tables_are_those_of_the_kept_boxes() -> None:
+    assert detectors_text(READINGS) in PAGE
+
+
+def test_the_readings_rule_is_kept_to() -> None:
+    rows = read_rows(READINGS, "detectors")
+    runs = {name: [read_run(rows["images"], one) for one in each] for name, each in rows["runs"].items()}
+    assert {len(each) for each in runs.values()} == {3}, "three seeds"
+    for name, other in (("CS-Att, 9", "3DCE, 9"), (AS_WRITTEN, "3DCE, 9"), (AS_WRITTEN, "CS-Att, 9")):
+        gain = paired_gain(runs[name], runs[other])[AT_ONE]
+        signs = {
+            one.summary.sensitivity[1.0] > two.summary.sensitivity[1.0]
+            for one, two in zip(runs[name], runs[other], strict=True)
+        }
+        told = gain.low > 0 and signs == {True} or gain.high < 0 and signs == {False}
+        assert not told, f"{name} and {other} are alike by the rule, as the page says"
+
+
+@pytest.mark.parametrize("name", ["cs_att_remedies", "dadrn_third"])
+def test_a_remedys_rows_are_those_of_the_kept_cases(name: str) -> None:
+    file = RESULTS / f"attention_{name}.json"
+    table = kept_text(file)
+    assert table.split("\n\n", 1)[1] in PAGE and "was not kept" not in table
+    rows = json.loads(file.read_text())["rows"]
+    for row in rows:
+        value, change = recomputed(row, rows[row.get("against", 0)]) or (None, None)
+        assert value == pytest.approx(row["value"], abs=5e-4)
+        if row["difference"] is not None:
+            assert change is not None and change.low == pytest.approx(row["difference"]["low"], abs=5e-4)
+    assert read_rows(file, KIND)["model"] == name.split("_")[0].replace("cs", "cs_att")
