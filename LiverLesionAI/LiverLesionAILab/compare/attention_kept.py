@@ -15,9 +15,11 @@ import numpy as np
 from LiverLesionAILib.support.errors import InputError
 from numpy.typing import NDArray
 
-from ..evaluation.scan_boxes import LEAST_MM, ScoredScan, boxes_curve
+from ..evaluation.scan_boxes import LEAST_MM, ScoredScan
 from ..evaluation.tables import align, number
 from ..metrics.bootstrap import Interval, bootstrap, compare_paired
+from ..metrics.froc import RATES_PER_IMAGE, ImageMatches
+from .detector_kept import KeptRun
 from .kept import read_rows
 
 KIND = "attention"
@@ -131,10 +133,11 @@ def recomputed(
         raise ValueError("other cases")
     patients_of = [one[1] for one in row["kept"]]
     if isinstance(row["kept"][0][2], list):
-        own, before = ([_scan(one) for one in of["kept"]] for of in (row, other))
+        own, before = (KeptRun((), tuple(_matches(one) for one in of["kept"]), ()) for of in (row, other))
+        at = RATES_PER_IMAGE.index(BOX_RATE)
 
-        def value_of(scans: Sequence[Any], drawn: NDArray[np.int64]) -> float:
-            return boxes_curve([scans[i] for i in drawn]).at(BOX_RATE)
+        def value_of(run: KeptRun, drawn: NDArray[np.int64]) -> float:
+            return float(run.sensitivity(np.bincount(drawn, minlength=len(run.matches)))[at])
     else:
         own, before = (np.array([one[2:] for one in of["kept"]]).T for of in (row, other))  # type: ignore[misc]
 
@@ -145,7 +148,5 @@ def recomputed(
     return value_of(own, np.arange(len(patients_of))), change
 
 
-def _scan(kept: Sequence[Any]) -> ScoredScan:
-    name, patient, *parts = kept
-    found, false = (np.array([-np.inf if s is None else s for s in part], float) for part in parts)
-    return ScoredScan(name, patient, np.full(len(found), LEAST_MM), found, false)
+def _matches(kept: Sequence[Any]) -> ImageMatches:
+    return ImageMatches(*(np.array([-np.inf if s is None else s for s in part], float) for part in kept[2:]))
