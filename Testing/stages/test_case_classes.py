@@ -151,7 +151,7 @@ def test_in_the_portal_venous_phase_densities_decide(lesion_hu: float, name: str
     (one,) = found.lesions
     assert one.model_class == name
     assert not {"FNH", "HCC"} & set(one.class_probabilities)
-    assert re.match(r"portal \d+ HU \(liver 1\d\d, vessels 1\d\d\); edge", one.class_reasons)
+    assert re.match(r"portal \d+ HU \(liver 1\d\d, vessels 1\d\d\); border", one.class_reasons)
     assert "arterial phase" in found.phase.warning
     assert found.attention, "the network's map is shown all the same"
     assert read_lesion(describe_lesion(one)).class_reasons == one.class_reasons
