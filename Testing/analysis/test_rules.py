@@ -94,6 +94,7 @@ TECHNICAL = {
     "RADII_MM": "how an aorta is recognised",
     "REACH_MM": "what the registration of two times looks at; gaps in a tube that are bridged",
     "RING_MM": "width of the surroundings that are looked at",
+    "SHELL_MM": "where a candidate's surroundings are looked at: clear of its blurred border",
     "SD_OF_MAD": "mathematics",
     "ROUND_MM": "round a lesion the course of a vessel is read in",
     "SEEN_MM": "how surely a point on a vessel is placed",

@@ -261,7 +261,8 @@ class TestSegment:
         )
         tumour = np.where(beside | self.inner, 250, 2).astype(np.uint8)
         assert sorted(masks_from_probabilities(liver, tumour, self.spacing, SEGMENT).scores) == [1]
-        kept = masks_from_probabilities(liver, tumour, self.spacing, replace(SEGMENT, inside_share=0.0))
+        anywhere = replace(SEGMENT, inside_share=0.0, surrounded_share=0.0)
+        kept = masks_from_probabilities(liver, tumour, self.spacing, anywhere)
         assert sorted(kept.scores) == [1, 2]
 
     def test_holes_where_the_network_saw_no_liver_are_filled(self) -> None:

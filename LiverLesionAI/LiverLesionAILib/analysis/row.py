@@ -78,7 +78,8 @@ def segment(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
     liver = agreed_liver(said.liver_zyx, tumour, region.beyond_zyx)
     masks = masks_from_probabilities(liver, tumour, spacing, settings, region.near_zyx)
     # Elsewhere lesions are not looked for, and a glowing stomach would only mislead.
-    near = near_liver(masks.liver_zyx, spacing, reach.shown_reach_mm)
+    shown = masks.liver_zyx if masks.beside_zyx is None else masks.liver_zyx | masks.beside_zyx
+    near = near_liver(shown, spacing, reach.shown_reach_mm)
     found = Segmented(
         draft.box,
         draft.oriented.hu_zyx[draft.cut],
@@ -215,6 +216,13 @@ def _what_was_left_out(draft: Draft, rules: Rules, any_lesion: bool) -> list[str
             f"{masks.cut_ml:.0f} mL that hung on the liver by a narrow neck were taken for another organ, "
             "such as the stomach, and left out. Look whether a part of the liver is missing."
         )
+    leaning_ml = _leaning_ml(draft.segmented, draft.thresholds["tumour"])
+    if leaning_ml >= rules.cut_message_ml:
+        said.append(
+            f"{leaning_ml:.0f} mL beside the liver look like a lesion, but little around them is liver: "
+            "stomach, bowel, another organ, or a lesion that grows out of the liver. They are not listed and "
+            "not counted as liver, but are among the places to look at."
+        )
     if not any_lesion:
         said.append(
             f"No lesion reached the threshold (score {rules.score_threshold:.2f}, "
@@ -222,6 +230,14 @@ def _what_was_left_out(draft: Draft, rules: Rules, any_lesion: bool) -> list[str
             "Lower the threshold to see them."
         )
     return said
+
+
+def _leaning_ml(found: Segmented, tumour_threshold: float) -> float:
+    """Volume of what only leans on the liver, without what was found to be gallbladder since, mL."""
+    if found.masks.beside_zyx is None:
+        return 0.0
+    still = found.masks.beside_zyx & (found.tumour_zyx >= max(1, round(tumour_threshold * 255)))
+    return float(np.count_nonzero(still)) * found.working.voxel_volume_mm3 / 1000.0
 
 
 def classify(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:

@@ -54,7 +54,8 @@ def doubtful_places(
         return ()
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     scores = lesion_scores(tumour_zyx, pieces, count)
-    inner = np.bincount(pieces[masks.bare_zyx], minlength=count + 1)[1:]
+    bare = masks.bare_zyx if masks.beside_zyx is None else masks.bare_zyx | masks.beside_zyx
+    inner = np.bincount(pieces[bare], minlength=count + 1)[1:]
     voxel_mm3 = float(np.prod(geometry.spacing_zyx_mm))
     wanted = (sizes >= segment.smallest_voxels(voxel_mm3)) & (scores >= settings.faintest_score)
     wanted &= inner >= segment.inside_share * sizes

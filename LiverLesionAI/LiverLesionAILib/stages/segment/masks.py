@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ...volume.masks import bounding_box, components, fill_holes, largest_component, within_mm
+from .beside import surrounded
 from .necks import NeckSettings, without_necks
 
 
@@ -29,6 +30,7 @@ class SegmentSettings(NeckSettings):
         smallest_mm: equivalent diameter under which a component is dropped.
         inside_share: share of a lesion's voxels that must lie in the predicted liver itself, holes filled:
             one at the capsule is often half taken for what lies outside, one in ascites or stomach wholly.
+        surrounded_share: share of what :func:`~.beside.surrounded` sees that must be liver.
         reach_mm: lesions may lie this far outside the predicted liver.
         closing_mm: notches of the liver up to twice this wide are closed before lesions are looked for.
     """
@@ -38,6 +40,7 @@ class SegmentSettings(NeckSettings):
     score_threshold: float
     smallest_mm: float
     inside_share: float
+    surrounded_share: float
     reach_mm: float
     closing_mm: float
 
@@ -57,6 +60,8 @@ class Masks:
         dropped: number of components under the score threshold, too small or outside the liver.
         bare_zyx: bool, the liver before lesions were added to it.
         inside_zyx: bool, where lesions were looked for (see :func:`closed_liver`); None without a liver.
+        beside_zyx: bool, what would be a lesion but for how little of its surroundings is liver: neither
+            lesion nor liver; None where there is no such thing.
         cut_ml: how much was left out of the liver because it hung on it by a narrow neck.
     """
 
@@ -67,6 +72,7 @@ class Masks:
     bare_zyx: NDArray[np.bool_]
     cut_ml: float = 0.0
     inside_zyx: NDArray[np.bool_] | None = None
+    beside_zyx: NDArray[np.bool_] | None = None
 
 
 def tempered(probability_zyx: NDArray[np.uint8], temperature: float) -> NDArray[np.uint8]:
@@ -142,7 +148,7 @@ def masks_from_probabilities(
     dropped = 0
     labels = np.zeros(liver.shape, np.uint16)
     scores: dict[int, float] = {}
-    inside = None
+    inside = beside = None
     if liver.any():
         inside = closed_liver(liver, spacing_zyx_mm, settings.closing_mm, settings.reach_mm)
         pieces, count = components(tumour & inside)
@@ -155,6 +161,12 @@ def masks_from_probabilities(
             inner = np.bincount(pieces[solid], minlength=count + 1)[1:]
             keep = (sizes >= smallest) & (values >= settings.score_threshold)
             keep &= inner >= settings.inside_share * sizes
+            shares = surrounded(pieces, solid, spacing_zyx_mm, 1 + np.flatnonzero(keep))
+            leaning = [n for n, share in shares.items() if share < settings.surrounded_share]
+            if leaning:
+                keep[np.array(leaning) - 1] = False
+                beside = np.isin(pieces, leaning)
+                liver = largest_component(liver & ~beside)
             dropped = int(count - keep.sum())
             order = [i for i in np.argsort(-sizes, kind="stable") if keep[i]]
             renumber = np.zeros(count + 1, np.uint16)
@@ -162,7 +174,7 @@ def masks_from_probabilities(
                 renumber[old + 1] = new
                 scores[new] = float(values[old])
             labels = renumber[pieces]
-    return Masks(_with_lesions(liver, labels), labels, scores, dropped, liver, cut_ml, inside)
+    return Masks(_with_lesions(liver, labels), labels, scores, dropped, liver, cut_ml, inside, beside)
 
 
 def keep_lesions(masks: Masks, scores: Mapping[int, float]) -> Masks:
