@@ -63,10 +63,14 @@ def test_a_vessel_of_either_tree_is_said_where_it_could_be_the_nearest_of_one():
     unnamed, portal = one.contact(Vessel.UNNAMED), one.contact(Vessel.PORTAL)
     assert unnamed is not None and portal is not None
     assert unnamed.distance_mm > portal.distance_mm, "but it is the nearest that may be a hepatic vein"
-    assert one.contact(Vessel.HEPATIC).distance_mm == unnamed.distance_mm, "it counts for the likelier tree"
+    likelier = one.contact(Vessel.HEPATIC)
+    assert likelier is not None
+    assert likelier.distance_mm == unnamed.distance_mm, "it counts for the likelier tree"
+    assert not likelier.sure and likelier.text.endswith("?"), "and is never told as if that were sure"
+    assert portal.sure and portal.text.endswith("mm") and unnamed.sure
     vessels[:, 39:41, 30:36] = Vessel.HEPATIC
     both = lesion_relations(replace(anatomy, vessels_zyx=vessels), labels, TOUCHING_MM)[1]
-    assert both.contact(Vessel.HEPATIC) is not None
+    assert both.contact(Vessel.HEPATIC) is not None and both.contact(Vessel.HEPATIC).sure
     assert both.contact(Vessel.UNNAMED) is None, "whichever it is, one of its kind is nearer"
 
 

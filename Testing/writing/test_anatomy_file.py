@@ -65,7 +65,7 @@ def test_tables_have_its_columns_only_where_it_was_computed():
     told, plain = case(), replace(case(), anatomy=None, lesions=(replace(case().lesions[0], anatomy=None),))
     header, row, *_ = findings_csv(told).splitlines()
     assert "Couinaud segment,Hemiliver,Hepatic veins: distance (mm)" in header
-    assert '"VIII (82 %), IVa","right, left",0.0,14.2,118,,,,31.3' in row
+    assert '"VIII (82 %), IVa","right, left",0.0,14.2,118,yes,,,,,31.3' in row
     assert "Couinaud" not in findings_csv(plain) and "Couinaud" not in findings_text(plain)
     text = findings_text(told, 200)
     assert "VIII (82 %), IVa" in text and "Anatomy: The portal vein is not seen." in text

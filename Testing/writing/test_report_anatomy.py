@@ -123,6 +123,14 @@ def test_a_vessel_of_either_tree_has_a_column_of_its_own(language: str) -> None:
     assert part is not None and part.places is not None
     assert part.places.headings[-1] == words("an.either") and words("an.unnamed") in part.notes
     assert sorted(row[-1] for row in part.places.rows) == ["-", "-", "6 mm"]
+    doubtful = replace(near, contacts=(replace(near.contacts[0], sure=False), *near.contacts[1:]))
+    asked = replace(result, lesions=(replace(lesions[0], anatomy=doubtful), *lesions[1:]))
+    said = report_content(asked, None, Options(language)).anatomy
+    assert said is not None and said.places is not None
+    at = said.places.headings.index(words("an.hepatic"))
+    before, after = ([row[at] for row in made.places.rows] for made in (part, said))
+    changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert changed == [(text, f"{text} ?") for text, _ in changed] and len(changed) == 1
     without = report_content(result, None, Options(language)).anatomy
     assert without is not None and without.places is not None
     assert words("an.either") not in without.places.headings and words("an.unnamed") not in without.notes
@@ -154,6 +162,7 @@ def test_every_reason_is_known_in_every_language() -> None:
         stage.NO_CONTRAST.format(found=3.2, asked=7.0),
         stage.NO_CAVA,
         stage.HALVES.format(right=93.4, low=40.0, high=90.0),
+        stage.NO_LATERAL.format(share=0.6, asked=2.0),
         stage.TOO_SMALL,
         NO_NETWORK,
         NO_NAMER,
@@ -199,9 +208,11 @@ def test_the_structured_report_has_codes_that_import_reads_again(case: Path) -> 
         "277958008"
     ]
     either = replace(PLACE, contacts=(*PLACE.contacts, VesselContact(Vessel.UNNAMED, 6.4)))
+    doubtful = replace(either, contacts=(replace(either.contacts[0], sure=False), *either.contacts[1:]))
     for place in (
         PLACE,
         either,
+        doubtful,
         PLACE.with_reader((CouinaudSegment.V, CouinaudSegment.IVB)),
         LesionAnatomy(),
     ):

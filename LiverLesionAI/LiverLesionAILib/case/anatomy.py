@@ -230,6 +230,8 @@ class Landmark:
 
 WIDENED = 0.05
 """By so much of the lesion a share has to be uncertain to be read as a range."""
+DOUBT = " ?"
+"""After a distance to a vessel that is merely likelier of the tree that it counts for."""
 READER_MM = 3.0
 """How surely a reader puts a point, mm."""
 
@@ -256,19 +258,22 @@ class VesselContact:
         distance_mm: of the lesion's surface to the vessel's; 0 where they touch.
         length_mm: along the vessel over which they touch.
         angle_deg: largest part of the vessel's circumference that the lesion touches, 0..360.
+        sure: whether what lies so near is surely of that kind; else it is merely likelier of it.
     """
 
     vessel: Vessel
     distance_mm: float
     length_mm: float = 0.0
     angle_deg: float = 0.0
+    sure: bool = True
 
     @property
     def text(self) -> str:
-        """ "12 mm", or "contact 14 mm, 120°"."""
+        """ "12 mm", or "contact 14 mm, 120°"; with a question mark where the vessel may be another one."""
+        doubt = "" if self.sure else DOUBT
         if self.length_mm <= 0:
-            return f"{self.distance_mm:.0f} mm"
-        return f"contact {self.length_mm:.0f} mm, {self.angle_deg:.0f}°"
+            return f"{self.distance_mm:.0f} mm{doubt}"
+        return f"contact {self.length_mm:.0f} mm, {self.angle_deg:.0f}°{doubt}"
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,15 @@ def angle_key(vessel: Vessel) -> str:
     return f"angle_{_VESSELS[vessel]}"
 
 
+UNSURE_KEY = "vessel_unsure"
+"""Of a text: kinds of vessel whose nearest one is merely likelier of that kind."""
+
+
+def unsure_text(place: LesionAnatomy) -> str:
+    """ "hepatic, portal"; "" where every name is sure."""
+    return ", ".join(_VESSELS[one.vessel] for one in place.contacts if not one.sure)
+
+
 def read_place(
     numbers: Mapping[tuple[str, str], float], texts: Mapping[tuple[str, str], str]
 ) -> LesionAnatomy | None:
@@ -58,10 +67,11 @@ def read_place(
             possible = number(possible_key(segment)) or 0.0
             shares.append(SegmentShare(segment, share / 100.0, possible / 100.0))
     contacts = []
+    doubtful = texts.get((UNSURE_KEY, SCHEME), "").split(", ")
     for vessel in LIKELIEST:
         if (away := number(distance_key(vessel))) is not None:
-            touching = (number(contact_key(vessel)) or 0.0, number(angle_key(vessel)) or 0.0)
-            contacts.append(VesselContact(vessel, away, *touching))
+            length, angle = number(contact_key(vessel)) or 0.0, number(angle_key(vessel)) or 0.0
+            contacts.append(VesselContact(vessel, away, length, angle, _VESSELS[vessel] not in doubtful))
     said: tuple[CouinaudSegment, ...] = ()
     if texts.get(("segment_by", SCHEME)) == BY_READER:
         try:

@@ -126,13 +126,22 @@ def _vessel(vessel: Vessel, key: str, field: str, what: str, unit: str, digits: 
 
 
 def _of_vessel(vessel: Vessel) -> tuple[Column, ...]:
-    """A lesion and the nearest vessel of a kind: how far, and how they touch."""
+    """A lesion and the nearest vessel of a kind: how far, how they touch, and whether it is surely one."""
     key = ("hepatic_vein", "portal_vein", "ivc", "portal_or_hepatic")[vessel - 1]
-    return (
+    figures = (
         _vessel(vessel, f"{key}_mm", "distance_mm", "distance", "mm", 1),
         _vessel(vessel, f"{key}_contact_mm", "length_mm", "contact", "mm", 1),
         _vessel(vessel, f"{key}_contact_degrees", "angle_deg", "contact of the circumference", "degrees", 0),
     )
+    if vessel not in (Vessel.HEPATIC, Vessel.PORTAL):
+        return figures
+
+    def sure(lesion: Lesion) -> str:
+        contact = None if lesion.anatomy is None else lesion.anatomy.contact(vessel)
+        return "" if contact is None else "yes" if contact.sure else "no"
+
+    heading = f"{vessel.title}: surely that tree"
+    return (*figures, Column(f"{key}_sure", heading, heading, sure))
 
 
 ANATOMY = (

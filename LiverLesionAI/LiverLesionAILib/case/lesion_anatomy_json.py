@@ -27,6 +27,7 @@ def describe_lesion_anatomy(one: LesionAnatomy) -> dict[str, Any]:
                 "distance_mm": round(float(contact.distance_mm), 2),
                 "contact_mm": round(float(contact.length_mm), 2),
                 "contact_degrees": round(float(contact.angle_deg), 1),
+                "sure": bool(contact.sure),
             }
             for contact in one.contacts
         ],
@@ -63,6 +64,7 @@ def read_lesion_anatomy(entry: Mapping[str, Any] | None) -> LesionAnatomy | None
                 float(one["distance_mm"]),
                 float(one["contact_mm"]),
                 float(one["contact_degrees"]),
+                bool(one.get("sure", True)),
             )
             for one in entry["vessels"]
         ),

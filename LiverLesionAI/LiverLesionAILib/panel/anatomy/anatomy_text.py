@@ -8,6 +8,7 @@ from html import escape
 from ...case.anatomy import LIKELIEST, SEGMENTS_IN_ORDER, CouinaudSegment, LesionAnatomy, widened_text
 
 NOT_YET = "Not looked for yet."
+DOUBTFUL = "A distance with a question mark is to a vessel that may be of the other tree."
 COLUMNS = 4
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -56,6 +57,8 @@ def place_lines(place: LesionAnatomy | None) -> list[str]:
     ]
     if near:
         lines.append("; ".join(near))
+    if any(not contact.sure for contact in place.contacts):
+        lines.append(DOUBTFUL)
     return lines
 
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from ...case.anatomy import LIKELIEST, LesionAnatomy, LiverAnatomy, Vessel, VesselContact, lesion_shares
+from ...case.anatomy import (
+    LIKELIEST,
+    UNSURE,
+    LesionAnatomy,
+    LiverAnatomy,
+    Vessel,
+    VesselContact,
+    lesion_shares,
+)
 from ...volume.geometry import Geometry
 from ...volume.masks import BoxSlices, bounding_box, components, label_boxes
 
@@ -44,11 +53,15 @@ def lesion_relations(
             away, nearest = tree.query(points * spacing)
             gaps = away - 2 * half_voxel_mm(points - surfaces[vessel][nearest], spacing)
             distance = max(0.0, float(gaps.min()))
+            closest = surfaces[vessel][nearest[gaps <= max(distance, touching_mm)]]
+            sure = not np.isin(anatomy.vessels_zyx[tuple(closest.T)], UNSURE).all()
             inside = np.isin(vessels, LIKELIEST[vessel])
             if distance > touching_mm and not (inside & lesion).any():
-                contacts.append(VesselContact(vessel, distance))
+                one = VesselContact(vessel, distance)
             else:
-                contacts.append(VesselContact(vessel, 0.0, *_contact(lesion, inside, spacing, touching_mm)))
+                one = VesselContact(vessel, 0.0, *_contact(lesion, inside, spacing, touching_mm))
+            # That it may be of either tree is all that is said of an unnamed one.
+            contacts.append(replace(one, sure=sure or vessel is Vessel.UNNAMED))
         shares = lesion_shares(lesion, anatomy.segments_zyx[around])
         found[number] = LesionAnatomy(shares, tuple(_telling(contacts)))
     return found

@@ -9,11 +9,13 @@ from ...case.anatomy import CouinaudSegment, LesionAnatomy
 from ...case.anatomy_codes import (
     BY_READER,
     SCHEME,
+    UNSURE_KEY,
     angle_key,
     contact_key,
     distance_key,
     possible_key,
     share_key,
+    unsure_text,
 )
 from ...case.resection import Resection
 from .content import Code, Statement
@@ -22,6 +24,7 @@ from .uids import uid_of
 SEGMENT: Code = ("segment", SCHEME, "Couinaud segments")
 HEMILIVER: Code = ("hemiliver", SCHEME, "Hemiliver")
 SEGMENTS_BY: Code = ("segment_by", SCHEME, "Who said the Couinaud segments")
+UNSURE_VESSELS: Code = (UNSURE_KEY, SCHEME, "Vessels merely likelier of the tree they count for")
 BLANK: Code = ("anatomy_blank", SCHEME, "Segments and vessels left blank, and why")
 RESECTION: Code = ("resection", SCHEME, "What is resected")
 WARNINGS: Code = ("resection_warn", SCHEME, "Warnings of the resection")
@@ -74,11 +77,16 @@ def place_numbers(place: LesionAnatomy | None) -> dict[Code, tuple[float, str]]:
 
 
 def place_texts(place: LesionAnatomy | None) -> dict[Code, str]:
-    """Segments and hemiliver in words, and whose they are."""
-    if place is None or not place.text:
-        return {}
-    by = BY_READER if place.reader_segments else "computed: planes through landmarks"
-    return {SEGMENT: place.text, HEMILIVER: place.hemiliver, SEGMENTS_BY: by}
+    """Segments and hemiliver in words, and whose they are; vessels whose tree is not sure."""
+    texts: dict[Code, str] = {}
+    if place is None:
+        return texts
+    if place.text:
+        by = BY_READER if place.reader_segments else "computed: planes through landmarks"
+        texts = {SEGMENT: place.text, HEMILIVER: place.hemiliver, SEGMENTS_BY: by}
+    if doubtful := unsure_text(place):
+        texts[UNSURE_VESSELS] = doubtful
+    return texts
 
 
 def resection_statement(resection: Resection, frame_uid: str, site: Code) -> Statement:

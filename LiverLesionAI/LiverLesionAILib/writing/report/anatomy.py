@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ...case.anatomy import SEGMENTS_IN_ORDER, LesionAnatomy, Vessel, VesselContact
+from ...case.anatomy import DOUBT, SEGMENTS_IN_ORDER, LesionAnatomy, Vessel, VesselContact
 from ...case.findings import CaseResult, Lesion
 from ...case.resection import Resection
 from .sentences import sentence
@@ -127,12 +127,17 @@ def hemiliver_text(place: LesionAnatomy, words: Language) -> str:
 
 
 def contact_text(contact: VesselContact | None, words: Language) -> str:
-    """Distance, or contact with its length and angle; a dash where no such vessel is seen."""
+    """Distance, or contact with its length and angle; a dash where no such vessel is seen.
+
+    With a question mark where the vessel is merely likelier of that tree.
+    """
     if contact is None:
         return "-"
+    doubt = "" if contact.sure else DOUBT
     if contact.length_mm <= 0:
-        return f"{words.number(contact.distance_mm, 0)} mm"
-    return words("an.contact", mm=words.number(contact.length_mm, 0), deg=words.number(contact.angle_deg, 0))
+        return f"{words.number(contact.distance_mm, 0)} mm{doubt}"
+    said = words("an.contact", mm=words.number(contact.length_mm, 0), deg=words.number(contact.angle_deg, 0))
+    return said + doubt
 
 
 def remnant_part(resection: Resection, words: Language) -> RemnantPart:

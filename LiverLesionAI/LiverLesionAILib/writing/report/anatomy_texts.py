@@ -24,13 +24,14 @@ ANATOMY_WORDS: Mapping[str, tuple[str, str, str, str]] = {
     ),
     "an.unnamed": (
         "Portal or hepatic: the nearest vessel of which it is not sure to which tree it belongs. It counts "
-        "for the likelier one: a distance that is the same there may be to the other tree.",
+        "for the likelier one: a distance with a question mark may be to the other tree.",
         "Pfortader oder Lebervene: das nächste Gefäß, dessen Zugehörigkeit nicht sicher ist. Es zählt zum "
-        "wahrscheinlicheren Baum: ein Abstand, der dort gleich ist, kann dem anderen gelten.",
+        "wahrscheinlicheren Baum: ein Abstand mit Fragezeichen kann dem anderen gelten.",
         "Portvene eller levervene: nærmeste kar der det ikke er sikkert hvilket tre det hører til. Det "
-        "regnes til det mest sannsynlige: en avstand som er lik der, kan gjelde det andre treet.",
+        "regnes til det mest sannsynlige: en avstand med spørsmålstegn kan gjelde det andre treet.",
         "Veine porte ou hépatique : le vaisseau le plus proche dont l'appartenance n'est pas sûre. Il compte "
-        "pour l'arbre le plus probable : une distance identique peut concerner l'autre arbre.",
+        "pour l'arbre le plus probable : une distance suivie d'un point d'interrogation peut concerner "
+        "l'autre arbre.",
     ),
     "an.contact": (
         "contact {mm} mm, {deg}°",
@@ -195,6 +196,15 @@ ANATOMY_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "uvanlig form. Segmentene er utelatt.",
         "Les plans donnent à l'hémifoie droit {right} % du foie, hors de {low} à {high} % : résection ou "
         "forme inhabituelle. Les segments sont omis.",
+    ),
+    "Hardly any liver lies left of the umbilical fissure ({share} %; {asked} % are asked): the left "
+    "lateral segments are resected, or very small. The segments are left out.": (
+        "Links der Umbilikalfissur liegt kaum Leber ({share} %; verlangt sind {asked} %): die linken "
+        "lateralen Segmente sind reseziert oder sehr klein. Die Segmente fehlen.",
+        "Det er knapt lever til venstre for fissura umbilicalis ({share} %; {asked} % kreves): de venstre "
+        "laterale segmentene er fjernet eller svært små. Segmentene er utelatt.",
+        "Il n'y a presque pas de foie à gauche de la scissure ombilicale ({share} % ; {asked} % requis) : "
+        "les segments latéraux gauches sont réséqués ou très petits. Les segments sont omis.",
     ),
     "There is no liver, or too little of it, to tell its segments.": (
         "Es gibt keine Leber oder zu wenig von ihr, um Segmente zu bestimmen.",
