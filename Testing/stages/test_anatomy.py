@@ -214,6 +214,17 @@ def test_implausible_halves_are_left_out(found, body: Body) -> None:
     assert again.has_segments and again.messages == found.messages
 
 
+def test_a_liver_without_its_left_part_is_left_out(found, body: Body) -> None:
+    """After a left hemihepatectomy slivers of II, III and IV were told of what the planes cut off."""
+    parts = found.segments_zyx
+    gone = np.isin(parts, [CouinaudSegment.II, CouinaudSegment.III, CouinaudSegment.IVA, CouinaudSegment.IVB])
+    blank = with_segments(found, body[1] & ~gone, replace(SETTINGS, most_right=1.0))
+    assert not blank.has_segments and "left of the umbilical fissure" in blank.messages[-1]
+    assert blank.vessels_zyx.any() and blank.landmarks, "what is seen stays"
+    left_alone = np.isin(parts, [CouinaudSegment.IVA, CouinaudSegment.IVB])
+    assert with_segments(found, body[1] & ~left_alone, SETTINGS).has_segments
+
+
 def test_too_little_liver() -> None:
     tiny = Geometry.make((4, 4, 4), (3.0, 3.0, 3.0))
     blank = told(np.zeros((4, 4, 4)), np.ones((4, 4, 4), bool), tiny)

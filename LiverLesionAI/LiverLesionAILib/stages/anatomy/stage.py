@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...case.anatomy import RIGHT_SEGMENTS, Landmark, LiverAnatomy, Vessel
+from ...case.anatomy import RIGHT_SEGMENTS, CouinaudSegment, Landmark, LiverAnatomy, Vessel
 from ...case.anatomy import LandmarkName as Name
 from ...case.classes import Phase
 from ...support.progress import Progress, part, silent
@@ -41,6 +41,7 @@ class AnatomySettings:
     vessel_ml: float
     least_right: float
     most_right: float
+    least_lateral: float
     probability: float
 
 
@@ -64,6 +65,10 @@ NO_CAVA = "The inferior vena cava was not found behind the liver, so that the se
 HALVES = (
     "The planes give the right hemiliver {right:.0f} % of the liver, outside {low:.0f} to {high:.0f} %: "
     "resected, or of an unusual shape. The segments are left out."
+)
+NO_LATERAL = (
+    "Hardly any liver lies left of the umbilical fissure ({share:.1f} %; {asked:g} % are asked): the left "
+    "lateral segments are resected, or very small. The segments are left out."
 )
 TOO_SMALL = "There is no liver, or too little of it, to tell its segments."
 
@@ -129,17 +134,28 @@ def find_anatomy(
 def with_segments(
     anatomy: LiverAnatomy, liver_zyx: NDArray[np.bool_], settings: AnatomySettings
 ) -> LiverAnatomy:
-    """The anatomy with the segments that its landmarks make; blank where they give no plausible halves."""
+    """The anatomy with the segments that its landmarks make; blank where half a liver is missing."""
     segments = segments_from_landmarks(anatomy.landmarks, liver_zyx, anatomy.geometry)
-    whole = max(int(np.count_nonzero(segments)), 1)
-    right = np.count_nonzero(np.isin(segments, RIGHT_SEGMENTS)) / whole
-    # What was said of the halves before a landmark was moved holds no longer.
-    said = tuple(one for one in anatomy.messages if not one.startswith(HALVES.partition("{")[0]))
-    if not settings.least_right <= right <= settings.most_right:
-        low, high = 100 * settings.least_right, 100 * settings.most_right
-        reason = HALVES.format(right=100 * right, low=low, high=high)
+    # What was said of missing parts before a landmark was moved holds no longer.
+    begins = tuple(text.partition("{")[0] for text in (HALVES, NO_LATERAL))
+    said = tuple(one for one in anatomy.messages if not one.startswith(begins))
+    if reason := _what_is_missing(segments, settings):
         return replace(anatomy, segments_zyx=np.zeros_like(segments), messages=(*said, reason))
     return replace(anatomy, segments_zyx=segments, messages=said)
+
+
+def _what_is_missing(segments_zyx: NDArray[np.uint8], settings: AnatomySettings) -> str:
+    """Why the planes do not part a whole liver; "" where they do."""
+    counts = np.bincount(segments_zyx.ravel(), minlength=len(CouinaudSegment) + 1)
+    whole = max(int(counts[1:].sum()), 1)
+    right = counts[list(RIGHT_SEGMENTS)].sum() / whole
+    if not settings.least_right <= right <= settings.most_right:
+        low, high = 100 * settings.least_right, 100 * settings.most_right
+        return HALVES.format(right=100 * right, low=low, high=high)
+    lateral = counts[[CouinaudSegment.II, CouinaudSegment.III]].sum() / whole
+    if lateral < settings.least_lateral:
+        return NO_LATERAL.format(share=100 * lateral, asked=100 * settings.least_lateral)
+    return ""
 
 
 def _why_not(grid: LiverGrid, phase: Phase | None, settings: AnatomySettings) -> str:
