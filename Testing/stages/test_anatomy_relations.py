@@ -65,9 +65,12 @@ def test_a_vessel_of_either_tree_is_said_where_it_could_be_the_nearest_of_one():
     assert unnamed.distance_mm > portal.distance_mm, "but it is the nearest that may be a hepatic vein"
     likelier = one.contact(Vessel.HEPATIC)
     assert likelier is not None
-    assert likelier.distance_mm == unnamed.distance_mm, "it counts for the likelier tree"
+    assert likelier.distance_mm == unnamed.distance_mm, "it counts for that tree"
     assert not likelier.sure and likelier.text.endswith("?"), "and is never told as if that were sure"
     assert portal.sure and portal.text.endswith("mm") and unnamed.sure
+    swapped = np.where(vessels == Vessel.LIKELIER_HEPATIC, Vessel.LIKELIER_PORTAL, vessels)
+    again = lesion_relations(replace(anatomy, vessels_zyx=swapped), labels, TOUCHING_MM)[1]
+    assert again.contacts == one.contacts, "it counts for both trees, whichever is likelier"
     vessels[:, 39:41, 30:36] = Vessel.HEPATIC
     both = lesion_relations(replace(anatomy, vessels_zyx=vessels), labels, TOUCHING_MM)[1]
     assert both.contact(Vessel.HEPATIC) is not None and both.contact(Vessel.HEPATIC).sure

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from LiverLesionAILib.case.anatomy import LIKELIEST, NAMED, TREES, Vessel
+from LiverLesionAILib.case.anatomy import LIKELIEST, NAMED, POSSIBLE, TREES, Vessel
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import write_text
@@ -163,7 +163,7 @@ def _lesion(
         out["beyond"] = found != true and (found, true) not in beside
     if answer.vessels_zyx is not None:
         for kind, name in KINDS.items():
-            voxels = [np.isin(v, LIKELIEST[kind]) for v in (vessels, answer.vessels_zyx)]
+            voxels = [np.isin(v, POSSIBLE[kind]) for v in (vessels, answer.vessels_zyx)]
             pair = [distance_mm(lesion, inside, spacing) for inside in voxels]
             out[name] = [round(d, 2) if np.isfinite(d) else None for d in pair]
         pair = [distance_mm(lesion, np.isin(v, TREES), spacing) for v in (vessels, answer.vessels_zyx)]

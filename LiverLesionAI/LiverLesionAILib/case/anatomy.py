@@ -71,11 +71,16 @@ TREES = (Vessel.HEPATIC, Vessel.PORTAL, *UNSURE)
 LIKELIEST = {
     Vessel.HEPATIC: (Vessel.HEPATIC, Vessel.LIKELIER_HEPATIC),
     Vessel.PORTAL: (Vessel.PORTAL, Vessel.LIKELIER_PORTAL),
+}
+"""Each tree with what is likelier of it than of the other one."""
+POSSIBLE = {
+    Vessel.HEPATIC: (Vessel.HEPATIC, *UNSURE),
+    Vessel.PORTAL: (Vessel.PORTAL, *UNSURE),
     Vessel.IVC: (Vessel.IVC,),
     Vessel.UNNAMED: UNSURE,
 }
-"""Kinds that a lesion's distance is given to, and the voxels of each; what is not sure counts for the
-likelier tree and for itself."""
+"""Kinds that a lesion's distance is given to, and the voxels of each: what may be of either tree counts for
+both and for itself, so that no distance is told too long for a doubtful name."""
 
 
 _ROMAN = ("I", "II", "III", "IVa", "V", "VI", "VII", "VIII", "IVb")
@@ -231,7 +236,7 @@ class Landmark:
 WIDENED = 0.05
 """By so much of the lesion a share has to be uncertain to be read as a range."""
 DOUBT = " ?"
-"""After a distance to a vessel that is merely likelier of the tree that it counts for."""
+"""After a distance to a vessel that may be of the other tree."""
 READER_MM = 3.0
 """How surely a reader puts a point, mm."""
 
@@ -258,7 +263,7 @@ class VesselContact:
         distance_mm: of the lesion's surface to the vessel's; 0 where they touch.
         length_mm: along the vessel over which they touch.
         angle_deg: largest part of the vessel's circumference that the lesion touches, 0..360.
-        sure: whether what lies so near is surely of that kind; else it is merely likelier of it.
+        sure: whether what lies so near is surely of that kind; else it may be of the other tree.
     """
 
     vessel: Vessel

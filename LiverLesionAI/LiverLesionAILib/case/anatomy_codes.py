@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .anatomy import (
-    LIKELIEST,
+    POSSIBLE,
     CouinaudSegment,
     LesionAnatomy,
     SegmentShare,
@@ -45,7 +45,7 @@ def angle_key(vessel: Vessel) -> str:
 
 
 UNSURE_KEY = "vessel_unsure"
-"""Of a text: kinds of vessel whose nearest one is merely likelier of that kind."""
+"""Of a text: kinds of vessel whose nearest one may be of the other tree."""
 
 
 def unsure_text(place: LesionAnatomy) -> str:
@@ -68,7 +68,7 @@ def read_place(
             shares.append(SegmentShare(segment, share / 100.0, possible / 100.0))
     contacts = []
     doubtful = texts.get((UNSURE_KEY, SCHEME), "").split(", ")
-    for vessel in LIKELIEST:
+    for vessel in POSSIBLE:
         if (away := number(distance_key(vessel))) is not None:
             length, angle = number(contact_key(vessel)) or 0.0, number(angle_key(vessel)) or 0.0
             contacts.append(VesselContact(vessel, away, length, angle, _VESSELS[vessel] not in doubtful))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-from .anatomy import LIKELIEST, Vessel
+from .anatomy import POSSIBLE, Vessel
 from .findings import Lesion
 from .terminology import class_probability, lesion_title
 from .wording import found_by
@@ -147,7 +147,7 @@ def _of_vessel(vessel: Vessel) -> tuple[Column, ...]:
 ANATOMY = (
     Column("segment", "Couinaud segment", "Segment", lambda one: one.anatomy.text if one.anatomy else ""),
     Column("hemiliver", "Hemiliver", "Hemiliver", lambda one: one.anatomy.hemiliver if one.anatomy else ""),
-    *(column for vessel in LIKELIEST for column in _of_vessel(vessel)),
+    *(column for vessel in POSSIBLE for column in _of_vessel(vessel)),
 )
 """Where a lesion lies; shown where the liver's anatomy was computed."""
 

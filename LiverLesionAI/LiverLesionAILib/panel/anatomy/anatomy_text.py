@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from ...case.anatomy import LIKELIEST, SEGMENTS_IN_ORDER, CouinaudSegment, LesionAnatomy, widened_text
+from ...case.anatomy import POSSIBLE, SEGMENTS_IN_ORDER, CouinaudSegment, LesionAnatomy, widened_text
 
 NOT_YET = "Not looked for yet."
 DOUBTFUL = "A distance with a question mark is to a vessel that may be of the other tree."
@@ -52,7 +52,7 @@ def place_lines(place: LesionAnatomy | None) -> list[str]:
             lines.append(f"If the planes are off by as much as their landmarks are uncertain: {widened}")
     near = [
         f"{vessel.title} {contact.text.replace(' ', NO_BREAK)}"
-        for vessel in LIKELIEST
+        for vessel in POSSIBLE
         if (contact := place.contact(vessel))
     ]
     if near:

@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ...case.anatomy import (
-    LIKELIEST,
+    POSSIBLE,
     UNSURE,
     LesionAnatomy,
     LiverAnatomy,
@@ -40,7 +40,7 @@ def lesion_relations(
     spacing = np.array(anatomy.geometry.spacing_zyx_mm)
     surfaces = {
         kind: np.argwhere(_surface(np.isin(anatomy.vessels_zyx, voxels)))
-        for kind, voxels in LIKELIEST.items()
+        for kind, voxels in POSSIBLE.items()
     }
     trees = {vessel: cKDTree(points * spacing) for vessel, points in surfaces.items() if len(points)}
     found = {}
@@ -55,7 +55,7 @@ def lesion_relations(
             distance = max(0.0, float(gaps.min()))
             closest = surfaces[vessel][nearest[gaps <= max(distance, touching_mm)]]
             sure = not np.isin(anatomy.vessels_zyx[tuple(closest.T)], UNSURE).all()
-            inside = np.isin(vessels, LIKELIEST[vessel])
+            inside = np.isin(vessels, POSSIBLE[vessel])
             if distance > touching_mm and not (inside & lesion).any():
                 one = VesselContact(vessel, distance)
             else:

@@ -24,7 +24,7 @@ from .uids import uid_of
 SEGMENT: Code = ("segment", SCHEME, "Couinaud segments")
 HEMILIVER: Code = ("hemiliver", SCHEME, "Hemiliver")
 SEGMENTS_BY: Code = ("segment_by", SCHEME, "Who said the Couinaud segments")
-UNSURE_VESSELS: Code = (UNSURE_KEY, SCHEME, "Vessels merely likelier of the tree they count for")
+UNSURE_VESSELS: Code = (UNSURE_KEY, SCHEME, "Kinds whose nearest vessel may be of the other tree")
 BLANK: Code = ("anatomy_blank", SCHEME, "Segments and vessels left blank, and why")
 RESECTION: Code = ("resection", SCHEME, "What is resected")
 WARNINGS: Code = ("resection_warn", SCHEME, "Warnings of the resection")

@@ -129,7 +129,7 @@ def hemiliver_text(place: LesionAnatomy, words: Language) -> str:
 def contact_text(contact: VesselContact | None, words: Language) -> str:
     """Distance, or contact with its length and angle; a dash where no such vessel is seen.
 
-    With a question mark where the vessel is merely likelier of that tree.
+    With a question mark where the vessel may be of the other tree.
     """
     if contact is None:
         return "-"

@@ -24,14 +24,14 @@ ANATOMY_WORDS: Mapping[str, tuple[str, str, str, str]] = {
     ),
     "an.unnamed": (
         "Portal or hepatic: the nearest vessel of which it is not sure to which tree it belongs. It counts "
-        "for the likelier one: a distance with a question mark may be to the other tree.",
-        "Pfortader oder Lebervene: das nächste Gefäß, dessen Zugehörigkeit nicht sicher ist. Es zählt zum "
-        "wahrscheinlicheren Baum: ein Abstand mit Fragezeichen kann dem anderen gelten.",
+        "for both: a distance with a question mark may be to the other tree, and is longer then.",
+        "Pfortader oder Lebervene: das nächste Gefäß, dessen Zugehörigkeit nicht sicher ist. Es zählt zu "
+        "beiden: ein Abstand mit Fragezeichen kann dem anderen Baum gelten und ist dann größer.",
         "Portvene eller levervene: nærmeste kar der det ikke er sikkert hvilket tre det hører til. Det "
-        "regnes til det mest sannsynlige: en avstand med spørsmålstegn kan gjelde det andre treet.",
+        "regnes til begge: en avstand med spørsmålstegn kan gjelde det andre treet og er da lengre.",
         "Veine porte ou hépatique : le vaisseau le plus proche dont l'appartenance n'est pas sûre. Il compte "
-        "pour l'arbre le plus probable : une distance suivie d'un point d'interrogation peut concerner "
-        "l'autre arbre.",
+        "pour les deux : une distance suivie d'un point d'interrogation peut concerner l'autre arbre et est "
+        "alors plus grande.",
     ),
     "an.contact": (
         "contact {mm} mm, {deg}°",
