@@ -220,6 +220,29 @@ def test_the_anatomys_table_is_that_of_the_kept_rows() -> None:
     assert f"tree {kept['settings']['tree']}" in EVIDENCE
 
 
+def test_the_table_of_names_along_tubes_is_that_of_its_rows() -> None:
+    with (RESOURCES / "results" / "anatomy_names.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["patient"] for row in rows}) == 14
+    for name in ("each voxel", "along the tubes"):
+        own = [row for row in rows if row["names"] == name]
+        right, every, sure, said, pairs, error, touching = (
+            sum(float(row[key]) for row in own)
+            for key in (
+                "label_right",
+                "label_all",
+                "sure_right",
+                "sure_all",
+                "pairs",
+                "error_mm",
+                "contact_right",
+            )
+        )
+        cells = [f"{right / every:.3f}", f"{sure / said:.3f} of {100 * said / every:.0f} %"]
+        cells += [f"{error / pairs:.1f}", f"{touching / pairs:.2f}"]
+        assert f"| {name} | " + " | ".join(cells) + " |" in EVIDENCE
+
+
 def test_the_table_of_where_the_segments_are_lost_is_that_of_its_rows() -> None:
     with (RESOURCES / "results" / "anatomy_faults.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
