@@ -39,8 +39,7 @@ def lesion_relations(
     """
     spacing = np.array(anatomy.geometry.spacing_zyx_mm)
     surfaces = {
-        kind: np.argwhere(_surface(np.isin(anatomy.vessels_zyx, voxels)))
-        for kind, voxels in POSSIBLE.items()
+        kind: np.argwhere(_surface(np.isin(anatomy.vessels_zyx, voxels))) for kind, voxels in POSSIBLE.items()
     }
     trees = {vessel: cKDTree(points * spacing) for vessel, points in surfaces.items() if len(points)}
     found = {}
