@@ -64,14 +64,10 @@ class Vessel(IntEnum):
 
 NAMED = (Vessel.HEPATIC, Vessel.PORTAL, Vessel.IVC)
 """The vessels that a network tells apart."""
-UNSURE = (Vessel.LIKELIER_HEPATIC, Vessel.LIKELIER_PORTAL)
-"""Of either tree."""
+UNSURE = (Vessel.LIKELIER_HEPATIC, Vessel.LIKELIER_PORTAL)  # Of either tree.
 TREES = (Vessel.HEPATIC, Vessel.PORTAL, *UNSURE)
 """What runs through the liver."""
-LIKELIEST = {
-    Vessel.HEPATIC: (Vessel.HEPATIC, Vessel.LIKELIER_HEPATIC),
-    Vessel.PORTAL: (Vessel.PORTAL, Vessel.LIKELIER_PORTAL),
-}
+LIKELIEST = {tree: (tree, maybe) for tree, maybe in zip((Vessel.HEPATIC, Vessel.PORTAL), UNSURE, strict=True)}
 """Each tree with what is likelier of it than of the other one."""
 POSSIBLE = {
     Vessel.HEPATIC: (Vessel.HEPATIC, *UNSURE),
@@ -79,8 +75,7 @@ POSSIBLE = {
     Vessel.IVC: (Vessel.IVC,),
     Vessel.UNNAMED: UNSURE,
 }
-"""Kinds that a lesion's distance is given to, and the voxels of each: what may be of either tree counts for
-both and for itself, so that no distance is told too long for a doubtful name."""
+"""Kinds that a lesion's distance is given to; what may be of either counts for both, so none is too long."""
 
 
 _ROMAN = ("I", "II", "III", "IVa", "V", "VI", "VII", "VIII", "IVb")
@@ -235,8 +230,7 @@ class Landmark:
 
 WIDENED = 0.05
 """By so much of the lesion a share has to be uncertain to be read as a range."""
-DOUBT = " ?"
-"""After a distance to a vessel that may be of the other tree."""
+DOUBT = " ?"  # After a distance to a vessel that may be of the other tree.
 READER_MM = 3.0
 """How surely a reader puts a point, mm."""
 
@@ -275,10 +269,9 @@ class VesselContact:
     @property
     def text(self) -> str:
         """ "12 mm", or "contact 14 mm, 120°"; with a question mark where the vessel may be another one."""
-        doubt = "" if self.sure else DOUBT
-        if self.length_mm <= 0:
-            return f"{self.distance_mm:.0f} mm{doubt}"
-        return f"contact {self.length_mm:.0f} mm, {self.angle_deg:.0f}°{doubt}"
+        said = f"contact {self.length_mm:.0f} mm, {self.angle_deg:.0f}°"
+        said = said if self.length_mm > 0 else f"{self.distance_mm:.0f} mm"
+        return said if self.sure else said + DOUBT
 
 
 @dataclass(frozen=True)
