@@ -156,8 +156,13 @@ def _signs(
 
 def _thin(tubes_zyx: NDArray[np.bool_]) -> NDArray[np.float64]:
     """0..1 at each of the tubes' voxels: how thin the tube is there."""
+    return np.clip((THICK - filled_around(tubes_zyx)) / (THICK - THIN), 0.0, 1.0)
+
+
+def filled_around(tubes_zyx: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """0..1 at each of the tubes' voxels: how much of its surroundings is tube."""
     filled = ndimage.gaussian_filter(tubes_zyx.astype(np.float32), THICK_VOXELS, truncate=2.5)[tubes_zyx]
-    return np.clip((THICK - filled.astype(np.float64)) / (THICK - THIN), 0.0, 1.0)
+    return filled.astype(np.float64)
 
 
 def _along(

@@ -15,6 +15,7 @@ from ...case.classes import Phase
 from ...support.progress import Progress, part, silent
 from ...volume.geometry import Geometry
 from ...volume.resampling import resample_labels
+from .balance import balanced
 from .cava import Cava, find_cava
 from .face import VesselFinder
 from .found_tubes import find_tubes
@@ -43,6 +44,8 @@ class AnatomySettings:
     most_right: float
     least_lateral: float
     probability: float
+    least_hepatic: float
+    most_hepatic: float
 
 
 CUT = (
@@ -69,6 +72,11 @@ HALVES = (
 NO_LATERAL = (
     "Hardly any liver lies left of the umbilical fissure ({share:.1f} %; {asked:g} % are asked): the left "
     "lateral segments are resected, or very small. The segments are left out."
+)
+LOPSIDED = (
+    "{share:.0f} % of the vessels seen in the liver were taken for hepatic veins ({low:.0f} to {high:.0f} % "
+    "are plausible): whole branches are probably named wrongly. Thin branches are shown as portal or "
+    "hepatic, and distances to them have a question mark; follow the nearest one to its trunk."
 )
 TOO_SMALL = "There is no liver, or too little of it, to tell its segments."
 
@@ -120,13 +128,13 @@ def find_anatomy(
         grid, settings.cava_score, settings.cava_uneven_hu, None if not likely else likely.get(Vessel.IVC)
     )
     progress("anatomy: landmarks", 0.5)
-    vessels, landmarks = _vessels_and_landmarks(
+    vessels, landmarks, doubts = _vessels_and_landmarks(
         grid, cava, max(contrast, 1.0), likely or None, settings, namer, part(progress, 0.5, 0.3)
     )
     on_scan, nothing = _back(vessels, grid, geometry), np.zeros(geometry.shape_zyx, np.uint8)
-    found = LiverAnatomy(geometry, on_scan, nothing, landmarks, tuple(_remarks(landmarks)))
+    found = LiverAnatomy(geometry, on_scan, nothing, landmarks, (*_remarks(landmarks), *doubts))
     if cava is None:
-        return replace(found, messages=(NO_CAVA,))
+        return replace(found, messages=(NO_CAVA, *doubts))
     progress("anatomy: segments", 0.8)
     return with_segments(found, liver_zyx, settings)
 
@@ -180,22 +188,26 @@ def _vessels_and_landmarks(
     settings: AnatomySettings,
     namer: TreeNamer | None = None,
     progress: Progress = silent,
-) -> tuple[NDArray[np.uint8], dict[str, Landmark]]:
-    """Vessels on the grid and all landmarks."""
+) -> tuple[NDArray[np.uint8], dict[str, Landmark], tuple[str, ...]]:
+    """Vessels on the grid, all landmarks, and what makes the vessels' names doubtful."""
     found = find_tubes(grid, cava, contrast, networks, settings.vessel_ml, settings.probability)
     known = found.landmarks
-    likelier, sure = (
-        np.where(found.cava_zyx, np.uint8(Vessel.IVC), trees)
-        for trees in named_trees(grid, found, namer, progress)
-    )
+    named = named_trees(grid, found, namer, progress)
+    likelier, sure = (np.where(found.cava_zyx, np.uint8(Vessel.IVC), trees) for trees in named)
     # A landmark rests on many voxels and says itself how uncertain it is.
     weights = course_weights(found.strength_zyx, found.tubes_zyx, sure)
     known |= vein_landmarks(grid, likelier, weights, known)
     known |= portal_landmarks(grid, found.strength_zyx, known[Name.BIFURCATION], likelier)
+    least, most = settings.least_hepatic, settings.most_hepatic
+    balance = balanced(named, found, grid.liver_zyx, least, most)
+    doubts: tuple[str, ...] = ()
+    told = np.where(found.cava_zyx, np.uint8(Vessel.IVC), balance.named.sure_zyx)
+    if balance.lopsided:
+        doubts = (LOPSIDED.format(share=100 * balance.hepatic, low=100 * least, high=100 * most),)
     if cava is not None and cava.lower_zyx is not None:
         # Nothing above rests on it; a lesion's distance does.
-        sure = np.where(cava.lower_zyx, np.uint8(Vessel.IVC), sure)
-    return sure, {name: known[name] for name in Name.ALL}
+        told = np.where(cava.lower_zyx, np.uint8(Vessel.IVC), told)
+    return told, {name: known[name] for name in Name.ALL}, doubts
 
 
 def _back(labels_zyx: NDArray[np.uint8], grid: LiverGrid, geometry: Geometry) -> NDArray[np.uint8]:

@@ -206,6 +206,20 @@ ANATOMY_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Il n'y a presque pas de foie à gauche de la scissure ombilicale ({share} % ; {asked} % requis) : "
         "les segments latéraux gauches sont réséqués ou très petits. Les segments sont omis.",
     ),
+    "{share} % of the vessels seen in the liver were taken for hepatic veins ({low} to {high} % "
+    "are plausible): whole branches are probably named wrongly. Thin branches are shown as portal or "
+    "hepatic, and distances to them have a question mark; follow the nearest one to its trunk.": (
+        "{share} % der in der Leber gesehenen Gefäße gelten als Lebervenen (plausibel sind {low} bis "
+        "{high} %): vermutlich sind ganze Äste falsch benannt. Dünne Äste sind als Pfortader oder Lebervene "
+        "gezeigt, Abstände zu ihnen haben ein Fragezeichen; den nächsten bis zum Stamm verfolgen.",
+        "{share} % av karene som ses i leveren, ble tatt for levervener ({low} til {high} % er rimelig): "
+        "trolig har hele grener feil navn. Tynne grener vises som portvene eller levervene, og avstander til "
+        "dem har spørsmålstegn; følg den nærmeste til stammen.",
+        "{share} % des vaisseaux vus dans le foie ont été pris pour des veines hépatiques (de {low} à "
+        "{high} % sont plausibles) : des branches entières sont probablement mal nommées. Les branches "
+        "fines sont montrées comme porte ou hépatique, avec un point d'interrogation à leurs distances ; "
+        "suivre la plus proche jusqu'à son tronc.",
+    ),
     "There is no liver, or too little of it, to tell its segments.": (
         "Es gibt keine Leber oder zu wenig von ihr, um Segmente zu bestimmen.",
         "Det er ingen lever, eller for lite av den, til å bestemme segmenter.",
