@@ -105,6 +105,7 @@ TECHNICAL = {
     "SPACING_MM": "sampling of the search for the aorta",
     "STARTS_MM": "where the registration of two times begins",
     "STEP_HU": "how even a vena cava usually runs on; `anatomy_cava_uneven_hu` decides",
+    "OF_THICK_VOXELS": "how far a thick vessel's wall lies from its middle; `anatomy_least_hepatic` decides",
     "STEP_MM": "sampling of the search for necks; how straight a vena cava runs",
     "TIE_MM": "calipers, exact",
     "WIDTHS_MM": "of the filter for bright tubes",
