@@ -30,6 +30,14 @@ def test_the_readings_rule_is_kept_to() -> None:
     rows = read_rows(READINGS, "detectors")
     runs = {name: [read_run(rows["images"], one) for one in each] for name, each in rows["runs"].items()}
     assert {len(each) for each in runs.values()} == {3}, "three seeds"
+    found = {
+        name: [
+            sum(map(len, (i.diameters_mm for i in run.images))) * run.summary.sensitivity[1.0] for run in each
+        ]
+        for name, each in runs.items()
+    }
+    for each in found.values():
+        assert ", ".join(f"{count:.0f}" for count in each) in PAGE, "the seeds' counts at one"
     for name, other in (("CS-Att, 9", "3DCE, 9"), (AS_WRITTEN, "3DCE, 9"), (AS_WRITTEN, "CS-Att, 9")):
         gain = paired_gain(runs[name], runs[other])[AT_ONE]
         signs = {
