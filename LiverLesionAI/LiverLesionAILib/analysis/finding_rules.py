@@ -179,10 +179,11 @@ class FindingRules(InputRules):
         f"{_STAGES}::test_what_lies_wholly_beside_the_liver_goes_though_it_is_near",
     )
     surrounded_share: float = rule(
-        0.45,
+        0.48,
         "of its surroundings",
         "Of what lies 1 to 4 mm round a lesion that must be liver or lesion: a stomach that was listed had "
-        "0.35. What has less is pointed at, not listed, and no liver.",
+        "0.35, true lesions of six real scans 0.65 and more, of 19 synthetic ones 0.56. What has less is "
+        "pointed at, not listed, and no liver.",
         "Testing/stages/test_beside.py::test_a_stomach_that_leans_on_the_liver_is_no_lesion_and_no_liver",
     )
     reach_mm: float = rule(
