@@ -75,7 +75,7 @@ def run_lesion_classes(args: argparse.Namespace, progress: Progress = silent) ->
         for name, phases in SETTINGS_OF.items()
     }
     parts = [
-        f"{len(patients)} patients of SynthLiver-2, true masks.",
+        f"{len(patients)} synthetic patients in several phases, true masks.",
         "With the stated priors:",
         class_table({n: class_figures(j, SETTINGS_OF[n]) for n, j in judged.items() if j}),
         "With even priors, as balanced accuracy asks:",
