@@ -212,3 +212,23 @@ def test_what_was_cut_off_the_liver_is_said(case, monkeypatch, cut_ml: float, to
     found = analyze(case[0], PLAIN, ThresholdModels())
     said = [message for message in found.messages if "narrow neck" in message]
     assert len(said) == told and all(message.startswith("12 mL ") for message in said)
+
+
+def test_what_leans_on_the_liver_is_said(case, monkeypatch) -> None:
+    from LiverLesionAILib.analysis import row
+    from LiverLesionAILib.writing.report.sentences import sentence
+    from LiverLesionAILib.writing.report.strings import Language
+
+    made = row.masks_from_probabilities
+
+    def leaning(*given):
+        masks = made(*given)
+        return replace(masks, beside_zyx=masks.labels_zyx > 0)
+
+    assert not any("beside the liver" in text for text in analyze(case[0], PLAIN, ThresholdModels()).messages)
+    monkeypatch.setattr(row, "masks_from_probabilities", leaning)
+    found = analyze(case[0], PLAIN, ThresholdModels())
+    said = [message for message in found.messages if "beside the liver look like a lesion" in message]
+    volumes = sum(lesion.measurement.volume_ml for lesion in found.lesions)
+    assert len(said) == 1 and float(said[0].split(" mL")[0]) == pytest.approx(volumes, rel=0.1)
+    assert "neben der Leber" in sentence(said[0], Language("de"))

@@ -61,7 +61,7 @@ def write_lesion_page(
         "<style>body{font:14px sans-serif;max-width:1290px;margin:1em auto;padding:0 8px}"
         "section{border-top:1px solid #999;padding:6px 0}.row{display:flex;gap:4px;margin-top:4px}"
         ".row img{flex:none}.row img:last-child{margin-left:auto}</style>",
-        "<h1>Twelve lesions of synthetic patients</h1><p>Six whose most probable class is the true one, six where "
+        "<h1>Twelve synthetic lesions</h1><p>Six whose most probable class is the true one, six where "
         "it is not; of each class in turn the surest. From portal venous and arterial phase; all phases are "
         "shown. What is named may still be indeterminate: too unsure, or network and measurements disagree. "
         "Synthetic lesions, true outlines.</p>",

@@ -109,6 +109,19 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "{ml} ml reliés au foie par un col étroit ont été pris pour un autre organe, comme l'estomac, et "
         "écartés. Vérifier qu'aucune partie du foie ne manque.",
     ),
+    "{ml} mL beside the liver look like a lesion, but little around them is liver: stomach, bowel, another "
+    "organ, or a lesion that grows out of the liver. They are not listed and not counted as liver, but are "
+    "among the places to look at.": (
+        "{ml} ml neben der Leber sehen wie eine Läsion aus, sind aber kaum von Leber umgeben: Magen, Darm, "
+        "ein anderes Organ oder eine Läsion, die aus der Leber herauswächst. Sie sind nicht aufgeführt und "
+        "zählen nicht zur Leber, gehören aber zu den Stellen, die man ansehen sollte.",
+        "{ml} ml ved siden av leveren ser ut som en lesjon, men har lite lever rundt seg: magesekk, tarm, et "
+        "annet organ eller en lesjon som vokser ut av leveren. De er ikke oppført og ikke regnet som lever, "
+        "men er blant stedene å se på.",
+        "{ml} ml à côté du foie ressemblent à une lésion, mais peu de foie les entoure : estomac, intestin, "
+        "autre organe, ou lésion qui sort du foie. Ils ne sont ni listés ni comptés comme foie, mais "
+        "figurent parmi les endroits à regarder.",
+    ),
     "No lesion reached the threshold (score {score}, {mm} mm or more); {n} "
     "fainter or smaller spots were left "
     "out. Lower the threshold to see them.": (
