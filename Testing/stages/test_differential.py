@@ -242,6 +242,13 @@ def test_the_reasons_are_figures():
         assert part in said
 
 
+def test_fine_and_coarse_texture_are_not_told_side_by_side():
+    mottled = say({PORTAL: seen(PORTAL, 80, mosaic=3.4)}, lesions=3).reasons
+    assert "patchy inside (coarse variation 3.4 times the liver's)" in mottled
+    assert "homogeneous" not in mottled and "3 lesions, no other alike" in mottled
+    assert "homogeneous" in say({PORTAL: seen(PORTAL, 65)}).reasons
+
+
 def ball(radius_mm: float, core: float, blur: float, spacing=(2.0, 0.8, 0.8)):
     """A lesion in even liver with noise: HU, liver, labels."""
     shape = (40, 100, 100)

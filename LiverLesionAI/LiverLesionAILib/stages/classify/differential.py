@@ -15,7 +15,7 @@ from typing import ClassVar
 from ...case.classes import LesionClass
 from ...case.enhancement import Enhancement
 from .features import LesionFeatures
-from .signs import CALCIUM, SignRows, lost_to_fat, lumps_share, measured_signs, points_of, speaking
+from .signs import CALCIUM, SignRows, lost_to_fat, lumps_share, measured_signs, points_of, sign_text, speaking
 
 CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN = "cyst", "haemangioma", "FNH", "HCC", "metastasis", "benign"
 CLASSES = (CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN)
@@ -195,7 +195,10 @@ def differential(
     name, why = _named(ordered, own, phases, context, settings)
     likely = next((c for c in ordered if c != INDETERMINATE), BENIGN)
     told = speaking(signs, settings.signs, look if likely == BENIGN else likely)
-    return Differential(name, ordered, "; ".join((_reasons(phases, context, settings, why), *told)))
+    # Fine and coarse texture are two figures, and may seem to contradict each other: one of them is told.
+    finely = sign_text("mosaic", signs) not in told
+    line = _reasons(phases, context, settings, why, finely)
+    return Differential(name, ordered, "; ".join((line, *told)))
 
 
 def table_logs(
@@ -323,9 +326,17 @@ def contradicted(
 
 
 def _reasons(
-    phases: Mapping[str, LesionFeatures], context: Context, settings: DifferentialSettings, why: str
+    phases: Mapping[str, LesionFeatures],
+    context: Context,
+    settings: DifferentialSettings,
+    why: str,
+    finely: bool,
 ) -> str:
-    """One line in figures."""
+    """One line in figures.
+
+    Args:
+        finely: whether its fine texture is told.
+    """
     seen = next(iter(phases.values()))
     parts = [why] if why else []
     for phase, features in phases.items():
@@ -339,11 +350,12 @@ def _reasons(
         parts.append(f"border {_sharpness(seen.edge_mm, settings)} ({seen.edge_mm:.1f} mm)")
     if math.isfinite(seen.rim_contrast_hu) and seen.rim_contrast_hu > settings.rim_hu:
         parts.append(f"rim {seen.rim_contrast_hu:.0f} HU brighter than lesion and liver")
-    if seen.whole_core and math.isfinite(seen.texture):
+    if finely and seen.whole_core and math.isfinite(seen.texture):
         parts.append("homogeneous" if seen.texture <= settings.uneven else "heterogeneous")
     parts.append(f"{seen.diameter_mm:.0f} mm")
     if context.lesions > 1:
-        parts.append(f"{context.lesions} lesions, {context.alike} other{'s' * (context.alike != 1)} alike")
+        alike = f"{context.alike or 'no'} other{'s' * (context.alike > 1)} alike"
+        parts.append(f"{context.lesions} lesions, {alike}")
     return "; ".join(parts)
 
 

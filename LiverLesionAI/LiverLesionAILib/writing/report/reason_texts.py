@@ -63,6 +63,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "{n} lesjoner, {m} andre like",
         "{n} lésions, {m} autres semblables",
     ),
+    "{n} lesions, no other alike": (
+        "{n} Läsionen, keine weitere ähnlich",
+        "{n} lesjoner, ingen annen lik",
+        "{n} lésions, aucune autre semblable",
+    ),
     "{n} lesions, {m} other alike": (
         "{n} Läsionen, {m} weitere ähnlich",
         "{n} lesjoner, {m} annen lik",
