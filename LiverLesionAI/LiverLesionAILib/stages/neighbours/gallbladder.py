@@ -41,6 +41,7 @@ class GallbladderSettings(LobeSettings):
         threshold: voxels at or above it are gallbladder.
         peak: the mean of its surest tenth has to reach this; else none is seen.
         smallest_ml: a smaller one is none; a lesion that shares so much with one is doubtful.
+        from_liver_mm: a part that comes nowhere so near the coarse liver is bowel.
         fragment_mm: parts farther from its largest part than this do not belong to it.
         fat_hu: smoothed voxels below are fat or gas, never gallbladder.
         lesion_share: a lesion of which so much is gallbladder is not one.
@@ -60,6 +61,7 @@ class GallbladderSettings(LobeSettings):
     threshold: float
     peak: float
     smallest_ml: float
+    from_liver_mm: float
     fragment_mm: float
     fat_hu: float
     lesion_share: float
@@ -121,16 +123,17 @@ def gallbladder_mask(
         return none
     index = np.arange(1, count + 1)
     weights = ndimage.sum_labels(probability_zyx.astype(np.float32), parts, index)
+    at_liver = None
     if liver_zyx is not None:
-        near = within_mm(liver_zyx, spacing_zyx_mm, settings.from_liver_mm)
-        weights[~np.isin(index, parts[near])] = 0.0
+        at_liver = within_mm(liver_zyx, spacing_zyx_mm, settings.from_liver_mm)
+        weights[~np.isin(index, parts[at_liver])] = 0.0
         if not weights.any():
             return none
     main = parts == 1 + int(np.argmax(weights))
     near = within_mm(main, spacing_zyx_mm, settings.fragment_mm)
     mask = main | np.isin(parts, np.setdiff1d(np.unique(parts[near]), 0))
-    if liver_zyx is not None:
-        mask = own_lobes(mask, probability_zyx, liver_zyx, spacing_zyx_mm, settings)
+    if at_liver is not None:
+        mask = own_lobes(mask, probability_zyx, at_liver, spacing_zyx_mm, settings)
     values = np.sort(probability_zyx[mask])
     volume_ml = float(mask.sum()) * float(np.prod(spacing_zyx_mm)) / 1000.0
     if volume_ml < settings.smallest_ml or values[-max(1, len(values) // 10) :].mean() < settings.peak * 255:

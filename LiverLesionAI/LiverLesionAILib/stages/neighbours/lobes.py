@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...volume.masks import bounding_box, components, within_mm
+from ...volume.masks import bounding_box, components
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,6 @@ class LobeSettings:
     """Which lobes belong to the gallbladder.
 
     Attributes:
-        from_liver_mm: surface so near to the coarse liver lies at it; what comes nowhere so near is bowel.
         neck_mm: lobes that are joined by less than this width are two.
         contact: a lobe of whose surface a smaller share lies at the liver lies away from it.
         whole_ml: further lobes count while all together hold no more than this.
@@ -31,7 +30,6 @@ class LobeSettings:
 
     PREFIX: ClassVar[str] = "gallbladder_"
 
-    from_liver_mm: float
     neck_mm: float
     contact: float
     whole_ml: float
@@ -64,14 +62,15 @@ def lobes(
 def own_lobes(
     mask_zyx: NDArray[np.bool_],
     probability_zyx: NDArray[np.uint8],
-    liver_zyx: NDArray[np.bool_],
+    at_liver_zyx: NDArray[np.bool_],
     spacing_zyx_mm: tuple[float, float, float],
     settings: LobeSettings,
 ) -> NDArray[np.bool_]:
     """The lobes of a mask that are the gallbladder: the one most like it at the liver, and those that fit.
 
     Args:
-        mask_zyx: bool; probability_zyx: 0..255 of the gallbladder; liver_zyx: bool; all on one grid.
+        mask_zyx: bool; probability_zyx: 0..255 of the gallbladder; at_liver_zyx: bool, so near to the liver
+            that surface there lies at it; all on one grid.
     """
     box = bounding_box(mask_zyx, 1)
     if box is None:
@@ -81,10 +80,9 @@ def own_lobes(
     if count < 2:
         return mask_zyx
     index = np.arange(1, count + 1)
-    near = within_mm(liver_zyx, spacing_zyx_mm, settings.from_liver_mm)[box]
     surface = mask & ~ndimage.binary_erosion(mask)
     outside = np.maximum(ndimage.sum_labels(surface, parts, index), 1.0)
-    shares = ndimage.sum_labels(surface & near, parts, index) / outside
+    shares = ndimage.sum_labels(surface & at_liver_zyx[box], parts, index) / outside
     sizes_ml = ndimage.sum_labels(mask, parts, index) * float(np.prod(spacing_zyx_mm)) / 1000.0
     weights = ndimage.sum_labels(probability.astype(np.float64), parts, index) * shares
     main = int(np.argmax(weights))
