@@ -32,7 +32,7 @@ class AnatomyPart:
     Attributes:
         places: a row for every lesion that is listed; None where there is none.
         facts: (label, value) pairs: volumes of the segments.
-        blank: what is left blank, and why.
+        blank: what is left blank, and why; with `facts`, what the reader has to know of the segments.
         notes: what the figures are worth.
         remnant: None where no resection was planned.
         pictures: in 3D.

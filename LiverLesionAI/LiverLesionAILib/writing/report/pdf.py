@@ -229,7 +229,9 @@ def _anatomy(content: Content, styles: dict[str, Any]) -> list[Any]:
     if said.places is not None:
         story.append(_cells(said.places, _PLACE_WIDTHS_MM, styles))
     text = _pairs(said.facts, styles)
-    text += [_text(f"{words('an.blank')}: {one}", styles["base"]) for one in said.blank]
+    # Where segments are there, what is said of them leaves nothing blank.
+    label = "" if said.facts else f"{words('an.blank')}: "
+    text += [_text(f"{label}{one}", styles["base"]) for one in said.blank]
     text += [_text(one, styles["small"]) for one in said.notes]
     if said.remnant is not None:
         text += [_text(words("rem"), styles["h2"]), *_pairs(said.remnant.facts, styles)]
