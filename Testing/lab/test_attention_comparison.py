@@ -12,8 +12,10 @@ from support.evaluation_scans import LIVER_LESIONS_MM, write_liver
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.compare.attention import run_attention_comparison, variants_of
+from LiverLesionAILab.compare.attention import run_attention_comparison
 from LiverLesionAILab.compare.attention_kept import AS_IT_IS, kept_text
+from LiverLesionAILab.compare.attention_variants import variants_of
+from LiverLesionAILab.compare.other_scans import FROM_SCANS, MEAN, OTHER, OtherScans
 from LiverLesionAILab.data.synthliver import ClassImage, ClassSlice
 from LiverLesionAILib.analysis import pipeline
 from LiverLesionAILib.analysis.settings import Settings
@@ -62,6 +64,103 @@ def test_a_kind_is_replaced_on_all_its_levels_and_comes_back() -> None:
         assert torch.equal(network(image).logits, plain), "nothing stays changed"
 
 
+def small(name: str) -> tuple[torch.nn.Module, list]:
+    """A network that has learnt nothing, and what two scans of three slices ask it, of other sizes each."""
+    from LiverLesionAILib.networks import cs_att, dadrn, sfan, va_mask_rcnn
+
+    torch.manual_seed(0)
+    if name == "mscd":
+        network, shape = mscd.build(mscd.SIZES["attending"]), (3, 5)
+    elif name == "dadrn":
+        network, shape = dadrn.build(dadrn.SIZES["compact"]), (3, 3)
+    elif name == "cs_att":
+        network, shape = cs_att.build(cs_att.SIZES["compact"]), (3, 9)
+    elif name == "sfan":
+        network, shape = sfan.build(sfan.SIZES["compact"]), (3, 5)
+    else:
+        network, shape = va_mask_rcnn.build(va_mask_rcnn.SIZES["compact"]), (9, 3)
+    for part in network.modules():
+        # Residual parts start closed, gates at one value: here something is to be seen of them.
+        for own in ("alpha", "beta"):
+            if isinstance(getattr(part, own, None), torch.nn.Parameter):
+                torch.nn.init.constant_(getattr(part, own), 0.5)
+        for own in ("excite", "phi_contextual", "phi_spatial"):
+            layer = getattr(part, own, None)
+            if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+                torch.nn.init.normal_(layer.weight, std=0.5)
+    return network.eval(), [torch.randn(*shape, 64, size) for size in (64, 96)]
+
+
+def answer(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """What is behind the attentions, in one tensor."""
+    from LiverLesionAILib.networks.cs_att import CsAtt
+    from LiverLesionAILib.networks.va_rcnn import VaRcnn
+
+    with torch.inference_mode():
+        if isinstance(network, CsAtt):
+            return network.attend(network.window(images))[0].clone()
+        if isinstance(network, VaRcnn):
+            bags = torch.arange(9).unfold(0, network.config.bag, 1)
+            return torch.cat([x.flatten() for x in network.attend(network.features(images), bags)[0]])
+        return network(images).logits
+
+
+def differs(one: torch.Tensor, other: torch.Tensor) -> float:
+    """RMS difference, in units of the RMS of the other."""
+    return float((one - other).square().mean().sqrt() / other.square().mean().sqrt())
+
+
+@pytest.mark.parametrize("name", ["mscd", "sfan", "dadrn", "cs_att", "va_mask_rcnn"])
+def test_a_scan_is_given_what_another_has_or_the_mean_of_all(name: str) -> None:
+    network, scans = small(name)
+    others = OtherScans(mechanisms_of(network))
+    plain = [answer(network, images) for images in scans]
+    for number, images in enumerate(scans):
+        with others.noting(str(number)):
+            assert differs(answer(network, images), plain[number]) < 1e-4, "noting changes nothing"
+    again = OtherScans(mechanisms_of(network))
+    for number in range(2):
+        with again.noting(str(number)):
+            answer(network, scans[0])
+    for variant in variants_of(network, name, others):
+        if variant.how not in FROM_SCANS:
+            continue
+        with variant.in_place(others, "0"):
+            assert differs(answer(network, scans[0]), plain[0]) > 1e-3, variant.name
+        if variant.how == OTHER:
+            # What "another" scan had is what this one has: nothing changes, but for 16 bits.
+            with variant.in_place(again, "0"):
+                assert differs(answer(network, scans[0]), plain[0]) < 1e-2, variant.name
+    assert torch.equal(answer(network, scans[0]), plain[0]), "nothing stays changed"
+
+
+def test_the_mean_over_scans_is_of_all_slices_and_places() -> None:
+    network, scans = small("va_mask_rcnn")
+    part = network.attention[0].spatial
+    mechanism = next(one for one in mechanisms_of(network) if one.module is part)
+    others, gates = OtherScans([mechanism]), []
+    for number, images in enumerate(scans):
+        with others.noting(str(number)):
+            answer(network, images)
+        with torch.inference_mode():
+            bags = torch.arange(9).unfold(0, network.config.bag, 1)
+            gates.append(network.attend(network.features(images), bags)[1][0].spatial_gate)
+    given = others.given(mechanism, MEAN, "0")(gates[1][:, None])
+    assert given.shape == gates[1][:, None].shape
+    expected = torch.cat([one.mean(dim=(1, 2)) for one in gates]).mean()
+    torch.testing.assert_close(given, torch.full_like(given, float(expected)), atol=1e-3, rtol=0)
+    other = others.given(mechanism, OTHER, "0")(gates[1][:, None])
+    torch.testing.assert_close(other[:, 0], gates[1], atol=1e-3, rtol=0)
+
+
+def test_of_one_scan_nothing_can_be_given_to_another() -> None:
+    network, scans = small("sfan")
+    others = OtherScans(mechanisms_of(network))
+    with others.noting("one"):
+        answer(network, scans[0])
+    assert not {one.how for one in variants_of(network, "sfan", others)} & set(FROM_SCANS)
+
+
 def test_a_network_without_attention_has_nothing_to_replace() -> None:
     with pytest.raises(InputError, match="unet has no attention"):
         variants_of(unet.build(unet.SIZES["compact"]), "unet")
@@ -102,7 +201,7 @@ def test_masks_on_some_slices_with_lesions(data: Path, tmp_path: Path, model: st
     options = ["--model", model, "--slices", str(slices), "--out", str(tmp_path)]
     assert main(["compare", "attention", str(data), *options]) == 0
     rows = rows_of(tmp_path)
-    assert len(rows) == 1 + 2 * 3
+    assert len(rows) == 1 + 2 * 5
     for row in rows.values():
         assert set(row["cases"]) == {"one", "two"} and row["note"] == f"{2 * slices} slices"
         assert row["value"] == pytest.approx(np.mean(list(row["cases"].values())))
@@ -176,7 +275,7 @@ def test_boxes_on_some_slices_with_lesions(
     options = ["--model", model, "--slices", "3", "--out", str(tmp_path)]
     assert main(["compare", "attention", str(data), *options]) == 0
     rows = rows_of(tmp_path)
-    assert len(rows) == 1 + 2 * 3
+    assert len(rows) == 1 + 2 * 5
     plain = rows[AS_IT_IS]
     assert plain["note"].endswith("on 6 slices") and plain["difference"] is None
     assert plain["value"] > 0.3, "dark balls of 9 mm and more are found"
@@ -236,7 +335,7 @@ def test_slices_by_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         main(["compare", "attention", str(tmp_path), "--model", "dadrn", "--out", str(tmp_path / "out")]) == 0
     )
     rows = rows_of(tmp_path / "out")
-    assert len(rows) == 1 + 2 * 3
+    assert len(rows) == 1 + 2 * 5
     # All four are the same picture of a cyst: one class of three can be right, or none.
     assert {round(3 * row["value"], 6) for row in rows.values()} <= {0.0, 1.0}
 

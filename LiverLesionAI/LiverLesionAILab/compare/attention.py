@@ -2,7 +2,8 @@
 
 What `info --attention` tells is how far answers change; this tells whether they get worse. Nothing is
 trained: an attention is switched off, averaged, or fed with what another place or slice has
-(:mod:`..networks.health`), on all levels at once, and the network is judged as it is published: tumour Dice
+(:mod:`..networks.health`), on slices also averaged over all scans or fed with what another scan has
+(:mod:`.other_scans`), on all levels at once, and the network is judged as it is published: tumour Dice
 per case of mask networks (masks alone), lesions found at one false box a scan, mean of the class-wise
 accuracies of slices. `--slices` judges masks and boxes on some slices with lesions of each scan, which takes
 a tenth of the time; boxes then as DeepLesion counts them.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,14 +41,17 @@ from .attention_kept import (
     kept_classes,
     kept_text,
 )
+from .attention_variants import Variant, variants_of
 from .kept import add_rows_option, needed
+from .other_scans import OtherScans
 
 if TYPE_CHECKING:
     from LiverLesionAILib.case.findings import CaseResult
     from LiverLesionAILib.models.weights import ModelEntry, ModelStore
-    from LiverLesionAILib.networks.health import Mechanism
     from LiverLesionAILib.volume.ct import CtVolume
     from torch import nn
+
+    from .asked_slices import AskedScan
 
 METRICS = {
     "segment": "tumour Dice per case",
@@ -68,7 +71,8 @@ class Replaced:
     """One row: the network with an attention replaced.
 
     Attributes:
-        attention: which one, "" for the network as it is; how: "off", "averaged", "elsewhere".
+        attention: which one, "" for the network as it is; how: "off", "averaged", "elsewhere", or of
+            :data:`.other_scans.FROM_SCANS`.
         value: the metric.
         difference: to the network as it is, paired over patients; None in its own row.
         note: what else the task tells: lesions found and false ones.
@@ -138,57 +142,6 @@ def run_attention_comparison(args: argparse.Namespace, progress: Progress = sile
     known = {"kind": KIND, "model": entry.name, "sha256": entry.sha256, "metric": metric}
     write_json(args.out / "attention.json", {**known, "rows": plain(rows)})
     return 0
-
-
-@dataclass(frozen=True, eq=False)
-class Variant:
-    """A network as it is (no mechanisms), or with those of one kind replaced."""
-
-    attention: str = ""
-    how: str = ""
-    mechanisms: tuple[Mechanism, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Of the variant: unlike all others."""
-        return f"{self.attention}, {self.how}" if self.mechanisms else AS_IT_IS
-
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """The network answers as this variant."""
-        from LiverLesionAILib.networks.health import watched
-
-        with ExitStack() as stack:
-            for mechanism in self.mechanisms:
-                stack.enter_context(watched(mechanism, self.how, lambda *_: None))  # type: ignore[arg-type]
-            yield
-
-    def of(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """What uses the network, using this variant."""
-
-        def asked(*args: Any) -> Any:
-            with self.in_place():
-                return method(*args)
-
-        return asked
-
-
-def variants_of(network: nn.Module, name: str) -> list[Variant]:
-    """The network as it is, and each kind of its attentions replaced in each way on all its levels.
-
-    Raises:
-        InputError: it has none.
-    """
-    from LiverLesionAILib.networks.health import REPLACEMENTS
-    from LiverLesionAILib.networks.mechanisms import mechanisms_of
-
-    kinds: dict[str, list[Mechanism]] = {}
-    for mechanism in mechanisms_of(network):
-        kinds.setdefault(mechanism.name.partition(",")[0], []).append(mechanism)
-    if not kinds:
-        raise InputError(f"{name} has no attention to replace.")
-    replaced = [Variant(kind, how, tuple(found)) for kind, found in kinds.items() for how in REPLACEMENTS]
-    return [Variant(), *replaced]
 
 
 def _scans(args: argparse.Namespace) -> list[Scan]:
@@ -266,23 +219,49 @@ def judge_slices(
 
     network = store.network(entry.name, "cpu", "float32")
     least = max(1, round(255 * float(entry.calibration["tumour_threshold"])))
-    variants = variants_of(network, entry.name)
+    scans = _scans(args)
+
+    def asks(one: AskedScan) -> Callable[[], Any]:
+        return tumour_in(network, entry, one.hu_zyx, one.slices)
+
+    others = _noted(network, asked_scans(scans, entry, args.slices), asks, len(scans), progress)
+    variants = variants_of(network, entry.name, others)
     found: dict[str, dict[str, float]] = {variant.name: {} for variant in variants}
     patients, shown = {}, 0
-    scans = _scans(args)
     for k, one in enumerate(asked_scans(scans, entry, args.slices)):
         patients[one.scan.name], shown = one.scan.patient, shown + len(one.slices)
-        ask = tumour_in(network, entry, one.hu_zyx, one.slices)
+        ask = asks(one)
         truth, liver = one.tumour_zyx[one.slices], one.liver_zyx[one.slices]
         for v, variant in enumerate(variants):
             progress(f"slices of {one.scan.name}: {variant.name}", (k + v / len(variants)) / len(scans))
-            found[variant.name][one.scan.name] = dice(truth, (variant.of(ask)() >= least) & liver)
+            found[variant.name][one.scan.name] = dice(
+                truth, (variant.of(ask, others, one.scan.name)() >= least) & liver
+            )
     if not patients:
         raise InputError("None of these scans has a lesion.")
     return [
         _paired_row(variant, found[AS_IT_IS], found[variant.name], patients, args.seed, f"{shown} slices")
         for variant in variants
     ]
+
+
+def _noted(
+    network: nn.Module,
+    scans: Iterator[AskedScan],
+    asks: Callable[[AskedScan], Callable[[], Any]],
+    count: int,
+    progress: Progress,
+) -> OtherScans:
+    """What the attentions make of every scan, before any of it is given to another."""
+    from LiverLesionAILib.networks.mechanisms import mechanisms_of
+
+    others = OtherScans(mechanisms_of(network))
+    for k, one in enumerate(scans):
+        progress(f"slices of {one.scan.name}: what other scans are given", k / count)
+        ask = asks(one)
+        with others.noting(one.scan.name):
+            ask()
+    return others
 
 
 def judge_box_slices(
@@ -292,14 +271,19 @@ def judge_box_slices(
     from .asked_slices import asked_scans, boxes_in
 
     network = store.network(entry.name, "cpu", "float32")
-    variants = variants_of(network, entry.name)
-    kept: dict[str, list[Any]] = {variant.name: [] for variant in variants}
     scans = _scans(args)
+
+    def asks(one: AskedScan) -> Callable[[], Any]:
+        return boxes_in(network, entry, one)
+
+    others = _noted(network, asked_scans(scans, entry, args.slices), asks, len(scans), progress)
+    variants = variants_of(network, entry.name, others)
+    kept: dict[str, list[Any]] = {variant.name: [] for variant in variants}
     for k, one in enumerate(asked_scans(scans, entry, args.slices)):
-        ask = boxes_in(network, entry, one)
+        ask = asks(one)
         for v, variant in enumerate(variants):
             progress(f"boxes of {one.scan.name}: {variant.name}", (k + v / len(variants)) / len(scans))
-            kept[variant.name] += variant.of(ask)()
+            kept[variant.name] += variant.of(ask, others, one.scan.name)()
     if not kept[AS_IT_IS]:
         raise InputError("None of these scans has a lesion.")
     note = f"{sum(len(i.found_scores) for i in kept[AS_IT_IS])} lesions on {len(kept[AS_IT_IS])} slices"
@@ -358,18 +342,30 @@ def judge_classes(
     store: ModelStore, entry: ModelEntry, args: argparse.Namespace, progress: Progress
 ) -> list[Replaced]:
     """Classes of SynthLiver-1's slices."""
+    from LiverLesionAILib.networks.mechanisms import mechanisms_of
+
     from ..data.synthliver import read_class_slices
     from ..evaluation.class_models import network_classifier
     from ..evaluation.slice_classes import evaluate_classes
 
     network = store.network(entry.name, "cpu", "float32")
     classify = network_classifier(network, entry.input, float(entry.calibration.get("temperature", 1.0)), {})
-    variants = variants_of(network, entry.name)
     # Evenly over the list, which is sorted by patient: a short run still sees all classes.
     slices = read_class_slices(args.data, args.split, 1)
     slices = slices[:: max(1, len(slices) // args.limit)] if args.limit else slices
-    named = {variant.name: variant.of(classify) for variant in variants}
-    found = evaluate_classes(slices, named, seed=args.seed, progress=progress)
+    others = OtherScans(mechanisms_of(network))
+    for k, one in enumerate(slices):
+        progress(f"{one.name}: what other patients are given", k / len(slices))
+        with others.noting(one.patient):
+            classify(one, one.load())
+    variants = variants_of(network, entry.name, others)
+
+    def classifier(variant: Variant) -> Any:
+        return lambda one, image: variant.of(classify, others, one.patient)(one, image)
+
+    found = evaluate_classes(
+        slices, {one.name: classifier(one) for one in variants}, seed=args.seed, progress=progress
+    )
     rows = []
     for variant in variants:
         own, before = found[variant.name], found[AS_IT_IS]

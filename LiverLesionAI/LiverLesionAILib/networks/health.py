@@ -20,8 +20,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-How = Literal["off", "averaged", "elsewhere"]
-REPLACEMENTS: tuple[How, ...] = ("off", "averaged", "elsewhere")
+Word = Literal["off", "averaged", "elsewhere"]
+REPLACEMENTS: tuple[Word, ...] = ("off", "averaged", "elsewhere")
+
+How = Word | Callable[[Tensor], Tensor]
+"""One of the replacements, or what is given for what a mechanism gathers or weights by, (T, C, h, w)."""
 
 LEAST_EFFECT = 0.01
 """Mean change of a probability, where there is one, below which a reader could not tell the difference."""
@@ -40,7 +43,7 @@ class Bound:
     """
 
     figures: dict[str, tuple[float, float]]
-    decides: tuple[How, ...]
+    decides: tuple[Word, ...]
     reason: str
 
 

@@ -2,7 +2,8 @@
 
 "averaged" is the mean over positions or channels for what is gathered by an affinity, over slices for gates.
 "elsewhere" is what the position or channel half a map away gathers, the gate of another slice, the
-neighbours of another slice's bag.
+neighbours of another slice's bag. What is given from outside (a callable) has the form (T, C, h, w): what is
+gathered; gates and weights, the images of a window beside its channels.
 """
 
 from __future__ import annotations
@@ -75,8 +76,10 @@ def mechanisms_of(network: nn.Module) -> tuple[Mechanism, ...]:
     return ()
 
 
-def _replaced(gathered: Tensor, how: How | None, dim: int) -> Tensor:
-    """What an affinity gathers, (B, ...), or what stands in its place; `dim` counts who gathers."""
+def _replaced(gathered: Tensor, how: How | None, dim: int, size_yx: torch.Size) -> Tensor:
+    """What an affinity gathers, (B, C, P), or what stands in its place; `dim` counts who gathers."""
+    if callable(how):
+        return how(gathered.unflatten(2, size_yx)).flatten(2)
     if how == "averaged":
         return gathered.mean(dim=dim, keepdim=True).expand_as(gathered)
     return gathered.roll(gathered.shape[dim] // 2, dims=dim) if how == "elsewhere" else gathered
@@ -92,7 +95,11 @@ def _mscd_spatial(part: Any, how: How | None, seen: Seen, x: Tensor) -> Tensor:
         rows = (key.float() @ query.float().T).softmax(dim=1)
         seen("affinity", rows[None])
         made.append(rows.to(x.dtype) @ image.flatten(1).T)
-    gathered = _replaced(torch.stack(made), how, 1)
+    gathered = torch.stack(made)
+    if callable(how):
+        gathered = _replaced(gathered.transpose(1, 2), how, 2, x.shape[2:]).transpose(1, 2)
+    else:
+        gathered = _replaced(gathered, how, 1, x.shape[2:])
     return part.alpha * gathered.transpose(1, 2).reshape(x.shape) + x
 
 
@@ -101,7 +108,7 @@ def _mscd_channel(part: Any, how: How | None, seen: Seen, x: Tensor) -> Tensor:
         return x
     rows = part.affinity(x)
     seen("affinity", rows)
-    mixed = _replaced(rows.to(x.dtype).transpose(1, 2) @ x.flatten(2), how, 1)
+    mixed = _replaced(rows.to(x.dtype).transpose(1, 2) @ x.flatten(2), how, 1, x.shape[2:])
     return part.beta * mixed.reshape(x.shape) + x
 
 
@@ -110,7 +117,7 @@ def _dadrn_spatial(part: Any, kind: str, how: How | None, seen: Seen, x: Tensor)
     alpha = part.affinity(*embeddings)
     seen(kind, alpha * alpha.shape[-1] if kind != "affinity" and part.mean else alpha)
     value = part.value(x).flatten(2)
-    gathered = _replaced(value @ alpha.to(value.dtype).transpose(1, 2), how, 2)
+    gathered = _replaced(value @ alpha.to(value.dtype).transpose(1, 2), how, 2, x.shape[2:])
     return (x if how == "off" else part.beta * gathered.reshape(x.shape) + x), embeddings
 
 
@@ -118,12 +125,14 @@ def _dadrn_channel(part: Any, kind: str, how: How | None, seen: Seen, x: Tensor)
     alpha = part.affinity(*part.embeddings(x, along=2))
     seen(kind, alpha * alpha.shape[-1] if kind != "affinity" and part.mean else alpha)
     value = part.value(x).flatten(2)
-    gathered = _replaced(alpha.to(value.dtype) @ value, how, 1)
+    gathered = _replaced(alpha.to(value.dtype) @ value, how, 1, x.shape[2:])
     return (x if how == "off" else part.beta * gathered.reshape(x.shape) + x), alpha
 
 
 def _other(gate: Tensor, how: How | None) -> Tensor:
-    """A gate (T, ...), or what stands in its place."""
+    """A gate (T, C, h, w), or what stands in its place."""
+    if callable(how):
+        return how(gate)
     if how == "off":
         return torch.ones_like(gate)
     if how == "averaged":
@@ -158,6 +167,8 @@ def _branch(
 def _cs_att(kind: str, how: How | None, seen: Seen, weights: Tensor) -> Tensor:
     """(B, M, C, h, w), or what stands in its place: means over places, or the weights half a map below."""
     seen(kind, weights)
+    if callable(how):
+        return how(weights.flatten(1, 2)).reshape(weights.shape)
     if how == "off":
         return torch.ones_like(weights)
     if how == "averaged":
