@@ -151,7 +151,7 @@ def test_in_the_portal_venous_phase_densities_decide(lesion_hu: float, name: str
     (one,) = found.lesions
     assert one.model_class == name
     assert not {"FNH", "HCC"} & set(one.class_probabilities)
-    assert re.match(r"portal \d+ HU \(liver 1\d\d, vessels 1\d\d\); border", one.class_reasons)
+    assert re.match(r"portal: core \d+ HU \(liver 1\d\d, vessels 1\d\d\); border", one.class_reasons)
     assert "arterial phase" in found.phase.warning
     assert found.attention, "the network's map is shown all the same"
     assert read_lesion(describe_lesion(one)).class_reasons == one.class_reasons
@@ -172,7 +172,7 @@ def test_named_phases_give_enhancement_and_a_contradiction_is_said() -> None:
     classifier = CaseClassifier(SliceClassifier(ENTRY, BrightOrDark()), CLINICAL)
     found = classifier.run(result_of(volume, liver, lesion), volume, named=named)
     (one,) = found.lesions
-    assert re.search(r"portal (6|7)\d HU .*; arterial 1[67]\d HU", one.class_reasons)
+    assert re.search(r"portal: core (6|7)\d HU .*; arterial: core 1[67]\d HU", one.class_reasons)
     assert "; APHE (+" in one.class_reasons
     assert "; washout (portal -" in one.class_reasons
     assert found.phase.name == "portal venous" and found.phase.warning == ""

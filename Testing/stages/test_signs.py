@@ -18,6 +18,7 @@ from LiverLesionAILib.stages.classify.differential import (
 from LiverLesionAILib.stages.classify.features import SURFACE_MM, LesionFeatures, measure_features
 from LiverLesionAILib.stages.classify.signs import (
     MOST_FAT_HU,
+    PERCENT,
     SAID,
     calcium_hu,
     lost_to_fat,
@@ -233,8 +234,15 @@ def test_signs_are_told_in_a_readers_words_with_figure_and_unit() -> None:
     assert told("brightest", -0.27) == "no part brighter than the liver in the arterial phase"
     assert told("brightest", 0.27).startswith("brightest part at 27 % of the way from liver to aorta")
     assert told("blood", -0.27) == "core darker than the liver in the arterial phase"
+    assert (
+        told("blood", -0.02)
+        == told("blood", 0.06)
+        == ("core about as bright as the liver in the arterial phase")
+    )
     assert told("lumps", 0.0) == "no bright lumps inside"
     assert told("scar_fills", 0.8) == "its dark part fills late (80 % of it gone in the delayed phase)"
+    for value in (-0.3, 0.02):
+        assert told("scar_fills", value) == "its dark part stays dark in the delayed phase"
     assert told("mosaic", 3.4) == "patchy inside (coarse variation 3.4 times the liver's)"
     assert told("centre_hu", -42.0) == "dark centre (-42 HU against the rest of it)"
     assert told("centre_hu", -3.0) == "no dark centre (-3 HU against the rest of it)"
@@ -242,6 +250,14 @@ def test_signs_are_told_in_a_readers_words_with_figure_and_unit() -> None:
     assert told("fall_hu", 39.0) == "falls by 39 HU against the liver after the arterial phase"
     assert told("surface", 1.0) == "away from the liver's surface (middle 16 mm deep or more)"
     assert told("edge_mm", 2.0) == told("blood", math.nan) == ""
+
+
+@pytest.mark.parametrize("name", PERCENT)
+def test_a_share_near_nothing_is_told_without_its_figure(name: str) -> None:
+    """ "Brightest part at 1 % of the way from liver to aorta" is a few HU: it says nothing."""
+    for value in (-0.05, 0.01, 0.04):
+        assert "%" not in sign_text(name, {name: value, "diameter_mm": 16.0})
+    assert "60 %" in sign_text(name, {name: 0.6, "diameter_mm": 16.0})
 
 
 CALCIFIED = {

@@ -15,7 +15,17 @@ from typing import ClassVar
 from ...case.classes import LesionClass
 from ...case.enhancement import Enhancement
 from .features import LesionFeatures
-from .signs import CALCIUM, SignRows, lost_to_fat, lumps_share, measured_signs, points_of, sign_text, speaking
+from .signs import (
+    CALCIUM,
+    ROUND_MM,
+    SignRows,
+    lost_to_fat,
+    lumps_share,
+    measured_signs,
+    points_of,
+    sign_text,
+    speaking,
+)
 
 CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN = "cyst", "haemangioma", "FNH", "HCC", "metastasis", "benign"
 CLASSES = (CYST, HAEMANGIOMA, FNH, HCC, METASTASIS, BENIGN)
@@ -336,6 +346,8 @@ def _reasons(
 
     Args:
         finely: whether its fine texture is told.
+
+    The density is the core's, not the whole outline's, and says so; sizes stand beside it in every table.
     """
     seen = next(iter(phases.values()))
     parts = [why] if why else []
@@ -345,14 +357,13 @@ def _reasons(
             levels += f" (liver {features.liver_hu:.0f}"
             vessels = context.vessels_hu.get(phase, math.nan)
             levels += f", vessels {vessels:.0f})" if math.isfinite(vessels) else ")"
-        parts.append(f"{phase} {levels}")
-    if math.isfinite(seen.edge_mm):
+        parts.append(f"{phase}: core {levels}")
+    if math.isfinite(seen.edge_mm) and seen.diameter_mm > ROUND_MM:
         parts.append(f"border {_sharpness(seen.edge_mm, settings)} ({seen.edge_mm:.1f} mm)")
     if math.isfinite(seen.rim_contrast_hu) and seen.rim_contrast_hu > settings.rim_hu:
         parts.append(f"rim {seen.rim_contrast_hu:.0f} HU brighter than lesion and liver")
     if finely and seen.whole_core and math.isfinite(seen.texture):
         parts.append("homogeneous" if seen.texture <= settings.uneven else "heterogeneous")
-    parts.append(f"{seen.diameter_mm:.0f} mm")
     if context.lesions > 1:
         alike = f"{context.alike or 'no'} other{'s' * (context.alike > 1)} alike"
         parts.append(f"{context.lesions} lesions, {alike}")

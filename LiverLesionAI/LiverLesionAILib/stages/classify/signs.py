@@ -287,10 +287,12 @@ SAID: Mapping[str, Words] = {
         (math.inf, "no scar or dead tissue inside (darkest part {:+.0f} HU against the rest)"),
     ),
     "scar_fills": (
+        (0.1, "its dark part stays dark in the delayed phase"),
         (0.4, "its dark part stays dark in the delayed phase ({:.0f} % of it gone)"),
         (math.inf, "its dark part fills late ({:.0f} % of it gone in the delayed phase)"),
     ),
     "vessels_through": (
+        (0.1, "no vessels run through it"),
         (0.65, "no vessels run through it (contrast inside {:.0f} % of the vessels' in the liver)"),
         (math.inf, "vessels run through it (contrast inside {:.0f} % of the vessels' in the liver)"),
     ),
@@ -303,7 +305,8 @@ SAID: Mapping[str, Words] = {
         (math.inf, "liver not pale ({:+.0f} HU against the usual)"),
     ),
     "blood": (
-        (0.0, "core darker than the liver in the arterial phase"),
+        (-0.1, "core darker than the liver in the arterial phase"),
+        (0.1, "core about as bright as the liver in the arterial phase"),
         (math.inf, "core at {:.0f} % of the way from liver to aorta in the arterial phase"),
     ),
     "lumps": (
@@ -313,10 +316,12 @@ SAID: Mapping[str, Words] = {
     ),
     "brightest": (
         (0.0, "no part brighter than the liver in the arterial phase"),
+        (0.1, "no part clearly brighter than the liver in the arterial phase"),
         (math.inf, "brightest part at {:.0f} % of the way from liver to aorta in the arterial phase"),
     ),
     "brightest_portal": (
         (0.0, "no part brighter than the liver in the portal venous phase"),
+        (0.1, "no part clearly brighter than the liver in the portal venous phase"),
         (math.inf, "brightest part at {:.0f} % of the way from liver to aorta in the portal venous phase"),
     ),
     "dense_part_hu": (
@@ -335,7 +340,10 @@ SAID: Mapping[str, Words] = {
         (math.inf, "a dense part that does not follow the blood, calcium? ({:.0f} HU above its core)"),
     ),
 }
-"""How a sign is told: (up to which value, words); () where the lesion's figures tell it already."""
+"""How a sign is told: (up to which value, words); () where the lesion's figures tell it already.
+
+A share near nothing is told in words alone: "at 1 % of the way to the aorta" is a few HU, less than noise.
+"""
 
 
 def speaking(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# English as the analysis writes it: (German, Norwegian, French); fields as in `sentences`.
+# English as the analysis writes it: (German, Norwegian, French); fields as in `sentences`. Cases of older
+# versions hold a diameter alone, and densities without the word "core".
 REASONS: Mapping[str, tuple[str, str, str]] = {
     "FNH or HCC cannot be told without an arterial phase": (
         "FNH oder HCC ohne arterielle Phase nicht zu erkennen",
@@ -39,6 +40,21 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "{phase} {hu} UH (foie {liver})",
     ),
     "{phase} {hu} HU": ("{phase} {hu} HU", "{phase} {hu} HU", "{phase} {hu} UH"),
+    "{phase}: core {hu} HU (liver {liver}, vessels {vessels})": (
+        "{phase}: Kern {hu} HU (Leber {liver}, Gefäße {vessels})",
+        "{phase}: kjerne {hu} HU (lever {liver}, kar {vessels})",
+        "{phase} : centre {hu} UH (foie {liver}, vaisseaux {vessels})",
+    ),
+    "{phase}: core {hu} HU (liver {liver})": (
+        "{phase}: Kern {hu} HU (Leber {liver})",
+        "{phase}: kjerne {hu} HU (lever {liver})",
+        "{phase} : centre {hu} UH (foie {liver})",
+    ),
+    "{phase}: core {hu} HU": (
+        "{phase}: Kern {hu} HU",
+        "{phase}: kjerne {hu} HU",
+        "{phase} : centre {hu} UH",
+    ),
     "border sharp ({mm} mm)": ("Rand scharf ({mm} mm)", "kant skarp ({mm} mm)", "bord net ({mm} mm)"),
     "border ill-defined ({mm} mm)": (
         "Rand unscharf ({mm} mm)",
@@ -175,6 +191,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "verken arr eller nekrose innvendig (mørkeste del {hu} HU mot resten)",
         "ni cicatrice ni nécrose à l'intérieur (partie la moins dense {hu} UH par rapport au reste)",
     ),
+    "its dark part stays dark in the delayed phase": (
+        "ihr dunkler Anteil bleibt in der Spätphase dunkel",
+        "den mørke delen forblir mørk i sen fase",
+        "sa partie hypodense le reste à la phase tardive",
+    ),
     "its dark part stays dark in the delayed phase ({n} % of it gone)": (
         "ihr dunkler Anteil bleibt in der Spätphase dunkel ({n} % davon verschwunden)",
         "den mørke delen forblir mørk i sen fase ({n} % av den borte)",
@@ -184,6 +205,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "ihr dunkler Anteil füllt sich spät ({n} % davon in der Spätphase verschwunden)",
         "den mørke delen fylles sent ({n} % av den borte i sen fase)",
         "sa partie hypodense se remplit tardivement ({n} % disparus à la phase tardive)",
+    ),
+    "no vessels run through it": (
+        "keine Gefäße ziehen hindurch",
+        "ingen kar går gjennom den",
+        "aucun vaisseau ne la traverse",
     ),
     "no vessels run through it (contrast inside {n} % of the vessels' in the liver)": (
         "keine Gefäße ziehen hindurch (Kontrast innen {n} % dessen der Lebergefäße)",
@@ -220,6 +246,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "kjernen mørkere enn leveren i arteriell fase",
         "centre moins dense que le foie à la phase artérielle",
     ),
+    "core about as bright as the liver in the arterial phase": (
+        "Kern arteriell etwa so hell wie die Leber",
+        "kjernen omtrent så lys som leveren i arteriell fase",
+        "centre à peu près aussi dense que le foie à la phase artérielle",
+    ),
     "core at {n} % of the way from liver to aorta in the arterial phase": (
         "Kern arteriell bei {n} % des Wegs von Leber zu Aorta",
         "kjernen {n} % av veien fra lever til aorta i arteriell fase",
@@ -245,6 +276,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "ingen del lysere enn leveren i arteriell fase",
         "aucune partie plus dense que le foie à la phase artérielle",
     ),
+    "no part clearly brighter than the liver in the arterial phase": (
+        "arteriell kein Teil deutlich heller als die Leber",
+        "ingen del tydelig lysere enn leveren i arteriell fase",
+        "aucune partie nettement plus dense que le foie à la phase artérielle",
+    ),
     "brightest part at {n} % of the way from liver to aorta in the arterial phase": (
         "hellster Teil arteriell bei {n} % des Wegs von Leber zu Aorta",
         "lyseste del {n} % av veien fra lever til aorta i arteriell fase",
@@ -254,6 +290,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "portalvenös kein Teil heller als die Leber",
         "ingen del lysere enn leveren i portalvenøs fase",
         "aucune partie plus dense que le foie à la phase portale",
+    ),
+    "no part clearly brighter than the liver in the portal venous phase": (
+        "portalvenös kein Teil deutlich heller als die Leber",
+        "ingen del tydelig lysere enn leveren i portalvenøs fase",
+        "aucune partie nettement plus dense que le foie à la phase portale",
     ),
     "brightest part at {n} % of the way from liver to aorta in the portal venous phase": (
         "hellster Teil portalvenös bei {n} % des Wegs von Leber zu Aorta",
