@@ -199,11 +199,18 @@ def test_colours_to_slices() -> None:
     torch.testing.assert_close(for_slices(weight, 5).sum(dim=1), weight.sum(dim=1))
 
 
+def test_the_plan_counts_what_is_learnt_through_not_the_short_way_at_inference() -> None:
+    plan = plan_of(sized_recipe("sfan", "paper"))
+    # The fused map of 5 x 64 channels, before and after its gate, at two bytes; inference never makes it.
+    assert plan.kept_bytes > 2 * 2 * 320 * 512**2
+
+
 def test_plan_counts_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
     small, large = (plan_of(replace(sized_recipe("mscd", "paper"), crop=edge)) for edge in (112, 224))
     assert large.parameters == small.parameters
     assert large.operations > 3.9 * small.operations
-    assert large.kept_bytes == pytest.approx(4 * small.kept_bytes, rel=0.1)
+    # Maps grow by 4, affinities of all places by 16.
+    assert 4 * small.kept_bytes < large.kept_bytes < 16 * small.kept_bytes
     assert large.hours(65.0) == pytest.approx(2 * large.hours(130.0))
     assert "estimated, not measured" in plan_text("mscd", sized_recipe("mscd", "paper"))
     assert main(["train", "mscd", "--size", "attending", "--plan"]) == 0

@@ -1,20 +1,22 @@
 """`train MODEL --plan`: what a training would take on a GPU, estimated without one.
 
 Operations are counted for one target slice as in `info --networks` and tripled for the way back; memory is
-that of weights, gradients, optimiser and average, and of what the layers keep for the way back. The network
-is built without memory behind it and nothing is computed. The time is operations over a share of the
-processor's peak that such networks reach; neither was measured on these processors.
+that of weights, gradients, optimiser and average, and of what autograd keeps for the way back, in half
+precision. The network is built without memory behind it and nothing is computed. The time is operations over
+a share of the processor's peak that such networks reach; neither was measured on these processors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from LiverLesionAILib.models.weights import build_network
 from LiverLesionAILib.networks.parts.blocks import parameter_count
 from LiverLesionAILib.networks.size_table import evaluated
-from torch import nn
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -27,7 +29,7 @@ PEAK_TFLOPS = {"T4 (16 GB)": 65.0, "RTX 4090 (24 GB)": 165.0, "A100 (80 GB)": 31
 """Of half precision with tensor cores, dense, as the maker gives it."""
 
 OVERHEAD = 1.5
-"""Over what layers keep: concatenated and resized maps, gradients under way, workspaces."""
+"""Over what is kept for the way back: gradients under way, workspaces, the loss."""
 
 BACKWARD = 3.0
 """Operations of a step over those of the way forth."""
@@ -44,7 +46,7 @@ class Plan:
         parameters: that learn.
         operations: of one target slice, forth.
         targets: slices learnt from in one step; steps: of the recipe.
-        kept_bytes: what the layers of one target keep.
+        kept_bytes: for the way back, of one target, in half precision.
         fixed_bytes: weights, gradients, optimiser, average.
     """
 
@@ -67,26 +69,34 @@ class Plan:
 
 def plan_of(chosen: Recipe) -> Plan:
     """The estimate for a recipe."""
-    kept = 0
-
-    def note(part: nn.Module, _inputs: object, output: object) -> None:
-        nonlocal kept
-        # In half precision; activations in place keep nothing of their own.
-        if isinstance(output, torch.Tensor) and not getattr(part, "inplace", False):
-            kept += 2 * output.numel()
-
-    with FakeTensorMode(), torch.no_grad():
-        network = build_network(chosen.network, asdict(chosen.config)).eval()
-        hooks = [m.register_forward_hook(note) for m in network.modules() if not list(m.children())]
-        _, run = evaluated(chosen.network, network, chosen.crop)
-        with FlopCounterMode(display=False) as counter:
-            run()
-        for hook in hooks:
-            hook.remove()
+    with FakeTensorMode():
+        network = build_network(chosen.network, asdict(chosen.config))
         weights = parameter_count(network)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            evaluated(chosen.network, network.eval(), chosen.crop)[1]()
+        kept = _kept_numbers(network.train(), evaluated(chosen.network, network, chosen.crop)[1])
     numbers = 3 + STATES[chosen.loop.optimiser]
     targets = chosen.loop.batch * max(1, chosen.slab_targets)
-    return Plan(weights, counter.get_total_flops(), targets, chosen.loop.steps, kept, 4 * numbers * weights)
+    return Plan(
+        weights, counter.get_total_flops(), targets, chosen.loop.steps, 2 * kept, 4 * numbers * weights
+    )
+
+
+def _kept_numbers(network: nn.Module, run: Callable[[], Any]) -> int:
+    """How many numbers autograd keeps for the way back, weights left out; views of one tensor count once."""
+    weights = {p.untyped_storage()._cdata for p in network.parameters()}
+    kept: dict[int, Tensor] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        where = tensor.untyped_storage()._cdata
+        if where not in weights and (where not in kept or kept[where].numel() < tensor.numel()):
+            # Held, so that no other tensor gets its place.
+            kept[where] = tensor
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        run()
+    return sum(tensor.numel() for tensor in kept.values())
 
 
 def plan_text(name: str, chosen: Recipe) -> str:
