@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 FIRST_LINES = {
     # What the card says does not attend, and what it says does; how many slices show it.
-    "mscd": ((), ("spatial", "channel"), "**Its attention attends**", 4),
-    "dadrn": ((), ("spatial", "channel"), "**Its attention attends**", 2),
+    "mscd": ((), ("spatial", "channel"), "**Its attention attends, but that of positions makes no", 4),
+    "dadrn": ((), ("spatial", "channel"), "**Its attention attends, but which places it gathers makes no", 2),
     "sfan": ((), ("semantic gate", "global context gate"), "**Its attention attends**", 1),
     "cs_att": (("contextual",), ("spatial",), "**Its contextual attention hardly attends, and neither", 1),
     "va_mask_rcnn": (("channel",), ("spatial",), "**Its channel attention does not attend.**", 2),

@@ -303,14 +303,15 @@ class Judged(NamedTuple):
 def judged(
     network: Sfan,
     entry: ModelEntry,
-    nets: Sequence[dict[Kind, Remedied]],
+    nets: dict[Kind, Remedied],
+    seed: int,
     folder: Path,
     split: str,
     slices: int,
     progress: Progress,
     limit: int = 0,
 ) -> tuple[dict[Judged, dict[str, float]], dict[str, str], int]:
-    """Tumour Dice by scan of every way to ask, the scans' patients, and how many slices were asked.
+    """Tumour Dice by scan of every way to ask one seed's, the scans' patients, how many slices were asked.
 
     Raises:
         InputError: no scan has a lesion, or one is missing or damaged.
@@ -326,7 +327,7 @@ def judged(
         progress(f"slices of {one.scan.name}", k / len(scans))
         patients[one.scan.name], shown = one.scan.patient, shown + len(one.slices)
         truth, liver = one.tumour_zyx[one.slices], one.liver_zyx[one.slices]
-        for way, net in _ways(network, nets):
+        for way, net in _ways(network, nets, seed):
             said = tumour_in(net, entry, one.hu_zyx, one.slices)()
             found.setdefault(way, {})[one.scan.name] = dice(truth, (said >= least) & liver)
     if not patients:
@@ -334,17 +335,17 @@ def judged(
     return found, patients, shown
 
 
-def _ways(network: Sfan, nets: Sequence[dict[Kind, Remedied]]) -> Iterator[tuple[Judged, nn.Module]]:
-    yield Judged("", None, 0), network
+def _ways(network: Sfan, nets: dict[Kind, Remedied], seed: int) -> Iterator[tuple[Judged, nn.Module]]:
+    if seed == 0:
+        yield Judged("", None, 0), network
     known: tuple[Tensor, Levels] | None = None
     ways: tuple[How | None, ...] = (None, "averaged", "elsewhere")
-    for seed, of_seed in enumerate(nets):
-        for kind, net in of_seed.items():
-            for how in ways if kind != "constant" else (None,):
-                net.how, net.known = how, known
-                yield Judged(kind, how, seed), net
-                # The frozen part has seen these slices: the next one need not ask it again.
-                known, net.how, net.known = net.known, None, None
+    for kind, net in nets.items():
+        for how in ways if kind != "constant" else (None,):
+            net.how, net.known = how, known
+            yield Judged(kind, how, seed), net
+            # The frozen part has seen these slices: the next one need not ask it again.
+            known, net.how, net.known = net.known, None, None
 
 
 def rows_of(found: dict[Judged, dict[str, float]], patients: dict[str, str]) -> list[dict[str, Any]]:

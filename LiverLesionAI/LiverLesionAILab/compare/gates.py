@@ -44,7 +44,7 @@ def run_gates(args: argparse.Namespace, progress: Progress = silent) -> int:
 
     from ..training.recipes import RECIPES
     from ..training.sampling import CropSampler
-    from .gate_remedies import Budget, before, judged, learnt, rows_of, spread_of
+    from .gate_remedies import Budget, Judged, before, judged, learnt, rows_of, spread_of
 
     if min(args.steps, args.seeds, args.slices) < 1:
         raise InputError("--steps, --seeds and --slices take numbers from 1 on.")
@@ -58,23 +58,25 @@ def run_gates(args: argparse.Namespace, progress: Progress = silent) -> int:
     cases = _cases(args, chosen, progress)
     shares = {"real": 0.7, "body": 0.3}
     drawn = (chosen.augment, chosen.tumour_share, chosen.liver_share)
-    nets, losses, spreads = [], [], []
-    for seed in range(args.seeds):
-        sampler = CropSampler(cases, shares, chosen.spec, budget.edge, seed, *drawn)
-        of_seed, lost = learnt(network, sampler, chosen, budget, seed, progress)
-        _, crops = before(network, sampler, 0, budget)
-        nets.append(of_seed)
-        losses.append({kind: [float(np.mean(p)) for p in (v[:50], v[-50:])] for kind, v in lost.items()})
-        spreads.append({kind: spread_of(net, crops) for kind, net in of_seed.items()})
-    found, patients, shown = judged(
-        network, entry, nets, args.data, "validation", args.slices, progress, args.limit
-    )
-    rows = rows_of(found, patients)
-    rows[0]["note"] = f"{shown} slices"
     path = args.out / "attention.json"
     metric = f"tumour Dice per case, {args.slices} slices with lesions of each scan, mean over seeds"
     known = {"kind": KIND, "model": entry.name, "sha256": entry.sha256, "metric": metric}
-    write_json(path, {**known, "losses": losses, "spreads": spreads, "rows": rows})
+    losses, spreads = [], []
+    found: dict[Judged, dict[str, float]] = {}
+    for seed in range(args.seeds):
+        sampler = CropSampler(cases, shares, chosen.spec, budget.edge, seed, *drawn)
+        nets, lost = learnt(network, sampler, chosen, budget, seed, progress)
+        _, crops = before(network, sampler, 0, budget)
+        losses.append({kind: [float(np.mean(p)) for p in (v[:25], v[-25:])] for kind, v in lost.items()})
+        spreads.append({kind: spread_of(net, crops) for kind, net in nets.items()})
+        one, patients, shown = judged(
+            network, entry, nets, seed, args.data, "validation", args.slices, progress, args.limit
+        )
+        found |= one
+        rows = rows_of(found, patients)
+        rows[0]["note"] = f"{shown} slices"
+        # After every seed: what is there is kept.
+        write_json(path, {**known, "losses": losses, "spreads": spreads, "rows": rows})
     print(kept_text(path))
     print(f"{AS_IT_IS}: the bundled weights; losses and spreads of the weights in {path}")
     return 0
