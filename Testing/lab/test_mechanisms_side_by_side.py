@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from LiverLesionAILab.compare.attention_kept import recomputed
 from LiverLesionAILab.metrics.bootstrap import compare_paired
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +42,30 @@ def test_what_is_replaced_in_the_bundled_weights_is_what_the_kept_runs_say(name:
         cells = [cell(rows[attention, how]) for how in ("off", "averaged", "elsewhere")]
         line = f"| {name}, {attention} | {rows['', '']['value']:.3f} | {' | '.join(cells)} |"
         assert line in EVIDENCE
+
+
+FROM_SCANS = {name: KEPT[name] for name in ("va_mask_rcnn", "va_faster_rcnn", "cs_att")}
+
+
+@pytest.mark.parametrize("name", FROM_SCANS)
+def test_what_other_scans_have_is_what_the_kept_runs_say(name: str) -> None:
+    rows = kept_rows(name)
+    for attention in FROM_SCANS[name]:
+        cells = [cell(rows[attention, how]) for how in ("averaged over scans", "another scan's")]
+        line = f"| {name}, {attention} | {rows['', '']['value']:.3f} | {' | '.join(cells)} |"
+        assert line in EVIDENCE
+
+
+@pytest.mark.parametrize("name", FROM_SCANS)
+def test_the_kept_cases_give_these_differences_again(name: str) -> None:
+    rows = kept_rows(name)
+    for (attention, how), row in rows.items():
+        found = recomputed(row, rows["", ""])
+        assert found is not None, "cases are kept"
+        assert found[0] == pytest.approx(row["value"], abs=1e-6), (attention, how)
+        if attention:
+            told = [row["difference"][key] for key in ("value", "low", "high")]
+            assert [found[1].value, found[1].low, found[1].high] == pytest.approx(told, abs=5e-4)
 
 
 @pytest.mark.parametrize("name", [name for name in KEPT if name in ("sfan", "mscd", "va_mask_rcnn")])

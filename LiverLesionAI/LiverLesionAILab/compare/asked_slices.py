@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from LiverLesionAILib.models.inputs import InputSpec
     from LiverLesionAILib.models.weights import ModelEntry
     from LiverLesionAILib.networks.va_rcnn import Features, VaRcnn
-    from LiverLesionAILib.stages.detect.volumetric import SlabFeatures
+    from LiverLesionAILib.stages.detect.volumetric import Found, SlabFeatures
     from torch import Tensor, nn
 
 
@@ -71,7 +71,7 @@ def tumour_in(
     """What asks a mask network for the tumour's probability in some slices, (n, y, x), 0..255 for 0..1."""
     import torch
     from LiverLesionAILib.networks.va_rcnn import VaRcnn
-    from LiverLesionAILib.stages.detect.volumetric import Found, claimed_on_grid, dense_on_grid
+    from LiverLesionAILib.stages.detect.volumetric import Found
     from LiverLesionAILib.stages.segment.inference import class_probabilities
 
     if not isinstance(network, VaRcnn):
@@ -79,18 +79,25 @@ def tumour_in(
         return lambda: class_probabilities(
             network, entry.input, hu_zyx, classes=3, pyramid=scales, slices=slices.tolist()
         )[1]
-    config = network.config
     slab, features, own = _bags(network, entry.input.enlarged(entry.scales), hu_zyx, slices)
 
     def ask() -> NDArray[np.uint8]:
         with torch.inference_mode():
             output = network.detect(features, own, slab.padded_yx)
-        group, grid_yx = Found(slices, output, slab.size_yx, slab.padded_yx), hu_zyx.shape[1:]
-        tumour = claimed_on_grid(group, config.classes - 1, grid_yx)
-        liver = dense_on_grid(group, grid_yx) if config.dense else claimed_on_grid(group, 1, grid_yx)
-        return np.rint(255.0 * np.minimum(tumour, liver)).astype(np.uint8)
+        group = Found(slices, output, slab.size_yx, slab.padded_yx)
+        return claimed_tumour(network, group, hu_zyx.shape[1:])
 
     return ask
+
+
+def claimed_tumour(network: VaRcnn, group: Found, grid_yx: tuple[int, int]) -> NDArray[np.uint8]:
+    """The tumour's probability by instances, where the liver is, (T, *grid_yx), 0..255 for 0..1."""
+    from LiverLesionAILib.stages.detect.volumetric import claimed_on_grid, dense_on_grid
+
+    config = network.config
+    tumour = claimed_on_grid(group, config.classes - 1, grid_yx)
+    liver = dense_on_grid(group, grid_yx) if config.dense else claimed_on_grid(group, 1, grid_yx)
+    return np.rint(255.0 * np.minimum(tumour, liver)).astype(np.uint8)
 
 
 def _bags(
@@ -125,12 +132,6 @@ def boxes_in(network: nn.Module, entry: ModelEntry, asked: AskedScan) -> Callabl
     from LiverLesionAILib.stages.detect.view import view_around
     from LiverLesionAILib.stages.detect.volumetric import boxes_on_grid
 
-    from ..training.detection import instance_boxes, instances_of
-
-    truths = [
-        instance_boxes(instances_of(torch.from_numpy(2 * asked.tumour_zyx[z].astype(np.int64)))).numpy()
-        for z in asked.slices
-    ]
     view = view_around(asked.liver_zyx, asked.spacing_zyx_mm)
     assert view is not None
     if isinstance(network, CsAtt):
@@ -154,17 +155,26 @@ def boxes_in(network: nn.Module, entry: ModelEntry, asked: AskedScan) -> Callabl
 
     def ask() -> list[ScoredScan]:
         with torch.inference_mode():
-            seen = zip(asked.slices, truths, found(), strict=True)
-            images = [ImageBoxes(truth, *_inside(*one, asked.liver_zyx[z])) for z, truth, one in seen]
-        name, patient = asked.scan.name, asked.scan.patient
-        matched = [match_image(image) for image in images]
-        # All sizes count.
-        return [
-            ScoredScan(name, patient, np.full(len(m.found_scores), LEAST_MM), m.found_scores, m.false_scores)
-            for m in matched
-        ]
+            return scored_slices(asked, found())
 
     return ask
+
+
+def scored_slices(asked: AskedScan, found: Sequence[Boxes]) -> list[ScoredScan]:
+    """Boxes found in the asked slices, on the whole grid, matched with the lesions' cross-sections."""
+    import torch
+
+    from ..training.detection import instance_boxes, instances_of
+
+    made = []
+    for z, boxes in zip(asked.slices, found, strict=True):
+        tumour = torch.from_numpy(2 * asked.tumour_zyx[z].astype(np.int64))
+        truth = instance_boxes(instances_of(tumour)).numpy()
+        m = match_image(ImageBoxes(truth, *_inside(*boxes, asked.liver_zyx[z])))
+        # All sizes count.
+        sizes = np.full(len(m.found_scores), LEAST_MM)
+        made.append(ScoredScan(asked.scan.name, asked.scan.patient, sizes, m.found_scores, m.false_scores))
+    return made
 
 
 def _inside(boxes: NDArray[np.float64], scores: NDArray[np.float64], liver_yx: NDArray[np.bool_]) -> Boxes:

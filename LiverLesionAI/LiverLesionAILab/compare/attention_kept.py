@@ -2,7 +2,8 @@
 
 Masks have each case's Dice ("cases"). Boxes keep `[name, patient, scores of the lesions, scores of the false
 boxes]` of every scan or slice, classes `[name, patient, truth, said, ...]` of every slice, said by each seed
-("kept"). A row is held against the first, or against the one whose number is its "against".
+("kept"). A row is held against the first, or against the one whose number is its "against"; of one with a
+number in "same" the cases are kept there.
 """
 
 from __future__ import annotations
@@ -99,8 +100,9 @@ def kept_text(path: Path, seed: int = 0) -> str:
     table = [["attention", "replaced", "value", "difference", "", ""]]
     unkept = 0
     try:
-        for row in data["rows"]:
-            again = recomputed(row, data["rows"][row.get("against", 0)], seed)
+        rows = [{**data["rows"][row["same"]], **row} if "same" in row else row for row in data["rows"]]
+        for row in rows:
+            again = recomputed(row, rows[row.get("against", 0)], seed)
             unkept += again is None
             value, change = again or (row["value"], _interval(row["difference"]))
             table.append(

@@ -17,6 +17,7 @@ from .cases import add_case_arguments, run_compare_cases
 from .classifiers import add_classifier_arguments, run_compare_classifiers
 from .detectors import add_compare_arguments, run_compare
 from .gates import add_gate_arguments, run_gates
+from .remedies import add_remedy_arguments, run_remedies
 from .segmenters import add_segmenter_arguments, run_compare_segmenters
 from .transformed import add_transformed_arguments, run_transformed
 
@@ -30,6 +31,11 @@ KINDS = {
         "a network with each of its attentions replaced, by its own metric",
     ),
     "gates": (add_gate_arguments, run_gates, "three remedies for SFAN's semantic gate, learnt alike"),
+    "remedies": (
+        add_remedy_arguments,
+        run_remedies,
+        "three remedies each for VA's and CS-Att's spatial attention",
+    ),
     "anatomy": (add_anatomy_arguments, run_anatomy, "vessels and segments on SynthLiver-anatomy"),
     "livers": (add_picture_arguments, run_pictures, "pictures of outlined livers' vessels and segments"),
     "followups": (add_followup_arguments, run_followups, "simulated follow-ups with what is known of them"),
