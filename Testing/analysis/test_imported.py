@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("highdicom", reason="highdicom is not installed (the extra export)")
 
 from LiverLesionAILib.analysis.imported import imported_case, sort_segments
+from LiverLesionAILib.case.anatomy import LiverAnatomy
 from LiverLesionAILib.case.findings import LesionSource, LesionStatus
 from LiverLesionAILib.reading.dicom_seg import Segment, SegmentationObject, read_segmentation
 from LiverLesionAILib.reading.dicom_sr import read_report
@@ -77,6 +78,29 @@ def test_an_exported_case_comes_back_as_it_was(tmp_path):
         assert now.measurement.long_axis_mm > 0
     uids = [region.tracking_uid for region in content.regions[1:]]
     assert [lesion.tracking_uid for lesion in back.lesions] == uids
+
+
+@pytest.mark.parametrize("key", ["anatomy_notes", "anatomy_blank"])
+def test_what_a_report_says_of_segments_comes_back_of_older_versions_too(tmp_path, key):
+    """What is said of segments that are there was under a code that called them left blank."""
+    said = "More of this liver's vessels are called hepatic than livers have. Look at them."
+    volume, result = small_case()
+    result = replace(result, anatomy=LiverAnatomy.blank(result.geometry, said))
+    slices = tuple(
+        DicomSlice("1.2.840.10008.5.1.4.1.1.2", f"1.2.{z + 1}") for z in range(volume.hu_zyx.shape[0])
+    )
+    content = content_of(result, DicomSource(slices, study_instance_uid="1.2.3", series_instance_uid="1.2.4"))
+    [(value, scheme, meaning)] = content.regions[0].texts
+    assert (value, scheme) == ("anatomy_notes", "99LIVERLESIONAI")
+    assert "what to know" in meaning and "left blank" in meaning and len(meaning) <= 64
+    first = replace(content.regions[0], texts={(key, scheme, meaning): said})
+    content = replace(content, regions=(first, *content.regions[1:]))
+    seg = segmentation(content)
+    seg.save_as(tmp_path / "seg.dcm", enforce_file_format=True)
+    structured_report(content, seg).save_as(tmp_path / "sr.dcm", enforce_file_format=True)
+    drawn = read_segmentation(tmp_path / "seg.dcm", volume.geometry)
+    assert said in imported_case(volume, drawn, read_report(tmp_path / "sr.dcm")).messages
+    assert said not in imported_case(volume, drawn).messages
 
 
 def test_others_lesions_in_one_segment_are_taken_apart():

@@ -75,7 +75,15 @@ def test_patients_that_get_no_category(patient: AtRisk, ends_at: str) -> None:
 def test_all_three_phases_have_to_be_there(missing: Phase) -> None:
     found = of(phases=tuple(p for p in (*PHASES, Phase.UNENHANCED) if p is not missing))
     assert found.category is None
-    assert found.steps[-1].answer == f"missing: {missing.value}"
+    assert found.steps[-1].answer == f"missing: {missing.title}"
+
+
+def test_a_phase_that_was_measured_but_not_confirmed_is_not_called_missing() -> None:
+    """The reader of a portal venous CT does not have to look for the portal venous phase."""
+    found = lirads(PATIENT, (), SEEN, unconfirmed=(Phase.PORTAL, Phase.UNENHANCED))
+    assert found.category is None and found.steps[-1].ends
+    assert found.steps[-1].answer == "missing: arterial, delayed; there, but not confirmed: portal venous"
+    assert lirads(PATIENT, PHASES, SEEN, unconfirmed=PHASES) == of()
 
 
 @pytest.mark.parametrize(

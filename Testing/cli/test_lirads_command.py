@@ -67,7 +67,7 @@ def test_what_was_measured_counts_only_when_the_reader_confirms_it(
     eyes = ("--tumour-in-vein", "no", "--targetoid", "no")
     text = said(tmp_path / "case", capsys, *number, *patient, *eyes)
     assert "Measured (arterial, portal, delayed), not counted: APHE yes, washout yes, capsule yes" in text
-    assert "No category" in text and "missing: arterial" in text
+    assert "No category" in text and "there, but not confirmed: arterial, portal venous, delayed" in text
     text = said(tmp_path / "case", capsys, *number, *patient, *eyes, "--confirm-measured")
     assert "Category: LR-" in text and "Washout, not at the edge alone? yes" in text
     text = said(tmp_path / "case", capsys, *number, *patient, *eyes, "--confirm-measured", "--washout", "no")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.desk import add_volume, truth_array
+from support.desk import WIDTH, add_volume, truth_array
 from support.follow_up_desk import Mouse, choose, start, states
 
 pytest.importorskip("PySide6")
@@ -18,6 +18,7 @@ def test_the_whole_story_by_mouse(desk, tmp_path):
     assert shown.compared is not None, desk.message()
     assert shown.compared.followup.failed == ""
     assert desk.ui.followUpSection.visible
+    assert desk.window.layout().totalMinimumSize().width() <= WIDTH, "nothing has to be scrolled sideways"
     first = states(desk)
     assert first[(1,), (1,)] in ("grown", "stable")
     new = next(current for before, current in first if not before)

@@ -27,6 +27,7 @@ from LiverLesionAILib.panel.edit.reader_panel import ReaderPanel
 from LiverLesionAILib.panel.findings import findings_model as table
 from LiverLesionAILib.panel.findings import threshold_panel
 from LiverLesionAILib.panel.findings.lesion_details import details_html
+from LiverLesionAILib.panel.links import LINK_COLOUR, link
 from LiverLesionAILib.panel.report import report_panel
 from LiverLesionAILib.panel.report.report_panel import Questions, ReportPanel, new_folder
 from LiverLesionAILib.panel.run.model_panel import ModelPanel
@@ -227,7 +228,7 @@ def test_a_lesion_that_looks_treated_is_asked_about_until_the_reader_has_said_so
     why = "20 HU, 4 HU of change over 3 phases, sharp edge: an ablated zone looks so"
     row = replace(LESION, class_reasons=f"portal 20 HU; 31 mm; treated? {why}")
     text = details_html(row)
-    assert "portal 20 HU; 31 mm<br>" in text and f'{why}. <a href="treated">Mark as treated</a>' in text
+    assert "portal 20 HU; 31 mm<br>" in text and f"{why}. {link('treated', 'Mark as treated')}" in text
     host, actions = Host(row), Actions()
     ReaderPanel(host, actions)  # type: ignore[arg-type]
     host.ui.detailLabel.fire("linkActivated(QString)", "treated")
@@ -235,6 +236,24 @@ def test_a_lesion_that_looks_treated_is_asked_about_until_the_reader_has_said_so
     assert actions.done == [(["lesion_2"], LesionStatus.TREATED)]
     marked = details_html(replace(row, status=LesionStatus.TREATED))
     assert "as you say" in marked and "<a href" not in marked
+
+
+def test_a_link_is_read_on_light_and_on_dark_windows() -> None:
+    """Qt's usual blue is below 2 to 1 on a dark window."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    def contrast(one: str, other: str) -> float:
+        high, low = sorted((luminance(one), luminance(other)), reverse=True)
+        return (high + 0.05) / (low + 0.05)
+
+    for window in ("#efefef", "#ffffff", "#323232", "#242424"):
+        assert contrast(LINK_COLOUR, window) >= 3, window
+    assert contrast("#0000ff", "#323232") < 2
+    assert LINK_COLOUR in link("go:1", "there")
 
 
 def test_what_measurements_leave_open_is_not_called_unlike_what_was_trained() -> None:

@@ -8,6 +8,7 @@ from datetime import date
 from itertools import pairwise
 
 import pytest
+from LiverLesionAILib.case.colours import lesion_colour
 from LiverLesionAILib.case.course import Course
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.pictures.followup_plot import HEIGHT, WIDTH, WORDS, followup_svg, target_curves
@@ -37,6 +38,26 @@ def test_curves_are_changes_from_the_baseline():
     assert total.name == "sum"
     assert total.percent == pytest.approx((0, -30, 0))
     assert (one.low[2], one.high[2]) == pytest.approx((-30, -20))
+
+
+def test_no_lesion_is_taken_for_another_one_of_the_same_number():
+    """Of the baseline 1 is 1, 2 is 3 now, 3 is gone; this scan's 2 is another lesion."""
+    sizes = {n: LesionSize(n, "", 30.0, 30.0, 14.0, 28.0, 32.0) for n in (1, 2, 3)}
+    before, now = (TimePoint("", date(2026, k, 1), sizes, 1.0) for k in (1, 2))
+    pairs = (
+        Pair((1,), (1,), LesionState.STABLE), Pair((2,), (3,), LesionState.STABLE),
+        Pair((3,), (), LesionState.GONE), Pair((), (2,), LesionState.NEW),
+    )  # fmt: skip
+    course = Course((before, now), (FollowUp(before, now, pairs),))
+    curves = target_curves(course, (1, 2, 3))
+    assert [curve.name for curve in curves] == ["lesion 1", "lesion 2 → 3", "lesion 3 → –", "sum"]
+    assert len({curve.colour for curve in curves}) == 4
+    red, green, blue = lesion_colour(3)
+    assert curves[1].colour == f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
+    texts = list(ET.fromstring(followup_svg(course, (1, 2, 3))).iter(f"{SVG}text"))
+    ends = {text.text: float(text.get("x")) + 6.5 * len(text.text) for text in texts}
+    starts = {text.text: float(text.get("x")) for text in texts}
+    assert ends["lesion 2 → 3"] < starts["lesion 3 → –"] and ends["lesion 3 → –"] < starts["sum"]
 
 
 @pytest.mark.parametrize("dated", [True, False])

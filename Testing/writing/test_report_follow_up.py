@@ -110,7 +110,9 @@ def test_page_pdf_and_text_hold_the_numbers_of_the_file(result, language, scans)
             ("change_volume_percent", 10, 0), ("doubling_days", 11, 0),
         ):  # fmt: skip
             shown = row[at].replace(",", ".")
-            assert (shown == "") == (pair[key] is None)
+            # A time of doubling is told of what has grown alone; the file has the arithmetic of all.
+            told = pair[key] is not None and (key != "doubling_days" or pair["state"] == "grown")
+            assert bool(shown) == told
             if shown:
                 assert float(shown) == pytest.approx(pair[key], abs=0.5 * 10.0**-digits + 1e-9)
     sums = document["recist"]
@@ -154,6 +156,14 @@ def test_a_choice_of_targets_that_recist_does_not_make_is_said_in_each_language(
         said = sentence(told, Language(language))
         assert name in said and all(point.name in said for point in judged.course.points)
         assert said != Language(language)("in_english", s=told) and "looks" not in said
+
+
+def test_the_study_has_the_date_that_the_comparison_took_for_it(result):
+    """A CT that is no DICOM: its date was "not known" above a comparison that has it."""
+    words = Language("de")
+    assert report_content(result, None, Options("de")).study_date == words("unknown")
+    made = report_content(result, None, Options("de"), judged=course_of(result))
+    assert made.study_date == dict(made.follow_up.facts)[words("fu.current")] == "02.03.2026"
 
 
 def test_the_plot_is_on_the_page_in_its_language(result):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..case.anatomy_codes import read_place
+from ..case.anatomy_codes import read_notes, read_place
 from ..case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ..reading.dicom_seg import Segment, SegmentationObject
 from ..reading.dicom_sr import MeasurementGroup
@@ -109,7 +109,7 @@ def imported_case(
         liver_volume_ml=organ.volume_ml,
         liver_hu_mean=organ.hu_mean,
         tumour_burden_percent=organ.tumour_burden_percent,
-        messages=_messages(kinds, drawn),
+        messages=(*_messages(kinds, drawn), *_said_of_segments(groups)),
         device="none (imported)",
         version=__version__,
         reduced_ct=reduced_ct(volume.hu_zyx, whole, volume.geometry),
@@ -172,6 +172,11 @@ def _with_report(
         tracking_uid=segment.tracking_uid,
         anatomy=read_place(numbers, texts),
     )
+
+
+def _said_of_segments(groups: Sequence[MeasurementGroup]) -> tuple[str, ...]:
+    """What our own report says of segments and vessels as a whole: the lesions' places rest on it."""
+    return tuple(dict.fromkeys(said for group in groups if (said := read_notes(group.texts))))
 
 
 def _messages(kinds: Sorted, drawn: SegmentationObject) -> tuple[str, ...]:

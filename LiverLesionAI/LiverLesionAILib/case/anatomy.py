@@ -332,9 +332,9 @@ def shares_text(shares: Iterable[SegmentShare]) -> str:
 
 
 def widened_text(shares: Iterable[SegmentShare]) -> str:
-    """ "VII 82 to 90 %, VIII 18 to 40 %, IVa up to 30 %": what the planes' doubt leaves possible.
+    """ "VII up to 90 %, VIII up to 40 %, IVa 30 %": the most of the lesion that the planes' doubt gives each.
 
-    "" where it changes nothing that is read: each share stays within 5 per cent of the lesion.
+    What one gains another loses. "" where each share stays within 5 per cent of the lesion: nothing is read.
     """
     listed = list(shares)
     if all(one.possible - one.share < WIDENED for one in listed):
@@ -342,7 +342,7 @@ def widened_text(shares: Iterable[SegmentShare]) -> str:
     said = []
     for one in listed:
         low, high = round(100 * one.share), round(100 * max(one.share, one.possible))
-        reach = f"up to {high} %" if low == 0 else f"{low} %" if high == low else f"{low} to {high} %"
+        reach = f"{low} %" if high == low else f"up to {high} %"
         said.append(f"{one.segment.roman} {reach}")
     return ", ".join(said)
 

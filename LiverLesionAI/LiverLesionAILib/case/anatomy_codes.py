@@ -44,6 +44,16 @@ def angle_key(vessel: Vessel) -> str:
     return f"angle_{_VESSELS[vessel]}"
 
 
+NOTES_KEYS = ("anatomy_notes", "anatomy_blank")
+"""Of a text at the liver: what to know of segments and vessels, what is left blank and why. Reports of older
+versions have the second one."""
+
+
+def read_notes(texts: Mapping[tuple[str, str], str]) -> str:
+    """What a report says of segments and vessels as a whole; "" where it says nothing."""
+    return next((texts[key, SCHEME] for key in NOTES_KEYS if texts.get((key, SCHEME))), "")
+
+
 UNSURE_KEY = "vessel_unsure"
 """Of a text: kinds of vessel whose nearest one may be of the other tree."""
 

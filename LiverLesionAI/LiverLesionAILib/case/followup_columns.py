@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .course import interval_of_sum
-from .followup import Change, FollowUp, LesionSize, Pair, change_of
+from .followup import Change, FollowUp, LesionSize, LesionState, Pair, change_of
 from .volume_interval import volume_digits
 
 Interval = Callable[[FollowUp, Pair], tuple[float, float]]
@@ -122,6 +122,12 @@ def _change(field: str) -> Callable[[FollowUp, Pair], float]:
     return value
 
 
+def _doubling(followup: FollowUp, pair: Pair) -> float:
+    """Of what has grown; of what has not, a time of doubling is the measurements' noise."""
+    days = change_of(followup, pair).doubling_days
+    return days if pair.state is LesionState.GROWN and days > 0 else math.nan
+
+
 NUMBERS: tuple[PairColumn, ...] = (
     PairColumn(
         "number", "Lesion", "#", "Number in this scan", lambda followup, pair: numbers_text(pair.current)
@@ -208,8 +214,8 @@ CHANGES: tuple[PairColumn, ...] = (
         "doubling_days",
         "Doubling time",
         "×2 days",
-        "Days in which the volume doubles; negative: halves. Needs both dates",
-        _change("doubling_days"),
+        "Days in which the volume of a lesion that has grown doubles. Needs both dates",
+        _doubling,
         "days",
         0,
     ),

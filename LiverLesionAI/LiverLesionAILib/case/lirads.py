@@ -141,13 +141,17 @@ def threshold_growth(before_mm: float, now_mm: float, months: float) -> bool | N
     return now_mm - before_mm >= GROWTH_SHARE * before_mm - 1e-6
 
 
-def lirads(patient: AtRisk, phases: Iterable[Phase], seen: Observation) -> LiRads:
+def lirads(
+    patient: AtRisk, phases: Iterable[Phase], seen: Observation, unconfirmed: Iterable[Phase] = ()
+) -> LiRads:
     """The category of an observation, with every step to it.
 
     Args:
         phases: that the examination has; "arterial" has to be the late arterial one, which the reader sees.
+        unconfirmed: that were measured, but not confirmed by the reader: they do not count, and are not
+            missing either.
     """
-    there, steps = set(phases), []
+    there, measured, steps = set(phases), set(unconfirmed), []
 
     def ask(question: str, answer: str, ends: bool) -> bool:
         steps.append(Step(question, answer, ends))
@@ -167,9 +171,13 @@ def lirads(patient: AtRisk, phases: Iterable[Phase], seen: Observation) -> LiRad
         return none()
     if ask("Was the lesion treated?", _said(seen.treated), seen.treated):
         return none()
-    missing = [p.value for p in (Phase.ARTERIAL, Phase.PORTAL, Phase.DELAYED) if p not in there]
-    answer = f"missing: {', '.join(missing)}" if missing else "all there"
-    if ask("Late arterial, portal venous and delayed phase?", answer, bool(missing)):
+    open_ = [p for p in (Phase.ARTERIAL, Phase.PORTAL, Phase.DELAYED) if p not in there]
+    lists = {
+        "missing": [p.title for p in open_ if p not in measured],
+        "there, but not confirmed": [p.title for p in open_ if p in measured],
+    }
+    answer = "; ".join(f"{what}: {', '.join(names)}" for what, names in lists.items() if names)
+    if ask("Late arterial, portal venous and delayed phase?", answer or "all there", bool(open_)):
         return none()
     benign = seen.benign_excluded
     if ask("Definitely and probably benign excluded?", _said(benign), benign is not True):

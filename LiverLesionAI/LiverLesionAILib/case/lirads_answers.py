@@ -77,7 +77,8 @@ def category(patient: AtRisk, answers: Answers, lesion: Lesion, phases: Iterable
         raise InputError(f"Lesion {lesion.number} was marked as {lesion.status.title}: it has no category.")
     if lesion.measurement is None:
         raise InputError(f"Lesion {lesion.number} has only a box. Outline it first: its size is needed.")
-    measured = Proposal.of(lesion.enhancement) if answers.confirmed else Proposal()
+    proposal = Proposal.of(lesion.enhancement)
+    measured = proposal if answers.confirmed else Proposal()
 
     def counted(name: str) -> bool | None:
         said: bool | None = getattr(answers, name)
@@ -95,7 +96,7 @@ def category(patient: AtRisk, answers: Answers, lesion: Lesion, phases: Iterable
         answers.benign_excluded,
         lesion.status is LesionStatus.TREATED,
     )
-    return lirads(patient, tuple(phases) or measured.phases, seen)
+    return lirads(patient, tuple(phases) or measured.phases, seen, proposal.phases)
 
 
 def outcome(found: LiRads) -> str:

@@ -74,7 +74,8 @@ def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
         )
     if wanted == "cpu" or problem:
         kind = cpu_precision() if precision == "auto" else precision
-        return Device("cpu", kind, f"CPU, {torch.get_num_threads()} threads, {kind}", batch=8)
+        threads = torch.get_num_threads()
+        return Device("cpu", kind, f"CPU, {threads} thread{'s' * (threads > 1)}, {kind}", batch=8)
     name = "cuda" if wanted == "auto" else wanted
     free, total = torch.cuda.mem_get_info(torch.device(name))
     if wanted == "auto" and free < 1.5e9:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from xml.sax.saxutils import escape
 
-from ..case.colours import lesion_colour
+from ..case.colours import DIFFERENT_COLOURS, lesion_colour
 from ..case.course import Course, proposed_targets, sums_over_time, target_sizes
 from ..case.recist import PARTIAL, PROGRESS, TargetSize
 
@@ -36,8 +36,9 @@ class TargetCurve:
     """One target over time.
 
     Attributes:
-        name: "lesion 1", or "sum".
-        colour: of the lesion in the views, #rrggbb.
+        name: "lesion 1", "lesion 2 → 3" where its number in this scan is another one, "lesion 4 → –" where
+            it is not listed any more; or "sum".
+        colour: of the lesion in this scan's views, #rrggbb.
         percent: change from the baseline at each scan; NaN where it is not known.
         low, high: the same at the ends of the measurements' intervals; NaN where there are none.
     """
@@ -62,15 +63,16 @@ def target_curves(
     sizes = target_sizes(course, chosen)
     tracks = [track for track in course.tracks if set(track.numbers[0]) & set(chosen)]
     curves = []
+    colours = _colours([(track.numbers[0], track.numbers[-1]) for track in tracks])
     for k, track in enumerate(tracks):
-        numbers = [n for n in track.numbers[0] if n in chosen]
+        numbers = tuple(n for n in track.numbers[0] if n in chosen)
         column = [row[k] for row in sizes]
         ends = [size.interval_mm for size in column]
         baseline = column[0].counted_mm
         curves.append(
             TargetCurve(
-                f"{words['lesion']} {'+'.join(map(str, numbers))}",
-                _hex(lesion_colour(numbers[0])),
+                f"{words['lesion']} {_numbers_text(numbers, track.numbers[-1])}",
+                colours[k],
                 _changes([size.counted_mm for size in column], baseline),
                 _changes([None if end is None else end[0] for end in ends], baseline),
                 _changes([None if end is None else end[1] for end in ends], baseline),
@@ -80,6 +82,25 @@ def target_curves(
     unknown = (math.nan,) * len(total)
     curves.append(TargetCurve(words["sum"], "#222222", _changes(total, total[0]), unknown, unknown))
     return tuple(curves)
+
+
+def _numbers_text(before: tuple[int, ...], now: tuple[int, ...]) -> str:
+    """The baseline's numbers, and this scan's where they are others: no lesion is taken for another one."""
+    first = "+".join(map(str, before))
+    return first if before == now else f"{first} \N{RIGHTWARDS ARROW} {'+'.join(map(str, now)) or '–'}"
+
+
+def _colours(numbers: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[str]:
+    """#rrggbb by (numbers in the baseline, in this scan): as in this scan's views, each once.
+
+    What this scan does not list takes the next colour from its number in the baseline on that is free.
+    """
+    made = [_hex(lesion_colour(now[0])) if now else "" for _, now in numbers]
+    for k, (before, now) in enumerate(numbers):
+        if not now:
+            from_here = [_hex(lesion_colour(before[0] + n)) for n in range(DIFFERENT_COLOURS)]
+            made[k] = next((colour for colour in from_here if colour not in made), from_here[0])
+    return made
 
 
 def _changes(lengths: Sequence[float | None], baseline: float | None) -> tuple[float, ...]:
@@ -153,7 +174,8 @@ def _lines(
         # The label of the lower line stands below it, so that two that are close stay readable.
         below = percent == min(cut for cut, _ in cuts)
         label = f"{name} ({words['sum']}) {percent:+.0f} %"
-        text = _text(left + width - 4, y + (12 if below else -4), label, end=True, size=10)
+        # On the left, where every curve is still at zero.
+        text = _text(left + 4, y + (12 if below else -4), label, size=10)
         # Once in thick white below it, so that no curve runs through; few viewers know paint-order.
         labels += [text.replace("<text ", '<text stroke="#ffffff" stroke-width="3" '), text]
     for curve in curves:
@@ -174,10 +196,11 @@ def _lines(
         day = days[k]
         label = f"{words['scan']} {k + 1}" if day is None else day_text(day)
         made.append(_text(x, LINES[1] + LINES[3] + 18, label, end=k > 0, size=10))
-    for k, curve in enumerate(curves):
-        x = left + k * 100
-        made.append(f'<rect x="{x}" y="{HEIGHT - 24}" width="12" height="12" fill="{curve.colour}"/>')
+    x = float(left)
+    for curve in curves:
+        made.append(f'<rect x="{x:.0f}" y="{HEIGHT - 24}" width="12" height="12" fill="{curve.colour}"/>')
         made.append(_text(x + 17, HEIGHT - 14, curve.name, size=11))
+        x += max(100, 32 + 6.5 * len(curve.name))
     return made
 
 

@@ -12,6 +12,7 @@ from ...case.wording import axial_slice
 from ...review.case_view import CaseView
 from ...scene.ras import to_world, volume_geometry
 from ...volume.geometry import Geometry
+from ..links import link
 from ..show.views import jump_to
 
 GO, ADD = "go", "add"
@@ -29,9 +30,7 @@ def doubtful_html(places: tuple[DoubtfulPlace, ...], geometry: Geometry) -> str:
     shown = []
     for index, place in enumerate(places):
         where = f"slice {axial_slice(place.centre_lps, geometry)[0]}, {place.diameter_mm:.0f} mm"
-        shown.append(
-            f'<a href="{GO}:{index}">{where}</a> ({place.score:.2f}, <a href="{ADD}:{index}">add</a>)'
-        )
+        shown.append(f"{link(f'{GO}:{index}', where)} ({place.score:.2f}, {link(f'{ADD}:{index}', 'add')})")
     return f"Look here, not listed: {'; '.join(shown)}" if shown else ""
 
 

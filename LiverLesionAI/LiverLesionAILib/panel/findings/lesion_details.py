@@ -11,6 +11,7 @@ from ...case.enhancement import Enhancement
 from ...case.findings import LesionSource, LesionStatus
 from ...review.case_view import ListedLesion
 from ..anatomy.anatomy_text import place_lines
+from ..links import link
 from .bars import bars_html
 
 TREATED_LINK = "treated"
@@ -74,7 +75,7 @@ def _reasons(row: ListedLesion) -> list[str]:
             lines.append(f"Treated, as you say ({escape(part.removeprefix(TREATED_MARK))}).")
         else:
             why = escape(part.removeprefix(TREATED_MARK))
-            lines.append(f'<b>Treated?</b> {why}. <a href="{TREATED_LINK}">Mark as treated</a>')
+            lines.append(f"<b>Treated?</b> {why}. {link(TREATED_LINK, 'Mark as treated')}")
     return [line for line in lines if line]
 
 

@@ -17,6 +17,7 @@ import slicer
 from ...scene.nodes import ROLE_SEGMENTATION
 from ...scene.prepare import find_nodes
 from ...support.package_folder import ABOUT_MB, CHILD, REQUIREMENTS, missing_packages, package_folder
+from ..links import link
 from ..parameters import PanelParameters
 from ..run.run_text import stage_line
 from ..run.worker_client import WorkerClient, WorkerCommand, python_program
@@ -190,8 +191,8 @@ class ReportPanel:
 
     def _written(self, folder: Path) -> None:
         names = ", ".join(sorted(html.escape(path.name) for path in folder.iterdir()))
-        link = f'<a href="{folder.as_uri()}">{html.escape(str(folder))}</a>'
-        self._host.show_message(f"Report written: {names} in {link}")
+        where = link(folder.as_uri(), html.escape(str(folder)))
+        self._host.show_message(f"Report written: {names} in {where}")
 
     def _copy(self) -> None:
         volume, options = self._volume(), self._options()

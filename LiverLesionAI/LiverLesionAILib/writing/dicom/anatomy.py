@@ -8,6 +8,7 @@ from __future__ import annotations
 from ...case.anatomy import CouinaudSegment, LesionAnatomy
 from ...case.anatomy_codes import (
     BY_READER,
+    NOTES_KEYS,
     SCHEME,
     UNSURE_KEY,
     angle_key,
@@ -25,7 +26,7 @@ SEGMENT: Code = ("segment", SCHEME, "Couinaud segments")
 HEMILIVER: Code = ("hemiliver", SCHEME, "Hemiliver")
 SEGMENTS_BY: Code = ("segment_by", SCHEME, "Who said the Couinaud segments")
 UNSURE_VESSELS: Code = (UNSURE_KEY, SCHEME, "Kinds whose nearest vessel may be of the other tree")
-BLANK: Code = ("anatomy_blank", SCHEME, "Segments and vessels left blank, and why")
+NOTES: Code = (NOTES_KEYS[0], SCHEME, "Segments and vessels: what to know, what is left blank")
 RESECTION: Code = ("resection", SCHEME, "What is resected")
 WARNINGS: Code = ("resection_warn", SCHEME, "Warnings of the resection")
 FIGURES = {

@@ -12,7 +12,7 @@ from ...case.lesion_masks import lesion_masks
 from ...case.wording import notes
 from ...volume.crops import Mask
 from ...volume.dicom import DicomSource
-from .anatomy import BLANK, place_numbers, place_texts, resection_statement, sites
+from .anatomy import NOTES, place_numbers, place_texts, resection_statement, sites
 from .content import Code, DicomContent, Region, Statement
 from .follow_up import statements, with_changes
 from .images import checked_source
@@ -114,14 +114,14 @@ def _liver(result: CaseResult, source: DicomSource) -> Region:
             MEAN_HU: (result.liver_hu_mean, "[hnsf'U]"),
             BURDEN: (result.tumour_burden_percent, "%"),
         },
-        texts=_blank(result),
+        texts=_notes(result),
     )
 
 
-def _blank(result: CaseResult) -> dict[Code, str]:
-    """What is left blank of segments and vessels, and why."""
+def _notes(result: CaseResult) -> dict[Code, str]:
+    """What to know of segments and vessels, what is left blank and why."""
     said = () if result.anatomy is None else result.anatomy.messages
-    return {BLANK: " ".join(said)} if said else {}
+    return {NOTES: " ".join(said)} if said else {}
 
 
 def _gallbladder(result: CaseResult, source: DicomSource) -> tuple[Region, ...]:

@@ -158,7 +158,8 @@ def remnant_part(resection: Resection, words: Language) -> RemnantPart:
         ),
     ]
     if found.remaining_tumour_ml > 0:
-        facts.append((words("rem.tumour"), f"{words.number(found.remaining_tumour_ml, 1)} mL"))
+        left = f"{words.number(found.remaining_tumour_ml, 1)} {words('unit.ml')}"
+        facts.append((words("rem.tumour"), left))
     ratios = (("Vauthey", found.vauthey_percent), ("Urata", found.urata_percent))
     if found.body is not None:
         said = ", ".join(f"{words.number(value, 1)} % ({name})" for name, value in ratios)

@@ -145,7 +145,7 @@ def report_content(
     return Content(
         words=words,
         case_name=result.case_name,
-        study_date=_study_date(source, words),
+        study_date=_study_date(source, judged, words),
         draft=draft,
         patient=_patient(source, words) if options.with_patient else (),
         technique=_technique(result, source, words),
@@ -264,8 +264,12 @@ def class_text(name: str | None, words: Language) -> str:
     return words(f"class.{key}") if key else name
 
 
-def _study_date(source: DicomSource | None, words: Language) -> str:
-    return words.date(source.study_date) if source is not None and source.study_date else words("unknown")
+def _study_date(source: DicomSource | None, judged: JudgedCourse | None, words: Language) -> str:
+    """As DICOM has it, else the day that the comparison with earlier scans took for this one."""
+    if source is not None and source.study_date:
+        return words.date(source.study_date)
+    day = None if judged is None else judged.course.last.current.day
+    return words("unknown") if day is None else words.date(f"{day:%Y%m%d}")
 
 
 def _patient(source: DicomSource | None, words: Language) -> tuple[tuple[str, str], ...]:
@@ -318,8 +322,8 @@ def _liver(result: CaseResult, listed: Sequence[Lesion], words: Language) -> tup
     phase = None if result.phase is None else phase_key(result.phase.name)
     total = sum(x.measurement.long_axis_mm for x in listed if x.measurement is not None)
     pairs = [
-        (words("volume"), f"{words.number(result.liver_volume_ml, 0)} mL"),
-        (words("density"), f"{words.number(result.liver_hu_mean, 0)} HU"),
+        (words("volume"), f"{words.number(result.liver_volume_ml, 0)} {words('unit.ml')}"),
+        (words("density"), f"{words.number(result.liver_hu_mean, 0)} {words('unit.hu')}"),
         (words("fat"), fat_text(result.liver_hu_mean, phase, words)),
         (words("lesion_count"), str(len(listed))),
     ]
@@ -327,7 +331,8 @@ def _liver(result: CaseResult, listed: Sequence[Lesion], words: Language) -> tup
         pairs.append((words("sum_of_diameters"), f"{words.number(total, 1)} mm"))
         pairs.append((words("burden"), f"{words.number(result.tumour_burden_percent, 2)} %"))
     if result.gallbladder_ml > 0:
-        pairs.append((words("gallbladder"), f"{words.number(result.gallbladder_ml, 1)} mL"))
+        # Where it is, rather than how large: its outline can take in duodenum beside it.
+        pairs.append((words("gallbladder"), f"≈ {words.number(result.gallbladder_ml, 0)} {words('unit.ml')}"))
     return tuple(pairs)
 
 
