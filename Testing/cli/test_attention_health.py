@@ -25,7 +25,12 @@ FIRST_LINES = {
     "mscd": ((), ("spatial", "channel"), "**Its attention attends, but that of positions makes no", 4),
     "dadrn": ((), ("spatial", "channel"), "**Its attention attends, but which places it gathers makes no", 2),
     "sfan": ((), ("semantic gate", "global context gate"), "**Its attention attends**", 1),
-    "cs_att": (("contextual",), ("spatial",), "**Its contextual attention hardly attends, and neither", 1),
+    "cs_att": (
+        ("contextual",),
+        ("spatial",),
+        "**Its contextual attention hardly attends, and neither attention makes a difference after three",
+        1,
+    ),
     "va_mask_rcnn": (("channel",), ("spatial",), "**Its channel attention does not attend.**", 2),
     "va_faster_rcnn": (("channel",), ("spatial",), "**Its channel attention does not attend**", 2),
 }

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.compare.attention_kept import KIND, kept_text
+from LiverLesionAILab.compare.attention_kept import KIND, kept_text, recomputed
 from LiverLesionAILab.compare.detector_kept import paired_gain, read_run
 from LiverLesionAILab.compare.detector_rows import AS_WRITTEN
 from LiverLesionAILab.compare.detectors import kept_text as detectors_text
@@ -54,3 +54,29 @@ def test_a_remedys_rows_are_those_of_the_kept_cases(name: str) -> None:
     table = kept_text(file)
     assert table.split("\n\n", 1)[1] in PAGE and "was not kept" not in table
     assert read_rows(file, KIND)["model"] == {"cs_att_remedies": "cs_att", "dadrn_third": "dadrn"}[name]
+
+
+def verdicts(name: str) -> dict[tuple[str, bool], bool]:
+    """By remedy, and whether under noise: better than its constant, worse averaged and from elsewhere."""
+    data = read_rows(RESULTS / f"attention_{name}.json.gz", KIND)["rows"]
+    rows = [{**data[row["same"]], **row} if "same" in row else row for row in data]
+    found: dict[tuple[str, bool], dict[str, tuple[float, float]]] = {}
+    noise = False
+    for row in rows:
+        noise = noise or "noise" in row["attention"]
+        again = recomputed(row, rows[row["against"]])
+        assert again is not None, "cases are kept"
+        found.setdefault((row["attention"], noise), {})[row["how"]] = (again[1].low, again[1].high)
+    return {
+        which: of["against one number"][0] > 0 and of["averaged"][1] < 0 and of["elsewhere"][1] < 0
+        for which, of in found.items()
+        if "against one number" in of
+    }
+
+
+@pytest.mark.parametrize("name", ["cs_att_spatial"])
+def test_no_remedy_of_a_spatial_attention_works_by_the_rule(name: str) -> None:
+    found = verdicts(name)
+    assert len(found) == 6, "three remedies, clean and under noise"
+    assert not any(found.values()), found
+    assert kept_text(RESULTS / f"attention_{name}.json.gz").split("\n\n", 1)[1] in PAGE
