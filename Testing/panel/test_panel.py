@@ -463,3 +463,21 @@ def test_a_volume_that_lies_otherwise_than_its_file_says_is_named_before_it_is_a
     desk.panel.run._add(first, volume)
     assert any(text.startswith("Second phase: ") for text in desk.panel.queue.current.warnings)
     desk.until(desk.idle)
+
+
+def test_a_report_before_the_analysis_is_refused(desk, tmp_path):
+    from LiverLesionAILib.support.errors import InputError
+
+    volume = add_volume("CT")
+    desk.turn()
+    with pytest.raises(InputError, match="Click Analyze"):
+        desk.module.LiverLesionAILogic().writeReport(volume, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_findings_there_is_nothing_to_report(desk):
+    add_volume("CT")
+    desk.turn()
+    assert not desk.ui.reportButton.enabled
+    assert not desk.ui.copyTextButton.enabled
+    assert desk.ui.importButton.enabled
