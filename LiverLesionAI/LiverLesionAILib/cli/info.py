@@ -131,7 +131,7 @@ def installation_text(there: dict[str, Any]) -> str:
         lines += [f"PyTorch {there['torch']}", f"Device: {there['device']}"]
     lines.append(f"Models in {there['models_folder']}:")
     for model in there["models"]:
-        named = f"  {model['name']:<14} {model['task']:<9}"
+        named = f"  {model['name']:<14} {model['task']:<10}"
         if model["state"] == "mean":
             lines.append(f"{named} mean of {' and '.join(model['of'])}")
             continue

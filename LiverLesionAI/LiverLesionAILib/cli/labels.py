@@ -51,9 +51,12 @@ def run_labels(args: argparse.Namespace) -> int:
     written = write_labels(labels, args.out)
     classes = Counter(label.lesion_class or "no class" for label in labels)
     listed = ", ".join(f"{name} {count}" for name, count in sorted(classes.items()))
-    print(
-        f"{len(labels)} lesions of {len(folders)} cases that a reader decided on{': ' * bool(listed)}{listed}"
-    )
+    lesions, cases = _counted(len(labels), "lesion"), _counted(len(folders), "case")
+    print(f"{lesions} of {cases} that a reader decided on{': ' * bool(listed)}{listed}")
     for path in written:
         print(f"  {path_text(path)}")
     return 0
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"

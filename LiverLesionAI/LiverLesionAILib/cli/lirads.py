@@ -101,7 +101,7 @@ def _measured(proposal: Proposal) -> str:
     ]
     if not parts:
         return ""
-    phases = ", ".join(phase.value for phase in proposal.phases)
+    phases = ", ".join(phase.title for phase in proposal.phases)
     return (
         f"Measured ({phases}), not counted: {', '.join(parts)}. Look at the images; then say it, or give "
         "--confirm-measured."
