@@ -66,7 +66,9 @@ def test_what_was_measured_counts_only_when_the_reader_confirms_it(
     patient = READ[:8]
     eyes = ("--tumour-in-vein", "no", "--targetoid", "no")
     text = said(tmp_path / "case", capsys, *number, *patient, *eyes)
-    assert "Measured (arterial, portal venous, delayed), not counted: APHE yes, washout yes, capsule yes" in text
+    assert (
+        "Measured (arterial, portal venous, delayed), not counted: APHE yes, washout yes, capsule yes" in text
+    )
     assert "No category" in text and "there, but not confirmed: arterial, portal venous, delayed" in text
     text = said(tmp_path / "case", capsys, *number, *patient, *eyes, "--confirm-measured")
     assert "Category: LR-" in text and "Washout, not at the edge alone? yes" in text

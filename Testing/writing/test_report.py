@@ -126,12 +126,18 @@ def test_html_pdf_and_text_say_the_same(language):
         "text": report_text(made),
     }
     for row in made.rows:
-        for cell in (row.axes, row.volume, row.density, row.slice):
+        for cell in (row.axes, row.volume, row.density, row.slice, row.score):
             for name, text in said.items():
                 assert " ".join(cell.split()) in " ".join(text.split()), f"{cell} is missing in {name}"
     for name, text in said.items():
         for said_once in (made.words("research"), made.draft, made.study_date):
             assert said_once in " ".join(text.split()), f"{said_once} is missing in {name}"
+    # A language's own units, whichever of the forms is read.
+    units = (made.words("unit.ml"), made.words("unit.hu"))
+    assert units == {"en": ("mL", "HU"), "fr": ("ml", "UH")}.get(language, ("ml", "HU"))
+    first, text = made.rows[0], " ".join(said["text"].split())
+    assert f"{first.volume} {units[0]}" in text and f"{first.density} {units[1]}" in text
+    assert ("mL" in said["text"]) == (language == "en")
 
 
 def test_the_numbers_are_those_of_the_table():

@@ -357,7 +357,7 @@ def test_intervals_stand_in_small_type_beside_long_axis_and_volume(result):
         page, text = report_html(made), report_text(made)
         for said in ("20-26", "12-16", other):
             assert f'<small class="below">{said}</small>' in page
-        assert f"mm (20-26), {row.volume} mL ({other})" in text
+        assert f"mm (20-26), {row.volume} {made.words('unit.ml')} ({other})" in text
         assert f"{made.words('fu.head.prior_long_axis')} {table.rows[0][3]} (12-16)" in text
         assert "12-16" in pdf_text(report_pdf(made)) and other in pdf_text(report_pdf(made))
         assert (made.words("intervals"), made.words("intervals_note")) in made.small_print

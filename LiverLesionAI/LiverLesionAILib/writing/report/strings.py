@@ -116,7 +116,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "volume_ml": ("Volume (mL)", "Volumen (ml)", "Volum (ml)", "Volume (ml)"),
     "density_hu": ("Density (HU)", "Dichte (HU)", "Tetthet (HU)", "Densité (UH)"),
     "slice": ("Slice", "Schicht", "Snitt", "Coupe"),
-    "probability": ("Lesion prob.", "Läsion, Wahrsch.", "Lesjon, sanns.", "Lésion, prob."),
+    "probability": ("Lesion prob.", "Läsion (Wahrsch.)", "Lesjon (sanns.)", "Lésion (prob.)"),
     "decision": ("Reader", "Befunder", "Radiolog", "Radiologue"),
     "undecided": ("not reviewed", "nicht geprüft", "ikke vurdert", "non revue"),
     "accepted": ("confirmed", "bestätigt", "bekreftet", "confirmée"),
