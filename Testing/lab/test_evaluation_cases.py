@@ -13,6 +13,7 @@ from LiverLesionAILab.data.volumes import find_plain
 from LiverLesionAILab.evaluation.cases import Prediction, prediction_of, score_case
 from LiverLesionAILab.evaluation.sources import folder_source, method_source
 from LiverLesionAILab.evaluation.summary import compare_methods, pool_slices, summarise
+from LiverLesionAILab.metrics.bands import DETECTION_BANDS
 from LiverLesionAILab.metrics.lesions import score_lesions
 from LiverLesionAILab.metrics.segmentation import score_slices
 from LiverLesionAILib.case.findings import Box, CaseResult, Lesion, Measurement
@@ -216,8 +217,13 @@ def test_summary_agrees_with_the_rows():
     tp = sum(c.true_positive for c in counts)
     pooled = 2 * tp / (2 * tp + sum(c.false_positive + c.false_negative for c in counts))
     assert summary["tumour_dice_global"].value == pytest.approx(pooled)
-    bands = [s for s in summary.scores if s.key.startswith("lesions_found ")]
-    assert sum(int(s.of.split(" of ")[1].split()[0]) for s in bands) == there
+    names = [s.key.removeprefix("lesions_found ") for s in summary.scores]
+    bands = {band.name for band in DETECTION_BANDS}
+    for groups in (bands, {n for n in names if n.startswith("place ")}):
+        # Every lesion is of one size and at one place; without HU none has a density.
+        own = [s for s, name in zip(summary.scores, names, strict=True) if name in groups]
+        assert sum(int(s.of.split(" of ")[1].split()[0]) for s in own) == there
+    assert not any(n.startswith("density ") for n in names)
     assert summary.curve.n_units == 6
     assert summary.curve.sensitivity[-1] == pytest.approx(found / there)
     assert summary["seconds"].value == pytest.approx(2.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from LiverLesionAILib.case.findings import CaseResult
@@ -12,8 +12,10 @@ from LiverLesionAILib.volume.ct import Geometry, permuted, reoriented_geometry
 from numpy.typing import NDArray
 
 from ..data.scan import GRID_TOLERANCE, LIVER, TUMOUR, UNKNOWN
+from ..metrics.components import Components
 from ..metrics.lesions import LesionRules, LesionScores, score_lesions
 from ..metrics.segmentation import MaskScores, SliceScores, score_masks, score_slices
+from ..metrics.whereabouts import whereabouts
 from .pictures import CasePicture, choose_pictures
 
 
@@ -89,6 +91,7 @@ def score_case(
     hu_zyx: NDArray | None = None,
     rules: LesionRules | None = None,
     distances: bool = True,
+    pictures: bool = True,
 ) -> CaseRow:
     """Score one prediction.
 
@@ -100,9 +103,10 @@ def score_case(
         reference_zyx: uint8 on `geometry`; 0 background, 1 liver, 2 tumour, 255 unknown.
         geometry: the scan's grid.
         prediction: the method's.
-        hu_zyx: HU on `geometry`; with it the row gets pictures.
+        hu_zyx: HU on `geometry`; with it the row gets pictures, and lesions the difference from the liver.
         rules: what counts as a lesion and as found.
         distances: also compute surface distances.
+        pictures: where HU are given; else only lesions are measured in them.
 
     Raises:
         InputError: the prediction lies on another grid.
@@ -111,8 +115,7 @@ def score_case(
     reference = permuted(reference_zyx, geometry, target)
     labels, scores = _axial(name, prediction, target)
     unknown = reference == UNKNOWN
-    if unknown.any():
-        reference, labels = np.where(unknown, 0, reference), np.where(unknown, 0, labels)
+    reference, labels = np.where(unknown, 0, reference), np.where(unknown, 0, labels)
     spacing = target.spacing_zyx_mm
     has_liver = bool((reference == LIVER).any())
     tumour, found = reference == TUMOUR, labels == TUMOUR
@@ -124,10 +127,9 @@ def score_case(
         rules=rules,
         diameter=lambda mask: measure_calipers(mask, spacing[1:]).long_mm,
     )
-    pictures: tuple[CasePicture, ...] = ()
-    if hu_zyx is not None:
-        hu = permuted(hu_zyx, geometry, target)
-        pictures = choose_pictures(hu, reference, labels, lesions, spacing[1:])
+    hu = None if hu_zyx is None else permuted(hu_zyx, geometry, target)
+    shown = choose_pictures(hu, reference, labels, lesions, spacing[1:]) if pictures else ()
+    lesions = _with_whereabouts(lesions, reference, spacing, hu, rules or LesionRules())
     return CaseRow(
         name=name,
         patient=patient,
@@ -137,8 +139,27 @@ def score_case(
         slices=score_slices([(tumour, found)], distances=distances) if tumour.any() else None,
         seconds=prediction.seconds,
         messages=prediction.messages,
-        pictures=pictures,
+        pictures=shown,
     )
+
+
+def _with_whereabouts(
+    scores: LesionScores,
+    reference_zyx: NDArray[np.uint8],
+    spacing_zyx_mm: tuple[float, float, float],
+    hu_zyx: NDArray | None,
+    rules: LesionRules,
+) -> LesionScores:
+    """The same lesions, each with where in the liver it lies; unchanged where the reference has no liver."""
+    if not (reference_zyx == LIVER).any():
+        return scores
+    there = Components.of(reference_zyx == TUMOUR, rules.connectivity)
+    found = whereabouts(there, scores.n_lesions, reference_zyx > 0, spacing_zyx_mm, hu_zyx)
+    lesions = tuple(
+        replace(lesion, place=own.place, difference_hu=own.difference_hu)
+        for lesion, own in zip(scores.reference, found, strict=True)
+    )
+    return replace(scores, reference=lesions)
 
 
 def _axial(name: str, prediction: Prediction, target: Geometry) -> tuple[NDArray, NDArray | None]:

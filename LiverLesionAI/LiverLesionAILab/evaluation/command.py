@@ -247,9 +247,10 @@ def evaluate(
                 labels,
                 geometry,
                 source(scan, read),
-                hu_zyx=read().hu_zyx if pictures else None,
+                hu_zyx=read().hu_zyx,
                 rules=rules,
                 distances=distances,
+                pictures=pictures,
             )
             rows[name].append(row)
     progress("Evaluated", 1.0)

@@ -35,7 +35,7 @@ class CasePicture:
 
 
 def choose_pictures(
-    hu_zyx: NDArray,
+    hu_zyx: NDArray | None,
     reference_zyx: NDArray,
     labels_zyx: NDArray,
     lesions: LesionScores,
@@ -44,12 +44,12 @@ def choose_pictures(
     """Up to three slices: the largest missed lesion, the largest false one, where most voxels are wrong.
 
     Args:
-        hu_zyx, reference_zyx, labels_zyx: axial slices along the first axis, one shape.
+        hu_zyx, reference_zyx, labels_zyx: axial slices along the first axis, one shape; none without HU.
         lesions: the case's detection, on the same grid.
         spacing_yx_mm: pixel size.
     """
     box = bounding_box((reference_zyx > 0) | (labels_zyx > 0), MARGIN_PX)
-    if box is None:
+    if box is None or hu_zyx is None:
         return ()
     wanted: list[tuple[int, str]] = []
     missed = [lesion for lesion in lesions.reference if not lesion.found]

@@ -20,8 +20,9 @@ from ..metrics.bootstrap import (
     ratio_interval,
 )
 from ..metrics.freeresponse import FreeResponse
-from ..metrics.lesions import RATES_PER_SCAN, free_response_per_scan
+from ..metrics.lesions import RATES_PER_SCAN, ReferenceLesion, free_response_per_scan
 from ..metrics.segmentation import NAN, MaskScores, SliceScores, global_dice
+from ..metrics.whereabouts import DENSITY_BANDS, PLACES
 from .cases import CaseRow
 
 
@@ -146,17 +147,27 @@ class _Figures:
         of = f"{sum(found)} of {_count(sum(there), 'lesion')}"
         self._add(key, label, self._ratio(found, there), "Lesions, per scan in 3D", of)
 
+    def _add_group(self, key: str, label: str, belongs: Callable[[ReferenceLesion], bool]) -> None:
+        """Share found of a group of lesions; nothing where there is none."""
+        own = [[x for x in row.lesions.reference if belongs(x)] for row in self.rows]
+        if any(own):
+            found = [sum(x.found for x in lesions) for lesions in own]
+            self._add_share(f"lesions_found {key}", f"found, {label}", found, [len(x) for x in own])
+
     def add_lesions_found(self) -> None:
-        """Shares of the lesions found, in all and by size; by IoU in all."""
+        """Shares of the lesions found, in all, by size, place and density; by IoU in all."""
         scans = [row.lesions for row in self.rows]
         there = [scan.n_lesions for scan in scans]
         self._add_share("lesions_found", "found", [scan.n_found for scan in scans], there)
         for band in DETECTION_BANDS:
-            own = [[x for x in scan.reference if band.holds(x.diameter_mm)] for scan in scans]
-            if any(own):
-                found = [sum(x.found for x in lesions) for lesions in own]
-                key, label = f"lesions_found {band.name}", f"found, {band.name}"
-                self._add_share(key, label, found, [len(lesions) for lesions in own])
+            self._add_group(band.name, band.name, lambda x, holds=band.holds: holds(x.diameter_mm))
+        for place in PLACES:
+            self._add_group(f"place {place}", place, lambda lesion, own=place: lesion.place == own)
+        for density in DENSITY_BANDS:
+            holds = density.holds
+            self._add_group(
+                f"density {density.name}", density.name, lambda x, holds=holds: holds(x.difference_hu)
+            )
         by_iou = [scan.n_found_by_iou for scan in scans]
         self._add_share("lesions_found_by_iou", "found with IoU >= 0.5", by_iou, there)
 

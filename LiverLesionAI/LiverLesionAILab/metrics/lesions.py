@@ -62,6 +62,7 @@ class ReferenceLesion:
         found, found_by_iou: by :class:`LesionRules`.
         score: highest threshold on the components' scores at which it is found by overlap; -inf when it never
             is.
+        place, difference_hu: see :class:`~.whereabouts.Whereabouts`; empty and NaN when not asked for.
     """
 
     number: int
@@ -78,6 +79,8 @@ class ReferenceLesion:
     score: float
     long_axis_mm: float = NAN
     predicted_axis_mm: float = NAN
+    place: str = ""
+    difference_hu: float = NAN
 
 
 @dataclass(frozen=True)
