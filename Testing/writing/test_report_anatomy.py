@@ -138,6 +138,30 @@ def test_a_vessel_of_either_tree_has_a_column_of_its_own(language: str) -> None:
     assert [row["Portal or hepatic vein: distance (mm)"] for row in rows[:3]] == ["6.4", "", ""]
 
 
+@pytest.mark.parametrize("either", [False, True])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_table_of_places_lies_on_the_page(language: str, either: bool) -> None:
+    """With the column of either tree it was wider than the page, and the lesions' numbers were cut off."""
+    result = placed_case()
+    if either:
+        near = LesionAnatomy(PLACE.shares, (*PLACE.contacts, VesselContact(Vessel.UNNAMED, 6.4, 31.0, 108.0)))
+        result = replace(result, lesions=(replace(result.lesions[0], anatomy=near), *result.lesions[1:]))
+    made = report_content(result, None, Options(language))
+    left: list[float] = []
+    page = pypdf.PdfReader(io.BytesIO(report_pdf(made))).pages[0]
+
+    def note(text: str, cm: list[float], tm: list[float], *_: object) -> None:
+        if text.strip():
+            left.append(tm[4] * cm[0] + tm[5] * cm[2] + cm[4])
+
+    said = page.extract_text(visitor_text=note)
+    margin = float(page.mediabox.width) * 12 / 210 - 1
+    assert margin <= min(left) and max(left) <= float(page.mediabox.width) - margin
+    assert made.anatomy is not None and made.anatomy.places is not None
+    for word in " ".join(made.anatomy.places.headings).split():
+        assert word in said.split(), "no heading is broken within a word"
+
+
 def test_a_case_that_nobody_asked_has_no_such_part_and_one_that_is_blank_says_why() -> None:
     assert report_content(measured_result(), None, Options()).anatomy is None
     result = measured_result()

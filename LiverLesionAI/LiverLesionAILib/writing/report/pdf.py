@@ -15,7 +15,8 @@ from .table import Table as Cells
 
 _BLUE, _RED, _GREY = "#1d3a5f", "#8a1c1c", "#444444"
 _WIDTHS_MM = (8, 37, 27, 21, 23, 18, 23, 29)
-_PLACE_WIDTHS_MM = (9, 45, 26, 25, 27, 27, 27)
+_PLACE_WIDTHS_MM = {7: (9, 45, 26, 28, 26, 26, 26), 8: (8, 33, 21, 28, 24, 24, 24, 24)}
+"""By the number of columns: there is one more where a vessel's tree is not sure."""
 _PAIR_WIDTHS_MM = (9, 19, 27.5, 15, 15, 13, 12, 16, 16, 13, 13, 17.5)
 _FRAME_PT = 6.0
 """A frame's own padding, which the page's margins make up for."""
@@ -227,7 +228,7 @@ def _anatomy(content: Content, styles: dict[str, Any]) -> list[Any]:
         return []
     story = [_text(words("anatomy"), styles["h2"])]
     if said.places is not None:
-        story.append(_cells(said.places, _PLACE_WIDTHS_MM, styles))
+        story.append(_cells(said.places, _PLACE_WIDTHS_MM[len(said.places.headings)], styles))
     text = _pairs(said.facts, styles)
     # Where segments are there, what is said of them leaves nothing blank.
     label = "" if said.facts else f"{words('an.blank')}: "
@@ -283,7 +284,8 @@ def _cells(table: Cells, widths_mm: tuple[float, ...], styles: dict[str, Any]) -
                 for at, row in enumerate(table.rows)
             ),
         ],
-        colWidths=[w * mm for w in widths_mm],
+        # One width a column: a column without one makes a table that is wider than the page.
+        colWidths=[w * mm for w, _ in zip(widths_mm, table.headings, strict=True)],
         repeatRows=1,
     )
     made.setStyle(
