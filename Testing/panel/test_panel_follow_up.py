@@ -66,11 +66,13 @@ def test_the_whole_story_by_mouse(desk, tmp_path):
     assert other.text == "n 16, -" and "not whole" in desk.ui.recistLabel.text
     desk.click("undoButton")
     assert other.text == "31.5, 28; n 16, 9"
+    assert desk.ui.priorDayEdit.placeholderText == "prior: YYYY-MM-DD", "no example"
     desk.ui.priorDayEdit.text = "2026-05-01"
     desk.ui.currentDayEdit.text = "2026-01-01"
     desk.ui.currentDayEdit.editingFinished.emit()
     desk.turn()
     assert "younger" in desk.ui.priorStateLabel.text
+    assert desk.ui.currentDayEdit.placeholderText == "now: 2026-01-01", "what counts, once it is known"
 
     # What a report is written from is what is shown.
     from LiverLesionAILib.case.followup_json import read_course

@@ -122,6 +122,13 @@ class FollowUpPanel:
         ):
             if not edit.focus:
                 edit.text = text
+        # The date that counts where the reader has typed none: an example would be read as one.
+        scans = self.compared.followup
+        for edit, whose, scan in (
+            (ui.priorDayEdit, "prior", scans.prior),
+            (ui.currentDayEdit, "now", scans.current),
+        ):
+            edit.placeholderText = f"{whose}: {_day_text(scan.day) or 'YYYY-MM-DD'}"
 
     # -- side by side
 
