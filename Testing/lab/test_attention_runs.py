@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -80,3 +82,21 @@ def test_no_remedy_of_a_spatial_attention_works_by_the_rule(name: str) -> None:
     assert len(found) == 6, "three remedies, clean and under noise"
     assert not any(found.values()), found
     assert kept_text(RESULTS / f"attention_{name}.json.gz").split("\n\n", 1)[1] in PAGE
+
+
+def test_what_dadrns_form_loses_learnt_on_is_what_the_kept_figures_say() -> None:
+    for row in json.loads((RESULTS / "dadrn_learnt_on.json").read_text())["rows"]:
+        seeds = row["seeds"]
+        means = {
+            what: np.mean([one[what] for one in seeds], axis=0)
+            for what in ("training", "test", "training loss", "test loss")
+        }
+        cells = [
+            row["change"],
+            str(len(seeds)),
+            f"{means['training'].mean():.3f}",
+            f"{means['test'].mean():.3f}",
+            f"{means['test'][2]:.2f}, {means['test'][3]:.2f}",
+            f"{means['training loss']:.3f}, {means['test loss']:.3f}",
+        ]
+        assert f"| {' | '.join(cells)} |" in PAGE
