@@ -24,7 +24,12 @@ FIRST_LINES = {
     # What the card says does not attend, and what it says does; how many slices show it.
     "mscd": ((), ("spatial", "channel"), "**Its attention attends, but that of positions makes no", 4),
     "dadrn": ((), ("spatial", "channel"), "**Its attention attends, but which places it gathers makes no", 2),
-    "sfan": ((), ("semantic gate", "global context gate"), "**Its attention attends**", 1),
+    "sfan": (
+        (),
+        ("semantic gate", "global context gate"),
+        "**Its attention attends, but the semantic gate (SAT) makes no difference",
+        1,
+    ),
     "cs_att": (
         ("contextual",),
         ("spatial",),
