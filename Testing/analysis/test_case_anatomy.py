@@ -106,6 +106,9 @@ def test_the_user_is_told_when_the_filter_works_alone(monkeypatch: pytest.Monkey
     assert with_anatomy(plain, volume, Rules(), finder=object()).anatomy.messages == (anatomy.NO_NAMER,)
     both = with_anatomy(plain, volume, Rules(), finder=object(), namer=object())
     assert both.anatomy.messages == ()
+    monkeypatch.setattr(anatomy, "tube_table", lambda: None)
+    without = with_anatomy(plain, volume, Rules(), finder=object(), namer=object())
+    assert without.anatomy.messages == (anatomy.NO_NAMER,), "the learnt table of tubes is missing"
 
 
 def test_the_bundled_vessel_network_opens():

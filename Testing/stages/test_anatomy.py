@@ -23,10 +23,11 @@ from LiverLesionAILib.stages.anatomy.face import LiverView, VesselAnswer
 from LiverLesionAILib.stages.anatomy.found_tubes import find_tubes
 from LiverLesionAILib.stages.anatomy.grid import liver_grid
 from LiverLesionAILib.stages.anatomy.landmarks import course_weights, vein_landmarks
-from LiverLesionAILib.stages.anatomy.naming import courses, named_trees
+from LiverLesionAILib.stages.anatomy.naming import named_trees
 from LiverLesionAILib.stages.anatomy.planes import Planes, segments_from_landmarks
 from LiverLesionAILib.stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
 from LiverLesionAILib.stages.anatomy.tree_view import CHANNELS, TreeView
+from LiverLesionAILib.stages.anatomy.tube_shape import courses
 from LiverLesionAILib.stages.anatomy.tubes import contrast_hu, seed_distances, tube_mask
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
@@ -357,6 +358,25 @@ def test_a_network_shows_a_cava_that_no_disc_shows(body: Body) -> None:
     cava = find_cava(grid, SETTINGS.cava_score, SETTINGS.cava_uneven_hu, seen)
     assert cava is not None and cava.score > 0.6
     assert (seen[cava.mask_zyx] > 0).mean() > 0.95
+
+
+def test_a_cava_as_dense_as_the_liver_and_within_its_outline_is_seen_in_some_slices(body: Body) -> None:
+    """Early in the portal venous phase: between the sightings every round piece of liver is as likely."""
+    hu, liver = body
+    cava_at = tube(points_of(GRID), CAVA, 13)
+    outline = liver | (cava_at & liver.any(axis=(1, 2))[:, None, None])
+    level = float(np.median(hu[liver]))
+    grid = liver_grid(np.where(outline & cava_at, level, hu), GRID, outline, liver & False, None)
+    points = points_of(grid.geometry)
+    seen = np.where(tube(points, CAVA, 10), 190, 0).astype(np.uint8)
+    seen[(points[..., 2] % 32) > 10] = 0
+    cava = find_cava(grid, SETTINGS.cava_score, SETTINGS.cava_uneven_hu, seen)
+    assert cava is not None
+    for z in cava.slices[3:-3:4]:
+        at = grid.geometry.index_to_lps((float(z), *cava.at_height(float(z))))
+        along = (at[2] - CAVA[0][2]) / (CAVA[1][2] - CAVA[0][2])
+        true = np.add(CAVA[0], along * np.subtract(CAVA[1], CAVA[0]))
+        assert np.hypot(*(at - true)[:2]) < 7.0
 
 
 def test_tubes_are_found_and_specks_are_not() -> None:

@@ -20,6 +20,7 @@ from .gates import add_gate_arguments, run_gates
 from .remedies import add_remedy_arguments, run_remedies
 from .segmenters import add_segmenter_arguments, run_compare_segmenters
 from .transformed import add_transformed_arguments, run_transformed
+from .tubes import add_tube_arguments, run_tubes
 
 KINDS = {
     "segmenters": (add_segmenter_arguments, run_compare_segmenters, "SFAN, MSCD, VA Mask R-CNN, U-Nets"),
@@ -37,6 +38,7 @@ KINDS = {
         "three remedies each for VA's and CS-Att's spatial attention",
     ),
     "anatomy": (add_anatomy_arguments, run_anatomy, "vessels and segments on SynthLiver-anatomy"),
+    "tubes": (add_tube_arguments, run_tubes, "learn which tubes are of one tree, and what it gains"),
     "livers": (add_picture_arguments, run_pictures, "pictures of outlined livers' vessels and segments"),
     "followups": (add_followup_arguments, run_followups, "simulated follow-ups with what is known of them"),
     "intervals": (add_interval_arguments, run_intervals, "intervals of long axes against true masks"),

@@ -15,6 +15,7 @@ from ..stages.anatomy.face import VesselFinder
 from ..stages.anatomy.relations import lesion_relations
 from ..stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
 from ..stages.anatomy.tree_view import TreeNamer
+from ..stages.anatomy.tube_names import tube_table
 from ..support.errors import InputError, ModelError
 from ..support.progress import Progress, silent
 from ..volume.ct import CtVolume
@@ -31,7 +32,7 @@ NO_NAMER = (
     "The network that names vessels could not be used (its weights are missing or damaged): more of them are "
     "taken for the other tree. Install the extension again."
 )
-"""Told beside vessels that the signs along them alone have named."""
+"""Told beside vessels that the signs along them alone have named, or without what is learnt of tubes."""
 
 
 def vessel_finder(store: ModelStore | None) -> VesselFinder | None:
@@ -94,7 +95,7 @@ def with_anatomy(
         progress,
         namer,
     )
-    if anatomy.vessels_zyx.any() and (finder is None or namer is None):
+    if anatomy.vessels_zyx.any() and (finder is None or namer is None or tube_table() is None):
         told = NO_NETWORK if finder is None else NO_NAMER
         anatomy = replace(anatomy, messages=(*anatomy.messages, told))
     progress("anatomy: lesions", 0.9)

@@ -14,7 +14,8 @@ from scipy import ndimage
 
 from ...case.anatomy import LIKELIEST, Vessel
 from .found_tubes import FoundTubes
-from .naming import THICK, NamedTrees, filled_around
+from .naming import THICK, NamedTrees
+from .tube_shape import filled_around
 
 OF_THICK_VOXELS = 2.0
 """So far round the middle of a thick tube all is that tube: one of 7 mm has its middle this far inside."""

@@ -3,7 +3,8 @@
 Hepatic veins run towards their confluence at the vena cava, portal branches towards the portal bifurcation,
 and each is nearer to its own root along the tubes. None of these signs decides alone: trees touch where they
 cross, and tubes have gaps. They are weighed together, the weights learnt on the training part of
-SynthLiver-anatomy, and what a tube's neighbours along its course say is taken in.
+SynthLiver-anatomy, and with a network that names, all tubes are told together by what is learnt of them
+(:mod:`.tube_names`). Without it, what a tube's neighbours along its course say is taken in by fixed rules.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.spatial import cKDTree
 
@@ -21,23 +21,23 @@ from ...support.progress import Progress, silent
 from .found_tubes import FoundTubes
 from .grid import LiverGrid
 from .tree_view import TreeNamer, tree_view
+from .tube_names import TubeView, learnt_evidence, tube_table
+from .tube_shape import courses, filled_around
 
-COURSE_VOXELS = 2.0
-"""Standard deviation of the neighbourhood that a tube's direction is read in."""
 NEIGHBOUR_VOXELS = 2.3
 STEPS, OWN, ALIKE = 200, 0.01, 8
 """How often neighbours are asked, how much a voxel's own signs count each time, and how strictly a neighbour
 must run the same way. So a twig has the name of the tube that it hangs on. Chosen on fourteen training bodies
 that no network has learnt from: 0.81 of their tubes are named right, with 12 steps and OWN = 0.3 0.78."""
-THICK_VOXELS, THICK, THIN = 1.5, 0.5, 0.2
+THICK, THIN = 0.5, 0.2
 THIN_OWN, THIN_HEPATIC = 0.2, 0.25
-"""A tube with less than THICK of its surroundings (standard deviation of THICK_VOXELS) is thin, wholly from
+"""A tube with less than THICK of its surroundings is thin, wholly from
 THIN on: its own signs count a fifth, as they are little better than chance there, and speak for hepatic veins
 too often, by so much."""
 CLIPPED = 4.0
-SURE = 0.7
-"""Log odds: a tube nearer to even than this may be of either tree. Chosen on those fourteen: of the names
-that are left nine of ten are right, and lesions' distances are best."""
+SURE, SURE_LEARNT = 0.7, 1.0
+"""Log odds: a tube nearer to even than this may be of either tree; by fixed rules, and by the learnt table.
+Chosen on those fourteen: of the names that are left nine of ten are right, and distances are best."""
 WEIGHTS = (2.22, -1.76, -1.55, 1.74, -0.83, 0.78, 2.69, -0.86, -1.18, 0.78, 2.89, -2.84)
 NETWORK_WEIGHTS = (2.98, -1.86, -1.32, 1.34, -1.02, 0.49, 1.88, -0.82, -0.76, -0.76, 3.75, 0.78, -1.05)
 NAMER_WEIGHTS = (1.1, -1.87, 0.09, -0.19, -0.11, -0.16, -0.54, -0.55, 0.05, -0.11, 3.06, 0.31, 0.57, 1.07)
@@ -70,61 +70,67 @@ def named_trees(
     at = np.nonzero(found.tubes_zyx)
     if len(at[0]) < 2:
         return NamedTrees(likelier, likelier)
-    course, straight = courses(found.tubes_zyx)
-    signs = _signs(grid, at, course, straight, found)
-    weights: tuple[float, ...] = WEIGHTS
-    if found.networks is not None:
-        hepatic, portal = (values[at] / 255.0 for values in found.networks)
-        signs.append(np.log((hepatic + 0.05) / (portal + 0.05)))
-        weights = NETWORK_WEIGHTS
-        if namer is not None:
-            view = tree_view(grid, found)
-            odds = np.zeros(found.tubes_zyx.shape, np.float32)
-            odds[view.box] = namer.hepatic_log_odds(view, progress)
-            signs.append(np.clip(odds[at], -CLIPPED, CLIPPED).astype(np.float64))
-            weights = NAMER_WEIGHTS
-    evidence = np.stack(signs, axis=1) @ np.array(weights[:-1]) + weights[-1]
-    thin = _thin(found.tubes_zyx)
-    evidence = np.clip(evidence, -CLIPPED, CLIPPED) - THIN_HEPATIC * thin
-    evidence = _along(at, course, evidence, OWN * (1.0 - (1.0 - THIN_OWN) * thin))
+    enough = SURE
+    if found.networks is not None and namer is not None:
+        view = tube_view(grid, found, namer, progress)
+        table = tube_table()
+        if table is None:
+            evidence = _usual(at, found, view.usual)
+        else:
+            evidence, enough = learnt_evidence(view, table), SURE_LEARNT
+    else:
+        signs, weights = _signs(grid, at, found), WEIGHTS if found.networks is None else NETWORK_WEIGHTS
+        evidence = _usual(at, found, _weighed(signs, weights))
     named = np.where(evidence > 0, np.uint8(Vessel.HEPATIC), np.uint8(Vessel.PORTAL))
     likelier[at] = np.where(np.isfinite(np.minimum(found.hepatic_mm, found.portal_mm)), named, 0)
     sure = likelier.copy()
-    unsure = (np.abs(evidence) < SURE) & (likelier[at] > 0)
+    unsure = (np.abs(evidence) < enough) & (likelier[at] > 0)
     between = np.where(evidence > 0, Vessel.LIKELIER_HEPATIC, Vessel.LIKELIER_PORTAL)
     sure[at] = np.where(unsure, between, likelier[at])
     return NamedTrees(likelier, sure)
 
 
-def courses(tubes_zyx: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Direction (n, 3; z, y, x, of either sign) of the tube at each of its voxels, and 0..1 how straight."""
-    at = np.nonzero(tubes_zyx)
-    mask = tubes_zyx.astype(np.float32)
-    axes = [np.arange(n, dtype=np.float32) - n / 2 for n in tubes_zyx.shape]
-    places = np.meshgrid(*axes, indexing="ij", sparse=True)
+def tube_view(grid: LiverGrid, found: FoundTubes, namer: TreeNamer, progress: Progress = silent) -> TubeView:
+    """What is told of the tubes, at least two voxels of them, where both networks were asked."""
+    assert found.networks is not None
+    at, roots = np.nonzero(found.tubes_zyx), found.roots
+    view = tree_view(grid, found)
+    whole = np.zeros(found.tubes_zyx.shape, np.float32)
+    whole[view.box] = namer.hepatic_log_odds(view, progress)
+    odds = whole[at].astype(np.float64)
+    signs = np.column_stack([_signs(grid, at, found), np.clip(odds, -CLIPPED, CLIPPED)])
+    return TubeView(
+        found.tubes_zyx[view.box],
+        grid.liver_zyx[view.box],
+        signs,
+        odds,
+        _weighed(signs, NAMER_WEIGHTS),
+        grid.geometry.index_to_lps(np.stack(at, axis=1)) - roots.bifurcation_lps,
+        *(values[at] / 255.0 for values in found.networks),
+        found.hepatic_mm,
+        found.portal_mm,
+        roots.hepatic_seed[at],
+        roots.portal_seed[at],
+    )
 
-    def about(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(ndimage.gaussian_filter(values, COURSE_VOXELS, truncate=2.5)[at])
 
-    weight = about(mask)
-    middle = [about(mask * place) / weight for place in places]
-    spread = np.empty((len(weight), 3, 3), np.float32)
-    for a in range(3):
-        for b in range(a + 1):
-            mixed = about(mask * places[a] * places[b]) / weight - middle[a] * middle[b]
-            spread[:, a, b] = spread[:, b, a] = mixed
-    values, vectors = np.linalg.eigh(spread)
-    return vectors[:, :, 2], 1.0 - values[:, 1] / np.maximum(values[:, 2], 1e-6)
+def _weighed(signs: NDArray[np.float64], weights: tuple[float, ...]) -> NDArray[np.float64]:
+    return np.asarray(signs @ np.array(weights[:-1]) + weights[-1])
 
 
-def _signs(
-    grid: LiverGrid,
-    at: tuple[NDArray, ...],
-    course: NDArray[np.float32],
-    straight: NDArray[np.float32],
-    found: FoundTubes,
-) -> list[NDArray[np.float64]]:
-    """The signs by which a voxel's tree is told, in the order of their weights."""
+def _usual(at: tuple[NDArray, ...], found: FoundTubes, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The signs' evidence spread along the tubes by fixed rules: what is left without the learnt table."""
+    thin = _thin(found.tubes_zyx)
+    own = np.clip(evidence, -CLIPPED, CLIPPED) - THIN_HEPATIC * thin
+    return _along(at, courses(found.tubes_zyx)[0], own, OWN * (1.0 - (1.0 - THIN_OWN) * thin))
+
+
+def _signs(grid: LiverGrid, at: tuple[NDArray, ...], found: FoundTubes) -> NDArray[np.float64]:
+    """The signs (n, 11 or 12) by which a voxel's tree is told, in the order of their weights.
+
+    The last one, where a vessel network was asked, is its opinion.
+    """
+    course, straight = courses(found.tubes_zyx)
     points = grid.geometry.index_to_lps(np.stack(at, axis=1))
     along = course[:, ::-1]
     roots, hepatic_mm, portal_mm = found.roots, found.hepatic_mm, found.portal_mm
@@ -139,7 +145,7 @@ def _signs(
     to_portal, from_portal = towards(fork)
     t = np.clip((points[:, 2] - low[2]) / max(high[2] - low[2], 5.0), -0.5, 1.3)
     from_ivc = np.hypot(*(points[:, :2] - low[:2] - t[:, None] * (high[:2] - low[:2])).T)
-    return [
+    signs = [
         to_hepatic,
         to_portal,
         np.log((np.minimum(hepatic_mm, 300.0) + 8.0) / (np.minimum(portal_mm, 300.0) + 8.0)),
@@ -152,17 +158,15 @@ def _signs(
         np.asarray(straight, np.float64),
         np.exp(-((from_hepatic / 30.0) ** 2)),
     ]
+    if found.networks is not None:
+        hepatic, portal = (values[at] / 255.0 for values in found.networks)
+        signs.append(np.log((hepatic + 0.05) / (portal + 0.05)))
+    return np.stack(signs, axis=1)
 
 
 def _thin(tubes_zyx: NDArray[np.bool_]) -> NDArray[np.float64]:
     """0..1 at each of the tubes' voxels: how thin the tube is there."""
     return np.clip((THICK - filled_around(tubes_zyx)) / (THICK - THIN), 0.0, 1.0)
-
-
-def filled_around(tubes_zyx: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """0..1 at each of the tubes' voxels: how much of its surroundings is tube."""
-    filled = ndimage.gaussian_filter(tubes_zyx.astype(np.float32), THICK_VOXELS, truncate=2.5)[tubes_zyx]
-    return filled.astype(np.float64)
 
 
 def _along(
