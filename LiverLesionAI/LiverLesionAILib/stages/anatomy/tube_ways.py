@@ -11,12 +11,12 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.csgraph import breadth_first_order, dijkstra, minimum_spanning_tree
 from scipy.sparse.linalg import cg
 from scipy.spatial import cKDTree
 
+from ...volume.masks import components
 from .tube_shape import courses, filled_around
 
 Floats = NDArray[np.float64]
@@ -62,7 +62,7 @@ class TubePairs:
         nodes = np.argwhere(tubes_zyx)
         tree = cKDTree(nodes)
         first, second = tree.query_pairs(NEIGHBOUR_VOXELS, output_type="ndarray").T
-        pieces = ndimage.label(tubes_zyx, np.ones((3, 3, 3)))[0][tubes_zyx]
+        pieces = components(tubes_zyx)[0][tubes_zyx]
         one, other = tree.query_pairs(GAP_VOXELS, output_type="ndarray").T
         apart = pieces[one] != pieces[other]
         apart &= np.linalg.norm((nodes[one] - nodes[other]).astype(float), axis=1) > NEIGHBOUR_VOXELS
