@@ -31,6 +31,7 @@ TECHNICAL = {
     "BATCH": "memory",
     "RESIZED": "how many slices are enlarged together; no voxel differs",
     "CANDIDATES": "how many discs of a slice a vena cava's path is chosen from",
+    "BETWEEN": "where a vena cava's path may run between two slices that a network sees it in",
     "BLOCK_MM": "how finely planes are followed between the corners of blocks; every voxel near one is asked",
     "LIKELY, FEWEST_PIXELS": "how a vena cava is recognised in a network's answer; decides no finding",
     "OUTLINED": "where a network's vena cava has its edge, by its radius on training bodies",
@@ -122,6 +123,9 @@ BESIDE_THE_PAGE = {
     "detect/star.py": "how what was clicked on is told from the liver; how far it reaches is on the page",
     "explain/health.py": "how a network's attention is judged; nothing is found by it",
     "anatomy/naming.py": "weights learnt of the signs by which a vessel's tree is told, and their reach",
+    "anatomy/tube_names.py": "scales and bounds that the learnt table of tubes was trained with",
+    "anatomy/tube_shape.py": "how a tube's direction and width are read",
+    "anatomy/tube_ways.py": "signs that the table of tubes was trained with, and how finely they are solved",
     "anatomy/usual.py": "where landmarks usually lie; what is taken from there says so, with its uncertainty",
 }
 """Files of stages that keep limits with their reasons beside the code, and why."""
