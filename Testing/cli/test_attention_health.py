@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from LiverLesionAILib.case.sample import SampleCase
     from LiverLesionAILib.models.weights import ModelStore
 
+VA_LINE = "**Its channel attention does not attend, and the neighbours of its spatial one make no difference"
+
 FIRST_LINES = {
     # What the card says does not attend, and what it says does; how many slices show it.
     "mscd": ((), ("spatial", "channel"), "**Its attention attends, but that of positions makes no", 4),
@@ -36,8 +38,8 @@ FIRST_LINES = {
         "**Its contextual attention hardly attends, and neither attention makes a difference after three",
         1,
     ),
-    "va_mask_rcnn": (("channel",), ("spatial",), "**Its channel attention does not attend.**", 2),
-    "va_faster_rcnn": (("channel",), ("spatial",), "**Its channel attention does not attend**", 2),
+    "va_mask_rcnn": (("channel",), ("spatial",), VA_LINE + ", after three remedies each.**", 2),
+    "va_faster_rcnn": (("channel",), ("spatial",), VA_LINE + "**", 2),
 }
 """By network: the first line of its card, and of which attentions it says so."""
 

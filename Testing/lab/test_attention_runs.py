@@ -76,7 +76,7 @@ def verdicts(name: str) -> dict[tuple[str, bool], bool]:
     }
 
 
-@pytest.mark.parametrize("name", ["cs_att_spatial"])
+@pytest.mark.parametrize("name", ["va_spatial", "cs_att_spatial"])
 def test_no_remedy_of_a_spatial_attention_works_by_the_rule(name: str) -> None:
     found = verdicts(name)
     assert len(found) == 6, "three remedies, clean and under noise"
