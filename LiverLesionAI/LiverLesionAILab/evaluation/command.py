@@ -22,6 +22,7 @@ from ..synthesis.synthliver.plan import PARTS, SPLITS
 from .cases import CaseRow, score_case
 from .groups import GroupScore, group_table, groups_of_scans, score_groups
 from .models import method_maker
+from .noisy import with_noise
 from .page import evaluation_page
 from .results import evaluation_json, figure_module, plain, write_json, write_pictures
 from .set_command import add_method, run_set_part
@@ -82,6 +83,13 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DETECTOR",
         help="what this detector's boxes find by themselves, per scan, instead of masks",
     )
+    parser.add_argument(
+        "--noise",
+        type=float,
+        default=0.0,
+        metavar="HU",
+        help="add noise of this SD to every CT, as of less dose",
+    )
     parser.add_argument("--liver-labels", default="1", metavar="N,N", help="label values of liver")
     parser.add_argument("--tumour-labels", default="2", metavar="N,N", help="label values of tumours")
     parser.add_argument(
@@ -120,6 +128,7 @@ def run_evaluate(
     scans = _scans(args, meaning)
     if args.cases:
         scans = _chosen(scans, args.cases.split(","), args.data)
+    scans = [with_noise(scan, args.noise) for scan in scans]
     if args.boxes:
         if args.model or args.predicted:
             raise InputError("--boxes looks at boxes alone: give it without --model and --predicted.")
@@ -151,6 +160,7 @@ def _settings(args: argparse.Namespace, meaning: LabelMeaning) -> dict[str, obje
         "split": args.split,
         "liver_labels": list(meaning.liver),
         "tumour_labels": list(meaning.tumour),
+        "noise_hu": args.noise,
         "seed": args.seed,
         "draws": args.draws,
         "intervals": "95 % percentile bootstrap over patients",
