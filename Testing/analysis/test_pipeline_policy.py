@@ -232,3 +232,15 @@ def test_what_leans_on_the_liver_is_said(case, monkeypatch) -> None:
     volumes = sum(lesion.measurement.volume_ml for lesion in found.lesions)
     assert len(said) == 1 and float(said[0].split(" mL")[0]) == pytest.approx(volumes, rel=0.1)
     assert "neben der Leber" in sentence(said[0], Language("de"))
+
+
+@pytest.mark.parametrize(("noise_hu", "told"), [(14.0, False), (18.2, True), (float("nan"), False)])
+def test_a_noisy_scan_is_said_to_be_noisy(case, monkeypatch, noise_hu: float, told: bool) -> None:
+    from LiverLesionAILib.analysis import row
+    from LiverLesionAILib.writing.report.sentences import sentence
+    from LiverLesionAILib.writing.report.strings import Language
+
+    monkeypatch.setattr(row, "liver_noise_hu", lambda *_: noise_hu)
+    said = [text for text in analyze(case[0], PLAIN, ThresholdModels()).messages if "noisy" in text]
+    assert len(said) == told and all("18 HU in the liver" in text for text in said)
+    assert all("verrauscht: 18 HU" in sentence(text, Language("de")) for text in said)

@@ -83,13 +83,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DETECTOR",
         help="what this detector's boxes find by themselves, per scan, instead of masks",
     )
-    parser.add_argument(
-        "--noise",
-        type=float,
-        default=0.0,
-        metavar="HU",
-        help="add noise of this SD to every CT, as of less dose",
-    )
+    parser.add_argument("--noise", type=float, default=0.0, metavar="HU", help="add noise of this SD to CTs")
     parser.add_argument("--liver-labels", default="1", metavar="N,N", help="label values of liver")
     parser.add_argument("--tumour-labels", default="2", metavar="N,N", help="label values of tumours")
     parser.add_argument(

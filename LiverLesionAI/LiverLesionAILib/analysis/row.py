@@ -32,6 +32,7 @@ from ..stages.phase.estimate import PhaseSettings
 from ..stages.place.grid import on_ct_grid
 from ..stages.segment.doubtful import DoubtfulSettings, doubtful_places
 from ..stages.segment.masks import SegmentSettings, masks_from_probabilities, tempered
+from ..stages.segment.noise import liver_noise_hu
 from ..stages.segment.region import ReachSettings, agreed_liver, near_liver, region_of
 from ..stages.segment.segmented import Segmented
 from ..support.progress import Progress, part
@@ -211,6 +212,12 @@ def _what_was_left_out(draft: Draft, rules: Rules, any_lesion: bool) -> list[str
     """What the reader has to know about parts of the liver and spots that are not shown."""
     assert draft.segmented is not None and draft.placed is not None
     masks, said = draft.segmented.masks, list(draft.placed.remarks)
+    noise_hu = _noise_hu(draft.segmented)
+    if noise_hu >= rules.noisy_hu:
+        said.append(
+            f"This scan is noisy: {noise_hu:.0f} HU in the liver. In such scans several times as many false "
+            "lesions are listed, and small ones are missed more often. Doubt small findings."
+        )
     if masks.cut_ml >= rules.cut_message_ml:
         said.append(
             f"{masks.cut_ml:.0f} mL that hung on the liver by a narrow neck were taken for another organ, "
@@ -230,6 +237,12 @@ def _what_was_left_out(draft: Draft, rules: Rules, any_lesion: bool) -> list[str
             "Lower the threshold to see them."
         )
     return said
+
+
+def _noise_hu(found: Segmented) -> float:
+    """The liver's noise on the networks' grid, HU; NaN where there is too little liver."""
+    bare = found.masks.liver_zyx & (found.masks.labels_zyx == 0)
+    return liver_noise_hu(found.hu_on(found.working), bare, found.working.spacing_zyx_mm)
 
 
 def _leaning_ml(found: Segmented, tumour_threshold: float) -> float:

@@ -122,6 +122,15 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "autre organe, ou lésion qui sort du foie. Ils ne sont ni listés ni comptés comme foie, mais "
         "figurent parmi les endroits à regarder.",
     ),
+    "This scan is noisy: {hu} HU in the liver. In such scans several times as many false lesions are listed, "
+    "and small ones are missed more often. Doubt small findings.": (
+        "Diese Aufnahme ist verrauscht: {hu} HU in der Leber. In solchen Aufnahmen werden mehrmals so viele "
+        "falsche Läsionen aufgeführt, und kleine werden öfter übersehen. Kleine Befunde bitte anzweifeln.",
+        "Dette opptaket har mye støy: {hu} HU i leveren. I slike opptak blir flere ganger så mange falske "
+        "lesjoner oppført, og små blir oftere oversett. Tvil på små funn.",
+        "Cet examen est bruité : {hu} UH dans le foie. Dans de tels examens, plusieurs fois plus de fausses "
+        "lésions sont listées, et les petites sont plus souvent manquées. Se méfier des petites.",
+    ),
     "No lesion reached the threshold (score {score}, {mm} mm or more); {n} "
     "fainter or smaller spots were left "
     "out. Lower the threshold to see them.": (
