@@ -50,3 +50,39 @@ def test_the_same_seed_augments_alike() -> None:
     changed = AugmentSettings(breathing_chance=1.0)
     third = augment_intensity(_edge(), np.random.default_rng(3), changed, torch.Generator().manual_seed(4))
     assert not torch.equal(first, third)
+
+
+def _noise(settings: AugmentSettings, count: int = 100) -> torch.Tensor:
+    """The noise that augmentation adds to a flat image where it adds any, (draws, 5, 64, 64)."""
+    flat = torch.full((5, 64, 64), 100.0)
+    draws = [
+        augment_intensity(flat, np.random.default_rng(seed), settings, torch.Generator().manual_seed(seed))
+        for seed in range(count)
+    ]
+    return torch.stack([draw - draw.mean() for draw in draws if draw.std() > 0.1])
+
+
+def _alike(noise: torch.Tensor, axis: int, step: int) -> float:
+    """Correlation of the noise with itself so many pixels farther along an axis, mean over draws."""
+    near = noise.narrow(axis, 0, noise.shape[axis] - step)
+    far = noise.narrow(axis, step, noise.shape[axis] - step)
+    return float(((near * far).mean(dim=(1, 2, 3)) / noise.var(dim=(1, 2, 3))).mean())
+
+
+PLAIN = {"level_hu": 0.0, "contrast": 0.0, "blur_px": 0.0, "thick_chance": 0.0, "noise_chance": 1.0}
+
+
+def test_noise_has_the_grain_and_the_neighbours_it_is_asked_for() -> None:
+    fine = _noise(AugmentSettings(noise_hu=20.0, **PLAIN))
+    coarse = _noise(AugmentSettings(noise_hu=20.0, grain_px=3.0, slice_grain=0.6, **PLAIN))
+    # The pixel of a CT is two of a network's that sees it twice as large: there the fine noise is gone.
+    assert _alike(fine, 3, 2) < 0.15 < 0.35 < _alike(coarse, 3, 2)
+    assert abs(_alike(fine, 1, 1)) < 0.02 and _alike(coarse, 1, 1) > 0.3
+    for noise in (fine, coarse):
+        spread = noise.std(dim=(1, 2, 3))
+        # However coarse, its SD is what was drawn: up to 20 HU.
+        assert 5.0 < float(spread.mean()) < 15.0 and float(spread.max()) <= 20.5
+
+
+def test_noise_as_often_as_asked() -> None:
+    assert len(_noise(AugmentSettings(**{**PLAIN, "noise_chance": 0.5}), 60)) == pytest.approx(30, abs=12)

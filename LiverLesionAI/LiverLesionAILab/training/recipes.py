@@ -209,7 +209,17 @@ RECIPES: dict[str, Recipe] = {
         bundled_as="sfan",
         spec=replace(SEGMENT_INPUT, magnify=1.75),
         crop=192,
-        augment=AugmentSettings(level_hu=15.0, pivot_hu=100.0, scale=0.6, breathing_chance=0.12),
+        augment=AugmentSettings(
+            level_hu=15.0,
+            pivot_hu=100.0,
+            scale=0.6,
+            breathing_chance=0.12,
+            # A scan's noise is as coarse as its pixels, which the network sees magnified.
+            noise_hu=24.0,
+            noise_chance=0.55,
+            grain_px=3.0,
+            slice_grain=0.6,
+        ),
         loop=replace(
             _SEGMENT.loop, steps=2000, learning_rate=6e-4, warmup=30, ema=0.99, lesion_dice_weight=0.5
         ),

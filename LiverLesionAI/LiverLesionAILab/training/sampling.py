@@ -27,7 +27,10 @@ class AugmentSettings:
     Attributes:
         rotate_degree, scale, shear: in plane; scale as log2.
         level_hu: shift of all intensities; contrast: factor about `pivot_hu`, as log2.
-        noise_hu: largest SD of the added noise; blur_px: largest in-plane Gaussian sigma.
+        noise_hu: largest SD of the added noise; noise_chance: chance of any.
+        grain_px: largest in-plane Gaussian sigma of the noise's grain, in pixels as the network sees them;
+            slice_grain: largest share that each neighbouring slice has in a slice's noise.
+        blur_px: largest in-plane Gaussian sigma.
         thick_chance: chance to average neighbouring slices, as thicker slices do.
         breathing_chance: chance that the slices are smeared as by breathing: seen at several places along
             a line of up to `breathing_px` pixels, and mixed with their neighbours.
@@ -41,6 +44,9 @@ class AugmentSettings:
     contrast: float = 0.35
     pivot_hu: float = 60.0
     noise_hu: float = 18.0
+    noise_chance: float = 0.4
+    grain_px: float = 1.0
+    slice_grain: float = 0.0
     blur_px: float = 1.0
     thick_chance: float = 0.3
     breathing_chance: float = 0.0
@@ -136,11 +142,16 @@ def augment_intensity(
         image_hu = breathed(image_hu, rng, augment.breathing_px)
     if rng.random() < 0.3 and augment.blur_px > 0.3:
         image_hu = blurred(image_hu, float(rng.uniform(0.3, augment.blur_px)))
-    if rng.random() < 0.4:
+    if rng.random() < augment.noise_chance:
         noise = torch.randn(image_hu.shape, generator=generator)
-        grain = float(rng.uniform(0.0, 1.0))
+        grain = float(rng.uniform(0.0, augment.grain_px))
         if grain > 0.3:
             noise = blurred(noise, grain)
+        if augment.slice_grain and slices > 1:
+            share = float(rng.uniform(0.0, augment.slice_grain))
+            padded = torch.cat([noise[:1], noise, noise[-1:]])
+            noise = noise + share * (padded[:-2] + padded[2:])
+        if grain > 0.3 or augment.slice_grain:
             noise = noise / noise.std().clamp_min(1e-3)
         image_hu = image_hu + noise * float(rng.uniform(0, augment.noise_hu))
     contrast = 2.0 ** rng.uniform(-augment.contrast, augment.contrast)
