@@ -71,10 +71,14 @@ def test_the_clicks_table_is_that_of_the_kept_clicks(tmp_path):
         read_clicks(tmp_path / "clicks.json")
 
 
-def test_what_sfans_third_part_changed_is_what_the_kept_slices_say():
-    kept = slices.read_rows(RESOURCES / "results" / "slices_sfan.csv")
-    assert list(kept) == ["before", "after"] and {len(rows) for rows in kept.values()} == {90}
-    for line in slices.comparison(kept["before"], kept["after"]).splitlines()[2:]:
+@pytest.mark.parametrize(
+    ("name", "networks"),
+    [("slices_sfan.csv", ["before", "after"]), ("slices_sfan_grain.csv", ["bundled", "coarse noise"])],
+)
+def test_what_a_further_part_of_sfan_changed_is_what_the_kept_slices_say(name, networks):
+    kept = slices.read_rows(RESOURCES / "results" / name)
+    assert list(kept) == networks and {len(rows) for rows in kept.values()} == {90}
+    for line in slices.comparison(*kept.values()).splitlines()[2:]:
         # First, second, difference.
         assert " | ".join(cell.strip() for cell in line.split("|")[2:5]) in EVIDENCE
 
