@@ -76,6 +76,8 @@ def test_the_readers_segments_win() -> None:
 def test_contact_in_words() -> None:
     assert VesselContact(Vessel.PORTAL, 11.6).text == "12 mm"
     assert VesselContact(Vessel.IVC, 0.0, 14.2, 118.0).text == "contact 14 mm, 118°"
+    # Where one voxel touches there is a contact, however small its angle.
+    assert VesselContact(Vessel.IVC, 0.0, 3.0, 0.0).text == "contact 3 mm, 1°"
     assert LesionAnatomy().contact(Vessel.IVC) is None
 
 

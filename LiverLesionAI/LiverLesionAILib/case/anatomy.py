@@ -256,7 +256,7 @@ class VesselContact:
     Attributes:
         distance_mm: of the lesion's surface to the vessel's; 0 where they touch.
         length_mm: along the vessel over which they touch.
-        angle_deg: largest part of the vessel's circumference that the lesion touches, 0..360.
+        angle_deg: largest part of the vessel's circumference that the lesion touches, 0..360; told from 1 on.
         sure: whether what lies so near is surely of that kind; else it may be of the other tree.
     """
 
@@ -269,8 +269,8 @@ class VesselContact:
     @property
     def text(self) -> str:
         """ "12 mm", or "contact 14 mm, 120°"; with a question mark where the vessel may be another one."""
-        said = f"contact {self.length_mm:.0f} mm, {self.angle_deg:.0f}°"
-        said = said if self.length_mm > 0 else f"{self.distance_mm:.0f} mm"
+        contact = f"contact {self.length_mm:.0f} mm, {max(self.angle_deg, 1.0):.0f}°"
+        said = contact if self.length_mm > 0 else f"{self.distance_mm:.0f} mm"
         return said if self.sure else said + DOUBT
 
 
