@@ -10,6 +10,7 @@ from ...case.classes import Phase
 from .anatomy_texts import ANATOMY_SENTENCES, LANDMARKS
 from .followup_texts import FOLLOW_UP_SENTENCES
 from .reason_texts import REASONS
+from .scan_texts import SCAN_SENTENCES
 from .strings import LANGUAGES, Language
 
 # English as the analysis writes it, with fields: (German, Norwegian, French). A field `phase` is a word of
@@ -121,15 +122,6 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "{ml} ml à côté du foie ressemblent à une lésion, mais peu de foie les entoure : estomac, intestin, "
         "autre organe, ou lésion qui sort du foie. Ils ne sont ni listés ni comptés comme foie, mais "
         "figurent parmi les endroits à regarder.",
-    ),
-    "This scan is noisy: {hu} HU in the liver. In such scans several times as many false lesions are listed, "
-    "and small ones are missed more often. Doubt small findings.": (
-        "Diese Aufnahme ist verrauscht: {hu} HU in der Leber. In solchen Aufnahmen werden mehrmals so viele "
-        "falsche Läsionen aufgeführt, und kleine werden öfter übersehen. Kleine Befunde bitte anzweifeln.",
-        "Dette opptaket har mye støy: {hu} HU i leveren. I slike opptak blir flere ganger så mange falske "
-        "lesjoner oppført, og små blir oftere oversett. Tvil på små funn.",
-        "Cet examen est bruité : {hu} UH dans le foie. Dans de tels examens, plusieurs fois plus de fausses "
-        "lésions sont listées, et les petites sont plus souvent manquées. Se méfier des petites.",
     ),
     "No lesion reached the threshold (score {score}, {mm} mm or more); {n} "
     "fainter or smaller spots were left "
@@ -330,6 +322,7 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     ),
     **FOLLOW_UP_SENTENCES,
     **ANATOMY_SENTENCES,
+    **SCAN_SENTENCES,
 }
 
 _FREE = ("name", "name_now", "names", "which", "response", "non_target", "landmarks")

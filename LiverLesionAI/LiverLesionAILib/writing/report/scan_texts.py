@@ -1,0 +1,27 @@
+"""Sentences on what a scan is like, and what the networks miss in it: English, German, Norwegian, French."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
+    "This scan is arterial: lesions that are brighter than the liver are not found by these networks, and "
+    "few others are found here. Look for them yourself, and analyse the portal venous scan for lesions.": (
+        "Diese Aufnahme ist arteriell: Läsionen, die heller als die Leber sind, finden diese Netze nicht, "
+        "und auch andere hier selten. Bitte selbst danach suchen und für Läsionen die portalvenöse Aufnahme "
+        "auswerten.",
+        "Dette opptaket er arterielt: lesjoner som er lysere enn leveren, finnes ikke av disse nettverkene, "
+        "og få andre finnes her. Se etter dem selv, og analyser det portalvenøse opptaket for lesjoner.",
+        "Cet examen est artériel : les lésions plus denses que le foie ne sont pas trouvées par ces réseaux, "
+        "et peu d'autres le sont ici. Les chercher soi-même, et analyser l'examen portal pour les lésions.",
+    ),
+    "This scan is noisy: {hu} HU in the liver. In such scans several times as many false lesions are listed, "
+    "and small ones are missed more often. Doubt small findings.": (
+        "Diese Aufnahme ist verrauscht: {hu} HU in der Leber. In solchen Aufnahmen werden mehrmals so viele "
+        "falsche Läsionen aufgeführt, und kleine werden öfter übersehen. Kleine Befunde bitte anzweifeln.",
+        "Dette opptaket har mye støy: {hu} HU i leveren. I slike opptak blir flere ganger så mange falske "
+        "lesjoner oppført, og små blir oftere oversett. Tvil på små funn.",
+        "Cet examen est bruité : {hu} UH dans le foie. Dans de tels examens, plusieurs fois plus de fausses "
+        "lésions sont listées, et les petites sont plus souvent manquées. Se méfier des petites.",
+    ),
+}
