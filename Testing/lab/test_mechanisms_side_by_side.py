@@ -44,7 +44,9 @@ def test_what_is_replaced_in_the_bundled_weights_is_what_the_kept_runs_say(name:
         assert line in EVIDENCE
 
 
-FROM_SCANS = {name: KEPT[name] for name in ("sfan", "va_mask_rcnn", "va_faster_rcnn", "cs_att", "dadrn")}
+FROM_SCANS = {
+    name: KEPT[name] for name in ("sfan", "mscd", "va_mask_rcnn", "va_faster_rcnn", "cs_att", "dadrn")
+}
 
 
 @pytest.mark.parametrize("name", FROM_SCANS)
