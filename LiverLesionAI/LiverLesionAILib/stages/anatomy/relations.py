@@ -38,8 +38,11 @@ def lesion_relations(
         touching_mm: surfaces as near as this touch.
     """
     spacing = np.array(anatomy.geometry.spacing_zyx_mm)
+    # Where no vessel lies there is nothing to look at: most of a CT.
+    seen = bounding_box(anatomy.vessels_zyx > 0) or tuple(slice(0, 0) for _ in spacing)
+    there, corner = anatomy.vessels_zyx[seen], np.array([s.start for s in seen])
     surfaces = {
-        kind: np.argwhere(_surface(np.isin(anatomy.vessels_zyx, voxels))) for kind, voxels in POSSIBLE.items()
+        kind: np.argwhere(_surface(np.isin(there, voxels))) + corner for kind, voxels in POSSIBLE.items()
     }
     trees = {vessel: cKDTree(points * spacing) for vessel, points in surfaces.items() if len(points)}
     found = {}

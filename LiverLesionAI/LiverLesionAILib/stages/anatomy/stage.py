@@ -147,14 +147,14 @@ def with_segments(
     # What was said of missing parts before a landmark was moved holds no longer.
     begins = tuple(text.partition("{")[0] for text in (HALVES, NO_LATERAL))
     said = tuple(one for one in anatomy.messages if not one.startswith(begins))
-    if reason := _what_is_missing(segments, settings):
+    if reason := _what_is_missing(segments[liver_zyx], settings):
         return replace(anatomy, segments_zyx=np.zeros_like(segments), messages=(*said, reason))
     return replace(anatomy, segments_zyx=segments, messages=said)
 
 
-def _what_is_missing(segments_zyx: NDArray[np.uint8], settings: AnatomySettings) -> str:
-    """Why the planes do not part a whole liver; "" where they do."""
-    counts = np.bincount(segments_zyx.ravel(), minlength=len(CouinaudSegment) + 1)
+def _what_is_missing(segments: NDArray[np.uint8], settings: AnatomySettings) -> str:
+    """Why the planes do not part a whole liver, given its voxels' segments; "" where they do."""
+    counts = np.bincount(segments, minlength=len(CouinaudSegment) + 1)
     whole = max(int(counts[1:].sum()), 1)
     right = counts[list(RIGHT_SEGMENTS)].sum() / whole
     if not settings.least_right <= right <= settings.most_right:
