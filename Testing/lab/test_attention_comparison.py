@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.evaluation_scans import LIVER_LESIONS_MM, write_liver
+from support.evaluation_scans import write_two_livers
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -33,10 +33,7 @@ from LiverLesionAILib.volume.ct import CtVolume
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two patients with dark balls in the liver."""
-    folder = tmp_path_factory.mktemp("scans")
-    write_liver(folder, "one", LIVER_LESIONS_MM)
-    write_liver(folder, "two", {(9, 44, 40): 9.0})
-    return folder
+    return write_two_livers(tmp_path_factory.mktemp("scans"))
 
 
 def rows_of(out: Path) -> dict[str, dict]:

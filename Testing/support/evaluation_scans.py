@@ -57,3 +57,10 @@ def write_liver(folder: Path, name: str, lesions: dict[tuple[int, int, int], flo
     hu[~ball(LIVER_SHAPE, (8, 40, 44), 46, LIVER_SPACING)] = -1000
     write_image(folder / f"{name}_ct.nii.gz", hu.astype(np.int16), LIVER_SPACING)
     write_image(folder / f"{name}_mask.nii.gz", labels, LIVER_SPACING)
+
+
+def write_two_livers(folder: Path) -> Path:
+    """Two such patients, "one" with the usual lesions and "two" with a single one; the folder."""
+    write_liver(folder, "one", LIVER_LESIONS_MM)
+    write_liver(folder, "two", {(9, 44, 40): 9.0})
+    return folder

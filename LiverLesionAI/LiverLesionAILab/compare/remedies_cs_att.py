@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -61,7 +62,7 @@ class Constant(nn.Module):
         return self.weight[None, :, :, None, None].expand_as(x)
 
 
-class Scored(nn.Module):
+class Scored(nn.Module, ABC):
     """The bundled scores, and something more, through the paper's softmax over its maximum."""
 
     def __init__(self, network: CsAtt) -> None:
@@ -76,9 +77,9 @@ class Scored(nn.Module):
         flat = embedded(self.phi, x.flatten(0, 1), network.config.spatial_temperature)
         return flat.unflatten(0, x.shape[:2])
 
+    @abstractmethod
     def more(self, x: Tensor, scores: Tensor) -> Tensor:
         """What is added to them."""
-        raise NotImplementedError
 
     def forward(self, network: CsAtt, x: Tensor) -> Tensor:
         """(B, M, C, h, w) to weights of that shape."""

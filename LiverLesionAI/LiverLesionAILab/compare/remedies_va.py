@@ -5,6 +5,7 @@ Every branch starts as the bundled one, its new part from zero; a constant gate 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -94,7 +95,7 @@ class TakenAway(SpatialBranch):
         return super().forward(target, embedded, bags)
 
 
-class _Added(SpatialBranch):
+class _Added(SpatialBranch, ABC):
     """The bundled gate's logit, and something more from maps of a learnt look at all channels."""
 
     def __init__(self, bundled: SpatialBranch, level: Tensor, given: int) -> None:
@@ -114,9 +115,9 @@ class _Added(SpatialBranch):
         """The bundled maps, and those looked at."""
         return torch.cat([super().embed(x), self.look(x * self.scale)], dim=1)
 
+    @abstractmethod
     def added(self, own: Tensor, bag: Tensor, weights: Tensor) -> Tensor:
         """What is added from maps (T, m, H, W) and (T, N, m, H, W), given S: (T, given * m, H, W)."""
-        raise NotImplementedError
 
     def forward(self, target: Tensor, embedded: Tensor, bags: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As every branch's."""
