@@ -36,3 +36,13 @@ def test_the_panel_keeps_faint_ones_aside(threshold: float, wanted: set[int]) ->
     assert 0.4 < entry.calibration["score_threshold"] < 0.9
     rules = Rules().changed({"score_threshold": threshold}, "the user")
     assert listed_lesions(lesions, rules, entry) == wanted
+
+
+def test_a_lesion_is_listed_from_the_models_own_score_on_where_faint_ones_are_kept() -> None:
+    from LiverLesionAILib.analysis.row import listing_score
+
+    entry = Manifest.read().find("sfan")
+    usual = entry.calibration["score_threshold"]
+    for threshold, wanted in ((Rules().faintest_score, usual), (0.3, 0.3)):
+        rules = Rules().changed({"score_threshold": threshold}, "the user")
+        assert listing_score(rules, entry) == wanted

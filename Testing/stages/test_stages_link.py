@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from LiverLesionAILib.analysis.rules import settings_from
 from LiverLesionAILib.case.findings import Lesion, LesionSource
+from LiverLesionAILib.case.wording import told_of_listed
 from LiverLesionAILib.stages.detect.link import LinkedBox, LinkSettings, SliceBoxes, chain_score, link_boxes
 from LiverLesionAILib.stages.detect.match import (
     ProposalSettings,
@@ -314,17 +315,18 @@ class TestLesionList:
         assert told[1].source is LesionSource.BOTH and told[1].box.score == 0.8
 
     def test_the_reader_is_told_what_the_detector_overruled(self) -> None:
-        told, detected, _ = self.lesions()
-        first, second = replace(detected, overruled=2).messages(told)
-        assert first.startswith("2 spots that the segmenter alone would have listed were left out")
-        assert "detector only" in second
-        assert replace(detected, overruled=1).messages(())[0].startswith("1 spot that")
+        _, detected, _ = self.lesions()
+        (told,) = replace(detected, overruled=2).messages
+        assert told.startswith("2 spots that the segmenter alone would have listed were left out")
+        (told,) = replace(detected, overruled=1).messages
+        assert told.startswith("1 spot that") and told.endswith("shows it.")
+        assert detected.messages == ()
 
     def test_the_reader_is_told(self) -> None:
-        told, detected, _ = self.lesions()
-        (message,) = detected.messages(told)
+        told, _, _ = self.lesions()
+        (message,) = told_of_listed(told)
         assert "1 lesion was found by the detector only; its outline is a proposal" in message
-        assert detected.messages(told[1:]) == []
+        assert told_of_listed(told[1:]) == ()
 
     def test_tables_say_how_each_was_found(self) -> None:
         import csv

@@ -119,6 +119,7 @@ def any_lesion(number: int = 1) -> st.SearchStrategy[Lesion]:
         note=_texts,
         class_box=st.none() | _boxes,
         edited=st.booleans(),
+        at_gallbladder=st.booleans(),
         half_width_mm=st.none() | st.floats(0.01, 50).map(lambda mm: round(mm, 2)),
         tracking_uid=st.just("") | st.integers(1, 2**128 - 1).map("2.25.{}".format),
     )

@@ -22,9 +22,9 @@ pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.enhancement import Enhancement, PhaseLevels
-from LiverLesionAILib.case.findings import CaseResult, DoubtfulPlace, LesionStatus
+from LiverLesionAILib.case.findings import CaseResult, DoubtfulPlace, LesionSource, LesionStatus
 from LiverLesionAILib.case.store import load_result, save_result
-from LiverLesionAILib.case.wording import notes
+from LiverLesionAILib.case.wording import fainter_kept, notes, told_of_listed
 from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.stages.classify.stage import NETWORK_NOT_VALIDATED, NOT_VALIDATED
 from LiverLesionAILib.stages.measure.plausible import BodyMeasures, PlausibleSettings, implausible
@@ -439,15 +439,20 @@ class TestSentencesOfTheAnalysis:
     def test_those_of_the_stages_are_known(self):
         one = np.ones((1, 1, 1), bool)
         found = Separated(one, one.astype(np.uint16), one, {3: 1.0}, (3,), (1, 2), 7.0)
+        first = small_case(lesions=1)[1].lesions[0]
         said = [
             NOT_VALIDATED,
             NETWORK_NOT_VALIDATED,
-            *gallbladder_messages(found, {1: 1, 2: 2}, 31.0),
+            *gallbladder_messages(found, {3}, 31.0),
+            *told_of_listed(replace(one, at_gallbladder=True) for one in (first, first)),
+            *told_of_listed([replace(first, at_gallbladder=True, source=LesionSource.BOX)]),
+            *told_of_listed(replace(one, source=LesionSource.BOX) for one in (first, first)),
+            *(fainter_kept(scores) for scores in ([0.5], [0.3, 0.45])),
             *implausible(BodyMeasures(0.3, 500.0, True), 9000.0, cut_off=False, settings=PLAUSIBLE),
             *implausible(BodyMeasures(-0.3, 500.0, True), 90.0, cut_off=False, settings=PLAUSIBLE),
             *notes(small_case(lesions=0)[1]),
         ]
-        assert len(said) >= 9
+        assert len(said) >= 14
         for code in LANGUAGES[1:]:
             words = Language(code)
             assert [s for s in said if sentence(s, words) in (s, words("in_english", s=s))] == []

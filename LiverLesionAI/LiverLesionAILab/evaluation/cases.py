@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from LiverLesionAILib.case.findings import CaseResult
+from LiverLesionAILib.case.wording import messages
 from LiverLesionAILib.stages.measure.calipers import measure_calipers
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import Geometry, permuted, reoriented_geometry
@@ -78,7 +79,7 @@ def prediction_of(result: CaseResult, seconds: float | None = None) -> Predictio
     for lesion in result.lesions:
         if lesion.number < len(by_number):
             by_number[lesion.number] = lesion.score
-    return Prediction(labels, result.geometry, by_number[lesions], seconds, result.messages)
+    return Prediction(labels, result.geometry, by_number[lesions], seconds, messages(result))
 
 
 def score_case(

@@ -34,6 +34,7 @@ class Placed:
         boxed: label before numbering -> index of the box, without a mask, that it was grown in.
         scores: number -> 0..1, of lesions with a mask.
         remarks: what the reader has to know about the gallbladder.
+        at_gallbladder: numbers of the lesions that cannot be told from it with certainty.
     """
 
     whole_liver_zyx: NDArray[np.bool_]
@@ -44,6 +45,7 @@ class Placed:
     boxed: Mapping[int, int]
     scores: Mapping[int, float]
     remarks: tuple[str, ...] = ()
+    at_gallbladder: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)

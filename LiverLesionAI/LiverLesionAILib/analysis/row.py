@@ -143,13 +143,20 @@ def place(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dra
     labels_zyx, numbers = number_by_size(labels_zyx)
     scores = {new: found.masks.scores.get(old, 0.0) for old, new in numbers.items()}
     remarks: list[str] = []
+    at_gallbladder: set[int] = set()
     if draft.gallbladder is not None and separated is not None:
-        remarks = messages(separated, numbers, draft.gallbladder.volume_ml)
+        least, seen = listing_score(rules, models.segmenter.entry), dict(found.masks.scores)
+        if detected is not None:
+            seen.update({label: detected.alone[index].score for label, index in boxed.items()})
+        sure = {label for label, score in seen.items() if score >= least}
+        remarks = messages(separated, sure, draft.gallbladder.volume_ml)
+        at_gallbladder = {numbers[n] for n in separated.doubtful if n in numbers}
     # Its masks are those of before, and would be held beside the new ones.
     del separated
     whole_liver, liver_zyx = draft.on_whole(liver_zyx, draft.cut)
     whole_labels, labels_zyx = draft.on_whole(labels_zyx, draft.cut)
-    placed = Placed(whole_liver, whole_labels, liver_zyx, labels_zyx, numbers, boxed, scores, tuple(remarks))
+    placed = Placed(whole_liver, whole_labels, liver_zyx, labels_zyx, numbers, boxed, scores)
+    placed = replace(placed, remarks=tuple(remarks), at_gallbladder=frozenset(at_gallbladder))
     return replace(draft, placed=placed)
 
 
@@ -172,10 +179,15 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
     progress("measuring", 0.0)
     placed, detected, hu_zyx, box = draft.placed, draft.detected, draft.segmented.hu_zyx, draft.box
     # Measured inside the liver's box only; what lies outside it is not liver.
-    lesions = measure_case(placed.labels_zyx, placed.liver_zyx, hu_zyx, box, placed.scores)
+    lesions = tuple(
+        replace(one, at_gallbladder=one.number in placed.at_gallbladder)
+        for one in measure_case(placed.labels_zyx, placed.liver_zyx, hu_zyx, box, placed.scores)
+    )
     if detected is not None:
         lesions, maps = with_sources(lesions, detected, placed.numbers, placed.boxed, box)
-        draft = replace(draft, attention=(*draft.attention, *maps)).say(*detected.messages(lesions))
+        draft = replace(draft, attention=(*draft.attention, *maps))
+        if not _keeps_faint_aside(rules):
+            draft = draft.say(*detected.messages)
     lesions = with_probability(lesions, rules.part(ProbabilitySettings))
     known = ProbabilityMap(draft.segmented.tumour_zyx, draft.segmented.working, draft.thresholds["tumour"])
     lesions = with_half_widths(lesions, placed.labels_zyx, box, known)
@@ -287,13 +299,22 @@ def classify(draft: Draft, rules: Rules, models: Models, progress: Progress) -> 
 def listed_lesions(lesions: Sequence[Lesion], rules: Rules, segmenter: ModelEntry) -> set[int]:
     """Numbers of the lesions that a reader finds in the table at first.
 
-    The panel analyses down to the faintest score and keeps what is below the model's own threshold aside:
-    such candidates are no company that speaks for a class.
+    Others are no company that speaks for a class.
     """
-    least = rules.score_threshold
-    if least <= rules.faintest_score:
-        least = Rules().calibrated(segmenter).score_threshold
+    least = listing_score(rules, segmenter)
     return {one.number for one in lesions if one.score >= least}
+
+
+def listing_score(rules: Rules, segmenter: ModelEntry) -> float:
+    """The score from which a lesion is in the table at first; the model's own where faint ones are kept."""
+    if _keeps_faint_aside(rules):
+        return Rules().calibrated(segmenter).score_threshold
+    return rules.score_threshold
+
+
+def _keeps_faint_aside(rules: Rules) -> bool:
+    """Whether the panel asks, which analyses down to the faintest score and lists by its slider."""
+    return rules.score_threshold <= rules.faintest_score
 
 
 class Stage(NamedTuple):

@@ -144,6 +144,7 @@ class Lesion:
         half_width_mm: half the width of the long axis' interval, by how sure the network was of its outline
             (see :mod:`.interval`); None where that is not known. It says nothing of an outline that the
             reader drew.
+        at_gallbladder: whether it lies at the gallbladder and cannot be told from it with certainty.
     """
 
     number: int
@@ -165,6 +166,7 @@ class Lesion:
     enhancement: Enhancement | None = None
     anatomy: LesionAnatomy | None = None
     half_width_mm: float | None = None
+    at_gallbladder: bool = False
 
     @property
     def shown_class(self) -> str | None:

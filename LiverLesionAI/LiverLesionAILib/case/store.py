@@ -21,7 +21,8 @@ reduced_ct              array (uint8), geometry: the CT, coarse, for follow-up; 
 lesion_labels           array (uint8 or uint16, cropped), start_zyx, shape_zyx
 lesions                 list: number, score, centre_lps, box, measurement, source, status, model_class,
                         class_probabilities, class_reasons, reader_class, note, edited, tracking_uid,
-                        class_box, half_width_mm (may be left out); fields as in :mod:`.findings`
+                        class_box, half_width_mm, at_gallbladder (may be left out); fields as in
+                        :mod:`.findings`
 probabilities           name -> array (uint8), geometry, threshold
 attention               list: name, meaning, array (float16), offset, scale (value = offset + scale *
                         stored), geometry, value_range, unit, lesion_number, bars (label -> value; may be

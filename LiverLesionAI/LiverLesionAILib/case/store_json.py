@@ -53,6 +53,8 @@ def describe_lesion(lesion: Lesion) -> Json:
         described["enhancement"] = describe_enhancement(lesion.enhancement)
     if lesion.half_width_mm is not None:
         described["half_width_mm"] = rounded(lesion.half_width_mm, 4)
+    if lesion.at_gallbladder:
+        described["at_gallbladder"] = True
     if lesion.anatomy is not None:
         described["anatomy"] = describe_lesion_anatomy(lesion.anatomy)
     return described
@@ -125,6 +127,7 @@ def read_lesion(entry: Json) -> Lesion:
         enhancement=None if entry.get("enhancement") is None else read_enhancement(entry["enhancement"]),
         anatomy=read_lesion_anatomy(entry.get("anatomy")),
         half_width_mm=_read_optional(entry.get("half_width_mm")),
+        at_gallbladder=bool(entry.get("at_gallbladder")),
     )
 
 

@@ -22,6 +22,7 @@ TAG_REASONS = "LiverLesionAI.ClassReasons"
 TAG_PROBABILITY = "LiverLesionAI.Probability"
 TAG_HALF_WIDTH = "LiverLesionAI.HalfWidth"
 """Half the width of the interval of the long axis that the AI measured, mm."""
+TAG_AT_GALLBLADDER = "LiverLesionAI.AtGallbladder"
 TAG_ENHANCEMENT = "LiverLesionAI.Enhancement"
 TAG_BOX = "LiverLesionAI.Box"
 TAG_AXES = "LiverLesionAI.Axes"
@@ -47,6 +48,7 @@ LESION_TAGS = (
     TAG_REASONS,
     TAG_PROBABILITY,
     TAG_HALF_WIDTH,
+    TAG_AT_GALLBLADDER,
     TAG_ENHANCEMENT,
     TAG_BOX,
     TAG_AXES,
@@ -85,6 +87,7 @@ def write(lesion: Lesion) -> dict[str, str]:
         TAG_REASONS: lesion.class_reasons,
         TAG_PROBABILITY: "" if lesion.probability is None else f"{lesion.probability:.4f}",
         TAG_HALF_WIDTH: half_width_text(lesion),
+        TAG_AT_GALLBLADDER: "1" if lesion.at_gallbladder else "",
         TAG_ENHANCEMENT: enhancement_text(lesion.enhancement),
         TAG_BOX: box_text(lesion.box),
         terms.TAG_CLASS_BOX: box_text(lesion.class_box),
@@ -126,6 +129,7 @@ def read(tags: Mapping[str, str]) -> Lesion:
         class_reasons=text(TAG_REASONS),
         probability=_number(text(TAG_PROBABILITY), None),
         half_width_mm=_number(text(TAG_HALF_WIDTH), None),
+        at_gallbladder=bool(text(TAG_AT_GALLBLADDER)),
         enhancement=parse_enhancement(text(TAG_ENHANCEMENT)),
         anatomy=parse_anatomy(text(TAG_ANATOMY), text(TAG_READER_SEGMENTS)),
     )

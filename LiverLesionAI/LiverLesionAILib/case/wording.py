@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
 from ..volume.ct import Geometry, reoriented_geometry
 from .findings import CaseResult, Lesion, LesionSource, PointLps
@@ -32,9 +33,54 @@ def notes(result: CaseResult) -> tuple[str, ...]:
     return _explained(result) + warning
 
 
+def messages(result: CaseResult) -> tuple[str, ...]:
+    """What the analysis says of the case, and what follows from the lesions that are listed."""
+    # Cases of versions that kept both together say it once.
+    return tuple(dict.fromkeys((*result.messages, *told_of_listed(result.lesions))))
+
+
+def told_of_listed(lesions: Iterable[Lesion]) -> tuple[str, ...]:
+    """What the reader has to know of the listed lesions that count, by their numbers."""
+    counted = [lesion for lesion in lesions if lesion.status.counts]
+    told = []
+    which = [lesion.number for lesion in counted if lesion.at_gallbladder]
+    if len(which) == 1:
+        told.append(
+            f"Lesion {which[0]} lies at the gallbladder and cannot be told from it with certainty: it may "
+            "be a part or a mass of the gallbladder's wall, or grow from one into the other."
+        )
+    elif which:
+        told.append(
+            f"Lesions {', '.join(map(str, which))} lie at the gallbladder and cannot be told from it with "
+            "certainty: each may be a part or a mass of the gallbladder's wall, or grow from one into the "
+            "other."
+        )
+    boxed = sum(lesion.source is LesionSource.BOX for lesion in counted)
+    if boxed == 1:
+        told.append(
+            "1 lesion was found by the detector only; its outline is a proposal, grown inside the box."
+        )
+    elif boxed:
+        told.append(
+            f"{boxed} lesions were found by the detector only; their outlines are a proposal, grown inside "
+            "the box."
+        )
+    return tuple(told)
+
+
+def fainter_kept(scores: Sequence[float]) -> str:
+    """Why no lesion is listed where fainter ones, of these scores, were kept aside."""
+    one = len(scores) == 1
+    spots, sure = ("1 fainter spot was", "score") if one else (f"{len(scores)} fainter spots were", "best")
+    return (
+        f"No lesion reached the threshold. {spots} kept aside ({sure} {max(scores):.2f}): a lower threshold "
+        f"lists {'it' if one else 'them'}."
+    )
+
+
 def _explained(result: CaseResult) -> tuple[str, ...]:
     if result.messages or result.lesions:
-        return result.messages
+        return messages(result)
     if not result.liver_volume_ml > 0:
         return ("No liver was found. Does the scan cover the upper abdomen, and is it a CT?",)
     tumour = result.probabilities.get("tumour")

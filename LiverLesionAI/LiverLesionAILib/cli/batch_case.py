@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ..case.wording import messages
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, part, silent
 from .analyze import analyse_into, with_remarks
@@ -61,7 +62,7 @@ def analyse_case(job: Job, case: BatchCase, said: dict[str, None], progress: Pro
         "tumour burden (%)": f"{result.tumour_burden_percent:.2f}",
         "liver volume (mL)": f"{result.liver_volume_ml:.0f}",
         "seconds": f"{seconds:.1f}",
-        "message": " ".join((*volume.notes, *result.messages, *_left_blank(result))),
+        "message": " ".join((*volume.notes, *messages(result), *_left_blank(result))),
         "segments": segments_line((one.number, one.anatomy) for one in result.lesions),
         "line": f"{len(result.lesions)} lesions, liver {result.liver_volume_ml:.0f} mL, "
         f"burden {result.tumour_burden_percent:.1f} %, {seconds:.0f} s",

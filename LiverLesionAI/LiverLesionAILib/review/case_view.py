@@ -17,12 +17,14 @@ from ..case.description import BOX_PREFIX
 from ..case.findings import DoubtfulPlace, Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
 from ..case.interval import READER_MM, by_reader
 from ..case.place import Place
+from ..case.wording import fainter_kept, told_of_listed
 from ..scene import nodes, segments
 from ..scene.anatomy_nodes import AnatomyNodes
-from ..scene.boxed import BoxedLesion, read_boxed, without_listed
+from ..scene.boxed import BoxedLesion, faint_scores, read_boxed, without_listed
 from ..scene.map_stack import ROLE_STACK
 from ..scene.marks import Mark, MarkNodes
 from ..scene.prepare import find_nodes
+from .kept import read_scores
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
 
@@ -104,7 +106,13 @@ class CaseView:
             return ()
         phase = self.phase
         first = () if phase is None else (phase.text,)
-        return (*first, *read_notes(self.table.GetAttribute))
+        said = (*read_notes(self.table.GetAttribute), *self._faint_alone(), *told_of_listed(self.rows))
+        return tuple(dict.fromkeys((*first, *said)))
+
+    def _faint_alone(self) -> tuple[str, ...]:
+        """Why the table is empty, where fainter lesions are kept aside."""
+        scores = () if self.rows else (*read_scores(self.table), *faint_scores(self.boxed.values()))
+        return (fainter_kept(scores),) if scores else ()
 
     @property
     def doubtful(self) -> tuple[DoubtfulPlace, ...]:

@@ -139,6 +139,18 @@ def read_candidates(table: slicer.vtkMRMLTableNode | None, geometry: Geometry) -
     return found
 
 
+def read_scores(table: slicer.vtkMRMLTableNode | None) -> tuple[float, ...]:
+    """The scores of the candidates kept with a case; those of damaged ones are left out."""
+    text = table.GetAttribute(ATTR_CANDIDATES) if table is not None else None
+    scores = []
+    for entry in json.loads(text) if text else ():
+        try:
+            scores.append(float(entry["lesion"]["score"]))
+        except (KeyError, TypeError, ValueError):
+            continue
+    return tuple(scores)
+
+
 def drawn_mask(segment: slicer.vtkSegment, geometry: Geometry) -> Mask | None:
     """What the AI drew for a segment; None for one that the reader added."""
     text = segments.tag(segment, TAG_DRAWN)

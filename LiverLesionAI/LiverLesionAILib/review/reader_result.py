@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 
 import numpy as np
@@ -15,16 +15,17 @@ from ..case import terminology as terms
 from ..case.attributes import ATTR_DEVICE, read_doubtful, read_models, read_notes, read_phase, read_threshold
 from ..case.findings import CaseResult, Lesion, LesionStatus
 from ..case.tracking import mask_uid
-from ..case.wording import nothing_reached
+from ..case.wording import fainter_kept, nothing_reached
 from ..scene import nodes
 from ..scene.anatomy_nodes import AnatomyNodes, read_anatomy
-from ..scene.boxed import read_boxed, without_listed
+from ..scene.boxed import faint_scores, read_boxed, without_listed
 from ..scene.prepare import find_nodes
 from ..scene.read import DrawnLesion, ReaderCase, read_back
 from ..stages.measure.lesions import box_of, measure_liver, measure_mask
 from ..support.errors import InputError
 from ..volume.geometry import triple
 from ..volume.masks import bounding_box
+from .kept import read_scores
 
 
 def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode) -> CaseResult:
@@ -63,6 +64,7 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         else:
             lesions.append(one.lesion)
     get = table.GetAttribute if table is not None else _no_attribute
+    faint = (*read_scores(table), *faint_scores(read_boxed(table).values()))
     anatomy = AnatomyNodes.of(found)
     whole = measure_liver(labels, case.liver_zyx, hu_zyx, case.geometry)
     return CaseResult(
@@ -75,7 +77,7 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         liver_volume_ml=whole.volume_ml,
         liver_hu_mean=whole.hu_mean,
         tumour_burden_percent=whole.tumour_burden_percent,
-        messages=(*_left_out(left_out), *_said_by_run(get, empty=not lesions and not left_out)),
+        messages=(*_left_out(left_out), *_said_by_run(get, faint, empty=not lesions and not left_out)),
         models=read_models(get),
         device=get(ATTR_DEVICE) or "",
         version=__version__,
@@ -89,9 +91,15 @@ def _no_attribute(name: str) -> None:
     """Of a case without a table."""
 
 
-def _said_by_run(get: Callable[[str], str | None], *, empty: bool) -> tuple[str, ...]:
-    """The messages of the run; an empty case that it said nothing of is explained."""
+def _said_by_run(get: Callable[[str], str | None], faint: Sequence[float], *, empty: bool) -> tuple[str, ...]:
+    """The messages of the run; an empty case that it said nothing of is explained.
+
+    Args:
+        faint: scores of the lesions below the reader's threshold.
+    """
     said, threshold = read_notes(get), read_threshold(get)
+    if empty and faint:
+        return (*said, fainter_kept(faint))
     return (nothing_reached(threshold),) if empty and not said and threshold is not None else said
 
 

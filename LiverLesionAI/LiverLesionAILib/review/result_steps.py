@@ -12,6 +12,7 @@ import slicer
 from ..case.findings import CaseResult
 from ..case.lesion_masks import lesion_mask_steps
 from ..case.surfaces import load_surfaces
+from ..case.wording import fainter_kept
 from ..scene.prepare import Surface
 from ..scene.segments import read_mask
 from ..scene.show import Extras, SceneNodes, apply_steps
@@ -63,17 +64,6 @@ def show_steps(
     split = split_by_score(result, threshold, masks)
     shown, candidates = split.shown, split.candidates
     yield "show the result"
-    if candidates and not shown.lesions:
-        best = max(candidate.lesion.score for candidate in candidates)
-        shown = replace(
-            shown,
-            messages=(
-                *shown.messages,
-                f"No lesion reached the threshold of {threshold:.2f}. {len(candidates)} fainter "
-                f"{'spots were' if len(candidates) > 1 else 'spot was'} kept (best {best:.2f}): lower the "
-                "threshold below the table to see them.",
-            ),
-        )
     tags = yield from staged("show the result", drawn_tags(split))
     by_number = {split.numbers.get(n, -1) if n else 0: surface for n, surface in (surfaces or {}).items()}
     extras = Extras(split.masks, tags, by_number)
@@ -91,6 +81,8 @@ def show_steps(
         if cut:
             case = read_case(scene, volume)
             follow(scene, case, cut, read_mask(case.segmentation, case.liver_segment, result.geometry))
+    if candidates and not shown.lesions:
+        made = replace(made, notes=(*made.notes, fainter_kept([one.lesion.score for one in candidates])))
     yield made
 
 

@@ -54,22 +54,17 @@ class Detected:
     overruled: int = 0
     attention: Mapping[int, tuple[AttentionMap, ...]] = field(default_factory=dict)
 
-    def messages(self, lesions: Sequence[Lesion]) -> list[str]:
-        """What the reader has to know about boxes."""
-        told = []
-        if self.overruled:
-            spots = "1 spot" if self.overruled == 1 else f"{self.overruled} spots"
-            was = "was" if self.overruled == 1 else "were"
-            told.append(
-                f"{spots} that the segmenter alone would have listed {was} left out, the detector being less "
-                "sure. A lower score threshold shows them."
-            )
-        count = sum(lesion.source is LesionSource.BOX for lesion in lesions)
-        if not count:
-            return told
-        which = "1 lesion was" if count == 1 else f"{count} lesions were"
-        outline = "its outline is" if count == 1 else "their outlines are"
-        return [*told, f"{which} found by the detector only; {outline} a proposal, grown inside the box."]
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What the reader has to know about boxes that took lesions from the list."""
+        if not self.overruled:
+            return ()
+        spots, them = ("1 spot", "it") if self.overruled == 1 else (f"{self.overruled} spots", "them")
+        was = "was" if self.overruled == 1 else "were"
+        return (
+            f"{spots} that the segmenter alone would have listed {was} left out, the detector being less "
+            f"sure. A lower score threshold shows {them}.",
+        )
 
 
 @dataclass(frozen=True)

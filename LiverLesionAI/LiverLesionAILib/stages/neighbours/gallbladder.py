@@ -7,7 +7,7 @@ What lies beside the gallbladder, or half in it, stays a lesion and is reported 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -292,30 +292,22 @@ def solid_width_mm(
     return width if width >= settings.solid_mm else 0.0
 
 
-def messages(separated: Separated, numbers: Mapping[int, int], volume_ml: float) -> list[str]:
+def messages(separated: Separated, sure: Collection[int], volume_ml: float) -> list[str]:
     """What the reader has to know about the gallbladder.
 
     Args:
-        numbers: label of a lesion before -> its number in the list.
+        sure: labels, before, of the lesions that would have been listed: of fainter ones nobody asked.
         volume_ml: of the gallbladder.
     """
     if not separated.gallbladder_zyx.any():
         return []
     said = []
-    if separated.removed:
-        count = len(separated.removed)
+    count = sum(label in sure for label in separated.removed)
+    if count:
         which = "1 region was" if count == 1 else f"{count} regions were"
         said.append(
             f"{which} taken for the gallbladder ({volume_ml:.0f} mL) and not listed as a lesion. Look at the "
             "segment Gallbladder if a lesion of its bed or wall is in question."
-        )
-    listed = sorted(numbers[n] for n in separated.doubtful if n in numbers)
-    if listed:
-        lesions = ", ".join(map(str, listed))
-        verb = "lies" if len(listed) == 1 else "lie"
-        said.append(
-            f"Lesion {lesions} {verb} at the gallbladder and cannot be told from it with certainty: it may "
-            "be a part or a mass of the gallbladder's wall, or grow from one into the other."
         )
     if separated.solid_mm:
         said.append(

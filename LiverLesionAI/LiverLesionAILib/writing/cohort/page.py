@@ -18,6 +18,7 @@ from typing import Any
 from ...case.findings import CaseResult
 from ...case.followup_json import FOLLOWUP_FILE
 from ...case.store import load_result
+from ...case.wording import messages
 from ...support.errors import InputError, LiverLesionAIError
 from ...support.files import replacing, write_text
 from ...support.progress import Progress, silent
@@ -108,8 +109,8 @@ def _write_case(folder: Path, number: int, target: Path, said: dict[str, None]) 
     result = with_review(load_result(folder), review)
     followup = _read(folder / FOLLOWUP_FILE)
     names = {folder.name, result.case_name, *(p["name"] for p in (followup or {}).get("time_points", ()))}
-    messages = tuple(_unnamed(text, names) for text in result.messages)
-    result = replace(result, case_name=f"Case {number}", messages=messages)
+    said_of_it = tuple(_unnamed(text, names) for text in messages(result))
+    result = replace(result, case_name=f"Case {number}", messages=said_of_it)
     own = target / str(number)
     if own.exists():
         shutil.rmtree(own)

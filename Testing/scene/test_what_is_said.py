@@ -1,0 +1,89 @@
+"""What the panel and its reports say of lesions fits the lesions that are listed at the chosen threshold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("slicer")
+
+from LiverLesionAILib.case.findings import LesionSource, LesionStatus
+from LiverLesionAILib.case.wording import messages, notes, told_of_listed
+from LiverLesionAILib.review.case_view import CaseView, read_case
+from LiverLesionAILib.review.reader_result import reader_result
+from LiverLesionAILib.review.result_steps import show_steps
+from LiverLesionAILib.review.threshold import apply_threshold
+from LiverLesionAILib.scene.offline import add_ct, new_scene
+from support.review_machine import small_ct
+from support.scripted_result import result_of
+
+SCORES = {1: 0.9, 2: 0.4, 3: 0.8, 4: 0.3, 5: 0.2}
+"""By number, which is by size: the faint ones get other numbers when they are kept aside."""
+AT_GALLBLADDER = (2, 3)
+
+
+@pytest.fixture
+def desk():
+    """A scene with a case of five lesions of which two are listed, and how to show it."""
+    scene, ct = new_scene(), small_ct()
+    result = result_of(ct, "CT")
+    lesions = tuple(
+        replace(one, score=SCORES[one.number], at_gallbladder=one.number in AT_GALLBLADDER)
+        for one in result.lesions
+    )
+    volume = add_ct(scene, ct)
+    shown = [*show_steps(scene, volume, replace(result, lesions=lesions, messages=("Of the run.",)), 0.5)]
+
+    def at(threshold: float) -> CaseView:
+        return apply_threshold(scene, read_case(scene, volume), threshold)
+
+    return at, lambda: notes(reader_result(scene, volume)), shown[-1]
+
+
+def said(texts) -> list[str]:
+    return [text for text in texts if "gallbladder" in text]
+
+
+def test_only_listed_lesions_are_named_and_by_the_numbers_they_have(desk) -> None:
+    at, report, _ = desk
+    case = at(0.5)
+    (listed,) = [row for row in case.rows if row.at_gallbladder]
+    assert listed.number == 2 and listed.score == 0.8, "the third before the second was kept aside"
+    (told,) = said(case.notes)
+    assert told.startswith("Lesion 2 lies at the gallbladder")
+    assert said(report()) == [told] and "Of the run." in report()
+
+
+def test_it_follows_the_threshold(desk) -> None:
+    at, report, _ = desk
+    case = at(0.35)
+    numbers = [row.number for row in case.rows if row.at_gallbladder]
+    assert len(numbers) == 2
+    (told,) = said(case.notes)
+    assert told.startswith(f"Lesions {numbers[0]}, {numbers[1]} lie at the gallbladder")
+    assert said(report()) == [told]
+    case = at(0.85)
+    assert len(case.rows) == 1 and said(case.notes) == said(report()) == []
+
+
+def test_an_empty_table_is_explained_as_long_as_it_is_empty(desk) -> None:
+    at, report, made = desk
+    assert made.notes == ("Of the run.",)
+    kept = "No lesion reached the threshold. 5 fainter spots were kept aside (best 0.90)"
+    case = at(0.95)
+    assert not case.rows and case.notes[-1].startswith(kept) and report()[-1] == case.notes[-1]
+    case = at(0.5)
+    assert not any("No lesion reached" in note for note in (*case.notes, *report()))
+
+
+def test_rejected_lesions_and_outlines_that_are_no_proposal_are_not_told_of() -> None:
+    ct = small_ct()
+    result = result_of(ct, "CT")
+    first = replace(result.lesions[0], at_gallbladder=True, source=LesionSource.BOX)
+    assert len(told_of_listed([first])) == 2
+    for status in (LesionStatus.REJECTED, LesionStatus.NOT_LIVER):
+        assert told_of_listed([replace(first, status=status)]) == ()
+    # What an older version kept with the case is not said twice.
+    kept = replace(result, lesions=(first,), messages=told_of_listed([first]))
+    assert messages(kept) == told_of_listed([first])
