@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from types import SimpleNamespace
 
@@ -26,6 +27,7 @@ from LiverLesionAILib.models.weights import Manifest, ModelEntry
 from LiverLesionAILib.pictures.attention import Tile, matrix_picture, overlay, sorted_bars, tiles_picture
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import silent
+from LiverLesionAILib.support.text import begun
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from LiverLesionAILib.writing.class_strip import STRIP_PICTURE, STRIP_TABLE
 from LiverLesionAILib.writing.report.html import MISSING
@@ -120,7 +122,31 @@ def test_the_page_shows_every_mechanism_in_words_and_says_which_are_alive(
     for one in networks:
         for health in one.health:
             if not health.alive:
-                assert health.why.split(":")[0] in page
+                assert begun(health.why).split(":")[0] in page
+
+
+def test_what_stands_on_the_page_begins_with_a_capital(networks: list[NetworkAttention]) -> None:
+    pytest.importorskip("jinja2")
+    page = attention_page("A case", networks, None, 2)
+    page = re.sub("<style>.*?</style>", "", page, flags=re.DOTALL)
+    begins = re.findall(r"<(?:h[1-6]|li|p|th|td)[^>]*>(?:<[^>]*>)*([^<]+)", page)
+    assert len(begins) > 20
+    assert [text for text in begins if text.strip()[:1].islower()] == []
+    assert not re.search(r"[.!] [a-z]", page), "nor does a sentence within one begin otherwise"
+
+
+@pytest.mark.parametrize(
+    ("gate", "wanted"),
+    [
+        ([0.95, 0.05, 0.5], "Of 3 channels 1 passes (above 0.9) and 1 is shut (below 0.1)."),
+        ([0.95, 0.99, 0.5], "Of 3 channels 2 pass (above 0.9) and 0 are shut (below 0.1)."),
+    ],
+)
+def test_channels_are_counted_in_good_english(gate: list[float], wanted: str) -> None:
+    from LiverLesionAILib.stages.explain.network_maps import weights_in_words
+
+    reading = SimpleNamespace(weights={"squeeze gate": np.array(gate)}, affinity=None)
+    assert weights_in_words(reading) == wanted  # type: ignore[arg-type]
 
 
 def test_every_mechanism_of_the_papers_has_its_words() -> None:

@@ -48,6 +48,14 @@ def test_the_extension_says_what_the_catalogue_needs():
     assert int.from_bytes(icon[16:20], "big") == int.from_bytes(icon[20:24], "big") == 128
 
 
+def test_a_prior_is_an_earlier_scan_and_nothing_else():
+    """How often a class is met is its pre-test probability: a reader's prior is the scan of last time."""
+    root = ElementTree.parse(FORM).getroot()
+    shown = [one.text or "" for one in root.iter("string") if " " in (one.text or "").strip()]
+    priors = [text for text in shown if re.search(r"\bpriors?\b", text, re.IGNORECASE)]
+    assert priors and all(re.search(r"\bscan|YYYY|only the prior", text) for text in priors), priors
+
+
 def test_every_button_of_the_form_has_a_tooltip_and_no_name_twice():
     root = ElementTree.parse(FORM).getroot()
     names = [widget.get("name") for widget in root.iter("widget")]

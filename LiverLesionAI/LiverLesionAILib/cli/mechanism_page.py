@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..pictures.attention import Tile, bars_of, grey, matrix_picture, overlay, sorted_bars, tiles_picture
 from ..pictures.canvas import png_bytes
 from ..stages.explain.names import percent
+from ..support.text import begun
 from ..writing.class_strip import STRIP_PICTURE
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def tiles_of(
     """
     from ..stages.explain.va import bag_labels
 
-    level, weights, affinity = _level(reading.mechanism) or "slice", reading.weights, reading.affinity
+    level, weights, affinity = begun(_level(reading.mechanism) or "slice"), reading.weights, reading.affinity
     if affinity is not None and not reading.of_positions:
         return [
             Tile(
@@ -226,4 +227,4 @@ def _line(reading: Reading, health: Health) -> _Line:
     level = _level(reading.mechanism)
     said = weights_in_words(reading).split(" Bars:")[0]
     said = "" if said.startswith("Bars:") else said
-    return _Line(f"{level}, " if level else "", health.alive, figures, effects, health.why, said)
+    return _Line(level, health.alive, figures, effects, health.why, said)

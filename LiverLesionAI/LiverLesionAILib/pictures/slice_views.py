@@ -96,6 +96,7 @@ def draw_slice(
     text_size: float = 20.0,
     snug: bool = False,
     around: tuple[PointLps, float] | None = None,
+    titled: bool = True,
 ) -> Canvas:
     """One slice, as large as fits into width x height at its true proportions.
 
@@ -103,6 +104,7 @@ def draw_slice(
         margin_mm: show the liver with this margin; None shows the whole body.
         snug: make the picture no larger than what it shows.
         around: show this many mm across a point (LPS) instead, as far as the scan goes.
+        titled: say, in English, which slice it is.
     """
     hu = _slice(case.volume.hu_zyx, plane, index).astype(np.float32)
     if around is None:
@@ -119,7 +121,10 @@ def draw_slice(
     if liver.any():
         canvas.region(_soft(liver, rows, columns), LIVER, outline=1.0, width=1.2 * thin)
     _draw_lesions(canvas, case, plane, index, grid, text_size)
-    _furnish(canvas, case, plane, index, grid.scale, text_size)
+    _furnish(canvas, plane, grid.scale, text_size)
+    if titled:
+        said = f"{plane.name}  slice {index + 1} of {case.geometry.shape_zyx[plane.axis]}"
+        canvas.text(said, 0.5 * text_size, 0.5 * text_size, size=text_size, colour=_SOFT)
     return canvas
 
 
@@ -222,7 +227,7 @@ def _number_boxes(canvas: Canvas, shown: Sequence[tuple], text_size: float) -> N
         )
 
 
-def _furnish(canvas: Canvas, case: Upright, plane: Plane, index: int, scale: float, size: float) -> None:
+def _furnish(canvas: Canvas, plane: Plane, scale: float, size: float) -> None:
     """Letters, position, window and a scale bar."""
     width, height, pad = canvas.width, canvas.height, 0.5 * size
     left, right, top, bottom = plane.letters
@@ -230,8 +235,6 @@ def _furnish(canvas: Canvas, case: Upright, plane: Plane, index: int, scale: flo
     canvas.text(right, width - pad, height / 2, size=1.2 * size, anchor=(1, 0.5), bold=True, colour=_SOFT)
     canvas.text(top, width / 2, pad, size=1.2 * size, anchor=(0.5, 0), bold=True, colour=_SOFT)
     canvas.text(bottom, width / 2, height - pad, size=1.2 * size, anchor=(0.5, 1), bold=True, colour=_SOFT)
-    count = case.geometry.shape_zyx[plane.axis]
-    canvas.text(f"{plane.name}  slice {index + 1} of {count}", pad, pad, size=size, colour=_SOFT)
     window = f"W {CT_WINDOW_HU:.0f}  L {CT_LEVEL_HU:.0f}"
     canvas.text(window, width - pad, height - pad, size=size, anchor=(1, 1), colour=_SOFT)
     bar_mm = next((b for b in (100, 50, 20, 10) if b * scale < 0.3 * width), 5)

@@ -30,6 +30,11 @@ def printable(text: str | os.PathLike[str] | bytes, longest: int = 0) -> str:
     return plain
 
 
+def begun(text: str) -> str:
+    """Text as a sentence or a heading begins: its first letter is a capital."""
+    return text[:1].upper() + text[1:]
+
+
 def file_name(text: str, longest_bytes: int = 100) -> str:
     """One name for a file or folder made of any text.
 

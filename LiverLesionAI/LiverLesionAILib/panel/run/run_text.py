@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...support.text import begun
+
 
 def time_left(seconds: float | None) -> str:
     """ "about 40 s left", in steps that do not flicker; "" when unknown."""
@@ -20,7 +22,7 @@ def time_left(seconds: float | None) -> str:
 
 def stage_line(case: str, stage: str, fraction: float, left_s: float | None, waiting: int) -> str:
     """The line under the progress bar."""
-    parts = [f"{case}: {stage[:1].upper()}{stage[1:]}", f"{100 * fraction:.0f} %"]
+    parts = [f"{case}: {begun(stage)}", f"{100 * fraction:.0f} %"]
     if left := time_left(left_s):
         parts.append(left)
     if waiting:

@@ -132,7 +132,8 @@ def weights_in_words(reading: Reading) -> str:
     if gate is not None:
         passing, shut = int((gate > OPEN).sum()), int((gate < SHUT).sum())
         words = (
-            f"Of {len(gate)} channels {passing} pass (above {OPEN:g}) and {shut} are shut (below {SHUT:g})."
+            f"Of {len(gate)} channels {passing} {'passes' if passing == 1 else 'pass'} (above {OPEN:g}) and "
+            f"{shut} {'is' if shut == 1 else 'are'} shut (below {SHUT:g})."
         )
         return words + (
             " Bars: what each image of the bag counts." if "slice weights" in reading.weights else ""

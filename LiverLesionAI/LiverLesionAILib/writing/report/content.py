@@ -156,14 +156,10 @@ def report_content(
         warnings=tuple(warnings),
         small_print=_small_print(result, rows, words),
         key_images=tuple(
-            KeyImage(
-                f"{row.number}: {row.cls or words('lesion_count')}, {row.axes} mm", key_images[row.number]
-            )
-            for row in rows
-            if row.number in key_images
+            KeyImage(_caption(row, words), key_images[row.number]) for row in rows if row.number in key_images
         )
         + _curves(listed, words),
-        overview=None if overview is None else KeyImage(words("overview"), overview),
+        overview=None if overview is None else KeyImage(f"{words('overview')}, {words('coronal')}", overview),
         follow_up=None if judged is None else follow_up_part(judged, words),
         anatomy=anatomy_part(result, listed, words, anatomy_3d),
     )
@@ -176,6 +172,13 @@ def _intervals(result: CaseResult, judged: JudgedCourse | None) -> dict[int, tup
         now = judged.course.last.current.lesions
         known |= {n: (x.low_mm, x.high_mm) for n, x in now.items() if x.low_mm == x.low_mm}
     return known
+
+
+def _caption(row: Row, words: Language) -> str:
+    """What stands below a lesion's picture: "2: cyst, 15.7 x 10.0 mm, slice 50/118"."""
+    size = f"{row.axes} mm" if row.axes else ""
+    said = (row.cls or words("curve.lesion"), size, words("slice_of", n=row.slice))
+    return f"{row.number}: {', '.join(filter(None, said))}"
 
 
 def _curves(listed: Sequence[Lesion], words: Language) -> tuple[KeyImage, ...]:

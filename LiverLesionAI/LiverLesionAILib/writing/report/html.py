@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...support.errors import InputError
+from ...support.text import begun
 from .content import Content
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def check_template_engine() -> None:
 def page_html(name: str, **content: object) -> str:
     """Another page of one file, by its template in ``data/Attention``."""
     template = _environment(TEMPLATES.parent / "Attention", html=True).get_template(name)
-    return template.render(data_uri=_data_uri, **content)
+    return template.render(data_uri=_data_uri, begun=begun, **content)
 
 
 def report_text(content: Content, template: Path | None = None) -> str:

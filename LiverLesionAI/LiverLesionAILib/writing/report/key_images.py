@@ -1,6 +1,7 @@
 """Pictures for the report: each lesion on the slice of its long axis, and where it lies in the case.
 
-Drawn from the CT, or kept with the case as PNG, so that a report needs the CT no more.
+Drawn from the CT, or kept with the case as PNG, so that a report needs the CT no more. Reports of any
+language show them: they hold letters, numbers and units, and which slice it is stands below them.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...case.findings import CaseResult, Lesion
+from ...case.findings import CaseResult, Lesion, PointLps
 from ...case.store_json import describe_lesion, rounded
 from ...pictures.canvas import write_png
-from ...pictures.planes import AXIAL, CORONAL
+from ...pictures.planes import AXIAL, CORONAL, Plane
 from ...pictures.slice_views import Upright, best_slices, draw_slice
 from ...volume.ct import CtVolume
 
@@ -86,14 +87,29 @@ def _lesion_picture(case: Upright, lesion: Lesion) -> NDArray[np.uint8]:
     index = round(float(case.geometry.lps_to_index(point)[0]))
     index = min(max(index, 0), case.geometry.shape_zyx[0] - 1)
     around = (lesion.centre_lps, max(ACROSS_MM, 0.0 if m is None else 2.2 * m.long_axis_mm))
-    return draw_slice(
-        case, AXIAL, index, width=WIDTH, height=HEIGHT, text_size=17.0, snug=True, around=around
-    ).as_uint8()
+    return _drawn(case, AXIAL, index, 17.0, around)
 
 
 def _overview_picture(case: Upright) -> NDArray[np.uint8]:
     index = best_slices(case, CORONAL, 1)[0]
-    return draw_slice(case, CORONAL, index, width=WIDTH, height=HEIGHT, text_size=15.0, snug=True).as_uint8()
+    return _drawn(case, CORONAL, index, 15.0)
+
+
+def _drawn(
+    case: Upright, plane: Plane, index: int, size: float, around: tuple[PointLps, float] | None = None
+) -> NDArray[np.uint8]:
+    drawn = draw_slice(
+        case,
+        plane,
+        index,
+        width=WIDTH,
+        height=HEIGHT,
+        text_size=size,
+        snug=True,
+        around=around,
+        titled=False,
+    )
+    return drawn.as_uint8()
 
 
 def _read(path: Path) -> bytes | None:

@@ -115,6 +115,8 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "axes": ("Axes (mm)", "Achsen (mm)", "Akser (mm)", "Axes (mm)"),
     "volume_ml": ("Volume (mL)", "Volumen (ml)", "Volum (ml)", "Volume (ml)"),
     "density_hu": ("Density (HU)", "Dichte (HU)", "Tetthet (HU)", "Densité (UH)"),
+    "slice_of": ("slice {n}", "Schicht {n}", "snitt {n}", "coupe {n}"),
+    "coronal": ("coronal", "koronar", "koronal", "coronale"),
     "slice": ("Slice", "Schicht", "Snitt", "Coupe"),
     "probability": ("Lesion prob.", "Läsion (Wahrsch.)", "Lesjon (sanns.)", "Lésion (prob.)"),
     "decision": ("Reader", "Befunder", "Radiolog", "Radiologue"),
