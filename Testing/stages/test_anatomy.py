@@ -27,8 +27,8 @@ from LiverLesionAILib.stages.anatomy.naming import named_trees
 from LiverLesionAILib.stages.anatomy.planes import Planes, segments_from_landmarks
 from LiverLesionAILib.stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
 from LiverLesionAILib.stages.anatomy.tree_view import CHANNELS, TreeView
-from LiverLesionAILib.stages.anatomy.tube_shape import courses
-from LiverLesionAILib.stages.anatomy.tubes import contrast_hu, seed_distances, tube_mask
+from LiverLesionAILib.stages.anatomy.tube_shape import depth_inside
+from LiverLesionAILib.stages.anatomy.tubes import contrast_hu
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.geometry import Geometry
@@ -160,7 +160,7 @@ def test_thick_tubes_of_a_sure_tree_tell_most_of_a_veins_course() -> None:
     tubes[3:9, 3:9, :] = tubes[5:7, 20:22, :] = True
     sure = np.where(tubes, np.uint8(Vessel.HEPATIC), 0).astype(np.uint8)
     sure[..., 20:] = np.where(tubes[..., 20:], np.uint8(Vessel.LIKELIER_HEPATIC), 0)
-    weights = course_weights(np.ones(tubes.shape, np.float32), tubes, sure)
+    weights = course_weights(np.ones(tubes.shape, np.float32), tubes, sure, depth_inside(tubes))
     thick, thin, doubtful = weights[5, 5, 10], weights[5, 20, 10], weights[5, 5, 30]
     assert thick > 2 * thin > 0 and 0 < doubtful < 0.5 * thick
     assert not weights[~tubes].any()
@@ -377,36 +377,6 @@ def test_a_cava_as_dense_as_the_liver_and_within_its_outline_is_seen_in_some_sli
         along = (at[2] - CAVA[0][2]) / (CAVA[1][2] - CAVA[0][2])
         true = np.add(CAVA[0], along * np.subtract(CAVA[1], CAVA[0]))
         assert np.hypot(*(at - true)[:2]) < 7.0
-
-
-def test_tubes_are_found_and_specks_are_not() -> None:
-    strength = np.zeros((20, 20, 20), np.float32)
-    strength[10, 10, 2:18] = 20
-    strength[3, 3, 3] = 20
-    mask = tube_mask(strength, 30.0, 0.1)
-    assert mask[10, 10, 2:18].all() and not mask[3, 3, 3]
-
-
-def test_distances_to_the_roots_are_along_the_tubes() -> None:
-    tubes = np.zeros((3, 30, 30), bool)
-    tubes[1, 5, :] = tubes[1, 20, :12] = True
-    hepatic, portal = np.zeros_like(tubes), np.zeros_like(tubes)
-    hepatic[1, 5, 0], portal[1, 20, 0] = True, True
-    to_hepatic, to_portal = seed_distances(tubes, hepatic, portal)
-    own, other = np.arange(30.0), np.full(12, np.inf)
-    np.testing.assert_array_equal(to_hepatic, np.r_[own, other])
-    np.testing.assert_array_equal(to_portal, np.r_[np.full(30, np.inf), own[:12]])
-    assert np.isinf(seed_distances(tubes, tubes & False, tubes & False)).all(), "nothing to tell them by"
-
-
-def test_a_tube_has_a_direction_and_a_lump_has_none() -> None:
-    mask = np.zeros((24, 24, 40), bool)
-    mask[11:13, 11:13, 4:36] = True
-    course, straight = courses(mask)
-    assert np.abs(course[:, 2]).min() > 0.99 and straight.min() > 0.8
-    z, y, x = np.indices(mask.shape)
-    _, of_a_ball = courses((z - 12) ** 2 + (y - 12) ** 2 + (x - 20) ** 2 < 60)
-    assert np.median(of_a_ball) < 0.3
 
 
 def test_a_cava_of_changing_density_is_none(body: Body) -> None:

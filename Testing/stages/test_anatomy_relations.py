@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from LiverLesionAILib.case.anatomy import LiverAnatomy, Vessel
-from LiverLesionAILib.stages.anatomy.relations import lesion_relations
+from LiverLesionAILib.stages.anatomy.relations import half_voxel_mm, lesion_relations
 from LiverLesionAILib.volume.geometry import Geometry
+from scipy import ndimage
 
 TOUCHING_MM = 1.0
 
@@ -32,6 +33,27 @@ def test_distance_is_from_surface_to_surface(gap_mm, spacing):
     assert contact is not None
     assert contact.distance_mm == pytest.approx(gap_mm, abs=1.1)
     assert contact.length_mm == contact.angle_deg == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_distance_is_the_least_of_all_pairs_of_voxels(seed):
+    chance = np.random.default_rng(seed)
+    spacing = np.array((2.5, 0.8, 1.1))
+    shape = (14, 40, 36)
+    smooth = [ndimage.gaussian_filter(chance.normal(size=shape), 2.0 / spacing) for _ in range(2)]
+    vessels = np.where(smooth[0] > np.quantile(smooth[0], 0.97), Vessel.HEPATIC, 0).astype(np.uint8)
+    lesions = ndimage.label((smooth[1] > np.quantile(smooth[1], 0.9)) & (vessels == 0))[0].astype(np.uint16)
+    anatomy = LiverAnatomy(Geometry.make(shape, tuple(spacing)), vessels, np.ones(shape, np.uint8))
+    places = np.argwhere(vessels > 0)
+    found = lesion_relations(anatomy, lesions, 0.5)
+    for number in np.unique(lesions[lesions > 0]):
+        step = np.argwhere(lesions == number)[:, None] - places[None]
+        away = np.linalg.norm(step * spacing, axis=2)
+        nearest = away.argmin(axis=1)
+        gaps = away.min(axis=1) - 2 * half_voxel_mm(step[np.arange(len(step)), nearest], spacing)
+        expected = max(0.0, float(gaps.min()))
+        distance = found[number].contact(Vessel.HEPATIC).distance_mm
+        assert distance == pytest.approx(expected if expected > 0.5 else 0.0, abs=1e-6)
 
 
 def test_a_vessel_that_is_touched_and_one_that_is_encased():

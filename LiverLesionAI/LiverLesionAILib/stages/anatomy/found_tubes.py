@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from . import usual
 from .cava import Cava
 from .grid import GRID_MM, LiverGrid
 from .landmarks import cava_landmarks, find_bifurcation, find_fossa
+from .tube_shape import Course, courses, depth_inside
 from .tubes import ridges, seed_distances, tube_mask
 
 HEPATIC_SEED_MM = 16.0
@@ -64,6 +66,16 @@ class FoundTubes:
     portal_mm: NDArray[np.float64]
     landmarks: dict[str, Landmark]
     networks: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+
+    @cached_property
+    def course(self) -> Course:
+        """The tubes' directions, and how straight they are, as they are usually read."""
+        return courses(self.tubes_zyx)
+
+    @cached_property
+    def depth(self) -> NDArray[np.float64]:
+        """Of the tubes' voxels: see :func:`~.tube_shape.depth_inside`."""
+        return depth_inside(self.tubes_zyx)
 
 
 def find_tubes(
@@ -142,7 +154,7 @@ def _hepatic_seed(grid: LiverGrid, cava: Cava | None, known: Mapping[str, Landma
     high = known[Name.IVC_HIGH].lps
     if cava is None:
         return _ball(grid, np.array(high), 18.0)
-    seed = ndimage.distance_transform_edt(~cava.mask_zyx) <= HEPATIC_SEED_MM / GRID_MM
+    seed = within_mm(cava.mask_zyx, (GRID_MM,) * 3, HEPATIC_SEED_MM)
     lowest = float(grid.geometry.lps_to_index(high)[0]) - 26.0 / GRID_MM
     seed[: max(0, int(lowest))] = False
     return seed

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from ...case.anatomy import UNSURE, Landmark, Vessel
 from ...case.anatomy import LandmarkName as Name
@@ -141,9 +142,11 @@ def find_fossa(grid: LiverGrid) -> Landmark:
     bile = grid.gallbladder_zyx
     if bile.any():
         # The side that faces the liver, wherever the outlines leave a gap between the two.
-        away = ndimage.distance_transform_edt(~grid.liver_zyx) * GRID_MM
-        contact = bile & (away <= np.percentile(away[bile], 25))
-        return _landmark(Name.GALLBLADDER, grid.points(contact).mean(axis=0), 6.0, GALLBLADDER)
+        liver = np.argwhere(grid.liver_zyx & ~ndimage.binary_erosion(grid.liver_zyx))
+        places = np.argwhere(bile)
+        away = np.where(grid.liver_zyx[bile], 0.0, cKDTree(liver).query(places)[0])
+        contact = grid.geometry.index_to_lps(places[away <= np.percentile(away, 25)])
+        return _landmark(Name.GALLBLADDER, contact.mean(axis=0), 6.0, GALLBLADDER)
     at = grid.at_share(usual.BOX_SHARE[Name.GALLBLADDER])
     return _landmark(Name.GALLBLADDER, at, usual.SPREAD_MM[Name.GALLBLADDER], USUAL)
 
@@ -176,7 +179,10 @@ def vein_landmarks(
 
 
 def course_weights(
-    strength_zyx: NDArray[np.float32], tubes_zyx: NDArray[np.bool_], sure_zyx: NDArray[np.uint8]
+    strength_zyx: NDArray[np.float32],
+    tubes_zyx: NDArray[np.bool_],
+    sure_zyx: NDArray[np.uint8],
+    depth: NDArray[np.float64],
 ) -> NDArray[np.float32]:
     """How much each tube voxel tells of a vein's course: a strong, thick tube of a sure tree tells most.
 
@@ -184,10 +190,12 @@ def course_weights(
 
     Args:
         sure_zyx: values of :class:`Vessel`, those of either tree among them.
+        depth: (n,) of the tubes' voxels, :func:`~.tube_shape.depth_inside`.
     """
-    thick = ndimage.distance_transform_edt(tubes_zyx)
-    sure = np.where(np.isin(sure_zyx, UNSURE), UNSURE_SHARE, 1.0)
-    return np.asarray(strength_zyx * thick * sure, np.float32)
+    sure = np.where(np.isin(sure_zyx[tubes_zyx], UNSURE), UNSURE_SHARE, 1.0)
+    weights = np.zeros(tubes_zyx.shape, np.float32)
+    weights[tubes_zyx] = strength_zyx[tubes_zyx] * depth * sure
+    return weights
 
 
 def _vein(

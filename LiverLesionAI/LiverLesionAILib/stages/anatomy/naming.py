@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
-from scipy.spatial import cKDTree
 
 from ...case.anatomy import Vessel
 from ...support.progress import Progress, silent
@@ -22,7 +21,7 @@ from .found_tubes import FoundTubes
 from .grid import LiverGrid
 from .tree_view import TreeNamer, tree_view
 from .tube_names import TubeView, learnt_evidence, tube_table
-from .tube_shape import courses, filled_around
+from .tube_shape import filled_around, voxel_pairs
 
 NEIGHBOUR_VOXELS = 2.3
 STEPS, OWN, ALIKE = 200, 0.01, 8
@@ -75,12 +74,12 @@ def named_trees(
         view = tube_view(grid, found, namer, progress)
         table = tube_table()
         if table is None:
-            evidence = _usual(at, found, view.usual)
+            evidence = _usual(found, view.usual)
         else:
             evidence, enough = learnt_evidence(view, table), SURE_LEARNT
     else:
         signs, weights = _signs(grid, at, found), WEIGHTS if found.networks is None else NETWORK_WEIGHTS
-        evidence = _usual(at, found, _weighed(signs, weights))
+        evidence = _usual(found, _weighed(signs, weights))
     named = np.where(evidence > 0, np.uint8(Vessel.HEPATIC), np.uint8(Vessel.PORTAL))
     likelier[at] = np.where(np.isfinite(np.minimum(found.hepatic_mm, found.portal_mm)), named, 0)
     sure = likelier.copy()
@@ -111,6 +110,8 @@ def tube_view(grid: LiverGrid, found: FoundTubes, namer: TreeNamer, progress: Pr
         found.portal_mm,
         roots.hepatic_seed[at],
         roots.portal_seed[at],
+        found.course,
+        found.depth,
     )
 
 
@@ -118,11 +119,11 @@ def _weighed(signs: NDArray[np.float64], weights: tuple[float, ...]) -> NDArray[
     return np.asarray(signs @ np.array(weights[:-1]) + weights[-1])
 
 
-def _usual(at: tuple[NDArray, ...], found: FoundTubes, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+def _usual(found: FoundTubes, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
     """The signs' evidence spread along the tubes by fixed rules: what is left without the learnt table."""
     thin = _thin(found.tubes_zyx)
     own = np.clip(evidence, -CLIPPED, CLIPPED) - THIN_HEPATIC * thin
-    return _along(at, courses(found.tubes_zyx)[0], own, OWN * (1.0 - (1.0 - THIN_OWN) * thin))
+    return _along(found.tubes_zyx, found.course[0], own, OWN * (1.0 - (1.0 - THIN_OWN) * thin))
 
 
 def _signs(grid: LiverGrid, at: tuple[NDArray, ...], found: FoundTubes) -> NDArray[np.float64]:
@@ -130,7 +131,7 @@ def _signs(grid: LiverGrid, at: tuple[NDArray, ...], found: FoundTubes) -> NDArr
 
     The last one, where a vessel network was asked, is its opinion.
     """
-    course, straight = courses(found.tubes_zyx)
+    course, straight = found.course
     points = grid.geometry.index_to_lps(np.stack(at, axis=1))
     along = course[:, ::-1]
     roots, hepatic_mm, portal_mm = found.roots, found.hepatic_mm, found.portal_mm
@@ -170,7 +171,7 @@ def _thin(tubes_zyx: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _along(
-    at: tuple[NDArray, ...],
+    tubes_zyx: NDArray[np.bool_],
     course: NDArray[np.float32],
     evidence: NDArray[np.float64],
     own: NDArray[np.float64],
@@ -180,15 +181,13 @@ def _along(
     Args:
         own: 0..1, how much a voxel's own evidence counts against its neighbours', each time.
     """
-    nodes = np.stack(at, axis=1)
-    first, second = cKDTree(nodes).query_pairs(NEIGHBOUR_VOXELS, output_type="ndarray").T
-    step = (nodes[second] - nodes[first]).astype(np.float64)
-    step /= np.linalg.norm(step, axis=1)[:, None]
+    first, second, steps = voxel_pairs(tubes_zyx, NEIGHBOUR_VOXELS)
+    step = steps / np.linalg.norm(steps, axis=1)[:, None]
     alike = np.abs((course[first] * course[second]).sum(axis=1)) ** ALIKE
     ahead = np.abs((course[first] * step).sum(axis=1)) * np.abs((course[second] * step).sum(axis=1))
     weight = alike * (0.1 + ahead)
     pairs = (np.r_[first, second], np.r_[second, first])
-    beside = coo_matrix((np.r_[weight, weight], pairs), shape=(len(nodes),) * 2).tocsr()
+    beside = coo_matrix((np.r_[weight, weight], pairs), shape=(len(course),) * 2).tocsr()
     total = np.asarray(beside.sum(axis=1)).ravel() + 1e-6
     said = evidence
     for _ in range(STEPS):

@@ -195,7 +195,7 @@ def _vessels_and_landmarks(
     named = named_trees(grid, found, namer, progress)
     likelier, sure = (np.where(found.cava_zyx, np.uint8(Vessel.IVC), trees) for trees in named)
     # A landmark rests on many voxels and says itself how uncertain it is.
-    weights = course_weights(found.strength_zyx, found.tubes_zyx, sure)
+    weights = course_weights(found.strength_zyx, found.tubes_zyx, sure, found.depth)
     known |= vein_landmarks(grid, likelier, weights, known)
     known |= portal_landmarks(grid, found.strength_zyx, known[Name.BIFURCATION], likelier)
     least, most = settings.least_hepatic, settings.most_hepatic

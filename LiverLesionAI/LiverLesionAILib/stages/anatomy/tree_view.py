@@ -45,13 +45,13 @@ def tree_view(grid: LiverGrid, found: FoundTubes) -> TreeView:
     tubes_zyx, roots = found.tubes_zyx, found.roots
     box = bounding_box(grid.liver_zyx | tubes_zyx, MARGIN_VOXELS)
     assert box is not None
-    shape = tuple(b.stop - b.start for b in box)
-    index = np.stack(np.meshgrid(*(np.arange(b.start, b.stop) for b in box), indexing="ij"), axis=-1)
-    points = grid.geometry.index_to_lps(index.reshape(-1, 3))
-    from_fork = ((points - roots.bifurcation_lps) / 60.0).T.reshape(3, *shape)
+    x, y, z = at_lps = places(grid, box)
+    from_fork = ((one - at) / 60.0 for one, at in zip(at_lps, roots.bifurcation_lps, strict=True))
     high, low = roots.confluence_lps, roots.ivc_low_lps
-    t = np.clip((points[:, 2] - low[2]) / max(high[2] - low[2], 5.0), -0.5, 1.3)
-    from_ivc = np.hypot(*(points[:, :2] - low[:2] - t[:, None] * (high[:2] - low[:2])).T) / 60.0
+    t = np.clip((z - low[2]) / max(high[2] - low[2], 5.0), -0.5, 1.3)
+    aside, ahead = (one - low[k] - t * (high[k] - low[k]) for k, one in ((0, x), (1, y)))
+    from_ivc = np.sqrt(aside**2 + ahead**2) / 60.0
+    from_high = np.sqrt(sum((one - at) ** 2 for one, at in zip(at_lps, high, strict=True))) / 60.0
     nearer = np.zeros(tubes_zyx.shape, np.float32)
     nearer[tubes_zyx] = np.log(
         (np.minimum(found.hepatic_mm, 300.0) + 8.0) / (np.minimum(found.portal_mm, 300.0) + 8.0)
@@ -64,10 +64,23 @@ def tree_view(grid: LiverGrid, found: FoundTubes) -> TreeView:
         grid.liver_zyx[box],
         found.cava_zyx[box],
         *from_fork,
-        from_ivc.reshape(shape),
-        np.linalg.norm(points - high, axis=1).reshape(shape) / 60.0,
+        from_ivc,
+        from_high,
         nearer[box] / 2.0,
         hepatic - portal,
         hepatic + portal,
     ]
-    return TreeView(np.stack([np.asarray(one, np.float32) for one in volumes]), box)
+    stacked = np.empty((len(volumes), *smooth.shape), np.float32)
+    for channel, one in zip(stacked, volumes, strict=True):
+        channel[...] = one
+    return TreeView(stacked, box)
+
+
+def places(grid: LiverGrid, box: tuple[slice, ...]) -> list[NDArray[np.float64]]:
+    """x, y and z (LPS, mm) of a box's voxels, each (z, y, x): of an even grid sums of three lines' values."""
+    matrix = grid.geometry.ijk_to_lps
+    index = np.ogrid[box]
+    return [
+        np.asarray(matrix[k, 2] * index[0] + matrix[k, 1] * index[1] + matrix[k, 0] * index[2] + matrix[k, 3])
+        for k in range(3)
+    ]

@@ -17,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from .grid import GRID_MM
-from .tube_shape import filled_around
+from .tube_shape import Course, depth_inside, filled_around
 from .tube_ways import TubePairs, heard, tapers, ways
 
 TABLE = Path(__file__).parents[2] / "data" / "Anatomy" / "tube_names.npz"
@@ -41,6 +42,8 @@ class TubeView(NamedTuple):
         hepatic, portal: (n,) 0..1, the vessel network's.
         hepatic_mm, portal_mm: (n,) from the roots along the tubes.
         in_hepatic, in_portal: (n,) bool, in either root.
+        course, depth: :func:`~.tube_shape.courses` and :func:`~.tube_shape.depth_inside` of the tubes where
+            they are known already.
     """
 
     tubes_zyx: NDArray[np.bool_]
@@ -55,6 +58,8 @@ class TubeView(NamedTuple):
     portal_mm: NDArray[np.float64]
     in_hepatic: NDArray[np.bool_]
     in_portal: NDArray[np.bool_]
+    course: Course | None = None
+    depth: NDArray[np.float64] | None = None
 
 
 @lru_cache(maxsize=1)
@@ -69,7 +74,7 @@ def tube_table(path: Path = TABLE) -> Mapping[str, NDArray[np.float32]] | None:
 
 def learnt_evidence(view: TubeView, table: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
     """(n,) of the tubes' voxels: log odds that they are hepatic veins, all tubes told together."""
-    pairs = TubePairs.of(view.tubes_zyx)
+    pairs = TubePairs.of(view.tubes_zyx, view.course)
     of_voxels, of_pairs = tube_signs(view, pairs)
     said = _perceptron(table, "voxel", of_voxels)
     alike = _perceptron(table, "pair", of_pairs)[:, 0]
@@ -92,9 +97,10 @@ def tube_signs(view: TubeView, pairs: TubePairs) -> tuple[NDArray[np.float32], N
     """What the perceptrons are asked with: of voxels (n, 72) and of pairs (m, 43)."""
     at = tuple(pairs.nodes.T)
     near = filled_around(view.tubes_zyx, 1.0)
-    inner = ndimage.distance_transform_edt(view.tubes_zyx)
+    inner = np.zeros(view.tubes_zyx.shape)
+    inner[at] = depth_inside(view.tubes_zyx) if view.depth is None else view.depth
     radius = ndimage.maximum_filter(inner, 3)[at]
-    depth = ndimage.distance_transform_edt(view.liver_zyx)[at] * GRID_MM
+    depth = _depth(view.liver_zyx, pairs.nodes) * GRID_MM
     odds = np.clip(view.odds, -CLIPPED, CLIPPED)
     roots = (np.flatnonzero(view.in_hepatic), np.flatnonzero(view.in_portal))
     led = ways(pairs, *roots)
@@ -135,6 +141,15 @@ def tube_signs(view: TubeView, pairs: TubePairs) -> tuple[NDArray[np.float32], N
     of_pairs += [_apart(led[:, k], pairs) for k in (0, 3, 6, 12, 15)]
     of_pairs += [np.minimum(np.abs(led[one, k]), np.abs(led[other, k])) for k in (0, 12)]
     return np.column_stack(of_voxels).astype(np.float32), np.column_stack(of_pairs).astype(np.float32)
+
+
+def _depth(liver_zyx: NDArray[np.bool_], nodes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n,) voxels from each node to the nearest one outside the liver, 0 outside: a side of it is liver."""
+    border = np.argwhere(ndimage.binary_dilation(liver_zyx) & ~liver_zyx)
+    inside = liver_zyx[tuple(nodes.T)]
+    out = np.zeros(len(nodes))
+    out[inside] = cKDTree(border).query(nodes[inside])[0] if len(border) else 0.0
+    return out
 
 
 def _apart(values: NDArray, pairs: TubePairs) -> NDArray:

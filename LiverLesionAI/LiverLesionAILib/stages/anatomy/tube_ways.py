@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.csgraph import breadth_first_order, dijkstra, minimum_spanning_tree
 from scipy.sparse.linalg import cg
-from scipy.spatial import cKDTree
 
 from ...volume.masks import components
-from .tube_shape import courses, filled_around
+from .tube_shape import COURSE_VOXELS, Course, courses, filled_around, voxel_pairs
 
 Floats = NDArray[np.float64]
 NEIGHBOUR_VOXELS = 2.3
@@ -57,23 +56,28 @@ class TubePairs:
     step: NDArray[np.float32]
 
     @classmethod
-    def of(cls, tubes_zyx: NDArray[np.bool_]) -> TubePairs:
-        """Pairs of a mask of at least two voxels."""
-        nodes = np.argwhere(tubes_zyx)
-        tree = cKDTree(nodes)
-        first, second = tree.query_pairs(NEIGHBOUR_VOXELS, output_type="ndarray").T
-        pieces = components(tubes_zyx)[0][tubes_zyx]
-        one, other = tree.query_pairs(GAP_VOXELS, output_type="ndarray").T
-        apart = pieces[one] != pieces[other]
-        apart &= np.linalg.norm((nodes[one] - nodes[other]).astype(float), axis=1) > NEIGHBOUR_VOXELS
-        gap = np.r_[np.zeros(len(first), bool), np.ones(np.count_nonzero(apart), bool)]
-        first, second = np.r_[first, one[apart]], np.r_[second, other[apart]]
-        step = (nodes[second] - nodes[first]).astype(np.float32)
+    def of(cls, tubes_zyx: NDArray[np.bool_], usual: Course | None = None) -> TubePairs:
+        """Pairs of a mask of at least two voxels.
+
+        Args:
+            usual: :func:`~.tube_shape.courses` of it in the usual neighbourhood, where they are known.
+        """
+        near = voxel_pairs(tubes_zyx, NEIGHBOUR_VOXELS)
+        pieces, count = components(tubes_zyx)
+        # Between voxels of two pieces nothing is filled all along the way.
+        far = voxel_pairs(tubes_zyx, GAP_VOXELS if count > 1 else 0.0, NEIGHBOUR_VOXELS, around=True)
+        piece = pieces[tubes_zyx]
+        apart = piece[far[0]] != piece[far[1]]
+        gap = np.r_[np.zeros(len(near[0]), bool), np.ones(np.count_nonzero(apart), bool)]
+        first, second, steps = (np.concatenate([a, b[apart]]) for a, b in zip(near, far, strict=True))
+        step = steps.astype(np.float32)
         length = np.linalg.norm(step, axis=1)
-        read = [courses(tubes_zyx, voxels) for voxels in COURSES_VOXELS]
+        known = {COURSE_VOXELS: usual}
+        read = [known.get(voxels) or courses(tubes_zyx, voxels) for voxels in COURSES_VOXELS]
         directions, straight = zip(*read, strict=True)
         step /= length[:, None]
-        return cls(nodes, filled_around(tubes_zyx), directions, straight, first, second, gap, length, step)
+        filled = filled_around(tubes_zyx)
+        return cls(np.argwhere(tubes_zyx), filled, directions, straight, first, second, gap, length, step)
 
     def along(self, scale: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Cosines (m,) of each pair's directions, and of either's with the step between them."""
@@ -95,10 +99,33 @@ class TubePairs:
         """(m,) how filled the surroundings of the thinner one are."""
         return np.minimum(self.filled[self.first], self.filled[self.second])
 
+    @cached_property
+    def _places(self) -> csr_matrix:
+        """Symmetric (n, n): at each pair its number, at each node the number of pairs and its own."""
+        count, own = len(self.first), np.arange(len(self.nodes))
+        numbers = np.r_[np.arange(count), np.arange(count), count + own]
+        at = (np.r_[self.first, self.second, own], np.r_[self.second, self.first, own])
+        return coo_matrix((numbers, at), shape=(len(own),) * 2).tocsr()
+
+    @cached_property
+    def _beside(self) -> csr_matrix:
+        """The same without the nodes' own."""
+        whole = self._places
+        pairs = whole.data < len(self.first)
+        ends = np.r_[0, np.cumsum(pairs)][whole.indptr]
+        return csr_matrix((whole.data[pairs], whole.indices[pairs], ends), shape=whole.shape)
+
     def matrix(self, values: NDArray) -> csr_matrix:
         """Symmetric (n, n) with a value for each pair."""
-        at = (np.r_[self.first, self.second], np.r_[self.second, self.first])
-        return coo_matrix((np.r_[values, values], at), shape=(len(self.nodes),) * 2).tocsr()
+        return _with(self._beside, values)
+
+    @cached_property
+    def spreading(self) -> csr_matrix:
+        """(n, n) that gives each voxel the mean of those on the same course."""
+        beside = self.matrix(self.same_course)
+        sums = np.maximum(np.asarray(beside.sum(axis=1)).ravel(), 1e-9)
+        beside.data *= np.repeat(1.0 / sums, np.diff(beside.indptr))
+        return beside
 
     def solved(self, weights: NDArray, own: NDArray, signs: NDArray, begin: NDArray | None = None) -> Floats:
         """(n,) x of least sum own (x - signs)^2 + sum over pairs weights (x_i - x_j)^2.
@@ -106,9 +133,9 @@ class TubePairs:
         Args:
             begin: (n,) what is changed until it fits; by default `signs`.
         """
-        beside = self.matrix(weights.astype(np.float64))
-        whole = np.asarray(beside.sum(axis=1)).ravel() + own + 1e-9
-        system, before = diags(whole) - beside, diags(1.0 / whole)
+        weights = weights.astype(np.float64)
+        whole = np.asarray(self.matrix(weights).sum(axis=1)).ravel() + own + 1e-9
+        system, before = _with(self._places, np.r_[-weights, whole]), diags(1.0 / whole)
         found, _ = cg(
             system,
             own * signs,
@@ -118,6 +145,11 @@ class TubePairs:
             M=before,
         )
         return np.asarray(found)
+
+
+def _with(places: csr_matrix, values: NDArray) -> csr_matrix:
+    """A matrix of the values that another one has the numbers of."""
+    return csr_matrix((values[places.data], places.indices, places.indptr), shape=places.shape)
 
 
 def ways(pairs: TubePairs, hepatic: NDArray[np.intp], portal: NDArray[np.intp]) -> Floats:
@@ -207,7 +239,7 @@ def tapers(pairs: TubePairs, hepatic_mm: Floats, portal_mm: Floats) -> Floats:
     """
     one, other = (np.minimum(way, 300.0) / 10.0 for way in (hepatic_mm, portal_mm))
     wide = pairs.filled
-    moved = _spreading(pairs)
+    moved = pairs.spreading
     means = np.stack([one, other, wide, one * one, other * other, one * wide, other * wide, one * other], 1)
     columns: list[Floats] = []
     done = 0
@@ -225,15 +257,10 @@ def tapers(pairs: TubePairs, hepatic_mm: Floats, portal_mm: Floats) -> Floats:
 
 def heard(pairs: TubePairs, signs: Floats) -> Floats:
     """(n, 2 k) of the tubes' voxels: their signs (n, k) spread along the tubes by :data:`HEARD_STEPS`."""
-    moved, columns, done = _spreading(pairs), [], 0
+    moved, columns, done = pairs.spreading, [], 0
     for steps in HEARD_STEPS:
         for _ in range(steps - done):
             signs = moved @ signs
         done = steps
         columns.append(signs)
     return np.concatenate(columns, axis=1)
-
-
-def _spreading(pairs: TubePairs) -> csr_matrix:
-    beside = pairs.matrix(pairs.same_course)
-    return (diags(1.0 / np.maximum(np.asarray(beside.sum(axis=1)).ravel(), 1e-9)) @ beside).tocsr()
