@@ -29,6 +29,8 @@ STAGES = ROOT / "LiverLesionAI" / "LiverLesionAILib" / "stages"
 
 TECHNICAL = {
     "BATCH": "memory",
+    "SLICES": "how many slices of a view are filled together; no voxel differs",
+    "FEW": "how many of a lesion's points bound its distance first; no distance differs",
     "RESIZED": "how many slices are enlarged together; no voxel differs",
     "CANDIDATES": "how many discs of a slice a vena cava's path is chosen from",
     "BETWEEN": "where a vena cava's path may run between two slices that a network sees it in",

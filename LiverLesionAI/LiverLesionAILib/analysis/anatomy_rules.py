@@ -51,7 +51,7 @@ class AnatomyRules(FollowUpRules):
         0.1,
         "mL",
         "Smaller bright tubes are texture.",
-        f"{_STAGE}::test_tubes_are_found_and_specks_are_not",
+        "Testing/stages/test_tube_shape.py::test_tubes_are_found_and_specks_are_not",
     )
     anatomy_least_right: float = rule(
         0.4,

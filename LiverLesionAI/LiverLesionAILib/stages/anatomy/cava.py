@@ -80,7 +80,7 @@ def find_cava(
     slices = np.arange(int(low), max(int(high), int(low) + 2), 2)
     expected = _expected(grid)
     smooth = ndimage.gaussian_filter(np.clip(grid.hu_zyx, -150, 400), (0.8, 0.8, 0.8))
-    found = [_candidates(grid, smooth, z, expected) for z in slices]
+    found = _candidates(grid, smooth, slices, expected)
     if likely_zyx is not None:
         seen = _bridged([_seen(likely_zyx[z], smooth[z]) for z in slices])
         found = [np.vstack(pair) for pair in zip(found, seen, strict=True)]
@@ -152,56 +152,59 @@ def _expected(grid: LiverGrid) -> tuple[NDArray[np.float64], NDArray[np.float64]
 def _candidates(
     grid: LiverGrid,
     smooth: NDArray[np.float32],
-    z: int,
+    slices: NDArray[np.int64],
     expected: tuple[NDArray[np.float64], NDArray[np.float64]],
-) -> NDArray[np.float64]:
-    """(n, 6) of a slice's likeliest discs: y, x, score with its place, radius (mm), score without, HU."""
+) -> list[NDArray[np.float64]]:
+    """(n, 6) of each slice's likeliest discs: y, x, score with its place, radius (mm), score without, HU."""
     (ey, ex), (sy, sx) = expected
     # Nothing lies farther from its usual place than three spreads.
     low = np.maximum(np.round((ey - 3 * sy, ex - 3 * sx)), 0).astype(int)
-    window = (z, slice(low[0], round(ey + 3 * sy) + 1), slice(low[1], round(ex + 3 * sx) + 1))
-    plane, liver = smooth[window], grid.liver_zyx[window].astype(np.float32)
-    if not plane.size:
-        return np.array([[ey, ex, 0.0, RADII_MM[0], 0.0, np.nan]])
-    y, x = np.indices(plane.shape) + low[:, None, None]
+    window = (slices, slice(low[0], round(ey + 3 * sy) + 1), slice(low[1], round(ex + 3 * sx) + 1))
+    planes, liver = smooth[window], grid.liver_zyx[window].astype(np.float32)
+    nothing = np.array([[ey, ex, 0.0, RADII_MM[0], 0.0, np.nan]])
+    if not planes.size:
+        return [nothing] * len(slices)
+    y, x = np.indices(planes.shape[1:]) + low[:, None, None]
     place = np.exp(-0.5 * (((y - ey) / sy) ** 2 + ((x - ex) / sx) ** 2))
-    best, radius_of = np.zeros(plane.shape, np.float32), np.full(plane.shape, RADII_MM[0], np.float32)
-    level_of = np.zeros(plane.shape, np.float32)
+    best, radius_of = np.zeros(planes.shape, np.float32), np.full(planes.shape, RADII_MM[0], np.float32)
+    level_of = np.zeros(planes.shape, np.float32)
     for radius in RADII_MM:
         r = radius / GRID_MM
-        mean, spread = _disc_statistics(plane, 0.85 * r)
+        mean = _disc_mean(planes, 0.85 * r)
+        spread = np.sqrt(np.maximum(_disc_mean(planes**2, 0.85 * r) - mean**2, 0))
         cover = _ring_mean(liver, r + 1.0, r + 4.0)
-        around = _ring_mean(plane, r + 1.0, r + 2.5)
+        around = _ring_mean(planes, r + 1.0, r + 2.5)
         even = np.clip(1.3 - spread / (16 + 0.06 * np.abs(mean)), 0, 1)
         # The liver lies round a part of it.
         beside = np.clip(cover / 0.35, 0, 1) * np.clip((1.05 - cover) / 0.25, 0, 1)
-        own = 1.0 - 0.75 * _disc_statistics(liver, 0.85 * r)[0]
+        own = 1.0 - 0.75 * _disc_mean(liver, 0.85 * r)
         apart = 0.5 + 0.5 * np.clip(np.abs(mean - around) / 30.0, 0, 1)
         blood = (mean > BLOOD_HU[0]) & (mean < BLOOD_HU[1])
         fit = even * beside * apart * own * blood * (radius / RADII_MM[-1]) ** 0.5
         better = fit > best
         best[better], radius_of[better], level_of[better] = fit[better], radius, mean[better]
     fits, best = best, (best * place).astype(np.float32)
-    peaks = (best == ndimage.maximum_filter(best, size=3)) & (best > 0)
-    at = np.argwhere(peaks)
-    if not len(at):
-        return np.array([[ey, ex, 0.0, RADII_MM[0], 0.0, np.nan]])
-    at = at[np.argsort(-best[tuple(at.T)])[:CANDIDATES]]
-    index = tuple(at.T)
-    columns = (best[index], radius_of[index], fits[index], level_of[index])
-    return np.column_stack([at + low, *columns]).astype(float)
+    peaks = (best == ndimage.maximum_filter(best, size=(1, 3, 3))) & (best > 0)
+    out = []
+    for k in range(len(slices)):
+        at = np.argwhere(peaks[k])
+        if not len(at):
+            out.append(nothing)
+            continue
+        at = at[np.argsort(-best[k][tuple(at.T)])[:CANDIDATES]]
+        index = (k, *at.T)
+        columns = (best[index], radius_of[index], fits[index], level_of[index])
+        out.append(np.column_stack([at + low, *columns]).astype(float))
+    return out
 
 
-def _disc_statistics(plane: NDArray[np.float32], radius: float) -> tuple[NDArray, NDArray]:
-    """Mean and standard deviation in a disc about every pixel."""
-    disc = _disc(radius)
-    mean = ndimage.convolve(plane, disc, mode="nearest")
-    square = ndimage.convolve(plane**2, disc, mode="nearest")
-    return mean, np.sqrt(np.maximum(square - mean**2, 0))
+def _disc_mean(planes: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+    """Mean in a disc about every pixel of every plane."""
+    return np.asarray(ndimage.convolve(planes, _disc(radius)[None], mode="nearest"))
 
 
-def _ring_mean(plane: NDArray[np.float32], inner: float, outer: float) -> NDArray:
-    return ndimage.convolve(plane, _disc(outer, inner), mode="constant")
+def _ring_mean(planes: NDArray[np.float32], inner: float, outer: float) -> NDArray[np.float32]:
+    return np.asarray(ndimage.convolve(planes, _disc(outer, inner)[None], mode="constant"))
 
 
 def _disc(radius: float, inner: float = -1.0) -> NDArray[np.float32]:

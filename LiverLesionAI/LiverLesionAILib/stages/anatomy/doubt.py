@@ -33,16 +33,19 @@ def with_possible(
         shares: by number, as the planes have them.
         least: a segment that a lesion only could lie in is named from this share on.
     """
+    if not lesions:
+        return {}
     liver = _points(anatomy)
     draws: dict[int, list[NDArray[np.float64]]] = {number: [] for number in lesions}
     chance = np.random.default_rng(0)
+    some = {number: points[:: max(1, len(points) // MOST_POINTS)] for number, points in lesions.items()}
+    every, ends = np.concatenate(list(some.values())), np.cumsum([len(one) for one in some.values()])
     for _ in range(DRAWS):
         planes = Planes({name: _moved(one, chance) for name, one in anatomy.landmarks.items()})
         level = planes.lateral_level(liver)
-        for number, points in lesions.items():
-            some = points[:: max(1, len(points) // MOST_POINTS)]
-            counts = np.bincount(planes.segments(some, level), minlength=10)[1:10]
-            draws[number].append(counts / max(1, len(some)))
+        segments = np.split(planes.segments(every, level), ends[:-1])
+        for own, own_segments in zip(draws.values(), segments, strict=True):
+            own.append(np.bincount(own_segments, minlength=10)[1:10] / max(1, len(own_segments)))
     return {number: _joined(shares[number], draws[number], least) for number in lesions}
 
 

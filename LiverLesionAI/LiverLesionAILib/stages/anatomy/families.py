@@ -62,11 +62,16 @@ class TreeNetwork:
         progress("naming vessels", 0.0)
         shape = view.volumes.shape[1:]
         multiple = int(getattr(self.network, "multiple", 1))
-        more = [(0, -n % multiple) for n in shape]
-        padded = np.pad(view.volumes, ((0, 0), *more), mode="edge")
-        flat = padded.reshape(1, -1, *padded.shape[2:])
+        depth, height, width = shape
         parameter = next(self.network.parameters())
+        padded = torch.empty(len(view.volumes), *(n + -n % multiple for n in shape), dtype=parameter.dtype)
+        padded[:, :depth, :height, :width] = torch.from_numpy(view.volumes)
+        # What is beyond the edge is as the edge.
+        padded[:, depth:, :height, :width] = padded[:, depth - 1 : depth, :height, :width]
+        padded[:, :, height:, :width] = padded[:, :, height - 1 : height, :width]
+        padded[..., width:] = padded[..., width - 1 : width]
+        flat = padded.reshape(1, -1, *padded.shape[2:])
         with torch.inference_mode():
-            logits = self.network(torch.from_numpy(flat).to(parameter.device, parameter.dtype)).logits
+            logits = self.network(flat.to(parameter.device)).logits
         odds: NDArray[np.float32] = logits[0].float().cpu().numpy()
         return odds[tuple(slice(0, n) for n in shape)]

@@ -5,6 +5,8 @@ Each says where it comes from and how uncertain it is, so that a guess can be to
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -111,12 +113,21 @@ def _fissure(grid: LiverGrid, fork_lps: Point) -> tuple[Point, Point, float] | N
         Its middle at the umbilical portion's height, from there to the umbilical portion's end, and 0..1 how
         clear it is: a gap of just as many voxels as it takes may be one voxel short on another grid.
     """
-    disc = np.hypot(*np.mgrid[-5:6, -5:6]) <= 5
-    around = np.pad(grid.liver_zyx, ((0, 0), (6, 6), (6, 6)))
-    closed = ndimage.binary_closing(around, disc[None])[:, 6:-6, 6:-6]
-    gap = closed & ~grid.liver_zyx & ~ndimage.binary_dilation(grid.gallbladder_zyx, iterations=3)
-    points = grid.points(gap) - fork_lps
-    (left, right), (front, back), (below, above) = usual.FISSURE_MM
+    # Only there: a disc's closing needs what lies twice as far round.
+    reach, (left, right), (front, back), (below, above) = 5, *usual.FISSURE_MM
+    ends = itertools.product((left, right), (front, back), (below, above))
+    corners = grid.geometry.lps_to_index(fork_lps + np.array(list(ends)))
+    low = np.floor(corners.min(axis=0)).astype(int) - (1, 2 * reach, 2 * reach)
+    high = np.ceil(corners.max(axis=0)).astype(int) + 1 + (1, 2 * reach, 2 * reach)
+    box = tuple(slice(max(a, 0), max(b, 0)) for a, b in zip(low, high, strict=True))
+    liver, bile = grid.liver_zyx[box], grid.gallbladder_zyx[box]
+    if not liver.any():
+        return None
+    disc = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1]) <= reach
+    around = np.pad(liver, ((0, 0), (reach + 1,) * 2, (reach + 1,) * 2))
+    closed = ndimage.binary_closing(around, disc[None])[:, reach + 1 : -reach - 1, reach + 1 : -reach - 1]
+    gap = closed & ~liver & ~ndimage.binary_dilation(bile, iterations=3)
+    points = grid.geometry.index_to_lps(np.argwhere(gap) + [s.start for s in box]) - fork_lps
     x, y, z = points.T
     points = points[(x > left) & (x < right) & (y > front) & (y < back) & (z > below) & (z < above)]
     if len(points) < usual.FISSURE_VOXELS:

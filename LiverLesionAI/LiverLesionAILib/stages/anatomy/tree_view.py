@@ -16,6 +16,7 @@ from .grid import LiverGrid
 CHANNELS = 12
 MARGIN_VOXELS = 6
 """Round the liver: the trunks of both trees lie within."""
+SLICES = 4
 
 
 class TreeView(NamedTuple):
@@ -45,35 +46,36 @@ def tree_view(grid: LiverGrid, found: FoundTubes) -> TreeView:
     tubes_zyx, roots = found.tubes_zyx, found.roots
     box = bounding_box(grid.liver_zyx | tubes_zyx, MARGIN_VOXELS)
     assert box is not None
-    x, y, z = at_lps = places(grid, box)
-    from_fork = ((one - at) / 60.0 for one, at in zip(at_lps, roots.bifurcation_lps, strict=True))
-    high, low = roots.confluence_lps, roots.ivc_low_lps
-    t = np.clip((z - low[2]) / max(high[2] - low[2], 5.0), -0.5, 1.3)
-    aside, ahead = (one - low[k] - t * (high[k] - low[k]) for k, one in ((0, x), (1, y)))
-    from_ivc = np.sqrt(aside**2 + ahead**2) / 60.0
-    from_high = np.sqrt(sum((one - at) ** 2 for one, at in zip(at_lps, high, strict=True))) / 60.0
     nearer = np.zeros(tubes_zyx.shape, np.float32)
     nearer[tubes_zyx] = np.log(
         (np.minimum(found.hepatic_mm, 300.0) + 8.0) / (np.minimum(found.portal_mm, 300.0) + 8.0)
     )
-    hepatic, portal = (values[box].astype(np.float32) / 255.0 for values in found.networks)
     smooth = ndimage.gaussian_filter(grid.hu_zyx[box], 0.5)
-    volumes = [
-        np.clip((smooth - grid.level_hu) / 60.0, -1.5, 1.5),
-        tubes_zyx[box],
-        grid.liver_zyx[box],
-        found.cava_zyx[box],
-        *from_fork,
-        from_ivc,
-        from_high,
-        nearer[box] / 2.0,
-        hepatic - portal,
-        hepatic + portal,
-    ]
-    stacked = np.empty((len(volumes), *smooth.shape), np.float32)
-    for channel, one in zip(stacked, volumes, strict=True):
-        channel[...] = one
-    return TreeView(stacked, box)
+    volumes = np.empty((CHANNELS, *smooth.shape), np.float32)
+    high, low = roots.confluence_lps, roots.ivc_low_lps
+    # A few slices at a time: whole volumes of every step would take longer to get than to fill.
+    for first in range(0, len(smooth), SLICES):
+        own = slice(first, min(first + SLICES, len(smooth)))
+        here = (slice(box[0].start + own.start, box[0].start + own.stop), *box[1:])
+        x, y, z = at_lps = places(grid, here)
+        t = np.clip((z - low[2]) / max(high[2] - low[2], 5.0), -0.5, 1.3)
+        aside, ahead = (one - low[k] - t * (high[k] - low[k]) for k, one in ((0, x), (1, y)))
+        hepatic, portal = (values[here].astype(np.float32) / 255.0 for values in found.networks)
+        channels = (
+            np.clip((smooth[own] - grid.level_hu) / 60.0, -1.5, 1.5),
+            tubes_zyx[here],
+            grid.liver_zyx[here],
+            found.cava_zyx[here],
+            *((one - at) / 60.0 for one, at in zip(at_lps, roots.bifurcation_lps, strict=True)),
+            np.sqrt(aside**2 + ahead**2) / 60.0,
+            np.sqrt(sum((one - at) ** 2 for one, at in zip(at_lps, high, strict=True))) / 60.0,
+            nearer[here] / 2.0,
+            hepatic - portal,
+            hepatic + portal,
+        )
+        for channel, values in zip(volumes, channels, strict=True):
+            channel[own] = values
+    return TreeView(volumes, box)
 
 
 def places(grid: LiverGrid, box: tuple[slice, ...]) -> list[NDArray[np.float64]]:

@@ -9,7 +9,7 @@ for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -140,7 +140,18 @@ def tube_signs(view: TubeView, pairs: TubePairs) -> tuple[NDArray[np.float32], N
     of_pairs += [_apart(way, pairs) / pairs.length * 50.0 for way in lengths]
     of_pairs += [_apart(led[:, k], pairs) for k in (0, 3, 6, 12, 15)]
     of_pairs += [np.minimum(np.abs(led[one, k]), np.abs(led[other, k])) for k in (0, 12)]
-    return np.column_stack(of_voxels).astype(np.float32), np.column_stack(of_pairs).astype(np.float32)
+    return _columns(of_voxels), _columns(of_pairs)
+
+
+def _columns(values: Sequence[NDArray]) -> NDArray[np.float32]:
+    """(n, k) of columns (n,) and of several ones (n, k)."""
+    parts = [one[:, None] if one.ndim == 1 else one for one in values]
+    out = np.empty((len(parts[0]), sum(one.shape[1] for one in parts)), np.float32)
+    first = 0
+    for one in parts:
+        out[:, first : first + one.shape[1]] = one
+        first += one.shape[1]
+    return out
 
 
 def _depth(liver_zyx: NDArray[np.bool_], nodes: NDArray[np.int64]) -> NDArray[np.float64]:
