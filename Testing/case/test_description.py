@@ -92,6 +92,8 @@ def test_columns():
         (2.0, 1, "2.0"),
         (12.5, 0, "13"),
         (float("nan"), 2, ""),
+        (-0.4, 0, "0"),
+        (-0.04, 1, "0.0"),
     ],
 )
 def test_a_half_is_a_half_whether_it_was_stored_or_not(value: float, digits: int, text: str) -> None:

@@ -248,7 +248,7 @@ def test_signs_are_told_in_a_readers_words_with_figure_and_unit() -> None:
     assert told("centre_hu", -3.0) == "no dark centre (-3 HU against the rest of it)"
     assert told("fall_hu", -1.0) == "no fall against the liver after the arterial phase (+1 HU)"
     assert told("fall_hu", 39.0) == "falls by 39 HU against the liver after the arterial phase"
-    assert told("surface", 1.0) == "away from the liver's surface (middle 16 mm deep or more)"
+    assert told("surface", 1.0) == "its middle deep in the liver (16 mm below the surface or more)"
     assert told("edge_mm", 2.0) == told("blood", math.nan) == ""
 
 

@@ -14,7 +14,7 @@ hd = pytest.importorskip("highdicom", reason="highdicom is not installed (the ex
 pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra export)")
 
 from LiverLesionAILib.case.findings import LesionStatus
-from LiverLesionAILib.writing.dicom.from_case import SCORE
+from LiverLesionAILib.writing.dicom.from_case import PROBABILITY, SCORE
 from LiverLesionAILib.writing.tables import findings_json
 from support.case_factory import small_case
 from support.dicom_judged import (
@@ -28,7 +28,7 @@ from support.dicom_judged import (
 
 
 def test_the_report_gives_every_number_of_the_findings():
-    _, result = small_case()
+    result = calibrated(small_case()[1])
     _, _, sr = objects(result, source_of(result.geometry))
     groups = groups_of(sr)
     assert len(groups) == 1 + len(result.lesions)
@@ -39,11 +39,33 @@ def test_the_report_gives_every_number_of_the_findings():
         assert values[("112181", "DCM")] == pytest.approx(m.hu_mean, rel=1e-9)
         assert values[("112183", "DCM")] == pytest.approx(m.hu_sd, rel=1e-9)
         assert values[SCORE[:2]] == pytest.approx(lesion.score, rel=1e-9)
+        assert values[PROBABILITY[:2]] == pytest.approx(lesion.probability, rel=1e-9)
     axes = hd.sr.MeasurementReport.from_sequence([sr]).get_image_measurement_groups()
     assert len(axes) == len(result.lesions)
     for lesion, group in zip(result.lesions, axes, strict=True):
         lengths = [float(x.value) for x in group.get_measurements()]
         assert lengths == pytest.approx([lesion.measurement.long_axis_mm, lesion.measurement.short_axis_mm])
+
+
+def test_what_is_called_a_probability_is_the_one_of_the_report():
+    """The networks' own score of 0.9 is none: of such lesions two thirds are true."""
+    from LiverLesionAILib.writing.report.content import Options, report_content
+
+    for result in (calibrated(small_case()[1]), small_case()[1]):
+        source = source_of(result.geometry)
+        _, _, sr = objects(result, source)
+        shown = {row.number: row.score for row in report_content(result, source, Options()).rows}
+        for lesion, group in zip(result.lesions, groups_of(sr)[1:], strict=True):
+            called = [float(x.value) for x in group.get_measurements() if "robability" in x.name.meaning]
+            assert [f"{value:.2f}" for value in called] == (
+                [shown[lesion.number]] if lesion.probability is not None else []
+            )
+
+
+def calibrated(result):
+    """The result with a probability beside every lesion's score."""
+    lesions = tuple(replace(one, probability=round(0.7 * one.score, 4)) for one in result.lesions)
+    return replace(result, lesions=lesions)
 
 
 def test_axes_lie_on_their_image_where_they_were_measured():

@@ -37,7 +37,7 @@ _OTHER_ORGANS = re.compile(
 _LIVER_WORDS = re.compile(r"^(liver|leber|foie|lever|hepar)\b", re.IGNORECASE)
 _OWN = "99LIVERLESIONAI"
 _MEANING: Mapping[str, tuple[str, str]] = {
-    name: (name, _OWN) for name in ("class", "decision", "note", "score")
+    name: (name, _OWN) for name in ("class", "decision", "note", "score", "probability")
 }
 _BY_READER = re.compile(r"\s*\(reader\)$")
 
@@ -163,6 +163,7 @@ def _with_report(
     return replace(
         lesion,
         score=float(numbers.get(_MEANING["score"], 1.0)),
+        probability=numbers.get(_MEANING["probability"]),
         source=LesionSource.READER if manual else LesionSource.MASK,
         status=LesionStatus.read(texts.get(_MEANING["decision"])),
         edited=segment.algorithm_type == "SEMIAUTOMATIC",

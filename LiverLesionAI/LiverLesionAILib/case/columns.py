@@ -84,7 +84,8 @@ def fixed(value: float, digits: int) -> str:
     if not math.isfinite(value):
         return ""
     near = Decimal(repr(round(float(value), digits + 2)))
-    return f"{near.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):.{digits}f}"
+    text = f"{near.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):.{digits}f}"
+    return text if float(text) else text.lstrip("-")
 
 
 def _measured(

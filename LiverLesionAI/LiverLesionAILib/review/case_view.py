@@ -10,7 +10,7 @@ import slicer
 
 from ..case import tags
 from ..case import terminology as terms
-from ..case.attributes import read_doubtful, read_models, read_notes, read_phase
+from ..case.attributes import read_models, read_notes, read_phase
 from ..case.colours import lesion_colour
 from ..case.columns import BY_KEY, MEASURED
 from ..case.description import BOX_PREFIX
@@ -20,11 +20,11 @@ from ..case.place import Place
 from ..case.wording import fainter_kept, told_of_listed
 from ..scene import nodes, segments
 from ..scene.anatomy_nodes import AnatomyNodes
-from ..scene.boxed import BoxedLesion, faint_scores, read_boxed, without_listed
+from ..scene.boxed import BoxedLesion, read_boxed
 from ..scene.map_stack import ROLE_STACK
 from ..scene.marks import Mark, MarkNodes
 from ..scene.prepare import find_nodes
-from .kept import read_scores
+from .kept import places_to_look_at, read_faint
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
 
@@ -111,14 +111,15 @@ class CaseView:
 
     def _faint_alone(self) -> tuple[str, ...]:
         """Why the table is empty, where fainter lesions are kept aside."""
-        scores = () if self.rows else (*read_scores(self.table), *faint_scores(self.boxed.values()))
-        return (fainter_kept(scores),) if scores else ()
+        faint = () if self.rows else read_faint(self.table)
+        return (fainter_kept([one.score for one in faint]),) if faint else ()
 
     @property
     def doubtful(self) -> tuple[DoubtfulPlace, ...]:
         """Places to look at, the likeliest first, in which no lesion is listed (any more)."""
-        places = () if self.table is None else read_doubtful(self.table.GetAttribute)
-        return without_listed(places, [row.place.box for row in self.rows if row.place.box is not None])
+        return places_to_look_at(
+            self.table, [row.place.box for row in self.rows if row.place.box is not None]
+        )
 
     def box(self, row_id: str) -> BoxedLesion | None:
         """A lesion that has only a box, by its row."""

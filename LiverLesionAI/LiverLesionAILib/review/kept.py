@@ -13,15 +13,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import slicer
 
-from ..case.findings import CaseResult, Lesion
+from ..analysis.rules import Rules
+from ..case.attributes import read_doubtful
+from ..case.findings import Box, CaseResult, DoubtfulPlace, Lesion
 from ..case.interval import with_half_width_steps
 from ..case.lesion_masks import lesion_masks
 from ..case.store_json import describe_lesion, read_lesion
 from ..case.tags import TAG_HALF_WIDTH, half_width_text
 from ..scene import segments
+from ..scene.boxed import read_boxed, without_listed
 from ..support.steps import Steps
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
+from ..volume.masks import ball_diameter_mm
 from ..volume.packed_mask import pack_mask, unpack_mask
 
 TAG_DRAWN = "LiverLesionAI.Drawn"
@@ -139,16 +143,37 @@ def read_candidates(table: slicer.vtkMRMLTableNode | None, geometry: Geometry) -
     return found
 
 
-def read_scores(table: slicer.vtkMRMLTableNode | None) -> tuple[float, ...]:
-    """The scores of the candidates kept with a case; those of damaged ones are left out."""
+def read_faint(table: slicer.vtkMRMLTableNode | None) -> tuple[Lesion, ...]:
+    """The lesions below the threshold, candidates and boxes, without their masks; damaged ones left out."""
     text = table.GetAttribute(ATTR_CANDIDATES) if table is not None else None
-    scores = []
+    found = []
     for entry in json.loads(text) if text else ():
         try:
-            scores.append(float(entry["lesion"]["score"]))
+            found.append(read_lesion(entry["lesion"]))
         except (KeyError, TypeError, ValueError):
             continue
-    return tuple(scores)
+    return (*found, *(one.lesion for one in read_boxed(table).values() if one.below))
+
+
+def places_to_look_at(
+    table: slicer.vtkMRMLTableNode | None, listed: Sequence[Box]
+) -> tuple[DoubtfulPlace, ...]:
+    """What looks somewhat like a lesion and is not listed, the likeliest first, and not too many.
+
+    The places that the analysis points at, and the lesions that the reader's threshold leaves out.
+
+    Args:
+        listed: boxes of the lesions in the table.
+    """
+    places = [] if table is None else [*read_doubtful(table.GetAttribute)]
+    for lesion in read_faint(table):
+        measured = lesion.measurement
+        across_mm = float(np.prod(lesion.box.size_xyz_mm)) ** (1 / 3)
+        if measured is not None:
+            across_mm = ball_diameter_mm(1000.0 * measured.volume_ml)
+        places.append(DoubtfulPlace(lesion.centre_lps, across_mm, lesion.score))
+    places.sort(key=lambda place: -place.score)
+    return without_listed(places, listed)[: Rules().doubtful_most]
 
 
 def drawn_mask(segment: slicer.vtkSegment, geometry: Geometry) -> Mask | None:

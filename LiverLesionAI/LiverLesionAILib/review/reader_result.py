@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..case import terminology as terms
-from ..case.attributes import ATTR_DEVICE, read_doubtful, read_models, read_notes, read_phase, read_threshold
+from ..case.attributes import ATTR_DEVICE, read_models, read_notes, read_phase, read_threshold
 from ..case.findings import CaseResult, Lesion, LesionStatus
 from ..case.tracking import mask_uid
 from ..case.wording import fainter_kept, nothing_reached
 from ..scene import nodes
 from ..scene.anatomy_nodes import AnatomyNodes, read_anatomy
-from ..scene.boxed import faint_scores, read_boxed, without_listed
+from ..scene.boxed import read_boxed
 from ..scene.prepare import find_nodes
 from ..scene.read import DrawnLesion, ReaderCase, read_back
 from ..stages.measure.lesions import box_of, measure_liver, measure_mask
 from ..support.errors import InputError
 from ..volume.geometry import triple
 from ..volume.masks import bounding_box
-from .kept import read_scores
+from .kept import places_to_look_at, read_faint
 
 
 def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode) -> CaseResult:
@@ -64,7 +64,7 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         else:
             lesions.append(one.lesion)
     get = table.GetAttribute if table is not None else _no_attribute
-    faint = (*read_scores(table), *faint_scores(read_boxed(table).values()))
+    faint = [one.score for one in read_faint(table)]
     anatomy = AnatomyNodes.of(found)
     whole = measure_liver(labels, case.liver_zyx, hu_zyx, case.geometry)
     return CaseResult(
@@ -82,7 +82,7 @@ def reader_result(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
         device=get(ATTR_DEVICE) or "",
         version=__version__,
         phase=read_phase(get),
-        doubtful=without_listed(read_doubtful(get), [lesion.box for lesion in lesions]),
+        doubtful=places_to_look_at(table, [lesion.box for lesion in lesions]),
         anatomy=None if anatomy is None else read_anatomy(anatomy, case.geometry),
     )
 

@@ -82,11 +82,6 @@ def read_boxed(table: slicer.vtkMRMLTableNode | None) -> dict[str, BoxedLesion]:
     return found
 
 
-def faint_scores(boxed: Iterable[BoxedLesion]) -> tuple[float, ...]:
-    """The scores of those that are below the threshold."""
-    return tuple(one.lesion.score for one in boxed if one.below)
-
-
 def write_boxed(table: slicer.vtkMRMLTableNode, boxed: Iterable[BoxedLesion]) -> None:
     """Keep these with the case, in place of those that are there."""
     ordered = sorted(boxed, key=lambda one: one.lesion.number)

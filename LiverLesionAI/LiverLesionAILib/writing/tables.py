@@ -229,7 +229,7 @@ def look_here(result: CaseResult) -> str:
         f"({place.diameter_mm:.0f} mm, score {place.score:.2f})"
         for place in result.doubtful
     )
-    return f"Look here, not listed as lesions: {places}."
+    return f"Look here, not listed as lesions (scores are no probabilities): {places}."
 
 
 def _liver(result: CaseResult) -> dict[str, float]:

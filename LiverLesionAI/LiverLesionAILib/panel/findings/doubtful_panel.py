@@ -30,7 +30,8 @@ def doubtful_html(places: tuple[DoubtfulPlace, ...], geometry: Geometry) -> str:
     shown = []
     for index, place in enumerate(places):
         where = f"slice {axial_slice(place.centre_lps, geometry)[0]}, {place.diameter_mm:.0f} mm"
-        shown.append(f"{link(f'{GO}:{index}', where)} ({place.score:.2f}, {link(f'{ADD}:{index}', 'add')})")
+        add = link(f"{ADD}:{index}", "add")
+        shown.append(f"{link(f'{GO}:{index}', where)} (score {place.score:.2f}, {add})")
     return f"Look here, not listed: {'; '.join(shown)}" if shown else ""
 
 

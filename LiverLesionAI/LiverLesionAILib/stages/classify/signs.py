@@ -298,7 +298,7 @@ SAID: Mapping[str, Words] = {
     ),
     "surface": (
         (0.33, "close under the liver's surface (middle {:.0f} mm deep)"),
-        (math.inf, "away from the liver's surface (middle {:.0f} mm deep or more)"),
+        (math.inf, "its middle deep in the liver ({:.0f} mm below the surface or more)"),
     ),
     "liver_level_hu": (
         (-15.0, "pale liver, fatty? ({:+.0f} HU against the usual)"),

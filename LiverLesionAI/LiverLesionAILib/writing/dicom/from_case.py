@@ -24,7 +24,8 @@ ANATOMY: Code = ("123037004", "SCT", "Anatomical Structure")
 LESION: Code = ("52988006", "SCT", "Lesion")
 ALTERED: Code = ("49755003", "SCT", "Morphologically Altered Structure")
 SCHEME = "99LIVERLESIONAI"
-SCORE: Code = ("score", SCHEME, "Probability of being a lesion")
+SCORE: Code = ("score", SCHEME, "Score of the networks, not calibrated")
+PROBABILITY: Code = ("probability", SCHEME, "Probability of being a lesion")
 BURDEN: Code = ("burden", SCHEME, "Tumour burden, share of the liver")
 SURFACE: Code = ("surface", SCHEME, "Distance to the liver's surface")
 SHARE: Code = ("share", SCHEME, "Share of the liver's volume")
@@ -44,7 +45,7 @@ def content_of(
     organisation: str = "",
     judged: JudgedCourse | None = None,
 ) -> DicomContent:
-    """Liver first, then the lesions in the table's order.
+    """Liver first, then the lesions in order of number.
 
     Args:
         with_rejected: also what the reader rejected or took out of the liver.
@@ -144,6 +145,8 @@ def _gallbladder(result: CaseResult, source: DicomSource) -> tuple[Region, ...]:
 def _lesion(lesion: Lesion, mask: Mask, source: DicomSource) -> Region:
     measured = lesion.measurement
     numbers = {SCORE: (lesion.score, "1")}
+    if lesion.probability is not None:
+        numbers[PROBABILITY] = (lesion.probability, "1")
     if measured is not None:
         numbers |= {
             SURFACE: (measured.surface_distance_mm, "mm"),

@@ -85,6 +85,7 @@ class Content:
         small_print: (label, value) pairs of models, rules and version.
         follow_up: what is said of earlier scans; None without any.
         anatomy: what is said of segments, vessels and a planned resection; None without any.
+        calibrated: whether the rows' scores are probabilities.
     """
 
     words: Language
@@ -103,11 +104,17 @@ class Content:
     overview: KeyImage | None = None
     follow_up: FollowUpPart | None = None
     anatomy: AnatomyPart | None = None
+    calibrated: bool = True
 
     @property
     def headings(self) -> tuple[str, ...]:
-        keys = ("number", "class", "axes", "volume_ml", "density_hu", "slice", "probability", "decision")
-        return tuple(self.words(key) for key in keys)
+        keys = ("number", "class", "axes", "volume_ml", "density_hu", "slice")
+        return (*(self.words(key) for key in keys), self.sureness, self.words("decision"))
+
+    @property
+    def sureness(self) -> str:
+        """What the column of sureness is called: a probability only where one was calibrated."""
+        return self.words("probability" if self.calibrated else "score")
 
 
 def report_content(
@@ -162,6 +169,7 @@ def report_content(
         overview=None if overview is None else KeyImage(f"{words('overview')}, {words('coronal')}", overview),
         follow_up=None if judged is None else follow_up_part(judged, words),
         anatomy=anatomy_part(result, listed, words, anatomy_3d),
+        calibrated=not listed or any(lesion.probability is not None for lesion in listed),
     )
 
 
@@ -236,7 +244,7 @@ def _row(lesion: Lesion, result: CaseResult, words: Language, interval: tuple[fl
         volume_interval = words.interval(*ends, volume_digits(m.volume_ml))
     if m is not None:
         axes = f"{words.number(m.long_axis_mm, 1)} x {words.number(m.short_axis_mm, 1)}"
-        volume = words.number(m.volume_ml, 2)
+        volume = words.number(m.volume_ml, 2 if m.volume_ml < 100 else 0)
         density = f"{words.number(m.hu_mean, 0)} ± {words.number(m.hu_sd, 0)}"
     place, count = slice_number(lesion, result.geometry)
     drawn = lesion.source is LesionSource.READER

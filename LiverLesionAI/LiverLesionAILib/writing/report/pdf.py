@@ -64,7 +64,8 @@ def _laid_out(content: Content, across: int) -> tuple[bytes, int]:
         canvas.setFillColor(_GREY)
         said = " - ".join(filter(None, (content.words("research"), content.draft)))
         canvas.drawString(12 * mm, 8 * mm, said)
-        canvas.drawRightString(A4[0] - 12 * mm, 8 * mm, f"{content.study_date}   {layout.page}")
+        dated = f"{content.words('study_date')}: {content.study_date}"
+        canvas.drawRightString(A4[0] - 12 * mm, 8 * mm, f"{dated}   {layout.page}")
 
     document.build(story, onFirstPage=page, onLaterPages=page)
     return buffer.getvalue(), int(document.page)

@@ -226,10 +226,10 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "rett under leveroverflaten (midten {mm} mm dyp)",
         "proche de la surface du foie (milieu à {mm} mm de profondeur)",
     ),
-    "away from the liver's surface (middle {mm} mm deep or more)": (
-        "fern der Leberoberfläche (Mitte mindestens {mm} mm tief)",
-        "vekk fra leveroverflaten (midten minst {mm} mm dyp)",
-        "à distance de la surface du foie (milieu à {mm} mm de profondeur au moins)",
+    "its middle deep in the liver ({mm} mm below the surface or more)": (
+        "Mitte tief in der Leber (mindestens {mm} mm unter der Oberfläche)",
+        "midten dypt i leveren (minst {mm} mm under overflaten)",
+        "milieu profond dans le foie (à {mm} mm au moins sous la surface)",
     ),
     "pale liver, fatty? ({hu} HU against the usual)": (
         "blasse Leber, verfettet? ({hu} HU gegen das Übliche)",

@@ -118,6 +118,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "slice_of": ("slice {n}", "Schicht {n}", "snitt {n}", "coupe {n}"),
     "coronal": ("coronal", "koronar", "koronal", "coronale"),
     "slice": ("Slice", "Schicht", "Snitt", "Coupe"),
+    "score": ("Score", "Score", "Score", "Score"),
     "probability": ("Lesion prob.", "Läsion (Wahrsch.)", "Lesjon (sanns.)", "Lésion (prob.)"),
     "decision": ("Reader", "Befunder", "Radiolog", "Radiologue"),
     "undecided": ("not reviewed", "nicht geprüft", "ikke vurdert", "non revue"),
@@ -169,10 +170,14 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "conclusion": ("Conclusion", "Beurteilung", "Konklusjon", "Conclusion"),
     "in_english": ("{s}", "(englisch) {s}", "(engelsk) {s}", "(en anglais) {s}"),
     "look_here": (
-        "Look here, not listed as lesions: slice {places}.",
-        "Hier nachsehen, nicht als Läsion geführt: Schicht {places}.",
-        "Se her, ikke listet som lesjon: snitt {places}.",
-        "À regarder, non listé comme lésion : coupe {places}.",
+        "Look here, not listed as lesions (in brackets size and the networks' score, which is no "
+        "probability): slice {places}.",
+        "Hier nachsehen, nicht als Läsion geführt (in Klammern Größe und Score der Netze, der keine "
+        "Wahrscheinlichkeit ist): Schicht {places}.",
+        "Se her, ikke listet som lesjon (i parentes størrelse og nettverkenes score, som ikke er noen "
+        "sannsynlighet): snitt {places}.",
+        "À regarder, non listé comme lésion (entre parenthèses la taille et le score des réseaux, qui n'est "
+        "pas une probabilité) : coupe {places}.",
     ),
     "rejected_count": (
         "{n} finding(s) rejected by the reader are not listed.",
