@@ -100,3 +100,10 @@ def test_a_half_is_a_half_whether_it_was_stored_or_not(value: float, digits: int
     assert fixed(value, digits) == text
     # As a case file keeps it.
     assert fixed(round(value, 6), digits) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "no lesion"), (1, "1 lesion"), (2, "2 lesions")])
+def test_lesions_are_counted_in_good_english(count: int, text: str) -> None:
+    from LiverLesionAILib.case.wording import lesions_text
+
+    assert lesions_text(count) == text

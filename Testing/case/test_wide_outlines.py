@@ -20,6 +20,7 @@ from LiverLesionAILib.case.followup import (
     provisional,
     state_of,
 )
+from LiverLesionAILib.case.joined import WideOutline
 from LiverLesionAILib.case.recist import Response
 from LiverLesionAILib.case.time_point import time_point_of
 from support.results import measured_result
@@ -130,3 +131,11 @@ def test_what_is_only_proposed_as_new_or_gone_leaves_the_other_category_open():
     faint = replace(gone, pairs=(Pair((1,), (), LesionState.FAINT),))
     said = response_of(Course.of(faint))
     assert said.overall is Response.PR and set(said.possible) == {Response.PR, Response.SD}
+
+
+@pytest.mark.parametrize(
+    ("ml", "text"), [(0.44, "0.44 mL"), (5.04, "5.0 mL"), (16.4, "16 mL"), (250.3, "250 mL")]
+)
+def test_small_outlines_are_not_told_to_be_nothing(ml: float, text: str) -> None:
+    said = WideOutline(True, 5, (7, 9), 5 * ml, ml).text
+    assert f"{text} together" in said and " 0 mL" not in said

@@ -84,7 +84,7 @@ def test_several_priors_with_their_dates(result, tmp_path):
     (["--prior", "a", "--diagnosis", "hcc", "--enhancing", "20"], "--enhancing has 1 lengths for 2 scans"),
     (["--prior", "a", "--other-node", "20,9,8"], "--other-node has 3 lengths for 2 scans"),
     (["--other-node", "20,9"], "--other-node belongs to --prior"),
-    (["--prior", "nowhere"], "holds no saved result"),
+    (["--prior", "nowhere"], "nowhere: there is no such case folder"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_told(words, message):
     with pytest.raises(LiverLesionAIError, match=message):

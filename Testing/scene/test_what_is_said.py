@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("slicer")
@@ -81,12 +82,32 @@ def test_rejected_lesions_and_outlines_that_are_no_proposal_are_not_told_of() ->
     ct = small_ct()
     result = result_of(ct, "CT")
     first = replace(result.lesions[0], at_gallbladder=True, source=LesionSource.BOX)
-    assert len(told_of_listed([first])) == 2
+    assert len(told_of_listed([first], result.geometry)) == 2
     for status in (LesionStatus.REJECTED, LesionStatus.NOT_LIVER):
-        assert told_of_listed([replace(first, status=status)]) == ()
+        assert told_of_listed([replace(first, status=status)], result.geometry) == ()
     # What an older version kept with the case is not said twice.
-    kept = replace(result, lesions=(first,), messages=told_of_listed([first]))
-    assert messages(kept) == told_of_listed([first])
+    kept = replace(result, lesions=(first,), messages=told_of_listed([first], result.geometry))
+    assert messages(kept) == told_of_listed([first], result.geometry)
+
+
+@pytest.mark.parametrize("flipped", [False, True], ids=["feet first", "head first"])
+@pytest.mark.parametrize(("low", "cut"), [(0, True), (1, False), (11, False), (12, True)])
+def test_a_lesion_that_the_scan_cuts_is_told_of(low: int, cut: bool, flipped: bool) -> None:
+    """Its sizes are those of the part that is shown, whichever way the slices are stored."""
+    ct = small_ct()
+    array = np.where(ct.hu_zyx > 1000, 1000, ct.hu_zyx)
+    array[low : low + 4, 5:9, 6:10] = 1001
+    if flipped:
+        axes = ct.geometry.directions_lps.copy()
+        axes[:, 2] *= -1
+        array, ct = array[::-1].copy(), replace(ct, geometry=replace(ct.geometry, directions_lps=axes))
+    result = result_of(replace(ct, hu_zyx=array), "CT")
+    (lesion,) = result.lesions
+    told = [text for text in notes(result) if "first or last slice" in text]
+    begin = "Lesion 1 reaches the first or last slice: what lies beyond is not seen"
+    assert [text.startswith(begin) for text in told] == ([True] if cut else [])
+    both = told_of_listed([lesion, replace(lesion, number=4)], result.geometry)
+    assert any(text.startswith("Lesions 1, 4 reach") for text in both) == cut
 
 
 def test_what_the_threshold_leaves_out_is_pointed_at_as_long_as_it_does(desk) -> None:

@@ -46,3 +46,23 @@ def test_a_lesion_is_listed_from_the_models_own_score_on_where_faint_ones_are_ke
     for threshold, wanted in ((Rules().faintest_score, usual), (0.3, 0.3)):
         rules = Rules().changed({"score_threshold": threshold}, "the user")
         assert listing_score(rules, entry) == wanted
+
+
+@pytest.mark.parametrize(
+    ("dropped", "end"),
+    [
+        (0, "4 mm or more)."),
+        (1, "; 1 fainter or smaller spot was left out. Lower the threshold to see it."),
+        (3, "; 3 fainter or smaller spots were left out. Lower the threshold to see them."),
+    ],
+)
+def test_an_empty_list_is_explained_in_every_language(dropped: int, end: str) -> None:
+    from LiverLesionAILib.analysis.row import _nothing_listed
+    from LiverLesionAILib.writing.report.sentences import sentence
+    from LiverLesionAILib.writing.report.strings import LANGUAGES, Language
+
+    said = _nothing_listed(Rules().changed({"smallest_mm": 4.0, "score_threshold": 0.6}, "the user"), dropped)
+    assert said.startswith("No lesion reached the threshold (score 0.60") and said.endswith(end)
+    for code in LANGUAGES[1:]:
+        words = Language(code)
+        assert sentence(said, words) not in (said, words("in_english", s=said))

@@ -324,9 +324,10 @@ class TestLesionList:
 
     def test_the_reader_is_told(self) -> None:
         told, _, _ = self.lesions()
-        (message,) = told_of_listed(told)
+        grid = Geometry.make((99, 99, 99), (1.0, 1.0, 1.0), (-30.0, -30.0, -30.0))
+        (message,) = told_of_listed(told, grid)
         assert "1 lesion was found by the detector only; its outline is a proposal" in message
-        assert told_of_listed(told[1:]) == ()
+        assert told_of_listed(told[1:], grid) == ()
 
     def test_tables_say_how_each_was_found(self) -> None:
         import csv

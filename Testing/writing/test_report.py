@@ -22,7 +22,7 @@ pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.enhancement import Enhancement, PhaseLevels
-from LiverLesionAILib.case.findings import CaseResult, DoubtfulPlace, LesionSource, LesionStatus
+from LiverLesionAILib.case.findings import Box, CaseResult, DoubtfulPlace, LesionSource, LesionStatus
 from LiverLesionAILib.case.store import load_result, save_result
 from LiverLesionAILib.case.wording import fainter_kept, notes, told_of_listed
 from LiverLesionAILib.cli.main import main
@@ -31,6 +31,7 @@ from LiverLesionAILib.stages.measure.plausible import BodyMeasures, PlausibleSet
 from LiverLesionAILib.stages.neighbours.gallbladder import Separated
 from LiverLesionAILib.stages.neighbours.gallbladder import messages as gallbladder_messages
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.ct import Geometry
 from LiverLesionAILib.volume.dicom import DicomSource
 from LiverLesionAILib.writing.export import Export, export_case
 from LiverLesionAILib.writing.report.content import FAT_HU, Options, fat_text, report_content
@@ -411,6 +412,9 @@ class TestKeptKeyImages:
         assert sorted(read_key_images(result, tmp_path / "case")[0]) == [2]
 
 
+GRID = Geometry.make((30, 60, 60), (3.0, 1.5, 1.5), (-45.0, -45.0, -45.0))
+
+
 def fields(template: str) -> list[str]:
     return sorted(re.findall(r"{(\w+)}", template))
 
@@ -440,13 +444,18 @@ class TestSentencesOfTheAnalysis:
         one = np.ones((1, 1, 1), bool)
         found = Separated(one, one.astype(np.uint16), one, {3: 1.0}, (3,), (1, 2), 7.0)
         first = small_case(lesions=1)[1].lesions[0]
+        ball = Box((0.0, 0.0, 0.0), (3.0, 3.0, 90.0))
+        told = [
+            lesions
+            for change in ({"at_gallbladder": True}, {"source": LesionSource.BOX}, {"box": ball})
+            for one in [replace(first, **change)]
+            for lesions in ([one], [one, replace(one, number=2)])
+        ]
         said = [
             NOT_VALIDATED,
             NETWORK_NOT_VALIDATED,
             *gallbladder_messages(found, {3}, 31.0),
-            *told_of_listed(replace(one, at_gallbladder=True) for one in (first, first)),
-            *told_of_listed([replace(first, at_gallbladder=True, source=LesionSource.BOX)]),
-            *told_of_listed(replace(one, source=LesionSource.BOX) for one in (first, first)),
+            *(text for some in told for text in told_of_listed(some, GRID)),
             *(fainter_kept(scores) for scores in ([0.5], [0.3, 0.45])),
             *implausible(BodyMeasures(0.3, 500.0, True), 9000.0, cut_off=False, settings=PLAUSIBLE),
             *implausible(BodyMeasures(-0.3, 500.0, True), 90.0, cut_off=False, settings=PLAUSIBLE),

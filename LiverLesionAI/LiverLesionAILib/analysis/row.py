@@ -244,12 +244,22 @@ def _what_was_left_out(draft: Draft, rules: Rules, any_lesion: bool) -> list[str
             "not counted as liver, but are among the places to look at."
         )
     if not any_lesion:
-        said.append(
-            f"No lesion reached the threshold (score {rules.score_threshold:.2f}, "
-            f"{rules.smallest_mm:g} mm or more); {masks.dropped} fainter or smaller spots were left out. "
-            "Lower the threshold to see them."
-        )
+        said.append(_nothing_listed(rules, masks.dropped))
     return said
+
+
+def _nothing_listed(rules: Rules, dropped: int) -> str:
+    """Why there is no lesion, and how many spots were `dropped`."""
+    least = f"score {rules.score_threshold:.2f}, {rules.smallest_mm:g} mm or more"
+    asked = f"No lesion reached the threshold ({least})"
+    if not dropped:
+        return f"{asked}."
+    spots, them = (
+        ("1 fainter or smaller spot was", "it")
+        if dropped == 1
+        else (f"{dropped} fainter or smaller spots were", "them")
+    )
+    return f"{asked}; {spots} left out. Lower the threshold to see {them}."
 
 
 def _noise_hu(found: Segmented) -> float:

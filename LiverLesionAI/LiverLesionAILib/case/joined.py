@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .volume_interval import volume_digits
+
 
 @dataclass(frozen=True)
 class JoinedOutline:
@@ -61,8 +63,9 @@ class WideOutline:
         """What the reader has to look at, in a sentence."""
         scan, other = ("this", "the prior") if self.in_current else ("the prior", "this")
         or_else = "grown together" if self.in_current else "shrunk apart"
+        outline, together = (f"{ml:.{volume_digits(ml)}f}" for ml in (self.outline_ml, self.others_ml))
         return (
-            f"Lesion {self.number} of {scan} scan is one outline of {self.outline_ml:.0f} mL round lesions "
-            f"{' + '.join(map(str, self.others))} of {other} scan, {self.others_ml:.0f} mL together: drawn "
+            f"Lesion {self.number} of {scan} scan is one outline of {outline} mL round lesions "
+            f"{' + '.join(map(str, self.others))} of {other} scan, {together} mL together: drawn "
             f"too wide, or {or_else}. Check the outline."
         )

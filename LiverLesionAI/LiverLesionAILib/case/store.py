@@ -149,6 +149,8 @@ def load_steps(folder: Path) -> Steps[CaseResult]:
     try:
         text = (folder / CASE_FILE).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
+        if not folder.exists():
+            raise InputError(f"{folder}: there is no such case folder. Check the path.") from None
         raise InputError(f"{folder} holds no saved result: there is no {CASE_FILE} in it.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise _damaged(folder / CASE_FILE, error) from error

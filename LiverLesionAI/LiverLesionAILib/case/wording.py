@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import product
+
+import numpy as np
 
 from ..volume.ct import Geometry, reoriented_geometry
 from .findings import CaseResult, Lesion, LesionSource, PointLps
@@ -18,10 +21,14 @@ def summary(result: CaseResult) -> str:
         liver += f", {result.liver_hu_mean:.0f} HU"
     if not result.lesions:
         return f"no lesion found; {liver}."
-    count = len(result.lesions)
     volume_ml = sum(x.measurement.volume_ml for x in result.lesions if x.measurement is not None)
     burden = f"{small(result.tumour_burden_percent, 2)} % ({millilitres(volume_ml)} mL)"
-    return f"{count} lesion{'s' if count > 1 else ''}; {liver}; tumour burden {burden}."
+    return f"{lesions_text(len(result.lesions))}; {liver}; tumour burden {burden}."
+
+
+def lesions_text(count: int) -> str:
+    """How many lesions: "no lesion", "1 lesion", "2 lesions"."""
+    return "no lesion" if count == 0 else f"{count} lesion{'s' if count > 1 else ''}"
 
 
 def notes(result: CaseResult) -> tuple[str, ...]:
@@ -36,11 +43,15 @@ def notes(result: CaseResult) -> tuple[str, ...]:
 def messages(result: CaseResult) -> tuple[str, ...]:
     """What the analysis says of the case, and what follows from the lesions that are listed."""
     # Cases of versions that kept both together say it once.
-    return tuple(dict.fromkeys((*result.messages, *told_of_listed(result.lesions))))
+    return tuple(dict.fromkeys((*result.messages, *told_of_listed(result.lesions, result.geometry))))
 
 
-def told_of_listed(lesions: Iterable[Lesion]) -> tuple[str, ...]:
-    """What the reader has to know of the listed lesions that count, by their numbers."""
+def told_of_listed(lesions: Iterable[Lesion], geometry: Geometry) -> tuple[str, ...]:
+    """What the reader has to know of the listed lesions that count, by their numbers.
+
+    Args:
+        geometry: the CT's grid.
+    """
     counted = [lesion for lesion in lesions if lesion.status.counts]
     told = []
     which = [lesion.number for lesion in counted if lesion.at_gallbladder]
@@ -55,6 +66,18 @@ def told_of_listed(lesions: Iterable[Lesion]) -> tuple[str, ...]:
             "certainty: each may be a part or a mass of the gallbladder's wall, or grow from one into the "
             "other."
         )
+    axial = reoriented_geometry(geometry)
+    cut = [lesion.number for lesion in counted if _reaches_an_end(lesion, axial)]
+    if len(cut) == 1:
+        told.append(
+            f"Lesion {cut[0]} reaches the first or last slice: what lies beyond is not seen, and it may be "
+            "larger than measured."
+        )
+    elif cut:
+        told.append(
+            f"Lesions {', '.join(map(str, cut))} reach the first or last slice: what lies beyond is not "
+            "seen, and they may be larger than measured."
+        )
     boxed = sum(lesion.source is LesionSource.BOX for lesion in counted)
     if boxed == 1:
         told.append(
@@ -66,6 +89,20 @@ def told_of_listed(lesions: Iterable[Lesion]) -> tuple[str, ...]:
             "the box."
         )
     return tuple(told)
+
+
+def _reaches_an_end(lesion: Lesion, axial: Geometry) -> bool:
+    """Whether a lesion's box lies in the lowest or the highest axial slice."""
+    box = lesion.box
+    half = np.reshape(box.directions_lps, (3, 3)) * np.asarray(box.size_xyz_mm) / 2
+    corners = [np.asarray(box.centre_lps) + half @ np.array(signs) for signs in product((-1, 1), repeat=3)]
+    slices = axial.lps_to_index(np.array(corners))[:, 0]
+    inside = 0.5 - BOX_ROUNDING
+    return bool(slices.min() <= -inside or slices.max() >= axial.shape_zyx[0] - 1 + inside)
+
+
+BOX_ROUNDING = 0.01
+"""Of a slice: boxes are kept in decimals."""
 
 
 def fainter_kept(scores: Sequence[float]) -> str:

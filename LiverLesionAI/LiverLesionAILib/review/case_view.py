@@ -24,6 +24,7 @@ from ..scene.boxed import BoxedLesion, read_boxed
 from ..scene.map_stack import ROLE_STACK
 from ..scene.marks import Mark, MarkNodes
 from ..scene.prepare import find_nodes
+from ..scene.ras import volume_geometry
 from .kept import places_to_look_at, read_faint
 
 ATTR_LIVER_VOLUME = "LiverLesionAI.LiverVolume"
@@ -106,7 +107,8 @@ class CaseView:
             return ()
         phase = self.phase
         first = () if phase is None else (phase.text,)
-        said = (*read_notes(self.table.GetAttribute), *self._faint_alone(), *told_of_listed(self.rows))
+        listed = told_of_listed(self.rows, volume_geometry(self.volume))
+        said = (*read_notes(self.table.GetAttribute), *self._faint_alone(), *listed)
         return tuple(dict.fromkeys((*first, *said)))
 
     def _faint_alone(self) -> tuple[str, ...]:

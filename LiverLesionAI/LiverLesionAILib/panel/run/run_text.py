@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...case.wording import lesions_text
 from ...support.text import begun
 
 
@@ -32,9 +33,8 @@ def stage_line(case: str, stage: str, fraction: float, left_s: float | None, wai
 
 def findings_line(lesions: int, liver_ml: float, burden_percent: float) -> str:
     """The headline of the findings."""
-    count = "no lesion" if lesions == 0 else f"{lesions} lesion{'s' if lesions > 1 else ''}"
     share = f", {burden_percent:.1f} % of it" if lesions else ""
-    return f"Liver {liver_ml:.0f} mL, {count}{share}."
+    return f"Liver {liver_ml:.0f} mL, {lesions_text(lesions)}{share}."
 
 
 def done_line(lesions: int, notes: Sequence[str], messages: Sequence[str]) -> str:

@@ -244,7 +244,7 @@ def _row(lesion: Lesion, result: CaseResult, words: Language, interval: tuple[fl
         volume_interval = words.interval(*ends, volume_digits(m.volume_ml))
     if m is not None:
         axes = f"{words.number(m.long_axis_mm, 1)} x {words.number(m.short_axis_mm, 1)}"
-        volume = words.number(m.volume_ml, 2 if m.volume_ml < 100 else 0)
+        volume = words.millilitres(m.volume_ml)
         density = f"{words.number(m.hu_mean, 0)} ± {words.number(m.hu_sd, 0)}"
     place, count = slice_number(lesion, result.geometry)
     drawn = lesion.source is LesionSource.READER

@@ -245,8 +245,8 @@ def _wide(one: WideOutline, words: Language) -> str:
         "fu.wide_now" if one.in_current else "fu.wide_prior",
         n=one.number,
         others=" + ".join(map(str, one.others)),
-        ml=words.number(one.outline_ml, 0),
-        others_ml=words.number(one.others_ml, 0),
+        ml=words.number(one.outline_ml, volume_digits(one.outline_ml)),
+        others_ml=words.number(one.others_ml, volume_digits(one.others_ml)),
     )
 
 

@@ -5,6 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 LESION_SENTENCES: Mapping[str, tuple[str, str, str]] = {
+    "No lesion reached the threshold (score {score}, {mm} mm or more).": (
+        "Keine Läsion erreichte die Schwelle (Score {score}, mindestens {mm} mm).",
+        "Ingen lesjon nådde terskelen (score {score}, minst {mm} mm).",
+        "Aucune lésion n'a atteint le seuil (score {score}, au moins {mm} mm).",
+    ),
+    "No lesion reached the threshold (score {score}, {mm} mm or more); 1 fainter or smaller spot was left "
+    "out. Lower the threshold to see it.": (
+        "Keine Läsion erreichte die Schwelle (Score {score}, mindestens {mm} mm); 1 schwächere oder kleinere "
+        "Stelle wurde weggelassen. Eine niedrigere Schwelle zeigt sie.",
+        "Ingen lesjon nådde terskelen (score {score}, minst {mm} mm); 1 svakere eller mindre flekk er "
+        "utelatt. En lavere terskel viser den.",
+        "Aucune lésion n'a atteint le seuil (score {score}, au moins {mm} mm) ; 1 foyer plus faible ou plus "
+        "petit a été écarté. Un seuil plus bas le montre.",
+    ),
     "No lesion reached the threshold (score {score}, {mm} mm or more); {n} "
     "fainter or smaller spots were left "
     "out. Lower the threshold to see them.": (
@@ -63,6 +77,24 @@ LESION_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "av eller en tumor i veggen, eller vokse fra det ene inn i det andre.",
         "Les lésions {which} sont au contact de la vésicule biliaire et ne peuvent en être distinguées avec "
         "certitude : chacune peut être une partie ou une masse de sa paroi, ou s'étendre de l'une à l'autre.",
+    ),
+    "Lesion {which} reaches the first or last slice: what lies beyond is not seen, and it may be larger than "
+    "measured.": (
+        "Läsion {which} reicht bis an die erste oder letzte Schicht: Was jenseits liegt, ist nicht zu sehen, "
+        "und sie kann größer sein als gemessen.",
+        "Lesjon {which} når første eller siste snitt: det som ligger utenfor, vises ikke, og den kan være "
+        "større enn målt.",
+        "La lésion {which} atteint la première ou la dernière coupe : la suite n'est pas visible, et elle "
+        "peut être plus grande que mesurée.",
+    ),
+    "Lesions {which} reach the first or last slice: what lies beyond is not seen, and they may be larger "
+    "than measured.": (
+        "Die Läsionen {which} reichen bis an die erste oder letzte Schicht: Was jenseits liegt, ist nicht zu "
+        "sehen, und sie können größer sein als gemessen.",
+        "Lesjonene {which} når første eller siste snitt: det som ligger utenfor, vises ikke, og de kan være "
+        "større enn målt.",
+        "Les lésions {which} atteignent la première ou la dernière coupe : la suite n'est pas visible, et "
+        "elles peuvent être plus grandes que mesurées.",
     ),
     "A part of the gallbladder {mm} mm wide is as dense as tissue: a mass in its wall, dense bile or a "
     "collapsed wall. Look at it.": (

@@ -231,6 +231,12 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "midten dypt i leveren (minst {mm} mm under overflaten)",
         "milieu profond dans le foie (à {mm} mm au moins sous la surface)",
     ),
+    # Of cases that version 0.1 kept.
+    "away from the liver's surface (middle {mm} mm deep or more)": (
+        "Mitte mindestens {mm} mm unter der Leberoberfläche",
+        "midten minst {mm} mm under leveroverflaten",
+        "milieu à {mm} mm au moins sous la surface du foie",
+    ),
     "pale liver, fatty? ({hu} HU against the usual)": (
         "blasse Leber, verfettet? ({hu} HU gegen das Übliche)",
         "blek lever, fettlever? ({hu} HU mot det vanlige)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...case.wording import millilitres
 from ...support.errors import InputError
 from .anatomy_texts import ANATOMY_WORDS
 from .followup_texts import WORDS
@@ -235,6 +236,11 @@ class Language:
             return "-"
         text = f"{value:.{digits}f}"
         text = text.lstrip("-") if float(text) == 0 else text
+        return text if self.code == "en" else text.replace(".", ",")
+
+    def millilitres(self, volume_ml: float) -> str:
+        """A volume, whole from 100 mL on, as tables have it."""
+        text = millilitres(volume_ml)
         return text if self.code == "en" else text.replace(".", ",")
 
     def interval(self, low: float, high: float, digits: int = 0) -> str:
