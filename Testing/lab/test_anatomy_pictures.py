@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from LiverLesionAILab.evaluation.anatomy_pictures import (
     add_picture_arguments,
+    draw_anatomy_sheet,
     front_view,
     run_pictures,
     slice_rgb,
 )
-from LiverLesionAILib.case.anatomy import CouinaudSegment, Vessel
+from LiverLesionAILib.case.anatomy import CouinaudSegment, LiverAnatomy, Vessel
 from LiverLesionAILib.support.errors import InputError
 from support.evaluation_scans import write_image
 from support.vessel_phantom import GRID, vessel_case
@@ -69,3 +70,23 @@ def test_a_sheet_shows_slices_segments_and_vessels(tmp_path: Path, monkeypatch) 
 def test_a_folder_without_outlined_livers_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="NAME_mask"):
         run_pictures(_arguments(str(tmp_path), "--out", str(tmp_path / "out")))
+
+
+def test_a_long_title_is_no_wider_than_its_sheet(tmp_path, monkeypatch):
+    """LiTS 4's, which says that nearly all is portal, lost both of its ends."""
+    import matplotlib.pyplot as plt
+
+    shown = []
+    close = plt.close
+
+    def measured(figure):
+        figure.canvas.draw()
+        shown.append((figure._suptitle.get_window_extent(), figure.bbox))
+        close(figure)
+
+    monkeypatch.setattr(plt, "close", measured)
+    said = "Vessels of one kind are far more than of the other: look whether names are right. " * 4
+    volume, _ = vessel_case()
+    draw_anatomy_sheet(volume, LiverAnatomy.blank(volume.geometry, said), tmp_path / "a.png", "a liver")
+    ((title, sheet),) = shown
+    assert title.x0 >= sheet.x0 and title.x1 <= sheet.x1

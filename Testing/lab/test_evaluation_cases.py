@@ -114,7 +114,7 @@ def test_prediction_of_a_pipeline_result():
     prediction = prediction_of(result_of(labels, {1: 0.9, 2: 0.3}), 1.5)
     assert np.array_equal(prediction.labels_zyx, labels)
     assert set(np.unique(prediction.score_zyx[labels == 2]).round(4)) == {np.float32(0.9), np.float32(0.3)}
-    assert (prediction.seconds, prediction.messages) == (1.5, ("note",))
+    assert (prediction.seconds, prediction.messages[0]) == (1.5, "note")
 
 
 def test_folder_of_masks(tmp_path):
@@ -267,3 +267,21 @@ def test_pooled_slices_are_the_slices_of_all_scans(pairs):
     for name in ("hausdorff_px", "hausdorff95_px"):
         assert getattr(pooled, name) == pytest.approx(getattr(together, name), nan_ok=True)
     assert not math.isnan(pooled.dice)
+
+
+def test_a_references_lesions_are_parted_once(monkeypatch):
+    """Labelling a whole scan is what an evaluation spends its time on."""
+    from LiverLesionAILab.metrics import components as module
+
+    reference, found = make_labels(1, 3), worse(make_labels(1, 3), 1)
+    parted = []
+    part = module.components
+
+    def counted(mask, *args):
+        parted.append(int(np.count_nonzero(mask)))
+        return part(mask, *args)
+
+    monkeypatch.setattr(module, "components", counted)
+    row = score_case("a", "A", reference, GEOMETRY, Prediction(found, GEOMETRY))
+    assert sorted(parted) == sorted([np.count_nonzero(reference == 2), np.count_nonzero(found == 2)])
+    assert all(lesion.place for lesion in row.lesions.reference)

@@ -62,7 +62,16 @@ def test_a_size_that_no_body_has():
     assert "too large a liver" in said(volume, liver)[0]
     flat, liver = body(spacing=(1.0, 3.0, 3.0))
     assert "too small a liver" in said(flat, liver)[0]
-    assert said(flat, liver, cut_off=True) == ()
+    assert "the scan cuts it" in said(flat, liver, cut_off=True)[0]
+
+
+def test_a_small_liver_at_the_scans_end_may_be_all_or_another_organ():
+    """The spleen of a mirrored body lies where the liver should: nothing else gives it away."""
+    spleen = BodyMeasures(-0.3, 712.0, True)
+    [sentence] = implausible(spleen, 208.0, cut_off=True, settings=RULES)
+    assert "only 208 mL of liver" in sentence and "spleen" in sentence
+    assert "too small a liver" in implausible(spleen, 208.0, cut_off=False, settings=RULES)[0]
+    assert implausible(BodyMeasures(-0.2, 712.0, True), 1048.0, cut_off=True, settings=RULES) == ()
 
 
 def test_a_part_of_a_body_says_nothing_of_a_small_liver():

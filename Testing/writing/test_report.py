@@ -459,6 +459,7 @@ class TestSentencesOfTheAnalysis:
             *(fainter_kept(scores) for scores in ([0.5], [0.3, 0.45])),
             *implausible(BodyMeasures(0.3, 500.0, True), 9000.0, cut_off=False, settings=PLAUSIBLE),
             *implausible(BodyMeasures(-0.3, 500.0, True), 90.0, cut_off=False, settings=PLAUSIBLE),
+            *implausible(BodyMeasures(-0.3, 500.0, True), 90.0, cut_off=True, settings=PLAUSIBLE),
             *notes(small_case(lesions=0)[1]),
         ]
         assert len(said) >= 14

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from .anatomy_methods import namer_of, network_of, product_anatomy
 
 WINDOW_HU = (-20.0, 220.0)
 SLICES = 4
+TITLE_POINTS = 11
 SHARES = (0.82, 0.62, 0.45, 0.25)
 """Where the slices lie in the liver, from its lowest to its highest: dome first."""
 
@@ -85,7 +87,7 @@ def draw_anatomy_sheet(ct: CtVolume, anatomy: LiverAnatomy, path: Path, title: s
     for axis, share in zip(axes, SHARES, strict=False):
         z = int(inside[0] + share * (inside[-1] - inside[0]))
         axis.imshow(slice_rgb(ct.hu_zyx[z], anatomy, z), aspect=spacing[1] / spacing[2])
-        axis.set_title(f"slice {z}", color="white", fontsize=10)
+        axis.set_title(f"slice {z + 1} of {len(ct.hu_zyx)}", color="white", fontsize=10)
         for segment in CouinaudSegment:
             _name(axis, anatomy.segments_zyx[z] == segment, segment.roman)
     axes[-1].imshow(front_view(anatomy), aspect=spacing[0] / spacing[2], origin="lower")
@@ -96,11 +98,17 @@ def draw_anatomy_sheet(ct: CtVolume, anatomy: LiverAnatomy, path: Path, title: s
     if not anatomy.has_segments:
         volumes = "no segments"
     text = "; ".join(filter(None, [title, f"mL: {volumes}", *anatomy.messages]))
-    figure.suptitle(text, color="white", fontsize=11)
+    figure.suptitle(title_lines(text, figure.get_figwidth()), color="white", fontsize=TITLE_POINTS)
     figure.tight_layout()
     with replacing(path) as part:
         figure.savefig(part, format="png", dpi=60, facecolor="black")
     plt.close(figure)
+
+
+def title_lines(text: str, width_inches: float) -> str:
+    """A title in lines that a figure of this width holds."""
+    # A letter of the figure's font is some six tenths of its height wide.
+    return textwrap.fill(text, int(width_inches * 72 / (0.6 * TITLE_POINTS)))
 
 
 def slice_rgb(hu_yx: NDArray, anatomy: LiverAnatomy, z: int) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..data.scan import GRID_TOLERANCE, LIVER, TUMOUR, UNKNOWN
 from ..metrics.components import Components
 from ..metrics.lesions import LesionRules, LesionScores, score_lesions
 from ..metrics.segmentation import MaskScores, SliceScores, score_masks, score_slices
-from ..metrics.whereabouts import whereabouts
+from ..metrics.whereabouts import Whereabouts, whereabouts
 from .pictures import CasePicture, choose_pictures
 
 
@@ -100,13 +101,11 @@ def score_case(
     the reference does not know (255) count for nothing.
 
     Args:
-        name, patient: of the scan.
+        name, patient: of the scan; geometry: its grid.
         reference_zyx: uint8 on `geometry`; 0 background, 1 liver, 2 tumour, 255 unknown.
-        geometry: the scan's grid.
         prediction: the method's.
         hu_zyx: HU on `geometry`; with it the row gets pictures, and lesions the difference from the liver.
-        rules: what counts as a lesion and as found.
-        distances: also compute surface distances.
+        rules: what counts as a lesion and as found; distances: also compute surface distances.
         pictures: where HU are given; else only lesions are measured in them.
 
     Raises:
@@ -117,9 +116,9 @@ def score_case(
     labels, scores = _axial(name, prediction, target)
     unknown = reference == UNKNOWN
     reference, labels = np.where(unknown, 0, reference), np.where(unknown, 0, labels)
-    spacing = target.spacing_zyx_mm
-    has_liver = bool((reference == LIVER).any())
-    tumour, found = reference == TUMOUR, labels == TUMOUR
+    spacing, rules = target.spacing_zyx_mm, rules or LesionRules()
+    has_liver, tumour, found = bool((reference == LIVER).any()), reference == TUMOUR, labels == TUMOUR
+    there = Components.of(tumour, rules.connectivity)
     lesions = score_lesions(
         tumour,
         found,
@@ -127,10 +126,12 @@ def score_case(
         score_zyx=scores,
         rules=rules,
         diameter=lambda mask: measure_calipers(mask, spacing[1:]).long_mm,
+        there=there,
     )
     hu = None if hu_zyx is None else permuted(hu_zyx, geometry, target)
     shown = choose_pictures(hu, reference, labels, lesions, spacing[1:]) if pictures else ()
-    lesions = _with_whereabouts(lesions, reference, spacing, hu, rules or LesionRules())
+    if has_liver:
+        lesions = _placed(lesions, whereabouts(there, lesions.n_lesions, reference > 0, spacing, hu))
     return CaseRow(
         name=name,
         patient=patient,
@@ -144,23 +145,13 @@ def score_case(
     )
 
 
-def _with_whereabouts(
-    scores: LesionScores,
-    reference_zyx: NDArray[np.uint8],
-    spacing_zyx_mm: tuple[float, float, float],
-    hu_zyx: NDArray | None,
-    rules: LesionRules,
-) -> LesionScores:
-    """The same lesions, each with where in the liver it lies; unchanged where the reference has no liver."""
-    if not (reference_zyx == LIVER).any():
-        return scores
-    there = Components.of(reference_zyx == TUMOUR, rules.connectivity)
-    found = whereabouts(there, scores.n_lesions, reference_zyx > 0, spacing_zyx_mm, hu_zyx)
-    lesions = tuple(
+def _placed(scores: LesionScores, found: Sequence[Whereabouts]) -> LesionScores:
+    """The same lesions, each with where in the liver it lies."""
+    lesions = (
         replace(lesion, place=own.place, difference_hu=own.difference_hu)
         for lesion, own in zip(scores.reference, found, strict=True)
     )
-    return replace(scores, reference=lesions)
+    return replace(scores, reference=tuple(lesions))
 
 
 def _axial(name: str, prediction: Prediction, target: Geometry) -> tuple[NDArray, NDArray | None]:

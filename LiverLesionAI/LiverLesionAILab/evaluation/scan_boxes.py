@@ -99,7 +99,7 @@ def boxes_table(name: str, scans: Sequence[ScoredScan], *, seed: int = 0, n_draw
     """Sensitivity at rates of false boxes per scan, by size of lesion."""
     rows = [[f"{name}: boxes alone", "lesions", *(f"at {rate:g} false" for rate in RATES_PER_SCAN)]]
     groups = [("all", LEAST_MM, np.inf)]
-    groups += [(b.name, b.low_mm, b.high_mm) for b in DETECTION_BANDS if b.low_mm >= LEAST_MM]
+    groups += [(b.name, b.low, b.high) for b in DETECTION_BANDS if b.low >= LEAST_MM]
     for title, low, high in groups:
         curve = boxes_curve(scans, low, high)
         if curve.n_lesions:

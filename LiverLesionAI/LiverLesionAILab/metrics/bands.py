@@ -1,4 +1,4 @@
-"""Lesion size: equivalent diameter, and the groups results are reported in."""
+"""The groups that results are reported in, by diameter (mm) or density (HU); equivalent diameter."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ INFINITY = math.inf
 
 @dataclass(frozen=True)
 class Band:
-    """A range of diameters: low <= diameter < high, mm."""
+    """A range of what lesions are grouped by: low <= value < high, in the unit that the name gives."""
 
     name: str
-    low_mm: float
-    high_mm: float
+    low: float
+    high: float
 
-    def holds(self, diameter_mm: float) -> bool:
-        """Whether a lesion of this diameter belongs to the group."""
-        return self.low_mm <= diameter_mm < self.high_mm
+    def holds(self, value: float) -> bool:
+        """Whether a lesion of this value belongs to the group; NaN belongs to none."""
+        return self.low <= value < self.high
 
 
 def _through(limit_mm: float) -> float:

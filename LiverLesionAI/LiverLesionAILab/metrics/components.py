@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from LiverLesionAILib.volume.masks import components
+from LiverLesionAILib.volume.masks import components, copied
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -41,6 +41,12 @@ class Components:
         numbers = ranks[numbers]
         labels.ravel()[places] = numbers
         return cls(labels, places, numbers, sizes[order])
+
+    def cropped(self, box: tuple[slice, ...]) -> Components:
+        """The same on a box that holds them all."""
+        labels = copied(self.labels[box])
+        places = np.flatnonzero(labels)
+        return Components(labels, places, labels.ravel()[places].astype(np.int64), self.sizes)
 
     @property
     def n(self) -> int:

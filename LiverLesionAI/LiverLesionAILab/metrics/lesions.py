@@ -162,6 +162,7 @@ def score_lesions(
     score_zyx: ArrayLike | None = None,
     rules: LesionRules | None = None,
     diameter: Callable[[NDArray[np.bool_]], float] | None = None,
+    there: Components | None = None,
 ) -> LesionScores:
     """Match the lesions of a prediction with those of the reference.
 
@@ -177,6 +178,7 @@ def score_lesions(
             voxels) on the same grid; a component's score is its largest value.
         rules: what counts.
         diameter: measures the long axis (mm) of a non-empty z, y, x mask cropped to its box.
+        there: the reference's components by these rules, where they are known already.
 
     Raises:
         InputError: the shapes differ or are not 3D.
@@ -191,7 +193,7 @@ def score_lesions(
     box = bounding_box(reference | prediction)
     if box is None:
         return LesionScores((), ())
-    there = Components.of(reference[box], rules.connectivity)
+    there = Components.of(reference[box], rules.connectivity) if there is None else there.cropped(box)
     found = Components.of(prediction[box], rules.connectivity)
     scores = np.ones(found.n)
     if values is not None:

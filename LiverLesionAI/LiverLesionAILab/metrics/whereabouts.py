@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import Delaunay, QhullError
 
-from .bands import INFINITY
+from .bands import INFINITY, Band
 from .components import Components
 from .segmentation import NAN
 
@@ -40,25 +40,13 @@ PLACES = ("dome", "hilum", "capsule", "deeper")
 """A lesion has the first that holds."""
 
 
-@dataclass(frozen=True)
-class DensityBand:
-    """A range of differences from the liver's density: low <= difference < high, HU."""
-
-    name: str
-    low_hu: float
-    high_hu: float
-
-    def holds(self, difference_hu: float) -> bool:
-        """Whether a lesion of this difference belongs to the group; NaN belongs to none."""
-        return self.low_hu <= difference_hu < self.high_hu
-
-
 DENSITY_BANDS = (
-    DensityBand("30 HU darker and more", -INFINITY, -30.0),
-    DensityBand("15-30 HU darker", -30.0, -15.0),
-    DensityBand("within 15 HU of liver", -15.0, 15.0),
-    DensityBand("15 HU brighter and more", 15.0, INFINITY),
+    Band("30 HU darker and more", -INFINITY, -30.0),
+    Band("15-30 HU darker", -30.0, -15.0),
+    Band("within 15 HU of liver", -15.0, 15.0),
+    Band("15 HU brighter and more", 15.0, INFINITY),
 )
+"""By the difference from the liver's density, HU."""
 
 
 @dataclass(frozen=True)

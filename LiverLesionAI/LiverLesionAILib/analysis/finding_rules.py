@@ -350,7 +350,8 @@ class FindingRules(InputRules):
     plausible_least_ml_per_cm2: float = rule(
         0.6,
         "mL per cm2 of the body's section",
-        "A smaller liver is doubted, unless the scan cuts it; eight real CTs lie between 1.2 and 3.2.",
+        "A smaller liver is doubted; eight real CTs lie between 1.2 and 3.2. Where the scan cuts it, it may "
+        "be all.",
         f"{_PLAUSIBLE}::test_a_size_that_no_body_has",
     )
     plausible_most_ml_per_cm2: float = rule(

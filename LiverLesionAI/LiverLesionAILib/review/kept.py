@@ -172,8 +172,8 @@ def places_to_look_at(
         if measured is not None:
             across_mm = ball_diameter_mm(1000.0 * measured.volume_ml)
         places.append(DoubtfulPlace(lesion.centre_lps, across_mm, lesion.score))
-    places.sort(key=lambda place: -place.score)
-    return without_listed(places, listed)[: Rules().doubtful_most]
+    likeliest = sorted(places, key=lambda place: -place.score)
+    return without_listed(likeliest, listed)[: Rules().doubtful_most]
 
 
 def drawn_mask(segment: slicer.vtkSegment, geometry: Geometry) -> Mask | None:

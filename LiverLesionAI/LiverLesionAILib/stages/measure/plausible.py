@@ -85,7 +85,7 @@ def implausible(
 
     Args:
         liver_ml: the liver's volume.
-        cut_off: whether the scan cuts the liver: then it may be small.
+        cut_off: whether the scan cuts the liver: then it may be small, and that is said.
     """
     if body is None or not liver_ml > 0:
         return ()
@@ -103,7 +103,13 @@ def implausible(
             "pixel size of the file may be wrong, or another organ was taken for liver. Compare with the "
             "original series."
         )
-    elif ratio < settings.least_ml_per_cm2 and body.whole and not cut_off:
+    elif ratio < settings.least_ml_per_cm2 and body.whole and cut_off:
+        said.append(
+            f"Check the side and the size: only {liver_ml:.0f} mL of liver were found, and the scan cuts it. "
+            "It may be all that is shown; otherwise a part was missed, or another organ was taken for liver, "
+            "such as the spleen of a mirrored image."
+        )
+    elif ratio < settings.least_ml_per_cm2 and body.whole:
         said.append(
             f"Check the size: {liver_ml:.0f} mL is too small a liver for this body. After a resection it may "
             "be true; otherwise the voxel size of the file is wrong, or a part of the liver was missed."

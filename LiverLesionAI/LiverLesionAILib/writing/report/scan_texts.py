@@ -24,4 +24,17 @@ SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Cet examen est bruité : {hu} UH dans le foie. Dans de tels examens, plusieurs fois plus de fausses "
         "lésions sont listées, et les petites sont plus souvent manquées. Se méfier des petites.",
     ),
+    "Check the side and the size: only {ml} mL of liver were found, and the scan cuts it. It may be all "
+    "that is shown; otherwise a part was missed, or another organ was taken for liver, such as the "
+    "spleen of a mirrored image.": (
+        "Seite und Größe prüfen: Nur {ml} ml Leber wurden gefunden, und die Aufnahme schneidet sie ab. "
+        "Das kann alles Gezeigte sein; sonst fehlt ein Teil, oder ein anderes Organ wurde für Leber "
+        "gehalten, etwa die Milz eines gespiegelten Bildes.",
+        "Kontroller side og størrelse: bare {ml} ml lever ble funnet, og opptaket kutter den. Det kan "
+        "være alt som vises; ellers mangler en del, eller et annet organ ble tatt for lever, for eksempel "
+        "milten i et speilvendt bilde.",
+        "Vérifier le côté et la taille : seuls {ml} ml de foie ont été trouvés, et l'examen le coupe. "
+        "C'est peut-être tout ce qui est visible ; sinon une partie a été manquée, ou un autre organe a "
+        "été pris pour le foie, comme la rate d'une image inversée.",
+    ),
 }
