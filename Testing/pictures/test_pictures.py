@@ -224,3 +224,14 @@ def test_what_is_drawn_of_a_mask_is_what_the_whole_picture_would_give() -> None:
         plain.blend(0.3 * np.clip(distance + 0.5, 0, 1), (1.0, 0.5, 0.0))
         plain.blend(np.clip(1.5 - np.abs(distance), 0, 1), (1.0, 0.5, 0.0))
         np.testing.assert_array_equal(drawn.rgb, plain.rgb)
+
+
+def test_a_small_lesions_volume_is_not_told_to_be_nothing():
+    from dataclasses import replace
+
+    from LiverLesionAILib.pictures.overview import _line
+
+    lesion = small_case()[1].lesions[0]
+    for volume_ml, text in ((0.04, "0.04 mL"), (0.004, "<0.01 mL"), (34.78, "34.78 mL"), (250.3, "250 mL")):
+        measured = replace(lesion.measurement, volume_ml=volume_ml)
+        assert text in _line(replace(lesion, measurement=measured))

@@ -62,6 +62,20 @@ def test_what_is_called_a_probability_is_the_one_of_the_report():
             )
 
 
+def test_places_to_look_at_stand_in_the_comment_as_in_the_report():
+    from LiverLesionAILib.case.findings import DoubtfulPlace
+    from LiverLesionAILib.case.wording import look_here
+
+    result = small_case()[1]
+    centre = result.lesions[0].centre_lps
+    seen = replace(result, doubtful=(DoubtfulPlace(centre, 8.0, 0.34),))
+    for some in (seen, result):
+        _, _, sr = objects(some, source_of(some.geometry))
+        told = " ".join(str(item.value) for item in sr.iterall() if item.keyword == "TextValue")
+        assert ("Look here, not listed" in told) == bool(some.doubtful)
+    assert "(8 mm, score 0.34)" in look_here(seen)
+
+
 def calibrated(result):
     """The result with a probability beside every lesion's score."""
     lesions = tuple(replace(one, probability=round(0.7 * one.score, 4)) for one in result.lesions)

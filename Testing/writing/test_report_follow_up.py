@@ -36,7 +36,7 @@ from LiverLesionAILib.writing.dicom.from_case import content_of
 from LiverLesionAILib.writing.dicom.uids import fingerprint
 from LiverLesionAILib.writing.export import Export, export_case
 from LiverLesionAILib.writing.report.content import Options, report_content
-from LiverLesionAILib.writing.report.follow_up import COLUMNS
+from LiverLesionAILib.writing.report.follow_up import COLUMNS, follow_up_part
 from LiverLesionAILib.writing.report.html import report_html, report_text
 from LiverLesionAILib.writing.report.pdf import report_pdf
 from LiverLesionAILib.writing.report.sentences import sentence
@@ -384,3 +384,28 @@ def test_no_word_of_a_pairs_heading_or_state_is_broken(language):
         for word in text.split():
             assert stringWidth(word, styles[style].fontName, styles[style].fontSize) <= room, (text, word)
     assert sum(pdf._PAIR_WIDTHS_MM) == sum(pdf._WIDTHS_MM)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_change_of_a_fifth_that_is_called_stable_is_explained(result, language):
+    """6 mm that are 10 mm now: less than RECIST's 5 mm, and five times the volume."""
+    words, said = Language(language), {}
+    for now_mm in (6.9, 10.2):
+        judged = course_of(result)
+        step = judged.course.last
+        pair = next(p for p in step.pairs if len(p.prior) == len(p.current) == 1)
+        points = [
+            replace(point, lesions={**point.lesions, number: replace(point.lesions[number], long_axis_mm=mm)})
+            for point, number, mm in (
+                (step.prior, pair.prior[0], 6.0),
+                (step.current, pair.current[0], now_mm),
+            )
+        ]
+        pairs = (replace(pair, state=LesionState.STABLE),)
+        step = replace(step, prior=points[0], current=points[1], pairs=pairs)
+        warnings = follow_up_part(
+            replace(judged, course=replace(judged.course, steps=(step,))), words
+        ).warnings
+        said[now_mm] = [text for text in warnings if "20 %" in text]
+        number = pair.current[0]
+    assert said == {6.9: [], 10.2: [words("fu.stable_changed", numbers=number)]}

@@ -155,6 +155,16 @@ def position_text(point_lps: PointLps, digits: int = 1) -> str:
     return " ".join(parts)
 
 
+def look_here(result: CaseResult) -> str:
+    """Where doubtful places lie that are not listed; the likeliest first."""
+    places = "; ".join(
+        f"slice {axial_slice(place.centre_lps, result.geometry)[0]}, {position_text(place.centre_lps, 0)} "
+        f"({place.diameter_mm:.0f} mm, score {place.score:.2f})"
+        for place in result.doubtful
+    )
+    return f"Look here, not listed as lesions (scores are no probabilities): {places}."
+
+
 def found_by(lesion: Lesion) -> str:
     """What found a lesion; a mask that was grown inside a detector's box is called a proposal."""
     return "box (outline proposed)" if is_proposed(lesion) else lesion.source.value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from scipy import ndimage as ndi
 from ..case.colours import Colour, lesion_colour
 from ..case.findings import CaseResult, Lesion
 from ..case.terminology import lesion_title
-from ..case.wording import axial_slice
+from ..case.wording import axial_slice, lesions_text, millilitres
 from ..volume.ct import CtVolume
 from .canvas import Canvas, write_png
 from .planes import AXIAL, CORONAL, Plane
@@ -157,7 +158,7 @@ def overview(result: CaseResult, case: Upright, view_3d: Rendered | None) -> NDA
         canvas.text(_look_here(result), pad, head + tall + list_height - 42, size=23, colour=_FAINT, halo=0)
     if not result.lesions:
         said = " ".join(result.messages) or "No lesion was found."
-        canvas.text(said[:150], pad, y, size=23, colour=_TEXT, halo=0)
+        canvas.text(shorten(said, 150, placeholder=" ..."), pad, y, size=23, colour=_TEXT, halo=0)
     return canvas.as_uint8()
 
 
@@ -182,9 +183,8 @@ def _fitted(picture: NDArray[np.uint8], width: int, height: int, scale: float) -
 
 def _summary(result: CaseResult) -> str:
     parts = [f"Liver {result.liver_volume_ml:.0f} mL"] if result.liver_volume_ml else []
-    count = len(result.lesions)
-    parts.append("no lesion" if not count else "1 lesion" if count == 1 else f"{count} lesions")
-    if count:
+    parts.append(lesions_text(len(result.lesions)))
+    if result.lesions:
         parts.append(f"tumour burden {result.tumour_burden_percent:.1f} %")
     return "   ·   ".join(parts)
 
@@ -202,6 +202,6 @@ def _line(lesion: Lesion) -> str:
     parts = [lesion_title(lesion)]
     if measured is not None:
         parts.append(f"{measured.long_axis_mm:.0f} × {measured.short_axis_mm:.0f} mm")
-        parts.append(f"{measured.volume_ml:.1f} mL")
+        parts.append(f"{millilitres(measured.volume_ml)} mL")
         parts.append(f"{measured.hu_mean:.0f} HU")
     return "    ".join(parts)

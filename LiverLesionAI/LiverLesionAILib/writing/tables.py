@@ -26,6 +26,7 @@ from ..case.wording import (
     axial_slice,
     found_by,
     is_proposed,
+    look_here,
     millilitres,
     notes,
     position_text,
@@ -220,16 +221,6 @@ def findings_text(result: CaseResult, width: int = 100) -> str:
         # Rows of the table fit already, and their spaces have to stay.
         wrapped += textwrap.wrap(line, width, subsequent_indent="  ") if len(line) > width else [line]
     return "\n".join(wrapped).rstrip("\n") + "\n"
-
-
-def look_here(result: CaseResult) -> str:
-    """Where doubtful places lie that are not listed; the likeliest first."""
-    places = "; ".join(
-        f"slice {axial_slice(place.centre_lps, result.geometry)[0]}, {position_text(place.centre_lps, 0)} "
-        f"({place.diameter_mm:.0f} mm, score {place.score:.2f})"
-        for place in result.doubtful
-    )
-    return f"Look here, not listed as lesions (scores are no probabilities): {places}."
 
 
 def _liver(result: CaseResult) -> dict[str, float]:

@@ -9,7 +9,7 @@ from ...case.colours import lesion_colour
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ...case.judged import JudgedCourse
 from ...case.lesion_masks import lesion_masks
-from ...case.wording import notes
+from ...case.wording import look_here, notes
 from ...volume.crops import Mask
 from ...volume.dicom import DicomSource
 from .anatomy import NOTES, place_numbers, place_texts, resection_statement, sites
@@ -61,6 +61,8 @@ def content_of(
     remarks = [*notes(result)]
     if not listed:
         remarks.insert(0, _no_lesion(result))
+    if result.doubtful:
+        remarks.append(look_here(result))
     lesions = {x.number: _lesion(x, masks[x.number], source) for x in listed if x.number in masks}
     if judged is not None and not judged.belongs_to(result):
         judged = None

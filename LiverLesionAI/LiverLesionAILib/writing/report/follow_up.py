@@ -9,7 +9,7 @@ from functools import partial
 
 from ...case.course import sums_over_time
 from ...case.criteria import volume_change_percent
-from ...case.followup import FollowUp, Pair
+from ...case.followup import GROWN_SHARE, FollowUp, LesionState, Pair
 from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn, numbers_text
 from ...case.joined import JoinedOutline, WideOutline
 from ...case.judged import JudgedCourse
@@ -80,6 +80,7 @@ def follow_up_part(judged: JudgedCourse, words: Language) -> FollowUpPart:
             *(_warning(whose, warning, words) for whose, warning in judged.doubts),
             *(_joined(one, words) for pair in course.last.pairs if (one := course.last.joined_of(pair))),
             *(_wide(one, words) for pair in course.last.pairs if (one := course.last.wide_of(pair))),
+            *_stable_though_changed(course.last, words),
         ),
         plot=followup_svg(
             course, judged.targets, judged.elsewhere, _plot_words(words), lambda day: _day(day, words)
@@ -248,6 +249,19 @@ def _wide(one: WideOutline, words: Language) -> str:
         ml=words.number(one.outline_ml, volume_digits(one.outline_ml)),
         others_ml=words.number(one.others_ml, volume_digits(one.others_ml)),
     )
+
+
+def _stable_though_changed(followup: FollowUp, words: Language) -> tuple[str, ...]:
+    """Why lesions are called stable whose long axis is a fifth longer or shorter; "" is not said."""
+    changed = []
+    for pair in followup.pairs:
+        if pair.state is not LesionState.STABLE or len(pair.prior) != 1 or len(pair.current) != 1:
+            continue
+        before = followup.prior.lesions[pair.prior[0]].long_axis_mm
+        now = followup.current.lesions[pair.current[0]].long_axis_mm
+        if abs(now - before) >= GROWN_SHARE * before:
+            changed.append(str(pair.current[0]))
+    return (words("fu.stable_changed", numbers=", ".join(changed)),) if changed else ()
 
 
 def _plot_words(words: Language) -> dict[str, str]:

@@ -180,6 +180,16 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
         "À regarder, non listé comme lésion (entre parenthèses la taille et le score des réseaux, qui n'est "
         "pas une probabilité) : coupe {places}.",
     ),
+    "fu.stable_changed": (
+        "Called stable though changed by 20 % and more: lesion {numbers}. Grown is +20 % and +5 mm, "
+        "shrunk -30 % and -3 mm, both by more than the two measurements' intervals together.",
+        "Stabil genannt trotz Änderung um 20 % und mehr: Läsion {numbers}. Größer heißt +20 % und +5 mm, "
+        "kleiner -30 % und -3 mm, beides um mehr als die Intervalle beider Messungen zusammen.",
+        "Kalt stabil selv om endret med 20 % og mer: lesjon {numbers}. Større er +20 % og +5 mm, mindre "
+        "-30 % og -3 mm, begge mer enn de to målingenes intervaller til sammen.",
+        "Dite stable malgré un changement de 20 % et plus : lésion {numbers}. Plus grande : +20 % et +5 "
+        "mm, plus petite : -30 % et -3 mm, et au-delà des intervalles des deux mesures ensemble.",
+    ),
     "rejected_count": (
         "{n} finding(s) rejected by the reader are not listed.",
         "{n} vom Befunder verworfene(r) Befund(e) nicht aufgeführt.",
