@@ -122,6 +122,7 @@ TECHNICAL = {
 """Numbers in stages that decide nothing which is reported, or that a network's training fixed."""
 
 BESIDE_THE_PAGE = {
+    "anatomy/filling.py": "where thick hepatic veins are looked for; `anatomy_filled_ml` decides",
     "classify/differential.py": "what the page's tables of looks are compared by",
     "classify/features.py": "how edge, rim and core of a lesion are measured",
     "classify/signs.py": "how signs are measured; how far they speak is in the page's `differential_signs`",

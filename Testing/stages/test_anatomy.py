@@ -166,6 +166,23 @@ def test_thick_tubes_of_a_sure_tree_tell_most_of_a_veins_course() -> None:
     assert not weights[~tubes].any()
 
 
+def test_the_caudate_hangs_down_behind_the_portal_vein_and_left_of_the_cava_alone(found) -> None:
+    planes = Planes(found.landmarks)
+    fork = np.array(found.landmarks[LandmarkName.BIFURCATION].lps)
+
+    def is_caudate(aside: float, ahead: float, below: float) -> bool:
+        """Of a point so far left of the cava's line, in front of it, and below the bifurcation, mm."""
+        z = fork[2] - below
+        x, y = planes.ivc(z)
+        return bool(planes.is_caudate(np.array([x + aside, y - ahead, z])))
+
+    assert is_caudate(8, 4, 8) and is_caudate(8, 4, 20), "the papillary process"
+    assert is_caudate(-6, 4, 8) and not is_caudate(-6, 4, 20), "right of it lie V and VI"
+    assert not is_caudate(8, 4, 30)
+    in_front = fork[1] - planes.ivc(fork[2] - 20)[1]
+    assert not is_caudate(8, -in_front + 2, 20), "in front of the portal vein"
+
+
 def test_landmarks_on_one_spot_still_divide_the_liver_without_rest(body: Body) -> None:
     spot = {name: Landmark(name, (-20.0, 0.0, 0.0), 3.0, "reader") for name in LandmarkName.ALL}
     assert ((segments_from_landmarks(spot, body[1], GRID) > 0) == body[1]).all()

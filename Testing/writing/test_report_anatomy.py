@@ -188,6 +188,7 @@ def test_every_reason_is_known_in_every_language() -> None:
         stage.HALVES.format(right=93.4, low=40.0, high=90.0),
         stage.NO_LATERAL.format(share=0.6, asked=2.0),
         stage.LOPSIDED.format(share=74.7, low=33.0, high=70.0),
+        stage.UNFILLED.format(found=0.0, asked=0.1),
         stage.TOO_SMALL,
         NO_NETWORK,
         NO_NAMER,

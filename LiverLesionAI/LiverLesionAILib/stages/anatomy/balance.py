@@ -35,6 +35,13 @@ class Balance(NamedTuple):
     lopsided: bool
 
 
+def hepatic_share(named: NamedTrees, found: FoundTubes, liver_zyx: NDArray[np.bool_]) -> float:
+    """0..1 of the tubes' voxels in the liver that are likelier hepatic; NaN without one."""
+    inside = named.likelier_zyx[liver_zyx & found.tubes_zyx]
+    inside = inside[inside > 0]
+    return float((inside == Vessel.HEPATIC).mean()) if len(inside) else float("nan")
+
+
 def balanced(
     named: NamedTrees, found: FoundTubes, liver_zyx: NDArray[np.bool_], least: float, most: float
 ) -> Balance:
@@ -46,9 +53,7 @@ def balanced(
         liver_zyx: bool on the grid of `found`.
         least, most: 0..1 of the tubes' voxels in the liver that may be hepatic veins.
     """
-    inside = named.likelier_zyx[liver_zyx & found.tubes_zyx]
-    inside = inside[inside > 0]
-    hepatic = float((inside == Vessel.HEPATIC).mean()) if len(inside) else float("nan")
+    hepatic = hepatic_share(named, found, liver_zyx)
     if not (hepatic < least or hepatic > most):
         return Balance(named, hepatic, False)
     sure = named.sure_zyx.copy()

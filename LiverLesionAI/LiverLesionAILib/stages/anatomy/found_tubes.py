@@ -95,7 +95,7 @@ def find_tubes(
     """
     known = cava_landmarks(grid, cava)
     cava_zyx = np.zeros(grid.liver_zyx.shape, bool) if cava is None else cava.mask_zyx
-    hilum = _ball(grid, np.add(known[Name.IVC_LOW].lps, (*usual.FROM_IVC_MM, 0.0)), 30.0)
+    hilum = ball(grid, np.add(known[Name.IVC_LOW].lps, (*usual.FROM_IVC_MM, 0.0)), 30.0)
     strength = ridges(grid, hilum if cava is None else hilum & ~ndimage.binary_dilation(cava_zyx))
     tubes = tube_mask(strength, contrast, least_ml)
     # The bifurcation is the widest tube: the filter weighs width, the network does not.
@@ -110,7 +110,7 @@ def find_tubes(
     # The IVC's line is read at the bifurcation's height.
     known |= _ivc_at(grid, cava, known)
     fork, high, low = (np.array(known[n].lps) for n in (Name.BIFURCATION, Name.IVC_HIGH, Name.IVC_LOW))
-    roots = Roots(_hepatic_seed(grid, cava, known), _ball(grid, fork, 9.0), high, fork, low)
+    roots = Roots(_hepatic_seed(grid, cava, known), ball(grid, fork, 9.0), high, fork, low)
     tubes &= _of_the_liver(grid, tubes, roots)
     hepatic_mm, portal_mm = seed_distances(tubes, roots.hepatic_seed, roots.portal_seed)
     both = networks is not None and {Vessel.HEPATIC, Vessel.PORTAL} <= set(networks)
@@ -142,9 +142,9 @@ def _of_the_liver(grid: LiverGrid, tubes_zyx: NDArray[np.bool_], roots: Roots) -
     Stomach, ribs and heart beside it are bright as well.
     """
     own = within_mm(grid.liver_zyx, (GRID_MM,) * 3, BESIDE_LIVER_MM) | roots.hepatic_seed
-    trunk = tubes_zyx & ~own & _ball(grid, roots.bifurcation_lps, TRUNK_LENGTH_MM)
+    trunk = tubes_zyx & ~own & ball(grid, roots.bifurcation_lps, TRUNK_LENGTH_MM)
     pieces, count = components(trunk)
-    begins = np.bincount(pieces[_ball(grid, roots.bifurcation_lps, TRUNK_MM)], minlength=count + 1) > 0
+    begins = np.bincount(pieces[ball(grid, roots.bifurcation_lps, TRUNK_MM)], minlength=count + 1) > 0
     begins[0] = False
     return np.asarray(own | begins[pieces])
 
@@ -153,14 +153,15 @@ def _hepatic_seed(grid: LiverGrid, cava: Cava | None, known: Mapping[str, Landma
     """The upper part of the IVC, where the hepatic veins enter it, and what touches it."""
     high = known[Name.IVC_HIGH].lps
     if cava is None:
-        return _ball(grid, np.array(high), 18.0)
+        return ball(grid, np.array(high), 18.0)
     seed = within_mm(cava.mask_zyx, (GRID_MM,) * 3, HEPATIC_SEED_MM)
     lowest = float(grid.geometry.lps_to_index(high)[0]) - 26.0 / GRID_MM
     seed[: max(0, int(lowest))] = False
     return seed
 
 
-def _ball(grid: LiverGrid, centre_lps: NDArray[np.float64], radius_mm: float) -> NDArray[np.bool_]:
+def ball(grid: LiverGrid, centre_lps: NDArray[np.float64], radius_mm: float) -> NDArray[np.bool_]:
+    """Where a voxel lies so near a point."""
     index = np.asarray(grid.geometry.lps_to_index(centre_lps))
     z, y, x = np.ogrid[tuple(slice(0, n) for n in grid.geometry.shape_zyx)]
     away = (z - index[0]) ** 2 + (y - index[1]) ** 2 + (x - index[2]) ** 2

@@ -160,6 +160,9 @@ class Planes:
         side = (x > ivc_x + right) & (x < np.maximum(bend[0] + beyond_bend, ivc_x + least))
         below, above = usual.CAUDATE_ENDS_MM
         height = (z > fork[2] - below) & (z < high[2] - above)
+        # Its papillary process hangs down farther, where no other segment lies.
+        process, behind_front = usual.CAUDATE_PROCESS_MM
+        height |= (z <= fork[2] - below) & (z > fork[2] - process) & (x > ivc_x) & (y > front + behind_front)
         return (y > front) & (y < ivc_y + usual.CAUDATE_BEHIND_MM) & side & height
 
     def lateral_level(self, points_lps: Points) -> float:

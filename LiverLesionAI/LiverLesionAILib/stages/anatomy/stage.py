@@ -15,9 +15,10 @@ from ...case.classes import Phase
 from ...support.progress import Progress, part, silent
 from ...volume.geometry import Geometry
 from ...volume.resampling import resample_labels
-from .balance import balanced
+from .balance import balanced, hepatic_share
 from .cava import Cava, find_cava
 from .face import VesselFinder
+from .filling import portal_alone, thick_veins_ml
 from .found_tubes import find_tubes
 from .grid import LiverGrid, liver_grid
 from .landmarks import course_weights, portal_landmarks, vein_landmarks
@@ -44,6 +45,7 @@ class AnatomySettings:
     most_right: float
     least_lateral: float
     probability: float
+    filled_ml: float
     least_hepatic: float
     most_hepatic: float
 
@@ -77,6 +79,12 @@ LOPSIDED = (
     "{share:.0f} % of the vessels seen in the liver were taken for hepatic veins ({low:.0f} to {high:.0f} % "
     "are plausible): whole branches are probably named wrongly. Thin branches are shown as portal or "
     "hepatic, and distances to them have a question mark; follow the nearest one to its trunk."
+)
+UNFILLED = (
+    "The hepatic veins do not seem to be filled with contrast medium: hardly any thick vessel runs to the "
+    "vena cava ({found:.1f} mL; {asked:g} mL are asked), an early phase. All vessels shown are taken for the "
+    "portal vein. Hepatic veins, distances to them and the outflow of a remnant are left out: one may lie "
+    "nearer to a lesion than any vessel shown."
 )
 TOO_SMALL = "There is no liver, or too little of it, to tell its segments."
 
@@ -193,17 +201,24 @@ def _vessels_and_landmarks(
     found = find_tubes(grid, cava, contrast, networks, settings.vessel_ml, settings.probability)
     known = found.landmarks
     named = named_trees(grid, found, namer, progress)
+    least, most = settings.least_hepatic, settings.most_hepatic
+    doubts: tuple[str, ...] = ()
+    if cava is not None and hepatic_share(named, found, grid.liver_zyx) < least:
+        thick = thick_veins_ml(grid, cava, found)
+        if thick < settings.filled_ml:
+            named = portal_alone(named, found)
+            doubts = (UNFILLED.format(found=thick, asked=settings.filled_ml),)
     likelier, sure = (np.where(found.cava_zyx, np.uint8(Vessel.IVC), trees) for trees in named)
     # A landmark rests on many voxels and says itself how uncertain it is.
     weights = course_weights(found.strength_zyx, found.tubes_zyx, sure, found.depth)
     known |= vein_landmarks(grid, likelier, weights, known)
     known |= portal_landmarks(grid, found.strength_zyx, known[Name.BIFURCATION], likelier)
-    least, most = settings.least_hepatic, settings.most_hepatic
-    balance = balanced(named, found, grid.liver_zyx, least, most)
-    doubts: tuple[str, ...] = ()
-    told = np.where(found.cava_zyx, np.uint8(Vessel.IVC), balance.named.sure_zyx)
-    if balance.lopsided:
-        doubts = (LOPSIDED.format(share=100 * balance.hepatic, low=100 * least, high=100 * most),)
+    told = sure
+    if not doubts:
+        balance = balanced(named, found, grid.liver_zyx, least, most)
+        told = np.where(found.cava_zyx, np.uint8(Vessel.IVC), balance.named.sure_zyx)
+        if balance.lopsided:
+            doubts = (LOPSIDED.format(share=100 * balance.hepatic, low=100 * least, high=100 * most),)
     if cava is not None and cava.lower_zyx is not None:
         # Nothing above rests on it; a lesion's distance does.
         told = np.where(cava.lower_zyx, np.uint8(Vessel.IVC), told)

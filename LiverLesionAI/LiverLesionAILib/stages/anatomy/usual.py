@@ -78,6 +78,8 @@ CAUDATE_SIDES_MM = (-14.0, 17.0, 36.0)
 least."""
 CAUDATE_ENDS_MM = (14.0, 18.0)
 """It reaches so far below the bifurcation, and up to so far below the hepatic veins' confluence."""
+CAUDATE_PROCESS_MM = (26.0, 6.0)
+"""Left of the IVC's middle it reaches so far below the bifurcation, so far behind its front."""
 CAUDATE_BEHIND_MM = 29.0
 """It reaches so far behind the IVC's middle."""
 

@@ -220,6 +220,22 @@ ANATOMY_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "fines sont montrées comme porte ou hépatique, avec un point d'interrogation à leurs distances ; "
         "suivre la plus proche jusqu'à son tronc.",
     ),
+    "The hepatic veins do not seem to be filled with contrast medium: hardly any thick vessel runs to the "
+    "vena cava ({found} mL; {asked} mL are asked), an early phase. All vessels shown are taken for the "
+    "portal vein. Hepatic veins, distances to them and the outflow of a remnant are left out: one may lie "
+    "nearer to a lesion than any vessel shown.": (
+        "Die Lebervenen sind wohl noch nicht kontrastiert: kaum ein dickes Gefäß zieht zur V. cava "
+        "({found} mL; verlangt sind {asked} mL), eine frühe Phase. Alle gezeigten Gefäße gelten als "
+        "Pfortader. Lebervenen, Abstände zu ihnen und der Abfluss eines Restes fehlen: eine kann näher an "
+        "einer Läsion liegen als jedes gezeigte Gefäß.",
+        "Levervenene er trolig ikke fylt med kontrast ennå: knapt noe tykt kar går til v. cava ({found} mL; "
+        "{asked} mL kreves), en tidlig fase. Alle viste kar regnes som portvenen. Levervener, avstander til "
+        "dem og avløpet fra en rest er utelatt: en kan ligge nærmere en lesjon enn noe vist kar.",
+        "Les veines hépatiques ne semblent pas encore opacifiées : presque aucun gros vaisseau ne rejoint la "
+        "veine cave ({found} mL ; {asked} mL requis), phase précoce. Tous les vaisseaux montrés sont pris "
+        "pour la veine porte. Veines hépatiques, distances à celles-ci et drainage d'un foie restant sont "
+        "omis : l'une peut être plus proche d'une lésion que tout vaisseau montré.",
+    ),
     "There is no liver, or too little of it, to tell its segments.": (
         "Es gibt keine Leber oder zu wenig von ihr, um Segmente zu bestimmen.",
         "Det er ingen lever, eller for lite av den, til å bestemme segmenter.",

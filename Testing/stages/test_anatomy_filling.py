@@ -1,0 +1,96 @@
+"""An early scan: the portal vein is bright, the hepatic veins are as dense as the liver."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.case.anatomy import LandmarkName, LiverAnatomy, Vessel
+from LiverLesionAILib.stages.anatomy.cava import find_cava
+from LiverLesionAILib.stages.anatomy.face import LiverView, VesselAnswer
+from LiverLesionAILib.stages.anatomy.filling import thick_veins_ml
+from LiverLesionAILib.stages.anatomy.found_tubes import find_tubes
+from LiverLesionAILib.stages.anatomy.grid import liver_grid
+from LiverLesionAILib.stages.anatomy.relations import lesion_relations
+from LiverLesionAILib.stages.anatomy.stage import LOPSIDED, UNFILLED, AnatomySettings, find_anatomy
+from LiverLesionAILib.stages.anatomy.tree_view import TreeView
+from LiverLesionAILib.stages.anatomy.tubes import contrast_hu
+from LiverLesionAILib.support.progress import Progress, silent
+from support.vessel_phantom import GRID, points_of, tube, vessel_body, with_noise
+
+SETTINGS = Rules().part(AnatomySettings)
+VEINS = (((-23, 13, 58), (-75, 12, 20)), ((-23, 13, 58), (-50, -35, 20)), ((-23, 13, 58), (30, -42, 30)))
+TWIG = ((-75, -10, -6), (-70, 5, 45))
+"""A thin portal branch that runs up."""
+
+
+class Finder:
+    """A network that sees the twig."""
+
+    spacing_zyx_mm = (3.0, 3.0, 3.0)
+
+    def vessels(self, view: LiverView, progress: Progress = silent) -> VesselAnswer:
+        kinds = np.zeros((3, *view.geometry.shape_zyx), np.uint8)
+        kinds[Vessel.PORTAL - 1][tube(points_of(view.geometry), TWIG, 3.0)] = 200
+        return VesselAnswer(kinds.max(axis=0), kinds)
+
+
+class Namer:
+    """Takes every tube for a portal branch, but those near the twig."""
+
+    def hepatic_log_odds(self, view: TreeView, progress: Progress = silent) -> np.ndarray:
+        # Above the portal bifurcation: the volume of how far up (unit 60 mm).
+        return np.where(view.volumes[6] > 0.7, np.float32(4.0), np.float32(-4.0))
+
+
+def early_body() -> tuple[np.ndarray, np.ndarray]:
+    """HU without noise, and the liver: nothing but its portal vein is bright."""
+    hu, liver = vessel_body()
+    for line in VEINS:
+        hu[tube(points_of(GRID), line, 5.5) & liver] = 110
+    return hu, liver
+
+
+def told(hu: np.ndarray, liver: np.ndarray) -> LiverAnatomy:
+    nothing = np.zeros_like(liver)
+    # Few of so small a body's voxels are bright.
+    settings = replace(SETTINGS, contrast_hu=0.0)
+    return find_anatomy(with_noise(hu), GRID, liver, nothing, None, settings, finder=Finder(), namer=Namer())
+
+
+def says(anatomy: LiverAnatomy, message: str) -> bool:
+    part = message.partition(":")[0].rpartition("}")[2]
+    return any(part in one for one in anatomy.messages)
+
+
+def test_hepatic_veins_as_dense_as_the_liver_are_not_told_and_nothing_else_is_taken_for_them() -> None:
+    early = told(*early_body())
+    assert says(early, UNFILLED) and not says(early, LOPSIDED)
+    kinds = set(np.unique(early.vessels_zyx).tolist())
+    assert kinds == {0, int(Vessel.PORTAL), int(Vessel.IVC)}
+    twig = tube(points_of(GRID), TWIG, 2.0)
+    assert (early.vessels_zyx[twig] == Vessel.PORTAL).mean() > 0.8
+    for name in (LandmarkName.RIGHT_VEIN, LandmarkName.MIDDLE_VEIN, LandmarkName.LEFT_VEIN):
+        assert early.landmarks[name].source == "usual place"
+    assert early.has_segments
+    lesion = tube(points_of(GRID), ((-60, 12, 10), (-60, 13, 10)), 6.0)
+    one = lesion_relations(early, lesion.astype(np.uint16), 1.0)[1]
+    assert one.contact(Vessel.HEPATIC) is None and one.contact(Vessel.PORTAL) is not None
+
+
+def test_where_the_veins_are_filled_a_wrong_name_is_no_sign_of_an_early_scan() -> None:
+    filled = told(*vessel_body())
+    assert not says(filled, UNFILLED)
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_thick_vessels_at_the_upper_cava_are_the_hepatic_veins(filled: bool) -> None:
+    hu, liver = vessel_body() if filled else early_body()
+    grid = liver_grid(with_noise(hu), GRID, liver, liver & False, None)
+    cava = find_cava(grid, SETTINGS.cava_score, SETTINGS.cava_uneven_hu)
+    assert cava is not None
+    found = find_tubes(grid, cava, contrast_hu(grid), None, SETTINGS.vessel_ml, SETTINGS.probability)
+    thick = thick_veins_ml(grid, cava, found)
+    assert thick > SETTINGS.filled_ml if filled else thick < SETTINGS.filled_ml
