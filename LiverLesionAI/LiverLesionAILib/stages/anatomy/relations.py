@@ -41,7 +41,7 @@ def lesion_relations(
     """
     spacing = np.array(anatomy.geometry.spacing_zyx_mm)
     surfaces = _surfaces(anatomy.vessels_zyx)
-    trees = {vessel: cKDTree(points * spacing) for vessel, points in surfaces.items() if len(points)}
+    trees = {vessel: _tree(points * spacing) for vessel, points in surfaces.items() if len(points)}
     found = {}
     for number, box in label_boxes(labels_zyx).items():
         around = _widened(box, anatomy.geometry)
@@ -80,6 +80,11 @@ def _surfaces(vessels_zyx: NDArray[np.uint8]) -> dict[Vessel, NDArray[np.int64]]
         of_kind = _one_of(values)
         out[kind] = places[of_kind[own] & ~of_kind[beside].all(axis=0)]
     return out
+
+
+def _tree(points: NDArray[np.float64]) -> cKDTree:
+    """Made quickly: it is asked about as often as it has points."""
+    return cKDTree(points, compact_nodes=False, balanced_tree=False)
 
 
 def _one_of(values: Sequence[int]) -> NDArray[np.bool_]:
@@ -170,7 +175,7 @@ def _contact(
     of_vessel = _surface(vessel_zyx)
     inside = lesion_zyx[tuple(of_vessel.T)]
     most = touching_mm + _most_of_voxels_mm(spacing)
-    away, nearest = cKDTree(surface * spacing).query(of_vessel * spacing, distance_upper_bound=most)
+    away, nearest = _tree(surface * spacing).query(of_vessel * spacing, distance_upper_bound=most)
     near = np.isfinite(away) & ~inside
     step = of_vessel[near] - surface[nearest[near]]
     inside[near] = away[near] - 2 * half_voxel_mm(step, spacing) <= touching_mm

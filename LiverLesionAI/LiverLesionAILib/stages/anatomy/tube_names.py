@@ -159,7 +159,11 @@ def _depth(liver_zyx: NDArray[np.bool_], nodes: NDArray[np.int64]) -> NDArray[np
     border = np.argwhere(ndimage.binary_dilation(liver_zyx) & ~liver_zyx)
     inside = liver_zyx[tuple(nodes.T)]
     out = np.zeros(len(nodes))
-    out[inside] = cKDTree(border).query(nodes[inside])[0] if len(border) else 0.0
+    out[inside] = (
+        cKDTree(border, compact_nodes=False, balanced_tree=False).query(nodes[inside])[0]
+        if len(border)
+        else 0.0
+    )
     return out
 
 
