@@ -52,7 +52,9 @@ def test_segments_are_sorted_by_code_then_by_name(made, sort):
 def test_an_exported_case_comes_back_as_it_was(tmp_path):
     volume, result = small_case()
     first, *rest = result.lesions
-    first = replace(first, status=LesionStatus.ACCEPTED, reader_class="Metastasis", note="seen before")
+    first = replace(
+        first, status=LesionStatus.ACCEPTED, reader_class="Metastasis", note="seen before", probability=0.64
+    )
     result = replace(result, lesions=(first, *rest))
     slices = tuple(
         DicomSlice("1.2.840.10008.5.1.4.1.1.2", f"1.2.{z + 1}") for z in range(volume.hu_zyx.shape[0])
@@ -68,6 +70,7 @@ def test_an_exported_case_comes_back_as_it_was(tmp_path):
     for was, now in zip(result.lesions, back.lesions, strict=True):
         assert now.number == was.number
         assert now.score == pytest.approx(was.score)
+        assert now.probability == was.probability, "and none where the report gives none"
         assert now.status is was.status
         assert (now.model_class, now.reader_class) == (
             None if was.reader_class else was.model_class,

@@ -428,6 +428,7 @@ class TestSentencesOfTheAnalysis:
             words = {
                 "phase": "portal venous",
                 "phase_now": "arterial",
+                "phase_taken": "delayed",
                 "response": "partial response",
                 "non_target": "all gone",
             }

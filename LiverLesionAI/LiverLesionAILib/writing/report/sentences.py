@@ -10,6 +10,7 @@ from ...case.classes import Phase
 from .anatomy_texts import ANATOMY_SENTENCES, LANDMARKS
 from .followup_texts import FOLLOW_UP_SENTENCES
 from .lesion_texts import LESION_SENTENCES
+from .phase_texts import PHASE_SENTENCES
 from .reason_texts import REASONS
 from .scan_texts import SCAN_SENTENCES
 from .strings import LANGUAGES, Language
@@ -63,11 +64,6 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "kjenner den.",
         "L'examen se situe entre deux phases : {phase} ({p}) et {phase_now} ({p_now}). Indiquez sa phase si "
         "vous la connaissez.",
-    ),
-    "The CT is called {phase} but looks {phase_now} ({p}): check which it is.": (
-        "Die CT heißt {phase}, wirkt aber {phase_now} ({p}): bitte prüfen.",
-        "CT-en kalles {phase}, men ser {phase_now} ut ({p}): kontroller hvilken det er.",
-        "Le scanner est appelé {phase} mais paraît de phase {phase_now} ({p}) : vérifiez laquelle c'est.",
     ),
     "The CT was named {phase} but looks {phase_now} ({p}): check which it is.": (
         "Die CT wurde {phase} genannt, wirkt aber {phase_now} ({p}): bitte prüfen.",
@@ -222,11 +218,12 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     **FOLLOW_UP_SENTENCES,
     **ANATOMY_SENTENCES,
     **LESION_SENTENCES,
+    **PHASE_SENTENCES,
     **SCAN_SENTENCES,
 }
 
 _FREE = ("name", "name_now", "names", "which", "response", "non_target", "landmarks")
-_PHASES = ("phase", "phase_now")
+_PHASES = ("phase", "phase_now", "phase_taken")
 _WORDS = ("response", "non_target")
 """Fields that are looked up in the table of words."""
 
