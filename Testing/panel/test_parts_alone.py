@@ -36,6 +36,7 @@ from LiverLesionAILib.panel.run.run_panel import RunPanel
 from LiverLesionAILib.panel.show.attention_panel import AttentionPanel
 from LiverLesionAILib.review.case_view import CaseView, ListedLesion
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.ct import Geometry
 
 END = (0.0, 0.0, 0.0)
 MEASURED = Measurement(12.34, 31.4, 20.6, (END, END), (END, END), 61.4, 12.0, 5.0, 0.9)
@@ -275,6 +276,18 @@ def test_details_say_why_a_class_was_given() -> None:
     two = tuple(PhaseLevels(phase, 90.0, 100.0, 200.0) for phase in (Phase.ARTERIAL, Phase.PORTAL))
     assert "data:image/png;base64," in details_html(replace(LESION, enhancement=Enhancement(two)))
     assert "<img" not in details_html(replace(LESION, enhancement=Enhancement(two[:1])))
+
+
+def test_details_say_what_is_doubtful_of_a_lesion() -> None:
+    """Notes on the case are a click away; who selects a lesion sees what is said of it."""
+    grid = Geometry.make((30, 60, 60), (3.0, 1.5, 1.5), (-45.0, -45.0, -45.0))
+    assert "gallbladder" not in details_html(LESION, grid)
+    doubted = details_html(replace(LESION, at_gallbladder=True), grid)
+    assert doubted.startswith("<b>At the gallbladder</b>: it may be a part")
+    through = replace(
+        LESION, box=replace(BOXED.box, centre_lps=(0.0, 0.0, 0.0), size_xyz_mm=(9.0, 9.0, 90.0))
+    )
+    assert "Cut by the scan" in details_html(through, grid) and "Cut by" not in details_html(through)
 
 
 class Volume:

@@ -66,8 +66,7 @@ def told_of_listed(lesions: Iterable[Lesion], geometry: Geometry) -> tuple[str, 
             "certainty: each may be a part or a mass of the gallbladder's wall, or grow from one into the "
             "other."
         )
-    axial = reoriented_geometry(geometry)
-    cut = [lesion.number for lesion in counted if _reaches_an_end(lesion, axial)]
+    cut = [lesion.number for lesion in counted if reaches_an_end(lesion, geometry)]
     if len(cut) == 1:
         told.append(
             f"Lesion {cut[0]} reaches the first or last slice: what lies beyond is not seen, and it may be "
@@ -91,9 +90,9 @@ def told_of_listed(lesions: Iterable[Lesion], geometry: Geometry) -> tuple[str, 
     return tuple(told)
 
 
-def _reaches_an_end(lesion: Lesion, axial: Geometry) -> bool:
-    """Whether a lesion's box lies in the lowest or the highest axial slice."""
-    box = lesion.box
+def reaches_an_end(lesion: Lesion, geometry: Geometry) -> bool:
+    """Whether a lesion's box reaches through the lowest or the highest axial slice of a CT's grid."""
+    box, axial = lesion.box, reoriented_geometry(geometry)
     half = np.reshape(box.directions_lps, (3, 3)) * np.asarray(box.size_xyz_mm) / 2
     corners = [np.asarray(box.centre_lps) + half @ np.array(signs) for signs in product((-1, 1), repeat=3)]
     slices = axial.lps_to_index(np.array(corners))[:, 0]

@@ -11,6 +11,7 @@ import qt
 from ...case.classes import LesionClass
 from ...case.columns import BY_KEY
 from ...review.case_view import CaseView, ListedLesion
+from ...scene.ras import volume_geometry
 from ..parameters import PanelParameters
 from ..run.run_text import findings_line
 from .findings_model import CLASS, COLUMNS, SEGMENTS, SURE, FindingsFilter, FindingsModel
@@ -100,7 +101,9 @@ class FindingsPanel:
     def show_details(self) -> None:
         """What is known of the one selected lesion."""
         rows = self.selection()
-        text = details_html(rows[0]) if len(rows) == 1 else ""
+        volume = self._case.volume
+        grid = None if volume is None else volume_geometry(volume)
+        text = details_html(rows[0], grid) if len(rows) == 1 else ""
         self._ui.detailLabel.text = text
         self._ui.detailLabel.setVisible(bool(text) and not self._ui.findingsSection.collapsed)
 

@@ -9,7 +9,9 @@ from html import escape
 from ...case.classes import LesionClass
 from ...case.enhancement import Enhancement
 from ...case.findings import LesionSource, LesionStatus
+from ...case.wording import reaches_an_end
 from ...review.case_view import ListedLesion
+from ...volume.geometry import Geometry
 from ..anatomy.anatomy_text import place_lines
 from ..links import link
 from .bars import bars_html
@@ -19,9 +21,20 @@ TREATED_LINK = "treated"
 TREATED_MARK = "treated? "
 
 
-def details_html(row: ListedLesion) -> str:
-    """Rich text for the panel; "" where there is nothing more to say."""
+def details_html(row: ListedLesion, geometry: Geometry | None = None) -> str:
+    """Rich text for the panel; "" where there is nothing more to say.
+
+    Args:
+        geometry: the CT's grid, which says whether the scan cuts the lesion.
+    """
     lines = []
+    if row.at_gallbladder:
+        lines.append(
+            "<b>At the gallbladder</b>: it may be a part or a mass of its wall, or grow from one into the "
+            "other."
+        )
+    if geometry is not None and reaches_an_end(row, geometry):
+        lines.append("<b>Cut by the scan's end</b>: it may be larger than measured.")
     if row.box_only:
         edges = " × ".join(f"{edge:.0f}" for edge in row.box.size_xyz_mm)
         lines.append(f"Found by a box of {edges} mm, without an outline.")
