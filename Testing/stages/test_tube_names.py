@@ -104,6 +104,25 @@ def test_the_way_to_a_root_is_shorter_without_a_turn_and_a_current_keeps_to_its_
     assert np.isfinite(ways(pairs, nothing, nothing)).all(), "no root is seen"
 
 
+def test_the_narrowest_place_is_the_narrowest_on_the_widest_way() -> None:
+    chance = np.random.default_rng(1)
+    tubes = line((12, 20, 2), (12, 20, 37), (2.6, 1.0)) | (chance.random(SHAPE) > 0.85)
+    pairs = TubePairs.of(tubes)
+    seeds, nothing = np.flatnonzero(pairs.nodes[:, 2] < 3), np.zeros(0, np.intp)
+    narrowest = ways(pairs, seeds, nothing)[:, 9]
+    # Floods from the root, over what is widest first.
+    width = 1.5 - (1.5 - pairs.thinner + np.where(pairs.gap, 0.5, 0.0))
+    expected = np.full(len(pairs.nodes), -0.5)
+    expected[seeds] = 1.499
+    for _ in range(200):
+        before = expected.copy()
+        for a, b in ((pairs.first, pairs.second), (pairs.second, pairs.first)):
+            np.maximum.at(expected, b, np.minimum(expected[a], width))
+        if (before == expected).all():
+            break
+    np.testing.assert_allclose(narrowest, expected, atol=1e-6)
+
+
 def test_a_branch_grows_thinner_away_from_its_root() -> None:
     tubes, hepatic, portal = crossing()
     pairs, view = TubePairs.of(tubes), view_of(tubes, hepatic, portal)

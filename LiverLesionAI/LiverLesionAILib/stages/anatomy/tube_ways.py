@@ -83,8 +83,7 @@ class TubePairs:
         """Cosines (m,) of each pair's directions, and of either's with the step between them."""
         own = self.directions[scale]
         one, other = own[self.first], own[self.second]
-        alike = np.abs((one * other).sum(axis=1))
-        return alike, np.abs((one * self.step).sum(axis=1)), np.abs((other * self.step).sum(axis=1))
+        return _cosine(one, other), _cosine(one, self.step), _cosine(other, self.step)
 
     @cached_property
     def same_course(self) -> Floats:
@@ -147,6 +146,11 @@ class TubePairs:
         return np.asarray(found)
 
 
+def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(m,) of directions (m, 3) of either sign; numpy's sum over so short an axis is slow."""
+    return np.asarray(np.abs(one[:, 0] * other[:, 0] + one[:, 1] * other[:, 1] + one[:, 2] * other[:, 2]))
+
+
 def _with(places: csr_matrix, values: NDArray) -> csr_matrix:
     """A matrix of the values that another one has the numbers of."""
     return csr_matrix((values[places.data], places.indices, places.indptr), shape=places.shape)
@@ -205,11 +209,13 @@ def _narrowest(tree: csr_matrix, seeds: NDArray[np.intp]) -> Floats:
     rooted = minimum_spanning_tree(joined.tocsr())
     rooted = (rooted + rooted.T).tocsr()
     order, before = breadth_first_order(rooted, count, directed=False)
-    steps = np.asarray(rooted[order[1:], before[order[1:]]]).ravel()
-    worst = np.full(count + 1, 2.0)
+    reached = order[1:]
+    above, worst = np.arange(count + 1), np.full(count + 1, 2.0)
+    above[reached], worst[reached] = before[reached], np.asarray(rooted[reached, before[reached]]).ravel()
     worst[count] = 0.0
-    for node, step in zip(order[1:].tolist(), steps.tolist(), strict=True):
-        worst[node] = max(step, worst[before[node]])
+    # Each looks as far up as what it looked at last does: twice as far every time.
+    while (above[reached] != count).any():
+        worst, above = np.maximum(worst, worst[above]), above[above]
     return np.asarray(1.5 - worst[:count])
 
 
