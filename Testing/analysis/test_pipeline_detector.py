@@ -12,6 +12,7 @@ from LiverLesionAILib.analysis.choice import choose_detector
 from LiverLesionAILib.analysis.pipeline import analyze
 from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.case.findings import CaseResult, LesionSource
+from LiverLesionAILib.case.wording import notes
 from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.stages.explain.cs_att import CONTEXTUAL, SPATIAL
 from LiverLesionAILib.support.errors import ModelError
@@ -38,7 +39,7 @@ def test_masks_and_boxes_agree_on_the_sample(sample: Sample, sample_result: Case
     assert all(lesion.score <= lesion.box.score**0.5 + 1e-6 for lesion in judged), "a mask's is 1 at most"
     alone = [lesion for lesion in sample_result.lesions if lesion.source is LesionSource.BOX]
     assert len(alone) <= 1
-    assert any("detector only" in message for message in sample_result.messages) == bool(alone)
+    assert any("detector only" in message for message in notes(sample_result)) == bool(alone)
 
 
 def test_attention_of_every_lesion_with_a_box(sample_result: CaseResult) -> None:
