@@ -20,7 +20,7 @@ from LiverLesionAILib.support.errors import InputError
 
 class TestWithout:
     def test_every_part_changes_the_recipe_and_is_recorded(self) -> None:
-        whole = recipe("sfan")
+        whole = recipe("sfan_finish")
         for part in PARTS:
             less = without(whole, [part])
             assert less.loop.without == (part,)
@@ -45,6 +45,12 @@ class TestWithout:
         assert healthy.body_mix.lesion_free_every == 0
         assert "healthy" not in healthy.shares
         assert without(whole, ["phantoms"]).body_mix.phantom_every == 0
+        turned = recipe("sfan_finish")
+        assert without(turned, ["arterial"]).arterial == 0
+        assert not any("arterial" in kind for kind in without(turned, ["arterial"]).shares)
+        assert set(without(turned, ["synthetic"]).shares) == {"real", "healthy", "slice"}
+        assert "arterial slice" not in without(turned, ["slices"]).shares
+        assert "arterial body" not in without(turned, ["bodies"]).shares
         both = without(whole, ["large", "capsule"])
         assert both.loop.without == ("capsule", "large")
         assert both.bank.lesions.bulge_mm == 0
@@ -53,8 +59,8 @@ class TestWithout:
     def test_banks_and_bodies_get_folders_of_their_own(self) -> None:
         whole = recipe("sfan")
         keys = {(r.bank.key(), r.body_mix.key()) for r in [whole, *(without(whole, [p]) for p in PARTS)]}
-        # Without bodies, without slices, and without anything synthetic, what is left is the same.
-        assert len(keys) == len(PARTS) + 1 - 3
+        # Without bodies, slices, the arterial phase, and without anything synthetic, what is left is the same.
+        assert len(keys) == len(PARTS) + 1 - 4
 
     def test_unknown_parts_and_empty_recipes_are_refused(self) -> None:
         with pytest.raises(InputError, match="no part 'noise'"):

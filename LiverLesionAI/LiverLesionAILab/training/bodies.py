@@ -16,6 +16,7 @@ from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import CtVolume, Geometry, reorient, reoriented_geometry, resample
 
 from ..data.cases import UNKNOWN, TrainingCase, crop_to_liver, encode_hu, read_unchecked, resample_by_majority
+from ..synthesis.appearance import Phase
 from ..synthesis.lesions import LesionSettings
 from .bank import load_mapped, load_shapes, save_mapped
 from .kept_folders import is_whole, make_all, settings_key
@@ -44,6 +45,7 @@ class BodyMix:
         phantom_every: one body in so many is deformed from the ICRP label maps, where those are present; 0
             for none.
         isodense_stomach: chance of a stomach as bright as the liver, which is often taken for liver.
+        phase: of all bodies; None draws each one's.
     """
 
     lesions: LesionSettings = field(default_factory=LesionSettings)
@@ -51,10 +53,13 @@ class BodyMix:
     lesion_free_every: int = 5
     phantom_every: int = 4
     isodense_stomach: float = 0.0
+    phase: Phase | None = None
 
     def key(self) -> str:
         """Names the folder of bodies made with these settings."""
-        return settings_key(self, VERSION)
+        # Bodies of all phases keep the name they had before there was a choice.
+        whole = settings_key(self, VERSION, without="phase")
+        return whole if self.phase is None else f"{whole}-{self.phase.value.replace(' ', '-')}"
 
 
 def make_body_case(number: int, seed: int, shapes: Path | None, mix: BodyMix | None = None) -> TrainingCase:
@@ -66,12 +71,14 @@ def make_body_case(number: int, seed: int, shapes: Path | None, mix: BodyMix | N
     """
     from ..synthesis.body import BodySettings, make_body
     from ..synthesis.distractors import DistractorSettings, add_distractors
-    from ..synthesis.lesions import Phase, add_lesions
+    from ..synthesis.lesions import add_lesions
     from ..synthesis.phantom_body import find_phantoms, load_phantom, make_phantom_body
 
     mix = mix or BodyMix()
     rng = np.random.default_rng((seed, number, 7))
-    wanted = BodySettings(spacing_zyx_mm=BODY_SPACING_ZYX_MM, isodense_stomach=mix.isodense_stomach)
+    wanted = BodySettings(
+        spacing_zyx_mm=BODY_SPACING_ZYX_MM, isodense_stomach=mix.isodense_stomach, phase=mix.phase
+    )
     phantoms = find_phantoms(shapes.parent) if shapes is not None else []
     if phantoms and mix.phantom_every and number % mix.phantom_every == 2 % mix.phantom_every:
         # The two maps take turns.

@@ -328,6 +328,7 @@ def smaller_bank(chosen: Recipe, count: int) -> Recipe:
         bodies=min(count, chosen.bodies),
         healthy_variants=min(count, chosen.healthy_variants),
         slice_variants=min(count, chosen.slice_variants),
+        arterial=min(count, chosen.arterial),
         gallbladders=chosen.gallbladders and chosen.gallbladders.smaller(count),
         anatomy=min(count, chosen.anatomy),
     )

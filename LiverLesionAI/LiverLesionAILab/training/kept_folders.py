@@ -22,9 +22,10 @@ Loader = Callable[[Path], object]
 """Reads a kept folder; raises OSError, ValueError or KeyError where it is missing or damaged."""
 
 
-def settings_key(settings: DataclassInstance, version: int) -> str:
-    """Names the folder of what is made with these settings by this version of the code."""
-    return hashlib.sha256(f"{version} {sorted(asdict(settings).items())}".encode()).hexdigest()[:12]
+def settings_key(settings: DataclassInstance, version: int, without: str = "") -> str:
+    """Names the folder of what is made with these settings (but one) by this version of the code."""
+    counted = sorted((name, value) for name, value in asdict(settings).items() if name != without)
+    return hashlib.sha256(f"{version} {counted}".encode()).hexdigest()[:12]
 
 
 def name_digits(name: str) -> int:

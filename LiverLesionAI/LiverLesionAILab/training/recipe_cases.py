@@ -9,6 +9,7 @@ from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
 
 from ..data.cases import LITS_PATIENTS, TrainingCase, crop_to_liver, data_folder, lits_cases
+from .arterial_cases import arterial_cases
 from .bank import BankSettings, build_bank, load_mapped
 from .bodies import background_cases, body_cases
 from .gallbladder_cases import gallbladder_cases
@@ -44,7 +45,7 @@ def training_cases(
         return [load_mapped(variant) for variant in made]
 
     real = _real_cases(chosen, cache)
-    cases = list(real)
+    cases, healthy = list(real), []
     if chosen.shares.get("variant", 0):
         cases += variants(real, "bank", chosen.bank)
     if chosen.shares.get("body", 0):
@@ -76,6 +77,9 @@ def training_cases(
         cases += slice_cases(
             data, spacing, cache, chosen.bank, count, shapes=shapes, workers=workers, progress=progress
         )
+    if chosen.arterial:
+        turned = real + healthy
+        cases += arterial_cases(turned, chosen, cache, shapes=shapes, workers=workers, progress=progress)
     return [case for case in cases if case.patient not in set(hold_out)]
 
 

@@ -55,6 +55,7 @@ class Recipe:
         bodies: number of synthetic bodies; body_mix: what they are.
         healthy_variants: synthetic variants of each unlabelled liver, where those have a share.
         slice_variants: synthetic variants of each single axial slice, where those have a share.
+        arterial: variants of each patient turned towards the arterial phase, and bodies of it; 0 for none.
         calibration: operating point of the model, read off leave-one-patient-out runs.
         scales: image pyramids of liver and lesions, chosen on leave-one-patient-out runs.
         title: one line for a menu.
@@ -83,6 +84,7 @@ class Recipe:
     body_mix: BodyMix = field(default_factory=BodyMix)
     healthy_variants: int = 0
     slice_variants: int = 0
+    arterial: int = 0
     calibration: dict[str, float] = field(default_factory=dict)
     scales: dict[str, tuple[float, ...]] = field(default_factory=dict)
     title: str = ""
@@ -209,6 +211,19 @@ RECIPES: dict[str, Recipe] = {
         bundled_as="sfan",
         spec=replace(SEGMENT_INPUT, magnify=1.75),
         crop=192,
+        # A fifth is of the arterial phase: lesions brighter than the liver were never seen before.
+        arterial=60,
+        shares={
+            "real": 0.2,
+            "variant": 0.26,
+            "body": 0.06,
+            "healthy": 0.12,
+            "slice": 0.07,
+            "slice variant": 0.09,
+            "arterial": 0.09,
+            "arterial slice": 0.05,
+            "arterial body": 0.06,
+        },
         augment=AugmentSettings(
             level_hu=15.0,
             pivot_hu=100.0,

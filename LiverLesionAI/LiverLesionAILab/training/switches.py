@@ -45,7 +45,7 @@ def _no_capsule(chosen: Recipe) -> Recipe:
 
 def _no_synthetic(chosen: Recipe) -> Recipe:
     # Lesion-free livers that are real stay; without their variants.
-    return replace(_no_share(chosen, "variant", "body", "slice variant"), healthy_variants=0)
+    return replace(_no_share(chosen, "variant", "body", "slice variant", *ARTERIAL), healthy_variants=0)
 
 
 def _no_healthy(chosen: Recipe) -> Recipe:
@@ -58,7 +58,7 @@ def _no_healthy(chosen: Recipe) -> Recipe:
 
 
 def _no_bodies(chosen: Recipe) -> Recipe:
-    return _no_share(chosen, "body")
+    return _no_share(chosen, "body", "arterial body")
 
 
 def _no_phantoms(chosen: Recipe) -> Recipe:
@@ -66,7 +66,14 @@ def _no_phantoms(chosen: Recipe) -> Recipe:
 
 
 def _no_slices(chosen: Recipe) -> Recipe:
-    return _no_share(chosen, "slice", "slice variant")
+    return _no_share(chosen, "slice", "slice variant", "arterial slice")
+
+
+ARTERIAL = ("arterial", "arterial slice", "arterial body")
+
+
+def _no_arterial(chosen: Recipe) -> Recipe:
+    return replace(_no_share(chosen, *ARTERIAL), arterial=0)
 
 
 def _no_share(chosen: Recipe, *kinds: str) -> Recipe:
@@ -81,6 +88,7 @@ PARTS: dict[str, tuple[str, Callable[[Recipe], Recipe]]] = {
     "healthy": ("livers without a lesion", _no_healthy),
     "bodies": ("synthetic bodies", _no_bodies),
     "slices": ("single axial slices of many more patients", _no_slices),
+    "arterial": ("scans of the arterial phase and lesions brighter than the liver", _no_arterial),
     "phantoms": ("bodies from the ICRP label maps; procedural ones stay", _no_phantoms),
 }
 """Name -> what it is, and how a recipe loses it."""
