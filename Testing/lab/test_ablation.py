@@ -59,7 +59,7 @@ class TestWithout:
     def test_banks_and_bodies_get_folders_of_their_own(self) -> None:
         whole = recipe("sfan")
         keys = {(r.bank.key(), r.body_mix.key()) for r in [whole, *(without(whole, [p]) for p in PARTS)]}
-        # Without bodies, slices, the arterial phase, and without anything synthetic, what is left is the same.
+        # Without bodies, slices, the arterial phase or anything synthetic, what is left is the same.
         assert len(keys) == len(PARTS) + 1 - 4
 
     def test_unknown_parts_and_empty_recipes_are_refused(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from LiverLesionAILib.analysis.rules import settings_from
-from LiverLesionAILib.stages.detect.agree import AgreeSettings, agreed_masks, agreed_score
+from LiverLesionAILib.stages.detect.agree import AgreeSettings, agreed_masks, agreed_score, brighter_than
 from LiverLesionAILib.stages.detect.link import LinkedBox
 from LiverLesionAILib.stages.segment.masks import Masks, SegmentSettings, masks_from_probabilities
 from support.rules import of_page
@@ -72,6 +72,19 @@ def test_a_low_threshold_keeps_all_with_lower_scores() -> None:
     got = agreed_masks(masks, {}, 8.0, replace(JUDGED, score_threshold=0.15))
     assert list(got.scores) == [1, 2, 3] and (got.labels_zyx == masks.labels_zyx).all()
     assert all(got.scores[n] == pytest.approx(math.sqrt(0.1 * masks.scores[n])) for n in got.scores)
+
+
+def test_a_mask_brighter_than_the_liver_keeps_its_score_whatever_the_box() -> None:
+    masks = made()
+    hu = np.full(masks.labels_zyx.shape, 100.0)
+    hu[masks.labels_zyx == 1], hu[masks.labels_zyx == 2] = 125.0, 60.0
+    hu[masks.labels_zyx == 3] = 100.0 + JUDGED.judged_bright_hu - 1
+    bright = brighter_than(100.0, hu, masks.labels_zyx, masks.scores, JUDGED.judged_bright_hu)
+    assert bright == {1}
+    got = agreed_masks(masks, {}, 8.0, JUDGED, bright)
+    assert got.scores == {1: masks.scores[1]}
+    assert brighter_than(100.0, hu, masks.labels_zyx, (), 10.0) == set()
+    assert brighter_than(100.0, hu, masks.labels_zyx, (1, 9), 10.0) == {1}, "one without voxels is not"
 
 
 def test_a_large_mask_keeps_its_score_whatever_the_box() -> None:

@@ -276,6 +276,13 @@ class FindingRules(InputRules):
         "anything.",
         f"{_AGREE}::test_a_large_mask_keeps_its_score_whatever_the_box; {_CARD}",
     )
+    judged_bright_hu: float = rule(
+        10.0,
+        "HU",
+        "A mask that is brighter than the liver by more keeps its score: the detector has learnt from next "
+        "to no lesion that is.",
+        f"{_AGREE}::test_a_mask_brighter_than_the_liver_keeps_its_score_whatever_the_box; {_FIGURES}",
+    )
     box_threshold: float = rule(
         0.9,
         "0..1",

@@ -9,10 +9,12 @@ splinters of a mask, too, and what masks miss wholly is found by boxes alone (:f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..segment.masks import Masks, keep_lesions
 from .link import LinkedBox
@@ -25,11 +27,13 @@ class AgreeSettings:
     Attributes:
         without_box: what a missing box counts as; None where the detector has no say in the masks' scores.
         judged_mm: a mask of a larger equivalent diameter keeps its score.
+        judged_bright_hu: so does one that is brighter than the liver by more.
         score_threshold: of the score of both.
     """
 
     without_box: float | None
     judged_mm: float
+    judged_bright_hu: float
     score_threshold: float
 
 
@@ -43,14 +47,32 @@ def agreed_score(mask: float, box: float | None, without: float) -> float:
     return math.sqrt(mask * min(mask, max(without if box is None else box, without)))
 
 
+def brighter_than(
+    level_hu: float, hu_zyx: NDArray, labels_zyx: NDArray[np.integer], numbers: Collection[int], by_hu: float
+) -> set[int]:
+    """Those of `numbers` whose mean density lies above `level_hu` by more than `by_hu`; none without voxels.
+
+    Args:
+        hu_zyx, labels_zyx: on one grid.
+    """
+    listed = sorted(numbers)
+    means = ndimage.mean(hu_zyx, labels_zyx, listed) if listed else []
+    return {number for number, mean in zip(listed, means, strict=True) if mean > level_hu + by_hu}
+
+
 def agreed_masks(
-    masks: Masks, by_label: Mapping[int, LinkedBox], voxel_mm3: float, settings: AgreeSettings
+    masks: Masks,
+    by_label: Mapping[int, LinkedBox],
+    voxel_mm3: float,
+    settings: AgreeSettings,
+    bright: Collection[int] = (),
 ) -> Masks:
     """Masks with the scores of both networks; those under the threshold are dropped.
 
     Args:
         by_label: label of a mask -> its box; the labels stay what they are.
         voxel_mm3: volume of a voxel of the masks.
+        bright: labels that keep their score, see :func:`brighter_than`.
     """
     without = settings.without_box
     if without is None:
@@ -58,7 +80,7 @@ def agreed_masks(
     counts = np.bincount(masks.labels_zyx.ravel())
     scores = {}
     for label, score in masks.scores.items():
-        if counts[label] * voxel_mm3 > math.pi / 6 * settings.judged_mm**3:
+        if label in bright or counts[label] * voxel_mm3 > math.pi / 6 * settings.judged_mm**3:
             scores[label] = score
             continue
         box = by_label.get(label)

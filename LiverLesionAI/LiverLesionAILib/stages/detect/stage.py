@@ -14,7 +14,7 @@ from ...volume.ct import Geometry, resample, resample_labels
 from ..faces import Detector
 from ..segment.masks import Masks, closed_liver
 from ..segment.segmented import Segmented
-from .agree import AgreeSettings, agreed_masks
+from .agree import AgreeSettings, agreed_masks, brighter_than
 from .link import LinkedBox, LinkSettings, link_boxes
 from .match import (
     EdgesZyx,
@@ -116,7 +116,8 @@ def detect_lesions(
     """
     spec = detector.input
     geometry = found.box.with_spacing(spec.spacing_zyx_mm)
-    hu = found.hu_on(geometry) + np.float32(spec.shift_hu(found.level_hu))
+    shift = spec.shift_hu(found.level_hu)
+    hu = found.hu_on(geometry) + np.float32(shift)
     liver, labels, tumour = _on_detectors_grid(found, geometry)
     judges = settings.agree.without_box is not None
     closed = liver
@@ -128,7 +129,13 @@ def detect_lesions(
         return Detected(geometry, found.masks, {}, (), 0, judges)
     boxes = link_boxes(detector.boxes(hu, view, part(progress, 0.0, 0.9)), settings.link)
     matched = match_masks(inside_liver(boxes, closed, settings.box_liver_share), labels, settings.match_share)
-    masks = agreed_masks(found.masks, matched.by_label, found.working.voxel_volume_mm3, settings.agree)
+    bright_hu = settings.agree.judged_bright_hu
+    bright = (
+        brighter_than(found.level_hu + shift, hu, labels, found.masks.scores, bright_hu) if judges else ()
+    )
+    masks = agreed_masks(
+        found.masks, matched.by_label, found.working.voxel_volume_mm3, settings.agree, bright
+    )
     by_label = {label: one for label, one in matched.by_label.items() if label in masks.scores}
     alone = [b for b in matched.alone if stands_alone(b, geometry, settings.alone, tumour)]
     kept = {id(b): b for b in [*by_label.values(), *alone]}
