@@ -29,7 +29,8 @@ from ..stages.measure.plausible import PlausibleSettings, implausible, measure_b
 from ..stages.measure.probability import ProbabilitySettings, with_probability
 from ..stages.neighbours.gallbladder import GallbladderSettings, messages, separate_gallbladder
 from ..stages.neighbours.stage import find_gallbladder, without_gallbladder
-from ..stages.phase.estimate import PhaseSettings
+from ..stages.phase.estimate import ARTERIAL, PHASES, PhaseSettings, measure_phase, phase_probabilities
+from ..stages.phase.hints import hints_of
 from ..stages.place.grid import on_ct_grid
 from ..stages.segment.doubtful import DoubtfulSettings, doubtful_places
 from ..stages.segment.masks import SegmentSettings, masks_from_probabilities, tempered
@@ -101,8 +102,38 @@ def detect(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dr
     """A detector's boxes: they doubt masks, and add lesions of their own."""
     if models.detector is None or draft.segmented is None:
         return draft
-    detected = detect_lesions(models.detector, draft.segmented, rules.part(DetectSettings), progress)
+    detected = detect_lesions(
+        models.detector,
+        draft.segmented,
+        rules.part(DetectSettings),
+        progress,
+        lambda: _looks_arterial(draft, rules.part(PhaseSettings)),
+    )
     return replace(draft, detected=detected, segmented=replace(draft.segmented, masks=detected.masks))
+
+
+def _looks_arterial(draft: Draft, settings: PhaseSettings) -> bool:
+    """Whether the reader calls the CT arterial, or, where nothing is said, its densities do."""
+    if draft.phases.own is not None:
+        return draft.phases.own is Phase.ARTERIAL
+    assert draft.segmented is not None
+    working, masks = draft.segmented.working, draft.segmented.masks
+    filled = np.flatnonzero(masks.liver_zyx.any(axis=(1, 2)))
+    if not filled.size:
+        return False
+    ends = [float(working.index_to_lps((z, 0, 0))[2]) for z in (filled[0], filled[-1])]
+    measures = measure_phase(
+        draft.oriented,
+        draft.segmented.hu_on(working),
+        masks.liver_zyx,
+        masks.labels_zyx > 0,
+        working.spacing_zyx_mm,
+        min(ends),
+        max(ends),
+        settings,
+    )
+    shares = phase_probabilities(measures, settings, hints_of(draft.ct, settings.hints))
+    return PHASES[int(shares.argmax())] == ARTERIAL
 
 
 def gallbladder(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:

@@ -55,7 +55,8 @@ def brighter_than(
     Args:
         hu_zyx, labels_zyx: on one grid.
     """
-    listed = sorted(numbers)
+    present = np.bincount(labels_zyx.ravel())
+    listed = [number for number in sorted(numbers) if number < len(present) and present[number]]
     means = ndimage.mean(hu_zyx, labels_zyx, listed) if listed else []
     return {number for number, mean in zip(listed, means, strict=True) if mean > level_hu + by_hu}
 

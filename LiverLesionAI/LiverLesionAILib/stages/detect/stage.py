@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -107,12 +107,18 @@ class DetectSettings:
 
 
 def detect_lesions(
-    detector: Detector, found: Segmented, settings: DetectSettings, progress: Progress = silent
+    detector: Detector,
+    found: Segmented,
+    settings: DetectSettings,
+    progress: Progress = silent,
+    arterial: Callable[[], bool] = lambda: False,
 ) -> Detected:
     """Run a detector inside the liver's box.
 
     Args:
         found: what the segmenter found.
+        arterial: whether the scan is; asked only where masks are brighter than the liver, which the detector
+            then has no say in. In other phases what is bright is mostly a vessel, and it may doubt.
     """
     spec = detector.input
     geometry = found.box.with_spacing(spec.spacing_zyx_mm)
@@ -130,9 +136,11 @@ def detect_lesions(
     boxes = link_boxes(detector.boxes(hu, view, part(progress, 0.0, 0.9)), settings.link)
     matched = match_masks(inside_liver(boxes, closed, settings.box_liver_share), labels, settings.match_share)
     bright_hu = settings.agree.judged_bright_hu
-    bright = (
-        brighter_than(found.level_hu + shift, hu, labels, found.masks.scores, bright_hu) if judges else ()
-    )
+    bright: Collection[int] = ()
+    if judges:
+        bright = brighter_than(found.level_hu + shift, hu, labels, found.masks.scores, bright_hu)
+    if bright and not arterial():
+        bright = ()
     masks = agreed_masks(
         found.masks, matched.by_label, found.working.voxel_volume_mm3, settings.agree, bright
     )
