@@ -85,7 +85,7 @@ def test_phases_come_through_the_handover_and_damage_is_told(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("phase", "told"), [(Phase.ARTERIAL, True), (Phase.PORTAL, False)])
-def test_an_arterial_scan_says_that_bright_lesions_are_not_found(phase: Phase, told: bool) -> None:
+def test_an_arterial_scan_says_that_bright_lesions_are_missed_more_often(phase: Phase, told: bool) -> None:
     from LiverLesionAILib.analysis.pipeline import analyze
     from LiverLesionAILib.analysis.settings import Settings
     from LiverLesionAILib.writing.report.sentences import sentence
@@ -95,5 +95,5 @@ def test_an_arterial_scan_says_that_bright_lesions_are_not_found(phase: Phase, t
     settings = Settings(device="cpu", precision="float32", attention=False)
     found = analyze(phantom()[0], settings, ThresholdModels(), phases=NamedPhases(phase, ()))
     said = [text for text in found.messages if text.startswith("This scan is arterial: ")]
-    assert len(said) == told and all("brighter than the liver are not found" in text for text in said)
+    assert len(said) == told and all("brighter than the liver were missed" in text for text in said)
     assert all("heller als die Leber" in sentence(text, Language("de")) for text in said)

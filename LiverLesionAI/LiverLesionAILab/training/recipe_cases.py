@@ -63,8 +63,7 @@ def training_cases(
     if chosen.shares.get("background", 0):
         cases += background_cases(data, spacing)
     if chosen.shares.get("healthy", 0):
-        healthy = healthy_cases(data, spacing)
-        healthy = [crop_to_liver(case, chosen.margin_mm or 45.0) for case in healthy]
+        healthy = _healthy_cases(chosen)
         cases += healthy
         if chosen.healthy_variants and healthy:
             # Half of them without a lesion: what these livers teach first is that they are free.
@@ -78,14 +77,19 @@ def training_cases(
             data, spacing, cache, chosen.bank, count, shapes=shapes, workers=workers, progress=progress
         )
     if chosen.arterial:
-        turned = real + healthy
-        cases += arterial_cases(turned, chosen, cache, shapes=shapes, workers=workers, progress=progress)
+        real += healthy
+        cases += arterial_cases(real, chosen, cache, shapes=shapes, workers=workers, progress=progress)
     return [case for case in cases if case.patient not in set(hold_out)]
 
 
 def held_out_cases(chosen: Recipe, hold_out: str, cache: Path) -> list[TrainingCase]:
     """The labelled scans that a run has left out."""
     return _real_cases(chosen, cache, tuple(n for n, patient in LITS_PATIENTS.items() if patient in hold_out))
+
+
+def _healthy_cases(chosen: Recipe) -> list[TrainingCase]:
+    healthy = healthy_cases(data_folder(), chosen.spec.spacing_zyx_mm)
+    return [crop_to_liver(case, chosen.margin_mm or 45.0) for case in healthy]
 
 
 def _real_cases(chosen: Recipe, cache: Path, names: tuple[str, ...] | None = None) -> list[TrainingCase]:

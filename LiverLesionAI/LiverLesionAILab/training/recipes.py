@@ -21,6 +21,7 @@ from LiverLesionAILib.networks import (
 )
 from LiverLesionAILib.support.errors import InputError
 
+from .arterial_cases import ARTERIAL_SHARES
 from .bank import BankSettings
 from .baselines import attention_unet, danet_unet, se_unet, second_look
 from .bodies import BodyMix
@@ -213,17 +214,7 @@ RECIPES: dict[str, Recipe] = {
         crop=192,
         # A fifth is of the arterial phase: lesions brighter than the liver were never seen before.
         arterial=60,
-        shares={
-            "real": 0.2,
-            "variant": 0.26,
-            "body": 0.06,
-            "healthy": 0.12,
-            "slice": 0.07,
-            "slice variant": 0.09,
-            "arterial": 0.09,
-            "arterial slice": 0.05,
-            "arterial body": 0.06,
-        },
+        shares=dict(ARTERIAL_SHARES),
         augment=AugmentSettings(
             level_hu=15.0,
             pivot_hu=100.0,

@@ -279,9 +279,10 @@ class FindingRules(InputRules):
     judged_bright_hu: float = rule(
         10.0,
         "HU",
-        "A mask that is brighter than the liver by more keeps its score: the detector has learnt from next "
-        "to no lesion that is.",
-        f"{_AGREE}::test_a_mask_brighter_than_the_liver_keeps_its_score_whatever_the_box; {_FIGURES}",
+        "In an arterial scan a mask that is brighter than the liver by more keeps its score: the detector "
+        "has learnt from next to no lesion that is. In other phases what is bright is mostly a vessel.",
+        "Testing/stages/test_bright_masks.py::test_a_bright_mask_is_not_doubted_in_an_arterial_scan; "
+        f"{_FIGURES}",
     )
     box_threshold: float = rule(
         0.9,

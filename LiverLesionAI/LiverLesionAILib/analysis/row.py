@@ -308,10 +308,11 @@ def _leaning_ml(found: Segmented, tumour_threshold: float) -> float:
 
 
 BRIGHT = (
-    "This scan is arterial: lesions that are brighter than the liver are not found by these networks, and "
-    "few others are found here. Look for them yourself, and analyse the portal venous scan for lesions."
+    "This scan is arterial: half of the lesions that are brighter than the liver were missed in synthetic "
+    "scans like it, and none of a patient was tried. Look for them yourself, and analyse the portal venous "
+    "scan, too."
 )
-"""On twelve validation scans none of ten lesions brighter than the liver by 15 HU and more was found."""
+"""Of 20 lesions 15 HU brighter than the liver and more, on 24 scans of SynthLiver-1, 9 were found."""
 
 
 def classify(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
