@@ -60,19 +60,6 @@ def arterial_bodies(mix: BodyMix, bank: BankSettings) -> BodyMix:
     return replace(mix, lesions=lesions, phase=Phase.ARTERIAL)
 
 
-ARTERIAL_SHARES: dict[str, float] = {
-    "real": 0.2,
-    "variant": 0.26,
-    "body": 0.06,
-    "healthy": 0.12,
-    "slice": 0.07,
-    "slice variant": 0.09,
-    "arterial": 0.09,
-    "arterial slice": 0.05,
-    "arterial body": 0.06,
-}
-"""Of what a mask network learns from; a fifth is of the arterial phase."""
-
 SMOOTH_MM = 1.2
 """SD of the Gaussian that parts structure (turned) from noise (kept)."""
 

@@ -67,10 +67,8 @@ def training_cases(
         cases += healthy
         if chosen.healthy_variants and healthy:
             # Half of them without a lesion: what these livers teach first is that they are free.
-            settings = replace(
-                chosen.bank, variants_per_patient=chosen.healthy_variants, lesion_free_share=0.5
-            )
-            cases += variants(healthy, "healthy", settings)
+            free = replace(chosen.bank, variants_per_patient=chosen.healthy_variants, lesion_free_share=0.5)
+            cases += variants(healthy, "healthy", free)
     if chosen.shares.get("slice", 0) or chosen.shares.get("slice variant", 0):
         count = chosen.slice_variants if chosen.shares.get("slice variant", 0) else 0
         cases += slice_cases(

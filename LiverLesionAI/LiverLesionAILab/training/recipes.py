@@ -21,7 +21,6 @@ from LiverLesionAILib.networks import (
 )
 from LiverLesionAILib.support.errors import InputError
 
-from .arterial_cases import ARTERIAL_SHARES
 from .bank import BankSettings
 from .baselines import attention_unet, danet_unet, se_unet, second_look
 from .bodies import BodyMix
@@ -40,6 +39,7 @@ from .input_specs import (
 from .loop import LoopSettings
 from .sampling import AugmentSettings
 from .second_look_crops import EDGE
+from .shares import ARTERIAL, VOLUMES
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,9 @@ def _baseline(name: str, module: ModuleType, title: str) -> Recipe:
     return replace(_SEGMENT, network=name, config=module.SIZES["compact"], title=title)
 
 
-_VOLUMES = {"real": 0.3, "variant": 0.42, "body": 0.1, "healthy": 0.18}
-"""For networks that learn single lesions: in single slices most are not outlined."""
-
 _VA = replace(
     _SEGMENT,
-    shares=_VOLUMES,
+    shares=VOLUMES,
     network="va_mask_rcnn",
     config=va_mask_rcnn.SIZES["compact"],
     spec=replace(SEGMENT_INPUT, in_slices=3),
@@ -167,7 +164,7 @@ lesions were found best by the first part's network when it saw slices 1.4 times
 
 _DETECT = replace(
     _SEGMENT,
-    shares=_VOLUMES,
+    shares=VOLUMES,
     network="cs_att",
     task="detect",
     config=cs_att.SIZES["compact"],
@@ -214,7 +211,7 @@ RECIPES: dict[str, Recipe] = {
         crop=192,
         # A fifth is of the arterial phase: lesions brighter than the liver were never seen before.
         arterial=60,
-        shares=dict(ARTERIAL_SHARES),
+        shares=ARTERIAL,
         augment=AugmentSettings(
             level_hu=15.0,
             pivot_hu=100.0,
