@@ -168,8 +168,8 @@ class TestDamage:
         (folder / CASE_FILE).write_text(json.dumps(described), encoding="utf-8")
 
     def test_no_result(self, tmp_path):
-        for folder in (tmp_path, tmp_path / "missing"):
-            with pytest.raises(InputError, match="no saved result"):
+        for folder, said in ((tmp_path, "no saved result"), (tmp_path / "missing", "no such case folder")):
+            with pytest.raises(InputError, match=said):
                 load_result(folder)
 
     @pytest.mark.parametrize("keep", [0, 1, 100, 2000])
