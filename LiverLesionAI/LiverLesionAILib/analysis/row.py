@@ -308,11 +308,11 @@ def _leaning_ml(found: Segmented, tumour_threshold: float) -> float:
 
 
 BRIGHT = (
-    "This scan is arterial: half of the lesions that are brighter than the liver were missed in synthetic "
-    "scans like it, and none of a patient was tried. Look for them yourself, and analyse the portal venous "
+    "This scan is arterial: more than half of the lesions that are brighter than the liver were missed in "
+    "synthetic scans, and none of a patient was tried. Look for them yourself, and analyse the portal venous "
     "scan, too."
 )
-"""Of 20 lesions 15 HU brighter than the liver and more, on 24 scans of SynthLiver-1, 9 were found."""
+"""Of 34 lesions 15 HU brighter than the liver and more, on 64 scans of SynthLiver-1, 15 were found."""
 
 
 def classify(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
-    "This scan is arterial: half of the lesions that are brighter than the liver were missed in synthetic "
-    "scans like it, and none of a patient was tried. Look for them yourself, and analyse the portal venous "
+    "This scan is arterial: more than half of the lesions that are brighter than the liver were missed in "
+    "synthetic scans, and none of a patient was tried. Look for them yourself, and analyse the portal venous "
     "scan, too.": (
-        "Diese Aufnahme ist arteriell: Die Hälfte der Läsionen, die heller als die Leber sind, wurde in "
-        "synthetischen Aufnahmen dieser Art übersehen, an Patienten wurde keine erprobt. Bitte selbst danach "
+        "Diese Aufnahme ist arteriell: Mehr als die Hälfte der Läsionen, die heller als die Leber sind, "
+        "wurde in synthetischen Aufnahmen übersehen, an Patienten wurde keine erprobt. Bitte selbst danach "
         "suchen und auch die portalvenöse Aufnahme auswerten.",
-        "Dette opptaket er arterielt: halvparten av lesjonene som er lysere enn leveren, ble oversett i "
-        "syntetiske opptak av denne typen, og ingen hos pasienter er prøvd. Se etter dem selv, og analyser "
+        "Dette opptaket er arterielt: over halvparten av lesjonene som er lysere enn leveren, ble "
+        "oversett i syntetiske opptak, og ingen hos pasienter er prøvd. Se etter dem selv, og analyser "
         "også det portalvenøse opptaket.",
-        "Cet examen est artériel : la moitié des lésions plus denses que le foie ont été manquées dans des "
-        "examens synthétiques de ce type, et aucune n'a été essayée chez un patient. Les chercher soi-même, "
-        "et analyser aussi l'examen portal.",
+        "Cet examen est artériel : plus de la moitié des lésions plus denses que le foie ont été "
+        "manquées dans des examens synthétiques, et aucune n'a été essayée chez un patient. Les chercher "
+        "soi-même, et analyser aussi l'examen portal.",
     ),
     "This scan is noisy: {hu} HU in the liver. In such scans several times as many false lesions are listed, "
     "and small ones are missed more often. Doubt small findings.": (
