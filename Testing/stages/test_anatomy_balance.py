@@ -10,31 +10,19 @@ from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.anatomy import TREES, UNSURE, LiverAnatomy, Vessel
 from LiverLesionAILib.stages.anatomy import naming
 from LiverLesionAILib.stages.anatomy.balance import balanced
-from LiverLesionAILib.stages.anatomy.face import LiverView, VesselAnswer
 from LiverLesionAILib.stages.anatomy.found_tubes import FoundTubes, Roots
 from LiverLesionAILib.stages.anatomy.naming import NamedTrees
 from LiverLesionAILib.stages.anatomy.relations import lesion_relations
 from LiverLesionAILib.stages.anatomy.stage import LOPSIDED, AnatomySettings, find_anatomy
 from LiverLesionAILib.stages.anatomy.tree_view import TreeView
 from LiverLesionAILib.support.progress import Progress, silent
-from support.vessel_phantom import GRID, points_of, tube, vessel_body, with_noise
+from support.vessel_phantom import GRID, OneBranch, points_of, tube, vessel_body, with_noise
 
 SETTINGS = Rules().part(AnatomySettings)
 BEGIN = LOPSIDED.partition("}")[2].partition("{")[0]
 TWIG = ((-75, -10, -6), (-110, 0, -30))
 BEYOND = ((-92, -5, -18), (-110, 0, -30))
 """The twig without where it hangs on a thick branch."""
-
-
-class Twig:
-    """A network that sees one thin branch of no density of its own."""
-
-    spacing_zyx_mm = (3.0, 3.0, 3.0)
-
-    def vessels(self, view: LiverView, progress: Progress = silent) -> VesselAnswer:
-        kinds = np.zeros((3, *view.geometry.shape_zyx), np.uint8)
-        kinds[Vessel.PORTAL - 1][tube(points_of(view.geometry), TWIG, 3.5)] = 150
-        return VesselAnswer(kinds.max(axis=0), kinds)
 
 
 class Namer:
@@ -51,7 +39,14 @@ def told(log_odds: float, settings: AnatomySettings = SETTINGS) -> LiverAnatomy:
     hu, liver = vessel_body(165.0)
     nothing = np.zeros_like(liver)
     return find_anatomy(
-        with_noise(hu), GRID, liver, nothing, None, settings, finder=Twig(), namer=Namer(log_odds)
+        with_noise(hu),
+        GRID,
+        liver,
+        nothing,
+        None,
+        settings,
+        finder=OneBranch(TWIG, 3.5, 150),
+        namer=Namer(log_odds),
     )
 
 

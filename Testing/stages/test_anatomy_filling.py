@@ -9,7 +9,6 @@ import pytest
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.anatomy import LandmarkName, LiverAnatomy, Vessel
 from LiverLesionAILib.stages.anatomy.cava import find_cava
-from LiverLesionAILib.stages.anatomy.face import LiverView, VesselAnswer
 from LiverLesionAILib.stages.anatomy.filling import thick_veins_ml
 from LiverLesionAILib.stages.anatomy.found_tubes import find_tubes
 from LiverLesionAILib.stages.anatomy.grid import liver_grid
@@ -18,23 +17,12 @@ from LiverLesionAILib.stages.anatomy.stage import LOPSIDED, UNFILLED, AnatomySet
 from LiverLesionAILib.stages.anatomy.tree_view import TreeView
 from LiverLesionAILib.stages.anatomy.tubes import contrast_hu
 from LiverLesionAILib.support.progress import Progress, silent
-from support.vessel_phantom import GRID, points_of, tube, vessel_body, with_noise
+from support.vessel_phantom import GRID, OneBranch, points_of, tube, vessel_body, with_noise
 
 SETTINGS = Rules().part(AnatomySettings)
 VEINS = (((-23, 13, 58), (-75, 12, 20)), ((-23, 13, 58), (-50, -35, 20)), ((-23, 13, 58), (30, -42, 30)))
 TWIG = ((-75, -10, -6), (-70, 5, 45))
 """A thin portal branch that runs up."""
-
-
-class Finder:
-    """A network that sees the twig."""
-
-    spacing_zyx_mm = (3.0, 3.0, 3.0)
-
-    def vessels(self, view: LiverView, progress: Progress = silent) -> VesselAnswer:
-        kinds = np.zeros((3, *view.geometry.shape_zyx), np.uint8)
-        kinds[Vessel.PORTAL - 1][tube(points_of(view.geometry), TWIG, 3.0)] = 200
-        return VesselAnswer(kinds.max(axis=0), kinds)
 
 
 class Namer:
@@ -57,7 +45,9 @@ def told(hu: np.ndarray, liver: np.ndarray) -> LiverAnatomy:
     nothing = np.zeros_like(liver)
     # Few of so small a body's voxels are bright.
     settings = replace(SETTINGS, contrast_hu=0.0)
-    return find_anatomy(with_noise(hu), GRID, liver, nothing, None, settings, finder=Finder(), namer=Namer())
+    return find_anatomy(
+        with_noise(hu), GRID, liver, nothing, None, settings, finder=OneBranch(TWIG, 3.0, 200), namer=Namer()
+    )
 
 
 def says(anatomy: LiverAnatomy, message: str) -> bool:

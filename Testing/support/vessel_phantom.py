@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from LiverLesionAILib.case.anatomy import Vessel
 from LiverLesionAILib.case.findings import Box, CaseResult, Lesion, PhaseEstimate
+from LiverLesionAILib.stages.anatomy.face import LiverView, VesselAnswer
 from LiverLesionAILib.stages.measure.lesions import box_of, measure_mask
+from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import CtVolume
 from LiverLesionAILib.volume.geometry import Geometry, triple
 from LiverLesionAILib.volume.masks import label_boxes
@@ -26,6 +29,24 @@ def tube(points: np.ndarray, ends: Iterable[Iterable[float]], radius: float) -> 
 def points_of(geometry: Geometry) -> np.ndarray:
     """LPS of every voxel."""
     return geometry.index_to_lps(np.stack(np.indices(geometry.shape_zyx), axis=-1))
+
+
+class OneBranch:
+    """A vessel network that sees one portal branch along a line.
+
+    Args:
+        ends: of the line (LPS, mm); radius_mm: round it; sureness: 0..255.
+    """
+
+    spacing_zyx_mm = (3.0, 3.0, 3.0)
+
+    def __init__(self, ends: Iterable[Iterable[float]], radius_mm: float, sureness: int) -> None:
+        self.ends, self.radius_mm, self.sureness = ends, radius_mm, sureness
+
+    def vessels(self, view: LiverView, progress: Progress = silent) -> VesselAnswer:
+        kinds = np.zeros((3, *view.geometry.shape_zyx), np.uint8)
+        kinds[Vessel.PORTAL - 1][tube(points_of(view.geometry), self.ends, self.radius_mm)] = self.sureness
+        return VesselAnswer(kinds.max(axis=0), kinds)
 
 
 def vessel_body(vein_hu: float = 165.0, geometry: Geometry = GRID) -> tuple[np.ndarray, np.ndarray]:

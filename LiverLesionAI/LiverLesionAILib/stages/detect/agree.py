@@ -55,6 +55,8 @@ def brighter_than(
     Args:
         hu_zyx, labels_zyx: on one grid.
     """
+    if not numbers:
+        return set()
     present = np.bincount(labels_zyx.ravel())
     listed = [number for number in sorted(numbers) if number < len(present) and present[number]]
     means = ndimage.mean(hu_zyx, labels_zyx, listed) if listed else []

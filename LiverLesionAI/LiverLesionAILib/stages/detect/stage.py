@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -135,15 +135,11 @@ def detect_lesions(
         return Detected(geometry, found.masks, {}, (), 0, judges)
     boxes = link_boxes(detector.boxes(hu, view, part(progress, 0.0, 0.9)), settings.link)
     matched = match_masks(inside_liver(boxes, closed, settings.box_liver_share), labels, settings.match_share)
-    bright_hu = settings.agree.judged_bright_hu
-    bright: Collection[int] = ()
-    if judges:
-        bright = brighter_than(found.level_hu + shift, hu, labels, found.masks.scores, bright_hu)
-    if bright and not arterial():
-        bright = ()
-    masks = agreed_masks(
-        found.masks, matched.by_label, found.working.voxel_volume_mm3, settings.agree, bright
-    )
+    scores = found.masks.scores if judges else {}
+    voxel_mm3, bright_hu = found.working.voxel_volume_mm3, settings.agree.judged_bright_hu
+    bright = brighter_than(found.level_hu + shift, hu, labels, scores, bright_hu)
+    undoubted = bright if bright and arterial() else ()
+    masks = agreed_masks(found.masks, matched.by_label, voxel_mm3, settings.agree, undoubted)
     by_label = {label: one for label, one in matched.by_label.items() if label in masks.scores}
     alone = [b for b in matched.alone if stands_alone(b, geometry, settings.alone, tumour)]
     kept = {id(b): b for b in [*by_label.values(), *alone]}
