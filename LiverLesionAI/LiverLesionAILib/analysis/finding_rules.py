@@ -153,7 +153,7 @@ class FindingRules(InputRules):
         "HU",
         "From this SD of the liver's fine texture, on the networks' voxels, a scan is said to be noisy. Nine "
         "real scans have up to 13.4; the six labelled ones with noise of 25 HU added have 15.1 and more, and "
-        "14 false lesions for 3.",
+        "had 14 false lesions for 3 when it was chosen.",
         f"{_POLICY}::test_a_noisy_scan_is_said_to_be_noisy",
     )
     score_threshold: float = rule(

@@ -259,8 +259,8 @@ def _what_was_left_out(draft: Draft, rules: Rules, any_lesion: bool) -> list[str
     noise_hu = _noise_hu(draft.segmented)
     if noise_hu >= rules.noisy_hu:
         said.append(
-            f"This scan is noisy: {noise_hu:.0f} HU in the liver. In such scans several times as many false "
-            "lesions are listed, and small ones are missed more often. Doubt small findings."
+            f"This scan is noisy: {noise_hu:.0f} HU in the liver. In such scans small lesions are missed "
+            "more often, and at a low threshold many more false ones are listed. Doubt small findings."
         )
     if masks.cut_ml >= rules.cut_message_ml:
         said.append(

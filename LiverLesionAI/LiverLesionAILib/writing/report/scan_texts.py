@@ -18,14 +18,15 @@ SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "manquées dans des examens synthétiques, et aucune n'a été essayée chez un patient. Les chercher "
         "soi-même, et analyser aussi l'examen portal.",
     ),
-    "This scan is noisy: {hu} HU in the liver. In such scans several times as many false lesions are listed, "
-    "and small ones are missed more often. Doubt small findings.": (
-        "Diese Aufnahme ist verrauscht: {hu} HU in der Leber. In solchen Aufnahmen werden mehrmals so viele "
-        "falsche Läsionen aufgeführt, und kleine werden öfter übersehen. Kleine Befunde bitte anzweifeln.",
-        "Dette opptaket har mye støy: {hu} HU i leveren. I slike opptak blir flere ganger så mange falske "
-        "lesjoner oppført, og små blir oftere oversett. Tvil på små funn.",
-        "Cet examen est bruité : {hu} UH dans le foie. Dans de tels examens, plusieurs fois plus de fausses "
-        "lésions sont listées, et les petites sont plus souvent manquées. Se méfier des petites.",
+    "This scan is noisy: {hu} HU in the liver. In such scans small lesions are missed more often, and at a "
+    "low threshold many more false ones are listed. Doubt small findings.": (
+        "Diese Aufnahme ist verrauscht: {hu} HU in der Leber. In solchen Aufnahmen werden kleine Läsionen "
+        "öfter übersehen, und bei niedriger Schwelle weit mehr falsche aufgeführt. Kleine Befunde "
+        "bitte anzweifeln.",
+        "Dette opptaket har mye støy: {hu} HU i leveren. I slike opptak blir små lesjoner oftere oversett, "
+        "og ved lav terskel blir langt flere falske oppført. Tvil på små funn.",
+        "Cet examen est bruité : {hu} UH dans le foie. Dans de tels examens, les petites lésions sont "
+        "plus souvent manquées, et à seuil bas bien plus de fausses sont listées. Se méfier des petites.",
     ),
     "Check the side and the size: only {ml} mL of liver were found, and the scan cuts it. It may be all "
     "that is shown; otherwise a part was missed, or another organ was taken for liver, such as the "
