@@ -11,10 +11,10 @@ from LiverLesionAILib.case.anatomy import (
     SegmentShare,
     Vessel,
     VesselContact,
-    lesion_shares,
     shares_text,
     widened_text,
 )
+from LiverLesionAILib.stages.anatomy.relations import lesion_shares
 from LiverLesionAILib.volume.geometry import Geometry
 
 
@@ -78,6 +78,8 @@ def test_contact_in_words() -> None:
     assert VesselContact(Vessel.IVC, 0.0, 14.2, 118.0).text == "contact 14 mm, 118°"
     # Where one voxel touches there is a contact, however small its angle.
     assert VesselContact(Vessel.IVC, 0.0, 3.0, 0.0).text == "contact 3 mm, 1°"
+    assert VesselContact(Vessel.IVC, 0.0, 3.0, 0.0).angle_deg == 1, "tables and SR say what the report says"
+    assert VesselContact(Vessel.IVC, 5.0).angle_deg == 0
     assert LesionAnatomy().contact(Vessel.IVC) is None
 
 

@@ -121,6 +121,65 @@ def test_a_vessel_of_either_tree_may_be_the_way_of_the_inflow():
     )
 
 
+def without(anatomy: LiverAnatomy, *gone: int) -> LiverAnatomy:
+    """The same, those vessels not shown."""
+    vessels = anatomy.vessels_zyx.copy()
+    vessels[np.isin(vessels, gone)] = 0
+    return LiverAnatomy(GRID, vessels, anatomy.segments_zyx)
+
+
+def test_where_a_tree_is_not_shown_it_is_said_that_nothing_was_judged():
+    """In an early scan no hepatic vein is shown: that nothing is warned of must not read as an outflow."""
+    anatomy = tree()
+    caudal = np.zeros_like(LIVER)
+    caudal[:, :12] = LIVER[:, :12]
+
+    def said(one: LiverAnatomy | None) -> tuple[str, ...]:
+        return measure_remnant(LIVER, TUMOUR, caudal, GRID, anatomy=one).warnings
+
+    assert said(anatomy) == ()
+    no_outflow = "The remnant's venous outflow was not judged: no hepatic vein is shown."
+    assert said(without(anatomy, Vessel.HEPATIC)) == (no_outflow,)
+    assert no_outflow in measure_remnant(
+        LIVER, TUMOUR, caudal, GRID, anatomy=without(anatomy, Vessel.HEPATIC)
+    ).text.split("\n")
+    assert said(without(anatomy, Vessel.PORTAL)) == (
+        "The remnant's portal inflow was not judged: no portal vein is shown.",
+    )
+    nothing = ("Portal inflow and venous outflow of the remnant were not judged",)
+    blank = LiverAnatomy(GRID, anatomy.vessels_zyx, np.zeros_like(anatomy.segments_zyx))
+    for unknown in (None, blank, without(anatomy, Vessel.HEPATIC, Vessel.PORTAL)):
+        (told,) = said(unknown)
+        assert told.startswith(nothing)
+
+
+def test_a_segment_into_which_no_vessel_was_followed_is_named():
+    anatomy = tree()
+    vessels = anatomy.vessels_zyx.copy()
+    vessels[50:71, 50:53, 30:33] = 0
+    front = measure_remnant(
+        LIVER,
+        TUMOUR,
+        resected_segments(anatomy, [CouinaudSegment.V]),
+        GRID,
+        anatomy=LiverAnatomy(GRID, vessels, anatomy.segments_zyx),
+    )
+    assert front.warnings == (
+        "Segment VI would remain without portal inflow. Look at the vessels.",
+        "The venous outflow of segment VI was not judged: no hepatic vein was followed into it.",
+    )
+    # The caudate lobe's veins run to the cava by themselves: of it nothing is said.
+    as_caudate = np.where(anatomy.segments_zyx == 6, 1, anatomy.segments_zyx).astype(np.uint8)
+    (told,) = measure_remnant(
+        LIVER,
+        TUMOUR,
+        anatomy.segments_zyx == 5,
+        GRID,
+        anatomy=LiverAnatomy(GRID, vessels, as_caudate),
+    ).warnings
+    assert told == "Segment I would remain without portal inflow. Look at the vessels."
+
+
 def test_what_cannot_be_resected_is_said():
     with pytest.raises(InputError, match="does not touch the liver"):
         measure_remnant(LIVER, TUMOUR, np.zeros_like(LIVER), GRID)

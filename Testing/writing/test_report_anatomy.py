@@ -30,7 +30,7 @@ from LiverLesionAILib.case.anatomy import (
 )
 from LiverLesionAILib.case.anatomy_codes import read_place
 from LiverLesionAILib.case.findings import CaseResult
-from LiverLesionAILib.case.remnant import FED_BY
+from LiverLesionAILib.case.remnant import FED_BY, LOST, NOT_JUDGED, UNFOLLOWED, UNSEEN
 from LiverLesionAILib.case.store import load_result, save_result
 from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.pictures import anatomy_3d
@@ -192,7 +192,12 @@ def test_every_reason_is_known_in_every_language() -> None:
         stage.TOO_SMALL,
         NO_NETWORK,
         NO_NAMER,
-        *(f"Segment VI, VII would remain without {what}. Look at the vessels." for what in FED_BY.values()),
+        NOT_JUDGED,
+        *(
+            one.format(names="VI, VII", what=what, branch=branch)
+            for one in (LOST, UNSEEN, UNFOLLOWED)
+            for what, branch in FED_BY.values()
+        ),
     ]
     for name in LandmarkName.ALL:
         reasons += stage._remarks({name: Landmark(name, (0.0, 0.0, 0.0), 9.0, "usual place")})

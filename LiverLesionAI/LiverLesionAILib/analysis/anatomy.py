@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..case.anatomy import Landmark, LesionAnatomy, LiverAnatomy, SegmentShare, lesion_shares
+from ..case.anatomy import Landmark, LesionAnatomy, LiverAnatomy, SegmentShare
 from ..case.findings import CaseResult
 from ..models.weights import ModelStore
 from ..stages.anatomy.doubt import some_voxels, with_possible
 from ..stages.anatomy.face import VesselFinder
-from ..stages.anatomy.relations import lesion_relations
+from ..stages.anatomy.relations import lesion_relations, lesion_shares
 from ..stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
 from ..stages.anatomy.tree_view import TreeNamer
 from ..stages.anatomy.tube_names import tube_table

@@ -231,6 +231,7 @@ class Landmark:
 WIDENED = 0.05
 """By so much of the lesion a share has to be uncertain to be read as a range."""
 DOUBT = " ?"  # After a distance to a vessel that may be of the other tree.
+LEAST_DEG = 1.0
 READER_MM = 3.0
 """How surely a reader puts a point, mm."""
 
@@ -256,7 +257,8 @@ class VesselContact:
     Attributes:
         distance_mm: of the lesion's surface to the vessel's; 0 where they touch.
         length_mm: along the vessel over which they touch.
-        angle_deg: largest part of the vessel's circumference that the lesion touches, 0..360; told from 1 on.
+        angle_deg: largest part of the vessel's circumference that the lesion touches, 0..360. One voxel has
+            none, but a contact of none would contradict itself: what touches has :data:`LEAST_DEG`.
         sure: whether what lies so near is surely of that kind; else it may be of the other tree.
     """
 
@@ -266,10 +268,14 @@ class VesselContact:
     angle_deg: float = 0.0
     sure: bool = True
 
+    def __post_init__(self) -> None:
+        if self.length_mm > 0:
+            object.__setattr__(self, "angle_deg", max(self.angle_deg, LEAST_DEG))
+
     @property
     def text(self) -> str:
         """ "12 mm", or "contact 14 mm, 120°"; with a question mark where the vessel may be another one."""
-        contact = f"contact {self.length_mm:.0f} mm, {max(self.angle_deg, 1.0):.0f}°"
+        contact = f"contact {self.length_mm:.0f} mm, {self.angle_deg:.0f}°"
         said = contact if self.length_mm > 0 else f"{self.distance_mm:.0f} mm"
         return said if self.sure else said + DOUBT
 
@@ -381,20 +387,3 @@ class LiverAnatomy:
         """Nothing can be said, and why."""
         nothing = np.zeros(geometry.shape_zyx, np.uint8)
         return cls(geometry, nothing, nothing.copy(), messages=messages)
-
-
-def lesion_shares(
-    lesion_zyx: NDArray[np.bool_], segments_zyx: NDArray[np.uint8], least: float = 0.05
-) -> tuple[SegmentShare, ...]:
-    """Shares of a lesion's voxels in each segment, largest first.
-
-    Args:
-        least: smaller shares are left out, unless it is the only one.
-    """
-    counts = np.bincount(segments_zyx[lesion_zyx], minlength=10)[1:10]
-    total = int(counts.sum())
-    if not total:
-        return ()
-    order = [int(k) for k in np.argsort(-counts, kind="stable") if counts[k]]
-    kept = [k for k in order if counts[k] >= least * total] or order[:1]
-    return tuple(SegmentShare(CouinaudSegment(k + 1), float(counts[k]) / total) for k in kept)

@@ -22,7 +22,14 @@ from .anatomy import UNSURE, CouinaudSegment, LiverAnatomy, Vessel
 HEIGHT_CM, WEIGHT_KG = (40.0, 250.0), (2.0, 350.0)
 SURFACE_VOXELS = 0.2
 """From the nearest voxel's centre to a mask's surface, on average over directions, for balls."""
-FED_BY = {Vessel.PORTAL: "portal inflow", Vessel.HEPATIC: "venous outflow"}
+FED_BY = {Vessel.PORTAL: ("portal inflow", "portal"), Vessel.HEPATIC: ("venous outflow", "hepatic")}
+"""What a vessel gives a segment, and how one of its branches is called."""
+LOST = "Segment {names} would remain without {what}. Look at the vessels."
+UNSEEN = "The remnant's {what} was not judged: no {branch} vein is shown."
+UNFOLLOWED = "The {what} of segment {names} was not judged: no {branch} vein was followed into it."
+NOT_JUDGED = (
+    "Portal inflow and venous outflow of the remnant were not judged: its vessels and segments are not known."
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Remnant:
         tumour_ml: in the whole liver; remaining_tumour_ml: in what remains.
         body: for the standardised remnant; None where height and weight were not given.
         least_percent: the surgeon's minimum of the functional liver; None where none was chosen.
-        warnings: segments of the remnant that lose a vessel.
+        warnings: segments of the remnant that lose a vessel, and those of which that was not judged.
     """
 
     liver_ml: float
@@ -206,7 +213,7 @@ def measure_remnant(
         liver_zyx: with its lesions.
         resection_zyx: what lies outside the liver is not counted.
         least_percent: chosen by the surgeon.
-        anatomy: on the same grid, for the warnings; None gives none.
+        anatomy: on the same grid, for the warnings; None: inflow and outflow are not judged, which is said.
 
     Raises:
         InputError: no liver, or nothing in it is resected.
@@ -219,7 +226,7 @@ def measure_remnant(
         return int(np.count_nonzero(mask_zyx)) * geometry.voxel_volume_mm3 / 1000.0
 
     tumour = lesion_zyx & liver_zyx
-    warnings = () if anatomy is None else lost_vessels(anatomy, inside)
+    warnings = (NOT_JUDGED,) if anatomy is None else lost_vessels(anatomy, inside)
     return Remnant(
         ml(liver_zyx),
         ml(inside),
@@ -235,35 +242,40 @@ def measure_remnant(
 def lost_vessels(
     anatomy: LiverAnatomy, resection_zyx: NDArray[np.bool_], kept: float = 0.2
 ) -> tuple[str, ...]:
-    """Segments of the remnant whose portal inflow or venous outflow the resection cuts off.
+    """Segments of the remnant whose portal inflow or venous outflow the resection cuts off, or nobody knows.
 
     Each kind of vessel is followed, without what is resected, from the trunk: its largest connected part.
-    A segment that had vessels of that kind and keeps less than a share of them connected is named.
+    A segment that had vessels of that kind and keeps less than a share of them connected is named, and so is
+    one into which none was followed: silence would read as that it keeps them.
 
     Args:
         kept: share, of a segment's vessel voxels.
     """
-    said = []
+    box = bounding_box(anatomy.vessels_zyx > 0, 3)
+    if box is None or not anatomy.has_segments:
+        return (NOT_JUDGED,)
+    lost, unseen = [], []
     whole_voxels = np.bincount(anatomy.segments_zyx.ravel(), minlength=10)
     left_voxels = whole_voxels - np.bincount(anatomy.segments_zyx[resection_zyx], minlength=10)
-    box = bounding_box(anatomy.vessels_zyx > 0, 3)
-    if box is None:
-        return ()
     resection_zyx = resection_zyx[box]
     anatomy = replace(anatomy, vessels_zyx=anatomy.vessels_zyx[box], segments_zyx=anatomy.segments_zyx[box])
     remaining = [one for one in CouinaudSegment if left_voxels[one] > 0.5 * whole_voxels[one]]
-    for vessel, what in FED_BY.items():
+    for vessel, (what, branch) in FED_BY.items():
         whole = anatomy.vessels_zyx == vessel
         if not whole.any():
+            unseen.append(UNSEEN.format(what=what, branch=branch))
             continue
         # What may be of either tree may be the way, but is counted for neither.
         way = whole | np.isin(anatomy.vessels_zyx, UNSURE)
         before, after = _trunk(way, anatomy), _trunk(way & ~resection_zyx, anatomy)
         had, has = (np.bincount(anatomy.segments_zyx[part & whole], minlength=10) for part in (before, after))
-        lost = [one.roman for one in remaining if had[one] > 0 and has[one] < kept * had[one]]
-        if lost:
-            said.append(f"Segment {', '.join(lost)} would remain without {what}. Look at the vessels.")
-    return tuple(said)
+        if cut := [one.roman for one in remaining if had[one] > 0 and has[one] < kept * had[one]]:
+            lost.append(LOST.format(names=", ".join(cut), what=what))
+        # The caudate lobe's own veins run to the vena cava and are too short to be seen.
+        asked = [one for one in remaining if (vessel, one) != (Vessel.HEPATIC, CouinaudSegment.I)]
+        if none := [one.roman for one in asked if had[one] == 0]:
+            unseen.append(UNFOLLOWED.format(names=", ".join(none), what=what, branch=branch))
+    return (*lost, *unseen)
 
 
 def _trunk(vessel_zyx: NDArray[np.bool_], anatomy: LiverAnatomy) -> NDArray[np.bool_]:

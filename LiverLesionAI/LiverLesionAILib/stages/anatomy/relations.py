@@ -13,11 +13,12 @@ from scipy.spatial import cKDTree
 from ...case.anatomy import (
     POSSIBLE,
     UNSURE,
+    CouinaudSegment,
     LesionAnatomy,
     LiverAnatomy,
+    SegmentShare,
     Vessel,
     VesselContact,
-    lesion_shares,
 )
 from ...volume.geometry import Geometry
 from ...volume.masks import BoxSlices, bounding_box, components, label_boxes
@@ -65,6 +66,23 @@ def lesion_relations(
         shares = lesion_shares(lesion, anatomy.segments_zyx[around])
         found[number] = LesionAnatomy(shares, tuple(_telling(contacts)))
     return found
+
+
+def lesion_shares(
+    lesion_zyx: NDArray[np.bool_], segments_zyx: NDArray[np.uint8], least: float = 0.05
+) -> tuple[SegmentShare, ...]:
+    """Shares of a lesion's voxels in each segment, largest first.
+
+    Args:
+        least: smaller shares are left out, unless it is the only one.
+    """
+    counts = np.bincount(segments_zyx[lesion_zyx], minlength=10)[1:10]
+    total = int(counts.sum())
+    if not total:
+        return ()
+    order = [int(k) for k in np.argsort(-counts, kind="stable") if counts[k]]
+    kept = [k for k in order if counts[k] >= least * total] or order[:1]
+    return tuple(SegmentShare(CouinaudSegment(k + 1), float(counts[k]) / total) for k in kept)
 
 
 def _surfaces(vessels_zyx: NDArray[np.uint8]) -> dict[Vessel, NDArray[np.int64]]:

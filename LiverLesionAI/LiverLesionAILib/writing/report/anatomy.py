@@ -136,8 +136,7 @@ def contact_text(contact: VesselContact | None, words: Language) -> str:
     doubt = "" if contact.sure else DOUBT
     if contact.length_mm <= 0:
         return f"{words.number(contact.distance_mm, 0)} mm{doubt}"
-    # One voxel has no angle, but a contact of none would contradict itself.
-    degrees = words.number(max(contact.angle_deg, 1.0), 0)
+    degrees = words.number(contact.angle_deg, 0)
     said = words("an.contact", mm=words.number(contact.length_mm, 0), deg=degrees)
     return said + doubt
 

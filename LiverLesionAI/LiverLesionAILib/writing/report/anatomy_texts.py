@@ -256,6 +256,37 @@ ANATOMY_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Segment {names} ville bli igjen uten venøst avløp. Se på karene.",
         "Le segment {names} resterait sans drainage veineux. Examiner les vaisseaux.",
     ),
+    "Portal inflow and venous outflow of the remnant were not judged: its vessels and segments are not "
+    "known.": (
+        "Portaler Zufluss und venöser Abfluss des Restes wurden nicht beurteilt: seine Gefäße und Segmente "
+        "sind nicht bekannt.",
+        "Portal tilførsel og venøst avløp for resten er ikke vurdert: karene og segmentene er ikke kjent.",
+        "L'afflux portal et le drainage veineux du foie restant n'ont pas été évalués : ses vaisseaux et ses "
+        "segments ne sont pas connus.",
+    ),
+    "The remnant's portal inflow was not judged: no portal vein is shown.": (
+        "Der portale Zufluss des Restes wurde nicht beurteilt: keine Pfortader ist gezeigt.",
+        "Restens portale tilførsel er ikke vurdert: ingen portvene er vist.",
+        "L'afflux portal du foie restant n'a pas été évalué : aucune veine porte n'est montrée.",
+    ),
+    "The remnant's venous outflow was not judged: no hepatic vein is shown.": (
+        "Der venöse Abfluss des Restes wurde nicht beurteilt: keine Lebervene ist gezeigt.",
+        "Restens venøse avløp er ikke vurdert: ingen levervene er vist.",
+        "Le drainage veineux du foie restant n'a pas été évalué : aucune veine hépatique n'est montrée.",
+    ),
+    "The portal inflow of segment {names} was not judged: no portal vein was followed into it.": (
+        "Der portale Zufluss von Segment {names} wurde nicht beurteilt: kein Pfortaderast ließ sich bis "
+        "dorthin verfolgen.",
+        "Den portale tilførselen til segment {names} er ikke vurdert: ingen portgren kunne følges dit.",
+        "L'afflux portal du segment {names} n'a pas été évalué : aucune branche porte n'a pu y être suivie.",
+    ),
+    "The venous outflow of segment {names} was not judged: no hepatic vein was followed into it.": (
+        "Der venöse Abfluss von Segment {names} wurde nicht beurteilt: keine Lebervene ließ sich bis "
+        "dorthin verfolgen.",
+        "Det venøse avløpet fra segment {names} er ikke vurdert: ingen levervene kunne følges dit.",
+        "Le drainage veineux du segment {names} n'a pas été évalué : aucune veine hépatique n'a pu y être "
+        "suivie.",
+    ),
 }
 
 # Names of landmarks: English as the analysis writes it -> (German, Norwegian, French).
