@@ -29,6 +29,9 @@ def add_tube_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patients", type=int, default=PATIENTS, metavar="N", help=f"default {PATIENTS}")
     parser.add_argument("--epochs", type=int, default=5, help="default 5")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".cache"), help="patients that were drawn and seen"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets tube_names.npz")
 
 
@@ -41,7 +44,7 @@ def run_tubes(args: argparse.Namespace, progress: Progress = silent) -> int:
     from ..training.tube_training import learn, right, save_table, tube_cases
 
     finder, namer = network_of(args.weights), namer_of(args.names)
-    cases = tube_cases(PASSED_OVER, args.patients, finder, namer, progress)
+    cases = tube_cases(args.cache, PASSED_OVER, args.patients, finder, namer, progress)
     cases = [case for case in cases if len(case.labels) < MOST_VOXELS]
     left, learnt = cases[::VALIDATED], [case for k, case in enumerate(cases) if k % VALIDATED]
     if not learnt:

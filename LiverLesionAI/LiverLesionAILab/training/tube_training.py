@@ -11,7 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -19,12 +20,13 @@ import torch.nn.functional as F
 from LiverLesionAILib.case.anatomy import Vessel
 from LiverLesionAILib.stages.anatomy.face import VesselFinder
 from LiverLesionAILib.stages.anatomy.grid import liver_grid
-from LiverLesionAILib.stages.anatomy.naming import tube_view
-from LiverLesionAILib.stages.anatomy.tree_view import TreeNamer
+from LiverLesionAILib.stages.anatomy.naming import unnamed_view, with_odds
+from LiverLesionAILib.stages.anatomy.tree_view import TreeNamer, TreeView, tree_view
 from LiverLesionAILib.stages.anatomy.tube_names import (
     MOST_PAIR,
     MOST_SHARE,
     MOST_SIGN,
+    TubeView,
     start,
     tube_signs,
 )
@@ -35,8 +37,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..synthesis.synthliver.anatomy_case import draw_anatomy
-from ..synthesis.synthliver.anatomy_plan import further_plans
-from .tree_cases import POORER_SEED, POORER_SHARE, poorer_scan, seen_tubes, tree_case
+from ..synthesis.synthliver.anatomy_plan import AnatomyPlan, further_plans
+from .kept_folders import is_whole, write_folder
+from .tree_cases import POORER_SEED, POORER_SHARE, VERSION, poorer_scan, seen_tubes, tree_case
 
 HIDDEN_VOXEL, HIDDEN_PAIR, DROPOUT = 24, 16, 0.2
 RATE, DECAY, WARM = 4e-3, 0.02, 30
@@ -67,26 +70,87 @@ class TubeCase:
 
 
 def tube_cases(
-    first: int, count: int, finder: VesselFinder, namer: TreeNamer, progress: Progress = silent
+    cache: Path, first: int, count: int, finder: VesselFinder, namer: TreeNamer, progress: Progress = silent
 ) -> list[TubeCase]:
-    """Patients beyond the set, drawn and seen as in an analysis; a third in `tree_cases.poorer_scan`."""
+    """Patients beyond the set, seen as in an analysis; a third in `tree_cases.poorer_scan`.
+
+    Args:
+        cache: what is missing there is drawn and seen; the naming network is asked each time.
+        first: so many are passed over.
+    """
     out = []
     for number, plan in enumerate(further_plans(first + count)[first:], first):
         progress(f"synthesising {plan.name}", (number - first) / count)
-        case, rng = draw_anatomy(plan), np.random.default_rng((POORER_SEED, number))
-        if rng.random() < POORER_SHARE:
-            case = poorer_scan(case, rng)
-        grid = liver_grid(case.hu_zyx, case.geometry, case.liver_zyx, case.labels_zyx > 1, None)
-        found = seen_tubes(case, grid, finder)
-        truth = tree_case(
-            plan.name, grid, found, resample_labels(case.branches_zyx, case.geometry, grid.geometry)
-        )
-        view = tube_view(grid, found, namer)
-        pairs = TubePairs.of(view.tubes_zyx)
-        voxels, between = (np.clip(one, -6e4, 6e4).astype(np.float16) for one in tube_signs(view, pairs))
-        labels = np.where(view.liver_zyx, truth.labels_zyx, 0)[view.tubes_zyx].astype(np.uint8)
-        out.append(TubeCase(plan.name, pairs, voxels, between, view.usual, labels))
+        kept = cache / f"tubes-{VERSION}" / plan.name
+        if not is_whole(kept, load_seen):
+            save_seen(seen_patient(plan, number, finder), kept)
+        out.append(tube_case(plan.name, load_seen(kept), namer))
     return out
+
+
+class SeenTubes(NamedTuple):
+    """A patient's tubes before the naming network is asked.
+
+    Attributes:
+        view: of `naming.unnamed_view`.
+        volumes: what that network sees, of `tree_view`, float16; truth: uint8 of `tree_cases.tree_case`.
+    """
+
+    view: TubeView
+    volumes: NDArray[np.float16]
+    truth_zyx: NDArray[np.uint8]
+
+
+def seen_patient(plan: AnatomyPlan, number: int, finder: VesselFinder) -> SeenTubes:
+    """A patient beyond the set, drawn and seen; `number` is its place among them."""
+    case, rng = draw_anatomy(plan), np.random.default_rng((POORER_SEED, number))
+    if rng.random() < POORER_SHARE:
+        case = poorer_scan(case, rng)
+    grid = liver_grid(case.hu_zyx, case.geometry, case.liver_zyx, case.labels_zyx > 1, None)
+    found = seen_tubes(case, grid, finder)
+    branches = resample_labels(case.branches_zyx, case.geometry, grid.geometry)
+    truth, box = tree_case(plan.name, grid, found, branches), tree_view(grid, found).box
+    return SeenTubes(unnamed_view(grid, found, box), truth.volumes, truth.labels_zyx)
+
+
+def tube_case(name: str, seen: SeenTubes, namer: TreeNamer) -> TubeCase:
+    """What is learnt of a patient's tubes, the naming network asked."""
+    tubes = seen.view.tubes_zyx
+    whole = TreeView(np.asarray(seen.volumes, np.float32), tuple(slice(0, n) for n in tubes.shape))
+    view = with_odds(seen.view, namer.hepatic_log_odds(whole)[tubes].astype(np.float64))
+    pairs = TubePairs.of(tubes)
+    voxels, between = (np.clip(one, -6e4, 6e4).astype(np.float16) for one in tube_signs(view, pairs))
+    labels = np.where(view.liver_zyx, seen.truth_zyx, 0)[tubes].astype(np.uint8)
+    return TubeCase(name, pairs, voxels, between, view.usual, labels)
+
+
+def save_seen(seen: SeenTubes, folder: Path) -> None:
+    """Write what was seen, whole or not at all."""
+    parts = {k: v for k, v in seen.view._asdict().items() if k != "course" and v is not None}
+    if seen.view.course is not None:
+        parts |= {"along": seen.view.course[0], "straight": seen.view.course[1]}
+
+    def write(beside: Path) -> None:
+        np.savez(beside / "seen.npz", volumes=seen.volumes, truth_zyx=seen.truth_zyx, **parts)
+
+    write_folder(folder, write, load_seen)
+
+
+def load_seen(folder: Path) -> SeenTubes:
+    """What :func:`save_seen` wrote.
+
+    Raises:
+        OSError, ValueError, KeyError: it is missing or damaged.
+    """
+    try:
+        with np.load(folder / "seen.npz", allow_pickle=False) as file:
+            parts = {name: file[name] for name in file.files}
+    except (EOFError, BadZipFile) as error:
+        raise ValueError(f"{folder} holds no whole file") from error
+    volumes, truth = parts.pop("volumes"), parts.pop("truth_zyx")
+    if "along" in parts:
+        parts["course"] = (parts.pop("along"), parts.pop("straight"))
+    return SeenTubes(TubeView(**parts), volumes, truth)
 
 
 class _Solved(torch.autograd.Function):

@@ -91,19 +91,27 @@ def named_trees(
 
 def tube_view(grid: LiverGrid, found: FoundTubes, namer: TreeNamer, progress: Progress = silent) -> TubeView:
     """What is told of the tubes, at least two voxels of them, where both networks were asked."""
+    view = tree_view(grid, found)
+    odds = namer.hepatic_log_odds(view, progress)
+    inside = found.tubes_zyx[view.box]
+    return with_odds(unnamed_view(grid, found, view.box), odds[inside].astype(np.float64))
+
+
+def unnamed_view(grid: LiverGrid, found: FoundTubes, box: tuple[slice, ...]) -> TubeView:
+    """The same before the naming network is asked: its odds are even, its sign the last column of zeros.
+
+    Args:
+        box: of the network's view, which holds all tubes.
+    """
     assert found.networks is not None
     at, roots = np.nonzero(found.tubes_zyx), found.roots
-    view = tree_view(grid, found)
-    whole = np.zeros(found.tubes_zyx.shape, np.float32)
-    whole[view.box] = namer.hepatic_log_odds(view, progress)
-    odds = whole[at].astype(np.float64)
-    signs = np.column_stack([_signs(grid, at, found), np.clip(odds, -CLIPPED, CLIPPED)])
+    nothing = np.zeros(len(at[0]))
     return TubeView(
-        found.tubes_zyx[view.box],
-        grid.liver_zyx[view.box],
-        signs,
-        odds,
-        _weighed(signs, NAMER_WEIGHTS),
+        found.tubes_zyx[box],
+        grid.liver_zyx[box],
+        np.column_stack([_signs(grid, at, found), nothing]),
+        nothing,
+        nothing,
         grid.geometry.index_to_lps(np.stack(at, axis=1)) - roots.bifurcation_lps,
         *(values[at] / 255.0 for values in found.networks),
         found.hepatic_mm,
@@ -113,6 +121,12 @@ def tube_view(grid: LiverGrid, found: FoundTubes, namer: TreeNamer, progress: Pr
         found.course,
         found.depth,
     )
+
+
+def with_odds(view: TubeView, odds: NDArray[np.float64]) -> TubeView:
+    """The view with what the naming network says: (n,) log odds of a hepatic vein at its tubes' voxels."""
+    signs = np.column_stack([view.signs[:, :-1], np.clip(odds, -CLIPPED, CLIPPED)])
+    return view._replace(signs=signs, odds=odds, usual=_weighed(signs, NAMER_WEIGHTS))
 
 
 def _weighed(signs: NDArray[np.float64], weights: tuple[float, ...]) -> NDArray[np.float64]:
