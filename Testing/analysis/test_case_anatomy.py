@@ -10,9 +10,10 @@ from LiverLesionAILib.analysis import anatomy
 from LiverLesionAILib.analysis.anatomy import vessel_finder, with_anatomy, with_moved_landmark, with_places
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.anatomy import CouinaudSegment, Landmark, LandmarkName, LiverAnatomy, Vessel
-from LiverLesionAILib.case.findings import Box, CaseResult, Lesion
+from LiverLesionAILib.case.findings import Box, CaseResult, Lesion, PhaseEstimate
 from LiverLesionAILib.models.weights import Manifest, ModelStore
 from LiverLesionAILib.stages.anatomy.planes import segments_from_landmarks
+from LiverLesionAILib.stages.anatomy.stage import UNFILLED
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import CtVolume
 from LiverLesionAILib.volume.geometry import Geometry
@@ -109,6 +110,23 @@ def test_the_user_is_told_when_the_filter_works_alone(monkeypatch: pytest.Monkey
     monkeypatch.setattr(anatomy, "tube_table", lambda: None)
     without = with_anatomy(plain, volume, Rules(), finder=object(), namer=object())
     assert without.anatomy.messages == (anatomy.NO_NAMER,), "the learnt table of tubes is missing"
+
+
+@pytest.mark.parametrize(
+    ("phase", "unfilled", "told"),
+    [("delayed", True, True), ("portal venous", True, False), ("delayed", False, False), (None, True, False)],
+)
+def test_a_delayed_scan_whose_veins_are_not_filled_contradicts_itself(
+    monkeypatch: pytest.MonkeyPatch, phase: str | None, unfilled: bool, told: bool
+):
+    estimate = None if phase is None else PhaseEstimate(phase, 0.85)
+    plain = replace(case(), anatomy=None, phase=estimate)
+    early = (UNFILLED.format(found=0.0, asked=0.2),) if unfilled else ()
+    seen = LiverAnatomy(GRID, *2 * [np.zeros(GRID.shape_zyx, np.uint8)], messages=early)
+    monkeypatch.setattr(anatomy, "find_anatomy", lambda *_args: seen)
+    volume = CtVolume(np.full(GRID.shape_zyx, 60.0, np.float32), GRID, "any")
+    said = with_anatomy(plain, volume, Rules()).anatomy.messages
+    assert said == (((anatomy.NOT_DELAYED,) if told else ()) + early)
 
 
 def test_the_bundled_vessel_network_opens():

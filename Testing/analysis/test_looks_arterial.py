@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from LiverLesionAILib.analysis import row
-from LiverLesionAILib.analysis.draft import Draft
+from LiverLesionAILib.analysis import early_phase, row
+from LiverLesionAILib.analysis.draft import Draft, Placed
+from LiverLesionAILib.analysis.early_phase import early_measures, looks_arterial
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.phases import NamedPhases
+from LiverLesionAILib.stages.classify.stage import Classified
 from LiverLesionAILib.stages.phase.estimate import PhaseMeasures, PhaseSettings
 from LiverLesionAILib.stages.segment.masks import Masks
 from LiverLesionAILib.stages.segment.segmented import Segmented
+from LiverLesionAILib.support.progress import silent
 from LiverLesionAILib.volume.ct import CtVolume, Geometry
 
 ARTERIAL, PORTAL = PhaseMeasures(300.0, 105.0, 75.0), PhaseMeasures(155.0, 160.0, 112.0)
@@ -49,11 +53,43 @@ def test_what_the_reader_says_counts_and_else_the_densities(
         heights.append((rest[0], rest[1]))
         return measured
 
-    monkeypatch.setattr(row, "measure_phase", measure)
-    assert row._looks_arterial(draft(said), Rules().part(PhaseSettings)) is arterial
+    monkeypatch.setattr(early_phase, "measure_phase", measure)
+    settings, made = Rules().part(PhaseSettings), draft(said)
+    assert looks_arterial(made, early_measures(made, settings), settings) is arterial
     # The liver's lower and upper end, mm; not asked where the reader has said it.
     assert heights == ([] if said else [(6.0, 24.0)])
 
 
 def test_without_a_liver_nothing_is_arterial() -> None:
-    assert not row._looks_arterial(draft(None, liver=False), Rules().part(PhaseSettings))
+    settings, empty = Rules().part(PhaseSettings), draft(None, liver=False)
+    assert not looks_arterial(empty, early_measures(empty, settings), settings)
+
+
+def test_the_phase_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What decides on bright masks is what the page says: no second measurement on other masks."""
+    times = []
+
+    def measure(*_: object) -> PhaseMeasures:
+        times.append(1)
+        return ARTERIAL
+
+    def detected(detector: object, found: Segmented, settings: object, progress: object, arterial):
+        assert arterial()
+        return SimpleNamespace(masks=found.masks)
+
+    asked = {}
+
+    def run(self: object, *given: object) -> Classified:
+        asked["measures"] = given[-1]
+        return Classified(())
+
+    monkeypatch.setattr(early_phase, "measure_phase", measure)
+    monkeypatch.setattr(row, "detect_lesions", detected)
+    monkeypatch.setattr(row.CaseClassifier, "run", run)
+    models = SimpleNamespace(detector=object(), classifier=None, segmenter=SimpleNamespace(entry=None))
+    made = row.detect(draft(None), Rules(), models, silent)
+    masks = made.segmented.masks
+    placed = Placed(masks.liver_zyx, masks.labels_zyx, masks.liver_zyx, masks.labels_zyx, {}, {}, {})
+    monkeypatch.setattr(Draft, "found", lambda self: None)
+    row.classify(replace(made, placed=placed), Rules(), models, silent)
+    assert asked["measures"] is ARTERIAL and len(times) == 1

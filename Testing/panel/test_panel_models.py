@@ -102,6 +102,7 @@ class TestModels:
         assert settings.smallest_mm == 6.0
         assert settings.pyramid == (0.5, 1.0, 1.5)
         assert settings.segmenter == "sfan"
+        assert settings.faint_aside, "its slider lists"
 
     def test_a_damaged_manifest_is_told(self, monkeypatch):
         from LiverLesionAILib.panel.run import model_panel

@@ -114,13 +114,13 @@ def test_only_water_is_a_cyst(core, edge, diameter):
 def test_a_tiny_lesion_like_water_is_a_cyst_and_never_too_dark_for_one(core):
     """Partial volume makes small cysts denser; one that shows water all the same is no less a cyst."""
     tiny = {"diameter_mm": 6.5, "whole_core": False, "edge_mm": math.nan, "core_error_hu": 8.0}
-    found = say({PORTAL: seen(PORTAL, core, **tiny)}, lesions=3, alike=1)
+    found = say({PORTAL: seen(PORTAL, core, **tiny)}, others=2, alike=1)
     assert found.name == CYST
-    denser = say({PORTAL: seen(PORTAL, 30.0, **tiny)}, lesions=3, alike=1)
+    denser = say({PORTAL: seen(PORTAL, 30.0, **tiny)}, others=2, alike=1)
     assert found.probabilities[CYST] > denser.probabilities[CYST]
-    solid = say({PORTAL: seen(PORTAL, 70.0, **tiny)}, lesions=3, alike=1)
+    solid = say({PORTAL: seen(PORTAL, 70.0, **tiny)}, others=2, alike=1)
     assert solid.name == METASTASIS
-    assert "3 lesions, 1 other alike" in found.reasons
+    assert "2 other lesions, 1 of them alike" in found.reasons
 
 
 def test_between_two_classes_none_is_named():
@@ -145,7 +145,7 @@ def test_too_small_to_characterise():
 
 def test_small_ones_lean_on_larger_ones_that_are_alike():
     small = seen(PORTAL, 70, diameter_mm=4.0, whole_core=False, edge_mm=math.nan)
-    assert say({PORTAL: small}, lesions=4, alike=3, alike_metastasis=0.95).name == METASTASIS
+    assert say({PORTAL: small}, others=3, alike=3, alike_metastasis=0.95).name == METASTASIS
     features = {1: seen(PORTAL, 60), 2: seen(PORTAL, 75), 3: seen(PORTAL, 5)}
     assert alike(features, RULES.alike_hu) == {1: (2,), 2: (1,), 3: ()}
 
@@ -232,11 +232,11 @@ def test_voices_that_contradict_each_other_make_it_indeterminate():
 
 
 def test_the_reasons_are_figures():
-    said = say({PORTAL: seen(PORTAL, 65)}, lesions=6, alike=4).reasons
+    said = say({PORTAL: seen(PORTAL, 65)}, others=5, alike=4).reasons
     for part in (
         "portal: core 65 HU (liver 112, vessels 165)",
         "border moderately sharp (3.2 mm)",
-        "6 lesions, 4 others alike",
+        "5 other lesions, 4 of them alike",
     ):
         assert part in said.split("; ")
     assert "18 mm" not in said, "the diameter of a ball beside the measured axes is a third size"
@@ -244,14 +244,14 @@ def test_the_reasons_are_figures():
 
 def test_no_border_is_told_of_a_lesion_too_small_to_have_one():
     """An edge of 8.5 mm round a lesion of 7 mm: that is the picture's blur, and no sign counts it."""
-    small = say({PORTAL: seen(PORTAL, 42, edge_mm=8.5, diameter_mm=7.0)}, lesions=4, alike=2).reasons
+    small = say({PORTAL: seen(PORTAL, 42, edge_mm=8.5, diameter_mm=7.0)}, others=3, alike=2).reasons
     assert "border" not in small and "core 42 HU" in small
 
 
 def test_fine_and_coarse_texture_are_not_told_side_by_side():
-    mottled = say({PORTAL: seen(PORTAL, 80, mosaic=3.4)}, lesions=3).reasons
+    mottled = say({PORTAL: seen(PORTAL, 80, mosaic=3.4)}, others=2).reasons
     assert "patchy inside (coarse variation 3.4 times the liver's)" in mottled
-    assert "homogeneous" not in mottled and "3 lesions, no other alike" in mottled
+    assert "homogeneous" not in mottled and "2 other lesions, none of them alike" in mottled
     assert "homogeneous" in say({PORTAL: seen(PORTAL, 65)}).reasons
 
 

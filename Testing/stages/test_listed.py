@@ -5,47 +5,46 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from LiverLesionAILib.analysis.row import listed_lesions
+from LiverLesionAILib.analysis.row import listing_score
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.models.weights import Manifest
 from LiverLesionAILib.stages.classify.differential import PORTAL, DifferentialSettings
-from LiverLesionAILib.stages.classify.second_voice import MeasuredPhase, differentials
+from LiverLesionAILib.stages.classify.second_voice import Company, MeasuredPhase, differentials
 from stages.test_differential import seen
 
 RULES = Rules().part(DifferentialSettings)
 
 
 def test_fainter_candidates_are_no_company() -> None:
-    """Six dark lesions and a seventh that is not listed: the reasons count what is in the table."""
+    """Six dark lesions and a seventh that is not listed: the reasons say of which they count how many."""
     features = {number: seen(PORTAL, 60 + number, diameter_mm=20.0 + number) for number in range(1, 8)}
     phase = MeasuredPhase(PORTAL, 165.0, 150.0, 0.0, features, {})
-    said = differentials([phase], RULES, listed={1, 2, 3, 4, 5, 6})
-    assert "6 lesions, 5 others alike" in said[1].reasons
-    assert "7 lesions, 6 others alike" in said[7].reasons, "with itself, where it is listed after all"
-    assert "7 lesions, 6 others alike" in differentials([phase], RULES)[1].reasons
-    alone = differentials([phase], RULES, listed={1})
-    assert "lesions" not in alone[1].reasons
+    said = differentials([phase], RULES, Company(frozenset(range(1, 7)), 0.6))
+    assert "5 other lesions (score from 0.60), 5 of them alike" in said[1].reasons
+    assert "6 other lesions (score from 0.60), 6 of them alike" in said[7].reasons, "listed by a slider"
+    assert "6 other lesions, 6 of them alike" in differentials([phase], RULES)[1].reasons
+    alone = differentials([phase], RULES, Company(frozenset({1}), 0.6))
+    assert "other lesion" not in alone[1].reasons
+    assert "one other lesion (score from 0.60), alike" in alone[2].reasons
     assert alone[1].probabilities["metastasis"] < said[1].probabilities["metastasis"]
+    apart = {1: seen(PORTAL, 60), 2: seen(PORTAL, 110)}
+    two = differentials([MeasuredPhase(PORTAL, 165.0, 150.0, 0.0, apart, {})], RULES)
+    assert "one other lesion, not alike" in two[1].reasons
 
 
-@pytest.mark.parametrize(("threshold", "wanted"), [(Rules().faintest_score, {1}), (0.3, {1, 2})])
-def test_the_panel_keeps_faint_ones_aside(threshold: float, wanted: set[int]) -> None:
-    """It analyses down to the faintest score: then the model's own threshold lists, else the chosen one."""
+def test_who_counts_as_company_reaches_the_score() -> None:
     lesions = [SimpleNamespace(number=n, score=score) for n, score in ((1, 0.9), (2, 0.4), (3, 0.2))]
-    entry = Manifest.read().find("sfan")
-    assert 0.4 < entry.calibration["score_threshold"] < 0.9
-    rules = Rules().changed({"score_threshold": threshold}, "the user")
-    assert listed_lesions(lesions, rules, entry) == wanted
+    assert Company.of(lesions, 0.4) == Company(frozenset({1, 2}), 0.4)
 
 
-def test_a_lesion_is_listed_from_the_models_own_score_on_where_faint_ones_are_kept() -> None:
-    from LiverLesionAILib.analysis.row import listing_score
-
+@pytest.mark.parametrize("threshold", [0.05, Rules().faintest_score, 0.3])
+def test_the_panel_keeps_faint_ones_aside_because_it_says_so(threshold: float) -> None:
+    """Not because of a low threshold: the command line's lists what it asks for."""
     entry = Manifest.read().find("sfan")
     usual = entry.calibration["score_threshold"]
-    for threshold, wanted in ((Rules().faintest_score, usual), (0.3, 0.3)):
-        rules = Rules().changed({"score_threshold": threshold}, "the user")
-        assert listing_score(rules, entry) == wanted
+    rules = Rules().changed({"score_threshold": threshold}, "the user")
+    assert listing_score(rules, entry, faint_aside=True) == usual > threshold
+    assert listing_score(rules, entry, faint_aside=False) == threshold
 
 
 @pytest.mark.parametrize(

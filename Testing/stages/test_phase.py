@@ -119,6 +119,27 @@ def test_a_bright_liver_is_not_surely_arterial() -> None:
     assert phase_probabilities(PhaseMeasures(300.0, 60.0, 25.0), PHASE)[1] > 0.98, "nor does fat"
 
 
+def test_a_dark_vena_cava_is_no_delayed_phase() -> None:
+    """An early scan with a small bolus: the aorta is as dark as a delayed one, but the blood is not mixed."""
+
+    def shares(cava: float, aorta: float = 103.0) -> np.ndarray:
+        return phase_probabilities(PhaseMeasures(aorta, 106.0, 85.0, cava), PHASE)
+
+    unseen, mixed, early = shares(np.nan), shares(101.0), shares(65.0)
+    assert unseen[3] > 0.8
+    assert mixed == pytest.approx(unseen), "as dense as the aorta: nothing speaks against it"
+    assert shares(130.0) == pytest.approx(unseen), "a brighter one says nothing"
+    assert early[2] > early[3]
+    assert early[3] > 0.1, "it may be another disc that was taken for it"
+    assert shares(65.0) == pytest.approx(shares(20.0)), "and counts as no farther away"
+    plain = phase_probabilities(PhaseMeasures(42.0, 59.0, 47.0, 39.0), PHASE)
+    assert plain[0] > 0.99
+    arterial, without = (
+        phase_probabilities(PhaseMeasures(290.0, 110.0, 72.0, c), PHASE) for c in (85, np.nan)
+    )
+    assert arterial[1] >= without[1] > 0.98
+
+
 def test_what_the_reader_is_told() -> None:
     portal = PhaseMeasures(150.0, 150.0, 110.0)
     assert "arterial" in estimate(portal, True, PHASE).warning

@@ -31,7 +31,7 @@ from LiverLesionAILib.stages.detect.stage import (
 )
 from LiverLesionAILib.stages.measure.lesions import measure_case
 from LiverLesionAILib.stages.segment.masks import Masks
-from LiverLesionAILib.volume.ct import Geometry
+from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from LiverLesionAILib.volume.masks import number_by_size
 from support.rules import of_page
 
@@ -321,6 +321,16 @@ class TestLesionList:
         (told,) = replace(detected, overruled=1).messages
         assert told.startswith("1 spot that") and told.endswith("shows it.")
         assert detected.messages == ()
+
+    def test_a_slider_shows_what_was_overruled_and_a_list_says_so_whatever_its_threshold(self) -> None:
+        from LiverLesionAILib.analysis import row
+        from LiverLesionAILib.analysis.draft import Draft
+
+        _, detected, geometry = self.lesions()
+        draft = Draft.of(CtVolume(np.zeros(geometry.shape_zyx, np.int16), geometry))
+        more = replace(detected, overruled=2)
+        assert row._of_boxes(draft, more).messages == more.messages
+        assert row._of_boxes(replace(draft, faint_aside=True), more).messages == ()
 
     def test_the_reader_is_told(self) -> None:
         told, _, _ = self.lesions()

@@ -17,7 +17,7 @@ pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra e
 pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
 
-from LiverLesionAILib.analysis.anatomy import NO_NAMER, NO_NETWORK
+from LiverLesionAILib.analysis.anatomy import NO_NAMER, NO_NETWORK, NOT_DELAYED
 from LiverLesionAILib.case.anatomy import (
     CouinaudSegment,
     Landmark,
@@ -192,6 +192,7 @@ def test_every_reason_is_known_in_every_language() -> None:
         stage.TOO_SMALL,
         NO_NETWORK,
         NO_NAMER,
+        NOT_DELAYED,
         NOT_JUDGED,
         *(
             one.format(names="VI, VII", what=what, branch=branch)

@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from ..case.anatomy import Landmark, LesionAnatomy, LiverAnatomy, SegmentShare
+from ..case.classes import Phase
 from ..case.findings import CaseResult
 from ..models.weights import ModelStore
 from ..stages.anatomy.doubt import some_voxels, with_possible
 from ..stages.anatomy.face import VesselFinder
 from ..stages.anatomy.relations import lesion_relations, lesion_shares
-from ..stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
+from ..stages.anatomy.stage import UNFILLED, AnatomySettings, find_anatomy, with_segments
 from ..stages.anatomy.tree_view import TreeNamer
 from ..stages.anatomy.tube_names import tube_table
 from ..support.errors import InputError, ModelError
@@ -33,6 +34,13 @@ NO_NAMER = (
     "taken for the other tree. Install the extension again."
 )
 """Told beside vessels that the signs along them alone have named, or without what is learnt of tubes."""
+
+NOT_DELAYED = (
+    "The scan counts as delayed, but its hepatic veins do not seem to be filled with contrast medium, as in "
+    "an early phase: one of the two is wrong. Check the phase, and name it where you know it."
+)
+"""Two statements of one page that contradict each other are told as that."""
+_UNFILLED = UNFILLED.partition(":")[0]
 
 
 def vessel_finder(store: ModelStore | None) -> VesselFinder | None:
@@ -83,12 +91,13 @@ def with_anatomy(
         Cancelled: from `progress`.
     """
     started = time.perf_counter()
+    phase = None if result.phase is None else result.phase.phase
     anatomy = find_anatomy(
         volume.hu_zyx,
         volume.geometry,
         result.liver_zyx,
         result.lesion_labels_zyx > 0,
-        None if result.phase is None else result.phase.phase,
+        phase,
         rules.part(AnatomySettings),
         result.gallbladder_zyx,
         finder,
@@ -98,6 +107,8 @@ def with_anatomy(
     if anatomy.vessels_zyx.any() and (finder is None or namer is None or tube_table() is None):
         told = NO_NETWORK if finder is None else NO_NAMER
         anatomy = replace(anatomy, messages=(*anatomy.messages, told))
+    if phase is Phase.DELAYED and any(said.startswith(_UNFILLED) for said in anatomy.messages):
+        anatomy = replace(anatomy, messages=(NOT_DELAYED, *anatomy.messages))
     progress("anatomy: lesions", 0.9)
     placed = with_places(result, anatomy, rules)
     seconds = {**result.timings_s, "anatomy": time.perf_counter() - started}

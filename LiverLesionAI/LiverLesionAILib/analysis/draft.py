@@ -16,6 +16,7 @@ from ..stages.followup.register import reduced_ct
 from ..stages.locate.coarse import LiverLocation
 from ..stages.measure.lesions import LiverMeasurement
 from ..stages.neighbours.stage import FoundGallbladder
+from ..stages.phase.estimate import PhaseMeasures
 from ..stages.segment.segmented import Segmented
 from ..volume.ct import CtVolume, Geometry, permuted, reorient
 from ..volume.masks import Scalar, put
@@ -62,7 +63,9 @@ class Draft:
         placed: masks on the CT's grid.
         lesions: in order of number; organ: the whole liver.
         attention: maps of whatever ran.
+        phase_measures: what the contrast phase is read from, where that was asked before lesions were placed.
         phase: contrast phase, where it was estimated.
+        faint_aside: whether fainter lesions than the table's are kept aside, for a reader's slider.
         thresholds: probability, 0..1, from which a voxel is liver, and tumour, in the maps that are kept.
         doubtful: places to look at that are not listed.
         leading: what the reader has to know first: that the result can hardly be true.
@@ -81,7 +84,9 @@ class Draft:
     lesions: tuple[Lesion, ...] = ()
     organ: LiverMeasurement | None = None
     attention: tuple[AttentionMap, ...] = ()
+    phase_measures: PhaseMeasures | None = None
     phase: PhaseEstimate | None = None
+    faint_aside: bool = False
     thresholds: Mapping[str, float] = field(default_factory=dict)
     leading: tuple[str, ...] = ()
     doubtful: tuple[DoubtfulPlace, ...] = ()

@@ -36,6 +36,20 @@ class PhaseRules(FindingRules):
         "livers darker, so that a dark one says nothing.",
         "Testing/stages/test_phase.py::test_a_bright_liver_is_not_surely_arterial",
     )
+    phase_mixed_cava_hu: tuple[float, float] = rule(
+        (5.0, 10.0),
+        "HU",
+        "Mean and SD of how much darker than the aorta the vena cava is without contrast medium and in the "
+        "delayed phase, where blood is mixed: one that is darker still speaks against both. Drawn delayed "
+        "bodies are measured at -10 HU, 98 of 100 below 20; wider here, as patients' are not known.",
+        "Testing/stages/test_phase.py::test_a_dark_vena_cava_is_no_delayed_phase",
+    )
+    phase_mixed_sds: float = rule(
+        2.5,
+        "SD",
+        "Counted as no farther away: other discs are taken for the vena cava at times.",
+        "Testing/stages/test_phase.py::test_a_dark_vena_cava_is_no_delayed_phase",
+    )
     phase_priors: tuple[float, ...] = rule(
         (0.1, 0.22, 0.54, 0.14), "0..1", "How often each phase is met in the liver's CT.", "none: no survey"
     )

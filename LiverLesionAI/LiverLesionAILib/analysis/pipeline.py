@@ -58,6 +58,7 @@ def analyze(
     from ..models.device import choose_device, with_fallback
 
     draft = Draft.of(check_ct(volume), None if second_phase is None else check_ct(second_phase))
+    draft = replace(draft, faint_aside=settings.faint_aside)
     if phases is not None:
         checked = tuple((phase, check_ct(other)) for phase, other in phases.others)
         draft = replace(draft, phases=replace(phases, others=checked))

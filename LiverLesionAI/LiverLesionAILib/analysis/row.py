@@ -9,28 +9,28 @@ earlier scan at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ..case.classes import Phase
-from ..case.findings import AttentionMap, DoubtfulPlace, Lesion, ProbabilityMap
+from ..case.findings import AttentionMap, DoubtfulPlace, ProbabilityMap
 from ..case.interval import with_half_widths
 from ..models.weights import ModelEntry
 from ..stages.classify.differential import DifferentialSettings
+from ..stages.classify.second_voice import Company
 from ..stages.classify.stage import CaseClassifier, ClassStageSettings
 from ..stages.detect.match import ProposalSettings
-from ..stages.detect.stage import DetectSettings, detect_lesions, place_detected, with_sources
+from ..stages.detect.stage import Detected, DetectSettings, detect_lesions, place_detected, with_sources
 from ..stages.locate.coarse import LocateSettings, locate
 from ..stages.measure.lesions import measure_case, measure_liver
 from ..stages.measure.plausible import PlausibleSettings, implausible, measure_body
 from ..stages.measure.probability import ProbabilitySettings, with_probability
 from ..stages.neighbours.gallbladder import GallbladderSettings, messages, separate_gallbladder
 from ..stages.neighbours.stage import find_gallbladder, without_gallbladder
-from ..stages.phase.estimate import ARTERIAL, PHASES, PhaseSettings, measure_phase, phase_probabilities
-from ..stages.phase.hints import hints_of
+from ..stages.phase.estimate import PhaseMeasures, PhaseSettings
 from ..stages.place.grid import on_ct_grid
 from ..stages.segment.doubtful import DoubtfulSettings, doubtful_places
 from ..stages.segment.masks import SegmentSettings, masks_from_probabilities, tempered
@@ -42,6 +42,7 @@ from ..volume.ct import resample_labels
 from ..volume.masks import number_by_size, with_numbers
 from .choice import Models
 from .draft import Draft, Placed
+from .early_phase import early_measures, looks_arterial
 from .rules import Rules
 
 
@@ -102,38 +103,22 @@ def detect(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dr
     """A detector's boxes: they doubt masks, and add lesions of their own."""
     if models.detector is None or draft.segmented is None:
         return draft
+    settings = rules.part(PhaseSettings)
+    measured: list[PhaseMeasures | None] = []
+
+    def arterial() -> bool:
+        measured.append(early_measures(draft, settings))
+        return looks_arterial(draft, measured[-1], settings)
+
     detected = detect_lesions(
-        models.detector,
-        draft.segmented,
-        rules.part(DetectSettings),
-        progress,
-        lambda: _looks_arterial(draft, rules.part(PhaseSettings)),
+        models.detector, draft.segmented, rules.part(DetectSettings), progress, arterial
     )
-    return replace(draft, detected=detected, segmented=replace(draft.segmented, masks=detected.masks))
-
-
-def _looks_arterial(draft: Draft, settings: PhaseSettings) -> bool:
-    """Whether the reader calls the CT arterial, or, where nothing is said, its densities do."""
-    if draft.phases.own is not None:
-        return draft.phases.own is Phase.ARTERIAL
-    assert draft.segmented is not None
-    working, masks = draft.segmented.working, draft.segmented.masks
-    filled = np.flatnonzero(masks.liver_zyx.any(axis=(1, 2)))
-    if not filled.size:
-        return False
-    ends = [float(working.index_to_lps((z, 0, 0))[2]) for z in (filled[0], filled[-1])]
-    measures = measure_phase(
-        draft.oriented,
-        draft.segmented.hu_on(working),
-        masks.liver_zyx,
-        masks.labels_zyx > 0,
-        working.spacing_zyx_mm,
-        min(ends),
-        max(ends),
-        settings,
+    return replace(
+        draft,
+        detected=detected,
+        segmented=replace(draft.segmented, masks=detected.masks),
+        phase_measures=measured[-1] if measured else None,
     )
-    shares = phase_probabilities(measures, settings, hints_of(draft.ct, settings.hints))
-    return PHASES[int(shares.argmax())] == ARTERIAL
 
 
 def gallbladder(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
@@ -176,7 +161,8 @@ def place(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dra
     remarks: list[str] = []
     at_gallbladder: set[int] = set()
     if draft.gallbladder is not None and separated is not None:
-        least, seen = listing_score(rules, models.segmenter.entry), dict(found.masks.scores)
+        least = listing_score(rules, models.segmenter.entry, faint_aside=draft.faint_aside)
+        seen = dict(found.masks.scores)
         if detected is not None:
             seen.update({label: detected.alone[index].score for label, index in boxed.items()})
         sure = {label for label, score in seen.items() if score >= least}
@@ -217,8 +203,7 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
     if detected is not None:
         lesions, maps = with_sources(lesions, detected, placed.numbers, placed.boxed, box)
         draft = replace(draft, attention=(*draft.attention, *maps))
-        if not _keeps_faint_aside(rules):
-            draft = draft.say(*detected.messages)
+        draft = _of_boxes(draft, detected)
     lesions = with_probability(lesions, rules.part(ProbabilitySettings))
     known = ProbabilityMap(draft.segmented.tumour_zyx, draft.segmented.working, draft.thresholds["tumour"])
     lesions = with_half_widths(lesions, placed.labels_zyx, box, known)
@@ -232,6 +217,11 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
     )
     draft = replace(draft, leading=leading)
     return replace(draft, lesions=lesions, organ=organ).say(*_what_was_left_out(draft, rules, bool(lesions)))
+
+
+def _of_boxes(draft: Draft, detected: Detected) -> Draft:
+    """The draft with what a detector took from the list; a slider shows those, and a table says so itself."""
+    return draft if draft.faint_aside else draft.say(*detected.messages)
 
 
 def _doubtful(found: Segmented, placed: Placed, rules: Rules) -> tuple[DoubtfulPlace, ...]:
@@ -329,8 +319,17 @@ def classify(draft: Draft, rules: Rules, models: Models, progress: Progress) -> 
         None if rules.classes_said == "paper" else rules.part(DifferentialSettings),
     )
     stage = CaseClassifier(models.classifier, settings)
-    listed = listed_lesions(draft.lesions, rules, models.segmenter.entry)
-    found = stage.run(draft.found(), draft.ct, draft.second_phase, progress, draft.phases, listed)
+    least = listing_score(rules, models.segmenter.entry, faint_aside=draft.faint_aside)
+    company = Company.of(draft.lesions, least)
+    found = stage.run(
+        draft.found(),
+        draft.ct,
+        draft.second_phase,
+        progress,
+        draft.phases,
+        company,
+        draft.phase_measures,
+    )
     attention = (*draft.attention, *found.attention)
     said = replace(draft, lesions=found.lesions, attention=attention, phase=found.phase).say(*found.messages)
     if found.phase is not None and found.phase.phase is Phase.ARTERIAL:
@@ -338,25 +337,9 @@ def classify(draft: Draft, rules: Rules, models: Models, progress: Progress) -> 
     return said
 
 
-def listed_lesions(lesions: Sequence[Lesion], rules: Rules, segmenter: ModelEntry) -> set[int]:
-    """Numbers of the lesions that a reader finds in the table at first.
-
-    Others are no company that speaks for a class.
-    """
-    least = listing_score(rules, segmenter)
-    return {one.number for one in lesions if one.score >= least}
-
-
-def listing_score(rules: Rules, segmenter: ModelEntry) -> float:
+def listing_score(rules: Rules, segmenter: ModelEntry, *, faint_aside: bool) -> float:
     """The score from which a lesion is in the table at first; the model's own where faint ones are kept."""
-    if _keeps_faint_aside(rules):
-        return Rules().calibrated(segmenter).score_threshold
-    return rules.score_threshold
-
-
-def _keeps_faint_aside(rules: Rules) -> bool:
-    """Whether the panel asks, which analyses down to the faintest score and lists by its slider."""
-    return rules.score_threshold <= rules.faintest_score
+    return Rules().calibrated(segmenter).score_threshold if faint_aside else rules.score_threshold
 
 
 class Stage(NamedTuple):

@@ -42,6 +42,8 @@ class Settings:
         class_priors: how often a lesion is of each class, all classes of the page; see
             :func:`parse_class_priors`.
         gallbladder: whether to look for it, and to take it out of liver and lesions.
+        faint_aside: whether who asks keeps fainter lesions aside and lists by a slider, as the panel does;
+            `score_threshold` is how faint then, and the model's own score says what is listed at first.
     """
 
     segmenter: str = ""
@@ -61,6 +63,7 @@ class Settings:
     class_priors: tuple[tuple[str, float], ...] | None = None
     gallbladder: bool = True
     operating_point: str = "default"
+    faint_aside: bool = False
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Settings:

@@ -330,7 +330,7 @@ class Panel(VTKObservationMixin):
         """The analysis' settings as the panel stands."""
         chosen = {**self.models.settings(), **self.classes.settings()}
         # Fainter lesions are kept aside for the threshold slider.
-        return {**chosen, "score_threshold": Rules().faintest_score}
+        return {**chosen, "score_threshold": Rules().faintest_score, "faint_aside": True}
 
     def score_threshold(self) -> float:
         """Lesions of a lower score are kept aside."""

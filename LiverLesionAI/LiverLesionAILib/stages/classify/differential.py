@@ -159,20 +159,21 @@ class Context:
 
     Attributes:
         vessels_hu: brightest vessels in the liver, by phase; aorta_hu: of the aorta.
-        lesions: how many there are.
-        alike: others of the same contrast.
+        others: how many other lesions there are, of at least `least_score` (NaN: of any).
+        alike: those of them that have the same contrast.
         alike_metastasis: the highest probability of metastasis among larger ones that are alike.
         network: the network's probabilities by class, {} where it was not asked or knows nothing like it.
         network_weight: their exponent.
     """
 
     vessels_hu: Mapping[str, float] = field(default_factory=dict)
-    lesions: int = 1
+    others: int = 0
     alike: int = 0
     alike_metastasis: float = 0.0
     network: Mapping[str, float] = field(default_factory=dict)
     network_weight: float = 0.0
     aorta_hu: Mapping[str, float] = field(default_factory=dict)
+    least_score: float = math.nan
 
 
 def differential(
@@ -364,10 +365,17 @@ def _reasons(
         parts.append(f"rim {seen.rim_contrast_hu:.0f} HU brighter than lesion and liver")
     if finely and seen.whole_core and math.isfinite(seen.texture):
         parts.append("homogeneous" if seen.texture <= settings.uneven else "heterogeneous")
-    if context.lesions > 1:
-        alike = f"{context.alike or 'no'} other{'s' * (context.alike > 1)} alike"
-        parts.append(f"{context.lesions} lesions, {alike}")
+    if context.others:
+        parts.append(_company(context))
     return "; ".join(parts)
+
+
+def _company(context: Context) -> str:
+    """How many other lesions are like this one, and of which: a slider may list others than those."""
+    score = f" (score from {context.least_score:.2f})" if math.isfinite(context.least_score) else ""
+    if context.others == 1:
+        return f"one other lesion{score}, {'alike' if context.alike else 'not alike'}"
+    return f"{context.others} other lesions{score}, {context.alike or 'none'} of them alike"
 
 
 def _sharpness(edge_mm: float, settings: DifferentialSettings) -> str:

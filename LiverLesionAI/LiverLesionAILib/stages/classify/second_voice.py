@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...case.classes import LesionClass, Phase
 from ...case.enhancement import Enhancement, PhaseLevels
+from ...case.findings import Lesion
 from ..phase.estimate import PhaseMeasures
 from .differential import LEAST_SHARE, METASTASIS, Context, Differential, DifferentialSettings, differential
 from .enhancement import MeasuredEnhancement, measure_enhancement
@@ -64,6 +65,24 @@ class MeasuredPhase:
     shares: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class Company:
+    """Lesions that count as others of the same liver; fainter candidates, which may be none, do not.
+
+    Attributes:
+        numbers: of them.
+        least_score: which they have; a reader's slider may list others, so that it is told. NaN: of all.
+    """
+
+    numbers: frozenset[int]
+    least_score: float = math.nan
+
+    @classmethod
+    def of(cls, lesions: Iterable[Lesion], least_score: float) -> Company:
+        """Those of at least that score."""
+        return cls(frozenset(one.number for one in lesions if one.score >= least_score), least_score)
+
+
 def measured_phases(views: Sequence[PhaseView]) -> list[MeasuredPhase]:
     """Measure the lesions in every phase; of two of one phase the first counts."""
     found: dict[str, MeasuredPhase] = {}
@@ -90,28 +109,30 @@ def measured_phases(views: Sequence[PhaseView]) -> list[MeasuredPhase]:
 def differentials(
     measured: Sequence[MeasuredPhase],
     settings: DifferentialSettings,
-    listed: Collection[int] | None = None,
+    company: Company | None = None,
 ) -> dict[int, Differential]:
     """What each lesion may be, from all phases at hand; larger lesions first, as smaller ones lean on them.
 
     Args:
         measured: one per phase, that of the case's own CT first.
-        listed: lesions that count as company; fainter candidates, which may be none, do not. None: all.
+        company: None: all.
     """
     vessels = {one.phase: one.vessels_hu for one in measured}
     first = measured[0].features
     kin = alike(first, settings.alike_hu)
-    counted = set(first) if listed is None else set(first) & set(listed)
+    known = Company(frozenset(first)) if company is None else company
+    counted = set(first) & known.numbers
     found: dict[int, Differential] = {}
     for number in sorted(first, key=lambda n: -first[n].diameter_mm):
         phases = {one.phase: one.features[number] for one in measured if number in one.features}
         network, weight = network_voice(measured, number, settings)
-        company = [other for other in kin[number] if other in counted]
-        larger = [found[other].probabilities.get(METASTASIS, 0.0) for other in company if other in found]
+        alikes = [other for other in kin[number] if other in counted]
+        larger = [found[other].probabilities.get(METASTASIS, 0.0) for other in alikes if other in found]
         context = Context(
             vessels_hu=vessels,
-            lesions=len(counted | {number}),
-            alike=len(company),
+            others=len(counted - {number}),
+            least_score=known.least_score,
+            alike=len(alikes),
             alike_metastasis=max(larger, default=0.0),
             network=network,
             network_weight=weight,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from ..phase.estimate import (
 from ..phase.hints import Hint, against_the_reader, hint_sentences, hints_of
 from .differential import DifferentialSettings
 from .liver_box import LiverBox, liver_box
-from .second_voice import PhaseView, differentials, measured_phases
+from .second_voice import Company, PhaseView, differentials, measured_phases
 
 if TYPE_CHECKING:
     from .lesions import ClassAnswer, ClassifySettings
@@ -95,7 +95,8 @@ class CaseClassifier:
         second_phase: CtVolume | None = None,
         progress: Progress = silent,
         named: NamedPhases | None = None,
-        listed: Collection[int] | None = None,
+        company: Company | None = None,
+        measures: PhaseMeasures | None = None,
     ) -> Classified:
         """Phase, and classes, maps and boxes of the lesions.
 
@@ -103,11 +104,12 @@ class CaseClassifier:
             result: with a liver, made on `volume`.
             second_phase: another phase of the same patient; it is registered to `volume`.
             named: what the reader calls the phase of `volume`, and further phases by name.
-            listed: lesions that count as others of the same liver; None: all.
+            company: lesions that count as others of the same liver; None: all.
+            measures: what the phase of `volume` is read from, where it was measured before; None measures it.
         """
         box = liver_box(result, volume)
         progress("contrast phase", 0.0)
-        measures = measured(box, self.settings.phase)
+        measures = measured(box, self.settings.phase) if measures is None else measures
         classified = self.classifier is not None and bool(result.lesions)
         named = NamedPhases() if named is None else named
         hints = hints_of(volume, self.settings.phase.hints)
@@ -139,7 +141,7 @@ class CaseClassifier:
         lesions = with_classes(result.lesions, found)
         if self.settings.differential is not None:
             phase = _what_it_cannot_show(phase, views)
-            said = differentials(measured_phases(views), self.settings.differential, listed)
+            said = differentials(measured_phases(views), self.settings.differential, company)
             lesions = with_differentials(lesions, said)
             messages.append(NOT_VALIDATED)
         else:

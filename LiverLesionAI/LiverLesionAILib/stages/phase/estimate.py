@@ -1,9 +1,10 @@
 """Which contrast phase a CT is in, from the density of the aorta, of the liver and of the vessels in it.
 
 Typical densities at 120 kV (unenhanced; late arterial, 35 to 45 s; portal venous, 65 to 80 s; delayed, 3 to 5
-min): aorta 42, 290, 155, 105 HU; portal vein 41, 125, 170, 110 HU; liver 57, 72, 112, 92 HU. What is compared
-is what differs between phases whatever the dose: how bright the aorta is, how far ahead of the liver's veins
-it is, and how far those stand out of the liver.
+min): aorta 42, 290, 155, 105 HU; portal vein 41, 125, 170, 110 HU; liver 57, 72, 112, 92 HU. Compared are how
+bright the aorta is, how far ahead of the liver's veins it is, and how far those stand out of the liver. A low
+dose, a large patient or an early scan with a small bolus makes the aorta as dark as a delayed one; the vena
+cava tells these apart: after minutes its blood is mixed, and as dense as the aorta's.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from .hints import Hint, HintSettings, weighed
 
 PHASES = tuple(phase.title for phase in Phase)
 ARTERIAL = PHASES[1]
+MIXED = (PHASES.index(Phase.UNENHANCED.title), PHASES.index(Phase.DELAYED.title))
+"""Phases in which all large vessels are equally dense."""
 
 HuRows = tuple[tuple[float, float, float], ...]
 
@@ -41,6 +44,9 @@ class PhaseSettings:
             liver.
         bright_liver_hu: mean and SD of the liver without contrast medium, and in the arterial phase: a liver
             that is brighter has taken contrast medium up, so that it is later.
+        mixed_cava_hu: mean and SD of how much darker than the aorta the vena cava is where contrast medium is
+            mixed, or where there is none.
+        mixed_sds: what is farther away counts as that far, as the vena cava is mistaken at times.
         priors: how often a phase is met.
         aorta: what the aorta is found by.
         sure: probability of a phase from which nobody is warned that it is uncertain.
@@ -52,6 +58,8 @@ class PhaseSettings:
     means_hu: HuRows
     sds_hu: HuRows
     bright_liver_hu: tuple[tuple[float, float], ...]
+    mixed_cava_hu: tuple[float, float]
+    mixed_sds: float
     priors: tuple[float, ...]
     sure: float
     aorta: AortaSettings
@@ -66,7 +74,7 @@ class PhaseMeasures:
         aorta_hu: NaN where no aorta was found.
         vessels_hu: of the brightest vessels in the liver.
         liver_hu: the level of its parenchyma.
-        cava_hu: of the vena cava; the estimate does not use it.
+        cava_hu: of the vena cava; NaN where none was seen.
     """
 
     aorta_hu: float
@@ -131,6 +139,12 @@ def phase_probabilities(
         # A darker one says nothing: it may be fatty.
         for row, (usual, scatter) in enumerate(settings.bright_liver_hu):
             logs[row] -= 0.5 * (max(measures.liver_hu - usual, 0.0) / scatter) ** 2
+    behind = measures.aorta_hu - measures.cava_hu
+    if np.isfinite(behind):
+        # One as bright as the aorta says nothing: the kidneys' blood reaches it early.
+        usual, scatter = settings.mixed_cava_hu
+        away = min(max((behind - usual) / scatter, 0.0), settings.mixed_sds)
+        logs[list(MIXED)] -= 0.5 * away**2
     shares = np.exp(logs - logs.max())
     return weighed(shares / shares.sum(), hints)
 

@@ -236,6 +236,16 @@ ANATOMY_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "pour la veine porte. Veines hépatiques, distances à celles-ci et drainage d'un foie restant sont "
         "omis : l'une peut être plus proche d'une lésion que tout vaisseau montré.",
     ),
+    "The scan counts as delayed, but its hepatic veins do not seem to be filled with contrast medium, as in "
+    "an early phase: one of the two is wrong. Check the phase, and name it where you know it.": (
+        "Die Aufnahme gilt als spät, ihre Lebervenen sind aber wohl noch nicht kontrastiert, wie in einer "
+        "frühen Phase: Eines von beiden ist falsch. Bitte die Phase prüfen und nennen, wenn sie bekannt ist.",
+        "Undersøkelsen regnes som sen fase, men levervenene er trolig ikke fylt med kontrast, som i en "
+        "tidlig fase: ett av de to er feil. Kontroller fasen, og oppgi den hvis den er kjent.",
+        "L'examen est considéré comme tardif, mais ses veines hépatiques ne semblent pas encore opacifiées, "
+        "comme à une phase précoce : l'un des deux est faux. Vérifier la phase et l'indiquer si elle est "
+        "connue.",
+    ),
     "There is no liver, or too little of it, to tell its segments.": (
         "Es gibt keine Leber oder zu wenig von ihr, um Segmente zu bestimmen.",
         "Det er ingen lever, eller for lite av den, til å bestemme segmenter.",

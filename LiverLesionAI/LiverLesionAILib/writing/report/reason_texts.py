@@ -74,6 +74,27 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
     "homogeneous": ("homogen", "homogen", "homogène"),
     "heterogeneous": ("inhomogen", "inhomogen", "hétérogène"),
     "{mm} mm": ("{mm} mm", "{mm} mm", "{mm} mm"),
+    "{n} other lesions (score from {score}), {m} of them alike": (
+        "{n} weitere Läsionen (Score ab {score}), {m} davon ähnlich",
+        "{n} andre lesjoner (score fra {score}), {m} av dem like",
+        "{n} autres lésions (score à partir de {score}), dont {m} semblables",
+    ),
+    "{n} other lesions (score from {score}), none of them alike": (
+        "{n} weitere Läsionen (Score ab {score}), keine davon ähnlich",
+        "{n} andre lesjoner (score fra {score}), ingen av dem like",
+        "{n} autres lésions (score à partir de {score}), aucune semblable",
+    ),
+    "one other lesion (score from {score}), alike": (
+        "eine weitere Läsion (Score ab {score}), ähnlich",
+        "én annen lesjon (score fra {score}), lik",
+        "une autre lésion (score à partir de {score}), semblable",
+    ),
+    "one other lesion (score from {score}), not alike": (
+        "eine weitere Läsion (Score ab {score}), nicht ähnlich",
+        "én annen lesjon (score fra {score}), ikke lik",
+        "une autre lésion (score à partir de {score}), non semblable",
+    ),
+    # Of cases of earlier versions.
     "{n} lesions, {m} others alike": (
         "{n} Läsionen, {m} weitere ähnlich",
         "{n} lesjoner, {m} andre like",
@@ -294,17 +315,17 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
     ),
     "no part brighter than the liver in the portal venous phase": (
         "portalvenös kein Teil heller als die Leber",
-        "ingen del lysere enn leveren i portalvenøs fase",
+        "ingen del lysere enn leveren i portovenøs fase",
         "aucune partie plus dense que le foie à la phase portale",
     ),
     "no part clearly brighter than the liver in the portal venous phase": (
         "portalvenös kein Teil deutlich heller als die Leber",
-        "ingen del tydelig lysere enn leveren i portalvenøs fase",
+        "ingen del tydelig lysere enn leveren i portovenøs fase",
         "aucune partie nettement plus dense que le foie à la phase portale",
     ),
     "brightest part at {n} % of the way from liver to aorta in the portal venous phase": (
         "hellster Teil portalvenös bei {n} % des Wegs von Leber zu Aorta",
-        "lyseste del {n} % av veien fra lever til aorta i portalvenøs fase",
+        "lyseste del {n} % av veien fra lever til aorta i portovenøs fase",
         "partie la plus dense à {n} % de l'écart entre foie et aorte à la phase portale",
     ),
     "nothing inside denser than {n} HU": (
@@ -329,12 +350,12 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
     ),
     "does not fill in after the portal venous phase ({hu} HU against the liver)": (
         "füllt sich nach der portalvenösen Phase nicht ({hu} HU gegen die Leber)",
-        "fylles ikke etter portalvenøs fase ({hu} HU mot leveren)",
+        "fylles ikke etter portovenøs fase ({hu} HU mot leveren)",
         "ne se remplit pas après la phase portale ({hu} UH par rapport au foie)",
     ),
     "fills in by {hu} HU against the liver after the portal venous phase": (
         "füllt sich nach der portalvenösen Phase um {hu} HU gegen die Leber",
-        "fylles {hu} HU mot leveren etter portalvenøs fase",
+        "fylles {hu} HU mot leveren etter portovenøs fase",
         "se remplit de {hu} UH par rapport au foie après la phase portale",
     ),
     "a dense part that does not follow the blood, calcium? ({hu} HU above its core)": (

@@ -13,7 +13,7 @@ SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "suchen und auch die portalvenöse Aufnahme auswerten.",
         "Dette opptaket er arterielt: over halvparten av lesjonene som er lysere enn leveren, ble "
         "oversett i syntetiske opptak, og ingen hos pasienter er prøvd. Se etter dem selv, og analyser "
-        "også det portalvenøse opptaket.",
+        "også det portovenøse opptaket.",
         "Cet examen est artériel : plus de la moitié des lésions plus denses que le foie ont été "
         "manquées dans des examens synthétiques, et aucune n'a été essayée chez un patient. Les chercher "
         "soi-même, et analyser aussi l'examen portal.",
