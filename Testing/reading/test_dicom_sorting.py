@@ -78,6 +78,20 @@ class TestSeveralScans:
         assert "series 4.2 'ABDOMEN PV' (acquisition 2) was taken" in taken[0].notes[0]
         assert "series 4.1 'ABDOMEN PV' (CT, 30 slices, 150 mm, acquisition 1)" in taken[0].notes[0]
 
+    def test_that_another_one_was_there_is_told_where_nobody_chose(self, tmp_path: Path) -> None:
+        """Not on the terminal alone: the findings and every report of them begin with it."""
+        from LiverLesionAILib.writing.report.sentences import sentence
+        from LiverLesionAILib.writing.report.strings import Language
+
+        phases(tmp_path, [0, 1.0], AcquisitionNumber=[1, 2])
+        for asked in (None, "4"):
+            first, *_ = load_ct(tmp_path, asked).warnings
+            assert first.startswith("Series 4 holds 2 scans, of which one was analysed: acquisition ")
+        assert sentence(first, Language("de")).startswith("Serie 4 enthält 2 Aufnahmen")
+        assert not any("holds 2 scans" in said for said in load_ct(tmp_path, "4.1").warnings)
+        one = next((tmp_path / "0").iterdir())
+        assert not any("holds 2 scans" in said for said in load_ct(one).warnings), "it names its own scan"
+
     def test_breath_holds_that_overlap(self, tmp_path: Path) -> None:
         phases(tmp_path, [0, 62.0], AcquisitionNumber=[1, 2])
         assert sorted(s.key for s in list_series(tmp_path)) == ["4.1", "4.2"]

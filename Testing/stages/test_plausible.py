@@ -65,6 +65,16 @@ def test_a_size_that_no_body_has():
     assert "the scan cuts it" in said(flat, liver, cut_off=True)[0]
 
 
+@pytest.mark.parametrize(("hu", "told"), [(-18.0, True), (1.0, False), (120.0, False), (231.0, True)])
+def test_a_density_that_hardly_a_liver_has(hu: float, told: bool):
+    for body_seen in (None, BodyMeasures(-0.2, 712.0, True)):
+        sentences = implausible(body_seen, 1048.0, cut_off=True, settings=RULES, liver_hu=hu)
+        assert len(sentences) == told
+        assert all(one.startswith(f"Check the density: {hu:.0f} HU") for one in sentences)
+    assert implausible(None, 0.0, cut_off=True, settings=RULES, liver_hu=hu) == ()
+    assert implausible(None, 900.0, cut_off=True, settings=RULES) == (), "nothing measured"
+
+
 def test_a_small_liver_at_the_scans_end_may_be_all_or_another_organ():
     """The spleen of a mirrored body lies where the liver should: nothing else gives it away."""
     spleen = BodyMeasures(-0.3, 712.0, True)

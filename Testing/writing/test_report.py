@@ -461,9 +461,11 @@ class TestSentencesOfTheAnalysis:
             *implausible(BodyMeasures(0.3, 500.0, True), 9000.0, cut_off=False, settings=PLAUSIBLE),
             *implausible(BodyMeasures(-0.3, 500.0, True), 90.0, cut_off=False, settings=PLAUSIBLE),
             *implausible(BodyMeasures(-0.3, 500.0, True), 90.0, cut_off=True, settings=PLAUSIBLE),
+            *implausible(None, 900.0, cut_off=True, settings=PLAUSIBLE, liver_hu=-18.0),
+            *implausible(None, 900.0, cut_off=True, settings=PLAUSIBLE, liver_hu=231.0),
             *notes(small_case(lesions=0)[1]),
         ]
-        assert len(said) >= 14
+        assert len(said) >= 16
         for code in LANGUAGES[1:]:
             words = Language(code)
             assert [s for s in said if sentence(s, words) in (s, words("in_english", s=s))] == []

@@ -368,3 +368,10 @@ class FindingRules(InputRules):
         "A larger liver is doubted: a wrong slice distance, or another organ.",
         f"{_PLAUSIBLE}::test_a_size_that_no_body_has",
     )
+    plausible_liver_hu: tuple[float, float] = rule(
+        (0.0, 200.0),
+        "HU",
+        "A liver that is darker or brighter, without its lesions, leads the findings with a warning; eleven "
+        "real CTs lie between 42 and 121. Fat alone makes few livers darker than water.",
+        f"{_PLAUSIBLE}::test_a_density_that_hardly_a_liver_has",
+    )

@@ -214,6 +214,7 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
         organ.volume_ml,
         cut_off=draft.where is not None and draft.where.cut_off,
         settings=rules.part(PlausibleSettings),
+        liver_hu=organ.hu_mean,
     )
     draft = replace(draft, leading=leading)
     return replace(draft, lesions=lesions, organ=organ).say(*_what_was_left_out(draft, rules, bool(lesions)))

@@ -53,6 +53,7 @@ def load_folder(folder: Path, series: str | None, progress: Progress) -> CtVolum
     notes, warnings = list(volume.notes), list(volume.warnings)
     if len(stacks) > 1:
         notes.insert(0, _choice(stacks, chosen))
+    warnings[:0] = _one_of_several(stacks, chosen, series)
     warnings += _unreadable(scan, "the folder")
     if len(scan.patients) > 1:
         warnings.append(
@@ -79,7 +80,8 @@ def load_dicom_file(path: Path, series: str | None, progress: Progress) -> CtVol
         stack = choose(stacks, series, path_text(path))
         volume = load_stack(stack, printable(path.name), progress)
         if len(stacks) > 1:
-            volume = replace(volume, notes=(_choice(stacks, stack), *volume.notes))
+            warnings = (*_one_of_several(stacks, stack, series), *volume.warnings)
+            volume = replace(volume, notes=(_choice(stacks, stack), *volume.notes), warnings=warnings)
         return volume
     # One slice stands for its series: the slices beside it.
     scan = scan_files(_files(path.parent.iterdir()), part(progress, 0.0, _HEADERS))
@@ -98,7 +100,8 @@ def load_dicom_file(path: Path, series: str | None, progress: Progress) -> CtVol
     others = [s for s in of_series if s is not stack and not s.info.refused]
     if others:
         notes.insert(0, _choice([stack, *others], stack))
-    warnings = (*volume.warnings, *_unreadable(scan, "the folder beside it"))
+    several = _one_of_several(holding, stack, series)
+    warnings = (*several, *volume.warnings, *_unreadable(scan, "the folder beside it"))
     return replace(volume, notes=tuple(notes), warnings=warnings)
 
 
@@ -113,6 +116,19 @@ def _choice(stacks: list[Stack], chosen: Stack) -> str:
     detail = f" ({chosen.info.detail})" if chosen.info.detail else ""
     kind = "scans in one series" if one_series else "series"
     return f"Of {len(stacks)} {kind}, {chosen.info.label}{detail} was taken. {describe_all(stacks, chosen)}"
+
+
+def _one_of_several(stacks: list[Stack], chosen: Stack, wanted: str | None) -> list[str]:
+    """What is doubtful where one of a series' scans was taken that nobody has named by its key."""
+    shared = [s.info for s in stacks if s.info.uid == chosen.info.uid and not s.info.refused]
+    if len(shared) < 2 or wanted in {info.key for info in shared}:
+        return []
+    series = chosen.info.key.split(".")[0]
+    which = chosen.info.detail or chosen.info.key
+    return [
+        f"Series {series} holds {len(shared)} scans, of which one was analysed: {which}. Check that it is "
+        "the one you want."
+    ]
 
 
 def _nothing(paths: list[Path], scan: Scan) -> str:

@@ -1,4 +1,4 @@
-"""Whether a result can be true: a liver on the wrong side, or of a size that no body has."""
+"""Whether a result can be true: a liver on the wrong side, or of a size or density that no body has."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class PlausibleSettings:
     Attributes:
         side_share: how far left of the middle the liver may lie, of the body's width.
         least_ml_per_cm2, most_ml_per_cm2: liver volume against the body's cross-section at the liver.
+        liver_hu: lowest and highest density of a liver without its lesions.
     """
 
     PREFIX: ClassVar[str] = "plausible_"
@@ -31,6 +32,7 @@ class PlausibleSettings:
     side_share: float
     least_ml_per_cm2: float
     most_ml_per_cm2: float
+    liver_hu: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -79,16 +81,42 @@ def measure_body(volume: CtVolume, liver_zyx: NDArray[np.bool_], geometry: Geome
 
 
 def implausible(
-    body: BodyMeasures | None, liver_ml: float, *, cut_off: bool, settings: PlausibleSettings
+    body: BodyMeasures | None,
+    liver_ml: float,
+    *,
+    cut_off: bool,
+    settings: PlausibleSettings,
+    liver_hu: float = float("nan"),
 ) -> tuple[str, ...]:
     """Sentences that lead the findings; nothing is changed or refused.
 
     Args:
         liver_ml: the liver's volume.
         cut_off: whether the scan cuts the liver: then it may be small, and that is said.
+        liver_hu: the liver's mean density without lesions; NaN says nothing.
     """
-    if body is None or not liver_ml > 0:
+    if not liver_ml > 0:
         return ()
+    low, high = settings.liver_hu
+    said = [] if body is None else _of_side_and_size(body, liver_ml, cut_off, settings)
+    if liver_hu < low:
+        said.append(
+            f"Check the density: {liver_hu:.0f} HU is hardly that of a liver. Only a very fatty one without "
+            "contrast medium is so dark; otherwise the file's values are no Hounsfield units, or another "
+            "organ was taken for liver. Lesions, their classes and all densities are in doubt."
+        )
+    elif liver_hu > high:
+        said.append(
+            f"Check the density: {liver_hu:.0f} HU is hardly that of a liver. The file's values may be no "
+            "Hounsfield units, it may show one energy of a spectral CT, or another organ was taken for "
+            "liver. Lesions, their classes and all densities are in doubt."
+        )
+    return tuple(said)
+
+
+def _of_side_and_size(
+    body: BodyMeasures, liver_ml: float, cut_off: bool, settings: PlausibleSettings
+) -> list[str]:
     said = []
     if body.side > settings.side_share:
         said.append(
@@ -114,7 +142,7 @@ def implausible(
             f"Check the size: {liver_ml:.0f} mL is too small a liver for this body. After a resection it may "
             "be true; otherwise the voxel size of the file is wrong, or a part of the liver was missed."
         )
-    return tuple(said)
+    return said
 
 
 def _body(plane: NDArray[np.float32]) -> NDArray[np.bool_]:

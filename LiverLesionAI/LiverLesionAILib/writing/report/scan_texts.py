@@ -28,6 +28,41 @@ SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Cet examen est bruité : {hu} UH dans le foie. Dans de tels examens, les petites lésions sont "
         "plus souvent manquées, et à seuil bas bien plus de fausses sont listées. Se méfier des petites.",
     ),
+    "Check the density: {hu} HU is hardly that of a liver. Only a very fatty one without contrast medium is "
+    "so dark; otherwise the file's values are no Hounsfield units, or another organ was taken for liver. "
+    "Lesions, their classes and all densities are in doubt.": (
+        "Dichte prüfen: {hu} HU hat kaum eine Leber. So dunkel ist nur eine stark verfettete ohne "
+        "Kontrastmittel; sonst sind die Werte der Datei keine Hounsfield-Einheiten, oder ein anderes Organ "
+        "wurde für Leber gehalten. Läsionen, ihre Klassen und alle Dichten sind zweifelhaft.",
+        "Kontroller tettheten: {hu} HU har knapt noen lever. Bare en svært fettrik uten kontrastmiddel er så "
+        "mørk; ellers er filens verdier ikke Hounsfield-enheter, eller et annet organ ble tatt for lever. "
+        "Lesjoner, deres klasser og alle tettheter er tvilsomme.",
+        "Vérifier la densité : {hu} UH n'est guère celle d'un foie. Seul un foie très stéatosique sans "
+        "injection est aussi peu dense ; sinon les valeurs du fichier ne sont pas des unités Hounsfield, ou "
+        "un autre organe a été pris pour le foie. Lésions, classes et densités sont toutes douteuses.",
+    ),
+    "Check the density: {hu} HU is hardly that of a liver. The file's values may be no Hounsfield units, it "
+    "may show one energy of a spectral CT, or another organ was taken for liver. Lesions, their classes and "
+    "all densities are in doubt.": (
+        "Dichte prüfen: {hu} HU hat kaum eine Leber. Die Werte der Datei sind vielleicht keine "
+        "Hounsfield-Einheiten, sie zeigt eine einzelne Energie eines Spektral-CT, oder ein anderes Organ "
+        "wurde für Leber gehalten. Läsionen, ihre Klassen und alle Dichten sind zweifelhaft.",
+        "Kontroller tettheten: {hu} HU har knapt noen lever. Filens verdier er kanskje ikke "
+        "Hounsfield-enheter, den viser én energi fra en spektral-CT, eller et annet organ ble tatt for "
+        "lever. Lesjoner, deres klasser og alle tettheter er tvilsomme.",
+        "Vérifier la densité : {hu} UH n'est guère celle d'un foie. Les valeurs du fichier ne sont peut-être "
+        "pas des unités Hounsfield, il montre une seule énergie d'un scanner spectral, ou un autre organe a "
+        "été pris pour le foie. Lésions, classes et densités sont toutes douteuses.",
+    ),
+    "Series {name} holds {n} scans, of which one was analysed: {name_now}. Check that it is the one "
+    "you want.": (
+        "Serie {name} enthält {n} Aufnahmen, von denen eine ausgewertet wurde: {name_now}. Bitte prüfen, ob "
+        "es die gewünschte ist.",
+        "Serie {name} inneholder {n} opptak, og ett av dem ble analysert: {name_now}. Kontroller at det er "
+        "det ønskede.",
+        "La série {name} contient {n} acquisitions, dont une a été analysée : {name_now}. Vérifier que c'est "
+        "la bonne.",
+    ),
     "Check the side and the size: only {ml} mL of liver were found, and the scan cuts it. It may be all "
     "that is shown; otherwise a part was missed, or another organ was taken for liver, such as the "
     "spleen of a mirrored image.": (
