@@ -8,6 +8,7 @@ from datetime import date
 
 import pytest
 from LiverLesionAILib.case.course import (
+    CUT_TARGET,
     Course,
     new_lesions,
     proposed_targets,
@@ -15,8 +16,11 @@ from LiverLesionAILib.case.course import (
     sums_over_time,
     target_sizes,
 )
+from LiverLesionAILib.case.findings import Box, Lesion
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.case.recist import NonTarget, Response, TargetSize, TargetState
+from LiverLesionAILib.case.time_point import time_point_of
+from LiverLesionAILib.volume.geometry import Geometry
 
 NEW, GONE, STABLE, UNSEEN = (
     LesionState.NEW,
@@ -102,6 +106,34 @@ def test_a_bridge_never_joins_what_has_a_neighbour():
         bridges={(0, 2): pairs(((1,), (2,)))},
     )
     assert [t.numbers for t in over.tracks] == [((1,), (1,), (1,)), ((), (), (2,))]
+
+
+def test_a_lesion_that_the_scan_cuts_is_the_last_to_be_a_target_and_that_is_said():
+    before, now = point(1, {1: 60, 2: 40, 3: 30}), point(2, {1: 60, 2: 40, 3: 30})
+    three = pairs(((1,), (1,)), ((2,), (2,)), ((3,), (3,)))
+
+    def cut(at: TimePoint, *numbers: int) -> TimePoint:
+        return replace(at, lesions={n: replace(x, cut=n in numbers) for n, x in at.lesions.items()})
+
+    whole, one, two = (course([b, now], three) for b in (before, cut(before, 1), cut(before, 1, 3)))
+    assert [proposed_targets(over) for over in (whole, one, two)] == [(1, 2), (2, 3), (2, 1)]
+    later = course([before, cut(now, 2)], three)
+    told = [CUT_TARGET in response_of(over).arithmetic for over in (whole, one, two, later)]
+    assert told == [False, False, True, True]
+    assert CUT_TARGET in response_of(one, (1,)).arithmetic, "the reader's choice as well"
+    treated = course([cut(point(1, {1: 60}, treated=True), 1), now], pairs(((1,), (1,))))
+    assert proposed_targets(treated) == ()
+
+
+def test_the_grid_says_which_lesions_a_scan_cuts():
+    grid = Geometry.make((10, 40, 40), (3.0, 1.0, 1.0))
+    ends, inside = (
+        Lesion(n, 1.0, (20.0, 20.0, z), Box((20.0, 20.0, z), (9.0, 9.0, 9.0)), measurement=None)
+        for n, z in ((1, 24.0), (2, 15.0))
+    )
+    sizes = time_point_of([ends, inside], {}, "a", None, 3.0, grid).lesions
+    assert (sizes[1].cut, sizes[2].cut) == (True, False)
+    assert not time_point_of([ends], {}, "a", None, 3.0).lesions[1].cut
 
 
 def test_split_parts_are_added_and_merged_ones_are_one():

@@ -213,6 +213,7 @@ def time_point(examined: Examined) -> TimePoint:
         result.case_name,
         _day(examined),
         result.geometry.spacing_zyx_mm[0],
+        result.geometry,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from .followup import FollowUp, LesionSize, LesionState, Pair, TimePoint, provisional
 from .recist import (
+    MOST_IN_ORGAN,
     Assessment,
     NonTarget,
     TargetSize,
@@ -165,10 +166,39 @@ def _track(course: Course, nodes: Sequence[Node]) -> Track:
 
 
 def proposed_targets(course: Course) -> tuple[int, ...]:
-    """Numbers in the baseline scan of the largest measurable lesions that are not treated."""
-    baseline = course.points[0]
-    axes = {n: x.long_axis_mm for n, x in baseline.lesions.items() if not x.treated and x.long_axis_mm > 0}
-    return propose_targets(axes, baseline.slice_thickness_mm)
+    """Numbers in the baseline scan of the largest measurable lesions that are not treated.
+
+    Those that the scan cuts come last: nobody sees how large they are.
+    """
+    baseline, chosen = course.points[0], list[int]()
+    for cut in (False, True):
+        axes = {
+            n: x.long_axis_mm
+            for n, x in baseline.lesions.items()
+            if not x.treated and x.long_axis_mm > 0 and x.cut is cut
+        }
+        left = MOST_IN_ORGAN - len(chosen)
+        chosen += propose_targets(axes, baseline.slice_thickness_mm, most=left)
+    return tuple(chosen)
+
+
+CUT_TARGET = (
+    "A target reaches the first or last slice of a scan: it may be larger than measured there, and the sum "
+    "with it."
+)
+
+
+def cut_targets(course: Course, targets: Sequence[int]) -> tuple[str, ...]:
+    """A sentence where a scan cuts one of the targets; nothing where none does."""
+    followed = [track.numbers for track in course.tracks if set(track.numbers[0]) & set(targets)]
+    seen = [
+        course.points[at].lesions[n]
+        for numbers in followed
+        for at, own in enumerate(numbers)
+        for n in own
+        if at > 0 or n in targets
+    ]
+    return (CUT_TARGET,) if any(one.cut for one in seen) else ()
 
 
 def target_sizes(course: Course, targets: Sequence[int]) -> list[list[TargetSize]]:
@@ -333,7 +363,7 @@ def response_of(
         new_proposed=new_proposed(course),
         provisional=course.provisional,
     )
-    return replace(made, arithmetic=(*made.arithmetic, *doubts))
+    return replace(made, arithmetic=(*made.arithmetic, *doubts, *cut_targets(course, chosen)))
 
 
 def sums_over_time(

@@ -44,6 +44,7 @@ class LesionSize:
         confirmed: the reader has accepted, drawn or treated it.
         hu_mean: over its mask; NaN where there is none.
         by_network: a network drew its outline, and the reader has not drawn it anew.
+        cut: it reaches the first or last slice of its scan, and may be larger than measured.
     """
 
     number: int
@@ -57,6 +58,7 @@ class LesionSize:
     confirmed: bool = False
     hu_mean: float = math.nan
     by_network: bool = False
+    cut: bool = False
 
     @property
     def volume_interval_ml(self) -> tuple[float, float]:

@@ -157,6 +157,7 @@ def _time_point(point: TimePoint) -> dict[str, Any]:
                 "treated": x.treated,
                 "confirmed": x.confirmed,
                 "by_network": x.by_network,
+                "cut": x.cut,
             }
             for x in point.lesions.values()
         ],
@@ -303,6 +304,7 @@ def _read_point(point: Mapping[str, Any]) -> TimePoint:
             confirmed=bool(x["confirmed"]),
             hu_mean=_float(x["hu_mean"]),
             by_network=bool(x.get("by_network", False)),
+            cut=bool(x.get("cut", False)),
         )
         for x in point["lesions"]
     ]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 
+from ..volume.geometry import Geometry
 from .findings import Lesion, LesionSource, LesionStatus
 from .followup import LesionSize, TimePoint
+from .wording import reaches_an_end
 
 
 def time_point_of(
@@ -16,15 +19,20 @@ def time_point_of(
     name: str,
     day: date | None,
     slice_thickness_mm: float,
+    geometry: Geometry | None = None,
 ) -> TimePoint:
     """Those that count, with their sizes.
 
     Args:
         intervals: lesion number -> (low, high) of the long axis in mm, where they are known.
+        geometry: the CT's grid, which says which lesions its ends cut; None where that is not known.
     """
     lesions = list(lesions)
     counted = [lesion for lesion in lesions if lesion.status.counts]
-    sizes = {lesion.number: _size(lesion, intervals.get(lesion.number)) for lesion in counted}
+    sizes = {}
+    for lesion in counted:
+        cut = geometry is not None and reaches_an_end(lesion, geometry)
+        sizes[lesion.number] = replace(_size(lesion, intervals.get(lesion.number)), cut=cut)
     return TimePoint(name, day, sizes, slice_thickness_mm, all(map(_judged, lesions)))
 
 

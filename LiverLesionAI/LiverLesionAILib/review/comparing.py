@@ -211,8 +211,8 @@ class Comparisons:
             if math.isfinite(row.half_mm):
                 axis = row.measurement.long_axis_mm
                 intervals[row.number] = max(0.0, axis - row.half_mm), axis + row.half_mm
-        thickness = volume_geometry(case.volume).spacing_zyx_mm[0]
-        return time_point_of(case.rows, intervals, case.volume.GetName(), day, thickness)
+        grid = volume_geometry(case.volume)
+        return time_point_of(case.rows, intervals, case.volume.GetName(), day, grid.spacing_zyx_mm[0], grid)
 
     def _paired(
         self,
