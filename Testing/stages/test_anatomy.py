@@ -166,7 +166,7 @@ def test_thick_tubes_of_a_sure_tree_tell_most_of_a_veins_course() -> None:
     assert not weights[~tubes].any()
 
 
-def test_the_caudate_hangs_down_behind_the_portal_vein_and_left_of_the_cava_alone(found) -> None:
+def test_the_caudate_hangs_down_behind_the_portal_vein_and_tapers_in_front_of_the_cava(found) -> None:
     planes = Planes(found.landmarks)
     fork = np.array(found.landmarks[LandmarkName.BIFURCATION].lps)
 
@@ -177,7 +177,9 @@ def test_the_caudate_hangs_down_behind_the_portal_vein_and_left_of_the_cava_alon
         return bool(planes.is_caudate(np.array([x + aside, y - ahead, z])))
 
     assert is_caudate(8, 4, 8) and is_caudate(8, 4, 20), "the papillary process"
-    assert is_caudate(-6, 4, 8) and not is_caudate(-6, 4, 20), "right of it lie V and VI"
+    assert is_caudate(-6, 1, 8) and is_caudate(-6, 1, 18), "its process, in front of the cava"
+    assert not is_caudate(-9, 1, 20) and not is_caudate(-6, 1, 25), "right of it lie V and VI"
+    assert is_caudate(-6, -4, 8) and not is_caudate(-6, -4, 18), "beside the cava, not in front of it"
     assert not is_caudate(8, 4, 30)
     in_front = fork[1] - planes.ivc(fork[2] - 20)[1]
     assert not is_caudate(8, -in_front + 2, 20), "in front of the portal vein"

@@ -49,3 +49,9 @@ def portal_alone(named: NamedTrees, found: FoundTubes) -> NamedTrees:
         return np.where((trees_zyx > 0) & ~stub, np.uint8(Vessel.PORTAL), np.uint8(0))
 
     return NamedTrees(of_one_tree(named.likelier_zyx), of_one_tree(named.sure_zyx))
+
+
+def hepatic_in_doubt(named: NamedTrees) -> NamedTrees:
+    """No vessel's name as a hepatic vein is sure: what they run to, or that they are filled, is not seen."""
+    doubted = named.sure_zyx == Vessel.HEPATIC
+    return named._replace(sure_zyx=np.where(doubted, np.uint8(Vessel.LIKELIER_HEPATIC), named.sure_zyx))

@@ -160,9 +160,12 @@ class Planes:
         side = (x > ivc_x + right) & (x < np.maximum(bend[0] + beyond_bend, ivc_x + least))
         below, above = usual.CAUDATE_ENDS_MM
         height = (z > fork[2] - below) & (z < high[2] - above)
-        # Its papillary process hangs down farther, where no other segment lies.
+        # Lower still hang its papillary process, where no other segment lies, and right of the cava's middle,
+        # in front of it and tapering, the process that joins it to the right liver.
         process, behind_front = usual.CAUDATE_PROCESS_MM
-        height |= (z <= fork[2] - below) & (z > fork[2] - process) & (x > ivc_x) & (y > front + behind_front)
+        tapered = 1.0 - np.clip((fork[2] - below - z) / (process - below), 0.0, 1.0)
+        lower = (z <= fork[2] - below) & (z > fork[2] - process) & (y > front + behind_front)
+        height |= lower & ((x > ivc_x) | ((x > ivc_x + right * tapered) & (y < ivc_y)))
         return (y > front) & (y < ivc_y + usual.CAUDATE_BEHIND_MM) & side & height
 
     def lateral_level(self, points_lps: Points) -> float:

@@ -18,7 +18,7 @@ from ...volume.resampling import resample_labels
 from .balance import balanced, hepatic_share
 from .cava import Cava, find_cava
 from .face import VesselFinder
-from .filling import portal_alone, thick_veins_ml
+from .filling import hepatic_in_doubt, portal_alone, thick_veins_ml
 from .found_tubes import find_tubes
 from .grid import LiverGrid, liver_grid
 from .landmarks import course_weights, portal_landmarks, vein_landmarks
@@ -85,6 +85,12 @@ UNFILLED = (
     "vena cava ({found:.1f} mL; {asked:g} mL are asked), an early phase. All vessels shown are taken for the "
     "portal vein. Hepatic veins, distances to them and the outflow of a remnant are left out: one may lie "
     "nearer to a lesion than any vessel shown."
+)
+UNROOTED = (
+    "{share:.0f} % of the vessels seen in the liver were taken for hepatic veins (from {low:.0f} % on are "
+    "plausible), and without the vena cava it cannot be told why: branches are named wrongly, or the hepatic "
+    "veins are not filled with contrast medium (an early phase). No hepatic vein's name is sure, distances "
+    "to them have a question mark, and one may lie nearer to a lesion than any vessel shown."
 )
 TOO_SMALL = "There is no liver, or too little of it, to tell its segments."
 
@@ -216,9 +222,13 @@ def _vessels_and_landmarks(
     told = sure
     if not doubts:
         balance = balanced(named, found, grid.liver_zyx, least, most)
-        told = np.where(found.cava_zyx, np.uint8(Vessel.IVC), balance.named.sure_zyx)
+        kept = balance.named
         if balance.lopsided:
-            doubts = (LOPSIDED.format(share=100 * balance.hepatic, low=100 * least, high=100 * most),)
+            unrooted = cava is None and balance.hepatic < least
+            doubt = UNROOTED if unrooted else LOPSIDED
+            doubts = (doubt.format(share=100 * balance.hepatic, low=100 * least, high=100 * most),)
+            kept = hepatic_in_doubt(kept) if unrooted else kept
+        told = np.where(found.cava_zyx, np.uint8(Vessel.IVC), kept.sure_zyx)
     if cava is not None and cava.lower_zyx is not None:
         # Nothing above rests on it; a lesion's distance does.
         told = np.where(cava.lower_zyx, np.uint8(Vessel.IVC), told)

@@ -79,7 +79,8 @@ least."""
 CAUDATE_ENDS_MM = (14.0, 18.0)
 """It reaches so far below the bifurcation, and up to so far below the hepatic veins' confluence."""
 CAUDATE_PROCESS_MM = (26.0, 6.0)
-"""Left of the IVC's middle it reaches so far below the bifurcation, so far behind its front."""
+"""It reaches so far below the bifurcation, so far behind its front: left of the IVC's middle, and in front
+of the IVC, where its right side tapers from the lobe's to the IVC's middle."""
 CAUDATE_BEHIND_MM = 29.0
 """It reaches so far behind the IVC's middle."""
 

@@ -220,6 +220,24 @@ ANATOMY_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "fines sont montrées comme porte ou hépatique, avec un point d'interrogation à leurs distances ; "
         "suivre la plus proche jusqu'à son tronc.",
     ),
+    "{share} % of the vessels seen in the liver were taken for hepatic veins (from {low} % on are "
+    "plausible), and without the vena cava it cannot be told why: branches are named wrongly, or the hepatic "
+    "veins are not filled with contrast medium (an early phase). No hepatic vein's name is sure, distances "
+    "to them have a question mark, and one may lie nearer to a lesion than any vessel shown.": (
+        "{share} % der in der Leber gesehenen Gefäße gelten als Lebervenen (plausibel ab {low} %), und ohne "
+        "V. cava ist nicht zu sagen, warum: Äste sind falsch benannt, oder die Lebervenen sind noch nicht "
+        "kontrastiert (frühe Phase). Keine Lebervene ist sicher benannt, Abstände zu ihnen haben ein "
+        "Fragezeichen, und eine kann näher an einer Läsion liegen als jedes gezeigte Gefäß.",
+        "{share} % av karene som ses i leveren, ble tatt for levervener (fra {low} % er rimelig), og uten "
+        "v. cava kan det ikke sies hvorfor: grener har feil navn, eller levervenene er ikke fylt med "
+        "kontrast ennå (en tidlig fase). Ingen levervene har sikkert navn, avstander til dem har "
+        "spørsmålstegn, og en kan ligge nærmere en lesjon enn noe vist kar.",
+        "{share} % des vaisseaux vus dans le foie ont été pris pour des veines hépatiques (plausible à "
+        "partir de {low} %) et, sans la veine cave, la raison reste inconnue : branches mal nommées, ou "
+        "veines hépatiques non encore opacifiées (phase précoce). Aucune veine hépatique n'est nommée avec "
+        "certitude, leurs distances portent un point d'interrogation, et l'une peut être plus proche d'une "
+        "lésion que tout vaisseau montré.",
+    ),
     "The hepatic veins do not seem to be filled with contrast medium: hardly any thick vessel runs to the "
     "vena cava ({found} mL; {asked} mL are asked), an early phase. All vessels shown are taken for the "
     "portal vein. Hepatic veins, distances to them and the outflow of a remnant are left out: one may lie "
