@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 pytest.importorskip("slicer")
 
+from LiverLesionAILib.case.attributes import ATTR_NOTES
 from LiverLesionAILib.case.findings import LesionSource, LesionStatus
 from LiverLesionAILib.case.wording import messages, notes, told_of_listed
 from LiverLesionAILib.review.case_view import CaseView, read_case
@@ -66,6 +68,14 @@ def test_it_follows_the_threshold(desk) -> None:
     assert said(notes(report())) == [told]
     case = at(0.85)
     assert len(case.rows) == 1 and said(case.notes) == said(notes(report())) == []
+
+
+def test_what_makes_all_findings_doubtful_comes_first(desk) -> None:
+    at, _, _ = desk
+    case = at(0.35)
+    doubt = "Check the density: -18 HU is hardly that of a liver."
+    case.table.SetAttribute(ATTR_NOTES, json.dumps(["Of the run.", doubt]))
+    assert at(0.35).notes[0] == doubt
 
 
 def test_an_empty_table_is_explained_as_long_as_it_is_empty(desk) -> None:

@@ -44,7 +44,7 @@ from LiverLesionAILib.writing.report.strings import LANGUAGES, Language
 from support.case_factory import small_case
 from support.dicom_judged import judged as valid_object
 from support.dicom_judged import objects, source_of
-from writing.test_report import Page, pdf_text
+from support.report_pages import Page, pdf_text
 
 WARNING = "The prior scan looks arterial, the current one portal venous: lesions can look larger or smaller, "
 WARNING += "appear or vanish, by the phase alone."

@@ -236,6 +236,17 @@ class TestText:
         assert "Reader's" not in plain
         assert "phase (" not in plain
 
+    def test_what_makes_all_findings_doubtful_stands_above_the_table(self):
+        doubt = "Check the size: 9000 mL is too large a liver for this body."
+        result = replace(measured_result(), messages=("Slices differ.", doubt))
+        lines = findings_text(result, 120).splitlines()
+        assert lines[1] == f"Warning: {doubt}" and "Note: Slices differ." in lines
+        assert sum(doubt in line for line in lines) == 1
+
+    def test_a_named_phase_has_no_probability(self):
+        phase = PhaseEstimate("arterial", 1.0, named=True)
+        assert findings_text(measured_result(phase=phase)).splitlines()[1] == "Arterial phase (as named)."
+
     def test_columns_that_say_nothing_are_left_out(self):
         result = measured_result()
         plain = [replace(x, model_class=None, class_probabilities={}) for x in result.lesions]

@@ -12,6 +12,8 @@ from .store_json import describe_place, read_place
 ATTR_PHASE = "LiverLesionAI.Phase"
 ATTR_PHASE_PROBABILITY = "LiverLesionAI.PhaseProbability"
 ATTR_PHASE_WARNING = "LiverLesionAI.PhaseWarning"
+ATTR_PHASE_NAMED = "LiverLesionAI.PhaseNamed"
+"""Whether the reader has named it: "1", else ""."""
 ATTR_MODELS = "LiverLesionAI.Models"
 ATTR_NOTES = "LiverLesionAI.Notes"
 """The analysis' messages to the reader, as a JSON list: they are read again when the scene is."""
@@ -29,6 +31,7 @@ def case_attributes(result: CaseResult) -> dict[str, str]:
         ATTR_PHASE: phase.name if phase else "",
         ATTR_PHASE_PROBABILITY: f"{phase.probability:.4f}" if phase else "",
         ATTR_PHASE_WARNING: phase.warning if phase else "",
+        ATTR_PHASE_NAMED: "1" if phase and phase.named else "",
         ATTR_MODELS: json.dumps(dict(result.models)),
         ATTR_NOTES: json.dumps(list(result.messages)),
         ATTR_DEVICE: result.device,
@@ -46,7 +49,8 @@ def read_phase(get: Callable[[str], str | None]) -> PhaseEstimate | None:
         probability = float(get(ATTR_PHASE_PROBABILITY) or "nan")
     except ValueError:
         probability = math.nan
-    return PhaseEstimate(name, probability, get(ATTR_PHASE_WARNING) or "")
+    named = get(ATTR_PHASE_NAMED) == "1"
+    return PhaseEstimate(name, probability, get(ATTR_PHASE_WARNING) or "", named)
 
 
 def read_models(get: Callable[[str], str | None]) -> Mapping[str, str]:

@@ -256,11 +256,13 @@ class PhaseEstimate:
         name: title of a :class:`.Phase`: "non-contrast", "arterial", "portal venous", "delayed".
         probability: 0..1.
         warning: what follows from it for the reader, "" for nothing.
+        named: whether the reader has named it.
     """
 
     name: str
     probability: float
     warning: str = ""
+    named: bool = False
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -277,6 +279,7 @@ class PhaseEstimate:
     def text(self) -> str:
         """For the reader: "Portal venous phase (0.83)." and the warning."""
         sure = f" ({self.probability:.2f})" if self.probability == self.probability else ""
+        sure = " (as named)" if self.named else sure
         return f"{self.name[:1].upper()}{self.name[1:]} phase{sure}. {self.warning}".strip()
 
 

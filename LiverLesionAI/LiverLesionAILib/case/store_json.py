@@ -159,6 +159,7 @@ def describe_phase(phase: PhaseEstimate | None) -> Json | None:
         "name": phase.name,
         "probability": rounded(phase.probability, 6),
         "warning": phase.warning,
+        "named": phase.named,
     }
 
 
@@ -166,7 +167,8 @@ def read_phase(entry: Json | None) -> PhaseEstimate | None:
     """The way back from :func:`describe_phase`."""
     if entry is None:
         return None
-    return PhaseEstimate(str(entry["name"]), read_number(entry["probability"]), str(entry["warning"]))
+    probability, named = read_number(entry["probability"]), bool(entry.get("named", False))
+    return PhaseEstimate(str(entry["name"]), probability, str(entry["warning"]), named)
 
 
 def describe_geometry(geometry: Geometry) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from itertools import product
 
@@ -38,6 +39,14 @@ def notes(result: CaseResult) -> tuple[str, ...]:
     """
     warning = (result.phase.warning,) if result.phase is not None and result.phase.warning else ()
     return _explained(result) + warning
+
+
+_LEADING = re.compile(r"Check the (side|size|density)|Series .+ holds \d+ scans, of which one was analysed")
+
+
+def leads(said: str) -> bool:
+    """Whether a sentence stands before all findings: they can hardly be true, or are of another scan."""
+    return _LEADING.match(said) is not None
 
 
 def messages(result: CaseResult) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from ..case.wording import (
     axial_slice,
     found_by,
     is_proposed,
+    leads,
     look_here,
     millilitres,
     notes,
@@ -197,14 +198,16 @@ def findings_text(result: CaseResult, width: int = 100) -> str:
         width: columns of the terminal. Class, status and position are left out where they say nothing; if the
             table is still too wide, its last columns are.
     """
+    said = [_one_line(note) for note in notes(result)]
     lines = [f"{_one_line(result.case_name)}: {summary(result)}"]
+    lines += [f"Warning: {note}" for note in said if leads(note)]
     if result.phase is not None:
         lines.append(_one_line(replace(result.phase, warning="").text))
     if result.lesions:
         lines += ["", *_table(result, width), ""]
     if result.doubtful:
         lines.append(look_here(result))
-    lines += [f"Note: {_one_line(note)}" for note in notes(result)]
+    lines += [f"Note: {note}" for note in said if not leads(note)]
     if result.anatomy is not None:
         lines += [f"Anatomy: {_one_line(message)}" for message in result.anatomy.messages]
     if result.resection is not None:

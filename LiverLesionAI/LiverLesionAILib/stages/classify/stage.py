@@ -248,21 +248,22 @@ class CaseClassifier:
 def _as_stated(phase: PhaseEstimate | None, stated: Phase, classified: bool) -> PhaseEstimate:
     """The phase as the reader names it, with what follows from it for classes."""
     if phase is not None and phase.name == stated.title:
-        return phase
+        return replace(phase, named=True)
     warning = ""
     if classified and stated is not Phase.ARTERIAL:
         warning = (
             f"The scan is {stated.title}; classes were learnt in the arterial phase and are less reliable "
             "here."
         )
-    return PhaseEstimate(stated.title, 1.0, warning)
+    return PhaseEstimate(stated.title, 1.0, warning, named=True)
 
 
 def _what_it_cannot_show(phase: PhaseEstimate | None, views: Sequence[PhaseView]) -> PhaseEstimate | None:
     """The phase with what follows from it for classes by measurement."""
     if phase is None or any(view.phase is Phase.ARTERIAL for view in views):
         return phase
-    said = f"The scan looks {phase.name}: FNH and HCC cannot be told without an arterial phase."
+    seems = "is" if phase.named else "looks"
+    said = f"The scan {seems} {phase.name}: FNH and HCC cannot be told without an arterial phase."
     return replace(phase, warning=said)
 
 

@@ -12,7 +12,7 @@ from ...case.interval import READER_MM, by_reader, intervals_of
 from ...case.judged import JudgedCourse
 from ...case.terminology import by_probability, lesion_probability
 from ...case.volume_interval import volume_digits, volume_interval_ml
-from ...case.wording import axial_slice, notes, slice_number
+from ...case.wording import axial_slice, leads, notes, slice_number
 from ...pictures.canvas import png_bytes
 from ...pictures.enhancement_plot import enhancement_plot
 from ...volume.dicom import DicomSource
@@ -85,6 +85,7 @@ class Content:
         small_print: (label, value) pairs of models, rules and version.
         follow_up: what is said of earlier scans; None without any.
         anatomy: what is said of segments, vessels and a planned resection; None without any.
+        warnings: all of them; leading: those of them that stand before the findings.
         calibrated: whether the rows' scores are probabilities.
     """
 
@@ -105,6 +106,12 @@ class Content:
     follow_up: FollowUpPart | None = None
     anatomy: AnatomyPart | None = None
     calibrated: bool = True
+    leading: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Warnings that stand at the end."""
+        return tuple(said for said in self.warnings if said not in self.leading)
 
     @property
     def headings(self) -> tuple[str, ...]:
@@ -158,7 +165,7 @@ def report_content(
         technique=_technique(result, source, words),
         liver=_liver(result, listed, words),
         rows=rows,
-        summary=_summary(result, listed, words),
+        summary=_summary(listed, words),
         changes=tuple(_changes(result.lesions, words)),
         warnings=tuple(warnings),
         small_print=_small_print(result, rows, words),
@@ -170,6 +177,7 @@ def report_content(
         follow_up=None if judged is None else follow_up_part(judged, words),
         anatomy=anatomy_part(result, listed, words, anatomy_3d),
         calibrated=not listed or any(lesion.probability is not None for lesion in listed),
+        leading=tuple(sentence(said, words) for said in notes(result) if leads(said)),
     )
 
 
@@ -303,9 +311,10 @@ def _technique(
     pairs.append((words("series"), said))
     if result.phase is not None:
         name = words(f"phase.{phase_key(result.phase.name)}")
-        pairs.append(
-            (words("phase"), f"{name} ({words('phase_note', p=words.number(result.phase.probability, 2))})")
-        )
+        known = words("phase_note", p=words.number(result.phase.probability, 2))
+        if result.phase.named:
+            known = words("phase_named")
+        pairs.append((words("phase"), f"{name} ({known})"))
     return tuple(pairs)
 
 
@@ -317,7 +326,9 @@ def phase_key(name: str) -> str:
 
 def fat_text(hu_mean: float, phase: str | None, words: Language) -> str:
     """What the liver's density says about fat in this phase."""
-    limits = FAT_HU.get(phase or "")
+    if not phase:
+        return words("fat_no_phase")
+    limits = FAT_HU.get(phase)
     if limits is None or hu_mean != hu_mean:
         return words("fat_unknown")
     likely, possible = limits
@@ -347,13 +358,9 @@ def _liver(result: CaseResult, listed: Sequence[Lesion], words: Language) -> tup
     return tuple(pairs)
 
 
-def _summary(result: CaseResult, listed: Sequence[Lesion], words: Language) -> str:
-    if listed:
-        return ""
-    tumour = result.probabilities.get("tumour")
-    if tumour is None:
-        return words("no_lesion_at_all")
-    return words("no_lesion", t=words.number(tumour.threshold, 2))
+def _summary(listed: Sequence[Lesion], words: Language) -> str:
+    # The score that none has reached is told among the warnings, with what was left out.
+    return "" if listed else words("no_lesion")
 
 
 def _changes(lesions: Sequence[Lesion], words: Language) -> list[str]:

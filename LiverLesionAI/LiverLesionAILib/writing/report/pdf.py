@@ -100,6 +100,7 @@ def _styles() -> dict[str, Any]:
         "base": base,
         "h1": like("h1", fontName=bold, fontSize=14, leading=17, textColor=_BLUE),
         "h2": like("h2", fontName=bold, fontSize=9.5, leading=12, textColor=_BLUE, spaceBefore=5),
+        "leading": like("leading", fontName=bold, textColor=_RED, spaceAfter=2),
         "small": like("small", fontSize=7, leading=8.4, textColor=_GREY),
         "cell": like("cell", fontSize=8, leading=9.4),
         "below": like("below", fontSize=6.2, leading=7.2, textColor=_GREY),
@@ -166,7 +167,7 @@ def _head(content: Content, styles: dict[str, Any]) -> list[Any]:
     story: list[Any] = [table, Spacer(1, 2 * mm)]
     if content.draft:
         story += [_text(content.draft, styles["banner"]), Spacer(1, 1.5 * mm)]
-    return story
+    return story + [_text(said, styles["leading"]) for said in content.leading]
 
 
 def _facts(content: Content, styles: dict[str, Any]) -> list[Any]:
@@ -340,8 +341,8 @@ def _end(content: Content, styles: dict[str, Any]) -> list[Any]:
     story += _pairs(tuple((words(k), blank) for k in ("spleen", "cirrhosis", "conclusion")), styles)
     story.append(_text(words("changes"), styles["h2"]))
     story += [_text(s, styles["base"]) for s in content.changes or (words("none"),)]
-    if content.warnings:
+    if content.remarks:
         story.append(_text(words("warnings"), styles["h2"]))
-        story += [_text(s, styles["small"]) for s in content.warnings]
+        story += [_text(s, styles["small"]) for s in content.remarks]
     story.append(_text("; ".join(f"{k}: {v}" for k, v in content.small_print), styles["small"]))
     return [KeepTogether(story)]

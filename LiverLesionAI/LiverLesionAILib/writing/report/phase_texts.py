@@ -115,6 +115,11 @@ PHASE_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Seconde phase {name} : {phase} ({p}), déplacée en moyenne de {mm} mm sur la première ; les "
         "classes proviennent de toutes les phases.",
     ),
+    "The scan is {phase}: FNH and HCC cannot be told without an arterial phase.": (
+        "Die Aufnahme ist {phase}: FNH und HCC sind ohne arterielle Phase nicht zu erkennen.",
+        "Undersøkelsen er {phase}: FNH og HCC kan ikke skilles ut uten arteriell fase.",
+        "L'examen est de phase {phase} : HNF et CHC ne peuvent être reconnus sans phase artérielle.",
+    ),
     "The scan is {phase}; classes were learnt in the arterial phase and are less reliable here.": (
         "Die Aufnahme ist {phase}; die Klassen wurden in der arteriellen Phase gelernt und sind hier weniger "
         "verlässlich.",

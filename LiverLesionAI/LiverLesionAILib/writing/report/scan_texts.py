@@ -54,6 +54,15 @@ SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "pas des unités Hounsfield, il montre une seule énergie d'un scanner spectral, ou un autre organe a "
         "été pris pour le foie. Lésions, classes et densités sont toutes douteuses.",
     ),
+    "Series {name} holds {n} scans, of which one was analysed: acquisition {m}. Check that it is the one you "
+    "want.": (
+        "Serie {name} enthält {n} Aufnahmen, von denen eine ausgewertet wurde: Akquisition {m}. Bitte "
+        "prüfen, ob es die gewünschte ist.",
+        "Serie {name} inneholder {n} opptak, og ett av dem ble analysert: opptak nr. {m}. Kontroller at det "
+        "er det ønskede.",
+        "La série {name} contient {n} acquisitions, dont une a été analysée : l'acquisition {m}. Vérifier "
+        "que c'est la bonne.",
+    ),
     "Series {name} holds {n} scans, of which one was analysed: {name_now}. Check that it is the one "
     "you want.": (
         "Serie {name} enthält {n} Aufnahmen, von denen eine ausgewertet wurde: {name_now}. Bitte prüfen, ob "
@@ -62,6 +71,11 @@ SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "det ønskede.",
         "La série {name} contient {n} acquisitions, dont une a été analysée : {name_now}. Vérifier que c'est "
         "la bonne.",
+    ),
+    "Series {name}: {mm} mm are short for an abdomen.": (
+        "Serie {name}: {mm} mm sind kurz für ein Abdomen.",
+        "Serie {name}: {mm} mm er kort for et abdomen.",
+        "Série {name} : {mm} mm, c'est court pour un abdomen.",
     ),
     "Check the side and the size: only {ml} mL of liver were found, and the scan cuts it. It may be all "
     "that is shown; otherwise a part was missed, or another organ was taken for liver, such as the "

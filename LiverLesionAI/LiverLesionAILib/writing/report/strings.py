@@ -39,6 +39,12 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "technique": ("Technique", "Technik", "Teknikk", "Technique"),
     "series": ("Series", "Serie", "Serie", "Série"),
     "phase": ("Contrast phase", "Kontrastmittelphase", "Kontrastfase", "Phase de contraste"),
+    "phase_named": (
+        "as named by the reader",
+        "wie vom Befunder angegeben",
+        "som oppgitt av radiologen",
+        "comme indiquée par le lecteur",
+    ),
     "phase_note": (
         "estimated from the image, probability {p}",
         "aus dem Bild geschätzt, Wahrscheinlichkeit {p}",
@@ -90,6 +96,12 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
         "ikke vurdert i denne fasen",
         "non évaluée à cette phase",
     ),
+    "fat_no_phase": (
+        "not judged, as the phase is not known",
+        "nicht beurteilt, da die Phase nicht bekannt ist",
+        "ikke vurdert, da fasen ikke er kjent",
+        "non évaluée, la phase n'étant pas connue",
+    ),
     "for_reader": (
         "To be filled in by the reader",
         "Vom Befunder auszufüllen",
@@ -100,12 +112,6 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "cirrhosis": ("Signs of cirrhosis", "Zirrhosezeichen", "Tegn til cirrhose", "Signes de cirrhose"),
     "findings": ("Findings", "Befunde", "Funn", "Constatations"),
     "no_lesion": (
-        "No lesion above the threshold of {t} was found.",
-        "Keine Läsion oberhalb der Schwelle von {t} gefunden.",
-        "Ingen lesjon over terskelen på {t} ble funnet.",
-        "Aucune lésion au-dessus du seuil de {t}.",
-    ),
-    "no_lesion_at_all": (
         "No lesion was found.",
         "Keine Läsion gefunden.",
         "Ingen lesjon ble funnet.",

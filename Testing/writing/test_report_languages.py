@@ -1,0 +1,124 @@
+"""The report's languages: every text, number and sentence of the analysis in each of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jinja2", reason="Jinja2 is not installed (the extra export)")
+pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra export)")
+
+from LiverLesionAILib.analysis.rules import Rules
+from LiverLesionAILib.case.findings import Box, LesionSource
+from LiverLesionAILib.case.wording import fainter_kept, notes, told_of_listed
+from LiverLesionAILib.stages.classify.stage import NETWORK_NOT_VALIDATED, NOT_VALIDATED
+from LiverLesionAILib.stages.measure.plausible import BodyMeasures, PlausibleSettings, implausible
+from LiverLesionAILib.stages.neighbours.gallbladder import Separated
+from LiverLesionAILib.stages.neighbours.gallbladder import messages as gallbladder_messages
+from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.ct import Geometry
+from LiverLesionAILib.writing.report.sentences import REASONS, SENTENCES, reasons, sentence
+from LiverLesionAILib.writing.report.strings import LANGUAGES, Language, keys, texts
+from support.case_factory import small_case
+from support.report_pages import content
+
+PLAUSIBLE = Rules().part(PlausibleSettings)
+
+
+GRID = Geometry.make((30, 60, 60), (3.0, 1.5, 1.5), (-45.0, -45.0, -45.0))
+
+
+def test_every_language_has_every_text_with_the_same_fields():
+    for key in keys():
+        fields = [set(re.findall(r"{(\w+)}", text)) for text in texts(key)]
+        assert all(one == fields[0] for one in fields), key
+
+
+def test_decimal_marks_and_dates_follow_the_language():
+    assert [Language(code).number(1234.5, 1) for code in LANGUAGES] == [
+        "1234.5",
+        "1234,5",
+        "1234,5",
+        "1234,5",
+    ]
+    dates = [Language(code).date("20260131") for code in LANGUAGES]
+    assert dates == ["2026-01-31", "31.01.2026", "31.01.2026", "31/01/2026"]
+    assert Language("en").number(math.nan) == "-"
+    with pytest.raises(InputError, match="'xx'"):
+        Language("xx")
+
+
+def fields(template: str) -> list[str]:
+    return sorted(re.findall(r"{(\w+)}", template))
+
+
+class TestSentencesOfTheAnalysis:
+    @pytest.mark.parametrize("table", [SENTENCES, REASONS], ids=["sentences", "reasons"])
+    def test_every_translation_keeps_the_figures(self, table):
+        for english, others in table.items():
+            assert len(others) == len(LANGUAGES) - 1
+            assert all(fields(text) == fields(english) for text in others), english
+            words = {
+                "phase": "portal venous",
+                "phase_now": "arterial",
+                "phase_taken": "delayed",
+                "response": "partial response",
+                "non_target": "all gone",
+            }
+            values = {name: words.get(name, "7.5") for name in fields(english)}
+            said = english.format(**values)
+            say = sentence if table is SENTENCES else reasons
+            assert say(said, Language("en")) == said
+            german = say(said, Language("de"))
+            assert german != said or set(fields(english)) == {"mm"}
+            assert "englisch" not in german
+            assert german.count("7,5") == list(values.values()).count("7.5")
+
+    def test_those_of_the_stages_are_known(self):
+        one = np.ones((1, 1, 1), bool)
+        found = Separated(one, one.astype(np.uint16), one, {3: 1.0}, (3,), (1, 2), 7.0)
+        first = small_case(lesions=1)[1].lesions[0]
+        ball = Box((0.0, 0.0, 0.0), (3.0, 3.0, 90.0))
+        told = [
+            lesions
+            for change in ({"at_gallbladder": True}, {"source": LesionSource.BOX}, {"box": ball})
+            for one in [replace(first, **change)]
+            for lesions in ([one], [one, replace(one, number=2)])
+        ]
+        said = [
+            NOT_VALIDATED,
+            NETWORK_NOT_VALIDATED,
+            *gallbladder_messages(found, {3}, 31.0),
+            *(text for some in told for text in told_of_listed(some, GRID)),
+            *(fainter_kept(scores) for scores in ([0.5], [0.3, 0.45])),
+            *implausible(BodyMeasures(0.3, 500.0, True), 9000.0, cut_off=False, settings=PLAUSIBLE),
+            *implausible(BodyMeasures(-0.3, 500.0, True), 90.0, cut_off=False, settings=PLAUSIBLE),
+            *implausible(BodyMeasures(-0.3, 500.0, True), 90.0, cut_off=True, settings=PLAUSIBLE),
+            *implausible(None, 900.0, cut_off=True, settings=PLAUSIBLE, liver_hu=-18.0),
+            *implausible(None, 900.0, cut_off=True, settings=PLAUSIBLE, liver_hu=231.0),
+            *notes(small_case(lesions=0)[1]),
+        ]
+        assert len(said) >= 16
+        for code in LANGUAGES[1:]:
+            words = Language(code)
+            assert [s for s in said if sentence(s, words) in (s, words("in_english", s=s))] == []
+
+    def test_those_of_a_real_run_are_known(self, slab_result):
+        words = Language("fr")
+        said = notes(slab_result)
+        assert said
+        assert [s for s in said if sentence(s, words) == words("in_english", s=s)] == []
+        for lesion in slab_result.lesions:
+            assert lesion.class_reasons
+            said_in_french = reasons(lesion.class_reasons, words)
+            assert not re.search("border|ogeneous|brighter|liver|vessels|lesions", said_in_french)
+
+    def test_what_is_not_known_stays_english_and_says_so(self):
+        _, result = small_case()
+        result = replace(result, messages=("The file's header was odd.",))
+        assert content("de", result).warnings == ("(englisch) The file's header was odd.",)
+        assert content("en", result).warnings == ("The file's header was odd.",)
