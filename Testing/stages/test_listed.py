@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
 from LiverLesionAILib.analysis.row import listing_score
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.models.weights import Manifest
-from LiverLesionAILib.stages.classify.differential import PORTAL, DifferentialSettings
+from LiverLesionAILib.stages.classify.differential import (
+    PORTAL,
+    Context,
+    DifferentialSettings,
+    differential,
+)
 from LiverLesionAILib.stages.classify.second_voice import Company, MeasuredPhase, differentials
 from stages.test_differential import seen
 
@@ -30,6 +36,20 @@ def test_fainter_candidates_are_no_company() -> None:
     apart = {1: seen(PORTAL, 60), 2: seen(PORTAL, 110)}
     two = differentials([MeasuredPhase(PORTAL, 165.0, 150.0, 0.0, apart, {})], RULES)
     assert "one other lesion, not alike" in two[1].reasons
+
+
+@pytest.mark.parametrize(("others", "alike"), [(1, 0), (1, 1), (4, 0), (4, 1), (4, 3)])
+def test_company_is_told_in_every_language(others: int, alike: int) -> None:
+    from LiverLesionAILib.writing.report.sentences import reasons
+    from LiverLesionAILib.writing.report.strings import LANGUAGES, Language
+
+    context = Context(others=others, alike=alike, least_score=0.6)
+    line = differential({PORTAL: seen(PORTAL, 60)}, context, RULES).reasons
+    assert line in (reasons(line, Language("en")),)
+    for code in LANGUAGES[1:]:
+        (told,) = [part for part in reasons(line, Language(code)).split("; ") if "0,60" in part]
+        assert not re.search(r"other|lesions|\bnone\b|\bone\b|alike|score from", told)
+        assert not alike or others == 1 or f" {alike} " in told
 
 
 def test_who_counts_as_company_reaches_the_score() -> None:

@@ -170,7 +170,10 @@ def look_here(result: CaseResult) -> str:
         f"({place.diameter_mm:.0f} mm, score {place.score:.2f})"
         for place in result.doubtful
     )
-    return f"Look here, not listed as lesions (scores are no probabilities): {places}."
+    return (
+        "Look here, not listed as lesions (scores are no probabilities; where one reaches the threshold, the "
+        f"detector or a rule spoke against a lesion): {places}."
+    )
 
 
 def found_by(lesion: Lesion) -> str:

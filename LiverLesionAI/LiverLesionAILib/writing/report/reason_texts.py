@@ -74,15 +74,15 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
     "homogeneous": ("homogen", "homogen", "homogène"),
     "heterogeneous": ("inhomogen", "inhomogen", "hétérogène"),
     "{mm} mm": ("{mm} mm", "{mm} mm", "{mm} mm"),
-    "{n} other lesions (score from {score}), {m} of them alike": (
-        "{n} weitere Läsionen (Score ab {score}), {m} davon ähnlich",
-        "{n} andre lesjoner (score fra {score}), {m} av dem like",
-        "{n} autres lésions (score à partir de {score}), dont {m} semblables",
-    ),
     "{n} other lesions (score from {score}), none of them alike": (
         "{n} weitere Läsionen (Score ab {score}), keine davon ähnlich",
         "{n} andre lesjoner (score fra {score}), ingen av dem like",
         "{n} autres lésions (score à partir de {score}), aucune semblable",
+    ),
+    "{n} other lesions (score from {score}), {m} of them alike": (
+        "{n} weitere Läsionen (Score ab {score}), {m} davon ähnlich",
+        "{n} andre lesjoner (score fra {score}), {m} av dem like",
+        "{n} autres lésions (score à partir de {score}), dont {m} semblables",
     ),
     "one other lesion (score from {score}), alike": (
         "eine weitere Läsion (Score ab {score}), ähnlich",

@@ -177,14 +177,16 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "conclusion": ("Conclusion", "Beurteilung", "Konklusjon", "Conclusion"),
     "in_english": ("{s}", "(englisch) {s}", "(engelsk) {s}", "(en anglais) {s}"),
     "look_here": (
-        "Look here, not listed as lesions (in brackets size and the networks' score, which is no "
-        "probability): slice {places}.",
-        "Hier nachsehen, nicht als Läsion geführt (in Klammern Größe und Score der Netze, der keine "
-        "Wahrscheinlichkeit ist): Schicht {places}.",
-        "Se her, ikke listet som lesjon (i parentes størrelse og nettverkenes score, som ikke er noen "
-        "sannsynlighet): snitt {places}.",
-        "À regarder, non listé comme lésion (entre parenthèses la taille et le score des réseaux, qui n'est "
-        "pas une probabilité) : coupe {places}.",
+        "Look here, not listed as lesions (in brackets size and score, which is no probability; where it "
+        "reaches the threshold, the detector or a rule spoke against a lesion): slice {places}.",
+        "Hier nachsehen, nicht als Läsion geführt (in Klammern Größe und Score, der keine Wahrscheinlichkeit "
+        "ist; wo er die Schwelle erreicht, sprach der Detektor oder eine Regel gegen eine Läsion): Schicht "
+        "{places}.",
+        "Se her, ikke listet som lesjon (i parentes størrelse og score, som ikke er noen sannsynlighet; der "
+        "den når terskelen, talte detektoren eller en regel mot en lesjon): snitt {places}.",
+        "À regarder, non listé comme lésion (entre parenthèses la taille et le score, qui n'est pas une "
+        "probabilité ; là où il atteint le seuil, le détecteur ou une règle parlait contre une lésion) : "
+        "coupe {places}.",
     ),
     "fu.stable_changed": (
         "Called stable though changed by 20 % and more: lesion {numbers}. Grown is +20 % and +5 mm, "
