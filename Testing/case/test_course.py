@@ -8,7 +8,6 @@ from datetime import date
 
 import pytest
 from LiverLesionAILib.case.course import (
-    CUT_TARGET,
     Course,
     new_lesions,
     proposed_targets,
@@ -16,6 +15,7 @@ from LiverLesionAILib.case.course import (
     sums_over_time,
     target_sizes,
 )
+from LiverLesionAILib.case.cut_lesions import CUT_TARGET, passed_over
 from LiverLesionAILib.case.findings import Box, Lesion
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.case.recist import NonTarget, Response, TargetSize, TargetState
@@ -121,6 +121,12 @@ def test_a_lesion_that_the_scan_cuts_is_the_last_to_be_a_target_and_that_is_said
     told = [CUT_TARGET in response_of(over).arithmetic for over in (whole, one, two, later)]
     assert told == [False, False, True, True]
     assert CUT_TARGET in response_of(one, (1,)).arithmetic, "the reader's choice as well"
+    (left_out,) = passed_over(one.points[0], proposed_targets(one))
+    assert left_out.endswith("lesion 1 of that scan.") and left_out in response_of(one).arithmetic
+    assert left_out not in response_of(one, (2,)).arithmetic, "the reader has chosen"
+    smaller = course([cut(before, 3), now], three)
+    for over in (whole, two, smaller):
+        assert passed_over(over.points[0], proposed_targets(over)) == ()
     treated = course([cut(point(1, {1: 60}, treated=True), 1), now], pairs(((1,), (1,))))
     assert proposed_targets(treated) == ()
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from .cut_lesions import cut_targets, passed_over
 from .followup import FollowUp, LesionSize, LesionState, Pair, TimePoint, provisional
 from .recist import (
     MOST_IN_ORGAN,
@@ -182,25 +183,6 @@ def proposed_targets(course: Course) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-CUT_TARGET = (
-    "A target reaches the first or last slice of a scan: it may be larger than measured there, and the sum "
-    "with it."
-)
-
-
-def cut_targets(course: Course, targets: Sequence[int]) -> tuple[str, ...]:
-    """A sentence where a scan cuts one of the targets; nothing where none does."""
-    followed = [track.numbers for track in course.tracks if set(track.numbers[0]) & set(targets)]
-    seen = [
-        course.points[at].lesions[n]
-        for numbers in followed
-        for at, own in enumerate(numbers)
-        for n in own
-        if at > 0 or n in targets
-    ]
-    return (CUT_TARGET,) if any(one.cut for one in seen) else ()
-
-
 def target_sizes(course: Course, targets: Sequence[int]) -> list[list[TargetSize]]:
     """The targets at every time point; ones that have become one lesion count as one.
 
@@ -363,7 +345,11 @@ def response_of(
         new_proposed=new_proposed(course),
         provisional=course.provisional,
     )
-    return replace(made, arithmetic=(*made.arithmetic, *doubts, *cut_targets(course, chosen)))
+    followed = [t.numbers for t in course.tracks if set(t.numbers[0]) & set(chosen)]
+    cut = cut_targets(course.points, followed, chosen)
+    left_out = passed_over(course.points[0], chosen) if targets is None else ()
+    said = (*made.arithmetic, *doubts, *left_out, *cut)
+    return replace(made, arithmetic=said)
 
 
 def sums_over_time(

@@ -236,15 +236,6 @@ FOLLOW_UP_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "En mållesjon er behandlet eller ikke dekket av opptaket: uten den er summen ikke fullstendig.",
         "Une cible est traitée ou non couverte par l'examen : sans elle, la somme est incomplète.",
     ),
-    "A target reaches the first or last slice of a scan: it may be larger than measured there, and the sum "
-    "with it.": (
-        "Eine Zielläsion reicht in einer Aufnahme bis zur ersten oder letzten Schicht: Sie kann dort größer "
-        "sein als gemessen, und mit ihr die Summe.",
-        "En mållesjon når første eller siste snitt i et opptak: den kan være større enn målt der, og summen "
-        "med den.",
-        "Une cible atteint la première ou la dernière coupe d'un examen : elle peut y être plus grande que "
-        "mesurée, et la somme avec elle.",
-    ),
     "RECIST 1.1 takes {most} targets in one organ and {all} in all at most: here are {own} in the liver and "
     "{other} elsewhere.": (
         "RECIST 1.1 nimmt höchstens {most} Zielläsionen je Organ und {all} insgesamt: Hier sind es {own} in "

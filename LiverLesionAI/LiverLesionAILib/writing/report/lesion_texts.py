@@ -5,6 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 LESION_SENTENCES: Mapping[str, tuple[str, str, str]] = {
+    "Not proposed as a target, though larger, as the earliest scan cuts it at its first or last slice: "
+    "lesion {names} of that scan.": (
+        "Nicht als Zielläsion vorgeschlagen, obwohl größer, da die früheste Aufnahme sie an ihrer ersten "
+        "oder letzten Schicht abschneidet: Läsion {names} dieser Aufnahme.",
+        "Ikke foreslått som mållesjon, selv om den er større, fordi det tidligste opptaket kutter den ved "
+        "første eller siste snitt: lesjon {names} i det opptaket.",
+        "Non proposée comme cible, bien que plus grande, car l'examen le plus ancien la coupe à sa première "
+        "ou dernière coupe : lésion {names} de cet examen.",
+    ),
+    "A target reaches the first or last slice of a scan: it may be larger than measured there, and the sum "
+    "with it.": (
+        "Eine Zielläsion reicht in einer Aufnahme bis zur ersten oder letzten Schicht: Sie kann dort größer "
+        "sein als gemessen, und mit ihr die Summe.",
+        "En mållesjon når første eller siste snitt i et opptak: den kan være større enn målt der, og summen "
+        "med den.",
+        "Une cible atteint la première ou la dernière coupe d'un examen : elle peut y être plus grande que "
+        "mesurée, et la somme avec elle.",
+    ),
     "No lesion reached the threshold (score {score}, {mm} mm or more).": (
         "Keine Läsion erreichte die Schwelle (Score {score}, mindestens {mm} mm).",
         "Ingen lesjon nådde terskelen (score {score}, minst {mm} mm).",
