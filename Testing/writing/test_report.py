@@ -25,6 +25,7 @@ from LiverLesionAILib.case.findings import DoubtfulPlace, LesionStatus, PhaseEst
 from LiverLesionAILib.case.store_json import describe_phase, read_phase
 from LiverLesionAILib.stages.measure.plausible import PlausibleSettings, implausible
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.volume.geometry import Geometry
 from LiverLesionAILib.writing.report.content import FAT_HU, Options, fat_text, report_content
 from LiverLesionAILib.writing.report.html import report_html, report_text
 from LiverLesionAILib.writing.report.key_images import key_images, overview_image
@@ -170,6 +171,16 @@ def test_what_makes_all_findings_doubtful_stands_before_them():
     assert text.index("Conclusion:") < text.index("Warnings and limits") < text.index("The file is compr")
     german = content("de", replace(result, messages=(series, doubt)))
     assert [said.split()[0] for said in german.leading] == ["Serie", "Dichte"]
+
+
+def test_slices_are_axial_whichever_way_the_voxels_are_stored():
+    """30 slices of 3 mm, also where the file holds them as 60 coronal ones of 1.5 mm."""
+    from LiverLesionAILib.analysis.followup import Examined, time_point
+
+    coronal = Geometry.make((60, 30, 60), (1.5, 3.0, 1.5), directions_lps=(1, 0, 0, 0, 0, 1, 0, 1, 0))
+    result = replace(small_case()[1], geometry=coronal, lesions=())
+    assert dict(content(result=result).technique)["Series"].startswith("30 slices of 3.0 mm")
+    assert time_point(Examined(result)).slice_thickness_mm == 3.0
 
 
 def test_a_phase_that_the_reader_named_is_called_no_estimate():

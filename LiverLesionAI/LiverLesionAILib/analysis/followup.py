@@ -35,6 +35,7 @@ from ..stages.followup.register import (
 from ..support.progress import Progress, part, silent
 from ..volume.ct import CtVolume
 from ..volume.dicom import DicomSource
+from ..volume.geometry import reoriented_geometry
 from .rules import Rules
 
 _FAILED = "Lesions could not be paired: {}. Is it the same patient?"
@@ -212,7 +213,7 @@ def time_point(examined: Examined) -> TimePoint:
         intervals_of(result),
         result.case_name,
         _day(examined),
-        result.geometry.spacing_zyx_mm[0],
+        reoriented_geometry(result.geometry).spacing_zyx_mm[0],
         result.geometry,
     )
 

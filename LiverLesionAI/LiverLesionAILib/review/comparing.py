@@ -39,6 +39,7 @@ from ..stages.followup.pair import (
 )
 from ..stages.followup.parts import CutSettings, JoinedCut, joined_cuts
 from ..volume.crops import Mask
+from ..volume.geometry import reoriented_geometry
 from .case_view import CaseView, read_case
 
 REF_PRIOR = "LiverLesionAI.Prior"
@@ -212,7 +213,8 @@ class Comparisons:
                 axis = row.measurement.long_axis_mm
                 intervals[row.number] = max(0.0, axis - row.half_mm), axis + row.half_mm
         grid = volume_geometry(case.volume)
-        return time_point_of(case.rows, intervals, case.volume.GetName(), day, grid.spacing_zyx_mm[0], grid)
+        thickness = reoriented_geometry(grid).spacing_zyx_mm[0]
+        return time_point_of(case.rows, intervals, case.volume.GetName(), day, thickness, grid)
 
     def _paired(
         self,

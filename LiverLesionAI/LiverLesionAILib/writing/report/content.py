@@ -16,6 +16,7 @@ from ...case.wording import axial_slice, leads, notes, slice_number
 from ...pictures.canvas import png_bytes
 from ...pictures.enhancement_plot import enhancement_plot
 from ...volume.dicom import DicomSource
+from ...volume.geometry import reoriented_geometry
 from .anatomy import AnatomyPart, anatomy_part
 from .follow_up import FollowUpPart, follow_up_part
 from .sentences import reasons, sentence
@@ -192,8 +193,7 @@ def _intervals(result: CaseResult, judged: JudgedCourse | None) -> dict[int, tup
 
 def _caption(row: Row, words: Language) -> str:
     """What stands below a lesion's picture: "2: cyst, 15.7 x 10.0 mm, slice 50/118"."""
-    size = f"{row.axes} mm" if row.axes else ""
-    said = (row.cls or words("curve.lesion"), size, words("slice_of", n=row.slice))
+    said = (row.cls or words("curve.lesion"), row.axes and f"{row.axes} mm", words("slice_of", n=row.slice))
     return f"{row.number}: {', '.join(filter(None, said))}"
 
 
@@ -303,8 +303,8 @@ def _technique(
     result: CaseResult, source: DicomSource | None, words: Language
 ) -> tuple[tuple[str, str], ...]:
     pairs = []
-    count, spacing = result.geometry.shape_zyx[0], result.geometry.spacing_zyx_mm[0]
-    said = words("slices", n=count, s=words.number(spacing, 1))
+    axial = reoriented_geometry(result.geometry)
+    said = words("slices", n=axial.shape_zyx[0], s=words.number(axial.spacing_zyx_mm[0], 1))
     if source is not None:
         kvp = "" if source.kvp is None else f"{source.kvp:.0f} kV"
         said = ", ".join(filter(None, (source.series_description, said, kvp, source.convolution_kernel)))

@@ -35,7 +35,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
         "Étiquette du patient (coller ici)",
     ),
     "study_date": ("Study date", "Untersuchungsdatum", "Undersøkelsesdato", "Date de l'examen"),
-    "unknown": ("not known", "nicht bekannt", "ikke kjent", "non connu"),
+    "unknown": ("not known", "nicht bekannt", "ikke kjent", "date inconnue"),
     "technique": ("Technique", "Technik", "Teknikk", "Technique"),
     "series": ("Series", "Serie", "Serie", "Série"),
     "phase": ("Contrast phase", "Kontrastmittelphase", "Kontrastfase", "Phase de contraste"),
