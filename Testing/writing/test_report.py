@@ -26,7 +26,8 @@ from LiverLesionAILib.case.store_json import describe_phase, read_phase
 from LiverLesionAILib.stages.measure.plausible import PlausibleSettings, implausible
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.geometry import Geometry
-from LiverLesionAILib.writing.report.content import FAT_HU, Options, fat_text, report_content
+from LiverLesionAILib.writing.report.content import Options, report_content
+from LiverLesionAILib.writing.report.fat import FAT_HU, fat_text
 from LiverLesionAILib.writing.report.html import report_html, report_text
 from LiverLesionAILib.writing.report.key_images import key_images, overview_image
 from LiverLesionAILib.writing.report.pdf import report_pdf
@@ -233,6 +234,20 @@ def test_a_note_cannot_break_the_page():
     assert note in Page(report_html(made)).text
     assert note in report_text(made)
     assert "alert" in pdf_text(report_pdf(made))
+
+
+@pytest.mark.parametrize("said", [
+    "The scan lies between two phases: portal venous (0.55) and delayed (0.45).",
+    "The CT is called delayed but looks portal venous (0.90): check which it is.",
+    "The CT was named portal venous but looks non-contrast (1.00): check which it is.",
+    "Check the density: -18 HU is hardly that of a liver.",
+])  # fmt: skip
+def test_fat_is_not_judged_where_the_phase_is_in_doubt(said):
+    """45 HU are fat in the portal venous phase and none without contrast medium."""
+    fatty = replace(small_case()[1], liver_hu_mean=45.0, phase=PhaseEstimate("portal venous", 0.9))
+    assert "at least moderate" in dict(content(result=fatty).liver)["Steatosis"]
+    doubted = content(result=replace(fatty, messages=(said,)))
+    assert dict(doubted.liver)["Steatosis"].startswith("not judged, as phase or densities")
 
 
 def test_a_hospitals_own_text_template(tmp_path):

@@ -18,16 +18,11 @@ from ...pictures.enhancement_plot import enhancement_plot
 from ...volume.dicom import DicomSource
 from ...volume.geometry import reoriented_geometry
 from .anatomy import AnatomyPart, anatomy_part
+from .fat import fat_of, phase_key
 from .follow_up import FollowUpPart, follow_up_part
 from .sentences import reasons, sentence
 from .strings import Language
 from .table import KeyImage
-
-# Liver density in HU below which fat is likely, and up to which it is possible, by contrast phase.
-# Portal venous: < 80 HU found moderate fat at 86 % sensitivity and 90 % specificity, < 90 HU at 95 and 75 %;
-# unenhanced: < 40 HU is moderate.
-FAT_HU: Mapping[str, tuple[float, float]] = {"portal": (80.0, 90.0), "unenhanced": (40.0, 40.0)}
-
 
 OUTDATED = (
     "The follow-up of this case was made before its findings changed, and is left out. Compare the scans "
@@ -318,35 +313,12 @@ def _technique(
     return tuple(pairs)
 
 
-def phase_key(name: str) -> str:
-    """A phase's key: unenhanced, arterial, portal or delayed."""
-    phase = Phase.of(name)
-    return name if phase is None else phase.value
-
-
-def fat_text(hu_mean: float, phase: str | None, words: Language) -> str:
-    """What the liver's density says about fat in this phase."""
-    if not phase:
-        return words("fat_no_phase")
-    limits = FAT_HU.get(phase)
-    if limits is None or hu_mean != hu_mean:
-        return words("fat_unknown")
-    likely, possible = limits
-    hu = words.number(hu_mean, 0)
-    if hu_mean < likely:
-        return words("fat_moderate", hu=hu, cut=f"{likely:.0f}")
-    if hu_mean < possible:
-        return words("fat_possible", hu=hu, low=f"{likely:.0f}", cut=f"{possible:.0f}")
-    return words("fat_none", hu=hu)
-
-
 def _liver(result: CaseResult, listed: Sequence[Lesion], words: Language) -> tuple[tuple[str, str], ...]:
-    phase = None if result.phase is None else phase_key(result.phase.name)
     total = sum(x.measurement.long_axis_mm for x in listed if x.measurement is not None)
     pairs = [
         (words("volume"), f"{words.number(result.liver_volume_ml, 0)} {words('unit.ml')}"),
         (words("density"), f"{words.number(result.liver_hu_mean, 0)} {words('unit.hu')}"),
-        (words("fat"), fat_text(result.liver_hu_mean, phase, words)),
+        (words("fat"), fat_of(result, words)),
         (words("lesion_count"), str(len(listed))),
     ]
     if listed:

@@ -96,6 +96,12 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
         "ikke vurdert i denne fasen",
         "non évaluée à cette phase",
     ),
+    "fat_doubt": (
+        "not judged, as phase or densities are in doubt",
+        "nicht beurteilt, da Phase oder Dichten zweifelhaft sind",
+        "ikke vurdert, da fase eller tettheter er tvilsomme",
+        "non évaluée, phase ou densités étant douteuses",
+    ),
     "fat_no_phase": (
         "not judged, as the phase is not known",
         "nicht beurteilt, da die Phase nicht bekannt ist",
