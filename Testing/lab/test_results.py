@@ -152,6 +152,43 @@ def test_operating_points_and_probability_are_those_of_the_kept_findings():
     assert "calibration error is 0.04 " in EVIDENCE
 
 
+def test_what_the_arterial_phase_gives_patients_left_out_is_what_the_kept_findings_say():
+    """Both columns of both tables, but for intervals and densities that a test reads beside them."""
+    rates, at = (0.125, 0.5, 1.0, 2.0), 0.7
+    kept = {
+        name: RESOURCES / "results" / f"{name}.json"
+        for name in ("left_out_before", "left_out", "left_out_turned_before", "left_out_turned")
+    }
+    cases = {
+        name: json.loads(path.read_text(encoding="utf-8"))["methods"]["sfan"]["cases"]
+        for name, path in kept.items()
+    }
+    said = {}
+    for name, path in kept.items():
+        response = read_curve([path], "sfan").response
+        reference = [one for case in cases[name] for one in case["lesions"]["reference"]]
+        predicted = [one for case in cases[name] for one in case["lesions"]["predicted"]]
+        said[name] = (
+            ", ".join(f"{response.at(rate):.3f}" for rate in rates),
+            sum((one["score"] or 0) >= at for one in reference),
+            sum((one["score"] or 0) >= at and one["iou"] >= 0.5 for one in reference),
+            sum(one["false"] and one["score"] >= at for one in predicted),
+            float(np.mean([case["tumour"] for case in cases[name]])),
+            sum((one["score"] or 0) >= at and (one["difference_hu"] or 0) >= 15 for one in reference),
+        )
+        # The same patients, and the same lesions, in both columns.
+        other = name.removesuffix("_before")
+        assert [c["name"] for c in cases[name]] == [c["name"] for c in cases[other]]
+    before, now, turned_before, turned = said.values()
+    for first, second in ((before, now), (turned_before, turned)):
+        assert f"| {first[0]} | {second[0]} |" in EVIDENCE
+    assert f"| {', '.join(map(str, before[1:4]))} | {', '.join(map(str, now[1:4]))} |" in EVIDENCE
+    assert f"| {before[4]:.3f} | {now[4]:.3f} | -0.056 [" in EVIDENCE
+    assert f"| {turned_before[3]} | {turned[3]} |" in EVIDENCE
+    assert f"| {turned_before[5]}; 0 | {turned[5]}; 13 |" in EVIDENCE
+    assert f"| {turned_before[4]:.3f} | {turned[4]:.3f} (" in EVIDENCE
+
+
 def test_class_tables_and_their_intervals_are_those_of_the_kept_measurements(capsys) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
     assert main(["compare", "classes", str(CLASSES), "--intervals"]) == 0
