@@ -103,7 +103,7 @@ def test_the_surest_lesion_comes_first_under_its_own_number_and_doubtful_places_
     assert made.rows[-1].score == "0.20"
     said = report_text(made)
     slices = result.geometry.shape_zyx[0]
-    assert re.search(rf"Look here, .*no probability\): slice \d+/{slices} \(8 mm, 0.34\)", said)
+    assert re.search(rf"Look here, .*against a lesion\): slice \d+/{slices} \(8 mm, 0.34\)", said)
     table = list(csv.DictReader(io.StringIO(findings_csv(result))))
     assert [row["Number"] for row in table if row["Finding"] == "lesion"] == [
         str(one.number) for one in result.lesions
