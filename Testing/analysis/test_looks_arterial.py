@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from LiverLesionAILib.analysis import early_phase, row
+from LiverLesionAILib.analysis import phase_before_placing, row
 from LiverLesionAILib.analysis.draft import Draft, Placed
-from LiverLesionAILib.analysis.early_phase import early_measures, looks_arterial
+from LiverLesionAILib.analysis.phase_before_placing import looks_arterial, measures_before_placing
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.phases import NamedPhases
@@ -53,16 +53,16 @@ def test_what_the_reader_says_counts_and_else_the_densities(
         heights.append((rest[0], rest[1]))
         return measured
 
-    monkeypatch.setattr(early_phase, "measure_phase", measure)
+    monkeypatch.setattr(phase_before_placing, "measure_phase", measure)
     settings, made = Rules().part(PhaseSettings), draft(said)
-    assert looks_arterial(made, early_measures(made, settings), settings) is arterial
+    assert looks_arterial(made, measures_before_placing(made, settings), settings) is arterial
     # The liver's lower and upper end, mm; not asked where the reader has said it.
     assert heights == ([] if said else [(6.0, 24.0)])
 
 
 def test_without_a_liver_nothing_is_arterial() -> None:
     settings, empty = Rules().part(PhaseSettings), draft(None, liver=False)
-    assert not looks_arterial(empty, early_measures(empty, settings), settings)
+    assert not looks_arterial(empty, measures_before_placing(empty, settings), settings)
 
 
 def test_the_phase_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def test_the_phase_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
         asked["measures"] = given[-1]
         return Classified(())
 
-    monkeypatch.setattr(early_phase, "measure_phase", measure)
+    monkeypatch.setattr(phase_before_placing, "measure_phase", measure)
     monkeypatch.setattr(row, "detect_lesions", detected)
     monkeypatch.setattr(row.CaseClassifier, "run", run)
     models = SimpleNamespace(detector=object(), classifier=None, segmenter=SimpleNamespace(entry=None))

@@ -329,8 +329,8 @@ class TestLesionList:
         _, detected, geometry = self.lesions()
         draft = Draft.of(CtVolume(np.zeros(geometry.shape_zyx, np.int16), geometry))
         more = replace(detected, overruled=2)
-        assert row._of_boxes(draft, more).messages == more.messages
-        assert row._of_boxes(replace(draft, faint_aside=True), more).messages == ()
+        assert row._with_detector_notes(draft, more).messages == more.messages
+        assert row._with_detector_notes(replace(draft, faint_aside=True), more).messages == ()
 
     def test_the_reader_is_told(self) -> None:
         told, _, _ = self.lesions()

@@ -42,7 +42,7 @@ from ..volume.ct import resample_labels
 from ..volume.masks import number_by_size, with_numbers
 from .choice import Models
 from .draft import Draft, Placed
-from .early_phase import early_measures, looks_arterial
+from .phase_before_placing import looks_arterial, measures_before_placing
 from .rules import Rules
 
 
@@ -107,7 +107,7 @@ def detect(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dr
     measured: list[PhaseMeasures | None] = []
 
     def arterial() -> bool:
-        measured.append(early_measures(draft, settings))
+        measured.append(measures_before_placing(draft, settings))
         return looks_arterial(draft, measured[-1], settings)
 
     detected = detect_lesions(
@@ -203,7 +203,7 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
     if detected is not None:
         lesions, maps = with_sources(lesions, detected, placed.numbers, placed.boxed, box)
         draft = replace(draft, attention=(*draft.attention, *maps))
-        draft = _of_boxes(draft, detected)
+        draft = _with_detector_notes(draft, detected)
     lesions = with_probability(lesions, rules.part(ProbabilitySettings))
     known = ProbabilityMap(draft.segmented.tumour_zyx, draft.segmented.working, draft.thresholds["tumour"])
     lesions = with_half_widths(lesions, placed.labels_zyx, box, known)
@@ -220,7 +220,7 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
     return replace(draft, lesions=lesions, organ=organ).say(*_what_was_left_out(draft, rules, bool(lesions)))
 
 
-def _of_boxes(draft: Draft, detected: Detected) -> Draft:
+def _with_detector_notes(draft: Draft, detected: Detected) -> Draft:
     """The draft with what a detector took from the list; a slider shows those, and a table says so itself."""
     return draft if draft.faint_aside else draft.say(*detected.messages)
 

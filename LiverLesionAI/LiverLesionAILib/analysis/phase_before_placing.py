@@ -17,7 +17,7 @@ from ..stages.phase.hints import hints_of
 from .draft import Draft
 
 
-def early_measures(draft: Draft, settings: PhaseSettings) -> PhaseMeasures | None:
+def measures_before_placing(draft: Draft, settings: PhaseSettings) -> PhaseMeasures | None:
     """What the phase is read from, before lesions are placed; None where the reader has said it.
 
     Measured once: what is told of the phase later is made of the same figures.
