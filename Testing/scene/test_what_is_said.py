@@ -12,6 +12,7 @@ pytest.importorskip("slicer")
 
 from LiverLesionAILib.case.attributes import ATTR_NOTES
 from LiverLesionAILib.case.findings import LesionSource, LesionStatus
+from LiverLesionAILib.case.messages import TOO_DARK
 from LiverLesionAILib.case.wording import messages, notes, told_of_listed
 from LiverLesionAILib.review.case_view import CaseView, read_case
 from LiverLesionAILib.review.reader_result import reader_result
@@ -73,7 +74,7 @@ def test_it_follows_the_threshold(desk) -> None:
 def test_what_makes_all_findings_doubtful_comes_first(desk) -> None:
     at, _, _ = desk
     case = at(0.35)
-    doubt = "Check the density: -18 HU is hardly that of a liver."
+    doubt = TOO_DARK.say(hu=-18.0)
     case.table.SetAttribute(ATTR_NOTES, json.dumps(["Of the run.", doubt]))
     assert at(0.35).notes[0] == doubt
 

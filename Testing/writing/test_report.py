@@ -22,6 +22,7 @@ from LiverLesionAILib.case.attributes import read_phase as read_kept_phase
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.enhancement import Enhancement, PhaseLevels
 from LiverLesionAILib.case.findings import DoubtfulPlace, LesionStatus, PhaseEstimate
+from LiverLesionAILib.case.messages import BETWEEN_PHASES, TOO_DARK
 from LiverLesionAILib.case.store_json import describe_phase, read_phase
 from LiverLesionAILib.stages.measure.plausible import PlausibleSettings, implausible
 from LiverLesionAILib.support.errors import InputError
@@ -237,10 +238,10 @@ def test_a_note_cannot_break_the_page():
 
 
 @pytest.mark.parametrize("said", [
-    "The scan lies between two phases: portal venous (0.55) and delayed (0.45).",
+    BETWEEN_PHASES.say(phase="portal venous", p=0.55, phase_now="delayed", p_now=0.45),
     "The CT is called delayed but looks portal venous (0.90): check which it is.",
     "The CT was named portal venous but looks non-contrast (1.00): check which it is.",
-    "Check the density: -18 HU is hardly that of a liver.",
+    TOO_DARK.say(hu=-18.0),
 ])  # fmt: skip
 def test_fat_is_not_judged_where_the_phase_is_in_doubt(said):
     """45 HU are fat in the portal venous phase and none without contrast medium."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from LiverLesionAILib.case.findings import LesionSource, LesionStatus, PhaseEstimate, ProbabilityMap
+from LiverLesionAILib.case.messages import TOO_LARGE
 from LiverLesionAILib.case.terminology import by_probability, lesion_title
 from LiverLesionAILib.case.wording import position_text, slice_number, small
 from LiverLesionAILib.volume.ct import Geometry
@@ -237,9 +238,9 @@ class TestText:
         assert "phase (" not in plain
 
     def test_what_makes_all_findings_doubtful_stands_above_the_table(self):
-        doubt = "Check the size: 9000 mL is too large a liver for this body."
+        doubt = TOO_LARGE.say(ml=9000.0)
         result = replace(measured_result(), messages=("Slices differ.", doubt))
-        lines = findings_text(result, 120).splitlines()
+        lines = findings_text(result, 400).splitlines()
         assert lines[1] == f"Warning: {doubt}" and "Note: Slices differ." in lines
         assert sum(doubt in line for line in lines) == 1
 

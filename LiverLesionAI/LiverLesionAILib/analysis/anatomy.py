@@ -18,6 +18,7 @@ from ..stages.anatomy.stage import UNFILLED, AnatomySettings, find_anatomy, with
 from ..stages.anatomy.tree_view import TreeNamer
 from ..stages.anatomy.tube_names import tube_table
 from ..support.errors import InputError, ModelError
+from ..support.message import Message
 from ..support.progress import Progress, silent
 from ..volume.ct import CtVolume
 from ..volume.geometry import Vec3
@@ -40,7 +41,7 @@ NOT_DELAYED = (
     "an early phase: one of the two is wrong. Check the phase, and name it where you know it."
 )
 """Two statements of one page that contradict each other are told as that."""
-_UNFILLED = UNFILLED.partition(":")[0]
+_UNFILLED = Message(UNFILLED)
 
 
 def vessel_finder(store: ModelStore | None) -> VesselFinder | None:
@@ -107,7 +108,7 @@ def with_anatomy(
     if anatomy.vessels_zyx.any() and (finder is None or namer is None or tube_table() is None):
         told = NO_NETWORK if finder is None else NO_NAMER
         anatomy = replace(anatomy, messages=(*anatomy.messages, told))
-    if phase is Phase.DELAYED and any(said.startswith(_UNFILLED) for said in anatomy.messages):
+    if phase is Phase.DELAYED and any(map(_UNFILLED.is_said_by, anatomy.messages)):
         anatomy = replace(anatomy, messages=(NOT_DELAYED, *anatomy.messages))
     progress("anatomy: lesions", 0.9)
     placed = with_places(result, anatomy, rules)

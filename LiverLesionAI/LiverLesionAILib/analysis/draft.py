@@ -68,7 +68,6 @@ class Draft:
         faint_aside: whether fainter lesions than the table's are kept aside, for a reader's slider.
         thresholds: probability, 0..1, from which a voxel is liver, and tumour, in the maps that are kept.
         doubtful: places to look at that are not listed.
-        leading: what the reader has to know first: that the result can hardly be true.
         messages: what the reader has to know.
     """
 
@@ -88,7 +87,6 @@ class Draft:
     phase: PhaseEstimate | None = None
     faint_aside: bool = False
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    leading: tuple[str, ...] = ()
     doubtful: tuple[DoubtfulPlace, ...] = ()
     messages: tuple[str, ...] = ()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..case.findings import CaseResult
+from ..case.messages import leading_first
 from ..case.phases import NamedPhases
 from ..support.progress import Progress, part, silent
 from ..volume.checking import check_ct
@@ -79,7 +80,7 @@ def analyze(
     progress("done", 1.0)
     return replace(
         done.result(),
-        messages=(*done.leading, *draft.messages, *notes, *done.messages[len(draft.messages) :]),
+        messages=leading_first((*draft.messages, *notes, *done.messages[len(draft.messages) :])),
         device=used.description,
         timings_s=seconds,
         models={entry.name: entry.sha256[:12] for entry in choice.computing},

@@ -209,15 +209,15 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
     lesions = with_half_widths(lesions, placed.labels_zyx, box, known)
     draft = replace(draft, doubtful=_doubtful(draft.segmented, placed, rules))
     organ = measure_liver(placed.labels_zyx, placed.liver_zyx, hu_zyx, box)
-    leading = implausible(
+    doubted = implausible(
         measure_body(draft.oriented, placed.liver_zyx, box),
         organ.volume_ml,
         cut_off=draft.where is not None and draft.where.cut_off,
         settings=rules.part(PlausibleSettings),
         liver_hu=organ.hu_mean,
     )
-    draft = replace(draft, leading=leading)
-    return replace(draft, lesions=lesions, organ=organ).say(*_what_was_left_out(draft, rules, bool(lesions)))
+    left_out = _what_was_left_out(draft, rules, bool(lesions))
+    return replace(draft, lesions=lesions, organ=organ).say(*doubted, *left_out)
 
 
 def _with_detector_notes(draft: Draft, detected: Detected) -> Draft:

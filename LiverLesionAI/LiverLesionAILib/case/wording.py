@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from itertools import product
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..volume.ct import Geometry, reoriented_geometry
 from .findings import CaseResult, Lesion, LesionSource, PointLps
+from .messages import leading_first
 
 
 def summary(result: CaseResult) -> str:
@@ -33,20 +33,12 @@ def lesions_text(count: int) -> str:
 
 
 def notes(result: CaseResult) -> tuple[str, ...]:
-    """The messages for the reader, with what follows from the contrast phase.
+    """The messages for the reader, with what follows from the contrast phase; those that lead come first.
 
     An empty result never goes unexplained.
     """
     warning = (result.phase.warning,) if result.phase is not None and result.phase.warning else ()
-    return _explained(result) + warning
-
-
-_LEADING = re.compile(r"Check the (side|size|density)|Series .+ holds \d+ scans, of which one was analysed")
-
-
-def leads(said: str) -> bool:
-    """Whether a sentence stands before all findings: they can hardly be true, or are of another scan."""
-    return _LEADING.match(said) is not None
+    return leading_first(_explained(result) + warning)
 
 
 def messages(result: CaseResult) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, TimedProgress, part
 from ..support.text import file_name, path_text
 from ..support.threads import load_ahead
+from ..volume.reading_messages import TAKEN
 from .attention_page import AttentionWanted, add_attention_options, attention_files, attention_wanted
 from .export import add_export_while_analysing, export_wanted, print_exported
 from .job import Job, add_analysis_options
@@ -161,7 +162,6 @@ def with_remarks(volume: CtVolume, second: CtVolume, which: str = "Second phase"
     )
 
 
-OF_SERIES = "Of "
 OFFER = (
     "If other series of this study are further contrast phases, --study-phases uses them for the lesions' "
     "classes."
@@ -206,7 +206,7 @@ def run_analyze(args: argparse.Namespace) -> int:
         for phase, other in () if phases is None else phases.others:
             named = "Further phase" if phase is None else f"Phase {phase.value}"
             volume = with_remarks(volume, other, named)
-        if phases is None and second is None and any(n.startswith(OF_SERIES) for n in volume.notes):
+        if phases is None and second is None and any(map(TAKEN.is_said_by, volume.notes)):
             volume = replace(volume, notes=(*volume.notes, OFFER))
         priors = read_priors(args, part(progress, 0.1, 0.1))
         read_s = time.perf_counter() - started

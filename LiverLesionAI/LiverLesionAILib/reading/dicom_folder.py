@@ -10,6 +10,7 @@ from ..support.errors import InputError
 from ..support.progress import Progress, part, silent
 from ..support.text import path_text, printable
 from ..volume.ct import CtVolume
+from ..volume.reading_messages import ONE_OF_SEVERAL, TAKEN
 from .dicom_choice import choose, describe_all
 from .dicom_headers import Scan, scan_files
 from .dicom_load import load_stack
@@ -115,7 +116,8 @@ def _choice(stacks: list[Stack], chosen: Stack) -> str:
     one_series = len({s.info.uid for s in stacks}) == 1
     detail = f" ({chosen.info.detail})" if chosen.info.detail else ""
     kind = "scans in one series" if one_series else "series"
-    return f"Of {len(stacks)} {kind}, {chosen.info.label}{detail} was taken. {describe_all(stacks, chosen)}"
+    taken, others = f"{chosen.info.label}{detail}", describe_all(stacks, chosen)
+    return TAKEN.say(n=len(stacks), what=kind, name=taken, which=others)
 
 
 def _one_of_several(stacks: list[Stack], chosen: Stack, wanted: str | None) -> list[str]:
@@ -125,10 +127,7 @@ def _one_of_several(stacks: list[Stack], chosen: Stack, wanted: str | None) -> l
         return []
     series = chosen.info.key.split(".")[0]
     which = chosen.info.detail or chosen.info.key
-    return [
-        f"Series {series} holds {len(shared)} scans, of which one was analysed: {which}. Check that it is "
-        "the one you want."
-    ]
+    return [ONE_OF_SEVERAL.say(name=series, n=len(shared), name_now=which)]
 
 
 def _nothing(paths: list[Path], scan: Scan) -> str:

@@ -16,8 +16,9 @@ from ..case.columns import BY_KEY, MEASURED
 from ..case.description import BOX_PREFIX
 from ..case.findings import DoubtfulPlace, Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
 from ..case.interval import READER_MM, by_reader
+from ..case.messages import leading_first
 from ..case.place import Place
-from ..case.wording import fainter_kept, leads, told_of_listed
+from ..case.wording import fainter_kept, told_of_listed
 from ..scene import nodes, segments
 from ..scene.anatomy_nodes import AnatomyNodes
 from ..scene.boxed import BoxedLesion, read_boxed
@@ -109,8 +110,7 @@ class CaseView:
         first = () if phase is None else (phase.text,)
         listed = told_of_listed(self.rows, volume_geometry(self.volume))
         said = (*read_notes(self.table.GetAttribute), *self._faint_alone(), *listed)
-        # What is doubtful of all findings comes first.
-        return tuple(sorted(dict.fromkeys((*first, *said)), key=lambda one: not leads(one)))
+        return leading_first(dict.fromkeys((*first, *said)))
 
     def _faint_alone(self) -> tuple[str, ...]:
         """Why the table is empty, where fainter lesions are kept aside."""

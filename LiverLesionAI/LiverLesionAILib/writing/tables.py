@@ -20,13 +20,13 @@ from ..case.columns import ANATOMY, BY_KEY, ENHANCEMENT, MEASURED, fixed
 from ..case.enhancement import describe_enhancement
 from ..case.findings import Box, CaseResult, DoubtfulPlace, Lesion, LesionSource, LesionStatus, PointLps
 from ..case.lesion_anatomy_json import describe_lesion_anatomy
+from ..case.messages import leads
 from ..case.resection_json import resection_json
 from ..case.terminology import by_probability, class_probability, lesion_probability
 from ..case.wording import (
     axial_slice,
     found_by,
     is_proposed,
-    leads,
     look_here,
     millilitres,
     notes,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...case.anatomy import RIGHT_SEGMENTS, CouinaudSegment, Landmark, LiverAnatomy, Vessel
 from ...case.anatomy import LandmarkName as Name
 from ...case.classes import Phase
+from ...support.message import Message
 from ...support.progress import Progress, part, silent
 from ...volume.geometry import Geometry
 from ...volume.resampling import resample_labels
@@ -159,8 +160,8 @@ def with_segments(
     """The anatomy with the segments that its landmarks make; blank where half a liver is missing."""
     segments = segments_from_landmarks(anatomy.landmarks, liver_zyx, anatomy.geometry)
     # What was said of missing parts before a landmark was moved holds no longer.
-    begins = tuple(text.partition("{")[0] for text in (HALVES, NO_LATERAL))
-    said = tuple(one for one in anatomy.messages if not one.startswith(begins))
+    missing = (Message(HALVES), Message(NO_LATERAL))
+    said = tuple(one for one in anatomy.messages if not any(each.is_said_by(one) for each in missing))
     if reason := _what_is_missing(segments[liver_zyx], settings):
         return replace(anatomy, segments_zyx=np.zeros_like(segments), messages=(*said, reason))
     return replace(anatomy, segments_zyx=segments, messages=said)

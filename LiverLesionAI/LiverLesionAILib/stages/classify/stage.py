@@ -10,6 +10,7 @@ import numpy as np
 
 from ...case.classes import Phase
 from ...case.findings import AttentionMap, CaseResult, Lesion, PhaseEstimate
+from ...case.messages import CONTRADICTED, THE_CT
 from ...case.phases import NamedPhases
 from ...support.progress import Progress, part, silent
 from ...volume.ct import CtVolume, reorient, resample, resample_labels
@@ -170,10 +171,10 @@ class CaseClassifier:
     def _about_phase(self, measures: PhaseMeasures, hints: Sequence[Hint], stated: Phase | None) -> list[str]:
         """Sentences on the CT's own phase: what contradicts the reader, or what it may be as well."""
         if stated is not None:
-            said = self._contradicted("The CT", stated, measures)
-            return said + against_the_reader("The CT", stated, hints)
+            said = self._contradicted(THE_CT, stated, measures)
+            return said + against_the_reader(THE_CT, stated, hints)
         undecided = between(measures, self.settings.phase, hints)
-        return ([undecided] if undecided else []) + self._hinted("The CT", measures, hints)
+        return ([undecided] if undecided else []) + self._hinted(THE_CT, measures, hints)
 
     def _contradicted(self, who: str, stated: Phase, measures: PhaseMeasures) -> list[str]:
         """A sentence where the picture looks surely like another phase than the reader says."""
@@ -181,7 +182,8 @@ class CaseClassifier:
         looks = PHASES[int(shares.argmax())]
         if looks == stated.title or shares.max() < self.settings.phase.sure:
             return []
-        return [f"{who} was named {stated.title} but looks {looks} ({shares.max():.2f}): check which it is."]
+        what = f"was named {stated.title}"
+        return [CONTRADICTED.say(who=who, what=what, phase_now=looks, p=shares.max())]
 
     def _hinted(self, who: str, measures: PhaseMeasures, hints: Sequence[Hint]) -> list[str]:
         """Sentences where name or header name a phase that the picture contradicts, or decided it."""

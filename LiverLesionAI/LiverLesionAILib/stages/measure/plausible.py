@@ -9,6 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ...case.messages import (
+    CHECK_SIDE,
+    TOO_BRIGHT,
+    TOO_DARK,
+    TOO_LARGE,
+    TOO_SMALL,
+    TOO_SMALL_AND_CUT,
+)
 from ...volume.ct import CtVolume, Geometry, resample, resample_labels
 from ...volume.masks import largest_component
 
@@ -100,17 +108,9 @@ def implausible(
     low, high = settings.liver_hu
     said = [] if body is None else _of_side_and_size(body, liver_ml, cut_off, settings)
     if liver_hu < low:
-        said.append(
-            f"Check the density: {liver_hu:.0f} HU is hardly that of a liver. Only a very fatty one without "
-            "contrast medium is so dark; otherwise the file's values are no Hounsfield units, or another "
-            "organ was taken for liver. Lesions, their classes and all densities are in doubt."
-        )
+        said.append(TOO_DARK.say(hu=liver_hu))
     elif liver_hu > high:
-        said.append(
-            f"Check the density: {liver_hu:.0f} HU is hardly that of a liver. The file's values may be no "
-            "Hounsfield units, it may show one energy of a spectral CT, or another organ was taken for "
-            "liver. Lesions, their classes and all densities are in doubt."
-        )
+        said.append(TOO_BRIGHT.say(hu=liver_hu))
     return tuple(said)
 
 
@@ -119,29 +119,14 @@ def _of_side_and_size(
 ) -> list[str]:
     said = []
     if body.side > settings.side_share:
-        said.append(
-            "Check the side: the liver lies on the patient's left. The image was mirrored on its way here "
-            "(an export or a converter), or the organs are (situs inversus). Compare stomach, spleen and "
-            "aorta, and the letters on the original images."
-        )
+        said.append(CHECK_SIDE.say())
     ratio = liver_ml / body.section_cm2
     if ratio > settings.most_ml_per_cm2:
-        said.append(
-            f"Check the size: {liver_ml:.0f} mL is too large a liver for this body. The slice distance or "
-            "pixel size of the file may be wrong, or another organ was taken for liver. Compare with the "
-            "original series."
-        )
+        said.append(TOO_LARGE.say(ml=liver_ml))
     elif ratio < settings.least_ml_per_cm2 and body.whole and cut_off:
-        said.append(
-            f"Check the side and the size: only {liver_ml:.0f} mL of liver were found, and the scan cuts it. "
-            "It may be all that is shown; otherwise a part was missed, or another organ was taken for liver, "
-            "such as the spleen of a mirrored image."
-        )
+        said.append(TOO_SMALL_AND_CUT.say(ml=liver_ml))
     elif ratio < settings.least_ml_per_cm2 and body.whole:
-        said.append(
-            f"Check the size: {liver_ml:.0f} mL is too small a liver for this body. After a resection it may "
-            "be true; otherwise the voxel size of the file is wrong, or a part of the liver was missed."
-        )
+        said.append(TOO_SMALL.say(ml=liver_ml))
     return said
 
 

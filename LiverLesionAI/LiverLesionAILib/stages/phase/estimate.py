@@ -19,6 +19,7 @@ from scipy import ndimage
 
 from ...case.classes import Phase
 from ...case.findings import PhaseEstimate
+from ...case.messages import BETWEEN_PHASES
 from ...models.inputs import liver_level_hu
 from ...volume.ct import CtVolume
 from ...volume.masks import within_mm
@@ -179,7 +180,6 @@ def between(measures: PhaseMeasures, settings: PhaseSettings, hints: Sequence[Hi
     first, second = np.argsort(-shares)[:2]
     if shares[first] >= settings.sure:
         return ""
-    return (
-        f"The scan lies between two phases: {PHASES[first]} ({shares[first]:.2f}) and {PHASES[second]} "
-        f"({shares[second]:.2f}). Name its phase where you know it."
+    return BETWEEN_PHASES.say(
+        phase=PHASES[first], p=shares[first], phase_now=PHASES[second], p_now=shares[second]
     )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...case.classes import Phase
+from ...case.messages import CONTRADICTED, CONTRADICTED_AND_TAKEN, DECIDED, NAMED_AGAINST
 from ...case.phases import hinted
 from ...volume.contrast import ContrastHeader
 from ...volume.ct import CtVolume
@@ -119,23 +120,21 @@ def hint_sentences(who: str, seen: NDArray[np.float64], hints: Sequence[Hint], s
     taken = _ALL[int(together.argmax())]
     against = [hint for hint in hints if looks not in hint.phases]
     if probability >= sure:
-        ends = "" if taken is looks else f" It is taken for {taken.title}."
-        return [
-            f"{who} {hint.what} but looks {looks.title} ({probability:.2f}): check which it is.{ends}"
-            for hint in against
-        ]
-    if taken is not looks:
-        return [
-            f"{who} {against[0].what}; it looks {looks.title} ({probability:.2f}), not surely, and is taken "
-            f"for {taken.title}."
-        ]
-    return []
+        message = CONTRADICTED if taken is looks else CONTRADICTED_AND_TAKEN
+    elif taken is not looks:
+        message, against = DECIDED, against[:1]
+    else:
+        return []
+    return [
+        message.say(who=who, what=hint.what, phase_now=looks.title, p=probability, phase_taken=taken.title)
+        for hint in against
+    ]
 
 
 def against_the_reader(who: str, stated: Phase, hints: Sequence[Hint]) -> list[str]:
     """What name and header say against the phase that the reader named."""
     return [
-        f"{who} was named {stated.title} but {hint.what}: check which it is."
+        NAMED_AGAINST.say(who=who, phase_now=stated.title, what=hint.what)
         for hint in hints
         if stated not in hint.phases
     ]

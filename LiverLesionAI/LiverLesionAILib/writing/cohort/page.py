@@ -17,6 +17,7 @@ from typing import Any
 
 from ...case.findings import CaseResult
 from ...case.followup_json import FOLLOWUP_FILE
+from ...case.messages import message_of
 from ...case.store import load_result
 from ...case.wording import messages
 from ...support.errors import InputError, LiverLesionAIError
@@ -138,10 +139,15 @@ def _write_case(folder: Path, number: int, target: Path, said: dict[str, None]) 
 
 
 def _unnamed(text: str, names: Iterable[str]) -> str:
-    """A sentence without the names of cases."""
-    for name in sorted(names, key=len, reverse=True):
-        text = text.replace(name, "this case") if name else text
-    return text
+    """A sentence without the names of cases; its own words stay, whatever a case is called ("CT")."""
+
+    def without(text: str) -> str:
+        for name in sorted(filter(None, names), key=len, reverse=True):
+            text = text.replace(name, "this case")
+        return text
+
+    message = message_of(text)
+    return without(text) if message is None else message.changed(text, without)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -10,9 +10,10 @@ from ...case.enhancement import CURVES
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ...case.interval import READER_MM, by_reader, intervals_of
 from ...case.judged import JudgedCourse
+from ...case.messages import leads
 from ...case.terminology import by_probability, lesion_probability
 from ...case.volume_interval import volume_digits, volume_interval_ml
-from ...case.wording import axial_slice, leads, notes, slice_number
+from ...case.wording import axial_slice, notes, slice_number
 from ...pictures.canvas import png_bytes
 from ...pictures.enhancement_plot import enhancement_plot
 from ...volume.dicom import DicomSource

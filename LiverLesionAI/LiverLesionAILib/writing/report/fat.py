@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ...case.classes import Phase
 from ...case.findings import CaseResult
+from ...case.messages import doubts_density
 from .strings import Language
 
 # Liver density in HU below which fat is likely, and up to which it is possible, by contrast phase.
@@ -13,16 +14,10 @@ from .strings import Language
 # unenhanced: < 40 HU is moderate.
 FAT_HU: Mapping[str, tuple[float, float]] = {"portal": (80.0, 90.0), "unenhanced": (40.0, 40.0)}
 
-DOUBTED = (
-    *("The scan lies between two phases", "The CT was named", "The CT is called", "The CT by its header"),
-    "Check the density",
-)
-"""Beginnings of what is said where the density tells nothing of fat: its limits are those of a phase."""
-
 
 def fat_of(result: CaseResult, words: Language) -> str:
     """:func:`fat_text` of a case; nothing where its phase, or its densities, are in doubt."""
-    if any(said.startswith(DOUBTED) for said in result.messages):
+    if any(doubts_density(said) for said in result.messages):
         return words("fat_doubt")
     phase = None if result.phase is None else phase_key(result.phase.name)
     return fat_text(result.liver_hu_mean, phase, words)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
+
+from ...case.messages import CONTRADICTED, CONTRADICTED_AND_TAKEN, DECIDED, NAMED_AGAINST, THE_CT
 
 Texts = tuple[str, str, str, str]
 
 _WHO: tuple[Texts, ...] = (
-    ("The CT", "Die CT", "CT-en", "Le scanner"),
+    (THE_CT, "Die CT", "CT-en", "Le scanner"),
     ("Phase {name}", "Phase {name}", "Fase {name}", "La phase {name}"),
 )
 _WHAT: tuple[Texts, ...] = (
+    ("was named {phase}", "wurde {phase} genannt", "ble kalt {phase}", "porte l'indication {phase}"),
     ("is called {phase}", "heißt {phase}", "kalles {phase}", "s'appelle {phase}"),
     (
         "by its header was taken {s} s after the injection began ({phase})",
@@ -32,53 +36,45 @@ _WHAT: tuple[Texts, ...] = (
     ),
 )
 _LOOKS: Texts = (
-    "{who} {what} but looks {{phase_now}} ({{p}}): check which it is.",
-    "{who} {what}, wirkt aber {{phase_now}} ({{p}}): bitte prüfen.",
-    "{who} {what}, men ser {{phase_now}} ut ({{p}}): kontroller hvilken det er.",
-    "{who} {what} mais paraît de phase {{phase_now}} ({{p}}) : vérifiez laquelle c'est.",
+    CONTRADICTED.key,
+    "{who} {what}, wirkt aber {phase_now} ({p}): bitte prüfen.",
+    "{who} {what}, men ser {phase_now} ut ({p}): kontroller hvilken det er.",
+    "{who} {what} mais paraît de phase {phase_now} ({p}) : vérifiez laquelle c'est.",
 )
 _TAKEN: Texts = (
-    " It is taken for {{phase_taken}}.",
-    " Sie gilt hier als {{phase_taken}}.",
-    " Den regnes her som {{phase_taken}}.",
-    " Phase retenue : {{phase_taken}}.",
+    CONTRADICTED_AND_TAKEN.key,
+    f"{_LOOKS[1]} Sie gilt hier als {{phase_taken}}.",
+    f"{_LOOKS[2]} Den regnes her som {{phase_taken}}.",
+    f"{_LOOKS[3]} Phase retenue : {{phase_taken}}.",
 )
 _UNSURE: Texts = (
-    "{who} {what}; it looks {{phase_now}} ({{p}}), not surely, and is taken for {{phase_taken}}.",
-    "{who} {what}; das Bild wirkt {{phase_now}} ({{p}}), nicht sicher, und sie gilt hier als "
-    "{{phase_taken}}.",
-    "{who} {what}; bildet ser {{phase_now}} ut ({{p}}), ikke sikkert, og den regnes som {{phase_taken}}.",
-    "{who} {what} ; l'image paraît de phase {{phase_now}} ({{p}}), sans certitude ; phase retenue : "
-    "{{phase_taken}}.",
+    DECIDED.key,
+    "{who} {what}; das Bild wirkt {phase_now} ({p}), nicht sicher, und sie gilt hier als {phase_taken}.",
+    "{who} {what}; bildet ser {phase_now} ut ({p}), ikke sikkert, og den regnes som {phase_taken}.",
+    "{who} {what} ; l'image paraît de phase {phase_now} ({p}), sans certitude ; phase retenue : "
+    "{phase_taken}.",
 )
 _AGAINST: Texts = (
-    "{who} was named {{phase_now}} but {what}: check which it is.",
-    "{who} wurde {{phase_now}} genannt, doch sie {what}: bitte prüfen.",
-    "{who} ble kalt {{phase_now}}, men den {what}: kontroller hvilken det er.",
-    "{who} : phase indiquée {{phase_now}}, mais l'examen {what} : vérifiez laquelle c'est.",
+    NAMED_AGAINST.key,
+    "{who} wurde {phase_now} genannt, doch sie {what}: bitte prüfen.",
+    "{who} ble kalt {phase_now}, men den {what}: kontroller hvilken det er.",
+    "{who} : phase indiquée {phase_now}, mais l'examen {what} : vérifiez laquelle c'est.",
 )
-_FORMS = (_LOOKS, tuple(map("".join, zip(_LOOKS, _TAKEN, strict=True))), _UNSURE, _AGAINST)
+_FORMS = (_LOOKS, _TAKEN, _UNSURE, _AGAINST)
 
 
 def _composed() -> Mapping[str, tuple[str, str, str]]:
     """Who, what and form in every combination."""
     made = {}
-    for who in _WHO:
-        for what in _WHAT:
-            for form in _FORMS:
-                parts = zip(form, who, what, strict=True)
-                english, *others = (text.format(who=one, what=said) for text, one, said in parts)
-                made[english] = (others[0], others[1], others[2])
+    for who, what, form in product(_WHO, _WHAT, _FORMS):
+        parts = zip(form, who, what, strict=True)
+        english, *others = (text.replace("{who}", one).replace("{what}", said) for text, one, said in parts)
+        made[english] = (others[0], others[1], others[2])
     return made
 
 
 PHASE_SENTENCES: Mapping[str, tuple[str, str, str]] = {
     **_composed(),
-    "Phase {name} was named {phase} but looks {phase_now} ({p}): check which it is.": (
-        "Phase {name} wurde {phase} genannt, wirkt aber {phase_now} ({p}): bitte prüfen.",
-        "Fase {name} ble kalt {phase}, men ser {phase_now} ut ({p}): kontroller hvilken det er.",
-        "La phase {name} : phase indiquée {phase}, mais paraît {phase_now} ({p}) : vérifiez laquelle c'est.",
-    ),
     "The {phase} phase ({name}) could not be brought into line with the first and was not used. Is it of the "
     "same patient, and does it show the liver?": (
         "Die Phase {phase} ({name}) ließ sich nicht mit der ersten zur Deckung bringen und wurde nicht "

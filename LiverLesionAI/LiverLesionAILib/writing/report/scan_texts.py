@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...case.messages import TOO_BRIGHT, TOO_DARK, TOO_SMALL_AND_CUT
+from ...volume.reading_messages import ONE_OF_SEVERAL
+
 SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
     "This scan is arterial: more than half of the lesions that are brighter than the liver were missed in "
     "synthetic scans, and none of a patient was tried. Look for them yourself, and analyse the portal venous "
@@ -28,9 +31,7 @@ SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Cet examen est bruité : {hu} UH dans le foie. Dans de tels examens, les petites lésions sont "
         "plus souvent manquées, et à seuil bas bien plus de fausses sont listées. Se méfier des petites.",
     ),
-    "Check the density: {hu} HU is hardly that of a liver. Only a very fatty one without contrast medium is "
-    "so dark; otherwise the file's values are no Hounsfield units, or another organ was taken for liver. "
-    "Lesions, their classes and all densities are in doubt.": (
+    TOO_DARK.key: (
         "Dichte prüfen: {hu} HU hat kaum eine Leber. So dunkel ist nur eine stark verfettete ohne "
         "Kontrastmittel; sonst sind die Werte der Datei keine Hounsfield-Einheiten, oder ein anderes Organ "
         "wurde für Leber gehalten. Läsionen, ihre Klassen und alle Dichten sind zweifelhaft.",
@@ -41,9 +42,7 @@ SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "injection est aussi peu dense ; sinon les valeurs du fichier ne sont pas des unités Hounsfield, ou "
         "un autre organe a été pris pour le foie. Lésions, classes et densités sont toutes douteuses.",
     ),
-    "Check the density: {hu} HU is hardly that of a liver. The file's values may be no Hounsfield units, it "
-    "may show one energy of a spectral CT, or another organ was taken for liver. Lesions, their classes and "
-    "all densities are in doubt.": (
+    TOO_BRIGHT.key: (
         "Dichte prüfen: {hu} HU hat kaum eine Leber. Die Werte der Datei sind vielleicht keine "
         "Hounsfield-Einheiten, sie zeigt eine einzelne Energie eines Spektral-CT, oder ein anderes Organ "
         "wurde für Leber gehalten. Läsionen, ihre Klassen und alle Dichten sind zweifelhaft.",
@@ -54,8 +53,7 @@ SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "pas des unités Hounsfield, il montre une seule énergie d'un scanner spectral, ou un autre organe a "
         "été pris pour le foie. Lésions, classes et densités sont toutes douteuses.",
     ),
-    "Series {name} holds {n} scans, of which one was analysed: acquisition {m}. Check that it is the one you "
-    "want.": (
+    ONE_OF_SEVERAL.key.replace("{name_now}", "acquisition {m}"): (
         "Serie {name} enthält {n} Aufnahmen, von denen eine ausgewertet wurde: Akquisition {m}. Bitte "
         "prüfen, ob es die gewünschte ist.",
         "Serie {name} inneholder {n} opptak, og ett av dem ble analysert: opptak nr. {m}. Kontroller at det "
@@ -63,8 +61,7 @@ SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "La série {name} contient {n} acquisitions, dont une a été analysée : l'acquisition {m}. Vérifier "
         "que c'est la bonne.",
     ),
-    "Series {name} holds {n} scans, of which one was analysed: {name_now}. Check that it is the one "
-    "you want.": (
+    ONE_OF_SEVERAL.key: (
         "Serie {name} enthält {n} Aufnahmen, von denen eine ausgewertet wurde: {name_now}. Bitte prüfen, ob "
         "es die gewünschte ist.",
         "Serie {name} inneholder {n} opptak, og ett av dem ble analysert: {name_now}. Kontroller at det er "
@@ -77,9 +74,7 @@ SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Serie {name}: {mm} mm er kort for et abdomen.",
         "Série {name} : {mm} mm, c'est court pour un abdomen.",
     ),
-    "Check the side and the size: only {ml} mL of liver were found, and the scan cuts it. It may be all "
-    "that is shown; otherwise a part was missed, or another organ was taken for liver, such as the "
-    "spleen of a mirrored image.": (
+    TOO_SMALL_AND_CUT.key: (
         "Seite und Größe prüfen: Nur {ml} ml Leber wurden gefunden, und die Aufnahme schneidet sie ab. "
         "Das kann alles Gezeigte sein; sonst fehlt ein Teil, oder ein anderes Organ wurde für Leber "
         "gehalten, etwa die Milz eines gespiegelten Bildes.",

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 
 from ...case.classes import Phase
+from ...case.messages import BETWEEN_PHASES, CHECK_SIDE, TOO_LARGE, TOO_SMALL
+from ...support.message import PHASES, pattern_of
 from .anatomy_texts import ANATOMY_SENTENCES, LANDMARKS
 from .followup_texts import FOLLOW_UP_SENTENCES
 from .lesion_texts import LESION_SENTENCES
@@ -56,19 +58,13 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Kontrastfasen er usikker; klassene er lært i arteriell fase.",
         "La phase de contraste est incertaine ; les classes ont été apprises à la phase artérielle.",
     ),
-    "The scan lies between two phases: {phase} ({p}) and {phase_now} ({p_now}). Name its phase where you "
-    "know it.": (
+    BETWEEN_PHASES.key: (
         "Die Aufnahme liegt zwischen zwei Phasen: {phase} ({p}) und {phase_now} ({p_now}). Nennen Sie die "
         "Phase, wenn Sie sie kennen.",
         "Undersøkelsen ligger mellom to faser: {phase} ({p}) og {phase_now} ({p_now}). Oppgi fasen hvis du "
         "kjenner den.",
         "L'examen se situe entre deux phases : {phase} ({p}) et {phase_now} ({p_now}). Indiquez sa phase si "
         "vous la connaissez.",
-    ),
-    "The CT was named {phase} but looks {phase_now} ({p}): check which it is.": (
-        "Die CT wurde {phase} genannt, wirkt aber {phase_now} ({p}): bitte prüfen.",
-        "CT-en ble kalt {phase}, men ser {phase_now} ut ({p}): kontroller hvilken det er.",
-        "Le scanner a été nommé {phase} mais paraît de phase {phase_now} ({p}) : vérifiez laquelle c'est.",
     ),
     "The second phase ({name}) could not be brought into line with the first and was not used. Is it of the "
     "same patient, and does it show the liver?": (
@@ -125,9 +121,7 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Ingen lever funnet. Dekker opptaket øvre abdomen, og er det en CT?",
         "Aucun foie trouvé. L'examen couvre-t-il l'abdomen supérieur, et est-ce un scanner ?",
     ),
-    "Check the side: the liver lies on the patient's left. The image was mirrored on its way here (an export "
-    "or a converter), or the organs are (situs inversus). Compare stomach, spleen and aorta, and the letters "
-    "on the original images.": (
+    CHECK_SIDE.key: (
         "Seite prüfen: Die Leber liegt links im Patienten. Das Bild wurde unterwegs gespiegelt (Export oder "
         "Konverter), oder die Organe sind es (Situs inversus). Magen, Milz und Aorta und die "
         "Seitenbezeichnung der Originalbilder vergleichen.",
@@ -140,9 +134,7 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "l'estomac, la rate et l'aorte, et les "
         "lettres des images d'origine.",
     ),
-    "Check the size: {ml} mL is too large a liver for this body. The slice "
-    "distance or pixel size of the file "
-    "may be wrong, or another organ was taken for liver. Compare with the original series.": (
+    TOO_LARGE.key: (
         "Größe prüfen: {ml} ml sind für diesen Körper eine zu große Leber. "
         "Schichtabstand oder Pixelgröße der "
         "Datei können falsch sein, oder ein anderes Organ wurde für Leber gehalten. Mit der Originalserie "
@@ -156,8 +148,7 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "pour le foie. Comparer à la série "
         "d'origine.",
     ),
-    "Check the size: {ml} mL is too small a liver for this body. After a resection it may be true; otherwise "
-    "the voxel size of the file is wrong, or a part of the liver was missed.": (
+    TOO_SMALL.key: (
         "Größe prüfen: {ml} ml sind für diesen Körper eine zu kleine Leber. Nach einer Resektion kann das "
         "stimmen; sonst ist die Voxelgröße der Datei falsch, oder ein Teil der Leber fehlt.",
         "Kontroller størrelsen: {ml} ml er for liten lever for denne kroppen. "
@@ -222,8 +213,6 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     **SCAN_SENTENCES,
 }
 
-_FREE = ("name", "name_now", "names", "which", "response", "non_target", "landmarks")
-_PHASES = ("phase", "phase_now", "phase_taken")
 _WORDS = ("response", "non_target")
 """Fields that are looked up in the table of words."""
 
@@ -259,17 +248,7 @@ def _in_words(said: str, table: str, words: Language) -> str | None:
 @cache
 def _patterns(table: str) -> tuple[tuple[re.Pattern[str], tuple[str, str, str]], ...]:
     entries = SENTENCES if table == "sentences" else REASONS
-    return tuple((_pattern(english), texts) for english, texts in entries.items())
-
-
-def _pattern(english: str) -> re.Pattern[str]:
-    """The template as an expression: numbers and phases are short words, names anything."""
-    parts = re.split(r"{(\w+)}", english)
-    made = [re.escape(parts[0])]
-    for name, after in zip(parts[1::2], parts[2::2], strict=True):
-        kind = ".+?" if name in _FREE else r"portal venous|[\w-]+" if name in _PHASES else r"[\w.+-]+"
-        made += [f"(?P<{name}>{kind})", re.escape(after)]
-    return re.compile("".join(made), re.DOTALL)
+    return tuple((pattern_of(english), texts) for english, texts in entries.items())
 
 
 def _value(name: str, text: str, words: Language) -> str:
@@ -277,7 +256,7 @@ def _value(name: str, text: str, words: Language) -> str:
         text = _landmarks(text, words)
     if name in _WORDS:
         return words(f"{name}.{text}")
-    if name in _PHASES:
+    if name in PHASES:
         phase = Phase.of(text)
         return text if phase is None else words(f"phase.{phase.value}")
     return text.replace(".", ",") if re.fullmatch(r"[+-]?\d+\.\d+", text) else text
