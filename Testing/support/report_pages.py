@@ -16,9 +16,8 @@ from LiverLesionAILib.volume.dicom import DicomSource
 from LiverLesionAILib.writing.report.content import Options, report_content
 from support.case_factory import small_case
 
-WHY = "too small to characterise; portal 61 HU (liver 104, vessels 162); border ill-defined (3.2 mm); "
-WHY += "heterogeneous; 14 mm; "
-WHY += "12 lesions, 3 others alike"
+WHY = "too small to characterise; portal: core 61 HU (liver 104, vessels 162); border ill-defined (3.2 mm); "
+WHY += "heterogeneous; 11 other lesions (score from 0.35), 3 of them alike"
 SOURCE = DicomSource(
     (), patient_name="Secret^Person", patient_id="SECRET-1", study_date="20260131", kvp=120.0
 )

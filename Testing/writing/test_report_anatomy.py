@@ -37,6 +37,7 @@ from LiverLesionAILib.pictures import anatomy_3d
 from LiverLesionAILib.pictures.view_3d import HINT
 from LiverLesionAILib.stages.anatomy import stage
 from LiverLesionAILib.writing.dicom.anatomy import place_numbers, place_texts, resection_statement, sites
+from LiverLesionAILib.writing.report.anatomy_texts import LANDMARKS
 from LiverLesionAILib.writing.report.content import Content, Options, report_content
 from LiverLesionAILib.writing.report.html import report_html, report_text
 from LiverLesionAILib.writing.report.pdf import report_pdf
@@ -274,3 +275,13 @@ def test_the_resection_is_drawn_in_red(case: Path, monkeypatch: pytest.MonkeyPat
         return
     r, g, b = (drawn.rgb[..., k].astype(int) for k in range(3))
     assert np.count_nonzero((r > g + 40) & (r > b + 40)) > 100
+
+
+def test_landmarks_that_are_not_seen_can_be_told_apart() -> None:
+    """Some of their names hold a comma: they are joined by semicolons."""
+    names = (LandmarkName.RIGHT_VEIN, LandmarkName.GALLBLADDER, LandmarkName.UMBILICAL_BEND)
+    (said,) = stage._remarks({name: Landmark(name, (0.0, 0.0, 0.0), 9.0, "usual place") for name in names})
+    assert said.endswith(": " + "; ".join(names) + ".") and any("," in name for name in names)
+    for code in LANGUAGES[1:]:
+        told = sentence(said, Language(code)).rpartition(": ")[2].rstrip(".").split("; ")
+        assert told == [LANDMARKS[name][LANGUAGES.index(code) - 1] for name in names]

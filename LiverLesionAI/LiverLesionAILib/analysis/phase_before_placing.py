@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..case.classes import Phase
@@ -48,3 +50,21 @@ def looks_arterial(draft: Draft, measures: PhaseMeasures | None, settings: Phase
         return False
     shares = phase_probabilities(measures, settings, hints_of(draft.ct, settings.hints))
     return PHASES[int(shares.argmax())] == ARTERIAL
+
+
+@dataclass
+class PhaseBeforePlacing:
+    """The phase of a draft, measured only when it is asked for.
+
+    Attributes:
+        measured: what it was read from; None as long as nobody has asked, and where the reader has said it.
+    """
+
+    draft: Draft
+    settings: PhaseSettings
+    measured: PhaseMeasures | None = None
+
+    def looks_arterial(self) -> bool:
+        """:func:`looks_arterial` of the draft; the figures stay in `measured`."""
+        self.measured = measures_before_placing(self.draft, self.settings)
+        return looks_arterial(self.draft, self.measured, self.settings)

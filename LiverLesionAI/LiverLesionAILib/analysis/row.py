@@ -30,7 +30,7 @@ from ..stages.measure.plausible import PlausibleSettings, implausible, measure_b
 from ..stages.measure.probability import ProbabilitySettings, with_probability
 from ..stages.neighbours.gallbladder import GallbladderSettings, messages, separate_gallbladder
 from ..stages.neighbours.stage import find_gallbladder, without_gallbladder
-from ..stages.phase.estimate import PhaseMeasures, PhaseSettings
+from ..stages.phase.estimate import PhaseSettings
 from ..stages.place.grid import on_ct_grid
 from ..stages.segment.doubtful import DoubtfulSettings, doubtful_places
 from ..stages.segment.masks import SegmentSettings, masks_from_probabilities, tempered
@@ -42,7 +42,7 @@ from ..volume.ct import resample_labels
 from ..volume.masks import number_by_size, with_numbers
 from .choice import Models
 from .draft import Draft, Placed
-from .phase_before_placing import looks_arterial, measures_before_placing
+from .phase_before_placing import PhaseBeforePlacing
 from .rules import Rules
 
 
@@ -103,21 +103,15 @@ def detect(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dr
     """A detector's boxes: they doubt masks, and add lesions of their own."""
     if models.detector is None or draft.segmented is None:
         return draft
-    settings = rules.part(PhaseSettings)
-    measured: list[PhaseMeasures | None] = []
-
-    def arterial() -> bool:
-        measured.append(measures_before_placing(draft, settings))
-        return looks_arterial(draft, measured[-1], settings)
-
+    early = PhaseBeforePlacing(draft, rules.part(PhaseSettings))
     detected = detect_lesions(
-        models.detector, draft.segmented, rules.part(DetectSettings), progress, arterial
+        models.detector, draft.segmented, rules.part(DetectSettings), progress, early.looks_arterial
     )
     return replace(
         draft,
         detected=detected,
         segmented=replace(draft.segmented, masks=detected.masks),
-        phase_measures=measured[-1] if measured else None,
+        phase_measures=early.measured,
     )
 
 

@@ -245,5 +245,6 @@ def _remarks(landmarks: Mapping[str, Landmark]) -> list[str]:
     guessed = [one.name for one in landmarks.values() if one.source == "usual place"]
     if not guessed:
         return []
-    names = ", ".join(guessed)
+    # Some of the names hold commas.
+    names = "; ".join(guessed)
     return [f"Not seen, taken at the usual place, so that segments beside it are less certain: {names}."]
