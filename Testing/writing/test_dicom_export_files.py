@@ -17,6 +17,7 @@ from LiverLesionAILib.case.store import save_result
 from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.support.errors import InputError, OutputError
 from LiverLesionAILib.volume.ct import CtVolume
+from LiverLesionAILib.writing import export
 from LiverLesionAILib.writing.export import Export, check_packages, export_case
 from LiverLesionAILib.writing.report.content import Options
 from pydicom import dcmread
@@ -135,6 +136,28 @@ def test_a_full_disk_leaves_no_half_object(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="disk is full"):
         export_case(result, source, tmp_path, Export(dicom=True), now=NOW)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_that_is_not_whole_is_told_to_be(tmp_path, monkeypatch):
+    """Killed between two objects: the folder says so, as a killed process leaves it; the next run ends it."""
+    _, result = small_case()
+    source, what = source_of(result.geometry), Export(dicom=True, csv=True)
+    save = export.save_object
+
+    def killed(dataset, path):
+        assert (tmp_path / export.UNFINISHED).is_file()
+        if path.name == "SR.dcm":
+            raise KeyboardInterrupt
+        return save(dataset, path)
+
+    monkeypatch.setattr(export, "save_object", killed)
+    with pytest.raises(KeyboardInterrupt):
+        export_case(result, source, tmp_path, what, now=NOW)
+    assert {path.name for path in tmp_path.iterdir()} == {"findings.csv", "SEG.dcm", export.UNFINISHED}
+    assert "Do not send it" in (tmp_path / export.UNFINISHED).read_text()
+    monkeypatch.setattr(export, "save_object", save)
+    export_case(result, source, tmp_path, what, now=NOW)
+    assert {path.name for path in tmp_path.iterdir()} == {"findings.csv", "SEG.dcm", "SR.dcm"}
 
 
 def test_a_folder_that_cannot_be_written_to_is_said(tmp_path):

@@ -146,6 +146,16 @@ def test_a_report_is_partial_and_unverified_until_a_reader_signs(tmp_path):
     judged(sr, tmp_path)
 
 
+def test_a_case_without_lesions_is_a_draft_until_a_reader_signs():
+    _, empty = small_case(lesions=0)
+    source = source_of(empty.geometry)
+    content, seg, sr = objects(empty, source)
+    assert content.draft == "DRAFT, no lesion, not confirmed"
+    described = [one.SeriesDescription for one in (seg, sr)]
+    assert all(content.draft in text and len(text) <= 64 for text in described)
+    assert objects(empty, source, verified_by="Reader^Rita", organisation="Hospital")[0].draft == ""
+
+
 def numbers_by_dcmqi(sr, folder: Path) -> dict[str, dict[str, float]]:
     """Every number by its code, for each tracking UID, as dcmqi's reader gives them."""
     tool = installed("tid1500reader")

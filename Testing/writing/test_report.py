@@ -24,8 +24,10 @@ from LiverLesionAILib.case.enhancement import Enhancement, PhaseLevels
 from LiverLesionAILib.case.findings import DoubtfulPlace, LesionStatus, PhaseEstimate
 from LiverLesionAILib.case.messages import BETWEEN_PHASES, TOO_DARK
 from LiverLesionAILib.case.store_json import describe_phase, read_phase
+from LiverLesionAILib.case.terminology import lesion_title
 from LiverLesionAILib.stages.measure.plausible import PlausibleSettings, implausible
 from LiverLesionAILib.support.errors import InputError
+from LiverLesionAILib.support.text import chance
 from LiverLesionAILib.volume.geometry import Geometry
 from LiverLesionAILib.writing.report.content import Options, report_content
 from LiverLesionAILib.writing.report.fat import FAT_HU, fat_text
@@ -33,7 +35,7 @@ from LiverLesionAILib.writing.report.html import report_html, report_text
 from LiverLesionAILib.writing.report.key_images import key_images, overview_image
 from LiverLesionAILib.writing.report.pdf import report_pdf
 from LiverLesionAILib.writing.report.strings import LANGUAGES, Language
-from LiverLesionAILib.writing.tables import findings_csv
+from LiverLesionAILib.writing.tables import findings_csv, findings_text
 from support.case_factory import small_case
 from support.report_pages import SOURCE, WHY, Page, content, pdf_text
 
@@ -237,10 +239,43 @@ def test_a_note_cannot_break_the_page():
     assert "alert" in pdf_text(report_pdf(made))
 
 
+@pytest.mark.parametrize(("language", "shown"), [("en", ">0.99"), ("de", ">0,99"), ("fr", ">0,99")])
+def test_no_probability_is_shown_as_certain(language, shown):
+    """0.998 is not 1; the number itself stays in tables for programs and in the DICOM SR."""
+    _, result = small_case()
+    first = replace(result.lesions[0], probability=0.998, model_class="HCC", class_probabilities={"HCC": 1.0})
+    phase = PhaseEstimate("arterial", 0.9999)
+    sure = replace(result, lesions=(first, *result.lesions[1:]), phase=phase)
+    made = content(language, sure)
+    assert made.rows[0].score == shown and shown in dict(made.technique)[made.words("phase")]
+    assert shown in Page(report_html(made)).text and shown in pdf_text(report_pdf(made))
+    said = f"The CT is called delayed but looks arterial ({chance(0.9999)}): check which it is."
+    (told,) = content(language, replace(sure, messages=(said,))).warnings[:1]
+    assert f"({shown})" in told and (language == "en" or made.words("in_english", s=said) != told)
+    text = findings_text(sure, 200)
+    assert "HCC >0.99" in text and "1.00" not in text and "Arterial phase (>0.99)" in text
+    assert lesion_title(first) == f"Lesion {first.number} (HCC >0.99)"
+    assert [chance(p) for p in (0.0, 0.001, 0.4, 0.994, 1.0, math.nan)] == [
+        *("0.00", "<0.01", "0.40", "0.99", ">0.99", "-")
+    ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_report_without_lesions_is_a_draft_until_somebody_signs_it(language):
+    """That nothing was found is a finding, which nobody has confirmed."""
+    _, empty = small_case(lesions=0)
+    made = content(language, empty)
+    assert made.draft == made.words("draft_empty") and made.draft.isupper() is False
+    for text in (Page(report_html(made)).text, pdf_text(report_pdf(made)), report_text(made)):
+        assert made.draft in text
+    signed = report_content(empty, SOURCE, Options(language), signed=True)
+    assert signed.draft == "" and made.draft not in report_text(signed)
+
+
 @pytest.mark.parametrize("said", [
-    BETWEEN_PHASES.say(phase="portal venous", p=0.55, phase_now="delayed", p_now=0.45),
+    BETWEEN_PHASES.say(phase="portal venous", p="0.55", phase_now="delayed", p_now="0.45"),
     "The CT is called delayed but looks portal venous (0.90): check which it is.",
-    "The CT was named portal venous but looks non-contrast (1.00): check which it is.",
+    "The CT was named portal venous but looks non-contrast (>0.99): check which it is.",
     TOO_DARK.say(hu=-18.0),
 ])  # fmt: skip
 def test_fat_is_not_judged_where_the_phase_is_in_doubt(said):

@@ -12,6 +12,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from ..support.text import chance
 from ..volume.ct import Geometry
 from .anatomy import LesionAnatomy, LiverAnatomy
 from .classes import Phase
@@ -278,7 +279,7 @@ class PhaseEstimate:
     @property
     def text(self) -> str:
         """For the reader: "Portal venous phase (0.83)." and the warning."""
-        sure = f" ({self.probability:.2f})" if self.probability == self.probability else ""
+        sure = f" ({chance(self.probability)})" if self.probability == self.probability else ""
         sure = " (as named)" if self.named else sure
         return f"{self.name[:1].upper()}{self.name[1:]} phase{sure}. {self.warning}".strip()
 

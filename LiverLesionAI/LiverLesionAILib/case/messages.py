@@ -47,20 +47,18 @@ TOO_BRIGHT = Message(
 )
 
 BETWEEN_PHASES = Message(
-    "The scan lies between two phases: {phase} ({p:.2f}) and {phase_now} ({p_now:.2f}). Name its phase where "
+    "The scan lies between two phases: {phase} ({p}) and {phase_now} ({p_now}). Name its phase where "
     "you know it.",
     Kind.DOUBTS_DENSITY,
 )
 THE_CT = "The CT"
 """`who` of the messages below; further phases are named."""
-CONTRADICTED = Message(
-    "{who} {what} but looks {phase_now} ({p:.2f}): check which it is.", Kind.DOUBTS_DENSITY
-)
+CONTRADICTED = Message("{who} {what} but looks {phase_now} ({p}): check which it is.", Kind.DOUBTS_DENSITY)
 CONTRADICTED_AND_TAKEN = Message(
     f"{CONTRADICTED.words} It is taken for {{phase_taken}}.", Kind.DOUBTS_DENSITY
 )
 DECIDED = Message(
-    "{who} {what}; it looks {phase_now} ({p:.2f}), not surely, and is taken for {phase_taken}.",
+    "{who} {what}; it looks {phase_now} ({p}), not surely, and is taken for {phase_taken}.",
     Kind.DOUBTS_DENSITY,
 )
 NAMED_AGAINST = Message("{who} was named {phase_now} but {what}: check which it is.", Kind.DOUBTS_DENSITY)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from ..support.text import printable
+from ..support.text import chance, printable
 from .classes import LesionClass
 from .findings import Lesion, LesionStatus
 
@@ -97,7 +97,7 @@ def lesion_name(number: int, class_name: str | None, probability: float | None =
     if not class_name:
         return f"Lesion {number}"
     name = printable(class_name)
-    said = name if probability is None else f"{name} {probability:.2f}"
+    said = name if probability is None else f"{name} {chance(probability)}"
     return f"Lesion {number} ({said})"
 
 

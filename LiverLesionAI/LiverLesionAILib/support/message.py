@@ -75,6 +75,6 @@ def pattern_of(words: str) -> re.Pattern[str]:
     parts = _FIELD.split(words)
     made = [re.escape(parts[0])]
     for name, after in zip(parts[1::2], parts[2::2], strict=True):
-        kind = ".+?" if name in FREE else r"portal venous|[\w-]+" if name in PHASES else r"[\w.+-]+"
+        kind = ".+?" if name in FREE else r"portal venous|[\w-]+" if name in PHASES else r"[<>]?[\w.+-]+"
         made += [f"(?P<{name}>{kind})", re.escape(after)]
     return re.compile("".join(made), re.DOTALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -33,6 +34,18 @@ def printable(text: str | os.PathLike[str] | bytes, longest: int = 0) -> str:
 def begun(text: str) -> str:
     """Text as a sentence or a heading begins: its first letter is a capital."""
     return text[:1].upper() + text[1:]
+
+
+def chance(probability: float) -> str:
+    """A probability for reading, with two decimals: nothing that was estimated is certain or excluded.
+
+    ">0.99" where rounding would make it 1, "<0.01" where it would make it nothing, "-" where it is not known.
+    """
+    if not math.isfinite(probability):
+        return "-"
+    if probability >= 0.995:
+        return ">0.99"
+    return "<0.01" if 0 < probability < 0.005 else f"{probability:.2f}"
 
 
 def file_name(text: str, longest_bytes: int = 100) -> str:

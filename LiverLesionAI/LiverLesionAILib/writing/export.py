@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..case.labels import masks_only, training_labels
 from ..case.manifest import ct_digest
 from ..case.store import save_result
 from ..support.errors import InputError, OutputError
-from ..support.files import replacing
+from ..support.files import replacing, write_text
 from ..support.progress import Progress, silent
 from ..volume.ct import CtVolume
 from ..volume.dicom import DicomSource
@@ -28,6 +29,12 @@ LARGE_SEG_BYTES = 25_000_000
 """From here on the reader hears that a SEG can be compressed."""
 MASKS_FOLDER = "masks"
 """Beside training labels: the case's masks as they stand, without name and words."""
+UNFINISHED = "UNFINISHED.txt"
+"""In the folder as long as files are missing in it: also where the run was killed or the disk became full."""
+UNFINISHED_TEXT = (
+    "This export did not come to its end: files may be missing here, and objects that refer to one another. "
+    "Do not send it to an archive. Export the case again, into this folder or another one.\n"
+)
 REPORT_HTML, REPORT_PDF, REPORT_TEXT = "report.html", "report.pdf", "report.txt"
 
 
@@ -78,6 +85,8 @@ def export_case(
 ) -> dict[str, Path]:
     """Write what is asked for into a folder; nothing that is there already is touched.
 
+    As long as it is not whole, the folder holds :data:`UNFINISHED`.
+
     Args:
         source: the CT's DICOM images; None where it did not come from DICOM.
         volume: the CT, for `as_dicom`, and for key images where the case keeps none.
@@ -107,22 +116,36 @@ def export_case(
     files |= dict(_label_files(result, volume, say)) if what.labels else {}
     progress("DICOM" if what.dicom else "writing", 0.6)
     objects = dict(_objects(result, source, what, files.get(REPORT_PDF), now, judged)) if what.dicom else {}  # type: ignore[arg-type]
-    # Everything is made before anything is written.
+    # Everything is made before anything is written, and what is written is told to be unfinished until it is.
     _refuse_others(folder, files, objects)
     written: dict[str, Path] = {}
-    if made_source:
-        written |= _write_series(volume, source, folder, now)  # type: ignore[arg-type]
-    for name, data in files.items():
-        with replacing(folder / name) as part:
-            part.write_bytes(data)
-        written[name] = folder / name
-    for name, dataset in objects.items():
-        written[name] = save_object(dataset, folder / f"{name}.dcm")
-    if what.labels:
-        written[MASKS_FOLDER] = save_result(masks_only(result), folder / MASKS_FOLDER)
+    with _told_unfinished(folder, written):
+        if made_source:
+            written |= _write_series(volume, source, folder, now)  # type: ignore[arg-type]
+        for name, data in files.items():
+            with replacing(folder / name) as part:
+                part.write_bytes(data)
+            written[name] = folder / name
+        for name, dataset in objects.items():
+            written[name] = save_object(dataset, folder / f"{name}.dcm")
+        if what.labels:
+            written[MASKS_FOLDER] = save_result(masks_only(result), folder / MASKS_FOLDER)
     _offer_deflate(written, what, say)
     progress("Exported", 1.0)
     return written
+
+
+@contextmanager
+def _told_unfinished(folder: Path, written: Mapping[str, Path]) -> Iterator[None]:
+    """The folder says that it is unfinished until the body is through; not where nothing was written."""
+    write_text(folder / UNFINISHED, UNFINISHED_TEXT)
+    try:
+        yield
+    except BaseException:
+        if not written:
+            (folder / UNFINISHED).unlink(missing_ok=True)
+        raise
+    (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def _refuse_others(folder: Path, files: Mapping[str, bytes], objects: Mapping[str, Dataset]) -> None:
@@ -252,7 +275,9 @@ def _report_files(
     if not (what.report or what.pdf or what.text):
         return
     anatomy_3d = _anatomy_picture(result, say) if what.report or what.pdf else None
-    content = report_content(result, source, what.options, images, overview, judged, anatomy_3d)
+    content = report_content(
+        result, source, what.options, images, overview, judged, anatomy_3d, signed=bool(what.verified_by)
+    )
     from .report.html import report_html, report_text
 
     if what.report:

@@ -36,6 +36,7 @@ from ..case.wording import (
     summary,
 )
 from ..support.files import write_text
+from ..support.text import chance
 from ..volume.ct import Geometry
 
 CSV_FILE = "findings.csv"
@@ -270,7 +271,7 @@ def _columns(result: CaseResult) -> list[list[str]]:
         ["", "#", *(str(lesion.number) for lesion in lesions)],
         ["", "Class", *(_class_cell(lesion) for lesion in lesions)],
         ["Reader's", "class", *(_short(lesion.reader_class) for lesion in lesions)],
-        [*_sureness(lesions), *(small(lesion_probability(lesion), 2) for lesion in lesions)],
+        [*_sureness(lesions), *(chance(lesion_probability(lesion)) for lesion in lesions)],
         ["Long x short", "axis, mm", *(_pair(long, " x ", short, 1) for long, short in axes)],
         ["Volume", "mL", *map(millilitres, numbers("volume_ml"))],
         ["Mean +/- SD", "HU", *(_pair(mean, " +/- ", sd, 0) for mean, sd in density)],
@@ -297,7 +298,7 @@ def _pair(first: float, between: str, second: float, digits: int) -> str:
 
 def _class_cell(lesion: Lesion) -> str:
     name, probability = _short(lesion.model_class), class_probability(lesion)
-    return name if probability is None else f"{name} {probability:.2f}"
+    return name if probability is None else f"{name} {chance(probability)}"
 
 
 def _short(class_name: str | None) -> str:

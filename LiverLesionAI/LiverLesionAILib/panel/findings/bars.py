@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 
 from ...case.colours import class_colour
 from ...stages.explain.names import read_label
+from ...support.text import chance
 
 BAR_PX = 140
 BAR_COLOUR = "#4a90a4"
 STRIP_PX = 320
 
 
-def bars_html(values: Mapping[str, float], full: float = 1.0) -> str:
+def bars_html(
+    values: Mapping[str, float], full: float = 1.0, text: Callable[[float], str] = "{:.2f}".format
+) -> str:
     """A bar for each value, in the order given; one of `full` or more fills its place."""
     lines = []
     for name, value in values.items():
@@ -22,7 +25,7 @@ def bars_html(values: Mapping[str, float], full: float = 1.0) -> str:
             f"<tr><td>{escape(name)}&nbsp;</td>"
             f'<td><table cellspacing="0" cellpadding="0"><tr><td width="{width}" bgcolor="{BAR_COLOUR}">'
             f'&nbsp;</td><td width="{BAR_PX - width}"></td></tr></table></td>'
-            f'<td align="right">&nbsp;{value:.2f}</td></tr>'
+            f'<td align="right">&nbsp;{escape(text(value))}</td></tr>'
         )
     return f'<table cellspacing="1" cellpadding="0">{"".join(lines)}</table>'
 
@@ -45,7 +48,7 @@ def strip_html(slices: Mapping[str, float]) -> str:
         lines.append(
             f'<tr><td width="12" bgcolor="{_mixed(name, 1.0)}">&nbsp;</td><td>&nbsp;<b>{escape(name)}</b>: '
             f"{len(found)} slices between S {min(heights):.0f} and {max(heights):.0f} mm, "
-            f"probability {min(shares):.2f} to {max(shares):.2f}</td></tr>"
+            f"probability {escape(chance(min(shares)))} to {escape(chance(max(shares)))}</td></tr>"
         )
     strip = f'<table cellspacing="0" cellpadding="0"><tr>{"".join(cells)}</tr></table>'
     ends = "Slices of the liver from feet (left) to head, each by its class, the paler the less sure:"

@@ -16,6 +16,7 @@ from ...case.interval import by_reader
 from ...case.terminology import shown_probability
 from ...case.volume_interval import volume_digits, volume_interval_ml
 from ...review.case_view import ListedLesion
+from ...support.text import chance
 from ..choices import SizeFilter, StatusFilter
 from ..headers import column_header
 
@@ -31,6 +32,15 @@ EDITED_ICON = "StatusEdited"
 
 def _number(value: float, digits: int) -> str:
     return "" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _chance(probability: float) -> str:
+    return "" if math.isnan(probability) else chance(probability)
+
+
+def _per_cent(probability: float) -> str:
+    """Whole per cent, never 100: ">99"."""
+    return ">99" if probability >= 0.995 else _number(probability * 100, 0)
 
 
 def _measured(row: ListedLesion, key: str) -> float:
@@ -100,14 +110,14 @@ COLUMNS = (
     PanelColumn(
         "P",
         "The model's probability of the class, or that it is a lesion where it has no class; 0 to 1",
-        lambda row: _number(shown_probability(row), 2),
+        lambda row: _chance(shown_probability(row)),
         shown_probability,
     ),
     PanelColumn(
         "sure",
         "How sure it is a lesion at all, in %: of a hundred findings with 90, about ninety are lesions "
         "(calibrated on synthetic scans); the table is sorted by it",
-        lambda row: _number(_likely(row) * 100, 0),
+        lambda row: _per_cent(_likely(row)),
         _likely,
     ),
     PanelColumn(

@@ -11,6 +11,7 @@ from ...case.enhancement import Enhancement
 from ...case.findings import LesionSource, LesionStatus
 from ...case.wording import reaches_an_end
 from ...review.case_view import ListedLesion
+from ...support.text import chance
 from ...volume.geometry import Geometry
 from ..anatomy.anatomy_text import place_lines
 from ..links import link
@@ -43,7 +44,7 @@ def details_html(row: ListedLesion, geometry: Geometry | None = None) -> str:
     elif row.source is LesionSource.BOTH:
         lines.append("Found by mask and box.")
     if row.probability is not None:
-        lines.append(f"Probability that it is a lesion: {row.probability:.2f}")
+        lines.append(f"Probability that it is a lesion: {escape(chance(row.probability))}")
     lines += place_lines(row.anatomy)
     if row.reader_class:
         lines.append(f"Your class: <b>{escape(row.reader_class)}</b>")
@@ -53,7 +54,8 @@ def details_html(row: ListedLesion, geometry: Geometry | None = None) -> str:
             lines += _reasons(row)
     text = "<br>".join(lines)
     if row.class_probabilities:
-        text += bars_html(dict(sorted(row.class_probabilities.items(), key=lambda item: -item[1])))
+        shares = dict(sorted(row.class_probabilities.items(), key=lambda item: -item[1]))
+        text += bars_html(shares, text=chance)
     return text + curves_html(row.enhancement)
 
 
@@ -98,5 +100,5 @@ def _model_class(row: ListedLesion) -> str:
         why = "" if row.class_reasons else ": unlike the classes it was trained on"
         return f"<b>indeterminate</b>{why}"
     probability = row.class_probabilities.get(row.model_class or "")
-    said = "" if probability is None else f" ({probability:.2f})"
+    said = "" if probability is None else f" ({escape(chance(probability))})"
     return f"<b>{escape(row.model_class or '')}</b>{said}"

@@ -13,6 +13,7 @@ from ...case.findings import AttentionMap, CaseResult, Lesion, PhaseEstimate
 from ...case.messages import CONTRADICTED, THE_CT
 from ...case.phases import NamedPhases
 from ...support.progress import Progress, part, silent
+from ...support.text import chance
 from ...volume.ct import CtVolume, reorient, resample, resample_labels
 from ..faces import Classifier
 from ..phase.estimate import (
@@ -183,7 +184,7 @@ class CaseClassifier:
         if looks == stated.title or shares.max() < self.settings.phase.sure:
             return []
         what = f"was named {stated.title}"
-        return [CONTRADICTED.say(who=who, what=what, phase_now=looks, p=shares.max())]
+        return [CONTRADICTED.say(who=who, what=what, phase_now=looks, p=chance(shares.max()))]
 
     def _hinted(self, who: str, measures: PhaseMeasures, hints: Sequence[Hint]) -> list[str]:
         """Sentences where name or header name a phase that the picture contradicts, or decided it."""
@@ -237,7 +238,9 @@ class CaseClassifier:
         )
         hints, who = hints_of(other, self.settings.phase.hints), f"Phase {second_phase.name}"
         if stated is None:
-            said = [f"Second phase {second_phase.name}: {view.phase.title} ({max(view.shares):.2f}), {shift}"]
+            said = [
+                f"Second phase {second_phase.name}: {view.phase.title} ({chance(max(view.shares))}), {shift}"
+            ]
             said += self._hinted(who, measures, hints)
         else:
             said = [f"{who}: {stated.title} as named, {shift}"]

@@ -21,6 +21,7 @@ from ...case.classes import Phase
 from ...case.findings import PhaseEstimate
 from ...case.messages import BETWEEN_PHASES
 from ...models.inputs import liver_level_hu
+from ...support.text import chance
 from ...volume.ct import CtVolume
 from ...volume.masks import within_mm
 from .aorta import AortaSettings, find_aorta
@@ -181,5 +182,5 @@ def between(measures: PhaseMeasures, settings: PhaseSettings, hints: Sequence[Hi
     if shares[first] >= settings.sure:
         return ""
     return BETWEEN_PHASES.say(
-        phase=PHASES[first], p=shares[first], phase_now=PHASES[second], p_now=shares[second]
+        phase=PHASES[first], p=chance(shares[first]), phase_now=PHASES[second], p_now=chance(shares[second])
     )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...case.classes import Phase
 from ...case.messages import CONTRADICTED, CONTRADICTED_AND_TAKEN, DECIDED, NAMED_AGAINST
 from ...case.phases import hinted
+from ...support.text import chance
 from ...volume.contrast import ContrastHeader
 from ...volume.ct import CtVolume
 
@@ -126,7 +127,9 @@ def hint_sentences(who: str, seen: NDArray[np.float64], hints: Sequence[Hint], s
     else:
         return []
     return [
-        message.say(who=who, what=hint.what, phase_now=looks.title, p=probability, phase_taken=taken.title)
+        message.say(
+            who=who, what=hint.what, phase_now=looks.title, p=chance(probability), phase_taken=taken.title
+        )
         for hint in against
     ]
 

@@ -98,5 +98,7 @@ class DicomContent:
 
     @property
     def draft(self) -> str:
-        """ "DRAFT, n of m not reviewed" while lesions are undecided, else ""."""
+        """ "DRAFT, n of m not reviewed" while lesions are undecided, or a case without any is not signed."""
+        if not self.lesions:
+            return "" if self.verified_by else "DRAFT, no lesion, not confirmed"
         return f"DRAFT, {self.undecided} of {self.lesions} not reviewed" if self.undecided else ""

@@ -27,7 +27,7 @@ def encapsulated_pdf(
 
     Args:
         title: the document's.
-        draft: "DRAFT, ..." while lesions are undecided, else "".
+        draft: "DRAFT, ..." as long as it is one, else "".
         now: when it was made.
     """
     result = hashlib.sha256(pdf).hexdigest()

@@ -75,7 +75,7 @@ class Content:
     """The whole report.
 
     Attributes:
-        draft: the banner's text, "" once all findings are reviewed.
+        draft: the banner's text, "" once all findings are reviewed, or a case without any is signed.
         patient: (label, value) pairs; () for an empty label field.
         technique, liver: (label, value) pairs.
         headings: of the findings table, in the order of :class:`Row`'s fields from `number` to `decision`.
@@ -129,6 +129,8 @@ def report_content(
     overview: bytes | None = None,
     judged: JudgedCourse | None = None,
     anatomy_3d: bytes | None = None,
+    *,
+    signed: bool = False,
 ) -> Content:
     """Put a case into words.
 
@@ -137,11 +139,10 @@ def report_content(
         overview: one of the whole case.
         anatomy_3d: picture of segments and vessels, or of the planned resection.
         judged: its comparison with earlier scans; one of other findings is left out, and that is said.
+        signed: whether somebody signs it: only so a case without any lesion is no draft.
     """
     words = Language(options.language)
     listed = by_probability(x for x in result.lesions if options.with_rejected or x.status.counts)
-    undecided = sum(decision_of(x) == "undecided" for x in result.lesions)
-    draft = words("draft", n=undecided, m=len(result.lesions)) if undecided else ""
     left_out = len(result.lesions) - len(listed)
     warnings = [sentence(said, words) for said in notes(result)]
     if left_out:
@@ -157,7 +158,7 @@ def report_content(
         words=words,
         case_name=result.case_name,
         study_date=_study_date(source, judged, words),
-        draft=draft,
+        draft=_draft(result, words, signed=signed),
         patient=_patient(source, words) if options.with_patient else (),
         technique=_technique(result, source, words),
         liver=_liver(result, listed, words),
@@ -224,12 +225,20 @@ def decision_of(lesion: Lesion) -> str:
     return lesion.status.value
 
 
+def _draft(result: CaseResult, words: Language, *, signed: bool) -> str:
+    """The banner: that nothing was found is a finding as well, which somebody has to confirm."""
+    if not result.lesions:
+        return "" if signed else words("draft_empty")
+    undecided = sum(decision_of(x) == "undecided" for x in result.lesions)
+    return words("draft", n=undecided, m=len(result.lesions)) if undecided else ""
+
+
 def _differential(lesion: Lesion, words: Language) -> str:
     """What a lesion that is left open may be, most probable first: "HCC 0.58, metastasis 0.35; "; else ""."""
     if not lesion.class_reasons or LesionClass.of(lesion.shown_class) is not LesionClass.INDETERMINATE:
         return ""
     likely = [(name, p) for name, p in lesion.class_probabilities.items() if p >= LIKELY_ENOUGH][:3]
-    listed = ", ".join(f"{class_text(name, words)} {words.number(p, 2)}" for name, p in likely)
+    listed = ", ".join(f"{class_text(name, words)} {words.chance(p)}" for name, p in likely)
     return f"{listed}; " if listed else ""
 
 
@@ -262,7 +271,7 @@ def _row(lesion: Lesion, result: CaseResult, words: Language, interval: tuple[fl
         volume=volume,
         density=density,
         slice=f"{place}/{count}",
-        score=words("by_reader") if drawn else words.number(lesion_probability(lesion), 2),
+        score=words("by_reader") if drawn else words.chance(lesion_probability(lesion)),
         decision=words(decision_of(lesion)),
         note=lesion.note,
         axes_interval=axes_interval,
@@ -307,7 +316,7 @@ def _technique(
     pairs.append((words("series"), said))
     if result.phase is not None:
         name = words(f"phase.{phase_key(result.phase.name)}")
-        known = words("phase_note", p=words.number(result.phase.probability, 2))
+        known = words("phase_note", p=words.chance(result.phase.probability))
         if result.phase.named:
             known = words("phase_named")
         pairs.append((words("phase"), f"{name} ({known})"))

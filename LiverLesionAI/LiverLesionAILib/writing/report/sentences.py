@@ -259,7 +259,7 @@ def _value(name: str, text: str, words: Language) -> str:
     if name in PHASES:
         phase = Phase.of(text)
         return text if phase is None else words(f"phase.{phase.value}")
-    return text.replace(".", ",") if re.fullmatch(r"[+-]?\d+\.\d+", text) else text
+    return text.replace(".", ",") if re.fullmatch(r"[<>+-]?\d+\.\d+", text) else text
 
 
 def _landmarks(text: str, words: Language) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ...case.wording import millilitres
 from ...support.errors import InputError
+from ...support.text import chance
 from .anatomy_texts import ANATOMY_WORDS
 from .followup_texts import WORDS
 
@@ -26,6 +27,12 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
         "ENTWURF, {n} von {m} nicht geprüft",
         "UTKAST, {n} av {m} ikke vurdert",
         "BROUILLON, {n} sur {m} non revues",
+    ),
+    "draft_empty": (
+        "DRAFT, no lesion, not confirmed",
+        "ENTWURF, keine Läsion, nicht bestätigt",
+        "UTKAST, ingen lesjon, ikke bekreftet",
+        "BROUILLON, aucune lésion, non confirmé",
     ),
     "patient": ("Patient", "Patient", "Pasient", "Patient"),
     "sticker": (
@@ -260,6 +267,11 @@ class Language:
             return "-"
         text = f"{value:.{digits}f}"
         text = text.lstrip("-") if float(text) == 0 else text
+        return text if self.code == "en" else text.replace(".", ",")
+
+    def chance(self, probability: float) -> str:
+        """A probability, never 1: ">0,99"."""
+        text = chance(probability)
         return text if self.code == "en" else text.replace(".", ",")
 
     def millilitres(self, volume_ml: float) -> str:
