@@ -22,7 +22,7 @@ from LiverLesionAILib.case.attributes import read_phase as read_kept_phase
 from LiverLesionAILib.case.classes import Phase
 from LiverLesionAILib.case.enhancement import Enhancement, PhaseLevels
 from LiverLesionAILib.case.findings import DoubtfulPlace, LesionStatus, PhaseEstimate
-from LiverLesionAILib.case.messages import BETWEEN_PHASES, TOO_DARK
+from LiverLesionAILib.case.messages import BETWEEN_PHASES, TOO_DARK, TOO_LARGE, TOO_SMALL_AND_CUT
 from LiverLesionAILib.case.store_json import describe_phase, read_phase
 from LiverLesionAILib.case.terminology import lesion_title
 from LiverLesionAILib.stages.measure.plausible import PlausibleSettings, implausible
@@ -261,6 +261,13 @@ def test_no_probability_is_shown_as_certain(language, shown):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_the_sum_of_all_lesions_is_not_taken_for_that_of_targets(language):
+    """RECIST sums at most two targets of the liver, here and over all scans."""
+    (label,) = [name for name, _ in content(language).liver if name == Language(language)("sum_of_diameters")]
+    assert "RECIST" in label
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_report_without_lesions_is_a_draft_until_somebody_signs_it(language):
     """That nothing was found is a finding, which nobody has confirmed."""
     _, empty = small_case(lesions=0)
@@ -277,6 +284,8 @@ def test_a_report_without_lesions_is_a_draft_until_somebody_signs_it(language):
     "The CT is called delayed but looks portal venous (0.90): check which it is.",
     "The CT was named portal venous but looks non-contrast (>0.99): check which it is.",
     TOO_DARK.say(hu=-18.0),
+    TOO_SMALL_AND_CUT.say(ml=208.0),
+    TOO_LARGE.say(ml=9000.0),
 ])  # fmt: skip
 def test_fat_is_not_judged_where_the_phase_is_in_doubt(said):
     """45 HU are fat in the portal venous phase and none without contrast medium."""

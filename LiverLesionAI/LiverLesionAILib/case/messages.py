@@ -20,7 +20,7 @@ CHECK_SIDE = Message(
 TOO_LARGE = Message(
     "Check the size: {ml:.0f} mL is too large a liver for this body. The slice distance or pixel size of the "
     "file may be wrong, or another organ was taken for liver. Compare with the original series.",
-    Kind.LEADS,
+    Kind.LEADS | Kind.DOUBTS_DENSITY,
 )
 TOO_SMALL = Message(
     "Check the size: {ml:.0f} mL is too small a liver for this body. After a resection it may be true; "
@@ -31,7 +31,7 @@ TOO_SMALL_AND_CUT = Message(
     "Check the side and the size: only {ml:.0f} mL of liver were found, and the scan cuts it. It may be all "
     "that is shown; otherwise a part was missed, or another organ was taken for liver, such as the spleen of "
     "a mirrored image.",
-    Kind.LEADS,
+    Kind.LEADS | Kind.DOUBTS_DENSITY,
 )
 TOO_DARK = Message(
     "Check the density: {hu:.0f} HU is hardly that of a liver. Only a very fatty one without contrast medium "
@@ -91,7 +91,7 @@ def leads(said: str) -> bool:
 
 
 def doubts_density(said: str) -> bool:
-    """Whether densities, or the phase that they are read in, are in doubt."""
+    """Whether densities, the phase that they are read in, or that they are the liver's is in doubt."""
     return Kind.DOUBTS_DENSITY in kind_of(said)
 
 

@@ -23,7 +23,7 @@ class Kind(Flag):
     LEADS = auto()
     """All findings can hardly be true, or are of another scan: it stands before them."""
     DOUBTS_DENSITY = auto()
-    """Densities, or the contrast phase they are read in, are in doubt: nothing is concluded from them."""
+    """Densities are in doubt, their phase, or that they are a liver's: nothing is concluded from them."""
 
 
 @dataclass(frozen=True)
