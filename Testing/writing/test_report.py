@@ -249,6 +249,7 @@ def test_no_probability_is_shown_as_certain(language, shown):
     made = content(language, sure)
     assert made.rows[0].score == shown and shown in dict(made.technique)[made.words("phase")]
     assert shown in Page(report_html(made)).text and shown in pdf_text(report_pdf(made))
+    assert f"{made.sureness} {shown}, " in report_text(made)
     said = f"The CT is called delayed but looks arterial ({chance(0.9999)}): check which it is."
     (told,) = content(language, replace(sure, messages=(said,))).warnings[:1]
     assert f"({shown})" in told and (language == "en" or made.words("in_english", s=said) != told)
