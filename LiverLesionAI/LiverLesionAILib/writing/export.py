@@ -119,15 +119,10 @@ def export_case(
     # Everything is made before anything is written, and what is written is told to be unfinished until it is.
     _refuse_others(folder, files, objects)
     written: dict[str, Path] = {}
-    with _told_unfinished(folder, written):
+    with _told_unfinished(folder):
         if made_source:
             written |= _write_series(volume, source, folder, now)  # type: ignore[arg-type]
-        for name, data in files.items():
-            with replacing(folder / name) as part:
-                part.write_bytes(data)
-            written[name] = folder / name
-        for name, dataset in objects.items():
-            written[name] = save_object(dataset, folder / f"{name}.dcm")
+        written |= _write_files(folder, files, objects)
         if what.labels:
             written[MASKS_FOLDER] = save_result(masks_only(result), folder / MASKS_FOLDER)
     _offer_deflate(written, what, say)
@@ -136,16 +131,24 @@ def export_case(
 
 
 @contextmanager
-def _told_unfinished(folder: Path, written: Mapping[str, Path]) -> Iterator[None]:
-    """The folder says that it is unfinished until the body is through; not where nothing was written."""
+def _told_unfinished(folder: Path) -> Iterator[None]:
+    """The folder says that it is unfinished until the body is through; not where nothing is in it."""
     write_text(folder / UNFINISHED, UNFINISHED_TEXT)
     try:
         yield
     except BaseException:
-        if not written:
+        if all(path.name == UNFINISHED for path in folder.iterdir()):
             (folder / UNFINISHED).unlink(missing_ok=True)
         raise
     (folder / UNFINISHED).unlink(missing_ok=True)
+
+
+def _write_files(folder: Path, files: Mapping[str, bytes], objects: Mapping[str, Dataset]) -> dict[str, Path]:
+    for name, data in files.items():
+        with replacing(folder / name) as part:
+            part.write_bytes(data)
+    written = {name: folder / name for name in files}
+    return written | {name: save_object(one, folder / f"{name}.dcm") for name, one in objects.items()}
 
 
 def _refuse_others(folder: Path, files: Mapping[str, bytes], objects: Mapping[str, Dataset]) -> None:
