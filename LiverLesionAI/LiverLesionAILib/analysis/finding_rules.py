@@ -16,6 +16,7 @@ _POINT = "Testing/stages/test_point.py::test_the_page_says_how"
 _FINER = f"{_STAGES}::test_the_finest_scale_is_looked_at_where_others_suspect_something"
 _NECKS = "Testing/stages/test_stages_necks.py"
 _PLAUSIBLE = "Testing/stages/test_plausible.py"
+_EDGES = "Testing/stages/test_edges.py"
 _AGREE = "Testing/stages/test_agree.py"
 _PIPELINE = "Testing/analysis/test_pipeline.py"
 _POLICY = "Testing/analysis/test_pipeline_policy.py"
@@ -193,6 +194,27 @@ class FindingRules(InputRules):
         "0.35, true lesions of six real scans 0.65 and more, of 19 synthetic ones 0.56. What has less is "
         "pointed at, not listed, and no liver.",
         "Testing/stages/test_beside.py::test_a_stomach_that_leans_on_the_liver_is_no_lesion_and_no_liver",
+    )
+    edge_share: float = rule(
+        0.4,
+        "of a lesion's contrast",
+        "What differs less from the liver lies beyond the lesion's edge, and is no lesion.",
+        f"{_EDGES}::test_a_dark_lesion_drawn_too_large_ends_at_its_edge",
+    )
+    edge_noise: float = rule(
+        3.0,
+        "times the liver's spread",
+        "Lesions that differ less from the liver keep the network's outline.",
+        f"{_EDGES}::test_a_faint_lesion_keeps_the_networks_outline",
+    )
+    edge_depth_mm: float = rule(
+        3.0, "mm", "Deeper inside an outline nothing is taken away.", f"{_EDGES}::test_nothing_deep_is_taken"
+    )
+    edge_piece_share: float = rule(
+        0.15,
+        "of the largest piece",
+        "A piece that falls off is a lesion of its own from this share on; smaller ones are liver.",
+        f"{_EDGES}::test_two_lesions_drawn_as_one_come_apart",
     )
     reach_mm: float = rule(
         4.0,

@@ -33,6 +33,7 @@ from ..stages.neighbours.stage import find_gallbladder, without_gallbladder
 from ..stages.phase.estimate import PhaseSettings
 from ..stages.place.grid import on_ct_grid
 from ..stages.segment.doubtful import DoubtfulSettings, doubtful_places
+from ..stages.segment.edges import EdgeSettings, at_edges
 from ..stages.segment.masks import SegmentSettings, masks_from_probabilities, tempered
 from ..stages.segment.noise import liver_noise_hu
 from ..stages.segment.region import ReachSettings, agreed_liver, near_liver, region_of
@@ -113,6 +114,20 @@ def detect(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dr
         segmented=replace(draft.segmented, masks=detected.masks),
         phase_measures=early.measured,
     )
+
+
+def edges(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
+    """Lesions that stand out end where the CT shows it; what was found, and how surely, stays."""
+    assert draft.segmented is not None
+    found, detected = draft.segmented, draft.detected
+    hu_zyx, spacing = found.hu_on(found.working), found.working.spacing_zyx_mm
+    masks, parts = at_edges(
+        found.masks, hu_zyx, spacing, rules.part(SegmentSettings), rules.part(EdgeSettings)
+    )
+    if detected is not None:
+        boxes = {new: detected.by_label[old] for new, old in parts.items() if old in detected.by_label}
+        detected = replace(detected, masks=masks, by_label=boxes)
+    return replace(draft, segmented=replace(found, masks=masks), detected=detected)
 
 
 def gallbladder(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Draft:
@@ -355,7 +370,8 @@ ROW = (
     Stage("locate", locate_liver, (0.0, 0.2)),
     Stage("segment", segment, (0.2, 0.62)),
     Stage("detect", detect, (0.62, 0.74)),
-    Stage("gallbladder", gallbladder, (0.74, 0.78)),
+    Stage("edges", edges, (0.74, 0.75)),
+    Stage("gallbladder", gallbladder, (0.75, 0.78)),
     Stage("place", place, (0.78, 0.82)),
     Stage("explain", explain, (0.82, 0.88)),
     Stage("measure", measure, (0.88, 0.9)),
