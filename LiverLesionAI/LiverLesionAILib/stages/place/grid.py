@@ -29,9 +29,9 @@ def on_ct_grid(found: Segmented, settings: SegmentSettings) -> tuple[NDArray[np.
     grown_labels = np.where(
         masks.labels_zyx > 0, masks.labels_zyx, ndimage.grey_dilation(masks.labels_zyx, size=(3, 3, 3))
     )
-    level = settings.tumour_threshold * 255
+    tumour = found.tumour_zyx if masks.edges_zyx is None else np.minimum(found.tumour_zyx, masks.edges_zyx)
     labels = _where_at_least(
-        _ending_at_edges(found, level), level, grown_labels.astype(np.uint16), working, box
+        tumour, settings.tumour_threshold * 255, grown_labels.astype(np.uint16), working, box
     )
     missing = set(masks.scores) - set(label_boxes(labels))
     if missing:
@@ -46,21 +46,6 @@ def on_ct_grid(found: Segmented, settings: SegmentSettings) -> tuple[NDArray[np.
         plane |= spots > 0
     fill_holes(fine_liver)
     return fine_liver, labels
-
-
-def _ending_at_edges(found: Segmented, level: float) -> NDArray[np.uint8]:
-    """The tumour's probability, 0..255, without what lies beyond lesions' edges, however sure the network is.
-
-    Next to it what is surer than twice the level counts as that: interpolated, it crosses the level half way.
-    """
-    beyond = found.masks.beyond_edge_zyx
-    if beyond is None:
-        return found.tumour_zyx
-    beside = ndimage.binary_dilation(beyond, np.ones((3, 3, 3)))
-    tumour = found.tumour_zyx.copy()
-    tumour[beside] = np.minimum(tumour[beside], min(255, round(2 * level)))
-    tumour[beyond] = 0
-    return tumour
 
 
 def _where_at_least(

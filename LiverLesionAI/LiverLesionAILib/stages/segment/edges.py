@@ -71,55 +71,65 @@ def at_edges(
 
     Returns:
         The same masks where no lesion stands out; otherwise with lesions numbered anew by size, and
-        `beyond_edge_zyx`. And each lesion's label -> the label of what it was or was part of.
+        `edges_zyx`. And each lesion's label -> the label of what it was or was part of.
     """
     margin = [int(np.ceil((SHELL_MM[1] + 3 * SMOOTH_MM) / size)) for size in spacing_zyx_mm]
     smallest = segment.smallest_voxels(float(np.prod(spacing_zyx_mm)))
-    labels, beyond = np.zeros_like(masks.labels_zyx, np.int32), np.zeros(masks.labels_zyx.shape, bool)
+    level = max(1, round(segment.tumour_threshold * 255))
+    labels = np.zeros(masks.labels_zyx.shape, np.int32)
+    most = np.full(masks.labels_zyx.shape, 255, np.uint8)
     was: list[int] = []
     for number, box in label_boxes(masks.labels_zyx).items():
         cut = tuple(slice(max(0, side.start - m), side.stop + m) for side, m in zip(box, margin, strict=True))
         own = masks.labels_zyx[cut] == number
         others = (masks.labels_zyx[cut] > 0) & ~own
-        kept = _within_edge(own, others, masks.liver_zyx[cut], hu_zyx[cut], spacing_zyx_mm, settings)
-        pieces, count = components(kept)
+        left = _left_of_contrast(own, others, masks.liver_zyx[cut], hu_zyx[cut], spacing_zyx_mm, settings)
+        pieces, count = components(own if left is None else left >= 1)
         sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
         least = min(float(sizes.max()), max(smallest, settings.edge_piece_share * float(sizes.max())))
         for piece in np.flatnonzero(sizes >= least) + 1:
             was.append(number)
             labels[cut][pieces == piece] = len(was)
-        beyond[cut] |= own & (labels[cut] == 0)
-    if not beyond.any():
+        if left is not None:
+            # As a probability it crosses the level where the contrast crosses its share, between voxels too.
+            listed = labels[cut] > 0
+            limit = np.clip(
+                np.round(level * left), np.where(listed, level, 0), np.where(listed, 255, level - 1)
+            )
+            most[cut][own] = limit[own]
+    if not (most < level).any():
         return masks, {number: number for number in masks.scores}
     order = np.argsort(-np.bincount(labels.ravel(), minlength=len(was) + 1)[1:], kind="stable")
     renumber = np.zeros(len(was) + 1, np.uint16)
     renumber[order + 1] = np.arange(1, len(was) + 1)
     parts = {new: was[old] for new, old in enumerate(order.tolist(), start=1)}
     scores = {new: masks.scores[old] for new, old in parts.items()}
-    ended = replace(masks, labels_zyx=renumber[labels], scores=scores, beyond_edge_zyx=beyond)
-    return ended, parts
+    return replace(masks, labels_zyx=renumber[labels], scores=scores, edges_zyx=most), parts
 
 
-def _within_edge(
+def _left_of_contrast(
     own: NDArray[np.bool_],
     others: NDArray[np.bool_],
     liver: NDArray[np.bool_],
     hu: NDArray[np.floating],
     spacing_mm: tuple[float, float, float],
     settings: EdgeSettings,
-) -> NDArray[np.bool_]:
-    """What of one outline lies within the edge that the CT shows; all of it where none is shown.
+) -> NDArray[np.float32] | None:
+    """How much of a lesion's contrast is left, in shares that belong to it: 1 and more within its edge.
 
     Args:
         own: bool, the network's outline; others: bool, other lesions; liver: bool, with all of them.
         hu: HU. All on one cut with some liver around.
+
+    Returns:
+        float32, 0 outside of the outline; None where the CT shows no edge.
     """
     hu = np.asarray(hu, np.float32)
     outside_mm = ndimage.distance_transform_edt(~own, sampling=spacing_mm)
     near = (outside_mm > SHELL_MM[0]) & (outside_mm <= SHELL_MM[1])
     shell = liver & ~ndimage.binary_dilation(others) & near
     if np.count_nonzero(shell) < LEAST_VOXELS:
-        return own
+        return None
     level = float(np.median(hu[shell]))
     spread = 1.4826 * float(np.median(np.abs(hu[shell] - level)))
     smooth = ndimage.gaussian_filter(hu, [SMOOTH_MM / size for size in spacing_mm])
@@ -128,12 +138,16 @@ def _within_edge(
     middle = own & (depth_mm >= min(DEEP * deepest_mm, DEEP_MM))
     contrast = float(np.median(smooth[middle])) - level
     if abs(contrast) < max(LEAST_HU, settings.edge_noise * spread):
-        return own
-    kept = own & (((smooth - level) / contrast >= settings.edge_share) | (depth_mm > settings.edge_depth_mm))
+        return None
+    left = np.where(own, (smooth - level) / (settings.edge_share * contrast), 0).astype(np.float32)
+    kept = (left >= 1) | (depth_mm > settings.edge_depth_mm)
     # Bridges of a voxel in plane are noise; a small lesion's middle is not.
     kept = ndimage.binary_opening(kept, ndimage.generate_binary_structure(2, 1)[None]) | (
         kept & (depth_mm >= 0.7 * deepest_mm)
     )
     fill_holes(kept)
     kept &= own
-    return kept if np.count_nonzero(kept) >= LEAST_LEFT * np.count_nonzero(own) else own
+    if np.count_nonzero(kept) < LEAST_LEFT * np.count_nonzero(own):
+        return None
+    below = np.nextafter(np.float32(1), np.float32(0))
+    return np.where(kept, np.maximum(left, 1), np.minimum(left, below))

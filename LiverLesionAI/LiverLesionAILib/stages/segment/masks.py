@@ -63,8 +63,8 @@ class Masks:
         beside_zyx: bool, what would be a lesion but for how little of its surroundings is liver: neither
             lesion nor liver; None where there is no such thing.
         cut_ml: how much was left out of the liver because it hung on it by a narrow neck.
-        beyond_edge_zyx: bool, what the network drew beyond a lesion's edge (see :mod:`~.edges`): liver, not
-            lesion; None where there is no such thing.
+        edges_zyx: uint8, the most, 0..255, that the tumour's probability can be for what the CT shows of
+            lesions' edges (see :mod:`~.edges`): below the threshold beyond them; None where none was found.
     """
 
     liver_zyx: NDArray[np.bool_]
@@ -75,7 +75,7 @@ class Masks:
     cut_ml: float = 0.0
     inside_zyx: NDArray[np.bool_] | None = None
     beside_zyx: NDArray[np.bool_] | None = None
-    beyond_edge_zyx: NDArray[np.bool_] | None = None
+    edges_zyx: NDArray[np.uint8] | None = None
 
 
 def tempered(probability_zyx: NDArray[np.uint8], temperature: float) -> NDArray[np.uint8]:
