@@ -154,3 +154,32 @@ def test_a_detectors_box_goes_with_every_piece() -> None:
     assert after.segmented is not None and after.detected is not None
     assert after.detected.masks is after.segmented.masks
     assert sorted(after.segmented.masks.scores) == [1, 2] and after.detected.by_label == {1: box, 2: box}
+
+
+def test_an_edge_lies_between_voxels_wherever_the_grid_lies() -> None:
+    """The same lesion a part of a voxel farther has the same volume on the CT's finer voxels."""
+    fine = Geometry.make((96, 106, 130), (0.9, 0.9, 0.9))
+    volumes = []
+    for shift in (0.0, 0.3, 0.6, 0.9):
+        centre = (45.0 + 2 * shift, 50.0 + shift, 62.0 + shift)
+        true, large = ball(centre, 8), ball(centre, 10.5)
+        blurred = ndimage.gaussian_filter(_soft(centre, 8), [0.8 / s for s in SPACING])
+        hu = (LIVER_HU - 50 * blurred + np.where(LIVER, 0, -190)).astype(np.float32)
+        masks, _ = at_edges(drawn(large), hu, SPACING, SEGMENT, EDGES)
+        liver = np.where(LIVER, 250, 3).astype(np.uint8)
+        tumour = np.where(large, 250, 2).astype(np.uint8)
+        found = Segmented(
+            Geometry.make(SHAPE, SPACING), hu, Geometry.make(SHAPE, SPACING), LIVER_HU, liver, tumour, masks
+        )
+        found = replace(found, box=fine, hu_zyx=np.zeros(fine.shape_zyx, np.float32))
+        volumes.append(np.count_nonzero(on_ct_grid(found, SEGMENT)[1]) * fine.voxel_volume_mm3 / 1000)
+        assert true.any()
+    assert max(volumes) / min(volumes) < 1.04, volumes
+    assert np.mean(volumes) == pytest.approx(4 / 3 * np.pi * 8**3 / 1000, rel=0.2)
+
+
+def _soft(centre_mm: tuple[float, float, float], radius_mm: float) -> np.ndarray:
+    """How much of each voxel lies in a ball, by its distance from the border."""
+    axes = np.meshgrid(*[np.arange(n) * s for n, s in zip(SHAPE, SPACING, strict=True)], indexing="ij")
+    away = np.sqrt(sum((a - c) ** 2 for a, c in zip(axes, centre_mm, strict=True))) - radius_mm
+    return np.clip(0.5 - away / 2.0, 0, 1)
