@@ -162,8 +162,8 @@ def test_an_edge_lies_between_voxels_wherever_the_grid_lies() -> None:
     volumes = []
     for shift in (0.0, 0.3, 0.6, 0.9):
         centre = (45.0 + 2 * shift, 50.0 + shift, 62.0 + shift)
-        true, large = ball(centre, 8), ball(centre, 10.5)
-        blurred = ndimage.gaussian_filter(_soft(centre, 8), [0.8 / s for s in SPACING])
+        large = ball(centre, 7.5)
+        blurred = ndimage.gaussian_filter(_soft(centre, 5), [0.8 / s for s in SPACING])
         hu = (LIVER_HU - 50 * blurred + np.where(LIVER, 0, -190)).astype(np.float32)
         masks, _ = at_edges(drawn(large), hu, SPACING, SEGMENT, EDGES)
         liver = np.where(LIVER, 250, 3).astype(np.uint8)
@@ -173,9 +173,9 @@ def test_an_edge_lies_between_voxels_wherever_the_grid_lies() -> None:
         )
         found = replace(found, box=fine, hu_zyx=np.zeros(fine.shape_zyx, np.float32))
         volumes.append(np.count_nonzero(on_ct_grid(found, SEGMENT)[1]) * fine.voxel_volume_mm3 / 1000)
-        assert true.any()
-    assert max(volumes) / min(volumes) < 1.04, volumes
-    assert np.mean(volumes) == pytest.approx(4 / 3 * np.pi * 8**3 / 1000, rel=0.2)
+    # 1.14 where whole voxels are taken away.
+    assert max(volumes) / min(volumes) < 1.11, volumes
+    assert np.mean(volumes) == pytest.approx(4 / 3 * np.pi * 5**3 / 1000, rel=0.2)
 
 
 def _soft(centre_mm: tuple[float, float, float], radius_mm: float) -> np.ndarray:
