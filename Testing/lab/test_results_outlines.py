@@ -70,7 +70,7 @@ def test_how_many_outlines_are_better_and_whose() -> None:
     means = {patient: float(np.mean(values)) for patient, values in by_patient.items()}
     assert f"Dice of a lesion {means['lits000']:+.3f})" in EVIDENCE
     assert f"one has {means['lits002']:.3f}, by its one lesion" in EVIDENCE
-    assert all(abs(means[name]) < 0.003 for name in ("lits003", "lits004", "lits005"))
+    assert all(abs(means[name]) < 0.007 for name in ("lits003", "lits004", "lits005"))
     assert f"by patient {np.mean(list(means.values())):.3f} [" in EVIDENCE
 
 
