@@ -104,15 +104,15 @@ def detect(draft: Draft, rules: Rules, models: Models, progress: Progress) -> Dr
     """A detector's boxes: they doubt masks, and add lesions of their own."""
     if models.detector is None or draft.segmented is None:
         return draft
-    early = PhaseBeforePlacing(draft, rules.part(PhaseSettings))
+    before_placing = PhaseBeforePlacing(draft, rules.part(PhaseSettings))
     detected = detect_lesions(
-        models.detector, draft.segmented, rules.part(DetectSettings), progress, early.looks_arterial
+        models.detector, draft.segmented, rules.part(DetectSettings), progress, before_placing.looks_arterial
     )
     return replace(
         draft,
         detected=detected,
         segmented=replace(draft.segmented, masks=detected.masks),
-        phase_measures=early.measured,
+        phase_measures=before_placing.measured,
     )
 
 

@@ -1,9 +1,9 @@
 """A lesion's outline brought back to where the CT shows its edge.
 
 Of lesions that stand out clearly a network draws too much in patients that it has not seen: in one of five
-left out, twice the volume and more, and lesions side by side as one. Half way from such a lesion's density to
-the liver's is what readers outline, and there the CT itself tells the edge better. Faint lesions keep the
-network's outline: theirs the CT does not show.
+left out, twice the volume and more, and lesions side by side as one. Readers outline such a lesion near where
+half of its contrast is gone, and there the CT itself tells the edge better. Faint lesions keep the network's
+outline: theirs the CT does not show.
 """
 
 from __future__ import annotations
@@ -83,18 +83,20 @@ def at_edges(
         cut = tuple(slice(max(0, side.start - m), side.stop + m) for side, m in zip(box, margin, strict=True))
         own = masks.labels_zyx[cut] == number
         others = (masks.labels_zyx[cut] > 0) & ~own
-        left = _left_of_contrast(own, others, masks.liver_zyx[cut], hu_zyx[cut], spacing_zyx_mm, settings)
-        pieces, count = components(own if left is None else left >= 1)
+        remaining = _remaining_contrast(
+            own, others, masks.liver_zyx[cut], hu_zyx[cut], spacing_zyx_mm, settings
+        )
+        pieces, count = components(own if remaining is None else remaining >= 1)
         sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
         least = min(float(sizes.max()), max(smallest, settings.edge_piece_share * float(sizes.max())))
         for piece in np.flatnonzero(sizes >= least) + 1:
             was.append(number)
             labels[cut][pieces == piece] = len(was)
-        if left is not None:
+        if remaining is not None:
             # As a probability it crosses the level where the contrast crosses its share, between voxels too.
             listed = labels[cut] > 0
             limit = np.clip(
-                np.round(level * left), np.where(listed, level, 0), np.where(listed, 255, level - 1)
+                np.round(level * remaining), np.where(listed, level, 0), np.where(listed, 255, level - 1)
             )
             most[cut][own] = limit[own]
     if not (most < level).any():
@@ -107,7 +109,7 @@ def at_edges(
     return replace(masks, labels_zyx=renumber[labels], scores=scores, edges_zyx=most), parts
 
 
-def _left_of_contrast(
+def _remaining_contrast(
     own: NDArray[np.bool_],
     others: NDArray[np.bool_],
     liver: NDArray[np.bool_],
@@ -115,7 +117,7 @@ def _left_of_contrast(
     spacing_mm: tuple[float, float, float],
     settings: EdgeSettings,
 ) -> NDArray[np.float32] | None:
-    """How much of a lesion's contrast is left, in shares that belong to it: 1 and more within its edge.
+    """What remains of a lesion's contrast, as a multiple of the share at its edge: 1 and more is within it.
 
     Args:
         own: bool, the network's outline; others: bool, other lesions; liver: bool, with all of them.
@@ -139,8 +141,8 @@ def _left_of_contrast(
     contrast = float(np.median(smooth[middle])) - level
     if abs(contrast) < max(LEAST_HU, settings.edge_noise * spread):
         return None
-    left = np.where(own, (smooth - level) / (settings.edge_share * contrast), 0).astype(np.float32)
-    kept = (left >= 1) | (depth_mm > settings.edge_depth_mm)
+    remaining = np.where(own, (smooth - level) / (settings.edge_share * contrast), 0).astype(np.float32)
+    kept = (remaining >= 1) | (depth_mm > settings.edge_depth_mm)
     # Bridges of a voxel in plane are noise; a small lesion's middle is not.
     kept = ndimage.binary_opening(kept, ndimage.generate_binary_structure(2, 1)[None]) | (
         kept & (depth_mm >= 0.7 * deepest_mm)
@@ -150,4 +152,4 @@ def _left_of_contrast(
     if np.count_nonzero(kept) < LEAST_LEFT * np.count_nonzero(own):
         return None
     below = np.nextafter(np.float32(1), np.float32(0))
-    return np.where(kept, np.maximum(left, 1), np.minimum(left, below))
+    return np.where(kept, np.maximum(remaining, 1), np.minimum(remaining, below))
