@@ -168,14 +168,14 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "rules": ("Rules", "Regeln", "Regler", "Règles"),
     "intervals": ("Intervals", "Intervalle", "Intervaller", "Intervalles"),
     "intervals_note": (
-        "in small type, the range of a long axis or volume; on 29 lesions of 5 patients 25 and 27 true "
+        "in small type, the range of a long axis or volume; on 29 lesions of 5 patients 26 and 29 true "
         "values lay in it",
         "klein gesetzt, der Bereich eines Längsdurchmessers oder Volumens; bei 29 Läsionen von 5 Patienten "
-        "lagen 25 und 27 wahre Werte darin",
+        "lagen 26 und 29 wahre Werte darin",
         "i liten skrift, området for en lengste diameter eller et volum; for 29 lesjoner hos 5 pasienter lå "
-        "25 og 27 sanne verdier i det",
-        "en petits caractères, la plage d'un grand axe ou d'un volume ; pour 29 lésions de 5 patients, 25 et "
-        "27 valeurs vraies s'y trouvaient",
+        "26 og 29 sanne verdier i det",
+        "en petits caractères, la plage d'un grand axe ou d'un volume ; pour 29 lésions de 5 patients, 26 et "
+        "29 valeurs vraies s'y trouvaient",
     ),
     "intervals_reader": (
         "lesion {numbers}: the outline is the reader's, so the interval is not the network's but ± {mm} mm, "
