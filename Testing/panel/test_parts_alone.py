@@ -209,6 +209,10 @@ def test_the_tables_cells_come_from_the_columns_of_every_file() -> None:
     # The reader's class has no probability of the model's but that it is a lesion.
     assert table.cell_text(replace(LESION, reader_class="FNH"), table.PROBABILITY) == "0.80"
     assert table.cell_text(replace(LESION, model_class="indeterminate"), table.PROBABILITY) == "0.80"
+    # A score is no probability: it is not shown as one beside one that was calibrated.
+    for changed in ({"reader_class": "FNH"}, {"model_class": "indeterminate"}, {"model_class": None}):
+        assert table.cell_text(replace(LESION, probability=0.6, **changed), table.PROBABILITY) == ""
+    assert table.cell_text(replace(LESION, probability=0.6), table.PROBABILITY) == "0.70"
 
 
 def test_long_classes_are_short_in_the_narrow_column_and_whole_in_the_tip() -> None:

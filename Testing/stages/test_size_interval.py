@@ -32,10 +32,11 @@ from LiverLesionAILib.case.interval import (
 )
 from LiverLesionAILib.case.lesion_masks import lesion_masks
 from LiverLesionAILib.case.store import save_result
-from LiverLesionAILib.case.volume_interval import SHARE, ball_mm, volume_digits, volume_interval_ml
+from LiverLesionAILib.case.volume_interval import SHARE, ball_mm, end_text, volume_digits, volume_interval_ml
 from LiverLesionAILib.stages.measure.lesions import measure_case
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import Geometry
+from LiverLesionAILib.writing.report.strings import Language
 
 
 def ball(radius_mm=9.0, edge_mm=1.0, spacing=(2.0, 1.0, 1.0)) -> CaseResult:
@@ -151,6 +152,21 @@ def test_a_pair_says_its_intervals():
     # Of the other one nobody knows how sure it is.
     assert said == f"Now 1: 24.0 mm (20 to 28), 4.2 mL ({low:.1f} to {high:.1f})"
     assert [volume_digits(ml) for ml in (0.31, 4.2, 154.0)] == [2, 1, 0]
+
+
+def test_no_end_of_an_interval_is_nothing():
+    """The smallest lesions' intervals reach down to nothing, which no lesion is: less than can be written."""
+    assert [end_text(0.004, 2), end_text(0.0, 2), end_text(0.006, 2)] == ["<0.01", "<0.01", "0.01"]
+    assert [end_text(0.04, 1), end_text(0.3), end_text(0.5), end_text(154.4)] == ["<0.1", "<1", "<1", "154"]
+    small = LesionSize(1, long_axis_mm=4.1, volume_ml=0.03, low_mm=0.0, high_mm=9.0)
+    followup = FollowUp(
+        *(TimePoint(name, None, sizes, 2.0) for name, sizes in (("A", {}), ("B", {1: small}))),
+        (pair := Pair((), (1,), LesionState.NEW),),
+    )
+    assert "4.1 mm (<1 to 9), 0.03 mL (<0.01 to " in intervals_text(followup, pair)
+    assert Language("en").interval(0.0, 9.1) == "<1-9"
+    assert Language("fr").interval(0.001, 0.31, 2) == "<0,01-0,31"
+    assert Language("en").interval(math.nan, 3.0) == ""
 
 
 def test_the_tables_columns_have_the_intervals_of_their_sums():

@@ -205,7 +205,7 @@ class TestText:
         text = findings_text(measured_result())
         lines = text.splitlines()
         assert lines[0].startswith(
-            "Patient 7, portal venous: 3 lesions; liver 228 mL, 104 HU; tumour burden 4.36 %"
+            "Patient 7, portal venous: 3 lesions; liver 228 mL, 104 HU; tumour burden 4.4 %"
         )
         (rule,) = (i for i, line in enumerate(lines) if set(line) == {"-"})
         rows = lines[rule + 1 : rule + 4]

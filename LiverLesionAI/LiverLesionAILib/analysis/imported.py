@@ -37,7 +37,11 @@ _OTHER_ORGANS = re.compile(
 _LIVER_WORDS = re.compile(r"^(liver|leber|foie|lever|hepar)\b", re.IGNORECASE)
 _OWN = "99LIVERLESIONAI"
 _MEANING: Mapping[str, tuple[str, str]] = {
-    name: (name, _OWN) for name in ("class", "decision", "note", "score", "probability")
+    name: (name, _OWN)
+    for name in (
+        *("class", "class-probability", "class-reasons"),
+        *("decision", "note", "score", "probability"),
+    )
 }
 _BY_READER = re.compile(r"\s*\(reader\)$")
 
@@ -160,6 +164,7 @@ def _with_report(
     by_reader = bool(_BY_READER.search(name))
     name = _BY_READER.sub("", name)
     manual = segment.algorithm_type == "MANUAL"
+    of_class = numbers.get(_MEANING["class-probability"])
     return replace(
         lesion,
         score=float(numbers.get(_MEANING["score"], 1.0)),
@@ -169,6 +174,8 @@ def _with_report(
         edited=segment.algorithm_type == "SEMIAUTOMATIC",
         model_class=None if by_reader or not name else name,
         reader_class=name if by_reader and name else None,
+        class_probabilities={} if of_class is None or by_reader or not name else {name: of_class},
+        class_reasons=texts.get(_MEANING["class-reasons"], ""),
         note=texts.get(_MEANING["note"], ""),
         tracking_uid=segment.tracking_uid,
         anatomy=read_place(numbers, texts),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .course import interval_of_sum
 from .followup import Change, FollowUp, LesionSize, LesionState, Pair, change_of
-from .volume_interval import volume_digits
+from .volume_interval import end_text, volume_digits
 
 Interval = Callable[[FollowUp, Pair], tuple[float, float]]
 
@@ -70,9 +70,10 @@ def intervals_text(followup: FollowUp, pair: Pair) -> str:
     """A line for each lesion of a pair: its sizes with their intervals, where they are known."""
     parts = (("now", lesions_now(followup, pair)), ("before", lesions_before(followup, pair)))
     return "\n".join(
-        f"{when.capitalize()} {x.number}: {x.long_axis_mm:.1f} mm ({x.low_mm:.0f} to {x.high_mm:.0f}), "
+        f"{when.capitalize()} {x.number}: {x.long_axis_mm:.1f} mm "
+        f"({end_text(x.low_mm)} to {end_text(x.high_mm)}), "
         f"{x.volume_ml:.{(digits := volume_digits(x.volume_ml))}f} mL "
-        f"({x.volume_interval_ml[0]:.{digits}f} to {x.volume_interval_ml[1]:.{digits}f})"
+        f"({' to '.join(end_text(ml, digits) for ml in x.volume_interval_ml)})"
         for when, lesions in parts
         for x in lesions
         if math.isfinite(x.high_mm)

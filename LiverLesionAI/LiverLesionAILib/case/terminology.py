@@ -120,10 +120,26 @@ def class_probability(lesion: Lesion) -> float | None:
 
 
 def shown_probability(lesion: Lesion) -> float:
-    """Of the class that is shown, where the model gives it one; else that it is a lesion. NaN for neither."""
+    """Of the class that is shown, where the model gives it one.
+
+    Else the score, where no calibrated probability stands beside it; NaN for neither.
+    """
+    other = lesion.score if lesion.probability is None else math.nan
     if LesionClass.of(lesion.shown_class) is LesionClass.INDETERMINATE:
-        return lesion.score
-    return lesion.class_probabilities.get(lesion.shown_class or "", lesion.score)
+        return other
+    return lesion.class_probabilities.get(lesion.shown_class or "", other)
+
+
+LIKELY_ENOUGH = 0.1
+"""A class less probable is not listed beside others."""
+
+
+def left_open(lesion: Lesion) -> list[tuple[str, float]]:
+    """What a lesion may be whose class the model leaves open: three classes at most, most probable first."""
+    if not lesion.class_reasons or LesionClass.of(lesion.shown_class) is not LesionClass.INDETERMINATE:
+        return []
+    likely = ((name, p) for name, p in lesion.class_probabilities.items() if p >= LIKELY_ENOUGH)
+    return sorted(likely, key=lambda one: -one[1])[:3]
 
 
 def lesion_probability(lesion: Lesion) -> float:

@@ -23,6 +23,12 @@ def volume_digits(volume_ml: float) -> int:
     return 2 if volume_ml < 1 else 1 if volume_ml < 10 else 0
 
 
+def end_text(value: float, digits: int = 0) -> str:
+    """An end of an interval for reading: "<0.01" where rounding would make it nothing, as no lesion is."""
+    text = f"{value:.{digits}f}"
+    return text if float(text) else f"<{10**-digits:.{digits}f}"
+
+
 def volume_interval_ml(volume_ml: float, half_mm: float) -> tuple[float, float]:
     """(low, high) of a volume in mL; NaN where one of both is not known.
 

@@ -23,7 +23,7 @@ def summary(result: CaseResult) -> str:
     if not result.lesions:
         return f"no lesion found; {liver}."
     volume_ml = sum(x.measurement.volume_ml for x in result.lesions if x.measurement is not None)
-    burden = f"{small(result.tumour_burden_percent, 2)} % ({millilitres(volume_ml)} mL)"
+    burden = f"{percent_text(result.tumour_burden_percent)} ({millilitres(volume_ml)} mL)"
     return f"{lesions_text(len(result.lesions))}; {liver}; tumour burden {burden}."
 
 
@@ -181,6 +181,11 @@ def is_proposed(lesion: Lesion) -> bool:
 def millilitres(volume_ml: float) -> str:
     """A volume for reading: whole millilitres from 100 on."""
     return small(volume_ml, 2 if volume_ml < 100 else 0)
+
+
+def percent_text(share_percent: float) -> str:
+    """The tumour burden for reading, with a decimal: outlines tell no more of it."""
+    return f"{small(share_percent, 1)} %"
 
 
 def small(value: float, digits: int) -> str:

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..case.wording import lesions_text, messages
+from ..case.wording import lesions_text, messages, percent_text
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, part, silent
 from .analyze import analyse_into, with_remarks
@@ -65,7 +65,7 @@ def analyse_case(job: Job, case: BatchCase, said: dict[str, None], progress: Pro
         "message": " ".join((*volume.notes, *messages(result), *_left_blank(result))),
         "segments": segments_line((one.number, one.anatomy) for one in result.lesions),
         "line": f"{lesions_text(len(result.lesions))}, liver {result.liver_volume_ml:.0f} mL, "
-        f"burden {result.tumour_burden_percent:.1f} %, {seconds:.0f} s",
+        f"burden {percent_text(result.tumour_burden_percent)}, {seconds:.0f} s",
     }
 
 

@@ -14,7 +14,7 @@ from scipy import ndimage as ndi
 from ..case.colours import Colour, lesion_colour
 from ..case.findings import CaseResult, Lesion
 from ..case.terminology import lesion_title
-from ..case.wording import axial_slice, lesions_text, millilitres
+from ..case.wording import axial_slice, lesions_text, millilitres, percent_text
 from ..volume.ct import CtVolume
 from .canvas import Canvas, write_png
 from .planes import AXIAL, CORONAL, Plane
@@ -185,7 +185,7 @@ def _summary(result: CaseResult) -> str:
     parts = [f"Liver {result.liver_volume_ml:.0f} mL"] if result.liver_volume_ml else []
     parts.append(lesions_text(len(result.lesions)))
     if result.lesions:
-        parts.append(f"tumour burden {result.tumour_burden_percent:.1f} %")
+        parts.append(f"tumour burden {percent_text(result.tumour_burden_percent)}")
     return "   ·   ".join(parts)
 
 

@@ -14,7 +14,8 @@ from ...case.columns import BY_KEY
 from ...case.findings import LesionStatus
 from ...case.interval import by_reader
 from ...case.terminology import shown_probability
-from ...case.volume_interval import volume_digits, volume_interval_ml
+from ...case.volume_interval import end_text, volume_digits, volume_interval_ml
+from ...case.wording import small
 from ...review.case_view import ListedLesion
 from ...support.text import chance
 from ..choices import SizeFilter, StatusFilter
@@ -109,7 +110,8 @@ COLUMNS = (
     ),
     PanelColumn(
         "P",
-        "The model's probability of the class, or that it is a lesion where it has no class; 0 to 1",
+        "The model's probability of the class, 0 to 1; the networks' score where there is neither a class "
+        "nor a calibrated probability",
         lambda row: _chance(shown_probability(row)),
         shown_probability,
     ),
@@ -175,14 +177,15 @@ def row_tip(row: ListedLesion) -> str:
         if not math.isnan(row.half_mm):
             low, high = volume_interval_ml(volume_ml, row.half_mm)
             digits = volume_digits(volume_ml)
+            ends = (end_text(row.size_mm + half) for half in (-row.half_mm, row.half_mm))
             parts.append(
-                f"long axis {max(0.0, row.size_mm - row.half_mm):.0f} to {row.size_mm + row.half_mm:.0f} mm, "
-                f"volume {low:.{digits}f} to {high:.{digits}f} mL"
+                f"long axis {' to '.join(ends)} mm, "
+                f"volume {end_text(low, digits)} to {end_text(high, digits)} mL"
                 + (", as a second reader may differ: the outline is yours" if by_reader(row) else "")
             )
     share = _measured(row, "percent_of_liver")
     if not math.isnan(share):
-        parts.append(f"{share:.2f} % of the liver")
+        parts.append(f"{small(share, 2)} % of the liver")
     if row.box_only:
         parts.append("a box without an outline")
     if row.reader_class and row.model_class:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...case.wording import lesions_text
+from ...case.wording import lesions_text, percent_text
 from ...support.text import begun
 
 
@@ -33,7 +33,7 @@ def stage_line(case: str, stage: str, fraction: float, left_s: float | None, wai
 
 def findings_line(lesions: int, liver_ml: float, burden_percent: float) -> str:
     """The headline of the findings."""
-    share = f", {burden_percent:.1f} % of it" if lesions else ""
+    share = f", {percent_text(burden_percent)} of it" if lesions else ""
     return f"Liver {liver_ml:.0f} mL, {lesions_text(lesions)}{share}."
 
 

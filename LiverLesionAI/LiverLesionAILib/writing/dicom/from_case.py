@@ -9,7 +9,9 @@ from ...case.colours import lesion_colour
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ...case.judged import JudgedCourse
 from ...case.lesion_masks import lesion_masks
+from ...case.terminology import class_probability, left_open
 from ...case.wording import look_here, notes
+from ...support.text import chance
 from ...volume.crops import Mask
 from ...volume.dicom import DicomSource
 from .anatomy import NOTES, place_numbers, place_texts, resection_statement, sites
@@ -32,6 +34,9 @@ SHARE: Code = ("share", SCHEME, "Share of the liver's volume")
 MEAN_HU: Code = ("112181", "DCM", "Attenuation Coefficient Mean")
 VOLUME: Code = ("118565006", "SCT", "Volume")
 CLASS: Code = ("class", SCHEME, "Class")
+CLASS_PROBABILITY: Code = ("class-probability", SCHEME, "Probability of the class, by the model")
+MAY_BE: Code = ("may-be", SCHEME, "What it may be, with probabilities by the model")
+REASONS: Code = ("class-reasons", SCHEME, "Figures behind the class")
 DECISION: Code = ("decision", SCHEME, "Reader's decision")
 NOTE: Code = ("note", SCHEME, "Reader's note")
 
@@ -149,6 +154,9 @@ def _lesion(lesion: Lesion, mask: Mask, source: DicomSource) -> Region:
     numbers = {SCORE: (lesion.score, "1")}
     if lesion.probability is not None:
         numbers[PROBABILITY] = (lesion.probability, "1")
+    by_model = None if lesion.reader_class else class_probability(lesion)
+    if by_model is not None:
+        numbers[CLASS_PROBABILITY] = (by_model, "1")
     if measured is not None:
         numbers |= {
             SURFACE: (measured.surface_distance_mm, "mm"),
@@ -159,6 +167,10 @@ def _lesion(lesion: Lesion, mask: Mask, source: DicomSource) -> Region:
     if lesion.shown_class:
         by = " (reader)" if lesion.reader_class else ""
         texts[CLASS] = f"{lesion.shown_class}{by}"
+    if may_be := left_open(lesion):
+        texts[MAY_BE] = ", ".join(f"{name} {chance(p)}" for name, p in may_be)
+    if lesion.class_reasons and not lesion.reader_class:
+        texts[REASONS] = lesion.class_reasons
     if lesion.note:
         texts[NOTE] = lesion.note
     known = LesionClass.of(lesion.shown_class)

@@ -11,7 +11,7 @@ from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ...case.interval import READER_MM, by_reader, intervals_of
 from ...case.judged import JudgedCourse
 from ...case.messages import leads
-from ...case.terminology import by_probability, lesion_probability
+from ...case.terminology import by_probability, class_probability, left_open, lesion_probability
 from ...case.volume_interval import volume_digits, volume_interval_ml
 from ...case.wording import axial_slice, notes, slice_number
 from ...pictures.canvas import png_bytes
@@ -235,21 +235,12 @@ def _draft(result: CaseResult, words: Language, *, signed: bool) -> str:
 
 def _differential(lesion: Lesion, words: Language) -> str:
     """What a lesion that is left open may be, most probable first: "HCC 0.58, metastasis 0.35; "; else ""."""
-    if not lesion.class_reasons or LesionClass.of(lesion.shown_class) is not LesionClass.INDETERMINATE:
-        return ""
-    likely = [(name, p) for name, p in lesion.class_probabilities.items() if p >= LIKELY_ENOUGH][:3]
-    listed = ", ".join(f"{class_text(name, words)} {words.chance(p)}" for name, p in likely)
+    listed = ", ".join(f"{class_text(name, words)} {words.chance(p)}" for name, p in left_open(lesion))
     return f"{listed}; " if listed else ""
-
-
-LIKELY_ENOUGH = 0.1
-"""A class less probable is not listed beside others."""
 
 
 def _row(lesion: Lesion, result: CaseResult, words: Language, interval: tuple[float, float] | None) -> Row:
     m = lesion.measurement
-    own = "" if lesion.reader_class is None else f" ({words('by_reader')})"
-    shown = class_text(lesion.shown_class, words)
     axes = density = volume = axes_interval = volume_interval = ""
     if m is not None and interval is not None:
         ends = volume_interval_ml(m.volume_ml, interval[1] - m.long_axis_mm)
@@ -263,7 +254,7 @@ def _row(lesion: Lesion, result: CaseResult, words: Language, interval: tuple[fl
     drawn = lesion.source is LesionSource.READER
     return Row(
         number=lesion.number,
-        cls=(shown + own) if shown else "",
+        cls=_class(lesion, words),
         reasons=""
         if lesion.reader_class
         else _differential(lesion, words) + reasons(lesion.class_reasons, words),
@@ -277,6 +268,15 @@ def _row(lesion: Lesion, result: CaseResult, words: Language, interval: tuple[fl
         axes_interval=axes_interval,
         volume_interval=volume_interval,
     )
+
+
+def _class(lesion: Lesion, words: Language) -> str:
+    """The reader's class, said to be the reader's, or the model's with its probability; "" for none."""
+    shown = class_text(lesion.shown_class, words)
+    if lesion.reader_class is not None:
+        return f"{shown} ({words('by_reader')})" if shown else ""
+    probability = class_probability(lesion)
+    return shown if probability is None else f"{shown} {words.chance(probability)}"
 
 
 def class_text(name: str | None, words: Language) -> str:
@@ -333,7 +333,7 @@ def _liver(result: CaseResult, listed: Sequence[Lesion], words: Language) -> tup
     ]
     if listed:
         pairs.append((words("sum_of_diameters"), f"{words.number(total, 1)} mm"))
-        pairs.append((words("burden"), f"{words.number(result.tumour_burden_percent, 2)} %"))
+        pairs.append((words("burden"), words.percent(result.tumour_burden_percent)))
     if result.gallbladder_ml > 0:
         # Where it is, rather than how large: its outline can take in duodenum beside it.
         pairs.append((words("gallbladder"), f"≈ {words.number(result.gallbladder_ml, 0)} {words('unit.ml')}"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...case.wording import millilitres
+from ...case.volume_interval import end_text
+from ...case.wording import millilitres, percent_text
 from ...support.errors import InputError
 from ...support.text import chance
 from .anatomy_texts import ANATOMY_WORDS
@@ -280,10 +281,16 @@ class Language:
         return text if self.code == "en" else text.replace(".", ",")
 
     def interval(self, low: float, high: float, digits: int = 0) -> str:
-        """ "20-28"; "" where it is not known."""
+        """ "20-28", "<1-5"; "" where it is not known."""
         if low != low or high != high:
             return ""
-        return f"{self.number(low, digits)}-{self.number(high, digits)}"
+        text = f"{end_text(low, digits)}-{end_text(high, digits)}"
+        return text if self.code == "en" else text.replace(".", ",")
+
+    def percent(self, value: float) -> str:
+        """A share in per cent with a decimal: "<0,1 %" where rounding would make it nothing."""
+        text = percent_text(value)
+        return text if self.code == "en" else text.replace(".", ",")
 
     def date(self, dicom_date: str) -> str:
         """A date YYYYMMDD as the language writes it; what is no date stays as it is."""
