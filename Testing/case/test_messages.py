@@ -11,6 +11,7 @@ from LiverLesionAILib.case.messages import KINDS, OF_A_SCAN, doubts_density, kin
 from LiverLesionAILib.case.store import load_result, save_result
 from LiverLesionAILib.case.wording import notes
 from LiverLesionAILib.support.message import PHASES, Kind, Message
+from LiverLesionAILib.volume.reading_messages import FURTHER_PHASE, SECOND_PHASE, of_phase
 from support.case_factory import small_case
 
 
@@ -27,7 +28,9 @@ def test_every_message_is_known_again_by_all_of_its_words(message: Message) -> N
     assert kind_of(said) is message.kind is not Kind.PLAIN
     begins_alike = f"{' '.join(said.split()[:8])} and it is fine."
     assert kind_of(begins_alike) is Kind.PLAIN
-    assert kind_of(f"Second phase: {said}") is Kind.PLAIN, "of another scan"
+    for which in (SECOND_PHASE, FURTHER_PHASE, "Phase arterial"):
+        assert kind_of(of_phase(which, said)) is message.kind & Kind.LEADS, "densities of another scan"
+    assert kind_of(f"Prior scan: {said}") is Kind.PLAIN, "of another scan"
 
 
 def test_each_entry_of_the_table_is_listed_with_the_kinds() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import hypot
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -120,6 +122,12 @@ def test_a_measurement_near_a_cut_makes_the_category_uncertain():
     assert near.overall is SD
     assert near.possible == (PR, SD)
     assert near.uncertain
+    # Half of 30 % of 100 mm is reached by one scan's error alone, ...
+    assert assess([sized(100, 1), sized(71.3, 1.5)]).possible == (PR, SD)
+    # ... by both at their worst only: errors of two scans are independent, as those of lesions.
+    both = hypot(0.7 * 2.0, 2.0)
+    for off, possible in ((both - 0.05, (PR, SD)), (both + 0.05, (SD,))):
+        assert assess([sized(100, 2), sized(70 + off, 2)]).possible == possible
     far = assess([sized(100, 1), sized(85, 1)])
     assert far.possible == (SD,)
     assert not far.uncertain

@@ -13,7 +13,7 @@ pytest.importorskip("slicer")
 from LiverLesionAILib.case.attributes import ATTR_NOTES
 from LiverLesionAILib.case.findings import LesionSource, LesionStatus
 from LiverLesionAILib.case.messages import TOO_DARK
-from LiverLesionAILib.case.wording import messages, notes, told_of_listed
+from LiverLesionAILib.case.wording import LIVER_CUT, messages, notes, told_of_listed
 from LiverLesionAILib.review.case_view import CaseView, read_case
 from LiverLesionAILib.review.reader_result import reader_result
 from LiverLesionAILib.review.result_steps import show_steps
@@ -119,6 +119,11 @@ def test_a_lesion_that_the_scan_cuts_is_told_of(low: int, cut: bool, flipped: bo
     assert [text.startswith(begin) for text in told] == ([True] if cut else [])
     both = told_of_listed([lesion, replace(lesion, number=4)], result.geometry)
     assert any(text.startswith("Lesions 1, 4 reach") for text in both) == cut
+    # That the liver is cut there is said once, however little of it lies on that slice.
+    assert sum(text.startswith("The scan ends within the liver, at lesion 1, 4:") for text in both) == cut
+    assert len(told_of_listed([lesion], result.geometry, [LIVER_CUT])) == cut
+    assert sum("part that is shown" in text for text in messages(result)) == cut
+    assert sum("part that is shown" in text for text in messages(replace(result, messages=(LIVER_CUT,)))) == 1
 
 
 def test_what_the_threshold_leaves_out_is_pointed_at_as_long_as_it_does(desk) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from LiverLesionAILib.case.findings import as_kept
 from LiverLesionAILib.stages.measure.lesions import (
     box_of,
     measure_case,
@@ -198,7 +199,7 @@ class TestMeasureCase:
         assert [lesion.number for lesion in lesions] == [2, 3, 7]
         assert [lesion.score for lesion in lesions] == [1.0, 0.25, 0.5]
         for lesion in lesions:
-            assert lesion.measurement == measure_mask(labels == lesion.number, hu, geometry, liver)
+            assert lesion.measurement == as_kept(measure_mask(labels == lesion.number, hu, geometry, liver))
             assert lesion.box.score == lesion.score
             centre = geometry.index_to_lps(np.argwhere(labels == lesion.number).mean(axis=0))
             np.testing.assert_allclose(lesion.centre_lps, centre)
@@ -263,3 +264,19 @@ class TestMeasureCase:
             index = geometry.lps_to_index(np.array([*m.long_axis_lps, *m.short_axis_lps]))
             assert (index >= -0.5 - 1e-6).all()
             assert (index <= np.array(labels.shape) - 0.5 + 1e-6).all()
+
+
+def test_a_figure_is_the_same_before_and_after_it_was_saved() -> None:
+    """Rounded twice, a long axis of 17.54998 mm was 17.5 in one table of a report and 17.6 in another."""
+    labels = np.zeros((6, 30, 30), np.uint16)
+    labels[2:4, 3:16, 4:19] = 1
+    # A diagonal whose length in the fifth decimal decides over its first.
+    unit = Geometry.make(labels.shape, (1.0, 1.0, 1.0))
+    edge_mm = 17.54998 / measure_mask(labels > 0, np.zeros(labels.shape), unit).long_axis_mm
+    geometry = Geometry.make(labels.shape, (1.0, edge_mm, edge_mm))
+    [lesion] = measure_case(labels, labels > 0, np.zeros(labels.shape), geometry)
+    measured = lesion.measurement
+    assert measured is not None and measured.long_axis_mm == 17.55
+    assert as_kept(measured) == measured
+    free = measure_mask(labels > 0, np.zeros(labels.shape), geometry, labels > 0)
+    assert f"{free.long_axis_mm:.1f}" != f"{as_kept(free).long_axis_mm:.1f}"

@@ -14,6 +14,7 @@ hd = pytest.importorskip("highdicom", reason="highdicom is not installed (the ex
 pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra export)")
 
 from LiverLesionAILib.case.findings import LesionStatus
+from LiverLesionAILib.case.terminology import class_probability
 from LiverLesionAILib.writing.dicom.from_case import PROBABILITY, SCORE
 from LiverLesionAILib.writing.tables import findings_json
 from support.case_factory import small_case
@@ -56,7 +57,12 @@ def test_what_is_called_a_probability_is_the_one_of_the_report():
         _, _, sr = objects(result, source)
         shown = {row.number: row.score for row in report_content(result, source, Options()).rows}
         for lesion, group in zip(result.lesions, groups_of(sr)[1:], strict=True):
-            called = [float(x.value) for x in group.get_measurements() if "robability" in x.name.meaning]
+            called = [float(x.value) for x in group.get_measurements() if x.name.meaning == PROBABILITY[2]]
+            of_class = [
+                float(x.value) for x in group.get_measurements() if x.name.value == "class-probability"
+            ]
+            wanted = class_probability(lesion)
+            assert of_class == ([] if wanted is None else [wanted])
             assert [f"{value:.2f}" for value in called] == (
                 [shown[lesion.number]] if lesion.probability is not None else []
             )

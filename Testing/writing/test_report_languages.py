@@ -21,6 +21,7 @@ from LiverLesionAILib.stages.neighbours.gallbladder import Separated
 from LiverLesionAILib.stages.neighbours.gallbladder import messages as gallbladder_messages
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import Geometry
+from LiverLesionAILib.volume.reading_messages import FURTHER_PHASE, ONE_OF_SEVERAL, SECOND_PHASE, of_phase
 from LiverLesionAILib.writing.report.sentences import REASONS, SENTENCES, reasons, sentence
 from LiverLesionAILib.writing.report.strings import LANGUAGES, Language, keys, texts
 from support.case_factory import small_case
@@ -116,6 +117,18 @@ class TestSentencesOfTheAnalysis:
             assert lesion.class_reasons
             said_in_french = reasons(lesion.class_reasons, words)
             assert not re.search("border|ogeneous|brighter|liver|vessels|lesions", said_in_french)
+
+    @pytest.mark.parametrize("which", [SECOND_PHASE, FURTHER_PHASE, "Phase portal"])
+    def test_what_is_said_of_a_further_phase_leads_in_the_reports_language(self, which):
+        said = ONE_OF_SEVERAL.say(name="3", n=2, name_now="late, 1.2 mm")
+        _, result = small_case()
+        shown = content("de", replace(result, messages=("Rest.", of_phase(which, said))))
+        wanted = {SECOND_PHASE: "Zweite Phase", FURTHER_PHASE: "Weitere Phase"}
+        begin = f"{wanted.get(which, 'Phase portalvenös')}: Serie 3 "
+        assert [text.startswith(begin) for text in shown.leading] == [True]
+        assert "englisch" not in shown.leading[0] and "late, 1.2 mm" in shown.leading[0]
+        odd = of_phase(which, "The header was odd.")
+        assert sentence(odd, Language("fr")) == f"(en anglais) {odd}" and sentence(odd, Language("en")) == odd
 
     def test_what_is_not_known_stays_english_and_says_so(self):
         _, result = small_case()

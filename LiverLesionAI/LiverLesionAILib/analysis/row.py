@@ -18,6 +18,7 @@ import numpy as np
 from ..case.classes import Phase
 from ..case.findings import AttentionMap, DoubtfulPlace, ProbabilityMap
 from ..case.interval import with_half_widths
+from ..case.wording import LIVER_CUT
 from ..models.weights import ModelEntry
 from ..stages.classify.differential import DifferentialSettings
 from ..stages.classify.second_voice import Company
@@ -65,10 +66,7 @@ def locate_liver(draft: Draft, rules: Rules, models: Models, progress: Progress)
             "nothing was marked."
         )
     if where.cut_off:
-        return draft.say(
-            "The liver reaches the first or last slice: parts of it may lie outside the scan, "
-            "and its volume is that of the part that is shown."
-        )
+        return draft.say(LIVER_CUT)
     return draft
 
 

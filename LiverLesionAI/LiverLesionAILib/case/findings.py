@@ -6,7 +6,7 @@ Coordinates are LPS mm, lengths mm, volumes mL, intensities HU; arrays are z, y,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -104,6 +104,25 @@ class Measurement:
     hu_sd: float
     surface_distance_mm: float
     percent_of_liver: float
+
+
+MEASURED_DIGITS = {
+    "volume_ml": 6,
+    "long_axis_mm": 4,
+    "short_axis_mm": 4,
+    "hu_mean": 3,
+    "hu_sd": 3,
+    "surface_distance_mm": 4,
+    "percent_of_liver": 6,
+}
+"""Decimals that a measurement is kept with."""
+
+
+def as_kept(measured: Measurement) -> Measurement:
+    """A measurement with the decimals that are kept: the same figures before and after it was saved."""
+    return replace(
+        measured, **{name: round(getattr(measured, name), n) for name, n in MEASURED_DIGITS.items()}
+    )
 
 
 @dataclass(frozen=True)

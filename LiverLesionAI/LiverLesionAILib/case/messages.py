@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..support.message import Kind, Message
-from ..volume.reading_messages import ONE_OF_SEVERAL
+from ..volume.reading_messages import ONE_OF_SEVERAL, phase_and_said
 
 CHECK_SIDE = Message(
     "Check the side: the liver lies on the patient's left. The image was mirrored on its way here (an export "
@@ -75,9 +75,15 @@ KINDS = (
 
 
 def kind_of(said: str) -> Kind:
-    """What a sentence of a case means for the rest; those that are in no table are plain."""
-    message = message_of(said)
-    return Kind.PLAIN if message is None else message.kind
+    """What a sentence of a case means for the rest; those that are in no table are plain.
+
+    What leads of the CT leads of a further phase, too, as classes come from both; densities of the CT are
+    not in doubt by it.
+    """
+    which, own = phase_and_said(said)
+    message = message_of(own)
+    kind = Kind.PLAIN if message is None else message.kind
+    return kind & Kind.LEADS if which else kind
 
 
 def message_of(said: str) -> Message | None:

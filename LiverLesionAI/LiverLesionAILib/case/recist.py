@@ -5,10 +5,10 @@ Lengths are mm. A lesion counts by its long axis, a lymph node by its short axis
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import product
 
 MEASURABLE_MM = 10.0
 """Smallest long axis of a target."""
@@ -29,6 +29,8 @@ PROGRESS_MM = 5.0
 """... and by how much at least."""
 # Sums are of lengths given to 0.1 mm: below this, a difference is rounding.
 ROUNDING_MM = 1e-6
+ELLIPSE_POINTS = 64
+"""That two sums' intervals are gone round in."""
 
 
 class Response(str, Enum):
@@ -301,7 +303,11 @@ def assess(
 
 
 def _bounds(time_points: Sequence[Sequence[TargetSize]], sums: Sums) -> Iterable[Sums]:
-    """The sums at the ends of their intervals; errors of several targets add like independent ones."""
+    """The sums where their intervals end; errors of several targets, and of two scans, are independent.
+
+    So two sums that a category compares lie within an ellipse whose half axes are their intervals' halves:
+    both are at their worst at once no more than in one of a hundred measurements.
+    """
 
     def ends(targets: Sequence[TargetSize]) -> tuple[float, float]:
         pairs = [(t.counted_mm, t.interval_mm) for t in targets if t.interval_mm is not None]
@@ -314,11 +320,25 @@ def _bounds(time_points: Sequence[Sequence[TargetSize]], sums: Sums) -> Iterable
     totals = [sum_mm(targets) for targets in time_points[:-1]]
     lowest = min(range(len(totals)), key=lambda k: totals[k][0] if totals[k][1] else float("inf"))
     if lowest == 0:
-        for first, now in product(intervals[0], intervals[-1]):
+        for first, now in _round((sums.baseline_mm, sums.now_mm), (intervals[0], intervals[-1])):
             yield Sums(first, first, now, sums.whole)
         return
-    for first, nadir, now in product(intervals[0], intervals[lowest], intervals[-1]):
-        yield Sums(first, nadir, now, sums.whole)
+    for first, now in _round((sums.baseline_mm, sums.now_mm), (intervals[0], intervals[-1])):
+        yield Sums(first, sums.nadir_mm, now, sums.whole)
+    for nadir, now in _round((sums.nadir_mm, sums.now_mm), (intervals[lowest], intervals[-1])):
+        yield Sums(sums.baseline_mm, nadir, now, sums.whole)
+
+
+def _round(
+    middle: tuple[float, float], ends: tuple[tuple[float, float], tuple[float, float]]
+) -> Iterable[tuple[float, float]]:
+    """Points on the ellipse round two lengths; its half axes differ by side, as intervals do."""
+    for k in range(ELLIPSE_POINTS):
+        angle = 2 * math.pi * k / ELLIPSE_POINTS
+        yield tuple(  # type: ignore[misc]
+            mm + share * (high - mm if share > 0 else mm - low)
+            for mm, (low, high), share in zip(middle, ends, (math.cos(angle), math.sin(angle)), strict=True)
+        )
 
 
 def _arithmetic(

@@ -10,20 +10,20 @@ import numpy as np
 
 from ..volume.geometry import Geometry, Vec3
 from .enhancement import describe_enhancement, read_enhancement
-from .findings import Box, DoubtfulPlace, Lesion, LesionSource, LesionStatus, Measurement, PhaseEstimate
+from .findings import (
+    MEASURED_DIGITS,
+    Box,
+    DoubtfulPlace,
+    Lesion,
+    LesionSource,
+    LesionStatus,
+    Measurement,
+    PhaseEstimate,
+)
 from .lesion_anatomy_json import describe_lesion_anatomy, read_lesion_anatomy
 from .terminology import EDITED_BEFORE
 
 Json = dict[str, Any]
-_MEASURED_DIGITS = {
-    "volume_ml": 6,
-    "long_axis_mm": 4,
-    "short_axis_mm": 4,
-    "hu_mean": 3,
-    "hu_sd": 3,
-    "surface_distance_mm": 4,
-    "percent_of_liver": 6,
-}
 _STATUS_BEFORE = ("AI", EDITED_BEFORE)
 """In schema version 1, for lesions that the reader had not decided on."""
 
@@ -64,7 +64,7 @@ def _describe_measurement(measured: Measurement) -> Json:
     return {
         "long_axis_lps": [rounded_all(p, 4) for p in measured.long_axis_lps],
         "short_axis_lps": [rounded_all(p, 4) for p in measured.short_axis_lps],
-        **{name: rounded(getattr(measured, name), digits) for name, digits in _MEASURED_DIGITS.items()},
+        **{name: rounded(getattr(measured, name), digits) for name, digits in MEASURED_DIGITS.items()},
     }
 
 
@@ -72,7 +72,7 @@ def _read_measurement(entry: Json | None) -> Measurement | None:
     if entry is None:
         return None
     long_axis, short_axis = (_read_ends(entry[name]) for name in ("long_axis_lps", "short_axis_lps"))
-    numbers = {name: read_number(entry[name]) for name in _MEASURED_DIGITS}
+    numbers = {name: read_number(entry[name]) for name in MEASURED_DIGITS}
     # Version 1 had numbers that do not exist for a lesion without a mask.
     if not numbers["volume_ml"] > 0:
         return None

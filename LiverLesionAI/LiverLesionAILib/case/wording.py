@@ -44,14 +44,24 @@ def notes(result: CaseResult) -> tuple[str, ...]:
 def messages(result: CaseResult) -> tuple[str, ...]:
     """What the analysis says of the case, and what follows from the lesions that are listed."""
     # Cases of versions that kept both together say it once.
-    return tuple(dict.fromkeys((*result.messages, *told_of_listed(result.lesions, result.geometry))))
+    told = told_of_listed(result.lesions, result.geometry, result.messages)
+    return tuple(dict.fromkeys((*result.messages, *told)))
 
 
-def told_of_listed(lesions: Iterable[Lesion], geometry: Geometry) -> tuple[str, ...]:
+LIVER_CUT = (
+    "The liver reaches the first or last slice: parts of it may lie outside the scan, and its volume is that "
+    "of the part that is shown."
+)
+
+
+def told_of_listed(
+    lesions: Iterable[Lesion], geometry: Geometry, said: Iterable[str] = ()
+) -> tuple[str, ...]:
     """What the reader has to know of the listed lesions that count, by their numbers.
 
     Args:
         geometry: the CT's grid.
+        said: what the analysis says of the case.
     """
     counted = [lesion for lesion in lesions if lesion.status.counts]
     told = []
@@ -77,6 +87,13 @@ def told_of_listed(lesions: Iterable[Lesion], geometry: Geometry) -> tuple[str, 
         told.append(
             f"Lesions {', '.join(map(str, cut))} reach the first or last slice: what lies beyond is not "
             "seen, and they may be larger than measured."
+        )
+    if cut and LIVER_CUT not in said:
+        # However little of it lies there: it goes on, and so may the lesions.
+        numbers = ", ".join(map(str, cut))
+        told.append(
+            f"The scan ends within the liver, at lesion {numbers}: the liver's volume is that of the part "
+            "that is shown, and there may be more lesions beyond."
         )
     boxed = sum(lesion.source is LesionSource.BOX for lesion in counted)
     if boxed == 1:

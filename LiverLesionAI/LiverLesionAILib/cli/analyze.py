@@ -13,7 +13,7 @@ from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, TimedProgress, part
 from ..support.text import file_name, path_text
 from ..support.threads import load_ahead
-from ..volume.reading_messages import TAKEN
+from ..volume.reading_messages import FURTHER_PHASE, SECOND_PHASE, TAKEN, of_phase
 from .attention_page import AttentionWanted, add_attention_options, attention_files, attention_wanted
 from .export import add_export_while_analysing, export_wanted, print_exported
 from .job import Job, add_analysis_options
@@ -153,12 +153,12 @@ def _read_second(args: argparse.Namespace, progress: Progress) -> CtVolume | Non
         raise InputError(f"Second phase: {named}") from error
 
 
-def with_remarks(volume: CtVolume, second: CtVolume, which: str = "Second phase") -> CtVolume:
+def with_remarks(volume: CtVolume, second: CtVolume, which: str = SECOND_PHASE) -> CtVolume:
     """The volume with what was said on reading its second phase, so that it is said with the findings."""
     return replace(
         volume,
-        warnings=(*volume.warnings, *(f"{which}: {text}" for text in second.warnings)),
-        notes=(*volume.notes, *(f"{which}: {text}" for text in second.notes)),
+        warnings=(*volume.warnings, *(of_phase(which, text) for text in second.warnings)),
+        notes=(*volume.notes, *(of_phase(which, text) for text in second.notes)),
     )
 
 
@@ -204,7 +204,7 @@ def run_analyze(args: argparse.Namespace) -> int:
             volume = with_remarks(volume, second)
         phases = read_phases(args, part(progress, 0.1, 0.1))
         for phase, other in () if phases is None else phases.others:
-            named = "Further phase" if phase is None else f"Phase {phase.value}"
+            named = FURTHER_PHASE if phase is None else f"Phase {phase.value}"
             volume = with_remarks(volume, other, named)
         if phases is None and second is None and any(map(TAKEN.is_said_by, volume.notes)):
             volume = replace(volume, notes=(*volume.notes, OFFER))

@@ -108,8 +108,9 @@ class CaseView:
             return ()
         phase = self.phase
         first = () if phase is None else (phase.text,)
-        listed = told_of_listed(self.rows, volume_geometry(self.volume))
-        said = (*read_notes(self.table.GetAttribute), *self._faint_alone(), *listed)
+        kept = read_notes(self.table.GetAttribute)
+        listed = told_of_listed(self.rows, volume_geometry(self.volume), kept)
+        said = (*kept, *self._faint_alone(), *listed)
         return leading_first(dict.fromkeys((*first, *said)))
 
     def _faint_alone(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import slicer
 import vtk
 
 from ..case.columns import MEASURED
-from ..case.findings import Box, Measurement
+from ..case.findings import Box, Measurement, as_kept
 from ..scene import nodes, segments
 from ..scene.boxed import write_boxed
 from ..scene.marks import moved_box
@@ -41,7 +41,7 @@ def measured(case: CaseView, mask: Mask, liver: Mask | None) -> tuple[Box, Measu
     lesion = cut_to(mask, frame)
     organ = None if liver is None else cut_to(liver, frame) | lesion
     liver_ml = case.liver_ml if case.liver_ml else None
-    measurement = measure_mask(lesion, hu, inner, organ, liver_volume_ml=liver_ml)
+    measurement = as_kept(measure_mask(lesion, hu, inner, organ, liver_volume_ml=liver_ml))
     box = bounding_box(lesion)
     assert box is not None
     return box_of(box, inner), measurement

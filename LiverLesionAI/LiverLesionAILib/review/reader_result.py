@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..case import terminology as terms
 from ..case.attributes import ATTR_DEVICE, read_models, read_notes, read_phase, read_threshold
-from ..case.findings import CaseResult, Lesion, LesionStatus
+from ..case.findings import CaseResult, Lesion, LesionStatus, as_kept
 from ..case.tracking import mask_uid
 from ..case.wording import fainter_kept, nothing_reached
 from ..scene import nodes
@@ -141,6 +141,8 @@ def _lesion(drawn: DrawnLesion, hu_zyx: NDArray, case: ReaderCase, liver_volume_
         score=score,
         centre_lps=triple(geometry.index_to_lps(centroid_zyx)),
         box=box_of(box, geometry, score),
-        measurement=measure_mask(whole, hu_zyx, geometry, case.liver_zyx, liver_volume_ml=liver_volume_ml),
+        measurement=as_kept(
+            measure_mask(whole, hu_zyx, geometry, case.liver_zyx, liver_volume_ml=liver_volume_ml)
+        ),
         tracking_uid=drawn.tracking_uid or mask_uid(drawn.mask, geometry),
     )

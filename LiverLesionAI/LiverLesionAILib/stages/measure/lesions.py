@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ...case.findings import Box, Lesion, Measurement, PointLps
+from ...case.findings import Box, Lesion, Measurement, PointLps, as_kept
 from ...support.errors import InputError
 from ...volume.ct import Geometry, permuted, reoriented_geometry
 from ...volume.geometry import triple
@@ -112,6 +112,8 @@ def measure_case(
     for number, box in sorted(boxes.items()):
         mask = labels_zyx[box] == number
         score = float((scores or {}).get(number, 1.0))
+        # Rounded twice, 17.54998 mm would be 17.5 in one table and 17.6 in another.
+        measured = as_kept(_measure_crop(mask, box, hu_zyx, geometry, liver, liver_volume_ml))
         centroid_zyx = np.argwhere(mask).mean(axis=0) + [s.start for s in box]
         lesions.append(
             Lesion(
@@ -119,7 +121,7 @@ def measure_case(
                 score=score,
                 centre_lps=triple(geometry.index_to_lps(centroid_zyx)),
                 box=box_of(box, geometry, score),
-                measurement=_measure_crop(mask, box, hu_zyx, geometry, liver, liver_volume_ml),
+                measurement=measured,
             )
         )
     return tuple(lesions)

@@ -105,6 +105,15 @@ LESION_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "La lésion {which} atteint la première ou la dernière coupe : la suite n'est pas visible, et elle "
         "peut être plus grande que mesurée.",
     ),
+    "The scan ends within the liver, at lesion {which}: the liver's volume is that of the part that is "
+    "shown, and there may be more lesions beyond.": (
+        "Die Aufnahme endet in der Leber, bei Läsion {which}: Das Volumen der Leber ist das des gezeigten "
+        "Teils, und jenseits können weitere Läsionen liegen.",
+        "Opptaket slutter i leveren, ved lesjon {which}: leverens volum er av den viste delen, og det kan "
+        "være flere lesjoner utenfor.",
+        "L'examen s'arrête dans le foie, à la lésion {which} : le volume du foie est celui de la partie "
+        "visible, et d'autres lésions peuvent se trouver au-delà.",
+    ),
     "Lesions {which} reach the first or last slice: what lies beyond is not seen, and they may be larger "
     "than measured.": (
         "Die Läsionen {which} reichen bis an die erste oder letzte Schicht: Was jenseits liegt, ist nicht zu "

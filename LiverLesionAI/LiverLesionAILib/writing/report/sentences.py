@@ -8,7 +8,9 @@ from functools import cache
 
 from ...case.classes import Phase
 from ...case.messages import BETWEEN_PHASES, CHECK_SIDE, TOO_LARGE, TOO_SMALL
+from ...case.wording import LIVER_CUT
 from ...support.message import PHASES, pattern_of
+from ...volume.reading_messages import phase_and_said
 from .anatomy_texts import ANATOMY_SENTENCES, LANDMARKS
 from .followup_texts import FOLLOW_UP_SENTENCES
 from .lesion_texts import LESION_SENTENCES
@@ -84,8 +86,7 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Seconde phase {name} : {phase} ({p}), déplacée en moyenne de {mm} mm sur la première ; les classes "
         "proviennent des deux.",
     ),
-    "The liver reaches the first or last slice: parts of it may lie outside the scan, and its volume is that "
-    "of the part that is shown.": (
+    LIVER_CUT: (
         "Die Leber reicht bis an die erste oder letzte Schicht: Teile können außerhalb der Aufnahme liegen, "
         "und das Volumen ist das des gezeigten Teils.",
         "Leveren når første eller siste snitt: deler kan ligge utenfor opptaket, og volumet er av den viste "
@@ -225,7 +226,17 @@ def sentence(said: str, words: Language) -> str:
     if words.code == "en":
         return said
     known = _in_words(said, "sentences", words)
+    if known is None:
+        which, own = phase_and_said(said)
+        known = _in_words(own, "sentences", words) if which else None
+        known = None if known is None else f"{_phase(which, words)}: {known}"
     return words("in_english", s=said) if known is None else known
+
+
+def _phase(which: str, words: Language) -> str:
+    """Of which further phase something is said on reading it."""
+    named = which.removeprefix("Phase ")
+    return words(f"of_phase.{which}") if named == which else words("of_phase", name=words(f"phase.{named}"))
 
 
 def reasons(said: str, words: Language) -> str:

@@ -9,6 +9,7 @@ from ...case.volume_interval import end_text
 from ...case.wording import millilitres, percent_text
 from ...support.errors import InputError
 from ...support.text import chance
+from ...volume.reading_messages import FURTHER_PHASE, SECOND_PHASE
 from .anatomy_texts import ANATOMY_WORDS
 from .followup_texts import WORDS
 
@@ -221,6 +222,9 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "phase.unenhanced": ("unenhanced", "nativ", "nativ", "sans injection"),
     "phase.arterial": ("arterial", "arteriell", "arteriell", "artérielle"),
     "phase.portal": ("portal venous", "portalvenös", "portovenøs", "portale"),
+    "of_phase": ("Phase {name}", "Phase {name}", "Fase {name}", "Phase {name}"),
+    f"of_phase.{SECOND_PHASE}": ("Second phase", "Zweite Phase", "Andre fase", "Seconde phase"),
+    f"of_phase.{FURTHER_PHASE}": ("Further phase", "Weitere Phase", "En fase til", "Autre phase"),
     "curve.lesion": ("lesion", "Läsion", "lesjon", "lésion"),
     "curve.liver": ("liver", "Leber", "lever", "foie"),
     "curve.aorta": ("aorta", "Aorta", "aorta", "aorte"),
