@@ -6,16 +6,20 @@ import csv
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from LiverLesionAILib.case.messages import TOO_DARK
 from LiverLesionAILib.cli import batch
+from LiverLesionAILib.cli.batch_case import _line
 from LiverLesionAILib.cli.batch_inputs import folder_requests, requests_of
 from LiverLesionAILib.cli.batch_plan import INDEX_FILE, plan_batch
 from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.support.errors import Cancelled, InputError, OutputError
 from LiverLesionAILib.support.progress import silent
 from LiverLesionAILib.writing.summary import write_summary
+from support.case_factory import small_case
 from support.ct_phantom import phantom_hu
 from support.dicom_writer import axial_positions, write_series
 
@@ -255,3 +259,14 @@ def test_advice_names_what_a_batch_has(run, source: Path) -> None:
     assert "--" not in bad["message"]
     assert "column 'series' 1 or column 'series' 2, or column 'grid' sform" in bad["message"]
     assert "CSV" in bad["message"]
+
+
+def test_what_stands_before_all_findings_stands_in_a_cases_line() -> None:
+    """Whoever reads only the terminal has to see that a liver of 224 mL at -14 HU is doubted."""
+    _, result = small_case()
+    plain = _line(result, 12.4)
+    assert plain.endswith(", 12 s") and "burden " in plain and "Warning" not in plain
+    doubt, other = TOO_DARK.say(hu=-14.0), "The file is compressed."
+    said = _line(replace(result, messages=(other, doubt)), 12.4)
+    assert said == f"{plain}. Warning: {doubt}"
+    assert "burden" not in _line(small_case(lesions=0)[1], 1.0)

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ..case.messages import leads
 from ..case.wording import lesions_text, messages, percent_text
 from ..support.errors import InputError, LiverLesionAIError
 from ..support.progress import Progress, part, silent
@@ -64,9 +65,18 @@ def analyse_case(job: Job, case: BatchCase, said: dict[str, None], progress: Pro
         "seconds": f"{seconds:.1f}",
         "message": " ".join((*volume.notes, *messages(result), *_left_blank(result))),
         "segments": segments_line((one.number, one.anatomy) for one in result.lesions),
-        "line": f"{lesions_text(len(result.lesions))}, liver {result.liver_volume_ml:.0f} mL, "
-        f"burden {percent_text(result.tumour_burden_percent)}, {seconds:.0f} s",
+        "line": _line(result, seconds),
     }
+
+
+def _line(result: CaseResult, seconds: float) -> str:
+    """A case in a line for the terminal, with what stands before all findings."""
+    liver = f"liver {result.liver_volume_ml:.0f} mL"
+    burden = f", burden {percent_text(result.tumour_burden_percent)}" if result.lesions else ""
+    warnings = "".join(f" Warning: {one}" for one in messages(result) if leads(one))
+    return (
+        f"{lesions_text(len(result.lesions))}, {liver}{burden}, {seconds:.0f} s{warnings and '.'}{warnings}"
+    )
 
 
 def _left_blank(result: CaseResult) -> tuple[str, ...]:
