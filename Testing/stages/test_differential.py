@@ -210,7 +210,7 @@ def test_spared_liver_and_perfusion_are_benign_too() -> None:
 def test_texture():
     even, uneven = seen(PORTAL, 24), seen(PORTAL, 24, spread_hu=30)
     assert say({PORTAL: uneven}).probabilities[CYST] < say({PORTAL: even}).probabilities[CYST]
-    assert "heterogeneous" in say({PORTAL: uneven}).reasons
+    assert "core heterogeneous" in say({PORTAL: uneven}).reasons
 
 
 def test_the_network_counts_in_the_phase_it_learnt_in():
@@ -252,7 +252,7 @@ def test_fine_and_coarse_texture_are_not_told_side_by_side():
     mottled = say({PORTAL: seen(PORTAL, 80, mosaic=3.4)}, others=2).reasons
     assert "patchy inside (coarse variation 3.4 times the liver's)" in mottled
     assert "homogeneous" not in mottled and "2 other lesions, none of them alike" in mottled
-    assert "homogeneous" in say({PORTAL: seen(PORTAL, 65)}).reasons
+    assert "core homogeneous" in say({PORTAL: seen(PORTAL, 65)}).reasons
 
 
 def ball(radius_mm: float, core: float, blur: float, spacing=(2.0, 0.8, 0.8)):

@@ -339,7 +339,7 @@ def test_a_lesion_left_open_has_its_differential_with_probabilities() -> None:
     assert _differential(replace(lesion, model_class="HCC"), Language("en")) == ""
     assert _differential(replace(lesion, reader_class="FNH"), Language("en")) == ""
     # A class that the model names stands with its probability, the reader's with the reader.
-    for cls, own, said in (("indeterminate", None, "unbestimmt"), ("HCC", None, "HCC 0,58")):
+    for cls, own, said in (("indeterminate", None, "unbestimmt"), ("HCC", None, "HCC (0,58)")):
         assert _class(replace(lesion, model_class=cls, reader_class=own), Language("de")) == said
     assert _class(replace(lesion, reader_class="FNH"), Language("en")) == "FNH (by the reader)"
     assert _class(replace(lesion, model_class=None), Language("en")) == ""

@@ -348,7 +348,8 @@ def _reasons(
     Args:
         finely: whether its fine texture is told.
 
-    The density is the core's, not the whole outline's, and says so; sizes stand beside it in every table.
+    Density and texture are the core's, not the whole outline's, and say so: at the capsule an outline's SD
+    is that of fat or lung beside it. Sizes stand beside it in every table.
     """
     seen = next(iter(phases.values()))
     parts = [why] if why else []
@@ -364,7 +365,7 @@ def _reasons(
     if math.isfinite(seen.rim_contrast_hu) and seen.rim_contrast_hu > settings.rim_hu:
         parts.append(f"rim {seen.rim_contrast_hu:.0f} HU brighter than lesion and liver")
     if finely and seen.whole_core and math.isfinite(seen.texture):
-        parts.append("homogeneous" if seen.texture <= settings.uneven else "heterogeneous")
+        parts.append(f"core {'homogeneous' if seen.texture <= settings.uneven else 'heterogeneous'}")
     if context.others:
         parts.append(_company(context))
     return "; ".join(parts)

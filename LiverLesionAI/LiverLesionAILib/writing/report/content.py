@@ -276,7 +276,7 @@ def _class(lesion: Lesion, words: Language) -> str:
     if lesion.reader_class is not None:
         return f"{shown} ({words('by_reader')})" if shown else ""
     probability = class_probability(lesion)
-    return shown if probability is None else f"{shown} {words.chance(probability)}"
+    return shown if probability is None else f"{shown} ({words.chance(probability)})"
 
 
 def class_text(name: str | None, words: Language) -> str:

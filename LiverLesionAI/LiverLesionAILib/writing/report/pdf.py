@@ -221,6 +221,18 @@ def _table(content: Content, styles: dict[str, Any]) -> list[Any]:
     return [*story, table]
 
 
+def _begun(heading: str, styles: dict[str, Any]) -> list[Any]:
+    """A section's heading, on a page that has room for its beginning too."""
+    from reportlab.lib.units import mm
+    from reportlab.platypus import CondPageBreak
+
+    return [CondPageBreak(BEGINNING_MM * mm), _text(heading, styles["h2"])]
+
+
+BEGINNING_MM = 32
+"""Heading, a line or two, and a table's headings with its first row."""
+
+
 def _anatomy(content: Content, styles: dict[str, Any]) -> list[Any]:
     from reportlab.lib.units import mm
     from reportlab.platypus import Table, TableStyle
@@ -228,7 +240,7 @@ def _anatomy(content: Content, styles: dict[str, Any]) -> list[Any]:
     said, words = content.anatomy, content.words
     if said is None:
         return []
-    story = [_text(words("anatomy"), styles["h2"])]
+    story = _begun(words("anatomy"), styles)
     if said.places is not None:
         story.append(_cells(said.places, _PLACE_WIDTHS_MM[len(said.places.headings)], styles))
     text = _pairs(said.facts, styles)
@@ -256,7 +268,7 @@ def _follow_up(content: Content, styles: dict[str, Any]) -> list[Any]:
     if told is None:
         return []
     facts = "; ".join(f"{k}: {v}" for k, v in told.facts)
-    story = [_text(content.words("follow_up"), styles["h2"]), _text(facts, styles["base"])]
+    story = [*_begun(content.words("follow_up"), styles), _text(facts, styles["base"])]
     if told.failed:
         story.append(_text(told.failed, styles["banner"]))
     if told.pairs is not None:

@@ -71,6 +71,9 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "randsone {hu} HU lysere enn lesjon og lever",
         "couronne plus dense de {hu} UH que la lésion et le foie",
     ),
+    "core homogeneous": ("Kern homogen", "kjerne homogen", "centre homogène"),
+    "core heterogeneous": ("Kern inhomogen", "kjerne inhomogen", "centre hétérogène"),
+    # Of cases of earlier versions.
     "homogeneous": ("homogen", "homogen", "homogène"),
     "heterogeneous": ("inhomogen", "inhomogen", "hétérogène"),
     "{mm} mm": ("{mm} mm", "{mm} mm", "{mm} mm"),

@@ -133,7 +133,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
         "Aucune lésion.",
     ),
     "number": ("No.", "Nr.", "Nr.", "N°"),
-    "class": ("Class", "Klasse", "Klasse", "Classe"),
+    "class": ("Class (prob.)", "Klasse (Wahrsch.)", "Klasse (sanns.)", "Classe (prob.)"),
     "axes": ("Axes (mm)", "Achsen (mm)", "Akser (mm)", "Axes (mm)"),
     "volume_ml": ("Volume (mL)", "Volumen (ml)", "Volum (ml)", "Volume (ml)"),
     "density_hu": ("Density (HU)", "Dichte (HU)", "Tetthet (HU)", "Densité (UH)"),
