@@ -189,6 +189,7 @@ def test_slices_are_axial_whichever_way_the_voxels_are_stored():
 
 def test_a_phase_that_the_reader_named_is_called_no_estimate():
     _, result = small_case()
+    assert dict(content(result=replace(result, phase=None)).technique)["Contrast phase"] == "not known"
     for named, said in ((True, "delayed (as named by the reader)"), (False, "delayed (estimated")):
         phase = PhaseEstimate("delayed", 1.0, named=named)
         made = content(result=replace(result, phase=phase))

@@ -22,6 +22,7 @@ from LiverLesionAILib.case.course import Course, response_of
 from LiverLesionAILib.case.criteria import ChoiAssessment, mrecist_of, not_arterial, of_other_phases
 from LiverLesionAILib.case.findings import CaseResult, LesionStatus
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
+from LiverLesionAILib.case.followup_columns import STABLE_CHANGED
 from LiverLesionAILib.case.followup_json import course_json, course_of_json, read_course
 from LiverLesionAILib.case.interval import intervals_of
 from LiverLesionAILib.case.joined import JoinedOutline
@@ -35,6 +36,7 @@ from LiverLesionAILib.writing.dicom import follow_up as coded
 from LiverLesionAILib.writing.dicom.from_case import content_of
 from LiverLesionAILib.writing.dicom.uids import fingerprint
 from LiverLesionAILib.writing.export import Export, export_case
+from LiverLesionAILib.writing.followup_file import course_text
 from LiverLesionAILib.writing.report.content import Options, report_content
 from LiverLesionAILib.writing.report.follow_up import COLUMNS, follow_up_part
 from LiverLesionAILib.writing.report.html import report_html, report_text
@@ -404,9 +406,11 @@ def test_a_change_of_a_fifth_that_is_called_stable_is_explained(result, language
         ]
         pairs = (replace(pair, state=LesionState.STABLE),)
         step = replace(step, prior=points[0], current=points[1], pairs=pairs)
-        warnings = follow_up_part(
-            replace(judged, course=replace(judged.course, steps=(step,))), words
-        ).warnings
+        judged = replace(judged, course=replace(judged.course, steps=(step,)))
+        warnings = follow_up_part(judged, words).warnings
         said[now_mm] = [text for text in warnings if "20 %" in text]
         number = pair.current[0]
+        # The terminal says it, too.
+        english = STABLE_CHANGED.format(numbers=number)
+        assert (english in course_text(judged)) == (now_mm == 10.2)
     assert said == {6.9: [], 10.2: [words("fu.stable_changed", numbers=number)]}

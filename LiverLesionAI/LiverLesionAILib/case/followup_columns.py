@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .course import interval_of_sum
-from .followup import Change, FollowUp, LesionSize, LesionState, Pair, change_of
+from .followup import GROWN_SHARE, Change, FollowUp, LesionSize, LesionState, Pair, change_of
 from .volume_interval import end_text, volume_digits
 
 Interval = Callable[[FollowUp, Pair], tuple[float, float]]
@@ -78,6 +78,25 @@ def intervals_text(followup: FollowUp, pair: Pair) -> str:
         for x in lesions
         if math.isfinite(x.high_mm)
     )
+
+
+STABLE_CHANGED = (
+    "Called stable though changed by 20 % and more: lesion {numbers}. Grown is +20 % and +5 mm, shrunk -30 % "
+    "and -3 mm, both by more than the two measurements' intervals together."
+)
+
+
+def stable_though_changed(followup: FollowUp) -> str:
+    """Numbers now of lesions that are called stable though a fifth longer or shorter; "" for none."""
+    changed = []
+    for pair in followup.pairs:
+        if pair.state is not LesionState.STABLE or len(pair.prior) != 1 or len(pair.current) != 1:
+            continue
+        before = followup.prior.lesions[pair.prior[0]].long_axis_mm
+        now = followup.current.lesions[pair.current[0]].long_axis_mm
+        if abs(now - before) >= GROWN_SHARE * before:
+            changed.append(str(pair.current[0]))
+    return ", ".join(changed)
 
 
 def numbers_text(numbers: tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..case.course import Course, sums_over_time
 from ..case.criteria import volume_change_percent
 from ..case.followup import LesionSize, Pair, change_of
+from ..case.followup_columns import STABLE_CHANGED, stable_though_changed
 from ..case.judged import JudgedCourse
 from ..case.other_targets import other_targets_text
 
@@ -36,6 +37,8 @@ def course_text(judged: JudgedCourse) -> str:
         )
     if any(pair.proposed for pair in followup.pairs):
         lines.append("? is a proposal until the reader has confirmed it.")
+    if changed := stable_though_changed(followup):
+        lines.append(STABLE_CHANGED.format(numbers=changed))
     lines += [one.text for pair in followup.pairs if (one := followup.joined_of(pair)) is not None]
     lines += [wide.text for pair in followup.pairs if (wide := followup.wide_of(pair)) is not None]
     if len(course.points) > 2:

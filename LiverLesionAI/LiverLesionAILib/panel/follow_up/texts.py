@@ -8,7 +8,7 @@ from html import escape
 from ...case.comparison import laid_on
 from ...case.criteria import Diagnosis, not_arterial, volume_change_percent
 from ...case.followup import Pair
-from ...case.followup_columns import numbers_text
+from ...case.followup_columns import STABLE_CHANGED, numbers_text, stable_though_changed
 from ...case.other_targets import other_targets_text
 from ...review.comparing import ComparedCase
 
@@ -27,6 +27,8 @@ def state_html(compared: ComparedCase) -> str:
         lines.append(f"<b>{escape(followup.failed)}</b>")
     if any(pair.proposed for pair in followup.pairs):
         lines.append("<small>? is a proposal until you confirm it.</small>")
+    if changed := stable_though_changed(followup):
+        lines.append(f"<small>{STABLE_CHANGED.format(numbers=changed)}</small>")
     for pair in followup.pairs:
         if (one := followup.joined_of(pair)) is not None:
             lines.append(f"<small>{escape(one.text)} Select its row and click Split, or leave it.</small>")

@@ -314,7 +314,9 @@ def _technique(
         kvp = "" if source.kvp is None else f"{source.kvp:.0f} kV"
         said = ", ".join(filter(None, (source.series_description, said, kvp, source.convolution_kernel)))
     pairs.append((words("series"), said))
-    if result.phase is not None:
+    if result.phase is None:
+        pairs.append((words("phase"), words("phase_unknown")))
+    else:
         name = words(f"phase.{phase_key(result.phase.name)}")
         known = words("phase_note", p=words.chance(result.phase.probability))
         if result.phase.named:

@@ -9,8 +9,15 @@ from functools import partial
 
 from ...case.course import sums_over_time
 from ...case.criteria import volume_change_percent
-from ...case.followup import GROWN_SHARE, FollowUp, LesionState, Pair
-from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn, numbers_text
+from ...case.followup import FollowUp, Pair
+from ...case.followup_columns import (
+    CHANGES,
+    NUMBERS,
+    SIZES_NOW,
+    PairColumn,
+    numbers_text,
+    stable_though_changed,
+)
 from ...case.joined import JoinedOutline, WideOutline
 from ...case.judged import JudgedCourse
 from ...case.other_targets import other_targets_text
@@ -253,15 +260,8 @@ def _wide(one: WideOutline, words: Language) -> str:
 
 def _stable_though_changed(followup: FollowUp, words: Language) -> tuple[str, ...]:
     """Why lesions are called stable whose long axis is a fifth longer or shorter; "" is not said."""
-    changed = []
-    for pair in followup.pairs:
-        if pair.state is not LesionState.STABLE or len(pair.prior) != 1 or len(pair.current) != 1:
-            continue
-        before = followup.prior.lesions[pair.prior[0]].long_axis_mm
-        now = followup.current.lesions[pair.current[0]].long_axis_mm
-        if abs(now - before) >= GROWN_SHARE * before:
-            changed.append(str(pair.current[0]))
-    return (words("fu.stable_changed", numbers=", ".join(changed)),) if changed else ()
+    changed = stable_though_changed(followup)
+    return (words("fu.stable_changed", numbers=changed),) if changed else ()
 
 
 def _plot_words(words: Language) -> dict[str, str]:

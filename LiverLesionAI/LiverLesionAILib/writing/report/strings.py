@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...case.followup_columns import STABLE_CHANGED
 from ...case.volume_interval import end_text
 from ...case.wording import millilitres, percent_text
 from ...support.errors import InputError
@@ -48,6 +49,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "technique": ("Technique", "Technik", "Teknikk", "Technique"),
     "series": ("Series", "Serie", "Serie", "Série"),
     "phase": ("Contrast phase", "Kontrastmittelphase", "Kontrastfase", "Phase de contraste"),
+    "phase_unknown": ("not known", "nicht bekannt", "ikke kjent", "inconnue"),
     "phase_named": (
         "as named by the reader",
         "wie vom Befunder angegeben",
@@ -204,8 +206,7 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
         "coupe {places}.",
     ),
     "fu.stable_changed": (
-        "Called stable though changed by 20 % and more: lesion {numbers}. Grown is +20 % and +5 mm, "
-        "shrunk -30 % and -3 mm, both by more than the two measurements' intervals together.",
+        STABLE_CHANGED,
         "Stabil genannt trotz Änderung um 20 % und mehr: Läsion {numbers}. Größer heißt +20 % und +5 mm, "
         "kleiner -30 % und -3 mm, beides um mehr als die Intervalle beider Messungen zusammen.",
         "Kalt stabil selv om endret med 20 % og mer: lesjon {numbers}. Større er +20 % og +5 mm, mindre "
