@@ -22,8 +22,9 @@ from LiverLesionAILib.stages.anatomy.cava import find_cava
 from LiverLesionAILib.stages.anatomy.face import LiverView, VesselAnswer
 from LiverLesionAILib.stages.anatomy.found_tubes import find_tubes
 from LiverLesionAILib.stages.anatomy.grid import liver_grid
-from LiverLesionAILib.stages.anatomy.landmarks import course_weights, vein_landmarks
+from LiverLesionAILib.stages.anatomy.landmarks import course_weights, portal_landmarks, vein_landmarks
 from LiverLesionAILib.stages.anatomy.naming import named_trees
+from LiverLesionAILib.stages.anatomy.network import vessel_probability
 from LiverLesionAILib.stages.anatomy.planes import Planes, segments_from_landmarks
 from LiverLesionAILib.stages.anatomy.stage import AnatomySettings, find_anatomy, with_segments
 from LiverLesionAILib.stages.anatomy.tree_view import CHANNELS, TreeView
@@ -32,6 +33,7 @@ from LiverLesionAILib.stages.anatomy.tubes import contrast_hu
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.geometry import Geometry
+from LiverLesionAILib.volume.masks import bounding_box
 from LiverLesionAILib.volume.resampling import resample, resample_labels
 from scipy import ndimage
 from support.vessel_phantom import GRID, points_of, tube, vessel_body, with_noise
@@ -145,24 +147,46 @@ def test_two_courses_of_like_strength_give_one_between_them(body: Body) -> None:
     known[fossa] = Landmark(fossa, (-58.0, -55.0, -45.0), 20.0, "usual place")
     points = points_of(grid.geometry)
     first, second = (tube(points, ((-22, 13, 20), end), 3) for end in ((-80, 24, 10), (-80, 0, 10)))
-    vessels = np.where(first | second, np.uint8(Vessel.HEPATIC), np.uint8(0))
+    both = np.where(first | second, np.float32(1.0), np.float32(0.0))
 
-    def read(weight: float) -> float:
+    def read(weight: float, hepatic: np.ndarray = both) -> float:
         strength = np.where(first, weight, np.where(second, 2.0 - weight, 0)).astype(np.float32)
-        return vein_landmarks(grid, vessels, strength, known)[LandmarkName.RIGHT_VEIN].lps[1]
+        return vein_landmarks(grid, hepatic, strength, known)[LandmarkName.RIGHT_VEIN].lps[1]
 
     y = [read(0.9), read(1.1)]
     assert abs(y[0] - y[1]) < 3.0, "24 mm lie between the two"
+    # The same of two that are hardly likelier hepatic, or portal, than not: a name would make it either.
+    y = [read(1.0, np.where(first, likely, both).astype(np.float32)) for likely in (0.45, 0.55, 1.0)]
+    assert abs(y[0] - y[1]) < 3.0 and y[0] < y[1] < y[2] - 1.0, "what is likelier counts more"
 
 
-def test_thick_tubes_of_a_sure_tree_tell_most_of_a_veins_course() -> None:
+def test_the_right_fork_does_not_hang_on_a_name_that_is_near_even(body: Body) -> None:
+    hu, liver = body
+    grid = liver_grid(hu, GRID, liver, liver & False, None)
+    fork = Landmark(LandmarkName.BIFURCATION, (-34.0, -17.0, -12.0), 6.0, "vein")
+    points = points_of(grid.geometry)
+    branch = tube(points, ((-34, -17, -12), (-70, -14, -2)), 4)
+    beside = tube(points, ((-52, -2, -30), (-52, -2, 20)), 3)
+
+    def read(portal: float, mm: float = 0.0) -> np.ndarray:
+        likely = np.where(branch, 1.0, np.where(beside, portal, 0)).astype(np.float32)
+        nothing = np.zeros(likely.shape, np.float32)
+        found = portal_landmarks(grid, nothing, replace(fork, lps=(-34.0 + mm, -17.0, -12.0)), likely)
+        assert found[LandmarkName.RIGHT_FORK].source == "vein"
+        return np.array(found[LandmarkName.RIGHT_FORK].lps)
+
+    even = read(0.45), read(0.55)
+    assert np.linalg.norm(even[0] - even[1]) < 0.5 < np.linalg.norm(read(0.0) - read(1.0))
+    steps = np.array([read(0.5, mm) for mm in np.arange(0.0, 4.1, 0.5)])
+    assert np.abs(np.diff(steps, axis=0)).max() < 0.8, "nor on a limit that voxels lie about"
+
+
+def test_thick_tubes_tell_most_of_a_veins_course() -> None:
     tubes = np.zeros((12, 30, 40), bool)
     tubes[3:9, 3:9, :] = tubes[5:7, 20:22, :] = True
-    sure = np.where(tubes, np.uint8(Vessel.HEPATIC), 0).astype(np.uint8)
-    sure[..., 20:] = np.where(tubes[..., 20:], np.uint8(Vessel.LIKELIER_HEPATIC), 0)
-    weights = course_weights(np.ones(tubes.shape, np.float32), tubes, sure, depth_inside(tubes))
-    thick, thin, doubtful = weights[5, 5, 10], weights[5, 20, 10], weights[5, 5, 30]
-    assert thick > 2 * thin > 0 and 0 < doubtful < 0.5 * thick
+    weights = course_weights(np.ones(tubes.shape, np.float32), tubes, depth_inside(tubes))
+    thick, thin = weights[5, 5, 10], weights[5, 20, 10]
+    assert thick > 2 * thin > 0
     assert not weights[~tubes].any()
 
 
@@ -326,11 +350,14 @@ def test_a_network_that_names_is_asked_and_tubes_near_even_are_of_either_tree(bo
     shares, unsure = [], []
     for log_odds in (-4.0, 0.0, 4.0):
         namer = Namer(log_odds)
-        likelier, sure = named_trees(grid, found, namer)
+        likelier, sure, hepatic = named = named_trees(grid, found, namer)
         (view,) = namer.views
         assert view.volumes.shape[0] == CHANNELS and np.isfinite(view.volumes).all()
         assert (view.volumes[1] > 0).sum() == found.tubes_zyx.sum(), "every tube is in view"
         assert ((sure > 0) == (likelier > 0)).all()
+        assert ((hepatic > 0.5) == (likelier == Vessel.HEPATIC)).all() and not hepatic[likelier == 0].any()
+        np.testing.assert_allclose(hepatic + named.portal_zyx, likelier > 0, atol=1e-6)
+        assert (np.abs(hepatic[np.isin(sure, UNSURE)] - 0.5) < 0.24).all(), "its evidence is log odds"
         for tree in (Vessel.HEPATIC, Vessel.PORTAL):
             np.testing.assert_array_equal(np.isin(sure, LIKELIEST[tree]), likelier == tree)
         shares.append((likelier == Vessel.HEPATIC).sum() / (likelier > 0).sum())
@@ -424,6 +451,90 @@ def test_another_spacing_changes_little(found, body: Body) -> None:
     assert (read == found.segments_zyx)[inner].mean() >= 0.98
     same = resample_labels(other.segments_zyx, fine, GRID) == found.segments_zyx
     assert same[inner].mean() >= 0.96
+
+
+def test_the_grid_lies_where_the_liver_does_however_the_scan_is_stored(body: Body) -> None:
+    """It began at the outline's first voxel: another scan of the same liver was read between these places."""
+    hu, liver = body
+    first = liver_grid(hu, GRID, liver, liver & False, None)
+    part = (slice(2, None), slice(5, 70), slice(1, 108))
+    cut = GRID.cropped([s.start for s in part], (62, 70, 108))
+    aside = replace(GRID, origin_lps=(-163.7, -110.9, -89.5))
+    fine = GRID.with_spacing((2.0, 2.5, 2.5))
+    others = [
+        (liver_grid(hu[part], cut, liver[part], liver[part] & False, None), np.zeros(3), 1e-6),
+        (liver_grid(hu, aside, liver, liver & False, None), np.array((1.3, -0.9, 0.5)), 1e-6),
+    ]
+    masks = resample(liver.astype(np.float32), GRID, fine) >= 0.5
+    finer = liver_grid(resample(hu, GRID, fine), fine, masks, masks & False, None)
+    for grid, moved, most in [*others, (finer, np.zeros(3), 0.25)]:
+        steps = (np.array(grid.geometry.origin_lps) - moved - first.geometry.origin_lps) / 16.0
+        assert np.abs(steps - np.round(steps)).max() * 16.0 < most, "the same places, mm, and the same halves"
+        for share in ((0, 0, 0), (1, 1, 1), (0.5, 0.6, 0.4)):
+            away = grid.at_share(share) - moved - first.at_share(share)
+            assert np.abs(away).max() < max(6 * most, 0.01), "mm; an outline of 3 mm has stairs"
+
+
+def test_a_networks_grid_lies_there_too_and_its_slices_are_halved_alike(body: Body) -> None:
+    hu, liver = body
+    views: list[LiverView] = []
+
+    class Watching(Finder):
+        def vessels(self, view: LiverView, progress: Progress = silent) -> VesselAnswer:
+            views.append(view)
+            return super().vessels(view, progress)
+
+    tight = bounding_box(liver)
+    assert tight is not None
+    # Once with less round the liver than the margin.
+    close = tuple(slice(one.start - k, one.stop + 1) for one, k in zip(tight, (0, 2, 3), strict=True))
+    for part in (tuple(slice(0, n) for n in liver.shape), close):
+        cut = GRID.cropped([one.start for one in part], [one.stop for one in part])
+        vessel_probability(Watching(), hu[part], cut, liver[part], np.zeros_like(liver[part]))
+    origins = [np.array(view.geometry.origin_lps) for view in views]
+    steps = (origins[1] - origins[0]) / Finder.spacing_zyx_mm / (16, 16, 1)
+    np.testing.assert_allclose(steps, np.round(steps), atol=1e-6)
+    assert views[0].geometry.shape_zyx != views[1].geometry.shape_zyx, "or nothing was asked"
+
+
+def test_what_lies_beyond_the_margin_is_read_from_the_scan(body: Body) -> None:
+    """So that halves are alike a grid begins earlier than it must: it does not repeat the margin's border."""
+    liver = np.pad(body[1], 15)
+    scan = Geometry.make(liver.shape, (3.0,) * 3, GRID.index_to_lps((-15.0,) * 3))
+    hu = np.indices(liver.shape).sum(axis=0).astype(np.float32)
+    grid = liver_grid(hu, scan, liver, liver & False, None)
+    np.testing.assert_allclose(grid.hu_zyx, resample(hu, scan, grid.geometry), atol=0.01)
+
+
+def test_a_tip_of_the_liver_does_not_move_its_box(body: Body) -> None:
+    hu, liver = body
+    tip = liver.copy()
+    z, y, x = (int(k[0]) for k in np.nonzero(liver))
+    tip[z - 2 : z, y, x] = True
+    boxes = [liver_grid(hu, GRID, one, one & False, None) for one in (liver, tip)]
+    low, with_tip = (grid.at_share((0.5, 0.5, 0.0))[2] for grid in boxes)
+    assert abs(low - with_tip) < 0.5, "6 mm by its lowest voxel"
+
+
+def test_the_cava_is_seen_faintly_and_past_what_is_seen_elsewhere(body: Body) -> None:
+    """On other slices of one real scan it was seen less clearly, and not found at all."""
+    hu, liver = body
+    cava_at = tube(points_of(GRID), CAVA, 13)
+    outline = liver | (cava_at & liver.any(axis=(1, 2))[:, None, None])
+    level = float(np.median(hu[liver]))
+    grid = liver_grid(np.where(outline & cava_at, level, hu), GRID, outline, liver & False, None)
+    points = points_of(grid.geometry)
+    seen = np.where(tube(points, CAVA, 10), 90, 0).astype(np.uint8)
+    unseen = (points[..., 2] % 24) > 10
+    seen[unseen] = 0
+    seen[unseen & tube(points, ((-90, 0, -90), (-90, 0, 75)), 8)] = 150
+    cava = find_cava(grid, SETTINGS.cava_score, SETTINGS.cava_uneven_hu, seen)
+    assert cava is not None
+    for z in cava.slices[3:-3:4]:
+        at = grid.geometry.index_to_lps((float(z), *cava.at_height(float(z))))
+        along = (at[2] - CAVA[0][2]) / (CAVA[1][2] - CAVA[0][2])
+        true = np.add(CAVA[0], along * np.subtract(CAVA[1], CAVA[0]))
+        assert np.hypot(*(at - true)[:2]) < 7.0
 
 
 def test_a_network_shows_where_the_cava_leaves_the_liver(body: Body) -> None:

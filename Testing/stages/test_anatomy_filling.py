@@ -105,7 +105,7 @@ def test_where_no_cava_is_seen_an_early_scan_is_not_taken_for_a_filled_one(
 def test_no_hepatic_name_is_sure_any_more_and_no_other_name_changes() -> None:
     likelier = np.array([[[0, 1, 2, 1, 2]]], np.uint8)
     sure = np.array([[[0, 1, 2, Vessel.LIKELIER_HEPATIC, Vessel.LIKELIER_PORTAL]]], np.uint8)
-    doubted = hepatic_in_doubt(NamedTrees(likelier, sure))
+    doubted = hepatic_in_doubt(NamedTrees(likelier, sure, (likelier == 1).astype(np.float32)))
     assert doubted.sure_zyx.ravel().tolist() == [0, 5, 2, 5, 6] and doubted.sure_zyx.dtype == np.uint8
     assert doubted.likelier_zyx is likelier
 

@@ -8,6 +8,7 @@ from LiverLesionAILib.support.progress import Progress, silent
 
 from ..evaluation.anatomy import add_anatomy_arguments, run_anatomy
 from ..evaluation.anatomy_pictures import add_picture_arguments, run_pictures
+from ..evaluation.anatomy_steady import add_steady_arguments, run_steady
 from ..evaluation.followups import add_followup_arguments, run_followups
 from ..evaluation.intervals import add_interval_arguments, run_intervals
 from ..evaluation.lesion_class_command import add_lesion_class_arguments, run_lesion_classes
@@ -40,6 +41,7 @@ KINDS = {
     "anatomy": (add_anatomy_arguments, run_anatomy, "vessels and segments on SynthLiver-anatomy"),
     "tubes": (add_tube_arguments, run_tubes, "learn which tubes are of one tree, and what it gains"),
     "livers": (add_picture_arguments, run_pictures, "pictures of outlined livers' vessels and segments"),
+    "steady": (add_steady_arguments, run_steady, "a liver on other grids: the same segments and landmarks"),
     "followups": (add_followup_arguments, run_followups, "simulated follow-ups with what is known of them"),
     "intervals": (add_interval_arguments, run_intervals, "intervals of long axes against true masks"),
     "classes": (add_lesion_class_arguments, run_lesion_classes, "lesions' classes by phase on SynthLiver-2"),

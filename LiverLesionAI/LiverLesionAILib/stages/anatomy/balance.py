@@ -61,7 +61,7 @@ def balanced(
     twigs &= ~(found.roots.hepatic_seed | found.roots.portal_seed)
     for tree in (Vessel.HEPATIC, Vessel.PORTAL):
         sure[twigs & (sure == tree)] = LIKELIEST[tree][1]
-    return Balance(NamedTrees(named.likelier_zyx, sure), hepatic, True)
+    return Balance(named._replace(sure_zyx=sure), hepatic, True)
 
 
 def _of_thick_tubes(tubes_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,14 +19,16 @@ STEP_MM = 3.0
 """By which its middle usually moves from a slice to the next."""
 STEP_HU = 15.0
 """By which its density usually changes."""
-LIKELY, FEWEST_PIXELS = 128, 8
-"""From which on a network sees it, and how much of it in one slice."""
+LIKELY, FEWEST_PIXELS = (128, 64), 8
+"""From which on a network sees it, clearly or perhaps, and how much of it in one slice: what is seen faintly
+counts little, and another grid of the same scan does not take it away."""
 OUTLINED = 176
 """From which on it is inside: with LIKELY its radius was 0.8 mm too large on training bodies."""
 STRAY_MM = 9.0
 """By which its middle usually strays from a straight line: the right hepatic vein leads farther away."""
-BETWEEN = 0.05
-"""Score of a place between two slices that a network sees it in."""
+BETWEEN, BRIDGED = 0.05, 7
+"""Score of a place between two slices that a network sees it in, and up to how many slices apart these may be
+where it sees something in others between them."""
 CANDIDATES = 14
 MOST_MISSED = 3
 """Slices that it may be unseen in farther down."""
@@ -106,7 +107,7 @@ def find_cava(
         if likely_zyx is not None:
             near = np.hypot(y - cy, x - cx) * GRID_MM <= 1.3 * radius + GRID_MM
             seen = near & (likely_zyx[z] >= OUTLINED)
-            mask[z] = seen if seen.any() else mask[z]
+            mask[z] = seen if np.count_nonzero(seen) >= FEWEST_PIXELS else mask[z]
     lower = None if likely_zyx is None else _lower(likely_zyx, int(every[0]), centres[0], float(radii[0]))
     return Cava(every, centres, radii, mask, score, lower)
 
@@ -217,32 +218,47 @@ def _disc(radius: float, inner: float = -1.0) -> NDArray[np.float32]:
 
 def _seen(likely: NDArray[np.uint8], plane: NDArray[np.float32]) -> NDArray[np.float64]:
     """Candidates of one slice where a network sees the vena cava, as :func:`_candidates` has them."""
-    pieces, count = components((likely >= LIKELY)[None])
     found = []
-    for piece in range(1, count + 1):
-        inside = pieces[0] == piece
-        size = np.count_nonzero(inside)
-        if size >= FEWEST_PIXELS:
-            sure, hu = float(likely[inside].mean()) / 255.0, float(np.median(plane[inside]))
-            radius = np.clip(np.sqrt(size / np.pi) * GRID_MM, RADII_MM[0], RADII_MM[-1])
-            found.append((*ndimage.center_of_mass(inside), sure, float(radius), sure, hu))
+    for least in LIKELY:
+        pieces, count = components((likely >= least)[None])
+        for piece in range(1, count + 1):
+            inside = pieces[0] == piece
+            if np.count_nonzero(inside) < FEWEST_PIXELS:
+                continue
+            weights = likely[inside] / 255.0
+            # The likelier a pixel, the more it tells.
+            sure = float((weights**2).sum() / weights.sum())
+            middle = np.average(np.argwhere(inside), axis=0, weights=weights)
+            radius = np.clip(np.sqrt(weights.sum() / np.pi) * GRID_MM, RADII_MM[0], RADII_MM[-1])
+            found.append((*middle, sure, float(radius), sure, float(np.median(plane[inside]))))
     return np.array(found, float).reshape(-1, 6)
 
 
 def _bridged(seen: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """What a network sees slice by slice, and where it sees nothing, straight between the nearest sightings.
+    """What a network sees slice by slice, and straight between sightings, where it may see something else.
 
     As dense as the liver and within its outline the vena cava is seen in some slices only; between them every
-    round and even piece of liver would be likelier.
+    round and even piece of liver would be likelier. Sightings that are near each other count as its course
+    over a stray one between them.
     """
     where = [k for k, one in enumerate(seen) if len(one)]
-    out = list(seen)
-    for low, high in itertools.pairwise(where):
-        for k in range(low + 1, high):
-            t = (k - low) / (high - low)
-            rows = [(1 - t) * a + t * b for a in seen[low] for b in seen[high]]
-            out[k] = np.array(rows)
-            out[k][:, [2, 4]] = BETWEEN
+    between: list[list[NDArray[np.float64]]] = [[] for _ in seen]
+    for at, low in enumerate(where):
+        for high in where[at + 1 :]:
+            next_one = high == where[at + 1]
+            if not next_one and high - low > BRIDGED:
+                break
+            one, other = seen[low][:, None], seen[high][None]
+            moved = np.linalg.norm((other - one)[..., :2], axis=2) * GRID_MM
+            likely = (moved <= STEP_MM * (high - low)) | next_one
+            for k in range(low + 1, high):
+                t = (k - low) / (high - low)
+                between[k].append(((1 - t) * one + t * other)[likely])
+    out = []
+    for own, more in zip(seen, between, strict=True):
+        rows = np.concatenate([own, *more])
+        rows[len(own) :, [2, 4]] = BETWEEN
+        out.append(rows)
     return out
 
 

@@ -48,7 +48,8 @@ def portal_alone(named: NamedTrees, found: FoundTubes) -> NamedTrees:
         stub = found.roots.hepatic_seed & (named.likelier_zyx == Vessel.HEPATIC)
         return np.where((trees_zyx > 0) & ~stub, np.uint8(Vessel.PORTAL), np.uint8(0))
 
-    return NamedTrees(of_one_tree(named.likelier_zyx), of_one_tree(named.sure_zyx))
+    nothing = np.zeros_like(named.hepatic_zyx)
+    return NamedTrees(of_one_tree(named.likelier_zyx), of_one_tree(named.sure_zyx), nothing)
 
 
 def hepatic_in_doubt(named: NamedTrees) -> NamedTrees:

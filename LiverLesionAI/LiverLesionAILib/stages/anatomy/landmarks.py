@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from ...case.anatomy import UNSURE, Landmark, Vessel
+from ...case.anatomy import Landmark
 from ...case.anatomy import LandmarkName as Name
 from ...volume.geometry import triple
 from . import usual
@@ -26,9 +26,12 @@ SEEN_MM = 6.0
 PEAK_VOXELS, NEARLY = 4, 0.6
 """How far about the strongest voxel, and from which share of its strength on, a place is read."""
 FEWEST_VOXELS = 25
-"""Of a vein's course."""
-UNSURE_SHARE = 0.3
-"""Of what a tube tells of a vein's course where its tree is not sure."""
+"""Of a vein's course, each as far as it is likely of the tree."""
+ANYWHERE = 0.1
+"""Of the mean vote for a vein's angle, what speaks for every one: a few votes at a window's edge do not lead
+it away."""
+FORK_MM = 8.0
+"""How far about its usual place the right branch's fork is looked for."""
 
 
 def cava_landmarks(grid: LiverGrid, cava: Cava | None) -> dict[str, Landmark]:
@@ -59,21 +62,26 @@ def find_bifurcation(grid: LiverGrid, strength_zyx: NDArray[np.float32], ivc_low
 
 
 def portal_landmarks(
-    grid: LiverGrid, strength_zyx: NDArray[np.float32], fork: Landmark, vessels_zyx: NDArray[np.uint8]
+    grid: LiverGrid, strength_zyx: NDArray[np.float32], fork: Landmark, portal_zyx: NDArray[np.float32]
 ) -> dict[str, Landmark]:
-    """The umbilical portion's two ends and the fork of the right branch."""
+    """The umbilical portion's two ends and the fork of the right branch.
+
+    Args:
+        strength_zyx: of tubes, HU, as far as they are no hepatic veins; portal_zyx: 0..1, how likely each is
+            the portal vein's.
+    """
     middle = np.array(fork.lps) + usual.UMBILICAL_MM
-    portal = np.where(vessels_zyx == Vessel.HEPATIC, 0, strength_zyx).astype(np.float32)
-    peak = _peak(grid, portal, middle, usual.UMBILICAL_SPREAD_MM)
+    peak = _peak(grid, strength_zyx, middle, usual.UMBILICAL_SPREAD_MM)
     middle, half, spread, source = _umbilical(peak, middle, _fissure(grid, np.array(fork.lps)))
     right = np.array(fork.lps) + usual.RIGHT_FORK_MM
     right_source, right_spread = USUAL, 12.0
-    points = grid.points(vessels_zyx == Vessel.PORTAL)
-    if len(points):
-        beside = np.linalg.norm(points - right, axis=1) < 14.0
-        if np.count_nonzero(beside) >= FEWEST_VOXELS:
-            right = (right + np.median(points[beside], axis=0)) / 2
-            right_source, right_spread = VEIN, SEEN_MM + 2
+    index = np.argwhere(portal_zyx > 0)
+    away = np.linalg.norm(grid.geometry.index_to_lps(index) - right, axis=1)
+    # No limit that a tube lies within on one grid and beyond on another one.
+    weights = portal_zyx[tuple(index.T)] * np.exp(-0.5 * (away / FORK_MM) ** 2)
+    if weights.sum() >= FEWEST_VOXELS / 2:
+        right = (right + grid.geometry.index_to_lps(_weighed_median(index, weights))) / 2
+        right_source, right_spread = VEIN, SEEN_MM + 2
     return {
         Name.RIGHT_FORK: _landmark(Name.RIGHT_FORK, right, right_spread, right_source),
         Name.UMBILICAL_BEND: _landmark(Name.UMBILICAL_BEND, middle - half, spread, source),
@@ -164,13 +172,14 @@ def find_fossa(grid: LiverGrid) -> Landmark:
 
 def vein_landmarks(
     grid: LiverGrid,
-    vessels_zyx: NDArray[np.uint8],
+    hepatic_zyx: NDArray[np.float32],
     weights_zyx: NDArray[np.float32],
     known: dict[str, Landmark],
 ) -> dict[str, Landmark]:
     """A point on the course of each hepatic vein, from their angles about the IVC.
 
     Args:
+        hepatic_zyx: 0..1, how likely each tube is a hepatic vein's.
         weights_zyx: of :func:`course_weights`.
         known: IVC and fossa.
     """
@@ -182,43 +191,43 @@ def vein_landmarks(
         bed = float(np.clip(np.rad2deg(np.arctan2(-step[0], -step[1])) + usual.BEYOND_FOSSA_DEG, 12, 50))
         middle = (bed + middle) / 2
     expected = {**usual.ANGLE_DEG, Name.MIDDLE_VEIN: middle}
-    mask = vessels_zyx == Vessel.HEPATIC
-    points, weights = grid.points(mask), weights_zyx[mask]
+    mask = hepatic_zyx > 0
+    points, likely = grid.points(mask), hepatic_zyx[mask]
+    # Squared: what is as likely the portal vein's tells a quarter of a course, not half of it.
+    weights = weights_zyx[mask] * likely**2
     return {
-        name: _vein(name, points, weights, (high, low), angle_deg) for name, angle_deg in expected.items()
+        name: _vein(name, points, likely, weights, (high, low), angle_deg)
+        for name, angle_deg in expected.items()
     }
 
 
 def course_weights(
-    strength_zyx: NDArray[np.float32],
-    tubes_zyx: NDArray[np.bool_],
-    sure_zyx: NDArray[np.uint8],
-    depth: NDArray[np.float64],
+    strength_zyx: NDArray[np.float32], tubes_zyx: NDArray[np.bool_], depth: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """How much each tube voxel tells of a vein's course: a strong, thick tube of a sure tree tells most.
+    """How much each tube voxel tells of its tree's course: a strong, thick tube tells most.
 
-    Thin branches lead away from the course, and what is not sure may be the portal vein's.
+    Thin branches lead away from the course.
 
     Args:
-        sure_zyx: values of :class:`Vessel`, those of either tree among them.
         depth: (n,) of the tubes' voxels, :func:`~.tube_shape.depth_inside`.
     """
-    sure = np.where(np.isin(sure_zyx[tubes_zyx], UNSURE), UNSURE_SHARE, 1.0)
     weights = np.zeros(tubes_zyx.shape, np.float32)
-    weights[tubes_zyx] = strength_zyx[tubes_zyx] * depth * sure
+    weights[tubes_zyx] = strength_zyx[tubes_zyx] * depth
     return weights
 
 
 def _vein(
     name: str,
     points: Point,
+    likely: NDArray[np.float32],
     weights: NDArray[np.float32],
     ends: tuple[Point, Point],
     expected: float,
 ) -> Landmark:
-    """The likeliest angle of a vein among the hepatic veins' voxels in its window, and a point on it.
+    """The likeliest angle of a vein among the tubes' voxels in its window, and a point on it.
 
     Args:
+        likely: (n,) 0..1 of the points, hepatic veins; weights: (n,) how much each tells.
         ends: the IVC's line: at the confluence and at the hilum.
         expected: its usual angle.
     """
@@ -232,16 +241,17 @@ def _vein(
         away = np.hypot(step[:, 0], step[:, 1])
         own = (angle > window[0]) & (angle < window[1]) & (away > usual.COURSE_MM[0])
         own &= (away < usual.COURSE_MM[1]) & (points[:, 2] > low[2] - 10)
-        if np.count_nonzero(own) >= FEWEST_VOXELS:
+        if likely[own].sum() >= FEWEST_VOXELS:
             bins = np.arange(window[0] + 1, window[1], 2.0)
             votes, _ = np.histogram(angle[own], bins.size, window, weights=weights[own])
-            votes = ndimage.gaussian_filter1d(votes.astype(float), 2.5, mode="constant")
-            likely = votes * np.exp(-0.5 * ((bins - expected) / spread) ** 2)
+            votes = votes.astype(float) + ANYWHERE * votes.mean()
+            votes = ndimage.gaussian_filter1d(votes, 2.5, mode="constant")
+            good = votes * np.exp(-0.5 * ((bins - expected) / spread) ** 2)
             # The mean of what is likely, not the likeliest: of two courses alike, another scan of the same
             # liver would give the other one.
-            likely = likely + 1e-9
-            best = float(np.average(bins, weights=likely))
-            doubt = float(np.sqrt(np.average((bins - best) ** 2, weights=likely)))
+            good = good + 1e-9
+            best = float(np.average(bins, weights=good))
+            doubt = float(np.sqrt(np.average((bins - best) ** 2, weights=good)))
             # Of all its course the part about the usual middle, so that the point means the same in all.
             off = np.hypot(away[own] - length, high[2] - below - points[own, 2])
             counts = weights[own] * (np.exp(-0.5 * (off / usual.VEIN_SPREAD_MM) ** 2) + 1e-4)
@@ -257,6 +267,19 @@ def _vein(
     a = np.deg2rad(expected)
     at = middle + length * np.array([-np.sin(a), -np.cos(a), 0.0])
     return _landmark(name, at, float(np.deg2rad(spread) * length), USUAL)
+
+
+def _weighed_median(index: NDArray[np.int64], weights: NDArray[np.float64]) -> Point:
+    """Index (3,) that half of the weights of voxels (n, 3) lie before along each axis.
+
+    Within a voxel too: their middles lie in planes, and of them alone the median would leap from one to the
+    next.
+    """
+    middle = []
+    for along in index.T:
+        before = np.r_[0.0, np.cumsum(np.bincount(along, weights))]
+        middle.append(float(np.interp(before[-1] / 2, before, np.arange(len(before)) - 0.5)))
+    return np.array(middle)
 
 
 def _on_course(high: Point, low: Point, z: float, reach: float, angle: float) -> Point:

@@ -51,10 +51,17 @@ class NamedTrees(NamedTuple):
     Attributes:
         likelier_zyx: :attr:`Vessel.HEPATIC` or :attr:`Vessel.PORTAL`; sure_zyx: the same, but
             :data:`~..case.anatomy.UNSURE` where the one is hardly likelier than the other.
+        hepatic_zyx: float32, 0..1, how likely each is a hepatic vein's; 0 where it is of neither.
     """
 
     likelier_zyx: NDArray[np.uint8]
     sure_zyx: NDArray[np.uint8]
+    hepatic_zyx: NDArray[np.float32]
+
+    @property
+    def portal_zyx(self) -> NDArray[np.float32]:
+        """The same of the portal vein."""
+        return np.where(self.likelier_zyx > 0, 1.0 - self.hepatic_zyx, np.float32(0.0))
 
 
 def named_trees(
@@ -68,7 +75,7 @@ def named_trees(
     likelier = np.zeros(found.tubes_zyx.shape, np.uint8)
     at = np.nonzero(found.tubes_zyx)
     if len(at[0]) < 2:
-        return NamedTrees(likelier, likelier)
+        return NamedTrees(likelier, likelier, likelier.astype(np.float32))
     enough = SURE
     if found.networks is not None and namer is not None:
         view = tube_view(grid, found, namer, progress)
@@ -86,7 +93,9 @@ def named_trees(
     unsure = (np.abs(evidence) < enough) & (likelier[at] > 0)
     between = np.where(evidence > 0, Vessel.LIKELIER_HEPATIC, Vessel.LIKELIER_PORTAL)
     sure[at] = np.where(unsure, between, likelier[at])
-    return NamedTrees(likelier, sure)
+    hepatic = np.zeros(likelier.shape, np.float32)
+    hepatic[at] = np.where(likelier[at] > 0, 1.0 / (1.0 + np.exp(-np.clip(evidence, -30.0, 30.0))), 0.0)
+    return NamedTrees(likelier, sure, hepatic)
 
 
 def tube_view(grid: LiverGrid, found: FoundTubes, namer: TreeNamer, progress: Progress = silent) -> TubeView:

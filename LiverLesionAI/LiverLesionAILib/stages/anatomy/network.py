@@ -9,12 +9,14 @@ from ...case.anatomy import NAMED, Vessel
 from ...models.inputs import liver_level_hu
 from ...support.progress import Progress, silent
 from ...volume.geometry import Geometry, permuted, reoriented_geometry
-from ...volume.masks import bounding_box
 from ...volume.resampling import resample, resample_labels
 from .face import LiverView, VesselFinder
+from .grid import grid_round
 
 MARGIN_MM = 20.0
 """Round the liver, as in training: the vena cava and the portal trunk lie within."""
+HALVED_YX = 16
+"""The network halves a slice's sides four times: the same voxels come together wherever the scan's lie."""
 
 
 def vessel_probability(
@@ -36,11 +38,10 @@ def vessel_probability(
     """
     oriented = reoriented_geometry(geometry)
     liver = permuted(liver_zyx, geometry, oriented)
-    box = bounding_box(liver, [int(np.ceil(MARGIN_MM / s)) for s in oriented.spacing_zyx_mm])
-    if box is None:
+    if not liver.any():
         return {}
+    box, grid = grid_round(liver, oriented, MARGIN_MM, finder.spacing_zyx_mm, (1, HALVED_YX, HALVED_YX))
     part = oriented.cropped([b.start for b in box], [b.stop for b in box])
-    grid = part.with_spacing(finder.spacing_zyx_mm)
 
     def mask(values: NDArray[np.bool_]) -> NDArray[np.bool_]:
         inner = permuted(values, geometry, oriented)[box]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...case.anatomy import CouinaudSegment, Landmark
 from ...case.anatomy import LandmarkName as Name
 from ...support.errors import InputError
-from ...volume.geometry import Geometry
+from ...volume.geometry import Geometry, permuted, reoriented_geometry
 from ...volume.masks import bounding_box
 from . import usual
 
@@ -44,6 +44,11 @@ def segments_from_landmarks(
     Raises:
         InputError: a landmark is missing.
     """
+    upright = reoriented_geometry(geometry)
+    if not upright.matches(geometry):
+        # The same blocks and the same sample of voxels, however the array runs.
+        segments = segments_from_landmarks(landmarks, permuted(liver_zyx, geometry, upright), upright)
+        return np.ascontiguousarray(permuted(segments, upright, geometry))
     planes = Planes(landmarks)
     out = np.zeros(liver_zyx.shape, np.uint8)
     box = bounding_box(liver_zyx)

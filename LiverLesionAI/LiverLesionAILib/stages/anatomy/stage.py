@@ -215,12 +215,13 @@ def _vessels_and_landmarks(
         if thick < settings.filled_ml:
             named = portal_alone(named, found)
             doubts = (UNFILLED.format(found=thick, asked=settings.filled_ml),)
-    likelier, sure = (np.where(found.cava_zyx, np.uint8(Vessel.IVC), trees) for trees in named)
-    # A landmark rests on many voxels and says itself how uncertain it is.
-    weights = course_weights(found.strength_zyx, found.tubes_zyx, sure, found.depth)
-    known |= vein_landmarks(grid, likelier, weights, known)
-    known |= portal_landmarks(grid, found.strength_zyx, known[Name.BIFURCATION], likelier)
-    told = sure
+    # A landmark rests on many voxels, each as far as it is likely of the tree, and says itself how uncertain
+    # it is: names alone would be others on another grid wherever both are about as likely.
+    hepatic, portal = (np.where(found.cava_zyx, 0, one) for one in (named.hepatic_zyx, named.portal_zyx))
+    weights = course_weights(found.strength_zyx, found.tubes_zyx, found.depth)
+    known |= vein_landmarks(grid, hepatic, weights, known)
+    known |= portal_landmarks(grid, found.strength_zyx * (1 - hepatic), known[Name.BIFURCATION], portal)
+    told = np.where(found.cava_zyx, np.uint8(Vessel.IVC), named.sure_zyx)
     if not doubts:
         balance = balanced(named, found, grid.liver_zyx, least, most)
         kept = balance.named

@@ -11,7 +11,7 @@ from scipy import ndimage
 from ...support.progress import Progress, silent
 from ...volume.masks import bounding_box
 from .found_tubes import FoundTubes
-from .grid import LiverGrid
+from .grid import HALVED, LiverGrid
 
 CHANNELS = 12
 MARGIN_VOXELS = 6
@@ -44,8 +44,9 @@ def tree_view(grid: LiverGrid, found: FoundTubes) -> TreeView:
     """The view of tubes on the liver's grid, the liver not empty and asked of a vessel network too."""
     assert found.networks is not None
     tubes_zyx, roots = found.tubes_zyx, found.roots
-    box = bounding_box(grid.liver_zyx | tubes_zyx, MARGIN_VOXELS)
-    assert box is not None
+    tight = bounding_box(grid.liver_zyx | tubes_zyx, MARGIN_VOXELS)
+    assert tight is not None
+    box = tuple(slice(one.start // HALVED * HALVED, one.stop) for one in tight)
     nearer = np.zeros(tubes_zyx.shape, np.float32)
     nearer[tubes_zyx] = np.log(
         (np.minimum(found.hepatic_mm, 300.0) + 8.0) / (np.minimum(found.portal_mm, 300.0) + 8.0)
