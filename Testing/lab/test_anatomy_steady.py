@@ -9,15 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from LiverLesionAILab.evaluation import anatomy_steady as steady
+from LiverLesionAILab.evaluation.anatomy_changes import CHANGES, STORED, Outlined, outlined_on
 from LiverLesionAILab.evaluation.anatomy_steady import (
-    CHANGES,
-    STORED,
-    Outlined,
     SteadyRow,
     Told,
     add_steady_arguments,
     compared,
-    outlined_on,
     outlined_scans,
     run_steady,
     scan_rows,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from LiverLesionAILab.evaluation import slices
 from LiverLesionAILab.evaluation.anatomy import AnatomyRow, anatomy_table
+from LiverLesionAILab.evaluation.anatomy_steady import read_steady, steady_table
 from LiverLesionAILab.evaluation.clicks import GOOD_DICE, read_clicks, table
 from LiverLesionAILab.evaluation.consistency import courses_table, read_courses
 from LiverLesionAILab.evaluation.followups_table import followup_table, rate_text
@@ -289,6 +290,19 @@ def test_the_table_of_names_along_tubes_is_that_of_its_rows() -> None:
         cells = [f"{right / every:.3f}", f"{sure / said:.3f} of {100 * said / every:.0f} %"]
         cells += [f"{error / pairs:.1f}", f"{touching / pairs:.2f}"]
         assert f"| {name} | " + " | ".join(cells) + " |" in EVIDENCE
+
+
+def test_the_table_of_livers_on_other_grids_is_that_of_its_rows() -> None:
+    rows, before = (
+        read_steady(RESOURCES / "results" / f"{name}.csv")
+        for name in ("anatomy_steady", "anatomy_steady_before")
+    )
+    assert {"lits000", "lits001"} <= {row.scan for row in rows} and steady_table(rows) in EVIDENCE
+    for said, of in (("**Before**", before), ("Now LiTS 0", rows)):
+        line = next(line for line in EVIDENCE.splitlines() if line.startswith(said))
+        for scan, name in (("lits000", "LiTS 0"), ("lits001", "LiTS 1")):
+            read = {row.change: f"{100 * row.read:.1f}" for row in of if row.scan == scan}
+            assert f"{name} {read['other voxels']} and {read['half a voxel aside']}" in line
 
 
 def test_the_table_of_where_the_segments_are_lost_is_that_of_its_rows() -> None:
