@@ -126,12 +126,21 @@ def pooled_dice(rows: Sequence[SliceRow]) -> float:
     return 2 * sum(row.common_mm2 for row in rows) / both if liver else float("nan")
 
 
+def called_tumour(rows: Sequence[SliceRow]) -> float:
+    """Share of a patient's liver that is called tumour, true ones among it; NaN where no liver is shown.
+
+    Where tumours are not outlined this tells a network that calls whole livers tumour.
+    """
+    liver = sum(row.liver_mm2 for row in rows)
+    return sum(row.inside_mm2 for row in rows) / liver if liver else float("nan")
+
+
 def summary(rows: Sequence[SliceRow]) -> str:
     """The table that is printed: means over patients, so that one with many slices does not decide."""
     lines = [
         "| slices | n (patients) | liver Dice | tumour outside the liver mm2 | of it gallbladder mm2 | "
-        "tumour inside mm2 |",
-        "|---|---|---|---|---|---|",
+        "tumour inside mm2 | % of the liver called tumour |",
+        "|---|---|---|---|---|---|---|",
     ]
     for group in ("gallbladder seen", "no gallbladder", "liver free of tumours", "all"):
         own = [row for row in rows if group in ("all", row.group)]
@@ -145,10 +154,12 @@ def summary(rows: Sequence[SliceRow]) -> str:
             return float(np.mean(values)) if values else float("nan")
 
         livers = [pooled_dice([row for row in own if row.patient == p]) for p in patients]
+        shares = [called_tumour([row for row in own if row.patient == p]) for p in patients]
         inside = f"{mean('inside_mm2'):.0f}" if group == "liver free of tumours" else "-"
         lines.append(
             f"| {group} | {len(own)} ({len(patients)}) | {np.nanmean(livers):.4f} "
-            f"| {mean('outside_mm2'):.1f} | {mean('gallbladder_mm2'):.1f} | {inside} |"
+            f"| {mean('outside_mm2'):.1f} | {mean('gallbladder_mm2'):.1f} | {inside} "
+            f"| {100 * np.nanmean(shares):.1f} |"
         )
     return "\n".join(lines)
 
@@ -157,6 +168,9 @@ def by_patient(rows: Sequence[SliceRow]) -> dict[str, dict[str, float]]:
     """Figure -> patient -> value: the liver's pooled Dice, and the mean area of tumour outside the liver."""
     patients = {str(row.patient): [r for r in rows if r.patient == row.patient] for row in rows}
     return {
+        "% of the liver called tumour": {
+            patient: 100 * called_tumour(own) for patient, own in patients.items()
+        },
         "liver Dice": {patient: pooled_dice(own) for patient, own in patients.items()},
         "tumour outside the liver mm2": {
             patient: float(np.mean([row.outside_mm2 for row in own])) for patient, own in patients.items()
@@ -175,7 +189,8 @@ def comparison(first: Sequence[SliceRow], second: Sequence[SliceRow]) -> str:
         "|---|---|---|---|---|---|",
     ]
     before, after = by_patient(first), by_patient(second)
-    for figure, digits in (("liver Dice", 3), ("tumour outside the liver mm2", 0)):
+    digits_of = {"% of the liver called tumour": 1, "liver Dice": 3, "tumour outside the liver mm2": 0}
+    for figure, digits in digits_of.items():
         own = {patient: patient for patient in before[figure]}
         seen = compare_paired(before[figure], after[figure], own, seed=0)
         lines.append(
