@@ -134,6 +134,14 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         "--shares", default="", metavar="KIND=SHARE,...", help="ablation: real=1 trains on real lesions only"
     )
     parser.add_argument(
+        "--teacher",
+        action="append",
+        default=[],
+        metavar="NAME or DIR",
+        help="self-training: a bundled mask network, or a training run's folder, that tells liver from "
+        "tumour in the single axial slices; of several the mean",
+    )
+    parser.add_argument(
         "--labels",
         type=Path,
         metavar="FILE",
@@ -277,6 +285,8 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
         raise InputError(
             "--labels, --label-cases and --label-cts go together: labels, their masks, their CTs."
         )
+    if args.teacher and not chosen.shares.get("slice"):
+        raise InputError("--teacher is for networks that learn from single axial slices (sfan_finish).")
     if args.average and not args.bundle:
         raise InputError("--average is for what --bundle puts into a models folder: give both.")
     if args.validate and chosen.task not in ("segment", "locate"):
@@ -295,7 +305,7 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
     elif args.shares:
         shares = {k: float(v) for k, v in (item.split("=") for item in args.shares.split(","))}
         chosen = replace(chosen, shares=shares)
-    chosen = without(chosen, args.without)
+    chosen = replace(without(chosen, args.without), teachers=tuple(args.teacher))
     return chosen if args.bank is None else smaller_bank(chosen, args.bank)
 
 

@@ -16,6 +16,7 @@ from .gallbladder_cases import gallbladder_cases
 from .healthy import healthy_cases
 from .recipes import Recipe
 from .slice_cases import slice_cases
+from .told_slices import as_told, told_slices
 from .vessel_cases import vessel_cases
 
 
@@ -77,6 +78,8 @@ def training_cases(
     if chosen.arterial:
         real += healthy
         cases += arterial_cases(real, chosen, cache, shapes=shapes, workers=workers, progress=progress)
+    if chosen.teachers:
+        cases = as_told(cases, told_slices(data, spacing, chosen.teachers, cache, progress))
     return [case for case in cases if case.patient not in set(hold_out)]
 
 

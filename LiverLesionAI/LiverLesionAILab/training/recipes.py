@@ -56,6 +56,8 @@ class Recipe:
         bodies: number of synthetic bodies; body_mix: what they are.
         healthy_variants: synthetic variants of each unlabelled liver, where those have a share.
         slice_variants: synthetic variants of each single axial slice, where those have a share.
+        teachers: bundled mask networks or folders of runs whose mean tells liver from tumour in the single
+            axial slices; without one that is unknown there.
         arterial: variants of each patient turned towards the arterial phase, and bodies of it; 0 for none.
         calibration: operating point of the model, read off leave-one-patient-out runs.
         scales: image pyramids of liver and lesions, chosen on leave-one-patient-out runs.
@@ -86,6 +88,7 @@ class Recipe:
     healthy_variants: int = 0
     slice_variants: int = 0
     arterial: int = 0
+    teachers: tuple[str, ...] = ()
     calibration: dict[str, float] = field(default_factory=dict)
     scales: dict[str, tuple[float, ...]] = field(default_factory=dict)
     title: str = ""
