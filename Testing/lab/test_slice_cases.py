@@ -13,7 +13,7 @@ import pytest
 import torch
 from LiverLesionAILab.data.axial_slices import AxialSlice, axial_slices
 from LiverLesionAILab.data.cases import LIVER_OR_TUMOUR, UNKNOWN, data_folder
-from LiverLesionAILab.evaluation.slices import SliceModel, SliceRow, run_model, slice_row, summary
+from LiverLesionAILab.evaluation.slices import SliceRow, slice_row, summary
 from LiverLesionAILab.training.bank import BankSettings
 from LiverLesionAILab.training.loop import LoopSettings
 from LiverLesionAILab.training.losses import segmentation_loss, weighted_entropy
@@ -21,6 +21,7 @@ from LiverLesionAILab.training.recipes import recipe
 from LiverLesionAILab.training.sampling import CaseIndex
 from LiverLesionAILab.training.slice_cases import KEPT, segment_case, slice_cases, slice_variant
 from LiverLesionAILab.training.switches import without
+from LiverLesionAILab.training.trained_masks import SliceModel, run_model
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.support.errors import InputError
 from support.slice_files import write_slices
@@ -223,7 +224,7 @@ def test_the_command_scores_validation_slices_and_keeps_its_rows(tmp_path: Path,
 
 
 def test_a_bundled_network_is_scored_as_the_product_runs_it() -> None:
-    from LiverLesionAILab.evaluation.slices import bundled_model
+    from LiverLesionAILab.training.trained_masks import bundled_model
 
     model = bundled_model("sfan")
     assert model.spec.in_slices == 5 and set(model.scales) == {"liver", "lesions"}

@@ -11,12 +11,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from LiverLesionAILab.data.cases import LIVER_OR_TUMOUR, UNKNOWN, TrainingCase, data_folder, decode_hu
-from LiverLesionAILab.evaluation.slices import SliceModel
 from LiverLesionAILab.training import told_slices as module
 from LiverLesionAILab.training.command import asked_recipe
 from LiverLesionAILab.training.losses import segmentation_loss
 from LiverLesionAILab.training.optimisers import LoopSettings
 from LiverLesionAILab.training.told_slices import as_told, teacher, teachers_key, told_labels, told_slices
+from LiverLesionAILab.training.trained_masks import SliceModel
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import build_network, save_weights
 from LiverLesionAILib.networks import sfan

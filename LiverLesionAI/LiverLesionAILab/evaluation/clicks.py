@@ -46,8 +46,8 @@ from ..data.cases import LITS_PATIENTS, data_folder, read_unchecked, without_spe
 from ..data.scan import LIVER, TUMOUR, LabelledScan, Scan
 from ..data.synthliver import find_synthliver
 from ..training.recipes import recipe
+from ..training.trained_masks import run_network
 from .clicked import Clicker, deepest, worst
-from .models import run_network
 
 REACH_MM = 100.0
 """Of the CT, so much round a lesion is handed to the network."""

@@ -44,9 +44,9 @@ from ..training.gallbladder_cases import (
     shows_lung,
     slice_with_lesions,
 )
+from ..training.trained_masks import run_network
 from .gallbladder_in_cases import case_rows, case_table
 from .gallbladder_line import line_rows, line_table, read_line
-from .models import run_network
 from .row_tables import read_csv, share_lines, write_csv
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from LiverLesionAILib.case.findings import CaseResult
-from LiverLesionAILib.support.errors import InputError, ModelError
+from LiverLesionAILib.support.errors import ModelError
 from LiverLesionAILib.volume.checking import check_ct
 from LiverLesionAILib.volume.ct import CtVolume
 
@@ -18,7 +18,6 @@ from .sources import Analyse
 if TYPE_CHECKING:
     from LiverLesionAILib.analysis.settings import Settings
     from LiverLesionAILib.models.weights import ModelStore
-    from torch import nn
 
 
 def pipeline_method(settings: Settings, folds: Path | None = None, models: Path | None = None) -> Analyse:
@@ -47,28 +46,6 @@ def pipeline_method(settings: Settings, folds: Path | None = None, models: Path 
         return analyze(check_ct(ct), settings, warm[folder])
 
     return method
-
-
-def run_network(run: Path, network: str, config: Mapping[str, Any]) -> nn.Module:
-    """The averaged weights of a training run in inference form: those at its end, or as far as it has got.
-
-    Raises:
-        InputError: the folder holds no weights.
-    """
-    import torch
-    from LiverLesionAILib.models.folding import fold_batch_norm
-    from LiverLesionAILib.models.weights import build_network
-
-    weights, checkpoint = run / "weights.pt", run / "checkpoint.pt"
-    if weights.is_file():
-        state = torch.load(weights, weights_only=True)
-    elif checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)["average"]
-    else:
-        raise InputError(f"{run} holds neither weights.pt nor checkpoint.pt: give the folder of a run.")
-    built = build_network(network, config)
-    built.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    return fold_batch_norm(built.eval())
 
 
 def fold_folder(folds: Path, scan: Scan) -> Path:

@@ -30,7 +30,7 @@ from ..metrics.classification import calibration_error, reliability_curve
 from ..metrics.lesions import LesionScores, free_response_per_scan, score_lesions
 from ..training.line_cases import LineCase, line_case
 from ..training.second_look_crops import candidate_crop, network_input
-from .models import run_network
+from ..training.trained_masks import run_network
 from .tables import align
 
 if TYPE_CHECKING:

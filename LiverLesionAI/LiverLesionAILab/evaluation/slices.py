@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from LiverLesionAILib.models.inputs import InputSpec, liver_level_hu
-from LiverLesionAILib.models.weights import ModelStore
+from LiverLesionAILib.models.inputs import liver_level_hu
 from LiverLesionAILib.stages.segment.inference import class_probabilities
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import replacing
@@ -27,12 +24,8 @@ from LiverLesionAILib.volume.overlap import dice
 from ..data.axial_slices import AxialSlice, axial_slices
 from ..data.cases import UNKNOWN, crop_to_liver, data_folder, decode_hu
 from ..metrics.bootstrap import compare_paired
-from .models import run_network
+from ..training.trained_masks import SliceModel, bundled_model, run_model
 from .tables import number, with_interval
-
-if TYPE_CHECKING:
-    from torch import nn
-
 
 MARGIN_MM = 25.0
 """Around the liver's box; more than the line has, so that what lies beside the liver is judged too."""
@@ -63,16 +56,6 @@ class SliceRow:
     liver_mm2: float = 0.0
     predicted_mm2: float = 0.0
     common_mm2: float = 0.0
-
-
-@dataclass(frozen=True)
-class SliceModel:
-    """A mask network and how it reads: scales for the liver and for lesions, threshold of tumour."""
-
-    network: nn.Module
-    spec: InputSpec
-    scales: dict[str, tuple[float, ...]]
-    tumour_threshold: float
 
 
 def slice_row(model: SliceModel, one: AxialSlice) -> SliceRow:
@@ -225,31 +208,6 @@ def print_tables(kept: Mapping[str, Sequence[SliceRow]]) -> None:
     first, *others = kept
     for name in others:
         print(f"{first}, then {name}\n\n{comparison(kept[first], kept[name])}\n")
-
-
-def bundled_model(name: str) -> SliceModel:
-    """A bundled mask network as the product runs it."""
-    store = ModelStore.bundled()
-    entry = store.manifest.find(name)
-    threshold = entry.calibration["tumour_threshold"]
-    return SliceModel(store.network(name, "cpu", "float32"), entry.input, dict(entry.scales), threshold)
-
-
-def run_model(run: Path) -> SliceModel:
-    """The averaged weights of a training run, read with its recipe's scales.
-
-    Raises:
-        InputError: the folder holds no run of a mask network.
-    """
-    try:
-        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{run} holds no run.json: give the folder of a training run.") from error
-    network = run_network(run, record["network"], record["config"])
-    scales = {part: tuple(values) for part, values in record["scales"].items()}
-    return SliceModel(
-        network, InputSpec.from_json(record["spec"]), scales, record["calibration"]["tumour_threshold"]
-    )
 
 
 def add_slice_arguments(parser: argparse.ArgumentParser) -> None:

@@ -78,8 +78,7 @@ def training_cases(
     if chosen.arterial:
         real += healthy
         cases += arterial_cases(real, chosen, cache, shapes=shapes, workers=workers, progress=progress)
-    if chosen.teachers:
-        cases = as_told(cases, told_slices(data, spacing, chosen.teachers, cache, progress))
+    cases = as_told(cases, told_slices(data, spacing, chosen.teachers, cache, progress))
     return [case for case in cases if case.patient not in set(hold_out)]
 
 

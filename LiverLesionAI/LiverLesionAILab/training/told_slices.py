@@ -30,10 +30,10 @@ from scipy import ndimage
 
 from ..data.axial_slices import AxialSlice, axial_slices
 from ..data.cases import LIVER_OR_TUMOUR, TrainingCase, decode_hu
-from ..evaluation.slices import SliceModel, bundled_model, run_model
 from .bank import load_mapped, save_mapped
 from .kept_folders import is_whole
 from .slice_cases import segment_case
+from .trained_masks import SliceModel, bundled_model, run_model
 
 KINDS = ("slice", "slice variant", "arterial slice")
 """What is made of a slice, and told by its teacher."""
@@ -172,11 +172,13 @@ def told_slices(
     """Of each training patient's slice the labels (1, y, x) as the teachers tell them, by its case's name.
 
     Args:
-        names: the teachers, see :func:`teacher`; what they tell is kept in `cache`.
+        names: the teachers, see :func:`teacher`, none for nothing; what they tell is kept in `cache`.
 
     Raises:
         InputError: the slices are missing, or a teacher is.
     """
+    if not names:
+        return {}
     grid = "x".join(f"{s:g}" for s in spacing_zyx_mm)
     folder = cache / f"told-{grid}-{teachers_key(names)}"
     own = [one for one in axial_slices(data) if not one.validation]
