@@ -18,6 +18,7 @@ from LiverLesionAILib.case.anatomy import (
     Vessel,
 )
 from LiverLesionAILib.case.classes import Phase
+from LiverLesionAILib.stages.anatomy import cava
 from LiverLesionAILib.stages.anatomy.cava import find_cava
 from LiverLesionAILib.stages.anatomy.face import LiverView, VesselAnswer
 from LiverLesionAILib.stages.anatomy.found_tubes import find_tubes
@@ -535,6 +536,18 @@ def test_the_cava_is_seen_faintly_and_past_what_is_seen_elsewhere(body: Body) ->
         along = (at[2] - CAVA[0][2]) / (CAVA[1][2] - CAVA[0][2])
         true = np.add(CAVA[0], along * np.subtract(CAVA[1], CAVA[0]))
         assert np.hypot(*(at - true)[:2]) < 7.0
+
+
+def test_a_cava_that_a_network_sees_bend_is_followed() -> None:
+    """A straight line had been as likely as what is seen, and another grid took the other one."""
+    slices = np.arange(0, 80, 2)
+    bend = np.maximum(slices - 68.0, 0)
+    found = [np.array([[50.0, 40, 0.1, 11, 0.3, 120], [50 - b, 40 + b, 0.9, 11, 0.9, 120]]) for b in bend]
+    top = {
+        sure: cava._chosen(found, slices, [np.array([0.0, sure])] * len(slices))[-1, 1] for sure in (0.0, 0.9)
+    }
+    assert top[0.9] == 50.0
+    assert top[0.0] == 40.0, "where nothing is seen it goes straight on"
 
 
 def test_a_network_shows_where_the_cava_leaves_the_liver(body: Body) -> None:

@@ -82,10 +82,12 @@ def find_cava(
     expected = _expected(grid)
     smooth = ndimage.gaussian_filter(np.clip(grid.hu_zyx, -150, 400), (0.8, 0.8, 0.8))
     found = _candidates(grid, smooth, slices, expected)
+    clear = [np.zeros(len(discs)) for discs in found]
     if likely_zyx is not None:
         seen = _bridged([_seen(likely_zyx[z], smooth[z]) for z in slices])
         found = [np.vstack(pair) for pair in zip(found, seen, strict=True)]
-    chosen = _chosen(found, slices)
+        clear = [np.r_[none, sightings[:, 4]] for none, sightings in zip(clear, seen, strict=True)]
+    chosen = _chosen(found, slices, clear)
     score = float(chosen[:, 4].mean())
     # Discs of one vessel are of one density.
     levels = chosen[np.isfinite(chosen[:, 5]), 5]
@@ -262,8 +264,15 @@ def _bridged(seen: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
     return out
 
 
-def _chosen(found: list[NDArray[np.float64]], slices: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The disc of each slice, (n, 6): on the smoothest path, then on the one that also runs straight."""
+def _chosen(
+    found: list[NDArray[np.float64]], slices: NDArray[np.int64], clear: list[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """The disc of each slice, (n, 6): on the smoothest path, then on the one that also runs straight.
+
+    Args:
+        clear: 0..1 of each candidate, how surely a network sees it there: what is seen needs no line,
+            and to the heart the vena cava bends.
+    """
     path = _best_path(found, [np.zeros(len(c)) for c in found])
     chosen = np.array([c[i] for c, i in zip(found, path, strict=True)])
     for _ in range(2):
@@ -272,7 +281,8 @@ def _chosen(found: list[NDArray[np.float64]], slices: NDArray[np.int64]) -> NDAr
         unseen = (0.0, float(np.median(chosen[:, 3])), 0.0, float(np.nanmedian(chosen[:, 5])))
         both = [np.vstack([c, (*at, *unseen)]) for c, at in zip(found, line, strict=True)]
         away = [np.linalg.norm(c[:, :2] - at, axis=1) * GRID_MM for c, at in zip(both, line, strict=True)]
-        path = _best_path(both, [0.5 * np.minimum(a / STRAY_MM, 5.0) ** 2 for a in away])
+        dear = [0.5 * np.minimum(a / STRAY_MM, 5.0) ** 2 for a in away]
+        path = _best_path(both, [d * (1 - np.r_[c, 0.0]) for d, c in zip(dear, clear, strict=True)])
         chosen = np.array([c[i] for c, i in zip(both, path, strict=True)])
     return chosen
 
