@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -161,9 +161,9 @@ def test_training_slices_are_told_once_and_kept(tmp_path: Path, monkeypatch) -> 
 
 
 def test_another_teacher_tells_anew(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no weights\.pt"):
+        teachers_key([str(tmp_path)])
     config = replace(sfan.SIZES["compact"], widths=(8, 16))
-    from dataclasses import asdict
-
     network = build_network("sfan", asdict(config))
     save_weights(network, tmp_path / "weights.pt")
     first = teachers_key([str(tmp_path)])

@@ -23,6 +23,7 @@ from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.stages.segment.edges import EdgeSettings, at_edges
 from LiverLesionAILib.stages.segment.inference import class_probabilities
 from LiverLesionAILib.stages.segment.masks import Masks, SegmentSettings
+from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.masks import components
 from numpy.typing import NDArray
@@ -78,13 +79,22 @@ def teacher(name: str) -> SliceModel:
 
 
 def teachers_key(names: Sequence[str]) -> str:
-    """Names the folder of what these teachers tell, by their weights."""
+    """Names the folder of what these teachers tell, by their weights.
+
+    Raises:
+        InputError: a run has no weights yet.
+    """
     store = ModelStore.bundled().manifest
-    parts = [
-        (Path(name) / "weights.pt").read_bytes() if Path(name).is_dir() else store.find(name).sha256.encode()
-        for name in names
-    ]
-    return hashlib.sha256(b" ".join([str(VERSION).encode(), *parts])).hexdigest()[:12]
+    parts = [str(VERSION).encode()]
+    for name in names:
+        weights = Path(name) / "weights.pt"
+        if not Path(name).is_dir():
+            parts.append(store.find(name).sha256.encode())
+        elif weights.is_file():
+            parts.append(weights.read_bytes())
+        else:
+            raise InputError(f"{name} holds no weights.pt: a teacher is a run that has come to its end.")
+    return hashlib.sha256(b" ".join(parts)).hexdigest()[:12]
 
 
 def tumour_probability(
@@ -93,10 +103,10 @@ def tumour_probability(
     """Mean of the teachers' tumour probabilities of one slice, 0..1, (1, y, x)."""
     level = liver_level_hu(hu_zyx[liver_zyx]) if liver_zyx.any() else float("nan")
     seen = []
-    for teacher in teachers:
-        shifted = hu_zyx + np.float32(teacher.spec.shift_hu(level))
-        pyramid = teacher.scales.get("lesions", (1.0,))
-        told = class_probabilities(teacher.network, teacher.spec, shifted, classes=3, pyramid=pyramid)
+    for one in teachers:
+        shifted = hu_zyx + np.float32(one.spec.shift_hu(level))
+        pyramid = one.scales.get("lesions", (1.0,))
+        told = class_probabilities(one.network, one.spec, shifted, classes=3, pyramid=pyramid)
         seen.append(told[1].astype(np.float32) / 255)
     return np.mean(seen, axis=0, dtype=np.float32)
 
