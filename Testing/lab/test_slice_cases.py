@@ -21,7 +21,7 @@ from LiverLesionAILab.training.recipes import recipe
 from LiverLesionAILab.training.sampling import CaseIndex
 from LiverLesionAILab.training.slice_cases import KEPT, segment_case, slice_cases, slice_variant
 from LiverLesionAILab.training.switches import without
-from LiverLesionAILab.training.trained_masks import SliceModel, run_model
+from LiverLesionAILab.training.trained_masks import TrainedMasks, run_model
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.support.errors import InputError
 from support.slice_files import write_slices
@@ -141,7 +141,7 @@ class _Levels(nn.Module):
 
 
 def test_a_slice_is_scored_against_its_outlines(one) -> None:
-    model = SliceModel(_Levels().eval(), InputSpec(SPACING, (-75.0, 175.0), 5, liver_hu=110.0), {}, 0.25)
+    model = TrainedMasks(_Levels().eval(), InputSpec(SPACING, (-75.0, 175.0), 5, liver_hu=110.0), {}, 0.25)
     row = slice_row(model, one)
     assert row.group == "gallbladder seen" and row.liver_dice > 0.9
     # The gallbladder is 30 x 20 pixels of 1.25 mm.
@@ -173,7 +173,8 @@ def test_a_run_is_read_as_it_was_trained(tmp_path: Path) -> None:
     assert model.spec == chosen.spec and model.scales == chosen.scales and model.tumour_threshold == 0.25
 
 
-def _data() -> Path:
+def real_slices() -> Path:
+    """The folder of real data, where it has single slices."""
     try:
         folder = data_folder()
     except InputError as error:
@@ -184,7 +185,7 @@ def _data() -> Path:
 
 
 def test_no_slice_of_a_validation_patient_is_trained_on(tmp_path: Path) -> None:
-    folder = _data()
+    folder = real_slices()
     cases = slice_cases(folder, SPACING, tmp_path, BankSettings(), 0)
     kept = {f"slices:{one.patient}" for one in axial_slices(folder) if one.validation}
     assert len(kept) >= 20 and not kept & {case.patient for case in cases}
@@ -196,7 +197,7 @@ def test_the_command_scores_validation_slices_and_keeps_its_rows(tmp_path: Path,
 
     write_slices(tmp_path / "slices")
     monkeypatch.setattr(command, "data_folder", lambda: tmp_path)
-    model = SliceModel(_Levels().eval(), InputSpec(SPACING, (-75.0, 175.0), 5, liver_hu=110.0), {}, 0.25)
+    model = TrainedMasks(_Levels().eval(), InputSpec(SPACING, (-75.0, 175.0), 5, liver_hu=110.0), {}, 0.25)
     monkeypatch.setattr(command, "bundled_model", lambda _: model)
     monkeypatch.setattr(command, "run_model", lambda _: model)
     parser = argparse.ArgumentParser()

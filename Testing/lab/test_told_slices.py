@@ -10,13 +10,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from LiverLesionAILab.data.cases import LIVER_OR_TUMOUR, UNKNOWN, TrainingCase, data_folder, decode_hu
+from LiverLesionAILab.data.cases import LIVER_OR_TUMOUR, UNKNOWN, TrainingCase, decode_hu
 from LiverLesionAILab.training import told_slices as module
 from LiverLesionAILab.training.command import asked_recipe
 from LiverLesionAILab.training.losses import segmentation_loss
 from LiverLesionAILab.training.optimisers import LoopSettings
 from LiverLesionAILab.training.told_slices import as_told, teacher, teachers_key, told_labels, told_slices
-from LiverLesionAILab.training.trained_masks import SliceModel
+from LiverLesionAILab.training.trained_masks import TrainedMasks
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import build_network, save_weights
 from LiverLesionAILib.networks import sfan
@@ -24,6 +24,7 @@ from LiverLesionAILib.support.errors import InputError
 from support.slice_files import write_slices
 from torch import nn
 
+from .test_slice_cases import real_slices
 from .test_train_command import _arguments
 
 SPACING = (2.5, 1.25, 1.25)
@@ -148,7 +149,7 @@ class _NoTumour(nn.Module):
 def test_training_slices_are_told_once_and_kept(tmp_path: Path, monkeypatch) -> None:
     write_slices(tmp_path / "slices")
     spec = InputSpec(SPACING, (-75.0, 175.0), 5, liver_hu=LIVER_HU)
-    model = SliceModel(_NoTumour().eval(), spec, {}, 0.25)
+    model = TrainedMasks(_NoTumour().eval(), spec, {}, 0.25)
     monkeypatch.setattr(module, "teacher", lambda _: model)
     _NoTumour.asked = 0
     told = told_slices(tmp_path, SPACING, ["sfan"], tmp_path / "cache")
@@ -183,12 +184,7 @@ def test_only_networks_that_learn_from_slices_have_a_teacher() -> None:
 
 def test_of_a_real_slice_most_of_the_liver_is_told(tmp_path: Path) -> None:
     """Real slices, the bundled MSCD as teacher: what it leaves unknown is the lesser part."""
-    try:
-        data = data_folder()
-    except InputError as error:
-        pytest.skip(f"real data: {error}")
-    if not (data / "slices" / "slices.npz").is_file():
-        pytest.skip("real data: the folder has no slices")
+    data = real_slices()
     own = [one for one in module.axial_slices(data) if not one.validation and not one.free][:3]
     for one in own:
         told = module.told_case(one, [teacher("mscd")], SPACING)

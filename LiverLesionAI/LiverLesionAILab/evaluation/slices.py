@@ -24,7 +24,7 @@ from LiverLesionAILib.volume.overlap import dice
 from ..data.axial_slices import AxialSlice, axial_slices
 from ..data.cases import UNKNOWN, crop_to_liver, data_folder, decode_hu
 from ..metrics.bootstrap import compare_paired
-from ..training.trained_masks import SliceModel, bundled_model, run_model
+from ..training.trained_masks import TrainedMasks, bundled_model, run_model
 from .tables import number, with_interval
 
 MARGIN_MM = 25.0
@@ -58,7 +58,7 @@ class SliceRow:
     common_mm2: float = 0.0
 
 
-def slice_row(model: SliceModel, one: AxialSlice) -> SliceRow:
+def slice_row(model: TrainedMasks, one: AxialSlice) -> SliceRow:
     """The network's answer for one slice against its outlines."""
     spacing = model.spec.spacing_zyx_mm[1]
     # As the line does: inside the liver's box, with what lies near it.
@@ -94,7 +94,7 @@ def slice_row(model: SliceModel, one: AxialSlice) -> SliceRow:
     )
 
 
-def slice_rows(model: SliceModel, data: Path, progress: Progress = silent) -> Iterator[SliceRow]:
+def slice_rows(model: TrainedMasks, data: Path, progress: Progress = silent) -> Iterator[SliceRow]:
     """Rows of all validation patients' slices."""
     own = [one for one in axial_slices(data) if one.validation]
     for done, one in enumerate(own, start=1):

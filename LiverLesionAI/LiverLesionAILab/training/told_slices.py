@@ -34,7 +34,7 @@ from ..data.cases import LIVER_OR_TUMOUR, TrainingCase, decode_hu
 from .bank import load_mapped, save_mapped
 from .kept_folders import is_whole
 from .slice_cases import segment_case
-from .trained_masks import SliceModel, bundled_model, run_model
+from .trained_masks import TrainedMasks, bundled_model, run_model
 
 KINDS = ("slice", "slice variant", "arterial slice")
 """What is made of a slice, and told by its teacher."""
@@ -65,7 +65,7 @@ _SEGMENT = replace(Rules().part(SegmentSettings), tumour_threshold=0.25, smalles
 _EDGES = Rules().part(EdgeSettings)
 
 
-def teacher(name: str) -> SliceModel:
+def teacher(name: str) -> TrainedMasks:
     """A bundled mask network by its name, or a training run by its folder.
 
     Raises:
@@ -98,7 +98,7 @@ def teachers_key(names: Sequence[str]) -> str:
 
 
 def tumour_probability(
-    teachers: Sequence[SliceModel], hu_zyx: NDArray[np.float32], liver_zyx: NDArray[np.bool_]
+    teachers: Sequence[TrainedMasks], hu_zyx: NDArray[np.float32], liver_zyx: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Mean of the teachers' tumour probabilities of one slice, 0..1, (1, y, x)."""
     level = liver_level_hu(hu_zyx[liver_zyx]) if liver_zyx.any() else float("nan")
@@ -153,7 +153,7 @@ def told_labels(
 
 
 def told_case(
-    one: AxialSlice, teachers: Sequence[SliceModel], spacing_zyx_mm: tuple[float, float, float]
+    one: AxialSlice, teachers: Sequence[TrainedMasks], spacing_zyx_mm: tuple[float, float, float]
 ) -> TrainingCase:
     """A slice as the teachers tell it; what they see is cut to the liver's box."""
     plain = segment_case(one, spacing_zyx_mm)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SliceModel:
+class TrainedMasks:
     """A mask network and how it reads: scales for the liver and for lesions, threshold of tumour."""
 
     network: nn.Module
@@ -48,15 +48,15 @@ def run_network(run: Path, network: str, config: Mapping[str, Any]) -> nn.Module
     return fold_batch_norm(built.eval())
 
 
-def bundled_model(name: str) -> SliceModel:
+def bundled_model(name: str) -> TrainedMasks:
     """A bundled mask network as the product runs it."""
     store = ModelStore.bundled()
     entry = store.manifest.find(name)
     threshold = entry.calibration["tumour_threshold"]
-    return SliceModel(store.network(name, "cpu", "float32"), entry.input, dict(entry.scales), threshold)
+    return TrainedMasks(store.network(name, "cpu", "float32"), entry.input, dict(entry.scales), threshold)
 
 
-def run_model(run: Path) -> SliceModel:
+def run_model(run: Path) -> TrainedMasks:
     """The averaged weights of a training run, read with its recipe's scales.
 
     Raises:
@@ -68,6 +68,6 @@ def run_model(run: Path) -> SliceModel:
         raise InputError(f"{run} holds no run.json: give the folder of a training run.") from error
     network = run_network(run, record["network"], record["config"])
     scales = {part: tuple(values) for part, values in record["scales"].items()}
-    return SliceModel(
+    return TrainedMasks(
         network, InputSpec.from_json(record["spec"]), scales, record["calibration"]["tumour_threshold"]
     )

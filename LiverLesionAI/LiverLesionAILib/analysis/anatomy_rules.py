@@ -8,6 +8,7 @@ from .followup_rules import FollowUpRules
 from .page import rule
 
 _STAGE = "Testing/stages/test_anatomy.py"
+_CAVA = "Testing/stages/test_anatomy_cava.py"
 _BALANCE = "Testing/stages/test_anatomy_balance.py"
 _FILLING = "Testing/stages/test_anatomy_filling.py"
 
@@ -46,7 +47,7 @@ class AnatomyRules(FollowUpRules):
         "HU",
         "A vena cava whose discs differ more in density (median distance from their median) is none; those "
         "of simulated and real portal venous scans differ by 1 to 4 HU.",
-        f"{_STAGE}::test_a_cava_of_changing_density_is_none",
+        f"{_CAVA}::test_a_cava_of_changing_density_is_none",
     )
     anatomy_vessel_ml: float = rule(
         0.1,
