@@ -10,6 +10,7 @@ pytest.importorskip("torch", reason="PyTorch is not installed")
 from LiverLesionAILab.synthesis.sample import Sample
 from LiverLesionAILib.analysis.choice import choose_detector
 from LiverLesionAILib.analysis.pipeline import analyze
+from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.case.findings import CaseResult, LesionSource
 from LiverLesionAILib.case.wording import notes
@@ -75,3 +76,29 @@ def test_a_low_threshold_shows_proposals_inside_the_liver(
         inside = found.geometry.lps_to_index(lesion.box.centre_lps)
         half = np.array(lesion.box.size_xyz_mm[::-1]) / np.array(found.geometry.spacing_zyx_mm) / 2
         assert (np.abs(index - inside) <= half + 1.0).all(), "a proposal stays in its box"
+
+
+def test_the_panel_points_at_the_same_places_with_the_same_scores(
+    slab: Sample, models: ModelStore, slab_result: CaseResult
+) -> None:
+    """A panel analyses down to faint lesions for its slider; a report of the command line does not."""
+    aside = Settings(
+        device="cpu",
+        attention=False,
+        classifier=None,
+        score_threshold=Rules().faintest_score,
+        faint_aside=True,
+    )
+    found = analyze(slab.volume, aside, models)
+    (entry,) = (one for one in models.manifest.entries if one.name == "sfan")
+    least = Rules().calibrated(entry).score_threshold
+    faint = [lesion for lesion in found.lesions if lesion.score < least]
+    assert faint and slab_result.doubtful, "this slab has something to point at"
+    places = [(one.centre_lps, one.diameter_mm, one.score) for one in found.doubtful]
+    assert places == [
+        (pytest.approx(one.centre_lps), pytest.approx(one.diameter_mm), pytest.approx(one.score))
+        for one in slab_result.doubtful
+    ]
+    scores = [lesion.score for lesion in faint]
+    shared = [one for one in found.doubtful if any(abs(one.score - score) < 1e-6 for score in scores)]
+    assert shared, "scores are those that the slider goes by"

@@ -124,6 +124,7 @@ def test_doubtful_places_are_a_click_away_and_leave_when_a_lesion_is_added(case)
     from LiverLesionAILib.case.findings import DoubtfulPlace
     from LiverLesionAILib.case.store_json import describe_place
     from LiverLesionAILib.panel.show.views import in_frame
+    from LiverLesionAILib.review.kept import read_faint
     from LiverLesionAILib.scene.ras import volume_geometry
 
     geometry = volume_geometry(case.panel.case.volume)
@@ -152,6 +153,20 @@ def test_doubtful_places_are_a_click_away_and_leave_when_a_lesion_is_added(case)
     ]
     case.click("undoButton")
     assert labels(case).count("?") == 2
+    # A lesion below the threshold is pointed at once, as reports of the analysis do it.
+    case.ui.thresholdSlider.value = 0.95
+    case.turn()
+    faint = read_faint(table)
+    assert faint
+    inside = [DoubtfulPlace(one.centre_lps, 7.0, 0.41) for one in faint]
+    table.SetAttribute(ATTR_DOUBTFUL, json.dumps([describe_place(one) for one in inside]))
+    case.panel.refresh()
+    assert [(one.diameter_mm, one.score) for one in case.panel.case.doubtful] == [(7.0, 0.41)] * len(faint)
+    table.SetAttribute(ATTR_DOUBTFUL, "[]")
+    case.panel.refresh()
+    assert sorted(one.score for one in case.panel.case.doubtful) == sorted(one.score for one in faint)
+    case.ui.thresholdSlider.value = 0.5
+    case.turn()
     table.SetAttribute(ATTR_DOUBTFUL, "damaged")
     case.panel.refresh()
     assert not case.panel.case.doubtful and case.ui.doubtfulLabel.text == ""

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from LiverLesionAILib.analysis.rules import settings_from
 from LiverLesionAILib.stages.detect.agree import AgreeSettings, agreed_masks, agreed_score, brighter_than
 from LiverLesionAILib.stages.detect.link import LinkedBox
+from LiverLesionAILib.stages.detect.match import match_masks
+from LiverLesionAILib.stages.detect.pieces import judged_scores
+from LiverLesionAILib.stages.detect.stage import Detected, DetectSettings
 from LiverLesionAILib.stages.segment.masks import Masks, SegmentSettings, masks_from_probabilities
+from LiverLesionAILib.stages.segment.segmented import Segmented
+from LiverLesionAILib.volume.geometry import Geometry
 from support.rules import of_page
 
 SCORES = st.floats(0.0, 1.0)
@@ -109,3 +114,31 @@ def test_detectors_that_have_no_say() -> None:
     assert settings_from({"agree_without": 0.1}, AgreeSettings).without_box == 0.1
     masks = made()
     assert agreed_masks(masks, {}, 8.0, replace(JUDGED, without_box=None)) is masks
+
+
+def test_what_is_not_listed_has_the_score_that_a_list_would_have_gone_by() -> None:
+    """The same masks, judged as pieces of what was left out: the same scores, whoever asks."""
+    masks, grid = made(), Geometry.make((20, 60, 60), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0), np.eye(3))
+    boxes = [
+        LinkedBox((6.0, 10.0, 10.0), (12.0, 20.0, 20.0), 0.9, 0.9, 0.9, 8, {}),
+        LinkedBox((6.0, 44.0, 30.0), (10.0, 52.0, 38.0), 0.3, 0.3, 0.3, 8, {}),
+    ]
+    settings = of_page(DetectSettings, agree=replace(JUDGED, score_threshold=0.15, judged_mm=40.0))
+    hu = np.full(masks.labels_zyx.shape, 60.0, np.float32)
+    found = Segmented(grid, hu, grid, 100.0, masks.liver_zyx, masks.liver_zyx, masks)
+    seen = Detected(grid, masks, {}, (), 0, True, boxes=boxes)
+    by_label = match_masks(boxes, masks.labels_zyx, settings.match_share).by_label
+    listed = agreed_masks(masks, by_label, 8.0, settings.agree).scores
+    scores = np.array([masks.scores[n] for n in (1, 2, 3)])
+    judged = judged_scores(masks.labels_zyx, scores, seen, found, settings, lambda: False)
+    assert dict(enumerate(judged, 1)) == pytest.approx(listed)
+    assert judged[0] == pytest.approx(math.sqrt(scores[0] * 0.9)) and (judged < scores).all()
+    # Bright ones of an arterial scan, and large ones, keep what the mask network said.
+    hu[masks.labels_zyx == 2] = 100.0 + JUDGED.judged_bright_hu + 5
+    for arterial in (False, True):
+        again = judged_scores(masks.labels_zyx, scores, seen, found, settings, lambda arterial=arterial: arterial)
+        assert again[1] == pytest.approx(scores[1] if arterial else judged[1]) and again[0] == judged[0]
+    large = replace(settings, agree=replace(settings.agree, judged_mm=4.0))
+    assert judged_scores(masks.labels_zyx, scores, seen, found, large, lambda: False) == pytest.approx(scores)
+    silent = replace(seen, agreed=False)
+    assert judged_scores(masks.labels_zyx, scores, silent, found, settings, lambda: True) is scores

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..case.classes import Phase
 from ..case.findings import AttentionMap, DoubtfulPlace, ProbabilityMap
@@ -24,6 +25,7 @@ from ..stages.classify.differential import DifferentialSettings
 from ..stages.classify.second_voice import Company
 from ..stages.classify.stage import CaseClassifier, ClassStageSettings
 from ..stages.detect.match import ProposalSettings
+from ..stages.detect.pieces import judged_scores
 from ..stages.detect.stage import Detected, DetectSettings, detect_lesions, place_detected, with_sources
 from ..stages.locate.coarse import LocateSettings, locate
 from ..stages.measure.lesions import measure_case, measure_liver
@@ -44,7 +46,7 @@ from ..volume.ct import resample_labels
 from ..volume.masks import number_by_size, with_numbers
 from .choice import Models
 from .draft import Draft, Placed
-from .phase_before_placing import PhaseBeforePlacing
+from .phase_before_placing import PhaseBeforePlacing, looks_arterial, measures_before_placing
 from .rules import Rules
 
 
@@ -214,7 +216,8 @@ def measure(draft: Draft, rules: Rules, models: Models, progress: Progress) -> D
     lesions = with_probability(lesions, rules.part(ProbabilitySettings))
     known = ProbabilityMap(draft.segmented.tumour_zyx, draft.segmented.working, draft.thresholds["tumour"])
     lesions = with_half_widths(lesions, placed.labels_zyx, box, known)
-    draft = replace(draft, doubtful=_doubtful(draft.segmented, placed, rules))
+    least = listing_score(rules, models.segmenter.entry, faint_aside=draft.faint_aside)
+    draft = replace(draft, doubtful=_doubtful(draft, rules, least))
     organ = measure_liver(placed.labels_zyx, placed.liver_zyx, hu_zyx, box)
     doubted = implausible(
         measure_body(draft.oriented, placed.liver_zyx, box),
@@ -232,14 +235,32 @@ def _with_detector_notes(draft: Draft, detected: Detected) -> Draft:
     return draft if draft.faint_aside else draft.say(*detected.messages)
 
 
-def _doubtful(found: Segmented, placed: Placed, rules: Rules) -> tuple[DoubtfulPlace, ...]:
-    """Places to look at that are not listed."""
-    known = found.masks.labels_zyx > 0
+def _doubtful(draft: Draft, rules: Rules, least: float) -> tuple[DoubtfulPlace, ...]:
+    """Places to look at that are not listed: the same ones whether fainter lesions are kept aside or not.
+
+    Args:
+        least: the score from which a lesion is in the table.
+    """
+    assert draft.segmented is not None and draft.placed is not None
+    found, placed, detected = draft.segmented, draft.placed, draft.detected
+    listed = [label for label, score in found.masks.scores.items() if score >= least]
+    known = with_numbers(found.masks.labels_zyx, listed)
     if placed.boxed:
         # Outlines that grew inside a detector's box are on the CT's own voxels alone.
         numbers = {placed.numbers[n] for n in placed.boxed if n in placed.numbers}
         grown = with_numbers(placed.labels_zyx, numbers)
         known = known | (resample_labels(grown.astype(np.uint8), found.box, found.working) > 0)
+    phase = rules.part(PhaseSettings)
+
+    def arterial() -> bool:
+        measured = draft.phase_measures or measures_before_placing(draft, phase)
+        return looks_arterial(draft, measured, phase)
+
+    def judge(pieces_zyx: NDArray[np.integer], scores: NDArray[np.floating]) -> NDArray[np.floating]:
+        if detected is None:
+            return scores
+        return judged_scores(pieces_zyx, scores, detected, found, rules.part(DetectSettings), arterial)
+
     return doubtful_places(
         found.tumour_zyx,
         found.masks,
@@ -247,6 +268,7 @@ def _doubtful(found: Segmented, placed: Placed, rules: Rules) -> tuple[DoubtfulP
         found.working,
         rules.part(SegmentSettings),
         rules.part(DoubtfulSettings),
+        judge,
     )
 
 

@@ -180,8 +180,8 @@ def look_here(result: CaseResult) -> str:
         for place in result.doubtful
     )
     return (
-        "Look here, not listed as lesions (scores are no probabilities; where one reaches the threshold, the "
-        f"detector or a rule spoke against a lesion): {places}."
+        "Look here, not listed as lesions (scores are no probabilities; where one reaches the threshold, "
+        f"a rule spoke against a lesion): {places}."
     )
 
 

@@ -21,7 +21,7 @@ from ..case.lesion_masks import lesion_masks
 from ..case.store_json import describe_lesion, read_lesion
 from ..case.tags import TAG_HALF_WIDTH, half_width_text
 from ..scene import segments
-from ..scene.boxed import read_boxed, without_listed
+from ..scene.boxed import covers, read_boxed, without_listed
 from ..support.steps import Steps
 from ..volume.crops import Mask
 from ..volume.ct import Geometry
@@ -165,8 +165,12 @@ def places_to_look_at(
     Args:
         listed: boxes of the lesions in the table.
     """
-    places = [] if table is None else [*read_doubtful(table.GetAttribute)]
+    pointed = () if table is None else read_doubtful(table.GetAttribute)
+    places = [*pointed]
     for lesion in read_faint(table):
+        if any(covers(lesion.box, place.centre_lps) for place in pointed):
+            # The analysis pointed there: as every report of the case says it, so does the panel.
+            continue
         measured = lesion.measurement
         across_mm = float(np.prod(lesion.box.size_xyz_mm)) ** (1 / 3)
         if measured is not None:

@@ -42,6 +42,7 @@ class Detected:
         below: number of boxes without a mask under the threshold or too small.
         agreed: whether the masks' scores are the common ones.
         overruled: masks that were dropped because the common score is under the threshold.
+        boxes: all of the detector's in the liver, with a mask or without.
         attention: id of a box -> its maps, not yet told which lesion they belong to.
     """
 
@@ -52,6 +53,7 @@ class Detected:
     below: int
     agreed: bool = False
     overruled: int = 0
+    boxes: Sequence[LinkedBox] = ()
     attention: Mapping[int, tuple[AttentionMap, ...]] = field(default_factory=dict)
 
     @property
@@ -134,7 +136,8 @@ def detect_lesions(
         # Without a liver there is no mask of a lesion either.
         return Detected(geometry, found.masks, {}, (), 0, judges)
     boxes = link_boxes(detector.boxes(hu, view, part(progress, 0.0, 0.9)), settings.link)
-    matched = match_masks(inside_liver(boxes, closed, settings.box_liver_share), labels, settings.match_share)
+    boxes = inside_liver(boxes, closed, settings.box_liver_share)
+    matched = match_masks(boxes, labels, settings.match_share)
     scores = found.masks.scores if judges else {}
     voxel_mm3, bright_hu = found.working.voxel_volume_mm3, settings.agree.judged_bright_hu
     bright = brighter_than(found.level_hu + shift, hu, labels, scores, bright_hu)
@@ -149,7 +152,7 @@ def detect_lesions(
         maps[key] = detector.explain(hu, view, geometry, box)
     overruled = len(found.masks.scores) - len(masks.scores)
     below = len(matched.alone) - len(alone)
-    return Detected(geometry, masks, by_label, alone, below, judges, overruled, attention=maps)
+    return Detected(geometry, masks, by_label, alone, below, judges, overruled, boxes, maps)
 
 
 def _on_detectors_grid(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from .masks import Masks, SegmentSettings, lesion_scores
 
 if TYPE_CHECKING:
     from ...volume.ct import Geometry
+
+Judge = Callable[[NDArray[np.integer], NDArray[np.floating]], NDArray[np.floating]]
+"""(Pieces, 0 none and k that of the k-th score; scores of the mask network) -> scores as a list has them."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ def doubtful_places(
     geometry: Geometry,
     segment: SegmentSettings,
     settings: DoubtfulSettings,
+    judge: Judge | None = None,
 ) -> tuple[DoubtfulPlace, ...]:
     """Pieces of the tumour's probability in the liver that no listed lesion touches, likeliest first.
 
@@ -45,6 +50,7 @@ def doubtful_places(
         tumour_zyx: probability, 0..255, on `geometry`.
         masks: what was made of it.
         known_zyx: bool, what is listed, and what is known to be something else.
+        judge: what a further network makes of the scores; None where none has a say in them.
     """
     if masks.inside_zyx is None:
         return ()
@@ -54,6 +60,8 @@ def doubtful_places(
         return ()
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     scores = lesion_scores(tumour_zyx, pieces, count)
+    if judge is not None:
+        scores = judge(pieces, scores)
     bare = masks.bare_zyx if masks.beside_zyx is None else masks.bare_zyx | masks.beside_zyx
     inner = np.bincount(pieces[bare], minlength=count + 1)[1:]
     voxel_mm3 = float(np.prod(geometry.spacing_zyx_mm))

@@ -195,14 +195,14 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
     "in_english": ("{s}", "(englisch) {s}", "(engelsk) {s}", "(en anglais) {s}"),
     "look_here": (
         "Look here, not listed as lesions (in brackets size and score, which is no probability; where it "
-        "reaches the threshold, the detector or a rule spoke against a lesion): slice {places}.",
+        "reaches the threshold, a rule spoke against a lesion): slice {places}.",
         "Hier nachsehen, nicht als Läsion geführt (in Klammern Größe und Score, der keine Wahrscheinlichkeit "
-        "ist; wo er die Schwelle erreicht, sprach der Detektor oder eine Regel gegen eine Läsion): Schicht "
+        "ist; wo er die Schwelle erreicht, sprach eine Regel gegen eine Läsion): Schicht "
         "{places}.",
         "Se her, ikke listet som lesjon (i parentes størrelse og score, som ikke er noen sannsynlighet; der "
-        "den når terskelen, talte detektoren eller en regel mot en lesjon): snitt {places}.",
+        "den når terskelen, talte en regel mot en lesjon): snitt {places}.",
         "À regarder, non listé comme lésion (entre parenthèses la taille et le score, qui n'est pas une "
-        "probabilité ; là où il atteint le seuil, le détecteur ou une règle parlait contre une lésion) : "
+        "probabilité ; là où il atteint le seuil, une règle parlait contre une lésion) : "
         "coupe {places}.",
     ),
     "fu.stable_changed": (
