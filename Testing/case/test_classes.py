@@ -78,4 +78,6 @@ def test_phases_have_one_list():
     for phase in Phase:
         assert Phase.of(phase.title) is phase and Phase.of(phase.value) is phase
         assert PhaseEstimate(phase.title, 0.9).phase is phase
+    assert Phase.title_of("non-contrast") == "unenhanced", "as earlier versions kept it"
+    assert Phase.title_of("late") == "late"
     assert Phase.of("late") is None and PhaseEstimate("late", 0.9).phase is None

@@ -136,7 +136,7 @@ def test_what_is_not_listed_has_the_score_that_a_list_would_have_gone_by() -> No
     # Bright ones of an arterial scan, and large ones, keep what the mask network said.
     hu[masks.labels_zyx == 2] = 100.0 + JUDGED.judged_bright_hu + 5
     for arterial in (False, True):
-        again = judged_scores(masks.labels_zyx, scores, seen, found, settings, lambda arterial=arterial: arterial)
+        again = judged_scores(masks.labels_zyx, scores, seen, found, settings, lambda a=arterial: a)
         assert again[1] == pytest.approx(scores[1] if arterial else judged[1]) and again[0] == judged[0]
     large = replace(settings, agree=replace(settings.agree, judged_mm=4.0))
     assert judged_scores(masks.labels_zyx, scores, seen, found, large, lambda: False) == pytest.approx(scores)

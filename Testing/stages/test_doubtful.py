@@ -80,7 +80,8 @@ def test_they_are_kept_and_told(scene) -> None:
     assert [place["axial_slice_from_below"] for place in told] == [11, 11]
     text = findings_text(result, 400)
     assert (
-        "Look here, not listed as lesions (scores are no probabilities; where one reaches the threshold, a" in text
+        "Look here, not listed as lesions (scores are no probabilities; where one reaches the threshold, a"
+        in text
     )
     assert "spoke against a lesion): slice 11, L 49" in text
     assert "Look here" not in findings_text(replace(result, doubtful=()))

@@ -93,8 +93,8 @@ def test_the_aorta_goes_on_where_a_bowel_ends(aorta_hu: float) -> None:
 @pytest.mark.parametrize(
     ("aorta", "vessels", "liver", "name"),
     [
-        (40, 58, 55, "non-contrast"),
-        (45, 46, 8, "non-contrast"),
+        (40, 58, 55, "unenhanced"),
+        (45, 46, 8, "unenhanced"),
         (300, 110, 72, "arterial"),
         (420, 75, 62, "arterial"),
         (150, 150, 110, "portal venous"),

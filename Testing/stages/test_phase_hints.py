@@ -167,7 +167,7 @@ def test_a_sure_picture_outweighs_a_description_and_that_is_told() -> None:
 def test_contrast_medium_in_the_header_and_none_in_the_picture() -> None:
     seen = phase_probabilities(UNENHANCED, PAGE)
     [said] = hint_sentences("The CT", seen, hints_of(ct(agent=True), PAGE.hints), PAGE.sure)
-    assert said.startswith("The CT by its header was taken with contrast medium but looks non-contrast (")
+    assert said.startswith("The CT by its header was taken with contrast medium but looks unenhanced (")
     assert hint_sentences("The CT", seen, hints_of(ct(agent=False), PAGE.hints), PAGE.sure) == []
     enhanced = phase_probabilities(PORTAL, PAGE)
     [said] = hint_sentences("The CT", enhanced, hints_of(ct(agent=False), PAGE.hints), PAGE.sure)

@@ -284,7 +284,7 @@ def test_a_report_without_lesions_is_a_draft_until_somebody_signs_it(language):
 @pytest.mark.parametrize("said", [
     BETWEEN_PHASES.say(phase="portal venous", p="0.55", phase_now="delayed", p_now="0.45"),
     "The CT is called delayed but looks portal venous (0.90): check which it is.",
-    "The CT was named portal venous but looks non-contrast (>0.99): check which it is.",
+    "The CT was named portal venous but looks unenhanced (>0.99): check which it is.",
     TOO_DARK.say(hu=-18.0),
     TOO_SMALL_AND_CUT.say(ml=208.0),
     TOO_LARGE.say(ml=9000.0),

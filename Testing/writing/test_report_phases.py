@@ -49,8 +49,7 @@ def test_hints_are_told_in_every_language(who: str) -> None:
 
 def test_the_words_of_a_phase_are_the_languages_own() -> None:
     german = sentence(
-        "The CT is called arterial but looks non-contrast (0.95): check which it is. It is taken for "
-        "arterial.",
+        "The CT is called arterial but looks unenhanced (0.95): check which it is. It is taken for arterial.",
         Language("de"),
     )
     assert (

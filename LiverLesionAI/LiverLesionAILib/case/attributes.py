@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 
+from .classes import Phase
 from .findings import CaseResult, DoubtfulPlace, PhaseEstimate
 from .store_json import describe_place, read_place
 
@@ -50,7 +51,7 @@ def read_phase(get: Callable[[str], str | None]) -> PhaseEstimate | None:
     except ValueError:
         probability = math.nan
     named = get(ATTR_PHASE_NAMED) == "1"
-    return PhaseEstimate(name, probability, get(ATTR_PHASE_WARNING) or "", named)
+    return PhaseEstimate(Phase.title_of(name), probability, get(ATTR_PHASE_WARNING) or "", named)
 
 
 def read_models(get: Callable[[str], str | None]) -> Mapping[str, str]:

@@ -130,6 +130,10 @@ class LesionClass(Enum):
         return None
 
 
+FORMER_UNENHANCED = "non-contrast"
+"""What cases of earlier versions call the unenhanced phase."""
+
+
 class Phase(Enum):
     """Contrast phase of a CT; the value is for files and programs, the title for the reader."""
 
@@ -141,9 +145,17 @@ class Phase(Enum):
     @property
     def title(self) -> str:
         """For the reader."""
-        return {Phase.UNENHANCED: "non-contrast", Phase.PORTAL: "portal venous"}.get(self, self.value)
+        return "portal venous" if self is Phase.PORTAL else self.value
 
     @classmethod
     def of(cls, name: str | None) -> Phase | None:
         """The phase of this value or title; None for another."""
+        if name == FORMER_UNENHANCED:
+            return cls.UNENHANCED
         return next((phase for phase in cls if name in (phase.value, phase.title)), None)
+
+    @classmethod
+    def title_of(cls, name: str) -> str:
+        """The title of a phase that a kept case calls so; what is no phase stays as it is."""
+        phase = cls.of(name)
+        return name if phase is None else phase.title

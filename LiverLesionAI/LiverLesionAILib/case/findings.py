@@ -273,7 +273,7 @@ class PhaseEstimate:
     """The contrast phase a CT seems to be in.
 
     Attributes:
-        name: title of a :class:`.Phase`: "non-contrast", "arterial", "portal venous", "delayed".
+        name: title of a :class:`.Phase`: "unenhanced", "arterial", "portal venous", "delayed".
         probability: 0..1.
         warning: what follows from it for the reader, "" for nothing.
         named: whether the reader has named it.

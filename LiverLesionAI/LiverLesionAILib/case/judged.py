@@ -10,6 +10,7 @@ from .classes import Phase
 from .course import Course, new_lesions, proposed_targets, response_of
 from .criteria import ChoiAssessment, Diagnosis, choi_of, mrecist_of, not_arterial, of_other_phases
 from .findings import CaseResult
+from .interval import intervals_of
 from .recist import Assessment, NonTarget, TargetSize
 
 SAME_MM, SAME_ML = 0.01, 0.01
@@ -73,6 +74,15 @@ class JudgedCourse:
             and abs(known[n].volume_ml - m.volume_ml) < SAME_ML
             for n, m in counted.items()
         )
+
+
+def sizes_known(result: CaseResult, judged: JudgedCourse | None) -> dict[int, tuple[float, float]]:
+    """Lesion number -> interval of its long axis, mm; the follow-up's, as its category rests on those."""
+    known = intervals_of(result)
+    if judged is not None:
+        now = judged.course.last.current.lesions
+        known |= {n: (x.low_mm, x.high_mm) for n, x in now.items() if x.low_mm == x.low_mm}
+    return known
 
 
 def judge(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..volume.geometry import Geometry, Vec3
+from .classes import Phase
 from .enhancement import describe_enhancement, read_enhancement
 from .findings import (
     MEASURED_DIGITS,
@@ -168,7 +169,7 @@ def read_phase(entry: Json | None) -> PhaseEstimate | None:
     if entry is None:
         return None
     probability, named = read_number(entry["probability"]), bool(entry.get("named", False))
-    return PhaseEstimate(str(entry["name"]), probability, str(entry["warning"]), named)
+    return PhaseEstimate(Phase.title_of(str(entry["name"])), probability, str(entry["warning"]), named)
 
 
 def describe_geometry(geometry: Geometry) -> Json:

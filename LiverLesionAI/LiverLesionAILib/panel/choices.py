@@ -88,7 +88,7 @@ class CtPhase(Labelled):
     """Contrast phase of the CT itself."""
 
     ESTIMATED = "as it looks"
-    UNENHANCED = "non-contrast"
+    UNENHANCED = "unenhanced"
     ARTERIAL = "arterial"
     PORTAL = "portal venous"
     DELAYED = "delayed"

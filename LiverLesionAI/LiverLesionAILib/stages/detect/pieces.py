@@ -1,4 +1,4 @@
-"""The score of what is not listed, as the detector judges it: the one that a list's threshold is held against."""
+"""The score of what is not listed, as the detector judges it: the one that a list goes by."""
 
 from __future__ import annotations
 

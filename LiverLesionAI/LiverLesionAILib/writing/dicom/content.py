@@ -30,6 +30,7 @@ class Region:
         numbers: further figures by (name, unit), e.g. {("Score", "1"): 0.93}.
         texts: statements for the reader by name ("Class", "Reader's decision").
         codes: the same as codes.
+        ranges: (low, high) that a figure's true value should lie in, by its name and in its unit.
     """
 
     label: str
@@ -45,6 +46,7 @@ class Region:
     texts: Mapping[Code, str] = field(default_factory=dict)
     codes: Mapping[Code, Code] = field(default_factory=dict)
     modifier: Code | None = None
+    ranges: Mapping[Code, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

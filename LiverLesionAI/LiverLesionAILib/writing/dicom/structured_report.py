@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 
+from ...case.columns import fixed
 from ...case.findings import PointLps
 from .content import Code, DicomContent, Region, Statement
 from .images import point_at_frames, reference_images, stand_in_uid
@@ -27,6 +29,10 @@ _SHORT: Code = ("103340004", "SCT", "Short axis")
 _HU: Code = ("[hnsf'U]", "UCUM", "Hounsfield unit")
 _ML: Code = ("mL", "UCUM", "mL")
 _MM: Code = ("mm", "UCUM", "mm")
+_UPPER: Code = ("371886008", "SCT", "+, range of upper measurement uncertainty")
+_LOWER: Code = ("371885007", "SCT", "-, range of lower measurement uncertainty")
+DIGITS = {"mm": 1, "[hnsf'U]": 1, "1": 3, "d": 0, "deg": 1}
+"""Decimals by unit; volumes and shares have more the smaller they are."""
 _COMMENT: Code = ("121106", "DCM", "Comment")
 _CT_LIVER: Code = ("79103-8", "LN", "CT Abdomen W contrast IV")
 
@@ -116,13 +122,11 @@ def _volume_group(region: Region, content: DicomContent, seg: Dataset, number: i
     values: list[object] = []
     if measured is not None:
         values.append(
-            hd.sr.Measurement(
-                coded(_VOLUME), _ds(measured.volume_ml), coded(_ML), method=coded(_SUM_OF_VOXELS)
-            )
+            _measurement(_VOLUME, measured.volume_ml, _ML, region.ranges, method=coded(_SUM_OF_VOXELS))
         )
         for name, value in ((_MEAN, measured.hu_mean), (_SD, measured.hu_sd)):
             if np.isfinite(value):
-                values.append(hd.sr.Measurement(coded(name), _ds(value), coded(_HU)))
+                values.append(_measurement(name, value, _HU, {}))
     values += _numbers(region.numbers)
     group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(region.tracking_uid, region.label),
@@ -167,10 +171,8 @@ def _statement_group(statement: Statement, content: DicomContent) -> object:
 
 
 def _numbers(numbers: Mapping[Code, tuple[float, str]]) -> list[object]:
-    import highdicom as hd
-
     return [
-        hd.sr.Measurement(coded(name), _ds(value), coded((unit, "UCUM", _unit_name(unit))))
+        _measurement(name, value, (unit, "UCUM", _unit_name(unit)), {})
         for name, (value, unit) in numbers.items()
         if np.isfinite(value)
     ]
@@ -202,9 +204,7 @@ def _axes_group(region: Region, content: DicomContent) -> object:
         (_SHORT, measured.short_axis_mm, measured.short_axis_lps),
     ):
         values.append(
-            hd.sr.Measurement(
-                coded(name), _ds(length), coded(_MM), referenced_coordinates=[_polyline(content, ends)]
-            )
+            _measurement(name, length, _MM, region.ranges, referenced_coordinates=[_polyline(content, ends)])
         )
     return hd.sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(region.tracking_uid, region.label),
@@ -253,9 +253,43 @@ def _polyline(content: DicomContent, ends: tuple[PointLps, PointLps]) -> object:
     )
 
 
-def _ds(value: float) -> float:
-    """A number that fits DICOM's decimal string, with more digits than can be measured."""
-    return float(f"{value:.10g}")
+def _measurement(
+    name: Code,
+    value: float,
+    unit: Code,
+    ranges: Mapping[Code, tuple[float, float]],
+    **more: Any,
+) -> object:
+    """A figure, rounded as tables have it, and how much more or less it may be (TID 310)."""
+    import highdicom as hd
+
+    said = shown_number(value, unit[0])
+    low, high = ranges.get(name, (math.nan, math.nan))
+    properties = None
+    if math.isfinite(low) and math.isfinite(high):
+        properties = hd.sr.MeasurementProperties()
+        # highdicom's own arguments would write both without a unit.
+        for code, by in ((_UPPER, high - value), (_LOWER, value - low)):
+            properties.append(
+                hd.sr.NumContentItem(
+                    coded(code),
+                    shown_number(by, unit[0]),
+                    coded(unit),
+                    relationship_type=hd.sr.RelationshipTypeValues.HAS_PROPERTIES,
+                )
+            )
+    return hd.sr.Measurement(coded(name), said, coded(unit), properties=properties, **more)
+
+
+def shown_number(value: float, unit: str) -> float:
+    """A figure with the decimals that tables have, and never with more than can be measured.
+
+    Small volumes and shares keep three decimals, as nothing that is there may read as nothing.
+    """
+    digits = DIGITS.get(unit, 3)
+    if unit in ("mL", "%"):
+        digits = 3 if abs(value) < 1 else 2 if abs(value) < 100 else 1
+    return float(fixed(value, digits))
 
 
 def _unit_name(unit: str) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ...case.classes import LesionClass, Phase
 from ...case.enhancement import CURVES
 from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
-from ...case.interval import READER_MM, by_reader, intervals_of
-from ...case.judged import JudgedCourse
+from ...case.interval import READER_MM, by_reader
+from ...case.judged import JudgedCourse, sizes_known
 from ...case.messages import leads
 from ...case.terminology import by_probability, class_probability, left_open, lesion_probability
 from ...case.volume_interval import volume_digits, volume_interval_ml
@@ -152,7 +152,7 @@ def report_content(
     if judged is not None and not judged.belongs_to(result):
         warnings.append(sentence(OUTDATED, words))
         judged = None
-    known = _intervals(result, judged)
+    known = sizes_known(result, judged)
     rows = tuple(_row(x, result, words, known.get(x.number)) for x in listed)
     return Content(
         words=words,
@@ -177,15 +177,6 @@ def report_content(
         calibrated=not listed or any(lesion.probability is not None for lesion in listed),
         leading=tuple(sentence(said, words) for said in notes(result) if leads(said)),
     )
-
-
-def _intervals(result: CaseResult, judged: JudgedCourse | None) -> dict[int, tuple[float, float]]:
-    """Of the lesions' long axes; the follow-up's where it has them, as its category rests on those."""
-    known = intervals_of(result)
-    if judged is not None:
-        now = judged.course.last.current.lesions
-        known |= {n: (x.low_mm, x.high_mm) for n, x in now.items() if x.low_mm == x.low_mm}
-    return known
 
 
 def _caption(row: Row, words: Language) -> str:
