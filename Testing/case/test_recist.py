@@ -178,3 +178,26 @@ def test_by_brute_force(data):
     else:
         expected = SD
     assert assess(made).overall is expected
+
+
+def test_a_reader_who_adds_up_what_is_shown_finds_the_sum_and_every_change() -> None:
+    """16.41 and 10.14 mm are shown as 16.4 and 10.1: their sum is 26.5 mm, not 26.6 (LiTS 0 beside 1)."""
+    from LiverLesionAILib.case.findings import Box, Lesion, Measurement
+    from LiverLesionAILib.case.followup import FollowUp, LesionState, Pair, change_of
+    from LiverLesionAILib.case.time_point import time_point_of
+
+    point, points = (0.0, 0.0, 0.0), []
+    for axes, volumes in (((16.4146, 10.1406), (1.994, 0.296)), ((24.9296, 18.0379), (4.854, 0.785))):
+        measured = [
+            Measurement(ml, mm, mm, (point, point), (point, point), 60.0, 9.0, 3.0, 0.1)
+            for mm, ml in zip(axes, volumes, strict=True)
+        ]
+        box = Box(point, (1.0, 1.0, 1.0))
+        lesions = [Lesion(n, 0.9, point, box, measurement=m) for n, m in enumerate(measured, 1)]
+        points.append(time_point_of(lesions, {}, "scan", None, 5.0))
+    shown = [[x.long_axis_mm for x in one.lesions.values()] for one in points]
+    assert shown == [[16.4, 10.1], [24.9, 18.0]]
+    pairs = tuple(Pair((n,), (n,), LesionState.GROWN) for n in (1, 2))
+    changes = [change_of(FollowUp(*points, pairs), pair) for pair in pairs]
+    assert [f"{one.long_axis_mm:.1f} {one.volume_ml:.2f}" for one in changes] == ["8.5 2.86", "7.9 0.49"]
+    assert sum(shown[0]) == pytest.approx(26.5)

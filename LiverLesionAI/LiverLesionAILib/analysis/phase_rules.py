@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..case.findings import SURE_PHASE
 from .finding_rules import FindingRules
 from .page import rule
 
@@ -54,7 +55,7 @@ class PhaseRules(FindingRules):
         (0.1, 0.22, 0.54, 0.14), "0..1", "How often each phase is met in the liver's CT.", "none: no survey"
     )
     phase_sure: float = rule(
-        0.7,
+        SURE_PHASE,
         "0..1",
         "A phase less probable is called uncertain where lesions get a class.",
         "none: chosen by eye",

@@ -268,6 +268,10 @@ class AttentionMap:
     bars: Mapping[str, float] = field(default_factory=dict)
 
 
+SURE_PHASE = 0.7
+"""A phase less probable is called uncertain."""
+
+
 @dataclass(frozen=True)
 class PhaseEstimate:
     """The contrast phase a CT seems to be in.
@@ -296,9 +300,15 @@ class PhaseEstimate:
         return Phase.of(self.name)
 
     @property
+    def unsure(self) -> bool:
+        """Whether neither the picture nor the reader says it with certainty."""
+        return not self.named and self.probability < SURE_PHASE
+
+    @property
     def text(self) -> str:
         """For the reader: "Portal venous phase (0.83)." and the warning."""
-        sure = f" ({chance(self.probability)})" if self.probability == self.probability else ""
+        doubt = ", uncertain" if self.unsure else ""
+        sure = f" ({chance(self.probability)}{doubt})" if self.probability == self.probability else ""
         sure = " (as named)" if self.named else sure
         return f"{self.name[:1].upper()}{self.name[1:]} phase{sure}. {self.warning}".strip()
 

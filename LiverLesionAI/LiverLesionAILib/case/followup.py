@@ -204,10 +204,15 @@ def change_of(followup: FollowUp, pair: Pair) -> Change:
     return Change(
         axis1 - axis0,
         100 * (axis1 - axis0) / axis0 if axis0 > 0 else math.nan,
-        volume1 - volume0,
+        _as_shown(volume1) - _as_shown(volume0),
         100 * (volume1 - volume0) / volume0 if volume0 > 0 else math.nan,
         doubling,
     )
+
+
+def _as_shown(volume_ml: float) -> float:
+    """A volume with the decimals of tables: a change is the difference of the two that stand beside it."""
+    return round(volume_ml, 2) if volume_ml < 100 else volume_ml
 
 
 GROWN_SHARE, GROWN_MM = 0.2, 5.0

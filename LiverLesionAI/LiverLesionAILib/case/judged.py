@@ -13,8 +13,8 @@ from .findings import CaseResult
 from .interval import intervals_of
 from .recist import Assessment, NonTarget, TargetSize
 
-SAME_MM, SAME_ML = 0.01, 0.01
-"""A stored case is rounded; lesions that differ by more have changed."""
+SAME_MM, SAME_ML = 0.06, 0.01
+"""A comparison has axes of 0.1 mm and a stored case is rounded; lesions that differ by more have changed."""
 
 
 @dataclass(frozen=True)

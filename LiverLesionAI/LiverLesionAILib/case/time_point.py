@@ -12,6 +12,9 @@ from .findings import Lesion, LesionSource, LesionStatus
 from .followup import LesionSize, TimePoint
 from .wording import reaches_an_end
 
+LENGTH_DIGITS = 1
+"""Of axes in a comparison, mm: as they are shown, so that a reader who adds them up finds the same sum."""
+
 
 def time_point_of(
     lesions: Iterable[Lesion],
@@ -46,8 +49,8 @@ def _size(lesion: Lesion, interval: tuple[float, float] | None) -> LesionSize:
     return LesionSize(
         lesion.number,
         lesion.tracking_uid,
-        math.nan if m is None else m.long_axis_mm,
-        math.nan if m is None else m.short_axis_mm,
+        math.nan if m is None else round(m.long_axis_mm, LENGTH_DIGITS),
+        math.nan if m is None else round(m.short_axis_mm, LENGTH_DIGITS),
         math.nan if m is None else m.volume_ml,
         low,
         high,

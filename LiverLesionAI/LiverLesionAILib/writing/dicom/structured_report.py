@@ -288,7 +288,7 @@ def shown_number(value: float, unit: str) -> float:
     """
     digits = DIGITS.get(unit, 3)
     if unit in ("mL", "%"):
-        digits = 3 if abs(value) < 1 else 2 if abs(value) < 100 else 1
+        digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1
     return float(fixed(value, digits))
 
 

@@ -309,7 +309,9 @@ def _technique(
         pairs.append((words("phase"), words("phase_unknown")))
     else:
         name = words(f"phase.{phase_key(result.phase.name)}")
-        known = words("phase_note", p=words.chance(result.phase.probability))
+        known = words(
+            "phase_unsure" if result.phase.unsure else "phase_note", p=words.chance(result.phase.probability)
+        )
         if result.phase.named:
             known = words("phase_named")
         pairs.append((words("phase"), f"{name} ({known})"))

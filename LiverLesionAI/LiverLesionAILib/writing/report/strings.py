@@ -62,6 +62,12 @@ _TABLE: Mapping[str, tuple[str, str, str, str]] = {
         "anslått fra bildet, sannsynlighet {p}",
         "estimée d'après l'image, probabilité {p}",
     ),
+    "phase_unsure": (
+        "uncertain; estimated from the image, probability {p}",
+        "unsicher; aus dem Bild geschätzt, Wahrscheinlichkeit {p}",
+        "usikker; anslått fra bildet, sannsynlighet {p}",
+        "incertaine ; estimée d'après l'image, probabilité {p}",
+    ),
     "slices": (
         "{n} slices of {s} mm",
         "{n} Schichten zu {s} mm",
