@@ -31,6 +31,20 @@ class TestClasses:
         assert case.cell(3, 1) == "indet."
         assert case.cell(3, 2) == "0.50"
 
+    def test_no_class_is_cut_off_in_the_narrow_panel(self, case):
+        """With the column of how sure it is, as bundled networks have it: "meta..." had stood there."""
+        from LiverLesionAILib.case.classes import LesionClass
+        from LiverLesionAILib.panel.findings.findings_model import CLASS, SURE
+
+        table = case.ui.findingsTable
+        table.setColumnHidden(SURE, False)
+        case.turn()
+        metrics = table.fontMetrics()
+        margins = table.sizeHintForColumn(CLASS) - metrics.horizontalAdvance("indet.")
+        for known in LesionClass:
+            wanted = metrics.horizontalAdvance(known.short) + margins
+            assert wanted <= table.columnWidth(CLASS), known.short
+
     def test_the_readers_class_is_kept_apart(self, case):
         case.choose(3)
         case.panel.reader.choose_class()

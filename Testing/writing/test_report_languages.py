@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from LiverLesionAILib.stages.neighbours.gallbladder import messages as gallbladd
 from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.ct import Geometry
 from LiverLesionAILib.volume.reading_messages import FURTHER_PHASE, ONE_OF_SEVERAL, SECOND_PHASE, of_phase
+from LiverLesionAILib.writing.report import header_texts
 from LiverLesionAILib.writing.report.sentences import REASONS, SENTENCES, reasons, sentence
 from LiverLesionAILib.writing.report.strings import LANGUAGES, Language, keys, texts
 from support.case_factory import small_case
@@ -135,3 +138,36 @@ class TestSentencesOfTheAnalysis:
         result = replace(result, messages=("The file's header was odd.",))
         assert content("de", result).warnings == ("(englisch) The file's header was odd.",)
         assert content("en", result).warnings == ("The file's header was odd.",)
+
+
+def sentences_of(folder: Path) -> set[str]:
+    """Every text of the code in a folder, fields as {}."""
+    found = set()
+    for file in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [x.value if isinstance(x, ast.Constant) else "{}" for x in node.values]
+                found.add("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return found
+
+
+def test_what_is_translated_of_headers_is_what_the_readers_of_files_say():
+    """A remark that is reworded there would stay English in the report, and nobody would be told."""
+    folder = Path(header_texts.__file__).parents[2] / "reading"
+    said = sentences_of(folder)
+    for english in header_texts.HEADER_SENTENCES:
+        form = re.sub(r"\{\w+\}", "{}", english).replace("{} follow the", "{} byte{} follow the")
+        assert form in said, english
+
+
+@pytest.mark.parametrize("code", LANGUAGES[1:])
+def test_a_header_with_two_voxel_sizes_is_told_in_the_language(code: str):
+    said = sentence(
+        "The header gives two voxel sizes: 3 x 3 x 3 mm by its sform, 3 x 3 x 5 mm by pixdim. The sform was "
+        "taken; check a known length, and volumes, before you trust sizes.",
+        Language(code),
+    )
+    assert "3 x 3 x 3 mm" in said and "3 x 3 x 5 mm" in said and "The header" not in said
+    assert said != Language(code)("in_english", s=said)

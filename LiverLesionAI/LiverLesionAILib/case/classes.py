@@ -102,7 +102,13 @@ class LesionClass(Enum):
     @property
     def short(self) -> str:
         """For the reader, where there is little room; the code where that is short itself."""
-        shorter = {"metastasis": "metast.", "haemangioma": "haem.", "indeterminate": "indet."}
+        shorter = {
+            "metastasis": "met.",
+            "haemangioma": "haem.",
+            "indeterminate": "indet.",
+            "abscess": "absc.",
+            "treated": "treat.",
+        }
         return shorter.get(self.code, self.code)
 
     @property

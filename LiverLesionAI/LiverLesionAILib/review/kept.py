@@ -168,7 +168,7 @@ def places_to_look_at(
     pointed = () if table is None else read_doubtful(table.GetAttribute)
     places = [*pointed]
     for lesion in read_faint(table):
-        if any(covers(lesion.box, place.centre_lps) for place in pointed):
+        if any(_same_place(lesion, place) for place in pointed):
             # The analysis pointed there: as every report of the case says it, so does the panel.
             continue
         measured = lesion.measurement
@@ -178,6 +178,12 @@ def places_to_look_at(
         places.append(DoubtfulPlace(lesion.centre_lps, across_mm, lesion.score))
     likeliest = sorted(places, key=lambda place: -place.score)
     return without_listed(likeliest, listed)[: Rules().doubtful_most]
+
+
+def _same_place(lesion: Lesion, place: DoubtfulPlace) -> bool:
+    """Whether a place is of a lesion: its middle in the lesion's box, or the lesion a part of it."""
+    apart_mm = float(np.linalg.norm(np.subtract(lesion.centre_lps, place.centre_lps)))
+    return covers(lesion.box, place.centre_lps) or apart_mm <= place.diameter_mm
 
 
 def drawn_mask(segment: slicer.vtkSegment, geometry: Geometry) -> Mask | None:

@@ -13,6 +13,7 @@ from ...support.message import PHASES, pattern_of
 from ...volume.reading_messages import phase_and_said
 from .anatomy_texts import ANATOMY_SENTENCES, LANDMARKS
 from .followup_texts import FOLLOW_UP_SENTENCES
+from .header_texts import HEADER_SENTENCES
 from .lesion_texts import LESION_SENTENCES
 from .phase_texts import PHASE_SENTENCES
 from .reason_texts import REASONS
@@ -208,6 +209,7 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Des parties de {names} se trouvent hors du scanner et ont été coupées.",
     ),
     **FOLLOW_UP_SENTENCES,
+    **HEADER_SENTENCES,
     **ANATOMY_SENTENCES,
     **LESION_SENTENCES,
     **PHASE_SENTENCES,
@@ -221,7 +223,7 @@ _WORDS = ("response", "non_target")
 def sentence(said: str, words: Language) -> str:
     """A sentence of the analysis in the report's language.
 
-    One that the table lacks, such as a remark on a file, stays English and is marked so.
+    One that the table lacks, such as a rare remark on a file, stays English and is marked so.
     """
     if words.code == "en":
         return said
