@@ -135,9 +135,8 @@ def test_the_bundle_holds_it_and_gives_it_back(case, tmp_path):
     assert has_surfaces(made.anatomy.segmentation)
     write_bundle(scene, tmp_path / "scene.mrb")
     again = read_bundle(tmp_path / "scene.mrb", tmp_path / "read")
-    ct = again.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-    while ct.GetAttribute("LiverLesionAI.Role"):
-        ct = again.GetNthNodeByClass(1, "vtkMRMLScalarVolumeNode")
+    volumes = [again.GetNthNodeByClass(k, "vtkMRMLScalarVolumeNode") for k in range(2)]
+    ct = next(one for one in volumes if one is not None and not one.GetAttribute("LiverLesionAI.Role"))
     nodes = AnatomyNodes.of(find_nodes(again, ct))
     assert nodes is not None and nodes.landmarks is not None
     assert not nodes.segmentation.GetDisplayNode().GetVisibility()

@@ -414,3 +414,14 @@ def test_a_change_of_a_fifth_that_is_called_stable_is_explained(result, language
         english = STABLE_CHANGED.format(numbers=number)
         assert (english in course_text(judged)) == (now_mm == 10.2)
     assert said == {6.9: [], 10.2: [words("fu.stable_changed", numbers=number)]}
+
+
+def test_the_terminals_columns_stay_in_line_whatever_the_state_is_called(result):
+    """'faint in one scan?' is longer than 'stable' and had pushed its row's sizes aside."""
+    judged = course_of(result)
+    step = judged.course.last
+    pairs = (Pair((), (1,), LesionState.FAINT), *step.pairs[1:])
+    long = replace(judged, course=replace(judged.course, steps=(replace(step, pairs=pairs),)))
+    for one in (judged, long):
+        lines = course_text(one).splitlines()[1 : 2 + len(pairs)]
+        assert "long axis mm" in lines[0] and len({len(line) for line in lines}) == 1, lines

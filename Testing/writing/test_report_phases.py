@@ -89,7 +89,9 @@ def test_a_phase_that_is_not_sure_is_called_uncertain_where_it_stands(code: str)
     result, words = small_case()[1], Language(code)
     for probability, named, key in ((0.36, False, "phase_unsure"), (0.9, False, "phase_note")):
         seen = replace(result, phase=PhaseEstimate("delayed", probability, named=named))
-        said = dict(report_content(seen, None, Options(language=code)).technique)[words("phase")]
+        told = report_content(seen, None, Options(language=code))
+        assert (dict(told.liver)[words("fat")] == words("fat_doubt")) == (key == "phase_unsure")
+        said = dict(told.technique)[words("phase")]
         assert said == f"{words('phase.delayed')} ({words(key, p=words.chance(probability))})"
     named = replace(result, phase=PhaseEstimate("delayed", 0.36, named=True))
     said = dict(report_content(named, None, Options(language=code)).technique)[words("phase")]

@@ -23,7 +23,8 @@ def course_text(judged: JudgedCourse) -> str:
     lines = [f"Beside {followup.prior.name}{days}:"]
     if course.failed:
         return "\n".join([*lines, course.failed, *judged.warnings])
-    lines.append(f"{'now':>6} {'before':>7}  {'state':<12} {'long axis mm':>22}  {'volume mL':>20}")
+    wide = max([12, *(len(_state(pair)) for pair in followup.pairs)])
+    lines.append(f"{'now':>6} {'before':>7}  {'state':<{wide}} {'long axis mm':>22}  {'volume mL':>20}")
     for pair in followup.pairs:
         change = change_of(followup, pair)
         before = [followup.prior.lesions[n] for n in pair.prior]
@@ -32,7 +33,7 @@ def course_text(judged: JudgedCourse) -> str:
         volume = _from_to(_sum(before, "volume_ml"), _sum(now, "volume_ml"), 2)
         percent = "" if math.isnan(change.long_axis_percent) else f" ({change.long_axis_percent:+.0f} %)"
         lines.append(
-            f"{_numbers(pair.current):>6} {_numbers(pair.prior):>7}  {_state(pair):<12} "
+            f"{_numbers(pair.current):>6} {_numbers(pair.prior):>7}  {_state(pair):<{wide}} "
             f"{axis + percent:>22}  {volume:>20}"
         )
     if any(pair.proposed for pair in followup.pairs):
@@ -40,7 +41,7 @@ def course_text(judged: JudgedCourse) -> str:
     if changed := stable_though_changed(followup):
         lines.append(STABLE_CHANGED.format(numbers=changed))
     lines += [one.text for pair in followup.pairs if (one := followup.joined_of(pair)) is not None]
-    lines += [wide.text for pair in followup.pairs if (wide := followup.wide_of(pair)) is not None]
+    lines += [one.text for pair in followup.pairs if (one := followup.wide_of(pair)) is not None]
     if len(course.points) > 2:
         lines += _over_time(course, sums_over_time(course, targets, judged.elsewhere))
     if response is not None:

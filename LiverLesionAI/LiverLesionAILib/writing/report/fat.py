@@ -17,7 +17,8 @@ FAT_HU: Mapping[str, tuple[float, float]] = {"portal": (80.0, 90.0), "unenhanced
 
 def fat_of(result: CaseResult, words: Language) -> str:
     """:func:`fat_text` of a case; nothing where its phase, or its densities, are in doubt."""
-    if any(doubts_density(said) for said in result.messages):
+    unsure = result.phase is not None and result.phase.unsure
+    if unsure or any(doubts_density(said) for said in result.messages):
         return words("fat_doubt")
     phase = None if result.phase is None else phase_key(result.phase.name)
     return fat_text(result.liver_hu_mean, phase, words)
