@@ -154,6 +154,29 @@ def test_the_whole_line_is_judged_and_goes_on_where_it_was(data, tmp_path, monke
     assert capsys.readouterr().out.strip() == printed[printed.rindex("| whole line") :].strip()
 
 
+def test_what_the_stage_leaves_of_tumour_in_real_slices(data, tmp_path, monkeypatch, capsys) -> None:
+    """A mask network takes bile for tumour, and a lesion beside it, which stays."""
+    from LiverLesionAILab.evaluation import gallbladder_in_slices as taken
+    from LiverLesionAILab.training.trained_masks import TrainedMasks
+
+    images = dict(np.load(data / "slices" / "slices.npz"))
+    images["images"][:2, 36:50, 24:40] = BILE_HU
+    np.savez(data / "slices" / "slices.npz", **images)
+    model = TrainedMasks(ByDensity(3).eval(), SPEC, {}, 0.5)
+    monkeypatch.setattr(taken, "bundled_model", lambda _: model)
+    out = tmp_path / "taken.csv"
+    assert run_gallbladders(_arguments("--tumour", "--out", str(out))) == 0
+    first, second = taken.read_taken(out)
+    assert first.before_mm2 > 0.8 * first.gallbladder_mm2 > 0 and first.after_mm2 == 0
+    assert first.liver_before_mm2 == first.liver_after_mm2 > 0, "one that liver surrounds stays"
+    assert second.gallbladder_mm2 == second.before_mm2 == 0
+    assert second.liver_before_mm2 == second.liver_after_mm2 > 0
+    printed = capsys.readouterr().out
+    assert f"| gallbladder outlined | 1 | {first.before_mm2:.0f}, 0 |" in printed
+    assert run_gallbladders(_arguments("--tumour", "--rows", str(out))) == 0
+    assert capsys.readouterr().out == printed
+
+
 def test_rows_that_are_none_are_told(tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     other.write_text("a,b\n1,2\n")
@@ -161,6 +184,8 @@ def test_rows_that_are_none_are_told(tmp_path: Path) -> None:
         run_gallbladders(_arguments("--rows", str(other)))
     with pytest.raises(InputError, match="as `gallbladders --line --out` writes them"):
         run_gallbladders(_arguments("--line", "--rows", str(other)))
+    with pytest.raises(InputError, match="as `gallbladders --tumour --out` writes them"):
+        run_gallbladders(_arguments("--tumour", "--rows", str(other)))
 
 
 def test_a_run_without_weights_is_told(tmp_path: Path) -> None:

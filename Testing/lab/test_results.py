@@ -16,6 +16,7 @@ from LiverLesionAILab.evaluation.clicks import GOOD_DICE, read_clicks, table
 from LiverLesionAILab.evaluation.consistency import courses_table, read_courses
 from LiverLesionAILab.evaluation.followups_table import followup_table, rate_text
 from LiverLesionAILab.evaluation.followups_table import read_rows as followup_rows
+from LiverLesionAILab.evaluation.gallbladder_in_slices import read_taken, taken_table
 from LiverLesionAILab.evaluation.gallbladder_line import line_table, read_line
 from LiverLesionAILab.evaluation.gallbladders import read_rows, summary, write_rows
 from LiverLesionAILab.evaluation.kept_classes import read_kept, without_network, write_kept
@@ -63,6 +64,10 @@ def test_what_longer_training_gave_the_gallbladders_is_what_both_kept_rows_say()
 def test_the_gallbladders_of_the_whole_line_are_those_of_the_kept_rows():
     rows = read_line(RESOURCES / "results" / "gallbladder_line.csv")
     assert line_table(rows) in EVIDENCE and f"on {len(rows)} such scans" in EVIDENCE
+
+
+def test_what_the_stage_leaves_of_tumour_in_slices_is_what_the_kept_rows_say():
+    assert taken_table(read_taken(RESOURCES / "results" / "gallbladder_slices.csv")) in EVIDENCE
 
 
 def test_the_clicks_table_is_that_of_the_kept_clicks(tmp_path):

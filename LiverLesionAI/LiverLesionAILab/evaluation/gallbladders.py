@@ -46,6 +46,7 @@ from ..training.gallbladder_cases import (
 )
 from ..training.trained_masks import run_network
 from .gallbladder_in_cases import case_rows, case_table
+from .gallbladder_in_slices import TakenRow, read_taken, taken_rows, taken_table
 from .gallbladder_line import line_rows, line_table, read_line
 from .row_tables import read_csv, share_lines, write_csv
 
@@ -321,6 +322,11 @@ def add_gallbladder_arguments(parser: argparse.ArgumentParser) -> None:
         help="the synthetic scans through the whole line instead; goes on from the rows in --out",
     )
     parser.add_argument(
+        "--tumour",
+        action="store_true",
+        help="what the stage takes of the tumour that SFAN sees in the validation patients' slices, instead",
+    )
+    parser.add_argument(
         "--rows", type=Path, metavar="CSV", help="print the tables of rows that --out wrote; nothing is run"
     )
 
@@ -345,7 +351,10 @@ def run_gallbladders(args: argparse.Namespace, progress: Progress = silent) -> i
     import torch
 
     if args.rows:
-        print(line_table(read_line(args.rows)) if args.line else summary(read_rows(args.rows)))
+        if args.tumour:
+            print(taken_table(read_taken(args.rows)))
+        else:
+            print(line_table(read_line(args.rows)) if args.line else summary(read_rows(args.rows)))
         return 0
     torch.set_num_threads(args.threads)
     data = data_folder()
@@ -358,6 +367,12 @@ def run_gallbladders(args: argparse.Namespace, progress: Progress = silent) -> i
         return 0
     network, spec = trained_network(args.run)
     settings = Rules().part(GallbladderSettings)
+    if args.tumour:
+        taken = list(taken_rows(network, spec, data, slice_rules(settings)))
+        print(taken_table(taken))
+        if args.out:
+            write_csv(taken, TakenRow, args.out)
+        return 0
     rows = list(slice_rows(network, spec, data, settings, args.paintings))
     rows += scan_rows(network, spec, data, settings, range(args.scans), progress)
     print(summary(rows))
