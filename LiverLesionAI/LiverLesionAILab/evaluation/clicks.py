@@ -1,10 +1,10 @@
 """`liverlesionai clicks`: what one click gives for lesions that the default line does not list.
 
 On the scans of a SynthLiver-1 split, which no bundled network has seen, or on the real lesions of patients
-that a run has left out. The click is put where a lesion is deepest. Its outline comes from the network that
-answers clicks, where there is one, and from the segmenter's own probability where there is any, else from
-density, as the panel does it without that network. The second click is put in the largest error, in the
-lesion or beside it, as with *Correct*, and its answer is taken as it comes.
+that a run has left out. The click is put where a lesion is deepest. Its outline comes from the segmenter's
+own probability where there is any, else from density, and is mended by the network that answers clicks where
+there is one, as in the panel. The second click is put in the largest error, in the lesion or beside it, as
+with *Correct*, and its answer is taken as it comes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.analysis.settings import Settings
 from LiverLesionAILib.case.findings import CaseResult, ProbabilityMap
 from LiverLesionAILib.models.device import cpu_precision
-from LiverLesionAILib.models.inputs import liver_level_hu
 from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.stages.detect.click_input import near_liver
 from LiverLesionAILib.stages.detect.point import (
@@ -36,8 +35,8 @@ from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import CtVolume
-from LiverLesionAILib.volume.geometry import index_triple
-from LiverLesionAILib.volume.masks import ball_diameter_mm, bounding_box, components
+from LiverLesionAILib.volume.geometry import Index3, index_triple
+from LiverLesionAILib.volume.masks import ball_diameter_mm, components
 from LiverLesionAILib.volume.overlap import dice
 from LiverLesionAILib.volume.resampling import resample
 from numpy.typing import NDArray
@@ -45,12 +44,13 @@ from numpy.typing import NDArray
 from ..data.cases import LITS_PATIENTS, data_folder, read_unchecked, without_specks
 from ..data.scan import LIVER, TUMOUR, LabelledScan, Scan
 from ..data.synthliver import find_synthliver
+from ..training.click_places import deepest, worst
 from ..training.recipes import recipe
 from ..training.trained_masks import run_network
-from .clicked import Clicker, deepest, worst
+from .clicked import Clicker
 
-REACH_MM = 100.0
-"""Of the CT, so much round a lesion is handed to the network."""
+REACH_MM = 60.0
+"""Of the CT so much round a click is looked at."""
 
 GOOD_DICE = 0.7
 FOUND_SHARE = 0.1
@@ -67,9 +67,8 @@ class Click:
         by_network, by_density, by_panel: Dice with the truth by the segmenter, by density, by either; 0 where
             nothing is proposed.
         by_two: by either after the second click.
-        seconds: of processor time for the network's first click; without it for all outlines of both clicks.
-        one, two: by the network that answers clicks after one and after two clicks; where it has no answer,
-            by either.
+        seconds: of processor time for the first click, with the network's where there is one.
+        one, two: by either, mended by the network that answers clicks, after one and after two clicks.
         second: where its second click went: "missing", "too much", or "" where nothing was wrong.
     """
 
@@ -114,7 +113,7 @@ def add_click_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="ask the network that answers clicks alone, of the lesions that --out wrote; no scan is "
-        "analysed, and the true liver stands for the one that was found",
+        "analysed: it begins with outlines by density, in the true liver",
     )
     parser.add_argument("--device", default="auto")
 
@@ -180,12 +179,12 @@ def asked_clicker(run: Path | None) -> Clicker | None:
     """
     if run is not None:
         own = recipe("click_unet")
-        return Clicker(run_network(run, own.network, asdict(own.config)), own.spec)
+        return Clicker(run_network(run, own.network, asdict(own.config)))
     models = ModelStore.bundled()
     entries = models.manifest.of_task("click")
     if not entries:
         return None
-    return Clicker(models.network(entries[0].name, "cpu", cpu_precision()), entries[0].input)
+    return Clicker(models.network(entries[0].name, "cpu", cpu_precision()))
 
 
 def left_out_scans(run: Path | None, patients: str) -> Iterator[LabelledScan]:
@@ -242,64 +241,62 @@ def clicks_on(
     """Clicks on every lesion, a piece of the true tumour, of a scan."""
     result, spacing = analyse(scan.ct), scan.ct.geometry.spacing_zyx_mm
     near = near_liver(result.liver_zyx, spacing)
-    level_hu = liver_level_hu(scan.ct.hu_zyx[result.liver_zyx])
+    level = LiverLevel.of(scan.ct.hu_zyx, result.liver_zyx, spacing)
     pieces, count = components(scan.labels_zyx == TUMOUR)
     found = []
     for number in range(1, count + 1):
         lesion = pieces == number
-        started = time.process_time()
-        grown, before = _grown(scan, lesion, near, result)
-        seconds = time.process_time() - started
         listed = np.count_nonzero((result.lesion_labels_zyx > 0) & lesion) >= FOUND_SHARE * lesion.sum()
         diameter = ball_diameter_mm(float(lesion.sum()) * scan.ct.geometry.voxel_volume_mm3)
-        click = Click(scan.name, number, diameter, bool(listed), *before, seconds)
+        frame, at = frame_round(deepest(lesion, spacing), scan.ct.geometry.shape_zyx, spacing, REACH_MM)
+        seen, truth = Surroundings(scan.ct.hu_zyx[frame], spacing, near[frame], level), lesion[frame]
+        own = (scan.name, number, diameter, bool(listed))
+        if not seen.inside_zyx[at]:
+            # The panel says that this is outside the liver.
+            nothing = {} if clicker is None else {"one": 0.0, "two": 0.0}
+            found.append(Click(*own, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, **nothing))
+            continue
+        grown, before = _grown(scan, seen, truth, frame, at, result)
+        click = Click(*own, *before)
         if clicker is not None:
-            box = bounding_box(lesion)
-            assert box is not None
-            around = tuple(
-                slice(max(0, b.start - r), b.stop + r)
-                for b, r in zip(box, (int(np.ceil(REACH_MM / s)) for s in spacing), strict=True)
-            )
-            seen = (scan.ct.hu_zyx[around], spacing, lesion[around], near[around], level_hu, grown[around])
-            answer = clicker.answer(*seen)
-            own = {"seconds": answer.seconds, "one": answer.one, "two": answer.two, "second": answer.second}
-            click = replace(click, **own)
+            z, y, x = (float(n) for n in at)
+            answer = clicker.answer(seen, truth, grown, (z, y, x))
+            click = replace(click, one=answer.one, two=answer.two, second=answer.second)
+            click = replace(click, seconds=click.seconds + answer.seconds)
         found.append(click)
     return found
 
 
 def _grown(
-    scan: LabelledScan, lesion: NDArray[np.bool_], near: NDArray[np.bool_], result: CaseResult
-) -> tuple[NDArray[np.bool_], tuple[float, float, float, float, float]]:
+    scan: LabelledScan,
+    seen: Surroundings,
+    truth: NDArray[np.bool_],
+    frame: tuple[slice, slice, slice],
+    at: Index3,
+    result: CaseResult,
+) -> tuple[NDArray[np.bool_], tuple[float, float, float, float, float, float]]:
     """What is outlined without the network that answers clicks, as the panel does it.
 
     Returns:
-        The mask after one click; suspicion, and Dice by the segmenter, by density, by either, after a second
-        click in the largest error.
+        The mask after one click; suspicion, Dice by the segmenter, by density, by either, after a second
+        click in the largest error, and seconds of the first click.
     """
-    tumour, geometry, point = result.probabilities["tumour"], scan.ct.geometry, Rules().part(PointSettings)
-    spacing = geometry.spacing_zyx_mm
-    frame, at = frame_round(deepest(lesion, spacing), geometry.shape_zyx, spacing, point.point_reach_mm)
+    tumour, point, spacing = result.probabilities["tumour"], Rules().part(PointSettings), seen.spacing_zyx_mm
     z, y, x = frame
-    own = geometry.cropped((z.start, y.start, x.start), (z.stop, y.stop, x.stop))
+    own = scan.ct.geometry.cropped((z.start, y.start, x.start), (z.stop, y.stop, x.stop))
     probability = resample(tumour.values_zyx, tumour.geometry, own, 0.0) / 255.0
-    level = LiverLevel.of(scan.ct.hu_zyx, result.liver_zyx, spacing)
-    seen, truth = Surroundings(scan.ct.hu_zyx[frame], spacing, near[frame], level), lesion[frame]
-    whole = np.zeros(lesion.shape, bool)
-    if not near[frame][at]:
-        # The panel says that this is outside the liver.
-        return whole, (float(probability[at]), 0.0, 0.0, 0.0, 0.0)
+    started = time.process_time()
     network = grow_by_probability(probability, at, spacing, seen.inside_zyx, point)
     density = outline_star(seen, at, point)
     first = density if network is None else network
+    seconds = time.process_time() - started
     wrong = worst(first, truth, spacing)
     second = first
     if wrong is not None:
         second = corrected(seen, first, index_triple(np.array(wrong[0], int)), point, probability)
-    whole[frame] = first
     by_network = 0.0 if network is None else dice(network, truth)
     found = (by_network, dice(density, truth), dice(first, truth), dice(second, truth))
-    return whole, (float(probability[at]), *found)
+    return first, (float(probability[at]), *found, seconds)
 
 
 def table(clicks: Sequence[Click]) -> str:
@@ -308,7 +305,7 @@ def table(clicks: Sequence[Click]) -> str:
         "by_density": "by density",
         "by_panel": "suspicion, else density",
         "by_two": "two clicks",
-        "one": "click network",
+        "one": "mended by the network",
         "two": "two clicks",
     }
     if any(c.one is None or c.two is None for c in clicks):

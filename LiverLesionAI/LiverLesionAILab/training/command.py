@@ -120,7 +120,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="train on the training scans of the SynthLiver-1 in this folder, and on nothing else (the "
-        "second look: on the default line's candidates in them as well)",
+        "second look: on the default line's candidates in them as well; click_unet: on their lesions too)",
     )
     parser.add_argument(
         "--without",
@@ -255,10 +255,12 @@ def _train_trees(args: argparse.Namespace, chosen: Recipe, folder: Path, progres
 
 
 def _train_clicks(args: argparse.Namespace, chosen: Recipe, folder: Path, progress: Progress) -> int:
-    from .click_training import click_cases, fit_clicks
+    from .click_cases import ClickBank, click_crops
+    from .click_training import fit_clicks
 
-    cases = click_cases(chosen, args.hold_out, args.cache, args.threads, progress)
-    return _finish(args, chosen, fit_clicks(chosen, cases, folder, args.device, progress, args.start), folder)
+    bank = ClickBank() if args.bank is None else replace(ClickBank(), variants=args.bank)
+    crops = click_crops(bank, args.hold_out, args.cache, args.synthliver, args.threads, progress)
+    return _finish(args, chosen, fit_clicks(chosen, crops, folder, args.device, progress, args.start), folder)
 
 
 def asked_recipe(args: argparse.Namespace) -> Recipe:
@@ -272,12 +274,13 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
     if beside and any(getattr(args, name) for name in NOT_BESIDE):
         options = ", ".join(f"--{name}" for name in NOT_BESIDE)
         raise InputError(f"The second look knows no {options}: no stage of an analysis asks it yet.")
-    if (args.without or args.synthliver) and chosen.task in OTHER_DATA:
+    clicks = chosen.task == "click"
+    if (args.without or (args.synthliver and not clicks)) and chosen.task in OTHER_DATA:
         raise InputError(
             "--without and --synthliver are for networks that learn tumours from volumes, not for slice "
             "classifiers or neighbours of the liver."
         )
-    if args.synthliver and not beside and (args.without or args.hold_out or args.shares):
+    if args.synthliver and not (beside or clicks) and (args.without or args.hold_out or args.shares):
         raise InputError("--synthliver brings its own data: leave out --without, --hold-out and --shares.")
     if args.labels is not None and chosen.task != "classify":
         raise InputError("--labels are classes of lesions: only dadrn learns them.")
@@ -300,7 +303,7 @@ def asked_recipe(args: argparse.Namespace) -> Recipe:
             raise InputError(f"--learning-rate {args.learning_rate:g}: give a number between 0 and 1.")
         loop = replace(loop, learning_rate=args.learning_rate)
     chosen = replace(chosen, config=changed_config(chosen.config, args.config), loop=loop)
-    if args.synthliver and not beside:
+    if args.synthliver and not (beside or clicks):
         chosen = replace(chosen, shares={"real": 1.0})
     elif args.shares:
         shares = {k: float(v) for k, v in (item.split("=") for item in args.shares.split(","))}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from LiverLesionAILib.models.inputs import InputSpec
-from LiverLesionAILib.networks import click_unet, cs_att
+from LiverLesionAILib.networks import cs_att
+from LiverLesionAILib.stages.detect.click_input import DEPTH, EDGE, HU_LIMITS
 
 from .gallbladder_cases import GRID_MM
 from .vessel_cases import GRID_ZYX_MM
@@ -42,7 +43,9 @@ SECOND_LOOK_INPUT = InputSpec(
 )
 """A crop of 48 mm; its slices are all of its channels, so their number is even."""
 
-CLICK_INPUT = InputSpec((2.0, 1.0, 1.0), (-100.0, 220.0), click_unet.DEPTH, liver_hu=100.0)
-"""A crop of 48 mm round the click, 32 mm high; of large lesions its voxels are larger."""
+CLICK_INPUT = InputSpec((1.0, 1.0, 1.0), HU_LIMITS, DEPTH)
+"""Its voxels are as large as the outline asks for, see `stages.detect.click_input`."""
+
+CLICK_EDGE = EDGE
 
 COARSE_INPUT = InputSpec(spacing_zyx_mm=(3.0, 3.0, 3.0), window_hu=(-150.0, 230.0), in_slices=5)

@@ -27,6 +27,7 @@ from .bodies import BodyMix
 from .gallbladder_cases import GallbladderMix
 from .input_specs import (
     CLASS_INPUT,
+    CLICK_EDGE,
     CLICK_INPUT,
     COARSE_INPUT,
     DETECT_INPUT,
@@ -359,12 +360,12 @@ RECIPES: dict[str, Recipe] = {
         task="click",
         config=click_unet.SIZES["compact"],
         spec=CLICK_INPUT,
-        crop=click_unet.EDGE,
+        crop=CLICK_EDGE,
         loop=LoopSettings(
-            steps=1100, batch=12, learning_rate=2.5e-3, warmup=40, ema=0.99, checkpoint_every=50, log_every=10
+            steps=1500, batch=12, learning_rate=2e-3, warmup=40, ema=0.99, checkpoint_every=50, log_every=10
         ),
-        shares={"real": 0.2, "variant": 0.62, "body": 0.18},
-        title="Click U-Net: a lesion's outline from a click in it",
+        shares={"real": 0.3, "variant": 0.55, "body": 0.15},
+        title="Click U-Net: a lesion's outline from clicks in it and beside it",
     ),
     "dadrn": Recipe(
         network="dadrn",

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..case.store import load_steps
-from ..models.inputs import liver_level_hu
 from ..models.weights import ModelEntry
 from ..scene import segments
 from ..scene.ras import to_volume, volume_geometry
 from ..stages.detect.click_input import MARGIN_MM, near_liver
 from ..stages.detect.point import frame_round
+from ..stages.detect.star import LiverLevel
 from ..support.errors import InputError
 from ..support.steps import staged
 from ..volume.crops import Mask, trimmed
 from ..volume.geometry import Geometry
-from ..volume.masks import bounding_box
+from ..volume.packed_mask import pack_mask
 from .case_view import CaseView
 from .derived import cut_to
 
@@ -33,8 +33,11 @@ PointLps = tuple[float, float, float]
 TAG_CLICKS = "LiverLesionAI.Clicks"
 """Of a segment: the clicks that its outline came from."""
 
-REACH_MM = 100.0
-"""So far round the clicks the network looks at most."""
+REACH_MM = 60.0
+"""A correction is a click no farther from the lesion's first one."""
+
+ROUND_MM = 25.0
+"""Of the CT the network gets so much round the outline, and half of the outline's length more."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def next_click(
     known = ClickedPoints.read(segments.tag(segment, TAG_CLICKS)) or ClickedPoints(
         (_triple(geometry.index_to_lps(_deepest(mask, geometry))),)
     )
-    if np.linalg.norm(np.array(point_lps) - np.array(known.inside[0])) > REACH_MM / 2:
+    if np.linalg.norm(np.array(point_lps) - np.array(known.inside[0])) > REACH_MM:
         raise InputError(
             "The point is too far from the lesion. Click in it or beside it, or add another lesion."
         )
@@ -105,10 +108,11 @@ def next_click(
 
 
 class ClickQuestion:
-    """Asked of the part of the CT round the clicks.
+    """Asked of the part of the CT round an outline and its clicks.
 
     Attributes:
         points: what was clicked on.
+        drawn: the outline so far: by surfaces or the segmenter's suspicion for a new lesion.
         segment_id: of the lesion that is corrected; "" for a new one.
         answered: whether there is an answer.
         mask: the answer; None where the network sees nothing there.
@@ -123,18 +127,25 @@ class ClickQuestion:
         entry: ModelEntry,
         settings: Mapping[str, Any],
         points: ClickedPoints,
+        drawn: Mask,
         segment_id: str = "",
     ) -> None:
-        self.points, self.segment_id = points, segment_id
+        self.points, self.drawn, self.segment_id = points, drawn, segment_id
         self.mask: Mask | None = None
         self.answered = False
         self.case = case
         self._liver, self._entry, self._settings = liver, entry, dict(settings)
         self._geometry = volume_geometry(case.volume)
-        ends = np.array(points.inside, float)
-        middle = np.round(self._geometry.lps_to_index((ends.min(axis=0) + ends.max(axis=0)) / 2)).astype(int)
-        shape, spacing = self._geometry.shape_zyx, self._geometry.spacing_zyx_mm
-        self._frame = frame_round(np.clip(middle, 0, np.array(shape) - 1), shape, spacing, REACH_MM)[0]
+        clicks = [self._geometry.lps_to_index(point) for point in (*points.inside, *points.outside)]
+        ends = np.array([*clicks, *([s.start for s in drawn.slices], [s.stop - 1 for s in drawn.slices])])
+        spacing = np.array(self._geometry.spacing_zyx_mm)
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        reach = np.ceil((ROUND_MM + 0.5 * float(((high - low) * spacing).max())) / spacing)
+        z, y, x = (
+            slice(max(0, int(np.floor(a - r))), min(n, int(np.ceil(b + r)) + 1))
+            for a, b, r, n in zip(low, high, reach, self._geometry.shape_zyx, strict=True)
+        )
+        self._frame = (z, y, x)
 
     def prepare(self) -> tuple[NDArray, Geometry, Mapping[str, Any]]:
         """The part of the CT, and the question.
@@ -146,19 +157,27 @@ class ClickQuestion:
             raise InputError("The CT was changed meanwhile. Ask again.")
         array, frame = slicer.util.arrayFromVolume(self.case.volume), self._frame
         start, stop = ([getattr(s, end) for s in frame] for end in ("start", "stop"))
-        return array[frame], self._geometry.cropped(start, stop), self._request(array)
+        part = self._geometry.cropped(start, stop)
+        return array[frame], part, self._request(array, part)
 
-    def _request(self, array: NDArray) -> dict[str, Any]:
-        level = float("nan")
-        if self._liver is not None:
-            level = liver_level_hu(array[self._liver.slices][self._liver.voxels_zyx])
+    def _request(self, array: NDArray, part: Geometry) -> dict[str, Any]:
+        spacing, liver = self._geometry.spacing_zyx_mm, self._liver
+        if liver is None or not liver.count:
+            whole = array[self._frame]
+            level, packed = LiverLevel.of(whole, np.ones(whole.shape, bool), spacing), ""
+        else:
+            level = LiverLevel.of(array[liver.slices], liver.voxels_zyx, spacing)
+            packed = pack_mask(Mask.of(cut_to(liver, self._frame)), part)
         return {
             "model": self._entry.name,
             "device": self._settings.get("device", "auto"),
             "precision": self._settings.get("precision", "auto"),
             "inside_lps": [list(point) for point in self.points.inside],
             "outside_lps": [list(point) for point in self.points.outside],
-            "level_hu": level if np.isfinite(level) else None,
+            "drawn": pack_mask(Mask.of(cut_to(self.drawn, self._frame)), part),
+            "liver": packed,
+            "level_hu": level.hu,
+            "spread_hu": level.spread_hu,
         }
 
     def answer(self, result: Path) -> Iterator[str]:
@@ -166,26 +185,6 @@ class ClickQuestion:
         found = yield from staged("read the outline", load_steps(result))
         self.answered = True
         drawn = np.asarray(found.lesion_labels_zyx) > 0
-        box = bounding_box(drawn)
-        if box is None:
-            return
-        if self._liver is not None:
-            # As much of the liver as decides about the drawn part.
-            spacing = self._geometry.spacing_zyx_mm
-            margin = [int(np.ceil(MARGIN_MM / s)) + 1 for s in spacing]
-            wide = tuple(
-                slice(max(0, f.start + b.start - m), f.start + b.stop + m)
-                for f, b, m in zip(self._frame, box, margin, strict=True)
-            )
-            wide = tuple(
-                slice(w.start, min(w.stop, n)) for w, n in zip(wide, self._geometry.shape_zyx, strict=True)
-            )
-            near = near_liver(cut_to(self._liver, wide), spacing)  # type: ignore[arg-type]
-            inner = tuple(
-                slice(f.start + b.start - w.start, f.start + b.stop - w.start)
-                for f, b, w in zip(self._frame, box, wide, strict=True)
-            )
-            drawn[box] &= near[inner]
         if drawn.any():
             crop, start = trimmed(drawn)
             z, y, x = (f.start + n for f, n in zip(self._frame, start, strict=True))

@@ -15,8 +15,8 @@ detect     images (B, in_slices, H, W) -> a list of B pairs: boxes (n, 4) y0, x0
 classify   images (B, in_slices, 160, 160) -> `.logits` (B, classes) and `.features` (B, C, h, w);
            `head(features)` -> logits; `config.classes`, the first of them "Normal"; with `config.phases` four
            channels more, :func:`..networks.dadrn.with_phase`
-click      a crop and clicks (B, 6 * D, H, W), see `detect.click_input` -> `.logits` (B, D, H, W): log odds
-           of belonging to what was clicked on
+click      a crop, an outline and clicks (B, 9 * D, H, W), see `detect.click_input` -> `.logits`
+           (B, D, H, W): log odds of belonging to what was clicked on
 =========  ==================================================================================================
 
 So a model is one file in `networks/` (with `CONFIG` and `build`), one entry of the manifest, one weight. This

@@ -1,4 +1,4 @@
-"""*Add* and *Correct*: clicks are answered by the network where one is bundled, else by density."""
+"""*Add* and *Correct*: what density or the segmenter gives for a click, mended by the network for clicks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ...review.click_question import ClickedPoints, ClickQuestion, first_click, 
 from ...review.grow import corrected_at, grown_from
 from ...review.reader_actions import ReaderActions
 from ...support.errors import LiverLesionAIError, ModelError
+from ...volume.crops import Mask
 from ..run.queue import AnalysisQueue
 from ..run.torch_install import torch_is_there
 from .place import PointPlacer
@@ -101,9 +102,11 @@ class ClickPanel:
         """Add what is outlined from a point of the world, RAS mm."""
 
         def act() -> None:
-            points = first_click(self._host.case, point_ras, self._actions.liver_mask())
-            if not self._ask(points, point_ras):
-                self._grow(points, point_ras)
+            liver = self._actions.liver_mask()
+            points = first_click(self._host.case, point_ras, liver)
+            mask = grown_from(self._host.case, point_ras, liver)
+            if not self._ask(points, mask, point_ras):
+                self._add_grown(points, mask)
 
         self._guarded(act)
 
@@ -128,7 +131,7 @@ class ClickPanel:
                 return
             mask = self._actions.mask(segment_id)
             points = next_click(self._host.case, segment_id, mask, point_ras)
-            if not self._ask(points, point_ras, segment_id):
+            if not self._ask(points, mask, point_ras, segment_id):
                 self._correct_grown(segment_id, points, point_ras)
 
         self._guarded(act)
@@ -149,18 +152,18 @@ class ClickPanel:
             return
         question, point_ras = asked
         if not question.segment_id:
-            self._guarded(lambda: self._grow(question.points, point_ras))
+            self._guarded(lambda: self._add_grown(question.points, question.drawn))
         elif self._host.case.row(question.segment_id) is not None:
             self._guarded(lambda: self._correct_grown(question.segment_id, question.points, point_ras))
 
     # -- parts
 
-    def _ask(self, points: ClickedPoints, point_ras: PointRas, segment_id: str = "") -> bool:
-        """Ask the worker; False where it has other work, or there is nobody to ask."""
+    def _ask(self, points: ClickedPoints, drawn: Mask, point_ras: PointRas, segment_id: str = "") -> bool:
+        """Ask the worker to mend an outline; False where it has other work, or there is nobody to ask."""
         if self.entry is None or self._queue.current is not None or not torch_is_there():
             return False
         case, liver = self._host.case, self._actions.liver_mask()
-        question = ClickQuestion(case, liver, self.entry, self._host.settings(), points, segment_id)
+        question = ClickQuestion(case, liver, self.entry, self._host.settings(), points, drawn, segment_id)
         self._asked = (question, point_ras)
         self._host.show_message("Outlining what was clicked on …")
         self._queue.ask(case.volume, question)
@@ -179,15 +182,14 @@ class ClickPanel:
             self._host.select(question.segment_id)
             self._host.show_message(f"Outlined anew. {AGAIN}")
         elif question.mask is None:
-            self._grow(question.points, point_ras)
+            self._add_grown(question.points, question.drawn)
         else:
             new = self._actions.add(question.mask, question.points.text())
             self._host.refresh()
             self._host.select(new)
             self._host.show_message(f"Added. {AGAIN}")
 
-    def _grow(self, points: ClickedPoints, point_ras: PointRas) -> None:
-        mask = grown_from(self._host.case, point_ras, self._actions.liver_mask())
+    def _add_grown(self, points: ClickedPoints, mask: Mask) -> None:
         new = self._actions.add(mask, points.text())
         self._host.refresh()
         self._host.select(new)

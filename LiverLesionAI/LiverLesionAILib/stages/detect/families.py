@@ -20,9 +20,10 @@ from ..explain.va import volumetric_lesion_attention
 from ..faces import Runtime
 from ..segment.inference import padded_size
 from .click import outline
-from .click_input import Clicks, Spacing
+from .click_input import Clicks
 from .link import LinkedBox, SliceBoxes
 from .slice_boxes import slice_boxes
+from .star import Surroundings
 from .view import View
 from .volumetric import volumetric_slice_boxes
 
@@ -156,8 +157,6 @@ class ClickNetwork:
         """See :meth:`~..faces.Runtime.open`."""
         return cls(entry, runtime.network(entry))
 
-    def outline(
-        self, hu_zyx: NDArray, spacing_zyx_mm: Spacing, clicks: Clicks, level_hu: float
-    ) -> NDArray[np.bool_] | None:
+    def outline(self, seen: Surroundings, drawn_zyx: NDArray[np.bool_], clicks: Clicks) -> NDArray[np.bool_]:
         """See :func:`~.click.outline`."""
-        return outline(self.network, self.entry.input, hu_zyx, spacing_zyx_mm, clicks, level_hu)
+        return outline(self.network, seen, drawn_zyx, clicks)
