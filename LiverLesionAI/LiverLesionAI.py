@@ -64,6 +64,8 @@ class LiverLesionAI(ScriptedLoadableModule):
             "for Biomedical Image Segmentation, MICCAI 2015</li>"
             "<li>tree_unet: &Ouml;. &Ccedil;i&ccedil;ek et al., 3D U-Net: Learning Dense Volumetric "
             "Segmentation from Sparse Annotation (2016)</li>"
+            "<li>click_unet: N. Xu et al., Deep Interactive Object Selection, CVPR 2016; K. Sofiiuk et al., "
+            "Reviving Iterative Training with Mask Guidance for Interactive Segmentation, ICIP 2022</li>"
             "<li>sfan: Y. Zhang et al., Semantic Feature Attention Network for Liver Tumor Segmentation in "
             "Large-scale CT database</li>"
             "<li>mscd: S. Pang et al., Correlation Matters: Multi-scale Fine-grained Contextual Information "

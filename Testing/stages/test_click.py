@@ -31,6 +31,8 @@ from LiverLesionAILib.volume.packed_mask import pack_mask
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from LiverLesionAILib.stages.detect.click import LEAST, outline
+
 SHAPE, SPACING = (50, 120, 120), (2.5, 1.0, 1.0)
 Z, Y, X = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
 LEVEL = LiverLevel(60.0, 10.0)
@@ -63,7 +65,7 @@ class Outline(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> SimpleNamespace:
         volumes = x.reshape(len(x), CHANNELS, -1, *x.shape[2:])
-        return SimpleNamespace(logits=volumes[:, DISTANCE] + self.bias)
+        return SimpleNamespace(logits=3 * volumes[:, DISTANCE] + LEAST + self.bias)
 
 
 def liver_with(*lesions: np.ndarray) -> np.ndarray:
@@ -78,8 +80,6 @@ def surroundings(hu: np.ndarray, near: np.ndarray | None = None) -> Surroundings
 
 
 def outlined(hu: np.ndarray, drawn: np.ndarray, clicks: Clicks, network: torch.nn.Module | None = None):
-    from LiverLesionAILib.stages.detect.click import outline
-
     return outline((network or Dark()).eval(), surroundings(hu), drawn, clicks)
 
 
@@ -109,8 +109,6 @@ def test_only_what_was_clicked_on_is_outlined() -> None:
 
 
 def test_where_the_network_sees_nothing_what_is_drawn_stays_within_reach_of_the_liver() -> None:
-    from LiverLesionAILib.stages.detect.click import outline
-
     drawn, near = ball((25, 60, 60), 6.0), np.broadcast_to(X < 62, SHAPE)
     found = outline(Dark().eval(), surroundings(liver_with(), near), drawn, Clicks(((25.0, 60.0, 60.0),)))
     assert np.array_equal(found, drawn & near)

@@ -36,7 +36,7 @@ from LiverLesionAILib.support.files import write_text
 from LiverLesionAILib.support.progress import Progress, silent
 from LiverLesionAILib.volume.ct import CtVolume
 from LiverLesionAILib.volume.geometry import Index3, index_triple
-from LiverLesionAILib.volume.masks import ball_diameter_mm, components
+from LiverLesionAILib.volume.masks import ball_diameter_mm, bounding_box, components
 from LiverLesionAILib.volume.overlap import dice
 from LiverLesionAILib.volume.resampling import resample
 from numpy.typing import NDArray
@@ -48,6 +48,8 @@ from ..training.click_places import deepest, worst
 from ..training.recipes import recipe
 from ..training.trained_masks import run_network
 from .clicked import Clicker
+
+Frame = tuple[slice, slice, slice]
 
 REACH_MM = 60.0
 """Of the CT so much round a click is looked at."""
@@ -248,7 +250,7 @@ def clicks_on(
         lesion = pieces == number
         listed = np.count_nonzero((result.lesion_labels_zyx > 0) & lesion) >= FOUND_SHARE * lesion.sum()
         diameter = ball_diameter_mm(float(lesion.sum()) * scan.ct.geometry.voxel_volume_mm3)
-        frame, at = frame_round(deepest(lesion, spacing), scan.ct.geometry.shape_zyx, spacing, REACH_MM)
+        frame, at = _frame(lesion, spacing)
         seen, truth = Surroundings(scan.ct.hu_zyx[frame], spacing, near[frame], level), lesion[frame]
         own = (scan.name, number, diameter, bool(listed))
         if not seen.inside_zyx[at]:
@@ -267,11 +269,20 @@ def clicks_on(
     return found
 
 
+def _frame(lesion: NDArray[np.bool_], spacing: tuple[float, float, float]) -> tuple[Frame, Index3]:
+    """What is looked at, with all of the lesion, and where in it the lesion is deepest."""
+    seed, box = deepest(lesion, spacing), bounding_box(lesion)
+    assert box is not None
+    frame, _ = frame_round(seed, index_triple(lesion.shape), spacing, REACH_MM)
+    z, y, x = (slice(min(f.start, b.start), max(f.stop, b.stop)) for f, b in zip(frame, box, strict=True))
+    return (z, y, x), index_triple(seed - [z.start, y.start, x.start])
+
+
 def _grown(
     scan: LabelledScan,
     seen: Surroundings,
     truth: NDArray[np.bool_],
-    frame: tuple[slice, slice, slice],
+    frame: Frame,
     at: Index3,
     result: CaseResult,
 ) -> tuple[NDArray[np.bool_], tuple[float, float, float, float, float, float]]:

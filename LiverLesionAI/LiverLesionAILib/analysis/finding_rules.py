@@ -353,7 +353,7 @@ class FindingRules(InputRules):
     )
     point_ball_mm: float = rule(4.0, "mm", "Radius of what is proposed where nothing can be told.", _POINT)
     point_suspicion: float = rule(
-        0.1,
+        0.7,
         "0..1",
         "Probability of tumour at the point from which the network's own outline is taken; below, what "
         "tells itself from the liver is.",
