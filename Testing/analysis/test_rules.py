@@ -44,6 +44,8 @@ TECHNICAL = {
     "OUTLINED": "where a network's vena cava has its edge, by its radius on training bodies",
     "MOST_MISSED": "over how many slices a vena cava may be unseen; decides no finding",
     "STRAY_MM": "how straight a vena cava runs; decides no finding",
+    "ROUNDED, SLICES_AGREE": "how even a vena cava's wall is told; decides no finding",
+    "MOST_SPIKES": "how even a vena cava's wall is told; decides no finding",
     "DOME, TOP": "how far up a vena cava is followed; decides no finding",
     "PEAK_VOXELS, NEARLY": "how finely the portal bifurcation is read about its strongest voxel",
     "SURE": "log odds, chosen with the fitted weights of naming: what is nearer to even is shown as unsure",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from LiverLesionAILib.analysis.rules import Rules
-from LiverLesionAILib.stages.anatomy.cava import Cava, _chosen, find_cava
+from LiverLesionAILib.stages.anatomy.cava import Cava, _chosen, find_cava, told_cava
 from LiverLesionAILib.stages.anatomy.grid import LiverGrid, liver_grid
 from LiverLesionAILib.stages.anatomy.stage import AnatomySettings
 from support.vessel_phantom import GRID, points_of, tube, vessel_body, with_noise
@@ -123,3 +125,53 @@ def test_a_network_shows_where_the_cava_leaves_the_liver(body: Body) -> None:
     z = float(grid.geometry.lps_to_index((4.0, -6.0, 80.0))[0])
     x, y, _ = grid.geometry.index_to_lps((z, *cava.at_height(z)))
     assert np.hypot(x - 4, y + 6) < 6.0, "10 mm where it is followed to 0.93 of the liver's height"
+
+
+def drawn_cava(shape_yx: np.ndarray) -> Cava:
+    """Of 30 slices of one shape, seen in all."""
+    mask = np.repeat(shape_yx[None], 30, axis=0)
+    at = np.arange(30)
+    seen = np.ones(30, bool)
+    return Cava(at, np.full((30, 2), 20.0), np.full(30, 10.0), mask, 1.0, mask & False, seen)
+
+
+def oval(y_radius: float, x_radius: float) -> np.ndarray:
+    """An ellipse in the middle of a slice, voxels."""
+    y, x = np.mgrid[-20:21, -20:21]
+    return (y / y_radius) ** 2 + (x / x_radius) ** 2 <= 1
+
+
+def test_a_spike_or_a_neighbour_in_a_few_slices_is_not_told_of_the_cava() -> None:
+    """A lesion's distance would be the one to it."""
+    cava = drawn_cava(oval(5, 5))
+    spiked, broad = cava.mask_zyx.copy(), cava.mask_zyx.copy()
+    spiked[:, 19:21, 25:30] = True
+    broad[12:15, 17:24, 25:28] = True
+    for mask in (spiked, broad):
+        told = told_cava(replace(cava, mask_zyx=mask))
+        assert np.array_equal(told, told_cava(cava)), "nothing of it is left"
+
+
+def test_a_whole_round_or_flat_cava_is_told_to_its_ends() -> None:
+    for shape in (oval(5, 5), oval(3.5, 7)):
+        cava = drawn_cava(shape)
+        told = told_cava(cava)
+        assert told.any(axis=(1, 2)).all(), "up to its last slice"
+        assert told.sum() >= 0.95 * cava.mask_zyx.sum()
+        lower = replace(cava, mask_zyx=cava.mask_zyx.copy(), lower_zyx=cava.mask_zyx.copy())
+        assert lower.lower_zyx is not None
+        lower.mask_zyx[:10], lower.lower_zyx[10:] = False, False
+        assert np.array_equal(told_cava(lower), told), "what is seen below its discs is of it"
+
+
+def test_a_cava_of_another_shape_is_not_taken_for_spikes() -> None:
+    """As dense as the liver and flat, it is seen in some slices; discs between them only guess its shape."""
+    cava = drawn_cava(oval(4, 4))
+    cava.mask_zyx[12:15] = oval(2.5, 9)
+    assert np.array_equal(told_cava(cava)[12:15], cava.mask_zyx[12:15])
+    cava.mask_zyx[12:15] = oval(3.5, 7)
+    seen = np.isin(np.arange(30), (12, 13, 14))
+    told = told_cava(replace(cava, seen_z=seen))
+    assert told[seen].sum() >= 0.95 * cava.mask_zyx[seen].sum(), "no disc has a voice"
+    assert np.array_equal(told[~seen], cava.mask_zyx[~seen]), "and discs are told whole"
+    assert np.array_equal(told_cava(replace(cava, lower_zyx=None, seen_z=None)), cava.mask_zyx)

@@ -32,6 +32,11 @@ where it sees something in others between them."""
 CANDIDATES = 14
 MOST_MISSED = 3
 """Slices that it may be unseen in farther down."""
+ROUNDED, SLICES_AGREE = 0.5, 7
+"""Share of a slice's radius of the disc that everything told of it holds, and of how many slices most agree
+that a place is inside: a spike, or a slice that holds a neighbour, would be the nearest to a lesion there."""
+MOST_SPIKES = 0.25
+"""Share of a slice that can be spikes and neighbours."""
 DOME, TOP = 0.93, 0.99
 """How far up it is followed, of the liver's height: discs are no longer round where the veins flow in."""
 
@@ -45,6 +50,7 @@ class Cava:
         centres_yx: (n, 2) index; radii_mm: (n,).
         mask_zyx: its discs.
         score: 0..1, how well its discs fit on average.
+        seen_z: bool (slices of the grid), where a network outlines it; None without a network.
         lower_zyx: bool, what a network sees of it farther down, where nothing else rests on it; None without
             a network.
     """
@@ -55,6 +61,7 @@ class Cava:
     mask_zyx: NDArray[np.bool_]
     score: float
     lower_zyx: NDArray[np.bool_] | None = None
+    seen_z: NDArray[np.bool_] | None = None
 
     def at_height(self, z: float) -> tuple[float, float]:
         """y, x of its middle at a slice, continued beyond its ends."""
@@ -101,6 +108,7 @@ def find_cava(
     radii = np.interp(every, slices, radii)
     y, x = np.indices(grid.hu_zyx.shape[1:])
     mask = np.zeros(grid.hu_zyx.shape, bool)
+    seen_z = np.zeros(len(mask), bool)
     for z, (cy, cx), radius in zip(every, centres, radii, strict=True):
         disc = np.hypot(y - cy, x - cx) * GRID_MM <= radius
         # Where the outlined liver leaves it out, the outline tells its edge better than a circle.
@@ -109,9 +117,35 @@ def find_cava(
         if likely_zyx is not None:
             near = np.hypot(y - cy, x - cx) * GRID_MM <= 1.3 * radius + GRID_MM
             seen = near & (likely_zyx[z] >= OUTLINED)
-            mask[z] = seen if np.count_nonzero(seen) >= FEWEST_PIXELS else mask[z]
-    lower = None if likely_zyx is None else _lower(likely_zyx, int(every[0]), centres[0], float(radii[0]))
-    return Cava(every, centres, radii, mask, score, lower)
+            seen_z[z] = np.count_nonzero(seen) >= FEWEST_PIXELS
+            mask[z] = seen if seen_z[z] else mask[z]
+    if likely_zyx is None:
+        return Cava(every, centres, radii, mask, score)
+    lower = _lower(likely_zyx, int(every[0]), centres[0], float(radii[0]))
+    return Cava(every, centres, radii, mask, score, lower, seen_z | lower.any(axis=(1, 2)))
+
+
+def told_cava(cava: Cava) -> NDArray[np.bool_]:
+    """What is told of it, bool on the grid: its discs and what is seen below them, without spikes.
+
+    A lesion's distance is that to the one voxel that lies nearest, so that what a network sees of a neighbour
+    in a few slices always makes it shorter. A vessel runs on: what sticks out narrowly of a slice that it
+    outlines, or is there in the minority of those round it, is left out. Where that were much of a slice the
+    vena cava is of another shape there, as where it is flat, and the slice is told whole: so are discs, which
+    stand where nothing is seen and have no voice.
+    """
+    if cava.lower_zyx is None or cava.seen_z is None:
+        return cava.mask_zyx
+    whole = cava.mask_zyx | cava.lower_zyx
+    even = np.zeros(whole.shape, np.float32)
+    for z in np.flatnonzero(cava.seen_z):
+        radius = ROUNDED * np.sqrt(np.count_nonzero(whole[z]) / np.pi)
+        even[z] = ndimage.binary_opening(whole[z], _disc(radius) > 0)
+    votes = ndimage.uniform_filter1d(even, SLICES_AGREE, axis=0, mode="constant")
+    voices = ndimage.uniform_filter1d(cava.seen_z.astype(np.float32), SLICES_AGREE, mode="constant")
+    agreed = (even > 0) & (votes > 0.5 * voices[:, None, None])
+    left = agreed.sum(axis=(1, 2)) >= (1 - MOST_SPIKES) * whole.sum(axis=(1, 2))
+    return np.where((cava.seen_z & left)[:, None, None], agreed, whole)
 
 
 def _lower(

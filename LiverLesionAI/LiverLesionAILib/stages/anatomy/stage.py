@@ -17,7 +17,7 @@ from ...support.progress import Progress, part, silent
 from ...volume.geometry import Geometry
 from ...volume.resampling import resample_labels
 from .balance import balanced, hepatic_share
-from .cava import Cava, find_cava
+from .cava import Cava, find_cava, told_cava
 from .face import VesselFinder
 from .filling import hepatic_in_doubt, portal_alone, thick_veins_ml
 from .found_tubes import find_tubes
@@ -221,7 +221,7 @@ def _vessels_and_landmarks(
     weights = course_weights(found.strength_zyx, found.tubes_zyx, found.depth)
     known |= vein_landmarks(grid, hepatic, weights, known)
     known |= portal_landmarks(grid, found.strength_zyx * (1 - hepatic), known[Name.BIFURCATION], portal)
-    told = np.where(found.cava_zyx, np.uint8(Vessel.IVC), named.sure_zyx)
+    told = named.sure_zyx
     if not doubts:
         balance = balanced(named, found, grid.liver_zyx, least, most)
         kept = balance.named
@@ -230,10 +230,10 @@ def _vessels_and_landmarks(
             doubt = UNROOTED if unrooted else LOPSIDED
             doubts = (doubt.format(share=100 * balance.hepatic, low=100 * least, high=100 * most),)
             kept = hepatic_in_doubt(kept) if unrooted else kept
-        told = np.where(found.cava_zyx, np.uint8(Vessel.IVC), kept.sure_zyx)
-    if cava is not None and cava.lower_zyx is not None:
-        # Nothing above rests on it; a lesion's distance does.
-        told = np.where(cava.lower_zyx, np.uint8(Vessel.IVC), told)
+        told = kept.sure_zyx
+    if cava is not None:
+        # Nothing above rests on how it is told; a lesion's distance does.
+        told = np.where(told_cava(cava), np.uint8(Vessel.IVC), np.where(found.cava_zyx, 0, told))
     return told, {name: known[name] for name in Name.ALL}, doubts
 
 
