@@ -53,7 +53,7 @@ def scan() -> LabelledScan:
 
 
 def found(ct: CtVolume) -> CaseResult:
-    probability = (180 * LISTED + 60 * SUSPECTED).astype(np.uint8)
+    probability = (230 * LISTED + 190 * SUSPECTED).astype(np.uint8)
     maps = {"tumour": ProbabilityMap(probability, GRID)}
     return CaseResult("one", GRID, LIVER.copy(), LISTED.astype(np.uint16), probabilities=maps)
 
@@ -82,7 +82,7 @@ def test_each_lesion_is_clicked_on_where_it_is_deepest(scan: LabelledScan) -> No
     assert sorted(by_size) == [14, 16, 18] and [c.lesion for c in clicks] == [1, 2, 3]
     suspected, seen, listed = by_size[14], by_size[16], by_size[18]
     assert (listed.listed, suspected.listed, seen.listed) == (True, False, False)
-    assert suspected.suspicion == pytest.approx(60 / 255, abs=0.01)
+    assert suspected.suspicion == pytest.approx(190 / 255, abs=0.01)
     assert suspected.by_network > 0.9 > suspected.by_density
     assert seen.by_network == 0.0 and seen.by_density > 0.7
     assert [c.by_panel for c in (suspected, seen)] == [suspected.by_network, seen.by_density]
