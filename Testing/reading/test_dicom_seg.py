@@ -22,7 +22,7 @@ from LiverLesionAILib.volume.ct import Geometry
 from LiverLesionAILib.volume.dicom import DicomSlice, DicomSource
 from LiverLesionAILib.writing.dicom.from_case import CLASS, SCORE, content_of
 from LiverLesionAILib.writing.dicom.segmentation import segmentation
-from LiverLesionAILib.writing.dicom.structured_report import structured_report
+from LiverLesionAILib.writing.dicom.structured_report import shown_number, structured_report
 from support.case_factory import rotation, small_case
 from support.ct_phantom import real_data
 
@@ -116,8 +116,10 @@ def test_the_report_comes_back_with_its_numbers_and_texts(tmp_path):
         assert volume.tracking_id == region.label
         assert volume.segment is not None
         assert volume.numbers[SCORE[:2]][0] == pytest.approx(lesion.score)
-        assert volume.numbers[("118565006", "SCT")] == (pytest.approx(lesion.measurement.volume_ml), "mL")
-        assert axes.numbers[("103339001", "SCT")][0] == pytest.approx(lesion.measurement.long_axis_mm)
+        measured = lesion.measurement
+        assert volume.numbers[("118565006", "SCT")] == (shown_number(measured.volume_ml, "mL"), "mL")
+        assert axes.numbers[("103339001", "SCT")][0] == shown_number(measured.long_axis_mm, "mm")
+        assert shown_number(measured.volume_ml, "mL") == pytest.approx(measured.volume_ml, rel=0.01)
         if lesion.shown_class:
             assert volume.texts[CLASS[:2]] == lesion.shown_class
 
