@@ -160,3 +160,26 @@ def test_directions_are_even_and_a_sphere_is_a_ball() -> None:
     )
     assert angles.min() > 15 and angles.max() < 20
     assert np.array_equal(within_surface(SHAPE, MIDDLE, np.full(162, 10.0), SPACING), ball(10.0))
+
+
+def test_only_voxels_between_the_least_and_the_largest_radius_are_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A lesion of 12 cm holds a million voxels: a click on it would else stop Slicer for ten seconds."""
+    from LiverLesionAILib.stages.detect import rays
+
+    asked: list[int] = []
+
+    class Tree:
+        def query(self, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+            asked.append(len(points))
+            return real.query(points, k=k)
+
+    real = rays._tree()
+    monkeypatch.setattr(rays, "_tree", Tree)
+    radius = np.full(162, 10.0)
+    radius[:40] = 12.0
+    found = within_surface(SHAPE, MIDDLE, radius, SPACING)
+    assert asked == [int((ball(12.0) & ~ball(10.0)).sum())]
+    assert (found | ~ball(10.0)).all() and not (found & ~ball(12.0)).any()
+    assert ball(10.0).sum() < found.sum() < ball(12.0).sum()

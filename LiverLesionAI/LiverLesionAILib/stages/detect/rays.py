@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, cKDTree
 
 from ...volume.geometry import Index3
 
@@ -59,6 +59,11 @@ def directions() -> Directions:
         halves = unit[edges].sum(axis=1)
         unit = np.concatenate([unit, halves / np.linalg.norm(halves, axis=1, keepdims=True)])
     return Directions(unit, _edges(unit))
+
+
+@lru_cache(maxsize=1)
+def _tree() -> cKDTree:
+    return cKDTree(directions().unit_zyx)
 
 
 def _edges(unit: NDArray[np.float64]) -> NDArray[np.int_]:
@@ -193,10 +198,15 @@ def within_surface(
     axes = [(np.arange(s.start, s.stop) - a) * step for s, a, step in zip(box, at, spacing, strict=True)]
     offset = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     distance = np.linalg.norm(offset, axis=1)
-    cosine = (offset / np.maximum(distance, 1e-6)[:, None]) @ directions().unit_zyx.T
-    near = np.argpartition(-cosine, 3, axis=1)[:, :3]
-    weight = np.exp((np.take_along_axis(cosine, near, axis=1) - 1) / 0.02)
+    within = distance <= radius_mm.min()
+    # Between directions a surface lies between theirs, so that nothing nearer or farther is in doubt.
+    (doubt,) = np.nonzero(~within & (distance <= radius_mm.max()))
+    way = offset[doubt] / distance[doubt, None]
+    apart, near = _tree().query(way, k=3)
+    # Minus half of a squared chord is a cosine less one.
+    weight = np.exp(-np.square(apart) / 0.04)
     radius = np.exp((weight * np.log(radius_mm[near])).sum(axis=1) / weight.sum(axis=1))
+    within[doubt] = distance[doubt] <= radius
     found = np.zeros(shape_zyx, bool)
-    found[box] = (distance <= radius).reshape([s.stop - s.start for s in box])
+    found[box] = within.reshape([s.stop - s.start for s in box])
     return found
