@@ -161,9 +161,6 @@ def test_clicks_are_where_they_are() -> None:
     assert volumes.shape == (CHANNELS, DEPTH, EDGE, EDGE) and not volumes[1:4].any()
     assert volumes[5, 4, 20, 30] == 1 and volumes[6, 10, 5, 8] == 1
     assert volumes[7, 0, 0, 0] == -0.5 and volumes[8, 0, 0, 0] == 1.0
-    assert Clicks(((1.0, 2.0, 3.0),), ((4.0, 5.0, 6.0),)).moved((1, 0, -1)) == Clicks(
-        ((2.0, 2.0, 2.0),), ((5.0, 5.0, 5.0),)
-    )
 
 
 def test_a_lesion_may_reach_a_little_out_of_the_liver() -> None:

@@ -68,19 +68,6 @@ class Clicks:
     inside: tuple[Point, ...]
     outside: tuple[Point, ...] = field(default=())
 
-    def moved(self, by_zyx: Sequence[float]) -> Clicks:
-        """The same clicks where the grid's first voxel lies at `by_zyx` of another grid."""
-
-        def there(points: tuple[Point, ...]) -> tuple[Point, ...]:
-            return tuple(_point(np.array(point) + np.array(by_zyx, float)) for point in points)
-
-        return Clicks(there(self.inside), there(self.outside))
-
-
-def _point(values: NDArray) -> Point:
-    z, y, x = (float(v) for v in values)
-    return z, y, x
-
 
 @dataclass(frozen=True, eq=False)
 class CropGrid:
