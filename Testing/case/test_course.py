@@ -20,6 +20,7 @@ from LiverLesionAILib.case.findings import Box, Lesion
 from LiverLesionAILib.case.followup import FollowUp, LesionSize, LesionState, Pair, TimePoint
 from LiverLesionAILib.case.recist import NonTarget, Response, TargetSize, TargetState
 from LiverLesionAILib.case.time_point import time_point_of
+from LiverLesionAILib.case.volume_interval import volume_interval_ml
 from LiverLesionAILib.volume.geometry import Geometry
 
 NEW, GONE, STABLE, UNSEEN = (
@@ -253,3 +254,14 @@ def test_a_registration_that_failed_gives_no_response():
     assert all(math.isnan(mm) for mm in sums_over_time(over))
     with pytest.raises(ValueError, match="two time points"):
         Course(points, ())
+
+
+def test_a_volumes_interval_is_the_one_beside_the_measured_axis() -> None:
+    """The axis of a comparison is rounded; a report had told two intervals of one volume."""
+    for axis_mm, half_mm in ((14.06, 2.83), (13.94, 2.83), (9.249, 3.31)):
+        size = LesionSize(
+            1, "", round(axis_mm, 1), 9.0, 1.0, low_mm=axis_mm - half_mm, high_mm=axis_mm + half_mm
+        )
+        assert size.volume_interval_ml == pytest.approx(volume_interval_ml(1.0, half_mm))
+    wide = LesionSize(1, "", 4.0, 3.0, 0.03, low_mm=0.0, high_mm=9.0)
+    assert wide.volume_interval_ml == pytest.approx(volume_interval_ml(0.03, 5.0)), "its low end was cut at 0"

@@ -67,6 +67,11 @@ def test_the_whole_story_by_mouse(desk, tmp_path):
     desk.click("undoButton")
     assert other.text == "31.5, 28; n 16, 9"
     assert desk.ui.priorDayEdit.placeholderText == "prior: YYYY-MM-DD", "no example"
+    from LiverLesionAILib.panel.follow_up.pair_model import COLUMNS as pair_columns
+
+    doubling = next(k for k, column in enumerate(pair_columns) if column.key == "doubling_days")
+    assert desk.ui.pairTable.isColumnHidden(doubling), "empty without dates"
+    assert "both dates are typed" in desk.ui.priorStateLabel.text
     desk.ui.priorDayEdit.text = "2026-05-01"
     desk.ui.currentDayEdit.text = "2026-01-01"
     desk.ui.currentDayEdit.editingFinished.emit()

@@ -94,6 +94,26 @@ def test_the_file_reads_back_to_what_was_written(result, scans):
     assert course_json(again) == course_json(judged)
 
 
+@pytest.mark.parametrize("language", ["en", "de", "no", "fr"])
+def test_without_dates_there_is_no_empty_column_and_the_reason_is_told(result, language):
+    judged = course_of(result)
+    last = judged.course.last
+    dated = report_content(result, None, Options(language), judged=judged)
+    undated = replace(last, prior=replace(last.prior, day=None))
+    course = replace(judged.course, steps=(*judged.course.steps[:-1], undated))
+    made = report_content(result, None, Options(language), judged=replace(judged, course=course))
+    words = made.words
+    heading = words("fu.head.doubling_days")
+    assert heading in dated.follow_up.pairs.headings and heading not in made.follow_up.pairs.headings
+    rows = (*made.follow_up.pairs.rows, *made.follow_up.pairs.small)
+    assert {len(row) for row in rows} == {len(made.follow_up.pairs.headings)}
+    assert (words("fu.days"), words("fu.no_days")) in made.follow_up.facts
+    name = last.prior.name
+    assert (words("fu.prior"), words("fu.undated", name=name)) in made.follow_up.facts
+    assert all(name not in value for _, value in dated.follow_up.facts)
+    assert (words("fu.days"), words("fu.no_days")) not in dated.follow_up.facts
+
+
 @pytest.mark.parametrize(("language", "scans"), [("en", 2), ("de", 3), ("no", 2), ("fr", 3)])
 def test_page_pdf_and_text_hold_the_numbers_of_the_file(result, language, scans):
     judged = course_of(result, scans=scans, sure=language != "en")
@@ -414,6 +434,14 @@ def test_a_change_of_a_fifth_that_is_called_stable_is_explained(result, language
         english = STABLE_CHANGED.format(numbers=number)
         assert (english in course_text(judged)) == (now_mm == 10.2)
     assert said == {6.9: [], 10.2: [words("fu.stable_changed", numbers=number)]}
+
+
+def test_the_terminal_marks_the_targets(result):
+    judged = course_of(result)
+    lines = course_text(judged).splitlines()[2:]
+    marked = {pair.prior for pair, line in zip(judged.course.last.pairs, lines, strict=False) if "*" in line}
+    assert marked == {(n,) for n in judged.chosen} and len(marked) == 2
+    assert "* is a target of RECIST 1.1." in lines
 
 
 def test_the_terminals_columns_stay_in_line_whatever_the_state_is_called(result):

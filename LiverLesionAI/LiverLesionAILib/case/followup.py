@@ -10,7 +10,7 @@ from enum import Enum
 
 from .joined import JoinedOutline, WideOutline
 from .recist import ROUNDING_MM
-from .volume_interval import volume_interval_ml
+from .volume_interval import half_of_mm, volume_interval_ml
 
 
 class LesionState(str, Enum):
@@ -63,7 +63,8 @@ class LesionSize:
     @property
     def volume_interval_ml(self) -> tuple[float, float]:
         """(low, high); NaN where it is not known."""
-        return volume_interval_ml(self.volume_ml, self.high_mm - self.long_axis_mm)
+        half_mm = half_of_mm(self.low_mm, self.high_mm, self.long_axis_mm)
+        return volume_interval_ml(self.volume_ml, half_mm)
 
 
 @dataclass(frozen=True)

@@ -263,3 +263,12 @@ SIZES_NOW: tuple[PairColumn, ...] = (
         interval=_volume_interval(lesions_now),
     ),
 )
+
+
+def shown_columns(columns: tuple[PairColumn, ...], followup: FollowUp) -> tuple[PairColumn, ...]:
+    """Of these columns those worth their room: without times of doubling where no pair has one."""
+    return tuple(
+        column
+        for column in columns
+        if column.key != "doubling_days" or any(column.text(followup, pair) for pair in followup.pairs)
+    )

@@ -45,6 +45,13 @@ class JudgedCourse:
         return proposed_targets(self.course) if self.targets is None else tuple(self.targets)
 
     @property
+    def marked(self) -> frozenset[int]:
+        """The liver's targets by their numbers in the last scan but one, beside which the latest is shown."""
+        before = len(self.course.points) - 2
+        tracks = (track for track in self.course.tracks if set(track.numbers[0]) & set(self.chosen))
+        return frozenset(number for track in tracks for number in track.numbers[before])
+
+    @property
     def doubts(self) -> tuple[tuple[tuple[str, str] | None, str], ...]:
         """(The two scans that are meant, where there are several earlier ones; what is doubtful)."""
         said: list[tuple[tuple[str, str] | None, str]] = [(None, one) for one in self.course.warnings]

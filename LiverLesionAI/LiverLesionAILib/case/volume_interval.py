@@ -29,6 +29,14 @@ def end_text(value: float, digits: int = 0) -> str:
     return text if float(text) else f"<{10**-digits:.{digits}f}"
 
 
+def half_of_mm(low_mm: float, high_mm: float, axis_mm: float) -> float:
+    """Half the width of a long axis' interval, by its ends: the axis itself may be rounded, they are not.
+
+    Only where the low end was cut at 0 the axis is needed.
+    """
+    return (high_mm - low_mm) / 2 if low_mm > 0 else high_mm - axis_mm
+
+
 def volume_interval_ml(volume_ml: float, half_mm: float) -> tuple[float, float]:
     """(low, high) of a volume in mL; NaN where one of both is not known.
 

@@ -26,6 +26,7 @@ def course_text(judged: JudgedCourse) -> str:
     wide = max([12, *(len(_state(pair)) for pair in followup.pairs)])
     lines.append(f"{'now':>6} {'before':>7}  {'state':<{wide}} {'long axis mm':>22}  {'volume mL':>20}")
     for pair in followup.pairs:
+        mark = "*" if judged.marked & set(pair.prior) else " "
         change = change_of(followup, pair)
         before = [followup.prior.lesions[n] for n in pair.prior]
         now = [followup.current.lesions[n] for n in pair.current]
@@ -33,9 +34,11 @@ def course_text(judged: JudgedCourse) -> str:
         volume = _from_to(_sum(before, "volume_ml"), _sum(now, "volume_ml"), 2)
         percent = "" if math.isnan(change.long_axis_percent) else f" ({change.long_axis_percent:+.0f} %)"
         lines.append(
-            f"{_numbers(pair.current):>6} {_numbers(pair.prior):>7}  {_state(pair):<{wide}} "
+            f"{_numbers(pair.current):>6} {_numbers(pair.prior):>7}{mark} {_state(pair):<{wide}} "
             f"{axis + percent:>22}  {volume:>20}"
         )
+    if any(judged.marked & set(pair.prior) for pair in followup.pairs):
+        lines.append("* is a target of RECIST 1.1.")
     if any(pair.proposed for pair in followup.pairs):
         lines.append("? is a proposal until the reader has confirmed it.")
     if changed := stable_though_changed(followup):

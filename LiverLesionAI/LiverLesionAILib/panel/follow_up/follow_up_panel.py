@@ -105,7 +105,7 @@ class FollowUpPanel:
         self._link()
         if self.compared is None:
             return
-        ui.pairTable.resizeColumnsToContents()
+        self.model.fit(ui.pairTable)
         if 0 <= row < self.model.rowCount():
             ui.pairTable.selectRow(row)
         ui.priorStateLabel.text = state_html(self.compared)

@@ -6,9 +6,8 @@ from typing import Any
 
 import qt
 
-from ...case.course import proposed_targets
 from ...case.followup import FollowUp, Pair
-from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn, intervals_text
+from ...case.followup_columns import CHANGES, NUMBERS, SIZES_NOW, PairColumn, intervals_text, shown_columns
 from ...review.comparing import ComparedCase
 from ..headers import column_header
 
@@ -55,6 +54,13 @@ class PairModel(qt.QAbstractTableModel):
         text = shown.text(self._followup, pair)
         return f"{text}?" if shown.key == "state" and pair.proposed else text
 
+    def fit(self, table: Any) -> None:
+        """A view of this model: columns as wide as what they show, without those of which no pair has any."""
+        shown = COLUMNS if self._followup is None else shown_columns(COLUMNS, self._followup)
+        for k, column in enumerate(COLUMNS):
+            table.setColumnHidden(k, column not in shown)
+        table.resizeColumnsToContents()
+
     def rowCount(self, parent: Any = None) -> int:
         return len(self._pairs)
 
@@ -85,12 +91,4 @@ class PairModel(qt.QAbstractTableModel):
 
 def target_numbers(compared: ComparedCase) -> frozenset[int]:
     """The targets by their number in the prior scan, which is the oldest or follows from it."""
-    course = compared.course
-    chosen = compared.targets if compared.targets is not None else proposed_targets(course)
-    before = len(course.points) - 2
-    return frozenset(
-        number
-        for track in course.tracks
-        if set(track.numbers[0]) & set(chosen)
-        for number in track.numbers[before]
-    )
+    return compared.judged.marked

@@ -16,7 +16,7 @@ from ...review.comparing import ComparedCase
 def state_html(compared: ComparedCase) -> str:
     """How the two scans lie on each other, and what is doubtful."""
     followup = compared.followup
-    days = "" if followup.days is None else f", {followup.days} days"
+    days = ", days between unknown" if followup.days is None else f", {followup.days} days"
     fit = (
         ""
         if math.isnan(followup.dice)
@@ -25,6 +25,8 @@ def state_html(compared: ComparedCase) -> str:
     lines = [f"Beside <b>{escape(followup.prior.name)}</b>{days}.{fit if not followup.failed else ''}"]
     if followup.failed:
         lines.append(f"<b>{escape(followup.failed)}</b>")
+    elif followup.days is None:
+        lines.append("<small>How fast lesions grow is told once both dates are typed below.</small>")
     if any(pair.proposed for pair in followup.pairs):
         lines.append("<small>? is a proposal until you confirm it.</small>")
     if changed := stable_though_changed(followup):

@@ -10,7 +10,7 @@ from ...case.findings import CaseResult, Lesion, LesionSource, LesionStatus
 from ...case.judged import JudgedCourse, sizes_known
 from ...case.lesion_masks import lesion_masks
 from ...case.terminology import class_probability, left_open
-from ...case.volume_interval import volume_interval_ml
+from ...case.volume_interval import half_of_mm, volume_interval_ml
 from ...case.wording import look_here, notes
 from ...support.text import chance
 from ...volume.crops import Mask
@@ -168,7 +168,7 @@ def _lesion(lesion: Lesion, mask: Mask, source: DicomSource, interval: tuple[flo
     measured = lesion.measurement
     ranges = {}
     if measured is not None and interval is not None and interval[0] == interval[0]:
-        half_mm = interval[1] - measured.long_axis_mm
+        half_mm = half_of_mm(*interval, measured.long_axis_mm)
         ranges = {LONG_AXIS: interval, VOLUME: volume_interval_ml(measured.volume_ml, half_mm)}
     numbers = {SCORE: (lesion.score, "1")}
     if lesion.probability is not None:

@@ -12,7 +12,7 @@ from ...case.interval import READER_MM, by_reader
 from ...case.judged import JudgedCourse, sizes_known
 from ...case.messages import leads
 from ...case.terminology import by_probability, class_probability, left_open, lesion_probability
-from ...case.volume_interval import volume_digits, volume_interval_ml
+from ...case.volume_interval import half_of_mm, volume_digits, volume_interval_ml
 from ...case.wording import axial_slice, notes, slice_number
 from ...pictures.canvas import png_bytes
 from ...pictures.enhancement_plot import enhancement_plot
@@ -234,7 +234,7 @@ def _row(lesion: Lesion, result: CaseResult, words: Language, interval: tuple[fl
     m = lesion.measurement
     axes = density = volume = axes_interval = volume_interval = ""
     if m is not None and interval is not None:
-        ends = volume_interval_ml(m.volume_ml, interval[1] - m.long_axis_mm)
+        ends = volume_interval_ml(m.volume_ml, half_of_mm(*interval, m.long_axis_mm))
         axes_interval = words.interval(*interval)
         volume_interval = words.interval(*ends, volume_digits(m.volume_ml))
     if m is not None:

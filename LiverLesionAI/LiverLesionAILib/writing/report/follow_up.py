@@ -9,13 +9,14 @@ from functools import partial
 
 from ...case.course import sums_over_time
 from ...case.criteria import volume_change_percent
-from ...case.followup import FollowUp, Pair
+from ...case.followup import FollowUp, Pair, TimePoint
 from ...case.followup_columns import (
     CHANGES,
     NUMBERS,
     SIZES_NOW,
     PairColumn,
     numbers_text,
+    shown_columns,
     stable_though_changed,
 )
 from ...case.joined import JoinedOutline, WideOutline
@@ -23,6 +24,7 @@ from ...case.judged import JudgedCourse
 from ...case.other_targets import other_targets_text
 from ...case.volume_interval import volume_digits
 from ...pictures.followup_plot import WORDS, followup_svg
+from ...support.text import printable
 from .sentences import sentence
 from .strings import Language
 from .table import Table
@@ -45,7 +47,7 @@ COLUMNS = tuple(
         "doubling_days",
     )
 )
-"""Of the table of pairs, from left to right."""
+"""Of the table of pairs, from left to right; :func:`shown_columns` leaves out what no pair has."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +100,20 @@ def follow_up_part(judged: JudgedCourse, words: Language) -> FollowUpPart:
 
 def _facts(followup: FollowUp, words: Language) -> tuple[tuple[str, str], ...]:
     facts = [
-        (words("fu.prior"), _day(followup.prior.day, words)),
-        (words("fu.current"), _day(followup.current.day, words)),
+        (words("fu.prior"), _scan(followup.prior, words)),
+        (words("fu.current"), _scan(followup.current, words)),
     ]
-    if followup.days is not None:
-        facts.append((words("fu.days"), str(followup.days)))
+    days = words("fu.no_days") if followup.days is None else str(followup.days)
+    facts.append((words("fu.days"), days))
     if math.isfinite(followup.dice):
         fit = words("fu.fit_value", dice=words.number(followup.dice, 2), gap=words.number(followup.gap_mm, 0))
         facts.append((words("fu.fit"), fit))
     return tuple(facts)
+
+
+def _scan(point: TimePoint, words: Language) -> str:
+    """When it was; of one whose date is not known, which it is."""
+    return _day(point.day, words) if point.day else words("fu.undated", name=printable(point.name))
 
 
 def _day(day: date | None, words: Language) -> str:
@@ -115,22 +122,17 @@ def _day(day: date | None, words: Language) -> str:
 
 def _pairs(judged: JudgedCourse, words: Language) -> Table:
     followup = judged.course.last
-    before = len(judged.course.points) - 2
-    targets = {
-        n
-        for track in judged.course.tracks
-        if set(track.numbers[0]) & set(judged.chosen)
-        for n in track.numbers[before]
-    }
+    targets = judged.marked
+    columns = shown_columns(COLUMNS, followup)
     return Table(
         "",
-        tuple(words(f"fu.head.{column.key}") for column in COLUMNS),
+        tuple(words(f"fu.head.{column.key}") for column in columns),
         tuple(
-            tuple(_cell(column, followup, pair, targets, words) for column in COLUMNS)
+            tuple(_cell(column, followup, pair, targets, words) for column in columns)
             for pair in followup.pairs
         ),
         tuple(
-            tuple(_interval(column, followup, pair, words) for column in COLUMNS) for pair in followup.pairs
+            tuple(_interval(column, followup, pair, words) for column in columns) for pair in followup.pairs
         ),
     )
 
@@ -144,7 +146,9 @@ def _interval(column: PairColumn, followup: FollowUp, pair: Pair, words: Languag
     return words.interval(low, high, digits)
 
 
-def _cell(column: PairColumn, followup: FollowUp, pair: Pair, targets: set[int], words: Language) -> str:
+def _cell(
+    column: PairColumn, followup: FollowUp, pair: Pair, targets: frozenset[int], words: Language
+) -> str:
     if column.key == "state":
         return state_text(pair, words)
     text = column.text(followup, pair)

@@ -10,6 +10,18 @@ WORDS: Mapping[str, tuple[str, str, str, str]] = {
     "fu.prior": ("Prior scan", "Voruntersuchung", "Tidligere undersøkelse", "Examen antérieur"),
     "fu.current": ("This scan", "Diese Untersuchung", "Denne undersøkelsen", "Examen actuel"),
     "fu.days": ("Days between", "Tage dazwischen", "Dager imellom", "Jours d'intervalle"),
+    "fu.undated": (
+        "{name} (date not known)",
+        "{name} (Datum nicht bekannt)",
+        "{name} (dato ikke kjent)",
+        "{name} (date inconnue)",
+    ),
+    "fu.no_days": (
+        "unknown without both dates, and with it how fast lesions grow",
+        "ohne beide Daten unbekannt, und damit, wie schnell Läsionen wachsen",
+        "ukjent uten begge datoene, og dermed hvor raskt lesjoner vokser",
+        "inconnus sans les deux dates, et donc la vitesse de croissance des lésions",
+    ),
     "fu.fit": ("Fit of the livers", "Deckung der Lebern", "Leverens samsvar", "Recalage des foies"),
     "fu.fit_value": (
         "Dice {dice}, outlines {gap} mm apart",
