@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from LiverLesionAILib.case.colours import lesion_colour
-from LiverLesionAILib.case.columns import COLUMNS, MEASURED, SCENE_TABLE, fixed
+from LiverLesionAILib.case.columns import COLUMNS, MEASURED, SCENE_TABLE, fixed, share_cell
 from LiverLesionAILib.case.description import BOX, CLASS_BOX, CaseScene, lesion_segment
-from LiverLesionAILib.case.findings import CaseResult, LesionStatus
+from LiverLesionAILib.case.findings import Box, CaseResult, Lesion, LesionStatus
 from LiverLesionAILib.case.lesion_masks import lesion_masks
 from LiverLesionAILib.case.terminology import TAG_MASK, TAG_NAME
 from support.case_factory import small_case
@@ -107,3 +107,12 @@ def test_lesions_are_counted_in_good_english(count: int, text: str) -> None:
     from LiverLesionAILib.case.wording import lesions_text
 
     assert lesions_text(count) == text
+
+
+def test_no_estimate_is_certain_in_a_file() -> None:
+    cells = [share_cell(p, 2) for p in (0.0, 0.914, 0.994, 0.998, 0.99996, 0.9999999, 1.0, math.nan)]
+    assert cells == ["0.00", "0.91", "0.99", "0.998", "0.99996", "1.00", "1.00", ""]
+    by_key = {column.key: column for column in COLUMNS}
+    lesion = Lesion(1, 1.0, (0, 0, 0), Box((0, 0, 0), (1, 1, 1)), None, probability=0.9998)
+    assert by_key["probability"].file_text(lesion) == "0.9998"
+    assert by_key["score"].file_text(lesion) == "1.000", "which is no probability"

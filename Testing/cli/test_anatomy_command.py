@@ -21,7 +21,6 @@ from LiverLesionAILib.cli.batch_plan import BatchCase
 from LiverLesionAILib.cli.batch_worker import options_json, options_of
 from LiverLesionAILib.cli.job import Job
 from LiverLesionAILib.cli.main import build_parser, main
-from LiverLesionAILib.support.progress import silent
 from LiverLesionAILib.volume.geometry import Geometry
 from LiverLesionAILib.writing import nrrd
 from LiverLesionAILib.writing.cohort.cards import card_of
@@ -40,7 +39,11 @@ def test_it_is_off_until_it_is_asked_for(tmp_path: Path) -> None:
         # A process of its own and a task of a job array are asked for it too.
         assert options_of(options_json(asked)).anatomy and "--anatomy" in analysis_words(asked)
     job = Job(ThresholdModels(), Settings(device="cpu", attention=False), None, False, False, True)
-    result, written, _, timings = analyse_into(job, phantom()[0], tmp_path / "case", silent)
+    told: list[float] = []
+    result, written, _, timings = analyse_into(
+        job, phantom()[0], tmp_path / "case", lambda stage, fraction: told.append(fraction)
+    )
+    assert told == sorted(told) and told[-1] == 1, "the progress never goes back"
     assert result.anatomy is not None and result.anatomy.messages, "a ball of one density has no segments"
     assert timings["anatomy"] > 0
     assert written["anatomy"] == tmp_path / "case" / "anatomy.seg.nrrd" and written["anatomy"].is_file()
@@ -63,6 +66,7 @@ def test_a_batchs_line_and_the_cohort_say_where_lesions_lie_or_why_not(tmp_path:
     save_result(result, folder)
     write_tables(result, folder)
     assert counts_of(folder)["segments"] == "1: VII, VIII"
+    assert counts_of(folder)["message"] == row["message"], "a case that is kept keeps its warnings"
     findings = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
     assert card_of(1, findings, None).segments == "1: VII, VIII"
     write_summary(tmp_path / "out", [{"case": "one", "status": "kept", **counts_of(folder)}])

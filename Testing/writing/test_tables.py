@@ -284,6 +284,11 @@ class TestText:
             assert "234.5 x 210.9" in text
             assert "-123 +/- 123" in text
 
+    def test_where_there_is_little_room_the_slice_stays(self):
+        """It is what the reader goes to; a share of the liver is not."""
+        text = findings_text(measured_result(), 72)
+        assert "Slice" in text and "% of" not in text
+
     def test_tables_with_the_usual_numbers_lose_no_column_at_100(self):
         text = findings_text(measured_result())
         assert max(map(len, text.splitlines())) <= 100

@@ -19,6 +19,12 @@ from .wording import found_by
 Value = str | float | None
 
 
+SHARES = ("class_probability", "probability")
+"""Columns whose numbers are estimates between 0 and 1."""
+MOST_DIGITS = 6
+"""Of a probability in a file: a case that was stored holds no more."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of the findings.
@@ -67,7 +73,8 @@ class Column:
         if self.digits is None:
             value = self.value(lesion)
             return "" if value is None else str(value)
-        return fixed(self.number(lesion), self.file_digits)
+        cell = share_cell if self.key in SHARES else fixed
+        return cell(self.number(lesion), self.file_digits)
 
     def json_number(self, lesion: Lesion) -> float | None:
         """Its number in JSON; None where there is none."""
@@ -86,6 +93,12 @@ def fixed(value: float, digits: int) -> str:
     near = Decimal(repr(round(float(value), digits + 2)))
     text = f"{near.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):.{digits}f}"
     return text if float(text) else text.lstrip("-")
+
+
+def share_cell(probability: float, digits: int) -> str:
+    """A probability for a cell: with as many more decimals as an estimate needs that is not 1."""
+    cells = (fixed(probability, n) for n in range(digits, MOST_DIGITS + 1))
+    return next((cell for cell in cells if float(cell or 0) < 1), fixed(probability, digits))
 
 
 def _measured(

@@ -87,20 +87,28 @@ def analyse_into(
     from ..writing.case_folder import prepare_scene, write_case_folder
 
     said: list[str] = []
+    spans = _spans(job.anatomy, priors is not None, attention is not None)
     # The CT is compressed for the scene while the networks compute.
     with prepare_scene(volume) if job.scene else nullcontext() as ahead:
         result = analyze(
-            volume, job.settings, job.models, part(progress, 0.1, 0.65), second_phase, job.rules, phases
+            volume,
+            job.settings,
+            job.models,
+            part(progress, *spans["analysis"]),
+            second_phase,
+            job.rules,
+            phases,
         )
         if job.anatomy:
-            within = part(progress, 0.65, 0.7)
+            within = part(progress, *spans["anatomy"])
             result = with_anatomy(result, volume, job.rules_used(), within, *anatomy_networks(job.models))
         started = time.perf_counter()
         texts: dict[str, str | bytes] = {}
-        within = part(progress, 0.65, 0.8)
         if priors is not None:
+            within = part(progress, *spans["earlier"])
             texts.update(compare_with_priors(priors, result, volume, said.append, within))
         if attention is not None:
+            within = part(progress, *spans["attention"])
             texts.update(attention_files(attention, job, result, volume, said.append, within))
         written = write_case_folder(
             result,
@@ -109,12 +117,22 @@ def analyse_into(
             pictures=job.pictures,
             scene=job.scene,
             say=said.append,
-            progress=part(progress, 0.8 if priors or attention else 0.65, 1.0),
+            progress=part(progress, *spans["writing"]),
             texts=texts,
             ahead=ahead,
         )
     timings = {**result.timings_s, "write": time.perf_counter() - started}
     return result, written, said, timings
+
+
+def _spans(anatomy: bool, earlier: bool, attention: bool) -> dict[str, tuple[float, float]]:
+    """From where to where the progress runs in each step, one after the other: it never goes back."""
+    wide = {"anatomy": 0.05 * anatomy, "earlier": 0.1 * earlier, "attention": 0.1 * attention}
+    spans, at = {"analysis": (0.1, 0.65)}, 0.65
+    for name, width in wide.items():
+        spans[name] = (at, at + width)
+        at += width
+    return {**spans, "writing": (at, 1.0)}
 
 
 def print_result(result: CaseResult, written: dict[str, Path], said: list[str], folder: Path) -> None:

@@ -89,14 +89,16 @@ def with_decisions(row: Row, out: Path) -> Row:
 
 
 def counts_of(folder: Path) -> Row:
-    """What a case folder that is there says of its lesions; empty where it cannot be read."""
+    """What a case folder that is there says of its lesions, and warns of; empty where it cannot be read."""
     try:
         findings = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
         liver = findings["liver"]
+        anatomy = findings.get("anatomy") or {}
         return {
             "lesions": str(len(findings["lesions"])),
             "tumour burden (%)": _number(liver["tumour_burden_percent"], 2),
             "liver volume (mL)": _number(liver["volume_ml"], 0),
+            "message": " ".join((*findings.get("notes", ()), *anatomy.get("notes", ()))),
             "segments": segments_in(findings),
         }
     except (OSError, ValueError, KeyError, TypeError):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..case.anatomy_json import anatomy_findings
-from ..case.columns import ANATOMY, BY_KEY, ENHANCEMENT, MEASURED, fixed
+from ..case.columns import ANATOMY, BY_KEY, ENHANCEMENT, MEASURED, fixed, share_cell
 from ..case.enhancement import describe_enhancement
 from ..case.findings import Box, CaseResult, DoubtfulPlace, Lesion, LesionSource, LesionStatus, PointLps
 from ..case.lesion_anatomy_json import describe_lesion_anatomy
@@ -113,7 +113,7 @@ def findings_csv(result: CaseResult) -> str:
     case = {
         "Case": result.case_name,
         "Contrast phase": phase.name if phase else "",
-        "Phase probability": fixed(phase.probability, 2) if phase else "",
+        "Phase probability": share_cell(phase.probability, 2) if phase else "",
     }
     buffer = io.StringIO()
     anatomy = ANATOMY if result.is_placed else ()
@@ -275,10 +275,10 @@ def _columns(result: CaseResult) -> list[list[str]]:
         ["Long x short", "axis, mm", *(_pair(long, " x ", short, 1) for long, short in axes)],
         ["Volume", "mL", *map(millilitres, numbers("volume_ml"))],
         ["Mean +/- SD", "HU", *(_pair(mean, " +/- ", sd, 0) for mean, sd in density)],
+        ["Slice", of_slices, *(str(number) for number, _ in slices)],
+        ["Couinaud", "segment", *(lesion.anatomy.text if lesion.anatomy else "" for lesion in lesions)],
         ["To liver", "edge, mm", *(small(mm, 1) for mm in numbers("distance_to_liver_surface_mm"))],
         ["% of", "liver", *(small(share, 2 if share < 10 else 1) for share in numbers("percent_of_liver"))],
-        ["Couinaud", "segment", *(lesion.anatomy.text if lesion.anatomy else "" for lesion in lesions)],
-        ["Slice", of_slices, *(str(number) for number, _ in slices)],
         ["Found", "by", *(found_by(lesion) if boxes else "" for lesion in lesions)],
         ["", "Status", *(lesion.status_text if decided else "" for lesion in lesions)],
         ["Centre", "mm", *(position_text(lesion.centre_lps, 0) for lesion in lesions)],
