@@ -101,6 +101,25 @@ def test_rejected_lesions_and_outlines_that_are_no_proposal_are_not_told_of() ->
     assert messages(kept) == told_of_listed([first], result.geometry)
 
 
+def test_a_cyst_beside_metastases_is_doubted_until_the_reader_says_so() -> None:
+    """A small necrotic metastasis looks like one; alone, or beside one metastasis, nothing is said."""
+    ct = small_ct()
+    first = result_of(ct, "CT").lesions[0]
+    told = [replace(first, number=n, model_class=name) for n, name in enumerate("mmmcc", start=1)]
+    names = {"m": "metastasis", "c": "cyst"}
+    told = [replace(x, model_class=names[x.model_class], box=replace(first.box)) for x in told]
+
+    def said(lesions) -> list[str]:
+        return [text for text in told_of_listed(lesions, ct.geometry) if "cyst" in text]
+
+    assert said(told[:4])[0].startswith("Lesion 4 is called a cyst beside 3 metastases: small or necrotic")
+    assert said(told)[0].startswith("Lesions 4, 5 are called a cyst beside 3 metastases")
+    assert said(told[2:]) == said(told[:3]) == []
+    assert said([*told[:3], replace(told[3], reader_class="cyst")]) == []
+    rejected = [replace(x, status=LesionStatus.REJECTED) for x in told[:2]]
+    assert said([*rejected, *told[2:]]) == []
+
+
 @pytest.mark.parametrize("flipped", [False, True], ids=["feet first", "head first"])
 @pytest.mark.parametrize(("low", "cut"), [(0, True), (1, False), (11, False), (12, True)])
 def test_a_lesion_that_the_scan_cuts_is_told_of(low: int, cut: bool, flipped: bool) -> None:

@@ -17,6 +17,7 @@ pytest.importorskip("reportlab", reason="ReportLab is not installed (the extra e
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.findings import Box, LesionSource
 from LiverLesionAILib.case.wording import fainter_kept, notes, told_of_listed
+from LiverLesionAILib.reading.slices import SliceStack, _gap_sentence
 from LiverLesionAILib.stages.classify.stage import NETWORK_NOT_VALIDATED, NOT_VALIDATED
 from LiverLesionAILib.stages.measure.plausible import BodyMeasures, PlausibleSettings, implausible
 from LiverLesionAILib.stages.neighbours.gallbladder import Separated
@@ -93,8 +94,11 @@ class TestSentencesOfTheAnalysis:
             for one in [replace(first, **change)]
             for lesions in ([one], [one, replace(one, number=2)])
         ]
+        spread = [replace(first, number=n, model_class="metastasis") for n in (1, 2)]
+        cysts = [replace(first, number=n, model_class="cyst") for n in (3, 4)]
         said = [
             NOT_VALIDATED,
+            *(text for n in (1, 2) for text in told_of_listed([*spread, *cysts[:n]], GRID)),
             NETWORK_NOT_VALIDATED,
             *gallbladder_messages(found, {3}, 31.0),
             *(text for some in told for text in told_of_listed(some, GRID)),
@@ -171,3 +175,18 @@ def test_a_header_with_two_voxel_sizes_is_told_in_the_language(code: str):
     )
     assert "3 x 3 x 3 mm" in said and "3 x 3 x 5 mm" in said and "The header" not in said
     assert said != Language(code)("in_english", s=said)
+
+
+@pytest.mark.parametrize("code", LANGUAGES[1:])
+def test_missing_and_uneven_slices_are_told_in_the_language(code: str):
+    words = Language(code)
+    for places_mm in ((0, 8, 16, 32, 40, 56, 64), (0, 5, 10.4, 15, 19.8, 25)):
+        positions = np.array([(0.0, 0.0, float(mm)) for mm in places_mm])
+        stack = SliceStack(positions, np.array((1.0, 0.0, 0.0)), np.array((0.0, 1.0, 0.0)), (1.0, 1.0))
+        english = _gap_sentence(stack, 8.0)
+        said = sentence(english, words)
+        assert words("in_english", s="") not in said
+        assert "between" not in said and " and " not in said and not re.search(r"\d\.\d", said)
+        assert len(re.findall(r"\d+", said)) == len(re.findall(r"\d+", english))
+    thick = sentence("The slices are 8.0 mm apart; lesions smaller than that may be missed.", words)
+    assert "8,0" in thick and words("in_english", s="") not in thick

@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 
 from ..volume.ct import Geometry, reoriented_geometry
+from .classes import LesionClass
 from .findings import CaseResult, Lesion, LesionSource, PointLps
 from .messages import leading_first
 
@@ -54,6 +55,10 @@ LIVER_CUT = (
 )
 
 
+SEVERAL = 2
+"""Metastases from which on a cyst beside them is doubted."""
+
+
 def told_of_listed(
     lesions: Iterable[Lesion], geometry: Geometry, said: Iterable[str] = ()
 ) -> tuple[str, ...]:
@@ -95,6 +100,7 @@ def told_of_listed(
             f"The scan ends within the liver, at lesion {numbers}: the liver's volume is that of the part "
             "that is shown, and there may be more lesions beyond."
         )
+    told += _cysts_beside(counted)
     boxed = sum(lesion.source is LesionSource.BOX for lesion in counted)
     if boxed == 1:
         told.append(
@@ -106,6 +112,20 @@ def told_of_listed(
             "the box."
         )
     return tuple(told)
+
+
+def _cysts_beside(counted: Sequence[Lesion]) -> list[str]:
+    """Of what the model calls a cyst in a liver with metastases: in CT small ones look alike."""
+    of = {lesion.number: LesionClass.of(lesion.shown_class) for lesion in counted}
+    spread = sum(one is LesionClass.METASTASIS for one in of.values())
+    cysts = [x.number for x in counted if of[x.number] is LesionClass.CYST and not x.reader_class]
+    if spread < SEVERAL or not cysts:
+        return []
+    which = f"Lesion {cysts[0]} is" if len(cysts) == 1 else f"Lesions {', '.join(map(str, cysts))} are"
+    return [
+        f"{which} called a cyst beside {spread} metastases: small or necrotic metastases may look alike. "
+        "Compare with earlier scans, or MRI."
+    ]
 
 
 def reaches_an_end(lesion: Lesion, geometry: Geometry) -> bool:

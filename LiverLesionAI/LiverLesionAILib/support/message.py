@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Flag, auto
 from functools import cache
 
-FREE = ("name", "name_now", "names", "which", "response", "non_target", "landmarks", "who", "what")
+FREE = ("name", "name_now", "names", "which", "response", "non_target", "landmarks", "gaps", "who", "what")
 """Fields that hold anything; any other holds a number, a short word or a phase."""
 PHASES = ("phase", "phase_now", "phase_taken")
 """Fields that hold the name of a contrast phase."""

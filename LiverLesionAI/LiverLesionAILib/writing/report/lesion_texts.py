@@ -5,6 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 LESION_SENTENCES: Mapping[str, tuple[str, str, str]] = {
+    "Lesion {k} is called a cyst beside {n} metastases: small or necrotic metastases may look alike. "
+    "Compare with earlier scans, or MRI.": (
+        "Läsion {k} wird neben {n} Metastasen Zyste genannt: Kleine oder nekrotische Metastasen können "
+        "ebenso aussehen. Bitte mit Voraufnahmen oder MRT vergleichen.",
+        "Lesjon {k} kalles cyste ved siden av {n} metastaser: små eller nekrotiske metastaser kan se "
+        "like ut. Sammenlign med tidligere opptak eller MR.",
+        "Lésion {k} dite kyste à côté de {n} métastases : de petites métastases ou des métastases "
+        "nécrotiques peuvent y ressembler. Comparer aux examens antérieurs ou à l'IRM.",
+    ),
+    "Lesions {names} are called a cyst beside {n} metastases: small or necrotic metastases may look "
+    "alike. Compare with earlier scans, or MRI.": (
+        "Läsionen {names} werden neben {n} Metastasen Zyste genannt: Kleine oder nekrotische Metastasen "
+        "können ebenso aussehen. Bitte mit Voraufnahmen oder MRT vergleichen.",
+        "Lesjonene {names} kalles cyste ved siden av {n} metastaser: små eller nekrotiske metastaser kan"
+        " se like ut. Sammenlign med tidligere opptak eller MR.",
+        "Lésions {names} dites kystes à côté de {n} métastases : de petites métastases ou des métastases"
+        " nécrotiques peuvent y ressembler. Comparer aux examens antérieurs ou à l'IRM.",
+    ),
     "Not proposed as a target, though larger, as the earliest scan cuts it at its first or last slice: "
     "lesion {names} of that scan.": (
         "Nicht als Zielläsion vorgeschlagen, obwohl größer, da die früheste Aufnahme sie an ihrer ersten "

@@ -21,6 +21,35 @@ SCAN_SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "manquées dans des examens synthétiques, et aucune n'a été essayée chez un patient. Les chercher "
         "soi-même, et analyser aussi l'examen portal.",
     ),
+    "Slices are missing: {gaps}, where most are {step} mm apart. They were put onto an even grid of "
+    "{grid} mm by their real positions; what lies between is interpolated and may hide or blur lesions.": (
+        "Schichten fehlen: {gaps}, sonst meist {step} mm. Sie wurden nach ihrer wirklichen Lage auf ein "
+        "gleichmäßiges Gitter von {grid} mm gebracht; was dazwischen liegt, ist interpoliert und kann "
+        "Läsionen verbergen oder verwischen.",
+        "Snitt mangler: {gaps}, ellers stort sett {step} mm. De ble lagt på et jevnt rutenett på {grid} "
+        "mm etter sine virkelige posisjoner; det som ligger imellom, er interpolert og kan skjule eller "
+        "viske ut lesjoner.",
+        "Des coupes manquent : {gaps}, sinon {step} mm le plus souvent. Elles ont été placées sur une "
+        "grille régulière de {grid} mm selon leur position réelle ; ce qui est entre elles est interpolé"
+        " et peut cacher ou estomper des lésions.",
+    ),
+    "The slices are unevenly spaced ({gap} to {wide} mm apart). They were put onto an even grid of "
+    "{grid} mm by their real positions; what lies between is interpolated and may hide or blur lesions.": (
+        "Die Schichten liegen ungleichmäßig ({gap} bis {wide} mm auseinander). Sie wurden nach ihrer "
+        "wirklichen Lage auf ein gleichmäßiges Gitter von {grid} mm gebracht; was dazwischen liegt, ist "
+        "interpoliert und kann Läsionen verbergen oder verwischen.",
+        "Snittene ligger ujevnt ({gap} til {wide} mm fra hverandre). De ble lagt på et jevnt rutenett på"
+        " {grid} mm etter sine virkelige posisjoner; det som ligger imellom, er interpolert og kan "
+        "skjule eller viske ut lesjoner.",
+        "Les coupes sont espacées irrégulièrement (de {gap} à {wide} mm). Elles ont été placées sur une "
+        "grille régulière de {grid} mm selon leur position réelle ; ce qui est entre elles est interpolé"
+        " et peut cacher ou estomper des lésions.",
+    ),
+    "The slices are {step} mm apart; lesions smaller than that may be missed.": (
+        "Die Schichten liegen {step} mm auseinander; kleinere Läsionen werden leicht übersehen.",
+        "Snittene ligger {step} mm fra hverandre; mindre lesjoner kan bli oversett.",
+        "Les coupes sont espacées de {step} mm ; des lésions plus petites peuvent être manquées.",
+    ),
     "This scan is noisy: {hu} HU in the liver. In such scans small lesions are missed more often, and at a "
     "low threshold many more false ones are listed. Doubt small findings.": (
         "Diese Aufnahme ist verrauscht: {hu} HU in der Leber. In solchen Aufnahmen werden kleine Läsionen "

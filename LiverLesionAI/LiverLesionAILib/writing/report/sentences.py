@@ -267,12 +267,28 @@ def _patterns(table: str) -> tuple[tuple[re.Pattern[str], tuple[str, str, str]],
 def _value(name: str, text: str, words: Language) -> str:
     if name == "landmarks":
         text = _landmarks(text, words)
+    if name == "gaps":
+        text = _gaps(text, words)
     if name in _WORDS:
         return words(f"{name}.{text}")
     if name in PHASES:
         phase = Phase.of(text)
         return text if phase is None else words(f"phase.{phase.value}")
     return text.replace(".", ",") if re.fullmatch(r"[<>+-]?\d+\.\d+", text) else text
+
+
+_GAPS: Mapping[str, tuple[str, str, str]] = {
+    " between ": (" zwischen ", " mellom ", " entre "),
+    " and ": (" und ", " og ", " et "),
+    " more": (" weitere", " til", " de plus"),
+}
+"""What joins the places where slices are missing."""
+
+
+def _gaps(text: str, words: Language) -> str:
+    for english, others in _GAPS.items():
+        text = text.replace(english, others[LANGUAGES.index(words.code) - 1])
+    return re.sub(r"(?<=\d)\.(?=\d)", ",", text)
 
 
 def _landmarks(text: str, words: Language) -> str:
