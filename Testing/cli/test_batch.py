@@ -175,7 +175,7 @@ def test_a_damaged_dicom_folder_is_in_the_summary(run, source: Path) -> None:
     assert "no DICOM file" in bad["message"]
 
 
-def test_a_cancelled_batch_leaves_its_summary(run, source: Path) -> None:
+def test_a_cancelled_batch_leaves_its_summary(run, source: Path, capsys) -> None:
     def work(job, case, said, progress):
         if case.path.name == "p1.nrrd":
             raise Cancelled("stop")
@@ -183,6 +183,8 @@ def test_a_cancelled_batch_leaves_its_summary(run, source: Path) -> None:
 
     code, rows = run(work)
     assert code == 130
+    said = capsys.readouterr().err
+    assert "Cancelled; cases that were done are kept" in said and "nothing was kept" not in said
     assert [r["input"] for r in rows if r["status"] == "cancelled"] == ["p1.nrrd"]
     assert len(names(rows, status="done")) == 4
 

@@ -104,6 +104,20 @@ def test_progress_as_json_lines(ct: Path, by_hu, tmp_path: Path, capsys) -> None
     assert [line["time_s"] for line in lines] == sorted(line["time_s"] for line in lines)
 
 
+def test_cancelled_while_exporting_it_says_that_the_case_is_there(
+    ct: Path, by_hu, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    def cancelled(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("LiverLesionAILib.cli.analyze._export", cancelled)
+    case, to = tmp_path / "case", tmp_path / "export"
+    command = ["analyze", str(ct), "--device", "cpu", "--no-pictures", "--out", str(case)]
+    assert main([*command, "--export", str(to), "--csv"]) == 130
+    assert f"Cancelled; the case is kept in {case}" in capsys.readouterr().err
+    assert (case / "case.json").is_file()
+
+
 def test_a_refusal_as_a_json_line(tmp_path: Path, capsys) -> None:
     (tmp_path / "empty.nii").write_bytes(b"")
     assert main(["analyze", str(tmp_path / "empty.nii"), "--progress", "json"]) == 1

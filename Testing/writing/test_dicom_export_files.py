@@ -86,6 +86,16 @@ def test_another_object_is_never_overwritten(tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_name_of_one_part_is_not_printed_by_a_library(tmp_path, recwarn):
+    """As anonymous ones are: its warning had printed them on the terminal."""
+    _, result = small_case()
+    written = export_case(
+        result, source_of(result.geometry, patient_name="ANON-7"), tmp_path, Export(dicom=True), now=NOW
+    )
+    assert not [one for one in recwarn if "ANON-7" in str(one.message)]
+    assert {str(dcmread(written[name]).PatientName) for name in ("SEG", "SR")} == {"ANON-7"}
+
+
 def test_the_pdf_object_holds_the_pdf(tmp_path):
     _, result = small_case()
     written = export_case(

@@ -67,6 +67,7 @@ class TestSentencesOfTheAnalysis:
         for english, others in table.items():
             assert len(others) == len(LANGUAGES) - 1
             assert all(fields(text) == fields(english) for text in others), english
+            assert not any("} mL" in text for text in others), "elsewhere it is ml in these languages"
             words = {
                 "phase": "portal venous",
                 "phase_now": "arterial",

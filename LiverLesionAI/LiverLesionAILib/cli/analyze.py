@@ -240,6 +240,7 @@ def run_analyze(args: argparse.Namespace) -> int:
         )
         exported = {}
         if wanted is not None:
+            args.when_cancelled = f"the case is kept in {path_text(folder)}, its export is not whole"
             exported = _export(wanted, args.export, folder, volume, said, part(progress, end, 1.0))
     finally:
         bar.done()

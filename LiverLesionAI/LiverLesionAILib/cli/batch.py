@@ -53,7 +53,8 @@ def add_batch_command(commands: Commands) -> None:
     batch.add_argument("--share", metavar="K/N", default="", help="only every N-th CT from the K-th on")
     add_cluster_options(batch)
     add_analysis_options(batch)
-    batch.set_defaults(run=run_batch)
+    kept = "cases that were done are kept, and the same command goes on from there"
+    batch.set_defaults(run=run_batch, when_cancelled=kept)
 
 
 def run_batch(args: argparse.Namespace) -> int:

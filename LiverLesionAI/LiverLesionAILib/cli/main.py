@@ -89,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_ERROR
     except (KeyboardInterrupt, Cancelled) as error:
-        return _left(_ended(args, error, "\nCancelled; nothing was kept.", EXIT_CANCELLED))
+        left = getattr(args, "when_cancelled", "nothing was kept")
+        return _left(_ended(args, error, f"\nCancelled; {left}.", EXIT_CANCELLED))
     except LiverLesionAIError as error:
         return _ended(args, error, f"liverlesionai: {error}", EXIT_ERROR)
     except MemoryError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -329,9 +330,9 @@ def _objects(
         organisation=what.organisation,
         judged=judged,
     )
-    seg = segmentation(content, deflate=what.deflate)
+    seg = _quietly(lambda: segmentation(content, deflate=what.deflate))
     yield "SEG", seg
-    yield "SR", structured_report(content, seg)
+    yield "SR", _quietly(lambda: structured_report(content, seg))
     if pdf is not None:
         title = "Liver CT report"
         yield (
@@ -340,6 +341,13 @@ def _objects(
                 pdf, checked_source(source), title=title, version=result.version, draft=content.draft, now=now
             ),
         )
+
+
+def _quietly(make: Callable[[], Dataset]) -> Dataset:
+    """Without the warning that a name is of one component, as anonymous ones are: it would print the name."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The string .* is unlikely to represent the intended person name")
+        return make()
 
 
 def save_object(dataset: Dataset, path: Path) -> Path:

@@ -243,14 +243,14 @@ ANATOMY_SENTENCES: Mapping[str, tuple[str, str, str]] = {
     "portal vein. Hepatic veins, distances to them and the outflow of a remnant are left out: one may lie "
     "nearer to a lesion than any vessel shown.": (
         "Die Lebervenen sind wohl noch nicht kontrastiert: kaum ein dickes Gefäß zieht zur V. cava "
-        "({found} mL; verlangt sind {asked} mL), eine frühe Phase. Alle gezeigten Gefäße gelten als "
+        "({found} ml; verlangt sind {asked} ml), eine frühe Phase. Alle gezeigten Gefäße gelten als "
         "Pfortader. Lebervenen, Abstände zu ihnen und der Abfluss eines Restes fehlen: eine kann näher an "
         "einer Läsion liegen als jedes gezeigte Gefäß.",
-        "Levervenene er trolig ikke fylt med kontrast ennå: knapt noe tykt kar går til v. cava ({found} mL; "
-        "{asked} mL kreves), en tidlig fase. Alle viste kar regnes som portvenen. Levervener, avstander til "
+        "Levervenene er trolig ikke fylt med kontrast ennå: knapt noe tykt kar går til v. cava ({found} ml; "
+        "{asked} ml kreves), en tidlig fase. Alle viste kar regnes som portvenen. Levervener, avstander til "
         "dem og avløpet fra en rest er utelatt: en kan ligge nærmere en lesjon enn noe vist kar.",
         "Les veines hépatiques ne semblent pas encore opacifiées : presque aucun gros vaisseau ne rejoint la "
-        "veine cave ({found} mL ; {asked} mL requis), phase précoce. Tous les vaisseaux montrés sont pris "
+        "veine cave ({found} ml ; {asked} ml requis), phase précoce. Tous les vaisseaux montrés sont pris "
         "pour la veine porte. Veines hépatiques, distances à celles-ci et drainage d'un foie restant sont "
         "omis : l'une peut être plus proche d'une lésion que tout vaisseau montré.",
     ),
