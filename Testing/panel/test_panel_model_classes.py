@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support.boxes_desk import boxes_desk, five_found, row
 
@@ -44,6 +46,28 @@ class TestClasses:
         for known in LesionClass:
             wanted = metrics.horizontalAdvance(known.short) + margins
             assert wanted <= table.columnWidth(CLASS), known.short
+
+    def test_nor_beside_the_column_of_segments_and_nothing_lies_beyond_the_edge(self, case):
+        """Three segments of a lesion had pushed themselves and the status out of the table."""
+        from LiverLesionAILib.case.anatomy import CouinaudSegment, LesionAnatomy, SegmentShare
+        from LiverLesionAILib.case.classes import LesionClass
+        from LiverLesionAILib.panel.findings import findings_model as model
+
+        table, panel = case.ui.findingsTable, case.panel.findings
+        assert table.isColumnHidden(model.SEGMENTS) and not table.isColumnHidden(model.HU)
+        lies_in = (CouinaudSegment.VIII, CouinaudSegment.IVA, CouinaudSegment.IVB)
+        place = LesionAnatomy(tuple(map(SegmentShare, lies_in, (0.5, 0.3, 0.2))))
+        rows = [replace(row, anatomy=place, probability=0.97) for row in case.panel.case.rows]
+        panel.show(replace(case.panel.case, rows=tuple(rows)))
+        case.turn()
+        assert case.cell(0, model.SEGMENTS) == "VIII+2" and "VIII (50 %)" in model.row_tip(rows[0])
+        assert table.isColumnHidden(model.HU) and "mean 1001 HU" in model.row_tip(rows[0])
+        metrics = table.fontMetrics()
+        margins = table.sizeHintForColumn(model.CLASS) - metrics.horizontalAdvance("indet.")
+        for known in LesionClass:
+            assert metrics.horizontalAdvance(known.short) + margins <= table.columnWidth(model.CLASS)
+        shown = [k for k in range(len(model.COLUMNS)) if not table.isColumnHidden(k)]
+        assert sum(map(table.columnWidth, shown)) <= table.width, "nothing has to be scrolled sideways"
 
     def test_the_readers_class_is_kept_apart(self, case):
         case.choose(3)

@@ -200,7 +200,7 @@ def test_the_tables_cells_come_from_the_columns_of_every_file() -> None:
     boxed = [table.cell_text(BOXED, column) for column in range(len(table.COLUMNS))]
     assert boxed == ["3", "–", "0.80", "", "□ 30 × 22", "", "", "", ""]
     place = LesionAnatomy((SegmentShare(CouinaudSegment.VII, 0.8), SegmentShare(CouinaudSegment.VIII, 0.2)))
-    assert table.cell_text(replace(LESION, anatomy=place), table.SEGMENTS) == "VII, VIII"
+    assert table.cell_text(replace(LESION, anatomy=place), table.SEGMENTS) == "VII+1"
     said = replace(LESION, anatomy=place.with_reader((CouinaudSegment.VI,)))
     assert table.cell_text(said, table.SEGMENTS) == "VI"
     assert table.cell_text(replace(LESION, probability=0.974), table.SURE) == "97"

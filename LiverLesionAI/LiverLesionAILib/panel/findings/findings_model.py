@@ -77,6 +77,14 @@ def _segments(row: ListedLesion) -> str:
     return "" if row.anatomy is None else ", ".join(one.roman for one in row.anatomy.segments)
 
 
+def _main_segment(row: ListedLesion) -> str:
+    """The main one, and how many more: there is no room for all."""
+    if row.anatomy is None or not row.anatomy.segments:
+        return ""
+    first, *more = row.anatomy.segments
+    return f"{first.roman}+{len(more)}" if more else first.roman
+
+
 @dataclass(frozen=True)
 class PanelColumn:
     """One column of the panel: how it shows, in little room, what `case/columns.py` knows of a lesion.
@@ -138,9 +146,9 @@ COLUMNS = (
     ),
     PanelColumn(
         "seg.",
-        "Couinaud segments that it lies in, the main one first; yours where you have said so; "
-        "?: merely possible",
-        _segments,
+        "Main Couinaud segment that it lies in, and how many more; yours where you have said so. All, "
+        "and those merely possible, are in the row's tip and below the table",
+        _main_segment,
         _segments,
         right=False,
     ),
@@ -183,6 +191,8 @@ def row_tip(row: ListedLesion) -> str:
                 f"volume {end_text(low, digits)} to {end_text(high, digits)} mL"
                 + (", as a second reader may differ: the outline is yours" if by_reader(row) else "")
             )
+    if not math.isnan(hu := _measured(row, "mean_hu")):
+        parts.append(f"mean {hu:.0f} HU")
     share = _measured(row, "percent_of_liver")
     if not math.isnan(share):
         parts.append(f"{small(share, 2)} % of the liver")

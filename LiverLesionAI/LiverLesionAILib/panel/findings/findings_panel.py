@@ -14,7 +14,7 @@ from ...review.case_view import CaseView, ListedLesion
 from ...scene.ras import volume_geometry
 from ..parameters import PanelParameters
 from ..run.run_text import findings_line
-from .findings_model import CLASS, COLUMNS, SEGMENTS, SURE, FindingsFilter, FindingsModel
+from .findings_model import CLASS, COLUMNS, HU, SEGMENTS, STATUS, SURE, FindingsFilter, FindingsModel
 from .lesion_details import details_html
 
 _OFFERED = (
@@ -27,6 +27,10 @@ _OFFERED = (
     LesionClass.INDETERMINATE,
 )
 CLASSES = tuple(one.code[:1].upper() + one.code[1:] for one in _OFFERED)
+
+
+NARROWEST = 20
+"""A column, in pixels: that of an icon."""
 
 
 class FindingsPanel:
@@ -48,11 +52,13 @@ class FindingsPanel:
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(24)
         header = table.horizontalHeader()
-        header.setMinimumSectionSize(24)
+        header.setMinimumSectionSize(NARROWEST)
         header.setHighlightSections(False)
         for column in range(len(COLUMNS)):
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(CLASS, qt.QHeaderView.Stretch)
+        header.setSectionResizeMode(STATUS, qt.QHeaderView.Fixed)
+        header.resizeSection(STATUS, NARROWEST)
         table.setTextElideMode(qt.Qt.ElideRight)
         table.selectionModel().connect(
             "selectionChanged(QItemSelection,QItemSelection)", self._selection_changed
@@ -80,6 +86,8 @@ class FindingsPanel:
             self._ui.findingsTable.setColumnHidden(SURE, unknown)
             nowhere = not any(row.anatomy is not None and row.anatomy.segments for row in case.rows)
             self._ui.findingsTable.setColumnHidden(SEGMENTS, nowhere)
+            # There is room for one of both: else the status would lie beyond the edge.
+            self._ui.findingsTable.setColumnHidden(HU, not nowhere)
             self.apply_filters()
             self._select(selected)
         finally:
