@@ -48,11 +48,13 @@ def test_steps_and_category(result: CaseResult, tmp_path: Path, capsys) -> None:
 def test_nothing_said_is_no_category(result: CaseResult, tmp_path: Path, capsys) -> None:
     save_result(result, tmp_path / "case")
     text = said(tmp_path / "case", capsys, "--lesion", str(result.lesions[0].number))
-    assert "No category" in text and "at risk? not said" in text and " 2." not in text
+    assert "No category: the last question is not answered yet." in text
+    assert "at risk? not said" in text and " 2." not in text
     text = said(
         tmp_path / "case", capsys, "--lesion", str(result.lesions[0].number), *READ, "--targetoid", "yes"
     )
     assert "consider LR-M" in text and "Category:" not in text
+    assert "the last answer does not allow one." in text
 
 
 def test_what_was_measured_counts_only_when_the_reader_confirms_it(

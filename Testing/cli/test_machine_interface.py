@@ -6,6 +6,7 @@ import json
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,10 @@ from hypothesis import given, settings
 from LiverLesionAILib import findings_json, findings_schema
 from LiverLesionAILib.case.columns import MEASURED
 from LiverLesionAILib.case.findings import LesionSource, LesionStatus
+from LiverLesionAILib.case.store import load_result, save_result
 from LiverLesionAILib.cli.main import main
 from LiverLesionAILib.models.weights import Manifest
+from LiverLesionAILib.writing.review_file import read_review, review_of, write_review
 from support.results import empty_result, measured_result, results
 from support.threshold_models import ThresholdModels, phantom
 
@@ -102,6 +105,39 @@ def test_progress_as_json_lines(ct: Path, by_hu, tmp_path: Path, capsys) -> None
     assert len({line["stage"] for line in told}) > 4
     assert all(line["seconds_left"] is None or line["seconds_left"] >= 0 for line in told)
     assert [line["time_s"] for line in lines] == sorted(line["time_s"] for line in lines)
+
+
+def test_what_a_reader_said_of_a_case_is_not_replaced(ct: Path, by_hu, tmp_path: Path, capsys) -> None:
+    case = tmp_path / "case"
+    command = ["analyze", str(ct), "--device", "cpu", "--no-pictures", "--no-scene", "--out", str(case)]
+    assert main(command) == main(command) == 0, "nobody has said anything yet"
+    result = load_result(case)
+    write_review(review_of([(1, LesionStatus.ACCEPTED)], reviewed=True), case)
+    assert main(command) == 1 and read_review(case) is not None
+    assert f"{case} holds what a reader has said of 1 lesion, which a new" in capsys.readouterr().err
+    write_review(review_of([], reviewed=True), case)
+    assert main(command) == 1 and "holds a reader's tick" in capsys.readouterr().err
+    (case / "review.json").unlink()
+    first, *others = result.lesions
+    for said in ({"note": "control"}, {"reader_class": "cyst"}, {"edited": True}):
+        save_result(replace(result, lesions=(replace(first, **said), *others)), case)
+        kept = (case / "case.json").read_bytes()
+        assert main(command) == 1 and (case / "case.json").read_bytes() == kept
+    batch = [
+        "batch",
+        str(ct),
+        "--out",
+        str(tmp_path / "many"),
+        "--device",
+        "cpu",
+        "--no-scene",
+        "--no-pictures",
+    ]
+    assert main(batch) == 0
+    (folder,) = (path for path in (tmp_path / "many").iterdir() if path.is_dir())
+    write_review(review_of([(1, LesionStatus.REJECTED)], reviewed=True), folder)
+    assert main(batch) == 0, "it is kept"
+    assert main([*batch, "--again"]) == 1 and read_review(folder) is not None
 
 
 def test_cancelled_while_exporting_it_says_that_the_case_is_there(

@@ -14,6 +14,8 @@ from enum import Enum
 from .classes import Phase
 from .enhancement import Enhancement
 
+UNSAID = "not said"
+"""The answer to a question that nobody has answered."""
 ADULT_YEARS = 18.0
 GROWTH_SHARE = 0.5
 """Threshold growth: larger by this share ..."""
@@ -163,7 +165,7 @@ def lirads(
     if ask("Is the patient at risk?", _said(patient.at_risk), patient.at_risk is not True):
         return none()
     young = patient.age_years is None or patient.age_years < ADULT_YEARS
-    age = "not said" if patient.age_years is None else f"{patient.age_years:g} years"
+    age = UNSAID if patient.age_years is None else f"{patient.age_years:g} years"
     if ask("At least 18 years old?", age, young):
         return none()
     other = patient.vascular_or_congenital
@@ -218,4 +220,4 @@ def table(seen: Observation) -> Category:
 
 
 def _said(value: bool | None) -> str:
-    return "not said" if value is None else "yes" if value else "no"
+    return UNSAID if value is None else "yes" if value else "no"

@@ -11,7 +11,7 @@ from typing import Any
 from ..support.errors import InputError
 from .classes import Phase
 from .findings import Lesion, LesionStatus
-from .lirads import AtRisk, LiRads, Observation, Proposal, lirads
+from .lirads import UNSAID, AtRisk, LiRads, Observation, Proposal, lirads
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,9 @@ def outcome(found: LiRads) -> str:
     if found.category is not None:
         return f"Category: {found.category.value}, if every answer above is the reader's."
     consider = f" ({found.consider.value})" if found.consider.value else ""
-    return f"No category{consider}: the last answer does not allow one."
+    unsaid = bool(found.steps) and found.steps[-1].answer == UNSAID
+    why = "the last question is not answered yet" if unsaid else "the last answer does not allow one"
+    return f"No category{consider}: {why}."
 
 
 def _of_kind(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:

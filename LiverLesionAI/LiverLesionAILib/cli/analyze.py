@@ -211,9 +211,11 @@ def run_analyze(args: argparse.Namespace) -> int:
         load_ahead("torch")
         from ..reading import read_ct
         from ..writing.case_folder import check_target
+        from ..writing.review_file import refuse_decided
 
         if args.out:
             check_target(args.out)
+            refuse_decided(args.out)
         wanted, attention = export_wanted(args), attention_wanted(args)
         job = Job.of(args)
         volume = read_ct(args.ct, args.series, part(progress, 0.0, 0.1), args.grid)
@@ -230,6 +232,7 @@ def run_analyze(args: argparse.Namespace) -> int:
         read_s = time.perf_counter() - started
         folder = args.out or Path(f"{file_name(volume.name)}_liverlesionai")
         check_target(folder)
+        refuse_decided(folder)
         if wanted is not None:
             from ..writing.export import check_source
 

@@ -87,17 +87,20 @@ def plan_batch(
         # A case of a version that kept no index is taken for that of the only input of its name.
         same = known[name].get("sha256") == digest if name in known else alone
         kept = same and not again and not problem and (out / name / "findings.json").is_file()
+        problem = problem or ("" if kept else _problem_of(out / name, decided=True))
         after = tuple(name_of[prior] for prior in request.priors if prior in name_of)
         priors = tuple(out / name_of[prior] if prior in name_of else Path(prior) for prior in request.priors)
         cases.append(BatchCase(request.path, name, out / name, digest, request, priors, after, kept, problem))
     return cases
 
 
-def _problem_of(target: Path) -> str:
+def _problem_of(target: Path, *, decided: bool = False) -> str:
+    """Why nothing can be written there, or with `decided`, why nothing there is to be replaced."""
     from ..writing.case_folder import check_target
+    from ..writing.review_file import refuse_decided
 
     try:
-        check_target(target)
+        (refuse_decided if decided else check_target)(target)
     except LiverLesionAIError as error:
         return str(error)
     return ""

@@ -8,7 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..case.findings import CaseResult, LesionStatus
+from ..case.findings import CaseResult, Lesion, LesionStatus
+from ..case.interval import by_reader
+from ..case.store import load_result
+from ..case.wording import lesions_text
+from ..support.errors import InputError, OutputError
 from ..support.files import write_text
 from .tables import JSON_FILE
 
@@ -77,6 +81,33 @@ def read_review(folder: Path) -> Review | None:
         return review_of(statuses, bool(content["reviewed"]), None if burden is None else float(burden))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def refuse_decided(folder: Path) -> None:
+    """Keep what a reader has decided on a case from an analysis into its folder, which would replace it.
+
+    A case that cannot be read says nothing.
+
+    Raises:
+        OutputError: the folder holds decisions, classes, outlines or notes of a reader.
+    """
+    try:
+        lesions = with_review(load_result(folder), review := read_review(folder)).lesions
+    except InputError:
+        return
+    count = sum(map(_by_reader, lesions))
+    if count or (review is not None and review.reviewed):
+        what = f"what a reader has said of {lesions_text(count)}" if count else "a reader's tick"
+        raise OutputError(
+            f"{folder} holds {what}, which a new analysis would replace. Choose another folder; to give it "
+            "up, delete the folder first."
+        )
+
+
+def _by_reader(lesion: Lesion) -> bool:
+    placed = lesion.anatomy is not None and bool(lesion.anatomy.reader_segments)
+    said = bool(lesion.reader_class or lesion.note) or lesion.status is not LesionStatus.UNDECIDED
+    return said or placed or by_reader(lesion)
 
 
 def with_review(result: CaseResult, review: Review | None) -> CaseResult:
