@@ -108,6 +108,9 @@ def test_without_dates_there_is_no_empty_column_and_the_reason_is_told(result, l
     rows = (*made.follow_up.pairs.rows, *made.follow_up.pairs.small)
     assert {len(row) for row in rows} == {len(made.follow_up.pairs.headings)}
     assert (words("fu.days"), words("fu.no_days")) in made.follow_up.facts
+    for text in (pdf_text(report_pdf(made)), report_text(made), Page(report_html(made)).text):
+        flat = " ".join(text.split())
+        assert words("fu.no_days") in flat and words("fu.head.doubling_days") not in flat
     name = last.prior.name
     assert (words("fu.prior"), words("fu.undated", name=name)) in made.follow_up.facts
     assert all(name not in value for _, value in dated.follow_up.facts)

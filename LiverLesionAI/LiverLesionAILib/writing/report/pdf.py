@@ -17,7 +17,10 @@ _BLUE, _RED, _GREY = "#1d3a5f", "#8a1c1c", "#444444"
 _WIDTHS_MM = (8, 37, 27, 21, 23, 18, 23, 29)
 _PLACE_WIDTHS_MM = {7: (9, 45, 26, 28, 26, 26, 26), 8: (8, 33, 21, 28, 24, 24, 24, 24)}
 """By the number of columns: there is one more where a vessel's tree is not sure."""
-_PAIR_WIDTHS_MM = (9, 19, 27.5, 15, 15, 13, 12, 16, 16, 13, 13, 17.5)
+_PAIR_WIDTHS_MM = {
+    11: (9, 21, 29.5, 17, 17, 14, 13, 18, 18, 15, 14.5),
+    12: (9, 19, 27.5, 15, 15, 13, 12, 16, 16, 13, 13, 17.5),
+}
 _FRAME_PT = 6.0
 """A frame's own padding, which the page's margins make up for."""
 
@@ -272,7 +275,7 @@ def _follow_up(content: Content, styles: dict[str, Any]) -> list[Any]:
     if told.failed:
         story.append(_text(told.failed, styles["banner"]))
     if told.pairs is not None:
-        story.append(_cells(told.pairs, _PAIR_WIDTHS_MM, styles))
+        story.append(_cells(told.pairs, _PAIR_WIDTHS_MM[len(told.pairs.headings)], styles))
     if told.over_time is not None:
         story.append(_text(told.over_time.caption, styles["head"]))
         count = len(told.over_time.headings)
