@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from LiverLesionAILab.training.click_places import deepest, worst
-from LiverLesionAILib.analysis.clicked import TASK, outline_clicked
+from LiverLesionAILib.analysis.clicked import TASK, _begun, outline_clicked, pack_map, part_round
 from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.case.sample import SampleCase
 from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.stages.detect.click_input import near_liver
 from LiverLesionAILib.stages.detect.point import PointSettings
 from LiverLesionAILib.stages.detect.star import LiverLevel, Surroundings, outline_star
+from LiverLesionAILib.support.errors import InputError
 from LiverLesionAILib.volume.crops import Mask
 from LiverLesionAILib.volume.ct import CtVolume
 from LiverLesionAILib.volume.geometry import index_triple
@@ -118,3 +119,46 @@ def test_a_click_beside_the_lesion_takes_away_what_is_there(asked: Asked) -> Non
     beside = leak & ~drawn & ~lesion
     assert (clicked & beside).sum() <= (without & beside).sum()
     assert not clicked[tuple(int(n) for n in place)] and clicked[tuple(int(n) for n in at)]
+
+
+def test_an_outline_begun_by_the_worker_is_the_one_begun_by_the_panel(asked: Asked) -> None:
+    """The same answer for a click alone and for what density gives first, with its outline handed over."""
+    sizes = np.bincount(asked.labels.ravel())
+    sizes[0] = 0
+    lesion = asked.labels == int(sizes.argmax())
+    drawn, at = asked.by_density(lesion)
+    geometry = asked.ct.geometry
+    ends = np.array([at, *np.argwhere(drawn)])
+    part = part_round(ends, geometry)
+    request: dict[str, Any] = {
+        "model": asked.models.manifest.of_task(TASK)[0].name,
+        "device": "cpu",
+        "precision": "auto",
+        "inside_lps": [list(geometry.index_to_lps(at))],
+        "outside_lps": [],
+        "drawn": "",
+        "suspected": None,
+        "liver": pack_mask(Mask.of(asked.liver), geometry),
+        "level_hu": asked.level.hu,
+        "spread_hu": asked.level.spread_hu,
+    }
+    found = outline_clicked(asked.ct, request, asked.models)
+    start, stop = [s.start for s in part], [s.stop for s in part]
+    cropped = geometry.cropped(start, stop)
+    assert found.geometry.matches(cropped) and found.messages == ()
+    given = {
+        **request,
+        "drawn": pack_mask(Mask.of(drawn[part]), cropped),
+        "liver": pack_mask(Mask.of(asked.liver[part]), cropped),
+    }
+    panel = outline_clicked(CtVolume(asked.ct.hu_zyx[part], cropped), given, asked.models)
+    assert found.lesion_labels_zyx.any()
+    assert np.array_equal(found.lesion_labels_zyx, panel.lesion_labels_zyx)
+    # What the segmenter suspected comes before density.
+    suspicion = np.zeros(lesion.shape, np.uint8)
+    suspicion[lesion] = 200
+    begun = _begun(asked.ct, {**request, "suspected": pack_map(suspicion, geometry)}, asked.liver)
+    assert dice(begun, lesion) > 0.95 > dice(drawn, lesion)
+    damaged = {**pack_map(suspicion, geometry), "values": "torn"}
+    with pytest.raises(InputError, match="cannot be read"):
+        outline_clicked(asked.ct, {**request, "suspected": damaged}, asked.models)

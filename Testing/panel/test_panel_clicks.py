@@ -34,6 +34,13 @@ def case(shared) -> Iterator[Desk]:
 
 
 def at(desk: Desk, index_zyx: tuple[int, int, int]) -> None:
+    """Click a voxel in a slice view, and wait for what comes of it."""
+    click_at(desk, index_zyx)
+    desk.until(desk.idle)
+    desk.turn(0.02)
+
+
+def click_at(desk: Desk, index_zyx: tuple[int, int, int]) -> None:
     """Click a voxel in a slice view, as Slicer's place mode tells it."""
     import slicer
     from LiverLesionAILib.scene.ras import volume_geometry
@@ -43,8 +50,6 @@ def at(desk: Desk, index_zyx: tuple[int, int, int]) -> None:
     x, y, z = volume_geometry(desk.panel.case.volume).index_to_lps(index_zyx)
     node.AddControlPoint(-x, -y, z)
     node.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointPositionDefinedEvent)
-    desk.turn(0.02)
-    desk.until(desk.idle)
     desk.turn(0.02)
 
 
@@ -189,3 +194,113 @@ def test_without_a_network_a_correction_far_away_is_refused(case):
     at(case, (0, 39, 47))
     assert "too far" in case.message() or "outside the liver" in case.message()
     assert np.array_equal(drawn(case, new), before)
+
+
+@pytest.fixture
+def slow(case, monkeypatch) -> Iterator[Desk]:
+    """The worker needs two seconds for a click; in the panel's process nothing may be outlined."""
+    from LiverLesionAILib.panel.edit import click_panel
+
+    client = case.panel.queue._client
+    client.stop()
+    client._command = Desk.command("slow click")
+
+    def refused(*_):
+        raise AssertionError("outlined in the panel's process")
+
+    monkeypatch.setattr(click_panel, "grown_from", refused)
+    yield case
+    case.queue_idle()
+    client.stop()
+    client._command = Desk.command("truth")
+
+
+def ask_slowly(desk: Desk) -> set[str]:
+    """Click on the first unlisted lesion and come back while the worker computes; what is listed."""
+    before = {row.segment_id for row in desk.panel.case.rows}
+    desk.click("addButton")
+    click_at(desk, (14, 25, 14))
+    desk.until(lambda: "clicked on" in desk.ui.stageLabel.text)
+    return before
+
+
+def test_the_event_loop_runs_while_the_worker_outlines_and_a_second_click_is_refused(slow):
+    import qt
+
+    before, ticks = ask_slowly(slow), []
+    timer = qt.QTimer()
+    timer.setInterval(20)
+    timer.connect("timeout()", lambda: ticks.append(1))
+    timer.start()
+    slow.turn(0.3)
+    assert len(ticks) > 3 and not slow.idle(), "the panel goes on meanwhile"
+    slow.click("addButton")
+    click_at(slow, (14, 30, 14))
+    assert "still being outlined" in slow.message() and not slow.idle()
+    slow.until(slow.idle)
+    timer.stop()
+    slow.turn(0.02)
+    (new,) = {row.segment_id for row in slow.panel.case.rows} - before
+    assert np.array_equal(drawn(slow, new), of(LESION))
+
+
+def test_a_cancelled_click_draws_nothing_and_the_next_one_does(slow):
+    before = ask_slowly(slow)
+    slow.panel.queue.cancel()
+    slow.until(slow.idle)
+    assert "cancelled" in slow.message()
+    assert {row.segment_id for row in slow.panel.case.rows} == before
+    ask_slowly(slow)
+    slow.until(slow.idle)
+    slow.turn(0.02)
+    assert len(slow.panel.case.rows) == len(before) + 1
+
+
+def test_an_answer_after_the_scene_was_closed_is_dropped(slow):
+    ask_slowly(slow)
+    slow.close_scene()
+    node = add_volume("Another CT")
+    slow.panel.parameters.inputVolume = node
+    slow.until(slow.idle)
+    slow.turn(0.1)
+    assert not slow.panel.case.rows
+    assert slow.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+
+
+def test_an_answer_about_a_ct_that_was_moved_meanwhile_is_dropped(slow):
+    before = ask_slowly(slow)
+    slow.panel.case.volume.SetSpacing(1.0, 1.0, 1.0)
+    slow.until(slow.idle)
+    slow.turn(0.02)
+    assert "CT was changed" in slow.message()
+    assert {row.segment_id for row in slow.panel.case.rows} == before
+
+
+def test_an_edit_made_meanwhile_stays(slow):
+    from LiverLesionAILib.volume.crops import Mask
+
+    slow.choose(0)
+    (row,) = slow.panel.selection()
+    slow.click("correctButton")
+    click_at(slow, (14, 25, 14))
+    slow.until(lambda: "clicked on" in slow.ui.stageLabel.text)
+    edit = Mask(np.ones((3, 4, 5), bool), (6, 10, 10))
+    slow.panel.reader.actions.redraw(row.segment_id, edit, "")
+    slow.until(slow.idle)
+    slow.turn(0.02)
+    assert "the edit stays" in slow.message()
+    assert drawn(slow, row.segment_id).sum() == 60
+
+
+def test_a_worker_that_dies_is_told_and_the_next_click_has_a_new_one(case):
+    client = case.panel.queue._client
+    client.stop()
+    client._command = Desk.command("click dies once")
+    new = added(case)
+    # Density answers what the worker could not.
+    assert drawn(case, new).any() and "by its density" in case.message()
+    assert "ended from outside" in case.ui.logText.toPlainText()
+    client._command = Desk.command("truth")
+    case.click("correctButton")
+    at(case, (14, 30, 14))
+    assert "Outlined anew" in case.message()

@@ -124,6 +124,11 @@ class ScriptedAnalysis:
 
         if "no click" in sys.argv[1:]:
             raise RuntimeError("no click today")
+        if "click dies once" in sys.argv[1:]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        for _ in range(20 if "slow click" in sys.argv[1:] else 1):
+            progress("outlining what was clicked on", 0.5)
+            time.sleep(0.1)
         save_result(clicked(read_volume(folder), request), folder / worker.RESULT_FOLDER)
 
 

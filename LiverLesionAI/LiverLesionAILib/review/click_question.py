@@ -13,6 +13,7 @@ import slicer
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..analysis.clicked import BY_DENSITY, part_of_any, part_round
 from ..case.store import load_steps
 from ..models.weights import ModelEntry
 from ..scene import segments
@@ -27,6 +28,7 @@ from ..volume.geometry import Geometry
 from ..volume.packed_mask import pack_mask
 from .case_view import CaseView
 from .derived import cut_to
+from .grow import packed_suspicions
 
 PointLps = tuple[float, float, float]
 
@@ -35,9 +37,6 @@ TAG_CLICKS = "LiverLesionAI.Clicks"
 
 REACH_MM = 60.0
 """A correction is a click no farther from the lesion's first one."""
-
-ROUND_MM = 25.0
-"""Of the CT the network gets so much round the outline, and half of the outline's length more."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +111,11 @@ class ClickQuestion:
 
     Attributes:
         points: what was clicked on.
-        drawn: the outline so far: by surfaces or the segmenter's suspicion for a new lesion.
+        drawn: the outline so far; None for a new lesion, which the worker outlines from the start.
         segment_id: of the lesion that is corrected; "" for a new one.
         answered: whether there is an answer.
         mask: the answer; None where the network sees nothing there.
+        by_density: whether the network saw nothing of a new lesion, and density gave its outline.
     """
 
     command = "click"
@@ -127,25 +127,27 @@ class ClickQuestion:
         entry: ModelEntry,
         settings: Mapping[str, Any],
         points: ClickedPoints,
-        drawn: Mask,
+        drawn: Mask | None,
         segment_id: str = "",
     ) -> None:
         self.points, self.drawn, self.segment_id = points, drawn, segment_id
         self.mask: Mask | None = None
-        self.answered = False
+        self.answered = self.by_density = False
         self.case = case
         self._liver, self._entry, self._settings = liver, entry, dict(settings)
         self._geometry = volume_geometry(case.volume)
         clicks = [self._geometry.lps_to_index(point) for point in (*points.inside, *points.outside)]
-        ends = np.array([*clicks, *([s.start for s in drawn.slices], [s.stop - 1 for s in drawn.slices])])
-        spacing = np.array(self._geometry.spacing_zyx_mm)
-        low, high = ends.min(axis=0), ends.max(axis=0)
-        reach = np.ceil((ROUND_MM + 0.5 * float(((high - low) * spacing).max())) / spacing)
-        z, y, x = (
-            slice(max(0, int(np.floor(a - r))), min(n, int(np.ceil(b + r)) + 1))
-            for a, b, r, n in zip(low, high, reach, self._geometry.shape_zyx, strict=True)
-        )
-        self._frame = (z, y, x)
+        self._seed = np.round(clicks[0]).astype(int)
+        if drawn is None:
+            self._frame = part_of_any(self._seed, self._geometry)
+        else:
+            corners = [s.start for s in drawn.slices], [s.stop - 1 for s in drawn.slices]
+            self._frame = part_round(np.array([*clicks, *corners]), self._geometry)
+
+    def still_there(self) -> bool:
+        """Whether the CT has the grid that was asked about."""
+        volume = self.case.volume
+        return volume.GetImageData() is not None and volume_geometry(volume).matches(self._geometry)
 
     def prepare(self) -> tuple[NDArray, Geometry, Mapping[str, Any]]:
         """The part of the CT, and the question.
@@ -153,7 +155,7 @@ class ClickQuestion:
         Raises:
             InputError: the CT was changed meanwhile.
         """
-        if not volume_geometry(self.case.volume).matches(self._geometry):
+        if not self.still_there():
             raise InputError("The CT was changed meanwhile. Ask again.")
         array, frame = slicer.util.arrayFromVolume(self.case.volume), self._frame
         start, stop = ([getattr(s, end) for s in frame] for end in ("start", "stop"))
@@ -163,8 +165,7 @@ class ClickQuestion:
     def _request(self, array: NDArray, part: Geometry) -> dict[str, Any]:
         spacing, liver = self._geometry.spacing_zyx_mm, self._liver
         if liver is None or not liver.count:
-            whole = array[self._frame]
-            level, packed = LiverLevel.of(whole, np.ones(whole.shape, bool), spacing), ""
+            level, packed = None, ""
         else:
             level = LiverLevel.of(array[liver.slices], liver.voxels_zyx, spacing)
             packed = pack_mask(Mask.of(cut_to(liver, self._frame)), part)
@@ -174,20 +175,25 @@ class ClickQuestion:
             "precision": self._settings.get("precision", "auto"),
             "inside_lps": [list(point) for point in self.points.inside],
             "outside_lps": [list(point) for point in self.points.outside],
-            "drawn": pack_mask(Mask.of(cut_to(self.drawn, self._frame)), part),
+            "drawn": "" if self.drawn is None else pack_mask(Mask.of(cut_to(self.drawn, self._frame)), part),
+            "suspected": packed_suspicions(self.case, self._geometry, self._seed)
+            if self.drawn is None
+            else None,
             "liver": packed,
-            "level_hu": level.hu,
-            "spread_hu": level.spread_hu,
+            "level_hu": None if level is None else level.hu,
+            "spread_hu": None if level is None else level.spread_hu,
         }
 
     def answer(self, result: Path) -> Iterator[str]:
         """Read the outline; it is drawn by who asked."""
         found = yield from staged("read the outline", load_steps(result))
         self.answered = True
+        self.by_density = BY_DENSITY in found.messages
+        corner = self._geometry.lps_to_index(found.geometry.index_to_lps((0, 0, 0)))
         drawn = np.asarray(found.lesion_labels_zyx) > 0
         if drawn.any():
             crop, start = trimmed(drawn)
-            z, y, x = (f.start + n for f, n in zip(self._frame, start, strict=True))
+            z, y, x = (round(float(c)) + n for c, n in zip(corner, start, strict=True))
             self.mask = Mask(crop, (z, y, x))
 
 

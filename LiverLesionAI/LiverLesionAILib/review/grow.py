@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import slicer
 from numpy.typing import NDArray
 
-from ..analysis.rules import Rules
+from ..analysis.clicked import POINT, first_outline, map_on, pack_map
 from ..case.description import TUMOUR_PROBABILITY
 from ..case.findings import Box
 from ..scene import nodes
 from ..scene.ras import to_volume, volume_geometry
 from ..stages.detect.click_input import near_liver
-from ..stages.detect.point import PointSettings, frame_round, grow_by_probability
+from ..stages.detect.point import frame_round
 from ..stages.detect.star import LiverLevel, Surroundings, corrected, outline_star
 from ..support.errors import InputError
 from ..volume.crops import Mask, trimmed, union
 from ..volume.geometry import Geometry
-from ..volume.resampling import resample
 from .case_view import CaseView
 from .derived import cut_to
-
-POINT = Rules().part(PointSettings)
 
 Frame = tuple[slice, slice, slice]
 
@@ -38,14 +37,7 @@ def grown_from(case: CaseView, point_world: tuple[float, float, float], liver: M
     geometry = volume_geometry(case.volume)
     frame, at = _frame(geometry, _seed(case, geometry, point_world))
     seen = _surroundings(case, geometry, frame, liver)
-    if not seen.inside_zyx[at]:
-        raise InputError("The point is outside the liver. Click on the lesion itself.")
-    suspected = _suspected(case, geometry, frame)
-    if suspected is not None:
-        found = grow_by_probability(suspected, at, geometry.spacing_zyx_mm, seen.inside_zyx, POINT)
-        if found is not None:
-            return _in_place(found, frame)
-    return _in_place(outline_star(seen, at, POINT), frame)
+    return _in_place(first_outline(seen, at, _suspected(case, geometry, frame)), frame)
 
 
 def corrected_at(
@@ -122,13 +114,42 @@ def _in_place(found: NDArray[np.bool_], frame: Frame) -> Mask:
     return Mask(crop, tuple(s.start + n for s, n in zip(frame, start, strict=True)))  # type: ignore[arg-type]
 
 
+def _suspicions(case: CaseView) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """The map of the segmenter's probability of tumour, where there is one."""
+    node = next((n for n in case.maps if n.GetAttribute(nodes.ATTR_MAP) == TUMOUR_PROBABILITY), None)
+    return None if node is None or node.GetImageData() is None else node
+
+
 def _suspected(case: CaseView, geometry: Geometry, frame: Frame) -> NDArray[np.float32] | None:
     """The segmenter's probability of tumour in a frame of the CT, 0..1; None without such a map."""
-    node = next((n for n in case.maps if n.GetAttribute(nodes.ATTR_MAP) == TUMOUR_PROBABILITY), None)
-    if node is None or node.GetImageData() is None:
+    node = _suspicions(case)
+    if node is None:
         return None
-    stored = slicer.util.arrayFromVolume(node)
-    z, y, x = frame
-    own = geometry.cropped((z.start, y.start, x.start), (z.stop, y.stop, x.stop))
-    values = resample(stored, volume_geometry(node), own, 0.0)
-    return values / 255.0 if stored.dtype == np.uint8 else values
+    own = geometry.cropped([s.start for s in frame], [s.stop for s in frame])
+    return map_on(slicer.util.arrayFromVolume(node), volume_geometry(node), own)
+
+
+def packed_suspicions(
+    case: CaseView, geometry: Geometry, seed_zyx: NDArray[np.int_]
+) -> dict[str, Any] | None:
+    """The part of that map from which a lesion at a voxel of the CT may be outlined; None without it."""
+    node = _suspicions(case)
+    if node is None:
+        return None
+    frame, _ = _frame(geometry, seed_zyx)
+    stored, source = slicer.util.arrayFromVolume(node), volume_geometry(node)
+    corners = [(z, y, x) for z in _ends(frame[0]) for y in _ends(frame[1]) for x in _ends(frame[2])]
+    there = np.array([source.lps_to_index(geometry.index_to_lps(corner)) for corner in corners])
+    # As far beyond as values between its voxels are told from.
+    coarser = max(geometry.spacing_zyx_mm) / min(source.spacing_zyx_mm)
+    beyond = 4 + 2 * int(np.ceil(coarser))
+    low = np.maximum(np.floor(there.min(axis=0)).astype(int) - beyond, 0)
+    high = np.minimum(np.ceil(there.max(axis=0)).astype(int) + beyond + 1, source.shape_zyx)
+    if (high <= low).any():
+        return None
+    z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return pack_map(stored[z, y, x], source.cropped(low, high))
+
+
+def _ends(bounds: slice) -> tuple[int, int]:
+    return bounds.start, bounds.stop - 1

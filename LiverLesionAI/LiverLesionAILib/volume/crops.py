@@ -54,6 +54,15 @@ class Mask:
         return ",".join([f"{zlib.crc32(np.packbits(voxels).tobytes()):08x}", *map(str, numbers)])
 
 
+def same_voxels(one: Mask, other: Mask) -> bool:
+    """Whether two masks of a grid are of the same voxels, however wide their crops are."""
+    (a, start_a), (b, start_b) = (trimmed(mask.voxels_zyx) for mask in (one, other))
+    if not a.size or not b.size:
+        return a.size == b.size
+    first, second = (np.add(m.start_zyx, s) for m, s in ((one, start_a), (other, start_b)))
+    return bool((first == second).all()) and np.array_equal(a, b)
+
+
 def same_lesion(new: Mask, kept: Mask) -> bool:
     """Whether a new mask and one the reader keeps are one lesion.
 

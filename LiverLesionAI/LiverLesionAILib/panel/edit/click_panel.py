@@ -12,8 +12,8 @@ from ...review.case_view import CaseView, ListedLesion
 from ...review.click_question import ClickedPoints, ClickQuestion, first_click, next_click
 from ...review.grow import corrected_at, grown_from
 from ...review.reader_actions import ReaderActions
-from ...support.errors import LiverLesionAIError, ModelError
-from ...volume.crops import Mask
+from ...support.errors import InputError, LiverLesionAIError, ModelError
+from ...volume.crops import Mask, same_voxels
 from ..run.queue import AnalysisQueue
 from ..run.torch_install import torch_is_there
 from .place import PointPlacer
@@ -22,6 +22,11 @@ PointRas = tuple[float, float, float]
 
 TASK = "click"
 AGAIN = "Not right? Correct (K), then click: on what is missing, or on what is too much."
+STILL_ASKED = "The click before is still being outlined. Click again when it is there, or cancel it."
+CHANGED_CT = "The CT was changed while the click was outlined: nothing was drawn. Click again."
+CHANGED_OUTLINE = (
+    "The lesion was edited while the click was outlined: the edit stays, the click was dropped. Click again."
+)
 
 
 class ClickHost(Protocol):
@@ -104,9 +109,8 @@ class ClickPanel:
         def act() -> None:
             liver = self._actions.liver_mask()
             points = first_click(self._host.case, point_ras, liver)
-            mask = grown_from(self._host.case, point_ras, liver)
-            if not self._ask(points, mask, point_ras):
-                self._add_grown(points, mask)
+            if not self._ask(points, None, point_ras):
+                self._add_grown(points, point_ras)
 
         self._guarded(act)
 
@@ -140,26 +144,54 @@ class ClickPanel:
         """The answer to a question has come: draw it, where it was ours."""
         asked, self._asked = self._asked, None
         # One that was cancelled has none: the answer is another question's.
-        if asked is None or not asked[0].answered or asked[0].case.volume is not self._host.case.volume:
-            return
-        question, point_ras = asked
-        self._guarded(lambda: self._draw(question, point_ras))
+        if asked is not None and asked[0].answered:
+            self._take(*asked, self._draw)
 
     def failed(self) -> None:
         """The question ended without an answer: density gives one."""
         asked, self._asked = self._asked, None
-        if asked is None or asked[0].case.volume is not self._host.case.volume:
-            return
-        question, point_ras = asked
-        if not question.segment_id:
-            self._guarded(lambda: self._add_grown(question.points, question.drawn))
-        elif self._host.case.row(question.segment_id) is not None:
-            self._guarded(lambda: self._correct_grown(question.segment_id, question.points, point_ras))
+        if asked is not None:
+            self._take(*asked, self._draw_by_density)
 
     # -- parts
 
-    def _ask(self, points: ClickedPoints, drawn: Mask, point_ras: PointRas, segment_id: str = "") -> bool:
-        """Ask the worker to mend an outline; False where it has other work, or there is nobody to ask."""
+    def _take(
+        self, question: ClickQuestion, point_ras: PointRas, draw: Callable[[ClickQuestion, PointRas], None]
+    ) -> None:
+        """Draw an answer, unless what was asked about has gone or has been changed."""
+        if question.case.volume is not self._host.case.volume or self._host.case.segmentation is None:
+            return
+        if not question.still_there():
+            self._host.show_message(CHANGED_CT, "warning")
+            return
+        self._actions.use(self._host.case)
+        if question.segment_id:
+            if self._host.case.row(question.segment_id) is None:
+                self._host.show_message("The lesion is no longer listed: nothing was drawn.", "warning")
+                return
+            now = self._actions.mask(question.segment_id)
+            if question.drawn is None or not same_voxels(now, question.drawn):
+                self._host.show_message(CHANGED_OUTLINE, "warning")
+                return
+        self._guarded(lambda: draw(question, point_ras))
+
+    def _draw_by_density(self, question: ClickQuestion, point_ras: PointRas) -> None:
+        if question.segment_id:
+            self._correct_grown(question.segment_id, question.points, point_ras)
+        else:
+            self._add_grown(question.points, point_ras)
+
+    def _ask(
+        self, points: ClickedPoints, drawn: Mask | None, point_ras: PointRas, segment_id: str = ""
+    ) -> bool:
+        """Ask the worker for an outline; False where it has other work, or there is nobody to ask.
+
+        Raises:
+            InputError: the click before has no answer yet.
+        """
+        under_way = (self._queue.current, *self._queue.waiting)
+        if self._asked is not None and any(c is not None and c.question is self._asked[0] for c in under_way):
+            raise InputError(STILL_ASKED)
         if self.entry is None or self._queue.current is not None or not torch_is_there():
             return False
         case, liver = self._host.case, self._actions.liver_mask()
@@ -171,7 +203,7 @@ class ClickPanel:
 
     def _draw(self, question: ClickQuestion, point_ras: PointRas) -> None:
         if question.segment_id:
-            if question.mask is None or self._host.case.row(question.segment_id) is None:
+            if question.mask is None:
                 self._host.show_message(
                     "The network sees no lesion there: the outline stays as it was. Correct it under Edit.",
                     "warning",
@@ -182,14 +214,16 @@ class ClickPanel:
             self._host.select(question.segment_id)
             self._host.show_message(f"Outlined anew. {AGAIN}")
         elif question.mask is None:
-            self._add_grown(question.points, question.drawn)
+            self._add_grown(question.points, point_ras)
         else:
             new = self._actions.add(question.mask, question.points.text())
             self._host.refresh()
             self._host.select(new)
-            self._host.show_message(f"Added. {AGAIN}")
+            how = "Added by its density." if question.by_density else "Added."
+            self._host.show_message(f"{how} {AGAIN}")
 
-    def _add_grown(self, points: ClickedPoints, mask: Mask) -> None:
+    def _add_grown(self, points: ClickedPoints, point_ras: PointRas) -> None:
+        mask = grown_from(self._host.case, point_ras, self._actions.liver_mask())
         new = self._actions.add(mask, points.text())
         self._host.refresh()
         self._host.select(new)
