@@ -8,6 +8,7 @@ from .operating_rules import OperatingRules
 from .page import rule
 
 _GALLBLADDER = "Testing/stages/test_gallbladder.py"
+_ENDS = "Testing/stages/test_gallbladder_ends.py"
 _MEASURED = "liverlesionai gallbladders"
 
 
@@ -112,6 +113,32 @@ class NeighbourRules(OperatingRules):
         "A lesion that liver surrounds by more stays, whole, and is doubtful: no one of 64 gallbladders "
         "is, of cysts and metastases in the bed most are.",
         f"{_GALLBLADDER}::test_a_lesion_that_liver_surrounds_stays_whatever_it_looks_like",
+    )
+    gallbladder_end_part: float = rule(
+        0.33,
+        "of its volume",
+        "Unless it is the end of a gallbladder that goes on beyond it, a third of it at most: a deep one's "
+        "upper end has liver on all sides but that.",
+        f"{_ENDS}::test_the_end_of_a_deep_gallbladder_is_no_lesion",
+    )
+    gallbladder_end_contact: float = rule(
+        0.4,
+        "of its border",
+        "An end meets what it goes on into with at least so much of its border, within a voxel; lesions at "
+        "the bed that the mask runs into mostly meet it with less.",
+        f"{_ENDS}::test_what_meets_it_with_little_of_its_border_stays",
+    )
+    gallbladder_end_hu: float = rule(
+        12.0,
+        "HU",
+        "An end is about as dense as the gallbladder near it; what is denser or less dense is a lesion.",
+        f"{_ENDS}::test_what_is_of_another_density_stays",
+    )
+    gallbladder_end_wall: float = rule(
+        0.5,
+        "of the way to the liver's HU",
+        "And what lies between both is no wall: it is less dense than this.",
+        f"{_ENDS}::test_what_a_wall_parts_from_it_stays",
     )
     gallbladder_doubt_share: float = rule(
         0.15,

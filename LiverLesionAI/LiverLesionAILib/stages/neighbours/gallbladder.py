@@ -24,15 +24,16 @@ from ...volume.masks import (
     with_numbers,
     within_mm,
 )
-from .lobes import LobeSettings, own_lobes
+from .ends import EndSettings, is_end, meeting
+from .lobes import own_lobes
 
 RING_MM = 2.0
 """Between this and twice this from a lesion lie its surroundings: clear of its blurred border."""
 
 
 @dataclass(frozen=True)
-class GallbladderSettings(LobeSettings):
-    """How the gallbladder's probability becomes a mask, and what it means for a lesion; its lobes besides.
+class GallbladderSettings(EndSettings):
+    """How the gallbladder's probability becomes a mask, and what it means for a lesion; lobes, ends.
 
     Attributes:
         below_mm: how far below the liver's box it is looked for.
@@ -45,7 +46,8 @@ class GallbladderSettings(LobeSettings):
         fragment_mm: parts farther from its largest part than this do not belong to it.
         fat_hu: smoothed voxels below are fat or gas, never gallbladder.
         lesion_share: a lesion of which so much is gallbladder is not one.
-        enclosed: unless liver surrounds it by more than this share: then it stays, whole, and is doubtful.
+        enclosed: unless liver surrounds it by more than this share: then it stays, whole, and is doubtful,
+            but for the end of a gallbladder that goes on beyond it (see :func:`~.ends.is_end`).
         doubt_share: one of which so much is gallbladder is doubtful, and loses that part; of which less is,
             keeps it.
         beside_mm: so is one whose border lies as close to the gallbladder over `beside_share` of it.
@@ -169,6 +171,7 @@ def separate_gallbladder(
         n
         for n in like
         if enclosed(liver_zyx, labels_zyx, gallbladder_zyx, n, boxes[n], spacing_zyx_mm) > settings.enclosed
+        and not _ends(liver_zyx, labels_zyx, gallbladder_zyx, n, hu_zyx, spacing_zyx_mm, settings)
     }
     removed = tuple(n for n in like if n not in inside)
     # What hangs on the gallbladder of a removed lesion (its wall, partial volume) is not liver tissue proven.
@@ -202,6 +205,24 @@ def separate_gallbladder(
         doubtful,
         solid_width_mm(gallbladder_zyx, hu_zyx, liver, spacing_zyx_mm, settings),
     )
+
+
+def _ends(
+    liver_zyx: NDArray[np.bool_],
+    labels_zyx: NDArray[np.uint16],
+    gallbladder_zyx: NDArray[np.bool_],
+    number: int,
+    hu_zyx: NDArray,
+    spacing_zyx_mm: tuple[float, float, float],
+    settings: GallbladderSettings,
+) -> bool:
+    """Whether a lesion is the end of the gallbladder, which goes on beyond it."""
+    lesion = labels_zyx == number
+    box = bounding_box(lesion | gallbladder_zyx, 2)
+    assert box is not None
+    lesion, organ = lesion[box], gallbladder_zyx[box]
+    bare = liver_zyx[box] & (labels_zyx[box] == 0) & ~organ
+    return is_end(meeting(lesion, organ, bare, hu_zyx[box], spacing_zyx_mm), settings)
 
 
 def _leave_out_outside_part(
