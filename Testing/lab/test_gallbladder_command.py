@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from LiverLesionAILab.evaluation import gallbladders
 from LiverLesionAILab.evaluation.gallbladder_in_cases import case_rows, case_table
+from LiverLesionAILab.evaluation.gallbladder_line import NOT_COUNTED, LineRow, line_row, line_table
 from LiverLesionAILab.evaluation.gallbladders import read_rows, run_gallbladders, summary, trained_network
 from LiverLesionAILab.training import gallbladder_cases as made_cases
 from LiverLesionAILab.training.gallbladder_cases import GallbladderBody, GallbladderMix
@@ -21,7 +23,7 @@ from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import Manifest, ModelEntry
 from LiverLesionAILib.stages.neighbours.gallbladder import GallbladderSettings
 from LiverLesionAILib.support.errors import InputError
-from LiverLesionAILib.volume.ct import CtVolume
+from LiverLesionAILib.volume.ct import CtVolume, Geometry
 from support.slice_files import write_slices
 from torch import Tensor, nn
 
@@ -117,6 +119,19 @@ def test_the_command_scores_slices_and_scans_and_prints_its_rows_again(data, tmp
     assert capsys.readouterr().out.strip() == summary(rows).strip()
 
 
+def test_candidates_are_judged_by_the_scans_own_density(data, monkeypatch) -> None:
+    """A rule that asks what lies between a candidate and the gallbladder needs the CT."""
+    asked, plain = [], gallbladders.separate_gallbladder
+
+    def asking(liver, labels, organ, hu, spacing, settings):
+        asked.append(float(np.median(hu[labels > 0])))
+        return plain(liver, labels, organ, hu, spacing, settings)
+
+    monkeypatch.setattr(gallbladders, "separate_gallbladder", asking)
+    assert run_gallbladders(_arguments("--scans", "1", "--paintings", "0")) == 0
+    assert asked[-1] == pytest.approx(BILE_HU, abs=5), "most of a body's candidates is its gallbladder"
+
+
 def test_the_whole_line_is_judged_and_goes_on_where_it_was(data, tmp_path, monkeypatch, capsys) -> None:
     """The first scan's gallbladder is left out of the list, the second's is half liver and a lesion."""
     from LiverLesionAILab.evaluation import gallbladder_line as line
@@ -147,11 +162,58 @@ def test_the_whole_line_is_judged_and_goes_on_where_it_was(data, tmp_path, monke
     assert first.dice == 1 and first.gallbladder_ml == pytest.approx(whole)
     assert second.liver_ml == pytest.approx(whole / 2)
     assert (second.listed, second.lesions, second.found, second.swallowed) == (1, 1, 0, 1)
+    assert (first.partly, second.partly) == (0, 1)
     printed = capsys.readouterr().out
     assert "| less than 1 mL counted as liver | 2 | 0.50 |" in printed
     assert "| lesion at the fossa not taken for gallbladder | 2 | 0.50 |" in printed
+    assert "| nothing listed is a quarter gallbladder or more | 2 | 0.50 |" in printed
     assert run_gallbladders(_arguments("--line", "--rows", str(out))) == 0
     assert capsys.readouterr().out.strip() == printed[printed.rindex("| whole line") :].strip()
+
+
+def small_and(listed: np.ndarray, body: GallbladderBody) -> LineRow:
+    """What is said of a body with one listed region."""
+    found = SimpleNamespace(
+        geometry=Geometry.make(body.labels_zyx.shape, BODY_SPACING, (0.0, 0.0, 0.0)),
+        gallbladder_zyx=None,
+        liver_zyx=body.labels_zyx == 1,
+        lesion_labels_zyx=listed.astype(np.uint16),
+    )
+    return line_row("one", body, found)
+
+
+@pytest.mark.parametrize(("of_it", "counts"), [(0.2, (0, 0)), (0.3, (0, 1)), (0.6, (1, 1))])
+def test_a_listed_region_counts_by_how_much_of_it_is_gallbladder(of_it: float, counts: tuple) -> None:
+    body = small_body(0, GallbladderMix())
+    inside, outside = (np.flatnonzero(body.labels_zyx.ravel() == label) for label in (2, 1))
+    listed = np.zeros(body.labels_zyx.size, bool)
+    listed[inside[: round(200 * of_it)]] = listed[outside[: 200 - round(200 * of_it)]] = True
+    row = small_and(listed.reshape(body.labels_zyx.shape), body)
+    assert (row.listed, row.partly) == counts
+
+
+def test_rows_kept_before_parts_were_counted_say_nothing_of_them() -> None:
+    old = LineRow("a", "plain", 20.0, 0.9, 0.1, 0, 1, 1, 0)
+    assert old.partly == NOT_COUNTED and "quarter" not in line_table([old])
+    assert "quarter gallbladder or more | 1 | 1.00" in line_table([old, replace(old, partly=0)])
+
+
+def test_bodies_of_another_seed_have_names_of_their_own(data, tmp_path, monkeypatch) -> None:
+    from LiverLesionAILab.evaluation import gallbladder_line as line
+
+    monkeypatch.setattr(line, "analyze", lambda ct, *_: empty_result(ct))
+    out = tmp_path / "line.csv"
+    assert run_gallbladders(_arguments("--line", "--scans", "1", "--seed", "72", "--out", str(out))) == 0
+    assert run_gallbladders(_arguments("--line", "--scans", "1", "--out", str(out))) == 0
+    assert [row.name for row in line.read_line(out)] == ["scan72-000", "scan000"]
+
+
+def empty_result(ct: CtVolume) -> SimpleNamespace:
+    """Nothing was found in a CT."""
+    nothing = np.zeros(ct.geometry.shape_zyx, bool)
+    return SimpleNamespace(
+        geometry=ct.geometry, gallbladder_zyx=None, liver_zyx=nothing, lesion_labels_zyx=nothing.astype(int)
+    )
 
 
 def test_what_the_stage_leaves_of_tumour_in_real_slices(data, tmp_path, monkeypatch, capsys) -> None:
@@ -195,7 +257,6 @@ def test_a_run_without_weights_is_told(tmp_path: Path) -> None:
 
 def test_a_kept_case_is_judged_without_segmenting_it_again(data, tmp_path, monkeypatch) -> None:
     from LiverLesionAILab.evaluation import gallbladder_in_cases as in_cases
-    from LiverLesionAILib.volume.ct import CtVolume, Geometry
 
     body = small_body(0, GallbladderMix())
     geometry = Geometry.make(body.hu_zyx.shape, BODY_SPACING, (0.0, 0.0, 0.0))

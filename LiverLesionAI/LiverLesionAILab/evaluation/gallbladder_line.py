@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 LITTLE_ML = 1.0
 """Less of a gallbladder than that in the liver changes no volume that anybody acts on."""
+PARTLY = 0.25
+"""A listed region is partly gallbladder from this share on. An outline that is a voxel of 1.5 mm too large
+where a lesion of 16 mm, the median here, lies at the gallbladder with half its surface takes in a quarter:
+what has more has not only a border in the wrong place."""
+NOT_COUNTED = -1
+"""`partly` of rows that were kept before it was counted."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class LineRow:
         listed: listed lesions that lie in it by half or more.
         lesions: beside the fossa; found: those that a listed lesion touches.
         swallowed: those that are shown as gallbladder by half or more.
+        partly: listed lesions of which `PARTLY` or more lies in the true gallbladder, `listed` among them;
+            `NOT_COUNTED` where that is not known.
     """
 
     name: str
@@ -52,6 +60,7 @@ class LineRow:
     lesions: int
     found: int
     swallowed: int
+    partly: int = NOT_COUNTED
 
 
 def line_row(name: str, body: GallbladderBody, found: CaseResult) -> LineRow:
@@ -75,6 +84,7 @@ def line_row(name: str, body: GallbladderBody, found: CaseResult) -> LineRow:
         len(numbers),
         sum(bool(touched[n]) for n in numbers),
         sum(bool(2 * taken[n] >= true_sizes[n]) for n in numbers),
+        sum(bool(inside[n] >= PARTLY * sizes[n] > 0) for n in range(1, len(sizes))),
     )
 
 
@@ -107,9 +117,12 @@ def line_table(rows: Sequence[LineRow]) -> str:
     """The aims with their 95 % intervals (Wilson), and a line per state."""
     own = [row for row in rows if row.gallbladder_ml > 0]
     lesions = sum(row.lesions for row in rows)
+    counted_partly = [row for row in own if row.partly != NOT_COUNTED]
+    clear = sum(not row.partly for row in counted_partly)
     shares = (
         (f"less than {LITTLE_ML:g} mL counted as liver", sum(r.liver_ml < LITTLE_ML for r in own), len(own)),
         ("gallbladder not listed", sum(not row.listed for row in own), len(own)),
+        ("nothing listed is a quarter gallbladder or more", clear, len(counted_partly)),
         ("lesion at the fossa not taken for gallbladder", lesions - sum(r.swallowed for r in rows), lesions),
         ("lesion at the fossa found", sum(row.found for row in rows), lesions),
     )

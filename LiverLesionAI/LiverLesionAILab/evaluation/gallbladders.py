@@ -35,7 +35,7 @@ from LiverLesionAILib.volume.overlap import dice
 from numpy.typing import NDArray
 
 from ..data.axial_slices import axial_slices
-from ..data.cases import UNKNOWN, data_folder, decode_hu
+from ..data.cases import UNKNOWN, TrainingCase, data_folder, decode_hu
 from ..training.gallbladder_cases import (
     GRID_MM,
     GallbladderBody,
@@ -183,17 +183,17 @@ def _candidates(
     found: NDArray[np.bool_],
     voxel: float,
     settings: GallbladderSettings,
-    source: object,
+    source: GallbladderBody | TrainingCase,
 ) -> Iterator[GallbladderRow]:
     """What would become of candidates that are exactly the gallbladder, or exactly a lesion."""
     truth = labels == 2
-    spacing = source.spacing_zyx_mm  # type: ignore[attr-defined]
+    spacing = source.spacing_zyx_mm
     candidates = np.zeros(labels.shape, np.uint16)
     if lesions is not None:
         candidates[:] = lesions
     own = int(candidates.max()) + 1
     candidates[truth] = own
-    hu = np.zeros(labels.shape, np.float32)
+    hu = source.hu_zyx if isinstance(source, GallbladderBody) else decode_hu(source.grey_zyx)
     apart = separate_gallbladder(np.isin(labels, (1, 2)), candidates, found, hu, spacing, settings)
     if truth.any():
         yield GallbladderRow(
@@ -322,6 +322,12 @@ def add_gallbladder_arguments(parser: argparse.ArgumentParser) -> None:
         help="the synthetic scans through the whole line instead; goes on from the rows in --out",
     )
     parser.add_argument(
+        "--seed",
+        type=int,
+        default=TEST_SEED,
+        help=f"of the bodies of --line (default {TEST_SEED}; training's is {GallbladderMix().seed})",
+    )
+    parser.add_argument(
         "--tumour",
         action="store_true",
         help="what the stage takes of the tumour that SFAN sees in the validation patients' slices, instead",
@@ -359,9 +365,10 @@ def run_gallbladders(args: argparse.Namespace, progress: Progress = silent) -> i
     torch.set_num_threads(args.threads)
     data = data_folder()
     if args.line:
-        mix = GallbladderMix(seed=TEST_SEED, lesions=1.0)
+        mix = GallbladderMix(seed=args.seed, lesions=1.0)
+        first = "scan" if args.seed == TEST_SEED else f"scan{args.seed}-"
         bodies = {
-            f"scan{n:03d}": partial(gallbladder_body, n, mix, data / "shapes") for n in range(args.scans)
+            f"{first}{n:03d}": partial(gallbladder_body, n, mix, data / "shapes") for n in range(args.scans)
         }
         print(line_table(list(line_rows(bodies, args.out, progress))))
         return 0
