@@ -64,6 +64,8 @@ def test_what_longer_training_gave_the_gallbladders_is_what_both_kept_rows_say()
 def test_the_gallbladders_of_the_whole_line_are_those_of_the_kept_rows():
     rows = read_line(RESOURCES / "results" / "gallbladder_line.csv")
     assert line_table(rows) in EVIDENCE and f"on {len(rows)} such scans" in EVIDENCE
+    second = read_line(RESOURCES / "results" / "gallbladder_line_second.csv")
+    assert line_table(second).split("\n\n")[0] in EVIDENCE and len(second) == 40
 
 
 def test_what_the_stage_leaves_of_tumour_in_slices_is_what_the_kept_rows_say():
