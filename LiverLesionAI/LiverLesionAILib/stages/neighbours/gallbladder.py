@@ -167,12 +167,8 @@ def separate_gallbladder(
     inner = {n: np.count_nonzero((labels_zyx[at] == n) & gallbladder_zyx[at]) for n, at in boxes.items()}
     shares = {n: inner[n] / np.count_nonzero(labels_zyx[at] == n) for n, at in boxes.items()}
     like = [n for n, share in shares.items() if share >= settings.lesion_share]
-    inside = {
-        n
-        for n in like
-        if enclosed(liver_zyx, labels_zyx, gallbladder_zyx, n, boxes[n], spacing_zyx_mm) > settings.enclosed
-        and not _ends(liver_zyx, labels_zyx, gallbladder_zyx, n, hu_zyx, spacing_zyx_mm, settings)
-    }
+    on_grid = liver_zyx, labels_zyx, gallbladder_zyx, hu_zyx, spacing_zyx_mm
+    inside = {n for n in like if _stays(n, boxes[n], *on_grid, settings)}
     removed = tuple(n for n in like if n not in inside)
     # What hangs on the gallbladder of a removed lesion (its wall, partial volume) is not liver tissue proven.
     gone = with_numbers(labels_zyx, removed)
@@ -207,22 +203,28 @@ def separate_gallbladder(
     )
 
 
-def _ends(
+def _stays(
+    number: int,
+    at: tuple[slice, ...],
     liver_zyx: NDArray[np.bool_],
     labels_zyx: NDArray[np.uint16],
     gallbladder_zyx: NDArray[np.bool_],
-    number: int,
     hu_zyx: NDArray,
     spacing_zyx_mm: tuple[float, float, float],
     settings: GallbladderSettings,
 ) -> bool:
-    """Whether a lesion is the end of the gallbladder, which goes on beyond it."""
+    """Whether a lesion that looks like gallbladder, in the box `at`, is one all the same.
+
+    Liver surrounds it, and it is no end of a gallbladder that goes on beyond it.
+    """
+    if enclosed(liver_zyx, labels_zyx, gallbladder_zyx, number, at, spacing_zyx_mm) <= settings.enclosed:
+        return False
     lesion = labels_zyx == number
     box = bounding_box(lesion | gallbladder_zyx, 2)
     assert box is not None
     lesion, organ = lesion[box], gallbladder_zyx[box]
     bare = liver_zyx[box] & (labels_zyx[box] == 0) & ~organ
-    return is_end(meeting(lesion, organ, bare, hu_zyx[box], spacing_zyx_mm), settings)
+    return not is_end(meeting(lesion, organ, bare, hu_zyx[box], spacing_zyx_mm), settings)
 
 
 def _leave_out_outside_part(
