@@ -165,6 +165,15 @@ def test_a_lower_threshold_never_loses_tumour(
     assert sizes == sorted(sizes, reverse=True)
 
 
+def test_the_liver_reaches_as_far_as_its_threshold_says(slab: SampleCase, models: ModelStore) -> None:
+    low, high = (
+        analyze(slab.volume, replace(MASKS_AT_ONCE, liver_threshold=threshold), models)
+        for threshold in (0.1, 0.9)
+    )
+    assert low.liver_volume_ml > 1.005 * high.liver_volume_ml > 0
+    assert (low.liver_zyx | high.liver_zyx == low.liver_zyx).mean() > 0.999
+
+
 def test_the_image_pyramid_is_an_average_of_scales(
     slab: SampleCase, models: ModelStore, slab_result: CaseResult
 ) -> None:

@@ -179,7 +179,7 @@ def test_models_and_users_override_and_it_is_told_who_did() -> None:
     assert rules.score_threshold == sfan.calibration["score_threshold"]
     assert rules.box_threshold == cs_att.calibration["score_threshold"], "each task has its own"
     assert rules.without_box == 0.1 and Rules().without_box is None
-    assert rules.set_by["tumour_threshold"] == "calibration of sfan"
+    assert rules.set_by["tumour_threshold"] == rules.set_by["liver_threshold"] == "calibration of sfan"
     user = rules.chosen(Settings(smallest_mm=6.0, detector_threshold=0.3))
     assert (user.smallest_mm, user.box_threshold) == (6.0, 0.3)
     assert user.set_by["smallest_mm"] == user.set_by["box_threshold"] == "the user"

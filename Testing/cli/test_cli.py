@@ -135,7 +135,13 @@ def _mr() -> np.ndarray:
 
 @pytest.mark.parametrize(
     "options",
-    [["--pyramid", "nine"], ["--tumour-threshold", "3"], ["--segmenter", "none"], ["--device", "tpu"]],
+    [
+        ["--pyramid", "nine"],
+        ["--liver-threshold", "2"],
+        ["--tumour-threshold", "3"],
+        ["--segmenter", "none"],
+        ["--device", "tpu"],
+    ],
     ids=lambda options: options[0],
 )
 def test_wrong_options_are_named(options: list[str], ct_file: Path, tmp_path: Path, capsys) -> None:

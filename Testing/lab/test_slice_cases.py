@@ -149,6 +149,22 @@ def test_a_slice_is_scored_against_its_outlines(one) -> None:
     assert row.outside_mm2 >= row.gallbladder_mm2
 
 
+class _UnsureOfTheLiver(_Levels):
+    """Says liver with 0.47 where it is, and nothing else."""
+
+    def forward(self, x: torch.Tensor, return_attention: bool = False) -> object:
+        liver = (x[:, x.shape[1] // 2] > 0.0).float()
+        shares = torch.stack([1 - 0.47 * liver, 0.47 * liver, torch.zeros_like(liver)], dim=1)
+        return type("Output", (), {"logits": shares.clamp_min(1e-6).log()})()
+
+
+def test_the_liver_begins_at_the_threshold_that_is_asked_for(one) -> None:
+    spec = InputSpec(SPACING, (-75.0, 175.0), 5, liver_hu=110.0)
+    model = TrainedMasks(_UnsureOfTheLiver().eval(), spec, {}, 0.25)
+    assert model.liver_threshold == 0.5 and slice_row(model, one).predicted_mm2 == 0
+    assert slice_row(replace(model, liver_threshold=0.45), one).liver_dice > 0.9
+
+
 def test_the_table_weighs_patients_alike() -> None:
     row = SliceRow("a", 1, "no gallbladder", 1.0, 8.0, 0.0, 5.0, 100.0, 100.0, 100.0)
     # A tip of two pixels that was missed does not halve a patient's Dice.
@@ -216,6 +232,10 @@ def test_the_command_scores_validation_slices_and_keeps_its_rows(tmp_path: Path,
     assert "| liver Dice | " in printed and "| 0, 0 |" in printed
     again = parser.parse_args(["--rows", str(tmp_path / "rows.csv")])
     assert command.run_slices(again) == 0 and capsys.readouterr().out == printed
+    several = parser.parse_args(["--liver-threshold", "0.5", "--liver-threshold", "0.45"])
+    assert command.run_slices(several) == 0
+    printed = capsys.readouterr().out
+    assert "sfan, liver from 0.5, then sfan, liver from 0.45\n" in printed
     (tmp_path / "other.csv").write_text("a\n1\n")
     with pytest.raises(InputError, match="as `slices --out` writes them"):
         command.read_rows(tmp_path / "other.csv")
@@ -230,3 +250,4 @@ def test_a_bundled_network_is_scored_as_the_product_runs_it() -> None:
     model = bundled_model("sfan")
     assert model.spec.in_slices == 5 and set(model.scales) == {"liver", "lesions"}
     assert 0 < model.tumour_threshold < 1 and not model.network.training
+    assert model.liver_threshold == 0.45

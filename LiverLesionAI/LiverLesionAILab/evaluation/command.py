@@ -71,6 +71,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave-one-patient-out: folder with a models folder per patient, made without that patient",
     )
     parser.add_argument("--device", default="auto", help="of --model: auto, cpu or cuda")
+    parser.add_argument("--liver-threshold", type=float, help="of --model, instead of the calibrated one")
     parser.add_argument("--tumour-threshold", type=float, help="of --model, instead of the calibrated one")
     parser.add_argument("--score-threshold", type=float, help="of --model, instead of the calibrated one")
     parser.add_argument(
@@ -310,7 +311,12 @@ def _sources(
 ) -> dict[str, Source]:
     sources: dict[str, Source] = {}
     make = method or method_maker(
-        args.device, args.tumour_threshold, args.score_threshold, args.folds, detector=args.detector
+        args.device,
+        args.tumour_threshold,
+        args.score_threshold,
+        args.folds,
+        detector=args.detector,
+        liver_threshold=args.liver_threshold,
     )
     for text in args.predicted:
         name, _, folder = text.rpartition("=")

@@ -74,12 +74,14 @@ def method_maker(
     pyramid: tuple[float, ...] | None = None,
     detector: str = "",
     models: Path | None = None,
+    liver_threshold: float | None = None,
 ) -> Callable[[str], Analyse]:
     """Turns a mask network's name into its method, for the command line.
 
     Args:
         detector: that looks for further lesions; "" the first of the models, where there is one; "none".
         models: folder of the models, where there are no folds; None takes the bundled ones.
+        liver_threshold: like those of tumour and score, None for the calibrated one.
     """
 
     def make(name: str) -> Analyse:
@@ -90,6 +92,7 @@ def method_maker(
             detector=detector,
             classifier=None,
             device=device,
+            liver_threshold=liver_threshold,
             tumour_threshold=tumour_threshold,
             score_threshold=score_threshold,
             pyramid=pyramid,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ class SliceRow:
     Attributes:
         name, patient: of the slice.
         group: "gallbladder seen", "no gallbladder" or "liver free of tumours".
-        liver_dice: of liver and tumour together, at a probability of a half.
+        liver_dice: of liver and tumour together, from the threshold of the liver on.
         liver_mm2, predicted_mm2, common_mm2: the areas it is made of; a patient's slices are summed, so that
             a liver's tip of a few pixels counts for no more than it is.
         outside_mm2: tumour seen where there is no liver.
@@ -74,7 +74,7 @@ def slice_row(model: TrainedMasks, one: AxialSlice) -> SliceRow:
         return class_probabilities(model.network, model.spec, shifted, classes=3, pyramid=pyramid)[:, 0]
 
     coarse = seen("liver").astype(int)
-    predicted = (coarse.sum(axis=0) >= 128) & known
+    predicted = (coarse.sum(axis=0) >= round(model.liver_threshold * 255)) & known
     tumour = seen("lesions")[1] >= max(1, round(model.tumour_threshold * 255))
     area = spacing**2
     group = "liver free of tumours" if one.free else "gallbladder seen"
@@ -219,6 +219,14 @@ def add_slice_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", action="append", default=[], type=Path, metavar="DIR", help="a training run beside it"
     )
+    parser.add_argument(
+        "--liver-threshold",
+        action="append",
+        default=[],
+        type=float,
+        metavar="PROBABILITY",
+        help="of each network, instead of its own; may be given several times",
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--out", type=Path, metavar="CSV", help="write one line a slice and network")
     parser.add_argument(
@@ -239,7 +247,10 @@ def run_slices(args: argparse.Namespace, progress: Progress = silent) -> int:
     kept: dict[str, list[SliceRow]] = {}
     for name in [*names, *args.run]:
         model = bundled_model(name) if isinstance(name, str) else run_model(name)
-        kept[str(name)] = list(slice_rows(model, data, progress))
+        for threshold in args.liver_threshold or [None]:
+            asked = model if threshold is None else replace(model, liver_threshold=threshold)
+            known_as = str(name) if threshold is None else f"{name}, liver from {threshold:g}"
+            kept[known_as] = list(slice_rows(asked, data, progress))
     print_tables(kept)
     if args.out:
         with replacing(args.out) as beside, beside.open("w", newline="") as file:

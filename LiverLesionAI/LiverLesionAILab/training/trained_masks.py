@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from LiverLesionAILib.analysis.rules import Rules
 from LiverLesionAILib.models.inputs import InputSpec
 from LiverLesionAILib.models.weights import ModelStore
 from LiverLesionAILib.support.errors import InputError
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedMasks:
-    """A mask network and how it reads: scales for the liver and for lesions, threshold of tumour."""
+    """A mask network and how it reads: scales for the liver and for lesions, thresholds of both."""
 
     network: nn.Module
     spec: InputSpec
     scales: dict[str, tuple[float, ...]]
     tumour_threshold: float
+    liver_threshold: float = Rules().liver_threshold
 
 
 def run_network(run: Path, network: str, config: Mapping[str, Any]) -> nn.Module:
@@ -52,8 +54,14 @@ def bundled_model(name: str) -> TrainedMasks:
     """A bundled mask network as the product runs it."""
     store = ModelStore.bundled()
     entry = store.manifest.find(name)
-    threshold = entry.calibration["tumour_threshold"]
-    return TrainedMasks(store.network(name, "cpu", "float32"), entry.input, dict(entry.scales), threshold)
+    rules = Rules().calibrated(entry)
+    return TrainedMasks(
+        store.network(name, "cpu", "float32"),
+        entry.input,
+        dict(entry.scales),
+        rules.tumour_threshold,
+        rules.liver_threshold,
+    )
 
 
 def run_model(run: Path) -> TrainedMasks:

@@ -112,8 +112,9 @@ class FindingRules(InputRules):
         0.5,
         "0..1",
         "Voxels at or above it are liver.",
-        "none: more probable than not",
+        f"liverlesionai slices --liver-threshold; {_FIGURES}",
         calibrated="segment liver_threshold",
+        setting="liver_threshold",
     )
     tumour_threshold: float = rule(
         0.5,

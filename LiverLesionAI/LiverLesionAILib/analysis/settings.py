@@ -27,6 +27,7 @@ class Settings:
             none.
         device: "auto", "cpu", "cuda", "cuda:1".
         precision: "auto", "float32", "bfloat16", "float16".
+        liver_threshold: 0..1 instead of the model's calibrated one.
         tumour_threshold: 0..1 instead of the model's calibrated one.
         score_threshold: 0..1 instead of the model's calibrated one; lesions below are dropped.
         operating_point: "strict", "default" or "sensitive": which point of the model's measured curve the
@@ -51,6 +52,7 @@ class Settings:
     detector: str | None = ""
     device: str = "auto"
     precision: str = "auto"
+    liver_threshold: float | None = None
     tumour_threshold: float | None = None
     score_threshold: float | None = None
     temperature: float | None = None

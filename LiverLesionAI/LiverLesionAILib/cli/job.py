@@ -34,6 +34,9 @@ def add_analysis_options(parser: argparse.ArgumentParser) -> None:
         help="image pyramid for liver and lesions alike, e.g. 0.5,1,1.5 (default: the model's own)",
     )
     parser.add_argument(
+        "--liver-threshold", type=float, help="voxel probability, 0..1, instead of the calibrated one"
+    )
+    parser.add_argument(
         "--tumour-threshold", type=float, help="voxel probability, 0..1, instead of the calibrated one"
     )
     parser.add_argument(
@@ -105,7 +108,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
     from ..analysis.settings import Settings, parse_class_priors
     from ..models.inputs import parse_pyramid
 
-    for name in ("tumour_threshold", "score_threshold", "detector_threshold"):
+    for name in ("liver_threshold", "tumour_threshold", "score_threshold", "detector_threshold"):
         value = getattr(args, name)
         if value is not None and not 0 < value < 1:
             raise LiverLesionAIError(f"--{name.replace('_', '-')} {value}: give a number between 0 and 1.")
@@ -115,6 +118,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         detector=args.detector,
         device=args.device,
         precision=args.precision,
+        liver_threshold=args.liver_threshold,
         tumour_threshold=args.tumour_threshold,
         score_threshold=args.score_threshold,
         detector_threshold=args.detector_threshold,
