@@ -86,6 +86,7 @@ def test_the_clicks_table_is_that_of_the_kept_clicks(tmp_path):
         ("slices_sfan_grain.csv", ["bundled", "coarse noise"]),
         ("slices_sfan_arterial.csv", ["third part", "fourth part"]),
         ("slices_sfan_told.csv", ["fourth part", "fifth part"]),
+        ("slices_sfan_liver.csv", ["sfan, liver from 0.5", "sfan, liver from 0.45"]),
     ],
 )
 def test_what_a_further_part_of_sfan_changed_is_what_the_kept_slices_say(name, networks):
