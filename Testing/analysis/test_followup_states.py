@@ -81,7 +81,7 @@ def test_what_lies_in_an_outline_of_the_other_scan_is_neither_new_nor_gone():
         found = follow_up(*scans)
         assert [(p.prior, p.current, p.state) for p in found.pairs] == [((1, 2), (1, 2), LesionState.STABLE)]
         assert found.joined == ()
-        assert "1+2     1+2  stable" in text_of(found, None)
+        assert "1+2     1+2* stable" in text_of(found, None), "a target, of which the terminal says so"
     # Also where the other's outline is too unlike to be a partner by itself.
     small = body({1: ((-15, 0, 0), 3.0)}, seed=1)
     alone = body({1: ((0, 0, 0), 20.0)})

@@ -130,8 +130,12 @@ def test_a_volumes_interval_is_that_of_its_ball():
     assert volume_interval_ml(ball, 50.0 / SHARE)[0] == 0.0
     for unknown in (volume_interval_ml(ball, math.nan), volume_interval_ml(math.nan, 3.0)):
         assert all(map(math.isnan, unknown))
-    size = LesionSize(1, long_axis_mm=24.0, volume_ml=ball, low_mm=20.0, high_mm=24.0 + 4.0 / SHARE)
+    half = 4.0 / SHARE
+    size = LesionSize(1, long_axis_mm=24.0, volume_ml=ball, low_mm=24.0 - half, high_mm=24.0 + half)
     assert size.volume_interval_ml == pytest.approx((low, high))
+    # The axis that is read from a table may be rounded; its interval's ends say the same volume.
+    assert replace(size, long_axis_mm=23.6).volume_interval_ml == pytest.approx((low, high))
+    assert replace(size, low_mm=0.0).volume_interval_ml == pytest.approx((low, high))
     # Two in one outline: no merge while the volumes' intervals reach each other.
     parts = [replace(size, volume_ml=ball / 2), replace(size, volume_ml=ball / 2)]
     larger = replace(size, volume_ml=1.8 * ball)
